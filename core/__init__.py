@@ -1,0 +1,1 @@
+"""Touchstone without its user interface: nothing in here knows Streamlit."""

@@ -1,0 +1,469 @@
+"""The command line: the same actions as the app, for scripts.
+
+Every command takes `--workspace DIR` and `--json`. With `--json`, standard output carries exactly
+one JSON object; progress goes to standard error. Exit code 0: done; 1: it could not be done; 2: the
+call was wrong.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from core.domain import (
+    Dataset,
+    HeatmapMethod,
+    Job,
+    JobStatus,
+    LabelSource,
+    Recipe,
+    Subset,
+    TrainConfig,
+    recipe_defaults,
+)
+from core.errors import ConfigError, NotFoundError, TouchstoneError
+from core.models.catalog import DEFAULT_NETWORK
+from core.models.devices import default_recipe
+from core.workflows import datasets, demo, evaluation, jobs, models, prediction, splits, training
+from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
+
+app = typer.Typer(
+    name="touchstone",
+    help="Train, judge and use an image classifier on your own pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_errors = Console(stderr=True)
+_output = Console()
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", help=f"Workspace folder; else {ROOT_VARIABLE} or ~/.touchstone."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
+ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every command needs: the workspace, and how to answer."""
+
+    workspace: Workspace
+    as_json: bool
+
+    def answer(self, result: dict[str, Any], show: Callable[[], None]) -> None:
+        """Print the result as JSON, or show it to a person."""
+        if self.as_json:
+            print(json.dumps(result, ensure_ascii=False))
+        else:
+            show()
+
+
+@contextmanager
+def _session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
+    try:
+        yield Session(open_workspace(workspace), as_json)
+    except TouchstoneError as err:
+        _fail(err, as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(1) from None
+
+
+def _fail(err: TouchstoneError, as_json: bool) -> NoReturn:
+    if as_json:
+        print(json.dumps({"error": err.message, "hint": err.hint}, ensure_ascii=False))
+    _errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
+    if err.hint:
+        _errors.print(err.hint, markup=False, highlight=False)
+    raise typer.Exit(1)
+
+
+def _follow(session: Session, job: Job) -> Job:
+    """Show a job's progress until it ends; Ctrl+C asks it to stop."""
+    columns = (TextColumn("{task.description}"), BarColumn(),
+               TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())  # fmt: skip
+    with Progress(*columns, console=_errors, transient=True) as progress:
+        task = progress.add_task("Waiting", total=None)
+
+        def show(current: Job) -> None:
+            phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
+            progress.update(task, description=phase, completed=current.done,
+                            total=current.total or None)  # fmt: skip
+
+        try:
+            ended = jobs.wait(session.workspace, job.id, on_change=show)
+        except KeyboardInterrupt:
+            jobs.stop(session.workspace, job.id)
+            _errors.print("Stopping …")
+            ended = jobs.wait(session.workspace, job.id, on_change=show)
+    for warning in ended.warnings:
+        _errors.print(f"Note: {warning}", style="yellow", markup=False)
+    return ended
+
+
+@app.command(name="demo")
+def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Draw the pill demo and import it."""
+    with _session(workspace, as_json) as session:
+        with Progress(console=_errors, transient=True) as progress:
+            task = progress.add_task("Drawing pictures", total=None)
+            job = demo.start_demo(
+                session.workspace,
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        _follow(session, job)
+        _answer_dataset(session, datasets.find_dataset(session.workspace, job.subject_id))
+
+
+@app.command(name="import")
+def import_source(
+    source: Annotated[Path, typer.Argument(help="Folder or ZIP file with pictures.")],
+    name: Annotated[str, typer.Option(help="Name of the new dataset.")],
+    labels: Annotated[
+        LabelSource | None,
+        typer.Option(help="Where the class comes from; with --csv the table, else last_folder."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Label table: path, label.")] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="Class to leave out; may be given several times.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import labelled pictures as a new dataset."""
+    with _session(workspace, as_json) as session:
+        chosen = labels or (LabelSource.CSV if csv else LabelSource.LAST_FOLDER)
+        job = datasets.start_import(
+            session.workspace,
+            source,
+            name,
+            chosen,
+            table=_read_table(csv) if csv else None,
+            leave_out=leave_out or (),
+        )
+        _follow(session, job)
+        _answer_dataset(session, datasets.find_dataset(session.workspace, job.subject_id))
+
+
+@app.command(name="split")
+def make_split(
+    dataset: DatasetArgument,
+    train: Annotated[float, typer.Option(help="Fraction that trains the model.")] = 0.6,
+    validation: Annotated[float, typer.Option(help="Fraction that chooses the best epoch.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Fraction that judges the model.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 42,
+    name: Annotated[str | None, typer.Option(help="Name of the split.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Split a dataset into train, validation and test."""
+    with _session(workspace, as_json) as session:
+        found = datasets.find_dataset(session.workspace, dataset)
+        split = splits.create_split(
+            session.workspace, found.id, fractions=(train, validation, test), seed=seed, name=name
+        )
+        counts = splits.subset_counts(session.workspace, found, split.id)
+        result = {"split_id": split.id, "name": split.name,
+                  "counts": {str(k): v for k, v in counts.items()}}  # fmt: skip
+        rows = [[label, *(counts[s][label] for s in Subset)] for label in found.class_names]
+        session.answer(result, lambda: _table(["class", *(str(s) for s in Subset)], rows))
+
+
+@app.command()
+def train(
+    dataset: DatasetArgument,
+    split: Annotated[str | None, typer.Option(help="Name or id; else the newest split.")] = None,
+    recipe: Annotated[Recipe | None, typer.Option(help="quick or full.")] = None,
+    network: Annotated[str, typer.Option(help="See the Train page for the catalog.")] = (
+        DEFAULT_NETWORK
+    ),
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often all pictures are shown.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Size of one step.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 42,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    name: Annotated[str | None, typer.Option(help="Name of the run and its model.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model."""
+    with _session(workspace, as_json) as session:
+        found = datasets.find_dataset(session.workspace, dataset)
+        asked = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+        config: TrainConfig = replace(
+            recipe_defaults(recipe or default_recipe(), network),
+            seed=seed,
+            device=device,
+            **{key: value for key, value in asked.items() if value is not None},
+        )
+        preprocess = training.default_preprocess(
+            session.workspace, found.id, network, image_size_px=image_size
+        )
+        view = training.start_training(
+            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name
+        )
+        assert view.job is not None
+        _answer_training(session, view.run.id, _follow(session, view.job))
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="Name or id of a run.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a stopped, failed or interrupted run from its last checkpoint."""
+    with _session(workspace, as_json) as session:
+        view = training.find_run(session.workspace, run)
+        job = training.resume_training(session.workspace, view.run.id)
+        _answer_training(session, view.run.id, _follow(session, job))
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    subset: Annotated[Subset, typer.Option(help="Which pictures.")] = Subset.TEST,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measures of a model from its stored probabilities."""
+    with _session(workspace, as_json) as session:
+        report = evaluation.evaluation_report(session.workspace, model, subset)
+
+        def show() -> None:
+            _output.print(
+                f"{report.n} pictures · accuracy {report.accuracy:.2%} · "
+                f"macro F1 {report.macro_f1:.3f}"
+            )
+            rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", c.support]
+                    for c in report.per_class]  # fmt: skip
+            _table(["class", "precision", "recall", "F1", "support"], rows)
+            matrix = report.confusion_matrix.tolist()
+            names = report.class_names
+            _table(["true \\ predicted", *names],
+                   [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
+
+        session.answer(evaluation.report_as_dict(report), show)
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify pictures; an unreadable one does not stop the others."""
+    with _session(workspace, as_json) as session:
+        found = models.find_model(session.workspace, model)
+        files = prediction.picture_files(paths)
+        results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
+        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error]
+                for r in results]  # fmt: skip
+        session.answer(
+            {"predictions": [prediction.as_dict(item) for item in results]},
+            lambda: _table(["picture", "class", "confidence"], rows),
+        )
+
+
+@app.command()
+def heatmap(
+    model: ModelArgument,
+    image: Annotated[Path, typer.Argument(help="The picture to explain.")],
+    out: Annotated[Path, typer.Option(help="PNG file to write.")],
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="Class to explain; else the predicted one.")
+    ] = None,
+    method: Annotated[HeatmapMethod, typer.Option(help="How.")] = HeatmapMethod.GRAD_CAM,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a picture with the heatmap of a class laid over it."""
+    with _session(workspace, as_json) as session:
+        found = models.find_model(session.workspace, model)
+        answer = prediction.predict(session.workspace, found, [image], [str(image)])[0]
+        if answer.error is not None:
+            raise ConfigError(answer.error, "Give a readable picture.")
+        chosen = class_name or answer.class_name or ""
+        if chosen not in found.class_names:
+            raise NotFoundError(
+                f"The model has no class '{chosen}'.", f"It has: {', '.join(found.class_names)}."
+            )
+        content = prediction.heatmaps(session.workspace, found, image, [chosen], method=method)[1]
+        out.write_bytes(content)
+        confidence = dict(answer.confidences)[chosen]
+        result = {"path": str(out), "class_name": chosen, "confidence": confidence}
+        session.answer(result, lambda: _output.print(f"{out}: {chosen} ({confidence:.3f})"))
+
+
+@app.command(name="datasets")
+def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the datasets."""
+    with _session(workspace, as_json) as session:
+        found = datasets.list_datasets(session.workspace)
+        result = [{"dataset_id": d.id, "name": d.name, "samples": d.sample_count,
+                   "classes": list(d.class_names)} for d in found]  # fmt: skip
+        rows = [[d.id, d.name, d.sample_count, ", ".join(d.class_names)] for d in found]
+        session.answer(
+            {"datasets": result}, lambda: _table(["id", "name", "pictures", "classes"], rows)
+        )
+
+
+@app.command(name="runs")
+def list_runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the training runs."""
+    with _session(workspace, as_json) as session:
+        views = training.list_runs(session.workspace)
+        result = [{"run_id": v.run.id, "name": v.run.name, "status": v.status.value,
+                   "model_id": v.model_id, "error": v.job.error if v.job else None}
+                  for v in views]  # fmt: skip
+        rows = [[v.run.id, v.run.name, v.status.value, v.model_id or "–"] for v in views]
+        session.answer({"runs": result}, lambda: _table(["id", "name", "status", "model"], rows))
+
+
+@app.command(name="models")
+def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the models."""
+    with _session(workspace, as_json) as session:
+        found = models.list_models(session.workspace)
+        result = [{"model_id": m.id, "name": m.name, "dataset": m.dataset_name,
+                   "network": m.network, "validation_macro_f1": m.val_macro_f1,
+                   "test_macro_f1": m.test_macro_f1, "size_bytes": m.size_bytes}
+                  for m in found]  # fmt: skip
+        rows = [[m.id, m.name, m.dataset_name, m.network,
+                 "–" if m.test_macro_f1 is None else f"{m.test_macro_f1:.3f}"]
+                for m in found]  # fmt: skip
+        headings = ["id", "name", "dataset", "network", "test macro F1"]
+        session.answer({"models": result}, lambda: _table(headings, rows))
+
+
+@app.command()
+def delete(
+    thing: Annotated[str, typer.Argument(help="Id or name of a dataset, run or model.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a dataset, run or model. Pictures that were imported in place are never touched."""
+    with _session(workspace, as_json) as session:
+        kind, found_id, name = _find_anything(session.workspace, thing)
+        if not yes and not as_json:
+            typer.confirm(f"Delete the {kind} '{name}'?", abort=True, err=True)
+        {"dataset": datasets.delete_dataset, "run": training.delete_run,
+         "model": models.delete_model}[kind](session.workspace, found_id)  # fmt: skip
+        session.answer({"deleted": found_id, "kind": kind},
+                       lambda: _output.print(f"Deleted the {kind} '{name}'."))  # fmt: skip
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the app and print its address."""
+    with _session(workspace, as_json) as session:
+        root = session.workspace.root
+    project = Path(__file__).resolve().parent.parent
+    os.environ[ROOT_VARIABLE] = str(root)
+    os.chdir(project)  # Streamlit reads .streamlit/config.toml from here
+    if as_json:
+        print(json.dumps({"url": f"http://{host}:{port}", "workspace": str(root)}), flush=True)
+    else:
+        _errors.print(f"Touchstone: http://{host}:{port}  (workspace {root})")
+    arguments = [sys.executable, "-m", "streamlit", "run", "app.py",
+                 "--server.address", host, "--server.port", str(port)]  # fmt: skip
+    os.execv(sys.executable, arguments)
+
+
+def main() -> None:
+    """Entry point of the `touchstone` command."""
+    app()
+
+
+def _answer_dataset(session: Session, dataset: Dataset) -> None:
+    counts = datasets.class_counts(session.workspace, dataset)
+    result = {
+        "dataset_id": dataset.id,
+        "name": dataset.name,
+        "samples": dataset.sample_count,
+        "classes": counts,
+        "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
+    }
+
+    def show() -> None:
+        _table(["class", "pictures"], [[name, count] for name, count in counts.items()])
+        for item in dataset.skipped[:20]:
+            _errors.print(f"Skipped {item.path}: {item.reason}", style="yellow", markup=False)
+        if len(dataset.skipped) > 20:
+            _errors.print(f"… and {len(dataset.skipped) - 20} more", style="yellow")
+
+    session.answer(result, show)
+
+
+def _answer_training(session: Session, run_id: str, job: Job) -> None:
+    view = training.find_run(session.workspace, run_id)
+    model_id = str(job.result["model_id"])
+    report = evaluation.evaluation_report(session.workspace, model_id, Subset.VALIDATION)
+    result = {
+        "run_id": run_id,
+        "model_id": model_id,
+        "recipe": view.run.train.recipe.value,
+        "network": view.run.train.network,
+        "epochs": len(training.curve(session.workspace, run_id)),
+        "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
+        "validation": {"accuracy": report.accuracy, "macro_f1": report.macro_f1},
+    }
+    model = models.find_model(session.workspace, model_id)
+    session.answer(result, lambda: _output.print(
+        f"Model '{model.name}' ({model_id}): validation accuracy {report.accuracy:.2%}, "
+        f"macro F1 {report.macro_f1:.3f}, {result['duration_s']} s", markup=False))  # fmt: skip
+
+
+def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
+    for kind, find in (("dataset", datasets.find_dataset), ("model", models.find_model)):
+        try:
+            found = find(workspace, key)  # type: ignore[operator]
+        except NotFoundError:
+            continue
+        return kind, found.id, found.name
+    try:
+        run = training.find_run(workspace, key).run
+    except NotFoundError:
+        raise NotFoundError(
+            f"There is no dataset, model or run '{key}'.", "See: touchstone datasets, models, runs."
+        ) from None
+    return "run", run.id, run.name
+
+
+def _read_table(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(
+            f"The table {path} cannot be read: {err}.", "Give a CSV file in UTF-8."
+        ) from err
+
+
+def _table(headings: list[str], rows: list[list[Any]]) -> None:
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
+    _output.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Files and pixels: import, split, preprocess, cache, augment, demo pictures."""

@@ -1,0 +1,138 @@
+"""ZIP files from users: look inside without trusting, unpack without surprises."""
+
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from core.errors import ArchiveError
+
+MAX_ENTRIES = 500_000
+MAX_UNPACKED_BYTES = 20 * 1024**3
+MAX_RATIO = 200
+MAX_DEPTH = 30
+_BLOCK_BYTES = 1024 * 1024
+_UTF8_FLAG = 0x800
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A ZIP whose entries were all checked.
+
+    Raises:
+        ArchiveError: if it is no ZIP, encrypted, or has entries that point outside, are links,
+            collide, overlap or promise more than the limits.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check(archive)
+            yield archive
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as err:
+        raise ArchiveError(
+            f"{path.name} is not a ZIP that can be read: {err}.",
+            "Make it again with an ordinary ZIP program, without a password.",
+        ) from err
+
+
+def file_names(archive: zipfile.ZipFile) -> list[str]:
+    """Relative paths of the files inside, with forward slashes."""
+    return [entry_name(info) for info in archive.infolist() if not info.is_dir()]
+
+
+def entry_name(info: zipfile.ZipInfo) -> str:
+    """The name of an entry; old archives without the UTF-8 mark are read as UTF-8 if they are."""
+    if info.flag_bits & _UTF8_FLAG:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return info.filename
+
+
+def unpack(
+    path: Path, target: Path, *, on_progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write all files of a checked ZIP below `target` (an empty folder).
+
+    Raises:
+        ArchiveError: see `open_archive`; also when an entry is larger than it says.
+    """
+    with open_archive(path) as archive:
+        entries = [info for info in archive.infolist() if not info.is_dir()]
+        for done, info in enumerate(entries, start=1):
+            _write_entry(archive, info, target / entry_name(info))
+            if on_progress:
+                on_progress(done, len(entries))
+
+
+def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with archive.open(info) as source, target.open("xb") as sink:
+        while block := source.read(_BLOCK_BYTES):
+            written += len(block)
+            if written > info.file_size:
+                raise ArchiveError(
+                    f"{entry_name(info)} is larger than the archive says.",
+                    "The ZIP is damaged or hostile; make it again.",
+                )
+            sink.write(block)
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        raise ArchiveError(
+            f"The ZIP has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
+            "Split it, or import a folder instead.",
+        )
+    seen: dict[str, str] = {}
+    for info in entries:
+        _check_entry(info)
+        name = entry_name(info)
+        other = seen.setdefault(name.rstrip("/").casefold(), name)
+        if other is not name:
+            raise ArchiveError(
+                f"The ZIP holds '{other}' and '{name}', which are one file on some systems.",
+                "Rename one of them.",
+            )
+    _check_sizes(entries)
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    name = entry_name(info)
+    path = PurePosixPath(name)
+    mode = info.external_attr >> 16
+    reason = None
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        reason = "points outside the archive"
+    elif any(ord(c) < 32 for c in name):
+        reason = "has control characters in its name"
+    elif len(path.parts) > MAX_DEPTH:
+        reason = f"lies more than {MAX_DEPTH} folders deep"
+    elif stat.S_ISLNK(mode) or (mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)):
+        reason = "is a link or a device, not a file"
+    elif info.flag_bits & 0x1:
+        reason = "is encrypted"
+    if reason:
+        raise ArchiveError(
+            f"The entry '{name}' {reason}.", "Nothing was unpacked. Make the ZIP again without it."
+        )
+
+
+def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
+    unpacked = sum(info.file_size for info in entries)
+    packed = sum(info.compress_size for info in entries)
+    if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(packed, 1_000_000):
+        raise ArchiveError(
+            f"The ZIP would unpack to {unpacked / 1e9:.1f} GB, which is not plausible for "
+            f"{packed / 1e6:.1f} MB.",
+            "Pictures hardly shrink in a ZIP; this one looks like an archive bomb.",
+        )
+    spans = sorted((info.header_offset, info.compress_size) for info in entries)
+    for (start, size), (following, _) in zip(spans, spans[1:], strict=False):
+        if start + size > following:
+            raise ArchiveError(
+                "Entries of the ZIP overlap.", "The file is damaged or hostile; make it again."
+            )

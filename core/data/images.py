@@ -1,0 +1,140 @@
+"""Files to pictures: decode once, safely, and the same way everywhere."""
+
+import struct
+import warnings
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from core.errors import UnreadableImageError
+
+# Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
+_READERS = (JpegImagePlugin, PngImagePlugin, BmpImagePlugin, TiffImagePlugin,
+            WebPImagePlugin, GifImagePlugin)  # imported, so that Pillow knows them  # fmt: skip
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")
+)
+FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
+MAX_PIXELS = 50_000_000
+
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    NotImplementedError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ZeroDivisionError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+def read_image(
+    source: Path | IO[bytes], *, draft_px: int | None = None, name: str = "This file"
+) -> Image.Image:
+    """The first frame of a picture file, fully decoded and turned upright, as mode L or RGB.
+
+    Transparency is laid on white; 16-bit gray is scaled linearly (65535 becomes 255); float gray
+    is stretched to its own range.
+
+    Args:
+        source: a file path or an open binary file.
+        draft_px: decode a JPEG no larger than needed for this side; much faster for large ones.
+        name: what messages call an open file.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+    """
+    name = source.name if isinstance(source, Path) else name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=FORMATS) as image:
+                _refuse_huge(image, name)
+                if draft_px is not None:
+                    image.draft(None, (draft_px, draft_px))
+                image.load()
+                return _plain(_upright(image))
+    except UnidentifiedImageError as err:
+        raise UnreadableImageError(
+            f"{name} is not a {FORMAT_WORDS} picture.",
+            "Convert it, or leave it out.",
+        ) from err
+    except _READ_ERRORS as err:
+        raise UnreadableImageError(
+            f"{name} cannot be decoded: {err or type(err).__name__}.",
+            "The file may be damaged or cut off; export it again.",
+        ) from err
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """All files with a picture's extension below a folder, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+
+
+def _refuse_huge(image: Image.Image, name: str) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise UnreadableImageError(
+            f"{name} has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS / 1e6:.0f}.",
+            "Scale it down or cut it into parts.",
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Why after load(): three valid PNGs would otherwise load silently with partial pixels.
+    try:
+        return ImageOps.exif_transpose(image)
+    except _READ_ERRORS:
+        # Broken EXIF says nothing about the pixels, which were decoded whole.
+        return image
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    mode = image.mode
+    if mode in ("L", "RGB"):
+        return image.copy()
+    if mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image, np.uint32) // 257).astype(np.uint8))
+    if mode in ("I", "F"):
+        return Image.fromarray(_stretched(np.asarray(image, np.float64)))
+    if mode == "1":
+        return image.convert("L")
+    if "A" in mode or "a" in mode or "transparency" in image.info:
+        return _on_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    if values.min() >= 0 and values.max() > 255 and values.max() <= 65535:
+        return (values / 257).astype(np.uint8)  # 16-bit gray in a 32-bit mode
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scaled = (np.nan_to_num(values, nan=low) - low) / (high - low or 1.0) * 255
+    return scaled.astype(np.uint8)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")

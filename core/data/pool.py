@@ -1,0 +1,129 @@
+"""Work on many files in other processes, so that one bad file cannot take the rest with it.
+
+A reader may crash its process, hang, or ask for absurd amounts of memory. Files are worked on in
+chunks; when a chunk is lost, its files are tried again one by one, and only the culprit fails.
+"""
+
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from typing import Generic, TypeVar
+
+from loky import ProcessPoolExecutor
+
+from core.errors import TouchstoneError, UnreadableImageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Outcome = tuple[int, Result | TouchstoneError]
+
+CHUNK_ITEMS = 16
+CHUNK_TIMEOUT_S = 120.0
+ITEM_TIMEOUT_S = 30.0
+MEMORY_LIMIT_BYTES = 6 * 1024**3
+
+
+def worker_count() -> int:
+    """Processes to use: one per core."""
+    return max(1, len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+
+
+def run_isolated(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int | None = None,
+    item_timeout_s: float = ITEM_TIMEOUT_S,
+) -> Iterator[Outcome[Result]]:
+    """Apply a function of an importable module to every item; yields (position, result) in order.
+
+    A TouchstoneError of one item takes the place of its result, as do a crash and a hang.
+    """
+    pool = _Pool(function, workers or worker_count(), item_timeout_s)
+    with contextlib.closing(pool):
+        yield from pool.run(items)
+
+
+def lower_priority() -> None:
+    """Let interactive work go first; call in a new process."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(10)
+
+
+class _Pool(Generic[Item, Result]):
+    def __init__(
+        self, function: Callable[[Item], Result], workers: int, item_timeout_s: float
+    ) -> None:
+        self.function = function
+        self.workers = workers
+        self.item_timeout_s = item_timeout_s
+        self.executor = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.workers, timeout=60, initializer=_limit_process)
+
+    def close(self) -> None:
+        self.executor.shutdown(wait=True, kill_workers=True)
+
+    def run(self, items: Sequence[Item]) -> Iterator[Outcome[Result]]:
+        chunks = deque(
+            (start, items[start : start + CHUNK_ITEMS])
+            for start in range(0, len(items), CHUNK_ITEMS)
+        )
+        flying: deque[tuple[int, Sequence[Item], Future[list[Result | TouchstoneError]]]] = deque()
+        while chunks or flying:
+            while chunks and len(flying) < 3 * self.workers:
+                start, chunk = chunks.popleft()
+                flying.append((start, chunk, self._submit(chunk)))
+            start, chunk, future = flying.popleft()
+            try:
+                results = future.result(timeout=CHUNK_TIMEOUT_S)
+            except (BrokenProcessPool, FutureTimeoutError):
+                # Why: the other flying chunks died with the pool and go back to the queue.
+                chunks.extendleft((s, c) for s, c, _ in reversed(flying))
+                flying.clear()
+                self._restart()
+                results = [self._alone(item) for item in chunk]
+            yield from enumerate(results, start=start)
+
+    def _submit(self, chunk: Sequence[Item]) -> "Future[list[Result | TouchstoneError]]":
+        return self.executor.submit(_apply, self.function, list(chunk))  # type: ignore[no-any-return]
+
+    def _alone(self, item: Item) -> Result | TouchstoneError:
+        try:
+            return self._submit([item]).result(timeout=self.item_timeout_s)[0]
+        except FutureTimeoutError:
+            reason = f"took more than {self.item_timeout_s:.0f} s"
+        except BrokenProcessPool:
+            reason = "crashed the decoder"
+        self._restart()
+        return UnreadableImageError(
+            f"Reading it {reason}.", "The file is damaged; export it again."
+        )
+
+    def _restart(self) -> None:
+        self.executor.shutdown(wait=True, kill_workers=True)
+        self.executor = self._start()
+
+
+def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result | TouchstoneError]:
+    results: list[Result | TouchstoneError] = []
+    for item in chunk:
+        try:
+            results.append(function(item))
+        except TouchstoneError as err:
+            results.append(err)
+    return results
+
+
+def _limit_process() -> None:
+    lower_priority()
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # POSIX only
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))

@@ -1,0 +1,95 @@
+"""Stratified splitting into train, validation and test."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from core.domain import Sample, Subset
+from core.errors import SplitError
+
+
+def stratified_split(
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    *,
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    seed: int = 42,
+) -> dict[int, Subset]:
+    """Subset of every labelled sample, class by class in the asked proportions.
+
+    Every class has at least one sample in every subset whose fraction is above 0. The result
+    depends only on the content hashes, fractions and seed, not on order or ids.
+
+    Args:
+        samples: the samples; those without label are left out.
+        class_names: names by class index, for messages.
+        fractions: train, validation, test; they sum to 1.
+        seed: for the shuffle.
+
+    Raises:
+        SplitError: if the fractions make no sense or a class is too small.
+    """
+    _check_fractions(fractions)
+    subsets: dict[int, Subset] = {}
+    for index, name in enumerate(class_names):
+        members = [s for s in samples if s.label == index]
+        members.sort(key=lambda s: (_shuffle_key(s.sha256, seed), s.id))
+        counts = subset_counts(len(members), fractions, name)
+        start = 0
+        for subset, count in zip(Subset, counts, strict=True):
+            subsets.update((s.id, subset) for s in members[start : start + count])
+            start += count
+    return subsets
+
+
+def subset_counts(
+    n: int, fractions: tuple[float, float, float], class_name: str
+) -> tuple[int, int, int]:
+    """How many of n pictures go to each subset: largest remainders, at least one each.
+
+    Raises:
+        SplitError: if n is smaller than the number of subsets asked for.
+    """
+    wanted = np.array(fractions) > 0
+    needed = int(wanted.sum())
+    if n < needed:
+        raise SplitError(
+            f"Class '{class_name}' has {n} picture{'s' * (n != 1)}; the split needs at least "
+            f"{needed}.",
+            "Add pictures of this class, leave the class out when importing, or set the fraction "
+            "of a subset to 0.",
+        )
+    exact = n * np.array(fractions)
+    counts = np.floor(exact).astype(int)
+    for position in np.argsort(-(exact - counts), kind="stable")[: n - counts.sum()]:
+        counts[position] += 1
+    for position in np.flatnonzero(wanted & (counts == 0)):
+        counts[int(counts.argmax())] -= 1
+        counts[position] = 1
+    return int(counts[0]), int(counts[1]), int(counts[2])
+
+
+def split_digest(subsets: Mapping[int, Subset], samples: Sequence[Sample]) -> str:
+    """One value for who is where, by content."""
+    by_id = {s.id: s.sha256 for s in samples}
+    lines = sorted(f"{by_id[sample_id]} {subset}" for sample_id, subset in subsets.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _shuffle_key(sha256: str, seed: int) -> bytes:
+    # Why a hash and no generator: the same picture keeps its place when others come or go.
+    return hashlib.sha256(f"{seed} {sha256}".encode()).digest()
+
+
+def _check_fractions(fractions: tuple[float, float, float]) -> None:
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        shown = " + ".join(f"{f:.0%}" for f in fractions)
+        raise SplitError(
+            f"The fractions {shown} do not make 100 %.", "Train, validation and test share 100 %."
+        )
+    if fractions[0] <= 0 or fractions[1] <= 0:
+        raise SplitError(
+            "Training and validation both need pictures.",
+            "Validation chooses the best epoch; give it for example 20 %.",
+        )

@@ -1,0 +1,83 @@
+"""Every error a person can meet.
+
+TouchstoneError
+├── WorkspaceError            the workspace cannot be used (newer, locked, no space)
+├── NotFoundError             no dataset, split, run or model of this name
+├── NameTakenError            a second thing would get the same name
+├── ImportSourceError         folder, archive or table that cannot be imported
+│   ├── PathNotAllowedError   outside the folders this app may read
+│   └── ArchiveError          a ZIP that is broken, hostile or too large
+├── UnreadableImageError      one picture that cannot be decoded
+├── SplitError                a split that is impossible or missing
+├── ConfigError               a setting out of its range
+├── NetworkUnavailableError   pretrained weights that are not on this machine
+├── TrainingError             a training that cannot start or go on
+└── ModelFileError            a file that is not a usable model
+
+Each one carries `message` (what happened and where) and `hint` (what to do next). They are shown
+in exactly three places: the app's frame, the command line's top, the worker's top.
+"""
+
+
+class TouchstoneError(Exception):
+    """Base of all errors that are meant to be read by a user."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[type["TouchstoneError"], tuple[str, str]]:
+        # Why: errors cross process borders (inference process, decoding pool) and must arrive whole.
+        return type(self), (self.message, self.hint)
+
+
+class WorkspaceError(TouchstoneError):
+    """The workspace cannot be used."""
+
+
+class NotFoundError(TouchstoneError):
+    """Nothing stored under this name or id."""
+
+
+class NameTakenError(TouchstoneError):
+    """The name is in use already."""
+
+
+class ImportSourceError(TouchstoneError):
+    """A source of pictures that cannot be imported."""
+
+
+class PathNotAllowedError(ImportSourceError):
+    """A path outside the folders this app may read."""
+
+
+class ArchiveError(ImportSourceError):
+    """An archive that is broken, hostile or too large."""
+
+
+class UnreadableImageError(TouchstoneError):
+    """One picture that cannot be decoded."""
+
+
+class SplitError(TouchstoneError):
+    """A split that is impossible or missing."""
+
+
+class ConfigError(TouchstoneError):
+    """A setting out of its range."""
+
+
+class NetworkUnavailableError(TouchstoneError):
+    """Pretrained weights that are not on this machine."""
+
+
+class TrainingError(TouchstoneError):
+    """A training that cannot start or go on."""
+
+
+class ModelFileError(TouchstoneError):
+    """A file that is not a usable model."""

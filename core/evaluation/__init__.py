@@ -1,0 +1,1 @@
+"""Numbers from stored probabilities: numpy only."""

@@ -1,0 +1,1 @@
+"""Using a model: fast runtimes, predictor, heatmaps."""

@@ -1,0 +1,163 @@
+"""Using a model file: probabilities for pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.preprocess import load_pixels
+from core.domain import Prediction
+from core.errors import ModelFileError, UnreadableImageError
+from core.inference.runtime import backbone_digest, open_runtime
+from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
+
+if TYPE_CHECKING:
+    from core.models.build import PixelFeatures
+
+BATCH = 64
+
+
+class Predictor:
+    """A model file, loaded and ready: the same numbers in training, evaluation and use."""
+
+    def __init__(self, card: ModelCard, tensors: Tensors, *, runtimes: Path, device: str = "cpu"):
+        """Prepare a model.
+
+        Args:
+            card: the model's description.
+            tensors: its weights.
+            runtimes: folder of converted networks.
+            device: where to compute.
+
+        Raises:
+            ModelFileError: if the weights do not fit the description.
+        """
+        self.card = card
+        self.tensors = tensors
+        self._weight, self._bias = head_weights(card, tensors)
+        size = card.preprocess.image_size_px
+        key = backbone_digest(tensors, card.head, card.mean, card.std, size)
+        self._runtime = open_runtime(
+            key, lambda: build_module(card, tensors), runtimes, size, device=device
+        )
+
+    @classmethod
+    def open(cls, path: Path, *, runtimes: Path, device: str = "cpu") -> "Predictor":
+        """The predictor of a model file."""
+        return cls(read_card(path), read_tensors(path), runtimes=runtimes, device=device)
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Uint8 [N, S, S, 3] to features [N, D]."""
+        return self._runtime.features(pixels)
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Uint8 [N, S, S, 3] to probabilities [N, C]; rows sum to 1."""
+        return self.probabilities_of_features(self.features(pixels))
+
+    def probabilities_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features [N, D] to probabilities [N, C]."""
+        return softmax(features @ self._weight.T + self._bias)
+
+    def predict(
+        self,
+        sources: Sequence[Path | IO[bytes]],
+        names: Sequence[str] | None = None,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Prediction]:
+        """One prediction per picture, in order; an unreadable one carries its error instead.
+
+        Args:
+            sources: files or open files.
+            names: what to call them in the results; their paths by default.
+            on_progress: called with (done, total) after each batch.
+            should_stop: asked before each batch.
+        """
+        labels = list(names or [str(source) for source in sources])
+        for start in range(0, len(sources), BATCH):
+            if should_stop():
+                return
+            yield from self._predict_batch(
+                sources[start : start + BATCH], labels[start : start + BATCH]
+            )
+            if on_progress:
+                on_progress(min(start + BATCH, len(sources)), len(sources))
+
+    def _predict_batch(
+        self, sources: Sequence[Path | IO[bytes]], names: Sequence[str]
+    ) -> list[Prediction]:
+        pixels, errors = [], dict[int, str]()
+        for position, source in enumerate(sources):
+            try:
+                pixels.append(load_pixels(source, self.card.preprocess))
+            except UnreadableImageError as err:
+                errors[position] = err.message
+        rows = iter(self.probabilities(np.stack(pixels)) if pixels else ())
+        return [
+            Prediction(name, error=errors[position])
+            if position in errors
+            else Prediction(name, ranked(self.card.class_names, next(rows)))
+            for position, name in enumerate(names)
+        ]
+
+
+def ranked(
+    class_names: Sequence[str], probabilities: NDArray[np.float32]
+) -> tuple[tuple[str, float], ...]:
+    """(class, confidence) in decreasing order of confidence."""
+    order = np.argsort(-probabilities, kind="stable")
+    return tuple((class_names[i], float(probabilities[i])) for i in order)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits [N, C] to probabilities [N, C]."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def head_weights(
+    card: ModelCard, tensors: Tensors
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight [C, D] and bias [C] of the last layer.
+
+    Raises:
+        ModelFileError: if they are missing or do not fit the classes.
+    """
+    weight, bias = tensors.get(f"{card.head}.weight"), tensors.get(f"{card.head}.bias")
+    classes = len(card.class_names)
+    if (
+        weight is None
+        or bias is None
+        or weight.ndim != 2
+        or len(weight) != classes
+        or bias.shape != (classes,)
+    ):
+        raise ModelFileError(
+            f"The weights of model '{card.name}' do not fit its {classes} classes.",
+            "Download the model again from where it was made.",
+        )
+    return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
+    """The torch module of a model, loaded strictly.
+
+    Raises:
+        ModelFileError: if a weight is missing, left over or of another shape.
+    """
+    import torch
+
+    from core.models.build import PixelFeatures, build_network
+
+    network = build_network(card.network, len(card.class_names))
+    try:
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()}, strict=True)
+    except RuntimeError as err:
+        raise ModelFileError(
+            f"The weights of model '{card.name}' do not fit the network {card.network}.",
+            "Download the model again from where it was made.",
+        ) from err
+    return PixelFeatures(network.eval(), card.mean, card.std)

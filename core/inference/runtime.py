@@ -1,0 +1,154 @@
+"""Feature runtimes: pixels in, features out, as fast as the machine can.
+
+On a CPU the network runs in OpenVINO, several times faster than eager PyTorch; the converted
+network is kept on disk, so the conversion (which needs torch) happens once. On a GPU it runs in
+PyTorch.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.models.bundle import Tensors
+
+if TYPE_CHECKING:
+    from core.models.build import PixelFeatures
+
+Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
+
+
+class FeatureRuntime(Protocol):
+    """Runs a network without its head."""
+
+    def features(self, pixels: Pixels) -> Features:
+        """Uint8 [N, S, S, 3] to float32 [N, D]."""
+        ...
+
+
+def backbone_digest(tensors: Tensors, head: str, mean: tuple[float, ...], std: tuple[float, ...],
+                    image_size_px: int) -> str:  # fmt: skip
+    """Names a converted network: weights without the head, normalization and picture size."""
+    digest = hashlib.sha256(f"{mean} {std} {image_size_px}".encode())
+    for name in sorted(tensors):
+        if not name.startswith(f"{head}."):
+            digest.update(name.encode())
+            digest.update(tensors[name].tobytes())
+    return digest.hexdigest()[:32]
+
+
+def open_runtime(
+    key: str,
+    build: Callable[[], "PixelFeatures"],
+    cache_folder: Path,
+    image_size_px: int,
+    *,
+    device: str = "cpu",
+) -> FeatureRuntime:
+    """The fastest runtime for a device.
+
+    Args:
+        key: `backbone_digest` of the network; names its converted form in the cache.
+        build: makes the torch module; called only when there is no converted form yet, or on a
+            GPU.
+        cache_folder: where converted networks are kept.
+        image_size_px: side of the pictures.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`.
+    """
+    if device != "cpu":
+        return TorchRuntime(build(), device)
+    folder = cache_folder / key
+    if not (folder / "network.xml").exists():
+        _convert(build(), folder, image_size_px)
+    return OpenVinoRuntime(folder / "network.xml")
+
+
+class OpenVinoRuntime:
+    """A converted network on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        core = _openvino().Core()
+        compiled = core.compile_model(core.read_model(path), "CPU", {
+            # Why: the plug-in may otherwise choose half precision where a CPU offers it.
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        })  # fmt: skip
+        self._queue = _openvino().AsyncInferQueue(compiled)
+        self._width = int(compiled.output(0).shape[1])
+
+    def features(self, pixels: Pixels) -> Features:
+        """Uint8 [N, S, S, 3] to float32 [N, D]; pictures run side by side."""
+        result = np.empty((len(pixels), self._width), np.float32)
+
+        def keep(request: Any, position: int) -> None:
+            result[position] = request.get_output_tensor(0).data[0]
+
+        self._queue.set_callback(keep)
+        for position in range(len(pixels)):
+            self._queue.start_async({0: pixels[position : position + 1]}, position)
+        self._queue.wait_all()
+        return result
+
+
+class TorchRuntime:
+    """A network in PyTorch, for GPUs."""
+
+    def __init__(self, module: "PixelFeatures", device: str, batch_size: int = 64) -> None:
+        self._module = module.eval().to(device)
+        self._device = device
+        self._batch_size = batch_size
+
+    def features(self, pixels: Pixels) -> Features:
+        """Uint8 [N, S, S, 3] to float32 [N, D]."""
+        import torch
+
+        batches = []
+        with torch.inference_mode():
+            for start in range(0, len(pixels), self._batch_size):
+                batch = torch.from_numpy(
+                    np.ascontiguousarray(pixels[start : start + self._batch_size])
+                )
+                batches.append(self._module(batch.to(self._device)).float().cpu().numpy())
+        return np.concatenate(batches)
+
+
+def chunks(count: int, size: int = 64) -> Iterator[slice]:
+    """Slices that cover `count` rows."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _convert(module: "PixelFeatures", folder: Path, image_size_px: int) -> None:
+    """Write the module as an OpenVINO network; complete or not at all."""
+    import warnings
+
+    import torch
+
+    ov = _openvino()
+    example = torch.zeros(1, image_size_px, image_size_px, 3, dtype=torch.uint8)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of its own coming retirement
+        network = ov.convert_model(module.eval(), example_input=example)
+    network.reshape([1, image_size_px, image_size_px, 3])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    partial.mkdir()
+    ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
+    if folder.exists():  # another process was faster
+        shutil.rmtree(partial)
+    else:
+        partial.replace(folder)
+
+
+def _openvino() -> Any:
+    # Why: the converter reports its use to its maker unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino

@@ -1,0 +1,1 @@
+"""Networks: the catalog, pretrained weights, building, the model file."""

@@ -1,0 +1,133 @@
+"""The model file: one safetensors file that holds weights and all that is needed to use them.
+
+Its metadata has classes, preprocessing and network, so nothing can get lost on the way. The same
+bytes lie in the database, are downloaded, uploaded and read by the predictor.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from core.domain import PreprocessConfig, config_from_json, config_to_json
+from core.errors import ConfigError, ModelFileError
+
+FORMAT = "touchstone-model-1"
+Tensors = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The metadata of a model file.
+
+    `head` names the last layer (`<head>.weight` is [C, D]); mean and std are for gray values in
+    [0, 1]; `origin` holds free facts about its making (dataset, run, recipe, metrics).
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    preprocess: PreprocessConfig
+    network: str
+    head: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    origin: dict[str, str]
+
+
+def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
+    """The model file as bytes; the same card and tensors give the same bytes."""
+    metadata = {
+        "format": FORMAT,
+        "name": card.name,
+        "class_names": json.dumps(card.class_names, ensure_ascii=False),
+        "preprocess": config_to_json(card.preprocess),
+        "network": card.network,
+        "head": card.head,
+        "mean": json.dumps(card.mean),
+        "std": json.dumps(card.std),
+        "origin": json.dumps(card.origin, sort_keys=True, ensure_ascii=False),
+    }
+    return save({k: np.asarray(v, order="C") for k, v in sorted(tensors.items())}, metadata)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The metadata of a model file, checked; weights are not read.
+
+    Raises:
+        ModelFileError: if it is no model file of ours.
+    """
+    metadata = _metadata(path)
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{path.name} is a safetensors file, but no Touchstone model.",
+            "Upload a file that was downloaded from the Models page.",
+        )
+    try:
+        card = ModelCard(
+            name=metadata["name"],
+            class_names=tuple(json.loads(metadata["class_names"])),
+            preprocess=config_from_json(PreprocessConfig, metadata["preprocess"]),
+            network=metadata["network"],
+            head=metadata["head"],
+            mean=tuple(float(v) for v in json.loads(metadata["mean"])),
+            std=tuple(float(v) for v in json.loads(metadata["std"])),
+            origin=dict(json.loads(metadata["origin"])),
+        )
+        _check(card)
+    except (KeyError, ValueError, TypeError, ConfigError) as err:
+        raise ModelFileError(
+            f"The description inside {path.name} is broken: {err}.",
+            "Download the model again from where it was made.",
+        ) from err
+    return card
+
+
+def read_tensors(path: Path) -> Tensors:
+    """All weights of a model file.
+
+    Raises:
+        ModelFileError: if they cannot be read or are not finite.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as err:
+        raise _not_a_model(path, err) from err
+    for name, values in tensors.items():
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{path.name} holds values that are no numbers (in {name}).",
+                "The training diverged or the file is damaged; use another model.",
+            )
+    return tensors
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as err:
+        raise _not_a_model(path, err) from err
+
+
+def _not_a_model(path: Path, err: Exception) -> ModelFileError:
+    return ModelFileError(
+        f"{path.name} is not a model file: {err}.",
+        "A Touchstone model is a .safetensors file downloaded from the Models page.",
+    )
+
+
+def _check(card: ModelCard) -> None:
+    names = card.class_names
+    if not 2 <= len(names) <= 100_000 or len(set(names)) != len(names):
+        raise ValueError("it needs at least two different classes")
+    if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
+        raise ValueError("a class name is empty or no text")
+    if len(card.mean) != 3 or len(card.std) != 3 or min(card.std) <= 0:
+        raise ValueError("mean and deviation need three values each, the deviation above 0")
+    if not 0 < len(card.name) <= 500:
+        raise ValueError("its name is empty or very long")

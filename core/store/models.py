@@ -1,0 +1,145 @@
+"""Rows of models; the weights are chunks beside their metadata, checked by sha256."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
+
+from core.domain import Model, PreprocessConfig, config_from_json, config_to_json
+from core.errors import ModelFileError, NameTakenError, NotFoundError
+
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+def insert_model(db: Database, model: Model, content: bytes) -> None:
+    """Store a model with its file; call inside a transaction.
+
+    Raises:
+        NameTakenError: if another model has this name.
+    """
+    try:
+        db.conn.execute(
+            "INSERT INTO models (id, name, run_id, dataset_id, dataset_name, split_id, class_names,"
+            " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, test_macro_f1)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                model.id,
+                model.name,
+                model.run_id,
+                model.dataset_id,
+                model.dataset_name,
+                model.split_id,
+                json.dumps(model.class_names),
+                model.network,
+                config_to_json(model.preprocess),
+                model.size_bytes,
+                model.sha256,
+                model.created_at,
+                model.val_macro_f1,
+                model.test_macro_f1,
+            ],
+        )
+    except sqlite3.IntegrityError as err:
+        raise _name_taken(model.name) from err
+    chunks = range(0, len(content), CHUNK_BYTES)
+    db.conn.executemany(
+        "INSERT INTO model_chunks (model_id, position, data) VALUES (?, ?, ?)",
+        ((model.id, i, content[start : start + CHUNK_BYTES]) for i, start in enumerate(chunks)),
+    )
+
+
+def list_models(db: Database) -> list[Model]:
+    """All models, newest first."""
+    return [_model(row) for row in db.query("SELECT * FROM models ORDER BY created_at DESC")]
+
+
+def find_model(db: Database, name_or_id: str) -> Model:
+    """The model of this id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    rows = list(
+        db.query(
+            "SELECT * FROM models WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            {"key": name_or_id},
+        )
+    )
+    if not rows:
+        raise NotFoundError(
+            f"There is no model '{name_or_id}'.", "See the list of models for their names."
+        )
+    return _model(rows[0])
+
+
+def free_model_name(db: Database, wish: str) -> str:
+    """`wish`, or `wish 2`, `wish 3` … where it is taken."""
+    taken = {row["name"].lower() for row in db.query("SELECT name FROM models")}
+    if wish.lower() not in taken:
+        return wish
+    number = 2
+    while f"{wish} {number}".lower() in taken:
+        number += 1
+    return f"{wish} {number}"
+
+
+def model_chunks(db: Database, model: Model) -> Iterator[bytes]:
+    """The model file, chunk by chunk.
+
+    Raises:
+        ModelFileError: at the end, when the content is not what was stored.
+    """
+    digest = hashlib.sha256()
+    for row in db.conn.execute(
+        "SELECT data FROM model_chunks WHERE model_id = ? ORDER BY position", [model.id]
+    ):
+        digest.update(row[0])
+        yield row[0]
+    if digest.hexdigest() != model.sha256:
+        raise ModelFileError(
+            f"The stored weights of model '{model.name}' are damaged (checksum differs).",
+            "Restore the workspace from a backup, or train the model again.",
+        )
+
+
+def rename_model(db: Database, model_id: str, name: str) -> None:
+    """Give a model another name.
+
+    Raises:
+        NameTakenError: if another model has this name.
+    """
+    try:
+        db.execute("UPDATE models SET name = ? WHERE id = ?", [name, model_id])
+    except sqlite3.IntegrityError as err:
+        raise _name_taken(name) from err
+
+
+def delete_model(db: Database, model_id: str) -> None:
+    """Remove a model, its weights and its predictions."""
+    db.execute("DELETE FROM models WHERE id = ?", [model_id])
+
+
+def _name_taken(name: str) -> NameTakenError:
+    return NameTakenError(f"A model named '{name}' exists already.", "Choose another name.")
+
+
+def _model(row: dict[str, Any]) -> Model:
+    return Model(
+        id=row["id"],
+        name=row["name"],
+        run_id=row["run_id"],
+        dataset_id=row["dataset_id"],
+        dataset_name=row["dataset_name"],
+        split_id=row["split_id"],
+        class_names=tuple(json.loads(row["class_names"])),
+        network=row["network"],
+        preprocess=config_from_json(PreprocessConfig, row["preprocess"]),
+        size_bytes=row["size_bytes"],
+        sha256=row["sha256"],
+        created_at=row["created_at"],
+        val_macro_f1=row["val_macro_f1"],
+        test_macro_f1=row["test_macro_f1"],
+    )

@@ -1,0 +1,112 @@
+"""Rows of splits: the subset of every sample."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
+
+from core.domain import Dataset, Split, Subset
+from core.errors import NameTakenError, NotFoundError
+
+
+def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> None:
+    """Store a split and its members (sample id -> subset); call inside a transaction.
+
+    Raises:
+        NameTakenError: if the dataset has a split of this name.
+    """
+    try:
+        db.conn.execute(
+            "INSERT INTO splits (id, dataset_id, name, strategy, seed, train, validation, test,"
+            " digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                split.id,
+                split.dataset_id,
+                split.name,
+                split.strategy,
+                split.seed,
+                *split.fractions,
+                split.digest,
+                split.created_at,
+            ],
+        )
+    except sqlite3.IntegrityError as err:
+        raise NameTakenError(
+            f"This dataset has a split named '{split.name}' already.",
+            "Splits are never overwritten: give the new one another name.",
+        ) from err
+    db.conn.executemany(
+        "INSERT INTO split_members (split_id, sample_id, subset) VALUES (?, ?, ?)",
+        ((split.id, sample_id, subset.value) for sample_id, subset in subsets.items()),
+    )
+
+
+def list_splits(db: Database, dataset_id: str) -> list[Split]:
+    """The splits of a dataset, newest first."""
+    rows = db.query(
+        "SELECT * FROM splits WHERE dataset_id = ? ORDER BY created_at DESC", [dataset_id]
+    )
+    return [_split(row) for row in rows]
+
+
+def find_split(db: Database, dataset_id: str, name_or_id: str) -> Split:
+    """The split of this id or name in a dataset.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    rows = list(
+        db.query(
+            "SELECT * FROM splits WHERE dataset_id = :dataset AND (id = :key OR name = :key)",
+            {"dataset": dataset_id, "key": name_or_id},
+        )
+    )
+    if not rows:
+        raise NotFoundError(
+            f"This dataset has no split '{name_or_id}'.", "See the list of its splits."
+        )
+    return _split(rows[0])
+
+
+def delete_split(db: Database, split_id: str) -> None:
+    """Remove a split with its members and the runs that used it; models stay."""
+    db.execute("DELETE FROM splits WHERE id = ?", [split_id])
+
+
+def split_members(db: Database, split_id: str) -> dict[int, Subset]:
+    """Sample id -> subset."""
+    rows = db.query(
+        "SELECT sample_id, subset FROM split_members WHERE split_id = ? ORDER BY sample_id",
+        [split_id],
+    )
+    return {row["sample_id"]: Subset(row["subset"]) for row in rows}
+
+
+def subset_class_counts(
+    db: Database, dataset: Dataset, split_id: str
+) -> dict[Subset, dict[str, int]]:
+    """Pictures per subset and class, zeros included."""
+    counts = {subset: dict.fromkeys(dataset.class_names, 0) for subset in Subset}
+    rows = db.query(
+        "SELECT m.subset, s.label, count(*) AS n FROM split_members m"
+        " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.label IS NOT NULL"
+        " GROUP BY m.subset, s.label",
+        [split_id],
+    )
+    for row in rows:
+        counts[Subset(row["subset"])][dataset.class_names[row["label"]]] = row["n"]
+    return counts
+
+
+def _split(row: dict[str, Any]) -> Split:
+    return Split(
+        id=row["id"],
+        dataset_id=row["dataset_id"],
+        name=row["name"],
+        strategy=row["strategy"],
+        seed=row["seed"],
+        fractions=(row["train"], row["validation"], row["test"]),
+        digest=row["digest"],
+        created_at=row["created_at"],
+    )

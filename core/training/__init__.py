@@ -1,0 +1,1 @@
+"""Training: recipes, engine, checkpoints, worker process."""

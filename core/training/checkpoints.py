@@ -1,0 +1,80 @@
+"""Checkpoints on disk: whole or not at all, newest valid one wins."""
+
+import hashlib
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.errors import TrainingError
+
+KEEP = 3
+EVERY_S = 20.0
+_SHA_BYTES = 32
+
+
+class CheckpointFolder:
+    """Checkpoints of one run: `000012.ckpt`, each with its sha256 in front."""
+
+    def __init__(self, folder: Path, *, every_s: float = EVERY_S) -> None:
+        self._folder = folder
+        self._every_s = every_s
+        self._last_save = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*.partial"):
+            leftover.unlink()
+
+    def save(self, state: dict[str, Any], *, urgent: bool) -> None:
+        """Write a state when the last one is old enough, or at once when urgent.
+
+        Raises:
+            TrainingError: if the disk refuses.
+        """
+        if not urgent and time.monotonic() - self._last_save < self._every_s:
+            return
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getbuffer()
+        numbers = [int(path.stem) for path in self._newest_first()]
+        target = self._folder / f"{max(numbers, default=0) + 1:06d}.ckpt"
+        try:
+            _write_durably(target, hashlib.sha256(content).digest(), content)
+        except OSError as err:
+            raise TrainingError(
+                f"The checkpoint could not be written: {err.strerror or err}.",
+                "Free some disk space, then resume; the last saved state is kept.",
+            ) from err
+        self._last_save = time.monotonic()
+        for old in self._newest_first()[KEEP:]:
+            old.unlink()
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest state whose checksum holds; damaged ones are passed over."""
+        for path in self._newest_first():
+            content = path.read_bytes()
+            body = memoryview(content)[_SHA_BYTES:]
+            if content[:_SHA_BYTES] == hashlib.sha256(body).digest():
+                return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self._folder.glob("*.ckpt"), reverse=True)
+
+
+def _write_durably(target: Path, checksum: bytes, content: memoryview) -> None:
+    partial = target.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(checksum)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+    if os.name == "posix":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,285 @@
+"""The training loop: plain PyTorch; knows no database, no process, no page.
+
+All randomness is a function of (seed, epoch, step, sample), so a checkpoint needs no random state
+and a resumed run ends bit-exactly where an undisturbed one does.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.domain import EpochMetrics, OptimizerName, ScheduleName, TrainConfig
+from core.errors import TrainingError
+from core.evaluation.metrics import macro_f1
+
+_WARM_UP_SHARE = 0.05
+
+
+class Examples(Protocol):
+    """Labelled inputs, by position."""
+
+    targets: NDArray[np.int64]
+
+    def inputs(self, positions: NDArray[np.intp], *, epoch: int | None) -> Tensor:
+        """Inputs [B, …] of these positions; `epoch` selects the augmentation, None means none."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Where the state of a training is kept."""
+
+    def save(self, state: dict[str, Any], *, urgent: bool) -> None:
+        """Keep a state, when it is time to or urgent."""
+        ...
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest state that can be read, if any."""
+        ...
+
+
+@dataclass
+class FitState:
+    """Where a training stands; everything a checkpoint holds."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    best_key: tuple[float, float] = (-1.0, 0.0)
+    best_epoch: int = -1
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    stopped: bool = False
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """Tensors and numbers only, so that it loads without unpickling code."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "seconds": self.seconds,
+            "best_key": list(self.best_key),
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.loss_sum, self.seconds = state["loss_sum"], state["seconds"]
+        self.best_key = (state["best_key"][0], state["best_key"][1])
+        self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
+
+
+def new_state(model: nn.Module, config: TrainConfig, device: torch.device) -> FitState:
+    """A training that has not begun."""
+    return FitState(
+        model=model,
+        optimizer=_optimizer(model, config),
+        scaler=torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16),
+    )
+
+
+def fit(
+    state: FitState,
+    train: Examples,
+    validation: Examples,
+    config: TrainConfig,
+    *,
+    class_count: int,
+    device: torch.device,
+    checkpoints: Checkpoints,
+    should_stop: Callable[[], bool],
+    on_step: Callable[[int, int], None],
+) -> Iterator[EpochMetrics]:
+    """Train until the last epoch, early stopping or a stop wish; yields one line per epoch.
+
+    Afterwards `state.best_weights` holds the epoch with the best validation macro F1 (the lower
+    loss where equal), and `state.stopped` tells whether a wish ended it; a checkpoint was saved
+    then.
+
+    Args:
+        state: from `new_state`, or restored.
+        train: examples to learn from.
+        validation: examples to choose the epoch by.
+        config: epochs, batch size, solver and so on.
+        class_count: number of classes C.
+        device: where the model is.
+        checkpoints: where states are kept.
+        should_stop: asked after every step.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        TrainingError: if the loss is no number any more.
+    """
+    loss_function = _loss(train.targets, config, class_count, device)
+    batches = _batch_count(len(train.targets), config.batch_size)
+    while state.epoch < config.epochs and not _is_patient_no_more(state, config):
+        started = time.perf_counter() - state.seconds
+        order = _permutation(len(train.targets), config.seed, state.epoch)
+        for positions in np.array_split(order, batches)[state.step :]:
+            rate = learning_rate(state.epoch * batches + state.step, batches, config)
+            loss = _train_step(state, train, positions, loss_function, rate, config, device)
+            state.loss_sum += loss * len(positions)
+            state.step += 1
+            state.seconds = time.perf_counter() - started
+            on_step(state.epoch * batches + state.step, config.epochs * batches)
+            if should_stop():
+                state.stopped = True
+                checkpoints.save(state.to_checkpoint(), urgent=True)
+                return
+            if state.step < batches:
+                checkpoints.save(state.to_checkpoint(), urgent=False)
+        yield _close_epoch(state, train, validation, loss_function, config, class_count, device)
+        checkpoints.save(state.to_checkpoint(), urgent=False)
+
+
+def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
+    """The learning rate of a step: a short warm-up, then cosine to zero or tenfold steps."""
+    total = max(1, steps_per_epoch * config.epochs)
+    warm_up = int(_WARM_UP_SHARE * total)
+    if step < warm_up:
+        return config.learning_rate * (step + 1) / (warm_up + 1)
+    progress = step / total
+    if config.schedule is ScheduleName.STEP:
+        return config.learning_rate * 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def predict_logits(
+    model: nn.Module, examples: Examples, device: torch.device, *, batch_size: int = 64
+) -> Tensor:
+    """Logits [N, C] of all examples, without augmentation, on the CPU."""
+    model.eval()
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(examples.targets), batch_size):
+            stop = min(start + batch_size, len(examples.targets))
+            inputs = examples.inputs(np.arange(start, stop), epoch=None).to(device)
+            rows.append(model(inputs).float().cpu())
+    return torch.cat(rows)
+
+
+def _train_step(
+    state: FitState,
+    train: Examples,
+    positions: NDArray[np.intp],
+    loss_function: nn.Module,
+    rate: float,
+    config: TrainConfig,
+    device: torch.device,
+) -> float:
+    # Why: dropout must not depend on how often the run was resumed.
+    torch.manual_seed((config.seed * 1_000_003 + state.epoch) * 1_000_003 + state.step)
+    state.model.train()
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    inputs = train.inputs(positions, epoch=state.epoch).to(device)
+    targets = torch.from_numpy(train.targets[positions]).to(device)
+    precision = _precision(device)
+    with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+        loss = loss_function(state.model(inputs), targets)
+    if not torch.isfinite(loss):
+        raise TrainingError(
+            f"The training diverged: the loss is no number any more (epoch {state.epoch + 1}).",
+            "Use a smaller learning rate, for example a tenth of it.",
+        )
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    return float(loss.detach())
+
+
+def _close_epoch(
+    state: FitState,
+    train: Examples,
+    validation: Examples,
+    loss_function: nn.Module,
+    config: TrainConfig,
+    class_count: int,
+    device: torch.device,
+) -> EpochMetrics:
+    started = time.perf_counter()
+    logits = predict_logits(state.model, validation, device)
+    targets = torch.from_numpy(validation.targets)
+    val_loss = float(loss_function.cpu()(logits, targets))
+    loss_function.to(device)
+    predicted = logits.argmax(1).numpy()
+    f1 = macro_f1(predicted, validation.targets, class_count)
+    is_best = (f1, -val_loss) > state.best_key
+    if is_best:
+        state.best_key, state.best_epoch = (f1, -val_loss), state.epoch
+        state.best_weights = {
+            k: v.detach().cpu().clone() for k, v in state.model.state_dict().items()
+        }
+    batches = _batch_count(len(train.targets), config.batch_size)
+    metrics = EpochMetrics(
+        epoch=state.epoch,
+        train_loss=state.loss_sum / len(train.targets),
+        val_loss=val_loss,
+        val_accuracy=float((predicted == validation.targets).mean()),
+        val_macro_f1=f1,
+        learning_rate=learning_rate(state.epoch * batches, batches, config),
+        duration_s=state.seconds + time.perf_counter() - started,
+        is_best=is_best,
+    )
+    state.epoch, state.step, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
+    return metrics
+
+
+def _batch_count(n: int, batch_size: int) -> int:
+    # Why at least two pictures in each: batch normalization cannot learn from one.
+    return max(1, min(math.ceil(n / batch_size), n // 2))
+
+
+def _permutation(n: int, seed: int, epoch: int) -> NDArray[np.intp]:
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def _is_patient_no_more(state: FitState, config: TrainConfig) -> bool:
+    return 0 < config.patience <= state.epoch - 1 - state.best_epoch
+
+
+def _loss(
+    targets: NDArray[np.int64], config: TrainConfig, class_count: int, device: torch.device
+) -> nn.Module:
+    weight = None
+    if config.balance_classes:
+        counts = np.maximum(np.bincount(targets, minlength=class_count), 1)
+        weight = torch.tensor(len(targets) / (class_count * counts), dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing).to(device)
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    # Why: decaying biases and normalization weights only hurts.
+    decayed = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
+    plain = [p for p in model.parameters() if p.ndim <= 1 and p.requires_grad]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    if config.optimizer is OptimizerName.SGD:
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def _precision(device: torch.device) -> torch.dtype | None:
+    if device.type != "cuda":  # half precision is emulated on CPUs, up to 100 times slower
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

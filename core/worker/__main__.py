@@ -1,0 +1,113 @@
+"""`python -m core.worker LANE`: run the queued jobs of one lane, then end.
+
+The job is claimed before anything heavy is imported, so that the page shows "starting" at once.
+"""
+
+import logging
+import shutil
+import sys
+import traceback
+
+from filelock import Timeout
+
+from core.domain import Job, JobKind, JobStatus, new_id, utc_now
+from core.errors import TouchstoneError
+from core.store import jobs
+from core.store.database import connect, transaction
+from core.worker.launcher import lane_lock
+from core.worker.session import JobLost, JobSession, StopRequested
+from core.workspace import Workspace, open_workspace
+
+# Why: a worker that was started just before another one ends must not miss the queue.
+_LOCK_PATIENCE_S = 10.0
+
+
+def main(lane: str) -> None:
+    """Hold the lane, clean up after a lost worker, and work until the queue is empty."""
+    workspace = open_workspace()
+    owner = new_id("worker")
+    try:
+        with lane_lock(workspace, lane).acquire(timeout=_LOCK_PATIENCE_S):
+            _sweep(workspace, lane)
+            while job := _claim(workspace, lane, owner):
+                _run(JobSession(workspace, job, owner))
+    except Timeout:
+        logging.info("another worker of lane %s is at work", lane)
+
+
+def _claim(workspace: Workspace, lane: str, owner: str) -> Job | None:
+    with connect(workspace) as db:
+        return jobs.claim(db, lane, owner=owner, now=utc_now())
+
+
+def _sweep(workspace: Workspace, lane: str) -> None:
+    """Holding the lane's lock, every job still marked running in it is lost."""
+    with connect(workspace) as db:
+        for job in jobs.active_jobs(db):
+            if job.kind.lane == lane and job.status is JobStatus.RUNNING:
+                jobs.mark_interrupted(db, job, now=utc_now())
+    if lane == JobKind.IMPORT.lane:
+        for leftover in workspace.uploads.glob("*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _run(session: JobSession) -> None:
+    logging.info("job %s (%s) begins", session.job.id, session.job.kind)
+    try:
+        with session.beating():
+            _work(session)
+    except JobLost:
+        logging.warning("job %s was lost to another worker", session.job.id)
+    except StopRequested:
+        _end(session, JobStatus.STOPPED)
+    except TouchstoneError as err:
+        _end(session, JobStatus.FAILED, error=err.message, hint=err.hint)
+    except Exception as err:
+        logging.error("job %s failed\n%s", session.job.id, traceback.format_exc())
+        _end(session, JobStatus.FAILED, error=_in_words(err), hint=_advice(err, session))
+    else:
+        logging.info("job %s ends", session.job.id)
+
+
+def _work(session: JobSession) -> None:
+    """The one place that knows which code belongs to which kind of job."""
+    if session.job.kind is JobKind.IMPORT:
+        from core.worker import import_job
+
+        import_job.run(session)
+    elif session.job.kind is JobKind.PREDICT:
+        from core.worker import predict_job
+
+        predict_job.run(session)
+    else:
+        from core.worker import train_job
+
+        train_job.run(session)
+
+
+def _end(session: JobSession, status: JobStatus, *, error: str | None = None,
+         hint: str | None = None) -> None:  # fmt: skip
+    try:
+        session.flush_epochs()
+        with connect(session.workspace) as db, transaction(db):
+            session.finish(db, status, error=error, hint=hint)
+    except JobLost:
+        logging.warning("job %s was lost before its end could be written", session.job.id)
+
+
+def _in_words(err: Exception) -> str:
+    if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
+        return "There was not enough memory."
+    return f"An unexpected error ended the job: {type(err).__name__}: {err}"
+
+
+def _advice(err: Exception, session: JobSession) -> str:
+    if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
+        return "Use a smaller batch size or image size, then start again."
+    log = session.workspace.logs / f"worker-{session.job.kind.lane}.log"
+    return f"The details are in {log}. Resume goes on from the last saved state."
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    main(sys.argv[1])

@@ -1,0 +1,94 @@
+"""The import job: unpack where needed, read every picture, store the data set in one piece."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from core.data.archives import unpack
+from core.data.importers import ImportedPictures, plan_import, read_pictures
+from core.domain import Dataset, JobStatus, LabelSource, Sample, utc_now
+from core.store import datasets
+from core.store.database import connect, transaction
+from core.worker.session import JobSession
+
+
+def run(session: JobSession) -> None:
+    """Import what the job's payload names; either the whole data set is stored or nothing."""
+    asked = session.job.payload
+    source = Path(asked["source"])
+    session.report("Looking at the files", 0, 0)
+    plan = plan_import(
+        source, LabelSource(asked["labels"]), table=asked["table"], leave_out=asked["leave_out"]
+    )
+    folder = _folder(session, source)
+    try:
+        pictures = read_pictures(
+            folder, plan, on_progress=lambda *at: session.report("Reading pictures", *at)
+        )
+        kept = _kept(session, folder)
+        _store(session, pictures, folder, kept)
+    except BaseException:
+        if folder != source:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if asked["consume"]:
+        _remove(source)
+
+
+def _folder(session: JobSession, source: Path) -> Path:
+    """Where the pictures are: the source itself, or a private folder for archives and uploads."""
+    if not session.job.payload["consume"] and source.is_dir():
+        return source
+    target = session.workspace.uploads / f"{session.job.subject_id}.partial"
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.mkdir(parents=True)
+        unpack(source, target, on_progress=lambda *at: session.report("Unpacking", *at))
+    return target
+
+
+def _kept(session: JobSession, folder: Path) -> Path:
+    """The final place of the pictures; a private folder loses its mark of being unfinished."""
+    if folder.suffix != ".partial" or folder.parent != session.workspace.uploads:
+        return folder
+    final = folder.with_suffix("")
+    shutil.rmtree(final, ignore_errors=True)  # left by an attempt that died before its row
+    folder.replace(final)
+    return final
+
+
+def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: Path) -> None:
+    asked = session.job.payload
+    dataset = Dataset(
+        id=session.job.subject_id,
+        name=asked["name"],
+        class_names=pictures.class_names,
+        source=asked["shown_source"],
+        digest=pictures.digest,
+        sample_count=len(pictures.samples),
+        created_at=utc_now(),
+        skipped=pictures.skipped,
+        note=asked.get("note", ""),
+    )
+
+    def stored(sample: Sample) -> Sample:
+        place = kept / Path(sample.path).relative_to(folder)
+        return replace(sample, path=session.workspace.stored(place))
+
+    try:
+        with connect(session.workspace) as db, transaction(db):
+            datasets.insert_dataset(db, dataset, (stored(s) for s in pictures.samples))
+            session.finish(db, JobStatus.COMPLETED, result={"dataset_id": dataset.id})
+    except BaseException:
+        if kept.parent == session.workspace.uploads:
+            shutil.rmtree(kept, ignore_errors=True)
+        raise
+
+
+def _remove(source: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(source, ignore_errors=True)
+    else:
+        source.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""Starting workers, and telling lost ones from living ones. Knows no torch.
+
+One worker per lane holds the lane's kernel file lock for its whole life. A running job in a lane
+whose lock is free has lost its worker, whatever process ids or heartbeats say.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.domain import Job, JobStatus, utc_now
+from core.store import jobs
+from core.store.database import connect
+from core.workspace import ROOT_VARIABLE, Workspace
+
+LANES = ("data", "training")
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+def lane_lock(workspace: Workspace, lane: str) -> FileLock:
+    """The lock that says: a worker of this lane is alive."""
+    return FileLock(workspace.locks / f"worker-{lane}.lock")
+
+
+def start_worker(workspace: Workspace, lane: str) -> None:
+    """Start a detached worker; it ends at once when another one of this lane keeps working."""
+    environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
+    search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
+    environment["PYTHONPATH"] = search_path
+    log = workspace.logs / f"worker-{lane}.log"
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "core.worker", lane],
+            cwd=workspace.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **_detached(),
+        )
+
+
+def reconcile(workspace: Workspace) -> list[Job]:
+    """Make the job rows true: lost jobs become interrupted, waiting ones get a worker.
+
+    Returns:
+        The jobs that are active after that.
+    """
+    with connect(workspace) as db:
+        active = jobs.active_jobs(db)
+        for lane in {job.kind.lane for job in active}:
+            if not _lane_is_free(workspace, lane):
+                continue
+            # Why read again: a worker may have finished between the first look and the lock.
+            mine = [job for job in jobs.active_jobs(db) if job.kind.lane == lane]
+            for job in mine:
+                if job.status is JobStatus.RUNNING and _lane_is_free(workspace, lane):
+                    jobs.mark_interrupted(db, job, now=utc_now())
+            if any(job.status is JobStatus.QUEUED for job in mine):
+                start_worker(workspace, lane)
+        return jobs.active_jobs(db)
+
+
+def _lane_is_free(workspace: Workspace, lane: str) -> bool:
+    lock = lane_lock(workspace, lane)
+    with contextlib.suppress(Timeout):
+        lock.acquire(timeout=0)
+        lock.release()
+        return True
+    return False
+
+
+def _detached() -> dict[str, object]:
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+        return {"creationflags": flags}
+    return {"start_new_session": True}

@@ -1,0 +1,147 @@
+"""A worker's hold on one job: progress out, stop wish in, every write fenced by the owner token."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.domain import EpochMetrics, Job, JobStatus, utc_now
+from core.store import jobs, runs
+from core.store.database import connect
+from core.workspace import Workspace
+
+BEAT_S = 2.0
+_REPORT_S = 0.4
+_STOP_LOOK_S = 0.3
+
+
+class StopRequested(Exception):
+    """Somebody asked the job to stop; not an error."""
+
+
+class JobLost(Exception):
+    """The job belongs to somebody else by now; nothing more may be written."""
+
+
+@dataclass
+class JobSession:
+    """One running job of this process."""
+
+    workspace: Workspace
+    job: Job
+    owner: str
+    _warnings: list[str] = field(default_factory=list)
+    _phase: str = ""
+    _reported_at: float = 0.0
+    _looked_at: float = 0.0
+    _wished: bool = False
+    _lost: bool = False
+    _epochs: list[EpochMetrics] = field(default_factory=list)
+
+    def report(self, phase: str, done: int, total: int) -> None:
+        """Say how far a phase is; at most a few times per second reach the database.
+
+        Raises:
+            StopRequested: if a stop was wished.
+            JobLost: if the job is no longer ours.
+        """
+        self.progress(phase, done, total)
+        if self.should_stop():
+            raise StopRequested
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """As `report`, without looking at the stop wish."""
+        now = time.monotonic()
+        if phase == self._phase and done < total and now - self._reported_at < _REPORT_S:
+            return
+        if phase != self._phase:
+            logging.info("job %s: %s", self.job.id, phase)
+        self._phase, self._reported_at = phase, now
+        with connect(self.workspace) as db:
+            self._held(jobs.report(db, self.job.id, owner=self.owner, phase=phase, done=done,
+                                   total=total, now=utc_now()))  # fmt: skip
+            self._write_epochs(db)
+
+    def should_stop(self) -> bool:
+        """Whether a stop was wished; looked up a few times per second."""
+        if self._lost:
+            raise JobLost
+        now = time.monotonic()
+        if not self._wished and now - self._looked_at >= _STOP_LOOK_S:
+            self._looked_at = now
+            with connect(self.workspace) as db:
+                self._wished = jobs.stop_wished(db, self.job.id)
+        return self._wished
+
+    def warn(self, text: str) -> None:
+        """Leave a remark for the person."""
+        self._warnings.append(text)
+        with connect(self.workspace) as db:
+            jobs.warn(db, self.job.id, owner=self.owner, warnings=self._warnings)
+
+    def set_device(self, device: str) -> None:
+        """Say where the job computes."""
+        with connect(self.workspace) as db:
+            jobs.set_device(db, self.job.id, owner=self.owner, device=device)
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Add a line to the curve; lines are written together with the next progress."""
+        self._epochs.append(metrics)
+
+    def flush_epochs(self) -> None:
+        """Write the lines that wait."""
+        with connect(self.workspace) as db:
+            self._write_epochs(db)
+
+    def finish(
+        self,
+        db: Any,
+        status: JobStatus,
+        *,
+        error: str | None = None,
+        hint: str | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> None:
+        """End the job, inside a transaction of the caller where there is one."""
+        self._held(jobs.finish(db, self.job.id, status, owner=self.owner, now=utc_now(),
+                               error=error, hint=hint, result=result))  # fmt: skip
+
+    def beating(self) -> "Heartbeat":
+        """A context in which the job's heart beats from a thread of its own."""
+        return Heartbeat(self)
+
+    def _write_epochs(self, db: Any) -> None:
+        if self._epochs:
+            runs.save_epochs(db, self.job.subject_id, self._epochs, job_id=self.job.id,
+                             owner=self.owner)  # fmt: skip
+            self._epochs.clear()
+
+    def _held(self, written: bool) -> None:
+        if not written:
+            self._lost = True
+            raise JobLost
+
+
+class Heartbeat:
+    """Beats every two seconds over its own connections until left."""
+
+    def __init__(self, session: JobSession) -> None:
+        self._session = session
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        session = self._session
+        while not self._ended.wait(BEAT_S):
+            with connect(session.workspace) as db:
+                if not jobs.beat(db, session.job.id, owner=session.owner, now=utc_now()):
+                    session._lost = True
+                    return

@@ -1,0 +1,384 @@
+"""The training job: pixels once, features or fine-tuning, probabilities, model — in one store."""
+
+import gc
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.data.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
+from core.data.preprocess import normalization_constants
+from core.domain import (
+    Dataset,
+    JobStatus,
+    Model,
+    Recipe,
+    Subset,
+    TrainingRun,
+    new_id,
+    utc_now,
+)
+from core.errors import TrainingError
+from core.evaluation.metrics import macro_f1
+from core.inference.predictor import Predictor
+from core.inference.runtime import backbone_digest, chunks, open_runtime
+from core.models.build import PixelFeatures, head_name
+from core.models.bundle import ModelCard, Tensors, write_bundle
+from core.models.catalog import Network, find_network
+from core.models.weights import pretrained_state
+from core.store import datasets, models, predictions, runs, splits
+from core.store.database import connect, transaction
+from core.training import recipes
+from core.training.checkpoints import CheckpointFolder
+from core.training.engine import Examples, FitState, fit, new_state
+from core.worker.session import JobSession, StopRequested
+
+_FEATURE_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a run learns from: rows of the pixel cache with labels and subsets.
+
+    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them.
+    """
+
+    run: TrainingRun
+    dataset: Dataset
+    network: Network
+    device: torch.device
+    cache: RowCache
+    sample_ids: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    subsets: dict[Subset, NDArray[np.intp]]
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes C."""
+        return len(self.dataset.class_names)
+
+
+def run(session: JobSession) -> None:
+    """Train what the job's run asks for, from its last checkpoint where there is one."""
+    material = _material(session)
+    if material.run.train.recipe is Recipe.QUICK:
+        tensors, head, probabilities = _quick(session, material)
+    else:
+        tensors, head, probabilities = _full(session, material)
+    _store(session, material, tensors, head, probabilities)
+
+
+def resolve_device(wish: str) -> torch.device:
+    """The device of a wish; `auto` takes a GPU where torch can use one.
+
+    Raises:
+        TrainingError: if a named device is not there.
+    """
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wish)
+    missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if missing_cuda or (device.type == "mps" and not torch.backends.mps.is_available()):
+        raise TrainingError(
+            f"The device {wish} is not available on this machine.",
+            "Choose 'auto' or 'cpu', or check the GPU driver.",
+        )
+    return device
+
+
+def device_title(device: torch.device) -> str:
+    """A device in words."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
+
+
+def _material(session: JobSession) -> Material:
+    with connect(session.workspace) as db:
+        training = runs.find_run(db, session.job.subject_id)
+        dataset = datasets.find_dataset(db, training.dataset_id)
+        members = splits.split_members(db, training.split_id)
+        samples = [s for s in datasets.samples_of(db, dataset.id) if s.label is not None]
+    device = resolve_device(training.train.device)
+    session.set_device(device_title(device))
+    paths = [session.workspace.resolve(sample.path) for sample in samples]
+    cache = pixel_cache(
+        session.workspace.cache / "pixels",
+        paths,
+        training.preprocess,
+        key=f"{dataset.id}-{dataset.digest[:12]}",
+    )
+    failures = fill_pixels(
+        cache, paths, training.preprocess, on_progress=_reporter(session, "Preparing pictures")
+    )
+    if failures:
+        example = samples[next(iter(failures))].path
+        session.warn(
+            f"{len(failures)} of {len(samples)} pictures could not be read any more and were left "
+            f"out, for example {example}."
+        )
+    in_subset = np.array([members.get(s.id, "") for s in samples])
+    material = Material(
+        training,
+        dataset,
+        find_network(training.train.network),
+        device,
+        cache,
+        np.array([s.id for s in samples], np.int64),
+        np.array([s.label for s in samples], np.int64),
+        {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
+    )
+    _refuse_empty(material)
+    return material
+
+
+def _quick(
+    session: JobSession, material: Material
+) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
+    """Features once, then a linear head in seconds."""
+    module = _pretrained(session, material)
+    bank = _feature_bank(session, material, module)
+    train = bank[material.subsets[Subset.TRAIN]]
+    standard = recipes.Standardization.of(train)
+    model = recipes.new_linear_head(bank.shape[1], material.class_count)
+
+    def examples(subset: Subset) -> Examples:
+        positions = material.subsets[subset]
+        return recipes.FeatureExamples(
+            standard.applied(bank[positions]), material.targets[positions]
+        )
+
+    # Why the CPU: the head is so small that a GPU would only wait.
+    best = _fit(session, material, model, examples, torch.device("cpu"))
+    head = head_name(module.network)
+    tensors = recipes.with_head(module, standard.folded(best))
+    predictor = _predictor(session, material, tensors, head)
+    probabilities = {
+        subset: predictor.probabilities_of_features(bank[positions])
+        for subset, positions in material.subsets.items()
+    }
+    return tensors, head, probabilities
+
+
+def _full(
+    session: JobSession, material: Material
+) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
+    """All weights, on augmented pixels from the cache."""
+    module = _pretrained(session, material)
+    model = recipes.whole_classifier(module, material.device)
+
+    def examples(subset: Subset) -> Examples:
+        positions = material.subsets[subset]
+        return recipes.PixelExamples(
+            material.cache.rows,  # type: ignore[arg-type]
+            positions,
+            material.targets[positions],
+            material.run.augment,
+            material.run.train.seed,
+            material.device,
+        )
+
+    best = _fit(session, material, model, examples, material.device)
+    model.load_state_dict(best)
+    head = head_name(module.network)
+    tensors = recipes.numpy_state(module.network)
+    del model, module
+    gc.collect()
+    predictor = _predictor(session, material, tensors, head)
+    probabilities = {}
+    for subset, positions in material.subsets.items():
+        report = _reporter(session, f"Evaluating ({subset})")
+        rows = [np.empty((0, material.class_count), np.float32)]
+        for part in chunks(len(positions)):
+            rows.append(predictor.probabilities(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
+            report(part.stop, len(positions))
+        probabilities[subset] = np.concatenate(rows)
+    return tensors, head, probabilities
+
+
+def _fit(
+    session: JobSession,
+    material: Material,
+    model: torch.nn.Module,
+    examples: Callable[[Subset], Examples],
+    device: torch.device,
+) -> recipes.State:
+    """Run the loop, write the curve, and give the best weights.
+
+    Raises:
+        StopRequested: if a stop was wished; the checkpoint is safe then.
+    """
+    config = material.run.train
+    checkpoints = CheckpointFolder(run_folder(session, material.run.id) / "checkpoints")
+    state = new_state(model, config, device)
+    saved = checkpoints.load()
+    if saved:
+        state.restore(saved)
+    _drop_newer_epochs(session, material.run.id, state)
+    if session.job.payload.get("finish") and state.best_weights:
+        return state.best_weights
+    for metrics in fit(
+        state,
+        examples(Subset.TRAIN),
+        examples(Subset.VALIDATION),
+        config,
+        class_count=material.class_count,
+        device=device,
+        checkpoints=checkpoints,
+        should_stop=session.should_stop,
+        on_step=lambda done, total: session.progress("Training", done, total),
+    ):
+        session.epoch(metrics)
+    session.flush_epochs()
+    if state.stopped:
+        raise StopRequested
+    return state.best_weights
+
+
+def _drop_newer_epochs(session: JobSession, run_id: str, state: FitState) -> None:
+    with connect(session.workspace) as db:
+        runs.drop_epochs_from(db, run_id, state.epoch, job_id=session.job.id, owner=session.owner)
+
+
+def run_folder(session: JobSession, run_id: str) -> Path:
+    """Where a run keeps its checkpoints."""
+    return session.workspace.runs / run_id
+
+
+def _pretrained(session: JobSession, material: Material) -> PixelFeatures:
+    session.report("Loading the network", 0, 0)
+    state = pretrained_state(material.network, session.workspace.weights)
+    return recipes.pretrained_features(
+        material.network, material.run.preprocess, state, material.class_count
+    )
+
+
+def _feature_bank(
+    session: JobSession, material: Material, module: PixelFeatures
+) -> NDArray[np.float32]:
+    """Features [N, D] of all pictures, from the cache or computed now; failed rows are 0."""
+    session.report("Preparing the network", 0, 0)
+    tensors = recipes.numpy_state(module.network)
+    mean, std = normalization_constants(
+        material.run.preprocess, material.network.mean, material.network.std
+    )
+    size = material.run.preprocess.image_size_px
+    key = backbone_digest(tensors, head_name(module.network), mean, std, size)
+    runtime = open_runtime(
+        key, lambda: module, _runtimes(session), size, device=str(material.device)
+    )
+    width = head_width(module)
+    bank = open_row_cache(
+        session.workspace.cache / "features" / f"{material.cache.folder.name}-{key[:16]}",
+        (len(material.targets), width),
+        np.float32,
+    )
+    todo = np.flatnonzero((bank.state != READY) & material.cache.ready)
+    report = _reporter(session, "Computing features")
+    done = int(material.cache.ready.sum()) - len(todo)
+    report(done, done + len(todo))
+    for part in chunks(len(todo), _FEATURE_ROWS):
+        positions = todo[part]
+        bank.rows[positions] = runtime.features(material.cache.rows[positions])  # type: ignore[arg-type]
+        bank.mark(positions, READY)
+        report(done + part.stop, done + len(todo))
+    return np.asarray(bank.rows, dtype=np.float32)
+
+
+def head_width(module: PixelFeatures) -> int:
+    """Number of features D."""
+    return int(module.network.num_features if not hasattr(module.network, "head_hidden_size")
+               else module.network.head_hidden_size)  # type: ignore[arg-type]  # fmt: skip
+
+
+def _predictor(session: JobSession, material: Material, tensors: Tensors, head: str) -> Predictor:
+    session.report("Saving the model", 0, 0)
+    card = _card(material, head, "")
+    device = str(material.device)
+    return Predictor(card, tensors, runtimes=_runtimes(session), device=device)
+
+
+def _card(material: Material, head: str, name: str) -> ModelCard:
+    training = material.run
+    mean, std = normalization_constants(
+        training.preprocess, material.network.mean, material.network.std
+    )
+    return ModelCard(
+        name=name or training.name,
+        class_names=material.dataset.class_names,
+        preprocess=training.preprocess,
+        network=material.network.name,
+        head=head,
+        mean=mean,
+        std=std,
+        origin={
+            "dataset": material.dataset.name,
+            "dataset_digest": material.dataset.digest,
+            "run": training.id,
+            "recipe": training.train.recipe.value,
+            "seed": str(training.train.seed),
+        },
+    )
+
+
+def _store(
+    session: JobSession,
+    material: Material,
+    tensors: Tensors,
+    head: str,
+    probabilities: dict[Subset, NDArray[np.float32]],
+) -> None:
+    """Model, probabilities and the end of the job: all in one transaction."""
+    scores = {
+        subset: macro_f1(matrix.argmax(1), material.targets[material.subsets[subset]],
+                         material.class_count)
+        for subset, matrix in probabilities.items() if len(matrix)
+    }  # fmt: skip
+    training, dataset = material.run, material.dataset
+    with connect(session.workspace) as db, transaction(db):
+        name = models.free_model_name(db, training.name)
+        content = write_bundle(_card(material, head, name), tensors)
+        model = Model(
+            id=new_id("model"),
+            name=name,
+            run_id=training.id,
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            split_id=training.split_id,
+            class_names=dataset.class_names,
+            network=material.network.name,
+            preprocess=training.preprocess,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            created_at=utc_now(),
+            val_macro_f1=scores.get(Subset.VALIDATION),
+            test_macro_f1=scores.get(Subset.TEST),
+        )
+        models.insert_model(db, model, content)
+        for subset, matrix in probabilities.items():
+            ids = material.sample_ids[material.subsets[subset]]
+            predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
+        session.finish(db, JobStatus.COMPLETED, result={"model_id": model.id})
+
+
+def _refuse_empty(material: Material) -> None:
+    for subset in (Subset.TRAIN, Subset.VALIDATION):
+        if len(material.subsets[subset]) == 0:
+            raise TrainingError(
+                f"The {subset} subset has no readable picture.",
+                "Check that the pictures still lie where they were imported from.",
+            )
+
+
+def _runtimes(session: JobSession) -> Path:
+    return session.workspace.cache / "runtimes"
+
+
+def _reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
+    return lambda done, total: session.report(phase, done, total)

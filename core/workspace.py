@@ -1,0 +1,116 @@
+"""Where things live: one folder holds the database, uploads, checkpoints and caches."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import PathNotAllowedError, WorkspaceError
+
+ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
+IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
+
+# Never pictures, and reading some of them has side effects or no end.
+_SYSTEM_FOLDERS = tuple(Path(p) for p in ("/proc", "/sys", "/dev", "/run"))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one workspace; creating the object touches nothing."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file: all metadata and all models."""
+        return self.root / "workspace.db"
+
+    @property
+    def uploads(self) -> Path:
+        """Pictures and archives that came through the browser."""
+        return self.root / "uploads"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per training run: checkpoints."""
+        return self.root / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """Everything that can be computed again: pixels, features, thumbnails, runtimes."""
+        return self.root / "cache"
+
+    @property
+    def locks(self) -> Path:
+        """Kernel file locks: who is alive."""
+        return self.root / "locks"
+
+    @property
+    def logs(self) -> Path:
+        """Output of worker processes."""
+        return self.root / "logs"
+
+    @property
+    def results(self) -> Path:
+        """Tables made by batch predictions."""
+        return self.root / "results"
+
+    @property
+    def weights(self) -> Path:
+        """Pretrained weights that users brought (`<network>.safetensors`)."""
+        return self.root / "weights"
+
+    def resolve(self, stored: str) -> Path:
+        """The file behind a stored path; relative ones lie inside the workspace."""
+        return self.root / stored  # an absolute path replaces the root
+
+    def stored(self, path: Path) -> str:
+        """How `path` is stored: relative inside the workspace, so that it can be moved."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    def create(self) -> "Workspace":
+        """Make the folders, readable by their owner only; harmless when they exist.
+
+        Raises:
+            WorkspaceError: if the folder cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.uploads, self.runs, self.cache, self.locks, self.logs,
+                           self.results, self.weights):  # fmt: skip
+                folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as err:
+            raise WorkspaceError(
+                f"The workspace folder {self.root} cannot be used: {err.strerror or err}.",
+                f"Choose a folder you may write to, with {ROOT_VARIABLE} or --workspace.",
+            ) from err
+        return self
+
+
+def open_workspace(root: Path | None = None) -> Workspace:
+    """The workspace at `root`, else at TOUCHSTONE_WORKSPACE, else `~/.touchstone`; made if new."""
+    chosen = root or Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
+    return Workspace(chosen.expanduser().resolve()).create()
+
+
+def import_roots() -> tuple[Path, ...]:
+    """Folders pictures may be read from; empty means: every folder but the system's own."""
+    configured = os.environ.get(IMPORT_ROOTS_VARIABLE, "")
+    return tuple(Path(part).expanduser().resolve() for part in configured.split(os.pathsep) if part)
+
+
+def allowed_import_path(path: Path) -> Path:
+    """`path` resolved, when it lies below an allowed root and is no system folder.
+
+    Raises:
+        PathNotAllowedError: otherwise.
+    """
+    resolved = path.expanduser().resolve()
+    roots = import_roots()
+    inside = not roots or any(resolved.is_relative_to(root) for root in roots)
+    if inside and not any(resolved.is_relative_to(folder) for folder in _SYSTEM_FOLDERS):
+        return resolved
+    raise PathNotAllowedError(
+        f"{path} is not in a folder this app may read.",
+        f"Allowed: {', '.join(str(root) for root in roots) or 'all but system folders'}. "
+        f"An administrator sets this with {IMPORT_ROOTS_VARIABLE}.",
+    )
