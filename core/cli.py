@@ -65,7 +65,7 @@ class Session:
     def answer(self, result: dict[str, Any], show: Callable[[], None]) -> None:
         """Print the result as JSON, or show it to a person."""
         if self.as_json:
-            print(json.dumps(result, ensure_ascii=False))
+            print(json.dumps(result))  # ASCII: pipes know nothing of encodings
         else:
             show()
 
@@ -82,7 +82,7 @@ def _session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
 
 def _fail(err: TouchstoneError, as_json: bool) -> NoReturn:
     if as_json:
-        print(json.dumps({"error": err.message, "hint": err.hint}, ensure_ascii=False))
+        print(json.dumps({"error": err.message, "hint": err.hint}))
     _errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
     if err.hint:
         _errors.print(err.hint, markup=False, highlight=False)
@@ -201,12 +201,14 @@ def train(
     """Train a model."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
-        asked = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-        config: TrainConfig = replace(
-            recipe_defaults(recipe or default_recipe(), network),
+        usual: TrainConfig = recipe_defaults(recipe or default_recipe(), network)
+        config = replace(
+            usual,
             seed=seed,
             device=device,
-            **{key: value for key, value in asked.items() if value is not None},
+            epochs=usual.epochs if epochs is None else epochs,
+            batch_size=usual.batch_size if batch_size is None else batch_size,
+            learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         )
         preprocess = training.default_preprocess(
             session.workspace, found.id, network, image_size_px=image_size
@@ -302,7 +304,12 @@ def heatmap(
                 f"The model has no class '{chosen}'.", f"It has: {', '.join(found.class_names)}."
             )
         content = prediction.heatmaps(session.workspace, found, image, [chosen], method=method)[1]
-        out.write_bytes(content)
+        try:
+            out.write_bytes(content)
+        except OSError as err:
+            raise ConfigError(
+                f"{out} cannot be written: {err.strerror}.", "Choose a folder that exists."
+            ) from err
         confidence = dict(answer.confidences)[chosen]
         result = {"path": str(out), "class_name": chosen, "confidence": confidence}
         session.answer(result, lambda: _output.print(f"{out}: {chosen} ({confidence:.3f})"))
@@ -436,7 +443,7 @@ def _answer_training(session: Session, run_id: str, job: Job) -> None:
 def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
     for kind, find in (("dataset", datasets.find_dataset), ("model", models.find_model)):
         try:
-            found = find(workspace, key)  # type: ignore[operator]
+            found = find(workspace, key)
         except NotFoundError:
             continue
         return kind, found.id, found.name

@@ -128,7 +128,10 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a dataset; width and height are those of the file, before EXIF rotation."""
+    """One picture of a dataset; width, height and mode are those of the picture as it is read.
+
+    That is: turned upright, and as gray (L) or colour (RGB).
+    """
 
     id: int
     path: str
@@ -413,14 +416,14 @@ def config_from_json(kind: type[Config], text: str) -> Config:
         if unknown:
             raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
         return kind(**{name: _typed(known[name].default, value) for name, value in values.items()})
-    except (ValueError, TypeError, AttributeError) as err:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as err:
         raise ConfigError(
             f"These settings cannot be read: {err}.",
             "They may come from a newer version of Touchstone.",
         ) from err
 
 
-def _typed(default: object, value: Any) -> Any:
+def _typed(default: Any, value: Any) -> Any:
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ValueError(f"{value!r} is not yes or no")

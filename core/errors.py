@@ -31,7 +31,7 @@ class TouchstoneError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def __reduce__(self) -> tuple[type["TouchstoneError"], tuple[str, str]]:
-        # Why: errors cross process borders (inference process, decoding pool) and must arrive whole.
+        # Why: errors cross process borders (inference process, decoding pool) unharmed.
         return type(self), (self.message, self.hint)
 
 

@@ -98,16 +98,26 @@ def import_roots() -> tuple[Path, ...]:
     return tuple(Path(part).expanduser().resolve() for part in configured.split(os.pathsep) if part)
 
 
+def is_system_path(path: Path) -> bool:
+    """Whether a resolved path lies in a folder of the operating system that holds no pictures."""
+    return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
+
+
 def allowed_import_path(path: Path) -> Path:
     """`path` resolved, when it lies below an allowed root and is no system folder.
 
     Raises:
         PathNotAllowedError: otherwise.
     """
-    resolved = path.expanduser().resolve()
+    try:
+        resolved = path.expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as err:  # no such user, a loop of links, a zero byte
+        raise PathNotAllowedError(
+            f"{str(path)!r} is not a path that can be followed: {err}.", "Check the spelling."
+        ) from err
     roots = import_roots()
     inside = not roots or any(resolved.is_relative_to(root) for root in roots)
-    if inside and not any(resolved.is_relative_to(folder) for folder in _SYSTEM_FOLDERS):
+    if inside and not is_system_path(resolved):
         return resolved
     raise PathNotAllowedError(
         f"{path} is not in a folder this app may read.",

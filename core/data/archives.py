@@ -1,7 +1,14 @@
 """ZIP files from users: look inside without trusting, unpack without surprises."""
 
+import itertools
+import lzma
+import os
+import re
 import stat
+import struct
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,8 +19,19 @@ MAX_ENTRIES = 500_000
 MAX_UNPACKED_BYTES = 20 * 1024**3
 MAX_RATIO = 200
 MAX_DEPTH = 30
+MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
 _UTF8_FLAG = 0x800
+_DRIVE = re.compile(r"[A-Za-z]:")
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    EOFError,
+    ValueError,  # seeking before the start; names that are not in their encoding
+    struct.error,
+)
 
 
 @contextmanager
@@ -28,7 +46,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _check(archive)
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as err:
+    except _BROKEN as err:
         raise ArchiveError(
             f"{path.name} is not a ZIP that can be read: {err}.",
             "Make it again with an ordinary ZIP program, without a password.",
@@ -87,17 +105,35 @@ def _check(archive: zipfile.ZipFile) -> None:
             f"The ZIP has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
             "Split it, or import a folder instead.",
         )
-    seen: dict[str, str] = {}
     for info in entries:
         _check_entry(info)
+    _check_collisions(entries)
+    _check_sizes(entries)
+
+
+def _check_collisions(entries: list[zipfile.ZipInfo]) -> None:
+    """No two files of one place, whatever the file system; no file where a folder must be."""
+    files: dict[str, str] = {}
+    for info in entries:
         name = entry_name(info)
-        other = seen.setdefault(name.rstrip("/").casefold(), name)
-        if other is not name:
+        other = None if info.is_dir() else files.setdefault(_place(PurePosixPath(name)), name)
+        if other is not None and other is not name:
             raise ArchiveError(
                 f"The ZIP holds '{other}' and '{name}', which are one file on some systems.",
                 "Rename one of them.",
             )
-    _check_sizes(entries)
+    for info in entries:
+        path = PurePosixPath(entry_name(info))
+        for folder in (*path.parents, *([path] if info.is_dir() else [])):
+            if _place(folder) in files:
+                raise ArchiveError(
+                    f"'{folder}' is a file and a folder at once in the ZIP.",
+                    "The file is damaged or hostile; make it again.",
+                )
+
+
+def _place(path: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _check_entry(info: zipfile.ZipInfo) -> None:
@@ -105,8 +141,12 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
     path = PurePosixPath(name)
     mode = info.external_attr >> 16
     reason = None
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+    if path.is_absolute() or ".." in path.parts or "\\" in name or _DRIVE.match(name):
         reason = "points outside the archive"
+    elif not path.parts or (":" in name and os.name == "nt"):
+        reason = "has a name that this system cannot store"
+    elif any(len(part.encode()) > MAX_NAME_BYTES for part in path.parts):
+        reason = "has a name that is too long"
     elif any(ord(c) < 32 for c in name):
         reason = "has control characters in its name"
     elif len(path.parts) > MAX_DEPTH:
@@ -131,7 +171,7 @@ def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
             "Pictures hardly shrink in a ZIP; this one looks like an archive bomb.",
         )
     spans = sorted((info.header_offset, info.compress_size) for info in entries)
-    for (start, size), (following, _) in zip(spans, spans[1:], strict=False):
+    for (start, size), (following, _) in itertools.pairwise(spans):
         if start + size > following:
             raise ArchiveError(
                 "Entries of the ZIP overlap.", "The file is damaged or hostile; make it again."

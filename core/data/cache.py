@@ -22,6 +22,10 @@ from core.domain import PreprocessConfig, config_to_json
 from core.errors import TouchstoneError, WorkspaceError
 
 MISSING, READY, FAILED = 0, 1, 2
+_Arrays = tuple[
+    "np.memmap[tuple[int, ...], np.dtype[np.generic]]",
+    "np.memmap[tuple[int, ...], np.dtype[np.uint8]]",
+]
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,12 @@ def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Ro
     Raises:
         WorkspaceError: if there is not enough disk space.
     """
-    if not (folder / "state.npy").exists():
+    opened = _open(folder, shape, dtype)
+    if opened is None:
         _create(folder, shape, dtype)
-    rows = np.lib.format.open_memmap(folder / "rows.npy", mode="r+")
-    state = np.lib.format.open_memmap(folder / "state.npy", mode="r+")
-    if rows.shape != shape or rows.dtype != np.dtype(dtype):
-        shutil.rmtree(folder)
-        return open_row_cache(folder, shape, dtype)
+        opened = _open(folder, shape, dtype)
+        assert opened is not None
+    rows, state = opened
     state[state == FAILED] = MISSING
     return RowCache(folder, rows, state)
 
@@ -120,8 +123,19 @@ def _write_row(rows_path: Path, config: PreprocessConfig, item: tuple[int, Path]
     rows[position] = load_pixels(path, config)
 
 
+def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | None":
+    """The arrays of a folder, or None where they are missing, cut off or of another shape."""
+    try:
+        rows = open_memmap(folder / "rows.npy", mode="r+")
+        state = open_memmap(folder / "state.npy", mode="r+")
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = rows.shape == shape and rows.dtype == np.dtype(dtype) and state.shape == shape[:1]
+    return (rows, state) if fits else None
+
+
 def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # leftovers without a state are worth nothing
+    shutil.rmtree(folder, ignore_errors=True)  # whatever is there cannot be used
     folder.parent.mkdir(parents=True, exist_ok=True)
     needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     free = shutil.disk_usage(folder.parent).free

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -127,11 +128,13 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _stretched(values: np.ndarray) -> np.ndarray:
-    if values.min() >= 0 and values.max() > 255 and values.max() <= 65535:
-        return (values / 257).astype(np.uint8)  # 16-bit gray in a 32-bit mode
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    scaled = (np.nan_to_num(values, nan=low) - low) / (high - low or 1.0) * 255
+def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if low >= 0 and 255 < high <= 65535:
+        low, high = 0.0, 65535.0  # 16-bit gray in a 32-bit mode
+    filled = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    scaled: NDArray[np.float64] = (filled - low) / (high - low or 1.0) * 255
     return scaled.astype(np.uint8)
 
 

@@ -18,6 +18,7 @@ from core.data.labels import labeller, labels_from_table, normal_path
 from core.data.pool import run_isolated
 from core.domain import LabelSource, Sample, Skipped
 from core.errors import ImportSourceError, TouchstoneError, UnreadableImageError
+from core.workspace import is_system_path
 
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
@@ -130,6 +131,8 @@ def inspect_file(path: Path) -> Sample:
         UnreadableImageError: if it is no readable picture.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be read for ever
+            raise UnreadableImageError(f"{path.name} is not an ordinary file.", "Leave it out.")
         content = path.read_bytes()
     except OSError as err:
         raise UnreadableImageError(
@@ -178,7 +181,7 @@ def _names(source: Path) -> list[str]:
 
 def _walk(root: Path) -> Iterator[str]:
     """Relative names of all files; links are followed inside the root, loops are not."""
-    seen = set()
+    seen, home = set(), root.resolve()
     try:
         os.scandir(root).close()
     except OSError as err:
@@ -187,13 +190,16 @@ def _walk(root: Path) -> Iterator[str]:
         ) from err
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen or not Path(real).is_relative_to(root.resolve()):
+        if real in seen or not Path(real).is_relative_to(home) or is_system_path(Path(real)):
             folders.clear()
             continue
         seen.add(real)
         folders.sort()
         relative = Path(folder).relative_to(root)
-        yield from ((relative / name).as_posix() for name in files)
+        for name in files:
+            file = Path(folder, name)
+            if not file.is_symlink() or file.resolve().is_relative_to(home):
+                yield (relative / name).as_posix()
 
 
 def _is_hidden(path: PurePosixPath) -> bool:

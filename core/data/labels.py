@@ -44,7 +44,7 @@ def labels_from_table(text: str) -> dict[str, str]:
     Raises:
         ImportSourceError: if there are no two columns, or one path has two labels.
     """
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=_delimiter(text)) if any(row)]
+    rows = _rows(text.removeprefix("\ufeff"))
     if not rows or len(rows[0]) < 2:
         raise ImportSourceError(
             "The table needs two columns: the path of a picture and its label.",
@@ -89,8 +89,18 @@ def labeller(source: LabelSource, table: str | None) -> Callable[[PurePosixPath]
     return lambda path: labels.get(normal_path(str(path))) or None
 
 
+def _rows(text: str) -> list[list[str]]:
+    lines = io.StringIO(text, newline="")  # the reader knows all line ends itself
+    try:
+        return [row for row in csv.reader(lines, delimiter=_delimiter(text)) if any(row)]
+    except csv.Error as err:
+        raise ImportSourceError(
+            f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one picture per line."
+        ) from err
+
+
 def _delimiter(text: str) -> str:
-    first = text.split("\n", 1)[0]
+    first = next((line for line in text.splitlines() if line.strip()), "")
     return max(",;\t", key=first.count)
 
 

@@ -23,8 +23,8 @@ Result = TypeVar("Result")
 Outcome = tuple[int, Result | TouchstoneError]
 
 CHUNK_ITEMS = 16
-CHUNK_TIMEOUT_S = 120.0
 ITEM_TIMEOUT_S = 30.0
+CHUNK_TIMEOUT_ITEMS = 4  # a chunk may take as long as this many hanging items
 MEMORY_LIMIT_BYTES = 6 * 1024**3
 
 
@@ -42,7 +42,8 @@ def run_isolated(
 ) -> Iterator[Outcome[Result]]:
     """Apply a function of an importable module to every item; yields (position, result) in order.
 
-    A TouchstoneError of one item takes the place of its result, as do a crash and a hang.
+    A TouchstoneError of one item takes the place of its result; any other error, a crash and a hang
+    become one.
     """
     pool = _Pool(function, workers or worker_count(), item_timeout_s)
     with contextlib.closing(pool):
@@ -82,7 +83,7 @@ class _Pool(Generic[Item, Result]):
                 flying.append((start, chunk, self._submit(chunk)))
             start, chunk, future = flying.popleft()
             try:
-                results = future.result(timeout=CHUNK_TIMEOUT_S)
+                results = future.result(timeout=CHUNK_TIMEOUT_ITEMS * self.item_timeout_s)
             except (BrokenProcessPool, FutureTimeoutError):
                 # Why: the other flying chunks died with the pool and go back to the queue.
                 chunks.extendleft((s, c) for s, c, _ in reversed(flying))
@@ -118,6 +119,13 @@ def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result
             results.append(function(item))
         except TouchstoneError as err:
             results.append(err)
+        except Exception as err:  # one odd file must not end the work on all others
+            results.append(
+                UnreadableImageError(
+                    f"Reading it failed: {type(err).__name__}: {err}.",
+                    "The file may be damaged; export it again.",
+                )
+            )
     return results
 
 

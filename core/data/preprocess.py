@@ -54,6 +54,7 @@ def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
     w, h = image.size
     left, top = round(config.roi_left * w), round(config.roi_top * h)
     right, bottom = round(config.roi_right * w), round(config.roi_bottom * h)
+    left, top = min(left, w - 1), min(top, h - 1)  # at least one pixel, however small the picture
     if (left, top, right, bottom) == (0, 0, w, h):
         return image
     return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
@@ -79,4 +80,5 @@ def _contrast_stretched(
 ) -> NDArray[np.uint8]:
     span = np.maximum(high.astype(np.float32) - low, 1.0)
     stretched = (pixels.astype(np.float32) - low) / span * 255.0
-    return np.clip(stretched + 0.5, 0, 255).astype(np.uint8)
+    whole: NDArray[np.uint8] = np.clip(stretched + 0.5, 0, 255).astype(np.uint8)
+    return whole

@@ -115,7 +115,8 @@ def ranked(
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits [N, C] to probabilities [N, C]."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def head_weights(

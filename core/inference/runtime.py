@@ -138,12 +138,15 @@ def _convert(module: "PixelFeatures", folder: Path, image_size_px: int) -> None:
     network.reshape([1, image_size_px, image_size_px, 3])
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
-    if folder.exists():  # another process was faster
-        shutil.rmtree(partial)
-    else:
+    try:
         partial.replace(folder)
+    except OSError:
+        shutil.rmtree(partial)
+        if not folder.exists():  # else another process was faster
+            raise
 
 
 def _openvino() -> Any:

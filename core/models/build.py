@@ -33,7 +33,8 @@ def head_of(network: nn.Module) -> nn.Module:
 def head_name(network: nn.Module) -> str:
     """Where the last layer is in the network's names, for example `classifier`."""
     head = head_of(network)
-    return next(name for name, module in network.named_modules() if module is head)
+    names: dict[nn.Module, str] = {module: name for name, module in network.named_modules()}
+    return names[head]
 
 
 class PixelFeatures(nn.Module):

@@ -64,8 +64,8 @@ def translated_state(network: Network, source: State) -> State:
     model = timm.create_model(network.name, pretrained=False)
     blocks = [
         (f"blocks.{stage}.{index}", "conv_pwl" in dict(block.named_children()))
-        for stage, row in enumerate(model.blocks)
-        for index, block in enumerate(row)
+        for stage, row in enumerate(model.get_submodule("blocks").children())
+        for index, block in enumerate(row.children())
     ]
     state = {_timm_name(name, blocks): value for name, value in source.items()}
     expected = model.state_dict()

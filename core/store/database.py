@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
-from sqlite_utils.utils import sqlite3
+
+# Why from there: it is pysqlite3 where that is installed, with exceptions of its own; the other
+# files of this room import it from here.
+from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 
 from core.errors import WorkspaceError
 from core.workspace import Workspace

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlite_utils import Database
-from sqlite_utils.utils import sqlite3
 
 from core.domain import (
     Dataset,
@@ -17,6 +16,7 @@ from core.domain import (
     config_to_json,
 )
 from core.errors import NameTakenError, NotFoundError
+from core.store.database import sqlite3
 
 
 def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) -> None:

@@ -24,8 +24,12 @@ def enqueue(
     """Add a job, unless one for the same subject is active.
 
     Args:
+        db: the workspace's database.
+        kind: what to do.
         subject_id: what the job works on (a run, a future dataset, a batch); attempts count per
             subject.
+        payload: what the worker needs to know, as JSON values.
+        now: the time.
 
     Returns:
         The job's id, or None where one is active already.
@@ -183,12 +187,12 @@ def latest_job(db: Database, subject_id: str) -> Job | None:
     return _job(rows[0]) if rows else None
 
 
-def latest_jobs(db: Database, kind: JobKind, *, limit: int = 200) -> dict[str, Job]:
+def latest_jobs(db: Database, kind: JobKind) -> dict[str, Job]:
     """Newest attempt of every subject of a kind, newest first: subject id -> job."""
     rows = db.query(
         "SELECT *, max(attempt) AS newest FROM jobs WHERE kind = ? GROUP BY subject_id"
-        " ORDER BY created_at DESC LIMIT ?",
-        [kind.value, limit],
+        " ORDER BY created_at DESC",
+        [kind.value],
     )
     return {row["subject_id"]: _job(row) for row in rows}
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlite_utils import Database
-from sqlite_utils.utils import sqlite3
 
 from core.domain import Model, PreprocessConfig, config_from_json, config_to_json
 from core.errors import ModelFileError, NameTakenError, NotFoundError
+from core.store.database import sqlite3
 
 CHUNK_BYTES = 4 * 1024 * 1024
 

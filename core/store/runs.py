@@ -18,9 +18,9 @@ from core.domain import (
 from core.errors import NotFoundError
 from core.store.database import transaction
 
-_EPOCH_COLUMNS = (
-    "epoch, train_loss, val_loss, val_accuracy, val_macro_f1, learning_rate, duration_s, is_best"
-)
+_EPOCH_NAMES = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate",
+                "duration_s")  # fmt: skip
+_EPOCH_COLUMNS = ", ".join((*_EPOCH_NAMES, "is_best"))
 
 
 def insert_run(db: Database, run: TrainingRun) -> None:
@@ -107,7 +107,12 @@ def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
     rows = db.conn.execute(
         f"SELECT {_EPOCH_COLUMNS} FROM epochs WHERE run_id = ? ORDER BY epoch", [run_id]
     ).fetchall()
-    return [EpochMetrics(*_numbers(row[:-1]), is_best=bool(row[-1])) for row in rows]
+    return [
+        EpochMetrics(
+            **dict(zip(_EPOCH_NAMES, _numbers(row[:-1]), strict=True)), is_best=bool(row[-1])
+        )
+        for row in rows
+    ]
 
 
 def _epoch_values(item: EpochMetrics) -> tuple[Any, ...]:

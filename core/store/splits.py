@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlite_utils import Database
-from sqlite_utils.utils import sqlite3
 
 from core.domain import Dataset, Split, Subset
 from core.errors import NameTakenError, NotFoundError
+from core.store.database import sqlite3
 
 
 def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> None:

@@ -23,6 +23,7 @@ class CheckpointFolder:
         self._folder = folder
         self._every_s = every_s
         self._last_save = time.monotonic()
+        self.damaged: list[Path] = []
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.partial"):
             leftover.unlink()
@@ -52,12 +53,13 @@ class CheckpointFolder:
             old.unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state whose checksum holds; damaged ones are passed over."""
+        """The newest state whose checksum holds; damaged ones are noted in `damaged`."""
         for path in self._newest_first():
             content = path.read_bytes()
             body = memoryview(content)[_SHA_BYTES:]
             if content[:_SHA_BYTES] == hashlib.sha256(body).digest():
                 return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+            self.damaged.append(path)
         return None
 
     def _newest_first(self) -> list[Path]:
@@ -66,12 +68,16 @@ class CheckpointFolder:
 
 def _write_durably(target: Path, checksum: bytes, content: memoryview) -> None:
     partial = target.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(checksum)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    try:
+        with partial.open("wb") as file:
+            file.write(checksum)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a full disk needs the space back
+        raise
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:

@@ -185,7 +185,8 @@ def _train_step(
     device: torch.device,
 ) -> float:
     # Why: dropout must not depend on how often the run was resumed.
-    torch.manual_seed((config.seed * 1_000_003 + state.epoch) * 1_000_003 + state.step)
+    seed = (config.seed * 1_000_003 + state.epoch) * 1_000_003 + state.step
+    torch.manual_seed(seed % 2**63)
     state.model.train()
     for group in state.optimizer.param_groups:
         group["lr"] = rate

@@ -84,7 +84,7 @@ def pretrained_features(
 def whole_classifier(features: PixelFeatures, device: torch.device) -> PixelClassifier:
     """The full recipe's model on its device; channels-last is faster there and here."""
     classifier = PixelClassifier(features).to(device)
-    return classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return classifier.to(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 The job is claimed before anything heavy is imported, so that the page shows "starting" at once.
 """
 
+import errno
 import logging
-import shutil
 import sys
 import traceback
 
@@ -46,9 +46,10 @@ def _sweep(workspace: Workspace, lane: str) -> None:
         for job in jobs.active_jobs(db):
             if job.kind.lane == lane and job.status is JobStatus.RUNNING:
                 jobs.mark_interrupted(db, job, now=utc_now())
-    if lane == JobKind.IMPORT.lane:
-        for leftover in workspace.uploads.glob("*.partial"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        if lane == JobKind.IMPORT.lane:
+            from core.worker import import_job
+
+            import_job.sweep(workspace, db)
 
 
 def _run(session: JobSession) -> None:
@@ -98,12 +99,16 @@ def _end(session: JobSession, status: JobStatus, *, error: str | None = None,
 def _in_words(err: Exception) -> str:
     if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
         return "There was not enough memory."
+    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full."
     return f"An unexpected error ended the job: {type(err).__name__}: {err}"
 
 
 def _advice(err: Exception, session: JobSession) -> str:
     if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
         return "Use a smaller batch size or image size, then start again."
+    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Free some space on the disk of {session.workspace.root}, then start again."
     log = session.workspace.logs / f"worker-{session.job.kind.lane}.log"
     return f"The details are in {log}. Resume goes on from the last saved state."
 

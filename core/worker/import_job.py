@@ -4,18 +4,41 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from sqlite_utils import Database
+
 from core.data.archives import unpack
 from core.data.importers import ImportedPictures, plan_import, read_pictures
-from core.domain import Dataset, JobStatus, LabelSource, Sample, utc_now
-from core.store import datasets
+from core.domain import Dataset, Job, JobKind, JobStatus, LabelSource, Sample, utc_now
+from core.store import datasets, jobs
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
+from core.workspace import Workspace
 
 
 def run(session: JobSession) -> None:
-    """Import what the job's payload names; either the whole data set is stored or nothing."""
+    """Import what the job's payload names; either the whole data set is stored or nothing.
+
+    An upload is consumed in any case: nothing else refers to it.
+    """
+    try:
+        _import(session, Path(session.job.payload["source"]))
+    finally:
+        _consume(session.job)
+
+
+def sweep(workspace: Workspace, db: Database) -> None:
+    """Remove what killed imports have left; call while holding the lane, so that none is alive."""
+    for job in jobs.latest_jobs(db, JobKind.IMPORT).values():
+        if not job.status.is_active:
+            _consume(job)
+    stored = {dataset.id for dataset in datasets.list_datasets(db)}
+    for folder in workspace.uploads.glob("ds-*"):
+        if folder.name not in stored:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import(session: JobSession, source: Path) -> None:
     asked = session.job.payload
-    source = Path(asked["source"])
     session.report("Looking at the files", 0, 0)
     plan = plan_import(
         source, LabelSource(asked["labels"]), table=asked["table"], leave_out=asked["leave_out"]
@@ -31,8 +54,6 @@ def run(session: JobSession) -> None:
         if folder != source:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    if asked["consume"]:
-        _remove(source)
 
 
 def _folder(session: JobSession, source: Path) -> Path:
@@ -87,7 +108,10 @@ def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: 
         raise
 
 
-def _remove(source: Path) -> None:
+def _consume(job: Job) -> None:
+    source = Path(job.payload["source"])
+    if not job.payload["consume"]:
+        return
     if source.is_dir():
         shutil.rmtree(source, ignore_errors=True)
     else:

@@ -19,6 +19,9 @@ from core.workspace import ROOT_VARIABLE, Workspace
 
 LANES = ("data", "training")
 _PROJECT = Path(__file__).resolve().parents[2]
+_DETACHED = 0
+if sys.platform == "win32":
+    _DETACHED = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
 
 
 def lane_lock(workspace: Workspace, lane: str) -> FileLock:
@@ -40,7 +43,8 @@ def start_worker(workspace: Workspace, lane: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            **_detached(),
+            start_new_session=sys.platform != "win32",
+            creationflags=_DETACHED,
         )
 
 
@@ -72,10 +76,3 @@ def _lane_is_free(workspace: Workspace, lane: str) -> bool:
         lock.release()
         return True
     return False
-
-
-def _detached() -> dict[str, object]:
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-        return {"creationflags": flags}
-    return {"start_new_session": True}

@@ -22,21 +22,28 @@ def run(session: JobSession) -> None:
     paths = pictures_below(folder)
     target = result_table(session)
     partial = target.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        names = predictor.card.class_names
-        writer.writerow(["path", "class", "confidence", "error", *map(safe_cell, names)])
-        for done, item in enumerate(
-            predictor.predict(paths, should_stop=session.should_stop), start=1
-        ):
-            writer.writerow(_row(item, names))
-            session.progress("Classifying", done, len(paths))
-    if session.should_stop():
-        partial.unlink()
-        raise StopRequested
+    try:
+        _write_table(session, predictor, paths, partial)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     os.replace(partial, target)  # noqa: PTH105 - replaces on Windows too
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED, result={"table": target.name, "n": len(paths)})
+
+
+def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], table: Path) -> None:
+    # Why backslashreplace: a file name may hold bytes that are no text.
+    with table.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        names = predictor.card.class_names
+        writer.writerow(["path", "class", "confidence", "error", *map(safe_cell, names)])
+        predictions = predictor.predict(paths, should_stop=session.should_stop)
+        for done, item in enumerate(predictions, start=1):
+            writer.writerow(_row(item, names))
+            session.progress("Classifying", done, len(paths))
+    if session.should_stop():
+        raise StopRequested
 
 
 def result_table(session: JobSession) -> Path:

@@ -1,5 +1,6 @@
 """A worker's hold on one job: progress out, stop wish in, every write fenced by the owner token."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.domain import EpochMetrics, Job, JobStatus, utc_now
+from core.errors import WorkspaceError
 from core.store import jobs, runs
 from core.store.database import connect
 from core.workspace import Workspace
@@ -141,7 +143,8 @@ class Heartbeat:
     def _run(self) -> None:
         session = self._session
         while not self._ended.wait(BEAT_S):
-            with connect(session.workspace) as db:
+            # Why: a database that is busy for a while must not still the heart for good.
+            with contextlib.suppress(WorkspaceError), connect(session.workspace) as db:
                 if not jobs.beat(db, session.job.id, owner=session.owner, now=utc_now()):
                     session._lost = True
                     return

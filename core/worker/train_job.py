@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +219,11 @@ def _fit(
     checkpoints = CheckpointFolder(run_folder(session, material.run.id) / "checkpoints")
     state = new_state(model, config, device)
     saved = checkpoints.load()
+    if checkpoints.damaged:
+        session.warn(
+            f"{len(checkpoints.damaged)} damaged checkpoints were passed over; the training goes "
+            f"on from {'an older one' if saved else 'its beginning'}."
+        )
     if saved:
         state.restore(saved)
     _drop_newer_epochs(session, material.run.id, state)
@@ -365,6 +371,9 @@ def _store(
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
         session.finish(db, JobStatus.COMPLETED, result={"model_id": model.id})
+    shutil.rmtree(
+        run_folder(session, training.id), ignore_errors=True
+    )  # nothing to resume any more
 
 
 def _refuse_empty(material: Material) -> None:

@@ -10,7 +10,7 @@ from core.domain import Model, new_id, utc_now
 from core.models.bundle import read_card, read_tensors
 from core.store import models
 from core.store.database import connect, transaction
-from core.workflows.datasets import checked_name
+from core.workflows.datasets import MAX_NAME, checked_name
 from core.workspace import Workspace
 
 
@@ -96,7 +96,7 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
     with connect(workspace) as db, transaction(db):
         model = Model(
             id=new_id("model"),
-            name=models.free_model_name(db, checked_name(card.name)),
+            name=models.free_model_name(db, checked_name(card.name[:MAX_NAME])),
             run_id=None,
             dataset_id=None,
             dataset_name=card.origin.get("dataset", ""),

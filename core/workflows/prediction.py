@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,6 +89,18 @@ def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
         "bundle": str(exported_bundle(workspace, model)),
     }
     return job_actions.submit(workspace, JobKind.PREDICT, new_id("batch"), payload)
+
+
+def batch_table(workspace: Workspace, job: Job) -> Path:
+    """The CSV file of a completed batch."""
+    return workspace.results / Path(str(job.result["table"])).name
+
+
+def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[str]]:
+    """The first rows of a completed batch, by column."""
+    with batch_table(workspace, job).open(newline="", encoding="utf-8") as file:
+        rows = list(islice(csv.DictReader(file), limit))
+    return {name: [row[name] for row in rows] for name in ("path", "class", "confidence", "error")}
 
 
 def as_dict(item: Prediction) -> dict[str, object]:

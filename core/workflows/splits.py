@@ -1,9 +1,11 @@
 """Actions on splits."""
 
+import shutil
+
 from core.data.split import split_digest, stratified_split
 from core.domain import Dataset, Split, Subset, new_id, utc_now
-from core.errors import SplitError
-from core.store import datasets, splits
+from core.errors import SplitError, WorkspaceError
+from core.store import datasets, jobs, runs, splits
 from core.store.database import connect, transaction
 from core.workflows.datasets import checked_name
 from core.workspace import Workspace
@@ -77,9 +79,18 @@ def subset_counts(
 
 
 def delete_split(workspace: Workspace, split_id: str) -> None:
-    """Remove a split and the runs that used it."""
+    """Remove a split and the runs that used it; models stay.
+
+    Raises:
+        WorkspaceError: if a training is using it.
+    """
     with connect(workspace) as db:
+        own_runs = {run.id for run in runs.list_runs(db) if run.split_id == split_id}
+        if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
+            raise WorkspaceError("A training is using this split.", "Stop it first.")
         splits.delete_split(db, split_id)
+    for run_id in own_runs:
+        shutil.rmtree(workspace.runs / run_id, ignore_errors=True)
 
 
 def _free_name(fractions: tuple[float, float, float], seed: int, taken: set[str]) -> str:

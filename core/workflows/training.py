@@ -19,7 +19,7 @@ from core.domain import (
 from core.errors import ConfigError, NetworkUnavailableError, TrainingError, WorkspaceError
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
 from core.store import datasets, jobs, runs
-from core.store.database import connect
+from core.store.database import connect, transaction
 from core.workflows import jobs as job_actions
 from core.workflows.datasets import checked_name
 from core.workflows.splits import find_split
@@ -108,9 +108,8 @@ def start_training(
         train=train,
         created_at=utc_now(),
     )
-    with connect(workspace) as db:
+    with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
-        db.conn.commit()
     return RunView(run, job_actions.submit(workspace, JobKind.TRAIN, run.id, {}))
 
 

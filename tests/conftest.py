@@ -1,0 +1,118 @@
+"""Shared small, real things: a workspace, a few pictures, one trained model."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.domain import Dataset, JobStatus, LabelSource, Model, Recipe, Split, TrainConfig
+from core.workflows import datasets, jobs, models, splits, training
+from core.workflows.training import RunView
+from core.workspace import ROOT_VARIABLE, Workspace
+
+# Why: a missing network must fail at once, and no test may depend on the internet.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+MARK_PX = 64
+PICTURE_PX = 192
+
+
+@pytest.fixture(autouse=True)
+def _no_workspace_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "default workspace"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace").create()
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path) -> Path:
+    """Three classes of small pictures; names with blanks and Unicode, one folder nested."""
+    return write_class_folders(tmp_path / "my pictures")
+
+
+def write_class_folders(root: Path, per_class: int = 6) -> Path:
+    folders = {"gut": (40, 160, 60), "größe falsch": (170, 60, 40), "deep/割れ": (50, 60, 180)}
+    for folder, colour in folders.items():
+        for number in range(per_class):
+            random = np.random.default_rng([number, *colour])
+            shape = (32 + 4 * number, 64 - 4 * number, 3)
+            pixels = np.clip(np.array(colour) + random.integers(-30, 30, shape), 0, 255)
+            save_picture(root / folder / f"pic {number} é.png", pixels)
+    return root
+
+
+def save_picture(path: Path, pixels: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path, **options)
+    return path
+
+
+def marked_picture(kind: str, seed: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """A noisy gray picture with one mark somewhere; the mark alone tells the class.
+
+    Returns the pixels [192, 192, 3] and the top left corner of the 64 px mark.
+    """
+    random = np.random.default_rng([seed, len(kind)])
+    pixels = random.normal(128, 12, (PICTURE_PX, PICTURE_PX, 3))
+    x, y = (int(v) for v in random.integers(4, PICTURE_PX - MARK_PX - 4, 2))
+    patch = pixels[y : y + MARK_PX, x : x + MARK_PX]
+    if kind == "stripes":
+        patch[:, (np.arange(MARK_PX) // 8) % 2 == 0] = (235, 215, 40)
+    else:
+        rows, columns = np.ogrid[:MARK_PX, :MARK_PX]
+        disc = (rows - MARK_PX / 2) ** 2 + (columns - MARK_PX / 2) ** 2 < (MARK_PX / 2) ** 2
+        patch[disc] = (30, 60, 190)
+    return np.clip(pixels, 0, 255).astype(np.uint8), (x, y)
+
+
+def write_marked_pictures(root: Path, per_class: int) -> Path:
+    for kind in ("stripes", "blue disc"):
+        for number in range(per_class):
+            save_picture(root / kind / f"{number:03d}.png", marked_picture(kind, number)[0])
+    return root
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A workspace in which a small set was imported, split and quick-trained."""
+
+    workspace: Workspace
+    pictures: Path
+    dataset: Dataset
+    split: Split
+    run: RunView
+    model: Model
+
+
+QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """Made once by the real worker; tests must not change it."""
+    root = tmp_path_factory.mktemp("trained")
+    pictures = write_marked_pictures(root / "marks", 20)
+    workspace = Workspace(root / "workspace").create()
+    job = datasets.start_import(workspace, pictures, "Marks", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "Marks")
+    split = splits.create_split(workspace, dataset.id)
+    preprocess = training.default_preprocess(
+        workspace, dataset.id, QUICK.network, image_size_px=PICTURE_PX
+    )
+    view = training.start_training(
+        workspace, dataset.id, QUICK, preprocess=preprocess, name="Marks quick"
+    )
+    assert view.job is not None
+    ended = jobs.wait(workspace, view.job.id, on_change=lambda _: None)
+    assert ended.status is JobStatus.COMPLETED
+    run = training.find_run(workspace, view.run.id)
+    model = models.find_model(workspace, str(ended.result["model_id"]))
+    yield Trained(workspace, pictures, dataset, split, run, model)
