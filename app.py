@@ -1,0 +1,33 @@
+"""The door: the app with its routes, headers and the end of its inference process.
+
+Start it with `streamlit run app.py` (or `touchstone ui`).
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from core.store.database import sqlite_warning
+from pages.ui import inference, routes
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """Warn of an old SQLite at the start; leave no process behind at the end."""
+    warning = sqlite_warning()
+    if warning:
+        logging.getLogger("touchstone").warning(warning)
+    yield
+    inference.shut_down()
+
+
+app = st.App(
+    "pages/frame.py",
+    routes=routes.ROUTES,
+    middleware=[Middleware(routes.SecurityHeaders)],
+    lifespan=lifespan,
+)

@@ -1,0 +1,80 @@
+"""The frame around every page: look, navigation, and the one place where errors are shown."""
+
+import logging
+import secrets
+import traceback
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import TouchstoneError
+from core.workflows import jobs
+from pages.ui import state, text, widgets
+
+ASSETS = Path(__file__).parent / "ui" / "assets"
+
+st.set_page_config(
+    page_title="Touchstone", page_icon=str(ASSETS / "icon.svg"), layout="wide",
+    menu_items={"About": "Touchstone trains, judges and uses image classifiers on your pictures."},
+)  # fmt: skip
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+
+page = st.navigation(
+    {
+        "": [
+            st.Page("home.py", title="Home", icon=":material/home:", url_path="home", default=True),
+        ],
+        "Data": [
+            st.Page("import_pictures.py", title="Import", icon=":material/upload:",
+                    url_path="import"),
+            st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
+                    url_path="datasets"),
+            st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
+            st.Page("preprocess.py", title="Preprocess", icon=":material/tune:",
+                    url_path="preprocess"),
+        ],
+        "Training": [
+            st.Page("train.py", title="Train", icon=":material/model_training:",
+                    url_path="train"),
+            st.Page("runs.py", title="Runs", icon=":material/monitoring:", url_path="runs"),
+        ],
+        "Results": [
+            st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
+                    url_path="evaluate"),
+        ],
+        "Use": [
+            st.Page("predict.py", title="Predict", icon=":material/image_search:",
+                    url_path="predict"),
+            st.Page("models.py", title="Models", icon=":material/deployed_code:",
+                    url_path="models"),
+        ],
+    }
+)  # fmt: skip
+
+
+@st.fragment(run_every=3)
+def active_jobs() -> None:
+    """What is running now, on every page; looking also tells lost jobs from living ones."""
+    for job in jobs.active(state.workspace()):
+        share = min(1.0, job.done / job.total) if job.total else 0.0
+        words = job.phase if job.status == "running" else "Waiting"
+        st.progress(share, text=f"{job.kind.value.capitalize()}: {text.plain(words)}")
+
+
+try:
+    with st.sidebar:
+        active_jobs()
+    page.run()
+except TouchstoneError as err:
+    widgets.show_error(err)
+except Exception:
+    incident = secrets.token_hex(4)
+    logging.getLogger("touchstone").error(
+        "incident %s on %s\n%s", incident, page.url_path, traceback.format_exc()
+    )
+    st.error(
+        f"Something went wrong on this page (incident {incident}). Nothing that was stored is "
+        "lost. Reload the page; if it happens again, give this number to your administrator: the "
+        "details are in the server's log.",
+        icon=":material/error:",
+    )

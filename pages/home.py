@@ -1,0 +1,137 @@
+"""Home: what this is, what is here, what runs, and what to do next."""
+
+import streamlit as st
+
+from core.domain import Dataset, Model
+from core.workflows import datasets, demo, models, splits, training
+from pages.ui import routes, state, text
+from pages.ui.components import Tile, gallery
+
+STEPS = (
+    ("upload", "Import", "a folder or ZIP of labelled pictures"),
+    ("call_split", "Split", "into pictures that train and pictures that judge"),
+    ("model_training", "Train", "in minutes, on any CPU or GPU"),
+    ("grid_on", "Judge", "every error, with the picture and the reason"),
+    ("image_search", "Use", "classify new pictures, hand over the model"),
+)
+
+
+def welcome() -> None:
+    st.title("Teach a computer to sort your pictures")
+    st.markdown(
+        "Touchstone trains an image classifier on **your own** pictures, shows you honestly how "
+        "good it is, and lets you use it. In your browser, without code, without internet."
+    )
+    with st.container(horizontal=True):
+        if st.button("Try it with the pill demo", type="primary", icon=":material/play_arrow:",
+                     key="demo", help="Draws 300 pictures of good, contaminated and cracked pills "
+                     "and imports them; nothing is downloaded."):  # fmt: skip
+            start_demo()
+        if st.button("Import your pictures", icon=":material/upload:", key="go_import"):
+            st.switch_page("import_pictures.py")
+
+
+def start_demo() -> None:
+    bar = st.progress(0.0, text="Drawing pill pictures …")
+    job = demo.start_demo(
+        state.workspace(),
+        on_progress=lambda done, total: bar.progress(
+            done / total, text=f"Drawing pill pictures … {done} of {total}"
+        ),
+    )
+    st.switch_page("import_pictures.py", query_params={"import": job.subject_id})
+
+
+def steps() -> None:
+    with st.container(key="steps"):
+        for column, (icon, title, words) in zip(st.columns(len(STEPS)), STEPS, strict=True):
+            with column.container(border=True, height="stretch"):
+                st.markdown(f"#### :material/{icon}: {title}")
+                st.caption(words)
+
+
+def next_step(dataset: Dataset) -> None:
+    """The one thing that is missing for the newest data set."""
+    own_models = [m for m in models.list_models(state.workspace()) if m.dataset_id == dataset.id]
+    name = text.plain(dataset.name)
+    if own_models:
+        page, label, icon = "evaluate.py", "See how good it is", "grid_on"
+        words = f"**{text.plain(own_models[0].name)}** is trained. Look at its errors before use."
+        query = {"model": own_models[0].id}
+    elif training.list_runs(state.workspace(), dataset.id):
+        run = training.list_runs(state.workspace(), dataset.id)[0]
+        page, label, icon = "runs.py", "Open the training", "monitoring"
+        words = f"**{text.plain(run.run.name)}** is {run.status}."
+        query = {"run": run.run.id}
+    elif splits.list_splits(state.workspace(), dataset.id):
+        page, label, icon = "train.py", "Train a model", "model_training"
+        words = f"**{name}** is split and ready to train."
+        query = {"dataset": dataset.id}
+    else:
+        page, label, icon = "split.py", "Split the pictures", "call_split"
+        words = f"**{name}** needs a split: which pictures train the model, which judge it."
+        query = {"dataset": dataset.id}
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
+        st.markdown(f"**Next step** · {words}")
+        if st.button(label, type="primary", icon=f":material/{icon}:", key="next"):
+            st.switch_page(page, query_params=query)
+
+
+def overview(found: list[Dataset], made: list[Model]) -> None:
+    scores = [m.test_macro_f1 for m in made if m.test_macro_f1 is not None]
+    cells = st.columns(4)
+    cells[0].metric("Datasets", len(found), border=True)
+    cells[1].metric("Pictures", f"{sum(d.sample_count for d in found):,}", border=True)
+    cells[2].metric("Models", len(made), border=True)
+    cells[3].metric(
+        "Best test macro F1", f"{max(scores):.3f}" if scores else "–", border=True,
+        help="Macro F1 weighs every class the same: 1 is perfect. Measured on pictures that the "
+        "training never saw. Compare only models of the same dataset.",
+    )  # fmt: skip
+
+
+def recent(found: list[Dataset], made: list[Model]) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Datasets")
+        tiles = [_dataset_tile(dataset) for dataset in found[:6]]
+        clicked = gallery(tiles, "recent_datasets", side_px=150)
+        if clicked:
+            st.switch_page("datasets.py", query_params={"dataset": clicked})
+    with right:
+        st.subheader("Models")
+        if not made:
+            st.caption("No model yet. Training one takes a minute or two.")
+        for model in made[:5]:
+            with st.container(border=True, horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{text.plain(model.name)}**  \n:gray[{text.when(model.created_at)}]")
+                score = model.test_macro_f1
+                if score is not None:
+                    st.badge(
+                        f"test macro F1 {score:.3f}", color="green" if score > 0.9 else "orange"
+                    )
+                st.page_link("evaluate.py", label="Evaluate", query_params={"model": model.id})
+
+
+def _dataset_tile(dataset: Dataset) -> Tile:
+    samples, _ = datasets.samples(state.workspace(), dataset.id, limit=1)
+    url = routes.thumbnail_url(samples[0].id) if samples else ""
+    words = f"{dataset.sample_count:,} pictures, {len(dataset.class_names)} classes"
+    return Tile(dataset.id, url, dataset.name, words)
+
+
+known = datasets.list_datasets(state.workspace())
+trained = models.list_models(state.workspace())
+if known:
+    st.title("Home")
+    next_step(known[0])
+    overview(known, trained)
+    recent(known, trained)
+    with st.container(horizontal=True):
+        if st.button("Import pictures", icon=":material/upload:", key="go_import"):
+            st.switch_page("import_pictures.py")
+        if st.button("Draw another pill demo", icon=":material/play_arrow:", key="demo"):
+            start_demo()
+else:
+    welcome()
+    steps()

@@ -1,0 +1,242 @@
+"""Import: choose a source, see what would happen, then do it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.importers import ImportPlan
+from core.data.preview import preview_pictures
+from core.domain import Job, JobStatus, LabelSource
+from core.errors import TouchstoneError
+from core.workflows import datasets, jobs
+from core.workspace import Workspace
+from pages.ui import figures, inference, state, text, widgets
+from pages.ui.components import chart, zip_upload
+
+SOURCES = {
+    "folder": "Folder on the server",
+    "zip": "ZIP file",
+    "files": "Upload pictures",
+}
+LABEL_WORDS = {
+    LabelSource.LAST_FOLDER: "the folder it lies in",
+    LabelSource.FILE_NAME: "the whole file name",
+    LabelSource.FILE_NAME_REMOVE_INDEX: "the file name without its trailing number",
+    LabelSource.CSV: "a table (CSV: path, label)",
+}
+PREVIEW_FILES = 200
+
+
+def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    """(place, is an upload, what to call it), once there is one."""
+    kind = st.segmented_control(
+        "Where are the pictures?", list(SOURCES), default="folder", required=True,
+        format_func=SOURCES.__getitem__, key="source_kind",
+        help="A folder is used in place: nothing is copied or changed. A ZIP is streamed to the "
+        "server's disk. Uploading single files suits a few hundred pictures.",
+    )  # fmt: skip
+    if kind == "folder":
+        return _folder()
+    return _zip(workspace) if kind == "zip" else _files(workspace)
+
+
+def _folder() -> tuple[Path, bool, str] | None:
+    typed = st.text_input(
+        "Folder", key="folder", placeholder="/data/parts",
+        help="The path on the machine that runs Touchstone: the folder that holds your class "
+        "folders. Pictures stay where they are and are never changed.",
+    )  # fmt: skip
+    path = Path(typed.strip().strip('"')) if typed.strip() else None
+    return (path, False, str(path)) if path else None
+
+
+def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    uploaded = zip_upload("zip_upload")
+    if uploaded:
+        st.session_state.zip = uploaded
+    kept = st.session_state.get("zip")
+    if not kept:
+        return None
+    place = workspace.uploads / Path(kept["upload"]).name
+    if not place.exists():
+        del st.session_state.zip
+        return None
+    st.success(f"{text.plain(kept['name'])} is on the server.", icon=":material/check:")
+    return place, True, kept["name"]
+
+
+def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    st.caption(
+        "For a few hundred pictures. For thousands, use a ZIP or a folder on the server: they are "
+        "many times faster."
+    )
+    whole = st.toggle("Upload a whole folder with its class folders", value=True, key="whole")
+    uploads = st.file_uploader(
+        "Pictures", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
+    )
+    if not uploads:
+        return None
+    signature = [file.file_id for file in uploads]
+    if st.session_state.get("files_signature") != signature:
+        folder = datasets.new_upload_folder(workspace)
+        for file in uploads:
+            datasets.store_upload(folder, file.name, file.getvalue())
+        st.session_state.files_signature, st.session_state.files_folder = signature, folder
+    folder = st.session_state.files_folder
+    return (folder, True, text.count(len(uploads), "uploaded file")) if folder.exists() else None
+
+
+def choose_labels() -> tuple[LabelSource, str | None]:
+    labels = st.selectbox(
+        "The class of a picture is", list(LABEL_WORDS), format_func=LABEL_WORDS.__getitem__,
+        key="labels",
+        help="For example 'parts/crack/0001.png': the folder gives crack. 'crack_0001.png': the "
+        "file name without its number gives crack.",
+    )  # fmt: skip
+    if labels is not LabelSource.CSV:
+        return labels, None
+    table = st.file_uploader(
+        "Label table", type=["csv", "txt", "tsv"], key="table",
+        help="Two columns: the path of a picture below the source, and its label; comma, "
+        "semicolon or tab between them, a header line is optional.",
+    )  # fmt: skip
+    return labels, table.getvalue().decode("utf-8-sig", "replace") if table else None
+
+
+def show_plan(plan: ImportPlan, place: Path) -> None:
+    counts = plan.class_counts
+    st.markdown(
+        f"**{text.count(len(plan.candidates), 'picture')}** in "
+        f"**{text.count(len(counts), 'class')}** would be imported."
+    )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        chart(figures.class_counts(counts, dark=state.is_dark()), "plan_counts",
+              description="Pictures per class")  # fmt: skip
+    with right:
+        _sample_pictures(plan, place)
+    small = [name for name, count in counts.items() if count < 3]
+    if small:
+        st.warning(
+            f"Too few pictures to be split three ways: {text.plain(', '.join(small[:10]))}. "
+            "Leave these classes out, or add pictures."
+        )
+    if plan.skipped:
+        with st.expander(f"{text.count(len(plan.skipped), 'file')} would be skipped"):
+            st.dataframe(
+                {"file": [s.path for s in plan.skipped[:PREVIEW_FILES]],
+                 "reason": [s.reason for s in plan.skipped[:PREVIEW_FILES]]},
+                hide_index=True,
+            )  # fmt: skip
+            if len(plan.skipped) > PREVIEW_FILES:
+                st.caption(f"… and {len(plan.skipped) - PREVIEW_FILES:,} more.")
+
+
+def _sample_pictures(plan: ImportPlan, place: Path) -> None:
+    chosen = list({item.label: item for item in reversed(plan.candidates)}.values())[:6]
+    pictures = previews(str(place), tuple(item.path for item in chosen))
+    columns = st.columns(3)
+    for position, (item, picture) in enumerate(zip(chosen, pictures, strict=True)):
+        if picture is not None:
+            columns[position % 3].image(picture, caption=text.plain(item.label), width="stretch")
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
+def previews(place: str, names: tuple[str, ...]) -> list[bytes | None]:
+    # Why elsewhere: these files are not checked yet, and a bad one may crash its reader.
+    return inference.call(preview_pictures, Path(place), list(names))
+
+
+def form(workspace: Workspace) -> None:
+    with st.container(border=True):
+        source = choose_source(workspace)
+        labels, table = choose_labels()
+    if source is None:
+        st.caption(
+            "Choose a source: what would be imported is shown before anything is stored. Pictures "
+            "can be JPEG, PNG, BMP, TIFF (8 and 16 bit), WebP or GIF."
+        )
+        return
+    place, is_upload, shown = source
+    if labels is LabelSource.CSV and table is None:
+        st.caption("Choose the label table to go on.")
+        return
+    left_out = st.session_state.get("leave_out", [])
+    try:
+        with st.spinner("Looking at the files …"):
+            everything = datasets.preview_import(place, labels, table=table)
+            plan = datasets.preview_import(place, labels, table=table, leave_out=left_out)
+    except TouchstoneError as err:
+        widgets.show_error(err)
+        return
+    with st.container(border=True):
+        st.subheader("What would be imported")
+        show_plan(plan, place)
+        if len(everything.class_counts) > 2:
+            st.multiselect("Leave out classes", list(everything.class_counts), key="leave_out",
+                           help="Pictures of these classes are not imported.")  # fmt: skip
+    with st.container(border=True):
+        name = st.text_input("Name of the dataset", value=_suggested_name(shown), max_chars=100)
+        if st.button("Import", type="primary", icon=":material/download_done:", key="do_import"):
+            job = datasets.start_import(
+                workspace, place, name, labels, table=table, leave_out=left_out,
+                consume=is_upload, shown_source=shown,
+            )  # fmt: skip
+            for key in ("zip", "files_signature", "files_folder"):
+                st.session_state.pop(key, None)
+            st.query_params["import"] = job.subject_id
+            st.rerun()
+
+
+def _suggested_name(shown: str) -> str:
+    return Path(shown).stem.replace("_", " ").strip() or "My pictures"
+
+
+def progress(workspace: Workspace, subject_id: str) -> None:
+    def draw(job: Job) -> None:
+        st.subheader(f"Importing {text.plain(str(job.payload['name']))}")
+        widgets.job_progress(job)
+        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
+            jobs.stop(workspace, job.id)
+
+    with st.container(border=True):
+        job = widgets.follow(workspace, subject_id, draw, every_s=0.7)
+    if job is None:
+        st.warning("There is no such import.")
+    elif job.status is JobStatus.COMPLETED:
+        _done(workspace, subject_id)
+    elif not job.status.is_active:
+        st.info("Nothing was stored.")
+        if st.button("Back to the form", icon=":material/arrow_back:"):
+            del st.query_params["import"]
+            st.rerun()
+
+
+def _done(workspace: Workspace, subject_id: str) -> None:
+    dataset = datasets.find_dataset(workspace, subject_id)
+    st.success(
+        f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
+        f"{text.count(len(dataset.class_names), 'class')}.", icon=":material/check_circle:",
+    )  # fmt: skip
+    if dataset.skipped:
+        with st.expander(f"{text.count(len(dataset.skipped), 'file')} skipped"):
+            st.dataframe({"file": [s.path for s in dataset.skipped],
+                          "reason": [s.reason for s in dataset.skipped]}, hide_index=True)  # fmt: skip
+    with st.container(horizontal=True):
+        if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
+                     key="to_split"):  # fmt: skip
+            st.switch_page("split.py", query_params={"dataset": dataset.id})
+        if st.button("Look at the pictures", icon=":material/photo_library:", key="to_pictures"):
+            st.switch_page("datasets.py", query_params={"dataset": dataset.id})
+        if st.button("Import more", icon=":material/upload:", key="more"):
+            del st.query_params["import"]
+            st.rerun()
+
+
+widgets.page_heading(
+    "Import pictures", "Bring labelled pictures in. Nothing is stored before you have seen it."
+)
+if st.query_params.get("import"):
+    progress(state.workspace(), st.query_params["import"])
+else:
+    form(state.workspace())

@@ -1,0 +1,163 @@
+"""Runs: watch a training live, stop it, resume it, and look back."""
+
+import time
+
+import streamlit as st
+
+from core.domain import EpochMetrics, Job, JobStatus
+from core.errors import TouchstoneError
+from core.workflows import datasets, jobs, training
+from core.workflows.training import RunView
+from core.workspace import Workspace
+from pages.ui import figures, state, text, widgets
+from pages.ui.components import chart
+
+
+def live(workspace: Workspace, view: RunView) -> None:
+    def draw(job: Job) -> None:
+        curve = training.curve(workspace, view.run.id)
+        _numbers(view, job, curve)
+        widgets.job_progress(job)
+        if job.status.is_active and st.button(
+            "Stop",
+            icon=":material/stop:",
+            key="stop",
+            disabled=job.stop_requested,
+            help="Ends after the present step and keeps everything so far.",
+        ):
+            jobs.stop(workspace, job.id)
+            st.rerun(scope="fragment")
+        _charts(curve)
+
+    widgets.follow(workspace, view.run.id, draw, every_s=1.0)
+
+
+def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
+    best = max(curve, key=lambda e: (e.val_macro_f1, -e.val_loss), default=None)
+    end = job.finished_at or time.time()
+    cells = st.columns(6)
+    cells[0].metric("Status", job.status.value, border=True)
+    cells[1].metric("Epoch", f"{len(curve)} / {view.run.train.epochs}", border=True,
+                    help="One epoch shows every training picture once.")  # fmt: skip
+    cells[2].metric("Step", f"{job.done} / {job.total}" if job.phase == "Training" else "–",
+                    border=True, help="One step learns from one batch of pictures.")  # fmt: skip
+    cells[3].metric("Time", text.duration(end - job.started_at) if job.started_at else "–",
+                    border=True, help="Of this attempt, preparations included.")  # fmt: skip
+    cells[4].metric("Best macro F1", f"{best.val_macro_f1:.3f}" if best else "–", border=True,
+                    help="On validation pictures; every class counts the same. 1 is perfect. The "
+                    "model keeps the weights of this epoch.")  # fmt: skip
+    cells[5].metric("Best epoch", best.epoch + 1 if best else "–", border=True)
+    st.caption(f"Device: {text.plain(job.device or 'being looked for')} · attempt {job.attempt}")
+
+
+def _charts(curve: list[EpochMetrics]) -> None:
+    if not curve:
+        with st.container(border=True):
+            st.caption("The curves appear with the first epoch.")
+        return
+    dark = state.is_dark()
+    left, right = st.columns(2)
+    with left:
+        chart(figures.loss_curve(curve, dark=dark), "loss", description="Loss over the epochs")
+    with right:
+        chart(figures.score_curve(curve, dark=dark), "score",
+              description="Validation accuracy and macro F1 over the epochs")  # fmt: skip
+    with st.expander("Learning rate and table"):
+        chart(figures.rate_curve(curve, dark=dark), "rate", description="Learning rate")
+        st.dataframe(
+            {"epoch": [e.epoch + 1 for e in curve],
+             "training loss": [e.train_loss for e in curve],
+             "validation loss": [e.val_loss for e in curve],
+             "accuracy": [e.val_accuracy for e in curve],
+             "macro F1": [e.val_macro_f1 for e in curve],
+             "seconds": [round(e.duration_s, 3) for e in curve]}, hide_index=True,
+        )  # fmt: skip
+
+
+def actions(workspace: Workspace, view: RunView) -> None:
+    with st.container(horizontal=True):
+        if (
+            view.status is JobStatus.COMPLETED
+            and view.model_id
+            and st.button(
+                "Next: see how good it is",
+                type="primary",
+                icon=":material/grid_on:",
+                key="to_evaluate",
+            )
+        ):
+            st.switch_page("evaluate.py", query_params={"model": view.model_id})
+        if view.can_resume:
+            if st.button("Resume", type="primary", icon=":material/resume:", key="resume",
+                         help="Goes on exactly where it was saved."):  # fmt: skip
+                training.resume_training(workspace, view.run.id)
+                st.rerun()
+            if training.has_checkpoint(workspace, view.run.id) and st.button(
+                "Make a model of the best epoch so far", icon=":material/deployed_code:",
+                key="finish",
+            ):  # fmt: skip
+                training.resume_training(workspace, view.run.id, finish=True)
+                st.rerun()
+        if not view.status.is_active and st.button("Delete run", icon=":material/delete:",
+                                                   key="delete"):  # fmt: skip
+            confirm_delete(view)
+
+
+@st.dialog("Delete run")
+def confirm_delete(view: RunView) -> None:
+    st.markdown(f"Delete the run **{text.plain(view.run.name)}** with its curve? Its model stays.")
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
+        training.delete_run(state.workspace(), view.run.id)
+        st.session_state.pop("chosen_run", None)
+        st.query_params.clear()
+        st.rerun()
+
+
+def settings(workspace: Workspace, view: RunView) -> None:
+    config, pixels = view.run.train, view.run.preprocess
+    try:
+        dataset = datasets.find_dataset(workspace, view.run.dataset_id).name
+    except TouchstoneError:
+        dataset = "deleted"
+    with st.expander("Settings of this run"):
+        st.markdown(
+            f"Dataset **{text.plain(dataset)}** · recipe **{config.recipe}** · network "
+            f"**{text.plain(config.network)}** · {config.epochs} epochs · batch "
+            f"{config.batch_size} · learning rate {config.learning_rate:g} · {config.optimizer}, "
+            f"{config.schedule} · weight decay {config.weight_decay:g} · seed {config.seed} · "
+            f"{pixels.image_size_px} px, {pixels.resize_mode}, {pixels.channels}, normalization "
+            f"{text.plain(pixels.normalization)}"
+        )
+
+
+def compare(views: list[RunView]) -> None:
+    st.subheader("All runs")
+    st.dataframe(
+        {"run": [v.run.name for v in views],
+         "status": [v.status.value for v in views],
+         "recipe": [v.run.train.recipe.value for v in views],
+         "network": [v.run.train.network for v in views],
+         "size": [v.run.preprocess.image_size_px for v in views],
+         "epochs": [v.run.train.epochs for v in views],
+         "learning rate": [v.run.train.learning_rate for v in views],
+         "started": [text.when(v.run.created_at) for v in views]}, hide_index=True,
+    )  # fmt: skip
+
+
+def page(workspace: Workspace) -> None:
+    views = training.list_runs(workspace)
+    if not views:
+        widgets.empty_state("monitoring", "No training yet", "Start one: it takes a few minutes.",
+                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        return
+    names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
+    chosen = state.choose("run", names, label="Run", help="Trainings, newest first.")
+    view = training.find_run(workspace, chosen or "")
+    live(workspace, view)
+    actions(workspace, view)
+    settings(workspace, view)
+    compare(views)
+
+
+widgets.page_heading("Runs", "Trainings: live while they run, and kept to look back.")
+page(state.workspace())

@@ -1,0 +1,115 @@
+"""Split: decide once which pictures train the model and which judge it."""
+
+import streamlit as st
+
+from core.domain import Dataset, Split, Subset
+from core.errors import TouchstoneError
+from core.workflows import datasets, splits
+from core.workspace import Workspace
+from pages.ui import figures, state, text, widgets
+from pages.ui.components import chart
+
+
+def form(workspace: Workspace, dataset: Dataset) -> None:
+    with st.container(border=True):
+        st.subheader("New split")
+        low, high = st.slider(
+            "Train · validation · test", 5, 100, (60, 80), 5, format="%d %%", key="bounds",
+            help="Left of the first handle: train. Between: validation, which chooses the best "
+            "epoch. Right of the second handle: test, which judges the model and is used for "
+            "nothing else.",
+        )  # fmt: skip
+        st.markdown(
+            f":gray[Train] **{low} %** · :gray[validation] **{high - low} %** · "
+            f":gray[test] **{100 - high} %**"
+        )
+        left, right = st.columns([1, 2])
+        seed = left.number_input("Seed", 0, 2**31 - 1, 42, key="seed",
+                                 help="The same seed gives the same split.")  # fmt: skip
+        name = right.text_input("Name", key="split_name", placeholder="named by its percentages",
+                                max_chars=100)  # fmt: skip
+        if st.button("Split", type="primary", icon=":material/call_split:", key="do_split"):
+            fractions = (low / 100, (high - low) / 100, (100 - high) / 100)
+            try:
+                split = splits.create_split(workspace, dataset.id, fractions=fractions,
+                                            seed=int(seed), name=name or None)  # fmt: skip
+            except TouchstoneError as err:
+                widgets.show_error(err)
+                return
+            state.remember("split", split.id)
+            st.session_state.choose_split = split.id
+            st.rerun()
+        st.caption(
+            "Every class is divided in these proportions, with at least one picture everywhere. A "
+            "split is saved and never changed, so results stay comparable."
+        )
+
+
+def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    counts = splits.subset_counts(workspace, dataset, split.id)
+    cells = st.columns(3)
+    for cell, subset in zip(cells, Subset, strict=True):
+        cell.metric(subset.value.capitalize(), f"{sum(counts[subset].values()):,}", border=True)
+    chart(figures.subset_counts(counts, dataset.class_names, dark=state.is_dark()), "subset_counts",
+          description="Pictures per class and subset")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Next: train a model", type="primary", icon=":material/model_training:",
+                     key="to_train"):  # fmt: skip
+            st.switch_page("train.py", query_params={"dataset": dataset.id, "split": split.id})
+        st.caption(
+            f"Seed {split.seed} · made {text.when(split.created_at)} · content {split.digest[:12]}"
+        )
+
+
+@st.fragment
+def pictures(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    st.subheader("Pictures of a subset")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        subset = st.segmented_control("Subset", list(Subset), default=Subset.TRAIN, required=True,
+                                      format_func=lambda s: s.value, key="subset")  # fmt: skip
+        names = ["all classes", *dataset.class_names]
+        chosen = st.selectbox("Class", range(len(names)), format_func=names.__getitem__,
+                              key="split_class", width=260)  # fmt: skip
+    widgets.paged_samples(
+        lambda limit, offset: datasets.samples(
+            workspace, dataset.id, label=chosen - 1 if chosen else None, split_id=split.id,
+            subset=subset, limit=limit, offset=offset,
+        ),
+        lambda sample: widgets.sample_tile(sample, dataset.class_names),
+        key=f"split_pictures_{split.id}_{subset}",
+    )  # fmt: skip
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state(
+            "call_split", "Nothing to split yet", "Import pictures first.",
+            ("import_pictures.py", "Import pictures", "upload"),
+        )  # fmt: skip
+        return
+    chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to split.")
+    dataset = datasets.find_dataset(workspace, chosen or "")
+    existing = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        form(workspace, dataset)
+    with right:
+        if not existing:
+            st.info(
+                "This dataset has no split yet. 60 / 20 / 20 is a good start; with fewer than "
+                "about 20 pictures per class, give the test set more."
+            )
+            return
+        split_id = state.choose(
+            "split", existing, label="Split", help="Saved splits, newest first."
+        )
+        split = splits.find_split(workspace, dataset.id, split_id)
+        show(workspace, dataset, split)
+    pictures(workspace, dataset, split)
+
+
+widgets.page_heading(
+    "Split", "Pictures that train the model must never judge it: divide them once, and keep it."
+)
+page(state.workspace())

@@ -1,0 +1,181 @@
+"""Train: choose a recipe and a network, and start."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.domain import AugmentConfig, Dataset, Recipe, TrainConfig, recipe_defaults
+from core.errors import TouchstoneError
+from core.models.catalog import DEFAULT_NETWORK, Availability, Network
+from core.models.devices import default_recipe, find_devices
+from core.workflows import datasets, splits, training
+from core.workspace import Workspace
+from pages.ui import state, text, widgets
+
+RECIPES = {
+    Recipe.QUICK: (
+        "Quick",
+        "Keeps the pretrained network and fits its last layer. Minutes on any CPU, hard to get "
+        "wrong: start with this.",
+    ),
+    Recipe.FULL: (
+        "Full",
+        "Trains all layers with augmentation. For unusual pictures and the last percent; best "
+        "with a GPU.",
+    ),
+}
+AVAILABILITY_COLOUR = {
+    Availability.HERE: "green",
+    Availability.DOWNLOAD: "blue",
+    Availability.MISSING: "gray",
+}
+BASIC = ["epochs", "batch_size", "learning_rate"]
+MORE = {
+    Recipe.QUICK: ["optimizer", "schedule", "momentum", "weight_decay", "label_smoothing",
+                   "balance_classes", "patience", "seed"],
+    Recipe.FULL: ["optimizer", "schedule", "momentum", "weight_decay", "label_smoothing",
+                  "balance_classes", "patience", "seed"],
+}  # fmt: skip
+
+
+def choose_recipe() -> Recipe:
+    return st.radio(
+        "Recipe", list(RECIPES), index=list(RECIPES).index(default_recipe()),
+        format_func=lambda r: RECIPES[r][0], captions=[words for _, words in RECIPES.values()],
+        key="recipe", horizontal=True,
+    )  # fmt: skip
+
+
+def choose_network(workspace: Workspace) -> Network:
+    catalog = {network.name: (network, place) for network, place in training.networks(workspace)}
+    name = st.selectbox(
+        "Network", list(catalog), index=list(catalog).index(DEFAULT_NETWORK), key="network",
+        format_func=lambda n: f"{catalog[n][0].title}  ({catalog[n][1].value})",
+        help="A network that has already learned to see on millions of photographs; training only "
+        "teaches it your classes.",
+    )  # fmt: skip
+    network, place = catalog[name]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(place.value, color=AVAILABILITY_COLOUR[place])  # type: ignore[arg-type]
+        st.caption(
+            f"{network.when} {network.parameters_m:g} million weights, "
+            f"{network.image_size_px} px, {_speed_words(network.speed)}."
+        )
+    if place is Availability.MISSING:
+        st.warning(
+            f"Its weights are not on this machine and there is no internet. An administrator can "
+            f"put `{network.name}.safetensors` into the workspace's weights folder."
+        )
+    return network
+
+
+def _speed_words(speed: float) -> str:
+    if speed == 1:
+        return "the speed others are compared with"
+    return f"{speed:g} × as fast as the default" if speed > 1 else f"{1 / speed:.1f} × slower"
+
+
+def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
+    key = f"train_{defaults.recipe}"
+    columns = st.columns(len(BASIC))
+    values = {}
+    for column, name in zip(columns, BASIC, strict=True):
+        with column:
+            values |= widgets.config_fields(defaults, [name], key=key)
+    with st.expander("More settings"):
+        grid = st.columns(3)
+        for position, name in enumerate(MORE[defaults.recipe]):
+            with grid[position % 3]:
+                values |= widgets.config_fields(defaults, [name], key=key)
+    augment = AugmentConfig()
+    if defaults.recipe is Recipe.FULL:
+        with st.expander("Augmentation"):
+            grid = st.columns(3)
+            changed = {}
+            for position, name in enumerate(AugmentConfig.__dataclass_fields__):
+                with grid[position % 3]:
+                    changed |= widgets.config_fields(augment, [name], key="augment")
+            augment = replace(augment, **changed)
+    return replace(defaults, **values), augment
+
+
+def choose_device() -> str:
+    devices = {device.name: device.title for device in find_devices()}
+    best = next(iter(devices.values()))
+    names = ["auto", *devices]
+    return st.selectbox(
+        "Device", names, key="device",
+        format_func=lambda n: f"automatic: {best}" if n == "auto" else devices[n],
+        help="Where to compute. Automatic takes a GPU where there is one; the result is the same.",
+    )  # fmt: skip
+
+
+def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
+    config = training.default_preprocess(workspace, dataset.id, network.name)
+    saved = datasets.saved_preprocess(workspace, dataset.id) is not None
+    origin = "as saved on the Preprocess page" if saved else "the network's own"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"Pictures: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
+            f"{config.channels} ({origin})."
+        )
+        st.page_link("preprocess.py", label="Change", icon=":material/tune:",
+                     query_params={"dataset": dataset.id})  # fmt: skip
+
+
+def form(workspace: Workspace, dataset: Dataset, split_id: str) -> None:
+    with st.container(border=True):
+        recipe = choose_recipe()
+        network = choose_network(workspace)
+        pixels_line(workspace, dataset, network)
+        config, augment = settings(recipe_defaults(recipe, network.name))
+        left, right = st.columns(2)
+        with left:
+            device = choose_device()
+        name = right.text_input(
+            "Name", max_chars=100, key="run_name",
+            placeholder=f"{dataset.name} {network.title} {recipe}",
+            help="How the run and its model are called.",
+        )  # fmt: skip
+        if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
+            try:
+                view = training.start_training(
+                    workspace, dataset.id, replace(config, device=device), split=split_id,
+                    augment=augment, name=name or None,
+                )  # fmt: skip
+            except TouchstoneError as err:
+                widgets.show_error(err)
+                return
+            st.switch_page("runs.py", query_params={"run": view.run.id})
+        st.caption(
+            "Training runs on the server by itself: you can leave this page, close the browser and "
+            "come back."
+        )
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state("model_training", "Nothing to train on yet", "Import pictures first.",
+                            ("import_pictures.py", "Import pictures", "upload"))  # fmt: skip
+        return
+    left, right = st.columns(2)
+    with left:
+        chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to learn.")
+    dataset = datasets.find_dataset(workspace, chosen or "")
+    existing = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    if not existing:
+        st.info(f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
+                "train the model and which judge it.")  # fmt: skip
+        if st.button("Split the pictures", type="primary", icon=":material/call_split:"):
+            st.switch_page("split.py", query_params={"dataset": dataset.id})
+        return
+    with right:
+        split_id = state.choose("split", existing, label="Split",
+                                help="Train learns, validation chooses the best epoch, test "
+                                "judges.")  # fmt: skip
+    form(workspace, dataset, split_id or "")
+
+
+widgets.page_heading("Train", "Teach a pretrained network your classes.")
+page(state.workspace())

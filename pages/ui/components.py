@@ -1,0 +1,280 @@
+"""Small components of ours: a chart that can be clicked and updated, a gallery, a ZIP upload.
+
+Streamlit's own charts report no clicks on heatmaps and flicker when data changes; its uploader
+holds whole files in memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui.routes import MAX_ZIP_BYTES, UPLOAD_HEADER
+
+_CHART_JS = """
+const scripts = {}
+const mounted = new WeakMap()
+function load(url) {
+  return scripts[url] ??= new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly)
+    const script = document.createElement('script')
+    script.src = url
+    script.onload = () => resolve(window.Plotly)
+    script.onerror = reject
+    document.head.append(script)
+  })
+}
+function listen(el, pick) {
+  mounted.set(el, true)
+  el.tabIndex = 0
+  el.setAttribute('role', 'application')
+  const choose = (row, column) => { el._cell = [row, column]; pick(el._cell) }
+  el.addEventListener('keydown', event => {
+    const z = el.data[0].z
+    if (!z || !event.key.startsWith('Arrow')) return
+    event.preventDefault()
+    const clamp = (value, count) => Math.max(0, Math.min(count - 1, value))
+    const [row, column] = el._cell ?? [0, -1]
+    choose(clamp(row + (event.key === 'ArrowDown') - (event.key === 'ArrowUp'), z.length),
+           clamp(column + (event.key === 'ArrowRight') - (event.key === 'ArrowLeft'), z[0].length))
+  })
+  // Plotly covers the page while a button is pressed, so the release is awaited on the window.
+  el.addEventListener('pointerdown', down => window.addEventListener('pointerup', up => {
+    if (up.pointerId !== down.pointerId) return
+    if (Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) > 6) return
+    const layout = el._fullLayout, box = el.getBoundingClientRect(), z = el.data[0].z
+    const column = Math.round(layout.xaxis.p2d(up.clientX - box.left - layout.xaxis._offset))
+    const row = Math.round(layout.yaxis.p2d(up.clientY - box.top - layout.yaxis._offset))
+    if (z && row >= 0 && column >= 0 && row < z.length && column < z[0].length) choose(row, column)
+  }, { once: true, capture: true }))
+}
+export default function ({ data, parentElement, setStateValue }) {
+  const el = parentElement.querySelector('.ts-chart')
+  const figure = JSON.parse(data.figure)
+  figure.layout.uirevision ??= 'keep'
+  el.style.minHeight = (figure.layout.height ?? 300) + 'px'
+  load(data.library).then(async Plotly => {
+    await Plotly.react(el, figure.data, figure.layout, { displayModeBar: false, responsive: true })
+    el.setAttribute('aria-label', data.description)
+    if (data.cell) el._cell = data.cell
+    if (data.pick && !mounted.has(el)) listen(el, cell => setStateValue('cell', cell))
+  })
+  return () => window.Plotly?.purge(el)
+}
+"""
+
+_CHART_CSS = """
+.ts-chart { width: 100%; }
+.ts-chart:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+"""
+
+_GALLERY_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector('.ts-gallery')
+  root.style.setProperty('--side', data.side + 'px')
+  const signature = JSON.stringify(data.items)
+  if (root.dataset.signature !== signature) {
+    root.dataset.signature = signature
+    root.replaceChildren(...data.items.map(item => {
+      const button = document.createElement('button')
+      button.type = 'button'
+      button.dataset.key = item.key
+      button.dataset.tone = item.tone
+      button.setAttribute('aria-label', item.title + ' ' + item.detail)
+      const frame = document.createElement('span')
+      frame.className = 'frame'
+      const image = document.createElement('img')
+      image.loading = 'lazy'
+      image.decoding = 'async'
+      image.alt = ''
+      image.src = item.url
+      image.onerror = () => { image.remove(); frame.textContent = 'file missing' }
+      frame.append(image)
+      const title = document.createElement('span')
+      title.className = 'title'
+      title.textContent = item.title
+      const detail = document.createElement('span')
+      detail.className = 'detail'
+      detail.textContent = item.detail
+      button.append(frame, title, detail)
+      button.title = item.hint
+      return button
+    }))
+  }
+  root.onclick = event => {
+    const button = event.target.closest('button')
+    if (button) setTriggerValue('open', button.dataset.key)
+  }
+}
+"""
+
+_GALLERY_CSS = """
+.ts-gallery { display: grid; gap: 10px;
+  grid-template-columns: repeat(auto-fill, minmax(var(--side, 120px), 1fr)); }
+.ts-gallery button { padding: 4px; border: 1px solid var(--st-border-color); border-radius: 8px;
+  background: var(--st-background-color); cursor: pointer; text-align: left; min-width: 0;
+  color: var(--st-text-color); font: inherit; display: flex; flex-direction: column; gap: 1px; }
+.ts-gallery button:hover { border-color: var(--st-primary-color); }
+.ts-gallery button:focus-visible { outline: 3px solid var(--st-primary-color); }
+.ts-gallery button[data-tone=wrong] { border-color: #d1495b; box-shadow: inset 0 0 0 1px #d1495b; }
+.ts-gallery .frame { aspect-ratio: 1; display: grid; place-items: center; overflow: hidden;
+  border-radius: 5px; background: var(--st-secondary-background-color); font-size: 11px;
+  opacity: 1; }
+.ts-gallery img { width: 100%; height: 100%; object-fit: contain; display: block; }
+.ts-gallery .title, .ts-gallery .detail { overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap; font-size: 12px; line-height: 1.35; padding: 0 2px; }
+.ts-gallery .title { font-weight: 600; margin-top: 3px; }
+.ts-gallery .detail { opacity: .72; min-height: 1.35em; }
+"""
+
+_UPLOAD_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector('.ts-upload')
+  const input = root.querySelector('input'), text = root.querySelector('.text')
+  const bar = root.querySelector('progress'), cancel = root.querySelector('.cancel')
+  let request = null
+  const say = message => { text.textContent = message }
+  const send = file => {
+    if (!file || request) return
+    if (!file.name.toLowerCase().endsWith('.zip')) return say('Please choose a .zip file.')
+    if (file.size > data.limit) return say('This ZIP is larger than ' +
+      (data.limit / 1e9).toFixed(1) + ' GB. Import a folder on the server instead.')
+    request = new XMLHttpRequest()
+    request.open('POST', data.url)
+    request.setRequestHeader(data.header, '1')
+    const began = performance.now()
+    request.upload.onprogress = event => {
+      bar.hidden = cancel.hidden = false
+      bar.value = event.loaded / event.total
+      const seconds = (performance.now() - began) / 1000
+      const left = seconds / event.loaded * (event.total - event.loaded)
+      say(file.name + ': ' + (event.loaded / 1e6).toFixed(0) + ' of ' +
+          (event.total / 1e6).toFixed(0) + ' MB, ' + left.toFixed(0) + ' s left')
+    }
+    const end = message => { bar.hidden = cancel.hidden = true; request = null; say(message) }
+    request.onload = () => {
+      let answer = {}
+      try { answer = JSON.parse(request.responseText) } catch (error) { answer = {} }
+      if (request.status === 200) {
+        end(file.name + ' was uploaded.')
+        setTriggerValue('uploaded', { upload: answer.upload, name: file.name })
+      } else end(answer.error ?? 'The server refused the upload (' + request.status + ').')
+    }
+    request.onerror = () => end('The connection was lost; nothing was stored. Try again.')
+    request.onabort = () => end('Stopped; nothing was stored.')
+    request.send(file)
+  }
+  root.onclick = event => {
+    if (event.target === cancel) { request?.abort() } else if (event.target !== input && !request) {
+      input.value = ''; input.click()
+    }
+  }
+  input.onchange = () => send(input.files[0])
+  root.ondragover = event => { event.preventDefault(); root.dataset.over = '1' }
+  root.ondragleave = () => { delete root.dataset.over }
+  root.ondrop = event => {
+    event.preventDefault(); delete root.dataset.over; send(event.dataTransfer.files[0])
+  }
+}
+"""
+
+_UPLOAD_HTML = """
+<div class="ts-upload">
+  <input type="file" accept=".zip" hidden />
+  <button type="button">Choose a ZIP file</button>
+  <span class="text">or drop it here: one folder per class inside, up to 2 GB</span>
+  <progress max="1" value="0" hidden></progress>
+  <button type="button" class="cancel" hidden>Stop</button>
+</div>
+"""
+
+_UPLOAD_CSS = """
+.ts-upload { display: flex; flex-wrap: wrap; align-items: center; gap: 12px; padding: 18px;
+  border: 1px dashed var(--st-border-color); border-radius: 8px; cursor: pointer;
+  background: var(--st-secondary-background-color); color: var(--st-text-color);
+  font-family: var(--st-font); font-size: 14px; }
+.ts-upload[data-over] { border-color: var(--st-primary-color); }
+.ts-upload button { font: inherit; padding: 6px 14px; border-radius: 8px; cursor: pointer;
+  border: 1px solid var(--st-border-color); background: var(--st-background-color);
+  color: var(--st-text-color); }
+.ts-upload button[hidden], .ts-upload progress[hidden] { display: none; }
+.ts-upload progress { flex: 1 1 100%; height: 8px; accent-color: var(--st-primary-color); }
+"""
+
+_chart = st.components.v2.component(
+    "touchstone_chart", html="<div class='ts-chart'></div>", css=_CHART_CSS, js=_CHART_JS,
+    isolate_styles=False,
+)  # fmt: skip
+_gallery = st.components.v2.component(
+    "touchstone_gallery", html="<div class='ts-gallery' role='group' aria-label='Pictures'></div>",
+    css=_GALLERY_CSS, js=_GALLERY_JS,
+)  # fmt: skip
+_upload = st.components.v2.component(
+    "touchstone_upload", html=_UPLOAD_HTML, css=_UPLOAD_CSS, js=_UPLOAD_JS
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a gallery; texts are shown literally."""
+
+    key: str
+    url: str
+    title: str
+    detail: str = ""
+    hint: str = ""
+    tone: Literal["", "wrong"] = ""
+
+
+def chart(figure: go.Figure, key: str, *, description: str) -> None:
+    """A Plotly chart that keeps its zoom and does not flicker when its data changes."""
+    _mount_chart(figure, key, description=description, pick=False, cell=None)
+
+
+def clickable_matrix(
+    figure: go.Figure, key: str, *, description: str, cell: tuple[int, int] | None
+) -> None:
+    """A Plotly heatmap whose cells can be clicked, tapped and reached by arrow keys."""
+    _mount_chart(figure, key, description=description, pick=True, cell=cell)
+
+
+def clicked_cell(key: str) -> tuple[int, int] | None:
+    """The cell last clicked in a matrix; read it before mounting, to draw it marked."""
+    state = st.session_state.get(key)
+    cell = state.get("cell") if state else None
+    return (int(cell[0]), int(cell[1])) if cell else None
+
+
+def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | None:
+    """A grid of pictures; gives the key of the one just clicked, once."""
+    answer: Any = _gallery(
+        key=key,
+        data={"items": [asdict(tile) for tile in tiles], "side": side_px},
+        on_open_change=lambda: None,
+    )
+    return str(answer.open) if answer.open is not None else None
+
+
+def zip_upload(key: str) -> dict[str, str] | None:
+    """An upload that streams to disk; gives `{upload, name}` once when it is complete."""
+    answer: Any = _upload(
+        key=key,
+        data={"url": "/uploads/zip", "header": UPLOAD_HEADER, "limit": MAX_ZIP_BYTES},
+        on_uploaded_change=lambda: None,
+    )
+    return dict(answer.uploaded) if answer.uploaded else None
+
+
+def _mount_chart(
+    figure: go.Figure, key: str, *, description: str, pick: bool, cell: tuple[int, int] | None
+) -> None:
+    data = {
+        "figure": figure.to_json(),
+        "library": "/vendor/plotly.min.js",
+        "pick": pick,
+        "description": description,
+        "cell": list(cell) if cell else None,
+    }
+    _chart(key=key, data=data, on_cell_change=lambda: None)

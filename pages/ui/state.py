@@ -1,0 +1,54 @@
+"""Where the app's state lives: the workspace on disk, and what is open in the URL."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.workspace import Workspace, open_workspace
+
+
+@st.cache_resource
+def workspace() -> Workspace:
+    """The workspace of this server."""
+    return open_workspace()
+
+
+def is_dark() -> bool:
+    """Whether this browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def choose(
+    noun: str, options: Mapping[str, str], *, label: str, help: str, required: bool = True
+) -> str | None:
+    """A select box whose choice is in the URL and follows the user from page to page.
+
+    Args:
+        noun: name of the URL parameter, for example `dataset`.
+        options: id -> name.
+        label: of the box.
+        help: its tooltip.
+        required: False offers no choice at first.
+    """
+    key, seen = f"choose_{noun}", f"chosen_{noun}"
+    wanted = st.query_params.get(noun)
+    if wanted in options and wanted != st.session_state.get(seen):
+        st.session_state[key] = wanted
+    elif st.session_state.get(key) not in options:
+        remembered = st.session_state.get(seen)
+        first = next(iter(options), None) if required else None
+        st.session_state[key] = remembered if remembered in options else first
+    if wanted is not None and wanted not in options:
+        st.warning(f"The {noun} of this link is not there any more; showing another one.")
+    chosen = st.selectbox(
+        label, list(options), format_func=lambda key: options.get(key, key), key=key, help=help
+    )
+    remember(noun, chosen)
+    return chosen
+
+
+def remember(noun: str, chosen: str | None) -> None:
+    """Put a choice into the URL and this session."""
+    st.session_state[f"chosen_{noun}"] = chosen
+    if chosen is not None and st.query_params.get(noun) != chosen:
+        st.query_params[noun] = chosen

@@ -1,0 +1,67 @@
+"""Words and numbers for people; names of users are data and never markup."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from core.domain import JobStatus
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
+
+
+def plain(text: str) -> str:
+    """A user's text for places that render Markdown: shown literally, whatever it holds."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def html(text: str) -> str:
+    """A user's text for Plotly, which renders a little HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value * 100:.{digits}f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds is None:
+        return "–"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def when(timestamp: float) -> str:
+    """A time as people say it today, else the date, in the server's time zone."""
+    age = time.time() - timestamp
+    if age < 90:
+        return "just now"
+    if age < 3600:
+        return f"{round(age / 60)} min ago"
+    local = datetime.fromtimestamp(timestamp, UTC).astimezone()
+    return local.strftime("%H:%M" if age < 43_200 else "%Y-%m-%d %H:%M")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 picture`, `1,300 pictures`, `2 classes`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
+
+
+STATUS_COLOURS = {
+    JobStatus.QUEUED: "gray",
+    JobStatus.RUNNING: "blue",
+    JobStatus.COMPLETED: "green",
+    JobStatus.FAILED: "red",
+    JobStatus.STOPPED: "orange",
+    JobStatus.INTERRUPTED: "orange",
+}

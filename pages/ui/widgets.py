@@ -1,0 +1,212 @@
+"""Pieces that several pages show: headings, empty states, job progress, galleries, pictures."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any
+
+import streamlit as st
+
+from core.domain import (
+    AugmentConfig,
+    HeatmapMethod,
+    Job,
+    JobStatus,
+    Model,
+    PreprocessConfig,
+    Sample,
+    TrainConfig,
+)
+from core.errors import TouchstoneError
+from core.workflows import jobs, prediction
+from core.workspace import Workspace
+from pages.ui import components, figures, inference, routes, state, text
+
+GALLERY_PAGE = 48
+METHOD_WORDS = {
+    HeatmapMethod.GRAD_CAM: "Grad-CAM",
+    HeatmapMethod.OCCLUSION: "Occlusion",
+}
+
+
+def page_heading(title: str, sentence: str) -> None:
+    st.title(title)
+    st.caption(sentence)
+
+
+def show_error(err: TouchstoneError) -> None:
+    """What happened and what to do next; user text in it is shown literally."""
+    st.error(
+        f"{text.plain(err.message)}\n\n{text.plain(err.hint)}" if err.hint
+        else text.plain(err.message), icon=":material/error:",
+    )  # fmt: skip
+
+
+def empty_state(icon: str, title: str, sentence: str, *links: tuple[str, str, str]) -> None:
+    """What is missing here, and links (page, label, icon) to where it is made."""
+    with st.container(border=True, horizontal_alignment="center", key=f"empty_{links[0][0][:-3]}"):
+        st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
+        st.markdown(sentence, text_alignment="center")
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            for page, label, link_icon in links:
+                st.page_link(page, label=label, icon=f":material/{link_icon}:")
+
+
+def status_badge(status: JobStatus) -> None:
+    st.badge(status.value, color=text.STATUS_COLOURS[status])  # type: ignore[arg-type]
+
+
+def job_progress(job: Job) -> None:
+    """Status, phase, bar and time of one job."""
+    now = time.time()
+    if job.status is JobStatus.QUEUED:
+        st.progress(0.0, text="Waiting for a free worker …")
+        return
+    if job.status is JobStatus.RUNNING:
+        share = min(1.0, job.done / job.total) if job.total else 0.0
+        left = jobs.seconds_left(job, now=now)
+        words = f"{job.phase} · {job.done:,} of {job.total:,}" if job.total else f"{job.phase} …"
+        words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
+        st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
+        if jobs.is_unresponsive(job, now=now):
+            st.warning("The worker has not answered for a while. It may be short of memory.")
+    elif job.status is not JobStatus.COMPLETED:
+        reason = job.error or "It was stopped by a person."
+        shown = st.error if job.status is JobStatus.FAILED else st.warning
+        shown(f"{text.plain(reason)}\n\n{text.plain(job.hint or '')}")
+    for warning in job.warnings:
+        st.warning(text.plain(warning))
+
+
+def follow(
+    workspace: Workspace, subject_id: str, draw: Callable[[Job], None], *, every_s: float = 1.0
+) -> Job | None:
+    """Draw a job again and again while it is active; the whole page once when it ends."""
+    first = jobs.latest(workspace, subject_id)
+    if first is None:
+        return None
+    started_active = first.status.is_active
+
+    def live() -> None:
+        job = jobs.latest(workspace, subject_id)
+        if job is None:
+            return
+        draw(job)
+        if started_active and not job.status.is_active:
+            st.rerun()
+
+    st.fragment(live, run_every=every_s if started_active else None)()
+    return first
+
+
+def config_fields(
+    config: TrainConfig | PreprocessConfig | AugmentConfig, names: Sequence[str], *, key: str
+) -> dict[str, Any]:
+    """Form fields made from a config's own titles, ranges and help; gives the new values."""
+    known = {item.name: item for item in fields(config)}
+    return {
+        name: _field(getattr(config, name), dict(known[name].metadata), f"{key}_{name}")
+        for name in names
+    }
+
+
+def _field(value: Any, about: dict[str, Any], key: str) -> Any:
+    title, help_text = about["title"], about["help"]
+    if isinstance(value, bool):
+        return st.toggle(title, value=value, help=help_text, key=key)
+    if isinstance(value, StrEnum):
+        options = list(type(value))
+        return st.selectbox(title, options, index=options.index(value), help=help_text, key=key,
+                            format_func=lambda item: item.value.replace("_", " "))  # fmt: skip
+    if isinstance(value, int):
+        return st.number_input(title, int(about["low"]), int(about["high"]), value,
+                               int(about["step"] or 1), help=help_text, key=key)  # fmt: skip
+    if about["step"]:
+        return st.slider(title, float(about["low"]), float(about["high"]), float(value),
+                         float(about["step"]), help=help_text, key=key)  # fmt: skip
+    return st.number_input(title, float(about["low"]), float(about["high"]), float(value),
+                           format="%.6g", help=help_text, key=key, step=None)  # fmt: skip
+
+
+def paged_samples(
+    load: Callable[[int, int], tuple[list[Sample], int]],
+    tile: Callable[[Sample], components.Tile],
+    *,
+    key: str,
+) -> Sample | None:
+    """A gallery of samples with pages; gives the one just clicked, once."""
+    page = st.session_state.get(f"{key}_page", 1)
+    samples, total = load(GALLERY_PAGE, (page - 1) * GALLERY_PAGE)
+    pages = max(1, math.ceil(total / GALLERY_PAGE))
+    if page > pages:
+        st.session_state[f"{key}_page"] = 1
+        st.rerun()
+    if not samples:
+        st.info("No picture matches.")
+        return None
+    clicked = components.gallery([tile(sample) for sample in samples], key)
+    if pages > 1:
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.pagination(pages, key=f"{key}_page")
+    return next((s for s in samples if str(s.id) == clicked), None)
+
+
+def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
+    name = class_names[sample.label] if sample.label is not None else "no label"
+    file_name = sample.path.replace("\\", "/").rsplit("/", 1)[-1]
+    return components.Tile(
+        key=str(sample.id), url=routes.thumbnail_url(sample.id), title=name, detail=file_name,
+        hint=f"{sample.path}\n{sample.width} × {sample.height}",
+    )  # fmt: skip
+
+
+def explanation(
+    workspace: Workspace,
+    model: Model,
+    source: Any,
+    ranked: Sequence[tuple[str, float]],
+    *,
+    true_class: str | None,
+    key: str,
+) -> None:
+    """Confidences, and heatmaps of the predicted and the true class side by side."""
+    predicted = ranked[0][0]
+    st.markdown("**Confidences**")
+    st.plotly_chart(
+        figures.confidences(ranked, dark=state.is_dark(), true_class=true_class),
+        key=f"{key}_confidences", theme=None, config={"displayModeBar": False},
+    )  # fmt: skip
+    others = [name for name, _ in ranked if name not in (predicted, true_class)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.segmented_control(
+            "Heatmap", list(HeatmapMethod), default=HeatmapMethod.GRAD_CAM, required=True,
+            format_func=METHOD_WORDS.__getitem__, key=f"{key}_method",
+            help="Grad-CAM shows in an instant where the network looked. Occlusion covers one "
+            "region after the other and shows which of them the confidence depends on.",
+        )  # fmt: skip
+        extra = st.selectbox(
+            "Compare with class", others, index=None, key=f"{key}_extra",
+            placeholder="another class",
+            help="Shows what speaks for one more class.",
+        ) if others else None  # fmt: skip
+    shown = list(dict.fromkeys(name for name in (predicted, true_class, extra) if name))
+    with st.spinner("Computing the heatmap …"):
+        pictures = prediction.heatmaps(
+            workspace, model, source, shown, method=method, call=inference.call
+        )
+    captions = [
+        "what the network saw",
+        *(_heatmap_caption(n, predicted, true_class) for n in shown),
+    ]
+    for column, picture, caption in zip(st.columns(len(pictures)), pictures, captions, strict=True):
+        column.image(picture, caption=caption, width="stretch")
+    st.caption("Brighter means that this region speaks more for the class. Scaled per picture.")
+
+
+def _heatmap_caption(name: str, predicted: str, true_class: str | None) -> str:
+    roles = [
+        role for role, owner in (("true", true_class), ("predicted", predicted)) if owner == name
+    ]
+    return f"{' and '.join(roles)}: {text.plain(name)}" if roles else text.plain(name)
