@@ -308,6 +308,9 @@ class AugmentConfig:
         0.1, "Random crop", "Cut off up to this share and zoom back.", low=0.0, high=0.7, step=0.05
     )
 
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
 
 @dataclass(frozen=True)
 class TrainConfig:

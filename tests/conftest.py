@@ -1,7 +1,6 @@
 """Shared small, real things: a workspace, a few pictures, one trained model."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +94,7 @@ QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Made once by the real worker; tests must not change it."""
     root = tmp_path_factory.mktemp("trained")
     pictures = write_marked_pictures(root / "marks", 20)
@@ -115,4 +114,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     assert ended.status is JobStatus.COMPLETED
     run = training.find_run(workspace, view.run.id)
     model = models.find_model(workspace, str(ended.result["model_id"]))
-    yield Trained(workspace, pictures, dataset, split, run, model)
+    return Trained(workspace, pictures, dataset, split, run, model)

@@ -1,5 +1,6 @@
 """ZIP files from users: look inside without trusting, unpack without surprises."""
 
+import errno
 import itertools
 import lzma
 import os
@@ -47,10 +48,18 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             _check(archive)
             yield archive
     except _BROKEN as err:
-        raise ArchiveError(
-            f"{path.name} is not a ZIP that can be read: {err}.",
-            "Make it again with an ordinary ZIP program, without a password.",
-        ) from err
+        raise _unreadable(path, err) from err
+    except OSError as err:
+        if err.errno not in (None, errno.EINVAL):  # the disk's fault, not the archive's
+            raise
+        raise _unreadable(path, err) from err
+
+
+def _unreadable(path: Path, err: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{path.name} is not a ZIP that can be read: {err}.",
+        "Make it again with an ordinary ZIP program, without a password.",
+    )
 
 
 def file_names(archive: zipfile.ZipFile) -> list[str]:

@@ -126,6 +126,8 @@ def _write_row(rows_path: Path, config: PreprocessConfig, item: tuple[int, Path]
 def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | None":
     """The arrays of a folder, or None where they are missing, cut off or of another shape."""
     try:
+        for name in ("rows.npy", "state.npy"):
+            open_memmap(folder / name, mode="r")  # "r+" would lengthen a file that was cut off
         rows = open_memmap(folder / "rows.npy", mode="r+")
         state = open_memmap(folder / "state.npy", mode="r+")
     except (OSError, ValueError, EOFError):

@@ -198,7 +198,7 @@ def _walk(root: Path) -> Iterator[str]:
         relative = Path(folder).relative_to(root)
         for name in files:
             file = Path(folder, name)
-            if not file.is_symlink() or file.resolve().is_relative_to(home):
+            if not file.is_symlink() or Path(os.path.realpath(file)).is_relative_to(home):
                 yield (relative / name).as_posix()
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from core.domain import LabelSource
 from core.errors import ImportSourceError
 
+MAX_LABEL = 200  # a class name must fit a model file and a chart
 _TRAILING_INDEX = re.compile(r"[\d_]+$")
 
 
@@ -60,6 +61,11 @@ def labels_from_table(text: str) -> dict[str, str]:
             )
         path = normal_path(row[path_column])
         label = normal_name(row[label_column])
+        if len(label) > MAX_LABEL:
+            raise ImportSourceError(
+                f"The label in line {number} of the table is longer than {MAX_LABEL} characters.",
+                "Check that the columns are path and label, in this order or with a header.",
+            )
         if labels.setdefault(path, label) != label:
             raise ImportSourceError(
                 f"The table gives {path} two labels: '{labels[path]}' and '{label}'.",

@@ -83,7 +83,7 @@ def _shuffle_key(sha256: str, seed: int) -> bytes:
 
 
 def _check_fractions(fractions: tuple[float, float, float]) -> None:
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):  # false for NaN too
         shown = " + ".join(f"{f:.0%}" for f in fractions)
         raise SplitError(
             f"The fractions {shown} do not make 100 %.", "Train, validation and test share 100 %."

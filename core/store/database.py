@@ -1,7 +1,6 @@
 """Opening the workspace database: connection rules, transactions, migrations."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,6 @@ SCHEMA_VERSION = 1
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 migrations = Migrations("touchstone")
-_migrated: set[tuple[Path, int]] = set()
-_migration_lock = threading.Lock()
 
 
 @contextmanager
@@ -35,7 +32,7 @@ def connect(workspace: Workspace) -> Iterator[Database]:
         try:
             db = Database(connection)
             _configure(db)
-            _migrate_once(db, workspace.database)
+            _migrate(db, workspace.database)
             yield db
         finally:
             connection.close()
@@ -74,36 +71,33 @@ def _configure(db: Database) -> None:
         db.conn.execute(f"PRAGMA {pragma}")
 
 
-def _migrate_once(db: Database, path: Path) -> None:
-    key = (path, os.stat(path).st_ino)  # noqa: PTH116 - the inode tells a replaced file
-    with _migration_lock:
-        if key in _migrated:
-            return
-        _refuse_newer(db, path)
-        if migrations.pending(db):
-            _back_up(db, path)
-            with transaction(db):
-                migrations.apply(db)
-                db.conn.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        _migrated.add(key)
-
-
-def _refuse_newer(db: Database, path: Path) -> None:
+def _migrate(db: Database, path: Path) -> None:
+    # Why ask the file each time: it costs microseconds, and a remembered answer would be wrong for
+    # a file that was replaced.
     version = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
     if version > SCHEMA_VERSION:
         raise WorkspaceError(
             f"{path} was written by a newer Touchstone (schema {version}, this is "
             f"{SCHEMA_VERSION}).",
             "Update Touchstone, or choose another workspace. Nothing was changed.",
         )
+    _back_up(db, path)
+    with transaction(db):
+        migrations.apply(db)
+        db.conn.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 def _back_up(db: Database, path: Path) -> None:
     if not db.table_names():
         return
     backup = path.with_name(f"{path.name}.before-schema-{SCHEMA_VERSION}")
+    partial = path.with_name(f"{backup.name}.{os.getpid()}.partial")
     if not backup.exists():
-        db.conn.execute("VACUUM INTO ?", [str(backup)])
+        partial.unlink(missing_ok=True)
+        db.conn.execute("VACUUM INTO ?", [str(partial)])
+        partial.replace(backup)
 
 
 def _translated(err: Exception, path: Path) -> WorkspaceError:

@@ -1,0 +1,141 @@
+import hashlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from core.errors import NotFoundError, WorkspaceError
+from core.store import database, datasets
+from core.store.database import connect, sqlite3, sqlite_warning, transaction
+from core.workspace import Workspace
+
+
+def test_every_connection_keeps_the_rules(workspace):
+    with connect(workspace) as db:
+        asked = {
+            name: db.conn.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert asked == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 10000,
+    }
+
+
+def test_migrations_run_once_when_many_processes_start_together(workspace):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom core.workspace import Workspace\n"
+        "from core.store.database import connect\n"
+        "with connect(Workspace(Path(sys.argv[1]))) as db:\n"
+        "    print(len(list(db.query('SELECT * FROM _sqlite_migrations'))))\n"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(workspace.root)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["1"] * 6
+
+
+def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
+    errors: list[BaseException] = []
+
+    def work(number):
+        try:
+            for i in range(10):
+                with connect(workspace) as db, transaction(db):
+                    _insert_dataset(db, f"ds-{number}-{i}")
+        except BaseException as err:
+            errors.append(err)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    with connect(workspace) as db:
+        assert len(datasets.list_datasets(db)) == 80
+
+
+def test_a_newer_database_is_refused_without_a_write(workspace):
+    with connect(workspace) as db:
+        db.conn.execute("PRAGMA user_version=99")
+    before = hashlib.sha256(workspace.database.read_bytes()).hexdigest()
+    with pytest.raises(WorkspaceError, match="newer Touchstone"), connect(workspace):
+        pass
+    assert hashlib.sha256(workspace.database.read_bytes()).hexdigest() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(workspace):
+    workspace.database.write_bytes(b"these are somebody's notes" * 100)
+    with pytest.raises(WorkspaceError, match="cannot be read"), connect(workspace):
+        pass
+    assert workspace.database.read_bytes().startswith(b"these are")
+
+
+def test_an_error_inside_a_transaction_leaves_no_trace(workspace):
+    def insert_and_fail():
+        with connect(workspace) as db, transaction(db):
+            _insert_dataset(db, "ds-1")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        insert_and_fail()
+    with connect(workspace) as db:
+        with pytest.raises(NotFoundError):
+            datasets.find_dataset(db, "ds-1")
+        with transaction(db):  # the connection is usable again
+            _insert_dataset(db, "ds-1")
+
+
+def test_a_half_done_migration_changes_nothing(workspace, monkeypatch):
+    monkeypatch.setattr(database, "_FIRST_SCHEMA", database._FIRST_SCHEMA + "CREATE NONSENSE;")
+    with pytest.raises(WorkspaceError), connect(workspace):
+        pass
+    monkeypatch.undo()
+    with connect(workspace) as db:
+        assert datasets.list_datasets(db) == []
+
+
+def test_a_locked_database_is_called_busy(workspace):
+    def write_impatiently():
+        with connect(workspace) as db:
+            db.conn.execute("PRAGMA busy_timeout=100")
+            with transaction(db):
+                pass
+
+    with connect(workspace):
+        pass
+    holder = sqlite3.connect(str(workspace.database))
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(WorkspaceError, match="busy"):
+            write_impatiently()
+    finally:
+        holder.close()
+
+
+def test_another_database_at_the_same_path_is_migrated_again(tmp_path):
+    workspace = Workspace(tmp_path / "ws").create()
+    with connect(workspace):
+        pass
+    for file in workspace.root.glob("workspace.db*"):
+        file.unlink()
+    with connect(workspace) as db:
+        assert datasets.list_datasets(db) == []
+
+
+def test_the_sqlite_library_in_use_is_safe_or_named():
+    safe = sqlite3.sqlite_version_info >= (3, 51, 3)
+    assert (sqlite_warning() is None) == safe
+
+
+def _insert_dataset(db, key):
+    db.conn.execute(
+        "INSERT INTO datasets VALUES (?, ?, '[]', '', '', 0, 0.0, '[]', '', NULL)", [key, key]
+    )
