@@ -5,8 +5,10 @@ bytes lie in the database, are downloaded, uploaded and read by the predictor.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,8 @@ def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
         "std": json.dumps(card.std),
         "origin": json.dumps(card.origin, sort_keys=True, ensure_ascii=False),
     }
-    return save({k: np.asarray(v, order="C") for k, v in sorted(tensors.items())}, metadata)
+    arrays = {k: np.asarray(v, order="C") for k, v in sorted(tensors.items())}
+    return _with_sorted_header(save(arrays, metadata))
 
 
 def read_card(path: Path) -> ModelCard:
@@ -69,16 +72,16 @@ def read_card(path: Path) -> ModelCard:
     try:
         card = ModelCard(
             name=metadata["name"],
-            class_names=tuple(json.loads(metadata["class_names"])),
+            class_names=tuple(_listed(json.loads(metadata["class_names"]))),
             preprocess=config_from_json(PreprocessConfig, metadata["preprocess"]),
             network=metadata["network"],
             head=metadata["head"],
-            mean=tuple(float(v) for v in json.loads(metadata["mean"])),
-            std=tuple(float(v) for v in json.loads(metadata["std"])),
+            mean=tuple(float(v) for v in _listed(json.loads(metadata["mean"]))),
+            std=tuple(float(v) for v in _listed(json.loads(metadata["std"]))),
             origin=dict(json.loads(metadata["origin"])),
         )
         _check(card)
-    except (KeyError, ValueError, TypeError, ConfigError) as err:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError, ConfigError) as err:
         raise ModelFileError(
             f"The description inside {path.name} is broken: {err}.",
             "Download the model again from where it was made.",
@@ -106,6 +109,20 @@ def read_tensors(path: Path) -> Tensors:
     return tensors
 
 
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.50} is not a list")
+    return value
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    # Why: the library writes the metadata in an order that changes from call to call.
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return b"".join((len(header).to_bytes(8, "little"), header, content[8 + size :]))
+
+
 def _metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="numpy") as file:
@@ -127,7 +144,11 @@ def _check(card: ModelCard) -> None:
         raise ValueError("it needs at least two different classes")
     if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
         raise ValueError("a class name is empty or no text")
-    if len(card.mean) != 3 or len(card.std) != 3 or min(card.std) <= 0:
-        raise ValueError("mean and deviation need three values each, the deviation above 0")
+    if len(card.mean) != 3 or len(card.std) != 3:
+        raise ValueError("mean and deviation need three values each")
+    if not all(map(math.isfinite, (*card.mean, *card.std))) or min(card.std) <= 0:
+        raise ValueError("mean and deviation must be numbers, the deviation above 0")
+    if not all(isinstance(text, str) for text in card.origin.values()):
+        raise ValueError("a fact about its making is no text")
     if not 0 < len(card.name) <= 500:
         raise ValueError("its name is empty or very long")

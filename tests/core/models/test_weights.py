@@ -1,0 +1,75 @@
+import time
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from core.errors import NetworkUnavailableError
+from core.models.catalog import find_network
+from core.models.weights import pretrained_state, translated_state
+from tests.core.models.test_catalog import BUILT_IN
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_packaged_weights_fill_the_network_exactly(name, tmp_path):
+    state = pretrained_state(find_network(name), tmp_path)
+    model = timm.create_model(name, pretrained=False)
+    model.load_state_dict(state, strict=True)
+    assert all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point())
+    random = timm.create_model(name, pretrained=False).state_dict()
+    assert not torch.equal(state["conv_stem.weight"], random["conv_stem.weight"])
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_translated_weights_recognize_a_ball(name, tmp_path):
+    # Wrongly placed weights load as well, but answer nearly the same for every picture.
+    network = find_network(name)
+    model = timm.create_model(name, pretrained=False).eval()
+    model.load_state_dict(pretrained_state(network, tmp_path))
+    side = network.image_size_px
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    disc = (rows - side / 2) ** 2 + (columns - side / 2) ** 2 < (side / 4) ** 2
+    orange = torch.tensor([1.0, 0.2, -1.0]).view(3, 1, 1)
+    with torch.inference_mode():
+        answer = model(torch.where(disc, orange, 0.9)[None])
+    assert int(answer.argmax()) == 722  # ImageNet's ping-pong ball
+
+
+def test_weights_with_a_name_missing_or_left_over_are_refused(tmp_path):
+    network = find_network("tf_efficientnet_lite0")
+    packaged = torch.load(_packaged(network), weights_only=True)
+    missing = {k: v for k, v in packaged.items() if k != "_fc.bias"}
+    other_shape = {**packaged, "_fc.bias": torch.zeros(7)}
+    for source in (missing, other_shape):
+        with pytest.raises(NetworkUnavailableError):
+            translated_state(network, source)
+
+
+def test_a_missing_network_fails_at_once_and_never_with_random_weights(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(NetworkUnavailableError) as caught:
+        pretrained_state(find_network("resnet18"), tmp_path)
+    assert time.monotonic() - started < 3
+    assert "resnet18.safetensors" in caught.value.hint
+
+
+def test_a_file_that_a_user_brought_is_used_and_checked(tmp_path):
+    network = find_network("resnet18")
+    state = timm.create_model("resnet18", pretrained=False).state_dict()
+    save_file(state, tmp_path / "resnet18.safetensors")
+    loaded = pretrained_state(network, tmp_path)
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+
+    save_file({**state, "surplus": torch.zeros(1)}, tmp_path / "resnet18.safetensors")
+    with pytest.raises(NetworkUnavailableError, match="surplus"):
+        pretrained_state(network, tmp_path)
+    (tmp_path / "resnet18.safetensors").write_bytes(b"no weights")
+    with pytest.raises(NetworkUnavailableError, match="cannot be read"):
+        pretrained_state(network, tmp_path)
+
+
+def _packaged(network):
+    from core.models.catalog import wheel_file
+
+    return wheel_file(network)
