@@ -1,0 +1,246 @@
+import copy
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from core.domain import AugmentConfig, OptimizerName, Recipe, ScheduleName, TrainConfig
+from core.errors import TrainingError
+from core.training.checkpoints import CheckpointFolder
+from core.training.engine import fit, learning_rate, new_state, predict_logits
+from core.training.recipes import (
+    FeatureExamples,
+    PixelExamples,
+    Standardization,
+    new_linear_head,
+)
+
+CPU = torch.device("cpu")
+CLASSES = 3
+
+
+class SmallNet(nn.Module):
+    """A tiny network with all that makes resuming difficult: dropout and batch statistics."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3)
+        )
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, pixels):
+        maps = self.body(pixels.permute(0, 3, 1, 2) / 255 - 0.5)
+        return self.head(maps.mean((2, 3)))
+
+
+def _feature_task(n=50, seed=0):
+    random = np.random.default_rng(seed)
+    targets = np.arange(n) % CLASSES
+    values = random.normal(0, 1, (n, 5)).astype(np.float32)
+    values[np.arange(n), targets] += 2
+    return FeatureExamples(torch.from_numpy(values), targets)
+
+
+def _pixel_task(n=14, seed=0):
+    random = np.random.default_rng(seed)
+    rows = random.integers(0, 255, (n, 16, 16, 3), np.uint8)
+    return PixelExamples(
+        rows,
+        np.arange(n),
+        np.arange(n) % CLASSES,
+        AugmentConfig(rotate_degrees=10),
+        seed=3,
+        device=CPU,
+    )
+
+
+TASKS = {
+    "quick head": (_feature_task, lambda: new_linear_head(5, CLASSES)),
+    "small network": (_pixel_task, SmallNet),
+}
+
+
+class Memory:
+    """Checkpoints that only remember."""
+
+    def __init__(self):
+        self.state = None
+
+    def save(self, state, *, urgent):
+        if urgent:
+            self.state = copy.deepcopy(state)
+
+    def load(self):
+        return self.state
+
+
+def _config(**changed):
+    usual = TrainConfig(Recipe.FULL, epochs=4, batch_size=5, learning_rate=0.02)
+    return replace(usual, **changed)
+
+
+def _fit(state, task, config, *, stop_at=None, checkpoints=None):
+    steps = itertools.count(1)
+    return list(
+        fit(
+            state,
+            task(),
+            task(seed=1),
+            config,
+            class_count=CLASSES,
+            device=CPU,
+            checkpoints=checkpoints or Memory(),
+            should_stop=lambda: next(steps) == stop_at,
+            on_step=lambda *_: None,
+        )
+    )
+
+
+def _without_clock(curve):
+    return [replace(line, duration_s=0.0) for line in curve]
+
+
+def _assert_equal_weights(one, two):
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("optimizer", OptimizerName)
+def test_a_resumed_training_ends_bit_for_bit_where_an_undisturbed_one_does(
+    kind, optimizer, tmp_path
+):
+    task, build = TASKS[kind]
+    config = _config(optimizer=optimizer, label_smoothing=0.1, balance_classes=True)
+    straight = new_state(build(), config, CPU)
+    curve = _fit(straight, task, config)
+    batches = math.ceil(len(task().targets) / config.batch_size)
+    total = batches * config.epochs
+    for stop_at in (1, batches, batches + 1, total // 2, total - 1, total):
+        folder = CheckpointFolder(tmp_path / str(stop_at))
+        first = new_state(build(), config, CPU)
+        lines = _fit(first, task, config, stop_at=stop_at, checkpoints=folder)
+        assert first.stopped
+        second = new_state(build(), config, CPU)
+        second.restore(folder.load())
+        lines += _fit(second, task, config)
+        _assert_equal_weights(second.model.state_dict(), straight.model.state_dict())
+        _assert_equal_weights(second.best_weights, straight.best_weights)
+        assert _without_clock(lines) == _without_clock(curve)
+
+
+def test_stopping_after_every_few_steps_changes_nothing():
+    config = _config(epochs=3, patience=2)
+    straight = new_state(SmallNet(), config, CPU)
+    _fit(straight, _pixel_task, config)
+    memory = Memory()
+    for _ in range(30):
+        state = new_state(SmallNet(), config, CPU)
+        if memory.state:
+            state.restore(memory.state)
+        _fit(state, _pixel_task, config, stop_at=2, checkpoints=memory)
+        if not state.stopped:
+            break
+    _assert_equal_weights(state.best_weights, straight.best_weights)
+    assert state.best_epoch == straight.best_epoch
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_another():
+    weights = []
+    for seed in (1, 1, 2):
+        state = new_state(SmallNet(), _config(seed=seed), CPU)
+        _fit(state, _pixel_task, _config(seed=seed))
+        weights.append(state.model.state_dict()["head.weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_largest_allowed_seed_works():
+    # It used to overflow the generator's seed.
+    config = _config(seed=2**31 - 1, epochs=1)
+    _fit(new_state(new_linear_head(5, CLASSES), config, CPU), _feature_task, config)
+
+
+def test_an_easy_task_is_learned_and_the_best_epoch_is_kept():
+    config = _config(epochs=30, learning_rate=0.05)
+    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    curve = _fit(state, _feature_task, config)
+    assert curve[-1].train_loss < curve[0].train_loss
+    best = max(curve, key=lambda line: (line.val_macro_f1, -line.val_loss))
+    assert best.val_accuracy > 0.8
+    assert state.best_epoch == best.epoch
+    assert best.is_best
+    model = new_linear_head(5, CLASSES)
+    model.load_state_dict(state.best_weights)
+    validation = _feature_task(seed=1)
+    predicted = predict_logits(model, validation, CPU).argmax(1).numpy()
+    assert (predicted == validation.targets).mean() == pytest.approx(best.val_accuracy)
+
+
+def test_training_stops_early_after_epochs_without_gain():
+    config = _config(epochs=200, patience=3, learning_rate=1e-7)
+    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    curve = _fit(state, lambda seed=0: _constant_task(), config)
+    assert len(curve) == state.best_epoch + 1 + 3
+    assert not state.stopped
+
+
+def _constant_task():
+    return FeatureExamples(torch.zeros(6, 5), np.array([0, 1, 2, 0, 1, 2]))
+
+
+def test_a_diverging_training_says_so_and_what_to_do():
+    config = _config(optimizer=OptimizerName.SGD, learning_rate=10.0, epochs=200, momentum=0.99)
+    huge = FeatureExamples(torch.full((6, 5), 1e18), np.array([0, 1, 2, 0, 1, 2]))
+    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    with pytest.raises(TrainingError, match="diverged") as caught:
+        _fit(state, lambda seed=0: huge, config)
+    assert "smaller learning rate" in caught.value.hint
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 31, 32, 33, 65])
+def test_no_batch_holds_a_single_picture(n):
+    # Batch normalization cannot learn from one picture.
+    config = _config(epochs=1, batch_size=32)
+    state = new_state(SmallNet(), config, CPU)
+    assert len(_fit(state, lambda seed=0: _pixel_task(n), config)) == 1
+
+
+@given(st.integers(1, 60), st.integers(1, 30), st.sampled_from(ScheduleName))
+@settings(deadline=None)
+def test_the_learning_rate_rises_briefly_and_then_only_falls(epochs, batches, schedule):
+    config = _config(epochs=epochs, schedule=schedule, learning_rate=0.1)
+    rates = [learning_rate(step, batches, config) for step in range(epochs * batches)]
+    assert all(0 < rate <= 0.1 + 1e-12 for rate in rates)
+    top = int(np.argmax(rates))
+    assert top <= 0.05 * len(rates) + 1
+    assert all(a >= b for a, b in itertools.pairwise(rates[top:]))
+
+
+def test_the_two_schedules_end_as_they_say():
+    cosine, step = _config(epochs=100), _config(epochs=100, schedule=ScheduleName.STEP)
+    assert learning_rate(99, 1, cosine) < 0.001 * cosine.learning_rate
+    assert learning_rate(49, 1, step) == pytest.approx(step.learning_rate)
+    assert learning_rate(50, 1, step) == pytest.approx(step.learning_rate / 10)
+    assert learning_rate(75, 1, step) == pytest.approx(step.learning_rate / 100)
+
+
+def test_a_head_for_standardized_features_folds_into_one_for_plain_ones():
+    random = np.random.default_rng(0)
+    features = random.normal(5, 3, (40, 6)).astype(np.float32)
+    features[:, 2] = 1.0  # a feature that never changes
+    standard = Standardization.of(features)
+    head = nn.Linear(6, CLASSES)
+    folded = nn.Linear(6, CLASSES)
+    folded.load_state_dict(standard.folded(head.state_dict()))
+    with torch.inference_mode():
+        expected = head(standard.applied(features))
+        assert torch.allclose(folded(torch.from_numpy(features)), expected, atol=1e-3)
