@@ -60,11 +60,7 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}. "
             f"Content {dataset.digest[:12]}."
         )
-        if dataset.skipped:
-            with st.expander(f"{text.count(len(dataset.skipped), 'file')} skipped at the import"):
-                st.dataframe({"file": [s.path for s in dataset.skipped],
-                              "reason": [s.reason for s in dataset.skipped]},
-                             hide_index=True)  # fmt: skip
+        widgets.skipped_files(dataset.skipped, "skipped at the import")
         with st.container(horizontal=True):
             if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
                 st.switch_page("split.py", query_params={"dataset": dataset.id})

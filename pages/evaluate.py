@@ -82,13 +82,12 @@ def matrix_and_pictures(
 
 
 def _matrix(report: EvaluationReport, key: str, cell: tuple[int, int] | None) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader("Confusion matrix", width="stretch")
-        view = st.segmented_control(
-            "Show", ["counts", "shares", "table"], default="counts", required=True,
-            key="matrix_view", label_visibility="collapsed",
-            help="Shares are relative to the true class. The table can be used by keyboard.",
-        )  # fmt: skip
+    st.subheader("Confusion matrix")
+    view = st.segmented_control(
+        "Show", ["counts", "shares", "table"], default="counts", required=True,
+        key="matrix_view", label_visibility="collapsed",
+        help="Shares are relative to the true class. The table can be used by keyboard.",
+    )  # fmt: skip
     if view == "table":
         _table(report, key)
         return
@@ -104,20 +103,18 @@ def _matrix(report: EvaluationReport, key: str, cell: tuple[int, int] | None) ->
 
 
 def _table(report: EvaluationReport, key: str) -> None:
-    rows = {"true \\ predicted": list(report.class_names)}
-    columns = report.confusion_matrix.T.tolist()
-    # Why numbered: two class names may differ only in what a table shows as equal.
-    names = [f"{name}" for name in report.class_names]
+    columns = dict(zip(report.class_names, report.confusion_matrix.T.tolist(), strict=True))
     event = st.dataframe(
-        rows | dict(zip(names, columns, strict=True)), hide_index=True, on_select="rerun",
-        selection_mode="single-cell", key=f"{key}_table",
+        {"true \\ predicted": list(report.class_names), **columns}, hide_index=True,
+        on_select="rerun", selection_mode="single-cell", key=f"{key}_table",
     )  # fmt: skip
-    cells = event.selection.cells
-    if cells and cells[0][1] in report.class_names:
-        picked = (cells[0][0], report.class_names.index(cells[0][1]))
-        if picked != _cell_from_url(len(report.class_names)):
-            st.query_params["cell"] = f"{picked[0]}-{picked[1]}"
-            st.rerun(scope="fragment")
+    cells = [cell for cell in event.selection.cells if cell[1] in report.class_names]
+    # Why compared: the table keeps its selection when the pictures are closed.
+    if cells and cells[0] != st.session_state.get(f"{key}_table_seen"):
+        st.session_state[f"{key}_table_seen"] = cells[0]
+        row, column = cells[0][0], report.class_names.index(cells[0][1])
+        st.query_params["cell"] = f"{row}-{column}"
+        st.rerun(scope="fragment")
 
 
 def _open_cell(key: str, count: int) -> tuple[int, int] | None:

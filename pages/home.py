@@ -1,7 +1,9 @@
 """Home: what this is, what is here, what runs, and what to do next."""
 
 import streamlit as st
+from PIL import Image
 
+from core.data.demo import render_pill
 from core.domain import Dataset, Model
 from core.workflows import datasets, demo, models, splits, training
 from pages.ui import routes, state, text
@@ -48,6 +50,21 @@ def steps() -> None:
             with column.container(border=True, height="stretch"):
                 st.markdown(f"#### :material/{icon}: {title}")
                 st.caption(words)
+
+
+@st.cache_data(show_spinner=False)
+def _example_pills() -> list[tuple[str, Image.Image]]:
+    # Why these numbers: they show clear defects and the variety of the set at a glance.
+    chosen = [("good", 3), ("crack", 2), ("contamination", 2), ("good", 6), ("crack", 8),
+              ("contamination", 4)]  # fmt: skip
+    return [(name, render_pill(name, index)) for name, index in chosen]
+
+
+def examples() -> None:
+    st.caption("From the demo: good, cracked and contaminated pills, drawn on this machine.")
+    pills = _example_pills()
+    for column, (name, picture) in zip(st.columns(len(pills)), pills, strict=True):
+        column.image(picture, caption=name, width="stretch")
 
 
 def next_step(dataset: Dataset) -> None:
@@ -103,14 +120,18 @@ def recent(found: list[Dataset], made: list[Model]) -> None:
         if not made:
             st.caption("No model yet. Training one takes a minute or two.")
         for model in made[:5]:
-            with st.container(border=True, horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{text.plain(model.name)}**  \n:gray[{text.when(model.created_at)}]")
-                score = model.test_macro_f1
-                if score is not None:
-                    st.badge(
-                        f"test macro F1 {score:.3f}", color="green" if score > 0.9 else "orange"
-                    )
-                st.page_link("evaluate.py", label="Evaluate", query_params={"model": model.id})
+            _model_card(model)
+
+
+def _model_card(model: Model) -> None:
+    score = model.test_macro_f1
+    with st.container(border=True):
+        name, link = st.columns([3, 1], vertical_alignment="center")
+        words = "no test result" if score is None else f"test macro F1 **{score:.3f}**"
+        name.markdown(f"**{text.plain(model.name)}**")
+        name.caption(f"{words} · {text.when(model.created_at)}")
+        link.page_link("evaluate.py", label="Evaluate", icon=":material/grid_on:",
+                       query_params={"model": model.id})  # fmt: skip
 
 
 def _dataset_tile(dataset: Dataset) -> Tile:
@@ -135,3 +156,4 @@ if known:
 else:
     welcome()
     steps()
+    examples()

@@ -24,7 +24,6 @@ LABEL_WORDS = {
     LabelSource.FILE_NAME_REMOVE_INDEX: "the file name without its trailing number",
     LabelSource.CSV: "a table (CSV: path, label)",
 }
-PREVIEW_FILES = 200
 
 
 def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
@@ -121,15 +120,7 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
             f"Too few pictures to be split three ways: {text.plain(', '.join(small[:10]))}. "
             "Leave these classes out, or add pictures."
         )
-    if plan.skipped:
-        with st.expander(f"{text.count(len(plan.skipped), 'file')} would be skipped"):
-            st.dataframe(
-                {"file": [s.path for s in plan.skipped[:PREVIEW_FILES]],
-                 "reason": [s.reason for s in plan.skipped[:PREVIEW_FILES]]},
-                hide_index=True,
-            )  # fmt: skip
-            if len(plan.skipped) > PREVIEW_FILES:
-                st.caption(f"… and {len(plan.skipped) - PREVIEW_FILES:,} more.")
+    widgets.skipped_files(plan.skipped, "would be skipped")
 
 
 def _sample_pictures(plan: ImportPlan, place: Path) -> None:
@@ -218,10 +209,7 @@ def _done(workspace: Workspace, subject_id: str) -> None:
         f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
         f"{text.count(len(dataset.class_names), 'class')}.", icon=":material/check_circle:",
     )  # fmt: skip
-    if dataset.skipped:
-        with st.expander(f"{text.count(len(dataset.skipped), 'file')} skipped"):
-            st.dataframe({"file": [s.path for s in dataset.skipped],
-                          "reason": [s.reason for s in dataset.skipped]}, hide_index=True)  # fmt: skip
+    widgets.skipped_files(dataset.skipped, "skipped")
     with st.container(horizontal=True):
         if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
                      key="to_split"):  # fmt: skip

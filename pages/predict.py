@@ -21,7 +21,7 @@ SHOWN = 60
 
 def uploaded_pictures(workspace: Workspace, model: Model) -> None:
     files = st.file_uploader(
-        "Pictures", accept_multiple_files=True, key="pictures",
+        "Pictures", accept_multiple_files=True, max_upload_size=200, key="pictures",
         help="JPEG, PNG, BMP, TIFF, WebP or GIF. They are classified and not kept. For thousands, "
         "name a folder instead.",
     )  # fmt: skip

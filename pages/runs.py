@@ -35,19 +35,23 @@ def live(workspace: Workspace, view: RunView) -> None:
 def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     best = max(curve, key=lambda e: (e.val_macro_f1, -e.val_loss), default=None)
     end = job.finished_at or time.time()
-    cells = st.columns(6)
-    cells[0].metric("Status", job.status.value, border=True)
-    cells[1].metric("Epoch", f"{len(curve)} / {view.run.train.epochs}", border=True,
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.status_badge(job.status)
+        st.caption(
+            f"on {text.plain(job.device or 'a device that is being looked for')} · "
+            f"attempt {job.attempt}", width="content",
+        )  # fmt: skip
+    cells = st.columns(5)
+    cells[0].metric("Epoch", f"{len(curve)} / {view.run.train.epochs}", border=True,
                     help="One epoch shows every training picture once.")  # fmt: skip
-    cells[2].metric("Step", f"{job.done} / {job.total}" if job.phase == "Training" else "–",
+    cells[1].metric("Step", f"{job.done} / {job.total}" if job.phase == "Training" else "–",
                     border=True, help="One step learns from one batch of pictures.")  # fmt: skip
-    cells[3].metric("Time", text.duration(end - job.started_at) if job.started_at else "–",
+    cells[2].metric("Time", text.duration(end - job.started_at) if job.started_at else "–",
                     border=True, help="Of this attempt, preparations included.")  # fmt: skip
-    cells[4].metric("Best macro F1", f"{best.val_macro_f1:.3f}" if best else "–", border=True,
+    cells[3].metric("Best macro F1", f"{best.val_macro_f1:.3f}" if best else "–", border=True,
                     help="On validation pictures; every class counts the same. 1 is perfect. The "
                     "model keeps the weights of this epoch.")  # fmt: skip
-    cells[5].metric("Best epoch", best.epoch + 1 if best else "–", border=True)
-    st.caption(f"Device: {text.plain(job.device or 'being looked for')} · attempt {job.attempt}")
+    cells[4].metric("Best epoch", best.epoch + 1 if best else "–", border=True)
 
 
 def _charts(curve: list[EpochMetrics]) -> None:

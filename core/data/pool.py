@@ -7,6 +7,8 @@ chunks; when a chunk is lost, its files are tried again one by one, and only the
 import contextlib
 import os
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -50,10 +52,11 @@ def run_isolated(
         yield from pool.run(items)
 
 
-def lower_priority() -> None:
-    """Let interactive work go first; call in a new process."""
+def serve_parent() -> None:
+    """Start of a helper process: let interactive work go first, and end when the parent ends."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(10)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
 class _Pool(Generic[Item, Result]):
@@ -129,8 +132,15 @@ def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result
     return results
 
 
+def _end_with_parent(parent: int) -> None:
+    # Why: a parent that was killed cannot shut its children down. (Windows keeps the old id.)
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def _limit_process() -> None:
-    lower_priority()
+    serve_parent()
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # POSIX only
 

@@ -53,7 +53,7 @@ def confusion_matrix(
     _style(figure, dark=dark, height=height)
     ticks = {"tickmode": "array", "tickvals": list(range(count)), "ticktext": _short(names),
              "fixedrange": True, "showgrid": False, "zeroline": False}  # fmt: skip
-    figure.update_xaxes(**ticks, range=[-0.5, count - 0.5], title="predicted", side="top",
+    figure.update_xaxes(**ticks, range=[-0.5, count - 0.5], title="predicted",
                         tickangle=0 if count <= 5 else -40)  # fmt: skip
     figure.update_yaxes(**ticks, range=[count - 0.5, -0.5], title="true")
     figure.update_layout(dragmode=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})

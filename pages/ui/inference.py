@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import streamlit as st
 from loky import ProcessPoolExecutor
 
-from core.data.pool import lower_priority
+from core.data.pool import serve_parent
 from core.domain import Model
 from core.errors import TouchstoneError
 from core.inference import service
@@ -24,7 +24,7 @@ _started: list[ProcessPoolExecutor] = []
 
 @st.cache_resource
 def _executor() -> ProcessPoolExecutor:
-    executor = ProcessPoolExecutor(max_workers=1, timeout=IDLE_S, initializer=lower_priority)
+    executor = ProcessPoolExecutor(max_workers=1, timeout=IDLE_S, initializer=serve_parent)
     _started.append(executor)
     return executor
 

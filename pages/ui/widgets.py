@@ -17,6 +17,7 @@ from core.domain import (
     Model,
     PreprocessConfig,
     Sample,
+    Skipped,
     TrainConfig,
 )
 from core.errors import TouchstoneError
@@ -25,6 +26,7 @@ from core.workspace import Workspace
 from pages.ui import components, figures, inference, routes, state, text
 
 GALLERY_PAGE = 48
+SKIPPED_SHOWN = 200
 METHOD_WORDS = {
     HeatmapMethod.GRAD_CAM: "Grad-CAM",
     HeatmapMethod.OCCLUSION: "Occlusion",
@@ -151,6 +153,18 @@ def paged_samples(
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.pagination(pages, key=f"{key}_page")
     return next((s for s in samples if str(s.id) == clicked), None)
+
+
+def skipped_files(skipped: Sequence[Skipped], words: str) -> None:
+    """Files that were or would be left out, with the reason, folded away."""
+    if not skipped:
+        return
+    with st.expander(f"{text.count(len(skipped), 'file')} {words}"):
+        shown = skipped[:SKIPPED_SHOWN]
+        st.dataframe({"file": [s.path for s in shown], "reason": [s.reason for s in shown]},
+                     hide_index=True)  # fmt: skip
+        if len(skipped) > len(shown):
+            st.caption(f"… and {len(skipped) - len(shown):,} more.")
 
 
 def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:

@@ -1,0 +1,125 @@
+"""A running app and a real browser; tests skip with a reason where there is no Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+PROJECT = Path(__file__).resolve().parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+
+
+@dataclass
+class App:
+    """A server process of the app with a workspace of its own."""
+
+    workspace: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        environment = {**os.environ, "TOUCHSTONE_WORKSPACE": str(self.workspace)}
+        log = (self.workspace.parent / "app.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+            cwd=PROJECT, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError(f"the app did not start: {log.name}")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Debian's Chromium where it is, else Playwright's own."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    try:
+        return playwright.chromium.launch(executable_path=system, args=FLAGS)
+    except Exception as err:
+        pytest.skip(f"no Chromium can be started ({type(err).__name__}): install chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    app = App(tmp_path_factory.mktemp("browser") / "workspace", free_port())
+    app.start()
+    yield app
+    app.stop()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    remote: list[str] = []
+    page.on("request", lambda r: remote.append(r.url) if _is_remote(r.url) else None)
+    yield page
+    context.close()
+    assert not remote, f"the app asked the internet for {remote}"
+
+
+def _is_remote(url: str) -> bool:
+    return url.startswith(("http", "ws")) and "127.0.0.1" not in url
+
+
+def settled(page: Page) -> Page:
+    """Wait until the page's script has run."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    return page
+
+
+def open_page(page: Page, app: App, path: str = "") -> Page:
+    page.goto(f"{app.url}/{path}")
+    page.wait_for_selector('[data-testid="stSidebarNav"]')
+    return settled(page)
+
+
+def click(page: Page, key: str) -> None:
+    """Click the button of this widget key."""
+    page.locator(f".st-key-{key} button").first.click()

@@ -1,0 +1,176 @@
+"""The main job in a real browser, on the demo: import, split, train, judge, explain, use."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.domain import JobStatus, Subset
+from core.workflows import evaluation, models, training
+from core.workspace import Workspace
+from tests.browser.conftest import App, click, open_page, settled
+
+pytestmark = pytest.mark.browser
+LONG = 120_000
+
+
+def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
+    workspace = Workspace(app.workspace)
+    open_page(page, app)
+    click(page, "demo")
+    page.wait_for_selector(".st-key-to_split", timeout=LONG)
+    assert "300 pictures" in page.inner_text('[data-testid="stMain"]')
+
+    click(page, "to_split")
+    page.wait_for_selector(".st-key-do_split")
+    click(page, "do_split")
+    page.wait_for_selector(".st-key-to_train")
+    click(page, "to_train")
+
+    page.wait_for_selector(".st-key-start")
+    click(page, "start")
+    page.wait_for_url(re.compile("/runs"))
+    page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
+    # The curve is drawn by our own chart, which must have one point per epoch.
+    points = page.evaluate("document.querySelector('.st-key-loss .ts-chart').data[0].x.length")
+    assert points == 60
+
+    click(page, "to_evaluate")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    model = models.list_models(workspace)[0]
+    report = evaluation.evaluation_report(workspace, model.id, Subset.TEST)
+    good = report.class_names.index("good")
+    click_cell(page, good, good)
+    expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+    tiles = page.locator(".ts-gallery button")
+    expect(tiles).to_have_count(int(report.confusion_matrix[good, good]))
+
+    tiles.first.click()
+    drawer = page.locator('[data-testid="stDialog"]')
+    expect(drawer.get_by_text("what the network saw")).to_be_visible(timeout=LONG)
+    expect(drawer.get_by_text("true and predicted: good")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    click(page, "to_predict")
+    upload = next((app.workspace / "uploads").rglob("crack_*.jpg"))
+    broken = app.workspace.parent / "broken.png"
+    broken.write_bytes(b"this is no picture")
+    page.locator('[data-testid="stFileUploader"] input').set_input_files([str(upload), str(broken)])
+    expect(page.get_by_text("1 file could not be read")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("what the network saw")).to_be_visible(timeout=LONG)
+
+
+def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
+    # A fresh server once ran a page without its frame when the first request was a deep link.
+    app.stop()
+    app.start()
+    model = models.list_models(Workspace(app.workspace))[0]
+    open_page(page, app, f"evaluate?model={model.id}&cell=0-0")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    assert page.locator('[data-testid="stSidebarNav"]').is_visible()
+    expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+
+
+def test_the_matrix_can_be_read_by_keyboard(app: App, page: Page) -> None:
+    model = models.list_models(Workspace(app.workspace))[0]
+    open_page(page, app, f"evaluate?model={model.id}")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    page.locator(".ts-chart").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile("cell=0-0"))
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile("cell=0-1"))
+
+
+def test_training_goes_on_when_the_tab_is_closed_and_can_be_stopped_and_resumed(
+    app: App, page: Page
+) -> None:
+    workspace = Workspace(app.workspace)
+    run_id = start_full_training(page, app)
+    page.wait_for_selector(".st-key-stop")
+    page.goto("about:blank")
+    wait_for(lambda: job_of(workspace, run_id).done > 2)
+
+    open_page(page, app, f"runs?run={run_id}")
+    page.wait_for_selector(".st-key-stop")
+    click(page, "stop")
+    page.wait_for_selector(".st-key-resume", timeout=LONG)
+    assert job_of(workspace, run_id).status is JobStatus.STOPPED
+
+    click(page, "resume")
+    page.wait_for_selector(".st-key-stop", timeout=LONG)
+    wait_for(lambda: job_of(workspace, run_id).done > 5)
+    assert job_of(workspace, run_id).attempt == 2
+
+
+def test_killed_worker_and_app_leave_a_true_state(app: App, page: Page) -> None:
+    workspace = Workspace(app.workspace)
+    run_id = training.list_runs(workspace)[0].run.id
+    open_page(page, app, f"runs?run={run_id}")
+    page.wait_for_selector(".st-key-stop")
+    app.kill()  # the training must not notice
+    before = job_of(workspace, run_id).done
+    wait_for(lambda: job_of(workspace, run_id).done > before)
+    app.start()
+
+    open_page(page, app, f"runs?run={run_id}")
+    page.wait_for_selector(".st-key-stop")
+    os.kill(worker_pid(app.workspace), signal.SIGKILL)
+    page.wait_for_selector(".st-key-resume", timeout=5_000)
+    assert job_of(workspace, run_id).status is JobStatus.INTERRUPTED
+
+
+def start_full_training(page: Page, app: App) -> str:
+    open_page(page, app, "train")
+    page.wait_for_selector(".st-key-recipe")
+    page.locator('.st-key-recipe label:has-text("Full")').click()
+    page.wait_for_selector(".st-key-train_full_epochs")
+    settled(page)
+    click(page, "start")
+    page.wait_for_url(re.compile(r"run=run-"))
+    return re.findall(r"run=(run-\w+)", page.url)[0]
+
+
+def click_cell(page: Page, row: int, column: int) -> None:
+    """Click the middle of a cell of the confusion matrix."""
+    box = page.locator(".ts-chart").first.bounding_box()
+    assert box is not None
+    at = page.evaluate(
+        """([r, c]) => { const L = document.querySelector('.ts-chart')._fullLayout
+        return [L.xaxis.d2p(c) + L.xaxis._offset, L.yaxis.d2p(r) + L.yaxis._offset] }""",
+        [row, column],
+    )
+    page.mouse.click(box["x"] + at[0], box["y"] + at[1])
+
+
+def job_of(workspace: Workspace, run_id: str):  # type: ignore[no-untyped-def]
+    job = training.find_run(workspace, run_id).job
+    assert job is not None
+    return job
+
+
+def worker_pid(workspace: Path) -> int:
+    """The training worker of this workspace, found by its command line."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if (
+            b"core.worker" in command
+            and f"TOUCHSTONE_WORKSPACE={workspace}".encode() in environment
+        ):
+            return int(process.name)
+    raise AssertionError("no worker is running")
+
+
+def wait_for(condition, seconds: float = 90) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)

@@ -1,0 +1,29 @@
+"""Pages, run through the frame without a browser."""
+
+from collections.abc import Callable
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.workspace import ROOT_VARIABLE, Workspace
+
+OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
+    """Run a page file of a workspace, with the parameters of a link."""
+
+    def run(file: str, workspace: Workspace, **parameters: str) -> AppTest:
+        monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        app = AppTest.from_file("../../pages/frame.py", default_timeout=60)
+        app.run()
+        app.switch_page(file)
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return run
