@@ -58,7 +58,12 @@ class Predictor:
 
     def probabilities_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to probabilities [N, C]."""
-        return softmax(features @ self._weight.T + self._bias)
+        return softmax(self.logits_of_features(features))
+
+    def logits_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features [N, D] to logits [N, C]."""
+        logits: NDArray[np.float32] = features @ self._weight.T + self._bias
+        return logits
 
     def predict(
         self,

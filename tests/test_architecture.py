@@ -1,0 +1,197 @@
+"""Who may import whom, and what must not appear anywhere."""
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+CORE = PROJECT / "core"
+PAGES = PROJECT / "pages"
+
+BASE = {"domain", "errors", "workspace"}
+# What each room may use besides itself and the base.
+ALLOWED = {
+    "domain": {"errors"},
+    "errors": set(),
+    "workspace": {"errors"},
+    "store": set(),
+    "data": set(),
+    "models": set(),
+    "evaluation": set(),
+    "inference": {"data", "models"},
+    "training": {"data", "models", "evaluation", "inference"},
+    "worker": {"store", "data", "models", "evaluation", "inference", "training"},
+    "workflows": {"store", "data", "models", "evaluation", "inference", "worker"},
+    "cli": {"workflows", "models"},
+}
+# Rooms that web pages use: importing them must not cost seconds and hundreds of megabytes.
+HEAVY = ("torch", "torchvision", "timm", "captum", "openvino", "onnxruntime")
+LIGHT_ROOMS = ("store", "evaluation", "workflows", "data")
+
+
+def _files(folder):
+    return sorted(path for path in folder.rglob("*.py"))
+
+
+def _room(path):
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def _imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _used_rooms(path):
+    names = _imports(ast.parse(path.read_text(encoding="utf-8")))
+    return {name.split(".")[1] for name in names if name.startswith("core.") and "." in name}
+
+
+CORE_FILES = [path for path in _files(CORE) if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_rooms_import_only_in_the_direction_of_the_design(path):
+    room = _room(path)
+    allowed = ALLOWED[room] | {room} | (BASE if room not in BASE else set())
+    assert _used_rooms(path) <= allowed
+
+
+@pytest.mark.parametrize("path", _files(CORE), ids=lambda p: str(p.relative_to(PROJECT)))
+def test_core_knows_no_streamlit_and_no_pages(path):
+    roots = {name.split(".")[0] for name in _imports(ast.parse(path.read_text(encoding="utf-8")))}
+    assert not roots & {"streamlit", "pages", "app"}
+
+
+@pytest.mark.parametrize("path", _files(PAGES), ids=lambda p: str(p.relative_to(PROJECT)))
+def test_pages_use_no_database_and_no_worker_directly(path):
+    assert not _used_rooms(path) & {"store", "training"}
+    roots = {name.split(".")[0] for name in _imports(ast.parse(path.read_text(encoding="utf-8")))}
+    assert not roots & set(HEAVY)
+
+
+def test_an_init_file_holds_a_docstring_and_nothing_else():
+    for path in CORE.rglob("__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert len(tree.body) <= 1
+        assert ast.get_docstring(tree) or not tree.body
+
+
+def _heavy_after_importing(*modules):
+    code = "\n".join(
+        [
+            "import importlib, sys",
+            f"for name in {list(modules)!r}: importlib.import_module(name)",
+            f"print([name for name in {HEAVY!r} if name in sys.modules])",
+        ]
+    )
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=PROJECT,
+        check=True,
+    )
+    return answer.stdout.strip().splitlines()[-1]
+
+
+def _modules(*folders):
+    return [
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+        for folder in folders
+        for path in _files(folder)
+        if path.name != "__init__.py"
+    ]
+
+
+def test_light_rooms_and_the_command_line_leave_torch_out():
+    modules = _modules(*(CORE / room for room in LIGHT_ROOMS))
+    light = ("core.models.catalog", "core.models.devices", "core.inference.service", "core.worker.launcher", "core.worker.__main__", "core.cli")  # noqa: E501 # fmt: skip
+    assert _heavy_after_importing(*modules, *light) == "[]"
+
+
+def test_helpers_of_the_pages_leave_torch_out():
+    modules = _modules(PAGES / "ui")
+    if not modules:
+        pytest.skip("there are no pages yet")
+    assert _heavy_after_importing(*modules) == "[]"
+
+
+SQL = re.compile(
+    r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|"
+    r"(CREATE|DROP|ALTER)\s+(TABLE|INDEX)|PRAGMA\s|VACUUM|BEGIN\s+IMMEDIATE)",
+    re.DOTALL,
+)
+
+
+def _strings(path):
+    """Text literals, docstrings and comments left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:  # noqa: E501 # fmt: skip
+            yield node.value
+
+
+OWN_FILES = [*_files(CORE), *_files(PAGES), PROJECT / "app.py"]
+OWN_FILES = [path for path in OWN_FILES if path.exists()]
+
+
+@pytest.mark.parametrize("path", OWN_FILES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_sql_is_spoken_in_the_store_only(path):
+    if CORE / "store" in path.parents:
+        return
+    assert not [text for text in _strings(path) if SQL.search(text)]
+
+
+BANNED = {
+    "pickle": r"\b(import|from)\s+(pickle|cPickle|dill|cloudpickle|joblib|shelve|marshal)\b",
+    "a shell": r"shell\s*=\s*True|\bos\.(system|popen)\(",
+    "eval": r"(?<![\w.])(eval|exec)\(",
+    "extractall": r"\.extractall\(",
+    "torch.load that may run code": r"torch\.load\((?!.*weights_only=True)",
+    "raw HTML": r"unsafe_allow_html",
+}
+
+
+def _code(path):
+    """The source with comments and texts blanked out, so that words in them do not count."""
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING):
+            (first, start), (last, end) = token.start, token.end
+            for row in range(first, last + 1):
+                line = lines[row - 1]
+                left = start if row == first else 0
+                right = end if row == last else len(line.rstrip("\n"))
+                lines[row - 1] = line[:left] + " " * (right - left) + line[right:]
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("what", BANNED)
+def test_what_is_dangerous_appears_nowhere(what):
+    found = [
+        f"{path.relative_to(PROJECT)}: {match.group()}"
+        for path in OWN_FILES
+        for match in re.finditer(BANNED[what], _code(path))
+    ]
+    assert not found
