@@ -5,9 +5,11 @@ whose lock is free has lost its worker, whatever process ids or heartbeats say.
 """
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +20,8 @@ from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace
 
 LANES = ("data", "training")
+START_PATIENCE_S = 5.0
+_started_at: dict[tuple[Path, str], float] = {}
 _PROJECT = Path(__file__).resolve().parents[2]
 _DETACHED = 0
 if sys.platform == "win32":
@@ -34,6 +38,7 @@ def start_worker(workspace: Workspace, lane: str) -> None:
     environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
     search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
     environment["PYTHONPATH"] = search_path
+    _started_at[workspace.root, lane] = time.monotonic()
     log = workspace.logs / f"worker-{lane}.log"
     with log.open("ab") as output:
         subprocess.Popen(
@@ -54,6 +59,7 @@ def reconcile(workspace: Workspace) -> list[Job]:
     Returns:
         The jobs that are active after that.
     """
+    root = workspace.root
     with connect(workspace) as db:
         active = jobs.active_jobs(db)
         for lane in {job.kind.lane for job in active}:
@@ -64,9 +70,14 @@ def reconcile(workspace: Workspace) -> list[Job]:
             for job in mine:
                 if job.status is JobStatus.RUNNING and _lane_is_free(workspace, lane):
                     jobs.mark_interrupted(db, job, now=utc_now())
-            if any(job.status is JobStatus.QUEUED for job in mine):
+            if any(job.status is JobStatus.QUEUED for job in mine) and not _is_starting(root, lane):
                 start_worker(workspace, lane)
         return jobs.active_jobs(db)
+
+
+def _is_starting(root: Path, lane: str) -> bool:
+    """Whether this process sent a worker a moment ago; polling must not send one each time."""
+    return time.monotonic() - _started_at.get((root, lane), -math.inf) < START_PATIENCE_S
 
 
 def _lane_is_free(workspace: Workspace, lane: str) -> bool:

@@ -1,0 +1,226 @@
+"""The command line as scripts see it: one JSON object, exit codes, names and ids."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from core.cli import app
+from core.workspace import Workspace
+from tests.conftest import save_picture
+
+
+@pytest.fixture
+def call(workspace):
+    return _caller(workspace)
+
+
+@pytest.fixture
+def call_trained(trained):
+    return _caller(trained.workspace)
+
+
+def _caller(workspace):
+    def call(*arguments, code=0):
+        options = ["--workspace", str(workspace.root), "--json"]
+        outcome = CliRunner().invoke(app, [*map(str, arguments), *options])
+        assert outcome.exit_code == code, outcome.output
+        return json.loads(outcome.stdout) if code != 2 else outcome.stderr
+
+    return call
+
+
+def test_import_split_train_and_use_as_a_script_would(call, workspace, class_folders, tmp_path):
+    (class_folders / "gut" / "broken.png").write_bytes(b"no picture")
+    imported = call("import", class_folders, "--name", "Teile")
+    assert imported["classes"] == {"größe falsch": 6, "gut": 6, "割れ": 6}
+    assert (imported["name"], imported["samples"]) == ("Teile", 18)
+    assert [item["path"] for item in imported["skipped"]] == ["gut/broken.png"]
+    assert "is not a JPEG" in imported["skipped"][0]["reason"]
+
+    no_split = call("train", "Teile", code=1)
+    assert "not been split" in no_split["error"]
+    assert no_split["hint"]
+
+    split = call("split", imported["dataset_id"], "--seed", "7")
+    assert split["counts"] == {
+        "train": {"größe falsch": 4, "gut": 4, "割れ": 4},
+        "validation": {"größe falsch": 1, "gut": 1, "割れ": 1},
+        "test": {"größe falsch": 1, "gut": 1, "割れ": 1},
+    }
+    options = ("--image-size", "64", "--epochs", "15", "--device", "cpu", "--name", "Farben")
+    made = call("train", "teile", "--recipe", "quick", "--batch-size", "4", *options)
+    assert (made["recipe"], made["epochs"]) == ("quick", 15)
+    assert made["network"] == "tf_efficientnet_lite0"
+    assert made["duration_s"] > 0
+    assert set(made["validation"]) == {"accuracy", "macro_f1"}
+    by_name = call("evaluate", "Farben", "--subset", "validation")
+    assert by_name == call("evaluate", made["model_id"], "--subset", "validation")
+    assert by_name["macro_f1"] == pytest.approx(made["validation"]["macro_f1"])
+
+    again = call("import", class_folders, "--name", "TEILE", code=1)
+    assert "exists already" in again["error"]
+    assert call("delete", made["run_id"])["kind"] == "run"
+    assert call("delete", "Teile")["kind"] == "dataset"
+    assert call("datasets") == {"datasets": []}
+    # The model goes on without its dataset.
+    picture = class_folders / "gut" / "pic 1 é.png"
+    assert call("predict", "Farben", picture)["predictions"][0]["path"] == str(picture)
+    assert "error" in call("evaluate", "Farben", code=1)
+    assert call("delete", "Farben")["kind"] == "model"
+    assert call("models") == {"models": []}
+
+
+def test_the_report_has_every_measure(call_trained):
+    report = call_trained("evaluate", "Marks quick")
+    assert report["n"] == 8
+    assert report["class_names"] == ["blue disc", "stripes"]
+    assert report["confusion_matrix"] == [[4, 0], [0, 4]]
+    assert (report["accuracy"], report["top_k_error"]) == (1.0, {"1": 0.0})
+    assert report["per_class"]["stripes"] == {
+        "precision": 1.0,
+        "recall": 1.0,
+        "f1": 1.0,
+        "support": 4,
+    }
+    assert {report[f"macro_{name}"] for name in ("precision", "recall", "f1")} == {1.0}
+
+
+def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
+    call_trained, trained, tmp_path
+):
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    found = call_trained(
+        "predict", trained.model.id, tmp_path / "broken.png", tmp_path / "none.png",
+        trained.pictures / "stripes",
+    )["predictions"]  # fmt: skip
+    assert len(found) == 22
+    assert all(set(item) == {"path", "error"} for item in found[:2])
+    assert all(item["class_name"] == "stripes" for item in found[2:])
+    first = found[2]
+    assert first["confidences"][0] == ["stripes", first["confidence"]]
+    assert [name for name, _ in first["confidences"]] == ["stripes", "blue disc"]
+
+
+def test_a_heatmap_is_written_as_a_picture(call_trained, trained, tmp_path):
+    picture = trained.pictures / "stripes" / "002.png"
+    out = tmp_path / "heat.png"
+    answer = call_trained("heatmap", "marks quick", picture, "--out", out, "--class", "blue disc")
+    assert answer["class_name"] == "blue disc"
+    assert answer["confidence"] < 0.5
+    with Image.open(out) as image:
+        assert image.size == (192, 192)
+    missing = tmp_path / "no folder" / "heat.png"
+    assert "cannot be written" in call_trained("heatmap", "marks quick", picture, "--out", missing, code=1)["error"]  # noqa: E501 # fmt: skip
+    wrong = call_trained("heatmap", "marks quick", picture, "--out", out, "--class", "x", code=1)
+    assert "no class 'x'" in wrong["error"]
+
+
+def test_lists_show_names_and_ids(call_trained, trained):
+    (dataset,) = call_trained("datasets")["datasets"]
+    (run,) = call_trained("runs")["runs"]
+    (model,) = call_trained("models")["models"]
+    assert (dataset["dataset_id"], dataset["name"]) == (trained.dataset.id, "Marks")
+    assert (run["run_id"], run["status"], run["model_id"]) == (
+        trained.run.run.id,
+        "completed",
+        trained.model.id,
+    )
+    assert (model["name"], model["dataset"], model["test_macro_f1"]) == ("Marks quick", "Marks", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "/no/such/folder", "--name", "x"),
+        ("import", "/proc", "--name", "x"),
+        ("split", "nothing"),
+        ("train", "nothing"),
+        ("resume", "nothing"),
+        ("evaluate", "nothing"),
+        ("predict", "nothing", "a.png"),
+        ("heatmap", "nothing", "a.png", "--out", "b.png"),
+        ("delete", "nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_one_error_object_and_exit_code_1(call, arguments):
+    answer = call(*arguments, code=1)
+    assert set(answer) == {"error", "hint"}
+    assert answer["error"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "folder"),
+        ("train",),
+        ("train", "x", "--recipe", "magic"),
+        ("split", "x", "--seed", "many"),
+        ("nonsense",),
+        ("predict", "m", "a.png", "--bogus"),
+    ],
+)
+def test_a_wrong_call_is_exit_code_2(call, arguments):
+    assert call(*arguments, code=2)
+
+
+def test_a_setting_out_of_range_is_refused_before_anything_starts(call_trained):
+    answer = call_trained("train", "Marks", "--epochs", "0", code=1)
+    assert "Epochs is 0" in answer["error"]
+    answer = call_trained("train", "Marks", "--image-size", "16", code=1)
+    assert "Image size is 16" in answer["error"]
+    answer = call_trained("train", "Marks", "--network", "resnet50", code=1)
+    assert "not on this machine" in answer["error"]
+    assert len(call_trained("runs")["runs"]) == 1
+
+
+def test_a_completed_run_cannot_be_resumed(call_trained):
+    assert "completed" in call_trained("resume", "Marks quick", code=1)["error"]
+
+
+def test_too_small_a_class_is_named(call, tmp_path):
+    for name in ("good", "crack"):
+        for number in range(5 if name == "good" else 2):
+            save_picture(tmp_path / "s" / name / f"{number}.png", [[[number * 9, 2, 3]] * 9] * 9)
+    call("import", tmp_path / "s", "--name", "Small")
+    assert "'crack' has 2 pictures" in call("split", "Small", code=1)["error"]
+
+
+def test_a_table_gives_the_labels(call, class_folders, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path;label\ngut/pic 0 é.png;ok\ngut/pic 1 é.png;nok\n", encoding="utf-8-sig")
+    answer = call("import", class_folders, "--name", "Table", "--csv", table)
+    assert answer["classes"] == {"nok": 1, "ok": 1}
+    assert len(answer["skipped"]) == 16
+    assert "cannot be read" in call("import", class_folders, "--name", "T2", "--csv", tmp_path / "no.csv", code=1)["error"]  # noqa: E501 # fmt: skip
+
+
+def test_an_occupied_workspace_path_is_an_error_object(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    assert "cannot be used" in _caller(Workspace(tmp_path / "file"))("datasets", code=1)["error"]
+
+
+def test_the_installed_command_answers_people_and_keeps_stdout_clean(trained, tmp_path):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "core.cli", *map(str, arguments)],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    root = ("--workspace", trained.workspace.root)
+    listed = run("models", *root)
+    assert listed.returncode == 0
+    assert "Marks quick" in listed.stdout
+    failed = run("evaluate", "nothing", *root)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "There is no model 'nothing'." in failed.stderr
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.workspace.root, copy)
+    again = run("import", trained.pictures, "--name", "Twice", "--workspace", copy, "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["samples"] == 40
+    assert len(again.stdout.splitlines()) == 1

@@ -1,0 +1,271 @@
+"""The real worker process: killed, stopped, asked twice."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.domain import JobKind, JobStatus, LabelSource, Recipe, Subset, TrainConfig
+from core.errors import TouchstoneError
+from core.inference.predictor import Predictor
+from core.models.bundle import read_tensors
+from core.store import datasets as dataset_rows
+from core.store import jobs as job_rows
+from core.store.database import connect
+from core.worker.launcher import lane_lock, reconcile, start_worker
+from core.workflows import datasets, evaluation, jobs, models, prediction, training
+from core.workspace import Workspace
+from tests.conftest import save_picture
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds the worker through /proc")
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    """The trained workspace, free to be changed; caches included, so that work is quick."""
+    root = tmp_path / "copy"
+    shutil.copytree(trained.workspace.root, root)
+    return Workspace(root)
+
+
+def _worker_ids(workspace, lane):
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        ours = f"TOUCHSTONE_WORKSPACE={workspace.root}".encode() in environment
+        if ours and command[1:4] == [b"-m", b"core.worker", lane.encode()]:
+            found.append(int(folder.name))
+    return found
+
+
+def _wait_until(true, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "this did not happen in time"
+        time.sleep(0.02)
+
+
+def _wait_for_phase(workspace, subject, phase, done):
+    def reached():
+        with connect(workspace) as db:
+            job = job_rows.latest_job(db, subject)
+        assert job.status.is_active, f"ended too early: {job}"
+        return job.phase == phase and job.done >= done
+
+    _wait_until(reached)
+
+
+def _finished(workspace, job):
+    return jobs.wait(workspace, job.id, on_change=lambda _: None)
+
+
+def _kill(workspace, lane):
+    (worker,) = _worker_ids(workspace, lane)
+    os.kill(worker, signal.SIGKILL)
+
+
+def _tensors(workspace, model_id):
+    return read_tensors(
+        models.exported_bundle(workspace, models.find_model(workspace, str(model_id)))
+    )
+
+
+@needs_proc
+def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, copy):
+    config = TrainConfig(Recipe.FULL, epochs=10, batch_size=8, device="cpu")
+    preprocess = replace(trained.run.run.preprocess, image_size_px=32)
+
+    def start(name):
+        return training.start_training(
+            copy, trained.dataset.id, config, preprocess=preprocess, name=name
+        )
+
+    straight = start("straight")
+    # Everybody presses start again, and more workers are sent than needed.
+    presses = [
+        threading.Thread(target=jobs.submit, args=(copy, JobKind.TRAIN, straight.run.id, {}))
+        for _ in range(4)
+    ]
+    for press in presses:
+        press.start()
+    for press in presses:
+        press.join()
+    start_worker(copy, "training")
+    ended = _finished(copy, straight.job)
+    assert ended.attempt == 1
+    assert [m.name for m in models.list_models(copy)].count("straight") == 1
+    curve = training.curve(copy, straight.run.id)
+    assert [line.epoch for line in curve] == list(range(10))
+
+    run_id = start("disturbed").run.id
+    _wait_for_phase(copy, run_id, "Training", 5)
+    job = jobs.latest(copy, run_id)
+    assert jobs.stop(copy, job.id)
+    _wait_until(lambda: not jobs.latest(copy, run_id).status.is_active)
+    stopped = training.find_run(copy, run_id)
+    assert stopped.status is JobStatus.STOPPED
+    assert stopped.can_resume
+    assert training.has_checkpoint(copy, run_id)
+    reached = len(training.curve(copy, run_id))
+
+    training.resume_training(copy, run_id)
+    _wait_for_phase(copy, run_id, "Training", 15)
+    _kill(copy, "training")
+    killed_at = time.monotonic()
+    _wait_until(lambda: jobs.latest(copy, run_id).status is JobStatus.INTERRUPTED, 10)
+    assert time.monotonic() - killed_at < 5
+    assert jobs.latest(copy, run_id).hint
+
+    ended = _finished(copy, training.resume_training(copy, run_id))
+    assert ended.attempt == 3
+    lines = training.curve(copy, run_id)
+    assert 0 < reached < 10
+    assert [replace(line, duration_s=0) for line in lines] == [
+        replace(line, duration_s=0) for line in curve
+    ]
+    one = _tensors(copy, ended.result["model_id"])
+    two = _tensors(copy, jobs.latest(copy, straight.run.id).result["model_id"])
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not (copy.runs / run_id).exists()  # a finished run needs no checkpoints
+    _assert_predicts_what_was_stored(copy, models.find_model(copy, "straight"))
+    pretrained = _tensors(copy, trained.model.id)
+    assert not np.array_equal(pretrained["conv_stem.weight"], one["conv_stem.weight"])
+
+
+def _assert_predicts_what_was_stored(workspace, model):
+    assert evaluation.evaluated_subsets(workspace, model.id) == list(Subset)
+    stored = evaluation.subset_predictions(workspace, model, Subset.TEST)
+    samples = datasets.find_samples(workspace, stored.sample_ids.tolist())
+    bundle = models.exported_bundle(workspace, model)
+    predictor = Predictor.open(bundle, runtimes=workspace.cache / "runtimes")
+    predicted = predictor.predict([workspace.resolve(sample.path) for sample in samples])
+    for row, item in zip(stored.probabilities, predicted, strict=True):
+        assert dict(item.confidences)[model.class_names[0]] == pytest.approx(row[0], abs=1e-5)
+
+
+@needs_proc
+def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path):
+    source = tmp_path / "source"
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), np.uint8)
+    first = save_picture(source / "a" / "0.png", noise)
+    for number in range(120):
+        shutil.copy(first, source / "ab"[number % 2] / f"{number}.png") if number else (
+            source / "b"
+        ).mkdir()
+    upload = Path(shutil.make_archive(str(workspace.uploads / "zip-1"), "zip", source))
+    job = datasets.start_import(workspace, upload, "Many", LabelSource.LAST_FOLDER, consume=True)
+    _wait_for_phase(workspace, job.subject_id, "Reading pictures", 5)
+    _kill(workspace, "data")
+    _wait_until(lambda: not jobs.latest(workspace, job.subject_id).status.is_active, 5)
+    assert jobs.latest(workspace, job.subject_id).status is JobStatus.INTERRUPTED
+    assert datasets.list_datasets(workspace) == []
+
+    again = datasets.start_import(workspace, source, "Many", LabelSource.LAST_FOLDER)
+    _finished(workspace, again)
+    dataset = datasets.find_dataset(workspace, "Many")
+    assert dataset.sample_count == 120
+    assert list(workspace.uploads.iterdir()) == []
+
+
+def test_a_failed_import_says_why_and_leaves_no_files(workspace, tmp_path):
+    upload = datasets.new_upload_folder(workspace)
+    save_picture(upload / "good" / "1.png", [[[1, 2, 3]]])
+    datasets.store_upload(upload, "bad/1.png", b"broken")
+    job = datasets.start_import(workspace, upload, "Bad", LabelSource.LAST_FOLDER, consume=True)
+    with pytest.raises(TouchstoneError, match="Only one class") as caught:
+        _finished(workspace, job)
+    assert caught.value.hint
+    assert list(workspace.uploads.iterdir()) == []
+    assert datasets.list_datasets(workspace) == []
+
+
+def test_an_upload_is_kept_in_the_workspace_and_survives_its_move(
+    workspace, class_folders, tmp_path
+):
+    upload = Path(shutil.make_archive(str(workspace.uploads / "zip-2"), "zip", class_folders))
+    job = datasets.start_import(
+        workspace, upload, "Mine", LabelSource.LAST_FOLDER, consume=True, shown_source="mine.zip"
+    )
+    # A second import of the same name is already waiting when the first one is stored.
+    payload = {**job.payload, "source": str(class_folders), "consume": False}
+    rival = jobs.submit(workspace, JobKind.IMPORT, "ds-rival", payload)
+    _finished(workspace, job)
+    with pytest.raises(TouchstoneError, match="exists already"):
+        _finished(workspace, rival)
+    dataset = datasets.find_dataset(workspace, "Mine")
+    assert (dataset.source, dataset.sample_count) == ("mine.zip", 18)
+    assert [p.name for p in workspace.uploads.iterdir()] == [dataset.id]
+
+    moved = Workspace(workspace.root.rename(tmp_path / "moved"))
+    found, count = datasets.samples(moved, dataset.id, label=0, limit=2)
+    assert (len(found), count) == (2, 6)
+    assert datasets.sample_path(moved, found[0].id).is_file()
+    assert datasets.thumbnail_path(moved, found[0].id).is_file()
+
+    datasets.delete_dataset(moved, dataset.id)
+    assert list(moved.uploads.iterdir()) == []
+
+
+def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
+    folder = tmp_path / "new pictures"
+    shutil.copytree(trained.pictures, folder)
+    (folder / "=cmd.png").write_bytes(b"broken")
+    job = _finished(copy, prediction.start_batch(copy, trained.model, folder))
+    table = (copy.results / job.result["table"]).read_text(encoding="utf-8").splitlines()
+    assert len(table) == 1 + 41
+    assert table[0] == "path,class,confidence,error,blue disc,stripes"
+    assert sum("is not a JPEG" in line for line in table) == 1
+    assert not list(copy.results.glob("*.partial"))
+
+
+def test_a_job_is_lost_only_when_its_lane_is_free(workspace):
+    with connect(workspace) as db:
+        job_rows.enqueue(db, JobKind.TRAIN, "run-1", {}, now=1.0)
+        job_rows.claim(db, "training", owner="me", now=2.0)
+    with lane_lock(workspace, "training"):
+        assert [job.status for job in reconcile(workspace)] == [JobStatus.RUNNING]
+        assert jobs.latest(workspace, "run-1").status is JobStatus.RUNNING
+    assert reconcile(workspace) == []
+    assert jobs.latest(workspace, "run-1").status is JobStatus.INTERRUPTED
+
+
+def test_a_waiting_job_gets_a_worker_by_looking_at_it(workspace, class_folders):
+    with connect(workspace) as db:
+        payload = {
+            "source": str(class_folders),
+            "name": "Waiting",
+            "labels": "last_folder",
+            "table": None,
+            "leave_out": [],
+            "consume": False,
+            "shown_source": "",
+        }
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-waiting", payload, now=1.0)
+    assert jobs.active(workspace)
+    _wait_until(lambda: not jobs.active(workspace))  # looking often sends no crowd of workers
+    with connect(workspace) as db:
+        assert dataset_rows.find_dataset(db, "Waiting").sample_count == 18
+
+
+def test_signs_of_life_and_the_time_left():
+    from core.domain import Job
+
+    job = Job("job-1", JobKind.TRAIN, "run-1", JobStatus.RUNNING, 1, {}, 0.0, heartbeat_at=100.0,
+              phase_started_at=100.0, done=25, total=100)  # fmt: skip
+    assert not jobs.is_unresponsive(job, now=110.0)
+    assert jobs.is_unresponsive(job, now=140.0)
+    assert jobs.seconds_left(job, now=110.0) == pytest.approx(30.0)
+    assert jobs.seconds_left(replace(job, done=0), now=110.0) is None
+    assert jobs.seconds_left(job, now=0.0) == 0.0  # a clock that was set back

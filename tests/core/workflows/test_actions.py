@@ -1,0 +1,241 @@
+"""What people do with datasets, splits, models and results, without a worker."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.domain import (
+    EpochMetrics,
+    JobKind,
+    JobStatus,
+    Prediction,
+    PreprocessConfig,
+    Subset,
+)
+from core.errors import (
+    ConfigError,
+    ModelFileError,
+    NameTakenError,
+    NetworkUnavailableError,
+    NotFoundError,
+    PathNotAllowedError,
+    SplitError,
+    TrainingError,
+    WorkspaceError,
+)
+from core.inference import service
+from core.models.bundle import read_card, read_tensors, write_bundle
+from core.store import jobs, runs
+from core.store.database import connect
+from core.workflows import datasets, evaluation, models, prediction, splits, training
+from core.workspace import Workspace
+from tests.conftest import QUICK
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(trained.workspace.root, root)
+    return Workspace(root)
+
+
+def test_a_split_is_never_overwritten(copy, trained):
+    dataset = trained.dataset
+    again = splits.create_split(copy, dataset.id)
+    assert again.name != trained.split.name
+    assert again.digest == trained.split.digest
+    with pytest.raises(NameTakenError):
+        splits.create_split(copy, dataset.id, name=again.name.upper())
+    assert splits.find_split(copy, dataset.id, None) == again
+    assert splits.find_split(copy, dataset.id, trained.split.name) == trained.split
+    assert len(splits.list_splits(copy, dataset.id)) == 2
+
+
+def test_every_picture_is_in_the_subset_that_the_counts_say(trained):
+    counts = splits.subset_counts(trained.workspace, trained.dataset, trained.split.id)
+    for subset in Subset:
+        for label, name in enumerate(trained.dataset.class_names):
+            found, n = datasets.samples(
+                trained.workspace, trained.dataset.id, label=label, split_id=trained.split.id,
+                subset=subset, limit=2,
+            )  # fmt: skip
+            assert n == counts[subset][name]
+            assert len(found) == min(2, n)
+    assert counts[Subset.TRAIN] == {"blue disc": 12, "stripes": 12}
+
+
+def test_text_in_a_search_is_text(trained):
+    for text, expected in (("STRIPES/00", 10), ("'; DROP TABLE samples; --", 0), ("%", 0)):
+        assert datasets.samples(trained.workspace, trained.dataset.id, text=text)[1] == expected
+
+
+def test_what_a_running_training_uses_cannot_be_deleted(copy, trained):
+    run = trained.run.run
+    with connect(copy) as db:
+        job_id = jobs.enqueue(db, JobKind.TRAIN, run.id, {}, now=1.0)
+    for delete in (
+        lambda: datasets.delete_dataset(copy, run.dataset_id),
+        lambda: splits.delete_split(copy, run.split_id),
+        lambda: training.delete_run(copy, run.id),
+    ):
+        with pytest.raises(WorkspaceError):
+            delete()
+    with connect(copy) as db:
+        assert jobs.stop_queued(db, job_id, now=2.0)
+    (copy.runs / run.id).mkdir(parents=True, exist_ok=True)
+    splits.delete_split(copy, run.split_id)
+    assert not (copy.runs / run.id).exists()
+    assert models.find_model(copy, trained.model.id).name == trained.model.name
+
+
+def test_deleting_a_dataset_keeps_its_models_and_the_pictures_in_place(copy, trained):
+    datasets.delete_dataset(copy, trained.dataset.id)
+    assert models.find_model(copy, trained.model.id).dataset_id is None
+    assert len(list(trained.pictures.glob("*/*.png"))) == 40
+    assert not list((copy.cache / "pixels").iterdir())
+    with pytest.raises(NotFoundError, match="no test results"):
+        evaluation.evaluation_report(copy, trained.model.id, Subset.TEST)
+
+
+def test_training_is_refused_before_it_starts_where_it_cannot_work(workspace, copy, trained):
+    with pytest.raises(NetworkUnavailableError):
+        training.start_training(copy, trained.dataset.id, replace(QUICK, network="resnet50"))
+    splits.delete_split(copy, trained.split.id)
+    with pytest.raises(SplitError, match="not been split"):
+        training.start_training(copy, trained.dataset.id, QUICK)
+    with pytest.raises(NotFoundError):
+        training.start_training(workspace, "ds-none", QUICK)
+    assert training.list_runs(workspace) == []
+
+
+def test_only_ended_runs_can_be_resumed(trained):
+    with pytest.raises(TrainingError, match="is completed"):
+        training.resume_training(trained.workspace, trained.run.run.id)
+
+
+def test_saved_preprocessing_is_the_next_default(copy, trained):
+    config = PreprocessConfig(160, roi_left=0.25)
+    key = trained.dataset.id
+    assert training.default_preprocess(copy, key, QUICK.network).image_size_px == 224
+    datasets.save_preprocess(copy, key, config)
+    assert training.default_preprocess(copy, key, QUICK.network) == config
+    wished = training.default_preprocess(copy, key, QUICK.network, image_size_px=96)
+    assert wished == replace(config, image_size_px=96)
+    datasets.save_preprocess(copy, key, None)
+    assert datasets.saved_preprocess(copy, key) is None
+
+
+def test_the_pictures_of_a_cell_come_most_confident_first(trained):
+    cell = evaluation.judged_samples(
+        trained.workspace, trained.model.id, Subset.TRAIN, true_class=1, predicted_class=1
+    )
+    assert len(cell) == 12
+    assert all("stripes/" in item.sample.path and item.target == 1 for item in cell)
+    confidences = [item.confidence for item in cell]
+    assert confidences == sorted(confidences, reverse=True)
+    wrong = evaluation.judged_samples(
+        trained.workspace, trained.model.id, Subset.TRAIN, errors_only=True
+    )
+    assert wrong == []
+
+
+def test_a_downloaded_model_can_be_uploaded_elsewhere(workspace, trained):
+    bundle = models.exported_bundle(trained.workspace, trained.model)
+    uploaded = models.upload_model(workspace, bundle, check=service.check_bundle)
+    assert (uploaded.name, uploaded.sha256) == (trained.model.name, trained.model.sha256)
+    again = models.upload_model(workspace, bundle, check=service.check_bundle)
+    assert again.name == "Marks quick 2"
+    picture = trained.pictures / "stripes" / "000.png"
+    here, there = (
+        prediction.predict(place, model, [picture], ["x"])[0].confidences
+        for place, model in ((trained.workspace, trained.model), (workspace, uploaded))
+    )
+    assert here == there
+
+
+def test_a_model_with_a_long_name_can_be_uploaded(workspace, trained, tmp_path):
+    # A run is named after its dataset and network, which may be longer than a name in a form.
+    bundle = models.exported_bundle(trained.workspace, trained.model)
+    path = tmp_path / "long.safetensors"
+    card = replace(read_card(bundle), name="n" * 130)
+    path.write_bytes(write_bundle(card, read_tensors(bundle)))
+    assert models.upload_model(workspace, path, check=service.check_bundle).name == "n" * 100
+
+
+def test_a_model_file_that_is_none_leaves_no_model(workspace, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"hello")
+    with pytest.raises(ModelFileError):
+        models.upload_model(workspace, path, check=service.check_bundle)
+    assert models.list_models(workspace) == []
+
+
+def test_damaged_weights_are_noticed_and_never_used(copy, trained):
+    models.bundle_path(copy, trained.model).unlink(missing_ok=True)
+    with connect(copy) as db:
+        db.execute("UPDATE model_chunks SET data = zeroblob(length(data)) WHERE position = 1")
+    with pytest.raises(ModelFileError, match="damaged"):
+        models.exported_bundle(copy, trained.model)
+    assert not models.bundle_path(copy, trained.model).exists()
+
+
+def test_models_are_renamed_and_deleted(copy, trained):
+    models.rename_model(copy, trained.model.id, "  Neu\u0308 ")
+    model = models.find_model(copy, "Neü")
+    with pytest.raises(ConfigError):
+        models.rename_model(copy, model.id, "\n")
+    models.exported_bundle(copy, model)
+    models.delete_model(copy, model.id)
+    assert not models.bundle_path(copy, model).exists()
+    with pytest.raises(NotFoundError):
+        models.delete_model(copy, model.id)
+    assert evaluation.evaluated_subsets(copy, model.id) == []
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "C:\\x.png", "", "..", "a\\..\\x"])
+def test_an_uploaded_file_cannot_leave_its_folder(workspace, name):
+    folder = datasets.new_upload_folder(workspace)
+    with pytest.raises(ConfigError):
+        datasets.store_upload(folder, name, b"x")
+    assert list(folder.iterdir()) == []
+
+
+def test_uploaded_folders_keep_their_structure(workspace):
+    folder = datasets.new_upload_folder(workspace)
+    datasets.store_upload(folder, "/gut/ä 1.png", b"x")
+    assert (folder / "gut" / "ä 1.png").read_bytes() == b"x"
+
+
+def test_only_allowed_folders_are_predicted(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOUCHSTONE_IMPORT_ROOTS", str(tmp_path))
+    with pytest.raises(PathNotAllowedError):
+        prediction.start_batch(trained.workspace, trained.model, trained.pictures)
+
+
+def test_the_table_of_predictions_runs_nothing_in_a_spreadsheet():
+    items = [
+        Prediction("=HYPERLINK(1).png", (("@bad", 0.75), ("good", 0.25))),
+        Prediction("b.png", error="+broken"),
+    ]
+    rows = prediction.as_csv(items, ["good", "@bad"]).splitlines()
+    assert rows[0] == "path,class,confidence,error,good,'@bad"
+    assert rows[1] == "'=HYPERLINK(1).png,'@bad,0.75,,0.25,0.75"
+    assert rows[2] == "b.png,,,'+broken,,"
+
+
+def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained):
+    run_id = trained.run.run.id
+    with connect(copy) as db:
+        job_id = jobs.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
+        jobs.claim(db, "training", owner="me", now=2.0)
+        line = EpochMetrics(0, np.nan, np.nan, 0.5, 0.5, 0.1, 1.0, is_best=True)
+        assert not runs.save_epochs(db, run_id, [line], job_id=job_id, owner="thief")
+        assert runs.save_epochs(db, run_id, [line], job_id=job_id, owner="me")
+        stored = runs.epochs_of(db, run_id)[0]
+        assert np.isnan(stored.train_loss)
+        assert stored.is_best
+        runs.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
+        assert len(runs.epochs_of(db, run_id)) == 5
+        jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
