@@ -153,7 +153,7 @@ def _pill_surface(rng: _Rng, pill: _Pill, side: int, *, is_rough: bool) -> _Surf
     speckle = 0.5 if is_rough else float(rng.choice((0, 0, 0.05, 0.15, 0.25)))
     spots = _limited(_noise(rng, side // 2, 110) - 1.5)
     shade = 1 + 0.012 * _noise(rng, side // 2, 9) - speckle * spots
-    return _Surface(height, _limited(depth * side / 2 + 0.5), shade)
+    return _Surface(height, _limited(depth * np.float32(side / 2) + np.float32(0.5)), shade)
 
 
 def _mark_depth(pill: _Pill, along: _Plane) -> _Plane:

@@ -3,7 +3,8 @@
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +157,8 @@ def _quick(
         )
 
     # Why the CPU: the head is so small that a GPU would only wait.
-    best = _fit(session, material, model, examples, torch.device("cpu"))
+    with _one_thread():
+        best = _fit(session, material, model, examples, torch.device("cpu"))
     head = head_name(module.network)
     tensors = recipes.with_head(module, standard.folded(best))
     predictor = _predictor(session, material, tensors, head)
@@ -165,6 +167,18 @@ def _quick(
         for subset, positions in material.subsets.items()
     }
     return tensors, head, probabilities
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # Why: steps of a few microseconds lose more by waking threads than they win, above all on a
+    # machine that is busy with something else.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _full(
