@@ -326,7 +326,7 @@ class TrainConfig:
         "tf_efficientnet_lite0", "Network", "The pretrained network that training starts from."
     )
     epochs: int = setting(
-        60,
+        100,
         "Epochs",
         "How often all training pictures are shown. The best epoch is kept, so more costs only "
         "time.",
@@ -343,14 +343,14 @@ class TrainConfig:
         step=1,
     )
     learning_rate: float = setting(
-        0.003,
+        0.01,
         "Learning rate",
         "Size of one step. Too large jumps around, too small never arrives.",
         low=1e-7,
         high=10.0,
     )
     optimizer: OptimizerName = setting(
-        OptimizerName.ADAMW, "Solver", "AdamW is forgiving; SGD with momentum is the classic."
+        OptimizerName.SGD, "Solver", "AdamW is forgiving; SGD with momentum is the classic."
     )
     schedule: ScheduleName = setting(
         ScheduleName.COSINE,
@@ -362,7 +362,7 @@ class TrainConfig:
         0.9, "Momentum", "Only for SGD: how much of the last step is kept.", low=0, high=0.999
     )
     weight_decay: float = setting(
-        0.01, "Weight decay", "Pulls weights to zero against overfitting.", low=0.0, high=1.0
+        0.001, "Weight decay", "Pulls weights to zero against overfitting.", low=0.0, high=1.0
     )
     label_smoothing: float = setting(
         0.0, "Label smoothing", "Softens the labels against overconfidence.", low=0.0, high=0.5
@@ -395,9 +395,16 @@ class TrainConfig:
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
     """Settings that work for most picture sets, for one recipe."""
     if recipe is Recipe.QUICK:
+        # Why SGD: a linear head on many features generalizes better from it than from AdamW (on
+        # magnetic tiles 93 against 92 % accuracy over three splits).
         return TrainConfig(recipe=recipe, network=network)
     return TrainConfig(
-        recipe=recipe, network=network, epochs=12, learning_rate=0.001, weight_decay=0.02
+        recipe=recipe,
+        network=network,
+        epochs=12,
+        learning_rate=0.001,
+        optimizer=OptimizerName.ADAMW,
+        weight_decay=0.02,
     )
 
 

@@ -37,7 +37,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
     # The curve is drawn by our own chart, which must have one point per epoch.
     points = page.evaluate("document.querySelector('.st-key-loss .ts-chart').data[0].x.length")
-    assert points == 60
+    assert points == 100
 
     click(page, "to_evaluate")
     page.wait_for_selector(".ts-chart .heatmaplayer")
