@@ -25,6 +25,15 @@ CPU = torch.device("cpu")
 CLASSES = 3
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    # Steps this small lose more by waking threads than they win.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class SmallNet(nn.Module):
     """A tiny network with all that makes resuming difficult: dropout and batch statistics."""
 
