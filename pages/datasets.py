@@ -6,11 +6,12 @@ from core.domain import Dataset, Sample
 from core.errors import TouchstoneError
 from core.workflows import datasets, splits
 from core.workspace import Workspace
-from pages.ui import figures, routes, state, text, widgets
+from pages.ui import errors, figures, routes, state, text, widgets
 from pages.ui.components import chart
 
 
 @st.dialog("Picture", width="large", position="right")
+@errors.shown()
 def show_picture(sample: Sample, dataset: Dataset) -> None:
     st.image(str(state.workspace().resolve(sample.path)), width="stretch")
     label = dataset.class_names[sample.label] if sample.label is not None else "no label"
@@ -24,6 +25,7 @@ def show_picture(sample: Sample, dataset: Dataset) -> None:
 
 
 @st.dialog("Delete dataset")
+@errors.shown()
 def confirm_delete(dataset: Dataset) -> None:
     st.markdown(
         f"Delete **{text.plain(dataset.name)}** with its splits and runs? Models trained on it "
@@ -37,13 +39,14 @@ def confirm_delete(dataset: Dataset) -> None:
 
 
 @st.dialog("Rename dataset")
+@errors.shown()
 def rename(dataset: Dataset) -> None:
     name = st.text_input("New name", value=dataset.name, max_chars=100)
     if st.button("Rename", type="primary", key="rename_now"):
         try:
             datasets.rename_dataset(state.workspace(), dataset.id, name)
         except TouchstoneError as err:
-            widgets.show_error(err)
+            errors.show(err)
         else:
             st.rerun()
 
@@ -74,6 +77,7 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
 
 
 @st.fragment
+@errors.shown()
 def pictures(workspace: Workspace, dataset: Dataset) -> None:
     st.subheader("Pictures")
     with st.container(horizontal=True, vertical_alignment="bottom"):

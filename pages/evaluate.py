@@ -7,7 +7,7 @@ from core.evaluation.metrics import EvaluationReport
 from core.workflows import evaluation, models
 from core.workflows.evaluation import JudgedSample
 from core.workspace import Workspace
-from pages.ui import figures, inference, routes, state, text, widgets
+from pages.ui import errors, figures, inference, routes, state, text, widgets
 from pages.ui.components import Tile, clickable_matrix, clicked_cell, gallery
 
 PAGE = 48
@@ -69,6 +69,7 @@ def _confused_with(report: EvaluationReport, row: int) -> str:
 
 
 @st.fragment
+@errors.shown()
 def matrix_and_pictures(
     workspace: Workspace, model: Model, subset: Subset, report: EvaluationReport
 ) -> None:
@@ -197,28 +198,37 @@ def _tile(item: JudgedSample, names: tuple[str, ...]) -> Tile:
 
 
 @st.dialog("Why this decision?", width="large", position="right")
+@errors.shown()
 def show_picture(workspace: Workspace, model: Model, item: JudgedSample) -> None:
     names = model.class_names
-    true, predicted = names[item.target], names[item.predicted]
+    true = names[item.target]
+    ranked = sorted(zip(names, item.probabilities, strict=True), key=lambda pair: -pair[1])
+    path = workspace.resolve(item.sample.path)
+    key = f"why_{item.sample.id}"
+    left, right = st.columns([4, 5], gap="medium")
+    if path.is_file():
+        left.image(str(path), width="stretch")
+    else:
+        left.warning("The file is not there any more; only its stored confidences are.")
+    left.caption(text.plain(item.sample.path))
+    with right:
+        _verdict(item, names)
+        widgets.confidences(ranked, true_class=true, key=key)
+        if path.is_file():
+            widgets.heatmaps(workspace, model, path, ranked, true_class=true, key=key)
+
+
+def _verdict(item: JudgedSample, names: tuple[str, ...]) -> None:
+    true, predicted = text.plain(names[item.target]), text.plain(names[item.predicted])
     if item.target == item.predicted:
-        st.success(f"Right: **{text.plain(true)}**, {item.confidence:.1%} confident.",
+        st.success(f"Right: **{true}**, {item.confidence:.1%} confident.",
                    icon=":material/check_circle:")  # fmt: skip
     else:
         st.error(
-            f"Wrong: predicted **{text.plain(predicted)}** ({item.confidence:.1%}), but it is "
-            f"**{text.plain(true)}** ({item.probabilities[item.target]:.1%}).",
+            f"Wrong: predicted **{predicted}** ({item.confidence:.1%}), but it is **{true}** "
+            f"({item.probabilities[item.target]:.1%}).",
             icon=":material/cancel:",
         )
-    ranked = sorted(zip(names, item.probabilities, strict=True), key=lambda pair: -pair[1])
-    path = workspace.resolve(item.sample.path)
-    if path.is_file():
-        with st.container(horizontal_alignment="center"):
-            st.image(str(path), width=420)
-        widgets.explanation(workspace, model, path, ranked, true_class=true,
-                            key=f"why_{item.sample.id}")  # fmt: skip
-    else:
-        st.warning("The file is not there any more; only its stored confidences are.")
-    st.caption(text.plain(item.sample.path))
 
 
 def page(workspace: Workspace) -> None:

@@ -1,15 +1,11 @@
 """The frame around every page: look, navigation, and the one place where errors are shown."""
 
-import logging
-import secrets
-import traceback
 from pathlib import Path
 
 import streamlit as st
 
-from core.errors import TouchstoneError
 from core.workflows import jobs
-from pages.ui import state, text, widgets
+from pages.ui import errors, state, text
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
@@ -53,6 +49,7 @@ page = st.navigation(
 
 
 @st.fragment(run_every=3)
+@errors.shown()
 def active_jobs() -> None:
     """What is running now, on every page; looking also tells lost jobs from living ones."""
     for job in jobs.active(state.workspace()):
@@ -61,20 +58,7 @@ def active_jobs() -> None:
         st.progress(share, text=f"{job.kind.value.capitalize()}: {text.plain(words)}")
 
 
-try:
+with errors.shown():
     with st.sidebar:
         active_jobs()
     page.run()
-except TouchstoneError as err:
-    widgets.show_error(err)
-except Exception:
-    incident = secrets.token_hex(4)
-    logging.getLogger("touchstone").error(
-        "incident %s on %s\n%s", incident, page.url_path, traceback.format_exc()
-    )
-    st.error(
-        f"Something went wrong on this page (incident {incident}). Nothing that was stored is "
-        "lost. Reload the page; if it happens again, give this number to your administrator: the "
-        "details are in the server's log.",
-        icon=":material/error:",
-    )

@@ -10,7 +10,7 @@ from core.domain import Job, JobStatus, LabelSource
 from core.errors import TouchstoneError
 from core.workflows import datasets, jobs
 from core.workspace import Workspace
-from pages.ui import figures, inference, state, text, widgets
+from pages.ui import errors, figures, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
 
 SOURCES = {
@@ -158,7 +158,7 @@ def form(workspace: Workspace) -> None:
             everything = datasets.preview_import(place, labels, table=table)
             plan = datasets.preview_import(place, labels, table=table, leave_out=left_out)
     except TouchstoneError as err:
-        widgets.show_error(err)
+        errors.show(err)
         return
     with st.container(border=True):
         st.subheader("What would be imported")

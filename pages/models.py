@@ -7,22 +7,24 @@ from core.errors import TouchstoneError
 from core.inference import service
 from core.workflows import models
 from core.workspace import Workspace
-from pages.ui import inference, routes, state, text, widgets
+from pages.ui import errors, inference, routes, state, text, widgets
 
 
 @st.dialog("Rename model")
+@errors.shown()
 def rename(model: Model) -> None:
     name = st.text_input("New name", value=model.name, max_chars=100)
     if st.button("Rename", type="primary", key="rename_now"):
         try:
             models.rename_model(state.workspace(), model.id, name)
         except TouchstoneError as err:
-            widgets.show_error(err)
+            errors.show(err)
         else:
             st.rerun()
 
 
 @st.dialog("Delete model")
+@errors.shown()
 def confirm_delete(model: Model) -> None:
     st.markdown(
         f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone; "
@@ -54,7 +56,7 @@ def upload(workspace: Workspace) -> None:
                         ),
                     )  # fmt: skip
             except TouchstoneError as err:
-                widgets.show_error(err)
+                errors.show(err)
                 return
             finally:
                 kept.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from core.domain import Job, JobStatus, Model, Prediction
 from core.errors import TouchstoneError
 from core.workflows import jobs, models, prediction
 from core.workspace import Workspace
-from pages.ui import inference, state, text, widgets
+from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import Tile, gallery
 
 BATCH = 16
@@ -105,8 +105,9 @@ def _detail(
     file, item = next(((f, i) for f, i in readable if f.file_id == opened), readable[0])
     st.subheader(f"{text.plain(item.class_name or '')} · {item.confidence or 0:.1%}")
     st.caption(text.plain(file.name))
-    widgets.explanation(workspace, model, file.getvalue(), list(item.confidences), true_class=None,
-                        key=f"predict_{file.file_id}")  # fmt: skip
+    ranked, key = list(item.confidences), f"predict_{file.file_id}"
+    widgets.confidences(ranked, true_class=None, key=key)
+    widgets.heatmaps(workspace, model, file.getvalue(), ranked, true_class=None, key=key)
 
 
 def _table(model: Model, results: list[Prediction]) -> None:
@@ -152,7 +153,7 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             try:
                 job = prediction.start_batch(workspace, model, Path(typed.strip()))
             except TouchstoneError as err:
-                widgets.show_error(err)
+                errors.show(err)
                 return
             st.query_params["batch"] = job.subject_id
             st.rerun()

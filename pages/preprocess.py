@@ -11,7 +11,7 @@ from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
 from core.workflows import datasets, training
 from core.workspace import Workspace
-from pages.ui import state, text, widgets
+from pages.ui import errors, state, text, widgets
 
 SHOWN = 4
 
@@ -79,7 +79,7 @@ def page(workspace: Workspace) -> None:
         try:
             config = form(start, dataset.id)
         except TouchstoneError as err:
-            widgets.show_error(err)
+            errors.show(err)
             return
         with st.container(horizontal=True):
             if st.button("Save for training", type="primary", icon=":material/save:", key="save",

@@ -9,7 +9,7 @@ from core.errors import TouchstoneError
 from core.workflows import datasets, jobs, training
 from core.workflows.training import RunView
 from core.workspace import Workspace
-from pages.ui import figures, state, text, widgets
+from pages.ui import errors, figures, state, text, widgets
 from pages.ui.components import chart
 
 
@@ -108,6 +108,7 @@ def actions(workspace: Workspace, view: RunView) -> None:
 
 
 @st.dialog("Delete run")
+@errors.shown()
 def confirm_delete(view: RunView) -> None:
     st.markdown(f"Delete the run **{text.plain(view.run.name)}** with its curve? Its model stays.")
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):

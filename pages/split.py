@@ -6,7 +6,7 @@ from core.domain import Dataset, Split, Subset
 from core.errors import TouchstoneError
 from core.workflows import datasets, splits
 from core.workspace import Workspace
-from pages.ui import figures, state, text, widgets
+from pages.ui import errors, figures, state, text, widgets
 from pages.ui.components import chart
 
 
@@ -34,7 +34,7 @@ def form(workspace: Workspace, dataset: Dataset) -> None:
                 split = splits.create_split(workspace, dataset.id, fractions=fractions,
                                             seed=int(seed), name=name or None)  # fmt: skip
             except TouchstoneError as err:
-                widgets.show_error(err)
+                errors.show(err)
                 return
             state.remember("split", split.id)
             st.session_state.choose_split = split.id
@@ -62,6 +62,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 
 
 @st.fragment
+@errors.shown()
 def pictures(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     st.subheader("Pictures of a subset")
     with st.container(horizontal=True, vertical_alignment="bottom"):

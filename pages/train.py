@@ -10,7 +10,7 @@ from core.models.catalog import DEFAULT_NETWORK, Availability, Network
 from core.models.devices import default_recipe, find_devices
 from core.workflows import datasets, splits, training
 from core.workspace import Workspace
-from pages.ui import state, text, widgets
+from pages.ui import errors, state, text, widgets
 
 RECIPES = {
     Recipe.QUICK: (
@@ -144,7 +144,7 @@ def form(workspace: Workspace, dataset: Dataset, split_id: str) -> None:
                     augment=augment, name=name or None,
                 )  # fmt: skip
             except TouchstoneError as err:
-                widgets.show_error(err)
+                errors.show(err)
                 return
             st.switch_page("runs.py", query_params={"run": view.run.id})
         st.caption(

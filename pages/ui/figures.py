@@ -145,7 +145,7 @@ def confidences(
     _style(figure, dark=dark, height=50 + 34 * len(shown))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 6, "b": 24})
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.01], tickformat=".0%")
     return figure
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -20,10 +21,9 @@ from core.domain import (
     Skipped,
     TrainConfig,
 )
-from core.errors import TouchstoneError
 from core.workflows import jobs, prediction
 from core.workspace import Workspace
-from pages.ui import components, figures, inference, routes, state, text
+from pages.ui import components, errors, figures, inference, routes, state, text
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -36,14 +36,6 @@ METHOD_WORDS = {
 def page_heading(title: str, sentence: str) -> None:
     st.title(title)
     st.caption(sentence)
-
-
-def show_error(err: TouchstoneError) -> None:
-    """What happened and what to do next; user text in it is shown literally."""
-    st.error(
-        f"{text.plain(err.message)}\n\n{text.plain(err.hint)}" if err.hint
-        else text.plain(err.message), icon=":material/error:",
-    )  # fmt: skip
 
 
 def empty_state(icon: str, title: str, sentence: str, *links: tuple[str, str, str]) -> None:
@@ -91,6 +83,7 @@ def follow(
         return None
     started_active = first.status.is_active
 
+    @errors.shown()
     def live() -> None:
         job = jobs.latest(workspace, subject_id)
         if job is None:
@@ -176,22 +169,26 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
     )  # fmt: skip
 
 
-def explanation(
-    workspace: Workspace,
-    model: Model,
-    source: Any,
-    ranked: Sequence[tuple[str, float]],
-    *,
-    true_class: str | None,
-    key: str,
-) -> None:
-    """Confidences, and heatmaps of the predicted and the true class side by side."""
-    predicted = ranked[0][0]
+def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
+    """Class confidences as bars, in decreasing order."""
     st.markdown("**Confidences**")
     st.plotly_chart(
         figures.confidences(ranked, dark=state.is_dark(), true_class=true_class),
         key=f"{key}_confidences", theme=None, config={"displayModeBar": False},
     )  # fmt: skip
+
+
+def heatmaps(
+    workspace: Workspace,
+    model: Model,
+    source: Path | bytes,
+    ranked: Sequence[tuple[str, float]],
+    *,
+    true_class: str | None,
+    key: str,
+) -> None:
+    """What the network saw, and what speaks for the predicted and the true class, side by side."""
+    predicted = ranked[0][0]
     others = [name for name, _ in ranked if name not in (predicted, true_class)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
