@@ -113,8 +113,9 @@ def main() -> None:
         epochs.append(epoch)
         ratios.append(job / epoch)
         print(
-            f"round {number}: quick job {job:.1f} s (training {trained['duration_s']:.1f} s, test "
-            f"accuracy {report['accuracy']:.4f}), plain epoch {epoch:.1f} s, ratio {job / epoch:.3f}",
+            f"round {number}: quick job {job:.1f} s (training {trained['duration_s']:.1f} s, "
+            f"test accuracy {report['accuracy']:.4f}), plain epoch {epoch:.1f} s, "
+            f"ratio {job / epoch:.3f}",
             flush=True,
         )
     print(

@@ -1,6 +1,7 @@
 """Using a model file: probabilities for pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.data.preprocess import load_pixels
 from core.domain import Prediction
-from core.errors import ModelFileError, UnreadableImageError
+from core.errors import ModelFileError, TouchstoneError, UnreadableImageError
 from core.inference.runtime import backbone_digest, open_runtime
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
 
@@ -66,47 +67,41 @@ class Predictor:
         return logits
 
     def predict(
-        self,
-        sources: Sequence[Path | IO[bytes]],
-        names: Sequence[str] | None = None,
-        *,
-        on_progress: Callable[[int, int], None] | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
+        self, sources: Sequence[Path | IO[bytes]], names: Sequence[str] | None = None
     ) -> Iterator[Prediction]:
         """One prediction per picture, in order; an unreadable one carries its error instead.
 
         Args:
             sources: files or open files.
             names: what to call them in the results; their paths by default.
-            on_progress: called with (done, total) after each batch.
-            should_stop: asked before each batch.
         """
         labels = list(names or [str(source) for source in sources])
-        for start in range(0, len(sources), BATCH):
-            if should_stop():
-                return
-            yield from self._predict_batch(
-                sources[start : start + BATCH], labels[start : start + BATCH]
-            )
-            if on_progress:
-                on_progress(min(start + BATCH, len(sources)), len(sources))
+        decoded = (self._decoded(source) for source in sources)
+        return self.judge(zip(labels, decoded, strict=True))
 
-    def _predict_batch(
-        self, sources: Sequence[Path | IO[bytes]], names: Sequence[str]
-    ) -> list[Prediction]:
-        pixels, errors = [], dict[int, str]()
-        for position, source in enumerate(sources):
-            try:
-                pixels.append(load_pixels(source, self.card.preprocess))
-            except UnreadableImageError as err:
-                errors[position] = err.message
-        rows = iter(self.probabilities(np.stack(pixels)) if pixels else ())
-        return [
-            Prediction(name, error=errors[position])
-            if position in errors
-            else Prediction(name, ranked(self.card.class_names, next(rows)))
-            for position, name in enumerate(names)
-        ]
+    def judge(
+        self, pictures: Iterable[tuple[str, NDArray[np.uint8] | TouchstoneError]]
+    ) -> Iterator[Prediction]:
+        """As `predict`, for pictures that are decoded already, or that failed to be.
+
+        Args:
+            pictures: name, and uint8 pixels [S, S, 3] or the error instead.
+        """
+        rest = iter(pictures)
+        while batch := list(islice(rest, BATCH)):
+            readable = [pixels for _, pixels in batch if not isinstance(pixels, TouchstoneError)]
+            rows = iter(self.probabilities(np.stack(readable)) if readable else ())
+            for name, pixels in batch:
+                if isinstance(pixels, TouchstoneError):
+                    yield Prediction(name, error=pixels.message)
+                else:
+                    yield Prediction(name, ranked(self.card.class_names, next(rows)))
+
+    def _decoded(self, source: Path | IO[bytes]) -> NDArray[np.uint8] | TouchstoneError:
+        try:
+            return load_pixels(source, self.card.preprocess)
+        except UnreadableImageError as err:
+            return err
 
 
 def ranked(

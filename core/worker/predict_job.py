@@ -2,14 +2,17 @@
 
 import csv
 import os
+from functools import partial
 from pathlib import Path
 
 from core.data.exports import safe_cell
 from core.data.images import pictures_below
+from core.data.pool import run_isolated
+from core.data.preprocess import load_pixels
 from core.domain import JobStatus, Prediction
 from core.inference.predictor import Predictor
 from core.store.database import connect, transaction
-from core.worker.session import JobSession, StopRequested
+from core.worker.session import JobSession
 
 
 def run(session: JobSession) -> None:
@@ -21,13 +24,13 @@ def run(session: JobSession) -> None:
     )
     paths = pictures_below(folder)
     target = result_table(session)
-    partial = target.with_suffix(".partial")
+    unfinished = target.with_suffix(".partial")
     try:
-        _write_table(session, predictor, paths, partial)
+        _write_table(session, predictor, paths, unfinished)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
-    os.replace(partial, target)  # noqa: PTH105 - replaces on Windows too
+    os.replace(unfinished, target)  # noqa: PTH105 - replaces on Windows too
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED, result={"table": target.name, "n": len(paths)})
 
@@ -38,12 +41,12 @@ def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], t
         writer = csv.writer(file)
         names = predictor.card.class_names
         writer.writerow(["path", "class", "confidence", "error", *map(safe_cell, names)])
-        predictions = predictor.predict(paths, should_stop=session.should_stop)
-        for done, item in enumerate(predictions, start=1):
+        # Why in other processes: one picture that crashes its reader must not end the batch.
+        decoded = run_isolated(partial(load_pixels, config=predictor.card.preprocess), paths)
+        pictures = ((str(paths[position]), pixels) for position, pixels in decoded)
+        for done, item in enumerate(predictor.judge(pictures), start=1):
             writer.writerow(_row(item, names))
-            session.progress("Classifying", done, len(paths))
-    if session.should_stop():
-        raise StopRequested
+            session.report("Classifying", done, len(paths))
 
 
 def result_table(session: JobSession) -> Path:

@@ -63,14 +63,10 @@ def test_an_unreadable_picture_carries_its_error_and_the_others_go_on(trained, p
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     good = sorted(trained.pictures.glob("stripes/*.png"))[:70]
-    steps = []
-    items = list(
-        predictor.predict([broken, *good, broken], on_progress=lambda *at: steps.append(at))
-    )
+    items = list(predictor.predict([broken, *good, broken]))
     assert [item.error is not None for item in items] == [True] + [False] * len(good) + [True]
     assert {item.class_name for item in items[1:-1]} == {"stripes"}
     assert items[0].class_name is items[0].confidence is None
-    assert steps[-1] == (len(items), len(items))
 
 
 def test_two_pictures_of_one_name_keep_their_own_results(predictor, trained):
@@ -93,11 +89,6 @@ def test_a_file_can_be_predicted_alone_or_among_many(predictor, trained):
     alone = [next(iter(predictor.predict([path]))).confidences for path in paths]
     for one, two in zip(together, alone, strict=True):
         assert dict(one) == pytest.approx(dict(two), abs=1e-6)
-
-
-def test_a_stop_is_heard_between_batches(predictor, trained):
-    paths = sorted(trained.pictures.glob("*/*.png"))
-    assert list(predictor.predict(paths, should_stop=lambda: True)) == []
 
 
 def _changed(bundle, tmp_path, tensors=None, **card):

@@ -231,6 +231,18 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
     assert not list(copy.results.glob("*.partial"))
 
 
+def test_a_stopped_batch_leaves_no_table(trained, copy, tmp_path):
+    folder = tmp_path / "many"
+    for number in range(40):
+        shutil.copytree(trained.pictures, folder / str(number))
+    job = prediction.start_batch(copy, trained.model, folder)
+    _wait_until(lambda: jobs.latest(copy, job.subject_id).phase == "Classifying")
+    jobs.stop(copy, job.id)
+    _wait_until(lambda: not jobs.latest(copy, job.subject_id).status.is_active)
+    assert jobs.latest(copy, job.subject_id).status is JobStatus.STOPPED
+    assert not list(copy.results.iterdir())
+
+
 def test_a_job_is_lost_only_when_its_lane_is_free(workspace):
     with connect(workspace) as db:
         job_rows.enqueue(db, JobKind.TRAIN, "run-1", {}, now=1.0)
