@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 .PHONY: run test check browser clean
 
 run: $(VENV)/installed
-	@$(BIN)/touchstone ui
+	@echo "Touchstone: http://127.0.0.1:8501"
+	@exec $(BIN)/python -m streamlit run app.py
 
 test: $(VENV)/installed-dev browser check
 	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest

@@ -3,7 +3,9 @@
 Start it with `streamlit run app.py` (or `touchstone ui`).
 """
 
+import importlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,12 +17,18 @@ from core.store.database import sqlite_warning
 from pages.ui import inference, routes
 
 
+def _import_pages() -> None:
+    # Why: the first visitor must not wait for imports while the browser still loads its scripts.
+    importlib.import_module("pages.ui.widgets")
+
+
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Warn of an old SQLite at the start; leave no process behind at the end."""
     warning = sqlite_warning()
     if warning:
         logging.getLogger("touchstone").warning(warning)
+    threading.Thread(target=_import_pages, daemon=True).start()
     yield
     inference.shut_down()
 
