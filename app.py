@@ -36,6 +36,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 app = st.App(
     "pages/frame.py",
     routes=routes.ROUTES,
-    middleware=[Middleware(routes.SecurityHeaders)],
+    middleware=[Middleware(routes.Gate)],
     lifespan=lifespan,
 )

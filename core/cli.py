@@ -378,6 +378,10 @@ def delete(
 def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name under which browsers reach this machine; with another --host."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -393,6 +397,8 @@ def ui(
         _errors.print(f"Touchstone: http://{host}:{port}  (workspace {root})")
     arguments = [sys.executable, "-m", "streamlit", "run", "app.py",
                  "--server.address", host, "--server.port", str(port)]  # fmt: skip
+    for name in ("localhost", "127.0.0.1", "::1", host, *(allow_host or ())):
+        arguments += ["--server.allowedHosts", name]
     os.execv(sys.executable, arguments)
 
 

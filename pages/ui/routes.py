@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import plotly
+import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -127,8 +128,12 @@ ROUTES = [
 ]
 
 
-class SecurityHeaders:
-    """Headers that keep the app in its own window and its own network."""
+class Gate:
+    """In front of everything: refuses foreign Host names, keeps the app in its own window and net.
+
+    Streamlit checks `server.allowedHosts` for its WebSocket only; pages and pictures need it too,
+    or a hostile site could read them by pointing its own name at this machine.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -145,4 +150,19 @@ class SecurityHeaders:
                 ]
             await send(message)
 
+        if scope["type"] == "http" and not _host_allowed(dict(scope["headers"]).get(b"host", b"")):
+            refusal = Response("This host name is not allowed (server.allowedHosts).", 403)
+            await refusal(scope, receive, send)
+            return
         await self.app(scope, receive, send_with_headers)
+
+
+def _host_allowed(header: bytes) -> bool:
+    allowed = [str(name).lower() for name in st.get_option("server.allowedHosts")]
+    name = (urlsplit(f"//{header.decode('latin-1')}").hostname or "").lower()
+    return (
+        not allowed
+        or "*" in allowed
+        or name in allowed
+        or any(name.endswith(rule[1:]) for rule in allowed if rule.startswith("*."))
+    )
