@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.data.labels import table_text
 from core.domain import (
     Dataset,
     HeatmapMethod,
@@ -464,10 +465,10 @@ def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
 
 def _read_table(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
+        return table_text(path.read_bytes())
+    except OSError as err:
         raise ConfigError(
-            f"The table {path} cannot be read: {err}.", "Give a CSV file in UTF-8."
+            f"The table {path} cannot be read: {err.strerror}.", "Give a CSV file."
         ) from err
 
 

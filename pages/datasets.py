@@ -13,7 +13,17 @@ from pages.ui.components import chart
 @st.dialog("Picture", width="large", position="right")
 @errors.shown()
 def show_picture(sample: Sample, dataset: Dataset) -> None:
-    st.image(str(state.workspace().resolve(sample.path)), width="stretch")
+    left, right = st.columns([3, 2], gap="medium")
+    path = state.workspace().resolve(sample.path)
+    if path.is_file():
+        left.image(str(path), width=min(640, max(256, 3 * sample.width)))
+    else:
+        left.warning("The file is not there any more. Bring it back, or import again.")
+    with right:
+        _facts_of(sample, dataset)
+
+
+def _facts_of(sample: Sample, dataset: Dataset) -> None:
     label = dataset.class_names[sample.label] if sample.label is not None else "no label"
     st.markdown(f"#### {text.plain(label)}")
     st.markdown(

@@ -18,8 +18,8 @@ SUBSET_HELP = (
 
 
 def numbers(report: EvaluationReport) -> None:
-    cells = st.columns(5)
-    cells[0].metric("Pictures", f"{report.n:,}", border=True)
+    cells = st.columns(6)
+    cells[0].metric("Pictures", f"{report.n:,}", border=True, help="Pictures of this subset.")
     cells[1].metric("Accuracy", text.percent(report.accuracy), border=True,
                     help="Share of all pictures that were classified right. Large classes weigh "
                     "more.")  # fmt: skip
@@ -29,8 +29,11 @@ def numbers(report: EvaluationReport) -> None:
     cells[3].metric("Macro recall", text.percent(report.macro_recall), border=True,
                     help="Of the pictures of a class, how many were found; mean over the "
                     "classes.")  # fmt: skip
+    cells[4].metric("Macro precision", text.percent(report.macro_precision), border=True,
+                    help="Of the pictures predicted as a class, how many were right; mean over "
+                    "the classes.")  # fmt: skip
     k = 2 if 2 in report.top_k_error else 1
-    cells[4].metric(f"Top-{k} error", text.percent(report.top_k_error[k]), border=True,
+    cells[5].metric(f"Top-{k} error", text.percent(report.top_k_error[k]), border=True,
                     help=f"Share of pictures whose true class is not among the {k} most confident "
                     "ones.")  # fmt: skip
 
@@ -104,15 +107,16 @@ def _matrix(report: EvaluationReport, key: str, cell: tuple[int, int] | None) ->
 
 
 def _table(report: EvaluationReport, key: str) -> None:
+    table_key = f"{key}_table_{st.session_state.get('table_round', 0)}"
     columns = dict(zip(report.class_names, report.confusion_matrix.T.tolist(), strict=True))
     event = st.dataframe(
         {"true \\ predicted": list(report.class_names), **columns}, hide_index=True,
-        on_select="rerun", selection_mode="single-cell", key=f"{key}_table",
+        on_select="rerun", selection_mode="single-cell", key=table_key,
     )  # fmt: skip
     cells = [cell for cell in event.selection.cells if cell[1] in report.class_names]
-    # Why compared: the table keeps its selection when the pictures are closed.
-    if cells and cells[0] != st.session_state.get(f"{key}_table_seen"):
-        st.session_state[f"{key}_table_seen"] = cells[0]
+    # Why compared: the table keeps its selection at every rerun.
+    if cells and cells[0] != st.session_state.get(f"{table_key}_seen"):
+        st.session_state[f"{table_key}_seen"] = cells[0]
         row, column = cells[0][0], report.class_names.index(cells[0][1])
         st.query_params["cell"] = f"{row}-{column}"
         st.rerun(scope="fragment")
@@ -125,6 +129,12 @@ def _open_cell(key: str, count: int) -> tuple[int, int] | None:
         st.session_state[f"{key}_seen"] = clicked
         st.query_params["cell"] = f"{clicked[0]}-{clicked[1]}"
     return _cell_from_url(count)
+
+
+def _close_cell() -> None:
+    """Forget the open cell, also in the table, which would keep its selection."""
+    st.query_params.pop("cell", None)
+    st.session_state.table_round = st.session_state.get("table_round", 0) + 1
 
 
 def _cell_from_url(count: int) -> tuple[int, int] | None:
@@ -152,7 +162,7 @@ def _pictures(
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{text.plain(names[true])} → {text.plain(names[predicted])}")
             if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
-                del st.query_params["cell"]
+                _close_cell()
                 st.rerun(scope="fragment")
         found = evaluation.judged_samples(
             workspace, model.id, subset, true_class=true, predicted_class=predicted
@@ -231,6 +241,23 @@ def _verdict(item: JudgedSample, names: tuple[str, ...]) -> None:
         )
 
 
+def _choose_subset(subsets: list[Subset], preferred: Subset) -> Subset:
+    """The subset, in the link where it is not the usual one; another subset closes the cell."""
+    linked = st.query_params.get("subset")
+    start = next((s for s in subsets if s.value == linked), preferred)
+    if st.session_state.get("subset") not in subsets:
+        st.session_state.subset = start
+    chosen: Subset = st.segmented_control(
+        "Subset", subsets, required=True, format_func=lambda s: s.value, key="subset",
+        help=SUBSET_HELP, on_change=_close_cell,
+    )  # fmt: skip
+    if chosen is preferred:
+        st.query_params.pop("subset", None)
+    elif linked != chosen.value:
+        st.query_params["subset"] = chosen.value
+    return chosen
+
+
 def page(workspace: Workspace) -> None:
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
@@ -252,15 +279,13 @@ def page(workspace: Workspace) -> None:
         return
     with right:
         preferred = Subset.TEST if Subset.TEST in subsets else subsets[0]
-        subset = st.segmented_control("Subset", subsets, default=preferred, required=True,
-                                      format_func=lambda s: s.value, key="subset",
-                                      help=SUBSET_HELP)  # fmt: skip
+        subset = _choose_subset(subsets, preferred)
     inference.warm_up(workspace, model)
-    report = evaluation.evaluation_report(workspace, model.id, Subset(subset))
+    report = evaluation.evaluation_report(workspace, model.id, subset)
     numbers(report)
     if subset is Subset.TRAIN:
         st.warning("These pictures trained the model: the numbers flatter it.")
-    matrix_and_pictures(workspace, model, Subset(subset), report)
+    matrix_and_pictures(workspace, model, subset, report)
     per_class(report)
     with st.container(horizontal=True):
         if st.button("Next: use it on new pictures", icon=":material/image_search:",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.domain import JobKind, JobStatus
 from core.workflows import jobs
 from pages.ui import errors, state, text
 
@@ -11,7 +12,6 @@ ASSETS = Path(__file__).parent / "ui" / "assets"
 
 st.set_page_config(
     page_title="Touchstone", page_icon=str(ASSETS / "icon.svg"), layout="wide",
-    menu_items={"About": "Touchstone trains, judges and uses image classifiers on your pictures."},
 )  # fmt: skip
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 
@@ -48,17 +48,25 @@ page = st.navigation(
 )  # fmt: skip
 
 
+st.set_page_config(page_title=f"{page.title} · Touchstone")
+# Streamlit's own running icon and its Stop button would stop half a page, never a job.
+st.html("<style>[data-testid='stStatusWidget'] { display: none; }</style>")
+
+JOB_WORDS = {JobKind.IMPORT: "Import", JobKind.TRAIN: "Training", JobKind.PREDICT: "Prediction"}
+
+
 @st.fragment(run_every=3)
 @errors.shown()
 def active_jobs() -> None:
     """What is running now, on every page; looking also tells lost jobs from living ones."""
     for job in jobs.active(state.workspace()):
         share = min(1.0, job.done / job.total) if job.total else 0.0
-        words = job.phase if job.status == "running" else "Waiting"
-        st.progress(share, text=f"{job.kind.value.capitalize()}: {text.plain(words)}")
+        words = job.phase if job.status is JobStatus.RUNNING else "waiting"
+        st.progress(share, text=f"**{JOB_WORDS[job.kind]}** · {text.plain(words)} · {share:.0%}")
 
 
 with errors.shown():
-    with st.sidebar:
-        active_jobs()
+    if jobs.active(state.workspace()):
+        with st.sidebar:
+            active_jobs()
     page.run()

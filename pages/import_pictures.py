@@ -5,10 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.importers import ImportPlan
+from core.data.labels import table_text
 from core.data.preview import preview_pictures
 from core.domain import Job, JobStatus, LabelSource
-from core.errors import TouchstoneError
-from core.workflows import datasets, jobs
+from core.errors import ArchiveError, TouchstoneError
+from core.workflows import datasets, jobs, models
 from core.workspace import Workspace
 from pages.ui import errors, figures, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
@@ -45,8 +46,13 @@ def _folder() -> tuple[Path, bool, str] | None:
         help="The path on the machine that runs Touchstone: the folder that holds your class "
         "folders. Pictures stay where they are and are never changed.",
     )  # fmt: skip
-    path = Path(typed.strip().strip('"')) if typed.strip() else None
-    return (path, False, str(path)) if path else None
+    if not typed.strip():
+        return None
+    path = Path(typed.strip().strip('"')).expanduser()
+    if not path.is_absolute():
+        st.error("Please give the full path, from the root of the disk.", icon=":material/error:")
+        return None
+    return path, False, str(path)
 
 
 def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
@@ -99,7 +105,7 @@ def choose_labels() -> tuple[LabelSource, str | None]:
         help="Two columns: the path of a picture below the source, and its label; comma, "
         "semicolon or tab between them, a header line is optional.",
     )  # fmt: skip
-    return labels, table.getvalue().decode("utf-8-sig", "replace") if table else None
+    return labels, table_text(table.getvalue()) if table else None
 
 
 def show_plan(plan: ImportPlan, place: Path) -> None:
@@ -107,6 +113,10 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     st.markdown(
         f"**{text.count(len(plan.candidates), 'picture')}** in "
         f"**{text.count(len(counts), 'class')}** would be imported."
+    )
+    st.caption(
+        "So far only names were looked at. The import decodes every picture; those that cannot be "
+        "read are left out and listed with the reason."
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -152,22 +162,30 @@ def form(workspace: Workspace) -> None:
     if labels is LabelSource.CSV and table is None:
         st.caption("Choose the label table to go on.")
         return
-    left_out = st.session_state.get("leave_out", [])
     try:
         with st.spinner("Looking at the files …"):
-            everything = datasets.preview_import(place, labels, table=table)
-            plan = datasets.preview_import(place, labels, table=table, leave_out=left_out)
+            everything = planned(str(place), labels, table)
     except TouchstoneError as err:
-        errors.show(err)
+        errors.show(_renamed(err, place, shown))
+        if is_upload and isinstance(err, ArchiveError):
+            models.remove_file(place)  # no other choice on this page can make it work
         return
+    left_out: list[str] = []
     with st.container(border=True):
         st.subheader("What would be imported")
-        show_plan(plan, place)
         if len(everything.class_counts) > 2:
-            st.multiselect("Leave out classes", list(everything.class_counts), key="leave_out",
-                           help="Pictures of these classes are not imported.")  # fmt: skip
+            left_out = st.multiselect(
+                "Leave out classes", list(everything.class_counts), key="leave_out",
+                placeholder="none", help="Pictures of these classes are not imported.",
+            )  # fmt: skip
+        plan = everything.without(left_out)
+        if len(plan.class_counts) < 2:
+            st.warning("A classifier needs at least two classes: leave out fewer.")
+            return
+        show_plan(plan, place)
     with st.container(border=True):
-        name = st.text_input("Name of the dataset", value=_suggested_name(shown), max_chars=100)
+        name = st.text_input("Name of the dataset", value=_suggested_name(shown), max_chars=100,
+                             key="dataset_name", help="How it is called from now on.")  # fmt: skip
         if st.button("Import", type="primary", icon=":material/download_done:", key="do_import"):
             job = datasets.start_import(
                 workspace, place, name, labels, table=table, leave_out=left_out,
@@ -179,13 +197,24 @@ def form(workspace: Workspace) -> None:
             st.rerun()
 
 
+@st.cache_data(max_entries=8, ttl=30, show_spinner=False)
+def planned(place: str, labels: LabelSource, table: str | None) -> ImportPlan:
+    return datasets.preview_import(Path(place), labels, table=table)
+
+
+def _renamed(err: TouchstoneError, place: Path, shown: str) -> TouchstoneError:
+    """The error with the user's own name of an upload in place of ours."""
+    return TouchstoneError(err.message.replace(place.name, Path(shown).name), err.hint)
+
+
 def _suggested_name(shown: str) -> str:
     return Path(shown).stem.replace("_", " ").strip() or "My pictures"
 
 
 def progress(workspace: Workspace, subject_id: str) -> None:
     def draw(job: Job) -> None:
-        st.subheader(f"Importing {text.plain(str(job.payload['name']))}")
+        verb = "Importing" if job.status.is_active else "Import of"
+        st.subheader(f"{verb} {text.plain(str(job.payload['name']))}")
         widgets.job_progress(job)
         if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
             jobs.stop(workspace, job.id)

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from core.domain import Model, new_id
+from core.domain import Model
 from core.errors import TouchstoneError
 from core.inference import service
-from core.workflows import models
+from core.workflows import datasets, models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
 
@@ -45,9 +45,9 @@ def upload(workspace: Workspace) -> None:
             "network and preprocessing, and no code.",
         )  # fmt: skip
         if file and st.button("Add to this workspace", type="primary", key="add"):
-            kept = workspace.uploads / f"{new_id('model')}.safetensors"
+            folder = datasets.new_upload_folder(workspace)
             try:
-                kept.write_bytes(file.getbuffer())
+                kept = datasets.store_upload(folder, file.name, file.getbuffer())
                 with st.spinner("Checking the model …"):
                     added = models.upload_model(
                         workspace, kept,
@@ -59,7 +59,7 @@ def upload(workspace: Workspace) -> None:
                 errors.show(err)
                 return
             finally:
-                kept.unlink(missing_ok=True)
+                models.remove_file(folder)
             st.session_state.uploads = st.session_state.get("uploads", 0) + 1
             st.query_params["model"] = added.id
             st.toast(f"{text.plain(added.name)} was added.")

@@ -65,8 +65,8 @@ def _summary(results: list[Prediction]) -> None:
     failed = [item for item in results if item.error]
     if failed:
         st.warning(
-            f"{text.count(len(failed), 'file')} could not be read, for example "
-            f"{text.plain(failed[0].error or '')} The others were classified."
+            f"{text.count(len(failed), 'file')} could not be read; the others were classified. "
+            f"**{text.plain(failed[0].path)}**: {text.plain(failed[0].error or '')}"
         )
 
 
@@ -98,11 +98,13 @@ def _data_url(file: UploadedFile) -> str:
 def _detail(
     workspace: Workspace, model: Model, pairs: list[tuple[UploadedFile, Prediction]]
 ) -> None:
-    readable = [(file, item) for file, item in pairs if not item.error]
-    if not readable:
-        return
     opened = st.session_state.get("opened")
-    file, item = next(((f, i) for f, i in readable if f.file_id == opened), readable[0])
+    readable = [pair for pair in pairs if not pair[1].error] or pairs
+    file, item = next((pair for pair in pairs if pair[0].file_id == opened), readable[0])
+    if item.error:
+        st.subheader(text.plain(file.name))
+        st.error(text.plain(item.error), icon=":material/error:")
+        return
     st.subheader(f"{text.plain(item.class_name or '')} · {item.confidence or 0:.1%}")
     st.caption(text.plain(file.name))
     ranked, key = list(item.confidences), f"predict_{file.file_id}"
@@ -179,7 +181,10 @@ def _batch(workspace: Workspace, batch: str) -> None:
 
 def _batch_result(workspace: Workspace, job: Job) -> None:
     rows = prediction.batch_rows(workspace, job, limit=1000)
-    st.success(f"{text.count(int(job.result['n']), 'picture')} classified.")
+    failed = int(job.result["failed"])
+    st.success(f"{text.count(int(job.result['n']) - failed, 'picture')} classified.")
+    if failed:
+        st.warning(f"{text.count(failed, 'file')} could not be read; the column 'error' says why.")
     st.dataframe(rows, hide_index=True)
     table = prediction.batch_table(workspace, job)
     st.download_button("CSV of all pictures", table.read_bytes(), table.name, "text/csv",

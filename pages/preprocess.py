@@ -1,8 +1,11 @@
 """Preprocess: see the pixels the network will see."""
 
+import base64
+import io
 from dataclasses import replace
 
 import streamlit as st
+from PIL import Image
 
 from core.data.images import read_image
 from core.data.preprocess import preprocess_image
@@ -20,36 +23,62 @@ def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
     names = ["image_size_px", "resize_mode", "channels", "normalization"]
     values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
     with st.expander("Region of interest"):
-        st.caption("Only this part of every picture is used, given in shares of its sides.")
-        region = ["roi_left", "roi_top", "roi_right", "roi_bottom"]
-        values |= widgets.config_fields(config, region, key=f"pre_{dataset_id}")
+        st.caption("Only this part of every picture is used, in percent of its sides.")
+        values |= _range("Left to right", "roi_left", "roi_right", config, dataset_id)
+        values |= _range("Top to bottom", "roi_top", "roi_bottom", config, dataset_id)
     return replace(config, **values)
 
 
+def _range(
+    title: str, low: str, high: str, config: PreprocessConfig, dataset_id: str
+) -> dict[str, float]:
+    """One slider with two handles at least 5 % apart, so that no empty region can be asked for."""
+    start = (round(100 * getattr(config, low)), round(100 * getattr(config, high)))
+    first, last = st.slider(title, 0, 100, start, format="%d%%", key=f"pre_{dataset_id}_{low}",
+                            help="What lies outside is cut off before scaling.")  # fmt: skip
+    first = min(first, 95)
+    return {low: first / 100, high: max(last, first + 5) / 100}
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
-def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple[object, object]:
-    """The picture as it is, and the network's pixels; `digest` is the cache key of the config."""
+def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple[str, str]:
+    """Data URLs of the picture and of the network's pixels; `digest` stands for the config.
+
+    Why no st.image: its files vanish when a slider moves again before the browser has them.
+    """
     image = read_image(state.workspace().resolve(path))
-    after = preprocess_image(image, _config)
+    after = Image.fromarray(preprocess_image(image, _config))
     image.thumbnail((600, 600))
-    return image, after
+    return _data_url(image), _data_url(after)
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def preview(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
     chosen = _one_per_class(workspace, dataset)
-    top, bottom = st.columns(len(chosen)), st.columns(len(chosen))
-    for sample, above, below in zip(chosen, top, bottom, strict=True):
-        try:
-            before, after = before_and_after(sample.path, config, config.digest)
-        except TouchstoneError as err:
-            above.caption(text.plain(err.message))
-            continue
-        label = dataset.class_names[sample.label or 0]
-        above.image(before, width="stretch",  # type: ignore[arg-type]
-                    caption=f"{text.plain(label)}, {sample.width} × {sample.height}")  # fmt: skip
-        below.image(after, width="stretch",  # type: ignore[arg-type]
-                    caption=f"what the network sees, {config.image_size_px} × "
-                    f"{config.image_size_px}")  # fmt: skip
+    if not chosen:
+        return
+    side = config.image_size_px
+    for sample, column in zip(chosen, st.columns(len(chosen)), strict=True):
+        with column:
+            try:
+                before, after = before_and_after(sample.path, config, config.digest)
+            except TouchstoneError as err:
+                errors.show(err)
+                continue
+            st.markdown(f"**{text.plain(dataset.class_names[sample.label or 0])}**")
+            _picture(before)
+            st.caption(f"the file, {sample.width} × {sample.height} px")
+            _picture(after)
+            st.caption(f"for the network, {side} × {side} px")
+
+
+def _picture(data_url: str) -> None:
+    st.html(f"<img src='{data_url}' alt='' style='width:100%;border-radius:8px;display:block'>")
 
 
 def _one_per_class(workspace: Workspace, dataset: Dataset) -> list:  # type: ignore[type-arg]

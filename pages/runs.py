@@ -17,7 +17,7 @@ def live(workspace: Workspace, view: RunView) -> None:
     def draw(job: Job) -> None:
         curve = training.curve(workspace, view.run.id)
         _numbers(view, job, curve)
-        widgets.job_progress(job)
+        widgets.job_progress(job, left_s=training.seconds_left(view.run, job, curve))
         if job.status.is_active and st.button(
             "Stop",
             icon=":material/stop:",
@@ -51,7 +51,8 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     cells[3].metric("Best macro F1", f"{best.val_macro_f1:.3f}" if best else "–", border=True,
                     help="On validation pictures; every class counts the same. 1 is perfect. The "
                     "model keeps the weights of this epoch.")  # fmt: skip
-    cells[4].metric("Best epoch", best.epoch + 1 if best else "–", border=True)
+    cells[4].metric("Best epoch", best.epoch + 1 if best else "–", border=True,
+                    help="The epoch whose weights the model keeps.")  # fmt: skip
 
 
 def _charts(curve: list[EpochMetrics]) -> None:
@@ -135,14 +136,16 @@ def settings(workspace: Workspace, view: RunView) -> None:
         )
 
 
-def compare(views: list[RunView]) -> None:
+def compare(workspace: Workspace, views: list[RunView]) -> None:
     st.subheader("All runs")
+    scores = training.best_scores(workspace)
     st.dataframe(
         {"run": [v.run.name for v in views],
          "status": [v.status.value for v in views],
          "recipe": [v.run.train.recipe.value for v in views],
          "network": [v.run.train.network for v in views],
          "size": [v.run.preprocess.image_size_px for v in views],
+         "best macro F1": [scores.get(v.run.id) for v in views],
          "epochs": [v.run.train.epochs for v in views],
          "learning rate": [v.run.train.learning_rate for v in views],
          "started": [text.when(v.run.created_at) for v in views]}, hide_index=True,
@@ -161,7 +164,7 @@ def page(workspace: Workspace) -> None:
     live(workspace, view)
     actions(workspace, view)
     settings(workspace, view)
-    compare(views)
+    compare(workspace, views)
 
 
 widgets.page_heading("Runs", "Trainings: live while they run, and kept to look back.")

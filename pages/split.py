@@ -23,10 +23,13 @@ def form(workspace: Workspace, dataset: Dataset) -> None:
             f":gray[Train] **{low} %** · :gray[validation] **{high - low} %** · "
             f":gray[test] **{100 - high} %**"
         )
+        if high == 100:
+            st.warning("Without test pictures nothing will tell how good the model really is.")
         left, right = st.columns([1, 2])
         seed = left.number_input("Seed", 0, 2**31 - 1, 42, key="seed",
                                  help="The same seed gives the same split.")  # fmt: skip
         name = right.text_input("Name", key="split_name", placeholder="named by its percentages",
+                                help="How the split is called in lists.",
                                 max_chars=100)  # fmt: skip
         if st.button("Split", type="primary", icon=":material/call_split:", key="do_split"):
             fractions = (low / 100, (high - low) / 100, (100 - high) / 100)
@@ -37,7 +40,7 @@ def form(workspace: Workspace, dataset: Dataset) -> None:
                 errors.show(err)
                 return
             state.remember("split", split.id)
-            st.session_state.choose_split = split.id
+            st.query_params["split"] = split.id
             st.rerun()
         st.caption(
             "Every class is divided in these proportions, with at least one picture everywhere. A "

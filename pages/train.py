@@ -24,11 +24,6 @@ RECIPES = {
         "with a GPU.",
     ),
 }
-AVAILABILITY_COLOUR = {
-    Availability.HERE: "green",
-    Availability.DOWNLOAD: "blue",
-    Availability.MISSING: "gray",
-}
 BASIC = ["epochs", "batch_size", "learning_rate"]
 MORE = {
     Recipe.QUICK: ["optimizer", "schedule", "momentum", "weight_decay", "label_smoothing",
@@ -50,17 +45,15 @@ def choose_network(workspace: Workspace) -> Network:
     catalog = {network.name: (network, place) for network, place in training.networks(workspace)}
     name = st.selectbox(
         "Network", list(catalog), index=list(catalog).index(DEFAULT_NETWORK), key="network",
-        format_func=lambda n: f"{catalog[n][0].title}  ({catalog[n][1].value})",
+        format_func=lambda n: f"{catalog[n][0].title} · {catalog[n][1].value}",
         help="A network that has already learned to see on millions of photographs; training only "
         "teaches it your classes.",
     )  # fmt: skip
     network, place = catalog[name]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(place.value, color=AVAILABILITY_COLOUR[place])  # type: ignore[arg-type]
-        st.caption(
-            f"{network.when} {network.parameters_m:g} million weights, "
-            f"{network.image_size_px} px, {_speed_words(network.speed)}."
-        )
+    st.caption(
+        f"{network.when} {network.parameters_m:g} million weights, {network.image_size_px} px, "
+        f"{_speed_words(network.speed)}."
+    )
     if place is Availability.MISSING:
         st.warning(
             f"Its weights are not on this machine and there is no internet. An administrator can "

@@ -38,6 +38,14 @@ class ImportPlan:
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...]
 
+    def without(self, class_names: Iterable[str]) -> "ImportPlan":
+        """The plan with some classes left out; their files are skipped."""
+        dropped = set(class_names)
+        kept = tuple(item for item in self.candidates if item.label not in dropped)
+        left = (item for item in self.candidates if item.label in dropped)
+        reasons = (Skipped(item.path, f"class '{item.label}' is left out") for item in left)
+        return ImportPlan(kept, (*self.skipped, *reasons))
+
     @property
     def class_counts(self) -> dict[str, int]:
         """Pictures per class, by name."""
@@ -74,21 +82,18 @@ def plan_import(
     """
     names = _names(source)
     label_of = labeller(labels, table)
-    dropped = set(leave_out)
     candidates, skipped = [], []
     for name in sorted(names):
         reason = _not_a_picture(PurePosixPath(name))
         label = None if reason else label_of(PurePosixPath(name))
         if reason is None and label is None:
             reason = _no_label(labels)
-        if label is not None and label in dropped:
-            reason = f"class '{label}' is left out"
         if reason:
             skipped.append(Skipped(name, reason))
         elif label is not None:
             candidates.append(Candidate(name, label))
     skipped.extend(_missing(names, table) if labels is LabelSource.CSV else [])
-    plan = ImportPlan(tuple(candidates), tuple(skipped))
+    plan = ImportPlan(tuple(candidates), tuple(skipped)).without(leave_out)
     _refuse_hopeless(source, plan)
     return plan
 

@@ -74,6 +74,25 @@ def labels_from_table(text: str) -> dict[str, str]:
     return labels
 
 
+def table_text(content: bytes) -> str:
+    """The text of a table file: UTF-8 or UTF-16, else as western spreadsheet programs write it.
+
+    Raises:
+        ImportSourceError: if it is no text.
+    """
+    try:
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return content.decode("utf-16")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return content.decode("cp1252")
+    except UnicodeDecodeError as err:
+        raise ImportSourceError(
+            "The table is no readable text.", "Save it as CSV with the encoding UTF-8."
+        ) from err
+
+
 def normal_path(text: str) -> str:
     """A relative path as tables and archives write it, with forward slashes."""
     return str(PurePosixPath(unicodedata.normalize("NFC", text.strip().replace("\\", "/"))))

@@ -62,7 +62,9 @@ def subset_counts(
         )
     exact = n * np.array(fractions)
     counts = np.floor(exact).astype(int)
-    for position in np.argsort(-(exact - counts), kind="stable")[: n - counts.sum()]:
+    # Where remainders are equal, the test set comes first: it carries the verdict.
+    order = np.lexsort((-np.arange(3), -np.round(exact - counts, 9)))
+    for position in order[: n - counts.sum()]:
         counts[position] += 1
     for position in np.flatnonzero(wanted & (counts == 0)):
         counts[int(counts.argmax())] -= 1

@@ -133,7 +133,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 def _not_a_model(path: Path, err: Exception) -> ModelFileError:
     return ModelFileError(
-        f"{path.name} is not a model file: {err}.",
+        f"{path.name} is not a model file, or it is damaged ({err}).",
         "A Touchstone model is a .safetensors file downloaded from the Models page.",
     )
 

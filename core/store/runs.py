@@ -115,6 +115,12 @@ def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
     ]
 
 
+def best_scores(db: Database) -> dict[str, float]:
+    """Run id -> best validation macro F1 so far."""
+    rows = db.query("SELECT run_id, max(val_macro_f1) AS best FROM epochs GROUP BY run_id")
+    return {row["run_id"]: row["best"] for row in rows if row["best"] is not None}
+
+
 def _epoch_values(item: EpochMetrics) -> tuple[Any, ...]:
     return tuple(int(v) if isinstance(v, bool) else v for v in astuple(item))
 

@@ -14,6 +14,8 @@ from core.store.database import connect, transaction
 from core.worker.session import JobSession
 from core.workspace import Workspace
 
+FORGOTTEN_AFTER_S = 24 * 3600.0
+
 
 def run(session: JobSession) -> None:
     """Import what the job's payload names; either the whole data set is stored or nothing.
@@ -31,10 +33,19 @@ def sweep(workspace: Workspace, db: Database) -> None:
     for job in jobs.latest_jobs(db, JobKind.IMPORT).values():
         if not job.status.is_active:
             _consume(job)
+    _remove_forgotten(workspace)
     stored = {dataset.id for dataset in datasets.list_datasets(db)}
     for folder in workspace.uploads.glob("ds-*"):
         if folder.name not in stored:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_forgotten(workspace: Workspace) -> None:
+    """Uploads that nobody imported within a day."""
+    for kind in ("zip-*", "upload-*"):
+        for place in workspace.uploads.glob(kind):
+            if utc_now() - place.stat().st_mtime > FORGOTTEN_AFTER_S:
+                _remove(place)
 
 
 def _import(session: JobSession, source: Path) -> None:
@@ -110,9 +121,12 @@ def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: 
 
 def _consume(job: Job) -> None:
     source = Path(job.payload["source"])
-    if not job.payload["consume"]:
-        return
-    if source.is_dir():
-        shutil.rmtree(source, ignore_errors=True)
+    if job.payload["consume"]:
+        _remove(source)
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
     else:
-        source.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)

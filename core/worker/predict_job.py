@@ -26,16 +26,22 @@ def run(session: JobSession) -> None:
     target = result_table(session)
     unfinished = target.with_suffix(".partial")
     try:
-        _write_table(session, predictor, paths, unfinished)
+        failed = _write_table(session, predictor, paths, unfinished)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
     os.replace(unfinished, target)  # noqa: PTH105 - replaces on Windows too
     with connect(session.workspace) as db, transaction(db):
-        session.finish(db, JobStatus.COMPLETED, result={"table": target.name, "n": len(paths)})
+        session.finish(
+            db,
+            JobStatus.COMPLETED,
+            result={"table": target.name, "n": len(paths), "failed": failed},
+        )
 
 
-def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], table: Path) -> None:
+def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], table: Path) -> int:
+    """Write all rows; gives how many pictures could not be read."""
+    failed = 0
     # Why backslashreplace: a file name may hold bytes that are no text.
     with table.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
@@ -45,8 +51,10 @@ def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], t
         decoded = run_isolated(partial(load_pixels, config=predictor.card.preprocess), paths)
         pictures = ((str(paths[position]), pixels) for position, pixels in decoded)
         for done, item in enumerate(predictor.judge(pictures), start=1):
+            failed += item.error is not None
             writer.writerow(_row(item, names))
             session.report("Classifying", done, len(paths))
+    return failed
 
 
 def result_table(session: JobSession) -> Path:

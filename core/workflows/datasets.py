@@ -237,8 +237,11 @@ def new_upload_folder(workspace: Workspace) -> Path:
     return folder
 
 
-def store_upload(folder: Path, name: str, content: bytes) -> None:
+def store_upload(folder: Path, name: str, content: bytes | memoryview) -> Path:
     """Keep one uploaded file below `folder`; its name may contain folders, never lead outside.
+
+    Returns:
+        Where it is.
 
     Raises:
         ConfigError: if the name leads outside.
@@ -249,3 +252,4 @@ def store_upload(folder: Path, name: str, content: bytes) -> None:
     target = folder.joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
+    return target

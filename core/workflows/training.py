@@ -1,6 +1,7 @@
 """Actions on trainings: start, follow, stop, resume."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,6 +136,21 @@ def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
     """The learning curve so far."""
     with connect(workspace) as db:
         return runs.epochs_of(db, run_id)
+
+
+def best_scores(workspace: Workspace) -> dict[str, float]:
+    """Run id -> best validation macro F1 so far."""
+    with connect(workspace) as db:
+        return runs.best_scores(db)
+
+
+def seconds_left(run: TrainingRun, job: Job, curve: Sequence[EpochMetrics]) -> float | None:
+    """Estimated rest of a training from its last epochs; None before the first has ended."""
+    if not curve or not job.total:
+        return None
+    last = [item.duration_s for item in curve[-5:]]
+    epochs_left = run.train.epochs * (1 - job.done / job.total)
+    return max(0.0, epochs_left * sum(last) / len(last))
 
 
 def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) -> Job:

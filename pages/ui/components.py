@@ -30,7 +30,8 @@ function listen(el, pick) {
   mounted.set(el, true)
   el.tabIndex = 0
   el.setAttribute('role', 'application')
-  const choose = (row, column) => { el._cell = [row, column]; pick(el._cell) }
+  // The time makes every click an event, also one on the cell that is open already.
+  const choose = (row, column) => { el._cell = [row, column]; pick([row, column, Date.now()]) }
   el.addEventListener('keydown', event => {
     const z = el.data[0].z
     if (!z || !event.key.startsWith('Arrow')) return
@@ -89,9 +90,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       image.loading = 'lazy'
       image.decoding = 'async'
       image.alt = ''
-      image.src = item.url
       image.onerror = () => { image.remove(); frame.textContent = 'file missing' }
-      frame.append(image)
+      if (item.url) { image.src = item.url; frame.append(image) }
+      else frame.textContent = 'cannot be read'
       const title = document.createElement('span')
       title.className = 'title'
       title.textContent = item.title
@@ -240,11 +241,11 @@ def clickable_matrix(
     _mount_chart(figure, key, description=description, pick=True, cell=cell)
 
 
-def clicked_cell(key: str) -> tuple[int, int] | None:
-    """The cell last clicked in a matrix; read it before mounting, to draw it marked."""
+def clicked_cell(key: str) -> tuple[int, int, int] | None:
+    """Row, column and time of the last click in a matrix; read it before mounting."""
     state = st.session_state.get(key)
     cell = state.get("cell") if state else None
-    return (int(cell[0]), int(cell[1])) if cell else None
+    return (int(cell[0]), int(cell[1]), int(cell[2])) if cell else None
 
 
 def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | None:

@@ -1,5 +1,6 @@
 """Domain values to Plotly figures; pure functions, no Streamlit."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ _RIGHT_LIGHT, _RIGHT_DARK = "#0f766e", "#2a9d8f"
 _WRONG_LIGHT, _WRONG_DARK = "#c2384d", "#d9586b"
 _MAX_MATRIX_TEXT = 25
 _CELL_PX = 20
+_MAX_BARS = 40
 
 
 def confusion_matrix(
@@ -76,7 +78,8 @@ def subset_counts(
                        marker_color=SUBSET_COLOURS[subset], text=values,
                        hovertemplate="%{y}: %{x} " + subset.value + "<extra></extra>")  # fmt: skip
     _style(figure, dark=dark, height=max(220, 90 + 34 * len(names)))
-    figure.update_layout(barmode="stack", legend={"orientation": "h", "y": 1.12, "x": 0},
+    legend = {"orientation": "h", "y": 1.12, "x": 0, "traceorder": "normal"}
+    figure.update_layout(barmode="stack", legend=legend,
                          margin={"l": 10, "r": 10, "t": 30, "b": 30})  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
     figure.update_xaxes(title="pictures")
@@ -84,7 +87,14 @@ def subset_counts(
 
 
 def class_counts(counts: Mapping[str, int], *, dark: bool) -> go.Figure:
-    """Bars: pictures per class."""
+    """Bars: pictures per class; past 40 classes the largest, the rest as one."""
+    if len(counts) > _MAX_BARS:
+        largest = sorted(counts, key=counts.__getitem__, reverse=True)[:_MAX_BARS]
+        rest = sum(counts.values()) - sum(counts[name] for name in largest)
+        counts = {
+            **{name: counts[name] for name in largest},
+            f"{len(counts) - _MAX_BARS} other classes": rest,
+        }
     names = [html(name) for name in counts]
     figure = go.Figure(go.Bar(y=names, x=list(counts.values()), orientation="h",
                               marker_color="#0f766e", text=list(counts.values()),
@@ -101,8 +111,10 @@ def loss_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
     figure = go.Figure()
     _line(figure, epochs, "train_loss", "training", "#0f766e")
     _line(figure, epochs, "val_loss", "validation", "#d97706")
-    _curve_style(figure, epochs, dark=dark, title="Loss (lower is better)")
-    figure.update_yaxes(type="log")
+    _curve_style(figure, epochs, dark=dark, title="Loss, logarithmic (lower is better)")
+    values = [v for e in epochs for v in (e.train_loss, e.val_loss) if v > 0 and math.isfinite(v)]
+    ticks = _log_ticks(min(values), max(values)) if values else []
+    figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{value:g}" for value in ticks])
     return figure
 
 
@@ -139,13 +151,14 @@ def confidences(
     ]
     figure = go.Figure(go.Bar(
         y=[html(name) for name, _ in shown], x=[value for _, value in shown], orientation="h",
-        marker_color=colours, text=[f"{value:.1%}" for _, value in shown], textposition="auto",
+        marker_color=colours, text=[f"{value:.1%}" for _, value in shown],
+        textposition="outside", cliponaxis=False,
         hovertemplate="%{y}: %{x:.2%}<extra></extra>",
     ))  # fmt: skip
     _style(figure, dark=dark, height=50 + 34 * len(shown))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 6, "b": 24})
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(range=[0, 1.01], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.16], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     return figure
 
 
@@ -168,6 +181,13 @@ def _line(
     )  # fmt: skip
 
 
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5 times powers of ten around a range; only the powers where that is many."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if len(exponents) <= 3 else (1,)
+    return [step * 10.0**exponent for exponent in exponents for step in steps]
+
+
 def _curve_style(
     figure: go.Figure, epochs: Sequence[EpochMetrics], *, dark: bool, title: str
 ) -> None:
@@ -177,7 +197,11 @@ def _curve_style(
         legend={"orientation": "h", "y": 1.0, "x": 1, "xanchor": "right", "yanchor": "bottom"},
         margin={"l": 48, "r": 12, "t": 56, "b": 40},
     )
-    figure.update_xaxes(title="epoch", rangemode="tozero" if len(epochs) > 1 else "normal")
+    figure.update_xaxes(
+        title="epoch",
+        rangemode="tozero" if len(epochs) > 1 else "normal",
+        dtick=1 if len(epochs) <= 10 else None,
+    )
 
 
 def _style(figure: go.Figure, *, dark: bool, height: int) -> None:

@@ -1,5 +1,6 @@
 """Where the app's state lives: the workspace on disk, and what is open in the URL."""
 
+import zlib
 from collections.abc import Mapping
 
 import streamlit as st
@@ -30,7 +31,9 @@ def choose(
         help: its tooltip.
         required: False offers no choice at first.
     """
-    key, seen = f"choose_{noun}", f"chosen_{noun}"
+    # Why the names in the key: after a rename the box would go on showing the old one.
+    key = f"choose_{noun}_{zlib.crc32(repr(options).encode())}"
+    seen = f"chosen_{noun}"
     wanted = st.query_params.get(noun)
     if wanted in options and wanted != st.session_state.get(seen):
         st.session_state[key] = wanted
@@ -44,11 +47,12 @@ def choose(
         label, list(options), format_func=lambda key: options.get(key, key), key=key, help=help
     )
     remember(noun, chosen)
+    # Why not the first one: every change of the link costs one press of the Back button.
+    if chosen is not None and (wanted or chosen != next(iter(options))) and wanted != chosen:
+        st.query_params[noun] = chosen
     return chosen
 
 
 def remember(noun: str, chosen: str | None) -> None:
-    """Put a choice into the URL and this session."""
+    """Keep a choice for the other pages of this session."""
     st.session_state[f"chosen_{noun}"] = chosen
-    if chosen is not None and st.query_params.get(noun) != chosen:
-        st.query_params[noun] = chosen

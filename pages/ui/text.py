@@ -20,7 +20,7 @@ def html(text: str) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    return "–" if value is None else f"{value * 100:.{digits}f}%"
 
 
 def duration(seconds: float | None) -> str:

@@ -52,15 +52,15 @@ def status_badge(status: JobStatus) -> None:
     st.badge(status.value, color=text.STATUS_COLOURS[status])  # type: ignore[arg-type]
 
 
-def job_progress(job: Job) -> None:
-    """Status, phase, bar and time of one job."""
+def job_progress(job: Job, *, left_s: float | None = None) -> None:
+    """Status, phase, bar and time of one job; `left_s` replaces the estimate by plain progress."""
     now = time.time()
     if job.status is JobStatus.QUEUED:
         st.progress(0.0, text="Waiting for a free worker …")
         return
     if job.status is JobStatus.RUNNING:
         share = min(1.0, job.done / job.total) if job.total else 0.0
-        left = jobs.seconds_left(job, now=now)
+        left = left_s if job.phase == "Training" else jobs.seconds_left(job, now=now)
         words = f"{job.phase} · {job.done:,} of {job.total:,}" if job.total else f"{job.phase} …"
         words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
         st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
@@ -122,7 +122,8 @@ def _field(value: Any, about: dict[str, Any], key: str) -> Any:
         return st.slider(title, float(about["low"]), float(about["high"]), float(value),
                          float(about["step"]), help=help_text, key=key)  # fmt: skip
     return st.number_input(title, float(about["low"]), float(about["high"]), float(value),
-                           format="%.6g", help=help_text, key=key, step=None)  # fmt: skip
+                           step=float(value) / 10 or 0.001, format="%.6g", help=help_text,
+                           key=key)  # fmt: skip
 
 
 def paged_samples(
@@ -193,7 +194,7 @@ def heatmaps(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
             "Heatmap", list(HeatmapMethod), default=HeatmapMethod.GRAD_CAM, required=True,
-            format_func=METHOD_WORDS.__getitem__, key=f"{key}_method",
+            format_func=METHOD_WORDS.__getitem__, key="heatmap_method", persist_state="session",
             help="Grad-CAM shows in an instant where the network looked. Occlusion covers one "
             "region after the other and shows which of them the confidence depends on.",
         )  # fmt: skip

@@ -4,13 +4,14 @@ import os
 import re
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from core.domain import JobStatus, Subset
-from core.workflows import evaluation, models, training
+from core.workflows import datasets, evaluation, models, training
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, open_page, settled
 
@@ -75,6 +76,38 @@ def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
     expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
 
 
+def test_a_cell_can_be_closed_and_opened_again_and_is_in_the_link_with_its_subset(
+    app: App, page: Page
+) -> None:
+    # A second click on the same cell was once no event.
+    model = models.list_models(Workspace(app.workspace))[0]
+    open_page(page, app, f"evaluate?model={model.id}&subset=validation")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    for _ in range(2):
+        settled(page)
+        click_cell(page, 0, 0)
+        page.wait_for_url(re.compile("cell=0-0"))
+        expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+        click(page, "clear_cell")
+        expect(page.get_by_role("heading", name="All errors")).to_be_visible()
+    assert "subset=validation" in page.url
+
+
+def test_a_zip_is_uploaded_previewed_and_imported(app: App, page: Page) -> None:
+    pictures = sorted((app.workspace / "uploads").rglob("*_000?.jpg"))
+    archive = app.workspace.parent / "few pills.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for picture in pictures:
+            file.write(picture, f"{picture.parent.name}/{picture.name}")
+    open_page(page, app, "import")
+    page.get_by_text("ZIP file", exact=True).click()
+    page.locator(".ts-upload input").set_input_files(str(archive))
+    expect(page.get_by_text(f"{len(pictures)} pictures")).to_be_visible(timeout=LONG)
+    click(page, "do_import")
+    page.wait_for_selector(".st-key-to_split", timeout=LONG)
+    expect(page.get_by_text(f"has {len(pictures)} pictures in 3 classes")).to_be_visible()
+
+
 def test_the_matrix_can_be_read_by_keyboard(app: App, page: Page) -> None:
     model = models.list_models(Workspace(app.workspace))[0]
     open_page(page, app, f"evaluate?model={model.id}")
@@ -125,7 +158,8 @@ def test_killed_worker_and_app_leave_a_true_state(app: App, page: Page) -> None:
 
 
 def start_full_training(page: Page, app: App) -> str:
-    open_page(page, app, "train")
+    dataset = datasets.find_dataset(Workspace(app.workspace), "Pill demo")
+    open_page(page, app, f"train?dataset={dataset.id}")
     page.wait_for_selector(".st-key-recipe")
     page.locator('.st-key-recipe label:has-text("Full")').click()
     page.wait_for_selector(".st-key-train_full_epochs")

@@ -66,7 +66,7 @@ def test_a_folder_that_does_not_exist_is_answered_in_words(
     open_page: OpenPage, workspace: Workspace
 ) -> None:
     app = open_page("import_pictures.py", workspace)
-    app.text_input(key="folder").set_value("no/such/folder").run()
+    app.text_input(key="folder").set_value("/no/such/folder").run()
     assert "does not exist" in app.error[0].value
 
 
