@@ -26,10 +26,10 @@ def numbers(report: EvaluationReport) -> None:
     cells[2].metric("Macro F1", f"{report.macro_f1:.3f}", border=True,
                     help="Balance of precision and recall, every class counted the same. 1 is "
                     "perfect.")  # fmt: skip
-    cells[3].metric("Macro recall", text.percent(report.macro_recall), border=True,
+    cells[3].metric("Recall", text.percent(report.macro_recall), border=True,
                     help="Of the pictures of a class, how many were found; mean over the "
                     "classes.")  # fmt: skip
-    cells[4].metric("Macro precision", text.percent(report.macro_precision), border=True,
+    cells[4].metric("Precision", text.percent(report.macro_precision), border=True,
                     help="Of the pictures predicted as a class, how many were right; mean over "
                     "the classes.")  # fmt: skip
     k = 2 if 2 in report.top_k_error else 1
