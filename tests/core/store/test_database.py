@@ -38,7 +38,7 @@ def test_migrations_run_once_when_many_processes_start_together(workspace):
         )
         for _ in range(6)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["1"] * 6
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["2"] * 6
 
 
 def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
