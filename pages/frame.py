@@ -25,6 +25,8 @@ page = st.navigation(
                     url_path="import"),
             st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
                     url_path="datasets"),
+            st.Page("quality.py", title="Quality", icon=":material/troubleshoot:",
+                    url_path="quality"),
             st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
             st.Page("preprocess.py", title="Preprocess", icon=":material/tune:",
                     url_path="preprocess"),
