@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from core.errors import NotFoundError, WorkspaceError
-from core.store import database, datasets
+from core.store import database, datasets, splits
 from core.store.database import connect, sqlite3, sqlite_warning, transaction
 from core.workspace import Workspace
 
@@ -139,3 +139,20 @@ def _insert_dataset(db, key):
     db.conn.execute(
         "INSERT INTO datasets VALUES (?, ?, '[]', '', '', 0, 0.0, '[]', '', NULL)", [key, key]
     )
+
+
+def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspace):
+    old = sqlite3.connect(str(workspace.database))
+    old.executescript(
+        database._FIRST_SCHEMA
+        + "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT,"
+        " applied_at TEXT);"
+        "INSERT INTO _sqlite_migrations VALUES (1, 'touchstone', 'create_tables', '2026');"
+        "INSERT INTO datasets VALUES ('ds-1', 'a', '[]', '', '', 0, 0.0, '[]', '', NULL);"
+        "INSERT INTO splits VALUES ('split-1', 'ds-1', 's', 'stratified', 1, 1, 0, 0, 'd', 0.0);"
+        "PRAGMA user_version=1;"
+    )
+    old.close()
+    with connect(workspace) as db:
+        assert splits.find_split(db, "ds-1", "s").certificate is None
+    assert workspace.database.with_name("workspace.db.before-schema-2").exists()
