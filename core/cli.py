@@ -26,7 +26,9 @@ from core.domain import (
     Job,
     JobStatus,
     LabelSource,
+    QualityCheck,
     Recipe,
+    Split,
     Subset,
     TrainConfig,
     recipe_defaults,
@@ -34,7 +36,17 @@ from core.domain import (
 from core.errors import ConfigError, NotFoundError, TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
-from core.workflows import datasets, demo, evaluation, jobs, models, prediction, splits, training
+from core.workflows import (
+    datasets,
+    demo,
+    evaluation,
+    jobs,
+    models,
+    prediction,
+    quality,
+    splits,
+    training,
+)
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 app = typer.Typer(
@@ -157,6 +169,27 @@ def import_source(
         _answer_dataset(session, datasets.find_dataset(session.workspace, job.subject_id))
 
 
+@app.command(name="quality")
+def check_quality(
+    dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Look for duplicates, look-alikes, label conflicts and leaks in a dataset."""
+    with _session(workspace, as_json) as session:
+        found = datasets.find_dataset(session.workspace, dataset)
+        check = _checked(session, found)
+
+        def show() -> None:
+            counts = quality.finding_counts(session.workspace, found.id)
+            _table(["finding", "count"], [[k.replace("_", " "), n] for k, n in counts.items()])
+            for kind in counts:
+                for item in quality.findings(session.workspace, found.id, kind, limit=3):
+                    _output.print(f"{kind.replace('_', ' ')}: {item.message}", markup=False)
+            if check.groups:
+                _output.print(splits.flattery_warning(check), markup=False)
+
+        session.answer(quality.report_as_dict(session.workspace, check), show)
+
+
 @app.command(name="split")
 def make_split(
     dataset: DatasetArgument,
@@ -165,20 +198,24 @@ def make_split(
     test: Annotated[float, typer.Option(help="Fraction that judges the model.")] = 0.2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 42,
     name: Annotated[str | None, typer.Option(help="Name of the split.")] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="Never divide: auto (look-alikes), folder, or regex:(?P<group>…)."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Split a dataset into train, validation and test."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
+        check = quality.last_check(session.workspace, found.id)
+        if group_by == "auto" and check is None:
+            check = _checked(session, found)
         split = splits.create_split(
-            session.workspace, found.id, fractions=(train, validation, test), seed=seed, name=name
-        )
-        counts = splits.subset_counts(session.workspace, found, split.id)
-        result = {"split_id": split.id, "name": split.name,
-                  "counts": {str(k): v for k, v in counts.items()}}  # fmt: skip
-        rows = [[label, *(counts[s][label] for s in Subset)] for label in found.class_names]
-        session.answer(result, lambda: _table(["class", *(str(s) for s in Subset)], rows))
+            session.workspace, found.id, fractions=(train, validation, test), seed=seed, name=name,
+            group_by=group_by,
+        )  # fmt: skip
+        _answer_split(session, found, split, None if group_by else splits.flattery_warning(check))
 
 
 @app.command()
@@ -424,6 +461,36 @@ def _answer_dataset(session: Session, dataset: Dataset) -> None:
             _errors.print(f"Skipped {item.path}: {item.reason}", style="yellow", markup=False)
         if len(dataset.skipped) > 20:
             _errors.print(f"… and {len(dataset.skipped) - 20} more", style="yellow")
+
+    session.answer(result, show)
+
+
+def _checked(session: Session, dataset: Dataset) -> QualityCheck:
+    _follow(session, quality.start_check(session.workspace, dataset.id))
+    check = quality.last_check(session.workspace, dataset.id)
+    assert check is not None
+    return check
+
+
+def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
+    counts = splits.subset_counts(session.workspace, dataset, split.id)
+    certificate = split.certificate
+    assert certificate is not None
+    across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
+              "near_across": certificate.near_across}  # fmt: skip
+    result = {"split_id": split.id, "name": split.name, "strategy": split.strategy,
+              "counts": {str(k): v for k, v in counts.items()}, "certificate": across,
+              "warning": warning}  # fmt: skip
+    rows = [[label, *(counts[s][label] for s in Subset)] for label in dataset.class_names]
+
+    def show() -> None:
+        _table(["class", *(str(s) for s in Subset)], rows)
+        for name, count in across.items():
+            _output.print(
+                f"{name.replace('_', ' ')}: {'not looked for' if count is None else count}"
+            )
+        if warning:
+            _errors.print(warning, style="yellow", markup=False)
 
     session.answer(result, show)
 

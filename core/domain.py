@@ -103,6 +103,7 @@ class JobKind(StrEnum):
     IMPORT = "import"
     TRAIN = "train"
     PREDICT = "predict"
+    QUALITY = "quality"
 
     @property
     def lane(self) -> str:
@@ -167,6 +168,70 @@ class Dataset:
     note: str = ""
 
 
+class FindingKind(StrEnum):
+    """What can be wrong with a dataset."""
+
+    LABEL_CONFLICT = "label_conflict"
+    FORMAT_LEAK = "format_leak"
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    CLASS_TOO_SMALL = "class_too_small"
+    CLASS_IMBALANCE = "class_imbalance"
+    UNREADABLE = "unreadable"
+
+
+class Severity(StrEnum):
+    """How much a finding can harm."""
+
+    SERIOUS = "serious"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One remark on a dataset, with the pictures concerned."""
+
+    kind: FindingKind
+    severity: Severity
+    message: str
+    sample_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """What is known of a dataset's look-alikes.
+
+    `near_pairs` holds sample ids; the accuracies in [0, 1] are those of a nearest neighbour on
+    pixels, under a random split and under one by the groups; None where they could not be found.
+    """
+
+    dataset_id: str
+    created_at: float
+    near_pairs: tuple[tuple[int, int], ...]
+    groups: int
+    grouped_samples: int
+    random_accuracy: float | None = None
+    grouped_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class LeakCertificate:
+    """How much leaks between the subsets of a split; None: nobody has looked yet."""
+
+    groups_across: int | None
+    exact_across: int
+    near_across: int | None
+    strategy: str
+    seed: int
+    digest: str
+
+    @property
+    def is_clean(self) -> bool:
+        """Looked for everything, found nothing."""
+        return (self.groups_across, self.exact_across, self.near_across) == (0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Split:
     """The subset of every sample: saved, never recomputed."""
@@ -179,6 +244,7 @@ class Split:
     fractions: tuple[float, float, float]
     digest: str
     created_at: float
+    certificate: LeakCertificate | None = None
 
 
 def setting(

@@ -25,6 +25,8 @@ page = st.navigation(
                     url_path="import"),
             st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
                     url_path="datasets"),
+            st.Page("quality.py", title="Quality", icon=":material/troubleshoot:",
+                    url_path="quality"),
             st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
             st.Page("preprocess.py", title="Preprocess", icon=":material/tune:",
                     url_path="preprocess"),
@@ -52,7 +54,12 @@ st.set_page_config(page_title=f"{page.title} · Touchstone")
 # Streamlit's own running icon and its Stop button would stop half a page, never a job.
 st.html("<style>[data-testid='stStatusWidget'] { display: none; }</style>")
 
-JOB_WORDS = {JobKind.IMPORT: "Import", JobKind.TRAIN: "Training", JobKind.PREDICT: "Prediction"}
+JOB_WORDS = {
+    JobKind.IMPORT: "Import",
+    JobKind.TRAIN: "Training",
+    JobKind.PREDICT: "Prediction",
+    JobKind.QUALITY: "Quality check",
+}
 
 
 @st.fragment(run_every=3)

@@ -14,7 +14,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.errors import WorkspaceError
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 migrations = Migrations("touchstone")
@@ -125,6 +125,28 @@ def create_tables(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
 
+
+@migrations()
+def add_quality(db: Database) -> None:
+    """Findings and look-alikes of datasets; leak certificates of splits."""
+    for statement in _QUALITY_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+_QUALITY_SCHEMA = """
+CREATE TABLE quality_checks (
+    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, created_at REAL NOT NULL,
+    near_pairs TEXT NOT NULL, group_count INTEGER NOT NULL, grouped_samples INTEGER NOT NULL,
+    random_accuracy REAL, grouped_accuracy REAL
+) STRICT;
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    kind TEXT NOT NULL, severity TEXT NOT NULL, message TEXT NOT NULL, sample_ids TEXT NOT NULL
+) STRICT;
+CREATE INDEX findings_by_dataset ON findings (dataset_id, kind);
+ALTER TABLE splits ADD COLUMN certificate TEXT
+"""
 
 _FIRST_SCHEMA = """
 CREATE TABLE datasets (

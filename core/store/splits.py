@@ -1,11 +1,13 @@
 """Rows of splits: the subset of every sample."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import Dataset, Split, Subset
+from core.domain import Dataset, LeakCertificate, Split, Subset
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
@@ -19,7 +21,7 @@ def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> N
     try:
         db.conn.execute(
             "INSERT INTO splits (id, dataset_id, name, strategy, seed, train, validation, test,"
-            " digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " digest, created_at, certificate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 split.id,
                 split.dataset_id,
@@ -29,6 +31,7 @@ def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> N
                 *split.fractions,
                 split.digest,
                 split.created_at,
+                json.dumps(asdict(split.certificate)) if split.certificate else None,
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -109,4 +112,7 @@ def _split(row: dict[str, Any]) -> Split:
         fractions=(row["train"], row["validation"], row["test"]),
         digest=row["digest"],
         created_at=row["created_at"],
+        certificate=LeakCertificate(**json.loads(row["certificate"]))
+        if row["certificate"]
+        else None,
     )

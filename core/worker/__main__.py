@@ -80,6 +80,10 @@ def _work(session: JobSession) -> None:
         from core.worker import predict_job
 
         predict_job.run(session)
+    elif session.job.kind is JobKind.QUALITY:
+        from core.worker import quality_job
+
+        quality_job.run(session)
     else:
         from core.worker import train_job
 

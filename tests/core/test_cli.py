@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from core.cli import app
 from core.workspace import Workspace
 from tests.conftest import save_picture
+from tests.core.workflows.test_quality import write_parts
 
 
 @pytest.fixture
@@ -139,6 +140,7 @@ def test_lists_show_names_and_ids(call_trained, trained):
         ("import", "/no/such/folder", "--name", "x"),
         ("import", "/proc", "--name", "x"),
         ("split", "nothing"),
+        ("quality", "nothing"),
         ("train", "nothing"),
         ("resume", "nothing"),
         ("evaluate", "nothing"),
@@ -224,3 +226,25 @@ def test_the_installed_command_answers_people_and_keeps_stdout_clean(trained, tm
     assert again.returncode == 0
     assert json.loads(again.stdout)["samples"] == 40
     assert len(again.stdout.splitlines()) == 1
+
+
+def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
+    root = write_parts(tmp_path / "parts")
+    call("import", root, "--name", "Parts")
+    unseen = call("split", "Parts", "--name", "unseen")
+    assert unseen["certificate"] == {
+        "groups_across": None,
+        "exact_across": 0,
+        "near_across": None,
+    }
+    assert "Nobody has looked" in unseen["warning"]
+    grouped = call("split", "Parts", "--group-by", "auto")
+    assert grouped["certificate"] == {"groups_across": 0, "exact_across": 0, "near_across": 0}
+    assert grouped["warning"] is None
+    report = call("quality", "Parts")
+    assert {"findings", "groups", "near_duplicates", "label_conflicts", "format_leaks"} <= set(
+        report
+    )
+    assert report["groups"] == {"count": 16, "samples": 49}
+    assert call("split", "Parts")["certificate"]["groups_across"] > 0
+    assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]

@@ -8,8 +8,9 @@ from core.workspace import Workspace
 from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
-PAGES = ("home.py", "import_pictures.py", "datasets.py", "split.py", "preprocess.py", "train.py",
-         "runs.py", "evaluate.py", "predict.py", "models.py")  # fmt: skip
+PAGES = ("home.py", "import_pictures.py", "datasets.py", "quality.py", "split.py",
+         "preprocess.py", "train.py", "runs.py", "evaluate.py", "predict.py",
+         "models.py")  # fmt: skip
 
 
 @pytest.mark.parametrize("file", PAGES)

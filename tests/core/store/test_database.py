@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from core.errors import NotFoundError, WorkspaceError
-from core.store import database, datasets
+from core.store import database, datasets, splits
 from core.store.database import connect, sqlite3, sqlite_warning, transaction
 from core.workspace import Workspace
 
@@ -38,7 +38,7 @@ def test_migrations_run_once_when_many_processes_start_together(workspace):
         )
         for _ in range(6)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["1"] * 6
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["2"] * 6
 
 
 def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
@@ -139,3 +139,20 @@ def _insert_dataset(db, key):
     db.conn.execute(
         "INSERT INTO datasets VALUES (?, ?, '[]', '', '', 0, 0.0, '[]', '', NULL)", [key, key]
     )
+
+
+def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspace):
+    old = sqlite3.connect(str(workspace.database))
+    old.executescript(
+        database._FIRST_SCHEMA
+        + "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT,"
+        " applied_at TEXT);"
+        "INSERT INTO _sqlite_migrations VALUES (1, 'touchstone', 'create_tables', '2026');"
+        "INSERT INTO datasets VALUES ('ds-1', 'a', '[]', '', '', 0, 0.0, '[]', '', NULL);"
+        "INSERT INTO splits VALUES ('split-1', 'ds-1', 's', 'stratified', 1, 1, 0, 0, 'd', 0.0);"
+        "PRAGMA user_version=1;"
+    )
+    old.close()
+    with connect(workspace) as db:
+        assert splits.find_split(db, "ds-1", "s").certificate is None
+    assert workspace.database.with_name("workspace.db.before-schema-2").exists()

@@ -1,0 +1,71 @@
+"""The quality check and grouped splits, as a person meets them."""
+
+import pytest
+
+from core.domain import LabelSource
+from core.workflows import datasets, jobs, quality, splits
+from core.workspace import Workspace
+from tests.core.workflows.test_quality import write_parts
+from tests.ui.conftest import OpenPage
+
+
+@pytest.fixture
+def parts(workspace: Workspace, tmp_path):  # type: ignore[no-untyped-def]
+    root = write_parts(tmp_path / "parts")
+    job = datasets.start_import(workspace, root, "Parts", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    return datasets.find_dataset(workspace, "Parts")
+
+
+def test_a_check_is_started_followed_and_shown_in_plain_words(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("quality.py", workspace)
+    assert "not been checked" in app.info[0].value
+    app.button(key="do_check").click().run()
+    assert not app.exception
+    job = jobs.latest(workspace, quality.job_subject(parts.id))
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    app = open_page("quality.py", workspace)
+    assert not app.exception
+    assert not app.error
+    titles = [item.value for item in app.markdown]
+    assert "#### Pictures that look nearly the same" in titles
+    assert "#### The same picture under two labels" in titles
+    assert {m.label: m.value for m in app.metric}["Groups of look-alikes"] == "16"
+    assert "16 parts" in app.warning[0].value
+
+
+def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("split.py", workspace)
+    assert "Nobody has looked" in app.warning[0].value
+    app.button(key="do_split").click().run()
+    assert any("not looked for" in item.value for item in app.warning)
+    assert not app.success
+
+    job = quality.start_check(workspace, parts.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    app = open_page("split.py", workspace)
+    assert app.selectbox(key="grouping").value == "auto"
+    app.button(key="do_split").click().run()
+    assert splits.list_splits(workspace, parts.id)[0].certificate.is_clean
+    assert "Leak certificate" in app.success[0].value
+
+    app.selectbox(key="grouping").set_value("none").run()
+    assert "flatters" in app.warning[0].value
+    app.button(key="do_split").click().run()
+    assert "Leak certificate" in app.error[0].value
+    assert not app.success
+
+
+def test_a_pattern_that_cannot_be_read_is_answered_in_words(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("split.py", workspace)
+    app.selectbox(key="grouping").set_value("regex").run()
+    app.text_input(key="pattern").set_value("(").run()
+    app.button(key="do_split").click().run()
+    assert "cannot be read" in app.error[0].value
+    assert not splits.list_splits(workspace, parts.id)
