@@ -71,8 +71,11 @@ def _finished(workspace, job):
 
 
 def _kill(workspace, lane):
-    (worker,) = _worker_ids(workspace, lane)
-    os.kill(worker, signal.SIGKILL)
+    # A spare worker may be waiting for the lane for some seconds.
+    workers = _worker_ids(workspace, lane)
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
 
 
 def _tensors(workspace, model_id):
