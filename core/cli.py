@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.data.labels import table_text
 from core.domain import (
     Dataset,
     HeatmapMethod,
@@ -162,7 +161,7 @@ def import_source(
             source,
             name,
             chosen,
-            table=_read_table(csv) if csv else None,
+            table=datasets.read_label_table(csv) if csv else None,
             leave_out=leave_out or (),
         )
         _follow(session, job)
@@ -528,15 +527,6 @@ def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
             f"There is no dataset, model or run '{key}'.", "See: touchstone datasets, models, runs."
         ) from None
     return "run", run.id, run.name
-
-
-def _read_table(path: Path) -> str:
-    try:
-        return table_text(path.read_bytes())
-    except OSError as err:
-        raise ConfigError(
-            f"The table {path} cannot be read: {err.strerror}.", "Give a CSV file."
-        ) from err
 
 
 def _table(headings: list[str], rows: list[list[Any]]) -> None:

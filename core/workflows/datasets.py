@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.data.importers import ImportPlan, plan_import
-from core.data.labels import normal_name
+from core.data.labels import normal_name, table_text
 from core.data.thumbnails import thumbnail
 from core.domain import (
     Dataset,
@@ -102,6 +102,21 @@ def checked_name(name: str) -> str:
             "The name is empty or too long.", f"Give a name of 1 to {MAX_NAME} characters."
         )
     return clean
+
+
+def read_label_table(path: Path) -> str:
+    """The text of a label table on this machine.
+
+    Raises:
+        ConfigError: if the file cannot be opened.
+        ImportSourceError: if it is no text.
+    """
+    try:
+        return table_text(path.read_bytes())
+    except OSError as err:
+        raise ConfigError(
+            f"The table {path} cannot be read: {err.strerror}.", "Give a CSV file."
+        ) from err
 
 
 def list_datasets(workspace: Workspace) -> list[Dataset]:

@@ -1,7 +1,6 @@
 """Duplicates, planted and real-looking: found, and not found where there are none."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from core.data import similarity
 from core.data.similarity import connected, links_of_equal, near_pairs, neighbour_accuracy
 from tests.conftest import save_picture
 
-DATA = Path(os.environ.get("TOUCHSTONE_TEST_DATA", "no such folder"))
+DATA = Path(__file__).parents[4] / "shared" / "data"
 SILENT = lambda *_: None  # noqa: E731
 
 
@@ -113,7 +112,7 @@ def test_nearest_neighbours_know_the_class_of_a_copy():
     assert accuracy == 0.75
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs TOUCHSTONE_TEST_DATA, a folder with x_sdd")
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real pictures (../shared/data) are not here")
 def test_real_textures_have_nine_identical_pairs_and_hardly_any_near_ones(tmp_path):
     paths = sorted(p for p in (DATA / "x_sdd").rglob("*") if p.suffix in (".jpg", ".png"))
     cache = similarity.small_pictures(tmp_path, paths, [p.name for p in paths], on_progress=SILENT)
