@@ -243,6 +243,9 @@ def _done(workspace: Workspace, subject_id: str) -> None:
         if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
                      key="to_split"):  # fmt: skip
             st.switch_page("split.py", query_params={"dataset": dataset.id})
+        if st.button("Check the pictures for faults", icon=":material/troubleshoot:",
+                     key="to_quality"):  # fmt: skip
+            st.switch_page("quality.py", query_params={"dataset": dataset.id})
         if st.button("Look at the pictures", icon=":material/photo_library:", key="to_pictures"):
             st.switch_page("datasets.py", query_params={"dataset": dataset.id})
         if st.button("Import more", icon=":material/upload:", key="more"):
