@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from core.data.similarity import Pairs, connected, links_of_equal
 from core.domain import Finding, FindingKind, Sample, Severity
@@ -68,6 +67,8 @@ def _label_conflicts(
 
 
 def _format_leaks(samples: Sequence[Sample], class_names: Sequence[str]) -> Iterator[Finding]:
+    from scipy.stats import binom
+
     labelled = [i for i, s in enumerate(samples) if s.label is not None]
     totals = Counter(samples[i].label for i in labelled)
     properties: tuple[tuple[str, Callable[[Sample], str]], ...] = (

@@ -24,9 +24,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from core.data.cache import FAILED, READY, RowCache, open_row_cache
 from core.data.images import read_image
@@ -103,6 +100,10 @@ def near_pairs(pictures: Gray, *, on_progress: Progress) -> tuple[Pairs, Floats]
 
 def connected(n: int, *links: Pairs) -> NDArray[np.int64]:
     """Group number [n] of every position, where linked positions share a group."""
+    # Why here: the app imports this module, and scipy would cost it time and 40 MB.
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     pairs = np.concatenate([np.empty((0, 2), np.int64), *links])
     graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
@@ -159,6 +160,8 @@ def _small_gray(path: Path) -> Gray:
 
 def _flattened(pictures: Gray) -> Floats:
     """[N, 48, 48]: shading subtracted, then divided by the local contrast."""
+    from scipy import ndimage
+
     result = np.empty(pictures.shape, np.float32)
     for start in range(0, len(pictures), _BLOCK):
         gray = pictures[start : start + _BLOCK].astype(np.float32)
