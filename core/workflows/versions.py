@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.domain import DatasetVersion, Sample, SampleState, SampleStatus
+from core.domain import DatasetVersion, EditAction, Sample, SampleState, SampleStatus
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
 from core.workspace import Workspace
@@ -57,6 +57,24 @@ def list_versions(workspace: Workspace, dataset_id: str) -> list[DatasetVersion]
 def next_undo(workspace: Workspace, dataset_id: str) -> DatasetVersion | None:
     """What an undo would take back; None where there is nothing."""
     return versions.undoable(list_versions(workspace, dataset_id))
+
+
+def class_moves(workspace: Workspace, dataset_id: str, since: int) -> dict[int, int]:
+    """Class index at a version -> the index of the same class today; merged-away ones are gone.
+
+    For what was computed at an earlier version and speaks of classes by index.
+    """
+    with connect(workspace) as db:
+        listed = versions.list_versions(db, datasets.find_dataset(db, dataset_id).id)
+    by_number = {version.number: version for version in listed}
+    moves = {i: i for i in range(len(by_number[since].class_names))}
+    for number in range(since + 1, len(listed) + 1):
+        older, newer = by_number[number - 1].class_names, by_number[number]
+        if _renames(newer, by_number):
+            continue
+        places = {name: i for i, name in enumerate(newer.class_names)}
+        moves = {old: places[older[i]] for old, i in moves.items() if older[i] in places}
+    return moves
 
 
 def go_back(workspace: Workspace, dataset_id: str, number: int) -> DatasetVersion:
@@ -134,6 +152,12 @@ def sample_history(
             change = Change(found[0], kind, *labels, before.group, after.group)
             history.append((numbered[number], change))
     return history[::-1]
+
+
+def _renames(version: DatasetVersion, by_number: Mapping[int, DatasetVersion]) -> bool:
+    """Whether a version gave a class another name, or took such a change back."""
+    done = by_number[version.undoes] if version.undoes else version
+    return done.action is EditAction.RENAME_CLASS
 
 
 def _kind(

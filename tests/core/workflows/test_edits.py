@@ -209,6 +209,17 @@ def test_a_comparison_counts_what_a_person_would_say(workspace, dataset):
     assert [(v.number, c.label_after) for v, c in history] == [(4, "good"), (3, "crack")]
 
 
+def test_class_indices_of_an_earlier_version_are_followed_through_edits(workspace, dataset):
+    edits.rename_class(workspace, dataset.id, "dent", "Dent")
+    edits.merge_classes(workspace, dataset.id, ["good"], "crack")
+    edits.add_class(workspace, dataset.id, "good")
+    assert versions.class_moves(workspace, dataset.id, 1) == {1: 0, 2: 1}
+    for _ in range(3):
+        edits.undo(workspace, dataset.id)
+    assert versions.class_moves(workspace, dataset.id, 1) == {1: 1, 2: 2}
+    assert versions.class_moves(workspace, dataset.id, 7) == {0: 0, 1: 1, 2: 2}
+
+
 _PICTURES = st.sets(st.integers(0, len(LABELS) - 1), min_size=1, max_size=4)
 _NAMES = st.sampled_from(["good", "crack", "dent", "hole", "scratch"])
 _EDITS = st.lists(
