@@ -8,6 +8,7 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -35,6 +36,37 @@ class LabelSource(StrEnum):
     FILE_NAME = "file_name"
     FILE_NAME_REMOVE_INDEX = "file_name_remove_index"
     CSV = "csv"
+
+
+class Verdict(StrEnum):
+    """What a class means on the shop floor."""
+
+    OK = "OK"
+    NOK = "NOK"
+
+
+class SampleStatus(StrEnum):
+    """Whether a picture belongs to its dataset; rows are never deleted, so edits can be undone."""
+
+    USED = "used"
+    EXCLUDED = "excluded"
+    ABSENT = "absent"  # not imported yet at that version, or its import was undone
+
+
+class EditAction(StrEnum):
+    """What made a version of a dataset."""
+
+    IMPORT = "import"
+    ADD = "add"
+    RELABEL = "relabel"
+    EXCLUDE = "exclude"
+    RESTORE = "restore"
+    GROUP = "group"
+    ADD_CLASS = "add_class"
+    RENAME_CLASS = "rename_class"
+    MERGE_CLASSES = "merge_classes"
+    VERDICTS = "verdicts"
+    UNDO = "undo"
 
 
 class Subset(StrEnum):
@@ -131,7 +163,10 @@ class JobStatus(StrEnum):
 class Sample:
     """One picture of a dataset; width, height and mode are those of the picture as it is read.
 
-    That is: turned upright, and as gray (L) or colour (RGB).
+    That is: turned upright, and as gray (L) or colour (RGB). `name` is the path below the source
+    with forward slashes, `format` the real format of the content, `brightness` the mean gray value
+    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray picture; None where
+    nobody has measured. `attributes` are further columns of the table it was imported with.
     """
 
     id: int
@@ -143,6 +178,46 @@ class Sample:
     mode: str
     file_size: int
     group: str | None = None
+    name: str = ""
+    status: SampleStatus = SampleStatus.USED
+    format: str | None = None
+    modified_at: float | None = None
+    brightness: float | None = None
+    sharpness: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> "SampleState":
+        """The part of it that edits change."""
+        return SampleState(self.label, self.group, self.status)
+
+
+@dataclass(frozen=True)
+class SampleState:
+    """What edits change of a picture."""
+
+    label: int | None
+    group: str | None
+    status: SampleStatus
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """One state of a dataset: who is in it, under which label; numbers count from 1.
+
+    `undoes` is the number of the version that this one took back.
+    """
+
+    dataset_id: str
+    number: int
+    action: EditAction
+    summary: str
+    digest: str
+    sample_count: int
+    class_names: tuple[str, ...]
+    class_verdicts: tuple[Verdict | None, ...]
+    created_at: float
+    undoes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +230,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A labelled image collection; the position of a class name is its index."""
+    """A labelled image collection; the position of a class name is its index.
+
+    `version` counts its edits from 1; `class_verdicts` says OK, NOK or nothing yet for each class.
+    """
 
     id: str
     name: str
@@ -166,6 +244,19 @@ class Dataset:
     created_at: float
     skipped: tuple[Skipped, ...] = ()
     note: str = ""
+    version: int = 1
+    class_verdicts: tuple[Verdict | None, ...] = ()
+
+    @property
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """One verdict per class, None where nobody gave one."""
+        return (*self.class_verdicts, *(None,) * (len(self.class_names) - len(self.class_verdicts)))
+
+
+def content_digest(contents: Iterable[tuple[str, str | None]]) -> str:
+    """One value for pictures and labels (sha256, class name), whatever their order and place."""
+    lines = sorted(f"{sha256} {name or ''}" for sha256, name in contents)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 class FindingKind(StrEnum):
@@ -175,9 +266,20 @@ class FindingKind(StrEnum):
     FORMAT_LEAK = "format_leak"
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    SUBSET_LEAK = "subset_leak"
+    SUSPECT_LABEL = "suspect_label"
+    OUTLIER = "outlier"
     CLASS_TOO_SMALL = "class_too_small"
     CLASS_IMBALANCE = "class_imbalance"
     UNREADABLE = "unreadable"
+
+
+class FindingStatus(StrEnum):
+    """What people did about a finding."""
+
+    OPEN = "open"
+    IGNORED = "ignored"
+    CURED = "cured"
 
 
 class Severity(StrEnum):
@@ -190,12 +292,41 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a dataset, with the pictures concerned."""
+    """One remark on a dataset, with the pictures concerned.
+
+    `suggested` is the class index that a suspect picture looks like, `score` orders findings of
+    one kind (for suspect labels: the confidence in the given label, in [0, 1], lowest first).
+    `id` is given by the store.
+    """
 
     kind: FindingKind
     severity: Severity
     message: str
     sample_ids: tuple[int, ...] = ()
+    suggested: int | None = None
+    score: float | None = None
+    id: int = 0
+    status: FindingStatus = FindingStatus.OPEN
+
+    @property
+    def key(self) -> str:
+        """Names the same finding in the next check, so that decisions on it last."""
+        return _digest([self.kind, sorted(self.sample_ids)])[:24]
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What the features of a pretrained network say of a picture.
+
+    `confidence` in its label, in [0, 1], by a model that did not see it; `suggested` the most
+    likely class index; `x`, `y` its place on the map of similar pictures.
+    """
+
+    sample_id: int
+    confidence: float | None = None
+    suggested: int | None = None
+    x: float | None = None
+    y: float | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +344,7 @@ class QualityCheck:
     grouped_samples: int
     random_accuracy: float | None = None
     grouped_accuracy: float | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -234,7 +366,12 @@ class LeakCertificate:
 
 @dataclass(frozen=True)
 class Split:
-    """The subset of every sample: saved, never recomputed."""
+    """The subset of every sample: saved, never recomputed.
+
+    `folds` is 0, or the k of a k-fold split: every sample outside the test set has a fold number
+    in [0, k), and what is stored as validation is fold 0. A sealed test set is taken over by later
+    splits of the same version of the dataset.
+    """
 
     id: str
     dataset_id: str
@@ -245,6 +382,9 @@ class Split:
     digest: str
     created_at: float
     certificate: LeakCertificate | None = None
+    version: int = 1
+    folds: int = 0
+    sealed: bool = False
 
 
 def setting(
@@ -509,7 +649,10 @@ def _typed(default: Any, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One immutable request: this dataset, this split, these three configs."""
+    """One immutable request: this version of a dataset, this split, these three configs.
+
+    `fold` is the fold that validates, for splits that have folds.
+    """
 
     id: str
     name: str
@@ -519,6 +662,8 @@ class TrainingRun:
     augment: AugmentConfig
     train: TrainConfig
     created_at: float
+    version: int = 1
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -580,6 +725,44 @@ class Model:
     created_at: float
     val_macro_f1: float | None = None
     test_macro_f1: float | None = None
+    version: int | None = None
+    fold: int | None = None
+
+
+class MarkKind(StrEnum):
+    """What a person says of a picture while judging a model."""
+
+    WRONG_LABEL = "wrong_label"
+    LIMIT_SAMPLE = "limit_sample"
+    GOLDEN = "golden"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One look at the test set of a split; the model's name stays when the model is deleted."""
+
+    split_id: str
+    model_id: str
+    model_name: str
+    purpose: str
+    opened_at: float
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What was fixed before the test set was opened for a model.
+
+    `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
+    test pictures and their labels. `opened_at` is None while nobody has looked.
+    """
+
+    model_id: str
+    split_id: str
+    created_at: float
+    criteria: str
+    operating_point: str
+    test_digest: str
+    opened_at: float | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from core.data import archives
 from core.data.images import EXTENSIONS, FORMAT_WORDS, read_image
 from core.data.labels import labeller, labels_from_table, normal_path
 from core.data.pool import run_isolated
-from core.domain import LabelSource, Sample, Skipped
+from core.domain import LabelSource, Sample, Skipped, content_digest
 from core.errors import ImportSourceError, TouchstoneError, UnreadableImageError
 from core.workspace import is_system_path
 
@@ -125,7 +125,10 @@ def read_pictures(
     index = {name: i for i, name in enumerate(class_names)}
     labelled = tuple(_labelled(sample, index[label]) for label, sample in samples)
     return ImportedPictures(
-        labelled, class_names, tuple(skipped), content_digest(labelled, class_names)
+        labelled,
+        class_names,
+        tuple(skipped),
+        content_digest((s.sha256, class_names[s.label or 0]) for s in labelled),
     )
 
 
@@ -154,12 +157,6 @@ def inspect_file(path: Path) -> Sample:
         mode=image.mode,
         file_size=len(content),
     )
-
-
-def content_digest(samples: Sequence[Sample], class_names: Sequence[str]) -> str:
-    """One value for pictures and labels, whatever their order and place."""
-    lines = sorted(f"{s.sha256} {class_names[s.label or 0]}" for s in samples)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _labelled(sample: Sample, label: int) -> Sample:

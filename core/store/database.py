@@ -14,7 +14,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.errors import WorkspaceError
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 migrations = Migrations("touchstone")
@@ -133,6 +133,99 @@ def add_quality(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
 
+
+@migrations()
+def add_versions(db: Database) -> None:
+    """Versions of datasets, decisions on findings, insights, folds and seals of splits."""
+    for statement in _VERSIONS_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+@migrations()
+def add_judgement(db: Database) -> None:
+    """Decision rules, criteria, seals and openings of test sets, marks on pictures."""
+    for statement in _JUDGEMENT_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+# Why openings refer to nothing: that a test set was looked at must outlive models and splits.
+_JUDGEMENT_SCHEMA = """
+CREATE TABLE operating_points (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, settings TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE criteria (
+    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, settings TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE seals (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, split_id TEXT NOT NULL,
+    created_at REAL NOT NULL, criteria TEXT NOT NULL, operating_point TEXT NOT NULL,
+    test_digest TEXT NOT NULL, opened_at REAL
+) STRICT;
+CREATE TABLE openings (
+    id INTEGER PRIMARY KEY, split_id TEXT NOT NULL, model_id TEXT NOT NULL,
+    model_name TEXT NOT NULL, purpose TEXT NOT NULL, opened_at REAL NOT NULL
+) STRICT;
+CREATE INDEX openings_by_split ON openings (split_id, opened_at);
+CREATE TABLE marks (
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, kind TEXT NOT NULL,
+    created_at REAL NOT NULL, PRIMARY KEY (sample_id, kind)
+) STRICT, WITHOUT ROWID
+"""
+
+_VERSIONS_SCHEMA = """
+CREATE TABLE dataset_versions (
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, number INTEGER NOT NULL,
+    action TEXT NOT NULL, summary TEXT NOT NULL, digest TEXT NOT NULL,
+    sample_count INTEGER NOT NULL, class_names TEXT NOT NULL, class_verdicts TEXT NOT NULL,
+    created_at REAL NOT NULL, undoes INTEGER, PRIMARY KEY (dataset_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sample_changes (
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, version INTEGER NOT NULL,
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+    label_before INTEGER, part_before TEXT, status_before TEXT NOT NULL,
+    label_after INTEGER, part_after TEXT, status_after TEXT NOT NULL,
+    PRIMARY KEY (dataset_id, version, sample_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sample_changes_by_sample ON sample_changes (sample_id);
+ALTER TABLE datasets ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE datasets ADD COLUMN class_verdicts TEXT NOT NULL DEFAULT '[]';
+INSERT INTO dataset_versions SELECT id, 1, 'import', 'Imported', digest, sample_count, class_names,
+    '[]', created_at, NULL FROM datasets;
+ALTER TABLE samples ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE samples ADD COLUMN status TEXT NOT NULL DEFAULT 'used';
+ALTER TABLE samples ADD COLUMN format TEXT;
+ALTER TABLE samples ADD COLUMN modified_at REAL;
+ALTER TABLE samples ADD COLUMN brightness REAL;
+ALTER TABLE samples ADD COLUMN sharpness REAL;
+ALTER TABLE samples ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+UPDATE samples SET name = path;
+DROP INDEX samples_by_class;
+CREATE INDEX samples_by_class ON samples (dataset_id, status, label);
+CREATE TABLE insights (
+    sample_id INTEGER PRIMARY KEY REFERENCES samples ON DELETE CASCADE,
+    confidence REAL, suggested INTEGER, x REAL, y REAL
+) STRICT;
+ALTER TABLE quality_checks ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE findings ADD COLUMN key TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN suggested INTEGER;
+ALTER TABLE findings ADD COLUMN score REAL;
+CREATE TABLE finding_decisions (
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, key TEXT NOT NULL,
+    status TEXT NOT NULL, version INTEGER, created_at REAL NOT NULL, PRIMARY KEY (dataset_id, key)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE splits ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE splits ADD COLUMN folds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE splits ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE split_members ADD COLUMN fold INTEGER;
+ALTER TABLE runs ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE runs ADD COLUMN fold INTEGER;
+ALTER TABLE models ADD COLUMN version INTEGER;
+ALTER TABLE models ADD COLUMN fold INTEGER
+"""
 
 _QUALITY_SCHEMA = """
 CREATE TABLE quality_checks (

@@ -8,10 +8,14 @@ from sqlite_utils import Database
 
 from core.domain import (
     Dataset,
+    DatasetVersion,
+    EditAction,
     PreprocessConfig,
     Sample,
+    SampleStatus,
     Skipped,
     Subset,
+    Verdict,
     config_from_json,
     config_to_json,
 )
@@ -28,7 +32,8 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
     try:
         db.conn.execute(
             "INSERT INTO datasets (id, name, class_names, source, digest, sample_count,"
-            " created_at, skipped, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " created_at, skipped, note, version, class_verdicts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 dataset.id,
                 dataset.name,
@@ -39,6 +44,8 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
                 dataset.created_at,
                 json.dumps([[item.path, item.reason] for item in dataset.skipped]),
                 dataset.note,
+                dataset.version,
+                json.dumps(dataset.verdicts),
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -46,13 +53,41 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
             f"A dataset named '{dataset.name}' exists already.",
             "Choose another name, or delete the existing dataset first.",
         ) from err
+    insert_samples(db, dataset.id, samples)
+    insert_version(db, _first_version(dataset))
+
+
+def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> None:
+    """Append samples to a dataset; their ids are given here. Call inside a transaction."""
     db.conn.executemany(
         "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
-        " part) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " part, name, status, format, modified_at, brightness, sharpness, attributes)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (dataset.id, s.path, s.sha256, s.label, s.width, s.height, s.mode, s.file_size, s.group)
+            (dataset_id, s.path, s.sha256, s.label, s.width, s.height, s.mode, s.file_size,
+             s.group, s.name or s.path, s.status.value, s.format, s.modified_at, s.brightness,
+             s.sharpness, json.dumps(dict(s.attributes)))
             for s in samples
         ),
+    )  # fmt: skip
+
+
+def insert_version(db: Database, version: DatasetVersion) -> None:
+    """Store one version of a dataset; call inside a transaction."""
+    db.conn.execute(
+        "INSERT INTO dataset_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            version.dataset_id,
+            version.number,
+            version.action.value,
+            version.summary,
+            version.digest,
+            version.sample_count,
+            json.dumps(version.class_names),
+            json.dumps(version.class_verdicts),
+            version.created_at,
+            version.undoes,
+        ],
     )
 
 
@@ -108,8 +143,8 @@ def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:
     """Pictures per class, in class order; classes without any are there with 0."""
     counts = dict.fromkeys(dataset.class_names, 0)
     rows = db.query(
-        "SELECT label, count(*) AS n FROM samples WHERE dataset_id = ? AND label IS NOT NULL"
-        " GROUP BY label",
+        "SELECT label, count(*) AS n FROM samples WHERE dataset_id = ? AND status = 'used'"
+        " AND label IS NOT NULL GROUP BY label",
         [dataset.id],
     )
     for row in rows:
@@ -134,7 +169,7 @@ def samples_of(
         f"SELECT samples.* FROM samples{where} ORDER BY samples.id LIMIT ? OFFSET ?",
         [*values, limit, offset],
     )
-    return [_sample(row) for row in rows]
+    return [sample_from_row(row) for row in rows]
 
 
 def count_samples(
@@ -151,13 +186,19 @@ def count_samples(
     return int(next(db.query(f"SELECT count(*) AS n FROM samples{where}", values))["n"])
 
 
-def samples_by_id(db: Database, ids: Sequence[int]) -> list[Sample]:
-    """The samples of these ids, in this order; unknown ids are left out."""
+def samples_by_id(
+    db: Database, ids: Sequence[int], *, dataset_id: str | None = None
+) -> list[Sample]:
+    """The samples of these ids, in this order; unknown ids are left out.
+
+    `dataset_id` leaves out those of other datasets.
+    """
     rows = db.query(
-        "SELECT * FROM samples WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps([int(i) for i in ids])],
+        "SELECT * FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+        " AND (? IS NULL OR dataset_id = ?)",
+        [json.dumps([int(i) for i in ids]), dataset_id, dataset_id],
     )
-    found = {row["id"]: _sample(row) for row in rows}
+    found = {row["id"]: sample_from_row(row) for row in rows}
     return [found[int(i)] for i in ids if int(i) in found]
 
 
@@ -177,7 +218,11 @@ def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | No
 def _filter(
     dataset_id: str, label: int | None, split_id: str | None, subset: Subset | None, text: str
 ) -> tuple[str, list[Any]]:
-    join, conditions, values = "", ["samples.dataset_id = ?"], [dataset_id]
+    join, conditions, values = (
+        "",
+        ["samples.dataset_id = ?", "samples.status = 'used'"],
+        [dataset_id],
+    )
     if split_id is not None and subset is not None:
         join = " JOIN split_members m ON m.sample_id = samples.id AND m.split_id = ?"
         values = [split_id, dataset_id]
@@ -203,10 +248,32 @@ def _dataset(row: dict[str, Any]) -> Dataset:
         created_at=row["created_at"],
         skipped=tuple(Skipped(path, reason) for path, reason in json.loads(row["skipped"])),
         note=row["note"],
+        version=row["version"],
+        class_verdicts=verdicts_from_json(row["class_verdicts"]),
     )
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def verdicts_from_json(text: str) -> tuple[Verdict | None, ...]:
+    """Verdicts as they are stored."""
+    return tuple(Verdict(value) if value else None for value in json.loads(text))
+
+
+def _first_version(dataset: Dataset) -> DatasetVersion:
+    return DatasetVersion(
+        dataset_id=dataset.id,
+        number=dataset.version,
+        action=EditAction.IMPORT,
+        summary="Imported",
+        digest=dataset.digest,
+        sample_count=dataset.sample_count,
+        class_names=dataset.class_names,
+        class_verdicts=dataset.verdicts,
+        created_at=dataset.created_at,
+    )
+
+
+def sample_from_row(row: dict[str, Any]) -> Sample:
+    """A row of the table `samples` as a value."""
     return Sample(
         id=row["id"],
         path=row["path"],
@@ -217,4 +284,11 @@ def _sample(row: dict[str, Any]) -> Sample:
         mode=row["mode"],
         file_size=row["file_size"],
         group=row["part"],
+        name=row["name"],
+        status=SampleStatus(row["status"]),
+        format=row["format"],
+        modified_at=row["modified_at"],
+        brightness=row["brightness"],
+        sharpness=row["sharpness"],
+        attributes=json.loads(row["attributes"]),
     )

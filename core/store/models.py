@@ -23,8 +23,8 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
     try:
         db.conn.execute(
             "INSERT INTO models (id, name, run_id, dataset_id, dataset_name, split_id, class_names,"
-            " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, test_macro_f1)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, test_macro_f1,"
+            " version, fold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 model.id,
                 model.name,
@@ -40,6 +40,8 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
                 model.created_at,
                 model.val_macro_f1,
                 model.test_macro_f1,
+                model.version,
+                model.fold,
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -142,4 +144,6 @@ def _model(row: dict[str, Any]) -> Model:
         created_at=row["created_at"],
         val_macro_f1=row["val_macro_f1"],
         test_macro_f1=row["test_macro_f1"],
+        version=row["version"],
+        fold=row["fold"],
     )

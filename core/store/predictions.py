@@ -1,12 +1,14 @@
 """Stored probabilities: one matrix per model and subset, the raw material of every report."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain import Subset
+from core.domain import SampleStatus, Subset
+from core.store.versions import states_at
 
 
 @dataclass(frozen=True)
@@ -14,12 +16,15 @@ class SubsetPredictions:
     """Probabilities of one subset, row by row beside the true class of each sample.
 
     Shapes: `sample_ids` [N] int64, `targets` [N] int64 in [0, C), `probabilities` [N, C] float32,
-    rows sum to 1.
+    rows sum to 1. `version` is the version of the dataset whose labels these are; None: today's.
+    `left_out` counts stored rows whose sample has no label that the model knows.
     """
 
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    version: int | None = None
+    left_out: int = 0
 
 
 def insert_predictions(
@@ -52,29 +57,48 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
 
 
 def load_predictions(db: Database, model_id: str, subset: Subset) -> SubsetPredictions | None:
-    """The matrix with today's labels; samples that left the dataset are left out."""
+    """The matrix with today's labels; samples that left the dataset are left out.
+
+    Where the classes of the dataset were renamed, merged or taken away since the training, the
+    labels are those of the version that the model was trained on. Pictures of classes that came
+    later are left out.
+    """
     rows = list(
         db.query(
-            "SELECT sample_ids, probabilities, dataset_id FROM predictions"
-            " WHERE model_id = ? AND subset = ?",
+            "SELECT p.sample_ids, p.probabilities, p.dataset_id, m.class_names, m.version,"
+            " d.class_names AS names_today FROM predictions p JOIN models m ON m.id = p.model_id"
+            " JOIN datasets d ON d.id = p.dataset_id WHERE p.model_id = ? AND p.subset = ?",
             [model_id, subset.value],
         )
     )
     if not rows:
         return None
-    sample_ids = np.frombuffer(rows[0]["sample_ids"], dtype="<i8").astype(np.int64)
-    matrix = np.frombuffer(rows[0]["probabilities"], dtype="<f4").astype(np.float32)
+    row = rows[0]
+    names, names_today = json.loads(row["class_names"]), json.loads(row["names_today"])
+    version = None if names_today[: len(names)] == names else row["version"]
+    sample_ids = np.frombuffer(row["sample_ids"], dtype="<i8").astype(np.int64)
+    matrix = np.frombuffer(row["probabilities"], dtype="<f4").astype(np.float32)
     matrix = matrix.reshape(len(sample_ids), -1)
-    targets = _targets(db, rows[0]["dataset_id"], sample_ids)
-    known = targets >= 0
-    return SubsetPredictions(sample_ids[known], targets[known], matrix[known])
+    targets = _targets(db, row["dataset_id"], sample_ids, version)
+    known = (targets >= 0) & (targets < len(names))
+    return SubsetPredictions(
+        sample_ids[known], targets[known], matrix[known], version, int((~known).sum())
+    )
 
 
-def _targets(db: Database, dataset_id: str, sample_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def _targets(
+    db: Database, dataset_id: str, sample_ids: NDArray[np.int64], version: int | None
+) -> NDArray[np.int64]:
+    """Class index [N] of each sample, -1 where it has none or does not belong to the dataset."""
     labels = dict(
         db.conn.execute(
-            "SELECT id, label FROM samples WHERE dataset_id = ? AND label IS NOT NULL",
+            "SELECT id, label FROM samples WHERE dataset_id = ? AND status = 'used'"
+            " AND label IS NOT NULL",
             [dataset_id],
         ).fetchall()
     )
+    if version is not None:
+        for sample_id, state in states_at(db, dataset_id, version).items():
+            used = state.status is SampleStatus.USED and state.label is not None
+            labels[sample_id] = state.label if used else -1
     return np.array([labels.get(int(i), -1) for i in sample_ids], dtype=np.int64)

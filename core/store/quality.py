@@ -1,11 +1,21 @@
 """Rows of quality checks: findings, and which pictures look alike."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import Finding, FindingKind, QualityCheck, Severity
+from core.domain import (
+    Finding,
+    FindingKind,
+    FindingStatus,
+    Insight,
+    QualityCheck,
+    Severity,
+    utc_now,
+)
+from core.errors import NotFoundError
 
 
 def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -> None:
@@ -13,7 +23,8 @@ def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -
     db.conn.execute("DELETE FROM findings WHERE dataset_id = ?", [check.dataset_id])
     db.conn.execute(
         "INSERT OR REPLACE INTO quality_checks (dataset_id, created_at, near_pairs, group_count,"
-        " grouped_samples, random_accuracy, grouped_accuracy) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " grouped_samples, random_accuracy, grouped_accuracy, version)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             check.dataset_id,
             check.created_at,
@@ -22,13 +33,23 @@ def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -
             check.grouped_samples,
             check.random_accuracy,
             check.grouped_accuracy,
+            check.version,
         ],
     )
     db.conn.executemany(
-        "INSERT INTO findings (dataset_id, kind, severity, message, sample_ids)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO findings (dataset_id, kind, severity, message, sample_ids, key, suggested,"
+        " score) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (check.dataset_id, f.kind.value, f.severity.value, f.message, json.dumps(f.sample_ids))
+            (
+                check.dataset_id,
+                f.kind.value,
+                f.severity.value,
+                f.message,
+                json.dumps(f.sample_ids),
+                f.key,
+                f.suggested,
+                f.score,
+            )
             for f in findings
         ),
     )
@@ -48,32 +69,114 @@ def load_check(db: Database, dataset_id: str) -> QualityCheck | None:
         grouped_samples=row["grouped_samples"],
         random_accuracy=row["random_accuracy"],
         grouped_accuracy=row["grouped_accuracy"],
+        version=row["version"],
     )
 
 
 def count_findings(db: Database, dataset_id: str) -> dict[FindingKind, int]:
-    """Findings per kind, only kinds that were found, in the order of the kinds."""
+    """Open findings per kind, only kinds that were found, in the order of the kinds."""
     rows = db.query(
-        "SELECT kind, count(*) AS n FROM findings WHERE dataset_id = ? GROUP BY kind", [dataset_id]
+        "SELECT kind, count(*) AS n FROM findings f WHERE dataset_id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM finding_decisions d WHERE d.dataset_id = f.dataset_id AND d.key = f.key)"
+        " GROUP BY kind",
+        [dataset_id],
     )
     counts = {FindingKind(row["kind"]): int(row["n"]) for row in rows}
     return {kind: counts[kind] for kind in FindingKind if kind in counts}
 
 
 def list_findings(
-    db: Database, dataset_id: str, *, kind: FindingKind, limit: int = -1, offset: int = 0
+    db: Database,
+    dataset_id: str,
+    *,
+    kind: FindingKind,
+    status: FindingStatus | None = FindingStatus.OPEN,
+    limit: int = -1,
+    offset: int = 0,
 ) -> list[Finding]:
-    """Findings of one kind, in the order in which they were found."""
+    """Findings of one kind, in the order in which they were found; status None: all."""
     rows = db.query(
-        "SELECT * FROM findings WHERE dataset_id = ? AND kind = ? ORDER BY id LIMIT ? OFFSET ?",
-        [dataset_id, kind.value, limit, offset],
+        f"{_FINDINGS} WHERE f.dataset_id = ? AND f.kind = ?"
+        " AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY f.id LIMIT ? OFFSET ?",
+        [dataset_id, kind.value, status, status, limit, offset],
     )
-    return [
-        Finding(
-            FindingKind(row["kind"]),
-            Severity(row["severity"]),
-            row["message"],
-            tuple(json.loads(row["sample_ids"])),
+    return [_finding(row) for row in rows]
+
+
+def find_finding(db: Database, finding_id: int) -> Finding:
+    """One finding of the last check.
+
+    Raises:
+        NotFoundError: if it is gone: a newer check replaced it.
+    """
+    rows = list(db.query(f"{_FINDINGS} WHERE f.id = ?", [finding_id]))
+    if not rows:
+        raise NotFoundError(
+            "This finding is not there any more.", "A newer check replaced it; look again."
         )
-        for row in rows
-    ]
+    return _finding(rows[0])
+
+
+def decide_finding(
+    db: Database, dataset_id: str, finding: Finding, status: FindingStatus, *,
+    version: int | None = None,
+) -> None:  # fmt: skip
+    """Record what was done about a finding; it holds for later checks too. OPEN takes it back.
+
+    `version` is the edit that cured it: undoing that opens the finding again.
+    """
+    if status is FindingStatus.OPEN:
+        db.conn.execute(
+            "DELETE FROM finding_decisions WHERE dataset_id = ? AND key = ?",
+            [dataset_id, finding.key],
+        )
+        return
+    db.conn.execute(
+        "INSERT OR REPLACE INTO finding_decisions VALUES (?, ?, ?, ?, ?)",
+        [dataset_id, finding.key, status.value, version, utc_now()],
+    )
+
+
+def reopen_cured_after(db: Database, dataset_id: str, number: int) -> None:
+    """Open the findings again that versions after `number` cured; call inside a transaction."""
+    db.conn.execute(
+        "DELETE FROM finding_decisions WHERE dataset_id = ? AND version > ?", [dataset_id, number]
+    )
+
+
+def save_insights(db: Database, insights: Iterable[Insight]) -> None:
+    """Replace what is known of these samples; call inside a transaction."""
+    db.conn.executemany(
+        "INSERT OR REPLACE INTO insights VALUES (?, ?, ?, ?, ?)",
+        ((i.sample_id, i.confidence, i.suggested, i.x, i.y) for i in insights),
+    )
+
+
+def insights_of(db: Database, dataset_id: str) -> list[Insight]:
+    """What is known of the samples that a dataset uses today, in import order."""
+    rows = db.conn.execute(
+        "SELECT i.sample_id, i.confidence, i.suggested, i.x, i.y FROM samples s"
+        " JOIN insights i ON i.sample_id = s.id WHERE s.dataset_id = ? AND s.status = 'used'"
+        " ORDER BY s.id",
+        [dataset_id],
+    ).fetchall()
+    return [Insight(*row) for row in rows]
+
+
+_FINDINGS = (
+    "SELECT f.*, coalesce(d.status, 'open') AS status FROM findings f LEFT JOIN finding_decisions"
+    " d ON d.dataset_id = f.dataset_id AND d.key = f.key"
+)
+
+
+def _finding(row: Mapping[str, Any]) -> Finding:
+    return Finding(
+        kind=FindingKind(row["kind"]),
+        severity=Severity(row["severity"]),
+        message=row["message"],
+        sample_ids=tuple(json.loads(row["sample_ids"])),
+        suggested=row["suggested"],
+        score=row["score"],
+        id=row["id"],
+        status=FindingStatus(row["status"]),
+    )

@@ -26,8 +26,8 @@ _EPOCH_COLUMNS = ", ".join((*_EPOCH_NAMES, "is_best"))
 def insert_run(db: Database, run: TrainingRun) -> None:
     """Store a run."""
     db.conn.execute(
-        "INSERT INTO runs (id, name, dataset_id, split_id, preprocess, augment, train, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, name, dataset_id, split_id, preprocess, augment, train, created_at,"
+        " version, fold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             run.id,
             run.name,
@@ -37,6 +37,8 @@ def insert_run(db: Database, run: TrainingRun) -> None:
             config_to_json(run.augment),
             config_to_json(run.train),
             run.created_at,
+            run.version,
+            run.fold,
         ],
     )
 
@@ -140,4 +142,6 @@ def _run(row: dict[str, Any]) -> TrainingRun:
         augment=config_from_json(AugmentConfig, row["augment"]),
         train=config_from_json(TrainConfig, row["train"]),
         created_at=row["created_at"],
+        version=row["version"],
+        fold=row["fold"],
     )

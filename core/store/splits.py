@@ -12,8 +12,13 @@ from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
 
-def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> None:
-    """Store a split and its members (sample id -> subset); call inside a transaction.
+def insert_split(
+    db: Database,
+    split: Split,
+    subsets: Mapping[int, Subset],
+    folds: Mapping[int, int] | None = None,
+) -> None:
+    """Store a split and its members (sample id -> subset, -> fold); call inside a transaction.
 
     Raises:
         NameTakenError: if the dataset has a split of this name.
@@ -21,7 +26,8 @@ def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> N
     try:
         db.conn.execute(
             "INSERT INTO splits (id, dataset_id, name, strategy, seed, train, validation, test,"
-            " digest, created_at, certificate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " digest, created_at, certificate, version, folds, sealed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 split.id,
                 split.dataset_id,
@@ -32,6 +38,9 @@ def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> N
                 split.digest,
                 split.created_at,
                 json.dumps(asdict(split.certificate)) if split.certificate else None,
+                split.version,
+                split.folds,
+                int(split.sealed),
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -40,8 +49,11 @@ def insert_split(db: Database, split: Split, subsets: Mapping[int, Subset]) -> N
             "Splits are never overwritten: give the new one another name.",
         ) from err
     db.conn.executemany(
-        "INSERT INTO split_members (split_id, sample_id, subset) VALUES (?, ?, ?)",
-        ((split.id, sample_id, subset.value) for sample_id, subset in subsets.items()),
+        "INSERT INTO split_members (split_id, sample_id, subset, fold) VALUES (?, ?, ?, ?)",
+        (
+            (split.id, sample_id, subset.value, (folds or {}).get(sample_id))
+            for sample_id, subset in subsets.items()
+        ),
     )
 
 
@@ -77,13 +89,24 @@ def delete_split(db: Database, split_id: str) -> None:
     db.execute("DELETE FROM splits WHERE id = ?", [split_id])
 
 
-def split_members(db: Database, split_id: str) -> dict[int, Subset]:
-    """Sample id -> subset."""
+def split_members(db: Database, split_id: str, *, fold: int | None = None) -> dict[int, Subset]:
+    """Sample id -> subset; for a split with folds, with this fold as validation."""
     rows = db.query(
-        "SELECT sample_id, subset FROM split_members WHERE split_id = ? ORDER BY sample_id",
+        "SELECT sample_id, subset, fold FROM split_members WHERE split_id = ? ORDER BY sample_id",
         [split_id],
     )
-    return {row["sample_id"]: Subset(row["subset"]) for row in rows}
+    return {row["sample_id"]: _subset(row["subset"], row["fold"], fold) for row in rows}
+
+
+def seal_split(db: Database, split_id: str) -> None:
+    """Lock the test set: later splits of the same version keep it."""
+    db.execute("UPDATE splits SET sealed = 1 WHERE id = ?", [split_id])
+
+
+def _subset(stored: str, own_fold: int | None, fold: int | None) -> Subset:
+    if own_fold is None or fold is None:
+        return Subset(stored)
+    return Subset.VALIDATION if own_fold == fold else Subset.TRAIN
 
 
 def subset_class_counts(
@@ -93,8 +116,8 @@ def subset_class_counts(
     counts = {subset: dict.fromkeys(dataset.class_names, 0) for subset in Subset}
     rows = db.query(
         "SELECT m.subset, s.label, count(*) AS n FROM split_members m"
-        " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.label IS NOT NULL"
-        " GROUP BY m.subset, s.label",
+        " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.status = 'used'"
+        " AND s.label IS NOT NULL GROUP BY m.subset, s.label",
         [split_id],
     )
     for row in rows:
@@ -115,4 +138,7 @@ def _split(row: dict[str, Any]) -> Split:
         certificate=LeakCertificate(**json.loads(row["certificate"]))
         if row["certificate"]
         else None,
+        version=row["version"],
+        folds=row["folds"],
+        sealed=bool(row["sealed"]),
     )

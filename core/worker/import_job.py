@@ -106,8 +106,9 @@ def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: 
     )
 
     def stored(sample: Sample) -> Sample:
-        place = kept / Path(sample.path).relative_to(folder)
-        return replace(sample, path=session.workspace.stored(place))
+        below = Path(sample.path).relative_to(folder)
+        place = session.workspace.stored(kept / below)
+        return replace(sample, path=place, name=below.as_posix())
 
     try:
         with connect(session.workspace) as db, transaction(db):

@@ -42,6 +42,7 @@ def run(session: JobSession) -> None:
         grouped_samples=int(sizes[sizes > 1].sum()),
         random_accuracy=estimate[0],
         grouped_accuracy=estimate[1],
+        version=dataset.version,
     )
     with connect(workspace) as db, transaction(db):
         quality.save_check(db, check, findings)

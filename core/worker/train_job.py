@@ -3,9 +3,9 @@
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from core.domain import (
     JobStatus,
     Model,
     Recipe,
+    Sample,
     Subset,
     TrainingRun,
     new_id,
@@ -32,7 +33,7 @@ from core.models.build import PixelFeatures, head_name
 from core.models.bundle import ModelCard, Tensors, write_bundle
 from core.models.catalog import Network, find_network
 from core.models.weights import pretrained_state
-from core.store import datasets, models, predictions, runs, splits
+from core.store import datasets, models, predictions, runs, splits, versions
 from core.store.database import connect, transaction
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
@@ -105,8 +106,12 @@ def _material(session: JobSession) -> Material:
     with connect(session.workspace) as db:
         training = runs.find_run(db, session.job.subject_id)
         dataset = datasets.find_dataset(db, training.dataset_id)
-        members = splits.split_members(db, training.split_id)
-        samples = [s for s in datasets.samples_of(db, dataset.id) if s.label is not None]
+        version = versions.find_version(db, dataset.id, training.version)
+        members = splits.split_members(db, training.split_id, fold=training.fold)
+        samples = [s for s in versions.samples_at(db, dataset.id, training.version)
+                   if s.label is not None]  # fmt: skip
+    # Why: the run is about the version that was chosen, whatever was edited while it waited.
+    dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)
     session.set_device(device_title(device))
     paths = [session.workspace.resolve(sample.path) for sample in samples]
@@ -114,7 +119,7 @@ def _material(session: JobSession) -> Material:
         session.workspace.cache / "pixels",
         paths,
         training.preprocess,
-        key=f"{dataset.id}-{dataset.digest[:12]}",
+        key=f"{dataset.id}-{_content_key(samples)}",
     )
     failures = fill_pixels(
         cache, paths, training.preprocess, on_progress=_reporter(session, "Preparing pictures")
@@ -138,6 +143,11 @@ def _material(session: JobSession) -> Material:
     )
     _refuse_empty(material)
     return material
+
+
+def _content_key(samples: Sequence[Sample]) -> str:
+    """Names pictures and their order; labels may change without new pixels."""
+    return hashlib.sha256("\n".join(s.sha256 for s in samples).encode()).hexdigest()[:12]
 
 
 def _quick(
@@ -362,6 +372,8 @@ def _store(
     }  # fmt: skip
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
+        if splits.find_split(db, dataset.id, training.split_id).sealed:
+            scores.pop(Subset.TEST, None)  # nobody may see it before the test set is opened
         name = models.free_model_name(db, training.name)
         content = write_bundle(_card(material, head, name), tensors)
         model = Model(
@@ -379,6 +391,8 @@ def _store(
             created_at=utc_now(),
             val_macro_f1=scores.get(Subset.VALIDATION),
             test_macro_f1=scores.get(Subset.TEST),
+            version=training.version,
+            fold=training.fold,
         )
         models.insert_model(db, model, content)
         for subset, matrix in probabilities.items():

@@ -75,6 +75,7 @@ def create_split(
             fractions=fractions,
             digest=digest,
             created_at=utc_now(),
+            version=dataset.version,
             certificate=_certificate(samples, subsets, groups, check, strategy, seed, digest),
         )
         with transaction(db):

@@ -108,6 +108,7 @@ def start_training(
         augment=augment or AugmentConfig(),
         train=train,
         created_at=utc_now(),
+        version=dataset.version,
     )
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)

@@ -5,8 +5,8 @@ import zipfile
 import pytest
 from PIL import Image
 
-from core.data.importers import content_digest, inspect_file, plan_import, read_pictures
-from core.domain import LabelSource
+from core.data.importers import inspect_file, plan_import, read_pictures
+from core.domain import LabelSource, content_digest
 from core.errors import ImportSourceError, UnreadableImageError
 from tests.conftest import save_picture
 
@@ -35,9 +35,10 @@ def test_what_is_read_has_sizes_hashes_and_labels(class_folders):
 
 def test_the_digest_knows_content_and_labels_but_not_order(class_folders):
     found = read_pictures(class_folders, plan_import(class_folders, FOLDER))
-    assert content_digest(found.samples[::-1], found.class_names) == found.digest
-    assert content_digest(found.samples, ("a", "b", "c")) != found.digest
-    assert content_digest(found.samples[1:], found.class_names) != found.digest
+    contents = [(s.sha256, found.class_names[s.label]) for s in found.samples]
+    assert content_digest(contents[::-1]) == found.digest
+    assert content_digest([(sha256, "a") for sha256, _ in contents]) != found.digest
+    assert content_digest(contents[1:]) != found.digest
 
 
 def test_hidden_files_and_litter_of_other_systems_are_not_even_mentioned(class_folders):

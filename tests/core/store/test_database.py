@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from core.errors import NotFoundError, WorkspaceError
-from core.store import database, datasets, splits
+from core.store import database, datasets, splits, versions
 from core.store.database import connect, sqlite3, sqlite_warning, transaction
 from core.workspace import Workspace
 
@@ -38,7 +38,7 @@ def test_migrations_run_once_when_many_processes_start_together(workspace):
         )
         for _ in range(6)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["2"] * 6
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["4"] * 6
 
 
 def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
@@ -137,7 +137,9 @@ def test_the_sqlite_library_in_use_is_safe_or_named():
 
 def _insert_dataset(db, key):
     db.conn.execute(
-        "INSERT INTO datasets VALUES (?, ?, '[]', '', '', 0, 0.0, '[]', '', NULL)", [key, key]
+        "INSERT INTO datasets (id, name, class_names, source, digest, sample_count, created_at,"
+        " skipped, note) VALUES (?, ?, '[]', '', '', 0, 0.0, '[]', '')",
+        [key, key],
     )
 
 
@@ -155,4 +157,5 @@ def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspac
     old.close()
     with connect(workspace) as db:
         assert splits.find_split(db, "ds-1", "s").certificate is None
-    assert workspace.database.with_name("workspace.db.before-schema-2").exists()
+        assert [v.number for v in versions.list_versions(db, "ds-1")] == [1]
+    assert workspace.database.with_name("workspace.db.before-schema-4").exists()

@@ -1,0 +1,325 @@
+"""Versions of datasets: every edit is one, nothing is lost, each can be looked at and taken back.
+
+The table `samples` holds today's state; `sample_changes` holds what each version changed, before
+and after, so that an earlier state is today's with the later changes taken back.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.domain import (
+    Dataset,
+    DatasetVersion,
+    EditAction,
+    Sample,
+    SampleState,
+    SampleStatus,
+    Verdict,
+    content_digest,
+    utc_now,
+)
+from core.errors import NotFoundError
+from core.store.datasets import (
+    insert_samples,
+    insert_version,
+    sample_from_row,
+    verdicts_from_json,
+)
+
+
+def list_versions(db: Database, dataset_id: str) -> list[DatasetVersion]:
+    """All versions of a dataset, newest first."""
+    rows = db.query(
+        "SELECT * FROM dataset_versions WHERE dataset_id = ? ORDER BY number DESC", [dataset_id]
+    )
+    return [_version(row) for row in rows]
+
+
+def find_version(db: Database, dataset_id: str, number: int) -> DatasetVersion:
+    """One version of a dataset.
+
+    Raises:
+        NotFoundError: if there is none of this number.
+    """
+    rows = list(
+        db.query(
+            "SELECT * FROM dataset_versions WHERE dataset_id = ? AND number = ?",
+            [dataset_id, number],
+        )
+    )
+    if not rows:
+        raise NotFoundError(
+            f"This dataset has no version {number}.", "See the list of its versions."
+        )
+    return _version(rows[0])
+
+
+def apply_edit(
+    db: Database,
+    dataset: Dataset,
+    action: EditAction,
+    summary: str,
+    states: Mapping[int, SampleState],
+    *,
+    class_names: Sequence[str] | None = None,
+    class_verdicts: Sequence[Verdict | None] | None = None,
+    undoes: int | None = None,
+) -> DatasetVersion:
+    """Make the next version; call inside a transaction, with the dataset as read inside it.
+
+    Args:
+        db: the database.
+        dataset: today's state.
+        action: what was done.
+        summary: the same in words.
+        states: sample id -> its new state; samples that have it already do not count.
+        class_names: the new classes, where they change; labels in `states` refer to them.
+        class_verdicts: the new verdicts, where they change.
+        undoes: number of the version that this takes back.
+    """
+    number = dataset.version + 1
+    _change_samples(db, dataset.id, number, states)
+    return _write_version(
+        db,
+        dataset,
+        number,
+        action,
+        summary,
+        tuple(class_names if class_names is not None else dataset.class_names),
+        tuple(class_verdicts if class_verdicts is not None else dataset.verdicts),
+        undoes,
+    )
+
+
+def add_samples(
+    db: Database,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    summary: str,
+    *,
+    class_names: Sequence[str] | None = None,
+) -> DatasetVersion:
+    """Append pictures as the next version; call inside a transaction.
+
+    `class_names` may only append to the present ones.
+    """
+    number = dataset.version + 1
+    newest = db.conn.execute("SELECT coalesce(max(id), 0) FROM samples").fetchone()[0]
+    insert_samples(db, dataset.id, samples)
+    db.conn.execute(
+        "INSERT INTO sample_changes SELECT dataset_id, ?, id, label, part, 'absent', label, part,"
+        " status FROM samples WHERE dataset_id = ? AND id > ?",
+        [number, dataset.id, newest],
+    )
+    names = tuple(class_names or dataset.class_names)
+    verdicts = (*dataset.verdicts, *(None,) * (len(names) - len(dataset.class_names)))
+    return _write_version(db, dataset, number, EditAction.ADD, summary, names, verdicts, None)
+
+
+def restore_version(
+    db: Database,
+    dataset: Dataset,
+    number: int,
+    *,
+    action: EditAction = EditAction.RESTORE,
+    summary: str | None = None,
+    undoes: int | None = None,
+) -> DatasetVersion:
+    """Make a new version that equals an earlier one; call inside a transaction.
+
+    Raises:
+        NotFoundError: if there is none of this number.
+    """
+    target = find_version(db, dataset.id, number)
+    return apply_edit(
+        db,
+        dataset,
+        action,
+        summary or f"Back to version {number}",
+        states_at(db, dataset.id, number),
+        class_names=target.class_names,
+        class_verdicts=target.class_verdicts,
+        undoes=undoes,
+    )
+
+
+def undoable(versions: Sequence[DatasetVersion]) -> DatasetVersion | None:
+    """The version that an undo takes back next; None where nothing is left to undo.
+
+    `versions` are all versions of one dataset, in any order.
+    """
+    stack: list[DatasetVersion] = []
+    for version in sorted(versions, key=lambda v: v.number):
+        if version.action is EditAction.UNDO:
+            stack.pop()
+        elif version.number > 1:
+            stack.append(version)
+    return stack[-1] if stack else None
+
+
+def undo(db: Database, dataset: Dataset) -> DatasetVersion:
+    """Take back the newest edit that still holds; call inside a transaction.
+
+    Raises:
+        NotFoundError: if there is nothing to undo.
+    """
+    last = undoable(list_versions(db, dataset.id))
+    if last is None:
+        raise NotFoundError("There is no change to undo.", "The dataset is as it was imported.")
+    made = restore_version(
+        db, dataset, last.number - 1, action=EditAction.UNDO,
+        summary=f"Undone: {last.summary}", undoes=last.number,
+    )  # fmt: skip
+    db.conn.execute(
+        "DELETE FROM finding_decisions WHERE dataset_id = ? AND version = ?",
+        [dataset.id, last.number],
+    )
+    return made
+
+
+def states_at(db: Database, dataset_id: str, number: int) -> dict[int, SampleState]:
+    """States at a version of the samples that later versions touched, by sample id."""
+    rows = db.query(
+        "SELECT sample_id, label_before, part_before, status_before, min(version) AS first"
+        " FROM sample_changes WHERE dataset_id = ? AND version > ? GROUP BY sample_id",
+        [dataset_id, number],
+    )
+    return {row["sample_id"]: _state(row, "before") for row in rows}
+
+
+def states_today(db: Database, dataset_id: str) -> dict[int, SampleState]:
+    """States of all samples in use or excluded, by sample id."""
+    rows = db.conn.execute(
+        "SELECT id, label, part, status FROM samples WHERE dataset_id = ? AND status != 'absent'",
+        [dataset_id],
+    ).fetchall()
+    return {row[0]: SampleState(row[1], row[2], SampleStatus(row[3])) for row in rows}
+
+
+def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list[Sample]:
+    """Every sample in use at a version, in import order, as it was then; None: today."""
+    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
+    samples = [sample_from_row(row) for row in rows]
+    then = {} if number is None else states_at(db, dataset_id, number)
+    samples = [_as_it_was(s, then[s.id]) if s.id in then else s for s in samples]
+    return [s for s in samples if s.status is SampleStatus.USED]
+
+
+def changes_between(
+    db: Database, dataset_id: str, older: int, newer: int
+) -> dict[int, tuple[SampleState, SampleState]]:
+    """Sample id -> its states at two versions, for the samples that differ."""
+    rows = db.query(
+        "SELECT sample_id, label_before, part_before, status_before, label_after, part_after,"
+        " status_after FROM sample_changes WHERE dataset_id = ? AND version > ? AND version <= ?"
+        " ORDER BY version",
+        [dataset_id, older, newer],
+    )
+    changes: dict[int, tuple[SampleState, SampleState]] = {}
+    for row in rows:
+        before, after = _state(row, "before"), _state(row, "after")
+        first = changes.get(row["sample_id"], (before, after))[0]
+        changes[row["sample_id"]] = (first, after)
+    return {i: (before, after) for i, (before, after) in changes.items() if before != after}
+
+
+def changes_of_sample(
+    db: Database, dataset_id: str, sample_id: int
+) -> list[tuple[int, SampleState, SampleState]]:
+    """What edits did to one sample: version, before, after; oldest first."""
+    rows = db.query(
+        "SELECT * FROM sample_changes WHERE sample_id = ? AND dataset_id = ? ORDER BY version",
+        [sample_id, dataset_id],
+    )
+    return [(row["version"], _state(row, "before"), _state(row, "after")) for row in rows]
+
+
+def _change_samples(
+    db: Database, dataset_id: str, number: int, states: Mapping[int, SampleState]
+) -> None:
+    rows = [[i, s.label, s.group, s.status.value] for i, s in states.items()]
+    db.conn.execute(
+        "INSERT INTO sample_changes SELECT s.dataset_id, ?, s.id, s.label, s.part, s.status,"
+        " e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM json_each(?) e"
+        " JOIN samples s ON s.id = e.value ->> 0 AND s.dataset_id = ?"
+        " WHERE s.label IS NOT e.value ->> 1 OR s.part IS NOT e.value ->> 2"
+        " OR s.status IS NOT e.value ->> 3",
+        [number, json.dumps(rows), dataset_id],
+    )
+    db.conn.execute(
+        "UPDATE samples SET label = c.label_after, part = c.part_after, status = c.status_after"
+        " FROM sample_changes c WHERE c.sample_id = samples.id AND c.dataset_id = ?"
+        " AND c.version = ?",
+        [dataset_id, number],
+    )
+
+
+def _write_version(
+    db: Database,
+    dataset: Dataset,
+    number: int,
+    action: EditAction,
+    summary: str,
+    class_names: tuple[str, ...],
+    class_verdicts: tuple[Verdict | None, ...],
+    undoes: int | None,
+) -> DatasetVersion:
+    contents = db.conn.execute(
+        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status = 'used'", [dataset.id]
+    ).fetchall()
+    named = [(sha256, None if label is None else class_names[label]) for sha256, label in contents]
+    version = DatasetVersion(
+        dataset_id=dataset.id,
+        number=number,
+        action=action,
+        summary=summary,
+        digest=content_digest(named),
+        sample_count=len(named),
+        class_names=class_names,
+        class_verdicts=class_verdicts,
+        created_at=utc_now(),
+        undoes=undoes,
+    )
+    insert_version(db, version)
+    db.conn.execute(
+        "UPDATE datasets SET version = ?, digest = ?, sample_count = ?, class_names = ?,"
+        " class_verdicts = ? WHERE id = ?",
+        [
+            number,
+            version.digest,
+            version.sample_count,
+            json.dumps(class_names),
+            json.dumps(class_verdicts),
+            dataset.id,
+        ],
+    )
+    return version
+
+
+def _as_it_was(sample: Sample, state: SampleState) -> Sample:
+    return replace(sample, label=state.label, group=state.group, status=state.status)
+
+
+def _state(row: Mapping[str, Any], when: str) -> SampleState:
+    return SampleState(
+        row[f"label_{when}"], row[f"part_{when}"], SampleStatus(row[f"status_{when}"])
+    )
+
+
+def _version(row: Mapping[str, Any]) -> DatasetVersion:
+    return DatasetVersion(
+        dataset_id=row["dataset_id"],
+        number=row["number"],
+        action=EditAction(row["action"]),
+        summary=row["summary"],
+        digest=row["digest"],
+        sample_count=row["sample_count"],
+        class_names=tuple(json.loads(row["class_names"])),
+        class_verdicts=verdicts_from_json(row["class_verdicts"]),
+        created_at=row["created_at"],
+        undoes=row["undoes"],
+    )
