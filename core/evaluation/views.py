@@ -121,7 +121,7 @@ class MatrixView:
 
     `row_of` and `column_of` [N] are -1 for pictures outside of this view. `row_classes` and
     `column_classes` hold the class index behind each row or column, None where they are no
-    classes.
+    classes. `row_totals` [R] and `column_totals` [K] also count pictures outside of this view.
     """
 
     rows: tuple[str, ...]
@@ -130,8 +130,20 @@ class MatrixView:
     tones: tuple[tuple[Tone, ...], ...]
     row_of: Classes
     column_of: Classes
+    row_totals: Classes
+    column_totals: Classes
     row_classes: tuple[int, ...] | None = None
     column_classes: tuple[int, ...] | None = None
+
+    @property
+    def of_rows(self) -> NDArray[np.float64]:
+        """[R, K] shares of each whole row, also where the view cuts it; 0 for empty rows."""
+        return self.counts / np.maximum(self.row_totals, 1)[:, None]
+
+    @property
+    def of_columns(self) -> NDArray[np.float64]:
+        """[R, K] shares of each whole column; 0 for empty columns."""
+        return self.counts / np.maximum(self.column_totals, 1)[None, :]
 
     @property
     def outside(self) -> int:
@@ -210,7 +222,7 @@ def decision_matrix(
     }
     tones = tuple(meanings.get(int(codes[i]), (Tone.OPEN,) * 3) for i in classes)
     names = tuple(
-        f"{class_names[i]} ({verdicts[i]})" if verdicts[i] else class_names[i] for i in classes
+        f"{verdicts[i]} · {class_names[i]}" if verdicts[i] else class_names[i] for i in classes
     )
     return _view(names, DECISIONS, tones, place[targets], decisions.astype(np.int64), classes)
 
@@ -231,7 +243,10 @@ def _view(
     counts = flat.reshape(len(rows), len(columns)).astype(np.int64)
     return MatrixView(
         rows, columns, counts, tones, np.where(inside, row_of, -1),
-        np.where(inside, column_of, -1), row_classes, column_classes,
+        np.where(inside, column_of, -1),
+        np.bincount(row_of[row_of >= 0], minlength=len(rows)),
+        np.bincount(column_of[column_of >= 0], minlength=len(columns)),
+        row_classes, column_classes,
     )  # fmt: skip
 
 

@@ -72,6 +72,8 @@ def test_a_window_shows_some_classes_and_says_how_many_pictures_are_outside():
     assert view.counts.tolist() == [[0, 1], [0, 1]]
     assert view.outside == 2
     assert view.row_classes == (1, 2)
+    assert view.of_rows.tolist() == [[0, 1], [0, 0.5]]
+    assert view.of_columns.tolist() == [[0, 0.5], [0, 0.5]]
     assert view.pictures(0, 1).tolist() == [1]
 
 
@@ -97,7 +99,7 @@ def test_the_decision_matrix_applies_the_operating_point():
     decisions = decide(OperatingPoint(0.2, 0.8), matrix, VERDICTS)
     view = decision_matrix(decisions, targets, VERDICTS, NAMES)
     assert view.counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
-    assert view.rows[0] == "good (OK)"
+    assert view.rows[0] == "OK · good"
     assert view.tones[1] == (Tone.WRONG, Tone.OPEN, Tone.RIGHT)
 
 
