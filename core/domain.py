@@ -349,7 +349,11 @@ class QualityCheck:
 
 @dataclass(frozen=True)
 class LeakCertificate:
-    """How much leaks between the subsets of a split; None: nobody has looked yet."""
+    """How much leaks between the subsets (or folds) of a split; None: nobody has looked yet.
+
+    `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
+    the pictures that are in no subset because a sealed test picture is like them.
+    """
 
     groups_across: int | None
     exact_across: int
@@ -357,6 +361,8 @@ class LeakCertificate:
     strategy: str
     seed: int
     digest: str
+    checked_at: float | None = None
+    kept_out: int = 0
 
     @property
     def is_clean(self) -> bool:
