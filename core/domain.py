@@ -77,6 +77,13 @@ class Subset(StrEnum):
     TEST = "test"
 
 
+class OrderBy(StrEnum):
+    """What makes a picture older than another."""
+
+    NAME = "name"
+    DATE = "date"
+
+
 class ResizeMode(StrEnum):
     """How a picture of any shape becomes the network's square."""
 

@@ -10,12 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Sample, Split, Subset
+from core.domain import OrderBy, Sample, Split, Subset
 from core.errors import SplitError
 
 Fractions = tuple[float, float, float]
@@ -32,13 +31,6 @@ _STRATEGY = re.compile(
     r"(?:grouped by (?P<group_by>.+))?",
     re.DOTALL,
 )
-
-
-class OrderBy(StrEnum):
-    """What makes a picture older than another."""
-
-    NAME = "name"
-    DATE = "date"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from core.data.split import (
     Counts,
     Division,
     Fractions,
-    OrderBy,
     SplitRequest,
     divide,
     groups_of_equal_files,
@@ -18,6 +17,7 @@ from core.data.split import (
 from core.domain import (
     Dataset,
     LeakCertificate,
+    OrderBy,
     QualityCheck,
     Sample,
     Split,

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from core.data.split import (
     AS_DELIVERED,
-    OrderBy,
     SplitRequest,
     count_across,
     divide,
@@ -18,7 +17,7 @@ from core.data.split import (
     stratified_split,
     subset_counts,
 )
-from core.domain import Sample, Split, Subset
+from core.domain import OrderBy, Sample, Split, Subset
 from core.errors import SplitError
 
 USUAL = (0.6, 0.2, 0.2)

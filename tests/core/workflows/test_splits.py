@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from core.data.split import AS_DELIVERED, OrderBy, SplitRequest
+from core.data.split import AS_DELIVERED, SplitRequest
 from core.domain import (
     Dataset,
     EditAction,
+    OrderBy,
     QualityCheck,
     Sample,
     SampleState,
@@ -55,7 +57,7 @@ def look(workspace, dataset):
     with connect(workspace) as db, transaction(db):
         found = dataset_rows.samples_of(db, dataset.id)
         near = []
-        for first, second in zip(found, found[1:], strict=False):
+        for first, second in pairwise(found):
             if first.group == second.group and first.sha256 != second.sha256:
                 near.append((first.id, second.id))
         version = dataset_rows.find_dataset(db, dataset.id).version
