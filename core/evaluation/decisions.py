@@ -11,12 +11,13 @@ Pictures whose true class has no verdict count nowhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain import Verdict
 from core.errors import ConfigError
 from core.evaluation.intervals import CONFIDENCE, NO_DATA, Rate, exact_bounds, rate, upper_bounds
 from core.evaluation.parts import Parts, choose, units
@@ -26,13 +27,6 @@ from core.evaluation.ranking import MAX_POINTS, areas, thinned
 ABOVE_ALL = 1.01
 Probabilities = NDArray[np.float32]
 Floats = NDArray[np.float64]
-
-
-class Verdict(StrEnum):
-    """What a class means for the part."""
-
-    OK = "OK"
-    NOK = "NOK"
 
 
 class Decision(IntEnum):
