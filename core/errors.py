@@ -11,6 +11,7 @@ TouchstoneError
 ├── SplitError                a split that is impossible or missing
 ├── ConfigError               a setting out of its range
 ├── NetworkUnavailableError   pretrained weights that are not on this machine
+├── SealedError               a test set that has not been opened yet
 ├── TrainingError             a training that cannot start or go on
 └── ModelFileError            a file that is not a usable model
 
@@ -73,6 +74,10 @@ class ConfigError(TouchstoneError):
 
 class NetworkUnavailableError(TouchstoneError):
     """Pretrained weights that are not on this machine."""
+
+
+class SealedError(TouchstoneError):
+    """A test set that has not been opened yet."""
 
 
 class TrainingError(TouchstoneError):

@@ -14,7 +14,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.errors import WorkspaceError
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 migrations = Migrations("touchstone")
@@ -141,6 +141,40 @@ def add_versions(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
 
+
+@migrations()
+def add_judgement(db: Database) -> None:
+    """Decision rules, criteria, seals and openings of test sets, marks on pictures."""
+    for statement in _JUDGEMENT_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+# Why openings refer to nothing: that a test set was looked at must outlive models and splits.
+_JUDGEMENT_SCHEMA = """
+CREATE TABLE operating_points (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, settings TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE criteria (
+    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, settings TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE seals (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, split_id TEXT NOT NULL,
+    created_at REAL NOT NULL, criteria TEXT NOT NULL, operating_point TEXT NOT NULL,
+    test_digest TEXT NOT NULL, opened_at REAL
+) STRICT;
+CREATE TABLE openings (
+    id INTEGER PRIMARY KEY, split_id TEXT NOT NULL, model_id TEXT NOT NULL,
+    model_name TEXT NOT NULL, purpose TEXT NOT NULL, opened_at REAL NOT NULL
+) STRICT;
+CREATE INDEX openings_by_split ON openings (split_id, opened_at);
+CREATE TABLE marks (
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, kind TEXT NOT NULL,
+    created_at REAL NOT NULL, PRIMARY KEY (sample_id, kind)
+) STRICT, WITHOUT ROWID
+"""
 
 _VERSIONS_SCHEMA = """
 CREATE TABLE dataset_versions (

@@ -17,12 +17,14 @@ class SubsetPredictions:
 
     Shapes: `sample_ids` [N] int64, `targets` [N] int64 in [0, C), `probabilities` [N, C] float32,
     rows sum to 1. `version` is the version of the dataset whose labels these are; None: today's.
+    `left_out` counts stored rows whose sample has no label that the model knows.
     """
 
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     version: int | None = None
+    left_out: int = 0
 
 
 def insert_predictions(
@@ -79,7 +81,9 @@ def load_predictions(db: Database, model_id: str, subset: Subset) -> SubsetPredi
     matrix = matrix.reshape(len(sample_ids), -1)
     targets = _targets(db, row["dataset_id"], sample_ids, version)
     known = (targets >= 0) & (targets < len(names))
-    return SubsetPredictions(sample_ids[known], targets[known], matrix[known], version)
+    return SubsetPredictions(
+        sample_ids[known], targets[known], matrix[known], version, int((~known).sum())
+    )
 
 
 def _targets(

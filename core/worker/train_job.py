@@ -372,6 +372,8 @@ def _store(
     }  # fmt: skip
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
+        if splits.find_split(db, dataset.id, training.split_id).sealed:
+            scores.pop(Subset.TEST, None)  # nobody may see it before the test set is opened
         name = models.free_model_name(db, training.name)
         content = write_bundle(_card(material, head, name), tensors)
         model = Model(

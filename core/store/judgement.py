@@ -1,0 +1,130 @@
+"""Rows of judgement: decision rules, criteria, seals and openings of test sets, marks on pictures.
+
+Rules and criteria are JSON here; what they mean is known by the rooms that compute with them.
+"""
+
+import json
+from collections.abc import Iterable
+
+from sqlite_utils import Database
+
+from core.domain import MarkKind, Opening, Seal, utc_now
+from core.errors import WorkspaceError
+
+
+def save_operating_point(db: Database, model_id: str, settings: str) -> None:
+    """Keep the decision rule of a model, replacing an earlier one."""
+    db.execute(
+        "INSERT OR REPLACE INTO operating_points VALUES (?, ?, ?)", [model_id, settings, utc_now()]
+    )
+
+
+def operating_point(db: Database, model_id: str) -> str | None:
+    """The decision rule of a model, if one was chosen."""
+    rows = list(db.query("SELECT settings FROM operating_points WHERE model_id = ?", [model_id]))
+    return str(rows[0]["settings"]) if rows else None
+
+
+def save_criteria(db: Database, dataset_id: str, settings: str) -> None:
+    """Keep the release criteria of a dataset, replacing earlier ones."""
+    db.execute(
+        "INSERT OR REPLACE INTO criteria VALUES (?, ?, ?)", [dataset_id, settings, utc_now()]
+    )
+
+
+def criteria(db: Database, dataset_id: str) -> str | None:
+    """The release criteria of a dataset, if there are any."""
+    rows = list(db.query("SELECT settings FROM criteria WHERE dataset_id = ?", [dataset_id]))
+    return str(rows[0]["settings"]) if rows else None
+
+
+def insert_seal(db: Database, seal: Seal) -> None:
+    """Seal the test set of a model; call inside a transaction.
+
+    Raises:
+        WorkspaceError: if it was sealed before and has been opened: that cannot be undone.
+    """
+    existing = find_seal(db, seal.model_id)
+    if existing and existing.opened_at is not None:
+        raise WorkspaceError(
+            "The test set of this model was sealed and opened already.",
+            "Train another model: a test set that was seen cannot be sealed for the same one.",
+        )
+    db.conn.execute(
+        "INSERT OR REPLACE INTO seals VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            seal.model_id,
+            seal.split_id,
+            seal.created_at,
+            seal.criteria,
+            seal.operating_point,
+            seal.test_digest,
+            seal.opened_at,
+        ],
+    )
+
+
+def find_seal(db: Database, model_id: str) -> Seal | None:
+    """The seal of a model's test set, if there is one."""
+    rows = db.conn.execute(
+        "SELECT model_id, split_id, created_at, criteria, operating_point, test_digest, opened_at"
+        " FROM seals WHERE model_id = ?",
+        [model_id],
+    ).fetchall()
+    return Seal(*rows[0]) if rows else None
+
+
+def record_opening(db: Database, opening: Opening) -> None:
+    """Count one look at a test set; call inside a transaction. Openings are never removed."""
+    db.conn.execute(
+        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [
+            opening.split_id,
+            opening.model_id,
+            opening.model_name,
+            opening.purpose,
+            opening.opened_at,
+        ],
+    )
+    db.conn.execute(
+        "UPDATE seals SET opened_at = ? WHERE model_id = ? AND opened_at IS NULL",
+        [opening.opened_at, opening.model_id],
+    )
+
+
+def openings_of(db: Database, split_id: str) -> list[Opening]:
+    """Every look at the test set of a split, by whatever model, oldest first."""
+    rows = db.conn.execute(
+        "SELECT split_id, model_id, model_name, purpose, opened_at FROM openings"
+        " WHERE split_id = ? ORDER BY id",
+        [split_id],
+    ).fetchall()
+    return [Opening(*row) for row in rows]
+
+
+def set_mark(db: Database, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
+    """Mark pictures, or take the mark away; call inside a transaction."""
+    ids = json.dumps([int(i) for i in sample_ids])
+    if on:
+        db.conn.execute(
+            "INSERT OR IGNORE INTO marks SELECT value, ?, ? FROM json_each(?)",
+            [kind.value, utc_now(), ids],
+        )
+        return
+    db.conn.execute(
+        "DELETE FROM marks WHERE kind = ? AND sample_id IN (SELECT value FROM json_each(?))",
+        [kind.value, ids],
+    )
+
+
+def marks_of(db: Database, dataset_id: str) -> dict[int, set[MarkKind]]:
+    """Sample id -> its marks, for the marked samples of a dataset."""
+    marks: dict[int, set[MarkKind]] = {}
+    for sample_id, kind in db.conn.execute(
+        "SELECT m.sample_id, m.kind FROM marks m JOIN samples s ON s.id = m.sample_id"
+        " WHERE s.dataset_id = ?",
+        [dataset_id],
+    ).fetchall():
+        marks.setdefault(sample_id, set()).add(MarkKind(kind))
+    return marks
