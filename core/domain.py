@@ -227,6 +227,18 @@ class DatasetVersion:
     undoes: int | None = None
 
 
+class SampleOrder(StrEnum):
+    """What a list of pictures can be sorted by."""
+
+    IMPORT = "import"
+    NAME = "name"
+    SIZE = "size"
+    DATE = "date"
+    SHARPNESS = "sharpness"
+    BRIGHTNESS = "brightness"
+    CONFIDENCE = "confidence"
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A file that was not imported, and why."""
@@ -287,6 +299,23 @@ class FindingStatus(StrEnum):
     OPEN = "open"
     IGNORED = "ignored"
     CURED = "cured"
+
+
+@dataclass(frozen=True)
+class SampleFilter:
+    """Which pictures of a dataset; what is None or empty does not restrict.
+
+    `subset` belongs to the split `split_id`; `finding`: those in an open finding of this kind;
+    `text`: part of the name or of the group; `ids`: only these samples.
+    """
+
+    label: int | None = None
+    split_id: str | None = None
+    subset: Subset | None = None
+    finding: FindingKind | None = None
+    status: SampleStatus = SampleStatus.USED
+    text: str = ""
+    ids: tuple[int, ...] | None = None
 
 
 class Severity(StrEnum):
