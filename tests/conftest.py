@@ -1,6 +1,7 @@
 """Shared small, real things: a workspace, a few pictures, one trained model."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain import Dataset, JobStatus, LabelSource, Model, Recipe, Split, TrainConfig
+from core.domain import (
+    Dataset,
+    JobStatus,
+    LabelSource,
+    Model,
+    Recipe,
+    Sample,
+    Split,
+    TrainConfig,
+    content_digest,
+)
+from core.store import datasets as dataset_rows
+from core.store.database import connect, transaction
 from core.workflows import datasets, jobs, models, splits, training
 from core.workflows.training import RunView
 from core.workspace import ROOT_VARIABLE, Workspace
@@ -76,6 +89,28 @@ def write_marked_pictures(root: Path, per_class: int) -> Path:
         for number in range(per_class):
             save_picture(root / kind / f"{number:03d}.png", marked_picture(kind, number)[0])
     return root
+
+
+def store_rows(
+    workspace: Workspace,
+    labels: Sequence[int],
+    names: Sequence[str] = ("good", "crack", "dent"),
+    *,
+    dataset_id: str = "ds-rows",
+) -> Dataset:
+    """A dataset of rows alone, one picture per label, without files."""
+    samples = [
+        Sample(0, f"{names[label]}/{number}.png", f"{number:064x}", label, 8 + number, 8, "L", 9,
+               name=f"{names[label]}/{number}.png")
+        for number, label in enumerate(labels)
+    ]  # fmt: skip
+    digest = content_digest((s.sha256, names[s.label or 0]) for s in samples)
+    dataset = Dataset(
+        dataset_id, f"Rows {dataset_id}", tuple(names), "rows", digest, len(samples), 1.0
+    )
+    with connect(workspace) as db, transaction(db):
+        dataset_rows.insert_dataset(db, dataset, samples)
+        return dataset_rows.find_dataset(db, dataset_id)
 
 
 @dataclass(frozen=True)

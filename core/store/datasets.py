@@ -192,11 +192,17 @@ def count_samples(
     return int(next(db.query(f"SELECT count(*) AS n FROM samples{where}", values))["n"])
 
 
-def samples_by_id(db: Database, ids: Sequence[int]) -> list[Sample]:
-    """The samples of these ids, in this order; unknown ids are left out."""
+def samples_by_id(
+    db: Database, ids: Sequence[int], *, dataset_id: str | None = None
+) -> list[Sample]:
+    """The samples of these ids, in this order; unknown ids are left out.
+
+    `dataset_id` leaves out those of other datasets.
+    """
     rows = db.query(
-        "SELECT * FROM samples WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps([int(i) for i in ids])],
+        "SELECT * FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+        " AND (? IS NULL OR dataset_id = ?)",
+        [json.dumps([int(i) for i in ids]), dataset_id, dataset_id],
     )
     found = {row["id"]: sample_from_row(row) for row in rows}
     return [found[int(i)] for i in ids if int(i) in found]

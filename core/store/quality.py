@@ -137,6 +137,13 @@ def decide_finding(
     )
 
 
+def reopen_cured_after(db: Database, dataset_id: str, number: int) -> None:
+    """Open the findings again that versions after `number` cured; call inside a transaction."""
+    db.conn.execute(
+        "DELETE FROM finding_decisions WHERE dataset_id = ? AND version > ?", [dataset_id, number]
+    )
+
+
 def save_insights(db: Database, insights: Iterable[Insight]) -> None:
     """Replace what is known of these samples; call inside a transaction."""
     db.conn.executemany(

@@ -191,6 +191,15 @@ def states_at(db: Database, dataset_id: str, number: int) -> dict[int, SampleSta
     return {row["sample_id"]: _state(row, "before") for row in rows}
 
 
+def states_today(db: Database, dataset_id: str) -> dict[int, SampleState]:
+    """States of all samples in use or excluded, by sample id."""
+    rows = db.conn.execute(
+        "SELECT id, label, part, status FROM samples WHERE dataset_id = ? AND status != 'absent'",
+        [dataset_id],
+    ).fetchall()
+    return {row[0]: SampleState(row[1], row[2], SampleStatus(row[3])) for row in rows}
+
+
 def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list[Sample]:
     """Every sample in use at a version, in import order, as it was then; None: today."""
     rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
@@ -216,6 +225,17 @@ def changes_between(
         first = changes.get(row["sample_id"], (before, after))[0]
         changes[row["sample_id"]] = (first, after)
     return {i: (before, after) for i, (before, after) in changes.items() if before != after}
+
+
+def changes_of_sample(
+    db: Database, dataset_id: str, sample_id: int
+) -> list[tuple[int, SampleState, SampleState]]:
+    """What edits did to one sample: version, before, after; oldest first."""
+    rows = db.query(
+        "SELECT * FROM sample_changes WHERE sample_id = ? AND dataset_id = ? ORDER BY version",
+        [sample_id, dataset_id],
+    )
+    return [(row["version"], _state(row, "before"), _state(row, "after")) for row in rows]
 
 
 def _change_samples(
