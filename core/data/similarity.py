@@ -249,7 +249,6 @@ def _cells(base: Floats) -> list[NDArray[np.int64]]:
 
 def _likeness(flat: Floats, pairs: Pairs, on_progress: Progress | None = None) -> Floats:
     """Best correlation [M] of each pair over shifts and scales of about 10 %."""
-
     # Why here: only the worker needs it.
     from threadpoolctl import threadpool_limits
 
