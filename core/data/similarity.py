@@ -47,7 +47,12 @@ Pairs = NDArray[np.int64]
 
 
 def small_pictures(
-    folder: Path, paths: Sequence[Path], sha256s: Sequence[str], *, on_progress: Progress
+    folder: Path,
+    paths: Sequence[Path],
+    sha256s: Sequence[str],
+    *,
+    on_progress: Progress,
+    wanted: NDArray[np.intp] | None = None,
 ) -> RowCache:
     """Gray pictures [N, 48, 48] uint8, read in other processes and kept on disk.
 
@@ -58,10 +63,12 @@ def small_pictures(
         paths: the pictures.
         sha256s: their content hashes, in the same order; they name the cache.
         on_progress: called with phase, done, total; may raise to stop, nothing is lost.
+        wanted: positions that are needed; None: all.
     """
     key = hashlib.sha256("\n".join(sha256s).encode()).hexdigest()[:24]
     cache = open_row_cache(folder / f"gray{SIDE_PX}-{key}", (len(paths), SIDE_PX, SIDE_PX), "u1")
-    todo = cache.missing
+    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
+    total = len(paths) if wanted is None else len(wanted)
     done: list[int] = []
     for number, outcome in run_isolated(_small_gray, [paths[i] for i in todo]):
         position = int(todo[number])
@@ -73,7 +80,7 @@ def small_pictures(
         if len(done) >= 512 or number + 1 == len(todo):
             cache.mark(done, READY)
             done.clear()
-        on_progress("Reading pictures", len(paths) - len(todo) + number + 1, len(paths))
+        on_progress("Reading pictures", total - len(todo) + number + 1, total)
     return cache
 
 

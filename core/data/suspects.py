@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 FOLDS = 5
 _COMPONENTS = 128
 _INVERSE_PENALTY = 1e-3
+_LEAST_AGREEMENT = 0.2  # Cohen's kappa; 0 is chance
 
 Progress = Callable[[str, int, int], None]
 
@@ -73,8 +74,9 @@ def judge_labels(
             features[judged], own, groups[judged], seed=seed, on_progress=on_progress
         )
         confidence[judged] = probabilities[np.arange(len(own)), own]
-        best, is_suspect[judged] = _contradicted(probabilities, own)
+        best, contradicted = _contradicted(probabilities, own)
         suggested[judged] = classes[best]
+        is_suspect[judged] = contradicted & _has_learned(probabilities, own)
     return Judgement(confidence, suggested, is_suspect)
 
 
@@ -141,6 +143,13 @@ def _fold_count(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
     """As many folds as the class with the most groups allows, at most five."""
     pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
     return int(min(FOLDS, np.bincount(pairs[:, 0]).max()))
+
+
+def _has_learned(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
+    """Whether the classifier agrees with the labels by more than chance: else it has no say."""
+    from sklearn.metrics import cohen_kappa_score
+
+    return bool(cohen_kappa_score(labels, probabilities.argmax(axis=1)) > _LEAST_AGREEMENT)
 
 
 def _contradicted(
