@@ -1,6 +1,5 @@
 """Reading results: reports, and the pictures behind every number."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from core.domain import Dataset, MarkKind, Model, Sample, Subset, Verdict
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.calibration import Temperature, fit_temperature, reliability, with_temperature
-from core.evaluation.decisions import OperatingPoint, has_both
+from core.evaluation.decisions import has_both
 from core.evaluation.intervals import Estimate, Rate
 from core.evaluation.metrics import (
     EvaluationReport,
@@ -21,7 +20,7 @@ from core.evaluation.metrics import (
     margins_to_second,
     top_k_errors,
 )
-from core.store import datasets, judgement, predictions, quality
+from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
 from core.store.predictions import SubsetPredictions
 from core.store.properties import load_properties
@@ -167,38 +166,6 @@ def judge(workspace: Workspace, model_id: str, subset: Subset) -> Judgement:
     for array in shared:
         array.flags.writeable = False
     return found
-
-
-def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
-    """Changes whenever the labels, groups or verdicts behind a model's numbers change."""
-    if model.dataset_id is None:
-        return ()
-    with connect(workspace) as db:
-        dataset = datasets.find_dataset(db, model.dataset_id)
-        check = quality.load_check(db, dataset.id)
-    return (dataset.version, dataset.digest, check.created_at if check else None)
-
-
-def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
-    """The decision rule that was chosen for a model, if any.
-
-    Raises:
-        ConfigError: if it cannot be read.
-    """
-    with connect(workspace) as db:
-        text = judgement.operating_point(db, model.id)
-    if text is None:
-        return None
-    try:
-        values = json.loads(text)
-        return OperatingPoint(
-            values["accept_below"], values["reject_from"], tuple(values["class_thresholds"])
-        )
-    except (ValueError, TypeError, KeyError) as err:
-        raise ConfigError(
-            "The saved operating point of this model cannot be read.",
-            "It may come from a newer version of Touchstone; choose it anew.",
-        ) from err
 
 
 def temperature_of(workspace: Workspace, model_id: str) -> Temperature | None:

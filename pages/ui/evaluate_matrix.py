@@ -17,7 +17,6 @@ from core.evaluation.views import (
     decision_matrix,
     ok_nok_matrix,
 )
-from core.workflows import evaluation
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import errors, figures_judgement, judged, picture_panel, state, text
@@ -85,7 +84,7 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
     options = [COUNTS, OF_TRUE, OF_PREDICTED]
     if has_both(found.judged.verdicts):
         options.append(OK_NOK)
-        if evaluation.saved_point(workspace, found.judged.model) is not None:
+        if judged.saved_point(workspace, found.judged.model) is not None:
             options.append(DECISION)
     options += [PAIRS] if side_by_side else [PAIRS, TABLE]
     many = len(found.judged.class_names) > WINDOWS[0]
@@ -123,7 +122,7 @@ def _view(workspace: Workspace, found: Judgement, shown: Shown) -> MatrixView:
     # Why: a link to a cell must show it, whatever the window.
     classes = tuple(sorted({*classes, *(opened or ())}))
     if shown.kind == DECISION:
-        point = evaluation.saved_point(workspace, data.model)
+        point = judged.saved_point(workspace, data.model)
         if point is not None and has_both(data.verdicts):
             decisions = decide(point, data.probabilities, data.verdicts)
             return decision_matrix(

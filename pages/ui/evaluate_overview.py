@@ -8,7 +8,6 @@ from core.evaluation.intervals import Estimate, Interval, Rate
 from core.evaluation.metrics import EvaluationReport, macro_f1
 from core.evaluation.parts import Unit
 from core.evaluation.views import Headline, class_rates, headline
-from core.workflows import evaluation
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, figures_judgement, judged, state, text
@@ -28,7 +27,7 @@ RIGHT_HELP = (
 def head(workspace: Workspace, found: Judgement) -> Headline:
     """The headline numbers of a judged set."""
     data = found.judged
-    point = evaluation.saved_point(workspace, data.model) if has_both(data.verdicts) else None
+    point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
     return headline(
         data.probabilities, data.targets, parts=data.parts, verdicts=data.verdicts, point=point
     )
@@ -133,7 +132,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
             st.page_link("datasets.py", label="Datasets", icon=":material/photo_library:",
                          query_params={"dataset": data.dataset.id})  # fmt: skip
         return
-    point = evaluation.saved_point(workspace, data.model)
+    point = judged.saved_point(workspace, data.model)
     rule = "the saved operating point" if point else "the verdict of the predicted class"
     says = [f"Escapes and overkill follow {rule}.", *numbers.ok_nok.remarks]
     st.caption(" ".join(says))

@@ -321,7 +321,7 @@ def _event(workspace: Workspace, found: Judgement, what: str) -> tuple[np.ndarra
     if what == ERRORS:
         return np.ones(len(found.predicted), bool), ~found.right
     truth = truths(data.targets, data.verdicts)
-    point = evaluation.saved_point(workspace, data.model) or OperatingPoint()
+    point = judged.saved_point(workspace, data.model) or OperatingPoint()
     decisions = decide(point, data.probabilities, data.verdicts)
     if what == ESCAPES:
         return truth == NOK, decisions == Decision.ACCEPT

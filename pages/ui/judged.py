@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.domain import Model, Subset
 from core.evaluation.calibration import Temperature
+from core.evaluation.decisions import OperatingPoint
 from core.evaluation.metrics import EvaluationReport
-from core.workflows import evaluation
+from core.workflows import decisions, evaluation
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 
@@ -17,25 +18,31 @@ State = tuple[object, ...]
 
 def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
     """A model on a subset, with today's labels; its arrays are shared and read-only."""
-    return _judgement(workspace, model.id, subset.value, evaluation.state_of(workspace, model))
+    return _judgement(workspace, model.id, subset.value, decisions.state_of(workspace, model))
 
 
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:
     """All numbers, also those that take a second with many pictures."""
     found = judgement(workspace, model, subset)
-    return _report(found, model.id, subset.value, evaluation.state_of(workspace, model))
+    return _report(found, model.id, subset.value, decisions.state_of(workspace, model))
 
 
 def temperature(workspace: Workspace, model: Model) -> Temperature | None:
     """The calibration fitted on validation, or None."""
-    return _temperature(workspace, model.id, evaluation.state_of(workspace, model))
+    return _temperature(workspace, model.id, decisions.state_of(workspace, model))
+
+
+def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
+    """The decision rule kept with a model, or None."""
+    rule = decisions.saved_rule(workspace, model.id)
+    return rule.point if rule else None
 
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> dict[str, list[str | None]]:
     """What the pictures can be sliced by."""
     found = judgement(workspace, model, subset)
     return _columns(workspace, found, model.id, subset.value,
-                    evaluation.state_of(workspace, model))  # fmt: skip
+                    decisions.state_of(workspace, model))  # fmt: skip
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the results …")

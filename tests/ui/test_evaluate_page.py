@@ -1,7 +1,5 @@
 """The Evaluate page over made-up probabilities: what it says, and what a click changes."""
 
-import json
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,7 +19,7 @@ from core.domain import (
 )
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
-from core.workflows import edits, evaluation
+from core.workflows import decisions, edits, evaluation
 from core.workspace import Workspace
 from pages.ui.picture_panel import Review
 from tests.ui.conftest import OpenPage
@@ -121,9 +119,8 @@ def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> No
     "view", ["% of true", "% of predicted", "OK / NOK", "decision", "confused pairs", "table"]
 )
 def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: Workspace) -> None:
-    with connect(judged) as db:
-        rule = {"accept_below": 0.05, "reject_from": 0.6, "class_thresholds": []}
-        judgement.save_operating_point(db, "model-m-1", json.dumps(rule))
+    basis = decisions.load_basis(judged, "m")
+    decisions.save_rule(judged, basis, decisions.choose(basis, decisions.Wish(max_escape=0.2)))
     app = open_page("evaluate.py", judged)
     app.segmented_control(key="matrix_view").set_value(view).run()
     assert not app.exception
