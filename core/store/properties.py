@@ -12,6 +12,15 @@ from sqlite_utils import Database
 Values = list[str | None]
 
 
+def load_groups(db: Database, dataset_id: str) -> list[tuple[int, str | None, str]]:
+    """Sample id, group and sha256 of every picture in use, in import order."""
+    rows = db.conn.execute(
+        "SELECT id, part, sha256 FROM samples WHERE dataset_id = ? AND status = 'used' ORDER BY id",
+        [dataset_id],
+    ).fetchall()
+    return [(int(row[0]), row[1] or None, str(row[2])) for row in rows]
+
+
 def load_properties(
     db: Database, dataset_id: str, sample_ids: NDArray[np.int64]
 ) -> dict[str, Values]:
