@@ -318,6 +318,16 @@ class SampleFilter:
     ids: tuple[int, ...] | None = None
 
 
+class Cure(StrEnum):
+    """What people can do about a finding."""
+
+    EXCLUDE = "exclude"
+    KEEP_ONE = "keep_one"
+    RELABEL = "relabel"
+    GROUP = "group"
+    IGNORE = "ignore"
+
+
 class Severity(StrEnum):
     """How much a finding can harm."""
 
