@@ -25,6 +25,7 @@ from core.domain import (
 from core.errors import SplitError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect
+from core.workflows.versions import class_moves
 from core.workspace import Workspace
 
 SideCounts = dict[str, dict[str, int]]
@@ -147,18 +148,18 @@ def drift(workspace: Workspace, dataset: Dataset, split: Split) -> Drift:
     """Pictures that came, left or got another label after a split was made."""
     if split.version == dataset.version:
         return Drift()
+    moves = class_moves(workspace, dataset.id, split.version)
     with connect(workspace) as db:
         members = splits.split_places(db, split.id)
-        names = versions.find_version(db, dataset.id, split.version).class_names
         changes = versions.changes_between(db, dataset.id, split.version, dataset.version)
     added, left, relabelled = [], [], []
     for sample_id, (before, after) in changes.items():
-        old, new = _class_of(before, names), _class_of(after, dataset.class_names)
+        old, new = _label_of(before), _label_of(after)
         if old is None and new is not None:
             added.append(sample_id)
         elif sample_id in members and old is not None and new is None:
             left.append(sample_id)
-        elif sample_id in members and old != new:
+        elif sample_id in members and old is not None and moves.get(old) != new:
             relabelled.append(sample_id)
     return Drift(tuple(added), tuple(left), tuple(relabelled))
 
@@ -285,10 +286,8 @@ def _found_numbers(samples: Sequence[Sample], check: QualityCheck | None) -> lis
     return [groups[s.id] for s in samples]
 
 
-def _class_of(state: SampleState, class_names: Sequence[str]) -> str | None:
-    if state.status is not SampleStatus.USED or state.label is None:
-        return None
-    return class_names[state.label]
+def _label_of(state: SampleState) -> int | None:
+    return state.label if state.status is SampleStatus.USED else None
 
 
 def _by_id(samples: Sequence[Sample], numbers: Sequence[int]) -> dict[int, int]:

@@ -293,6 +293,35 @@ def subset_counts(
     return counts
 
 
+def pictures_of_side(
+    workspace: Workspace,
+    split: Split,
+    side: str,
+    *,
+    label: int | None = None,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[Sample], int]:
+    """A page of the pictures of a side (`train`, `fold 2`, `test`), and how many there are.
+
+    Raises:
+        ValueError: if the split has no such side.
+    """
+    fold = int(side.removeprefix("fold ")) - 1 if side.startswith("fold ") else None
+    subset = None if fold is not None else Subset(side)
+    with connect(workspace) as db:
+        ids, total = splits.samples_in_place(
+            db, split.id, subset=subset, fold=fold, label=label, limit=limit, offset=offset
+        )
+        return datasets.samples_by_id(db, ids), total
+
+
+def run_count(workspace: Workspace, split_id: str) -> int:
+    """How many trainings used a split; they are deleted with it."""
+    with connect(workspace) as db:
+        return sum(run.split_id == split_id for run in runs.list_runs(db))
+
+
 def delete_split(workspace: Workspace, split_id: str) -> None:
     """Remove a split and the runs that used it; models stay.
 
