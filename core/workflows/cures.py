@@ -113,6 +113,22 @@ def cure_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Cure
     return cure(workspace, dataset_id, [f.id for f in found], how)
 
 
+def exclude_pictures(workspace: Workspace, dataset_id: str, sample_ids: Sequence[int]) -> Cured:
+    """Leave single pictures out; findings of which nothing is left are closed.
+
+    Raises:
+        ConfigError: if they are out already, or none would be left.
+        NotFoundError: if one is not in the dataset.
+    """
+    with connect(workspace) as db:
+        samples = {s.id: s for s in datasets.every_sample(db, dataset_id)}
+    unknown = [i for i in sample_ids if i not in samples]
+    if unknown:
+        raise NotFoundError("This picture is not in the dataset (any more).", "Reload the page.")
+    planned = {i: replace(samples[i].state, status=SampleStatus.EXCLUDED) for i in sample_ids}
+    return _stored(workspace, dataset_id, planned, Cure.EXCLUDE, [], samples)
+
+
 def undo(workspace: Workspace, dataset_id: str, done: Cured) -> None:
     """Take a cure back; its findings are open again.
 
@@ -161,14 +177,26 @@ def _edited(
 ) -> Cured:
     with connect(workspace) as db:
         samples = {s.id: s for s in datasets.every_sample(db, dataset_id)}
-        others = [f for f in quality.list_findings(db, dataset_id)
-                  if f.id not in {own.id for own in found}]  # fmt: skip
-    states = {i: s.state for i, s in samples.items()}
     planned = _planned(workspace, dataset_id, found, how, label, samples)
+    return _stored(workspace, dataset_id, planned, how, [f.id for f in found], samples)
+
+
+def _stored(
+    workspace: Workspace,
+    dataset_id: str,
+    planned: Mapping[int, SampleState],
+    how: Cure,
+    own: Sequence[int],
+    samples: Mapping[int, Sample],
+) -> Cured:
+    """Make the edit; it closes its own findings and those of which nothing is left."""
+    states = {i: s.state for i, s in samples.items()}
     changed = {i: state for i, state in planned.items() if state != states[i]}
+    with connect(workspace) as db:
+        others = [f for f in quality.list_findings(db, dataset_id) if f.id not in set(own)]
     after = states | changed
     settled = [f.id for f in others if _concerns(f, changed) and _is_settled(f, after)]
-    closed = (*(f.id for f in found), *settled)
+    closed = (*own, *settled)
     if how is Cure.RELABEL:
         labels = {i: state.label for i, state in changed.items() if state.label is not None}
         made = edits.relabel(workspace, dataset_id, labels, finding_ids=closed)

@@ -135,6 +135,15 @@ def test_look_alikes_become_groups_and_join_those_that_are_there(parts):
     assert len(_used(parts)) == 9
 
 
+def test_single_pictures_can_be_left_out_and_settle_what_they_leave(parts):
+    cures.exclude_pictures(parts, "ds-1", [2])
+    assert not _ids(parts, K.LABEL_CONFLICT)
+    assert not _ids(parts, K.OUTLIER)
+    assert len(_ids(parts, K.EXACT_DUPLICATE)) == 2  # 1 and 3 are still the same
+    with pytest.raises(NotFoundError):
+        cures.exclude_pictures(parts, "ds-1", [77])
+
+
 def test_ignored_findings_are_kept_apart_and_can_be_reopened(parts):
     done = cures.cure(parts, "ds-1", _ids(parts, K.CLASS_IMBALANCE), Cure.IGNORE)
     assert done.version is None
