@@ -98,6 +98,16 @@ def split_members(db: Database, split_id: str, *, fold: int | None = None) -> di
     return {row["sample_id"]: _subset(row["subset"], row["fold"], fold) for row in rows}
 
 
+def subsets_of_sample(db: Database, sample_id: int) -> dict[str, Subset]:
+    """Split id -> the subset in which a sample is, newest split first."""
+    rows = db.query(
+        "SELECT m.split_id, m.subset FROM split_members m JOIN splits s ON s.id = m.split_id"
+        " WHERE m.sample_id = ? ORDER BY s.created_at DESC",
+        [sample_id],
+    )
+    return {row["split_id"]: Subset(row["subset"]) for row in rows}
+
+
 def seal_split(db: Database, split_id: str) -> None:
     """Lock the test set: later splits of the same version keep it."""
     db.execute("UPDATE splits SET sealed = 1 WHERE id = ?", [split_id])

@@ -178,6 +178,12 @@ def find_pictures(
     return found, count
 
 
+def count_pictures(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
+    """How many samples a filter lets through."""
+    with connect(workspace) as db:
+        return datasets.count_samples(db, dataset_id, chosen)
+
+
 def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
     """Samples of these ids, in this order."""
     with connect(workspace) as db:
