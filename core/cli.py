@@ -8,23 +8,34 @@ call was wrong.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import Progress
 
+from core.cli_editing import app as editing_commands
+from core.cli_judgement import app as judgement_commands
+from core.cli_session import (
+    DatasetArgument,
+    JsonOption,
+    ModelArgument,
+    Session,
+    WorkspaceOption,
+)
+from core.cli_session import errors as _errors
+from core.cli_session import follow as _follow
+from core.cli_session import output as _output
+from core.cli_session import session as _session
+from core.cli_session import table as _table
 from core.domain import (
     Dataset,
     HeatmapMethod,
     Job,
-    JobStatus,
     LabelSource,
+    OrderBy,
     QualityCheck,
     Recipe,
     Split,
@@ -32,21 +43,23 @@ from core.domain import (
     TrainConfig,
     recipe_defaults,
 )
-from core.errors import ConfigError, NotFoundError, TouchstoneError
+from core.errors import ConfigError, NotFoundError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows import (
+    certificates,
     datasets,
     demo,
     evaluation,
-    jobs,
+    folds,
     models,
     prediction,
     quality,
     splits,
     training,
 )
-from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
+from core.workflows.training import RunView
+from core.workspace import ROOT_VARIABLE, Workspace
 
 app = typer.Typer(
     name="touchstone",
@@ -55,73 +68,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_errors = Console(stderr=True)
-_output = Console()
-
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", help=f"Workspace folder; else {ROOT_VARIABLE} or ~/.touchstone."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
-ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What every command needs: the workspace, and how to answer."""
-
-    workspace: Workspace
-    as_json: bool
-
-    def answer(self, result: dict[str, Any], show: Callable[[], None]) -> None:
-        """Print the result as JSON, or show it to a person."""
-        if self.as_json:
-            print(json.dumps(result))  # ASCII: pipes know nothing of encodings
-        else:
-            show()
-
-
-@contextmanager
-def _session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
-    try:
-        yield Session(open_workspace(workspace), as_json)
-    except TouchstoneError as err:
-        _fail(err, as_json)
-    except KeyboardInterrupt:
-        raise typer.Exit(1) from None
-
-
-def _fail(err: TouchstoneError, as_json: bool) -> NoReturn:
-    if as_json:
-        print(json.dumps({"error": err.message, "hint": err.hint}))
-    _errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
-    if err.hint:
-        _errors.print(err.hint, markup=False, highlight=False)
-    raise typer.Exit(1)
-
-
-def _follow(session: Session, job: Job) -> Job:
-    """Show a job's progress until it ends; Ctrl+C asks it to stop."""
-    columns = (TextColumn("{task.description}"), BarColumn(),
-               TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())  # fmt: skip
-    with Progress(*columns, console=_errors, transient=True) as progress:
-        task = progress.add_task("Waiting", total=None)
-
-        def show(current: Job) -> None:
-            phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
-            progress.update(task, description=phase, completed=current.done,
-                            total=current.total or None)  # fmt: skip
-
-        try:
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
-        except KeyboardInterrupt:
-            jobs.stop(session.workspace, job.id)
-            _errors.print("Stopping …")
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
-    for warning in ended.warnings:
-        _errors.print(f"Note: {warning}", style="yellow", markup=False)
-    return ended
+app.add_typer(editing_commands)
+app.add_typer(judgement_commands)
 
 
 @app.command(name="demo")
@@ -194,26 +142,53 @@ def make_split(
     dataset: DatasetArgument,
     train: Annotated[float, typer.Option(help="Fraction that trains the model.")] = 0.6,
     validation: Annotated[float, typer.Option(help="Fraction that chooses the best epoch.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Fraction that judges the model.")] = 0.2,
+    test: Annotated[
+        float | None,
+        typer.Option(help="Fraction that judges the model; 0.2, with --kfold 0 unless given."),
+    ] = None,
+    counts: Annotated[
+        str | None, typer.Option(help="Pictures instead of fractions: TRAIN,VALIDATION,TEST.")
+    ] = None,
+    per_class: Annotated[bool, typer.Option(help="--counts holds for every class.")] = False,
+    kfold: Annotated[int, typer.Option(help="Number of folds, for example 5; 0: none.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 42,
     name: Annotated[str | None, typer.Option(help="Name of the split.")] = None,
     group_by: Annotated[
         str | None,
-        typer.Option(help="Never divide: auto (look-alikes), folder, or regex:(?P<group>…)."),
+        typer.Option(
+            help="Never divide: auto (look-alikes), folder, column (the stored group), "
+            "attribute:NAME, or regex:(?P<group>…)."
+        ),
     ] = None,
+    order_by: Annotated[
+        OrderBy | None, typer.Option(help="The oldest train, the newest test.")
+    ] = None,
+    seal: Annotated[
+        bool, typer.Option(help="Lock the test set: later splits of this version keep it.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Split a dataset into train, validation and test."""
+    """Split a dataset into train, validation and test, or into folds."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
-        check = quality.last_check(session.workspace, found.id)
-        if group_by == "auto" and check is None:
-            check = _checked(session, found)
+        if group_by == "auto" and splits.needs_check(session.workspace, found.id):
+            _checked(session, found)
+        tested = (0.0 if kfold else 0.2) if test is None else test
         split = splits.create_split(
-            session.workspace, found.id, fractions=(train, validation, test), seed=seed, name=name,
+            session.workspace,
+            found.id,
+            fractions=(train, validation, tested),
+            seed=seed,
+            name=name,
             group_by=group_by,
-        )  # fmt: skip
+            order_by=order_by,
+            counts=_three_counts(counts) if counts is not None else None,
+            per_class=per_class,
+            folds=kfold,
+            seal=seal,
+        )
+        check = quality.last_check(session.workspace, found.id)
         _answer_split(session, found, split, None if group_by else splits.flattery_warning(check))
 
 
@@ -232,10 +207,16 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 42,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     name: Annotated[str | None, typer.Option(help="Name of the run and its model.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="The fold that validates, from 1; for a split with folds.")
+    ] = None,
+    all_folds: Annotated[
+        bool, typer.Option("--all-folds", help="One training per fold: mean and spread.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model."""
+    """Train a model, or one for each fold."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
         usual: TrainConfig = recipe_defaults(recipe or default_recipe(), network)
@@ -250,9 +231,18 @@ def train(
         preprocess = training.default_preprocess(
             session.workspace, found.id, network, image_size_px=image_size
         )
+        if all_folds and fold is not None:
+            raise ConfigError("--fold and --all-folds exclude each other.", "Give one of them.")
+        if all_folds:
+            started = training.start_cross_validation(
+                session.workspace, found.id, config, split=split, preprocess=preprocess, name=name
+            )
+            _answer_folds(session, started)
+            return
         view = training.start_training(
-            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name
-        )
+            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name,
+            fold=None if fold is None else fold - 1,
+        )  # fmt: skip
         assert view.job is not None
         _answer_training(session, view.run.id, _follow(session, view.job))
 
@@ -471,27 +461,66 @@ def _checked(session: Session, dataset: Dataset) -> QualityCheck:
     return check
 
 
+def _three_counts(text: str) -> tuple[int, int, int]:
+    try:
+        train, validation, test = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' are not three counts.", "For example: --counts 600,200,200"
+        ) from None
+    return train, validation, test
+
+
 def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
-    counts = splits.subset_counts(session.workspace, dataset, split.id)
+    counts = certificates.side_counts(session.workspace, dataset, split)
     certificate = split.certificate
     assert certificate is not None
     across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
               "near_across": certificate.near_across}  # fmt: skip
     result = {"split_id": split.id, "name": split.name, "strategy": split.strategy,
-              "counts": {str(k): v for k, v in counts.items()}, "certificate": across,
-              "warning": warning}  # fmt: skip
-    rows = [[label, *(counts[s][label] for s in Subset)] for label in dataset.class_names]
+              "counts": counts, "certificate": across, "folds": split.folds,
+              "sealed": split.sealed, "kept_out": certificate.kept_out, "digest": split.digest,
+              "dataset_version": split.version, "warning": warning}  # fmt: skip
+    rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
 
     def show() -> None:
-        _table(["class", *(str(s) for s in Subset)], rows)
+        _table(["class", *counts], rows)
         for name, count in across.items():
             _output.print(
                 f"{name.replace('_', ' ')}: {'not looked for' if count is None else count}"
             )
+        if split.sealed:
+            _output.print("The test set is sealed: later splits of this version keep it.")
+        if certificate.kept_out:
+            _output.print(f"kept out, for they are like sealed pictures: {certificate.kept_out}")
         if warning:
             _errors.print(warning, style="yellow", markup=False)
 
     session.answer(result, show)
+
+
+def _answer_folds(session: Session, started: Sequence[RunView]) -> None:
+    for view in started:
+        assert view.job is not None
+        _errors.print(view.run.name, markup=False, highlight=False)
+        _follow(session, view.job)
+    views = [training.find_run(session.workspace, view.run.id) for view in started]
+    found = folds.cross_validation(session.workspace, folds.group_runs(views)[0])
+    assert found is not None
+    result = folds.cross_validation_as_dict(found)
+
+    def show() -> None:
+        _table(["fold", "pictures", "accuracy", "macro F1"],
+               [[s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"]
+                for s in found.scores])  # fmt: skip
+        _output.print(
+            f"Validation over {found.folds} folds: accuracy {found.accuracy.mean:.2%} ± "
+            f"{found.accuracy.std:.2%}, macro F1 {found.macro_f1.mean:.3f} ± "
+            f"{found.macro_f1.std:.3f}"
+        )
+
+    recipe, network = started[0].run.train.recipe.value, started[0].run.train.network
+    session.answer({"recipe": recipe, "network": network, "cross_validation": result}, show)
 
 
 def _answer_training(session: Session, run_id: str, job: Job) -> None:
@@ -527,13 +556,6 @@ def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
             f"There is no dataset, model or run '{key}'.", "See: touchstone datasets, models, runs."
         ) from None
     return "run", run.id, run.name
-
-
-def _table(headings: list[str], rows: list[list[Any]]) -> None:
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
-    _output.print(table)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,13 @@ class Subset(StrEnum):
     TEST = "test"
 
 
+class OrderBy(StrEnum):
+    """What makes a picture older than another."""
+
+    NAME = "name"
+    DATE = "date"
+
+
 class ResizeMode(StrEnum):
     """How a picture of any shape becomes the network's square."""
 
@@ -378,7 +385,11 @@ class QualityCheck:
 
 @dataclass(frozen=True)
 class LeakCertificate:
-    """How much leaks between the subsets of a split; None: nobody has looked yet."""
+    """How much leaks between the subsets (or folds) of a split; None: nobody has looked yet.
+
+    `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
+    the pictures that are in no subset because a sealed test picture is like them.
+    """
 
     groups_across: int | None
     exact_across: int
@@ -386,6 +397,8 @@ class LeakCertificate:
     strategy: str
     seed: int
     digest: str
+    checked_at: float | None = None
+    kept_out: int = 0
 
     @property
     def is_clean(self) -> bool:

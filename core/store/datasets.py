@@ -198,6 +198,12 @@ def samples_of(
     )
 
 
+def every_sample(db: Database, dataset_id: str) -> list[Sample]:
+    """All samples the dataset ever had, excluded and absent ones included, in import order."""
+    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
+    return [sample_from_row(row) for row in rows]
+
+
 def sample_ids(
     db: Database,
     dataset_id: str,
@@ -243,6 +249,19 @@ def samples_by_id(
     )
     found = {row["id"]: sample_from_row(row) for row in rows}
     return [found[int(i)] for i in ids if int(i) in found]
+
+
+def ids_of_names(db: Database, dataset_id: str, names: Sequence[str]) -> dict[str, list[int]]:
+    """Name -> the samples, in use or excluded, that have it; all names are there."""
+    rows = db.conn.execute(
+        "SELECT s.name, s.id FROM json_each(?) e CROSS JOIN samples s ON s.dataset_id = ?"
+        " AND s.status IN ('used', 'excluded') AND s.name = e.value",
+        [json.dumps(list(names)), dataset_id],
+    ).fetchall()
+    found: dict[str, list[int]] = {name: [] for name in names}
+    for name, sample_id in rows:
+        found[name].append(sample_id)
+    return found
 
 
 def measures(
