@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from core.cli_editing import app as editing_commands
 from core.cli_judgement import app as judgement_commands
 from core.cli_session import (
     DatasetArgument,
@@ -67,6 +68,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(editing_commands)
 app.add_typer(judgement_commands)
 
 

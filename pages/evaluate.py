@@ -200,7 +200,7 @@ def _gallery(
 def _tile(item: JudgedSample, names: tuple[str, ...]) -> Tile:
     wrong = item.target != item.predicted
     return Tile(
-        key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id),
+        key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
         title=f"{item.confidence:.1%}",
         detail=f"{names[item.target]} → {names[item.predicted]}" if wrong else names[item.target],
         hint=item.sample.path, tone="wrong" if wrong else "",

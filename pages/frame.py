@@ -25,6 +25,8 @@ page = st.navigation(
                     url_path="import"),
             st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
                     url_path="datasets"),
+            st.Page("versions.py", title="Versions", icon=":material/history:",
+                    url_path="versions"),
             st.Page("quality.py", title="Quality", icon=":material/troubleshoot:",
                     url_path="quality"),
             st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),

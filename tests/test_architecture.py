@@ -29,8 +29,9 @@ ALLOWED = {
     "worker": {"store", "data", "models", "evaluation", "inference", "training"},
     "workflows": {"store", "data", "models", "evaluation", "inference", "worker"},
     "cli_session": {"workflows"},
+    "cli_editing": {"workflows", "cli_session"},
     "cli_judgement": {"workflows", "evaluation", "cli_session"},
-    "cli": {"workflows", "models", "cli_session", "cli_judgement"},
+    "cli": {"workflows", "models", "cli_session", "cli_editing", "cli_judgement"},
 }
 # Rooms that web pages use: importing them must not cost seconds and hundreds of megabytes.
 HEAVY = ("torch", "torchvision", "timm", "captum", "openvino", "onnxruntime")

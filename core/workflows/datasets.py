@@ -178,10 +178,35 @@ def find_pictures(
     return found, count
 
 
+def count_pictures(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
+    """How many samples a filter lets through."""
+    with connect(workspace) as db:
+        return datasets.count_samples(db, dataset_id, chosen)
+
+
 def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
     """Samples of these ids, in this order."""
     with connect(workspace) as db:
         return datasets.samples_by_id(db, list(ids))
+
+
+def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) -> dict[str, int]:
+    """Name (path below the source) -> sample id, of pictures in use or excluded.
+
+    Raises:
+        NotFoundError: if there is no such picture, or several have the name.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        found = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
+    for name, ids in found.items():
+        if len(ids) != 1:
+            how_many = "no picture" if not ids else f"{len(ids)} pictures"
+            raise NotFoundError(
+                f"There is {how_many} '{name}' in this dataset.",
+                "Give the path below the imported folder, as an export to a table shows it.",
+            )
+    return {name: ids[0] for name, ids in found.items()}
 
 
 def sample_path(workspace: Workspace, sample_id: int) -> Path:

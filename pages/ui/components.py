@@ -51,16 +51,29 @@ function listen(el, pick) {
     if (z && row >= 0 && column >= 0 && row < z.length && column < z[0].length) choose(row, column)
   }, { once: true, capture: true }))
 }
+// A drawn selection is reported with the sample ids that the points carry.
+function listenToSelection(el, report) {
+  mounted.set(el, true)
+  el.on('plotly_selected', event => {
+    if (event?.points) report({ ids: event.points.map(point => point.customdata) })
+  })
+  el.on('plotly_deselect', () => report(null))
+}
 export default function ({ data, parentElement, setStateValue }) {
   const el = parentElement.querySelector('.ts-chart')
   const figure = JSON.parse(data.figure)
   figure.layout.uirevision ??= 'keep'
   el.style.minHeight = (figure.layout.height ?? 300) + 'px'
   load(data.library).then(async Plotly => {
-    await Plotly.react(el, figure.data, figure.layout, { displayModeBar: false, responsive: true })
+    await Plotly.react(el, figure.data, figure.layout, { responsive: true, displaylogo: false,
+      displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select),
+      modeBarButtonsToRemove: ['sendChartToCloud', 'toImage', 'autoScale2d'] })
     el.setAttribute('aria-label', data.description)
     if (data.cell) el._cell = data.cell
     if (data.pick && !mounted.has(el)) listen(el, cell => setStateValue('cell', cell))
+    if (data.select && !mounted.has(el)) {
+      listenToSelection(el, chosen => setStateValue('chosen', chosen))
+    }
   })
   return () => window.Plotly?.purge(el)
 }
@@ -234,6 +247,13 @@ def chart(figure: go.Figure, key: str, *, description: str) -> None:
     _mount_chart(figure, key, description=description, pick=False, cell=None)
 
 
+def selectable_chart(figure: go.Figure, key: str, *, description: str) -> tuple[int, ...] | None:
+    """A Plotly chart in which points are chosen by lasso or box; gives their customdata."""
+    _mount_chart(figure, key, description=description, pick=False, cell=None, select=True)
+    chosen = (st.session_state.get(key) or {}).get("chosen")
+    return tuple(int(i) for i in chosen["ids"]) if chosen else None
+
+
 def clickable_matrix(
     figure: go.Figure, key: str, *, description: str, cell: tuple[int, int] | None
 ) -> None:
@@ -269,13 +289,20 @@ def zip_upload(key: str) -> dict[str, str] | None:
 
 
 def _mount_chart(
-    figure: go.Figure, key: str, *, description: str, pick: bool, cell: tuple[int, int] | None
+    figure: go.Figure,
+    key: str,
+    *,
+    description: str,
+    pick: bool,
+    cell: tuple[int, int] | None,
+    select: bool = False,
 ) -> None:
     data = {
         "figure": figure.to_json(),
         "library": "/vendor/plotly.min.js",
         "pick": pick,
+        "select": select,
         "description": description,
         "cell": list(cell) if cell else None,
     }
-    _chart(key=key, data=data, on_cell_change=lambda: None)
+    _chart(key=key, data=data, on_cell_change=lambda: None, on_chosen_change=lambda: None)

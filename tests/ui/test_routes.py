@@ -65,9 +65,12 @@ def test_pictures_thumbnails_and_models_are_served_and_missing_ones_are_404(
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
     found, _ = datasets.samples(trained.workspace, trained.dataset.id, limit=1)
-    thumbnail = client.get(routes.thumbnail_url(found[0].id))
+    thumbnail = client.get(routes.thumbnail_url(found[0].id, found[0].sha256))
     assert thumbnail.headers["content-type"] == "image/webp"
-    assert client.get(routes.picture_url(found[0].id)).content == Path(found[0].path).read_bytes()
+    assert (
+        client.get(routes.picture_url(found[0].id, found[0].sha256)).content
+        == Path(found[0].path).read_bytes()
+    )
     model = client.get(routes.model_url(trained.model.id))
     assert len(model.content) == trained.model.size_bytes
     assert "attachment" in model.headers["content-disposition"]
