@@ -8,22 +8,31 @@ call was wrong.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import Progress
 
+from core.cli_judgement import app as judgement_commands
+from core.cli_session import (
+    DatasetArgument,
+    JsonOption,
+    ModelArgument,
+    Session,
+    WorkspaceOption,
+)
+from core.cli_session import errors as _errors
+from core.cli_session import follow as _follow
+from core.cli_session import output as _output
+from core.cli_session import session as _session
+from core.cli_session import table as _table
 from core.domain import (
     Dataset,
     HeatmapMethod,
     Job,
-    JobStatus,
     LabelSource,
     OrderBy,
     QualityCheck,
@@ -33,7 +42,7 @@ from core.domain import (
     TrainConfig,
     recipe_defaults,
 )
-from core.errors import ConfigError, NotFoundError, TouchstoneError
+from core.errors import ConfigError, NotFoundError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows import (
@@ -42,7 +51,6 @@ from core.workflows import (
     demo,
     evaluation,
     folds,
-    jobs,
     models,
     prediction,
     quality,
@@ -50,7 +58,7 @@ from core.workflows import (
     training,
 )
 from core.workflows.training import RunView
-from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
+from core.workspace import ROOT_VARIABLE, Workspace
 
 app = typer.Typer(
     name="touchstone",
@@ -59,73 +67,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_errors = Console(stderr=True)
-_output = Console()
-
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", help=f"Workspace folder; else {ROOT_VARIABLE} or ~/.touchstone."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
-ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What every command needs: the workspace, and how to answer."""
-
-    workspace: Workspace
-    as_json: bool
-
-    def answer(self, result: dict[str, Any], show: Callable[[], None]) -> None:
-        """Print the result as JSON, or show it to a person."""
-        if self.as_json:
-            print(json.dumps(result))  # ASCII: pipes know nothing of encodings
-        else:
-            show()
-
-
-@contextmanager
-def _session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
-    try:
-        yield Session(open_workspace(workspace), as_json)
-    except TouchstoneError as err:
-        _fail(err, as_json)
-    except KeyboardInterrupt:
-        raise typer.Exit(1) from None
-
-
-def _fail(err: TouchstoneError, as_json: bool) -> NoReturn:
-    if as_json:
-        print(json.dumps({"error": err.message, "hint": err.hint}))
-    _errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
-    if err.hint:
-        _errors.print(err.hint, markup=False, highlight=False)
-    raise typer.Exit(1)
-
-
-def _follow(session: Session, job: Job) -> Job:
-    """Show a job's progress until it ends; Ctrl+C asks it to stop."""
-    columns = (TextColumn("{task.description}"), BarColumn(),
-               TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())  # fmt: skip
-    with Progress(*columns, console=_errors, transient=True) as progress:
-        task = progress.add_task("Waiting", total=None)
-
-        def show(current: Job) -> None:
-            phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
-            progress.update(task, description=phase, completed=current.done,
-                            total=current.total or None)  # fmt: skip
-
-        try:
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
-        except KeyboardInterrupt:
-            jobs.stop(session.workspace, job.id)
-            _errors.print("Stopping …")
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
-    for warning in ended.warnings:
-        _errors.print(f"Note: {warning}", style="yellow", markup=False)
-    return ended
+app.add_typer(judgement_commands)
 
 
 @app.command(name="demo")
@@ -612,13 +554,6 @@ def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:
             f"There is no dataset, model or run '{key}'.", "See: touchstone datasets, models, runs."
         ) from None
     return "run", run.id, run.name
-
-
-def _table(headings: list[str], rows: list[list[Any]]) -> None:
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
-    _output.print(table)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ ALLOWED = {
     "training": {"data", "models", "evaluation", "inference"},
     "worker": {"store", "data", "models", "evaluation", "inference", "training"},
     "workflows": {"store", "data", "models", "evaluation", "inference", "worker"},
-    "cli": {"workflows", "models"},
+    "cli_session": {"workflows"},
+    "cli_judgement": {"workflows", "evaluation", "cli_session"},
+    "cli": {"workflows", "models", "cli_session", "cli_judgement"},
 }
 # Rooms that web pages use: importing them must not cost seconds and hundreds of megabytes.
 HEAVY = ("torch", "torchvision", "timm", "captum", "openvino", "onnxruntime")

@@ -189,6 +189,12 @@ def samples_of(
     )
 
 
+def every_sample(db: Database, dataset_id: str) -> list[Sample]:
+    """All samples the dataset ever had, excluded and absent ones included, in import order."""
+    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
+    return [sample_from_row(row) for row in rows]
+
+
 def sample_ids(
     db: Database,
     dataset_id: str,

@@ -1,0 +1,213 @@
+"""The gate before a release: criteria of a dataset, golden samples, pass or block."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.domain import MarkKind, Sample, Subset, Verdict, utc_now
+from core.errors import NotFoundError
+from core.evaluation.criteria import (
+    ESCAPE,
+    MACRO_F1,
+    OVERKILL,
+    RECALL,
+    KeptCriteria,
+    ReleaseCriteria,
+    criteria_from_json,
+    criteria_to_json,
+)
+from core.evaluation.decisions import Decision, decide, has_both
+from core.evaluation.gate import Criterion, Gate, Measured, release_gate
+from core.evaluation.metrics import evaluate
+from core.evaluation.rules import DecisionRule
+from core.store import datasets, judgement, predictions
+from core.store.database import connect, transaction
+from core.workflows.comparison import PREDICTED_CLASS, ModelComparison
+from core.workflows.decisions import basis_of, saved_rule
+from core.workflows.judging import JudgedSet, judged_set
+from core.workspace import Workspace
+
+
+def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) -> KeptCriteria:
+    """Set what models of a dataset must reach; earlier criteria stay on record with their time.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db, transaction(db):
+        found = datasets.find_dataset(db, dataset)
+        text = judgement.criteria(db, found.id)
+        now = utc_now()
+        kept = (
+            criteria_from_json(text).changed_to(criteria, now)
+            if text
+            else KeptCriteria(criteria, now)
+        )
+        judgement.save_criteria(db, found.id, criteria_to_json(kept))
+    return kept
+
+
+def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
+    """The release criteria of a dataset with their history; None if nobody set any.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db:
+        text = judgement.criteria(db, datasets.find_dataset(db, dataset).id)
+    return criteria_from_json(text) if text else None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Whether a model may be released: the criteria it was held against, and what came out."""
+
+    kept: KeptCriteria
+    gate: Gate
+    subset: Subset
+    golden: Mapping[str, bool]
+
+
+def hold_against(
+    workspace: Workspace, comparison: ModelComparison | None, judged: JudgedSet
+) -> GateReport | None:
+    """Hold a model against the criteria of its dataset; None if there are no criteria.
+
+    Args:
+        workspace: where the criteria live.
+        comparison: with the model so far; None: new escapes cannot be known, which blocks where
+            the criteria ask for none.
+        judged: the model's whole subset, usually the test set.
+    """
+    kept = criteria_of(workspace, judged.dataset.id)
+    if kept is None:
+        return None
+    rule = saved_rule(workspace, judged.model.id)
+    golden = golden_results(workspace, judged, rule) if kept.criteria.golden_must_pass else {}
+    limits = kept.criteria.limits(judged.class_names)
+    gate = _gate(kept.criteria, limits, _measures(judged, rule), golden, comparison)
+    return GateReport(kept, gate, judged.subset, golden)
+
+
+def _gate(
+    criteria: ReleaseCriteria,
+    limits: Sequence[Criterion],
+    measures: Mapping[str, Measured],
+    golden: Mapping[str, bool],
+    comparison: ModelComparison | None,
+) -> Gate:
+    held = release_gate(limits, measures, golden) if limits or golden else None
+    reasons = [*(held.reasons if held else ()), *_new_escapes(criteria, comparison)]
+    if held is None and not criteria.no_new_escapes:
+        reasons.append("There is nothing to hold the model against: no limit, no golden sample.")
+    checks, failed = (held.checks, held.failed_golden) if held else ((), ())
+    return Gate(not reasons, checks, failed, tuple(reasons))
+
+
+def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
+    if not criteria.no_new_escapes:
+        return []
+    if comparison is None or comparison.decisions is None:
+        return ["New escapes are not known: there is no comparison with the model so far."]
+    new = len(comparison.decisions.new_escapes)
+    if not new:
+        return []
+    pictures = "1 picture" if new == 1 else f"{new:,} pictures"
+    return [f"New escapes: {pictures} of defective parts that the model so far did not accept."]
+
+
+def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[str, Measured]:
+    report = evaluate(
+        judged.probabilities, judged.targets, judged.class_names, parts=judged.parts,
+        verdicts=judged.verdicts,
+    )  # fmt: skip
+    measures: dict[str, Measured] = {MACRO_F1: report.summary.macro_f1}
+    measures.update({f"{RECALL}{item.name}": item.recall for item in report.bounds})
+    if has_both(judged.verdicts):
+        found = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
+        measures.update({ESCAPE: found.escape, OVERKILL: found.overkill})
+    return measures
+
+
+def golden_results(
+    workspace: Workspace, judged: JudgedSet, rule: DecisionRule | None
+) -> dict[str, bool]:
+    """File name of every golden sample -> whether the model judges it right.
+
+    Right: a defective one is not accepted, a good one not rejected; without verdicts the predicted
+    class is the true one. A golden sample without a stored result of the model is not right. Those
+    of a sealed test set are found out when it is opened.
+    """
+    with connect(workspace) as db:
+        marks = judgement.marks_of(db, judged.dataset.id)
+        ids = [i for i, kinds in marks.items() if MarkKind.GOLDEN in kinds]
+        samples = datasets.samples_by_id(db, ids)
+        subsets = predictions.predicted_subsets(db, judged.model.id)
+    right: dict[int, bool] = {}
+    for subset in subsets if ids else []:
+        if subset is Subset.TEST and judged.subset is not Subset.TEST:
+            continue  # Why: no look at the test set through the back door.
+        own = judged if subset is judged.subset else _stored(workspace, judged.model.id, subset)
+        if own is not None:
+            right.update(_right_ones(own, rule, ids))
+    return {_unique(s.name or s.path, s.id, samples): right.get(s.id, False) for s in samples}
+
+
+def _unique(name: str, sample_id: int, samples: Sequence[Sample]) -> str:
+    alike = sum((s.name or s.path) == name for s in samples)
+    return name if alike == 1 else f"{name} ({sample_id})"
+
+
+def _stored(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet | None:
+    try:
+        return judged_set(workspace, model_id, subset)
+    except NotFoundError:
+        return None
+
+
+def _right_ones(
+    judged: JudgedSet, rule: DecisionRule | None, ids: Sequence[int]
+) -> dict[int, bool]:
+    rows = np.flatnonzero(np.isin(judged.sample_ids, ids))
+    probabilities, targets = judged.probabilities[rows], judged.targets[rows]
+    right = probabilities.argmax(axis=1) == targets
+    if has_both(judged.verdicts):
+        decisions = decide(rule.point if rule else PREDICTED_CLASS, probabilities, judged.verdicts)
+        for i, target in enumerate(targets):
+            verdict = judged.verdicts[int(target)]
+            if verdict is not None:
+                wrong = Decision.ACCEPT if verdict is Verdict.NOK else Decision.REJECT
+                right[i] = decisions[i] != wrong
+    return {int(i): bool(r) for i, r in zip(judged.sample_ids[rows], right, strict=True)}
+
+
+def gate_as_dict(report: GateReport) -> dict[str, object]:
+    """Pass or block with the reasons, as plain values."""
+    return {
+        "verdict": "PASS" if report.gate.passed else "BLOCK",
+        "reasons": list(report.gate.reasons),
+        "checks": [
+            {
+                "measure": check.criterion.measure,
+                "limit": check.criterion.limit,
+                "at_most": check.criterion.at_most,
+                "proven": check.criterion.proven,
+                "passed": check.passed,
+                "value": check.value,
+                "bound": check.bound,
+                "reason": check.reason,
+            }
+            for check in report.gate.checks
+        ],
+        "golden": dict(report.golden),
+        "subset": report.subset.value,
+        "criteria": kept_as_dict(report.kept),
+    }
+
+
+def kept_as_dict(kept: KeptCriteria) -> dict[str, object]:
+    """Criteria with their history as plain values."""
+    values: dict[str, object] = json.loads(criteria_to_json(kept))
+    return values

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+
+from core.domain import Subset, Verdict
+from core.errors import ConfigError
+from core.evaluation.decisions import Decision, OperatingPoint, two_zones
+from core.evaluation.economics import Costs, Scenario
+from core.store import judgement
+from core.store.database import connect
+from core.workflows import decisions
+from core.workflows.decisions import Choice, Wish
+from tests.made import add_model, make_dataset
+
+LINE = Scenario(0.01, 1000, Costs(500, 5, 1))
+
+
+@pytest.fixture
+def made(workspace):
+    made = make_dataset(workspace)
+    add_model(made, "m", seed=1)
+    return made
+
+
+def test_a_limit_on_escapes_is_kept_on_validation_and_shown_on_test(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    choice = decisions.choose(basis, Wish(max_escape=0.02))
+    assert basis.outcome(choice.point).escape.value <= 0.02
+    model = basis.judged.model
+    on_test = decisions.look_at_test(made.workspace, model, purpose="a test")
+    assert on_test.basis is not None
+    assert on_test.basis.outcome(choice.point).n == 200
+    with connect(made.workspace) as db:
+        assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["a test"]
+
+
+def test_a_proven_limit_is_stricter_than_one_just_seen(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    seen = basis.outcome(decisions.choose(basis, Wish(max_escape=0.06)).point).escape
+    proven = decisions.choose(basis, Wish(max_escape=0.06, proven=True))
+    found = basis.outcome(proven.point).escape
+    assert found.upper() <= 0.06 < seen.upper()
+    assert "proven at 95 %" in proven.chosen_by
+
+
+def test_both_limits_leave_a_zone_for_a_person(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    point = decisions.choose(basis, Wish(max_escape=0.0, max_overkill=0.0)).point
+    found = basis.outcome(point)
+    assert (found.escape.k, found.overkill.k) == (0, 0)
+    assert found.nok_to_person.k + found.ok_to_person.k > 0
+
+
+def test_the_least_cost_is_not_above_any_other_threshold(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    choice = decisions.choose(basis, Wish(scenario=LINE, with_person=False))
+    assert choice.least is not None
+    assert choice.least.least_cost_per_1000 <= choice.least.cost_per_1000.min() + 1e-9
+    assert choice.point.accept_below == choice.point.reject_from
+
+
+def test_a_guarantee_says_what_is_missing_where_validation_is_too_small(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    choice = decisions.choose(basis, Wish(max_escape=0.001, guarantee=True))
+    assert choice.promise is not None
+    assert not choice.promise.is_possible
+    assert "2,995 are needed" in choice.promise.remarks[0]
+    with pytest.raises(ConfigError, match="largest escape"):
+        decisions.choose(basis, Wish(guarantee=True))
+
+
+def test_thresholds_per_class_send_unsure_pictures_to_a_person(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    point = decisions.choose(basis, Wish(class_error=0.0)).point
+    held = basis.decisions(point) == Decision.PERSON
+    judged = basis.judged
+    wrong = judged.probabilities.argmax(axis=1) != judged.targets
+    assert held[wrong].all()
+    assert 0 < held.mean() < 1
+
+
+@pytest.mark.parametrize("point", [two_zones(0.4), OperatingPoint(0.2, 0.7), OperatingPoint()])
+def test_the_quick_count_equals_the_count_of_decisions(workspace, point):
+    made = make_dataset(workspace, groups=True)
+    add_model(made, "m", seed=2)
+    basis = decisions.load_basis(workspace, "m")
+    assert basis.unit == "parts"
+    slow = decisions.outcome(basis.decisions(point), basis.truth, basis.judged.parts)
+    assert basis.outcome(point) == slow
+
+
+def test_pictures_of_a_cell_come_the_most_surprising_first(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    point = two_zones(0.5)
+    escapes = basis.pictures(point, Verdict.NOK, Decision.ACCEPT)
+    assert len(escapes) == basis.outcome(point).nok[0] > 0
+    assert (np.diff(basis.nok[escapes]) >= 0).all()
+    rejects = basis.pictures(point, Verdict.OK, Decision.REJECT)
+    assert (np.diff(basis.nok[rejects]) <= 0).all()
+
+
+def test_a_saved_rule_is_found_with_its_line_and_replaced_by_another(made):
+    basis = decisions.load_basis(made.workspace, "m")
+    assert decisions.saved_rule(made.workspace, "m") is None
+    first = decisions.save_rule(made.workspace, basis, Choice(two_zones(0.3), "by hand"))
+    again = decisions.save_rule(
+        made.workspace, basis, Choice(two_zones(0.3), "least cost"), scenario=LINE
+    )
+    # The same decisions keep their time, so that a seal of them is not voided for nothing.
+    assert (again.saved_at, again.chosen_by) == (first.saved_at, "by hand")
+    found = decisions.saved_rule(made.workspace, "m")
+    assert found == again
+    assert found.scenario == LINE
+    decisions.save_rule(made.workspace, basis, Choice(two_zones(0.4), "by hand"))
+    assert decisions.saved_rule(made.workspace, "m").point == two_zones(0.4)
+
+
+def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
+    made = make_dataset(workspace, sealed=True)
+    model = add_model(made, "m", seed=1)
+    on_test = decisions.look_at_test(workspace, model, purpose="a test")
+    assert on_test.basis is None
+    assert on_test.is_sealed
+    with connect(workspace) as db:
+        assert not judgement.openings_of(db, "split-1")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ((None, None, None), "no class is marked"),
+        ((Verdict.OK, None, None), "every class with a verdict is OK"),
+    ],
+)
+def test_missing_verdicts_are_said_with_the_way_to_give_them(workspace, verdicts, said):
+    made = make_dataset(workspace, verdicts=verdicts)
+    add_model(made, "m", seed=1)
+    with pytest.raises(ConfigError, match=said) as error:
+        decisions.load_basis(workspace, "m")
+    assert "touchstone classes" in error.value.hint
+
+
+def test_a_subset_without_defects_says_what_it_cannot_tell(workspace):
+    made = make_dataset(workspace)
+    good = np.flatnonzero(made.targets[Subset.VALIDATION] == 0)
+    made.ids[Subset.VALIDATION] = made.ids[Subset.VALIDATION][good]
+    made.targets[Subset.VALIDATION] = made.targets[Subset.VALIDATION][good]
+    add_model(made, "m", seed=1)
+    basis = decisions.load_basis(workspace, "m")
+    assert basis.outcome(two_zones(0.5)).escape.value is None
+    for wish in (Wish(max_escape=0.1), Wish(scenario=LINE)):
+        with pytest.raises(ConfigError, match=r"needs? .*defective|need good and defective"):
+            decisions.choose(basis, wish)
+
+
+def test_probabilities_that_are_no_numbers_are_refused(workspace):
+    made = make_dataset(workspace)
+    rows = np.full((200, 3), np.nan, np.float32)
+    add_model(made, "m", given={Subset.VALIDATION: rows})
+    with pytest.raises(ConfigError):
+        decisions.load_basis(workspace, "m")
+
+
+def test_the_key_of_caches_changes_with_the_dataset(made):
+    model = decisions.load_basis(made.workspace, "m").judged.model
+    before = decisions.state_of(made.workspace, model)
+    assert decisions.state_of(made.workspace, model) == before
+    with connect(made.workspace) as db, db.conn:
+        db.conn.execute("UPDATE datasets SET version = version + 1")
+    assert decisions.state_of(made.workspace, model) != before
