@@ -1,6 +1,7 @@
 """Domain values to Plotly figures; pure functions, no Streamlit."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -85,7 +86,7 @@ def subset_counts(
         values = [own[name] for name in shown]
         colour = _SIDE_COLOURS.get(side) or _FOLD_COLOURS[position % len(_FOLD_COLOURS)]
         figure.add_bar(y=names, x=values, name=side, orientation="h", marker_color=colour,
-                       text=values, insidetextanchor="middle", textangle=0, constraintext="none",
+                       text=values, textposition="inside", insidetextanchor="middle", textangle=0,
                        hovertemplate="%{y}: %{x} " + side + "<extra></extra>")  # fmt: skip
     _style(figure, dark=dark, height=max(220, 100 + 34 * len(names)))
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
@@ -93,6 +94,29 @@ def subset_counts(
                          margin={"l": 10, "r": 10, "t": 44, "b": 30})  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
+    return figure
+
+
+def fold_scores(scores: Sequence[tuple[float, float]], *, dark: bool) -> go.Figure:
+    """Accuracy and macro F1 of every fold, with the mean as a line and one deviation as a band."""
+    figure = go.Figure()
+    folds = list(range(1, len(scores) + 1))
+    for values, name, colour in zip(zip(*scores, strict=True), ("accuracy", "macro F1"),
+                                    ("#4f6bd8", "#be4b6a"), strict=True):  # fmt: skip
+        mean, spread = statistics.fmean(values), statistics.stdev(values)
+        figure.add_hrect(y0=mean - spread, y1=mean + spread, fillcolor=colour, opacity=0.12,
+                         line_width=0)  # fmt: skip
+        figure.add_hline(y=mean, line={"color": colour, "width": 1.5, "dash": "dot"})
+        figure.add_scatter(
+            x=folds, y=values, name=name, mode="markers", marker={"size": 12, "color": colour},
+            hovertemplate=f"fold %{{x}}: {name} %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    _style(figure, dark=dark, height=300)
+    figure.update_layout(
+        legend={"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom"},
+        margin={"l": 48, "r": 12, "t": 40, "b": 40},
+    )
+    figure.update_xaxes(title="fold", dtick=1, range=[0.5, len(scores) + 0.5], showgrid=False)
     return figure
 
 
