@@ -155,7 +155,7 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
         if len(found.scores) < found.folds:
             st.caption(f"{len(found.scores)} of {found.folds} folds so far.")
     with right:
-        chart(figures.fold_scores([(s.accuracy, s.macro_f1) for s in found.scores],
+        chart(figures.fold_scores({s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores},
                                   dark=state.is_dark()), "fold_scores",
               description="Accuracy and macro F1 of every fold")  # fmt: skip
 

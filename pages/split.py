@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.data.split import MAX_FOLDS, SplitRequest, request_of
-from core.domain import Dataset, LeakCertificate, OrderBy, QualityCheck, Split, Subset
+from core.domain import Dataset, LeakCertificate, OrderBy, QualityCheck, Sample, Split, Subset
 from core.errors import TouchstoneError
 from core.workflows import certificates, datasets, quality, splits
 from core.workflows.certificates import SideCounts
@@ -413,10 +413,22 @@ def confirm_delete(workspace: Workspace, split: Split) -> None:
 
 def certificate_file(workspace: Workspace, split: Split) -> None:
     with st.expander("Certificate as text"):
-        content = certificates.certificate_text(workspace, split)
+        content = _certificate_text((str(workspace.root), repr(split)), workspace, split)
         st.code(content, language="json", height=260)
         st.download_button("Download", content, f"{split.id}-certificate.json", "application/json",
                            icon=":material/download:", key="certificate_file")  # fmt: skip
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _certificate_text(key: tuple[str, ...], _workspace: Workspace, _split: Split) -> str:
+    return certificates.certificate_text(_workspace, _split)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _first_pictures(
+    key: tuple[object, ...], _workspace: Workspace, _split: Split, side: str
+) -> list[Sample]:
+    return splits.pictures_of_side(_workspace, _split, side, limit=STRIP)[0]
 
 
 def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCounts) -> None:
@@ -430,12 +442,13 @@ def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCou
                 lock = ":material/lock: " if split.sealed and side == Subset.TEST else ""
                 st.markdown(f"**{lock}{side.capitalize()}** :gray[· "
                             f"{text.count(sum(counts[side].values()), 'picture')}]")  # fmt: skip
-                found, _ = splits.pictures_of_side(workspace, split, side, limit=STRIP)
+                key = (str(workspace.root), split.id, dataset.version)
+                found = _first_pictures(key, workspace, split, side)
                 _tiles(dataset, found, f"strip_{side}", side_px=64)
 
 
-def _tiles(dataset: Dataset, samples: Iterable[object], key: str, *, side_px: int) -> None:
-    tiles = [widgets.sample_tile(sample, dataset.class_names) for sample in samples]  # type: ignore[arg-type]
+def _tiles(dataset: Dataset, samples: Iterable[Sample], key: str, *, side_px: int) -> None:
+    tiles = [widgets.sample_tile(sample, dataset.class_names) for sample in samples]
     components.gallery(tiles, key.replace(" ", "_"), side_px=side_px)
 
 

@@ -97,11 +97,14 @@ def subset_counts(
     return figure
 
 
-def fold_scores(scores: Sequence[tuple[float, float]], *, dark: bool) -> go.Figure:
-    """Accuracy and macro F1 of every fold, with the mean as a line and one deviation as a band."""
+def fold_scores(scores: Mapping[int, tuple[float, float]], *, dark: bool) -> go.Figure:
+    """Accuracy and macro F1 of every fold, with the mean as a line and one deviation as a band.
+
+    `scores` maps the number of a fold, from 1, to both; at least two folds.
+    """
     figure = go.Figure()
-    folds = list(range(1, len(scores) + 1))
-    for values, name, colour in zip(zip(*scores, strict=True), ("accuracy", "macro F1"),
+    folds = list(scores)
+    for values, name, colour in zip(zip(*scores.values(), strict=True), ("accuracy", "macro F1"),
                                     ("#4f6bd8", "#be4b6a"), strict=True):  # fmt: skip
         mean, spread = statistics.fmean(values), statistics.stdev(values)
         figure.add_hrect(y0=mean - spread, y1=mean + spread, fillcolor=colour, opacity=0.12,
@@ -116,7 +119,7 @@ def fold_scores(scores: Sequence[tuple[float, float]], *, dark: bool) -> go.Figu
         legend={"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom"},
         margin={"l": 48, "r": 12, "t": 40, "b": 40},
     )
-    figure.update_xaxes(title="fold", dtick=1, range=[0.5, len(scores) + 0.5], showgrid=False)
+    figure.update_xaxes(title="fold", dtick=1, range=[0.5, max(folds) + 0.5], showgrid=False)
     return figure
 
 
