@@ -200,6 +200,11 @@ def states_today(db: Database, dataset_id: str) -> dict[int, SampleState]:
     return {row[0]: SampleState(row[1], row[2], SampleStatus(row[3])) for row in rows}
 
 
+def states_of_version(db: Database, dataset_id: str, number: int) -> dict[int, SampleState]:
+    """States at a version of all samples that are in use or excluded then or today."""
+    return states_today(db, dataset_id) | states_at(db, dataset_id, number)
+
+
 def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list[Sample]:
     """Every sample in use at a version, in import order, as it was then; None: today."""
     rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
