@@ -12,7 +12,7 @@ from core.errors import NotFoundError
 from core.store import datasets, quality, splits
 from core.store.database import connect
 from core.workflows import versions
-from core.workflows.versions import Change
+from core.workflows.versions import Change, ChangeKind
 from core.workspace import Workspace
 
 MAP_POINTS = 20_000
@@ -25,7 +25,7 @@ CLASSES_APART = 8
 class PictureFacts:
     """A picture with what the dataset, its splits, the quality check and its edits say of it.
 
-    `suggested` is the name of the class that it looks like, where a check found one that is still
+    `insight` is None where the picture got another label since the check; `suggested` is the name of the class that it looks like, where a check found one that is still
     there; `history` is newest first.
     """
 
@@ -133,6 +133,9 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
         findings = quality.findings_of_sample(db, dataset.id, sample_id)
         insight = quality.insight_of(db, sample_id)
         check = quality.load_check(db, dataset.id)
+    history = versions.sample_history(workspace, dataset.id, sample_id)
+    if check is None or _relabelled_since(check.version, history):
+        insight = None  # it speaks of a label that the picture has no more
     suggested = None
     if insight is not None and insight.suggested is not None and check is not None:
         place = versions.class_moves(workspace, dataset.id, check.version).get(insight.suggested)
@@ -144,5 +147,12 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
         findings=tuple(findings),
         insight=insight,
         suggested=suggested,
-        history=tuple(versions.sample_history(workspace, dataset.id, sample_id)),
+        history=tuple(history),
+    )
+
+
+def _relabelled_since(number: int, history: Sequence[tuple[DatasetVersion, Change]]) -> bool:
+    return any(
+        version.number > number and change.kind is ChangeKind.RELABELLED
+        for version, change in history
     )

@@ -76,18 +76,22 @@ def test_a_press_that_fails_does_not_stop_the_next(workspace, dataset, ids):
 
 def test_everything_known_of_a_picture_is_told(workspace, dataset, ids):
     split = Split("split-1", dataset.id, "mine", "stratified", 7, (0.6, 0.2, 0.2), "-", 1.0)
+    edits.relabel(workspace, dataset.id, {ids[0]: 1})
     finding = Finding(FindingKind.OUTLIER, Severity.NOTE, "very dark", (ids[0],))
     with connect(workspace) as db, transaction(db):
         splits.insert_split(db, split, {ids[0]: Subset.TEST})
-        quality.save_check(db, QualityCheck(dataset.id, 1.0, (), 0, 0), [finding])
+        check = QualityCheck(dataset.id, 1.0, (), 0, 0, version=2)
+        quality.save_check(db, check, [finding])
         quality.save_insights(db, [Insight(ids[0], 0.2, 2, 1.0, 2.0)])
-    edits.relabel(workspace, dataset.id, {ids[0]: 1})
     edits.merge_classes(workspace, dataset.id, ["good"], "crack")
     facts = pictures.picture_facts(workspace, ids[0])
     assert (facts.class_name, facts.suggested) == ("crack", "dent")
     assert [(s.name, subset) for s, subset in facts.subsets] == [("mine", Subset.TEST)]
     assert [f.message for f in facts.findings] == ["very dark"]
     assert [(v.number, c.label_before) for v, c in facts.history] == [(2, "good")]
+    edits.move_to_class(workspace, dataset.id, ids[:1], "dent")
+    # What the check said of the label says nothing of another one.
+    assert pictures.picture_facts(workspace, ids[0]).insight is None
     with pytest.raises(NotFoundError):
         pictures.picture_facts(workspace, 10**9)
 
