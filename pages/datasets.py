@@ -86,7 +86,10 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             rename(dataset)
         if st.button("Delete", icon=":material/delete:", key="delete"):
             confirm_delete(dataset)
-        st.caption(f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}.")
+        st.caption(
+            f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}."
+            + (f" {excluded:,} excluded." if excluded else "")
+        )
     widgets.skipped_files(dataset.skipped, "skipped at the import")
 
 

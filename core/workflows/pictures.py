@@ -12,7 +12,7 @@ from core.errors import NotFoundError
 from core.store import datasets, quality, splits
 from core.store.database import connect
 from core.workflows import versions
-from core.workflows.versions import Change, ChangeKind
+from core.workflows.versions import Change
 from core.workspace import Workspace
 
 MAP_POINTS = 20_000
@@ -25,8 +25,9 @@ CLASSES_APART = 8
 class PictureFacts:
     """A picture with what the dataset, its splits, the quality check and its edits say of it.
 
-    `insight` is None where the picture got another label since the check; `suggested` is the name of the class that it looks like, where a check found one that is still
-    there; `history` is newest first.
+    `insight` is None where the picture got another label since the check; `suggested` is the name
+    of the class that it looks like, where there is one and it is still there; `history` is newest
+    first.
     """
 
     sample: Sample
@@ -152,7 +153,6 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
 
 
 def _relabelled_since(number: int, history: Sequence[tuple[DatasetVersion, Change]]) -> bool:
-    return any(
-        version.number > number and change.kind is ChangeKind.RELABELLED
-        for version, change in history
-    )
+    """Whether the label after all changes since a version is another one; newest change first."""
+    since = [change for version, change in history if version.number > number]
+    return bool(since) and since[0].label_after != since[-1].label_before
