@@ -156,6 +156,10 @@ def page_times(workspace: Workspace) -> dict[str, float]:
         app.run()
         assert not app.exception, app.exception
         times[f"rerun of {file.removesuffix('.py')}"] = slowest(app.run)
+        for tab in ("Map", "Statistics", "Classes") if file == "datasets.py" else ():
+            app.session_state["dataset_tabs"] = tab
+            app.run()
+            times[f"rerun of datasets, {tab}"] = slowest(app.run)
     return times
 
 

@@ -68,9 +68,8 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
         workspace, dataset.id, SampleFilter(status=SampleStatus.EXCLUDED)
     )
     cells[0].metric("Pictures", f"{dataset.sample_count:,}", border=True,
-                    delta=f"{excluded:,} excluded" if excluded else None, delta_color="off",
-                    delta_arrow="off", help="Pictures in use. Excluded ones stay stored and can "
-                    "be brought back.")  # fmt: skip
+                    help="Pictures in use. Excluded ones stay stored and can be brought "
+                    "back.")  # fmt: skip
     cells[1].metric("Classes", len(dataset.class_names), border=True,
                     help="What the pictures are sorted into.")  # fmt: skip
     cells[2].metric("Splits", len(splits.list_splits(workspace, dataset.id)), border=True,
@@ -87,7 +86,10 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             rename(dataset)
         if st.button("Delete", icon=":material/delete:", key="delete"):
             confirm_delete(dataset)
-        st.caption(f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}.")
+        st.caption(
+            f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}."
+            + (f" {excluded:,} excluded." if excluded else "")
+        )
     widgets.skipped_files(dataset.skipped, "skipped at the import")
 
 

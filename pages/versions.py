@@ -58,7 +58,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
 def go_back(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         older = {v.number: v for v in listed if v.number != dataset.version}
-        number = st.selectbox("Go back to", list(older), key="back_to", width=420,
+        number = st.selectbox("Go back to", list(older), key="back_to", width=400,
                               format_func=lambda n: words(older[n]),
                               help="Makes a new version that equals this one; nothing is lost, and "
                               "it can be undone.")  # fmt: skip
@@ -80,10 +80,10 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
     known = {v.number: v for v in listed}
     numbers = list(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        before = st.selectbox("From", numbers, index=1, key=f"from_{dataset.version}", width=420,
+        before = st.selectbox("From", numbers, index=1, key=f"from_{dataset.version}", width=400,
                               format_func=lambda n: words(known[n]),
                               help="The version to start from.")  # fmt: skip
-        after = st.selectbox("To", numbers, index=0, key=f"to_{dataset.version}", width=420,
+        after = st.selectbox("To", numbers, index=0, key=f"to_{dataset.version}", width=400,
                              format_func=lambda n: words(known[n]),
                              help="The version to look at.")  # fmt: skip
     found = versions.compare(workspace, dataset.id, before, after)
@@ -136,7 +136,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
     known = {v.number: v for v in listed}
     made = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        number = st.selectbox("Version", list(known), key=f"export_{dataset.version}", width=420,
+        number = st.selectbox("Version", list(known), key=f"export_{dataset.version}", width=400,
                               format_func=lambda n: words(known[n]),
                               help="Which state of the dataset to take out.")  # fmt: skip
         split = st.selectbox("Split", [None, *made], key="export_split", width=260,

@@ -25,8 +25,9 @@ CLASSES_APART = 8
 class PictureFacts:
     """A picture with what the dataset, its splits, the quality check and its edits say of it.
 
-    `suggested` is the name of the class that it looks like, where a check found one that is still
-    there; `history` is newest first.
+    `insight` is None where the picture got another label since the check; `suggested` is the name
+    of the class that it looks like, where there is one and it is still there; `history` is newest
+    first.
     """
 
     sample: Sample
@@ -133,6 +134,9 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
         findings = quality.findings_of_sample(db, dataset.id, sample_id)
         insight = quality.insight_of(db, sample_id)
         check = quality.load_check(db, dataset.id)
+    history = versions.sample_history(workspace, dataset.id, sample_id)
+    if check is None or _relabelled_since(check.version, history):
+        insight = None  # it speaks of a label that the picture has no more
     suggested = None
     if insight is not None and insight.suggested is not None and check is not None:
         place = versions.class_moves(workspace, dataset.id, check.version).get(insight.suggested)
@@ -144,5 +148,11 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
         findings=tuple(findings),
         insight=insight,
         suggested=suggested,
-        history=tuple(versions.sample_history(workspace, dataset.id, sample_id)),
+        history=tuple(history),
     )
+
+
+def _relabelled_since(number: int, history: Sequence[tuple[DatasetVersion, Change]]) -> bool:
+    """Whether the label after all changes since a version is another one; newest change first."""
+    since = [change for version, change in history if version.number > number]
+    return bool(since) and since[0].label_after != since[-1].label_before

@@ -147,10 +147,9 @@ def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         verb = "does" if gone == 1 else "do"
         st.caption(f"{text.count(gone, 'picture')} in view {verb} not match the filter any more.")
-        if st.button("Refresh", key=f"{key}_refresh", icon=":material/refresh:",
-                     help="Show what matches now."):  # fmt: skip
-            st.session_state.pop(f"{key}_pin", None)
-            st.rerun(scope="fragment")
+        st.button("Refresh", key=f"{key}_refresh", icon=":material/refresh:",
+                  help="Show what matches now.", on_click=st.session_state.pop,
+                  args=(f"{key}_pin", None))  # fmt: skip
 
 
 def _summary(pin: _Pin) -> str:

@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import Insight, LabelSource, Sample, SampleFilter, SampleStatus
+from core.domain import Insight, LabelSource, QualityCheck, Sample, SampleFilter, SampleStatus
 from core.store import datasets as dataset_rows
 from core.store import quality
 from core.store.database import connect, transaction
@@ -36,6 +36,7 @@ def dataset(app: App):  # type: ignore[no-untyped-def]
     left = dataset.class_names.index(LEFT_CLASS)
     with connect(workspace) as db, transaction(db):
         samples = dataset_rows.samples_of(db, dataset.id)
+        quality.save_check(db, QualityCheck(dataset.id, 1.0, (), 0, 0), [])
         quality.save_insights(
             db,
             [
