@@ -31,7 +31,9 @@ from core.cli_session import output as _output
 from core.cli_session import session as _session
 from core.cli_session import table as _table
 from core.domain import (
+    Cure,
     Dataset,
+    FindingKind,
     HeatmapMethod,
     Job,
     LabelSource,
@@ -48,6 +50,7 @@ from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows import (
     certificates,
+    cures,
     datasets,
     demo,
     evaluation,
@@ -118,12 +121,23 @@ def import_source(
 
 @app.command(name="quality")
 def check_quality(
-    dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+    dataset: DatasetArgument,
+    cure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cure all of a kind after the check, KIND:CURE, for example "
+            "exact_duplicate:keep_one; may be given several times."
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Look for duplicates, look-alikes, label conflicts and leaks in a dataset."""
+    """Look for duplicates, look-alikes, wrong labels, unusual pictures and leaks in a dataset."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
+        wanted = [_kind_and_cure(text) for text in cure or ()]
         check = _checked(session, found)
+        done = [cures.cure_all(session.workspace, found.id, *each).words for each in wanted]
 
         def show() -> None:
             counts = quality.finding_counts(session.workspace, found.id)
@@ -134,7 +148,11 @@ def check_quality(
             if check.groups:
                 _output.print(splits.flattery_warning(check), markup=False)
 
-        session.answer(quality.report_as_dict(session.workspace, check), show)
+            for words in done:
+                _output.print(words, markup=False)
+
+        report = quality.report_as_dict(session.workspace, check)
+        session.answer(report | ({"cured": done} if done else {}), show)
 
 
 @app.command(name="split")
@@ -459,6 +477,17 @@ def _checked(session: Session, dataset: Dataset) -> QualityCheck:
     check = quality.last_check(session.workspace, dataset.id)
     assert check is not None
     return check
+
+
+def _kind_and_cure(text: str) -> tuple[FindingKind, Cure]:
+    kind, _, how = text.replace("-", "_").partition(":")
+    try:
+        return FindingKind(kind), Cure(how)
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is no kind of finding with a cure.",
+            f"Kinds: {', '.join(FindingKind)}. Cures: {', '.join(Cure)}.",
+        ) from None
 
 
 def _three_counts(text: str) -> tuple[int, int, int]:

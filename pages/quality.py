@@ -316,9 +316,11 @@ def row(
         if pictures:
             pictures_gallery(workspace, dataset, pictures, f"pictures_{finding.id}")
         total = len(finding.sample_ids)
-        if total > len(pictures):
-            out = "; the others are further ones or left out" if pictures else ", left out since"
-            st.caption(f"{len(pictures)} of {text.count(total, 'picture')}{out}.")
+        if len(pictures) == SHOWN_PICTURES < total:
+            st.caption(f"The first {SHOWN_PICTURES} of {text.count(total, 'picture')}.")
+        elif total > len(pictures):
+            gone = text.count(total - len(pictures), "picture")
+            st.caption(f"{gone} left out of the dataset since the check.")
         buttons_of(workspace, dataset, finding, pictures)
 
 

@@ -184,6 +184,17 @@ def insight_of(db: Database, sample_id: int) -> Insight | None:
     return Insight(*rows[0]) if rows else None
 
 
+def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:
+    """How many pictures in use have a label (first) where another or the same is suggested."""
+    rows = db.conn.execute(
+        "SELECT s.label, i.suggested, count(*) FROM samples s JOIN insights i ON i.sample_id = s.id"
+        " WHERE s.dataset_id = ? AND s.status = 'used' AND s.label IS NOT NULL"
+        " AND i.suggested IS NOT NULL GROUP BY s.label, i.suggested",
+        [dataset_id],
+    ).fetchall()
+    return {(label, suggested): count for label, suggested, count in rows}
+
+
 _FINDINGS = (
     "SELECT f.*, coalesce(d.status, 'open') AS status FROM findings f LEFT JOIN finding_decisions"
     " d ON d.dataset_id = f.dataset_id AND d.key = f.key"

@@ -120,13 +120,11 @@ def exclude_pictures(workspace: Workspace, dataset_id: str, sample_ids: Sequence
         ConfigError: if they are out already, or none would be left.
         NotFoundError: if one is not in the dataset.
     """
-    with connect(workspace) as db:
-        samples = {s.id: s for s in datasets.every_sample(db, dataset_id)}
-    unknown = [i for i in sample_ids if i not in samples]
-    if unknown:
+    samples = _samples(workspace, dataset_id, sample_ids)
+    if any(i not in samples for i in sample_ids):
         raise NotFoundError("This picture is not in the dataset (any more).", "Reload the page.")
     planned = {i: replace(samples[i].state, status=SampleStatus.EXCLUDED) for i in sample_ids}
-    return _stored(workspace, dataset_id, planned, Cure.EXCLUDE, [], samples)
+    return _stored(workspace, dataset_id, planned, Cure.EXCLUDE, [])
 
 
 def undo(workspace: Workspace, dataset_id: str, done: Cured) -> None:
@@ -175,10 +173,16 @@ def _ignored(workspace: Workspace, dataset_id: str, found: Sequence[Finding]) ->
 def _edited(
     workspace: Workspace, dataset_id: str, found: Sequence[Finding], how: Cure, label: int | None
 ) -> Cured:
-    with connect(workspace) as db:
-        samples = {s.id: s for s in datasets.every_sample(db, dataset_id)}
+    samples = _samples(workspace, dataset_id, [i for f in found for i in f.sample_ids])
     planned = _planned(workspace, dataset_id, found, how, label, samples)
-    return _stored(workspace, dataset_id, planned, how, [f.id for f in found], samples)
+    return _stored(workspace, dataset_id, planned, how, [f.id for f in found])
+
+
+def _samples(workspace: Workspace, dataset_id: str, ids: Iterable[int]) -> dict[int, Sample]:
+    """The samples of these ids that are in the dataset, excluded ones included."""
+    with connect(workspace) as db:
+        found = datasets.samples_by_id(db, list(dict.fromkeys(ids)), dataset_id=dataset_id)
+    return {s.id: s for s in found}
 
 
 def _stored(
@@ -187,16 +191,11 @@ def _stored(
     planned: Mapping[int, SampleState],
     how: Cure,
     own: Sequence[int],
-    samples: Mapping[int, Sample],
 ) -> Cured:
     """Make the edit; it closes its own findings and those of which nothing is left."""
-    states = {i: s.state for i, s in samples.items()}
-    changed = {i: state for i, state in planned.items() if state != states[i]}
-    with connect(workspace) as db:
-        others = [f for f in quality.list_findings(db, dataset_id) if f.id not in set(own)]
-    after = states | changed
-    settled = [f.id for f in others if _concerns(f, changed) and _is_settled(f, after)]
-    closed = (*own, *settled)
+    before = _samples(workspace, dataset_id, planned)
+    changed = {i: state for i, state in planned.items() if state != before[i].state}
+    closed = (*own, *_settled_by(workspace, dataset_id, changed, set(own)))
     if how is Cure.RELABEL:
         labels = {i: state.label for i, state in changed.items() if state.label is not None}
         made = edits.relabel(workspace, dataset_id, labels, finding_ids=closed)
@@ -206,6 +205,18 @@ def _stored(
     else:
         made = edits.exclude(workspace, dataset_id, list(changed), finding_ids=closed)
     return Cured(made.summary, closed, made.number)
+
+
+def _settled_by(
+    workspace: Workspace, dataset_id: str, changed: Mapping[int, SampleState], own: set[int]
+) -> list[int]:
+    """Open findings besides the own ones of which a change leaves nothing."""
+    with connect(workspace) as db:
+        others = [f for f in quality.list_findings(db, dataset_id)
+                  if f.id not in own and any(i in changed for i in f.sample_ids)]  # fmt: skip
+    concerned = _samples(workspace, dataset_id, [i for f in others for i in f.sample_ids])
+    after = {i: s.state for i, s in concerned.items()} | dict(changed)
+    return [f.id for f in others if _is_settled(f, after)]
 
 
 def _planned(
@@ -226,7 +237,7 @@ def _planned(
             target = moves.get(finding.suggested or 0) if label is None else label
             planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
         elif how is Cure.GROUP:
-            planned |= _grouped(used, samples.values())
+            planned |= _grouped(workspace, dataset_id, used)
         else:
             kept = best_of(used).id if how is Cure.KEEP_ONE and used else None
             planned |= {s.id: replace(s.state, status=SampleStatus.EXCLUDED)
@@ -241,18 +252,19 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
     return class_moves(workspace, dataset_id, check.version if check else 1)
 
 
-def _grouped(used: Sequence[Sample], every: Iterable[Sample]) -> dict[int, SampleState]:
+def _grouped(
+    workspace: Workspace, dataset_id: str, used: Sequence[Sample]
+) -> dict[int, SampleState]:
     """One group for these pictures; groups that some of them have are joined, as a whole."""
     if not used:
         return {}
     present = sorted({s.group for s in used if s.group is not None})
     name = present[0] if present else f"look-alikes {min(s.id for s in used)}"
-    joined = [s for s in every if s.group in present] if len(present) > 1 else []
+    joined: list[Sample] = []
+    if len(present) > 1:
+        with connect(workspace) as db:
+            joined = [s for s in datasets.every_sample(db, dataset_id) if s.group in present]
     return {s.id: replace(s.state, group=name) for s in (*used, *joined)}
-
-
-def _concerns(finding: Finding, changed: Mapping[int, SampleState]) -> bool:
-    return any(i in changed for i in finding.sample_ids)
 
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:

@@ -68,13 +68,14 @@ def findings(
 def agreement(workspace: Workspace, dataset_id: str) -> float | None:
     """Share of labels that a model agrees with which did not see them; None: nobody looked."""
     with connect(workspace) as db:
-        labels = {s.id: s.label for s in datasets.samples_of(db, dataset_id)}
         check = quality.load_check(db, dataset_id)
-        judged = [i for i in quality.insights_of(db, dataset_id) if i.suggested is not None]
-    if check is None or not judged:
+        counts = quality.suggestions(db, dataset_id)
+    if check is None or not counts:
         return None
     moves = class_moves(workspace, dataset_id, check.version)
-    return sum(moves.get(i.suggested or 0) == labels[i.sample_id] for i in judged) / len(judged)
+    agreed = sum(count for (label, suggested), count in counts.items()
+                 if moves.get(suggested) == label)  # fmt: skip
+    return agreed / sum(counts.values())
 
 
 def report_as_dict(workspace: Workspace, check: QualityCheck) -> dict[str, object]:

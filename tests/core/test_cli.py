@@ -243,12 +243,22 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert grouped["certificate"] == {"groups_across": 0, "exact_across": 0, "near_across": 0}
     assert grouped["warning"] is None
     report = call("quality", "Parts")
+    assert report["suspect_labels"] == [] or set(report["suspect_labels"][0]) == {
+        "path", "name", "label", "suggested", "confidence", "sure",
+    }  # fmt: skip
+    assert report["subset_leaks"] == []
+    assert isinstance(report["outliers"], list)
     assert {"findings", "groups", "near_duplicates", "label_conflicts", "format_leaks"} <= set(
         report
     )
     assert report["groups"] == {"count": 16, "samples": 49}
     assert call("split", "Parts")["certificate"]["groups_across"] > 0
     assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]
+    cured = call("quality", "Parts", "--cure", "exact-duplicate:keep-one",
+                 "--cure", "near_duplicate:group")  # fmt: skip
+    assert cured["cured"][0] == "Excluded 1 picture"
+    assert "near_duplicate" not in cured["findings"]
+    assert "Kinds: " in call("quality", "Parts", "--cure", "spots:paint", code=1)["hint"]
 
 
 def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
