@@ -35,7 +35,13 @@ class LabelSource(StrEnum):
     LAST_FOLDER = "last_folder"
     FILE_NAME = "file_name"
     FILE_NAME_REMOVE_INDEX = "file_name_remove_index"
-    CSV = "csv"
+    PATTERN = "pattern"
+    TABLE = "table"
+    FOLDER_LEVEL = "folder_level"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LabelSource | None":
+        return cls.TABLE if value == "csv" else None  # the first name of it, still typed by people
 
 
 class Verdict(StrEnum):

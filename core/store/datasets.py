@@ -294,6 +294,15 @@ def map_points(
     return kept, len(rows)
 
 
+def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
+    """sha256 -> label of every picture that is in a dataset, excluded ones too."""
+    rows = db.query(
+        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
+        [dataset_id],
+    )
+    return {row["sha256"]: row["label"] for row in rows}
+
+
 def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
     """The preprocessing chosen for this dataset, if anybody did."""
     rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))

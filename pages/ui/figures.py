@@ -92,6 +92,7 @@ def subset_counts(
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
     figure.update_layout(barmode="stack", legend=legend, uniformtext={"minsize": 9, "mode": "hide"},
                          margin={"l": 10, "r": 10, "t": 44, "b": 30})  # fmt: skip
+    # Why a category: class names that are numbers would become places on a scale.
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
     return figure
@@ -144,7 +145,8 @@ def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = Fals
                               hovertemplate="%{y}: %{x} pictures<extra></extra>"))  # fmt: skip
     _style(figure, dark=dark, height=max(160, 60 + 30 * len(names)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    # Why a category: class names that are numbers would become places on a scale.
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
     return figure
 
