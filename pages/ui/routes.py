@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import plotly
 import streamlit as st
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from core.domain import new_id
 from core.errors import NotFoundError, TouchstoneError
 from core.workflows import datasets, models
+from core.workflows import report as reports
 from core.workspace import open_workspace
 
 MAX_ZIP_BYTES = 2 * 1024**3
@@ -46,6 +47,14 @@ def picture_url(sample_id: int) -> str:
 
 def model_url(model_id: str) -> str:
     return f"/model-files/{model_id}"
+
+
+def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bool = False) -> str:
+    """`name`: of the file when it is kept."""
+    wanted = {"name": name} if name else {}
+    if keep:
+        wanted["download"] = "1"
+    return f"/reports/{report_id}.{ending}" + (f"?{urlencode(wanted)}" if wanted else "")
 
 
 async def _thumbnail(request: Request) -> Response:
@@ -86,6 +95,23 @@ async def _model(request: Request) -> Response:
     return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
+async def _report(request: Request) -> Response:
+    """A report to look at, or with `?download` to keep; its table always to keep."""
+    name, ending = request.path_params["report"], request.path_params["ending"]
+    media = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8"}.get(ending)
+    try:
+        path = reports.report_file(open_workspace(), name, ending)
+    except TouchstoneError as err:
+        return Response(err.message, 404)
+    if media is None or not path.is_file():
+        return Response("There is no such report.", 404)
+    keep = ending == "csv" or "download" in request.query_params
+    title = quote(request.query_params.get("name", name)[:120], safe="")
+    kind = "attachment" if keep else "inline"
+    headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{title}.{ending}"}
+    return FileResponse(path, media_type=media, headers=headers)
+
+
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
     origin = urlsplit(request.headers.get("origin", ""))
@@ -124,6 +150,7 @@ ROUTES = [
     Route("/pictures/{sample:int}/full", _picture),
     Route("/vendor/plotly.min.js", _plotly),
     Route("/model-files/{model}", _model),
+    Route("/reports/{report}.{ending}", _report),
     Route("/uploads/zip", _upload_zip, methods=["POST"]),
 ]
 

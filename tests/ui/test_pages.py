@@ -9,7 +9,7 @@ from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
 PAGES = ("home.py", "import_pictures.py", "datasets.py", "quality.py", "split.py",
-         "preprocess.py", "train.py", "runs.py", "evaluate.py", "predict.py",
+         "preprocess.py", "train.py", "runs.py", "evaluate.py", "signoff.py", "predict.py",
          "models.py")  # fmt: skip
 
 
