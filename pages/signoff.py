@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.domain import Job, JobStatus, Model
 from core.errors import NotFoundError, TouchstoneError
-from core.workflows import decisions, models, release, report, sealing
+from core.workflows import decisions, judging, models, release, report, sealing
 from core.workflows.release import GateReport
 from core.workflows.report import Form
 from core.workflows.sealing import SignOff
@@ -124,6 +124,7 @@ def confirm_opening(workspace: Workspace, model: Model) -> None:
         except TouchstoneError as err:
             errors.show(err)
         else:
+            st.session_state[f"signed_off_{model.id}"] = True
             st.rerun()
 
 
@@ -151,6 +152,13 @@ def opening_part(workspace: Workspace, found: SignOff) -> None:
              "model": [o.model_name for o in openings],
              "purpose": [o.purpose for o in openings]}, hide_index=True,
         )  # fmt: skip
+
+
+def count_once(workspace: Workspace, model: Model) -> None:
+    """Each browser session that sees the verdict is a look; the opening itself counts already."""
+    if not st.session_state.get(f"signed_off_{model.id}"):
+        judging.count_look(workspace, model, "Sign-off page")
+        st.session_state[f"signed_off_{model.id}"] = True
 
 
 def verdict_part(found: SignOff, gate: GateReport | None) -> None:
@@ -208,8 +216,10 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
             help="The model so far, on the same split: the report shows what is better and what "
             "is newly wrong.",
         )  # fmt: skip
-        wanted = st.button("Make the report", type="primary", icon=":material/description:",
-                           key="make_report", help="Counted as a look at the test set.")  # fmt: skip
+        wanted = st.button(
+            "Make the report", type="primary", icon=":material/description:", key="make_report",
+            help="Counted as a look at the test set.",
+        )  # fmt: skip
     if wanted:
         with st.spinner("Gathering …"):
             ticket = report.make_report(workspace, model.id, form, against=against)
@@ -234,8 +244,10 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
     with st.container(horizontal=True, key="report_links"):
         st.link_button("Open", routes.report_url(report_id), icon=":material/open_in_new:",
                        help="In a new tab; print it from there.")  # fmt: skip
-        st.link_button("Download", routes.report_url(report_id, name=name, keep=True),
-                       icon=":material/download:", help="One HTML file that needs nothing else.")  # fmt: skip
+        st.link_button(
+            "Download", routes.report_url(report_id, name=name, keep=True),
+            icon=":material/download:", help="One HTML file that needs nothing else.",
+        )  # fmt: skip
         st.link_button("Table of probabilities", routes.report_url(report_id, ending="csv",
                        name=f"{model.name} probabilities"), icon=":material/table:",
                        help="CSV: every picture with its truth, decision and all probabilities. "
@@ -258,9 +270,9 @@ def page(workspace: Workspace) -> None:
     fixed_part(workspace, standing)
     opening_part(workspace, standing)
     if standing.is_opened or not standing.split.sealed:
-        gate = report.gate_of(workspace, standing) if standing.is_opened else None
         if standing.is_opened:
-            verdict_part(standing, gate)
+            count_once(workspace, standing.model)
+            verdict_part(standing, report.gate_of(workspace, standing))
         report_part(workspace, standing)
 
 

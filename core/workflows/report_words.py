@@ -292,6 +292,7 @@ def _rule(material: Material) -> dict[str, Any]:
         why = f"Chosen on validation ({rule.chosen_by}), {when(rule.saved_at)}."
     return {
         "in_words": point_in_words(material.point),
+        "point": asdict(material.point),
         "why": why,
         "on_curve": material.point.accept_below is not None and not material.point.has_person_zone,
     }

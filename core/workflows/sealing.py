@@ -364,7 +364,7 @@ def _was_regrouped(before: SampleState, after: SampleState) -> bool:
 _STATE_CHANGES = (
     ("got another class", _was_relabelled),
     ("left the dataset", _was_excluded),
-    ("belong to another part now", _was_regrouped),
+    ("moved to another part", _was_regrouped),
 )
 
 
@@ -380,7 +380,7 @@ def _file_changes(
         elif digest != sample.sha256:
             other.append(sample.name)
         on_progress("Reading the test pictures again", done, len(samples))
-    says = (_said("cannot be read any more", gone), _said("have another content now", other))
+    says = (_said("cannot be read any more", gone), _said("changed in content", other))
     return [sentence for sentence in says if sentence]
 
 
