@@ -45,7 +45,7 @@ def render(report: Mapping[str, Any]) -> str:
         return Markup(interval_bar(*ends))
 
     environment.globals.update(value=value, bar=bar, raw=values.get, shade=shade)
-    environment.filters.update(cut=cut)
+    environment.filters.update(cut=cut, beginning=beginning)
     template = environment.get_template("report.html")
     return template.render(**report, drawings=_drawings(report["series"]))
 
@@ -94,6 +94,13 @@ def shade(share: float, is_right: bool) -> str:
 def cut(text: str, length: int) -> str:
     """The beginning of a text where it is too long for its place."""
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def beginning(text: str, length: int, lines: int) -> str:
+    """The first lines of a text, and no more than `length` characters of them."""
+    kept = [line for line in text.splitlines() if line.strip()]
+    more = "…" if len(kept) > lines else ""
+    return cut("\n".join(kept[:lines]) + more, length)
 
 
 def _drawings(series: Mapping[str, Any]) -> dict[str, Markup]:

@@ -94,7 +94,9 @@ def as_values(
             "made_at": when(model.created_at),
         },
         "verdict": _verdict(material),
-        "reasons_shown": 4 if form == "short" else 40,
+        "reasons_shown": 3 if form == "short" else 40,
+        "name_length": 20 if form == "short" else 60,
+        "confusions_shown": 1 if form == "short" else 2,
         "intended_use": sealing.intended_use(workspace, model.id),
         "criteria": _criteria(material),
         "criteria_set_at": when(material.gate.kept.set_at) if material.gate else None,
@@ -661,7 +663,6 @@ def _software(material: Material) -> dict[str, Any]:
         "facts": [*identity, ["Libraries", packages]],
         "short_facts": [
             ["Model", f"sha256 {model.sha256}"],
-            ["Test set", f"digest {state.digest}"],
             ["Software", f"Touchstone {version}, {machine}"],
         ],
     }

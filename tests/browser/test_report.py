@@ -1,13 +1,26 @@
 """The report alone in a browser: offline, hostile names, on paper."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
+from core.domain import Subset, Verdict
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import OperatingPoint
-from core.workflows import decisions, edits, release, report, sealing
+from core.reporting.render import render
+from core.workflows import (
+    decisions,
+    edits,
+    judging,
+    release,
+    report,
+    report_material,
+    report_words,
+    sealing,
+)
 from core.workflows.report import Form
 from core.workspace import Workspace
 from tests.made import NAMES, add_model, make_dataset
@@ -82,12 +95,33 @@ def test_nothing_is_wider_than_the_paper(opened, form: Form) -> None:  # type: i
 def test_the_short_form_has_two_pages_and_says_all_of_it(opened, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page, _ = opened(Form.SHORT)
     document = pdfium.PdfDocument(page.pdf(prefer_css_page_size=True))
+    (tmp_path / "short.pdf").write_bytes(page.pdf(prefer_css_page_size=True))
     assert len(document) == 2
     assert [round(side) for side in document[0].get_size()] == pytest.approx(A4, abs=1)
     words = " ".join(p.get_textpage().get_text_range() for p in document)
     for needed in ("Release criteria not met", "Intended use", "Limits of this proof", "1 / 2",
-                   "Approved by"):  # fmt: skip
+                   "Most serious mistakes", "Approved by"):  # fmt: skip
         assert needed in words
+
+
+def test_the_short_form_of_many_classes_with_long_names_has_two_pages(
+    opened, hostile: Workspace, tmp_path: Path, browser: Browser
+) -> None:  # type: ignore[no-untyped-def]
+    judged = judging.judged_set(hostile, "b", Subset.TEST)
+    many = replace(
+        judged,
+        model=replace(judged.model, class_names=tuple(f"{LONG}_{i}" for i in range(30))),
+        targets=np.arange(len(judged.targets)) % 30,
+        probabilities=np.random.default_rng(0).dirichlet(np.ones(30), 80).astype(np.float32),
+        verdicts=(Verdict.OK, *(Verdict.NOK,) * 29),
+    )
+    material = report_material.gather(hostile, many)
+    values = report_words.as_values(hostile, material, "short", [], "en")
+    page = browser.new_page()
+    page.set_content(render(values))
+    (tmp_path / "many.pdf").write_bytes(page.pdf(prefer_css_page_size=True))
+    page.close()
+    assert len(pdfium.PdfDocument(tmp_path / "many.pdf")) == 2
 
 
 def test_the_full_form_repeats_table_heads_and_cuts_no_picture(opened) -> None:  # type: ignore[no-untyped-def]
