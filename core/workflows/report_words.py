@@ -40,12 +40,13 @@ from core.evaluation.gate import Check
 from core.evaluation.report_data import scenarios
 from core.evaluation.rules import DECISION_WORDS, point_in_words
 from core.reporting.render import percent, webp_uri
-from core.store import jobs, quality, runs, splits
+from core.store import jobs, quality, runs
 from core.store.database import connect
 from core.workflows import sealing
 from core.workflows.comparison import evidence
 from core.workflows.judging import JudgedSet
 from core.workflows.report_material import Material
+from core.workflows.splits import subset_counts
 from core.workspace import Workspace
 
 STRIP = 8  # pictures on the second page of the short form
@@ -358,8 +359,8 @@ def verdict_word(verdict: Verdict | None) -> str | None:
 
 def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
     dataset, split = material.judged.dataset, material.sign_off.split
+    counts = subset_counts(workspace, dataset, split.id)
     with connect(workspace) as db:
-        counts = splits.subset_class_counts(db, dataset, split.id)
         findings = quality.count_findings(db, dataset.id)
         check = quality.load_check(db, dataset.id)
     test = sum(counts[Subset.TEST].values())
