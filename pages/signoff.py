@@ -47,13 +47,13 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
     kept = release.criteria_of(workspace, found.dataset.id)
     with left.container(border=True, height="stretch"):
         st.markdown("**Release criteria**")
-        for line in kept.criteria.in_words() if kept else ():
-            st.markdown(f"- {text.plain(line)}")
-        if kept is None:
+        if kept:
+            st.markdown("\n".join(f"- {text.plain(line)}" for line in kept.criteria.in_words()))
+        else:
             st.markdown("None yet. Without criteria there is nothing to seal.")
         if kept and kept.earlier:
             st.caption(f"Changed {len(kept.earlier)} times; last {text.when(kept.set_at)}.")
-        _link(("compare.py", "Set criteria", "rule"))
+        _link(("compare.py", "Set them on the Compare page", "rule"))
     rule = decisions.saved_rule(workspace, found.model.id)
     with middle.container(border=True, height="stretch"):
         st.markdown("**Decision rule**")
@@ -62,7 +62,7 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
-        _link(("decide.py", "Choose thresholds", "tune"))
+        _link(("decide.py", "Choose on the Operating point page", "tune"))
     with right.container(border=True, height="stretch"):
         st.markdown("**Test pictures**")
         st.markdown(f"{text.count(found.pictures, 'picture')} of split "
@@ -81,7 +81,7 @@ def _link(target: tuple[str, str, str]) -> None:
     try:
         st.page_link(page, label=label, icon=f":material/{icon}:")
     except st.errors.StreamlitAPIException:  # a page of another edition of the app
-        st.caption(f"See the page “{label}”.")
+        st.caption(f"{label}.")
 
 
 def _check_files(workspace: Workspace, found: SignOff) -> None:
@@ -172,13 +172,11 @@ def verdict_part(found: SignOff, gate: GateReport | None) -> None:
     else:
         st.error("**Criteria not met.**", icon=":material/cancel:")
     checks = sorted(gate.gate.checks, key=lambda check: check.passed)
-    for check in checks:
-        icon = ":green[:material/check:]" if check.passed else ":red[:material/close:]"
-        st.markdown(f"{icon} {text.plain(check.reason)}")
     said = {check.reason for check in checks}
-    for reason in gate.gate.reasons:
-        if reason not in said:
-            st.markdown(f":red[:material/close:] {text.plain(reason)}")
+    lines = [(check.passed, check.reason) for check in checks]
+    lines += [(False, reason) for reason in gate.gate.reasons if reason not in said]
+    icons = {True: ":green[:material/check:]", False: ":red[:material/close:]"}
+    st.markdown("  \n".join(f"{icons[passed]} {text.plain(reason)}" for passed, reason in lines))
 
 
 def intended_use_part(workspace: Workspace, model: Model) -> None:
