@@ -190,7 +190,7 @@ def test_wishes_that_cannot_be_met_are_answered_in_words(made):
 
 
 def _copy_of(workspace: Workspace, root: Path) -> Workspace:
-    """The same content elsewhere; through SQLite, since its worker may still be closing the file."""
+    """The same content elsewhere; through SQLite, since a worker may still be closing the file."""
     shutil.copytree(
         workspace.root, root, ignore=shutil.ignore_patterns("locks", "workspace.db*", "*.lock")
     )
