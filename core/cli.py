@@ -30,6 +30,7 @@ from core.cli_session import follow as _follow
 from core.cli_session import output as _output
 from core.cli_session import session as _session
 from core.cli_session import table as _table
+from core.cli_signoff import app as signoff_commands
 from core.domain import (
     Cure,
     Dataset,
@@ -73,6 +74,7 @@ app = typer.Typer(
 )
 app.add_typer(editing_commands)
 app.add_typer(judgement_commands)
+app.add_typer(signoff_commands)
 
 
 @app.command(name="demo")

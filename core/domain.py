@@ -149,6 +149,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     PREDICT = "predict"
     QUALITY = "quality"
+    REPORT = "report"
 
     @property
     def lane(self) -> str:

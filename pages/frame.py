@@ -41,6 +41,8 @@ page = st.navigation(
         "Results": [
             st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
                     url_path="evaluate"),
+            st.Page("signoff.py", title="Sign-off", icon=":material/verified:",
+                    url_path="signoff"),
         ],
         "Use": [
             st.Page("predict.py", title="Predict", icon=":material/image_search:",
@@ -61,6 +63,7 @@ JOB_WORDS = {
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Prediction",
     JobKind.QUALITY: "Quality check",
+    JobKind.REPORT: "Report",
 }
 
 

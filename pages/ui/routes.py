@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import plotly
 import streamlit as st
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from core.domain import SampleStatus, new_id
 from core.errors import NotFoundError, TouchstoneError
 from core.workflows import datasets, edits, exports, models, pictures
+from core.workflows import report as reports
 from core.workflows.edits import QuickAction, QuickAnswer, QuickEdit
 from core.workspace import open_workspace
 from pages.ui import picture_words
@@ -55,6 +56,14 @@ def export_url(dataset_id: str, kind: str, version: int, split_id: str | None) -
 
 def model_url(model_id: str) -> str:
     return f"/model-files/{model_id}"
+
+
+def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bool = False) -> str:
+    """`name`: of the file when it is kept."""
+    wanted = {"name": name} if name else {}
+    if keep:
+        wanted["download"] = "1"
+    return f"/reports/{report_id}.{ending}" + (f"?{urlencode(wanted)}" if wanted else "")
 
 
 async def _thumbnail(request: Request) -> Response:
@@ -180,6 +189,23 @@ def _from_our_page(request: Request) -> bool:
     return origin.netloc == request.headers.get("host") and UPLOAD_HEADER in request.headers
 
 
+async def _report(request: Request) -> Response:
+    """A report to look at, or with `?download` to keep; its table always to keep."""
+    name, ending = request.path_params["report"], request.path_params["ending"]
+    media = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8"}.get(ending)
+    try:
+        path = reports.report_file(open_workspace(), name, ending)
+    except TouchstoneError as err:
+        return Response(err.message, 404)
+    if media is None or not path.is_file():
+        return Response("There is no such report.", 404)
+    keep = ending == "csv" or "download" in request.query_params
+    title = quote(request.query_params.get("name", name)[:120], safe="")
+    kind = "attachment" if keep else "inline"
+    headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{title}.{ending}"}
+    return FileResponse(path, media_type=media, headers=headers)
+
+
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
     if not _from_our_page(request):
@@ -220,6 +246,7 @@ ROUTES = [
     Route("/datasets/{dataset}/edits", _edit, methods=["POST"]),
     Route("/vendor/plotly.min.js", _plotly),
     Route("/model-files/{model}", _model),
+    Route("/reports/{report}.{ending}", _report),
     Route("/uploads/zip", _upload_zip, methods=["POST"]),
 ]
 

@@ -14,6 +14,8 @@ from core.cli import app
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.core.workflows.test_quality import write_parts
+from tests.made import add_model, make_dataset
+from tests.recompute_report import mismatches
 
 
 @pytest.fixture
@@ -303,3 +305,22 @@ def test_counts_and_orders_as_a_script_would(call, class_folders):
     assert "19 pictures were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
     assert "No picture" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
     assert call("split", "S", "--order-by", "size", code=2)
+
+
+def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    add_model(made, "press", skill=12.0)
+    assert "no release criteria" in call("seal", "press", code=1)["error"]
+    call("criteria", "parts", "--max-overkill", "0.2")
+    sealed = call("seal", "press")
+    assert sealed["pictures"] == 24
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    assert "sealed" in call("report", "press", "--out", page, code=1)["error"]
+    opened = call("open-test", "press", "--purpose", "release 1")
+    assert opened["gate"]["verdict"] == "PASS"
+    assert [o["purpose"] for o in opened["openings"]] == ["release 1"]
+    call("report", "press", "--out", page, "--csv", table, "--short")
+    assert "Release criteria met" in page.read_text(encoding="utf-8")
+    assert mismatches(page, table) == []
+    assert "cannot be written" in call("report", "press", "--out", tmp_path / "no" / "x.html",
+                                       code=1)["error"]  # fmt: skip

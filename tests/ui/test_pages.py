@@ -9,7 +9,7 @@ from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
 PAGES = ("home.py", "import_pictures.py", "datasets.py", "versions.py", "quality.py", "split.py",
-         "preprocess.py", "train.py", "runs.py", "evaluate.py", "predict.py",
+         "preprocess.py", "train.py", "runs.py", "evaluate.py", "signoff.py", "predict.py",
          "models.py")  # fmt: skip
 
 
@@ -102,6 +102,7 @@ def test_a_second_split_of_the_same_name_never_overwrites(
     dataset = imported(workspace, class_folders, "set")
     first = splits.create_split(workspace, dataset.id, name="mine")
     app = open_page("split.py", workspace)
+    app.segmented_control(key="split_view").set_value("New split").run()
     app.segmented_control(key="split_view").set_value("New split").run()
     app.text_input(key="split_name").set_value("mine").run()
     app.button(key="do_split").click().run()
