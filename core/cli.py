@@ -56,6 +56,7 @@ from core.workflows import (
     demo,
     evaluation,
     folds,
+    judging,
     models,
     prediction,
     quality,
@@ -348,27 +349,99 @@ def resume(
 def evaluate(
     model: ModelArgument,
     subset: Annotated[Subset, typer.Option(help="Which pictures.")] = Subset.TEST,
+    top_k: Annotated[
+        str | None, typer.Option(help="K of the top-K errors, such as 1,2,3,5.")
+    ] = None,
+    ok: Annotated[
+        list[str] | None,
+        typer.Option(help="Class to take as OK, all others as NOK; may be given several times."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures of a model from its stored probabilities."""
+    """Measures of a model with their bounds; a look at test results is counted."""
     with _session(workspace, as_json) as session:
-        report = evaluation.evaluation_report(session.workspace, model, subset)
+        ks = _numbers(top_k or "")
+        judged = evaluation.with_verdicts(
+            judging.judged_set(session.workspace, model, subset), ok or ()
+        )
+        report = evaluation.report_of(judged)
+        temperature = evaluation.temperature_of(session.workspace, judged.model.id)
+        result = evaluation.report_as_dict(report, judged=judged, temperature=temperature, top_k=ks)
+        if subset is Subset.TEST:
+            judging.count_look(session.workspace, judged.model, "touchstone evaluate")
+        session.answer(result, lambda: _show_report(result))
 
-        def show() -> None:
-            _output.print(
-                f"{report.n} pictures · accuracy {report.accuracy:.2%} · "
-                f"macro F1 {report.macro_f1:.3f}"
-            )
-            rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", c.support]
-                    for c in report.per_class]  # fmt: skip
-            _table(["class", "precision", "recall", "F1", "support"], rows)
-            matrix = report.confusion_matrix.tolist()
-            names = report.class_names
-            _table(["true \\ predicted", *names],
-                   [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
 
-        session.answer(evaluation.report_as_dict(report), show)
+def _numbers(listed: str) -> list[int]:
+    """The numbers of `1,2,3`.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    try:
+        return [int(item) for item in listed.split(",") if item.strip()]
+    except ValueError as err:
+        raise ConfigError(
+            f"'{listed}' is no list of numbers.", "Give for example --top-k 1,2,3,5."
+        ) from err
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    """The report for a person; every rate with its bounds."""
+    bounds = report["intervals"]
+    _output.print(
+        f"{report['n']:,} pictures, {report['accuracy']:.2%} right · "
+        f"{report['independent']:,} {report['unit']}, {_with_bounds(bounds['accuracy'])} right · "
+        f"macro F1 {report['macro_f1']:.3f}"
+    )
+    _show_ok_nok(report)
+    names = ("balanced_accuracy", "kappa", "mcc", "log_loss", "brier")
+    rows = [[n.replace("_", " "), _decimal(report[n]), *_range(bounds[n])] for n in names]
+    rows += [["ECE", _decimal(report["ece"]), "", ""],
+             ["AUC (macro)", _decimal(report["auc"]["macro"]), "", ""]]  # fmt: skip
+    rows += [[f"top-{k} error", _decimal(e), "", ""] for k, e in report["top_k_error"].items()]
+    _table(["measure", "value", "low", "high"], rows)
+    classes = []
+    for name, measures in report["per_class"].items():
+        proven = bounds["per_class"][name]
+        f1 = f"{measures['f1']:.3f}" if measures["support"] else "no data"
+        classes.append([name, _with_bounds(proven["precision"]), _with_bounds(proven["recall"]),
+                        f1, measures["support"]])  # fmt: skip
+    _table(["class", "precision", "recall", "F1", "pictures"], classes)
+    names, matrix = report["class_names"], report["confusion_matrix"]
+    if len(names) <= 20:
+        _table(["true \\ predicted", *names],
+               [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
+    if report["notice"]:
+        _errors.print(report["notice"], style="yellow", markup=False)
+
+
+def _show_ok_nok(report: dict[str, Any]) -> None:
+    if report["ok_nok"] is None:
+        _output.print(report["ok_nok_missing"], markup=False)
+        return
+    for side, of in (("escape", "defective"), ("overkill", "good")):
+        found = report["ok_nok"][side]
+        words = "no data" if found is None else (
+            f"{found['k']} of {found['n']} {of} {report['unit']}: "
+            f"{_with_bounds(found)}"
+        )  # fmt: skip
+        _output.print(f"{side}: {words}", markup=False)
+
+
+def _with_bounds(bounds: dict[str, Any] | None) -> str:
+    if bounds is None:
+        return "no data"
+    return f"{bounds['rate']:.1%} ({bounds['low']:.1%} to {bounds['high']:.1%})"
+
+
+def _decimal(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.3f}"
+
+
+def _range(bounds: dict[str, float] | None) -> list[str]:
+    return [f"{bounds['low']:.3f}", f"{bounds['high']:.3f}"] if bounds else ["", ""]
 
 
 @app.command()

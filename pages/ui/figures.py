@@ -8,68 +8,14 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from core.domain import EpochMetrics, Subset
-from core.evaluation.metrics import EvaluationReport, relative
 from pages.ui.text import html
 
 SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.TEST: "#4f6bd8"}
 _SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
 _FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
-_RIGHT_LIGHT, _RIGHT_DARK = "#0f766e", "#2a9d8f"
-_WRONG_LIGHT, _WRONG_DARK = "#c2384d", "#d9586b"
-_MAX_MATRIX_TEXT = 25
-_CELL_PX = 20
 _MAX_BARS = 40
 _CLASS_COLOURS = ("#0f9488", "#d97706", "#4f6bd8", "#be4b6a", "#7c8a2e", "#0891b2", "#8b5cf6",
                   "#8a817c")  # fmt: skip
-
-
-def confusion_matrix(
-    report: EvaluationReport,
-    *,
-    show_shares: bool,
-    dark: bool,
-    cell: tuple[int, int] | None = None,
-) -> go.Figure:
-    """Rows true, columns predicted; right decisions teal, errors red, the stronger the more."""
-    names = [html(name) for name in report.class_names]
-    shares = relative(report.confusion_matrix)
-    count = len(names)
-    colours = [
-        [float(shares[r, c]) * (1 if r == c else -1) for c in range(count)] for r in range(count)
-    ]
-    counts = report.confusion_matrix.tolist()
-    text = [
-        [_cell_text(counts[r][c], shares[r, c], show_shares) for c in range(count)]
-        for r in range(count)
-    ]
-    hover = [
-        [
-            f"true <b>{names[r]}</b>, predicted <b>{names[c]}</b><br>"
-            f"{counts[r][c]} of {sum(counts[r])} ({shares[r, c]:.1%})"
-            for c in range(count)
-        ]
-        for r in range(count)
-    ]
-    heatmap = go.Heatmap(
-        z=colours, x=list(range(count)), y=list(range(count)), zmin=-1, zmax=1,
-        colorscale=_matrix_scale(dark), showscale=False, xgap=2, ygap=2, text=text,
-        texttemplate="%{text}" if count <= _MAX_MATRIX_TEXT else None,
-        hovertext=hover, hoverinfo="text",
-    )  # fmt: skip
-    figure = go.Figure(heatmap)
-    height = min(900, max(340, 130 + count * max(_CELL_PX, 52 if count < 8 else 30)))
-    _style(figure, dark=dark, height=height)
-    ticks = {"tickmode": "array", "tickvals": list(range(count)), "ticktext": _short(names),
-             "fixedrange": True, "showgrid": False, "zeroline": False}  # fmt: skip
-    figure.update_xaxes(**ticks, range=[-0.5, count - 0.5], title="predicted",
-                        tickangle=0 if count <= 5 else -40)  # fmt: skip
-    figure.update_yaxes(**ticks, range=[count - 0.5, -0.5], title="true")
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})
-    if cell:
-        row, column = cell
-        figure.add_shape(type="rect", x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5,
-                         line={"color": "#e0a93b", "width": 3})  # fmt: skip
-    return figure
 
 
 def subset_counts(
@@ -338,23 +284,3 @@ def _style(figure: go.Figure, *, dark: bool, height: int) -> None:
     )  # fmt: skip
     figure.update_xaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
-
-
-def _matrix_scale(dark: bool) -> list[list[object]]:
-    empty = "#1a2321" if dark else "#f1f3f1"
-    wrong, right = (_WRONG_DARK, _RIGHT_DARK) if dark else (_WRONG_LIGHT, _RIGHT_LIGHT)
-    # Why so steep at zero on the wrong side: a single error among many must be seen.
-    faint_wrong = "#57303a" if dark else "#f3c9cf"
-    faint_right = "#1e4a45" if dark else "#cfe6e2"
-    return [[0.0, wrong], [0.35, wrong], [0.495, faint_wrong], [0.4999, faint_wrong],
-            [0.5, empty], [0.5001, faint_right], [0.75, right], [1.0, right]]  # fmt: skip
-
-
-def _cell_text(count: int, share: float, show_shares: bool) -> str:
-    if count == 0:
-        return ""
-    return f"{share:.0%}" if show_shares else str(count)
-
-
-def _short(names: Sequence[str], limit: int = 22) -> list[str]:
-    return [name if len(name) <= limit else name[: limit - 1] + "…" for name in names]

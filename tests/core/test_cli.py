@@ -11,6 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.store.database import connect
+from core.store.judgement import openings_of
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.core.workflows.test_quality import write_parts
@@ -92,6 +94,61 @@ def test_the_report_has_every_measure(call_trained):
         "support": 4,
     }
     assert {report[f"macro_{name}"] for name in ("precision", "recall", "f1")} == {1.0}
+
+
+def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
+    report = call_trained("evaluate", "Marks quick", "--ok", "stripes", "--top-k", "1,2")
+    accuracy = report["intervals"]["accuracy"]
+    # Exact, two-sided 95 %: 0.025 ** (1 / 8) for 8 of 8.
+    assert accuracy["low"] == pytest.approx(0.6306, abs=1e-4)
+    assert (accuracy["high"], accuracy["n"], accuracy["unit"]) == (1.0, 8, "pictures")
+    recall = report["intervals"]["per_class"]["stripes"]["recall"]
+    assert recall["low"] == pytest.approx(0.3976, abs=1e-4)
+    assert (recall["k"], recall["n"]) == (4, 4)
+    assert report["class_mix"] == {"blue disc": 0.5, "stripes": 0.5}
+    assert [report[k] for k in ("kappa", "mcc", "balanced_accuracy")] == [1.0, 1.0, 1.0]
+    assert {report[k] >= 0 for k in ("log_loss", "brier", "ece", "ece_with_temperature")} == {True}
+    assert report["temperature"] > 0
+    assert report["auc"] == {
+        "macro": 1.0,
+        "per_class": {"blue disc": 1.0, "stripes": 1.0},
+        "ok_nok": 1.0,
+    }
+    escape = report["ok_nok"]["escape"]
+    assert (escape["k"], escape["n"], escape["rate"], escape["low"]) == (0, 4, 0.0, 0.0)
+    assert escape["high"] == pytest.approx(0.6024, abs=1e-4)
+    assert report["ok_nok"]["unit"] == "pictures"
+    assert report["notice"] is None
+    assert report["top_k_error"] == {"1": 0.0}
+
+
+def test_without_verdicts_the_report_says_why_there_is_no_escape_rate(call_trained):
+    report = call_trained("evaluate", "Marks quick")
+    assert report["ok_nok"] is None
+    assert "--ok NAME" in report["ok_nok_missing"]
+    assert report["auc"]["ok_nok"] is None
+    wrong = call_trained("evaluate", "Marks quick", "--ok", "gut", code=1)
+    assert "no class 'gut'" in wrong["error"]
+    assert "no list" in call_trained("evaluate", "Marks quick", "--top-k", "x", code=1)["error"]
+
+
+def test_a_look_at_test_results_is_counted(call_trained, trained):
+    def looks():
+        with connect(trained.workspace) as db:
+            return len(openings_of(db, trained.split.id))
+
+    before = looks()
+    call_trained("evaluate", "Marks quick", "--subset", "validation")
+    assert looks() == before
+    call_trained("evaluate", "Marks quick")
+    assert looks() == before + 1
+
+
+def test_a_person_reads_bounds_too(trained):
+    options = ("--ok", "stripes", "--workspace", str(trained.workspace.root))
+    shown = CliRunner().invoke(app, ["evaluate", "Marks quick", *options]).stdout
+    assert "63.1% to 100.0%" in shown
+    assert "escape: 0 of 4 defective pictures: 0.0% (0.0% to 60.2%)" in shown
 
 
 def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
