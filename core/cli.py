@@ -8,6 +8,7 @@ call was wrong.
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,7 @@ from core.domain import (
     HeatmapMethod,
     Job,
     LabelSource,
+    OrderBy,
     QualityCheck,
     Recipe,
     Split,
@@ -44,15 +46,18 @@ from core.errors import ConfigError, NotFoundError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows import (
+    certificates,
     datasets,
     demo,
     evaluation,
+    folds,
     models,
     prediction,
     quality,
     splits,
     training,
 )
+from core.workflows.training import RunView
 from core.workspace import ROOT_VARIABLE, Workspace
 
 app = typer.Typer(
@@ -135,26 +140,53 @@ def make_split(
     dataset: DatasetArgument,
     train: Annotated[float, typer.Option(help="Fraction that trains the model.")] = 0.6,
     validation: Annotated[float, typer.Option(help="Fraction that chooses the best epoch.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Fraction that judges the model.")] = 0.2,
+    test: Annotated[
+        float | None,
+        typer.Option(help="Fraction that judges the model; 0.2, with --kfold 0 unless given."),
+    ] = None,
+    counts: Annotated[
+        str | None, typer.Option(help="Pictures instead of fractions: TRAIN,VALIDATION,TEST.")
+    ] = None,
+    per_class: Annotated[bool, typer.Option(help="--counts holds for every class.")] = False,
+    kfold: Annotated[int, typer.Option(help="Number of folds, for example 5; 0: none.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 42,
     name: Annotated[str | None, typer.Option(help="Name of the split.")] = None,
     group_by: Annotated[
         str | None,
-        typer.Option(help="Never divide: auto (look-alikes), folder, or regex:(?P<group>…)."),
+        typer.Option(
+            help="Never divide: auto (look-alikes), folder, column (the stored group), "
+            "attribute:NAME, or regex:(?P<group>…)."
+        ),
     ] = None,
+    order_by: Annotated[
+        OrderBy | None, typer.Option(help="The oldest train, the newest test.")
+    ] = None,
+    seal: Annotated[
+        bool, typer.Option(help="Lock the test set: later splits of this version keep it.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Split a dataset into train, validation and test."""
+    """Split a dataset into train, validation and test, or into folds."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
-        check = quality.last_check(session.workspace, found.id)
-        if group_by == "auto" and check is None:
-            check = _checked(session, found)
+        if group_by == "auto" and splits.needs_check(session.workspace, found.id):
+            _checked(session, found)
+        tested = (0.0 if kfold else 0.2) if test is None else test
         split = splits.create_split(
-            session.workspace, found.id, fractions=(train, validation, test), seed=seed, name=name,
+            session.workspace,
+            found.id,
+            fractions=(train, validation, tested),
+            seed=seed,
+            name=name,
             group_by=group_by,
-        )  # fmt: skip
+            order_by=order_by,
+            counts=_three_counts(counts) if counts is not None else None,
+            per_class=per_class,
+            folds=kfold,
+            seal=seal,
+        )
+        check = quality.last_check(session.workspace, found.id)
         _answer_split(session, found, split, None if group_by else splits.flattery_warning(check))
 
 
@@ -173,10 +205,16 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 42,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     name: Annotated[str | None, typer.Option(help="Name of the run and its model.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="The fold that validates, from 1; for a split with folds.")
+    ] = None,
+    all_folds: Annotated[
+        bool, typer.Option("--all-folds", help="One training per fold: mean and spread.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model."""
+    """Train a model, or one for each fold."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
         usual: TrainConfig = recipe_defaults(recipe or default_recipe(), network)
@@ -191,9 +229,18 @@ def train(
         preprocess = training.default_preprocess(
             session.workspace, found.id, network, image_size_px=image_size
         )
+        if all_folds and fold is not None:
+            raise ConfigError("--fold and --all-folds exclude each other.", "Give one of them.")
+        if all_folds:
+            started = training.start_cross_validation(
+                session.workspace, found.id, config, split=split, preprocess=preprocess, name=name
+            )
+            _answer_folds(session, started)
+            return
         view = training.start_training(
-            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name
-        )
+            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name,
+            fold=None if fold is None else fold - 1,
+        )  # fmt: skip
         assert view.job is not None
         _answer_training(session, view.run.id, _follow(session, view.job))
 
@@ -412,27 +459,66 @@ def _checked(session: Session, dataset: Dataset) -> QualityCheck:
     return check
 
 
+def _three_counts(text: str) -> tuple[int, int, int]:
+    try:
+        train, validation, test = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' are not three counts.", "For example: --counts 600,200,200"
+        ) from None
+    return train, validation, test
+
+
 def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
-    counts = splits.subset_counts(session.workspace, dataset, split.id)
+    counts = certificates.side_counts(session.workspace, dataset, split)
     certificate = split.certificate
     assert certificate is not None
     across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
               "near_across": certificate.near_across}  # fmt: skip
     result = {"split_id": split.id, "name": split.name, "strategy": split.strategy,
-              "counts": {str(k): v for k, v in counts.items()}, "certificate": across,
-              "warning": warning}  # fmt: skip
-    rows = [[label, *(counts[s][label] for s in Subset)] for label in dataset.class_names]
+              "counts": counts, "certificate": across, "folds": split.folds,
+              "sealed": split.sealed, "kept_out": certificate.kept_out, "digest": split.digest,
+              "dataset_version": split.version, "warning": warning}  # fmt: skip
+    rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
 
     def show() -> None:
-        _table(["class", *(str(s) for s in Subset)], rows)
+        _table(["class", *counts], rows)
         for name, count in across.items():
             _output.print(
                 f"{name.replace('_', ' ')}: {'not looked for' if count is None else count}"
             )
+        if split.sealed:
+            _output.print("The test set is sealed: later splits of this version keep it.")
+        if certificate.kept_out:
+            _output.print(f"kept out, for they are like sealed pictures: {certificate.kept_out}")
         if warning:
             _errors.print(warning, style="yellow", markup=False)
 
     session.answer(result, show)
+
+
+def _answer_folds(session: Session, started: Sequence[RunView]) -> None:
+    for view in started:
+        assert view.job is not None
+        _errors.print(view.run.name, markup=False, highlight=False)
+        _follow(session, view.job)
+    views = [training.find_run(session.workspace, view.run.id) for view in started]
+    found = folds.cross_validation(session.workspace, folds.group_runs(views)[0])
+    assert found is not None
+    result = folds.cross_validation_as_dict(found)
+
+    def show() -> None:
+        _table(["fold", "pictures", "accuracy", "macro F1"],
+               [[s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"]
+                for s in found.scores])  # fmt: skip
+        _output.print(
+            f"Validation over {found.folds} folds: accuracy {found.accuracy.mean:.2%} ± "
+            f"{found.accuracy.std:.2%}, macro F1 {found.macro_f1.mean:.3f} ± "
+            f"{found.macro_f1.std:.3f}"
+        )
+
+    recipe, network = started[0].run.train.recipe.value, started[0].run.train.network
+    session.answer({"recipe": recipe, "network": network, "cross_validation": result}, show)
 
 
 def _answer_training(session: Session, run_id: str, job: Job) -> None:

@@ -77,6 +77,13 @@ class Subset(StrEnum):
     TEST = "test"
 
 
+class OrderBy(StrEnum):
+    """What makes a picture older than another."""
+
+    NAME = "name"
+    DATE = "date"
+
+
 class ResizeMode(StrEnum):
     """How a picture of any shape becomes the network's square."""
 
@@ -220,6 +227,18 @@ class DatasetVersion:
     undoes: int | None = None
 
 
+class SampleOrder(StrEnum):
+    """What a list of pictures can be sorted by."""
+
+    IMPORT = "import"
+    NAME = "name"
+    SIZE = "size"
+    DATE = "date"
+    SHARPNESS = "sharpness"
+    BRIGHTNESS = "brightness"
+    CONFIDENCE = "confidence"
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A file that was not imported, and why."""
@@ -280,6 +299,23 @@ class FindingStatus(StrEnum):
     OPEN = "open"
     IGNORED = "ignored"
     CURED = "cured"
+
+
+@dataclass(frozen=True)
+class SampleFilter:
+    """Which pictures of a dataset; what is None or empty does not restrict.
+
+    `subset` belongs to the split `split_id`; `finding`: those in an open finding of this kind;
+    `text`: part of the name or of the group; `ids`: only these samples.
+    """
+
+    label: int | None = None
+    split_id: str | None = None
+    subset: Subset | None = None
+    finding: FindingKind | None = None
+    status: SampleStatus = SampleStatus.USED
+    text: str = ""
+    ids: tuple[int, ...] | None = None
 
 
 class Severity(StrEnum):
@@ -349,7 +385,11 @@ class QualityCheck:
 
 @dataclass(frozen=True)
 class LeakCertificate:
-    """How much leaks between the subsets of a split; None: nobody has looked yet."""
+    """How much leaks between the subsets (or folds) of a split; None: nobody has looked yet.
+
+    `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
+    the pictures that are in no subset because a sealed test picture is like them.
+    """
 
     groups_across: int | None
     exact_across: int
@@ -357,6 +397,8 @@ class LeakCertificate:
     strategy: str
     seed: int
     digest: str
+    checked_at: float | None = None
+    kept_out: int = 0
 
     @property
     def is_clean(self) -> bool:

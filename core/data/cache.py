@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike, NDArray
 
@@ -59,11 +60,7 @@ def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Ro
     Raises:
         WorkspaceError: if there is not enough disk space.
     """
-    opened = _open(folder, shape, dtype)
-    if opened is None:
-        _create(folder, shape, dtype)
-        opened = _open(folder, shape, dtype)
-        assert opened is not None
+    opened = _open(folder, shape, dtype) or _made(folder, shape, dtype)
     rows, state = opened
     state[state == FAILED] = MISSING
     return RowCache(folder, rows, state)
@@ -92,16 +89,25 @@ def fill_pixels(
     config: PreprocessConfig,
     *,
     on_progress: Callable[[int, int], None],
+    wanted: NDArray[np.intp] | None = None,
 ) -> dict[int, str]:
     """Compute the missing rows in other processes.
+
+    Args:
+        cache: to fill.
+        paths: the pictures, in row order.
+        config: how they become pixels.
+        on_progress: called with done, total; may raise to stop, nothing is lost.
+        wanted: positions that are needed; None: all.
 
     Returns:
         Position -> reason for pictures that could not be read; their rows stay unusable.
     """
-    todo = cache.missing
+    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
+    total = len(paths) if wanted is None else len(wanted)
     failures: dict[int, str] = {}
     done: list[int] = []
-    on_progress(len(paths) - len(todo), len(paths))
+    on_progress(total - len(todo), total)
     work = partial(_write_row, cache.folder / "rows.npy", config)
     for number, outcome in run_isolated(work, [(int(i), paths[i]) for i in todo]):
         position = int(todo[number])
@@ -113,7 +119,7 @@ def fill_pixels(
         if len(done) >= 512 or number + 1 == len(todo):
             cache.mark(done, READY)
             done.clear()
-        on_progress(len(paths) - len(todo) + number + 1, len(paths))
+        on_progress(total - len(todo) + number + 1, total)
     return failures
 
 
@@ -136,9 +142,21 @@ def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | 
     return (rows, state) if fits else None
 
 
+def _made(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays":
+    """The arrays of a new cache, or those that another process has just made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Why a lock beside the folder of all caches: it must not be taken for a cache itself.
+    with FileLock(folder.parent.with_name(f"{folder.parent.name}.lock")):
+        opened = _open(folder, shape, dtype)
+        if opened is None:
+            _create(folder, shape, dtype)
+            opened = _open(folder, shape, dtype)
+            assert opened is not None
+    return opened
+
+
 def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # whatever is there cannot be used
-    folder.parent.mkdir(parents=True, exist_ok=True)
     needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     free = shutil.disk_usage(folder.parent).free
     if needed + 1_000_000_000 > free:

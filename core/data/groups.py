@@ -1,50 +1,80 @@
-"""Groups of pictures that must stay together, read from their paths."""
+"""Groups of pictures that must stay together, read from their names and what is known of them."""
 
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
 
 from core.data.labels import normal_name
-from core.errors import SplitError
+from core.data.patterns import PathPattern
+from core.domain import Sample
+from core.errors import ConfigError, SplitError
 
-MAX_PATTERN = 300
+Names = list[str | None]
 
 
-def groups_by_pattern(paths: Sequence[str], pattern: str) -> list[str | None]:
-    """What the named group `group` finds in each path; None where the pattern does not match.
+def group_names(samples: Sequence[Sample], group_by: str, class_folders: Iterable[str]) -> Names:
+    """The group of each sample; None for those that stand alone.
 
     Args:
-        paths: of all pictures; the folder that holds them all is cut off first.
-        pattern: a regular expression, searched in the relative path with forward slashes.
+        samples: of one dataset.
+        group_by: `folder`, `regex:PATTERN`, `column`, or `attribute:NAME`.
+        class_folders: names of folders that stand for a class, present and former.
+
+    Raises:
+        SplitError: if the rule is unknown or finds no group.
+    """
+    names = [s.name or s.path for s in samples]
+    kind, _, value = group_by.partition(":")
+    if kind == "regex" and value:
+        return groups_by_pattern(names, value)
+    if group_by == "folder":
+        return groups_by_folder(names, class_folders)
+    if group_by == "column":
+        return groups_by_column(samples)
+    if kind == "attribute" and value:
+        return groups_by_attribute(samples, value)
+    raise SplitError(
+        f"Groups cannot be made by '{group_by}'.",
+        "Use auto, folder, column, attribute: and the name of a table column, or regex: and a "
+        "pattern with a named group (?P<group>…).",
+    )
+
+
+def groups_by_pattern(names: Sequence[str], pattern: str) -> Names:
+    """What the named group `group` finds in each name; None where the pattern does not match.
+
+    Args:
+        names: paths below the source, with forward slashes. Of absolute ones, the folder that
+            holds them all is cut off first.
+        pattern: a regular expression, searched in the name.
 
     Raises:
         SplitError: if the pattern is broken, has no such group, or matches nothing.
     """
     hint = "For example: regex:(?P<group>part\\d+)"
     try:
-        compiled = re.compile(pattern[: MAX_PATTERN + 1])
-    except re.error as err:
-        raise SplitError(f"The pattern '{pattern}' cannot be read: {err}.", hint) from err
-    if len(pattern) > MAX_PATTERN or "group" not in compiled.groupindex:
-        raise SplitError("The pattern is too long or has no named group 'group'.", hint)
-    found = [compiled.search(path.as_posix()) for path in _relative(paths)]
-    groups = [match["group"] if match else None for match in found]
+        compiled = PathPattern(pattern, needs="group")
+    except ConfigError as err:
+        raise SplitError(err.message, f"{err.hint} {hint}") from err
+    below = _below(names)
+    found = [compiled.find(path.as_posix()) for path in below]
+    groups = [(match["group"] or None) if match else None for match in found]
     if not any(groups):
-        example = _relative(paths)[0].as_posix() if paths else ""
+        example = below[0].as_posix() if below else ""
         raise SplitError(f"The pattern matches no picture, for example not '{example}'.", hint)
     return groups
 
 
-def groups_by_folder(paths: Sequence[str], labels: Sequence[str]) -> list[str | None]:
-    """The folder of each picture; None for those that lie directly in the folder of their class.
+def groups_by_folder(names: Sequence[str], class_folders: Iterable[str]) -> Names:
+    """The folder of each picture; None for those that lie directly in the folder of a class.
 
     Raises:
         SplitError: if no picture lies in a folder of its own below the class folder.
     """
-    groups: list[str | None] = []
-    for path, label in zip(_relative(paths), labels, strict=True):
-        is_class = not path.parent.parts or normal_name(path.parent.name) == normal_name(label)
+    known = {normal_name(name) for name in class_folders}
+    groups: Names = []
+    for path in _below(names):
+        is_class = not path.parent.parts or normal_name(path.parent.name) in known
         groups.append(None if is_class else path.parent.as_posix())
     if not any(groups):
         raise SplitError(
@@ -54,6 +84,45 @@ def groups_by_folder(paths: Sequence[str], labels: Sequence[str]) -> list[str | 
     return groups
 
 
-def _relative(paths: Sequence[str]) -> list[PurePosixPath]:
-    root = os.path.commonpath([str(PurePath(path).parent) for path in paths]) if paths else ""
-    return [PurePosixPath(PurePath(path).relative_to(root).as_posix()) for path in paths]
+def groups_by_column(samples: Sequence[Sample]) -> Names:
+    """The stored group of each sample: from a table, a pattern at import, or edits.
+
+    Raises:
+        SplitError: if no sample has one.
+    """
+    groups = [s.group or None for s in samples]
+    if not any(groups):
+        raise SplitError(
+            "No picture of this dataset has a group.",
+            "Import with a table that has a group column, or group pictures in the gallery.",
+        )
+    return groups
+
+
+def groups_by_attribute(samples: Sequence[Sample], name: str) -> Names:
+    """The value of a further table column of each sample.
+
+    Raises:
+        SplitError: if no sample has this column.
+    """
+    groups = [s.attributes.get(name) or None for s in samples]
+    if not any(groups):
+        known = sorted({key for s in samples for key in s.attributes})
+        raise SplitError(
+            f"No picture has a value in the column '{name}'.",
+            f"The columns are: {', '.join(known)}." if known
+            else "This dataset was imported without a table of further columns.",
+        )  # fmt: skip
+    return groups
+
+
+def _below(names: Sequence[str]) -> list[PurePosixPath]:
+    # Why: datasets of the first schema know only absolute paths.
+    absolute = [name for name in names if PurePath(name).is_absolute()]
+    root = os.path.commonpath([str(PurePath(name).parent) for name in absolute]) if absolute else ""
+    return [
+        PurePosixPath(PurePath(name).relative_to(root).as_posix())
+        if PurePath(name).is_absolute()
+        else PurePosixPath(name)
+        for name in names
+    ]

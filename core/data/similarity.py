@@ -47,7 +47,12 @@ Pairs = NDArray[np.int64]
 
 
 def small_pictures(
-    folder: Path, paths: Sequence[Path], sha256s: Sequence[str], *, on_progress: Progress
+    folder: Path,
+    paths: Sequence[Path],
+    sha256s: Sequence[str],
+    *,
+    on_progress: Progress,
+    wanted: NDArray[np.intp] | None = None,
 ) -> RowCache:
     """Gray pictures [N, 48, 48] uint8, read in other processes and kept on disk.
 
@@ -58,10 +63,12 @@ def small_pictures(
         paths: the pictures.
         sha256s: their content hashes, in the same order; they name the cache.
         on_progress: called with phase, done, total; may raise to stop, nothing is lost.
+        wanted: positions that are needed; None: all.
     """
     key = hashlib.sha256("\n".join(sha256s).encode()).hexdigest()[:24]
     cache = open_row_cache(folder / f"gray{SIDE_PX}-{key}", (len(paths), SIDE_PX, SIDE_PX), "u1")
-    todo = cache.missing
+    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
+    total = len(paths) if wanted is None else len(wanted)
     done: list[int] = []
     for number, outcome in run_isolated(_small_gray, [paths[i] for i in todo]):
         position = int(todo[number])
@@ -73,7 +80,7 @@ def small_pictures(
         if len(done) >= 512 or number + 1 == len(todo):
             cache.mark(done, READY)
             done.clear()
-        on_progress("Reading pictures", len(paths) - len(todo) + number + 1, len(paths))
+        on_progress("Reading pictures", total - len(todo) + number + 1, total)
     return cache
 
 
@@ -249,23 +256,38 @@ def _cells(base: Floats) -> list[NDArray[np.int64]]:
 
 def _likeness(flat: Floats, pairs: Pairs, on_progress: Progress | None = None) -> Floats:
     """Best correlation [M] of each pair over shifts and scales of about 10 %."""
+    # Why here: only the worker needs it.
+    from threadpoolctl import threadpool_limits
 
     @lru_cache(maxsize=256)
     def templates(position: int) -> Floats:
         return _templates(flat[position])
 
     @lru_cache(maxsize=256)
-    def windows(position: int) -> Floats:
-        shape = (_TEMPLATE_PX, _TEMPLATE_PX)
-        return _unit(np.lib.stride_tricks.sliding_window_view(flat[position], shape)
-                     .reshape(-1, *shape))  # fmt: skip
+    def windows(position: int) -> tuple[Floats, Floats]:
+        return _windows(flat[position])
 
     result = np.empty(len(pairs), np.float32)
-    for number, (first, second) in enumerate(pairs.tolist()):
-        result[number] = (templates(first) @ windows(second).T).max()
-        if on_progress is not None and (number % 50 == 49 or number + 1 == len(pairs)):
-            on_progress("Comparing pixels", number + 1, len(pairs))
+    # Why one thread: products this small lose more by waking threads than they win, on a busy
+    # machine tenfold.
+    with threadpool_limits(1):
+        for number, (first, second) in enumerate(pairs.tolist()):
+            parts, lengths = windows(second)
+            result[number] = (templates(first) @ parts.T / lengths).max()
+            if on_progress is not None and (number % 50 == 49 or number + 1 == len(pairs)):
+                on_progress("Comparing pixels", number + 1, len(pairs))
     return result
+
+
+def _windows(picture: Floats) -> tuple[Floats, Floats]:
+    """All parts [121, 38 * 38] of the size of a template, and their lengths [121] about the mean.
+
+    Templates have mean 0, so that a product with them needs the mean of a part in its length only.
+    """
+    shape = (_TEMPLATE_PX, _TEMPLATE_PX)
+    parts = np.lib.stride_tricks.sliding_window_view(picture, shape).reshape(-1, shape[0] ** 2)
+    squares = np.einsum("ij,ij->i", parts, parts) - parts.sum(axis=1) ** 2 / parts.shape[1]
+    return parts, np.sqrt(np.maximum(squares, 0)) + 1e-6
 
 
 def _templates(picture: Floats) -> Floats:

@@ -1,1 +1,1 @@
-"""Numbers from stored probabilities: numpy only."""
+"""Numbers from stored probabilities: numpy, and scipy where it computes."""

@@ -13,6 +13,7 @@ from core.errors import ConfigError
 from core.evaluation import bootstrap
 from core.evaluation.bootstrap import percentile_interval, resampled_margins
 from core.evaluation.intervals import CONFIDENCE, Estimate, Rate, rate
+from core.evaluation.parts import Parts
 
 Ratings = NDArray[np.int64]
 
@@ -22,6 +23,7 @@ def cohen_kappa(
     second: Ratings,
     class_count: int,
     *,
+    parts: Parts | None = None,
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Estimate:
@@ -34,6 +36,7 @@ def cohen_kappa(
         first: [N], categories in [0, class_count).
         second: [N].
         class_count: number of categories.
+        parts: [N] part numbers where parts were rated repeatedly; None: each only once.
         confidence: two-sided.
         seed: of the draws.
 
@@ -42,7 +45,7 @@ def cohen_kappa(
     """
     if not len(first):
         return Estimate(None)
-    drawn = resampled_margins(second, first, class_count, seed=seed)
+    drawn = resampled_margins(second, first, class_count, parts, seed=seed)
     counts = [np.bincount(x, minlength=class_count).astype(float) for x in (first, second)]
     hits = np.bincount(first[first == second], minlength=class_count).astype(float)
     value = float(bootstrap.kappa(bootstrap.Margins(hits, *counts)))
@@ -135,7 +138,8 @@ class AppraiserResult:
     `effectiveness`: parts judged right in all trials. `repeatability`: parts judged alike in all
     trials. Both are exact and count parts. `miss` and `false_alarm` count single judgements, as
     AIAG does; repeated judgements of a part depend on each other, so these two have no interval.
-    `missed_parts` and `alarmed_parts` count parts with any such judgement, and are exact.
+    `missed_parts` and `alarmed_parts` count parts with any such judgement, and are exact. `kappa`
+    is with the reference, over all judgements.
     """
 
     name: str
@@ -225,11 +229,15 @@ def _appraiser(
     effectiveness = rate(int(right.sum()), n, confidence)
     miss, false_alarm = _judgements(missed), _judgements(alarmed)
     truth = np.tile(reference, len(trials)).astype(np.int64)
+    kappa = cohen_kappa(
+        truth, trials.reshape(-1).astype(np.int64), 2,
+        parts=np.tile(np.arange(n), len(trials)), confidence=confidence,
+    )  # fmt: skip
     return AppraiserResult(
         name, effectiveness, rate(int(alike.sum()), n, confidence), miss, false_alarm,
         rate(int(missed.any(axis=0).sum()), missed.shape[1], confidence),
         rate(int(alarmed.any(axis=0).sum()), alarmed.shape[1], confidence),
-        Estimate(cohen_kappa(truth, trials.reshape(-1).astype(np.int64), 2).value),
+        kappa,
         acceptance(effectiveness.value, miss.value, false_alarm.value, limits),
     )  # fmt: skip
 

@@ -9,14 +9,16 @@ pictures is accepted, a good part is a false reject if any of its good pictures 
 Pictures whose true class has no verdict count nowhere.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from dataclasses import asdict, dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain import Verdict
 from core.errors import ConfigError
 from core.evaluation.intervals import CONFIDENCE, NO_DATA, Rate, exact_bounds, rate, upper_bounds
 from core.evaluation.parts import Parts, choose, units
@@ -26,13 +28,6 @@ from core.evaluation.ranking import MAX_POINTS, areas, thinned
 ABOVE_ALL = 1.01
 Probabilities = NDArray[np.float32]
 Floats = NDArray[np.float64]
-
-
-class Verdict(StrEnum):
-    """What a class means for the part."""
-
-    OK = "OK"
-    NOK = "NOK"
 
 
 class Decision(IntEnum):
@@ -86,6 +81,29 @@ class OperatingPoint:
     def has_person_zone(self) -> bool:
         """Whether parts can go to a person."""
         return self.accept_below != self.reject_from or bool(self.class_thresholds)
+
+
+def point_to_json(point: OperatingPoint) -> str:
+    """The rule as JSON, for a row or a report."""
+    return json.dumps(asdict(point), sort_keys=True)
+
+
+def point_from_json(text: str) -> OperatingPoint:
+    """The rule that `point_to_json` wrote.
+
+    Raises:
+        ConfigError: if the text is no such rule.
+    """
+    try:
+        values = json.loads(text)
+        thresholds = tuple(float(value) for value in values.pop("class_thresholds", ()))
+        limits = {name: None if v is None else float(v) for name, v in values.items()}
+        return OperatingPoint(**limits, class_thresholds=thresholds)
+    except (ValueError, TypeError, AttributeError) as err:
+        raise ConfigError(
+            f"This decision rule cannot be read: {err}.",
+            "It may come from a newer version of Touchstone; choose it anew.",
+        ) from err
 
 
 def two_zones(threshold: float) -> OperatingPoint:

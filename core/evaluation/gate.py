@@ -1,7 +1,8 @@
 """May this model run? Criteria set beforehand, held against what the test set proves."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from core.errors import ConfigError
 from core.evaluation.intervals import CONFIDENCE, Estimate, Rate, checked_confidence
@@ -28,6 +29,35 @@ class Criterion:
     at_most: bool = True
     proven: bool = True
     confidence: float = CONFIDENCE
+
+
+def criteria_to_json(criteria: Sequence[Criterion]) -> str:
+    """The criteria as JSON, for a row or a seal."""
+    return json.dumps([asdict(criterion) for criterion in criteria], sort_keys=True)
+
+
+def criteria_from_json(text: str) -> tuple[Criterion, ...]:
+    """The criteria that `criteria_to_json` wrote.
+
+    Raises:
+        ConfigError: if the text is no such list.
+    """
+    try:
+        return tuple(
+            Criterion(
+                str(item["measure"]),
+                float(item["limit"]),
+                at_most=bool(item["at_most"]),
+                proven=bool(item["proven"]),
+                confidence=checked_confidence(float(item["confidence"])),
+            )
+            for item in json.loads(text)
+        )
+    except (ValueError, TypeError, KeyError) as err:
+        raise ConfigError(
+            f"These criteria cannot be read: {err}.",
+            "They may come from a newer version of Touchstone; set them anew.",
+        ) from err
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ decisions that are counted are independent, and exact intervals hold. (A bootstr
 own rate would show no spread where no error was seen, which is just when the bound matters.)
 
 Where a part shows several classes (one picture of it with a scratch, one without), it is counted
-once for each of them. Without groups every picture is a part of its own.
+once for each of them. Part numbers
+are any integers, equal for pictures of one part; without them every picture is a part of its own.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,18 +24,6 @@ class Unit(StrEnum):
 
     PICTURES = "pictures"
     PARTS = "parts"
-
-
-def part_numbers(groups: Sequence[str | None]) -> Parts | None:
-    """A number [N] for every picture, the same for pictures of one group.
-
-    Pictures without a group (None or empty) are parts of their own. None if no picture has one.
-    """
-    if not any(groups):
-        return None
-    numbers: dict[str | int, int] = {}
-    keys = (group or position for position, group in enumerate(groups))
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
 @dataclass(frozen=True)

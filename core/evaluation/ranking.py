@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from core.errors import ConfigError
 
 MAX_POINTS = 500
+_BLOCK_CLASSES = 64
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
@@ -51,13 +52,16 @@ def areas_of_classes(probabilities: NDArray[np.floating[Any]], targets: NDArray[
     """
     class_count = probabilities.shape[1]
     roc, precision_recall = np.full((2, class_count), np.nan)
-    columns = np.ascontiguousarray(probabilities.T)
     by_class = np.argsort(targets, kind="stable")
     ends = np.cumsum(np.bincount(targets, minlength=class_count))
-    for index, members in enumerate(np.split(by_class, ends[:-1])):
-        positives = columns[index][members]
-        if 0 < len(positives) < len(targets):
-            roc[index], precision_recall[index] = _areas(columns[index], positives)
+    members = np.split(by_class, ends[:-1])
+    for first in range(0, class_count, _BLOCK_CLASSES):
+        # Why blocks: columns are slow to read one by one, and a copy of all may not fit.
+        columns = np.ascontiguousarray(probabilities[:, first : first + _BLOCK_CLASSES].T)
+        for index, scores in enumerate(columns, start=first):
+            if 0 < len(members[index]) < len(targets):
+                found = _areas(scores, scores[members[index]])
+                roc[index], precision_recall[index] = found
     return Areas(roc, precision_recall)
 
 

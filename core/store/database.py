@@ -205,6 +205,11 @@ ALTER TABLE samples ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
 UPDATE samples SET name = path;
 DROP INDEX samples_by_class;
 CREATE INDEX samples_by_class ON samples (dataset_id, status, label);
+CREATE INDEX samples_by_name ON samples (dataset_id, status, name, part);
+CREATE INDEX samples_by_size ON samples (dataset_id, status, width * height);
+CREATE INDEX samples_by_date ON samples (dataset_id, status, modified_at);
+CREATE INDEX samples_by_sharpness ON samples (dataset_id, status, sharpness);
+CREATE INDEX samples_by_brightness ON samples (dataset_id, status, brightness);
 CREATE TABLE insights (
     sample_id INTEGER PRIMARY KEY REFERENCES samples ON DELETE CASCADE,
     confidence REAL, suggested INTEGER, x REAL, y REAL

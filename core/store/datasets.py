@@ -12,15 +12,33 @@ from core.domain import (
     EditAction,
     PreprocessConfig,
     Sample,
+    SampleFilter,
+    SampleOrder,
     SampleStatus,
     Skipped,
-    Subset,
     Verdict,
     config_from_json,
     config_to_json,
 )
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
+
+_ALL = SampleFilter()
+# What may stand after ORDER BY; nothing that came from outside ever does.
+_ORDERS = {
+    SampleOrder.IMPORT: "s.id",
+    SampleOrder.NAME: "s.name",
+    SampleOrder.SIZE: "s.width * s.height",
+    SampleOrder.DATE: "s.modified_at",
+    SampleOrder.SHARPNESS: "s.sharpness",
+    SampleOrder.BRIGHTNESS: "s.brightness",
+    SampleOrder.CONFIDENCE: "i.confidence",
+}
+_IN_OPEN_FINDINGS = (
+    "SELECT e.value FROM findings f, json_each(f.sample_ids) e WHERE f.dataset_id = ?"
+    " AND f.kind = ? AND NOT EXISTS"
+    " (SELECT 1 FROM finding_decisions d WHERE d.dataset_id = f.dataset_id AND d.key = f.key)"
+)
 
 
 def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) -> None:
@@ -155,35 +173,57 @@ def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:
 def samples_of(
     db: Database,
     dataset_id: str,
+    chosen: SampleFilter = _ALL,
     *,
-    label: int | None = None,
-    split_id: str | None = None,
-    subset: Subset | None = None,
-    text: str = "",
+    order: SampleOrder = SampleOrder.IMPORT,
+    descending: bool = False,
     limit: int = -1,
     offset: int = 0,
 ) -> list[Sample]:
-    """Samples in import order, filtered by class, subset of a split, and part of the path."""
-    where, values = _filter(dataset_id, label, split_id, subset, text)
-    rows = db.query(
-        f"SELECT samples.* FROM samples{where} ORDER BY samples.id LIMIT ? OFFSET ?",
-        [*values, limit, offset],
+    """Samples that a filter lets through, sorted; those without a value come last."""
+    return samples_by_id(
+        db,
+        sample_ids(
+            db, dataset_id, chosen, order=order, descending=descending, limit=limit, offset=offset
+        ),
     )
+
+
+def every_sample(db: Database, dataset_id: str) -> list[Sample]:
+    """All samples the dataset ever had, excluded and absent ones included, in import order."""
+    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
     return [sample_from_row(row) for row in rows]
 
 
-def count_samples(
+def sample_ids(
     db: Database,
     dataset_id: str,
+    chosen: SampleFilter = _ALL,
     *,
-    label: int | None = None,
-    split_id: str | None = None,
-    subset: Subset | None = None,
-    text: str = "",
-) -> int:
-    """How many samples `samples_of` would give without a limit."""
-    where, values = _filter(dataset_id, label, split_id, subset, text)
-    return int(next(db.query(f"SELECT count(*) AS n FROM samples{where}", values))["n"])
+    order: SampleOrder = SampleOrder.IMPORT,
+    descending: bool = False,
+    limit: int = -1,
+    offset: int = 0,
+) -> list[int]:
+    """The ids of `samples_of`: much cheaper than the samples."""
+    join, where, values = _filter(dataset_id, chosen)
+    key = _ORDERS[order]
+    if order is SampleOrder.CONFIDENCE:
+        join += " LEFT JOIN insights i ON i.sample_id = s.id"
+    direction = "DESC" if descending else "ASC"
+    rows = db.conn.execute(
+        f"SELECT s.id FROM samples s{join} WHERE {where}"
+        f" ORDER BY {key} {direction} NULLS LAST, s.id {direction} LIMIT ? OFFSET ?",
+        [*values, limit, offset],
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def count_samples(db: Database, dataset_id: str, chosen: SampleFilter = _ALL) -> int:
+    """How many samples a filter lets through."""
+    join, where, values = _filter(dataset_id, chosen)
+    found = db.conn.execute(f"SELECT count(*) FROM samples s{join} WHERE {where}", values)
+    return int(found.fetchone()[0])
 
 
 def samples_by_id(
@@ -215,26 +255,26 @@ def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | No
     db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
 
 
-def _filter(
-    dataset_id: str, label: int | None, split_id: str | None, subset: Subset | None, text: str
-) -> tuple[str, list[Any]]:
-    join, conditions, values = (
-        "",
-        ["samples.dataset_id = ?", "samples.status = 'used'"],
-        [dataset_id],
-    )
-    if split_id is not None and subset is not None:
-        join = " JOIN split_members m ON m.sample_id = samples.id AND m.split_id = ?"
-        values = [split_id, dataset_id]
-        conditions.append("m.subset = ?")
-        values.append(subset.value)
-    if label is not None:
-        conditions.append("samples.label = ?")
-        values.append(label)  # type: ignore[arg-type]
-    if text:
-        conditions.append("instr(lower(samples.path), lower(?)) > 0")
-        values.append(text)
-    return f"{join} WHERE {' AND '.join(conditions)}", values
+def _filter(dataset_id: str, chosen: SampleFilter) -> tuple[str, str, list[Any]]:
+    """Join, condition and values; values of the join come first."""
+    join, conditions = "", ["s.dataset_id = ?", "s.status = ?"]
+    values: list[Any] = [dataset_id, chosen.status.value]
+    if chosen.split_id is not None and chosen.subset is not None:
+        join = " JOIN split_members m ON m.sample_id = s.id AND m.split_id = ? AND m.subset = ?"
+        values = [chosen.split_id, chosen.subset.value, *values]
+    if chosen.label is not None:
+        conditions.append("s.label = ?")
+        values.append(chosen.label)
+    if chosen.finding is not None:
+        conditions.append(f"s.id IN ({_IN_OPEN_FINDINGS})")
+        values += [dataset_id, chosen.finding.value]
+    if chosen.ids is not None:
+        conditions.append("s.id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(chosen.ids))
+    if chosen.text:
+        conditions.append("(instr(lower(s.name), lower(?)) OR instr(lower(s.part), lower(?)))")
+        values += [chosen.text, chosen.text]
+    return join, " AND ".join(conditions), values
 
 
 def _dataset(row: dict[str, Any]) -> Dataset:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import Dataset, LeakCertificate, Split, Subset
+from core.domain import LeakCertificate, Split, Subset
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
@@ -84,6 +84,38 @@ def find_split(db: Database, dataset_id: str, name_or_id: str) -> Split:
     return _split(rows[0])
 
 
+def split_by_id(db: Database, split_id: str) -> Split:
+    """The split of this id.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    rows = list(db.query("SELECT * FROM splits WHERE id = ?", [split_id]))
+    if not rows:
+        raise NotFoundError("This split is not there any more.", "See the list of splits.")
+    return _split(rows[0])
+
+
+def sealed_split(db: Database, dataset_id: str, version: int) -> Split | None:
+    """The first split whose test set was sealed at a version of a dataset, if there is one."""
+    rows = list(
+        db.query(
+            "SELECT * FROM splits WHERE dataset_id = ? AND version = ? AND sealed = 1"
+            " ORDER BY created_at LIMIT 1",
+            [dataset_id, version],
+        )
+    )
+    return _split(rows[0]) if rows else None
+
+
+def save_certificate(db: Database, split_id: str, certificate: LeakCertificate) -> None:
+    """Replace the certificate of a split by a newer count."""
+    db.execute(
+        "UPDATE splits SET certificate = ? WHERE id = ?",
+        [json.dumps(asdict(certificate)), split_id],
+    )
+
+
 def delete_split(db: Database, split_id: str) -> None:
     """Remove a split with its members and the runs that used it; models stay."""
     db.execute("DELETE FROM splits WHERE id = ?", [split_id])
@@ -98,6 +130,76 @@ def split_members(db: Database, split_id: str, *, fold: int | None = None) -> di
     return {row["sample_id"]: _subset(row["subset"], row["fold"], fold) for row in rows}
 
 
+def split_places(db: Database, split_id: str) -> dict[int, tuple[Subset, int | None]]:
+    """Sample id -> subset and fold as they are stored."""
+    rows = db.query(
+        "SELECT sample_id, subset, fold FROM split_members WHERE split_id = ? ORDER BY sample_id",
+        [split_id],
+    )
+    return {row["sample_id"]: (Subset(row["subset"]), row["fold"]) for row in rows}
+
+
+def place_class_counts(
+    db: Database, split_id: str
+) -> dict[tuple[Subset, int | None], dict[int, int]]:
+    """(subset, fold) -> class index -> pictures that are still in use."""
+    rows = db.query(
+        "SELECT m.subset, m.fold, s.label, count(*) AS n FROM split_members m"
+        " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.status = 'used'"
+        " AND s.label IS NOT NULL GROUP BY m.subset, m.fold, s.label",
+        [split_id],
+    )
+    found: dict[tuple[Subset, int | None], dict[int, int]] = {}
+    for row in rows:
+        found.setdefault((Subset(row["subset"]), row["fold"]), {})[row["label"]] = row["n"]
+    return found
+
+
+def samples_in_place(
+    db: Database,
+    split_id: str,
+    *,
+    subset: Subset | None = None,
+    fold: int | None = None,
+    label: int | None = None,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[int], int]:
+    """A page of the ids of samples in a subset or fold, and how many there are in all.
+
+    The order is random and always the same, so that a first page shows a bit of everything.
+    """
+    where = (
+        " FROM split_members m JOIN samples s ON s.id = m.sample_id WHERE m.split_id = :split"
+        " AND s.status = 'used' AND (:subset IS NULL OR m.subset = :subset)"
+        " AND (:fold IS NULL OR m.fold = :fold) AND (:label IS NULL OR s.label = :label)"
+    )
+    values = {"split": split_id, "subset": subset.value if subset else None, "fold": fold,
+              "label": label, "limit": limit, "offset": offset}  # fmt: skip
+    rows = db.query(
+        f"SELECT s.id AS id{where} ORDER BY s.sha256, s.id LIMIT :limit OFFSET :offset", values
+    )
+    ids = [int(row["id"]) for row in rows]
+    return ids, int(next(db.query(f"SELECT count(*) AS n{where}", values))["n"])
+
+
+def grouping_facts(db: Database, dataset_id: str) -> tuple[int, list[str]]:
+    """How many samples in use have a stored group, and the names of their further columns."""
+    grouped = next(
+        db.query(
+            "SELECT count(*) AS n FROM samples WHERE dataset_id = ? AND status = 'used'"
+            " AND part IS NOT NULL",
+            [dataset_id],
+        )
+    )["n"]
+    names = db.query(
+        "SELECT DISTINCT a.key AS name FROM samples s, json_each(s.attributes) a"
+        " WHERE s.dataset_id = ? AND s.status = 'used' ORDER BY name",
+        [dataset_id],
+    )
+    return int(grouped), [row["name"] for row in names]
+
+
 def seal_split(db: Database, split_id: str) -> None:
     """Lock the test set: later splits of the same version keep it."""
     db.execute("UPDATE splits SET sealed = 1 WHERE id = ?", [split_id])
@@ -107,22 +209,6 @@ def _subset(stored: str, own_fold: int | None, fold: int | None) -> Subset:
     if own_fold is None or fold is None:
         return Subset(stored)
     return Subset.VALIDATION if own_fold == fold else Subset.TRAIN
-
-
-def subset_class_counts(
-    db: Database, dataset: Dataset, split_id: str
-) -> dict[Subset, dict[str, int]]:
-    """Pictures per subset and class, zeros included."""
-    counts = {subset: dict.fromkeys(dataset.class_names, 0) for subset in Subset}
-    rows = db.query(
-        "SELECT m.subset, s.label, count(*) AS n FROM split_members m"
-        " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.status = 'used'"
-        " AND s.label IS NOT NULL GROUP BY m.subset, s.label",
-        [split_id],
-    )
-    for row in rows:
-        counts[Subset(row["subset"])][dataset.class_names[row["label"]]] = row["n"]
-    return counts
 
 
 def _split(row: dict[str, Any]) -> Split:

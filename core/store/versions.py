@@ -213,18 +213,18 @@ def changes_between(
     db: Database, dataset_id: str, older: int, newer: int
 ) -> dict[int, tuple[SampleState, SampleState]]:
     """Sample id -> its states at two versions, for the samples that differ."""
+    # Why bare columns: beside min() and max() SQLite gives those of the row that holds it.
     rows = db.query(
-        "SELECT sample_id, label_before, part_before, status_before, label_after, part_after,"
-        " status_after FROM sample_changes WHERE dataset_id = ? AND version > ? AND version <= ?"
-        " ORDER BY version",
-        [dataset_id, older, newer],
+        "SELECT first.*, label_after, part_after, status_after FROM (SELECT sample_id,"
+        " label_before, part_before, status_before, min(version) FROM sample_changes"
+        " WHERE dataset_id = :id AND version > :older AND version <= :newer GROUP BY sample_id)"
+        " first JOIN (SELECT sample_id, label_after, part_after, status_after, max(version)"
+        " FROM sample_changes WHERE dataset_id = :id AND version > :older AND version <= :newer"
+        " GROUP BY sample_id) last USING (sample_id) WHERE label_before IS NOT label_after"
+        " OR part_before IS NOT part_after OR status_before IS NOT status_after",
+        {"id": dataset_id, "older": older, "newer": newer},
     )
-    changes: dict[int, tuple[SampleState, SampleState]] = {}
-    for row in rows:
-        before, after = _state(row, "before"), _state(row, "after")
-        first = changes.get(row["sample_id"], (before, after))[0]
-        changes[row["sample_id"]] = (first, after)
-    return {i: (before, after) for i, (before, after) in changes.items() if before != after}
+    return {row["sample_id"]: (_state(row, "before"), _state(row, "after")) for row in rows}
 
 
 def changes_of_sample(
@@ -242,20 +242,23 @@ def _change_samples(
     db: Database, dataset_id: str, number: int, states: Mapping[int, SampleState]
 ) -> None:
     rows = [[i, s.label, s.group, s.status.value] for i, s in states.items()]
+    # Why CROSS: it fixes the order of the loops; the other one reads the list once per sample.
     db.conn.execute(
         "INSERT INTO sample_changes SELECT s.dataset_id, ?, s.id, s.label, s.part, s.status,"
         " e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM json_each(?) e"
-        " JOIN samples s ON s.id = e.value ->> 0 AND s.dataset_id = ?"
+        " CROSS JOIN samples s ON s.id = e.value ->> 0 AND s.dataset_id = ?"
         " WHERE s.label IS NOT e.value ->> 1 OR s.part IS NOT e.value ->> 2"
         " OR s.status IS NOT e.value ->> 3",
         [number, json.dumps(rows), dataset_id],
     )
-    db.conn.execute(
-        "UPDATE samples SET label = c.label_after, part = c.part_after, status = c.status_after"
-        " FROM sample_changes c WHERE c.sample_id = samples.id AND c.dataset_id = ?"
-        " AND c.version = ?",
-        [dataset_id, number],
-    )
+    # Why one by one: setting a column rewrites every index that holds it, changed or not.
+    for column in ("label", "part", "status"):
+        db.conn.execute(
+            f"UPDATE samples SET {column} = c.{column}_after FROM sample_changes c"
+            " WHERE c.sample_id = samples.id AND c.dataset_id = ? AND c.version = ?"
+            f" AND c.{column}_before IS NOT c.{column}_after",
+            [dataset_id, number],
+        )
 
 
 def _write_version(

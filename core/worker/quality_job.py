@@ -1,56 +1,132 @@
 """The quality job: find look-alikes and other faults of a dataset, store them in one piece."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.quality import all_findings, look_alike_groups
-from core.data.similarity import Gray, Pairs, near_pairs, neighbour_accuracy, small_pictures
+from core.data.outliers import outliers
+from core.data.projection import map_of
+from core.data.quality import (
+    all_findings,
+    look_alike_groups,
+    outlier_findings,
+    subset_leaks,
+    suspect_labels,
+)
+from core.data.similarity import (
+    Gray,
+    Pairs,
+    connected,
+    links_of_equal,
+    near_pairs,
+    neighbour_accuracy,
+    small_pictures,
+)
 from core.data.split import grouped_split, stratified_split
-from core.domain import JobStatus, QualityCheck, Sample, Subset, utc_now
-from core.errors import SplitError
-from core.store import datasets, quality
+from core.data.suspects import Judgement, judge_labels
+from core.domain import (
+    Dataset,
+    Finding,
+    Insight,
+    JobStatus,
+    PreprocessConfig,
+    QualityCheck,
+    Sample,
+    SampleStatus,
+    Subset,
+    utc_now,
+)
+from core.errors import NetworkUnavailableError, SplitError
+from core.models.catalog import DEFAULT_NETWORK, find_network
+from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds
+_DELIVERED = "as delivered"
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is checked: every picture the dataset ever had, and which of them it uses.
+
+    `subsets` maps the name of a split to the subset of each sample id.
+    """
+
+    dataset: Dataset
+    every: list[Sample]
+    used: NDArray[np.intp]
+    old_class_names: frozenset[str]
+    subsets: Mapping[str, Mapping[int, Subset]]
+    preprocess: PreprocessConfig
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The pictures in use; positions of findings are positions among these."""
+        return [self.every[i] for i in self.used]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the network says of the pictures in use: labels judged, and places [N, 2] on the map.
+
+    `known` [M] are the positions of the pictures it could look at.
+    """
+
+    known: NDArray[np.intp]
+    judgement: Judgement
+    places: NDArray[np.float32]
 
 
 def run(session: JobSession) -> None:
     """Check the dataset that the job's payload names; either all results are stored or none."""
-    workspace = session.workspace
-    with connect(workspace) as db:
-        dataset = datasets.find_dataset(db, session.job.payload["dataset_id"])
-        samples = datasets.samples_of(db, dataset.id)
+    subject = _subject(session)
+    samples = subject.samples
     cache = small_pictures(
-        workspace.cache / "similarity",
-        [workspace.resolve(s.path) for s in samples],
-        [s.sha256 for s in samples],
+        session.workspace.cache / "similarity",
+        [session.workspace.resolve(s.path) for s in subject.every],
+        [s.sha256 for s in subject.every],
         on_progress=session.report,
+        wanted=subject.used,
     )
-    near = _near(samples, np.asarray(cache.rows), cache.ready, session)
+    pictures = np.asarray(cache.rows)[subject.used]
+    ready = cache.ready[subject.used]
+    near = _near(samples, pictures, ready, session)
+    seen = _seen(session, subject, near)
     session.report("Writing down the findings", 0, 0)
-    unreadable = np.flatnonzero(~cache.ready).tolist()
-    findings = all_findings(samples, dataset.class_names, near, unreadable)
-    groups = look_alike_groups(samples, near)
-    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
-    estimate = _estimate(samples, dataset.class_names, groups, np.asarray(cache.rows))
-    check = QualityCheck(
-        dataset_id=dataset.id,
-        created_at=utc_now(),
-        near_pairs=tuple((samples[a].id, samples[b].id) for a, b in near.tolist()),
-        groups=int((sizes > 1).sum()),
-        grouped_samples=int(sizes[sizes > 1].sum()),
-        random_accuracy=estimate[0],
-        grouped_accuracy=estimate[1],
-        version=dataset.version,
-    )
-    with connect(workspace) as db, transaction(db):
+    findings = _findings(subject, near, pictures, ready, seen)
+    check = _check(subject, near, pictures)
+    with connect(session.workspace) as db, transaction(db):
         quality.save_check(db, check, findings)
-        session.finish(db, JobStatus.COMPLETED, result={"dataset_id": dataset.id})
+        if seen is not None:
+            quality.save_insights(db, _insights(samples, seen))
+        session.finish(db, JobStatus.COMPLETED, result={"dataset_id": subject.dataset.id})
+
+
+def _subject(session: JobSession) -> _Subject:
+    with connect(session.workspace) as db:
+        dataset = datasets.find_dataset(db, session.job.payload["dataset_id"])
+        every = datasets.every_sample(db, dataset.id)
+        saved = datasets.saved_preprocess(db, dataset.id)
+        names = {name for v in versions.list_versions(db, dataset.id) for name in v.class_names}
+        known = splits.list_splits(db, dataset.id)
+        chosen = [s for s in known if s is known[0] or s.strategy == _DELIVERED]
+        subsets = {split.name: splits.split_members(db, split.id) for split in chosen}
+    size = find_network(DEFAULT_NETWORK).image_size_px
+    return _Subject(
+        dataset,
+        every,
+        np.array([i for i, s in enumerate(every) if s.status is SampleStatus.USED], np.intp),
+        frozenset(names),
+        subsets,
+        saved or PreprocessConfig(image_size_px=size),
+    )
 
 
 def _near(
-    samples: list[Sample], pictures: Gray, ready: NDArray[np.bool_], session: JobSession
+    samples: Sequence[Sample], pictures: Gray, ready: NDArray[np.bool_], session: JobSession
 ) -> Pairs:
     """Near pairs [M, 2] as positions of samples; one sample stands for all of equal bytes."""
     first = {s.sha256: i for i, s in reversed(list(enumerate(samples)))}
@@ -59,8 +135,93 @@ def _near(
     return chosen[pairs]
 
 
+def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
+    """What the features of the pretrained network tell; None where there is no network."""
+    # Why here: torch takes seconds to load, and the look for duplicates does without it.
+    from core.worker import features
+
+    network = find_network(DEFAULT_NETWORK)
+    device = features.resolve_device("auto")
+    session.set_device(features.device_title(device))
+    try:
+        module = features.pretrained(session, network, subject.preprocess, 2)
+    except NetworkUnavailableError as err:
+        session.warn(f"Suspect labels were not looked for. {err}")
+        return None
+    pixels, _ = features.dataset_pixels(
+        session, subject.dataset.id, subject.every, subject.used, subject.preprocess
+    )
+    bank = features.dataset_features(
+        session, pixels, subject.used, network, subject.preprocess, module, device
+    )
+    known = np.flatnonzero(pixels.ready[subject.used])
+    samples = [subject.samples[i] for i in known]
+    own = bank[subject.used[known]]
+    labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
+    parts = _parts(subject.samples, near)[known]
+    judgement = judge_labels(own, labels, parts, on_progress=session.report)
+    session.report("Drawing the map", 0, 0)
+    return _Seen(known, judgement, map_of(own))
+
+
+def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
+    """Number [N] of the part that a picture shows, by all that is known: none may be torn apart."""
+    return connected(len(samples), near, links_of_equal([s.sha256 for s in samples]),
+                     links_of_equal([s.group for s in samples]))  # fmt: skip
+
+
+def _findings(
+    subject: _Subject,
+    near: Pairs,
+    pictures: Gray,
+    ready: NDArray[np.bool_],
+    seen: _Seen | None,
+) -> list[Finding]:
+    samples, names = subject.samples, subject.dataset.class_names
+    found = all_findings(samples, names, near, np.flatnonzero(~ready).tolist(),
+                         folders_of_classes=subject.old_class_names)  # fmt: skip
+    for split_name, subsets in subject.subsets.items():
+        found += subset_leaks(samples, near, subsets, split_name)
+    if seen is not None:
+        found += suspect_labels([samples[i] for i in seen.known], names, seen.judgement)
+    return found + outlier_findings(samples, outliers(samples, pictures))
+
+
+def _insights(samples: Sequence[Sample], seen: _Seen) -> list[Insight]:
+    judged = seen.judgement
+    return [
+        Insight(
+            samples[position].id,
+            confidence=None if np.isnan(confidence) else float(confidence),
+            suggested=None if suggested < 0 else int(suggested),
+            x=float(x),
+            y=float(y),
+        )
+        for position, confidence, suggested, (x, y) in zip(
+            seen.known, judged.confidence, judged.suggested, seen.places, strict=True
+        )
+    ]
+
+
+def _check(subject: _Subject, near: Pairs, pictures: Gray) -> QualityCheck:
+    samples, names = subject.samples, subject.dataset.class_names
+    groups = look_alike_groups(samples, near)
+    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
+    random_accuracy, grouped_accuracy = _estimate(samples, names, groups, pictures)
+    return QualityCheck(
+        dataset_id=subject.dataset.id,
+        created_at=utc_now(),
+        near_pairs=tuple((samples[a].id, samples[b].id) for a, b in near.tolist()),
+        groups=int((sizes > 1).sum()),
+        grouped_samples=int(sizes[sizes > 1].sum()),
+        random_accuracy=random_accuracy,
+        grouped_accuracy=grouped_accuracy,
+        version=subject.dataset.version,
+    )
+
+
 def _estimate(
-    samples: list[Sample],
+    samples: Sequence[Sample],
     class_names: tuple[str, ...],
     groups: NDArray[np.int64],
     pictures: Gray,

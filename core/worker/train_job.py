@@ -3,7 +3,7 @@
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
+from core.data.cache import RowCache
 from core.data.preprocess import normalization_constants
 from core.domain import (
     Dataset,
     JobStatus,
     Model,
     Recipe,
-    Sample,
     Subset,
     TrainingRun,
     new_id,
@@ -28,26 +27,35 @@ from core.domain import (
 from core.errors import TrainingError
 from core.evaluation.metrics import macro_f1
 from core.inference.predictor import Predictor
-from core.inference.runtime import backbone_digest, chunks, open_runtime
+from core.inference.runtime import chunks
 from core.models.build import PixelFeatures, head_name
 from core.models.bundle import ModelCard, Tensors, write_bundle
 from core.models.catalog import Network, find_network
-from core.models.weights import pretrained_state
 from core.store import datasets, models, predictions, runs, splits, versions
 from core.store.database import connect, transaction
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import Examples, FitState, fit, new_state
+from core.worker.features import (
+    dataset_features,
+    dataset_pixels,
+    device_title,
+    pretrained,
+    reporter,
+    resolve_device,
+    runtimes,
+)
 from core.worker.session import JobSession, StopRequested
 
-_FEATURE_ROWS = 256
+NO_LABEL = -1
 
 
 @dataclass(frozen=True)
 class Material:
     """All that a run learns from: rows of the pixel cache with labels and subsets.
 
-    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them.
+    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them. Pictures
+    that the run's version does not use are in no subset.
     """
 
     run: TrainingRun
@@ -75,79 +83,40 @@ def run(session: JobSession) -> None:
     _store(session, material, tensors, head, probabilities)
 
 
-def resolve_device(wish: str) -> torch.device:
-    """The device of a wish; `auto` takes a GPU where torch can use one.
-
-    Raises:
-        TrainingError: if a named device is not there.
-    """
-    if wish == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda:0")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(wish)
-    missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
-    if missing_cuda or (device.type == "mps" and not torch.backends.mps.is_available()):
-        raise TrainingError(
-            f"The device {wish} is not available on this machine.",
-            "Choose 'auto' or 'cpu', or check the GPU driver.",
-        )
-    return device
-
-
-def device_title(device: torch.device) -> str:
-    """A device in words."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)} ({device})"
-    return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
-
-
 def _material(session: JobSession) -> Material:
     with connect(session.workspace) as db:
         training = runs.find_run(db, session.job.subject_id)
         dataset = datasets.find_dataset(db, training.dataset_id)
         version = versions.find_version(db, dataset.id, training.version)
         members = splits.split_members(db, training.split_id, fold=training.fold)
-        samples = [s for s in versions.samples_at(db, dataset.id, training.version)
-                   if s.label is not None]  # fmt: skip
+        every = datasets.every_sample(db, dataset.id)
+        label_of = {s.id: s.label for s in versions.samples_at(db, dataset.id, training.version)
+                    if s.label is not None}  # fmt: skip
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)
     session.set_device(device_title(device))
-    paths = [session.workspace.resolve(sample.path) for sample in samples]
-    cache = pixel_cache(
-        session.workspace.cache / "pixels",
-        paths,
-        training.preprocess,
-        key=f"{dataset.id}-{_content_key(samples)}",
-    )
-    failures = fill_pixels(
-        cache, paths, training.preprocess, on_progress=_reporter(session, "Preparing pictures")
-    )
+    wanted = np.array([i for i, s in enumerate(every) if s.id in label_of], np.intp)
+    cache, failures = dataset_pixels(session, dataset.id, every, wanted, training.preprocess)
     if failures:
-        example = samples[next(iter(failures))].path
+        example = every[next(iter(failures))].path
         session.warn(
-            f"{len(failures)} of {len(samples)} pictures could not be read any more and were left "
+            f"{len(failures)} of {len(wanted)} pictures could not be read any more and were left "
             f"out, for example {example}."
         )
-    in_subset = np.array([members.get(s.id, "") for s in samples])
+    in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
     material = Material(
         training,
         dataset,
         find_network(training.train.network),
         device,
         cache,
-        np.array([s.id for s in samples], np.int64),
-        np.array([s.label for s in samples], np.int64),
+        np.array([s.id for s in every], np.int64),
+        np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64),
         {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
     )
     _refuse_empty(material)
     return material
-
-
-def _content_key(samples: Sequence[Sample]) -> str:
-    """Names pictures and their order; labels may change without new pixels."""
-    return hashlib.sha256("\n".join(s.sha256 for s in samples).encode()).hexdigest()[:12]
 
 
 def _quick(
@@ -155,7 +124,9 @@ def _quick(
 ) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
     """Features once, then a linear head in seconds."""
     module = _pretrained(session, material)
-    bank = _feature_bank(session, material, module)
+    wanted = np.sort(np.concatenate(list(material.subsets.values())))
+    bank = dataset_features(session, material.cache, wanted, material.network,
+                            material.run.preprocess, module, material.device)  # fmt: skip
     train = bank[material.subsets[Subset.TRAIN]]
     standard = recipes.Standardization.of(train)
     model = recipes.new_linear_head(bank.shape[1], material.class_count)
@@ -218,7 +189,7 @@ def _full(
     predictor = _predictor(session, material, tensors, head)
     probabilities = {}
     for subset, positions in material.subsets.items():
-        report = _reporter(session, f"Evaluating ({subset})")
+        report = reporter(session, f"Evaluating ({subset})")
         rows = [np.empty((0, material.class_count), np.float32)]
         for part in chunks(len(positions)):
             rows.append(predictor.probabilities(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
@@ -282,56 +253,14 @@ def run_folder(session: JobSession, run_id: str) -> Path:
 
 
 def _pretrained(session: JobSession, material: Material) -> PixelFeatures:
-    session.report("Loading the network", 0, 0)
-    state = pretrained_state(material.network, session.workspace.weights)
-    return recipes.pretrained_features(
-        material.network, material.run.preprocess, state, material.class_count
-    )
-
-
-def _feature_bank(
-    session: JobSession, material: Material, module: PixelFeatures
-) -> NDArray[np.float32]:
-    """Features [N, D] of all pictures, from the cache or computed now; failed rows are 0."""
-    session.report("Preparing the network", 0, 0)
-    tensors = recipes.numpy_state(module.network)
-    mean, std = normalization_constants(
-        material.run.preprocess, material.network.mean, material.network.std
-    )
-    size = material.run.preprocess.image_size_px
-    key = backbone_digest(tensors, head_name(module.network), mean, std, size)
-    runtime = open_runtime(
-        key, lambda: module, _runtimes(session), size, device=str(material.device)
-    )
-    width = head_width(module)
-    bank = open_row_cache(
-        session.workspace.cache / "features" / f"{material.cache.folder.name}-{key[:16]}",
-        (len(material.targets), width),
-        np.float32,
-    )
-    todo = np.flatnonzero((bank.state != READY) & material.cache.ready)
-    report = _reporter(session, "Computing features")
-    done = int(material.cache.ready.sum()) - len(todo)
-    report(done, done + len(todo))
-    for part in chunks(len(todo), _FEATURE_ROWS):
-        positions = todo[part]
-        bank.rows[positions] = runtime.features(material.cache.rows[positions])  # type: ignore[arg-type]
-        bank.mark(positions, READY)
-        report(done + part.stop, done + len(todo))
-    return np.asarray(bank.rows, dtype=np.float32)
-
-
-def head_width(module: PixelFeatures) -> int:
-    """Number of features D."""
-    return int(module.network.num_features if not hasattr(module.network, "head_hidden_size")
-               else module.network.head_hidden_size)  # type: ignore[arg-type]  # fmt: skip
+    return pretrained(session, material.network, material.run.preprocess, material.class_count)
 
 
 def _predictor(session: JobSession, material: Material, tensors: Tensors, head: str) -> Predictor:
     session.report("Saving the model", 0, 0)
     card = _card(material, head, "")
     device = str(material.device)
-    return Predictor(card, tensors, runtimes=_runtimes(session), device=device)
+    return Predictor(card, tensors, runtimes=runtimes(session), device=device)
 
 
 def _card(material: Material, head: str, name: str) -> ModelCard:
@@ -411,11 +340,3 @@ def _refuse_empty(material: Material) -> None:
                 f"The {subset} subset has no readable picture.",
                 "Check that the pictures still lie where they were imported from.",
             )
-
-
-def _runtimes(session: JobSession) -> Path:
-    return session.workspace.cache / "runtimes"
-
-
-def _reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
-    return lambda done, total: session.report(phase, done, total)

@@ -14,6 +14,8 @@ from core.domain import (
     LabelSource,
     PreprocessConfig,
     Sample,
+    SampleFilter,
+    SampleOrder,
     Subset,
     new_id,
 )
@@ -152,15 +154,27 @@ def samples(
     limit: int = -1,
     offset: int = 0,
 ) -> tuple[list[Sample], int]:
-    """A page of samples, and how many there are in all, by class, subset and part of the path."""
+    """A page of samples, and how many there are in all, by class, subset and part of the name."""
+    chosen = SampleFilter(label=label, split_id=split_id, subset=subset, text=text)
+    return find_pictures(workspace, dataset_id, chosen, limit=limit, offset=offset)
+
+
+def find_pictures(
+    workspace: Workspace,
+    dataset_id: str,
+    chosen: SampleFilter,
+    *,
+    order: SampleOrder = SampleOrder.IMPORT,
+    descending: bool = False,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[Sample], int]:
+    """A page of the samples that a filter lets through, sorted, and how many there are in all."""
     with connect(workspace) as db:
-        count = datasets.count_samples(
-            db, dataset_id, label=label, split_id=split_id, subset=subset, text=text
-        )
+        count = datasets.count_samples(db, dataset_id, chosen)
         found = datasets.samples_of(
-            db, dataset_id, label=label, split_id=split_id, subset=subset, text=text,
-            limit=limit, offset=offset,
-        )  # fmt: skip
+            db, dataset_id, chosen, order=order, descending=descending, limit=limit, offset=offset
+        )
     return found, count
 
 

@@ -12,12 +12,19 @@ from core.domain import (
     JobKind,
     JobStatus,
     PreprocessConfig,
+    Split,
     TrainConfig,
     TrainingRun,
     new_id,
     utc_now,
 )
-from core.errors import ConfigError, NetworkUnavailableError, TrainingError, WorkspaceError
+from core.errors import (
+    ConfigError,
+    NetworkUnavailableError,
+    SplitError,
+    TrainingError,
+    WorkspaceError,
+)
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
 from core.store import datasets, jobs, runs
 from core.store.database import connect, transaction
@@ -74,14 +81,71 @@ def start_training(
     preprocess: PreprocessConfig | None = None,
     augment: AugmentConfig | None = None,
     name: str | None = None,
+    fold: int | None = None,
 ) -> RunView:
     """Store a run and queue it.
 
+    Args:
+        workspace: where the data set lives.
+        dataset_id: its id or name.
+        train: recipe and settings.
+        split: id or name; None: the newest.
+        preprocess: None: as saved for the data set, else the network's own.
+        augment: None: the usual.
+        name: of the run and its model.
+        fold: in [0, k), the fold that validates, for a split with folds; None: the first.
+
     Raises:
-        SplitError: if there is no split.
+        SplitError: if there is no split, or it has no such fold.
         NetworkUnavailableError: if the network's weights cannot be had.
         ConfigError: if the pictures would be too small for the network.
     """
+    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    if chosen.folds:
+        return _queued(workspace, _of_fold(run, chosen, fold or 0))
+    if fold is not None:
+        raise SplitError(
+            f"The split '{chosen.name}' has no folds.", "Choose a split with folds, or no fold."
+        )
+    return _queued(workspace, run)
+
+
+def start_cross_validation(
+    workspace: Workspace,
+    dataset_id: str,
+    train: TrainConfig,
+    *,
+    split: str | None = None,
+    preprocess: PreprocessConfig | None = None,
+    augment: AugmentConfig | None = None,
+    name: str | None = None,
+) -> list[RunView]:
+    """Store and queue one run for each fold of a split; the arguments are as for one training.
+
+    Raises:
+        SplitError: if there is no split, or it has no folds.
+        NetworkUnavailableError: if the network's weights cannot be had.
+        ConfigError: if the pictures would be too small for the network.
+    """
+    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    if not chosen.folds:
+        raise SplitError(
+            f"The split '{chosen.name}' has no folds.", "Make a split with folds first."
+        )
+    every = [_of_fold(run, chosen, fold) for fold in range(chosen.folds)]
+    return [_queued(workspace, item) for item in every]
+
+
+def _new_run(
+    workspace: Workspace,
+    dataset_id: str,
+    train: TrainConfig,
+    split: str | None,
+    preprocess: PreprocessConfig | None,
+    augment: AugmentConfig | None,
+    name: str | None,
+) -> tuple[TrainingRun, Split]:
+    """A checked request that is not stored yet, with its split."""
     network = find_network(train.network)
     if availability(network, workspace.weights) is Availability.MISSING:
         raise NetworkUnavailableError(
@@ -110,6 +174,21 @@ def start_training(
         created_at=utc_now(),
         version=dataset.version,
     )
+    return run, chosen
+
+
+def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
+    if not 0 <= fold < split.folds:
+        raise SplitError(
+            f"The split '{split.name}' has no fold {fold + 1}.", f"It has folds 1 to {split.folds}."
+        )
+    # Why the same time for all folds: together with the split it names what belongs together.
+    return replace(
+        run, id=new_id("run"), name=f"{run.name} fold {fold + 1} of {split.folds}", fold=fold
+    )
+
+
+def _queued(workspace: Workspace, run: TrainingRun) -> RunView:
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
     return RunView(run, job_actions.submit(workspace, JobKind.TRAIN, run.id, {}))

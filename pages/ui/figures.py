@@ -10,6 +10,8 @@ from core.evaluation.metrics import EvaluationReport, relative
 from pages.ui.text import html
 
 SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.TEST: "#4f6bd8"}
+_SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
+_FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
 _RIGHT_LIGHT, _RIGHT_DARK = "#0f766e", "#2a9d8f"
 _WRONG_LIGHT, _WRONG_DARK = "#c2384d", "#d9586b"
 _MAX_MATRIX_TEXT = 25
@@ -67,21 +69,26 @@ def confusion_matrix(
 
 
 def subset_counts(
-    counts: Mapping[Subset, Mapping[str, int]], class_names: Sequence[str], *, dark: bool
+    counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str], *, dark: bool
 ) -> go.Figure:
-    """Stacked bars: pictures per class and subset."""
-    names = [html(name) for name in class_names]
+    """Stacked bars: pictures per class and side (subset or fold); past 40 classes the largest."""
+    totals = {name: sum(side[name] for side in counts.values()) for name in class_names}
+    shown = list(class_names)
+    if len(shown) > _MAX_BARS:
+        shown = sorted(shown, key=totals.__getitem__, reverse=True)[:_MAX_BARS]
+    names = [html(name) for name in shown]
     figure = go.Figure()
-    for subset in Subset:
-        values = [counts[subset][name] for name in class_names]
-        figure.add_bar(y=names, x=values, name=subset.value, orientation="h",
-                       marker_color=SUBSET_COLOURS[subset], text=values,
-                       hovertemplate="%{y}: %{x} " + subset.value + "<extra></extra>")  # fmt: skip
-    _style(figure, dark=dark, height=max(220, 90 + 34 * len(names)))
-    legend = {"orientation": "h", "y": 1.12, "x": 0, "traceorder": "normal"}
-    figure.update_layout(barmode="stack", legend=legend,
-                         margin={"l": 10, "r": 10, "t": 30, "b": 30})  # fmt: skip
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    for position, (side, own) in enumerate(counts.items()):
+        values = [own[name] for name in shown]
+        colour = _SIDE_COLOURS.get(side) or _FOLD_COLOURS[position % len(_FOLD_COLOURS)]
+        figure.add_bar(y=names, x=values, name=side, orientation="h", marker_color=colour,
+                       text=values, insidetextanchor="middle", textangle=0, constraintext="none",
+                       hovertemplate="%{y}: %{x} " + side + "<extra></extra>")  # fmt: skip
+    _style(figure, dark=dark, height=max(220, 100 + 34 * len(names)))
+    legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
+    figure.update_layout(barmode="stack", legend=legend, uniformtext={"minsize": 9, "mode": "hide"},
+                         margin={"l": 10, "r": 10, "t": 44, "b": 30})  # fmt: skip
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
     return figure
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -248,3 +249,47 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert report["groups"] == {"count": 16, "samples": 49}
     assert call("split", "Parts")["certificate"]["groups_across"] > 0
     assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]
+
+
+def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
+    call("import", trained.pictures, "--name", "Marks")
+    made = call("split", "Marks", "--kfold", "3", "--test", "0.2", "--seal", "--name", "three")
+    assert (made["folds"], made["sealed"]) == (3, True)
+    assert [sum(made["counts"][f"fold {i}"].values()) for i in (1, 2, 3)] == [11, 11, 10]
+    assert made["counts"]["test"] == {"blue disc": 4, "stripes": 4}
+    options = ("--recipe", "quick", "--image-size", "64", "--epochs", "4", "--device", "cpu")
+    answer = call("train", "Marks", "--all-folds", "--name", "CV", *options)["cross_validation"]
+    assert (answer["folds"], answer["folds_done"]) == (3, 3)
+    assert [item["fold"] for item in answer["per_fold"]] == [1, 2, 3]
+    assert [item["n"] for item in answer["per_fold"]] == [11, 11, 10]
+    accuracies = [item["accuracy"] for item in answer["per_fold"]]
+    assert answer["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 3)
+    assert answer["accuracy"]["std"] == pytest.approx(statistics.stdev(accuracies))
+    assert {run["name"] for run in call("runs")["runs"]} == {f"CV fold {i} of 3" for i in (1, 2, 3)}
+
+    single = call("train", "Marks", "--fold", "2", "--name", "One", *options)
+    report = call("evaluate", "CV fold 2 of 3", "--subset", "validation")
+    # The same fold, settings and seed make the same model, alone or among others.
+    assert single["validation"]["accuracy"] == report["accuracy"]
+    assert report["n"] == 11
+    assert "no fold 4" in call("train", "Marks", "--fold", "4", code=1)["error"]
+    assert "exclude" in call("train", "Marks", "--fold", "1", "--all-folds", code=1)["error"]
+
+    later = call("split", "Marks", "--seed", "9", "--name", "later")
+    assert later["sealed"]
+    assert later["counts"]["test"] == made["counts"]["test"]
+    assert "no folds" in call("train", "Marks", "--all-folds", *options, code=1)["error"]
+
+
+def test_counts_and_orders_as_a_script_would(call, class_folders):
+    call("import", class_folders, "--name", "S")
+    counted = call("split", "S", "--counts", "6,3,3")
+    assert [sum(side.values()) for side in counted["counts"].values()] == [6, 3, 3]
+    each = call("split", "S", "--counts", "3,1,1", "--per-class")
+    assert set(each["counts"]["train"].values()) == {3}
+    ordered = call("split", "S", "--order-by", "name")
+    assert ordered["strategy"] == "ordered by name"
+    assert "three counts" in call("split", "S", "--counts", "many", code=1)["error"]
+    assert "19 pictures were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
+    assert "No picture" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
+    assert call("split", "S", "--order-by", "size", code=2)

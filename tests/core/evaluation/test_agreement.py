@@ -60,6 +60,16 @@ def test_kappa_of_nothing_and_of_one_category_has_no_value():
     assert (perfect.value, perfect.interval) == (1.0, None)
 
 
+def test_repeating_a_judgement_does_not_make_kappa_surer():
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 2, (2, 60))
+    single = cohen_kappa(first, second, 2)
+    parts = np.tile(np.arange(60), 5)
+    repeated = cohen_kappa(np.tile(first, 5), np.tile(second, 5), 2, parts=parts)
+    assert repeated.value == pytest.approx(single.value)
+    assert repeated.interval.low == pytest.approx(single.interval.low, abs=0.03)
+
+
 def test_the_example_of_fleiss():
     found = fleiss_kappa(FLEISS)
     assert found.value == pytest.approx(0.210, abs=5e-4)
@@ -108,6 +118,9 @@ def test_the_worked_example_of_the_attribute_study():
     assert study.all_right == rate(40, 50)
     assert study.defective_share == 0.4
     assert 0.8 < study.between.value < 1.0
+    kappas = [appraiser.kappa for appraiser in study.appraisers]
+    assert kappas[1].value > kappas[0].value > kappas[2].value
+    assert all(k.interval.low < k.value < k.interval.high for k in kappas)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from core.evaluation.decisions import (
     ok_nok_report,
     outcome,
     part_scores,
+    point_from_json,
+    point_to_json,
     selective,
     threshold_for_escape,
     threshold_for_overkill,
@@ -257,3 +259,19 @@ def test_impossible_wishes_are_refused_in_words(action, words):
 def test_verdicts_of_other_classes_are_a_programmers_mistake():
     with pytest.raises(ValueError, match="2 verdicts for 4 classes"):
         nok_probability(PROBABILITIES, ("OK", "NOK"))
+
+
+@pytest.mark.parametrize(
+    "point",
+    [OperatingPoint(), two_zones(0.25), OperatingPoint(0.1, ABOVE_ALL, (0.5, 0.9, 0.0, 1.0))],
+)
+def test_a_rule_survives_storage(point):
+    assert point_from_json(point_to_json(point)) == point
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"accept_below": "x"}', '{"newer": 1}', '{"class_thresholds": 3}', "null"]
+)
+def test_what_is_no_rule_is_said(text):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        point_from_json(text)

@@ -1,7 +1,12 @@
 import pytest
 
 from core.errors import ConfigError
-from core.evaluation.gate import Criterion, release_gate
+from core.evaluation.gate import (
+    Criterion,
+    criteria_from_json,
+    criteria_to_json,
+    release_gate,
+)
 from core.evaluation.intervals import Estimate, Interval, rate
 
 ESCAPE = Criterion("escape", 0.02)
@@ -72,3 +77,14 @@ def test_every_golden_sample_must_be_right():
 def test_a_gate_without_criteria_is_no_gate():
     with pytest.raises(ConfigError, match="nothing to hold"):
         release_gate([], {})
+
+
+def test_criteria_survive_storage():
+    criteria = (ESCAPE, Criterion("recall", 0.9, at_most=False, proven=False, confidence=0.99))
+    assert criteria_from_json(criteria_to_json(criteria)) == criteria
+
+
+@pytest.mark.parametrize("text", ["", "{}x", "[1]", '[{"measure": "escape"}]', "null"])
+def test_what_are_no_criteria_is_said(text):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        criteria_from_json(text)

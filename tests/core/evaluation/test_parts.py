@@ -1,23 +1,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.parts import choose, part_numbers, units
-
-
-def test_pictures_of_a_group_get_one_number_and_others_their_own():
-    numbers = part_numbers(["a", None, "b", "a", "", "b"])
-    assert numbers[0] == numbers[3]
-    assert numbers[2] == numbers[5]
-    assert len(set(numbers.tolist())) == 4
-
-
-def test_without_any_group_there_are_no_parts():
-    assert part_numbers([None, "", None]) is None
-
-
-def test_a_number_as_group_is_not_taken_for_a_position():
-    # "1" is a name here; the second picture is a part of its own.
-    assert len(set(part_numbers(["1", None, "0"]).tolist())) == 3
+from core.evaluation.parts import choose, units
 
 
 def test_the_worst_picture_speaks_for_a_part():

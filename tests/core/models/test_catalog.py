@@ -6,7 +6,7 @@ from core.errors import NotFoundError
 from core.models import catalog
 from core.models.build import PixelFeatures, build_network, head_of
 from core.models.catalog import NETWORKS, Availability, availability, find_network, wheel_file
-from core.worker.train_job import head_width
+from core.worker.features import head_width
 
 BUILT_IN = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
 

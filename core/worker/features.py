@@ -1,0 +1,150 @@
+"""Pixels and features of a dataset's pictures, kept on disk for training and quality alike.
+
+Rows stand for every picture the dataset ever had, excluded ones included, in the order of their
+import: an edit changes which rows are wanted, never what they hold.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.data.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
+from core.data.preprocess import normalization_constants
+from core.domain import PreprocessConfig, Sample
+from core.errors import TrainingError
+from core.inference.runtime import backbone_digest, chunks, open_runtime
+from core.models.build import PixelFeatures, head_name
+from core.models.catalog import Network
+from core.models.weights import pretrained_state
+from core.training import recipes
+from core.worker.session import JobSession
+
+_FEATURE_ROWS = 256
+
+
+def resolve_device(wish: str) -> torch.device:
+    """The device of a wish; `auto` takes a GPU where torch can use one.
+
+    Raises:
+        TrainingError: if a named device is not there.
+    """
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wish)
+    missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if missing_cuda or (device.type == "mps" and not torch.backends.mps.is_available()):
+        raise TrainingError(
+            f"The device {wish} is not available on this machine.",
+            "Choose 'auto' or 'cpu', or check the GPU driver.",
+        )
+    return device
+
+
+def device_title(device: torch.device) -> str:
+    """A device in words."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
+
+
+def dataset_pixels(
+    session: JobSession,
+    dataset_id: str,
+    every: Sequence[Sample],
+    wanted: NDArray[np.intp],
+    preprocess: PreprocessConfig,
+) -> tuple[RowCache, dict[int, str]]:
+    """Pixels [N, S, S, 3] uint8 of the wanted pictures; the other rows may be empty.
+
+    Args:
+        session: for progress; a stop loses nothing.
+        dataset_id: names the cache.
+        every: all N samples the dataset ever had, in import order.
+        wanted: positions to read.
+        preprocess: how files become pixels.
+
+    Returns:
+        The cache, and position -> reason for pictures that cannot be read.
+    """
+    paths = [session.workspace.resolve(sample.path) for sample in every]
+    key = f"{dataset_id}-{_content_key(every)}"
+    cache = pixel_cache(session.workspace.cache / "pixels", paths, preprocess, key=key)
+    report = reporter(session, "Preparing pictures")
+    return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
+
+
+def pretrained(
+    session: JobSession, network: Network, preprocess: PreprocessConfig, class_count: int
+) -> PixelFeatures:
+    """The pretrained network with an empty head.
+
+    Raises:
+        NetworkUnavailableError: if its weights are not on this machine and cannot be fetched.
+    """
+    session.report("Loading the network", 0, 0)
+    state = pretrained_state(network, session.workspace.weights)
+    return recipes.pretrained_features(network, preprocess, state, class_count)
+
+
+def dataset_features(
+    session: JobSession,
+    pixels: RowCache,
+    wanted: NDArray[np.intp],
+    network: Network,
+    preprocess: PreprocessConfig,
+    module: PixelFeatures,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    """Features [N, D] in the order of the pixel rows, from the cache or computed now.
+
+    Rows that are not wanted or could not be read are 0, or left from an earlier computation.
+    """
+    session.report("Preparing the network", 0, 0)
+    mean, std = normalization_constants(preprocess, network.mean, network.std)
+    size = preprocess.image_size_px
+    tensors = recipes.numpy_state(module.network)
+    key = backbone_digest(tensors, head_name(module.network), mean, std, size)
+    runtime = open_runtime(key, lambda: module, runtimes(session), size, device=str(device))
+    bank = open_row_cache(
+        session.workspace.cache / "features" / f"{pixels.folder.name}-{key[:16]}",
+        (len(pixels.state), head_width(module)),
+        np.float32,
+    )
+    usable = wanted[pixels.ready[wanted]]
+    todo = usable[bank.state[usable] != READY]
+    done = len(usable) - len(todo)
+    report = reporter(session, "Computing features")
+    report(done, len(usable))
+    for part in chunks(len(todo), _FEATURE_ROWS):
+        positions = todo[part]
+        bank.rows[positions] = runtime.features(pixels.rows[positions])
+        bank.mark(positions, READY)
+        report(done + part.stop, len(usable))
+    return np.asarray(bank.rows, dtype=np.float32)
+
+
+def head_width(module: PixelFeatures) -> int:
+    """Number of features D."""
+    return int(module.network.num_features if not hasattr(module.network, "head_hidden_size")
+               else module.network.head_hidden_size)  # type: ignore[arg-type]  # fmt: skip
+
+
+def runtimes(session: JobSession) -> Path:
+    """Where converted networks are kept."""
+    return session.workspace.cache / "runtimes"
+
+
+def reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
+    """Progress of one phase, as done and total."""
+    return lambda done, total: session.report(phase, done, total)
+
+
+def _content_key(samples: Sequence[Sample]) -> str:
+    """Names pictures and their order."""
+    return hashlib.sha256("\n".join(s.sha256 for s in samples).encode()).hexdigest()[:12]

@@ -1,0 +1,95 @@
+"""Splits by counts and folds, sealed test sets and edits, as a person meets them."""
+
+import json
+
+import pytest
+
+from core.data.split import request_of
+from core.workflows import splits
+from core.workspace import Workspace
+from tests.core.workflows.test_splits import add, look, make_parts
+from tests.ui.conftest import OpenPage
+
+
+@pytest.fixture
+def parts(workspace: Workspace):  # type: ignore[no-untyped-def]
+    dataset = make_parts(workspace)
+    look(workspace, dataset)
+    return dataset
+
+
+def test_folds_are_previewed_made_and_filled_into_the_form_again(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("split.py", workspace)
+    app.segmented_control(key="method").set_value("Folds").run()
+    app.number_input(key="folds").set_value(4).run()
+    app.selectbox(key="grouping").set_value("attribute:lot").run()
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Folds"] == "4"
+    app.button(key="do_split").click().run()
+    (split,) = splits.list_splits(workspace, parts.id)
+    assert (split.folds, request_of(split).group_by) == (4, "attribute:lot")
+    assert any("4 folds" in badge.value for badge in app.markdown)
+
+    app.button(key="like").click().run()
+    assert app.segmented_control(key="method").value == "Folds"
+    assert app.number_input(key="folds").value == 4
+    assert app.selectbox(key="grouping").value == "attribute:lot"
+    app.button(key="do_split").click().run()
+    again = splits.list_splits(workspace, parts.id)[0]
+    assert again.digest == split.digest
+
+
+def test_counts_beyond_the_pictures_are_answered_in_words(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("split.py", workspace)
+    app.segmented_control(key="method").set_value("Counts").run()
+    app.number_input(key="count_train_False").set_value(4000).run()
+    assert any("were asked for" in item.value for item in app.warning)
+    app.number_input(key="count_train_False").set_value(40).run()
+    app.button(key="do_split").click().run()
+    assert not app.exception
+    assert splits.list_splits(workspace, parts.id)[0].strategy.startswith("counts 40/24/24")
+
+
+def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    first = splits.create_split(workspace, parts.id, group_by="auto")
+    app = open_page("split.py", workspace)
+    app.button(key="do_seal").click().run()
+    app.button(key="do_seal").click()  # a dialog lives as long as its button is pressed here
+    app.button(key="seal_now").click().run()
+    assert splits.find_split(workspace, parts.id, first.id).sealed
+
+    app.segmented_control(key="split_view").set_value("New split").run()
+    assert "sealed" in app.info[0].value
+    assert "free again" in app.info[0].value
+    app.slider(key="sealed_bound").set_value(60).run()
+    app.button(key="do_split").click().run()
+    assert not app.error
+    second = splits.list_splits(workspace, parts.id)[0]
+    assert second.sealed
+    counts = [splits.subset_counts(workspace, parts, s.id)["test"] for s in (first, second)]
+    assert counts[0] == counts[1]
+
+    app.button(key="do_delete").click().run()
+    assert app.button(key="delete_now").disabled
+    app.button(key="do_delete").click()
+    app.checkbox(key="delete_sealed").check().run()
+    app.button(key="do_delete").click()
+    app.button(key="delete_now").click().run()
+    assert [s.id for s in splits.list_splits(workspace, parts.id)] == [first.id]
+
+
+def test_pictures_that_came_after_a_split_are_named_on_its_page(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    splits.create_split(workspace, parts.id)
+    add(workspace, parts, 3)
+    app = open_page("split.py", workspace)
+    assert not app.exception
+    assert any("**3** added since" in item.value for item in app.warning)
+    assert json.loads(app.code[0].value)["dataset_version"] == 1
