@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.domain import Model, Subset, Verdict
-from core.evaluation.decisions import Decision, Outcome, trade_off
+from core.evaluation.decisions import Decision, Outcome
 from core.evaluation.rules import DECISION_WORDS, DecisionRule, point_in_words
 from core.workflows import decisions, models
 from core.workflows.decisions import Basis, OnTest, Wish
@@ -75,7 +75,7 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
             _side(on_test.basis, there, "test")
         else:
             _no_test(on_test)
-    _charts(basis, here, confidence)
+    _charts(workspace, basis, here, confidence)
     _behind(workspace, basis, on_test)
 
 
@@ -183,12 +183,12 @@ def _open(name: str, row: int, column: int) -> None:
     st.session_state.behind = (name, row, column)
 
 
-def _charts(basis: Basis, here: Outcome, confidence: float) -> None:
+def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float) -> None:
     point, dark = rule.draft(basis.judged.model.id, None).point, state.is_dark()
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Escape against overkill** · validation")
-        curve = trade_off(basis.scores, confidence=confidence)
+        curve = judged.curve(workspace, basis, confidence)
         chart(figures_decide.trade_off(curve, here, dark=dark), "trade_off",
               description="Escape against overkill over all thresholds, with bounds.")  # fmt: skip
     with right:

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.domain import Model, Sample, Subset
+from core.evaluation.decisions import TradeOff, trade_off
 from core.evaluation.intervals import Rate
 from core.workflows import decisions, judging
 from core.workflows.decisions import Basis, OnTest
@@ -47,6 +48,20 @@ def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
     """What rules are tried on; read once per version of the dataset."""
     judged(workspace, model, subset)
     return _basis(str(workspace.root), model.id, subset, decisions.state_of(workspace, model))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _curve(
+    root: str, model_id: str, state: tuple[object, ...], confidence: float, _basis: Basis
+) -> TradeOff:
+    return trade_off(_basis.scores, confidence=confidence)
+
+
+def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
+    """Escape against overkill on validation; the same for every position of the slider."""
+    model = basis.judged.model
+    state = decisions.state_of(workspace, model)
+    return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 
 def look_at_test(workspace: Workspace, model: Model, purpose: str) -> OnTest:

@@ -20,8 +20,12 @@ from core.workspace import Workspace
 @pytest.fixture
 def decided(trained, tmp_path):
     """A copy of the trained workspace in which "stripes" are defects."""
-    shutil.copytree(trained.workspace.root, tmp_path / "copy")
+    # Why not the database file: a worker that is just ending still takes its journal away.
+    ignore = shutil.ignore_patterns("workspace.db*")
+    shutil.copytree(trained.workspace.root, tmp_path / "copy", ignore=ignore)
     workspace = Workspace(tmp_path / "copy")
+    with connect(trained.workspace) as source, connect(workspace) as target:
+        source.conn.backup(target.conn)
     names = trained.model.class_names
     verdicts = tuple(Verdict.NOK if name == "stripes" else Verdict.OK for name in names)
     rule = DecisionRule(OperatingPoint(0.3, 0.7), names, verdicts, "by hand", 0.95, 1.0)
