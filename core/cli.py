@@ -456,11 +456,11 @@ def predict(
         found = models.find_model(session.workspace, model)
         files = prediction.picture_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
-        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error]
-                for r in results]  # fmt: skip
+        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error,
+                 r.decision or "–"] for r in results]  # fmt: skip
         session.answer(
             {"predictions": [prediction.as_dict(item) for item in results]},
-            lambda: _table(["picture", "class", "confidence"], rows),
+            lambda: _table(["picture", "class", "confidence", "decision"], rows),
         )
 
 

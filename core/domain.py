@@ -826,11 +826,15 @@ class Seal:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable."""
+    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable.
+
+    `decision`: "accept", "to a person" or "reject", where the model has an operating point.
+    """
 
     path: str
     confidences: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    decision: str | None = None
 
     @property
     def class_name(self) -> str | None:

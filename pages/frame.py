@@ -41,6 +41,12 @@ page = st.navigation(
         "Results": [
             st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
                     url_path="evaluate"),
+            st.Page("decide.py", title="Operating point", icon=":material/tune:",
+                    url_path="decide"),
+            st.Page("compare.py", title="Compare", icon=":material/compare_arrows:",
+                    url_path="compare"),
+            st.Page("plan.py", title="Test planner", icon=":material/checklist:",
+                    url_path="plan"),
             st.Page("signoff.py", title="Sign-off", icon=":material/verified:",
                     url_path="signoff"),
         ],
