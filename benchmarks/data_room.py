@@ -1,9 +1,18 @@
 """How fast is the data room?
 
     python benchmarks/data_room.py scale [--pictures 100000]
+    python benchmarks/data_room.py quality SOURCE [--pictures 10000]
+    python benchmarks/data_room.py import [--pictures 10000] [--side 300] [--rounds 3]
 
 `scale`: a dataset of so many rows (few files) in a temporary workspace: filters, sorted pages,
 edits and reruns of the data pages, slowest of three, and the memory of the process that ran them.
+
+`quality`: the quality check of so many files, made of the pictures of SOURCE (class folders) by
+turning, mirroring and shifting, in a worker of its own: seconds per phase, peak memory of the
+worker (Linux only), findings.
+
+`import`: made JPEG files are imported, against two processes that merely decode them; the share by
+the clock is true on a quiet machine only, the one by processor time also on a busy one.
 """
 
 import argparse
@@ -19,11 +28,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import import_rate
 from core.domain import (
     Dataset,
     Finding,
     FindingKind,
     Insight,
+    Job,
     QualityCheck,
     Sample,
     SampleFilter,
@@ -156,6 +167,10 @@ def page_times(workspace: Workspace) -> dict[str, float]:
         app.run()
         assert not app.exception, app.exception
         times[f"rerun of {file.removesuffix('.py')}"] = slowest(app.run)
+        for tab in ("Map", "Statistics", "Classes") if file == "datasets.py" else ():
+            app.session_state["dataset_tabs"] = tab
+            app.run()
+            times[f"rerun of datasets, {tab}"] = slowest(app.run)
     return times
 
 
@@ -176,13 +191,106 @@ def scale(pictures: int) -> dict[str, object]:
     return {"pictures": pictures, "seconds": times, "peak_memory_mb": round(peak)}
 
 
+def write_many(source: Path, target: Path, count: int) -> None:
+    """So many pictures in class folders: the originals, then parts of them that differ; seeded."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(7)
+    originals = sorted(p for p in source.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+    for number in range(count):
+        path = originals[number % len(originals)]
+        folder = target / path.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        if number < len(originals):
+            shutil.copy(path, folder / f"{number:06d}{path.suffix}")
+            continue
+        with Image.open(path) as image:
+            pixels = np.rot90(np.asarray(image.convert("L")), int(random.integers(4)))
+        height, width = pixels.shape
+        top, left = (int(random.integers(side // 3 + 1)) for side in (height, width))
+        part = pixels[top : top + 2 * height // 3, left : left + 2 * width // 3]
+        Image.fromarray(np.ascontiguousarray(part[:, :: 1 - 2 * int(random.integers(2))])).save(
+            folder / f"{number:06d}.jpg", quality=92
+        )
+
+
+def memory_of_children_mb() -> int:
+    """Peak memory of the largest process that this one has started and that still runs."""
+    import os
+
+    found = [0]
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if facts["PPid"].strip() == str(os.getpid()) and "VmHWM" in facts:
+            found.append(int(facts["VmHWM"].split()[0]) // 1024)
+    return max(found)
+
+
+def quality_check(source: Path, pictures: int) -> dict[str, object]:
+    """Time and memory of one check; nothing else should run on the machine."""
+    from core.domain import LabelSource
+    from core.workflows import jobs, quality
+
+    root = Path(tempfile.mkdtemp(prefix="touchstone-quality-"))
+    try:
+        workspace = Workspace(root / "workspace").create()
+        write_many(source, root / "pictures", pictures)
+        job = datasets.start_import(
+            workspace, root / "pictures", "Many", LabelSource.LAST_FOLDER, consume=False
+        )
+        jobs.wait(workspace, job.id, on_change=lambda _: None)
+        dataset = datasets.find_dataset(workspace, "Many")
+        phases: dict[str, float] = {}
+        peak = 0
+        started = last = time.perf_counter()
+        name = "Starting"
+
+        def note(current: Job) -> None:
+            nonlocal last, name, peak
+            now = time.perf_counter()
+            phases[name] = phases.get(name, 0) + now - last
+            last, name = now, current.phase or name
+            peak = max(peak, memory_of_children_mb())
+
+        job = quality.start_check(workspace, dataset.id)
+        ended = jobs.wait(workspace, job.id, on_change=note)
+        seconds = time.perf_counter() - started
+        found = quality.finding_counts(workspace, dataset.id)
+        return {
+            "pictures": dataset.sample_count,
+            "status": ended.status.value,
+            "seconds": seconds,
+            "phases": phases,
+            "findings": {kind.value: count for kind, count in found.items()},
+            "worker_peak_memory_mb": peak,
+        }
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sections = parser.add_subparsers(dest="section", required=True)
     at_scale = sections.add_parser("scale", help="100,000 pictures as rows")
     at_scale.add_argument("--pictures", type=int, default=100_000)
+    check = sections.add_parser("quality", help="the quality check of 10,000 files")
+    check.add_argument("source", type=Path)
+    check.add_argument("--pictures", type=int, default=10_000)
+    importing = sections.add_parser("import", help="against merely decoding")
+    importing.add_argument("--pictures", type=int, default=10_000)
+    importing.add_argument("--side", type=int, default=300)
+    importing.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    result = scale(arguments.pictures)
+    if arguments.section == "import":
+        result = import_rate.measure(arguments.pictures, arguments.side, arguments.rounds)
+    elif arguments.section == "quality":
+        result = quality_check(arguments.source, arguments.pictures)
+    else:
+        result = scale(arguments.pictures)
     print(json.dumps(result, indent=1, default=lambda value: round(value, 3)))
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from core.cli_editing import app as editing_commands
 from core.cli_judgement import app as judgement_commands
 from core.cli_session import (
     DatasetArgument,
@@ -29,8 +30,11 @@ from core.cli_session import follow as _follow
 from core.cli_session import output as _output
 from core.cli_session import session as _session
 from core.cli_session import table as _table
+from core.cli_signoff import app as signoff_commands
 from core.domain import (
+    Cure,
     Dataset,
+    FindingKind,
     HeatmapMethod,
     Job,
     LabelSource,
@@ -47,6 +51,7 @@ from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows import (
     certificates,
+    cures,
     datasets,
     demo,
     evaluation,
@@ -68,7 +73,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(editing_commands)
 app.add_typer(judgement_commands)
+app.add_typer(signoff_commands)
 
 
 @app.command(name="demo")
@@ -88,41 +95,116 @@ def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
 @app.command(name="import")
 def import_source(
     source: Annotated[Path, typer.Argument(help="Folder or ZIP file with pictures.")],
-    name: Annotated[str, typer.Option(help="Name of the new dataset.")],
+    name: Annotated[str | None, typer.Option(help="Name of the new dataset.")] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Add to this dataset, by name or id, as a new version.")
+    ] = None,
     labels: Annotated[
         LabelSource | None,
-        typer.Option(help="Where the class comes from; with --csv the table, else last_folder."),
+        typer.Option(
+            parser=LabelSource,
+            metavar="|".join(LabelSource),
+            help="Where the class comes from; else what --table, --pattern or --level imply, else "
+            "last_folder.",
+        ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Label table: path, label.")] = None,
+    pattern: Annotated[
+        str, typer.Option(help="Regular expression with (?P<label>…) and perhaps (?P<group>…).")
+    ] = "",
+    level: Annotated[
+        int | None, typer.Option(help="Class folder: 1 is the top one, -1 the one of the file.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", "--csv", help="Label table: path, label, …")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Part, lot or serial: kept on one side of a split.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column of train, val and test; '' for none.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="comma, semicolon, tab or blanks; else found.")
+    ] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Of the table; else found.")
+    ] = None,
+    class_map: Annotated[
+        list[str] | None, typer.Option("--map", help="Name of a label: 0=good,1=crack.")
+    ] = None,
+    bins: Annotated[str, typer.Option(help="Edges of numeric labels: 0.3,0.7.")] = "",
+    bin_names: Annotated[str, typer.Option(help="Names of the bins, one more than edges.")] = "",
+    ready_split: Annotated[
+        bool,
+        typer.Option("--ready-split/--ignore-split", help="Keep train, val and test as they are."),
+    ] = True,
+    companions: Annotated[
+        bool, typer.Option("--companions", help="Import masks beside pictures too.")
+    ] = False,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="Class to leave out; may be given several times.")
     ] = None,
+    ok: Annotated[
+        list[str] | None, typer.Option(help="Class that counts as OK; else found by its name.")
+    ] = None,
+    no_ok: Annotated[bool, typer.Option("--no-ok", help="No class counts as OK.")] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="With --into: add what is there already.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import labelled pictures as a new dataset."""
+    """Import labelled pictures as a new dataset, or add them to one."""
+    if (name is None) == (into is None):
+        raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with _session(workspace, as_json) as session:
-        chosen = labels or (LabelSource.CSV if csv else LabelSource.LAST_FOLDER)
-        job = datasets.start_import(
-            session.workspace,
-            source,
-            name,
-            chosen,
-            table=datasets.read_label_table(csv) if csv else None,
+        rules = datasets.import_rules(
+            labels=labels,
+            pattern=pattern,
+            level=level,
+            table=table,
+            delimiter=delimiter,
+            header=header,
+            columns={"path": path_column, "label": label_column, "group": group_column,
+                     "split": split_column},
+            class_map=",".join(class_map or ()),
+            bins=bins,
+            bin_names=bin_names,
+            keep_split=ready_split,
+            keep_companions=companions,
             leave_out=leave_out or (),
-        )
-        _follow(session, job)
-        _answer_dataset(session, datasets.find_dataset(session.workspace, job.subject_id))
+            ok_classes=() if no_ok else ok,
+        )  # fmt: skip
+        if into is not None:
+            job = datasets.start_adding(
+                session.workspace, source, into, rules, keep_duplicates=keep_duplicates
+            )
+        else:
+            job = datasets.start_import(session.workspace, source, str(name), rules)
+        _answer_import(session, _follow(session, job))
 
 
 @app.command(name="quality")
 def check_quality(
-    dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+    dataset: DatasetArgument,
+    cure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cure all of a kind after the check, KIND:CURE, for example "
+            "exact_duplicate:keep_one; may be given several times."
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Look for duplicates, look-alikes, label conflicts and leaks in a dataset."""
+    """Look for duplicates, look-alikes, wrong labels, unusual pictures and leaks in a dataset."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
+        wanted = [_kind_and_cure(text) for text in cure or ()]
         check = _checked(session, found)
+        done = [cures.cure_all(session.workspace, found.id, *each).words for each in wanted]
 
         def show() -> None:
             counts = quality.finding_counts(session.workspace, found.id)
@@ -133,7 +215,11 @@ def check_quality(
             if check.groups:
                 _output.print(splits.flattery_warning(check), markup=False)
 
-        session.answer(quality.report_as_dict(session.workspace, check), show)
+            for words in done:
+                _output.print(words, markup=False)
+
+        report = quality.report_as_dict(session.workspace, check)
+        session.answer(report | ({"cured": done} if done else {}), show)
 
 
 @app.command(name="split")
@@ -370,11 +456,11 @@ def predict(
         found = models.find_model(session.workspace, model)
         files = prediction.picture_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
-        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error]
-                for r in results]  # fmt: skip
+        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error,
+                 r.decision or "–"] for r in results]  # fmt: skip
         session.answer(
             {"predictions": [prediction.as_dict(item) for item in results]},
-            lambda: _table(["picture", "class", "confidence"], rows),
+            lambda: _table(["picture", "class", "confidence", "decision"], rows),
         )
 
 
@@ -505,7 +591,7 @@ def main() -> None:
     app()
 
 
-def _answer_dataset(session: Session, dataset: Dataset) -> None:
+def _answer_dataset(session: Session, dataset: Dataset, **more: Any) -> None:
     counts = datasets.class_counts(session.workspace, dataset)
     result = {
         "dataset_id": dataset.id,
@@ -513,16 +599,34 @@ def _answer_dataset(session: Session, dataset: Dataset) -> None:
         "samples": dataset.sample_count,
         "classes": counts,
         "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
+        **more,
     }
 
     def show() -> None:
         _table(["class", "pictures"], [[name, count] for name, count in counts.items()])
-        for item in dataset.skipped[:20]:
-            _errors.print(f"Skipped {item.path}: {item.reason}", style="yellow", markup=False)
-        if len(dataset.skipped) > 20:
-            _errors.print(f"… and {len(dataset.skipped) - 20} more", style="yellow")
+        for decision in more.get("decisions", ()):
+            _output.print(f"{decision['sentence']}.", markup=False)
+        for item in result["skipped"][:20]:
+            _errors.print(f"Skipped {item['path']}: {item['reason']}", style="yellow", markup=False)
+        if len(result["skipped"]) > 20:
+            _errors.print(f"… and {len(result['skipped']) - 20} more", style="yellow")
 
     session.answer(result, show)
+
+
+def _answer_import(session: Session, job: Job) -> None:
+    dataset = datasets.find_dataset(session.workspace, job.result["dataset_id"])
+    told = ("added", "already_there", "new_classes", "decisions")
+    more: dict[str, Any] = {key: job.result[key] for key in told if key in job.result}
+    if "skipped" in job.result:  # of added pictures; the dataset keeps those of its first import
+        more["skipped"] = [{"path": p, "reason": why} for p, why in job.result["skipped"]]
+    verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
+    more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
+    more["version"] = dataset.version
+    if split_id := job.result.get("split_id"):
+        split = splits.find_split(session.workspace, dataset.id, split_id)
+        more["split"] = _split_as_dict(session, dataset, split)
+    _answer_dataset(session, dataset, **more)
 
 
 def _checked(session: Session, dataset: Dataset) -> QualityCheck:
@@ -530,6 +634,17 @@ def _checked(session: Session, dataset: Dataset) -> QualityCheck:
     check = quality.last_check(session.workspace, dataset.id)
     assert check is not None
     return check
+
+
+def _kind_and_cure(text: str) -> tuple[FindingKind, Cure]:
+    kind, _, how = text.replace("-", "_").partition(":")
+    try:
+        return FindingKind(kind), Cure(how)
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is no kind of finding with a cure.",
+            f"Kinds: {', '.join(FindingKind)}. Cures: {', '.join(Cure)}.",
+        ) from None
 
 
 def _three_counts(text: str) -> tuple[int, int, int]:
@@ -542,16 +657,21 @@ def _three_counts(text: str) -> tuple[int, int, int]:
     return train, validation, test
 
 
-def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
-    counts = certificates.side_counts(session.workspace, dataset, split)
+def _split_as_dict(session: Session, dataset: Dataset, split: Split) -> dict[str, Any]:
     certificate = split.certificate
     assert certificate is not None
     across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
               "near_across": certificate.near_across}  # fmt: skip
-    result = {"split_id": split.id, "name": split.name, "strategy": split.strategy,
-              "counts": counts, "certificate": across, "folds": split.folds,
-              "sealed": split.sealed, "kept_out": certificate.kept_out, "digest": split.digest,
-              "dataset_version": split.version, "warning": warning}  # fmt: skip
+    return {"split_id": split.id, "name": split.name, "strategy": split.strategy,
+            "counts": certificates.side_counts(session.workspace, dataset, split),
+            "certificate": across, "folds": split.folds, "sealed": split.sealed,
+            "kept_out": certificate.kept_out, "digest": split.digest,
+            "dataset_version": split.version}  # fmt: skip
+
+
+def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
+    result = {**_split_as_dict(session, dataset, split), "warning": warning}
+    counts, across = result["counts"], result["certificate"]
     rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
 
     def show() -> None:
@@ -562,8 +682,8 @@ def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str
             )
         if split.sealed:
             _output.print("The test set is sealed: later splits of this version keep it.")
-        if certificate.kept_out:
-            _output.print(f"kept out, for they are like sealed pictures: {certificate.kept_out}")
+        if result["kept_out"]:
+            _output.print(f"kept out, for they are like sealed pictures: {result['kept_out']}")
         if warning:
             _errors.print(warning, style="yellow", markup=False)
 

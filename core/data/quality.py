@@ -81,7 +81,10 @@ def _label_conflicts(
 def suspect_labels(
     samples: Sequence[Sample], class_names: Sequence[str], judgement: Judgement
 ) -> list[Finding]:
-    """One finding per picture whose label is doubted, the least believed first."""
+    """One finding per picture whose label is doubted, the least believed first.
+
+    A warning where the doubt is sure, a note where the picture may only be a hard one.
+    """
     doubted = np.flatnonzero(judgement.is_suspect)
     found = []
     for i in doubted[np.argsort(judgement.confidence[doubted], kind="stable")].tolist():
@@ -90,7 +93,8 @@ def suspect_labels(
             f"Labelled '{class_names[samples[i].label or 0]}', looks like "
             f"'{class_names[suggested]}' ({confidence:.0%} confidence in the label)."
         )
-        found.append(Finding(FindingKind.SUSPECT_LABEL, Severity.WARNING, message,
+        severity = Severity.WARNING if judgement.is_sure[i] else Severity.NOTE
+        found.append(Finding(FindingKind.SUSPECT_LABEL, severity, message,
                              (samples[i].id,), suggested, confidence))  # fmt: skip
     return found
 

@@ -73,13 +73,15 @@ def load_check(db: Database, dataset_id: str) -> QualityCheck | None:
     )
 
 
-def count_findings(db: Database, dataset_id: str) -> dict[FindingKind, int]:
-    """Open findings per kind, only kinds that were found, in the order of the kinds."""
+def count_findings(
+    db: Database, dataset_id: str, status: FindingStatus = FindingStatus.OPEN
+) -> dict[FindingKind, int]:
+    """Findings of one status per kind, only kinds that were found, in the order of the kinds."""
     rows = db.query(
-        "SELECT kind, count(*) AS n FROM findings f WHERE dataset_id = ? AND NOT EXISTS"
-        " (SELECT 1 FROM finding_decisions d WHERE d.dataset_id = f.dataset_id AND d.key = f.key)"
-        " GROUP BY kind",
-        [dataset_id],
+        "SELECT f.kind, count(*) AS n FROM findings f LEFT JOIN finding_decisions d"
+        " ON d.dataset_id = f.dataset_id AND d.key = f.key WHERE f.dataset_id = ?"
+        " AND coalesce(d.status, 'open') = ? GROUP BY f.kind",
+        [dataset_id, status.value],
     )
     counts = {FindingKind(row["kind"]): int(row["n"]) for row in rows}
     return {kind: counts[kind] for kind in FindingKind if kind in counts}
@@ -89,16 +91,26 @@ def list_findings(
     db: Database,
     dataset_id: str,
     *,
-    kind: FindingKind,
+    kind: FindingKind | None = None,
     status: FindingStatus | None = FindingStatus.OPEN,
     limit: int = -1,
     offset: int = 0,
 ) -> list[Finding]:
-    """Findings of one kind, in the order in which they were found; status None: all."""
+    """Findings of one kind and status (None: all), in the order in which they were found."""
     rows = db.query(
-        f"{_FINDINGS} WHERE f.dataset_id = ? AND f.kind = ?"
+        f"{_FINDINGS} WHERE f.dataset_id = ? AND (? IS NULL OR f.kind = ?)"
         " AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY f.id LIMIT ? OFFSET ?",
-        [dataset_id, kind.value, status, status, limit, offset],
+        [dataset_id, kind, kind, status, status, limit, offset],
+    )
+    return [_finding(row) for row in rows]
+
+
+def findings_of_sample(db: Database, dataset_id: str, sample_id: int) -> list[Finding]:
+    """The open findings that concern one sample."""
+    rows = db.query(
+        f"{_FINDINGS} WHERE f.dataset_id = ? AND d.status IS NULL AND EXISTS"
+        " (SELECT 1 FROM json_each(f.sample_ids) e WHERE e.value = ?) ORDER BY f.id",
+        [dataset_id, sample_id],
     )
     return [_finding(row) for row in rows]
 
@@ -161,6 +173,26 @@ def insights_of(db: Database, dataset_id: str) -> list[Insight]:
         [dataset_id],
     ).fetchall()
     return [Insight(*row) for row in rows]
+
+
+def insight_of(db: Database, sample_id: int) -> Insight | None:
+    """What is known of one sample; None where nobody has looked."""
+    rows = db.conn.execute(
+        "SELECT sample_id, confidence, suggested, x, y FROM insights WHERE sample_id = ?",
+        [sample_id],
+    ).fetchall()
+    return Insight(*rows[0]) if rows else None
+
+
+def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:
+    """How many pictures in use have a label (first) where another or the same is suggested."""
+    rows = db.conn.execute(
+        "SELECT s.label, i.suggested, count(*) FROM samples s JOIN insights i ON i.sample_id = s.id"
+        " WHERE s.dataset_id = ? AND s.status = 'used' AND s.label IS NOT NULL"
+        " AND i.suggested IS NOT NULL GROUP BY s.label, i.suggested",
+        [dataset_id],
+    ).fetchall()
+    return {(label, suggested): count for label, suggested, count in rows}
 
 
 _FINDINGS = (

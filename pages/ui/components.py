@@ -52,17 +52,30 @@ function listen(el, pick) {
     if (row >= 0 && column >= 0 && row < rows && column < columns) choose(row, column)
   }, { once: true, capture: true }))
 }
+// A drawn selection is reported with the sample ids that the points carry.
+function listenToSelection(el, report) {
+  mounted.set(el, true)
+  el.on('plotly_selected', event => {
+    if (event?.points) report({ ids: event.points.map(point => point.customdata) })
+  })
+  el.on('plotly_deselect', () => report(null))
+}
 export default function ({ data, parentElement, setStateValue }) {
   const el = parentElement.querySelector('.ts-chart')
   const figure = JSON.parse(data.figure)
   figure.layout.uirevision ??= 'keep'
   el.style.minHeight = (figure.layout.height ?? 300) + 'px'
   load(data.library).then(async Plotly => {
-    await Plotly.react(el, figure.data, figure.layout, { displayModeBar: false, responsive: true })
+    await Plotly.react(el, figure.data, figure.layout, { responsive: true, displaylogo: false,
+      displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select),
+      modeBarButtonsToRemove: ['sendChartToCloud', 'toImage', 'autoScale2d'] })
     el.setAttribute('aria-label', data.description)
     if (data.cell) el._cell = data.cell
     el._grid = data.grid
     if (data.pick && !mounted.has(el)) listen(el, cell => setStateValue('cell', cell))
+    if (data.select && !mounted.has(el)) {
+      listenToSelection(el, chosen => setStateValue('chosen', chosen))
+    }
   })
   return () => window.Plotly?.purge(el)
 }
@@ -236,6 +249,13 @@ def chart(figure: go.Figure, key: str, *, description: str) -> None:
     _mount_chart(figure, key, description=description)
 
 
+def selectable_chart(figure: go.Figure, key: str, *, description: str) -> tuple[int, ...] | None:
+    """A Plotly chart in which points are chosen by lasso or box; gives their customdata."""
+    _mount_chart(figure, key, description=description, select=True)
+    chosen = (st.session_state.get(key) or {}).get("chosen")
+    return tuple(int(i) for i in chosen["ids"]) if chosen else None
+
+
 def clickable_matrix(
     figure: go.Figure, key: str, *, description: str, cell: tuple[int, int] | None
 ) -> None:
@@ -286,13 +306,15 @@ def _mount_chart(
     description: str,
     cell: tuple[int, int] | None = None,
     grid: tuple[int, int] | None = None,
+    select: bool = False,
 ) -> None:
     data = {
         "figure": figure.to_json(),
         "library": "/vendor/plotly.min.js",
         "pick": grid is not None,
+        "select": select,
         "description": description,
         "cell": list(cell) if cell else None,
         "grid": list(grid) if grid else None,
     }
-    _chart(key=key, data=data, on_cell_change=lambda: None)
+    _chart(key=key, data=data, on_cell_change=lambda: None, on_chosen_change=lambda: None)

@@ -108,7 +108,7 @@ def _tile(
         Order.LOSS: f"loss {item.loss:.2f}",
     }[order]
     return components.Tile(
-        key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id),
+        key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
         title=f"{signs} {value}".strip(),
         detail=f"{names[item.target]} → {names[item.predicted]}" if wrong else names[item.target],
         hint="\n".join([item.sample.path, *(MARKS[kind][0] for kind in MarkKind if kind in marks)]),

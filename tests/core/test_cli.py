@@ -16,6 +16,8 @@ from core.store.judgement import openings_of
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.core.workflows.test_quality import write_parts
+from tests.made import add_model, make_dataset
+from tests.recompute_report import mismatches
 
 
 @pytest.fixture
@@ -300,12 +302,22 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert grouped["certificate"] == {"groups_across": 0, "exact_across": 0, "near_across": 0}
     assert grouped["warning"] is None
     report = call("quality", "Parts")
+    assert report["suspect_labels"] == [] or set(report["suspect_labels"][0]) == {
+        "path", "name", "label", "suggested", "confidence", "sure",
+    }  # fmt: skip
+    assert report["subset_leaks"] == []
+    assert isinstance(report["outliers"], list)
     assert {"findings", "groups", "near_duplicates", "label_conflicts", "format_leaks"} <= set(
         report
     )
     assert report["groups"] == {"count": 16, "samples": 49}
     assert call("split", "Parts")["certificate"]["groups_across"] > 0
     assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]
+    cured = call("quality", "Parts", "--cure", "exact-duplicate:keep-one",
+                 "--cure", "near_duplicate:group")  # fmt: skip
+    assert cured["cured"][0] == "Excluded 1 picture"
+    assert "near_duplicate" not in cured["findings"]
+    assert "Kinds: " in call("quality", "Parts", "--cure", "spots:paint", code=1)["hint"]
 
 
 def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
@@ -350,3 +362,22 @@ def test_counts_and_orders_as_a_script_would(call, class_folders):
     assert "19 pictures were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
     assert "No picture" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
     assert call("split", "S", "--order-by", "size", code=2)
+
+
+def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    add_model(made, "press", skill=12.0)
+    assert "no release criteria" in call("seal", "press", code=1)["error"]
+    call("criteria", "parts", "--max-overkill", "0.2")
+    sealed = call("seal", "press")
+    assert sealed["pictures"] == 24
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    assert "sealed" in call("report", "press", "--out", page, code=1)["error"]
+    opened = call("open-test", "press", "--purpose", "release 1")
+    assert opened["gate"]["verdict"] == "PASS"
+    assert [o["purpose"] for o in opened["openings"]] == ["release 1"]
+    call("report", "press", "--out", page, "--csv", table, "--short")
+    assert "Release criteria met" in page.read_text(encoding="utf-8")
+    assert mismatches(page, table) == []
+    assert "cannot be written" in call("report", "press", "--out", tmp_path / "no" / "x.html",
+                                       code=1)["error"]  # fmt: skip

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.domain import LabelSource
-from core.workflows import datasets, jobs, quality, splits
+from core.domain import FindingKind, FindingStatus, LabelSource
+from core.workflows import datasets, jobs, quality, splits, versions
 from core.workspace import Workspace
 from tests.core.workflows.test_quality import write_parts
 from tests.ui.conftest import OpenPage
@@ -76,3 +76,46 @@ def test_a_pattern_that_cannot_be_read_is_answered_in_words(
     app.button(key="do_split").click().run()
     assert "cannot be read" in app.error[0].value
     assert not splits.list_splits(workspace, parts.id)
+
+
+def test_findings_are_cured_undone_ignored_and_reopened(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    job = quality.start_check(workspace, parts.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+
+    def open_count(kind: FindingKind) -> int:
+        return quality.finding_counts(workspace, parts.id).get(kind, 0)
+
+    def used() -> int:
+        return datasets.find_dataset(workspace, parts.id).sample_count
+
+    app = open_page("quality.py", workspace)
+    before, total = open_count(FindingKind.NEAR_DUPLICATE), used()
+    (equal,) = quality.findings(workspace, parts.id, FindingKind.EXACT_DUPLICATE)
+    app.button(key=f"cure_{equal.id}_0").click().run()  # keep one
+    assert not app.exception
+    assert not app.error
+    assert used() == total - 1
+    assert open_count(FindingKind.EXACT_DUPLICATE) == 0
+    assert any("Excluded 1 picture" in item.value.replace("\\", "") for item in app.markdown)
+    assert any("was changed 1 time since" in item.value for item in app.caption)
+    app.button(key="undo_cure").click().run()
+    assert used() == total
+    assert open_count(FindingKind.EXACT_DUPLICATE) == 1
+    assert [v.undoes for v in versions.list_versions(workspace, parts.id)] == [2, None, None]
+
+    app.button(key="all_near_duplicate_group").click().run()
+    assert open_count(FindingKind.NEAR_DUPLICATE) == 0
+    app.button(key="undo_cure").click().run()
+    assert open_count(FindingKind.NEAR_DUPLICATE) == before
+
+    app.button(key="all_near_duplicate_ignore").click().run()
+    assert open_count(FindingKind.NEAR_DUPLICATE) == 0
+    app.segmented_control(key="finding_status").set_value(FindingStatus.IGNORED).run()
+    ignored = quality.findings(
+        workspace, parts.id, FindingKind.NEAR_DUPLICATE, status=FindingStatus.IGNORED
+    )
+    app.button(key=f"reopen_{ignored[0].id}").click().run()
+    assert not app.exception
+    assert open_count(FindingKind.NEAR_DUPLICATE) == 1

@@ -114,13 +114,15 @@ def test_look_alikes_and_parts_in_two_subsets_are_leaks():
 
 def test_doubted_labels_become_findings_the_worst_first():
     judgement = Judgement(
-        np.array([0.2, 0.9, 0.05], np.float32), np.array([1, 1, 0]), np.array([True, False, True])
-    )
+        np.array([0.2, 0.9, 0.05], np.float32), np.array([1, 1, 0]),
+        np.array([True, False, True]), np.array([True, False, False]),
+    )  # fmt: skip
     samples = [_sample(1, 0), _sample(2, 1), _sample(3, 1)]
     first, second = suspect_labels(samples, ["good", "crack"], judgement)
     assert (first.sample_ids, first.suggested) == ((3,), 0)
     assert "Labelled 'crack', looks like 'good' (5% confidence" in first.message
     assert second.sample_ids == (1,)
+    assert (first.severity, second.severity) == (Severity.NOTE, Severity.WARNING)
 
 
 def test_dark_blurred_large_and_oblong_pictures_stand_out_in_their_class():
