@@ -1,8 +1,11 @@
 """Evaluate: every number with its bound, and the pictures behind it."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from core.domain import Model, Subset
+from core.errors import ModelFileError
 from core.workflows import evaluation, judging, models
 from core.workspace import Workspace
 from pages.ui import (
@@ -154,7 +157,9 @@ def page(workspace: Workspace) -> None:
         return
     with second_column:
         second = choose_second(workspace, model, found)
-    inference.warm_up(workspace, model)
+    # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
+    with suppress(ModelFileError):
+        inference.warm_up(workspace, model)
     sealed_note(workspace, model)
     shown = [model]
     if second is not None and comparable(workspace, second, subset):
