@@ -2,6 +2,7 @@
 
     python benchmarks/data_room.py scale [--pictures 100000]
     python benchmarks/data_room.py quality SOURCE [--pictures 10000]
+    python benchmarks/data_room.py import [--pictures 10000] [--side 300] [--rounds 3]
 
 `scale`: a dataset of so many rows (few files) in a temporary workspace: filters, sorted pages,
 edits and reruns of the data pages, slowest of three, and the memory of the process that ran them.
@@ -10,6 +11,9 @@ edits and reruns of the data pages, slowest of three, and the memory of the proc
 turning, mirroring and shifting, in a worker of its own: seconds per phase, peak memory of the
 worker (Linux only), findings. On two cores 10,000 pictures of 128 px took 112 s: 34 s to find
 look-alikes, 66 s for pixels and features, 6 s for the map; 2.8 GB, mapped files included.
+
+`import`: made JPEG files are imported, against two processes that merely decode them; the share by
+the clock is true on a quiet machine only, the one by processor time also on a busy one.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import import_rate
 from core.domain import (
     Dataset,
     Finding,
@@ -163,6 +168,10 @@ def page_times(workspace: Workspace) -> dict[str, float]:
         app.run()
         assert not app.exception, app.exception
         times[f"rerun of {file.removesuffix('.py')}"] = slowest(app.run)
+        for tab in ("Map", "Statistics", "Classes") if file == "datasets.py" else ():
+            app.session_state["dataset_tabs"] = tab
+            app.run()
+            times[f"rerun of datasets, {tab}"] = slowest(app.run)
     return times
 
 
@@ -272,12 +281,17 @@ def main() -> None:
     check = sections.add_parser("quality", help="the quality check of 10,000 files")
     check.add_argument("source", type=Path)
     check.add_argument("--pictures", type=int, default=10_000)
+    importing = sections.add_parser("import", help="against merely decoding")
+    importing.add_argument("--pictures", type=int, default=10_000)
+    importing.add_argument("--side", type=int, default=300)
+    importing.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    result = (
-        scale(arguments.pictures)
-        if arguments.section == "scale"
-        else quality_check(arguments.source, arguments.pictures)
-    )
+    if arguments.section == "import":
+        result = import_rate.measure(arguments.pictures, arguments.side, arguments.rounds)
+    elif arguments.section == "quality":
+        result = quality_check(arguments.source, arguments.pictures)
+    else:
+        result = scale(arguments.pictures)
     print(json.dumps(result, indent=1, default=lambda value: round(value, 3)))
 
 

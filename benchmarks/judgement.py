@@ -11,7 +11,15 @@ import time
 
 import numpy as np
 
-from core.evaluation import calibration, comparison, decisions, economics, guarantee, slices
+from core.evaluation import (
+    calibration,
+    comparison,
+    decisions,
+    economics,
+    guarantee,
+    report_data,
+    slices,
+)
 from core.evaluation.metrics import confusion_matrix, evaluate, true_class_ranks
 from core.evaluation.ranking import roc_curve
 
@@ -78,6 +86,9 @@ def main() -> None:
         predicted, others_said, targets, parts))  # fmt: skip
     best_of_three("slices by camera", lambda: slices.slice_rates(
         cameras, predicted != targets, parts))  # fmt: skip
+    best_of_three("report data with calibration, PPM and classes", lambda: report_data.results(
+        report_data.TestData(probabilities, targets, parts), tuple(names), tuple(verdicts), point,
+        report_data.TestData(others[:20_000], targets[:20_000], None)))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
+from core.cli_editing import app as editing_commands
 from core.cli_judgement import app as judgement_commands
 from core.cli_session import (
     DatasetArgument,
@@ -29,6 +30,7 @@ from core.cli_session import follow as _follow
 from core.cli_session import output as _output
 from core.cli_session import session as _session
 from core.cli_session import table as _table
+from core.cli_signoff import app as signoff_commands
 from core.domain import (
     Cure,
     Dataset,
@@ -54,6 +56,7 @@ from core.workflows import (
     demo,
     evaluation,
     folds,
+    judging,
     models,
     prediction,
     quality,
@@ -70,7 +73,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(editing_commands)
 app.add_typer(judgement_commands)
+app.add_typer(signoff_commands)
 
 
 @app.command(name="demo")
@@ -90,31 +95,95 @@ def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
 @app.command(name="import")
 def import_source(
     source: Annotated[Path, typer.Argument(help="Folder or ZIP file with pictures.")],
-    name: Annotated[str, typer.Option(help="Name of the new dataset.")],
+    name: Annotated[str | None, typer.Option(help="Name of the new dataset.")] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Add to this dataset, by name or id, as a new version.")
+    ] = None,
     labels: Annotated[
         LabelSource | None,
-        typer.Option(help="Where the class comes from; with --csv the table, else last_folder."),
+        typer.Option(
+            parser=LabelSource,
+            metavar="|".join(LabelSource),
+            help="Where the class comes from; else what --table, --pattern or --level imply, else "
+            "last_folder.",
+        ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Label table: path, label.")] = None,
+    pattern: Annotated[
+        str, typer.Option(help="Regular expression with (?P<label>…) and perhaps (?P<group>…).")
+    ] = "",
+    level: Annotated[
+        int | None, typer.Option(help="Class folder: 1 is the top one, -1 the one of the file.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", "--csv", help="Label table: path, label, …")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Part, lot or serial: kept on one side of a split.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column of train, val and test; '' for none.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="comma, semicolon, tab or blanks; else found.")
+    ] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Of the table; else found.")
+    ] = None,
+    class_map: Annotated[
+        list[str] | None, typer.Option("--map", help="Name of a label: 0=good,1=crack.")
+    ] = None,
+    bins: Annotated[str, typer.Option(help="Edges of numeric labels: 0.3,0.7.")] = "",
+    bin_names: Annotated[str, typer.Option(help="Names of the bins, one more than edges.")] = "",
+    ready_split: Annotated[
+        bool,
+        typer.Option("--ready-split/--ignore-split", help="Keep train, val and test as they are."),
+    ] = True,
+    companions: Annotated[
+        bool, typer.Option("--companions", help="Import masks beside pictures too.")
+    ] = False,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="Class to leave out; may be given several times.")
     ] = None,
+    ok: Annotated[
+        list[str] | None, typer.Option(help="Class that counts as OK; else found by its name.")
+    ] = None,
+    no_ok: Annotated[bool, typer.Option("--no-ok", help="No class counts as OK.")] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="With --into: add what is there already.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import labelled pictures as a new dataset."""
+    """Import labelled pictures as a new dataset, or add them to one."""
+    if (name is None) == (into is None):
+        raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with _session(workspace, as_json) as session:
-        chosen = labels or (LabelSource.CSV if csv else LabelSource.LAST_FOLDER)
-        job = datasets.start_import(
-            session.workspace,
-            source,
-            name,
-            chosen,
-            table=datasets.read_label_table(csv) if csv else None,
+        rules = datasets.import_rules(
+            labels=labels,
+            pattern=pattern,
+            level=level,
+            table=table,
+            delimiter=delimiter,
+            header=header,
+            columns={"path": path_column, "label": label_column, "group": group_column,
+                     "split": split_column},
+            class_map=",".join(class_map or ()),
+            bins=bins,
+            bin_names=bin_names,
+            keep_split=ready_split,
+            keep_companions=companions,
             leave_out=leave_out or (),
-        )
-        _follow(session, job)
-        _answer_dataset(session, datasets.find_dataset(session.workspace, job.subject_id))
+            ok_classes=() if no_ok else ok,
+        )  # fmt: skip
+        if into is not None:
+            job = datasets.start_adding(
+                session.workspace, source, into, rules, keep_duplicates=keep_duplicates
+            )
+        else:
+            job = datasets.start_import(session.workspace, source, str(name), rules)
+        _answer_import(session, _follow(session, job))
 
 
 @app.command(name="quality")
@@ -280,27 +349,99 @@ def resume(
 def evaluate(
     model: ModelArgument,
     subset: Annotated[Subset, typer.Option(help="Which pictures.")] = Subset.TEST,
+    top_k: Annotated[
+        str | None, typer.Option(help="K of the top-K errors, such as 1,2,3,5.")
+    ] = None,
+    ok: Annotated[
+        list[str] | None,
+        typer.Option(help="Class to take as OK, all others as NOK; may be given several times."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures of a model from its stored probabilities."""
+    """Measures of a model with their bounds; a look at test results is counted."""
     with _session(workspace, as_json) as session:
-        report = evaluation.evaluation_report(session.workspace, model, subset)
+        ks = _numbers(top_k or "")
+        judged = evaluation.with_verdicts(
+            judging.judged_set(session.workspace, model, subset), ok or ()
+        )
+        report = evaluation.report_of(judged)
+        temperature = evaluation.temperature_of(session.workspace, judged.model.id)
+        result = evaluation.report_as_dict(report, judged=judged, temperature=temperature, top_k=ks)
+        if subset is Subset.TEST:
+            judging.count_look(session.workspace, judged.model, "touchstone evaluate")
+        session.answer(result, lambda: _show_report(result))
 
-        def show() -> None:
-            _output.print(
-                f"{report.n} pictures · accuracy {report.accuracy:.2%} · "
-                f"macro F1 {report.macro_f1:.3f}"
-            )
-            rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", c.support]
-                    for c in report.per_class]  # fmt: skip
-            _table(["class", "precision", "recall", "F1", "support"], rows)
-            matrix = report.confusion_matrix.tolist()
-            names = report.class_names
-            _table(["true \\ predicted", *names],
-                   [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
 
-        session.answer(evaluation.report_as_dict(report), show)
+def _numbers(listed: str) -> list[int]:
+    """The numbers of `1,2,3`.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    try:
+        return [int(item) for item in listed.split(",") if item.strip()]
+    except ValueError as err:
+        raise ConfigError(
+            f"'{listed}' is no list of numbers.", "Give for example --top-k 1,2,3,5."
+        ) from err
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    """The report for a person; every rate with its bounds."""
+    bounds = report["intervals"]
+    _output.print(
+        f"{report['n']:,} pictures, {report['accuracy']:.2%} right · "
+        f"{report['independent']:,} {report['unit']}, {_with_bounds(bounds['accuracy'])} right · "
+        f"macro F1 {report['macro_f1']:.3f}"
+    )
+    _show_ok_nok(report)
+    names = ("balanced_accuracy", "kappa", "mcc", "log_loss", "brier")
+    rows = [[n.replace("_", " "), _decimal(report[n]), *_range(bounds[n])] for n in names]
+    rows += [["ECE", _decimal(report["ece"]), "", ""],
+             ["AUC (macro)", _decimal(report["auc"]["macro"]), "", ""]]  # fmt: skip
+    rows += [[f"top-{k} error", _decimal(e), "", ""] for k, e in report["top_k_error"].items()]
+    _table(["measure", "value", "low", "high"], rows)
+    classes = []
+    for name, measures in report["per_class"].items():
+        proven = bounds["per_class"][name]
+        f1 = f"{measures['f1']:.3f}" if measures["support"] else "no data"
+        classes.append([name, _with_bounds(proven["precision"]), _with_bounds(proven["recall"]),
+                        f1, measures["support"]])  # fmt: skip
+    _table(["class", "precision", "recall", "F1", "pictures"], classes)
+    names, matrix = report["class_names"], report["confusion_matrix"]
+    if len(names) <= 20:
+        _table(["true \\ predicted", *names],
+               [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
+    if report["notice"]:
+        _errors.print(report["notice"], style="yellow", markup=False)
+
+
+def _show_ok_nok(report: dict[str, Any]) -> None:
+    if report["ok_nok"] is None:
+        _output.print(report["ok_nok_missing"], markup=False)
+        return
+    for side, of in (("escape", "defective"), ("overkill", "good")):
+        found = report["ok_nok"][side]
+        words = "no data" if found is None else (
+            f"{found['k']} of {found['n']} {of} {report['unit']}: "
+            f"{_with_bounds(found)}"
+        )  # fmt: skip
+        _output.print(f"{side}: {words}", markup=False)
+
+
+def _with_bounds(bounds: dict[str, Any] | None) -> str:
+    if bounds is None:
+        return "no data"
+    return f"{bounds['rate']:.1%} ({bounds['low']:.1%} to {bounds['high']:.1%})"
+
+
+def _decimal(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.3f}"
+
+
+def _range(bounds: dict[str, float] | None) -> list[str]:
+    return [f"{bounds['low']:.3f}", f"{bounds['high']:.3f}"] if bounds else ["", ""]
 
 
 @app.command()
@@ -315,11 +456,11 @@ def predict(
         found = models.find_model(session.workspace, model)
         files = prediction.picture_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
-        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error]
-                for r in results]  # fmt: skip
+        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error,
+                 r.decision or "–"] for r in results]  # fmt: skip
         session.answer(
             {"predictions": [prediction.as_dict(item) for item in results]},
-            lambda: _table(["picture", "class", "confidence"], rows),
+            lambda: _table(["picture", "class", "confidence", "decision"], rows),
         )
 
 
@@ -450,7 +591,7 @@ def main() -> None:
     app()
 
 
-def _answer_dataset(session: Session, dataset: Dataset) -> None:
+def _answer_dataset(session: Session, dataset: Dataset, **more: Any) -> None:
     counts = datasets.class_counts(session.workspace, dataset)
     result = {
         "dataset_id": dataset.id,
@@ -458,16 +599,34 @@ def _answer_dataset(session: Session, dataset: Dataset) -> None:
         "samples": dataset.sample_count,
         "classes": counts,
         "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
+        **more,
     }
 
     def show() -> None:
         _table(["class", "pictures"], [[name, count] for name, count in counts.items()])
-        for item in dataset.skipped[:20]:
-            _errors.print(f"Skipped {item.path}: {item.reason}", style="yellow", markup=False)
-        if len(dataset.skipped) > 20:
-            _errors.print(f"… and {len(dataset.skipped) - 20} more", style="yellow")
+        for decision in more.get("decisions", ()):
+            _output.print(f"{decision['sentence']}.", markup=False)
+        for item in result["skipped"][:20]:
+            _errors.print(f"Skipped {item['path']}: {item['reason']}", style="yellow", markup=False)
+        if len(result["skipped"]) > 20:
+            _errors.print(f"… and {len(result['skipped']) - 20} more", style="yellow")
 
     session.answer(result, show)
+
+
+def _answer_import(session: Session, job: Job) -> None:
+    dataset = datasets.find_dataset(session.workspace, job.result["dataset_id"])
+    told = ("added", "already_there", "new_classes", "decisions")
+    more: dict[str, Any] = {key: job.result[key] for key in told if key in job.result}
+    if "skipped" in job.result:  # of added pictures; the dataset keeps those of its first import
+        more["skipped"] = [{"path": p, "reason": why} for p, why in job.result["skipped"]]
+    verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
+    more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
+    more["version"] = dataset.version
+    if split_id := job.result.get("split_id"):
+        split = splits.find_split(session.workspace, dataset.id, split_id)
+        more["split"] = _split_as_dict(session, dataset, split)
+    _answer_dataset(session, dataset, **more)
 
 
 def _checked(session: Session, dataset: Dataset) -> QualityCheck:
@@ -498,16 +657,21 @@ def _three_counts(text: str) -> tuple[int, int, int]:
     return train, validation, test
 
 
-def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
-    counts = certificates.side_counts(session.workspace, dataset, split)
+def _split_as_dict(session: Session, dataset: Dataset, split: Split) -> dict[str, Any]:
     certificate = split.certificate
     assert certificate is not None
     across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
               "near_across": certificate.near_across}  # fmt: skip
-    result = {"split_id": split.id, "name": split.name, "strategy": split.strategy,
-              "counts": counts, "certificate": across, "folds": split.folds,
-              "sealed": split.sealed, "kept_out": certificate.kept_out, "digest": split.digest,
-              "dataset_version": split.version, "warning": warning}  # fmt: skip
+    return {"split_id": split.id, "name": split.name, "strategy": split.strategy,
+            "counts": certificates.side_counts(session.workspace, dataset, split),
+            "certificate": across, "folds": split.folds, "sealed": split.sealed,
+            "kept_out": certificate.kept_out, "digest": split.digest,
+            "dataset_version": split.version}  # fmt: skip
+
+
+def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
+    result = {**_split_as_dict(session, dataset, split), "warning": warning}
+    counts, across = result["counts"], result["certificate"]
     rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
 
     def show() -> None:
@@ -518,8 +682,8 @@ def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str
             )
         if split.sealed:
             _output.print("The test set is sealed: later splits of this version keep it.")
-        if certificate.kept_out:
-            _output.print(f"kept out, for they are like sealed pictures: {certificate.kept_out}")
+        if result["kept_out"]:
+            _output.print(f"kept out, for they are like sealed pictures: {result['kept_out']}")
         if warning:
             _errors.print(warning, style="yellow", markup=False)
 

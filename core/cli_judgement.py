@@ -296,7 +296,7 @@ def criteria(
             for line in kept.criteria.in_words():
                 output.print(line, markup=False)
             if kept.earlier:
-                output.print(f"Changed {len(kept.earlier)} times; --json shows the history.")
+                output.print(f"Changes so far: {len(kept.earlier)}; --json shows them.")
 
         opened.answer(
             {"dataset_id": found.id, "criteria": release.kept_as_dict(kept) if kept else None},

@@ -35,7 +35,13 @@ class LabelSource(StrEnum):
     LAST_FOLDER = "last_folder"
     FILE_NAME = "file_name"
     FILE_NAME_REMOVE_INDEX = "file_name_remove_index"
-    CSV = "csv"
+    PATTERN = "pattern"
+    TABLE = "table"
+    FOLDER_LEVEL = "folder_level"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LabelSource | None":
+        return cls.TABLE if value == "csv" else None  # the first name of it, still typed by people
 
 
 class Verdict(StrEnum):
@@ -143,6 +149,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     PREDICT = "predict"
     QUALITY = "quality"
+    REPORT = "report"
 
     @property
     def lane(self) -> str:
@@ -819,11 +826,15 @@ class Seal:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable."""
+    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable.
+
+    `decision`: "accept", "to a person" or "reject", where the model has an operating point.
+    """
 
     path: str
     confidences: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    decision: str | None = None
 
     @property
     def class_name(self) -> str | None:

@@ -1,37 +1,38 @@
-"""Datasets: look at the pictures."""
+"""Datasets: look at the pictures, relabel them, change the classes."""
+
+from collections.abc import Callable
 
 import streamlit as st
 
-from core.domain import Dataset, Sample
+from core.domain import (
+    Dataset,
+    DatasetVersion,
+    FindingKind,
+    SampleFilter,
+    SampleOrder,
+    SampleStatus,
+    Subset,
+    Verdict,
+)
 from core.errors import TouchstoneError
-from core.workflows import datasets, splits
+from core.workflows import datasets, edits, pictures, quality, splits, versions
 from core.workspace import Workspace
-from pages.ui import errors, figures, routes, state, text, widgets
-from pages.ui.components import chart
+from pages.ui import errors, figures, state, text, widgets
+from pages.ui.components import chart, selectable_chart
+from pages.ui.picture_grid import editable_pictures
 
-
-@st.dialog("Picture", width="large", position="right")
-@errors.shown()
-def show_picture(sample: Sample, dataset: Dataset) -> None:
-    left, right = st.columns([3, 2], gap="medium")
-    path = state.workspace().resolve(sample.path)
-    if path.is_file():
-        left.image(str(path), width=min(640, max(256, 3 * sample.width)))
-    else:
-        left.warning("The file is not there any more. Bring it back, or import again.")
-    with right:
-        _facts_of(sample, dataset)
-
-
-def _facts_of(sample: Sample, dataset: Dataset) -> None:
-    label = dataset.class_names[sample.label] if sample.label is not None else "no label"
-    st.markdown(f"#### {text.plain(label)}")
-    st.markdown(
-        f"{sample.width} × {sample.height} pixels · {text.size(sample.file_size)} · "
-        f"{'gray' if sample.mode == 'L' else 'colour'}"
-    )
-    st.caption(text.plain(sample.path))
-    st.link_button("Original file", routes.picture_url(sample.id), icon=":material/open_in_new:")
+TABS = ("Pictures", "Map", "Statistics", "Classes")
+ORDER_WORDS = {
+    SampleOrder.IMPORT: "import order",
+    SampleOrder.NAME: "name",
+    SampleOrder.SIZE: "number of pixels",
+    SampleOrder.DATE: "file date",
+    SampleOrder.SHARPNESS: "sharpness",
+    SampleOrder.BRIGHTNESS: "brightness",
+    SampleOrder.CONFIDENCE: "confidence in the label",
+}
+STATUS_WORDS = {SampleStatus.USED: "in use", SampleStatus.EXCLUDED: "excluded"}
+UNDECIDED = "–"
 
 
 @st.dialog("Delete dataset")
@@ -62,60 +63,251 @@ def rename(dataset: Dataset) -> None:
 
 
 def facts(workspace: Workspace, dataset: Dataset) -> None:
-    counts = datasets.class_counts(workspace, dataset)
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        cells = st.columns(3)
-        cells[0].metric("Pictures", f"{dataset.sample_count:,}", border=True)
-        cells[1].metric("Classes", len(dataset.class_names), border=True)
-        cells[2].metric("Splits", len(splits.list_splits(workspace, dataset.id)), border=True)
+    cells = st.columns(4)
+    excluded = datasets.count_pictures(
+        workspace, dataset.id, SampleFilter(status=SampleStatus.EXCLUDED)
+    )
+    cells[0].metric("Pictures", f"{dataset.sample_count:,}", border=True,
+                    help="Pictures in use. Excluded ones stay stored and can be brought "
+                    "back.")  # fmt: skip
+    cells[1].metric("Classes", len(dataset.class_names), border=True,
+                    help="What the pictures are sorted into.")  # fmt: skip
+    cells[2].metric("Splits", len(splits.list_splits(workspace, dataset.id)), border=True,
+                    help="Saved divisions into training, validation and test.")  # fmt: skip
+    cells[3].metric("Version", dataset.version, border=True,
+                    help="Every change makes a version that can be looked at and gone back to. "
+                    f"Content {dataset.digest[:12]}.")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
+            st.switch_page("split.py", query_params={"dataset": dataset.id})
+        if st.button("Versions and export", icon=":material/history:", key="to_versions"):
+            st.switch_page("versions.py", query_params={"dataset": dataset.id})
+        if st.button("Rename", icon=":material/edit:", key="rename"):
+            rename(dataset)
+        if st.button("Delete", icon=":material/delete:", key="delete"):
+            confirm_delete(dataset)
         st.caption(
-            f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}. "
-            f"Content {dataset.digest[:12]}."
+            f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}."
+            + (f" {excluded:,} excluded." if excluded else "")
         )
-        widgets.skipped_files(dataset.skipped, "skipped at the import")
-        with st.container(horizontal=True):
-            if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
-                st.switch_page("split.py", query_params={"dataset": dataset.id})
-            if st.button("Rename", icon=":material/edit:", key="rename"):
-                rename(dataset)
-            if st.button("Delete", icon=":material/delete:", key="delete"):
-                confirm_delete(dataset)
-    with right:
-        chart(figures.class_counts(counts, dark=state.is_dark()), "class_counts",
-              description="Pictures per class")  # fmt: skip
+    widgets.skipped_files(dataset.skipped, "skipped at the import")
+
+
+def subset_options(workspace: Workspace, dataset: Dataset) -> list[tuple[str, Subset] | None]:
+    found = splits.list_splits(workspace, dataset.id)[:10]
+    return [None, *((split.id, subset) for split in found for subset in Subset)]
 
 
 @st.fragment
 @errors.shown()
-def pictures(workspace: Workspace, dataset: Dataset) -> None:
-    st.subheader("Pictures")
+def show_pictures(workspace: Workspace, dataset_id: str) -> None:
+    dataset = datasets.find_dataset(workspace, dataset_id)
+    names = ["all classes", *dataset.class_names]
+    split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    kinds: list[FindingKind | None] = [None, *quality.finding_counts(workspace, dataset.id)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        names = ["all classes", *dataset.class_names]
-        chosen = st.selectbox("Class", range(len(names)), format_func=names.__getitem__,
-                              key="class_filter", width=260)  # fmt: skip
-        query = st.text_input("File name contains", key="text_filter", width=260)
-    clicked = widgets.paged_samples(
-        lambda limit, offset: datasets.samples(
-            workspace, dataset.id, label=chosen - 1 if chosen else None, text=query.strip(),
-            limit=limit, offset=offset,
-        ),
-        lambda sample: widgets.sample_tile(sample, dataset.class_names),
-        key=f"pictures_{dataset.id}",
+        label = st.selectbox("Class", range(len(names)), format_func=names.__getitem__,
+                             key=f"class_filter_{len(names)}", width=180,
+                             help="Show one class only.")  # fmt: skip
+        place = st.selectbox(
+            "Subset", subset_options(workspace, dataset), key="subset_filter", width=210,
+            format_func=lambda o: f"{o[1].value} of {split_names[o[0]]}" if o else "all subsets",
+            help="Show what a split uses for training, validation or test.",
+        )  # fmt: skip
+        kind = st.selectbox(
+            "Finding", kinds, key="finding_filter", width=180,
+            format_func=lambda k: k.value.replace("_", " ") if k else "any or none",
+            help="Show pictures with an open finding of the quality check.",
+        )  # fmt: skip
+        text_part = st.text_input("Name or group contains", key="text_filter", width=190,
+                                  help="Part of file name, folder or group.")  # fmt: skip
+        order = st.selectbox(
+            "Sort by", list(SampleOrder), key="order", width=190,
+            format_func=ORDER_WORDS.__getitem__,
+            help="Sharpness, brightness and confidence are known after a quality check; pictures "
+            "without a value come last.",
+        )  # fmt: skip
+        descending = st.toggle("descending", key="descending",
+                               help="Largest, newest or last first.")  # fmt: skip
+        status = st.segmented_control(
+            "State", list(STATUS_WORDS), format_func=STATUS_WORDS.__getitem__, required=True,
+            default=SampleStatus.USED, key="status_filter",
+            help="Excluded pictures are stored but used for nothing.",
+        )  # fmt: skip
+    chosen = SampleFilter(
+        label=label - 1 if label else None, split_id=place[0] if place else None,
+        subset=place[1] if place else None, finding=kind, status=status, text=text_part.strip(),
     )  # fmt: skip
-    if clicked:
-        show_picture(clicked, dataset)
+    editable_pictures(workspace, dataset.id, chosen, key="pictures", order=order,
+                      descending=descending)  # fmt: skip
+
+
+@st.fragment
+@errors.shown()
+def show_map(workspace: Workspace, dataset_id: str) -> None:
+    dataset = datasets.find_dataset(workspace, dataset_id)
+    found = pictures.picture_map(workspace, dataset.id)
+    if not found.points:
+        st.info(
+            "There is no map yet. The quality check makes it: pictures that look alike to a "
+            "pretrained network lie side by side, so that a picture among another class stands out."
+        )
+        if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
+            st.switch_page("quality.py", query_params={"dataset": dataset.id})
+        return
+    st.caption(
+        "Neighbours look alike to a pretrained network. Draw around points to see these pictures; "
+        "a point of one colour among another is worth a look. Double-click clears the selection."
+    )
+    if found.total > len(found.points):
+        st.caption(f"{len(found.points):,} of {found.total:,} pictures are drawn.")
+    figure = figures.picture_map(found.points, dataset.class_names, dark=state.is_dark())
+    ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar pictures")
+    if ids:
+        st.subheader(f"{text.count(len(ids), 'picture')} in the selection")
+        editable_pictures(workspace, dataset.id, SampleFilter(ids=ids), key="map_pictures")
+
+
+def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
+    dark = state.is_dark()
+    found = pictures.statistics(workspace, dataset)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Pictures per class**")
+        counts = datasets.class_counts(workspace, dataset)
+        chart(figures.class_counts(counts, dark=dark, coloured=True),
+              "class_counts", description="Pictures per class")  # fmt: skip
+        st.markdown("**Sizes**")
+        chart(figures.sizes(found.sizes, dark=dark), "sizes", description="Sizes of pictures")
+        if found.size_count > len(found.sizes):
+            st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
+    with right:
+        if not found.brightness and not found.sharpness:
+            st.info("Brightness and sharpness are not measured yet; the quality check does it.")
+        if found.brightness:
+            st.markdown("**Brightness**")
+            chart(figures.spread(found.brightness, found.brightness_edges, dark=dark,
+                                 title="mean gray value, 0 black to 1 white"),
+                  "brightness", description="Brightness of pictures")  # fmt: skip
+        if found.sharpness:
+            st.markdown("**Sharpness**")
+            chart(figures.spread(found.sharpness, found.sharpness_edges, dark=dark,
+                                 title="variance of the Laplacian, logarithmic", logarithmic=True),
+                  "sharpness", description="Sharpness of pictures")  # fmt: skip
+
+
+def show_classes(workspace: Workspace, dataset: Dataset) -> None:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        verdicts(workspace, dataset)
+    with right:
+        rename_class(workspace, dataset)
+        merge_classes(workspace, dataset)
+        add_class(workspace, dataset)
+        undo_button(workspace, dataset)
+
+
+def verdicts(workspace: Workspace, dataset: Dataset) -> None:
+    st.markdown("**OK or NOK**")
+    st.caption(
+        "What a class means on the shop floor. OK: the part is good. NOK: it must not reach the "
+        "customer. With this, results are also given as missed defects and false alarms, which is "
+        "what counts in production, not only class by class."
+    )
+    counts = datasets.class_counts(workspace, dataset)
+    shown = {
+        "class": list(dataset.class_names),
+        "pictures": [counts[name] for name in dataset.class_names],
+        "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
+    }
+    edited = st.data_editor(
+        shown, hide_index=True, disabled=["class", "pictures"], key=f"verdicts_{dataset.version}",
+        column_config={"verdict": st.column_config.SelectboxColumn(
+            "verdict", options=[UNDECIDED, *(v.value for v in Verdict)], required=True,
+            help="OK: good part. NOK: defective part.")},
+    )  # fmt: skip
+    wanted = {
+        name: None if verdict == UNDECIDED else Verdict(verdict)
+        for name, verdict in zip(dataset.class_names, edited["verdict"], strict=True)
+    }
+    changed = tuple(wanted.values()) != dataset.verdicts
+    if st.button("Save verdicts", type="primary", key="save_verdicts", disabled=not changed):
+        act(lambda: edits.set_verdicts(workspace, dataset.id, wanted))
+
+
+def rename_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("rename_class", clear_on_submit=True):
+        st.markdown("**Rename a class**")
+        old = st.selectbox("Class", dataset.class_names, key="rename_from")
+        new = st.text_input("New name", key="rename_to", max_chars=200)
+        if st.form_submit_button("Rename", key="do_rename_class"):
+            act(lambda: edits.rename_class(workspace, dataset.id, old, new))
+
+
+def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("merge_classes", clear_on_submit=True):
+        st.markdown("**Merge classes**")
+        wanted = st.multiselect("Classes", dataset.class_names, key="merge_from",
+                                help="At least two. Their pictures get one class.")  # fmt: skip
+        into = st.text_input("Name of the merged class", key="merge_into", max_chars=200,
+                             help="One of their names, or a new one.")  # fmt: skip
+        if st.form_submit_button("Merge", key="do_merge_classes"):
+            act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
+
+
+def add_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("add_class", clear_on_submit=True):
+        st.markdown("**Add a class**")
+        name = st.text_input("Name", key="add_name", max_chars=200,
+                             help="It has no pictures until some are moved to it.")  # fmt: skip
+        if st.form_submit_button("Add", key="do_add_class"):
+            act(lambda: edits.add_class(workspace, dataset.id, name))
+
+
+def undo_button(workspace: Workspace, dataset: Dataset) -> None:
+    last = versions.next_undo(workspace, dataset.id)
+    if last and st.button("Undo", icon=":material/undo:", key="undo",
+                          help=f"Takes back: {text.plain(last.summary)}"):  # fmt: skip
+        act(lambda: edits.undo(workspace, dataset.id))
+
+
+def act(edit: Callable[[], DatasetVersion]) -> None:
+    """Do an edit and show what it made, or why it could not be done."""
+    try:
+        made = edit()
+    except TouchstoneError as err:
+        errors.show(err)
+    else:
+        st.toast(text.plain(made.summary), icon=":material/check:")
+        st.rerun()
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state(
+            "photo_library", "No pictures yet", "Import a folder or a ZIP, or start with the demo.",
+            ("import_pictures.py", "Import pictures", "upload"),
+            ("home.py", "Try the demo", "home"),
+        )  # fmt: skip
+        return
+    chosen_id = state.choose("dataset", found, label="Dataset", help="Which pictures to look at.")
+    dataset = datasets.find_dataset(workspace, chosen_id or "")
+    facts(workspace, dataset)
+    tabs = st.tabs(TABS, on_change="rerun", key="dataset_tabs")
+    with tabs[0]:
+        if tabs[0].open:
+            show_pictures(workspace, dataset.id)
+    with tabs[1]:
+        if tabs[1].open:
+            show_map(workspace, dataset.id)
+    with tabs[2]:
+        if tabs[2].open:
+            show_statistics(workspace, dataset)
+    with tabs[3]:
+        if tabs[3].open:
+            show_classes(workspace, dataset)
 
 
 widgets.page_heading("Datasets", "Know your pictures before you train on them.")
-found = {d.id: d.name for d in datasets.list_datasets(state.workspace())}
-if found:
-    chosen_id = state.choose("dataset", found, label="Dataset", help="Which pictures to look at.")
-    opened = datasets.find_dataset(state.workspace(), chosen_id or "")
-    facts(state.workspace(), opened)
-    pictures(state.workspace(), opened)
-else:
-    widgets.empty_state(
-        "photo_library", "No pictures yet", "Import a folder or a ZIP, or start with the demo.",
-        ("import_pictures.py", "Import pictures", "upload"), ("home.py", "Try the demo", "home"),
-    )  # fmt: skip
+page(state.workspace())

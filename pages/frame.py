@@ -25,6 +25,8 @@ page = st.navigation(
                     url_path="import"),
             st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
                     url_path="datasets"),
+            st.Page("versions.py", title="Versions", icon=":material/history:",
+                    url_path="versions"),
             st.Page("quality.py", title="Quality", icon=":material/troubleshoot:",
                     url_path="quality"),
             st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
@@ -39,6 +41,14 @@ page = st.navigation(
         "Results": [
             st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
                     url_path="evaluate"),
+            st.Page("decide.py", title="Operating point", icon=":material/tune:",
+                    url_path="decide"),
+            st.Page("compare.py", title="Compare", icon=":material/compare_arrows:",
+                    url_path="compare"),
+            st.Page("plan.py", title="Test planner", icon=":material/checklist:",
+                    url_path="plan"),
+            st.Page("signoff.py", title="Sign-off", icon=":material/verified:",
+                    url_path="signoff"),
         ],
         "Use": [
             st.Page("predict.py", title="Predict", icon=":material/image_search:",
@@ -59,6 +69,7 @@ JOB_WORDS = {
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Prediction",
     JobKind.QUALITY: "Quality check",
+    JobKind.REPORT: "Report",
 }
 
 

@@ -136,7 +136,7 @@ def _model_card(model: Model) -> None:
 
 def _dataset_tile(dataset: Dataset) -> Tile:
     samples, _ = datasets.samples(state.workspace(), dataset.id, limit=1)
-    url = routes.thumbnail_url(samples[0].id) if samples else ""
+    url = routes.thumbnail_url(samples[0].id, samples[0].sha256) if samples else ""
     words = f"{dataset.sample_count:,} pictures, {len(dataset.class_names)} classes"
     return Tile(dataset.id, url, dataset.name, words)
 

@@ -1,30 +1,32 @@
 """Import: choose a source, see what would happen, then do it."""
 
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
-from core.data.importers import ImportPlan
-from core.data.labels import table_text
+from core.data.import_plan import ImportPlan, SourceNames, plan_names, refuse_hopeless
+from core.data.importers import Listing
 from core.data.preview import preview_pictures
-from core.domain import Job, JobStatus, LabelSource
+from core.data.rules import ImportRules
+from core.domain import Dataset, Job, JobStatus, LabelSource, Skipped, Subset
 from core.errors import ArchiveError, TouchstoneError
-from core.workflows import datasets, jobs, models
+from core.workflows import datasets, jobs, models, splits
 from core.workspace import Workspace
-from pages.ui import errors, figures, inference, state, text, widgets
+from pages.ui import errors, figures, import_rules, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
+from pages.ui.import_rules import Look
 
 SOURCES = {
     "folder": "Folder on the server",
     "zip": "ZIP file",
     "files": "Upload pictures",
 }
-LABEL_WORDS = {
-    LabelSource.LAST_FOLDER: "the folder it lies in",
-    LabelSource.FILE_NAME: "the whole file name",
-    LabelSource.FILE_NAME_REMOVE_INDEX: "the file name without its trailing number",
-    LabelSource.CSV: "a table (CSV: path, label)",
-}
+# These rules are tried out, so what they make is shown where they are typed.
+SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
+LOOK_S = 1.0  # shorter looks need no progress
+PLANS_KEPT = 6
 
 
 def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
@@ -91,33 +93,31 @@ def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
     return (folder, True, text.count(len(uploads), "uploaded file")) if folder.exists() else None
 
 
-def choose_labels() -> tuple[LabelSource, str | None]:
-    labels = st.selectbox(
-        "The class of a picture is", list(LABEL_WORDS), format_func=LABEL_WORDS.__getitem__,
-        key="labels",
-        help="For example 'parts/crack/0001.png': the folder gives crack. 'crack_0001.png': the "
-        "file name without its number gives crack.",
-    )  # fmt: skip
-    if labels is not LabelSource.CSV:
-        return labels, None
-    table = st.file_uploader(
-        "Label table", type=["csv", "txt", "tsv"], key="table",
-        help="Two columns: the path of a picture below the source, and its label; comma, "
-        "semicolon or tab between them, a header line is optional.",
-    )  # fmt: skip
-    return labels, table_text(table.getvalue()) if table else None
+def listed(place: Path) -> tuple[str, SourceNames] | None:
+    """The names in a source and a mark for this look at it; None while it is under way."""
+    kept: Look | None = st.session_state.get("look")
+    if kept is None or kept.listing.source != place.resolve() or kept.is_old:
+        if kept is not None:
+            kept.listing.stop()
+        kept = st.session_state.look = Look(datasets.start_listing(place))
+    if kept.listing.wait(LOOK_S):
+        return kept.mark, kept.listing.names()
+    _wait_for(kept.listing)
+    return None
+
+
+def _wait_for(listing: Listing) -> None:
+    @errors.shown()
+    def live() -> None:
+        if listing.wait(0):
+            st.rerun()
+        st.progress(0.0, text=f"Looking at the files … {listing.count:,} so far")
+
+    st.fragment(live, run_every=0.5)()
 
 
 def show_plan(plan: ImportPlan, place: Path) -> None:
     counts = plan.class_counts
-    st.markdown(
-        f"**{text.count(len(plan.candidates), 'picture')}** in "
-        f"**{text.count(len(counts), 'class')}** would be imported."
-    )
-    st.caption(
-        "So far only names were looked at. The import decodes every picture; those that cannot be "
-        "read are left out and listed with the reason."
-    )
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(figures.class_counts(counts, dark=state.is_dark()), "plan_counts",
@@ -151,55 +151,171 @@ def previews(place: str, names: tuple[str, ...]) -> list[bytes | None]:
 def form(workspace: Workspace) -> None:
     with st.container(border=True):
         source = choose_source(workspace)
-        labels, table = choose_labels()
+        labels = import_rules.choose_label_source()
+        table = import_rules.upload_table() if labels is LabelSource.TABLE else None
+        into = choose_target(workspace)
+        rule_place = st.container()
     if source is None:
         st.caption(
             "Choose a source: what would be imported is shown before anything is stored. Pictures "
             "can be JPEG, PNG, BMP, TIFF (8 and 16 bit), WebP or GIF."
         )
         return
-    place, is_upload, shown = source
-    if labels is LabelSource.CSV and table is None:
+    if labels is LabelSource.TABLE and table is None:
         st.caption("Choose the label table to go on.")
         return
+    place, is_upload, shown = source
     try:
-        with st.spinner("Looking at the files …"):
-            everything = planned(str(place), labels, table)
+        found = listed(place)
+        if found is not None:
+            mark, names = found
+            with rule_place:
+                rules = import_rules.choose_rules(labels, names.names, table)
+                first = planned(mark, names, rules)
+                if labels in SHOWN_AT_ONCE:
+                    import_rules.preview_table(first.preview)
+            review(workspace, source, mark, names, rules, into)
     except TouchstoneError as err:
+        st.session_state.pop("look", None)
         errors.show(_renamed(err, place, shown))
         if is_upload and isinstance(err, ArchiveError):
             models.remove_file(place)  # no other choice on this page can make it work
-        return
-    left_out: list[str] = []
+
+
+def choose_target(workspace: Workspace) -> Dataset | None:
+    """The dataset that the pictures are added to; None: a new one."""
+    existing = {dataset.id: dataset for dataset in datasets.list_datasets(workspace)}
+    if not existing:
+        return None
+    wanted = st.query_params.get("into")
+    options = [None, *existing]
+    chosen = st.selectbox(
+        "They become", options, index=options.index(wanted) if wanted in existing else 0,
+        format_func=lambda key: f"part of {existing[key].name}" if key else "a new dataset",
+        key="into",
+        help="Pictures can be added to a dataset at any time: that makes a new version of it. "
+        "Those that it has already, byte by byte, are left out.",
+    )  # fmt: skip
+    return existing[chosen] if chosen else None
+
+
+def review(
+    workspace: Workspace,
+    source: tuple[Path, bool, str],
+    mark: str,
+    names: SourceNames,
+    rules: ImportRules,
+    into: Dataset | None,
+) -> None:
+    """What would be imported; the decisions that can be changed; the button."""
+    place, _, shown = source
+    first = planned(mark, names, rules)
+    kinds = {decision.kind for decision in first.decisions}
     with st.container(border=True):
         st.subheader("What would be imported")
-        if len(everything.class_counts) > 2:
-            left_out = st.multiselect(
-                "Leave out classes", list(everything.class_counts), key="leave_out",
-                placeholder="none", help="Pictures of these classes are not imported.",
-            )  # fmt: skip
-        plan = everything.without(left_out)
-        if len(plan.class_counts) < 2:
-            st.warning("A classifier needs at least two classes: leave out fewer.")
-            return
+        decisions = st.container()
+        keep_split, companions = import_rules.change_decisions(kinds, adding=into is not None)
+        keep_split = keep_split and into is None  # a split covers a whole dataset
+        rules = replace(rules, keep_split=keep_split, keep_companions=companions)
+        rules = replace(rules, leave_out=_left_out(planned(mark, names, rules)))
+        plan = planned(mark, names, rules)
+        with decisions:
+            st.markdown(
+                f"**{text.count(len(plan.candidates), 'picture')}** in "
+                f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
+            )
+            import_rules.show_decisions(plan)
+            st.caption(
+                "So far only names were looked at. The import decodes every picture; those that "
+                "cannot be read are left out and listed with the reason."
+            )
+        refuse_hopeless(Path(shown).name, plan, one_class=into is not None)
         show_plan(plan, place)
+        if rules.labels not in SHOWN_AT_ONCE:
+            with st.expander(f"What becomes of {text.count(len(plan.preview), 'name')}"):
+                import_rules.preview_table(plan.preview)
     with st.container(border=True):
-        name = st.text_input("Name of the dataset", value=_suggested_name(shown), max_chars=100,
-                             key="dataset_name", help="How it is called from now on.")  # fmt: skip
-        if st.button("Import", type="primary", icon=":material/download_done:", key="do_import"):
-            job = datasets.start_import(
-                workspace, place, name, labels, table=table, leave_out=left_out,
-                consume=is_upload, shown_source=shown,
-            )  # fmt: skip
-            for key in ("zip", "files_signature", "files_folder"):
-                st.session_state.pop(key, None)
-            st.query_params["import"] = job.subject_id
-            st.rerun()
+        if into is None:
+            rules = replace(rules, ok_classes=_ok_classes(plan))
+            name = st.text_input("Name of the dataset", value=_suggested_name(shown),
+                                 max_chars=100, key="dataset_name",
+                                 help="How it is called from now on.")  # fmt: skip
+        else:
+            name = into.name
+            _say_new_classes(plan, into)
+        if st.button("Import" if into is None else "Add", type="primary",
+                     icon=":material/download_done:", key="do_import"):  # fmt: skip
+            start(workspace, source, rules, name, into)
 
 
-@st.cache_data(max_entries=8, ttl=30, show_spinner=False)
-def planned(place: str, labels: LabelSource, table: str | None) -> ImportPlan:
-    return datasets.preview_import(Path(place), labels, table=table)
+def _left_out(plan: ImportPlan) -> tuple[str, ...]:
+    classes = list(plan.class_counts)
+    if len(classes) < 2:
+        return ()
+    return tuple(sorted(st.multiselect(
+        "Leave out classes", classes, key="leave_out",
+        placeholder="none", help="Pictures of these classes are not imported.",
+    )))  # fmt: skip
+
+
+def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
+    """The classes that count as OK; None where the proposal by name stands."""
+    classes = list(plan.class_counts)
+    chosen = st.multiselect(
+        "Classes that count as OK", classes, default=list(plan.ok_classes),
+        key=f"ok_{zlib.crc32(repr(classes).encode())}", placeholder="none: decide later",
+        help="Good parts, as opposed to all kinds of defects. With this, reports also say how many "
+        "bad parts would pass and how many good ones would be rejected. A class whose name says so "
+        "is proposed; it can be changed at any time.",
+    )  # fmt: skip
+    return None if tuple(chosen) == plan.ok_classes else tuple(chosen)
+
+
+def _say_new_classes(plan: ImportPlan, into: Dataset) -> None:
+    new = [name for name in plan.class_counts if name not in into.class_names]
+    st.markdown(
+        f"Added to **{text.plain(into.name)}**, which has "
+        f"{text.count(into.sample_count, 'picture')} so far."
+    )
+    if new:
+        st.warning(
+            f"New in this dataset: {text.plain(', '.join(new[:10]))}. Are they spelled right? "
+            "The other classes keep their places.", icon=":material/new_label:",
+        )  # fmt: skip
+
+
+def start(
+    workspace: Workspace,
+    source: tuple[Path, bool, str],
+    rules: ImportRules,
+    name: str,
+    into: Dataset | None,
+) -> None:
+    place, is_upload, shown = source
+    if into is None:
+        job = datasets.start_import(
+            workspace, place, name, rules, consume=is_upload, shown_source=shown
+        )
+    else:
+        job = datasets.start_adding(
+            workspace, place, into.id, rules, consume=is_upload, shown_source=shown
+        )
+    for key in ("zip", "files_signature", "files_folder", "look", "plans"):
+        st.session_state.pop(key, None)
+    st.query_params["import"] = job.subject_id
+    st.rerun()
+
+
+def planned(mark: str, names: SourceNames, rules: ImportRules) -> ImportPlan:
+    """The plan for these rules; the last few are kept, since every widget asks for them again."""
+    plans: dict[tuple[str, ImportRules], ImportPlan] = st.session_state.setdefault("plans", {})
+    key = (mark, rules)
+    if key not in plans:
+        with st.spinner("Looking at the names …"):
+            plans[key] = plan_names(names, rules)
+        while len(plans) > PLANS_KEPT:
+            plans.pop(next(iter(plans)))
+    return plans[key]
 
 
 def _renamed(err: TouchstoneError, place: Path, shown: str) -> TouchstoneError:
@@ -213,8 +329,12 @@ def _suggested_name(shown: str) -> str:
 
 def progress(workspace: Workspace, subject_id: str) -> None:
     def draw(job: Job) -> None:
-        verb = "Importing" if job.status.is_active else "Import of"
-        st.subheader(f"{verb} {text.plain(str(job.payload['name']))}")
+        name = text.plain(str(job.payload["name"]))
+        adding = bool(job.payload.get("into"))
+        if job.status.is_active:
+            st.subheader(f"Adding to {name}" if adding else f"Importing {name}")
+        else:
+            st.subheader(f"Pictures for {name}" if adding else f"Import of {name}")
         widgets.job_progress(job)
         if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
             jobs.stop(workspace, job.id)
@@ -224,7 +344,7 @@ def progress(workspace: Workspace, subject_id: str) -> None:
     if job is None:
         st.warning("There is no such import.")
     elif job.status is JobStatus.COMPLETED:
-        _done(workspace, subject_id)
+        _done(workspace, job)
     elif not job.status.is_active:
         st.info("Nothing was stored.")
         if st.button("Back to the form", icon=":material/arrow_back:"):
@@ -232,13 +352,61 @@ def progress(workspace: Workspace, subject_id: str) -> None:
             st.rerun()
 
 
-def _done(workspace: Workspace, subject_id: str) -> None:
-    dataset = datasets.find_dataset(workspace, subject_id)
-    st.success(
-        f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
-        f"{text.count(len(dataset.class_names), 'class')}.", icon=":material/check_circle:",
-    )  # fmt: skip
-    widgets.skipped_files(dataset.skipped, "skipped")
+def _done(workspace: Workspace, job: Job) -> None:
+    dataset = datasets.find_dataset(workspace, str(job.result["dataset_id"]))
+    if job.payload.get("into"):
+        _added(dataset, job)
+    else:
+        st.success(
+            f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
+            f"{text.count(len(dataset.class_names), 'class')}.", icon=":material/check_circle:",
+        )  # fmt: skip
+        widgets.skipped_files(dataset.skipped, "skipped")
+    split_id = job.result.get("split_id")
+    if split_id:
+        _say_delivered(workspace, dataset, str(split_id))
+    _next_steps(dataset)
+
+
+def _added(dataset: Dataset, job: Job) -> None:
+    added, there = job.result["added"], job.result["already_there"]
+    known = f" {text.count(there, 'picture')} it had already." if there else ""
+    if added:
+        st.success(
+            f"**{text.plain(dataset.name)}** got {text.count(added, 'picture')} and is now version "
+            f"{job.result['version']}, with {text.count(dataset.sample_count, 'picture')}.{known} "
+            "They are in no split yet: make a new one to train on them.",
+            icon=":material/check_circle:",
+        )
+    else:
+        st.info(f"Nothing new for **{text.plain(dataset.name)}**.{known}")
+    skipped = [Skipped(path, reason) for path, reason in job.result["skipped"]]
+    widgets.skipped_files(skipped, "skipped")
+
+
+def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> None:
+    split = splits.find_split(workspace, dataset.id, split_id)
+    counts = splits.subset_counts(workspace, dataset, split.id)
+    sizes = ", ".join(f"{sum(by_class.values()):,} {subset}" for subset, by_class in counts.items())
+    across = split.certificate.exact_across if split.certificate else 0
+    said = f"The delivered split is kept: {sizes}."
+    if across:
+        st.warning(
+            f"{said} {text.count(across, 'picture')} of it {'is' if across == 1 else 'are'} in "
+            "more than one subset, byte by byte: its results promise too much.",
+            icon=":material/content_copy:",
+        )
+    else:
+        st.info(
+            f"{said} No file is in two subsets. Pictures that only look alike are found by the "
+            "quality check.", icon=":material/call_split:",
+        )  # fmt: skip
+    if not sum(counts[Subset.VALIDATION].values()):
+        st.warning("It has no validation pictures, and training needs some: make a split of your "
+                   "own on the Split page.", icon=":material/warning:")  # fmt: skip
+
+
+def _next_steps(dataset: Dataset) -> None:
     with st.container(horizontal=True):
         if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
                      key="to_split"):  # fmt: skip

@@ -101,6 +101,8 @@ def details(workspace: Workspace, model: Model) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Evaluate", icon=":material/grid_on:", key="evaluate"):
                 st.switch_page("evaluate.py", query_params={"model": model.id})
+            if st.button("Sign-off and report", icon=":material/verified:", key="signoff"):
+                st.switch_page("signoff.py", query_params={"model": model.id})
             if st.button("Predict", icon=":material/image_search:", key="predict"):
                 st.switch_page("predict.py", query_params={"model": model.id})
             st.link_button("Download", routes.model_url(model.id), icon=":material/download:",

@@ -58,7 +58,8 @@ def _predicted(workspace: Workspace, model: Model, files: list[UploadedFile]) ->
             bar.progress(done / len(todo), text=f"Classifying … {done} of {len(todo)}")
     if bar:
         bar.empty()
-    return [known[model.id, file.file_id] for file in files]
+    # Why anew: the operating point may have been changed since.
+    return prediction.decided(workspace, model, [known[model.id, f.file_id] for f in files])
 
 
 def _summary(results: list[Prediction]) -> None:
@@ -74,7 +75,9 @@ def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
     st.subheader("Results")
     tiles = [
         Tile(key=file.file_id, url=_data_url(file), title=item.class_name or "unreadable",
-             detail=f"{item.confidence:.1%} · {file.name}" if item.confidence else file.name,
+             detail=" · ".join([*([item.decision] if item.decision else []),
+                                *([f"{item.confidence:.1%}"] if item.confidence else []),
+                                file.name]),
              hint=file.name, tone="wrong" if item.error else "")
         for file, item in pairs[:SHOWN]
     ]  # fmt: skip
@@ -107,9 +110,22 @@ def _detail(
         return
     st.subheader(f"{text.plain(item.class_name or '')} · {item.confidence or 0:.1%}")
     st.caption(text.plain(file.name))
+    _decision(item)
     ranked, key = list(item.confidences), f"predict_{file.file_id}"
     widgets.confidences(ranked, true_class=None, key=key)
     widgets.heatmaps(workspace, model, file.getvalue(), ranked, true_class=None, key=key)
+
+
+DECISION_LOOK = {"accept": ("green", "check_circle"), "to a person": ("orange", "person_search"),
+                 "reject": ("red", "block")}  # fmt: skip
+
+
+def _decision(item: Prediction) -> None:
+    """What the operating point of the model does with this part, if it has one."""
+    if item.decision is not None:
+        colour, icon = DECISION_LOOK[item.decision]
+        st.badge(item.decision, color=colour, icon=f":material/{icon}:",  # type: ignore[arg-type]
+                 help="By the operating point of this model.")  # fmt: skip
 
 
 def _table(model: Model, results: list[Prediction]) -> None:
@@ -119,6 +135,8 @@ def _table(model: Model, results: list[Prediction]) -> None:
             {"picture": [item.path for item in results],
              "class": [item.class_name or "–" for item in results],
              "confidence": [item.confidence for item in results],
+             **({"decision": [item.decision or "–" for item in results]}
+                if any(item.decision for item in results) else {}),
              "second choice": [_second(item) for item in results],
              "remark": [item.error or "" for item in results]}, hide_index=True,
             column_config={"confidence": st.column_config.NumberColumn(format="percent")},

@@ -1,12 +1,14 @@
 """Runs: watch a training live, stop it, resume it, and look back."""
 
 import time
+from collections import Counter
 
 import streamlit as st
 
 from core.domain import EpochMetrics, Job, JobStatus
 from core.errors import TouchstoneError
-from core.workflows import datasets, jobs, training
+from core.workflows import datasets, folds, jobs, training
+from core.workflows.folds import CrossValidation, FoldGroup
 from core.workflows.training import RunView
 from core.workspace import Workspace
 from pages.ui import errors, figures, state, text, widgets
@@ -119,6 +121,52 @@ def confirm_delete(view: RunView) -> None:
         st.rerun()
 
 
+def together(workspace: Workspace, run_id: str, group: FoldGroup) -> None:
+    """The folds of one cross-validation, read again while some of them are still to come."""
+
+    @errors.shown()
+    def live() -> None:
+        for now in folds.group_runs(training.list_runs(workspace)):
+            if run_id in {member.run.id for member in now.views}:
+                _together(workspace, now)
+
+    active = any(view.status.is_active for view in group.views)
+    st.fragment(live, run_every=3.0 if active else None)()
+
+
+def _together(workspace: Workspace, group: FoldGroup) -> None:
+    """Mean and spread, as far as the folds are done."""
+    st.subheader(f"All {group.folds} folds of {text.plain(group.name)}")
+    states = Counter(view.status.value for view in group.views)
+    st.caption(" · ".join(f"{n} {status}" for status, n in states.items()))
+    found = _cross_validation(tuple(view.model_id for view in group.views), workspace, group)
+    if found is None:
+        st.info("Mean and spread appear when two folds are done.")
+        return
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        words = ("On the pictures of the fold that each model did not learn from. The mean says "
+                 "what to expect, the deviation (±) how much it depends on which pictures train. "
+                 "Slightly flattering, because the same pictures choose the best "
+                 "epoch.")  # fmt: skip
+        for title, spread in (("Validation accuracy", found.accuracy),
+                              ("Validation macro F1", found.macro_f1)):  # fmt: skip
+            st.metric(title, f"{spread.mean:.1%} ± {spread.std:.1%}", border=True, help=words)
+        if len(found.scores) < found.folds:
+            st.caption(f"{len(found.scores)} of {found.folds} folds so far.")
+    with right:
+        chart(figures.fold_scores({s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores},
+                                  dark=state.is_dark()), "fold_scores",
+              description="Accuracy and macro F1 of every fold")  # fmt: skip
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _cross_validation(
+    model_ids: tuple[str | None, ...], _workspace: Workspace, _group: FoldGroup
+) -> CrossValidation | None:
+    return folds.cross_validation(_workspace, _group)
+
+
 def settings(workspace: Workspace, view: RunView) -> None:
     config, pixels = view.run.train, view.run.preprocess
     try:
@@ -144,6 +192,7 @@ def compare(workspace: Workspace, views: list[RunView]) -> None:
          "status": [v.status.value for v in views],
          "recipe": [v.run.train.recipe.value for v in views],
          "network": [v.run.train.network for v in views],
+         "fold": [None if v.run.fold is None else v.run.fold + 1 for v in views],
          "size": [v.run.preprocess.image_size_px for v in views],
          "best macro F1": [scores.get(v.run.id) for v in views],
          "epochs": [v.run.train.epochs for v in views],
@@ -164,6 +213,9 @@ def page(workspace: Workspace) -> None:
     live(workspace, view)
     actions(workspace, view)
     settings(workspace, view)
+    for group in folds.group_runs(views):
+        if view.run.id in {member.run.id for member in group.views}:
+            together(workspace, view.run.id, group)
     compare(workspace, views)
 
 

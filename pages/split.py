@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.data.split import MAX_FOLDS, SplitRequest, request_of
-from core.domain import Dataset, LeakCertificate, OrderBy, QualityCheck, Split, Subset
+from core.domain import Dataset, LeakCertificate, OrderBy, QualityCheck, Sample, Split, Subset
 from core.errors import TouchstoneError
 from core.workflows import certificates, datasets, quality, splits
 from core.workflows.certificates import SideCounts
@@ -23,10 +23,11 @@ GROUPINGS = {
     "column": "the stored group (part, lot, serial number)",
     "regex": "a pattern in the file name",
 }
-ORDERS = {None: "by chance", OrderBy.NAME: "by name", OrderBy.DATE: "by date of the file"}
+CHANCE = "chance"
+ORDERS = {CHANCE: "by chance", OrderBy.NAME: "by name", OrderBy.DATE: "by file date"}
 # Why here and not in the widgets: a split can fill the form, and Streamlit takes one or the other.
 FORM = {"method": SHARES, "bounds": (60, 80), "sealed_bound": 75, "folds": 5, "fold_test": 20,
-        "seed": 42, "order": None}  # fmt: skip
+        "seed": 42, "order": CHANCE}  # fmt: skip
 SAVED, NEW = "Saved splits", "New split"
 PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
 STRIP = 6
@@ -92,7 +93,8 @@ def choose_request(
         )  # fmt: skip
         seed = right.number_input("Seed", 0, 2**31 - 1, key="seed",
                                   help="The same seed gives the same split.")  # fmt: skip
-        return replace(request, group_by=group_by, order_by=order_by, seed=int(seed))
+        return replace(request, group_by=group_by, seed=int(seed),
+                       order_by=None if order_by == CHANCE else OrderBy(order_by))  # fmt: skip
     except TouchstoneError as err:
         errors.show(err)
         return None
@@ -252,7 +254,7 @@ def numbers(counts: SideCounts) -> None:
     boxes = {side.capitalize(): f"{n:,}" for side, n in totals.items() if side[:4] != "fold"}
     if folds:
         span = f"{min(folds):,}" if len(set(folds)) == 1 else f"{min(folds):,} – {max(folds):,}"
-        boxes = {"Folds": str(len(folds)), "Pictures per fold": span, **boxes}
+        boxes = {"Folds": str(len(folds)), "Per fold": span, **boxes}
     for cell, (title, value) in zip(st.columns(len(boxes)), boxes.items(), strict=True):
         cell.metric(title, value, border=True)
 
@@ -285,9 +287,9 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     counts = certificates.side_counts(workspace, dataset, split)
     badges(dataset, split)
     changed(workspace, dataset, split)
+    numbers(counts)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        numbers(counts)
         certificate(split.certificate)
         if st.button("Next: train a model", type="primary", icon=":material/model_training:",
                      key="to_train"):  # fmt: skip
@@ -411,10 +413,22 @@ def confirm_delete(workspace: Workspace, split: Split) -> None:
 
 def certificate_file(workspace: Workspace, split: Split) -> None:
     with st.expander("Certificate as text"):
-        content = certificates.certificate_text(workspace, split)
+        content = _certificate_text((str(workspace.root), repr(split)), workspace, split)
         st.code(content, language="json", height=260)
         st.download_button("Download", content, f"{split.id}-certificate.json", "application/json",
                            icon=":material/download:", key="certificate_file")  # fmt: skip
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _certificate_text(key: tuple[str, ...], _workspace: Workspace, _split: Split) -> str:
+    return certificates.certificate_text(_workspace, _split)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _first_pictures(
+    key: tuple[object, ...], _workspace: Workspace, _split: Split, side: str
+) -> list[Sample]:
+    return splits.pictures_of_side(_workspace, _split, side, limit=STRIP)[0]
 
 
 def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCounts) -> None:
@@ -428,12 +442,13 @@ def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCou
                 lock = ":material/lock: " if split.sealed and side == Subset.TEST else ""
                 st.markdown(f"**{lock}{side.capitalize()}** :gray[· "
                             f"{text.count(sum(counts[side].values()), 'picture')}]")  # fmt: skip
-                found, _ = splits.pictures_of_side(workspace, split, side, limit=STRIP)
-                _tiles(dataset, found, f"strip_{side}", side_px=84)
+                key = (str(workspace.root), split.id, dataset.version)
+                found = _first_pictures(key, workspace, split, side)
+                _tiles(dataset, found, f"strip_{side}", side_px=64)
 
 
-def _tiles(dataset: Dataset, samples: Iterable[object], key: str, *, side_px: int) -> None:
-    tiles = [widgets.sample_tile(sample, dataset.class_names) for sample in samples]  # type: ignore[arg-type]
+def _tiles(dataset: Dataset, samples: Iterable[Sample], key: str, *, side_px: int) -> None:
+    tiles = [widgets.sample_tile(sample, dataset.class_names) for sample in samples]
     components.gallery(tiles, key.replace(" ", "_"), side_px=side_px)
 
 
@@ -479,7 +494,11 @@ def _apply_prefill() -> None:
     request: SplitRequest | None = st.session_state.pop("split_prefill", None)
     if request is None:
         return
-    values: dict[str, object] = {"seed": request.seed, "order": request.order_by, "method": SHARES}
+    values: dict[str, object] = {
+        "seed": request.seed,
+        "order": request.order_by or CHANCE,
+        "method": SHARES,
+    }
     kind, _, pattern = (request.group_by or "none").partition(":")
     values["grouping"] = request.group_by if kind == "attribute" else kind
     values["pattern"] = pattern

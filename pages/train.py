@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.domain import AugmentConfig, Dataset, Recipe, TrainConfig, recipe_defaults
+from core.domain import AugmentConfig, Dataset, Recipe, Split, TrainConfig, recipe_defaults
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK, Availability, Network
 from core.models.devices import default_recipe, find_devices
@@ -116,8 +116,41 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
                      query_params={"dataset": dataset.id})  # fmt: skip
 
 
-def form(workspace: Workspace, dataset: Dataset, split_id: str) -> None:
+def choose_fold(split: Split) -> int | None:
+    """The fold that validates, from 0; None for all of them."""
+    folds: list[int | None] = [None, *range(split.folds)]
+    words = {None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"}
+    # Why positions and not the folds: a select box takes None for nothing chosen.
+    chosen = st.selectbox(
+        "Fold", range(len(folds)), key=f"fold_{split.id}",
+        format_func=lambda i: words.get(folds[i], f"fold {i} of {split.folds} validates"),
+        help="One training tells how good one model is; a training per fold tells how much that "
+        "depends on luck.",
+    )  # fmt: skip
+    return folds[chosen]
+
+
+def split_words(split: Split) -> None:
+    """What a result on this split is worth."""
+    found = split.certificate
+    with st.container(horizontal=True):
+        if found and found.is_clean:
+            st.badge("no leaks", icon=":material/verified:", color="green",
+                     help="No group, equal file or look-alike lies on two sides of this "
+                     "split.")  # fmt: skip
+        else:
+            st.badge("leaks, or not looked for", icon=":material/gpp_maybe:", color="orange",
+                     help="Results on this split may flatter: see its certificate on the Split "
+                     "page.")  # fmt: skip
+        if split.sealed:
+            st.badge("test set sealed", icon=":material/lock:", color="violet",
+                     help="These test pictures never train a model of this version.")  # fmt: skip
+
+
+def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    split_words(split)
     with st.container(border=True):
+        fold = choose_fold(split) if split.folds else None
         recipe = choose_recipe()
         network = choose_network(workspace)
         pixels_line(workspace, dataset, network)
@@ -132,10 +165,17 @@ def form(workspace: Workspace, dataset: Dataset, split_id: str) -> None:
         )  # fmt: skip
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
             try:
-                view = training.start_training(
-                    workspace, dataset.id, replace(config, device=device), split=split_id,
-                    augment=augment, name=name or None,
-                )  # fmt: skip
+                config = replace(config, device=device)
+                if split.folds and fold is None:
+                    view = training.start_cross_validation(
+                        workspace, dataset.id, config, split=split.id, augment=augment,
+                        name=name or None,
+                    )[0]  # fmt: skip
+                else:
+                    view = training.start_training(
+                        workspace, dataset.id, config, split=split.id, augment=augment,
+                        name=name or None, fold=fold,
+                    )  # fmt: skip
             except TouchstoneError as err:
                 errors.show(err)
                 return
@@ -156,7 +196,7 @@ def page(workspace: Workspace) -> None:
     with left:
         chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to learn.")
     dataset = datasets.find_dataset(workspace, chosen or "")
-    existing = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
     if not existing:
         st.info(f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
                 "train the model and which judge it.")  # fmt: skip
@@ -164,10 +204,11 @@ def page(workspace: Workspace) -> None:
             st.switch_page("split.py", query_params={"dataset": dataset.id})
         return
     with right:
-        split_id = state.choose("split", existing, label="Split",
+        names = {key: split.name for key, split in existing.items()}
+        split_id = state.choose("split", names, label="Split",
                                 help="Train learns, validation chooses the best epoch, test "
                                 "judges.")  # fmt: skip
-    form(workspace, dataset, split_id or "")
+    form(workspace, dataset, existing[split_id or ""])
 
 
 widgets.page_heading("Train", "Teach a pretrained network your classes.")

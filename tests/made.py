@@ -1,5 +1,6 @@
 """Datasets and models with made probabilities: what judging needs, without a training."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,9 @@ def make_dataset(
 ) -> Made:
     """Dataset "parts" with as many pictures in each subset: half good, a quarter of each defect."""
     targets = np.resize(np.array([0, 1, 0, 2]), 3 * per_subset)
+    paths = [_picture(pictures, i, int(label)) for i, label in enumerate(targets)]
     samples = [
-        Sample(0, _picture(pictures, i, int(label)), f"sha{i}", int(label), 24, 24, "RGB", 9,
+        Sample(0, paths[i], _sha256(paths[i], i), int(label), 24, 24, "RGB", 9,
                name=f"{i:05d}.png", group=f"part {i // 8}" if groups else None)
         for i, label in enumerate(targets)
     ]  # fmt: skip
@@ -52,6 +54,12 @@ def make_dataset(
     return Made(workspace, subsets, dict(zip(Subset, np.split(targets, 3), strict=True)))
 
 
+def _sha256(path: str, number: int) -> str:
+    """Of the file where there is one."""
+    file = Path(path)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else f"sha{number}"
+
+
 def _picture(folder: Path | None, number: int, label: int) -> str:
     if folder is None:
         return f"/p/{number:05d}.png"
@@ -59,6 +67,7 @@ def _picture(folder: Path | None, number: int, label: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((24, 24, 3), ((90, 140, 120), (40, 40, 40), (200, 190, 60))[label], np.uint8)
     pixels[:, number % 24] = 255
+    pixels[0, 0] = (number % 256, number // 256, 0)  # equal files would be one part
     Image.fromarray(pixels).save(path)
     return str(path)
 

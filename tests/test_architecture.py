@@ -24,17 +24,20 @@ ALLOWED = {
     "data": set(),
     "models": set(),
     "evaluation": set(),
+    "reporting": set(),
     "inference": {"data", "models"},
     "training": {"data", "models", "evaluation", "inference"},
-    "worker": {"store", "data", "models", "evaluation", "inference", "training"},
-    "workflows": {"store", "data", "models", "evaluation", "inference", "worker"},
+    "worker": {"store", "data", "models", "evaluation", "inference", "training", "reporting"},
+    "workflows": {"store", "data", "models", "evaluation", "inference", "worker", "reporting"},
     "cli_session": {"workflows"},
+    "cli_editing": {"workflows", "cli_session"},
     "cli_judgement": {"workflows", "evaluation", "cli_session"},
-    "cli": {"workflows", "models", "cli_session", "cli_judgement"},
+    "cli_signoff": {"workflows", "cli_session"},
+    "cli": {"workflows", "models", "cli_session", "cli_editing", "cli_judgement", "cli_signoff"},
 }
 # Rooms that web pages use: importing them must not cost seconds and hundreds of megabytes.
 HEAVY = ("torch", "torchvision", "timm", "captum", "openvino", "onnxruntime")
-LIGHT_ROOMS = ("store", "evaluation", "workflows", "data")
+LIGHT_ROOMS = ("store", "evaluation", "reporting", "workflows", "data")
 
 
 def _files(folder):

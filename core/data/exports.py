@@ -1,6 +1,184 @@
-"""Cells of exported tables."""
+"""Datasets as files for other programs: class folders, a ZIP of them, a table."""
+
+import csv
+import io
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from core.domain import Sample, Subset
+from core.errors import ConfigError
+
+NO_LABEL = "no label"
+MISSING_LIST = "missing files.txt"
+TABLE = "labels.csv"
+_CHUNK = 1 << 20
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_MAX_NAME = 150
+
+
+@dataclass(frozen=True)
+class ExportItem:
+    """One picture of an export: where it is, and its place below the exported folder."""
+
+    source: Path
+    place: str
+    class_name: str
+    group: str | None
+    subset: Subset | None
+    name: str
+    sha256: str
 
 
 def safe_cell(text: str | None) -> str | None:
     """Text that a spreadsheet program shows and never runs as a formula."""
     return f"'{text}" if text and text[0] in "=+-@\t\r" else text
+
+
+def safe_file_name(name: str) -> str:
+    """A file or folder name that every common system takes and that leads nowhere."""
+    clean = _UNSAFE.sub("_", name).strip().rstrip(". ")
+    if _RESERVED.fullmatch(clean) or clean.startswith("."):
+        clean = f"_{clean}"
+    if len(clean) > _MAX_NAME:
+        suffix = PurePosixPath(clean).suffix[:12]
+        clean = clean[: _MAX_NAME - len(suffix)].rstrip(". ") + suffix
+    return clean or "_"
+
+
+def export_items(
+    samples: Sequence[Sample],
+    sources: Sequence[Path],
+    class_names: Sequence[str],
+    subsets: dict[int, Subset] | None = None,
+) -> list[ExportItem]:
+    """Places of pictures: `[subset/]class/file`, all different whatever the file system.
+
+    Args:
+        samples: the pictures.
+        sources: their files, in the same order.
+        class_names: position = class index.
+        subsets: sample id -> subset, where the folders of a split are wanted; pictures that the
+            split does not have are left out.
+    """
+    folders = _folders([*class_names, NO_LABEL])
+    taken: set[str] = set()
+    items = []
+    for sample, source in zip(samples, sources, strict=True):
+        subset = None if subsets is None else subsets.get(sample.id)
+        if subsets is not None and subset is None:
+            continue
+        label = NO_LABEL if sample.label is None else class_names[sample.label]
+        folder = folders[-1 if sample.label is None else sample.label]
+        name = sample.name or sample.path
+        above = f"{subset}/{folder}" if subset else folder
+        place = _free(f"{above}/{safe_file_name(name.replace(chr(92), '/').split('/')[-1])}", taken)
+        items.append(ExportItem(source, place, label, sample.group, subset, name, sample.sha256))
+    return items
+
+
+def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
+    """Copy pictures and their table into a folder, which must be new or empty.
+
+    Returns:
+        The names of pictures whose files are gone.
+
+    Raises:
+        ConfigError: if the folder holds something, or cannot be written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if any(target.iterdir()):
+            raise ConfigError(f"The folder {target} is not empty.", "Choose a new folder.")
+        missing = []
+        for item in items:
+            if not item.source.is_file():
+                missing.append(item.name)
+                continue
+            place = target.joinpath(*item.place.split("/"))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(item.source, place)
+        (target / TABLE).write_text("".join(table_lines(items)), encoding="utf-8-sig", newline="")
+    except OSError as err:
+        raise ConfigError(
+            f"{target} cannot be written: {err.strerror or err}.", "Choose another folder."
+        ) from err
+    return missing
+
+
+def zip_blocks(items: Sequence[ExportItem]) -> Iterator[bytes]:
+    """A ZIP file of pictures and their table, block by block; memory stays small.
+
+    Pictures whose files are gone are named in a text file inside.
+    """
+    sink = _Sink()
+    missing = []
+    # Why stored: pictures are compressed already; to try again costs time and gains nothing.
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for item in items:
+            if not item.source.is_file():
+                missing.append(item.name)
+                continue
+            entry = zipfile.ZipInfo(item.place, (2020, 1, 1, 0, 0, 0))
+            with item.source.open("rb") as file, archive.open(entry, "w", force_zip64=True) as out:
+                while block := file.read(_CHUNK):
+                    out.write(block)
+                    yield from sink.take()
+        archive.writestr(TABLE, ("\ufeff" + "".join(table_lines(items))).encode())
+        if missing:
+            archive.writestr(MISSING_LIST, "\n".join(missing).encode())
+        yield from sink.take()
+    yield from sink.take()
+
+
+def table_lines(items: Iterable[ExportItem]) -> Iterator[str]:
+    """Lines of a CSV table: path, label, group, split, name, sha256; safe for spreadsheets."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    rows = (
+        (item.place, item.class_name, item.group, item.subset, item.name, item.sha256)
+        for item in items
+    )
+    for row in (("path", "label", "group", "split", "name", "sha256"), *rows):
+        writer.writerow([safe_cell(cell) for cell in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what the ZIP writer writes and hands it on; cannot go back."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: object) -> int:
+        content = bytes(memoryview(block))  # type: ignore[arg-type]
+        self._blocks.append(content)
+        return len(content)
+
+    def take(self) -> list[bytes]:
+        blocks, self._blocks = self._blocks, []
+        return blocks
+
+
+def _folders(class_names: Sequence[str]) -> list[str]:
+    taken = {TABLE.casefold(), MISSING_LIST.casefold()}
+    return [_free(safe_file_name(name), taken) for name in class_names]
+
+
+def _free(place: str, taken: set[str]) -> str:
+    """`place`, or with a number where it is taken; capital letters make no difference."""
+    path = PurePosixPath(place)
+    found, number = place, 2
+    while found.casefold() in taken:
+        found, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
+    taken.add(found.casefold())
+    return found

@@ -1,7 +1,11 @@
 """Files to pictures: decode once, safely, and the same way everywhere."""
 
+import math
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +34,10 @@ EXTENSIONS = frozenset(
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
+_LOOK_PX = 256
+_ORIENTATION_TAG = 0x0112
+_FIRST_TURNED = 5  # orientations from here on swap width and height
+_FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the name that people know
 
 _READ_ERRORS = (
     OSError,
@@ -68,16 +76,61 @@ def read_image(
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
+    with _opened(source, name) as image:
+        if draft_px is not None:
+            image.draft(None, (draft_px, draft_px))
+        image.load()
+        return _plain(_upright(image))
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What a picture is, as `read_image` would give it; see `Sample` for the meaning."""
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    brightness: float
+    sharpness: float
+
+
+def picture_facts(source: Path | IO[bytes], *, name: str = "This file") -> PictureFacts:
+    """Decode a picture completely, as `read_image` does, and describe it.
+
+    A JPEG is decoded as a small gray picture where that is enough: every byte of it is still read
+    and checked, but fewer pixels are computed.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+    """
+    with _opened(source, name) as image:
+        picture_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
+        size, mode = image.size, image.mode
+        if picture_format == "JPEG" and mode in ("L", "RGB"):
+            factor = _look_factor(size)
+            image.draft("L", (max(1, size[0] // factor), max(1, size[1] // factor)))
+            image.load()
+            look = look_of(image)
+            if _orientation(image) >= _FIRST_TURNED:
+                size = size[::-1]
+        else:
+            image.load()
+            plain = _plain(_upright(image))
+            size, mode, look = plain.size, plain.mode, look_of(plain)
+        return PictureFacts(*size, mode, picture_format, *look)
+
+
+@contextmanager
+def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
+    """A picture file of a known format and bearable size; reading errors in plain words."""
     name = source.name if isinstance(source, Path) else name
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(source, formats=FORMATS) as image:
                 _refuse_huge(image, name)
-                if draft_px is not None:
-                    image.draft(None, (draft_px, draft_px))
-                image.load()
-                return _plain(_upright(image))
+                yield image
     except UnidentifiedImageError as err:
         raise UnreadableImageError(
             f"{name} is not a {FORMAT_WORDS} picture.",
@@ -88,6 +141,44 @@ def read_image(
             f"{name} cannot be decoded: {err or type(err).__name__}.",
             "The file may be damaged or cut off; export it again.",
         ) from err
+
+
+def look_of(image: Image.Image) -> tuple[float, float]:
+    """Brightness and sharpness of a picture as read, both from a gray copy of at most 256 px.
+
+    Returns:
+        The mean gray value in [0, 1], and the variance of the Laplacian of gray values in [0, 255];
+        0 where the picture is too small for one.
+
+    Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy".
+    """
+    gray = image if image.mode == "L" else image.convert("L")
+    factor = _look_factor(gray.size)
+    if factor > 1:
+        gray = gray.reduce(factor)
+    values = np.asarray(gray, np.int16)  # [H, W]
+    brightness = float(values.mean()) / 255
+    if min(values.shape) < 3:
+        return brightness, 0.0
+    edges = values[1:-1, 1:-1] * np.int16(-4)
+    for neighbour in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
+        edges += neighbour
+    flat = edges.ravel().astype(np.float32)
+    mean = float(flat.mean())
+    return brightness, max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)
+
+
+def _look_factor(size: tuple[int, int]) -> int:
+    # Why a power of two: decoders scale by these, and one scaling can follow another.
+    return int(2 ** max(0, math.ceil(math.log2(max(size) / _LOOK_PX))))
+
+
+def _orientation(image: Image.Image) -> int:
+    """How EXIF says the picture is turned; 1: not at all."""
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except _READ_ERRORS:
+        return 1
 
 
 def pictures_below(folder: Path) -> list[Path]:
@@ -107,7 +198,7 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     # Why after load(): three valid PNGs would otherwise load silently with partial pixels.
     try:
-        return ImageOps.exif_transpose(image)
+        return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     except _READ_ERRORS:
         # Broken EXIF says nothing about the pixels, which were decoded whole.
         return image

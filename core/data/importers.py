@@ -7,109 +7,157 @@ happen; `read_pictures` decodes every file and gives the samples to store.
 import hashlib
 import io
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from core.data import archives
-from core.data.images import EXTENSIONS, FORMAT_WORDS, read_image
-from core.data.labels import labeller, labels_from_table, normal_path
+from core.data.images import picture_facts
+from core.data.import_plan import (
+    Candidate,
+    ImportPlan,
+    SourceNames,
+    plan_names,
+    refuse_hopeless,
+    refuse_single_class,
+)
 from core.data.pool import run_isolated
-from core.domain import LabelSource, Sample, Skipped, content_digest
+from core.data.rules import ImportRules
+from core.domain import Sample, Skipped, Subset, content_digest
 from core.errors import ImportSourceError, TouchstoneError, UnreadableImageError
 from core.workspace import is_system_path
+
+MAX_FILES = 1_000_000
 
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A picture to be: its path below the source, and its class."""
-
-    path: str
-    label: str
-
-
-@dataclass(frozen=True)
-class ImportPlan:
-    """What an import would do, before anything is stored."""
-
-    candidates: tuple[Candidate, ...]
-    skipped: tuple[Skipped, ...]
-
-    def without(self, class_names: Iterable[str]) -> "ImportPlan":
-        """The plan with some classes left out; their files are skipped."""
-        dropped = set(class_names)
-        kept = tuple(item for item in self.candidates if item.label not in dropped)
-        left = (item for item in self.candidates if item.label in dropped)
-        reasons = (Skipped(item.path, f"class '{item.label}' is left out") for item in left)
-        return ImportPlan(kept, (*self.skipped, *reasons))
-
-    @property
-    def class_counts(self) -> dict[str, int]:
-        """Pictures per class, by name."""
-        return dict(sorted(Counter(item.label for item in self.candidates).items()))
-
-
-@dataclass(frozen=True)
 class ImportedPictures:
-    """What an import found: samples (ids not given yet), classes, and what was skipped."""
+    """What an import found: samples (ids not given yet), classes, and what was skipped.
+
+    `subsets` is the subset of each sample in the split that came with the source; empty: none came.
+    """
 
     samples: tuple[Sample, ...]
     class_names: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     digest: str
+    subsets: tuple[Subset | None, ...] = ()
+    ok_classes: tuple[str, ...] = ()
 
 
-def plan_import(
-    source: Path,
-    labels: LabelSource,
-    *,
-    table: str | None = None,
-    leave_out: Iterable[str] = (),
-) -> ImportPlan:
+class Listing:
+    """The names in a source, collected by a thread, so that a page can say how far it is."""
+
+    def __init__(self, source: Path) -> None:
+        """Begin at once."""
+        self.source = source
+        self.count = 0
+        self._names: SourceNames | None = None
+        self._error: Exception | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it ended within this time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Give up soon."""
+        self._stopped = True
+
+    def names(self) -> SourceNames:
+        """What was found; waits for the end.
+
+        Raises:
+            ImportSourceError: see `list_names`.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._names is not None
+        return self._names
+
+    def _run(self) -> None:
+        try:
+            self._names = list_names(self.source, on_progress=self._note)
+        except Exception as err:  # handed to whoever asks for the names
+            self._error = err
+
+    def _note(self, count: int) -> None:
+        self.count = count
+        if self._stopped:
+            raise ImportSourceError("The search for pictures was given up.")
+
+
+def plan_import(source: Path, rules: ImportRules, *, one_class: bool = False) -> ImportPlan:
     """Look at the names in a folder or ZIP file and decide what each file would become.
 
     Args:
         source: a folder, or a `.zip` file.
-        labels: where the class comes from.
-        table: the text of the label table, for `LabelSource.CSV`.
-        leave_out: classes not to import.
+        rules: where classes come from, and what is kept.
+        one_class: pictures of one class are enough, since they are added to others.
 
     Raises:
         ImportSourceError: if the source cannot be read, or the result could never be a data set.
+        ConfigError: if the rules make no sense.
     """
-    names = _names(source)
-    label_of = labeller(labels, table)
-    candidates, skipped = [], []
-    for name in sorted(names):
-        reason = _not_a_picture(PurePosixPath(name))
-        label = None if reason else label_of(PurePosixPath(name))
-        if reason is None and label is None:
-            reason = _no_label(labels)
-        if reason:
-            skipped.append(Skipped(name, reason))
-        elif label is not None:
-            candidates.append(Candidate(name, label))
-    skipped.extend(_missing(names, table) if labels is LabelSource.CSV else [])
-    plan = ImportPlan(tuple(candidates), tuple(skipped)).without(leave_out)
-    _refuse_hopeless(source, plan)
+    plan = plan_names(list_names(source), rules)
+    refuse_hopeless(source.name, plan, one_class=one_class)
     return plan
+
+
+def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None) -> SourceNames:
+    """The names of all files in a folder or ZIP file; no file is opened.
+
+    Args:
+        source: a folder, or a `.zip` file.
+        on_progress: is told how many were found so far; may raise to end the search.
+
+    Raises:
+        ImportSourceError: if the source cannot be read or has too many files.
+    """
+    names: list[str] = []
+    hidden = 0
+    for count, name in enumerate(_names(source), start=1):
+        if count > MAX_FILES:
+            raise ImportSourceError(
+                f"{source.name} has more than {MAX_FILES:,} files.",
+                "Choose the folder that holds your class folders, not one far above it.",
+            )
+        if _is_hidden(name):
+            hidden += 1
+        else:
+            names.append(name)
+        if on_progress and count % 500 == 0:
+            on_progress(count)
+    return SourceNames(tuple(sorted(names)), hidden)
 
 
 def read_pictures(
     folder: Path,
     plan: ImportPlan,
     *,
+    class_names: Sequence[str] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportedPictures:
     """Decode every candidate below `folder` in other processes; bad ones are skipped with reason.
 
+    Args:
+        folder: where the pictures are.
+        plan: what they become.
+        class_names: of the data set that they are added to; new classes are appended.
+        on_progress: is told how many of how many are done; may raise to stop.
+
     Raises:
         ImportSourceError: if fewer than two classes are left.
     """
-    samples: list[tuple[str, Sample]] = []
+    read: list[tuple[Candidate, Sample]] = []
     skipped = list(plan.skipped)
     paths = [folder / item.path for item in plan.candidates]
     for position, outcome in run_isolated(inspect_file, paths):
@@ -117,18 +165,31 @@ def read_pictures(
         if isinstance(outcome, TouchstoneError):
             skipped.append(Skipped(candidate.path, outcome.message))
         else:
-            samples.append((candidate.label, outcome))
+            read.append((candidate, outcome))
         if on_progress:
             on_progress(position + 1, len(paths))
-    class_names = tuple(sorted({label for label, _ in samples}))
-    _refuse_single_class(folder, class_names, skipped)
-    index = {name: i for i, name in enumerate(class_names)}
-    labelled = tuple(_labelled(sample, index[label]) for label, sample in samples)
+    found = {candidate.label for candidate, _ in read}
+    names = (*class_names, *sorted(found - set(class_names)))
+    refuse_single_class(folder.name, names, skipped)
+    index = {name: i for i, name in enumerate(names)}
+    samples = tuple(_completed(sample, item, index[item.label]) for item, sample in read)
     return ImportedPictures(
-        labelled,
-        class_names,
+        samples,
+        names,
         tuple(skipped),
-        content_digest((s.sha256, class_names[s.label or 0]) for s in labelled),
+        content_digest((s.sha256, item.label) for item, s in read),
+        subsets=tuple(item.subset for item, _ in read) if plan.subset_counts else (),
+        ok_classes=tuple(name for name in plan.ok_classes if name in names),
+    )
+
+
+def _completed(sample: Sample, candidate: Candidate, label: int) -> Sample:
+    return replace(
+        sample,
+        label=label,
+        name=candidate.path,
+        group=candidate.group,
+        attributes=dict(candidate.attributes),
     )
 
 
@@ -139,36 +200,37 @@ def inspect_file(path: Path) -> Sample:
         UnreadableImageError: if it is no readable picture.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would be read for ever
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
             raise UnreadableImageError(f"{path.name} is not an ordinary file.", "Leave it out.")
         content = path.read_bytes()
     except OSError as err:
         raise UnreadableImageError(
             f"{path.name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
         ) from err
-    image = read_image(io.BytesIO(content), name=path.name)
+    facts = picture_facts(io.BytesIO(content), name=path.name)
     return Sample(
         id=0,
         path=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
         label=None,
-        width=image.width,
-        height=image.height,
-        mode=image.mode,
+        width=facts.width,
+        height=facts.height,
+        mode=facts.mode,
         file_size=len(content),
+        format=facts.format,
+        modified_at=status.st_mtime,
+        brightness=facts.brightness,
+        sharpness=facts.sharpness,
     )
 
 
-def _labelled(sample: Sample, label: int) -> Sample:
-    return replace(sample, label=label)
-
-
-def _names(source: Path) -> list[str]:
+def _names(source: Path) -> Iterator[str]:
     if source.is_dir():
-        names = list(_walk(source))
+        yield from _walk(source)
     elif source.suffix.lower() == ".zip" and source.is_file():
         with archives.open_archive(source) as archive:
-            names = archives.file_names(archive)
+            yield from archives.file_names(archive)
     elif not source.exists():
         raise ImportSourceError(
             f"{source} does not exist.", "Check the spelling; the path is on the server's disk."
@@ -178,7 +240,6 @@ def _names(source: Path) -> list[str]:
             f"{source.name} is neither a folder nor a ZIP file.",
             "Choose the folder that holds your class folders.",
         )
-    return [name for name in names if not _is_hidden(PurePosixPath(name))]
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -204,64 +265,5 @@ def _walk(root: Path) -> Iterator[str]:
                 yield (relative / name).as_posix()
 
 
-def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in path.parts)
-
-
-def _not_a_picture(path: PurePosixPath) -> str | None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return "its file name is not valid Unicode; rename it"
-    suffix = path.suffix.lower()
-    if suffix in EXTENSIONS or not suffix:  # a file without extension is judged by its content
-        return None
-    return f"'{suffix}' is not a supported format ({FORMAT_WORDS})"
-
-
-def _no_label(labels: LabelSource) -> str:
-    return {
-        LabelSource.LAST_FOLDER: "it is not inside a class folder",
-        LabelSource.CSV: "the table has no label for it",
-    }.get(labels, "its file name holds no class name")
-
-
-def _missing(names: Sequence[str], table: str | None) -> list[Skipped]:
-    present = {normal_path(name) for name in names}
-    listed = labels_from_table(table or "")
-    return [
-        Skipped(path, "the table names it, but there is no such file")
-        for path in listed
-        if path not in present
-    ]
-
-
-def _refuse_hopeless(source: Path, plan: ImportPlan) -> None:
-    if not plan.candidates:
-        example = (
-            f" For example {plan.skipped[0].path}: {plan.skipped[0].reason}."
-            if plan.skipped
-            else ""
-        )
-        raise ImportSourceError(
-            f"There is no labelled picture in {source.name}.{example}",
-            f"Put {FORMAT_WORDS} files into one folder per class, or choose another label source.",
-        )
-    _refuse_single_class(source, tuple(plan.class_counts), list(plan.skipped))
-
-
-def _refuse_single_class(
-    source: Path, class_names: tuple[str, ...], skipped: list[Skipped]
-) -> None:
-    if len(class_names) >= 2:
-        return
-    found = f"Only one class ('{class_names[0]}')" if class_names else "No readable picture"
-    reason = (
-        f" {len(skipped)} files were skipped, for example {skipped[0].path}: {skipped[0].reason}."
-        if skipped
-        else ""
-    )
-    raise ImportSourceError(
-        f"{found} was found in {source.name}; a classifier needs at least two classes.{reason}",
-        "Choose the folder above your class folders, or another label source.",
-    )
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in name.split("/"))

@@ -1,96 +1,54 @@
-"""Class names from file paths and tables."""
+"""Class names from paths, and what names say by themselves."""
 
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
-from core.domain import LabelSource
-from core.errors import ImportSourceError
+from core.data.patterns import PathPattern
+from core.domain import LabelSource, Subset
 
 MAX_LABEL = 200  # a class name must fit a model file and a chart
 _TRAILING_INDEX = re.compile(r"[\d_]+$")
+_SUBSET_WORDS = {
+    "train": Subset.TRAIN,
+    "training": Subset.TRAIN,
+    "val": Subset.VALIDATION,
+    "valid": Subset.VALIDATION,
+    "validation": Subset.VALIDATION,
+    "test": Subset.TEST,
+    "testing": Subset.TEST,
+}
+_GOOD_WORDS = {"ok", "okay", "good", "gut", "io", "free", "normal", "pass", "passed", "fine",
+               "perfect", "intact", "healthy"}  # fmt: skip
+_NOT_WORDS = {"no", "not", "non", "kein", "keine", "nicht", "without", "ohne", "un", "ab", "nio"}
+_FAULT_WORDS = {"defect", "defects", "defective", "fault", "faults", "anomaly", "anomalies",
+                "damage", "damaged", "error", "fehler", "defekt"}  # fmt: skip
+_CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
-def label_from_path(path: PurePosixPath, source: LabelSource) -> str | None:
-    """The class of a picture by its path below the source folder; None where there is none.
+@dataclass(frozen=True)
+class Labelled:
+    """What a rule makes of one name; `reason` says why there is no label."""
 
-    `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
-    `file_name_remove_index`: the base name without all trailing digits and underscores,
-    `crack_20180101.png` -> `crack`.
-    """
-    if source is LabelSource.LAST_FOLDER:
-        label = path.parent.name
-    elif source is LabelSource.FILE_NAME:
-        label = path.stem
-    else:
-        label = _TRAILING_INDEX.sub("", path.stem)
-    return normal_name(label) or None
+    label: str | None = None
+    group: str | None = None
+    subset: Subset | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
 
 
+PathRule = Callable[[str], Labelled]
+
+
+@lru_cache(maxsize=8192)  # the same few names come for every picture
 def normal_name(text: str) -> str:
     """One spelling of a name: composed Unicode, no control characters, no outer blanks."""
     composed = unicodedata.normalize("NFC", text)
     return "".join(c for c in composed if unicodedata.category(c)[0] != "C").strip()
-
-
-def labels_from_table(text: str) -> dict[str, str]:
-    """Path -> class from a table with the columns path and label, with or without a header.
-
-    Comma, semicolon and tab are understood. With a header naming `path` (or `file`, `image`) and
-    `label` (or `class`), those columns are used; else the first two.
-
-    Raises:
-        ImportSourceError: if there are no two columns, or one path has two labels.
-    """
-    rows = _rows(text.removeprefix("\ufeff"))
-    if not rows or len(rows[0]) < 2:
-        raise ImportSourceError(
-            "The table needs two columns: the path of a picture and its label.",
-            "Example line: images/0001.png,crack",
-        )
-    path_column, label_column, has_header = _columns(rows[0])
-    labels: dict[str, str] = {}
-    for number, row in enumerate(rows[has_header:], start=1 + has_header):
-        if len(row) <= max(path_column, label_column):
-            raise ImportSourceError(
-                f"Line {number} of the table has too few columns: {row}.",
-                "Every line needs a path and a label.",
-            )
-        path = normal_path(row[path_column])
-        label = normal_name(row[label_column])
-        if len(label) > MAX_LABEL:
-            raise ImportSourceError(
-                f"The label in line {number} of the table is longer than {MAX_LABEL} characters.",
-                "Check that the columns are path and label, in this order or with a header.",
-            )
-        if labels.setdefault(path, label) != label:
-            raise ImportSourceError(
-                f"The table gives {path} two labels: '{labels[path]}' and '{label}'.",
-                "Keep one of the lines.",
-            )
-    return labels
-
-
-def table_text(content: bytes) -> str:
-    """The text of a table file: UTF-8 or UTF-16, else as western spreadsheet programs write it.
-
-    Raises:
-        ImportSourceError: if it is no text.
-    """
-    try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return content.decode("utf-16")
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return content.decode("cp1252")
-    except UnicodeDecodeError as err:
-        raise ImportSourceError(
-            "The table is no readable text.", "Save it as CSV with the encoding UTF-8."
-        ) from err
 
 
 def normal_path(text: str) -> str:
@@ -98,41 +56,82 @@ def normal_path(text: str) -> str:
     return str(PurePosixPath(unicodedata.normalize("NFC", text.strip().replace("\\", "/"))))
 
 
-def labeller(source: LabelSource, table: str | None) -> Callable[[PurePosixPath], str | None]:
-    """The function that finds the class of a relative path for a label source.
+def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> PathRule:
+    """The function that reads the class from a path below the source folder.
+
+    `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
+    `file_name_remove_index`: the base name without all trailing digits and underscores,
+    `crack_20180101.png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
+    `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:
-        ImportSourceError: if the source is a table and none, or a broken one, is given.
+        ConfigError: if the pattern is none.
     """
-    if source is not LabelSource.CSV:
-        return lambda path: label_from_path(path, source)
-    if table is None:
-        raise ImportSourceError(
-            "Labels from a table need the table.", "Give a CSV file with the columns path, label."
+    if source is LabelSource.PATTERN:
+        return _pattern_rule(pattern)
+    if source is LabelSource.FILE_NAME:
+        return lambda name: _labelled(_stem(name), "its file name holds no class name")
+    if source is LabelSource.FILE_NAME_REMOVE_INDEX:
+        return lambda name: _labelled(
+            _TRAILING_INDEX.sub("", _stem(name)), "its file name holds no class name"
         )
-    labels = labels_from_table(table)
-    return lambda path: labels.get(normal_path(str(path))) or None
+    if source is LabelSource.LAST_FOLDER:
+        return lambda name: _labelled(folder_at(name, -1) or "", "it is not inside a class folder")
+    reason = f"it does not lie {abs(level)} folder{'s' * (abs(level) != 1)} deep"
+    return lambda name: _labelled(folder_at(name, level) or "", reason)
 
 
-def _rows(text: str) -> list[list[str]]:
-    lines = io.StringIO(text, newline="")  # the reader knows all line ends itself
-    try:
-        return [row for row in csv.reader(lines, delimiter=_delimiter(text)) if any(row)]
-    except csv.Error as err:
-        raise ImportSourceError(
-            f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one picture per line."
-        ) from err
+def folder_at(name: str, level: int) -> str | None:
+    """The folder of a level: 1 is the top one, -1 the one that holds the file; None: not there."""
+    folders = name.split("/")[:-1]
+    position = level - 1 if level > 0 else level
+    return folders[position] if -len(folders) <= position < len(folders) else None
 
 
-def _delimiter(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(",;\t", key=first.count)
+def subset_of_word(word: str) -> Subset | None:
+    """The subset that a folder or a table's cell names, whatever its capital letters."""
+    return _SUBSET_WORDS.get(word.strip().lower())
 
 
-def _columns(first_row: list[str]) -> tuple[int, int, int]:
-    names = [cell.strip().lower() for cell in first_row]
-    path = next((names.index(n) for n in ("path", "file", "image", "filename") if n in names), None)
-    label = next((names.index(n) for n in ("label", "class", "class_name") if n in names), None)
-    if path is None or label is None:
-        return 0, 1, 0
-    return path, label, 1
+def good_class(class_names: Iterable[str]) -> str | None:
+    """The one class whose name says that its pictures are good; None where none or several do."""
+    good = [name for name in class_names if _says_good(name)]
+    return good[0] if len(good) == 1 else None
+
+
+def _says_good(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    joined = "".join(words)
+    if joined in ("io", "ok", "iok"):
+        return True
+    negated = bool(_NOT_WORDS & set(words)) or joined.startswith(("nio", "non", "nok", "notok"))
+    faults = bool(_FAULT_WORDS & set(words))
+    if faults or joined in {not_word + fault for not_word in _NOT_WORDS for fault in _FAULT_WORDS}:
+        return negated or "free" in words or "frei" in words
+    return not negated and bool(_GOOD_WORDS & set(words))
+
+
+def _pattern_rule(pattern: str) -> PathRule:
+    compiled = PathPattern(pattern, needs="label")
+
+    def rule(name: str) -> Labelled:
+        found = compiled.find(name)
+        if found is None:
+            return Labelled(reason="the pattern does not match")
+        labelled = _labelled(found["label"] or "", "the pattern finds no label in it")
+        return replace(labelled, group=normal_name(found.get("group") or "") or None)
+
+    return rule
+
+
+def _labelled(text: str, reason: str) -> Labelled:
+    label = normal_name(text)
+    if not label:
+        return Labelled(reason=reason)
+    if len(label) > MAX_LABEL:
+        return Labelled(reason=f"its class name is longer than {MAX_LABEL} characters")
+    return Labelled(label)
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem

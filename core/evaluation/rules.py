@@ -6,12 +6,12 @@ gone. Written as JSON, because the store and a seal keep it as text.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from core.domain import Verdict
+from core.domain import Prediction, Verdict
 from core.errors import ConfigError
 from core.evaluation.decisions import Decision, OperatingPoint, decide
 from core.evaluation.economics import Costs, Scenario
@@ -58,6 +58,12 @@ class DecisionRule:
     def word(self, confidences: Mapping[str, float]) -> str:
         """The decision in words: "accept", "to a person" or "reject"."""
         return DECISION_WORDS[self.decide(confidences)]
+
+    def decided(self, item: Prediction) -> Prediction:
+        """The prediction with its decision; an unreadable picture gets none."""
+        if item.error is not None:
+            return item
+        return replace(item, decision=self.word(dict(item.confidences)))
 
     @property
     def in_words(self) -> str:

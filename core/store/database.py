@@ -14,7 +14,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.errors import WorkspaceError
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 migrations = Migrations("touchstone")
@@ -149,6 +149,21 @@ def add_judgement(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
 
+
+@migrations()
+def add_sign_off(db: Database) -> None:
+    """What a model is meant for."""
+    for statement in _SIGN_OFF_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+_SIGN_OFF_SCHEMA = """
+CREATE TABLE intended_uses (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, text TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT
+"""
 
 # Why openings refer to nothing: that a test set was looked at must outlive models and splits.
 _JUDGEMENT_SCHEMA = """

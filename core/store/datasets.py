@@ -133,6 +133,15 @@ def find_dataset(db: Database, name_or_id: str) -> Dataset:
     return _dataset(rows[0])
 
 
+def dataset_of_sample(db: Database, sample_id: int) -> Dataset | None:
+    """The dataset that a sample belongs to; None where there is no such sample."""
+    rows = db.query(
+        "SELECT d.* FROM samples s JOIN datasets d ON d.id = s.dataset_id WHERE s.id = ?",
+        [sample_id],
+    )
+    return next((_dataset(row) for row in rows), None)
+
+
 def dataset_name_taken(db: Database, name: str) -> bool:
     """Whether a dataset of this name exists, whatever its capital letters."""
     return bool(list(db.query("SELECT 1 FROM datasets WHERE name = ?", [name])))
@@ -240,6 +249,58 @@ def samples_by_id(
     )
     found = {row["id"]: sample_from_row(row) for row in rows}
     return [found[int(i)] for i in ids if int(i) in found]
+
+
+def ids_of_names(db: Database, dataset_id: str, names: Sequence[str]) -> dict[str, list[int]]:
+    """Name -> the samples, in use or excluded, that have it; all names are there."""
+    rows = db.conn.execute(
+        "SELECT s.name, s.id FROM json_each(?) e CROSS JOIN samples s ON s.dataset_id = ?"
+        " AND s.status IN ('used', 'excluded') AND s.name = e.value",
+        [json.dumps(list(names)), dataset_id],
+    ).fetchall()
+    found: dict[str, list[int]] = {name: [] for name in names}
+    for name, sample_id in rows:
+        found[name].append(sample_id)
+    return found
+
+
+def measures(
+    db: Database, dataset_id: str
+) -> list[tuple[int | None, int, int, float | None, float | None]]:
+    """Label, width, height, brightness, sharpness of every sample in use, in no order."""
+    rows: list[tuple[int | None, int, int, float | None, float | None]] = db.conn.execute(
+        "SELECT label, width, height, brightness, sharpness FROM samples"
+        " WHERE dataset_id = ? AND status = 'used'",
+        [dataset_id],
+    ).fetchall()
+    return rows
+
+
+def map_points(
+    db: Database, dataset_id: str, *, limit: int
+) -> tuple[list[tuple[int, int | None, float, float]], int]:
+    """Sample id, label and place on the map of samples in use, and how many there are in all.
+
+    Past `limit` an even part of them, always the same.
+    """
+    rows = db.conn.execute(
+        "SELECT s.id, s.label, i.x, i.y FROM samples s JOIN insights i ON i.sample_id = s.id"
+        " WHERE s.dataset_id = ? AND s.status = 'used' AND i.x IS NOT NULL AND i.y IS NOT NULL"
+        " ORDER BY s.id",
+        [dataset_id],
+    ).fetchall()
+    step = len(rows) / limit
+    kept = rows if step <= 1 else [rows[int(n * step)] for n in range(limit)]
+    return kept, len(rows)
+
+
+def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
+    """sha256 -> label of every picture that is in a dataset, excluded ones too."""
+    rows = db.query(
+        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
+        [dataset_id],
+    )
+    return {row["sha256"]: row["label"] for row in rows}
 
 
 def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:

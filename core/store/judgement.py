@@ -38,6 +38,17 @@ def criteria(db: Database, dataset_id: str) -> str | None:
     return str(rows[0]["settings"]) if rows else None
 
 
+def save_intended_use(db: Database, model_id: str, text: str) -> None:
+    """Keep what a model is meant for, replacing an earlier text."""
+    db.execute("INSERT OR REPLACE INTO intended_uses VALUES (?, ?, ?)", [model_id, text, utc_now()])
+
+
+def intended_use(db: Database, model_id: str) -> str:
+    """What a model is meant for; empty where nobody has said."""
+    rows = list(db.query("SELECT text FROM intended_uses WHERE model_id = ?", [model_id]))
+    return str(rows[0]["text"]) if rows else ""
+
+
 def insert_seal(db: Database, seal: Seal) -> None:
     """Seal the test set of a model; call inside a transaction.
 

@@ -12,6 +12,12 @@ from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
 CHUNK_BYTES = 4 * 1024 * 1024
+# Why `closed`: a sealed test set keeps its figures to itself until it is opened for the model.
+_MODELS = (
+    "SELECT m.*, EXISTS (SELECT 1 FROM splits s WHERE s.id = m.split_id AND s.sealed) AND NOT"
+    " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
+    " AS closed FROM models m"
+)
 
 
 def insert_model(db: Database, model: Model, content: bytes) -> None:
@@ -55,7 +61,7 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
 
 def list_models(db: Database) -> list[Model]:
     """All models, newest first."""
-    return [_model(row) for row in db.query("SELECT * FROM models ORDER BY created_at DESC")]
+    return [_model(row) for row in db.query(f"{_MODELS} ORDER BY created_at DESC")]
 
 
 def find_model(db: Database, name_or_id: str) -> Model:
@@ -66,7 +72,7 @@ def find_model(db: Database, name_or_id: str) -> Model:
     """
     rows = list(
         db.query(
-            "SELECT * FROM models WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            f"{_MODELS} WHERE id = :key OR name = :key ORDER BY id = :key DESC",
             {"key": name_or_id},
         )
     )
@@ -143,7 +149,7 @@ def _model(row: dict[str, Any]) -> Model:
         sha256=row["sha256"],
         created_at=row["created_at"],
         val_macro_f1=row["val_macro_f1"],
-        test_macro_f1=row["test_macro_f1"],
+        test_macro_f1=None if row["closed"] else row["test_macro_f1"],
         version=row["version"],
         fold=row["fold"],
     )

@@ -105,6 +105,16 @@ def list_findings(
     return [_finding(row) for row in rows]
 
 
+def findings_of_sample(db: Database, dataset_id: str, sample_id: int) -> list[Finding]:
+    """The open findings that concern one sample."""
+    rows = db.query(
+        f"{_FINDINGS} WHERE f.dataset_id = ? AND d.status IS NULL AND EXISTS"
+        " (SELECT 1 FROM json_each(f.sample_ids) e WHERE e.value = ?) ORDER BY f.id",
+        [dataset_id, sample_id],
+    )
+    return [_finding(row) for row in rows]
+
+
 def find_finding(db: Database, finding_id: int) -> Finding:
     """One finding of the last check.
 
@@ -163,6 +173,15 @@ def insights_of(db: Database, dataset_id: str) -> list[Insight]:
         [dataset_id],
     ).fetchall()
     return [Insight(*row) for row in rows]
+
+
+def insight_of(db: Database, sample_id: int) -> Insight | None:
+    """What is known of one sample; None where nobody has looked."""
+    rows = db.conn.execute(
+        "SELECT sample_id, confidence, suggested, x, y FROM insights WHERE sample_id = ?",
+        [sample_id],
+    ).fetchall()
+    return Insight(*rows[0]) if rows else None
 
 
 def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:

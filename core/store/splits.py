@@ -130,6 +130,16 @@ def split_members(db: Database, split_id: str, *, fold: int | None = None) -> di
     return {row["sample_id"]: _subset(row["subset"], row["fold"], fold) for row in rows}
 
 
+def subsets_of_sample(db: Database, sample_id: int) -> dict[str, Subset]:
+    """Split id -> the subset in which a sample is, newest split first."""
+    rows = db.query(
+        "SELECT m.split_id, m.subset FROM split_members m JOIN splits s ON s.id = m.split_id"
+        " WHERE m.sample_id = ? ORDER BY s.created_at DESC",
+        [sample_id],
+    )
+    return {row["split_id"]: Subset(row["subset"]) for row in rows}
+
+
 def split_places(db: Database, split_id: str) -> dict[int, tuple[Subset, int | None]]:
     """Sample id -> subset and fold as they are stored."""
     rows = db.query(

@@ -200,6 +200,11 @@ def states_today(db: Database, dataset_id: str) -> dict[int, SampleState]:
     return {row[0]: SampleState(row[1], row[2], SampleStatus(row[3])) for row in rows}
 
 
+def states_of_version(db: Database, dataset_id: str, number: int) -> dict[int, SampleState]:
+    """States at a version of all samples that are in use or excluded then or today."""
+    return states_today(db, dataset_id) | states_at(db, dataset_id, number)
+
+
 def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list[Sample]:
     """Every sample in use at a version, in import order, as it was then; None: today."""
     rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
@@ -213,18 +218,23 @@ def changes_between(
     db: Database, dataset_id: str, older: int, newer: int
 ) -> dict[int, tuple[SampleState, SampleState]]:
     """Sample id -> its states at two versions, for the samples that differ."""
-    # Why bare columns: beside min() and max() SQLite gives those of the row that holds it.
-    rows = db.query(
-        "SELECT first.*, label_after, part_after, status_after FROM (SELECT sample_id,"
-        " label_before, part_before, status_before, min(version) FROM sample_changes"
-        " WHERE dataset_id = :id AND version > :older AND version <= :newer GROUP BY sample_id)"
-        " first JOIN (SELECT sample_id, label_after, part_after, status_after, max(version)"
-        " FROM sample_changes WHERE dataset_id = :id AND version > :older AND version <= :newer"
-        " GROUP BY sample_id) last USING (sample_id) WHERE label_before IS NOT label_after"
-        " OR part_before IS NOT part_after OR status_before IS NOT status_after",
-        {"id": dataset_id, "older": older, "newer": newer},
-    )
-    return {row["sample_id"]: (_state(row, "before"), _state(row, "after")) for row in rows}
+    rows = db.conn.execute(
+        "SELECT sample_id, label_before, part_before, status_before, label_after, part_after,"
+        " status_after FROM sample_changes WHERE dataset_id = ? AND version > ? AND version <= ?"
+        " ORDER BY version",
+        [dataset_id, older, newer],
+    ).fetchall()
+    # Why plain tuples first: most of the many changes of a merge are overtaken by later ones.
+    first: dict[int, tuple[Any, ...]] = {}
+    last: dict[int, tuple[Any, ...]] = {}
+    for row in rows:
+        first.setdefault(row[0], row[1:4])
+        last[row[0]] = row[4:]
+    return {
+        sample_id: (_state_of(before), _state_of(last[sample_id]))
+        for sample_id, before in first.items()
+        if before != last[sample_id]
+    }
 
 
 def changes_of_sample(
@@ -305,6 +315,10 @@ def _write_version(
 
 def _as_it_was(sample: Sample, state: SampleState) -> Sample:
     return replace(sample, label=state.label, group=state.group, status=state.status)
+
+
+def _state_of(values: tuple[Any, ...]) -> SampleState:
+    return SampleState(values[0], values[1], SampleStatus(values[2]))
 
 
 def _state(row: Mapping[str, Any], when: str) -> SampleState:

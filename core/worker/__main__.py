@@ -84,6 +84,10 @@ def _work(session: JobSession) -> None:
         from core.worker import quality_job
 
         quality_job.run(session)
+    elif session.job.kind is JobKind.REPORT:
+        from core.worker import report_job
+
+        report_job.run(session)
     else:
         from core.worker import train_job
 

@@ -1,24 +1,41 @@
 """The import job: unpack where needed, read every picture, store the data set in one piece."""
 
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from core.data.archives import unpack
+from core.data.delivered import delivered_split
+from core.data.import_plan import ImportPlan
 from core.data.importers import ImportedPictures, plan_import, read_pictures
-from core.domain import Dataset, Job, JobKind, JobStatus, LabelSource, Sample, utc_now
-from core.store import datasets, jobs
+from core.data.rules import rules_from_dict
+from core.domain import (
+    Dataset,
+    Job,
+    JobKind,
+    JobStatus,
+    Sample,
+    Skipped,
+    Subset,
+    Verdict,
+    utc_now,
+)
+from core.store import datasets, jobs, splits, versions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 from core.workspace import Workspace
 
 FORGOTTEN_AFTER_S = 24 * 3600.0
+_SKIPPED_TOLD = 1000  # of added pictures; a data set of its own keeps them all
 
 
 def run(session: JobSession) -> None:
-    """Import what the job's payload names; either the whole data set is stored or nothing.
+    """Import what the job's payload names: a new data set, or more pictures of an existing one.
+
+    Either everything is stored or nothing.
 
     An upload is consumed in any case: nothing else refers to it.
     """
@@ -30,14 +47,23 @@ def run(session: JobSession) -> None:
 
 def sweep(workspace: Workspace, db: Database) -> None:
     """Remove what killed imports have left; call while holding the lane, so that none is alive."""
-    for job in jobs.latest_jobs(db, JobKind.IMPORT).values():
+    latest = jobs.latest_jobs(db, JobKind.IMPORT)
+    for job in latest.values():
         if not job.status.is_active:
             _consume(job)
     _remove_forgotten(workspace)
     stored = {dataset.id for dataset in datasets.list_datasets(db)}
-    for folder in workspace.uploads.glob("ds-*"):
-        if folder.name not in stored:
+    done = {subject for subject, job in latest.items() if job.status is JobStatus.COMPLETED}
+    for folder in _private_folders(workspace):
+        if folder.name not in (stored if folder.name.startswith("ds-") else done):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _private_folders(workspace: Workspace) -> Iterator[Path]:
+    """Folders of unpacked pictures: of whole data sets, and of what was added to one."""
+    yield from workspace.uploads.glob("ds-*")
+    yield from workspace.uploads.glob("add-*")
+    yield from workspace.uploads.glob("ds-*/add-*")
 
 
 def _remove_forgotten(workspace: Workspace) -> None:
@@ -51,20 +77,29 @@ def _remove_forgotten(workspace: Workspace) -> None:
 def _import(session: JobSession, source: Path) -> None:
     asked = session.job.payload
     session.report("Looking at the files", 0, 0)
-    plan = plan_import(
-        source, LabelSource(asked["labels"]), table=asked["table"], leave_out=asked["leave_out"]
-    )
+    into = asked.get("into")
+    plan = plan_import(source, rules_from_dict(asked["rules"]), one_class=into is not None)
     folder = _folder(session, source)
     try:
         pictures = read_pictures(
-            folder, plan, on_progress=lambda *at: session.report("Reading pictures", *at)
+            folder,
+            plan,
+            class_names=_class_names(session, into),
+            on_progress=lambda *at: session.report("Reading pictures", *at),
         )
         kept = _kept(session, folder)
-        _store(session, pictures, folder, kept)
+        _store(session, plan, pictures, folder, kept)
     except BaseException:
         if folder != source:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
+    if into is None:
+        return ()
+    with connect(session.workspace) as db:
+        return datasets.find_dataset(db, into).class_names
 
 
 def _folder(session: JobSession, source: Path) -> Path:
@@ -85,13 +120,41 @@ def _kept(session: JobSession, folder: Path) -> Path:
     """The final place of the pictures; a private folder loses its mark of being unfinished."""
     if folder.suffix != ".partial" or folder.parent != session.workspace.uploads:
         return folder
-    final = folder.with_suffix("")
+    final = _final_place(session)
     shutil.rmtree(final, ignore_errors=True)  # left by an attempt that died before its row
+    final.parent.mkdir(exist_ok=True)
     folder.replace(final)
     return final
 
 
-def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: Path) -> None:
+def _final_place(session: JobSession) -> Path:
+    into = session.job.payload.get("into")
+    uploads = session.workspace.uploads
+    return (uploads / into if into else uploads) / session.job.subject_id
+
+
+def _store(
+    session: JobSession, plan: ImportPlan, pictures: ImportedPictures, folder: Path, kept: Path
+) -> None:
+    def stored(sample: Sample) -> Sample:
+        place = kept / Path(sample.path).relative_to(folder)
+        return replace(sample, path=session.workspace.stored(place))
+
+    placed = replace(pictures, samples=tuple(stored(s) for s in pictures.samples))
+    store = _append if session.job.payload.get("into") else _create
+    decisions = [asdict(decision) for decision in plan.decisions]
+    try:
+        with connect(session.workspace) as db, transaction(db):
+            result = store(session, db, placed)
+            session.finish(db, JobStatus.COMPLETED, result={**result, "decisions": decisions})
+    except BaseException:
+        if kept == _final_place(session):
+            shutil.rmtree(kept, ignore_errors=True)
+        raise
+
+
+def _create(session: JobSession, db: Database, pictures: ImportedPictures) -> dict[str, object]:
+    """Store a new data set, with the split that came with it."""
     asked = session.job.payload
     dataset = Dataset(
         id=session.job.subject_id,
@@ -103,21 +166,75 @@ def _store(session: JobSession, pictures: ImportedPictures, folder: Path, kept: 
         created_at=utc_now(),
         skipped=pictures.skipped,
         note=asked.get("note", ""),
+        class_verdicts=_verdicts(pictures),
     )
+    datasets.insert_dataset(db, dataset, pictures.samples)
+    if not any(pictures.subsets):
+        return {"dataset_id": dataset.id, "added": len(pictures.samples)}
+    samples = versions.samples_at(db, dataset.id)  # in the order of import, with their ids
+    subsets: dict[int, Subset] = {
+        sample.id: subset
+        for sample, subset in zip(samples, pictures.subsets, strict=True)
+        if subset is not None
+    }
+    split = delivered_split(dataset.id, samples, subsets)
+    splits.insert_split(db, split, subsets)
+    return {"dataset_id": dataset.id, "added": len(samples), "split_id": split.id}
 
-    def stored(sample: Sample) -> Sample:
-        below = Path(sample.path).relative_to(folder)
-        place = session.workspace.stored(kept / below)
-        return replace(sample, path=place, name=below.as_posix())
 
-    try:
-        with connect(session.workspace) as db, transaction(db):
-            datasets.insert_dataset(db, dataset, (stored(s) for s in pictures.samples))
-            session.finish(db, JobStatus.COMPLETED, result={"dataset_id": dataset.id})
-    except BaseException:
-        if kept.parent == session.workspace.uploads:
-            shutil.rmtree(kept, ignore_errors=True)
-        raise
+def _append(session: JobSession, db: Database, pictures: ImportedPictures) -> dict[str, object]:
+    """Add pictures to a data set as its next version; those it has already are left out."""
+    asked = session.job.payload
+    dataset = datasets.find_dataset(db, asked["into"])
+    pictures = _with_classes_of(dataset, pictures)
+    known = {} if asked.get("keep_duplicates") else datasets.labels_by_content(db, dataset.id)
+    new = [sample for sample in pictures.samples if sample.sha256 not in known]
+    old = [sample for sample in pictures.samples if sample.sha256 in known]
+    skipped = [*pictures.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]
+    used = {sample.label for sample in new}
+    names = [n for i, n in enumerate(pictures.class_names)
+             if i < len(dataset.class_names) or i in used]  # fmt: skip
+    index = {pictures.class_names.index(name): i for i, name in enumerate(names)}
+    version = dataset.version
+    if new:
+        labelled = [replace(s, label=index[s.label]) for s in new if s.label is not None]
+        summary = f"{len(new):,} pictures added from {asked['shown_source']}"
+        made = versions.add_samples(db, dataset, labelled, summary, class_names=names)
+        version = made.number
+    return {
+        "dataset_id": dataset.id,
+        "version": version,
+        "added": len(new),
+        "already_there": len(old),
+        "new_classes": names[len(dataset.class_names) :],
+        "skipped": [[item.path, item.reason] for item in skipped[:_SKIPPED_TOLD]],
+        "skipped_count": len(skipped),
+    }
+
+
+def _with_classes_of(dataset: Dataset, pictures: ImportedPictures) -> ImportedPictures:
+    """The pictures with the classes of today, which may have changed while they were read."""
+    known = dataset.class_names
+    names = (*known, *(name for name in pictures.class_names if name not in known))
+    samples = tuple(
+        replace(s, label=names.index(pictures.class_names[s.label]))
+        for s in pictures.samples
+        if s.label is not None
+    )
+    return replace(pictures, samples=samples, class_names=names)
+
+
+def _already_there(sample: Sample, label: int | None, dataset: Dataset) -> Skipped:
+    known_as = f", as '{dataset.class_names[label]}'" if label is not None else ""
+    return Skipped(sample.name, f"it is in the dataset already{known_as}")
+
+
+def _verdicts(pictures: ImportedPictures) -> tuple[Verdict | None, ...]:
+    if not pictures.ok_classes:
+        return ()
+    return tuple(
+        Verdict.OK if name in pictures.ok_classes else Verdict.NOK for name in pictures.class_names
+    )
 
 
 def _consume(job: Job) -> None:

@@ -10,6 +10,7 @@ from core.data.images import pictures_below
 from core.data.pool import run_isolated
 from core.data.preprocess import load_pixels
 from core.domain import JobStatus, Prediction
+from core.evaluation.rules import rule_from_json
 from core.inference.predictor import Predictor
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
@@ -46,13 +47,16 @@ def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], t
     with table.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         names = predictor.card.class_names
-        writer.writerow(["path", "class", "confidence", "error", *map(safe_cell, names)])
+        text = session.job.payload.get("rule")
+        rule = rule_from_json(text) if text else None
+        extra = ["decision"] if rule else []
+        writer.writerow(["path", "class", "confidence", *extra, "error", *map(safe_cell, names)])
         # Why in other processes: one picture that crashes its reader must not end the batch.
         decoded = run_isolated(partial(load_pixels, config=predictor.card.preprocess), paths)
         pictures = ((str(paths[position]), pixels) for position, pixels in decoded)
         for done, item in enumerate(predictor.judge(pictures), start=1):
             failed += item.error is not None
-            writer.writerow(_row(item, names))
+            writer.writerow(_row(rule.decided(item) if rule else item, names, extra))
             session.report("Classifying", done, len(paths))
     return failed
 
@@ -62,7 +66,8 @@ def result_table(session: JobSession) -> Path:
     return session.workspace.results / f"{session.job.subject_id}.csv"
 
 
-def _row(item: Prediction, class_names: tuple[str, ...]) -> list[object]:
+def _row(item: Prediction, class_names: tuple[str, ...], extra: list[str]) -> list[object]:
     confidences = dict(item.confidences)
     return [safe_cell(item.path), safe_cell(item.class_name), item.confidence,
-            safe_cell(item.error), *(confidences.get(name) for name in class_names)]  # fmt: skip
+            *(item.decision for _ in extra), safe_cell(item.error),
+            *(confidences.get(name) for name in class_names)]  # fmt: skip

@@ -1,11 +1,23 @@
 """Actions on data sets: preview, import, look, delete."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from core.data.importers import ImportPlan, plan_import
-from core.data.labels import normal_name, table_text
+from core.data.import_plan import ImportPlan
+from core.data.importers import Listing, plan_import
+from core.data.labels import normal_name
+from core.data.rules import (
+    Delimiter,
+    ImportRules,
+    TableRules,
+    read_class_map,
+    read_edges,
+    read_names,
+    rules_as_dict,
+)
+from core.data.tables import table_text
 from core.data.thumbnails import thumbnail
 from core.domain import (
     Dataset,
@@ -28,41 +40,40 @@ from core.workspace import Workspace, allowed_import_path
 MAX_NAME = 100
 
 
-def preview_import(
-    source: Path,
-    labels: LabelSource,
-    *,
-    table: str | None = None,
-    leave_out: Iterable[str] = (),
-) -> ImportPlan:
+def preview_import(source: Path, rules: ImportRules) -> ImportPlan:
     """What an import of a folder or ZIP would do; nothing is stored.
 
     Raises:
         ImportSourceError: if it could not work.
     """
-    return plan_import(allowed_import_path(source), labels, table=table, leave_out=leave_out)
+    return plan_import(allowed_import_path(source), rules)
+
+
+def start_listing(source: Path) -> Listing:
+    """Begin to look at the names in a folder or ZIP; large trees take a while.
+
+    Raises:
+        PathNotAllowedError: if it may not be read.
+    """
+    return Listing(allowed_import_path(source))
 
 
 def start_import(
     workspace: Workspace,
     source: Path,
     name: str,
-    labels: LabelSource,
+    rules: ImportRules | LabelSource,
     *,
-    table: str | None = None,
-    leave_out: Iterable[str] = (),
     consume: bool = False,
     shown_source: str | None = None,
 ) -> Job:
-    """Queue the import of a folder or ZIP file.
+    """Queue the import of a folder or ZIP file as a new data set.
 
     Args:
         workspace: where the data set will live.
         source: folder or `.zip` on this machine.
         name: of the new data set.
-        labels: where classes come from.
-        table: text of the label table for `LabelSource.CSV`.
-        leave_out: classes not to import.
+        rules: where classes come from and what is kept; a label source alone leaves the rest open.
         consume: the source is an upload: keep its pictures in the workspace, remove it afterwards.
         shown_source: what to show as source, where the path says nothing.
 
@@ -71,25 +82,144 @@ def start_import(
         ImportSourceError: if the source cannot work.
     """
     clean = checked_name(name)
-    path = allowed_import_path(source)
     with connect(workspace) as db:
         if datasets.dataset_name_taken(db, clean):
             raise NameTakenError(
                 f"A dataset named '{clean}' exists already.",
                 "Choose another name, or delete the existing dataset first.",
             )
-    dropped = sorted(leave_out)
-    plan_import(path, labels, table=table, leave_out=dropped)
-    payload: dict[str, object] = {
+    payload = _import_payload(source, rules, consume=consume, shown_source=shown_source)
+    return job_actions.submit(
+        workspace, JobKind.IMPORT, new_id("ds"), {**payload, "name": clean, "into": None}
+    )
+
+
+def start_adding(
+    workspace: Workspace,
+    source: Path,
+    dataset: str,
+    rules: ImportRules | LabelSource,
+    *,
+    keep_duplicates: bool = False,
+    consume: bool = False,
+    shown_source: str | None = None,
+) -> Job:
+    """Queue the import of more pictures into a data set, as its next version.
+
+    Its classes keep their places, new ones are appended. The arguments are those of `start_import`.
+
+    Args:
+        workspace: where the data set lives.
+        source: folder or `.zip` on this machine.
+        dataset: name or id.
+        rules: see `start_import`.
+        keep_duplicates: also add pictures whose bytes the data set has already.
+        consume: see `start_import`.
+        shown_source: see `start_import`.
+
+    Raises:
+        NotFoundError: if there is no such data set.
+        ImportSourceError: if the source cannot work.
+    """
+    found = find_dataset(workspace, dataset)
+    whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
+    # Why: verdicts are those of the data set, and a split covers a whole version of it.
+    whole = replace(whole, ok_classes=(), keep_split=False)
+    payload = _import_payload(
+        source, whole, consume=consume, shown_source=shown_source, one_class=True
+    )
+    more = {"name": found.name, "into": found.id, "keep_duplicates": keep_duplicates}
+    return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
+
+
+def import_rules(
+    *,
+    labels: LabelSource | None = None,
+    pattern: str = "",
+    level: int | None = None,
+    table: Path | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    class_map: str = "",
+    bins: str = "",
+    bin_names: str = "",
+    keep_split: bool = True,
+    keep_companions: bool = False,
+    leave_out: Iterable[str] = (),
+    ok_classes: Iterable[str] | None = None,
+) -> ImportRules:
+    """Rules as people type them; what is given tells the label source where none is.
+
+    Args:
+        labels: where classes come from.
+        pattern: for `LabelSource.PATTERN`.
+        level: for `LabelSource.FOLDER_LEVEL`.
+        table: the file for `LabelSource.TABLE`.
+        delimiter: of the table; see `Delimiter`.
+        header: whether the table has one.
+        columns: name or number of its `path`, `label`, `group` and `split` columns.
+        class_map: names of labels, `0=good, 1=crack`.
+        bins: edges of numeric labels, `0.3, 0.7`.
+        bin_names: names of the bins, one more than edges.
+        keep_split: whether ready subsets are kept.
+        keep_companions: whether masks and annotations beside pictures are imported.
+        leave_out: classes not to import.
+        ok_classes: classes that count as OK; None: by their names.
+
+    Raises:
+        ConfigError: if something cannot be understood.
+    """
+    implied = (
+        LabelSource.TABLE if table else LabelSource.PATTERN if pattern
+        else LabelSource.LAST_FOLDER if level is None else LabelSource.FOLDER_LEVEL
+    )  # fmt: skip
+    known = {item.value for item in Delimiter}
+    if delimiter is not None and delimiter not in known:
+        raise ConfigError(f"'{delimiter}' is no delimiter.", f"Use {', '.join(sorted(known))}.")
+    column = columns or {}
+    table_rules = table and TableRules(
+        text=read_label_table(table),
+        delimiter=Delimiter(delimiter) if delimiter else None,
+        header=header,
+        path_column=column.get("path"),
+        label_column=column.get("label"),
+        group_column=column.get("group"),
+        split_column=column.get("split"),
+        class_map=read_class_map(class_map),
+        bins=read_edges(bins),
+        bin_names=read_names(bin_names),
+    )
+    return ImportRules(
+        labels=labels or implied,
+        pattern=pattern,
+        level=-1 if level is None else level,
+        table=table_rules or None,
+        keep_split=keep_split,
+        keep_companions=keep_companions,
+        leave_out=tuple(sorted(leave_out)),
+        ok_classes=None if ok_classes is None else tuple(ok_classes),
+    )
+
+
+def _import_payload(
+    source: Path,
+    rules: ImportRules | LabelSource,
+    *,
+    consume: bool,
+    shown_source: str | None,
+    one_class: bool = False,
+) -> dict[str, object]:
+    """What the worker needs, after a look that refuses what cannot work."""
+    path = allowed_import_path(source)
+    whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
+    plan_import(path, whole, one_class=one_class)
+    return {
         "source": str(path),
-        "name": clean,
-        "labels": labels.value,
-        "table": table,
-        "leave_out": dropped,
+        "rules": rules_as_dict(whole),
         "consume": consume,
         "shown_source": shown_source or str(path),
     }
-    return job_actions.submit(workspace, JobKind.IMPORT, new_id("ds"), payload)
 
 
 def checked_name(name: str) -> str:
@@ -178,10 +308,35 @@ def find_pictures(
     return found, count
 
 
+def count_pictures(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
+    """How many samples a filter lets through."""
+    with connect(workspace) as db:
+        return datasets.count_samples(db, dataset_id, chosen)
+
+
 def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
     """Samples of these ids, in this order."""
     with connect(workspace) as db:
         return datasets.samples_by_id(db, list(ids))
+
+
+def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) -> dict[str, int]:
+    """Name (path below the source) -> sample id, of pictures in use or excluded.
+
+    Raises:
+        NotFoundError: if there is no such picture, or several have the name.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        found = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
+    for name, ids in found.items():
+        if len(ids) != 1:
+            how_many = "no picture" if not ids else f"{len(ids)} pictures"
+            raise NotFoundError(
+                f"There is {how_many} '{name}' in this dataset.",
+                "Give the path below the imported folder, as an export to a table shows it.",
+            )
+    return {name: ids[0] for name, ids in found.items()}
 
 
 def sample_path(workspace: Workspace, sample_id: int) -> Path:

@@ -1,11 +1,12 @@
 """Choosing and keeping the decision rule of a model; on validation, with test for the verdict."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Model, Subset, Verdict, utc_now
+from core.domain import Model, Sample, Subset, Verdict, utc_now
 from core.errors import ConfigError, SealedError, TouchstoneError
 from core.evaluation.cells import pictures_in_cell
 from core.evaluation.decisions import (
@@ -274,18 +275,25 @@ class OnTest:
     is_sealed: bool = False
 
 
-def look_at_test(workspace: Workspace, model: Model, *, purpose: str | None = None) -> OnTest:
+def look_at_test(
+    workspace: Workspace,
+    model: Model,
+    *,
+    purpose: str | None = None,
+    load: Callable[[Workspace, str, Subset], Basis] = load_basis,
+) -> OnTest:
     """The test pictures of a model, if they may be looked at.
 
     Args:
         workspace: where the model lives.
         model: whose test pictures.
         purpose: recorded as a look at the test set; None: it was counted already.
+        load: gives the basis; a page has one with a memory.
     """
     if is_closed(workspace, model):
         return OnTest(None, "The test set is sealed: nobody has looked at it yet.", True)
     try:
-        basis = load_basis(workspace, model.id, Subset.TEST)
+        basis = load(workspace, model.id, Subset.TEST)
         if purpose is not None:
             count_look(workspace, model, purpose)
     except SealedError as err:
@@ -293,6 +301,12 @@ def look_at_test(workspace: Workspace, model: Model, *, purpose: str | None = No
     except TouchstoneError as err:
         return OnTest(None, err.message)
     return OnTest(basis)
+
+
+def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
+    """The pictures of these ids, in their order."""
+    with connect(workspace) as db:
+        return datasets.samples_by_id(db, [int(i) for i in sample_ids])
 
 
 def rate_as_dict(found: Rate) -> dict[str, object]:

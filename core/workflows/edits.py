@@ -7,6 +7,7 @@ edit at the same time both get what they asked for.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from sqlite_utils import Database
 
@@ -21,7 +22,7 @@ from core.domain import (
     SampleStatus,
     Verdict,
 )
-from core.errors import ConfigError, NameTakenError, NotFoundError
+from core.errors import ConfigError, NameTakenError, NotFoundError, TouchstoneError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
 from core.workspace import Workspace
@@ -38,6 +39,107 @@ class _Edit:
     states: Mapping[int, SampleState]
     class_names: tuple[str, ...] | None = None
     class_verdicts: tuple[Verdict | None, ...] | None = None
+
+
+class QuickAction(StrEnum):
+    """What a key press or a button of a gallery does."""
+
+    RELABEL = "relabel"
+    EXCLUDE = "exclude"
+    RESTORE = "restore"
+    GROUP = "group"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class QuickEdit:
+    """One key press: what, of which pictures; the class by name, for positions may shift."""
+
+    action: QuickAction
+    sample_ids: tuple[int, ...] = ()
+    class_name: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class QuickAnswer:
+    """What became of a series of key presses: in words, and where the dataset stands now."""
+
+    messages: tuple[str, ...]
+    failed: bool
+    version: int
+
+
+def quick_edits(workspace: Workspace, dataset_id: str, presses: Sequence[QuickEdit]) -> QuickAnswer:
+    """Store key presses in their order; what fails does not stop the others.
+
+    Equal presses in a row become one version; an undo takes back the press before it.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    messages, failed = [], False
+    for edit in _together(presses):
+        try:
+            messages.append(_quick_edit(workspace, dataset_id, edit).summary)
+        except TouchstoneError as err:
+            messages.append(err.message)
+            failed = True
+    with connect(workspace) as db:
+        version = datasets.find_dataset(db, dataset_id).version
+    return QuickAnswer(tuple(messages), failed, version)
+
+
+def _together(presses: Sequence[QuickEdit]) -> list[QuickEdit]:
+    """An undo cancels the press before it; equal presses in a row become one."""
+    kept: list[QuickEdit] = []
+    for press in presses:
+        if press.action is QuickAction.UNDO and kept and kept[-1].action is not QuickAction.UNDO:
+            kept.pop()
+        else:
+            kept.append(press)
+    folded: list[QuickEdit] = []
+    for press in kept:
+        last = folded[-1] if folded else None
+        if last and press.sample_ids and replace(last, sample_ids=press.sample_ids) == press:
+            ids = tuple(dict.fromkeys(last.sample_ids + press.sample_ids))
+            folded[-1] = replace(last, sample_ids=ids)
+        else:
+            folded.append(press)
+    return folded
+
+
+def _quick_edit(workspace: Workspace, dataset_id: str, edit: QuickEdit) -> DatasetVersion:
+    match edit.action:
+        case QuickAction.RELABEL:
+            return move_to_class(workspace, dataset_id, edit.sample_ids, edit.class_name)
+        case QuickAction.EXCLUDE:
+            return exclude(workspace, dataset_id, edit.sample_ids)
+        case QuickAction.RESTORE:
+            return restore(workspace, dataset_id, edit.sample_ids)
+        case QuickAction.GROUP:
+            return set_group(
+                workspace, dataset_id, dict.fromkeys(edit.sample_ids, edit.group or None)
+            )
+    return undo(workspace, dataset_id)
+
+
+def move_to_class(
+    workspace: Workspace, dataset_id: str, sample_ids: Iterable[int], class_name: str
+) -> DatasetVersion:
+    """Give pictures the class of this name, whatever its position is by then.
+
+    Raises:
+        ConfigError: if they have it already.
+        NotFoundError: if there is no such class or picture.
+    """
+    wanted = list(sample_ids)
+
+    def plan(db: Database, dataset: Dataset) -> _Edit:
+        label = class_index(dataset, class_name)
+        return _relabelling(db, dataset, dict.fromkeys(wanted, label), None)
+
+    return _apply(workspace, dataset_id, plan, "have that class already")
 
 
 def relabel(
@@ -63,16 +165,12 @@ def relabel(
     """
 
     def plan(db: Database, dataset: Dataset) -> _Edit:
-        names = dataset.class_names
-        if any(not 0 <= label < len(names) for label in labels.values()):
+        if any(not 0 <= label < len(dataset.class_names) for label in labels.values()):
             raise ConfigError(
                 "There is no such class in this dataset.",
                 "The classes were changed in the meantime; reload and choose again.",
             )
-        changed = [s for s in _samples(db, dataset, labels) if s.label != labels[s.id]]
-        states = {s.id: replace(s.state, label=labels[s.id]) for s in changed}
-        words = summary or _relabelled([(s.label, labels[s.id]) for s in changed], names)
-        return _Edit(EditAction.RELABEL, words, states)
+        return _relabelling(db, dataset, labels, summary)
 
     return _apply(workspace, dataset_id, plan, "have that class already", finding_ids)
 
@@ -338,6 +436,15 @@ def _samples(db: Database, dataset: Dataset, ids: Iterable[int]) -> list[Sample]
             "Reload and choose again.",
         )
     return known
+
+
+def _relabelling(
+    db: Database, dataset: Dataset, labels: Mapping[int, int], summary: str | None
+) -> _Edit:
+    changed = [s for s in _samples(db, dataset, labels) if s.label != labels[s.id]]
+    states = {s.id: replace(s.state, label=labels[s.id]) for s in changed}
+    moves = [(s.label, labels[s.id]) for s in changed]
+    return _Edit(EditAction.RELABEL, summary or _relabelled(moves, dataset.class_names), states)
 
 
 def _merge(db: Database, dataset: Dataset, merged: set[int], into: str) -> _Edit:

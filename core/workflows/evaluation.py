@@ -1,16 +1,33 @@
 """Reading results: reports, and the pictures behind every number."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.domain import Model, Sample, Subset
-from core.errors import NotFoundError
-from core.evaluation.metrics import EvaluationReport, evaluate
-from core.store import datasets, models, predictions
-from core.store.database import connect
+from core.domain import Dataset, MarkKind, Model, Sample, Subset, Verdict
+from core.errors import ConfigError, NotFoundError
+from core.evaluation.calibration import Temperature, fit_temperature, reliability, with_temperature
+from core.evaluation.decisions import has_both
+from core.evaluation.intervals import Estimate, Rate
+from core.evaluation.metrics import (
+    EvaluationReport,
+    check_predictions,
+    confusion_matrix,
+    evaluate,
+    log_losses,
+    margins_to_second,
+    top_k_errors,
+)
+from core.store import datasets, judgement, predictions
+from core.store.database import connect, transaction
 from core.store.predictions import SubsetPredictions
+from core.store.properties import load_properties
+from core.workflows.judging import JudgedSet, is_closed, judged_set
 from core.workspace import Workspace
+
+MOST_SLICES = 200
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,8 @@ class JudgedSample:
     target: int
     predicted: int
     probabilities: tuple[float, ...]
+    loss: float = 0.0
+    margin: float = 0.0
 
     @property
     def confidence(self) -> float:
@@ -28,10 +47,39 @@ class JudgedSample:
         return self.probabilities[self.predicted]
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """A judged set with what every view starts from; arrays [N] are read-only.
+
+    `confidence` is of the predicted class, `margin` to the next one, `loss` minus the logarithm of
+    the true class' probability; `matrix` [C, C] has the true classes as rows.
+    """
+
+    judged: JudgedSet
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    margin: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    matrix: NDArray[np.int64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[N]: whether the prediction is the true class."""
+        found: NDArray[np.bool_] = self.predicted == self.judged.targets
+        return found
+
+
 def evaluated_subsets(workspace: Workspace, model_id: str) -> list[Subset]:
-    """Subsets this model has stored probabilities for."""
+    """Subsets this model has stored probabilities for, sealed ones too."""
     with connect(workspace) as db:
         return predictions.predicted_subsets(db, model_id)
+
+
+def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
+    """Subsets that may be looked at: a closed sealed test set is not among them."""
+    stored = evaluated_subsets(workspace, model.id)
+    closed = Subset.TEST in stored and is_closed(workspace, model)
+    return [subset for subset in stored if not (closed and subset is Subset.TEST)]
 
 
 def subset_predictions(workspace: Workspace, model: Model, subset: Subset) -> SubsetPredictions:
@@ -51,16 +99,101 @@ def subset_predictions(workspace: Workspace, model: Model, subset: Subset) -> Su
     return stored
 
 
-def evaluation_report(workspace: Workspace, model_id: str, subset: Subset) -> EvaluationReport:
+def evaluation_report(
+    workspace: Workspace, model_id: str, subset: Subset, *, ok_names: Sequence[str] = ()
+) -> EvaluationReport:
     """All numbers of a model on a subset, from stored probabilities.
 
+    Args:
+        workspace: where the model lives.
+        model_id: its id or name.
+        subset: which pictures.
+        ok_names: classes to take as OK, all others as NOK; without any, the dataset's verdicts.
+
     Raises:
-        NotFoundError: if there is no such model, or nothing stored.
+        NotFoundError: if there is no such model or class, or nothing stored.
+        SealedError: if the test set is sealed and was not opened for this model.
     """
+    return report_of(with_verdicts(judged_set(workspace, model_id, subset), ok_names))
+
+
+def report_of(judged: JudgedSet) -> EvaluationReport:
+    """All numbers of a judged set."""
+    return evaluate(
+        judged.probabilities, judged.targets, judged.class_names,
+        parts=judged.parts, verdicts=judged.verdicts,
+    )  # fmt: skip
+
+
+def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
+    """The same set with these classes OK and all others NOK; unchanged without names.
+
+    Raises:
+        NotFoundError: if the model has no such class.
+    """
+    unknown = [name for name in ok_names if name not in judged.class_names]
+    if unknown:
+        raise NotFoundError(
+            f"The model has no class '{unknown[0]}'.", f"It has: {', '.join(judged.class_names)}."
+        )
+    if not ok_names:
+        return judged
+    verdicts = (Verdict.OK if name in ok_names else Verdict.NOK for name in judged.class_names)
+    return replace(judged, verdicts=tuple(verdicts))
+
+
+def judge(workspace: Workspace, model_id: str, subset: Subset) -> Judgement:
+    """What every view of a model on a subset starts from.
+
+    Raises:
+        ConfigError: if a stored probability is no number.
+        NotFoundError: if there is no such model, or nothing stored.
+        SealedError: if the test set is sealed and was not opened for this model.
+    """
+    judged = judged_set(workspace, model_id, subset)
+    check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
+    predicted = judged.probabilities.argmax(axis=1).astype(np.int64)
+    found = Judgement(
+        judged=judged,
+        predicted=predicted,
+        confidence=judged.probabilities.max(axis=1),
+        margin=margins_to_second(judged.probabilities),
+        loss=log_losses(judged.probabilities, judged.targets),
+        matrix=confusion_matrix(predicted, judged.targets, len(judged.class_names)),
+    )
+    shared = (judged.sample_ids, judged.targets, judged.probabilities, found.predicted,
+              found.confidence, found.margin, found.loss, found.matrix)  # fmt: skip
+    for array in shared:
+        array.flags.writeable = False
+    return found
+
+
+def temperature_of(workspace: Workspace, model_id: str) -> Temperature | None:
+    """The calibration of a model, fitted on its validation pictures; None if it has none."""
     with connect(workspace) as db:
-        model = models.find_model(db, model_id)
-    stored = subset_predictions(workspace, model, subset)
-    return evaluate(stored.probabilities, stored.targets, model.class_names)
+        stored = predictions.load_predictions(db, model_id, Subset.VALIDATION)
+    if stored is None or not len(stored.targets):
+        return None
+    return fit_temperature(stored.probabilities, stored.targets)
+
+
+def judged_pictures(
+    workspace: Workspace, found: Judgement, positions: Iterable[int]
+) -> list[JudgedSample]:
+    """The pictures at these positions, in this order."""
+    judged, wanted = found.judged, [int(i) for i in positions]
+    with connect(workspace) as db:
+        loaded = datasets.samples_by_id(db, [int(judged.sample_ids[i]) for i in wanted])
+    samples = {sample.id: sample for sample in loaded}
+    return [
+        JudgedSample(
+            samples[int(judged.sample_ids[i])], int(judged.targets[i]), int(found.predicted[i]),
+            tuple(float(p) for p in judged.probabilities[i]), float(found.loss[i]),
+            float(found.margin[i]),
+        )
+        for i in wanted
+        if int(judged.sample_ids[i]) in samples
+    ]  # fmt: skip
 
 
 def judged_samples(
@@ -82,38 +215,68 @@ def judged_samples(
         predicted_class: column of the matrix; None for all.
         errors_only: leave right predictions out.
     """
-    with connect(workspace) as db:
-        model = models.find_model(db, model_id)
-    stored = subset_predictions(workspace, model, subset)
-    predicted = stored.probabilities.argmax(axis=1)
-    chosen = np.ones(len(predicted), bool)
+    found = judge(workspace, model_id, subset)
+    chosen = np.ones(len(found.predicted), bool)
     if true_class is not None:
-        chosen &= stored.targets == true_class
+        chosen &= found.judged.targets == true_class
     if predicted_class is not None:
-        chosen &= predicted == predicted_class
+        chosen &= found.predicted == predicted_class
     if errors_only:
-        chosen &= stored.targets != predicted
+        chosen &= ~found.right
     positions = np.flatnonzero(chosen)
-    positions = positions[np.argsort(-stored.probabilities[positions].max(axis=1), kind="stable")]
+    order = np.argsort(-found.confidence[positions], kind="stable")
+    return judged_pictures(workspace, found, positions[order])
+
+
+def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
+    """Sample id -> what people said of the picture, for the marked ones of a dataset."""
     with connect(workspace) as db:
-        samples = datasets.samples_by_id(db, [int(stored.sample_ids[i]) for i in positions])
-    return [
-        JudgedSample(
-            sample,
-            int(stored.targets[i]),
-            int(predicted[i]),
-            tuple(float(p) for p in stored.probabilities[i]),
-        )
-        for sample, i in zip(samples, positions, strict=True)
-    ]
+        return judgement.marks_of(db, dataset_id)
 
 
-def report_as_dict(report: EvaluationReport) -> dict[str, object]:
-    """The report as plain values, for JSON."""
+def mark(workspace: Workspace, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
+    """Mark pictures, or take the mark away."""
+    with connect(workspace) as db, transaction(db):
+        judgement.set_mark(db, sample_ids, kind, on=on)
+
+
+def slice_columns(workspace: Workspace, dataset: Dataset, judged: JudgedSet) -> dict[str, list[str | None]]:  # noqa: E501 # fmt: skip
+    """What pictures can be sliced by: name of a property -> value of every picture [N].
+
+    Numbers come in ranges with about equally many pictures. Properties with a single value, or with
+    more than 200, tell nothing and are left out.
+    """
+    with connect(workspace) as db:
+        columns = load_properties(db, dataset.id, judged.sample_ids)
+    return {
+        name: values for name, values in columns.items()
+        if 1 < len(set(values)) <= MOST_SLICES
+    }  # fmt: skip
+
+
+def report_as_dict(
+    report: EvaluationReport,
+    *,
+    judged: JudgedSet | None = None,
+    temperature: Temperature | None = None,
+    top_k: Sequence[int] = (),
+) -> dict[str, object]:
+    """The report as plain values, for JSON.
+
+    Args:
+        report: the numbers.
+        judged: what they were computed from: adds the notice, chosen K, calibrated ECE.
+        temperature: fitted on validation.
+        top_k: other K than the usual ones; needs `judged`.
+    """
+    summary = report.summary
+    top_k_error = report.top_k_error
+    if judged is not None and top_k:
+        top_k_error = top_k_errors(judged.probabilities, judged.targets, _checked_ks(top_k))
     return {
         "n": report.n,
         "accuracy": report.accuracy,
-        "top_k_error": {str(k): error for k, error in report.top_k_error.items()},
+        "top_k_error": {str(k): error for k, error in top_k_error.items()},
         "macro_precision": report.macro_precision,
         "macro_recall": report.macro_recall,
         "macro_f1": report.macro_f1,
@@ -128,4 +291,104 @@ def report_as_dict(report: EvaluationReport) -> dict[str, object]:
         },
         "class_names": list(report.class_names),
         "confusion_matrix": report.confusion_matrix.tolist(),
+        "unit": report.unit.value,
+        "independent": report.independent,
+        "confidence": report.confidence,
+        "balanced_accuracy": summary.balanced_accuracy.value,
+        "kappa": summary.kappa.value,
+        "class_mix": dict(zip(report.class_names, summary.class_mix, strict=True)),
+        "mcc": summary.matthews.value,
+        "log_loss": summary.log_loss.value,
+        "brier": summary.brier.value,
+        "ece": report.reliability.ece,
+        "temperature": temperature.value if temperature else None,
+        "ece_with_temperature": _calibrated_ece(judged, temperature),
+        "auc": {
+            "macro": summary.macro_roc_area,
+            "per_class": {item.name: item.roc_area for item in report.bounds},
+            "ok_nok": report.ok_nok.roc_area if report.ok_nok else None,
+        },
+        "intervals": _intervals(report),
+        "ok_nok": _ok_nok(report),
+        "ok_nok_missing": None if report.ok_nok else _why_no_ok_nok(judged),
+        "notice": judged.notice if judged else None,
     }
+
+
+def _intervals(report: EvaluationReport) -> dict[str, object]:
+    summary, unit = report.summary, report.unit.value
+    return {
+        "accuracy": _rate(summary.accuracy, unit),
+        "per_class": {
+            item.name: {
+                "precision": _rate(item.precision, unit),
+                "recall": _rate(item.recall, unit),
+                "f1": _estimate(item.f1),
+            }
+            for item in report.bounds
+        },
+        "balanced_accuracy": _estimate(summary.balanced_accuracy),
+        "macro_precision": _estimate(summary.macro_precision),
+        "macro_f1": _estimate(summary.macro_f1),
+        "kappa": _estimate(summary.kappa),
+        "mcc": _estimate(summary.matthews),
+        "log_loss": _estimate(summary.log_loss),
+        "brier": _estimate(summary.brier),
+    }
+
+
+def _ok_nok(report: EvaluationReport) -> dict[str, object] | None:
+    if report.ok_nok is None:
+        return None
+    result = report.ok_nok.outcome
+    return {
+        "escape": _rate(result.escape),
+        "overkill": _rate(result.overkill),
+        "unit": report.unit.value,
+        "remarks": list(result.remarks),
+    }
+
+
+def _why_no_ok_nok(judged: JudgedSet | None) -> str | None:
+    if judged is None or has_both(judged.verdicts):
+        return None
+    if not any(judged.verdicts):
+        return (
+            "Nobody has said yet which classes are OK and which NOK: say it on the Datasets page, "
+            "with `touchstone classes DATASET --ok NAME`, or here once with --ok NAME."
+        )
+    side = "OK" if Verdict.NOK in judged.verdicts else "NOK"
+    return f"No class of this model is {side}, so there is nothing to decide between."
+
+
+def _calibrated_ece(judged: JudgedSet | None, temperature: Temperature | None) -> float | None:
+    if judged is None or temperature is None:
+        return None
+    calibrated = with_temperature(judged.probabilities, temperature.value)
+    return reliability(calibrated, judged.targets).ece
+
+
+def _checked_ks(ks: Sequence[int]) -> Sequence[int]:
+    if any(k < 1 for k in ks):
+        raise ConfigError("Top-K needs K of at least 1.", "For example --top-k 1,2,3.")
+    return sorted(set(ks))
+
+
+def _rate(rate: Rate, unit: str | None = None) -> dict[str, object] | None:
+    """Value, bounds and counts; None for no data."""
+    if rate.value is None or rate.interval is None:
+        return None
+    values: dict[str, object] = {
+        "rate": rate.value,
+        "low": rate.interval.low,
+        "high": rate.interval.high,
+        "k": rate.k,
+        "n": rate.n,
+    }
+    return {**values, "unit": unit} if unit else values
+
+
+def _estimate(estimate: Estimate) -> dict[str, float] | None:
+    if estimate.value is None or estimate.interval is None:
+        return None
+    return {"low": estimate.interval.low, "high": estimate.interval.high}

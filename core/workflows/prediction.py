@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,11 +12,14 @@ from core.data.exports import safe_cell
 from core.data.images import pictures_below
 from core.domain import HeatmapMethod, Job, JobKind, Model, Prediction, new_id
 from core.errors import ImportSourceError
+from core.evaluation.rules import rule_to_json
 from core.inference import service
 from core.workflows import jobs as job_actions
+from core.workflows.decisions import saved_rule
 from core.workflows.models import exported_bundle
 from core.workspace import Workspace, allowed_import_path
 
+BATCH_COLUMNS = ("path", "class", "confidence", "decision", "error")
 Result = TypeVar("Result")
 # Runs a function of `core.inference.service`: here, or in the app's inference process.
 Call = Callable[..., Any]
@@ -34,12 +38,21 @@ def predict(
     *,
     call: Call = call_directly,
 ) -> list[Prediction]:
-    """One prediction per picture, in order; unreadable ones carry their error."""
+    """One prediction per picture, in order; unreadable ones carry their error.
+
+    Where the model has an operating point, each carries the decision of it too.
+    """
     bundle = exported_bundle(workspace, model)
     result: list[Prediction] = call(
         service.predict, bundle, workspace.cache / "runtimes", list(sources), list(names)
     )
-    return result
+    return decided(workspace, model, result)
+
+
+def decided(workspace: Workspace, model: Model, items: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions with the decisions of the operating point that the model has now."""
+    rule = saved_rule(workspace, model.id)
+    return [rule.decided(item) if rule else replace(item, decision=None) for item in items]
 
 
 def heatmaps(
@@ -88,6 +101,9 @@ def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
         "model_id": model.id,
         "bundle": str(exported_bundle(workspace, model)),
     }
+    rule = saved_rule(workspace, model.id)
+    if rule is not None:
+        payload["rule"] = rule_to_json(rule)
     return job_actions.submit(workspace, JobKind.PREDICT, new_id("batch"), payload)
 
 
@@ -100,7 +116,8 @@ def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[
     """The first rows of a completed batch, by column."""
     with batch_table(workspace, job).open(newline="", encoding="utf-8") as file:
         rows = list(islice(csv.DictReader(file), limit))
-    return {name: [row[name] for row in rows] for name in ("path", "class", "confidence", "error")}
+    shown = [name for name in BATCH_COLUMNS if not rows or name in rows[0]]
+    return {name: [row[name] for row in rows] for name in shown}
 
 
 def as_dict(item: Prediction) -> dict[str, object]:
@@ -111,6 +128,7 @@ def as_dict(item: Prediction) -> dict[str, object]:
         "path": item.path,
         "class_name": item.class_name,
         "confidence": item.confidence,
+        **({"decision": item.decision} if item.decision is not None else {}),
         "confidences": [list(pair) for pair in item.confidences],
     }
 
@@ -119,11 +137,14 @@ def as_csv(items: Sequence[Prediction], class_names: Sequence[str]) -> str:
     """Predictions as a table, one row per picture; cells that spreadsheets would run are quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(["path", "class", "confidence", "error", *map(safe_cell, class_names)])
+    decided = any(item.decision for item in items)
+    extra = ["decision"] if decided else []
+    writer.writerow(["path", "class", "confidence", *extra, "error", *map(safe_cell, class_names)])
     for item in items:
         confidences = dict(item.confidences)
         writer.writerow(
             [safe_cell(item.path), safe_cell(item.class_name), item.confidence,
-             safe_cell(item.error), *(confidences.get(name) for name in class_names)]
+             *([item.decision] if decided else []), safe_cell(item.error),
+             *(confidences.get(name) for name in class_names)]
         )  # fmt: skip
     return buffer.getvalue()

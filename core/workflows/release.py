@@ -20,7 +20,9 @@ from core.evaluation.criteria import (
 )
 from core.evaluation.decisions import Decision, decide, has_both
 from core.evaluation.gate import Criterion, Gate, Measured, release_gate
-from core.evaluation.metrics import evaluate
+from core.evaluation.intervals import rate_of
+from core.evaluation.metrics import class_measures, confusion_matrix
+from core.evaluation.parts import choose
 from core.evaluation.rules import DecisionRule
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
@@ -119,12 +121,15 @@ def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) 
 
 
 def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[str, Measured]:
-    report = evaluate(
-        judged.probabilities, judged.targets, judged.class_names, parts=judged.parts,
-        verdicts=judged.verdicts,
-    )  # fmt: skip
-    measures: dict[str, Measured] = {MACRO_F1: report.summary.macro_f1}
-    measures.update({f"{RECALL}{item.name}": item.recall for item in report.bounds})
+    predicted = judged.probabilities.argmax(axis=1)
+    names = judged.class_names
+    matrix = confusion_matrix(predicted, judged.targets, len(names))
+    present = [item.f1 for item in class_measures(matrix, names) if item.has_data]
+    measures: dict[str, Measured] = {MACRO_F1: float(np.mean(present))}
+    for index, name in enumerate(names):
+        of_class = judged.targets == index
+        wrong = rate_of(predicted[of_class] != index, choose(judged.parts, of_class))
+        measures[f"{RECALL}{name}"] = wrong.complement
     if has_both(judged.verdicts):
         found = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
         measures.update({ESCAPE: found.escape, OVERKILL: found.overkill})

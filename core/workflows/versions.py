@@ -104,6 +104,18 @@ def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> Co
         before = versions.find_version(db, dataset.id, first)
         after = versions.find_version(db, dataset.id, last)
         changed = versions.changes_between(db, dataset.id, first, last)
+        # Why: where classes were renamed or merged, a label that stayed has another name.
+        moved = {
+            position
+            for position, names in enumerate(
+                zip(before.class_names, after.class_names, strict=False)
+            )
+            if names[0] != names[1]
+        }
+        everything = versions.states_of_version(db, dataset.id, last) if moved else {}
+    for sample_id, state in everything.items():
+        if state.label in moved:
+            changed.setdefault(sample_id, (state, state))
     kinds: dict[ChangeKind, list[int]] = {kind: [] for kind in ChangeKind}
     for sample_id, states in changed.items():
         kind = _kind(*states, before.class_names, after.class_names)

@@ -33,23 +33,32 @@ function listen(el, pick) {
   // The time makes every click an event, also one on the cell that is open already.
   const choose = (row, column) => { el._cell = [row, column]; pick([row, column, Date.now()]) }
   el.addEventListener('keydown', event => {
-    const z = el.data[0].z
-    if (!z || !event.key.startsWith('Arrow')) return
+    if (!event.key.startsWith('Arrow')) return
     event.preventDefault()
+    const [rows, columns] = el._grid
     const clamp = (value, count) => Math.max(0, Math.min(count - 1, value))
-    const [row, column] = el._cell ?? [0, -1]
-    choose(clamp(row + (event.key === 'ArrowDown') - (event.key === 'ArrowUp'), z.length),
-           clamp(column + (event.key === 'ArrowRight') - (event.key === 'ArrowLeft'), z[0].length))
+    const [row, column] = el._cell ?? (columns > 1 ? [0, -1] : [-1, 0])
+    choose(clamp(row + (event.key === 'ArrowDown') - (event.key === 'ArrowUp'), rows),
+           clamp(column + (event.key === 'ArrowRight') - (event.key === 'ArrowLeft'), columns))
   })
   // Plotly covers the page while a button is pressed, so the release is awaited on the window.
   el.addEventListener('pointerdown', down => window.addEventListener('pointerup', up => {
     if (up.pointerId !== down.pointerId) return
     if (Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) > 6) return
-    const layout = el._fullLayout, box = el.getBoundingClientRect(), z = el.data[0].z
-    const column = Math.round(layout.xaxis.p2d(up.clientX - box.left - layout.xaxis._offset))
+    const layout = el._fullLayout, box = el.getBoundingClientRect(), [rows, columns] = el._grid
+    const x = up.clientX - box.left - layout.xaxis._offset
+    const column = columns > 1 ? Math.round(layout.xaxis.p2d(x)) : 0
     const row = Math.round(layout.yaxis.p2d(up.clientY - box.top - layout.yaxis._offset))
-    if (z && row >= 0 && column >= 0 && row < z.length && column < z[0].length) choose(row, column)
+    if (row >= 0 && column >= 0 && row < rows && column < columns) choose(row, column)
   }, { once: true, capture: true }))
+}
+// A drawn selection is reported with the sample ids that the points carry.
+function listenToSelection(el, report) {
+  mounted.set(el, true)
+  el.on('plotly_selected', event => {
+    if (event?.points) report({ ids: event.points.map(point => point.customdata) })
+  })
+  el.on('plotly_deselect', () => report(null))
 }
 export default function ({ data, parentElement, setStateValue }) {
   const el = parentElement.querySelector('.ts-chart')
@@ -57,10 +66,16 @@ export default function ({ data, parentElement, setStateValue }) {
   figure.layout.uirevision ??= 'keep'
   el.style.minHeight = (figure.layout.height ?? 300) + 'px'
   load(data.library).then(async Plotly => {
-    await Plotly.react(el, figure.data, figure.layout, { displayModeBar: false, responsive: true })
+    await Plotly.react(el, figure.data, figure.layout, { responsive: true, displaylogo: false,
+      displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select),
+      modeBarButtonsToRemove: ['sendChartToCloud', 'toImage', 'autoScale2d'] })
     el.setAttribute('aria-label', data.description)
     if (data.cell) el._cell = data.cell
+    el._grid = data.grid
     if (data.pick && !mounted.has(el)) listen(el, cell => setStateValue('cell', cell))
+    if (data.select && !mounted.has(el)) {
+      listenToSelection(el, chosen => setStateValue('chosen', chosen))
+    }
   })
   return () => window.Plotly?.purge(el)
 }
@@ -231,14 +246,30 @@ class Tile:
 
 def chart(figure: go.Figure, key: str, *, description: str) -> None:
     """A Plotly chart that keeps its zoom and does not flicker when its data changes."""
-    _mount_chart(figure, key, description=description, pick=False, cell=None)
+    _mount_chart(figure, key, description=description)
+
+
+def selectable_chart(figure: go.Figure, key: str, *, description: str) -> tuple[int, ...] | None:
+    """A Plotly chart in which points are chosen by lasso or box; gives their customdata."""
+    _mount_chart(figure, key, description=description, select=True)
+    chosen = (st.session_state.get(key) or {}).get("chosen")
+    return tuple(int(i) for i in chosen["ids"]) if chosen else None
 
 
 def clickable_matrix(
     figure: go.Figure, key: str, *, description: str, cell: tuple[int, int] | None
 ) -> None:
     """A Plotly heatmap whose cells can be clicked, tapped and reached by arrow keys."""
-    _mount_chart(figure, key, description=description, pick=True, cell=cell)
+    rows = figure.data[0].z
+    _mount_chart(figure, key, description=description, cell=cell, grid=(len(rows), len(rows[0])))
+
+
+def clickable_rows(
+    figure: go.Figure, key: str, *, description: str, rows: int, row: int | None
+) -> None:
+    """A Plotly chart with one bar per row (y = 0, 1, …) whose rows can be clicked, as cells are."""
+    cell = None if row is None else (row, 0)
+    _mount_chart(figure, key, description=description, cell=cell, grid=(rows, 1))
 
 
 def clicked_cell(key: str) -> tuple[int, int, int] | None:
@@ -269,13 +300,21 @@ def zip_upload(key: str) -> dict[str, str] | None:
 
 
 def _mount_chart(
-    figure: go.Figure, key: str, *, description: str, pick: bool, cell: tuple[int, int] | None
+    figure: go.Figure,
+    key: str,
+    *,
+    description: str,
+    cell: tuple[int, int] | None = None,
+    grid: tuple[int, int] | None = None,
+    select: bool = False,
 ) -> None:
     data = {
         "figure": figure.to_json(),
         "library": "/vendor/plotly.min.js",
-        "pick": pick,
+        "pick": grid is not None,
+        "select": select,
         "description": description,
         "cell": list(cell) if cell else None,
+        "grid": list(grid) if grid else None,
     }
-    _chart(key=key, data=data, on_cell_change=lambda: None)
+    _chart(key=key, data=data, on_cell_change=lambda: None, on_chosen_change=lambda: None)

@@ -1,71 +1,21 @@
 """Domain values to Plotly figures; pure functions, no Streamlit."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import plotly.graph_objects as go
 
 from core.domain import EpochMetrics, Subset
-from core.evaluation.metrics import EvaluationReport, relative
 from pages.ui.text import html
 
 SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.TEST: "#4f6bd8"}
 _SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
 _FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
-_RIGHT_LIGHT, _RIGHT_DARK = "#0f766e", "#2a9d8f"
-_WRONG_LIGHT, _WRONG_DARK = "#c2384d", "#d9586b"
-_MAX_MATRIX_TEXT = 25
-_CELL_PX = 20
 _MAX_BARS = 40
-
-
-def confusion_matrix(
-    report: EvaluationReport,
-    *,
-    show_shares: bool,
-    dark: bool,
-    cell: tuple[int, int] | None = None,
-) -> go.Figure:
-    """Rows true, columns predicted; right decisions teal, errors red, the stronger the more."""
-    names = [html(name) for name in report.class_names]
-    shares = relative(report.confusion_matrix)
-    count = len(names)
-    colours = [
-        [float(shares[r, c]) * (1 if r == c else -1) for c in range(count)] for r in range(count)
-    ]
-    counts = report.confusion_matrix.tolist()
-    text = [
-        [_cell_text(counts[r][c], shares[r, c], show_shares) for c in range(count)]
-        for r in range(count)
-    ]
-    hover = [
-        [
-            f"true <b>{names[r]}</b>, predicted <b>{names[c]}</b><br>"
-            f"{counts[r][c]} of {sum(counts[r])} ({shares[r, c]:.1%})"
-            for c in range(count)
-        ]
-        for r in range(count)
-    ]
-    heatmap = go.Heatmap(
-        z=colours, x=list(range(count)), y=list(range(count)), zmin=-1, zmax=1,
-        colorscale=_matrix_scale(dark), showscale=False, xgap=2, ygap=2, text=text,
-        texttemplate="%{text}" if count <= _MAX_MATRIX_TEXT else None,
-        hovertext=hover, hoverinfo="text",
-    )  # fmt: skip
-    figure = go.Figure(heatmap)
-    height = min(900, max(340, 130 + count * max(_CELL_PX, 52 if count < 8 else 30)))
-    _style(figure, dark=dark, height=height)
-    ticks = {"tickmode": "array", "tickvals": list(range(count)), "ticktext": _short(names),
-             "fixedrange": True, "showgrid": False, "zeroline": False}  # fmt: skip
-    figure.update_xaxes(**ticks, range=[-0.5, count - 0.5], title="predicted",
-                        tickangle=0 if count <= 5 else -40)  # fmt: skip
-    figure.update_yaxes(**ticks, range=[count - 0.5, -0.5], title="true")
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})
-    if cell:
-        row, column = cell
-        figure.add_shape(type="rect", x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5,
-                         line={"color": "#e0a93b", "width": 3})  # fmt: skip
-    return figure
+_CLASS_COLOURS = ("#0f9488", "#d97706", "#4f6bd8", "#be4b6a", "#7c8a2e", "#0891b2", "#8b5cf6",
+                  "#8a817c")  # fmt: skip
 
 
 def subset_counts(
@@ -82,19 +32,52 @@ def subset_counts(
         values = [own[name] for name in shown]
         colour = _SIDE_COLOURS.get(side) or _FOLD_COLOURS[position % len(_FOLD_COLOURS)]
         figure.add_bar(y=names, x=values, name=side, orientation="h", marker_color=colour,
-                       text=values, insidetextanchor="middle", textangle=0, constraintext="none",
+                       text=values, textposition="inside", insidetextanchor="middle", textangle=0,
                        hovertemplate="%{y}: %{x} " + side + "<extra></extra>")  # fmt: skip
     _style(figure, dark=dark, height=max(220, 100 + 34 * len(names)))
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
     figure.update_layout(barmode="stack", legend=legend, uniformtext={"minsize": 9, "mode": "hide"},
                          margin={"l": 10, "r": 10, "t": 44, "b": 30})  # fmt: skip
+    # Why a category: class names that are numbers would become places on a scale.
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
     return figure
 
 
-def class_counts(counts: Mapping[str, int], *, dark: bool) -> go.Figure:
-    """Bars: pictures per class; past 40 classes the largest, the rest as one."""
+def fold_scores(scores: Mapping[int, tuple[float, float]], *, dark: bool) -> go.Figure:
+    """Accuracy and macro F1 of every fold, with the mean as a line and one deviation as a band.
+
+    `scores` maps the number of a fold, from 1, to both; at least two folds.
+    """
+    figure = go.Figure()
+    folds = list(scores)
+    for values, name, colour in zip(zip(*scores.values(), strict=True), ("accuracy", "macro F1"),
+                                    ("#4f6bd8", "#be4b6a"), strict=True):  # fmt: skip
+        mean, spread = statistics.fmean(values), statistics.stdev(values)
+        figure.add_hrect(y0=mean - spread, y1=mean + spread, fillcolor=colour, opacity=0.12,
+                         line_width=0)  # fmt: skip
+        figure.add_hline(y=mean, line={"color": colour, "width": 1.5, "dash": "dot"})
+        figure.add_scatter(
+            x=folds, y=values, name=name, mode="markers", marker={"size": 12, "color": colour},
+            hovertemplate=f"fold %{{x}}: {name} %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    _style(figure, dark=dark, height=300)
+    figure.update_layout(
+        legend={"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom"},
+        margin={"l": 48, "r": 12, "t": 40, "b": 40},
+    )
+    figure.update_xaxes(title="fold", dtick=1, range=[0.5, max(folds) + 0.5], showgrid=False)
+    return figure
+
+
+def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = False) -> go.Figure:
+    """Bars: pictures per class; past 40 classes the largest, the rest as one.
+
+    `coloured` gives few classes the colours that they have in the other charts.
+    """
+    colours: str | list[str] = "#0f766e"
+    if coloured and len(counts) <= len(_CLASS_COLOURS):
+        colours = [class_colour(number) for number in range(len(counts))]
     if len(counts) > _MAX_BARS:
         largest = sorted(counts, key=counts.__getitem__, reverse=True)[:_MAX_BARS]
         rest = sum(counts.values()) - sum(counts[name] for name in largest)
@@ -104,13 +87,94 @@ def class_counts(counts: Mapping[str, int], *, dark: bool) -> go.Figure:
         }
     names = [html(name) for name in counts]
     figure = go.Figure(go.Bar(y=names, x=list(counts.values()), orientation="h",
-                              marker_color="#0f766e", text=list(counts.values()),
+                              marker_color=colours, text=list(counts.values()),
                               hovertemplate="%{y}: %{x} pictures<extra></extra>"))  # fmt: skip
     _style(figure, dark=dark, height=max(160, 60 + 30 * len(names)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    # Why a category: class names that are numbers would become places on a scale.
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
     return figure
+
+
+def spread(
+    counts: Mapping[str, Sequence[int]], edges: Sequence[float], *, dark: bool, title: str,
+    logarithmic: bool = False,
+) -> go.Figure:  # fmt: skip
+    """Stacked bars: how many pictures of each class lie in each bin of a measure."""
+    middles = [(a + b) / 2 for a, b in pairwise(edges)]
+    shown = [10**value for value in middles] if logarithmic else middles
+    figure = go.Figure()
+    for number, (name, values) in enumerate(counts.items()):
+        hover = [f"{html(name)}: {count} pictures near {value:.3g}"
+                 for value, count in zip(shown, values, strict=True)]  # fmt: skip
+        figure.add_bar(x=middles, y=list(values), name=html(name), hovertext=hover,
+                       hoverinfo="text", marker_color=class_colour(number))  # fmt: skip
+    _style(figure, dark=dark, height=250)
+    figure.update_layout(barmode="stack", bargap=0.04, showlegend=False,
+                         margin={"l": 10, "r": 10, "t": 10, "b": 40})  # fmt: skip
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title="pictures")
+    if logarithmic:
+        ticks = range(math.floor(edges[0]), math.ceil(edges[-1]) + 1)
+        figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0**tick:g}" for tick in ticks])
+    return figure
+
+
+def sizes(found: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
+    """Points: width and height of pictures, the larger the more pictures have them."""
+    most = max(count for _, _, count in found)
+    figure = go.Figure(go.Scatter(
+        x=[width for width, _, _ in found], y=[height for _, height, _ in found], mode="markers",
+        marker={"size": [6 + 22 * math.sqrt(count / most) for _, _, count in found],
+                "color": "#0f766e", "opacity": 0.65, "line": {"width": 0}},
+        hovertext=[f"{w} × {h}: {count} pictures" for w, h, count in found], hoverinfo="text",
+    ))  # fmt: skip
+    _style(figure, dark=dark, height=250)
+    figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 40}, showlegend=False)
+    figure.update_xaxes(title="width in pixels", rangemode="tozero")
+    figure.update_yaxes(title="height in pixels", rangemode="tozero")
+    return figure
+
+
+def picture_map(
+    points: Sequence[tuple[int, int | None, float, float]],
+    class_names: Sequence[str],
+    *,
+    dark: bool,
+) -> go.Figure:
+    """Points coloured by class in a plane of similarity; each knows its sample id."""
+    figure = go.Figure()
+    labels = sorted({label for _, label, _, _ in points}, key=lambda label: (label is None, label))
+    for label in labels:
+        own = [point for point in points if point[1] == label]
+        name = html("no label" if label is None else class_names[label])
+        figure.add_scattergl(
+            x=[round(x, 4) for _, _, x, _ in own], y=[round(y, 4) for _, _, _, y in own],
+            customdata=[sample_id for sample_id, _, _, _ in own], mode="markers", name=name,
+            marker={"size": 6 if len(points) < 3000 else 4, "opacity": 0.75,
+                    "color": class_colour(len(class_names) if label is None else label)},
+            hovertemplate=f"{name}<extra></extra>",
+        )  # fmt: skip
+    _style(figure, dark=dark, height=560)
+    # Why itemsizing: legend marks as small as the points could not be told apart.
+    figure.update_layout(dragmode="lasso", margin={"l": 6, "r": 6, "t": 36, "b": 6},
+                         modebar={"bgcolor": "rgba(0,0,0,0)"},
+                         showlegend=len(labels) <= _MAX_BARS,
+                         legend={"itemsizing": "constant"})  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    return figure
+
+
+def class_colour(number: int) -> str:
+    """A colour for a class: eight that differ well, then the same ones lighter and darker."""
+    base = _CLASS_COLOURS[number % len(_CLASS_COLOURS)]
+    if number < len(_CLASS_COLOURS):
+        return base
+    factor = 0.65 if number // len(_CLASS_COLOURS) % 2 else 1.35
+    parts = (min(255, round(int(base[i : i + 2], 16) * factor)) for i in (1, 3, 5))
+    return "#" + "".join(f"{part:02x}" for part in parts)
 
 
 def loss_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
@@ -220,23 +284,3 @@ def _style(figure: go.Figure, *, dark: bool, height: int) -> None:
     )  # fmt: skip
     figure.update_xaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
-
-
-def _matrix_scale(dark: bool) -> list[list[object]]:
-    empty = "#1a2321" if dark else "#f1f3f1"
-    wrong, right = (_WRONG_DARK, _RIGHT_DARK) if dark else (_WRONG_LIGHT, _RIGHT_LIGHT)
-    # Why so steep at zero on the wrong side: a single error among many must be seen.
-    faint_wrong = "#57303a" if dark else "#f3c9cf"
-    faint_right = "#1e4a45" if dark else "#cfe6e2"
-    return [[0.0, wrong], [0.35, wrong], [0.495, faint_wrong], [0.4999, faint_wrong],
-            [0.5, empty], [0.5001, faint_right], [0.75, right], [1.0, right]]  # fmt: skip
-
-
-def _cell_text(count: int, share: float, show_shares: bool) -> str:
-    if count == 0:
-        return ""
-    return f"{share:.0%}" if show_shares else str(count)
-
-
-def _short(names: Sequence[str], limit: int = 22) -> list[str]:
-    return [name if len(name) <= limit else name[: limit - 1] + "…" for name in names]

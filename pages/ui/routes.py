@@ -1,23 +1,28 @@
 """Files over HTTP beside Streamlit: pictures, plotly.js, model files in, ZIP files in."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import plotly
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.domain import new_id
+from core.domain import SampleStatus, new_id
 from core.errors import NotFoundError, TouchstoneError
-from core.workflows import datasets, models
+from core.workflows import datasets, edits, exports, models, pictures
+from core.workflows import report as reports
+from core.workflows.edits import QuickAction, QuickAnswer, QuickEdit
 from core.workspace import open_workspace
+from pages.ui import picture_words
 
 MAX_ZIP_BYTES = 2 * 1024**3
+MAX_EDIT_BYTES = 4 * 1024**2
 UPLOAD_HEADER = "x-touchstone-upload"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _CACHE = {"Cache-Control": "private, max-age=86400"}
@@ -36,16 +41,29 @@ _CONTENT_POLICY = "; ".join(
 )
 
 
-def thumbnail_url(sample_id: int) -> str:
-    return f"/pictures/{sample_id}/thumbnail"
+def thumbnail_url(sample_id: int, sha256: str = "") -> str:
+    # Why the hash: browsers keep thumbnails for a day, and ids of deleted samples are used again.
+    return f"/pictures/{sample_id}/thumbnail?{sha256[:12]}"
 
 
-def picture_url(sample_id: int) -> str:
-    return f"/pictures/{sample_id}/full"
+def picture_url(sample_id: int, sha256: str = "") -> str:
+    return f"/pictures/{sample_id}/full?{sha256[:12]}"
+
+
+def export_url(dataset_id: str, kind: str, version: int, split_id: str | None) -> str:
+    return f"/datasets/{dataset_id}/export.{kind}?version={version}&split={split_id or ''}"
 
 
 def model_url(model_id: str) -> str:
     return f"/model-files/{model_id}"
+
+
+def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bool = False) -> str:
+    """`name`: of the file when it is kept."""
+    wanted = {"name": name} if name else {}
+    if keep:
+        wanted["download"] = "1"
+    return f"/reports/{report_id}.{ending}" + (f"?{urlencode(wanted)}" if wanted else "")
 
 
 async def _thumbnail(request: Request) -> Response:
@@ -86,10 +104,111 @@ async def _model(request: Request) -> Response:
     return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
+async def _facts(request: Request) -> Response:
+    """What the large view says beside a picture: rows of name and value, and its history."""
+    try:
+        facts = await run_in_threadpool(
+            pictures.picture_facts, open_workspace(), request.path_params["sample"]
+        )
+    except TouchstoneError as err:
+        return JSONResponse({"error": err.message}, 404)
+    answer = {"rows": picture_words.rows(facts), "history": picture_words.history(facts)}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _edit(request: Request) -> Response:
+    """Store the key presses of a gallery; answers with words and the states of what it shows."""
+    if not _from_our_page(request):
+        return JSONResponse({"error": "This edit did not come from the app's page."}, 403)
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_EDIT_BYTES:
+            return JSONResponse({"error": "This edit is too large."}, 413)
+    try:
+        presses, shown = _read_edits(bytes(body))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return JSONResponse({"error": "This edit cannot be read."}, 400)
+    try:
+        answer = await run_in_threadpool(_store_edits, request.path_params["dataset"], presses)
+        states = await run_in_threadpool(_states, request.path_params["dataset"], shown)
+    except TouchstoneError as err:
+        return JSONResponse({"error": str(err)}, 409)
+    return JSONResponse({"messages": answer.messages, "failed": answer.failed,
+                         "version": answer.version, "states": states})  # fmt: skip
+
+
+def _read_edits(body: bytes) -> tuple[list[QuickEdit], list[int]]:
+    content = json.loads(body)
+    presses = [
+        QuickEdit(QuickAction(item["action"]), tuple(int(i) for i in item["ids"]),
+                  str(item.get("class_name", "")), str(item.get("group", "")))
+        for item in content["edits"]
+    ]  # fmt: skip
+    return presses, [int(i) for i in content["shown"]]
+
+
+def _store_edits(dataset_id: str, presses: list[QuickEdit]) -> QuickAnswer:
+    return edits.quick_edits(open_workspace(), dataset_id, presses)
+
+
+def _states(dataset_id: str, sample_ids: list[int]) -> dict[str, dict[str, object]]:
+    workspace = open_workspace()
+    names = datasets.find_dataset(workspace, dataset_id).class_names
+    return {
+        str(s.id): {"title": picture_words.class_name(s, names),
+                    "excluded": s.status is not SampleStatus.USED}
+        for s in datasets.find_samples(workspace, sample_ids)
+    }  # fmt: skip
+
+
+async def _export(request: Request) -> Response:
+    """A version of a dataset as a ZIP of class folders or as a table, streamed."""
+    kind = request.path_params["kind"]
+    wanted = request.query_params
+    number = wanted.get("version", "")
+    if kind not in ("zip", "csv") or not (number == "" or number.isdecimal()):
+        return Response("There is no such export.", 404)
+    try:
+        export = await run_in_threadpool(
+            exports.plan_export, open_workspace(), request.path_params["dataset"],
+            version=int(number) if number else None, split=wanted.get("split") or None,
+        )  # fmt: skip
+    except TouchstoneError as err:
+        return Response(err.message, 404)
+    blocks = exports.zip_export(export) if kind == "zip" else exports.csv_export(export)
+    name = quote(f"{export.name}.{kind}", safe="")
+    media = "application/zip" if kind == "zip" else "text/csv; charset=utf-8"
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    return StreamingResponse(blocks, media_type=media, headers=headers)
+
+
+def _from_our_page(request: Request) -> bool:
+    # Why both: a foreign page can send a form here, but neither this header nor another origin.
+    origin = urlsplit(request.headers.get("origin", ""))
+    return origin.netloc == request.headers.get("host") and UPLOAD_HEADER in request.headers
+
+
+async def _report(request: Request) -> Response:
+    """A report to look at, or with `?download` to keep; its table always to keep."""
+    name, ending = request.path_params["report"], request.path_params["ending"]
+    media = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8"}.get(ending)
+    try:
+        path = reports.report_file(open_workspace(), name, ending)
+    except TouchstoneError as err:
+        return Response(err.message, 404)
+    if media is None or not path.is_file():
+        return Response("There is no such report.", 404)
+    keep = ending == "csv" or "download" in request.query_params
+    title = quote(request.query_params.get("name", name)[:120], safe="")
+    kind = "attachment" if keep else "inline"
+    headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{title}.{ending}"}
+    return FileResponse(path, media_type=media, headers=headers)
+
+
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
-    origin = urlsplit(request.headers.get("origin", ""))
-    if origin.netloc != request.headers.get("host") or UPLOAD_HEADER not in request.headers:
+    if not _from_our_page(request):
         return JSONResponse({"error": "This upload did not come from the app's page."}, 403)
     workspace = open_workspace()
     announced = int(request.headers.get("content-length") or 0)
@@ -122,8 +241,12 @@ def _too_large(size: int, free: int) -> str:
 ROUTES = [
     Route("/pictures/{sample:int}/thumbnail", _thumbnail),
     Route("/pictures/{sample:int}/full", _picture),
+    Route("/pictures/{sample:int}/facts", _facts),
+    Route("/datasets/{dataset}/export.{kind}", _export),
+    Route("/datasets/{dataset}/edits", _edit, methods=["POST"]),
     Route("/vendor/plotly.min.js", _plotly),
     Route("/model-files/{model}", _model),
+    Route("/reports/{report}.{ending}", _report),
     Route("/uploads/zip", _upload_zip, methods=["POST"]),
 ]
 

@@ -165,8 +165,8 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
     name = class_names[sample.label] if sample.label is not None else "no label"
     file_name = sample.path.replace("\\", "/").rsplit("/", 1)[-1]
     return components.Tile(
-        key=str(sample.id), url=routes.thumbnail_url(sample.id), title=name, detail=file_name,
-        hint=f"{sample.path}\n{sample.width} × {sample.height}",
+        key=str(sample.id), url=routes.thumbnail_url(sample.id, sample.sha256), title=name,
+        detail=file_name, hint=f"{sample.path}\n{sample.width} × {sample.height}",
     )  # fmt: skip
 
 

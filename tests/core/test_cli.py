@@ -11,9 +11,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.store.database import connect
+from core.store.judgement import openings_of
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.core.workflows.test_quality import write_parts
+from tests.made import add_model, make_dataset
+from tests.recompute_report import mismatches
 
 
 @pytest.fixture
@@ -90,6 +94,61 @@ def test_the_report_has_every_measure(call_trained):
         "support": 4,
     }
     assert {report[f"macro_{name}"] for name in ("precision", "recall", "f1")} == {1.0}
+
+
+def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
+    report = call_trained("evaluate", "Marks quick", "--ok", "stripes", "--top-k", "1,2")
+    accuracy = report["intervals"]["accuracy"]
+    # Exact, two-sided 95 %: 0.025 ** (1 / 8) for 8 of 8.
+    assert accuracy["low"] == pytest.approx(0.6306, abs=1e-4)
+    assert (accuracy["high"], accuracy["n"], accuracy["unit"]) == (1.0, 8, "pictures")
+    recall = report["intervals"]["per_class"]["stripes"]["recall"]
+    assert recall["low"] == pytest.approx(0.3976, abs=1e-4)
+    assert (recall["k"], recall["n"]) == (4, 4)
+    assert report["class_mix"] == {"blue disc": 0.5, "stripes": 0.5}
+    assert [report[k] for k in ("kappa", "mcc", "balanced_accuracy")] == [1.0, 1.0, 1.0]
+    assert {report[k] >= 0 for k in ("log_loss", "brier", "ece", "ece_with_temperature")} == {True}
+    assert report["temperature"] > 0
+    assert report["auc"] == {
+        "macro": 1.0,
+        "per_class": {"blue disc": 1.0, "stripes": 1.0},
+        "ok_nok": 1.0,
+    }
+    escape = report["ok_nok"]["escape"]
+    assert (escape["k"], escape["n"], escape["rate"], escape["low"]) == (0, 4, 0.0, 0.0)
+    assert escape["high"] == pytest.approx(0.6024, abs=1e-4)
+    assert report["ok_nok"]["unit"] == "pictures"
+    assert report["notice"] is None
+    assert report["top_k_error"] == {"1": 0.0}
+
+
+def test_without_verdicts_the_report_says_why_there_is_no_escape_rate(call_trained):
+    report = call_trained("evaluate", "Marks quick")
+    assert report["ok_nok"] is None
+    assert "--ok NAME" in report["ok_nok_missing"]
+    assert report["auc"]["ok_nok"] is None
+    wrong = call_trained("evaluate", "Marks quick", "--ok", "gut", code=1)
+    assert "no class 'gut'" in wrong["error"]
+    assert "no list" in call_trained("evaluate", "Marks quick", "--top-k", "x", code=1)["error"]
+
+
+def test_a_look_at_test_results_is_counted(call_trained, trained):
+    def looks():
+        with connect(trained.workspace) as db:
+            return len(openings_of(db, trained.split.id))
+
+    before = looks()
+    call_trained("evaluate", "Marks quick", "--subset", "validation")
+    assert looks() == before
+    call_trained("evaluate", "Marks quick")
+    assert looks() == before + 1
+
+
+def test_a_person_reads_bounds_too(trained):
+    options = ("--ok", "stripes", "--workspace", str(trained.workspace.root))
+    shown = CliRunner().invoke(app, ["evaluate", "Marks quick", *options]).stdout
+    assert "63.1% to 100.0%" in shown
+    assert "escape: 0 of 4 defective pictures: 0.0% (0.0% to 60.2%)" in shown
 
 
 def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
@@ -303,3 +362,22 @@ def test_counts_and_orders_as_a_script_would(call, class_folders):
     assert "19 pictures were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
     assert "No picture" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
     assert call("split", "S", "--order-by", "size", code=2)
+
+
+def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    add_model(made, "press", skill=12.0)
+    assert "no release criteria" in call("seal", "press", code=1)["error"]
+    call("criteria", "parts", "--max-overkill", "0.2")
+    sealed = call("seal", "press")
+    assert sealed["pictures"] == 24
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    assert "sealed" in call("report", "press", "--out", page, code=1)["error"]
+    opened = call("open-test", "press", "--purpose", "release 1")
+    assert opened["gate"]["verdict"] == "PASS"
+    assert [o["purpose"] for o in opened["openings"]] == ["release 1"]
+    call("report", "press", "--out", page, "--csv", table, "--short")
+    assert "Release criteria met" in page.read_text(encoding="utf-8")
+    assert mismatches(page, table) == []
+    assert "cannot be written" in call("report", "press", "--out", tmp_path / "no" / "x.html",
+                                       code=1)["error"]  # fmt: skip

@@ -8,9 +8,9 @@ from core.workspace import Workspace
 from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
-PAGES = ("home.py", "import_pictures.py", "datasets.py", "quality.py", "split.py",
-         "preprocess.py", "train.py", "runs.py", "evaluate.py", "predict.py",
-         "models.py")  # fmt: skip
+PAGES = ("home.py", "import_pictures.py", "datasets.py", "versions.py", "quality.py", "split.py",
+         "preprocess.py", "train.py", "runs.py", "evaluate.py", "decide.py", "compare.py",
+         "plan.py", "signoff.py", "predict.py", "models.py")  # fmt: skip
 
 
 @pytest.mark.parametrize("file", PAGES)
@@ -102,6 +102,8 @@ def test_a_second_split_of_the_same_name_never_overwrites(
     dataset = imported(workspace, class_folders, "set")
     first = splits.create_split(workspace, dataset.id, name="mine")
     app = open_page("split.py", workspace)
+    app.segmented_control(key="split_view").set_value("New split").run()
+    app.segmented_control(key="split_view").set_value("New split").run()
     app.text_input(key="split_name").set_value("mine").run()
     app.button(key="do_split").click().run()
     assert "already" in app.error[0].value

@@ -1,6 +1,9 @@
 """What the app answers over HTTP beside its pages."""
 
+import io
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -8,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from core.domain import Dataset
 from core.workflows import datasets
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
-from tests.conftest import Trained
+from tests.conftest import Trained, store_rows
 
 OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 
@@ -65,9 +69,12 @@ def test_pictures_thumbnails_and_models_are_served_and_missing_ones_are_404(
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
     found, _ = datasets.samples(trained.workspace, trained.dataset.id, limit=1)
-    thumbnail = client.get(routes.thumbnail_url(found[0].id))
+    thumbnail = client.get(routes.thumbnail_url(found[0].id, found[0].sha256))
     assert thumbnail.headers["content-type"] == "image/webp"
-    assert client.get(routes.picture_url(found[0].id)).content == Path(found[0].path).read_bytes()
+    assert (
+        client.get(routes.picture_url(found[0].id, found[0].sha256)).content
+        == Path(found[0].path).read_bytes()
+    )
     model = client.get(routes.model_url(trained.model.id))
     assert len(model.content) == trained.model.size_bytes
     assert "attachment" in model.headers["content-disposition"]
@@ -75,3 +82,93 @@ def test_pictures_thumbnails_and_models_are_served_and_missing_ones_are_404(
     for url in missing:
         assert client.get(url).status_code == 404
     assert client.get("/pictures/1%2F..%2F../full").status_code == 404
+
+
+@pytest.fixture
+def rows(workspace: Workspace) -> Dataset:
+    return store_rows(workspace, (0, 0, 1, 1, 2, 2))
+
+
+def _press(client: TestClient, dataset: Dataset, *presses: dict[str, object]) -> Any:
+    content = {"edits": presses, "shown": [1, 2]}
+    return client.post(f"/datasets/{dataset.id}/edits", json=content, headers=OURS)
+
+
+def test_key_presses_are_stored_and_answered_with_what_is_shown(
+    client: TestClient, workspace: Workspace, rows: Dataset
+) -> None:
+    answer = _press(
+        client, rows, {"action": "relabel", "ids": [1], "class_name": "dent"},
+        {"action": "exclude", "ids": [2]},
+    )  # fmt: skip
+    assert answer.status_code == 200
+    assert answer.json()["states"] == {
+        "1": {"title": "dent", "excluded": False},
+        "2": {"title": "good", "excluded": True},
+    }
+    assert (answer.json()["version"], answer.json()["failed"]) == (3, False)
+    again = _press(client, rows, {"action": "undo", "ids": []}).json()
+    assert again["messages"] == ["Undone: Excluded 1 picture"]
+    assert again["states"]["2"] == {"title": "good", "excluded": False}
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": "http://evil.example"}, {"origin": "http://localhost"}]
+)
+def test_an_edit_from_another_site_is_refused(
+    client: TestClient, workspace: Workspace, rows: Dataset, headers: dict[str, str]
+) -> None:
+    content = {"edits": [{"action": "exclude", "ids": [1]}], "shown": []}
+    answer = client.post(f"/datasets/{rows.id}/edits", json=content, headers=headers)
+    assert answer.status_code == 403
+    assert datasets.find_dataset(workspace, rows.id).version == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"edits": [{}], "shown": []}', b"\xff",
+     b'{"edits": [{"action": "drop", "ids": []}], "shown": []}',
+     b'{"edits": [{"action": "exclude", "ids": ["x"]}], "shown": []}'],
+)  # fmt: skip
+def test_an_edit_that_makes_no_sense_is_refused(
+    client: TestClient, workspace: Workspace, rows: Dataset, body: bytes
+) -> None:
+    answer = client.post(f"/datasets/{rows.id}/edits", content=body, headers=OURS)
+    assert answer.status_code == 400
+    assert datasets.find_dataset(workspace, rows.id).version == 1
+
+
+def test_too_large_an_edit_and_one_of_no_dataset_are_refused(
+    client: TestClient, rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = client.post("/datasets/ds-no/edits", json={"edits": [], "shown": []}, headers=OURS)
+    assert gone.status_code == 409
+    monkeypatch.setattr(routes, "MAX_EDIT_BYTES", 10)
+    assert _press(client, rows, {"action": "undo", "ids": []}).status_code == 413
+
+
+def test_the_facts_of_a_picture_are_told_and_never_kept(client: TestClient, rows: Dataset) -> None:
+    _press(client, rows, {"action": "relabel", "ids": [1], "class_name": "dent"})
+    answer = client.get("/pictures/1/facts")
+    assert ["Class", "dent"] in answer.json()["rows"]
+    assert answer.json()["history"][0].endswith("good → dent")
+    assert answer.headers["cache-control"] == "no-store"
+    assert client.get("/pictures/999/facts").status_code == 404
+
+
+def test_versions_are_exported_as_a_stream(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, client: TestClient
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
+    dataset = trained.dataset
+    answer = client.get(routes.export_url(dataset.id, "zip", 1, trained.split.id))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        pictures = [name for name in archive.namelist() if name.endswith(".png")]
+    assert len(pictures) == 40
+    assert sum(name.startswith("train/stripes/") for name in pictures) == 12
+    table = client.get(routes.export_url(dataset.id, "csv", 1, None))
+    assert table.text.count("\r\n") == 41
+    assert "Marks%20v1.csv" in table.headers["content-disposition"]
+    wrong_ends = ("exe", "zip?version=9", "csv?version=x", "csv?split=no")
+    for wrong in (f"export.{end}" for end in wrong_ends):
+        assert client.get(f"/datasets/{dataset.id}/{wrong}").status_code == 404

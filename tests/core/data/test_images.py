@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from core.data.images import FORMATS, MAX_PIXELS, read_image
+from core.data.images import FORMATS, MAX_PIXELS, look_of, picture_facts, read_image
 from core.errors import UnreadableImageError
 
 BAD_INPUTS = Path(__file__).parents[4] / "shared" / "data" / "bad_inputs"
@@ -51,6 +51,8 @@ def test_a_turned_photograph_comes_out_upright(orientation, kind):
     exif[0x0112] = orientation
     image = read_image(_encoded(stored, kind, exif=exif))
     assert image.size == (30, 20)
+    facts = picture_facts(_encoded(stored, kind, exif=exif))
+    assert (facts.width, facts.height, facts.mode, facts.format) == (30, 20, "RGB", kind)
     pixels = np.asarray(image, int)
     assert np.abs(pixels[2:8, 2:12] - (255, 0, 0)).max() < 60
     assert np.abs(pixels[2:8, 18:28] - (0, 255, 0)).max() < 60
@@ -166,6 +168,41 @@ def _read_or_refuse(path):
         return err
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("size", [(700, 500), (2300, 90), (256, 100), (2, 300), (1, 1)])
+def test_brightness_and_sharpness_are_those_of_the_picture_whatever_its_format(kind, size):
+    random = np.random.default_rng(3)
+    small = Image.fromarray(random.integers(0, 255, (40, 40, 3), np.uint8))
+    image = small.resize(size, Image.Resampling.BICUBIC)
+    facts = picture_facts(_encoded(image, kind, quality=100))
+    bright, sharp = look_of(image)
+    assert facts.brightness == pytest.approx(bright, abs=0.01)
+    assert facts.sharpness == pytest.approx(sharp, rel=0.1, abs=1.0)
+
+
+def test_a_blurred_picture_is_less_sharp_and_a_dark_one_less_bright():
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 300), np.uint8)
+    image = Image.fromarray(pixels)
+    assert look_of(image.filter(ImageFilter.GaussianBlur(3)))[1] < look_of(image)[1] / 10
+    assert look_of(Image.fromarray(pixels // 2))[0] == pytest.approx(
+        look_of(image)[0] / 2, abs=0.01
+    )
+    # The definition, computed plainly.
+    v = pixels[::, :250].astype(float)
+    laplacian = v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:] - 4 * v[1:-1, 1:-1]
+    assert look_of(Image.fromarray(pixels[:, :250]))[1] == pytest.approx(laplacian.var(), rel=1e-4)
+
+
+def test_a_cut_off_photograph_has_no_facts():
+    # Decoded as a small gray picture, a JPEG is still read to its last byte.
+    pixels = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
+    whole = _encoded(Image.fromarray(pixels), "JPEG").getvalue()
+    assert picture_facts(io.BytesIO(whole)).width == 600
+    for share in (0.3, 0.7, 0.97):
+        with pytest.raises(UnreadableImageError):
+            picture_facts(io.BytesIO(whole[: int(len(whole) * share)]))
+
+
 @needs_bad_inputs
 @pytest.mark.parametrize("row", _manifest(), ids=lambda row: row["file"])
 def test_pictures_that_break_readers_are_read_right_or_refused_in_words(row):
@@ -175,10 +212,14 @@ def test_pictures_that_break_readers_are_read_right_or_refused_in_words(row):
         warnings.simplefilter("error")
         image = _read_or_refuse(path)
     if isinstance(image, UnreadableImageError):
+        with pytest.raises(UnreadableImageError):
+            picture_facts(path)
         assert image.hint
         assert not readable or "megapixels" in image.message
         return
     assert image.mode in ("L", "RGB")
+    facts = picture_facts(path)
+    assert (facts.width, facts.height, facts.mode) == (*image.size, image.mode)
     if readable:
         width, height = (int(v) for v in row["size_after_exif_transpose"].split("x"))
         assert image.size == (width, height)

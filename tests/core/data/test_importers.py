@@ -6,11 +6,12 @@ import pytest
 from PIL import Image
 
 from core.data.importers import inspect_file, plan_import, read_pictures
+from core.data.rules import ImportRules, TableRules
 from core.domain import LabelSource, content_digest
 from core.errors import ImportSourceError, UnreadableImageError
 from tests.conftest import save_picture
 
-FOLDER = LabelSource.LAST_FOLDER
+FOLDER = ImportRules()
 
 
 def _reasons(plan):
@@ -75,7 +76,7 @@ def test_a_picture_without_extension_counts(class_folders):
 
 
 def test_classes_can_be_left_out(class_folders):
-    plan = plan_import(class_folders, FOLDER, leave_out=["割れ"])
+    plan = plan_import(class_folders, ImportRules(leave_out=("割れ",)))
     assert plan.class_counts == {"größe falsch": 6, "gut": 6}
     assert len(plan.skipped) == 6
 
@@ -83,15 +84,15 @@ def test_classes_can_be_left_out(class_folders):
 def test_the_class_may_stand_in_the_file_name(tmp_path):
     for name in ("apple_01.png", "apple_02.png", "rolled-in_scale_1.png"):
         save_picture(tmp_path / "flat" / name, [[[1, 2, 3]]])
-    plan = plan_import(tmp_path / "flat", LabelSource.FILE_NAME_REMOVE_INDEX)
+    plan = plan_import(tmp_path / "flat", ImportRules(LabelSource.FILE_NAME_REMOVE_INDEX))
     assert plan.class_counts == {"apple": 2, "rolled-in_scale": 1}
-    whole = plan_import(tmp_path / "flat", LabelSource.FILE_NAME)
+    whole = plan_import(tmp_path / "flat", ImportRules(LabelSource.FILE_NAME))
     assert len(whole.class_counts) == 3
 
 
 def test_a_table_gives_labels_and_is_compared_with_the_files(class_folders):
     table = "path;label\ngut/pic 0 é.png;ok\n./gut/pic 1 é.png;nok\ngut/gone.png;ok"
-    plan = plan_import(class_folders, LabelSource.CSV, table=table)
+    plan = plan_import(class_folders, ImportRules(LabelSource.TABLE, table=TableRules(table)))
     assert plan.class_counts == {"nok": 1, "ok": 1}
     reasons = _reasons(plan)
     assert reasons["gut/gone.png"] == "the table names it, but there is no such file"
@@ -100,7 +101,7 @@ def test_a_table_gives_labels_and_is_compared_with_the_files(class_folders):
 
 def test_labels_from_a_table_need_the_table(class_folders):
     with pytest.raises(ImportSourceError, match="need the table"):
-        plan_import(class_folders, LabelSource.CSV)
+        plan_import(class_folders, ImportRules(LabelSource.TABLE))
 
 
 def test_a_zip_is_planned_without_unpacking(class_folders, tmp_path):

@@ -38,7 +38,9 @@ def test_migrations_run_once_when_many_processes_start_together(workspace):
         )
         for _ in range(6)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in started] == ["4"] * 6
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == [
+        str(database.SCHEMA_VERSION)
+    ] * 6
 
 
 def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
@@ -158,4 +160,6 @@ def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspac
     with connect(workspace) as db:
         assert splits.find_split(db, "ds-1", "s").certificate is None
         assert [v.number for v in versions.list_versions(db, "ds-1")] == [1]
-    assert workspace.database.with_name("workspace.db.before-schema-4").exists()
+    assert workspace.database.with_name(
+        f"workspace.db.before-schema-{database.SCHEMA_VERSION}"
+    ).exists()

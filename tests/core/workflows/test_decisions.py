@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.domain import Subset, Verdict
+from core.domain import Dataset, Model, PreprocessConfig, Subset, Verdict
 from core.errors import ConfigError
 from core.evaluation.decisions import Decision, OperatingPoint, two_zones
 from core.evaluation.economics import Costs, Scenario
@@ -9,6 +9,7 @@ from core.store import judgement
 from core.store.database import connect
 from core.workflows import decisions
 from core.workflows.decisions import Choice, Wish
+from core.workflows.judging import JudgedSet
 from tests.made import add_model, make_dataset
 
 LINE = Scenario(0.01, 1000, Costs(500, 5, 1))
@@ -167,3 +168,19 @@ def test_the_key_of_caches_changes_with_the_dataset(made):
     with connect(made.workspace) as db, db.conn:
         db.conn.execute("UPDATE datasets SET version = version + 1")
     assert decisions.state_of(made.workspace, model) != before
+
+
+def large_judged(seed, n=100_000, classes=100):
+    """A judged set of this size, made in memory."""
+    random = np.random.default_rng(seed)
+    targets = np.arange(n, dtype=np.int64) % classes
+    probabilities = random.random((n, classes), np.float32)
+    probabilities[np.arange(n), targets] += random.random(n).astype(np.float32) * 200
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    names = tuple(f"class {i}" for i in range(classes))
+    model = Model(f"m{seed}", f"m{seed}", None, "ds", "d", "s", names, "n", PreprocessConfig(), 1,
+                  "sha", 1.0)  # fmt: skip
+    dataset = Dataset("ds", "d", names, "/p", "d", n, 1.0)
+    verdicts = tuple(Verdict.OK if i < classes // 2 else Verdict.NOK for i in range(classes))
+    return JudgedSet(model, dataset, Subset.TEST, np.arange(n, dtype=np.int64), targets,
+                     probabilities, np.arange(n, dtype=np.int64) // 3, verdicts)  # fmt: skip

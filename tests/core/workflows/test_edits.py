@@ -100,7 +100,10 @@ def test_a_renamed_class_changes_the_content_but_no_label(workspace, dataset):
     version = edits.rename_class(workspace, dataset.id, "dent", "Dent")
     assert version.class_names == ("good", "crack", "Dent")
     assert version.digest != dataset.digest
-    assert versions.compare(workspace, dataset.id, 1, 2).ids[versions.ChangeKind.ADDED] == ()
+    found = versions.compare(workspace, dataset.id, 1, 2)
+    assert [count for count in found.counts.values() if count] == [3]
+    shown = versions.changed_samples(workspace, found, versions.ChangeKind.RELABELLED)
+    assert {(c.label_before, c.label_after) for c in shown} == {("dent", "Dent")}
     assert edits.undo(workspace, dataset.id).digest == dataset.digest
 
 
@@ -200,6 +203,7 @@ def test_a_comparison_counts_what_a_person_would_say(workspace, dataset):
         kinds.RELABELLED: 4,
         kinds.REGROUPED: 1,
     }
+    assert versions.compare(workspace, dataset.id, 1, 5).counts[kinds.RELABELLED] == 1
     page = versions.changed_samples(workspace, found, kinds.RELABELLED, limit=2)
     assert [(c.sample.id, c.label_before, c.label_after) for c in page] == [
         (ids[1], "good", "crack"),
@@ -285,6 +289,15 @@ def test_any_edits_keep_every_version_and_undo_to_the_first(tmp_path_factory, st
         assert today.version == max(seen) + 1
         seen[today.version] = (_named(workspace, dataset), today.class_names, today.digest)
     listed = {v.number: v for v in versions.list_versions(workspace, dataset.id)}
+    now = seen[max(seen)][0]
+    found = versions.compare(workspace, dataset.id, 1, max(seen)) if len(seen) > 1 else None
+    if found:
+        first = seen[1][0]
+        kinds = versions.ChangeKind
+        assert set(found.ids[kinds.REMOVED]) == set(first) - set(now)
+        assert set(found.ids[kinds.RELABELLED]) == {
+            i for i in set(first) & set(now) if first[i][0] != now[i][0]
+        }
     for number, (named, names, digest) in seen.items():
         assert _named(workspace, dataset, number) == named
         assert (listed[number].class_names, listed[number].digest) == (names, digest)

@@ -1,0 +1,82 @@
+"""The report job: what spoke for each wrong decision, then the report is drawn."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from core.data.preprocess import load_pixels
+from core.domain import HeatmapMethod, JobStatus
+from core.errors import UnreadableImageError
+from core.inference.heatmaps import Explainer, overlay
+from core.inference.predictor import Predictor
+from core.reporting.render import render, webp_uri
+from core.store.database import connect, transaction
+from core.worker.session import JobSession
+
+HEATMAP_PX = 224
+
+
+def run(session: JobSession) -> None:
+    """Add the heatmaps to the draft that the payload names and write the report beside it."""
+    payload = session.job.payload
+    draft = session.workspace.results / str(payload["draft"])
+    values = json.loads(draft.read_text(encoding="utf-8"))
+    session.report("Loading the model", 0, 0)
+    predictor = Predictor.open(
+        Path(payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
+    )
+    _add_heatmaps(session, predictor, values["errors"]["shown"])
+    target = draft.with_suffix(".html")
+    partial = draft.with_suffix(".partial")
+    partial.write_text(render(values), encoding="utf-8")
+    partial.replace(target)
+    draft.unlink()
+    with connect(session.workspace) as db, transaction(db):
+        session.finish(db, JobStatus.COMPLETED, result={"report": target.name})
+
+
+def _add_heatmaps(session: JobSession, predictor: Predictor, shown: list[dict[str, Any]]) -> None:
+    payload = session.job.payload
+    explainer = Explainer(predictor)
+    threads = torch.get_num_threads()
+    # Why: single pictures gain nothing from threads, and waiting for them costs seconds each on a
+    # busy machine.
+    torch.set_num_threads(1)
+    try:
+        for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
+            kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
+            if not kept.exists():
+                _explain(predictor, explainer, Path(path), int(class_index), kept)
+            if kept.exists():
+                shown[done - 1]["heatmap"] = webp_uri(kept.read_bytes())
+            session.report("Drawing heatmaps", done, len(shown))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _kept(session: JobSession, name: str) -> Path:
+    """Where a heatmap is kept: the next report of this model is drawn at once."""
+    return session.workspace.cache / "heatmaps" / f"{name}.webp"
+
+
+def _explain(
+    predictor: Predictor, explainer: Explainer, path: Path, class_index: int, target: Path
+) -> None:
+    """Write the heatmap of one picture; nothing where the picture cannot be read any more."""
+    try:
+        pixels = load_pixels(path, predictor.card.preprocess)
+    except UnreadableImageError:
+        return
+    heatmap = explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM)
+    image = overlay(pixels, heatmap)
+    image.thumbnail((HEATMAP_PX, HEATMAP_PX), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=2)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(target)

@@ -1,0 +1,278 @@
+"""Sign-off: fix what must hold, open the test set once, read the verdict, write the report."""
+
+import streamlit as st
+
+from core.domain import Job, JobStatus, Model
+from core.errors import NotFoundError, TouchstoneError
+from core.workflows import decisions, judging, models, release, report, sealing
+from core.workflows.release import GateReport
+from core.workflows.report import Form
+from core.workflows.sealing import SignOff
+from core.workspace import Workspace
+from pages.ui import errors, routes, state, text, widgets
+
+FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
+_OPENINGS_SHOWN = 200
+
+
+def head(found: SignOff) -> None:
+    """Where it stands, in one sentence."""
+    if found.is_void:
+        changes = "\n".join(f"- {text.plain(change)}" for change in found.changes)
+        what = "seal it again" if not found.is_opened else "the result no longer counts as sealed"
+        st.error(f"**The seal is void**: {what}.\n\n{changes}", icon=":material/lock_reset:")
+    elif found.is_opened and found.seal:
+        st.success("Sealed, then opened. Nothing that was sealed has changed.",
+                   icon=":material/verified:")  # fmt: skip
+    elif found.is_opened:
+        st.warning(
+            "The test results were looked at before anything was sealed. They can be reported, but "
+            "not as a sealed test. Seal the split before the next model is trained.",
+            icon=":material/lock_open:",
+        )
+    elif found.seal:
+        st.info("Sealed. Nobody has looked at the test results of this model yet.",
+                icon=":material/lock:")  # fmt: skip
+    else:
+        st.info(
+            "Not sealed yet. Fix below what must hold; then open the test set once.",
+            icon=":material/lock_open:",
+        )
+
+
+def fixed_part(workspace: Workspace, found: SignOff) -> None:
+    """What the seal holds: criteria, rule, test pictures."""
+    st.subheader("1 · What must hold")
+    left, middle, right = st.columns(3, gap="medium")
+    kept = release.criteria_of(workspace, found.dataset.id)
+    with left.container(border=True, height="stretch"):
+        st.markdown("**Release criteria**")
+        if kept:
+            st.markdown("\n".join(f"- {text.plain(line)}" for line in kept.criteria.in_words()))
+        else:
+            st.markdown("None yet. Without criteria there is nothing to seal.")
+        if kept and kept.earlier:
+            st.caption(f"Changed {len(kept.earlier)} times; last {text.when(kept.set_at)}.")
+        _link(("compare.py", "Set them on the Compare page", "rule"))
+    rule = decisions.saved_rule(workspace, found.model.id)
+    with middle.container(border=True, height="stretch"):
+        st.markdown("**Decision rule**")
+        if rule is None:
+            st.markdown("None chosen: the verdict of the predicted class decides.")
+        else:
+            st.markdown(text.plain(rule.in_words))
+            st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
+        _link(("decide.py", "Choose on the Operating point page", "tune"))
+    with right.container(border=True, height="stretch"):
+        st.markdown("**Test pictures**")
+        st.markdown(f"{text.count(found.pictures, 'picture')} of split "
+                    f"“{text.plain(found.split.name)}”")  # fmt: skip
+        st.caption(f"Digest of contents and classes: {found.digest[:24]}…")
+        if st.button("Check the files", icon=":material/fact_check:", key="check_files",
+                     help="Read every test picture again and compare its content with the day of "
+                     "the import."):  # fmt: skip
+            _check_files(workspace, found)
+    if not found.is_opened:
+        _seal_button(workspace, found)
+
+
+def _link(target: tuple[str, str, str]) -> None:
+    page, label, icon = target
+    try:
+        st.page_link(page, label=label, icon=f":material/{icon}:")
+    except st.errors.StreamlitAPIException:  # a page of another edition of the app
+        st.caption(f"{label}.")
+
+
+def _check_files(workspace: Workspace, found: SignOff) -> None:
+    with st.spinner("Reading the test pictures …"):
+        changed = sealing.file_changes(workspace, found.model.id)
+    for change in changed:
+        st.error(text.plain(change))
+    if not changed:
+        st.success("All files are as they were imported.")
+
+
+def _seal_button(workspace: Workspace, found: SignOff) -> None:
+    again = found.seal is not None
+    if st.button("Seal again" if again else "Seal", icon=":material/lock:", key="seal",
+                 type="secondary" if again and not found.is_void else "primary",
+                 disabled=not found.criteria,
+                 help="Fixes criteria, decision rule and test pictures, and closes the test set of "
+                 "this split for every model until it is opened for it."):  # fmt: skip
+        with st.spinner("Checking the files and sealing …"):
+            sealing.seal_test(workspace, found.model.id)
+        st.rerun()
+
+
+@st.dialog("Open the test set?")
+@errors.shown()
+def confirm_opening(workspace: Workspace, model: Model) -> None:
+    st.markdown(
+        "The results will be seen from now on, and this opening stays on record. If the model "
+        "fails, train another one; do not change criteria or thresholds to make it pass."
+    )
+    purpose = st.text_input(
+        "Purpose", key="purpose", max_chars=sealing.MAX_PURPOSE,
+        placeholder="for example: release 1, line 3",
+        help="Why it is opened. Stands in the list of openings and in the report.",
+    )  # fmt: skip
+    if st.button("Open it", type="primary", icon=":material/lock_open:", key="open_now"):
+        try:
+            with st.spinner("Checking the files …"):
+                sealing.open_test(workspace, model.id, purpose)
+        except TouchstoneError as err:
+            errors.show(err)
+        else:
+            st.session_state[f"signed_off_{model.id}"] = True
+            st.rerun()
+
+
+def opening_part(workspace: Workspace, found: SignOff) -> None:
+    st.subheader("2 · Open the test set")
+    if not found.is_opened:
+        if st.button("Open the test set", icon=":material/lock_open:", key="open_test",
+                     type="primary" if found.is_proof else "secondary",
+                     disabled=not found.is_proof,
+                     help="Only after sealing. Asks once more, and is counted."):  # fmt: skip
+            confirm_opening(workspace, found.model)
+        if not found.is_proof:
+            st.caption("Seal first.")
+    openings = list(reversed(found.openings))[:_OPENINGS_SHOWN]
+    if not openings:
+        st.caption("Nobody has looked at this test set yet, with any model.")
+        return
+    models_seen = len({o.model_id for o in found.openings})
+    st.caption(f"{text.count(len(found.openings), 'look')} so far, by "
+               f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
+               "result a little too good.")  # fmt: skip
+    with st.expander("Every look at this test set"):
+        st.dataframe(
+            {"when": [text.when(o.opened_at) for o in openings],
+             "model": [o.model_name for o in openings],
+             "purpose": [o.purpose for o in openings]}, hide_index=True,
+        )  # fmt: skip
+
+
+def count_once(workspace: Workspace, model: Model) -> None:
+    """Each browser session that sees the verdict is a look; the opening itself counts already."""
+    if not st.session_state.get(f"signed_off_{model.id}"):
+        judging.count_look(workspace, model, "Sign-off page")
+        st.session_state[f"signed_off_{model.id}"] = True
+
+
+def verdict_part(found: SignOff, gate: GateReport | None) -> None:
+    st.subheader("3 · Verdict")
+    if gate is None:
+        st.info("No release criteria are set, so there is no verdict.")
+        return
+    if gate.gate.passed:
+        proof = "" if found.is_proof else " But this was not a sealed test."
+        st.success(f"**Criteria met.**{proof}", icon=":material/check_circle:")
+    else:
+        st.error("**Criteria not met.**", icon=":material/cancel:")
+    checks = sorted(gate.gate.checks, key=lambda check: check.passed)
+    said = {check.reason for check in checks}
+    lines = [(check.passed, check.reason) for check in checks]
+    lines += [(False, reason) for reason in gate.gate.reasons if reason not in said]
+    icons = {True: ":green[:material/check:]", False: ":red[:material/close:]"}
+    st.markdown("  \n".join(f"{icons[passed]} {text.plain(reason)}" for passed, reason in lines))
+
+
+def intended_use_part(workspace: Workspace, model: Model) -> None:
+    with st.expander("Intended use", expanded=False):
+        kept = sealing.intended_use(workspace, model.id)
+        written = st.text_area(
+            "What the model is meant for", kept, key=f"use_{model.id}",
+            max_chars=sealing.MAX_INTENDED_USE, height=120,
+            placeholder="Part, line, camera and light; what happens with accepted and rejected "
+            "parts; what it is not meant for.",
+            help="Stands at the head of the report. An auditor reads it first.",
+        )  # fmt: skip
+        if st.button("Save", key="save_use", disabled=written.strip() == kept):
+            sealing.save_intended_use(workspace, model.id, written)
+            st.toast("Saved.")
+            st.rerun()
+
+
+def report_part(workspace: Workspace, found: SignOff) -> None:
+    st.subheader("4 · Report")
+    model = found.model
+    intended_use_part(workspace, model)
+    others = {m.id: m.name for m in models.list_models(workspace)
+              if m.split_id == model.split_id and m.id != model.id}  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        form = st.segmented_control(
+            "Form", list(Form), default=Form.FULL, required=True, key="form",
+            format_func=FORM_WORDS.__getitem__,
+            help="Short: two A4 pages for the manager. Full: everything with every mistake and its "
+            "heatmap, for the auditor.",
+        )  # fmt: skip
+        against = st.selectbox(
+            "Compare with", list(others), index=None, format_func=others.__getitem__,
+            placeholder="no other model", key="against",
+            help="The model so far, on the same split: the report shows what is better and what "
+            "is newly wrong.",
+        )  # fmt: skip
+        wanted = st.button(
+            "Make the report", type="primary", icon=":material/description:", key="make_report",
+            help="Counted as a look at the test set.",
+        )  # fmt: skip
+    if wanted:
+        with st.spinner("Gathering …"):
+            ticket = report.make_report(workspace, model.id, form, against=against)
+        st.session_state.report = (model.id, ticket.id)
+        st.rerun()
+    owner, report_id = st.session_state.get("report", (None, ""))
+    if owner == model.id:
+        ready(workspace, found.model, report_id)
+
+
+def ready(workspace: Workspace, model: Model, report_id: str) -> None:
+    """The links to a report, or how far it is."""
+
+    def draw(job: Job) -> None:
+        if job.status is not JobStatus.COMPLETED:
+            widgets.job_progress(job)
+
+    job = widgets.follow(workspace, report_id, draw)
+    if job is not None and job.status is not JobStatus.COMPLETED:
+        return
+    name = f"{model.name} test report"
+    with st.container(horizontal=True, key="report_links"):
+        st.link_button("Open", routes.report_url(report_id), icon=":material/open_in_new:",
+                       help="In a new tab; print it from there.")  # fmt: skip
+        st.link_button(
+            "Download", routes.report_url(report_id, name=name, keep=True),
+            icon=":material/download:", help="One HTML file that needs nothing else.",
+        )  # fmt: skip
+        st.link_button("Table of probabilities", routes.report_url(report_id, ending="csv",
+                       name=f"{model.name} probabilities"), icon=":material/table:",
+                       help="CSV: every picture with its truth, decision and all probabilities. "
+                       "All numbers of the report can be computed again from it.")  # fmt: skip
+
+
+def page(workspace: Workspace) -> None:
+    found = {m.id: m.name for m in models.list_models(workspace)}
+    if not found:
+        widgets.empty_state("verified", "No model to sign off yet", "Train one first.",
+                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        return
+    chosen = state.choose("model", found, label="Model", help="Models, newest first.")
+    try:
+        standing = sealing.sign_off(workspace, chosen or "")
+    except NotFoundError as err:
+        st.info(text.plain(err.message))
+        return
+    head(standing)
+    fixed_part(workspace, standing)
+    opening_part(workspace, standing)
+    if standing.is_opened or not standing.split.sealed:
+        if standing.is_opened:
+            count_once(workspace, standing.model)
+            verdict_part(standing, report.gate_of(workspace, standing))
+        report_part(workspace, standing)
+
+
+widgets.page_heading("Sign-off", "Fix what must hold, open the test set once, read the verdict.")
+page(state.workspace())

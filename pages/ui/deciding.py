@@ -1,0 +1,175 @@
+"""Judged pictures in pages: loaded once, looks at test sets counted once, shown as a gallery."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.domain import Model, Sample, Subset
+from core.evaluation.decisions import TradeOff, trade_off
+from core.evaluation.intervals import Rate
+from core.workflows import decisions, judging
+from core.workflows.decisions import Basis, OnTest
+from core.workflows.judging import JudgedSet
+from core.workspace import Workspace
+from pages.ui import errors, routes, text, widgets
+from pages.ui.components import Tile, gallery
+
+PAGE = 24
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _judged(root: str, model_id: str, subset: Subset, state: tuple[object, ...]) -> JudgedSet:
+    found = judging.judged_set(Workspace(Path(root)), model_id, subset)
+    for array in (found.sample_ids, found.targets, found.probabilities, found.parts):
+        if array is not None:
+            array.flags.writeable = False
+    return found
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _basis(root: str, model_id: str, subset: Subset, state: tuple[object, ...]) -> Basis:
+    return decisions.basis_of(_judged(root, model_id, subset, state))
+
+
+def judged(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
+    """The judged set of a model; read once per version of its dataset."""
+    if subset is Subset.TEST and judging.is_closed(workspace, model):
+        return judging.judged_set(workspace, model.id, subset)  # raises
+    state = decisions.state_of(workspace, model)
+    return _judged(str(workspace.root), model.id, subset, state)
+
+
+def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
+    """What rules are tried on; read once per version of the dataset."""
+    judged(workspace, model, subset)
+    return _basis(str(workspace.root), model.id, subset, decisions.state_of(workspace, model))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _curve(
+    root: str, model_id: str, state: tuple[object, ...], confidence: float, _basis: Basis
+) -> TradeOff:
+    return trade_off(_basis.scores, confidence=confidence)
+
+
+def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
+    """Escape against overkill on validation; the same for every position of the slider."""
+    model = basis.judged.model
+    state = decisions.state_of(workspace, model)
+    return _curve(str(workspace.root), model.id, state, confidence, basis)
+
+
+def look_at_test(workspace: Workspace, model: Model, purpose: str) -> OnTest:
+    """The test pictures, if they may be seen; counted once per session, model and purpose."""
+    seen: set[tuple[str, str]] = st.session_state.setdefault("looked_at_test", set())
+    found = decisions.look_at_test(
+        workspace, model, purpose=None if (model.id, purpose) in seen else purpose,
+        load=lambda _, __, subset: basis(workspace, model, subset),
+    )  # fmt: skip
+    if found.basis is not None:
+        seen.add((model.id, purpose))
+    return found
+
+
+def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
+    """Count one look at the test set of a model per session and purpose."""
+    seen: set[tuple[str, str]] = st.session_state.setdefault("looked_at_test", set())
+    if (model.id, purpose) not in seen:
+        judging.count_look(workspace, model, purpose)
+        seen.add((model.id, purpose))
+
+
+def rate_metric(label: str, found: Rate, unit: str, *, help: str) -> None:
+    """A rate as a number, with what it proves below."""
+    st.metric(label, _rate(found.value), border=True, help=help)
+    if found.interval is None:
+        st.caption(f"no such {unit} here")
+        return
+    low, high = _rate(found.interval.low), _rate(found.interval.high)
+    st.caption(f"{found.k:,} of {found.n:,} · {low} to {high}")
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return "no data"
+    return f"{100 * value:.2f} %" if 0 < value < 0.1 else f"{100 * value:.1f} %"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the gallery with everything its drawer needs."""
+
+    model: Model
+    probabilities: NDArray[np.float32]
+    target: int
+    class_names: tuple[str, ...]
+
+
+def pictures(
+    workspace: Workspace,
+    sample_ids: NDArray[np.int64],
+    about: Callable[[int], tuple[str, str]],
+    shown: Callable[[int], Shown],
+    *,
+    key: str,
+) -> None:
+    """A paged gallery of pictures by position; a click opens the confidences and heatmaps.
+
+    Args:
+        workspace: where the pictures are known.
+        sample_ids: in the order of the gallery.
+        about: position in `sample_ids` -> title and detail of the tile.
+        shown: position -> what the drawer shows.
+        key: of the widgets.
+    """
+    pages = max(1, -(-len(sample_ids) // PAGE))
+    page = min(st.session_state.get(f"{key}_page", 1), pages)
+    first = (page - 1) * PAGE
+    samples = decisions.samples_of(workspace, sample_ids[first : first + PAGE])
+    tiles = [_tile(s, *about(first + i)) for i, s in enumerate(samples)]
+    clicked = gallery(tiles, key, side_px=104)
+    if pages > 1:
+        st.pagination(pages, key=f"{key}_page")
+    for i, sample in enumerate(samples):
+        if str(sample.id) == clicked:
+            _drawer(workspace, sample, shown(first + i))
+
+
+def _tile(sample: Sample, title: str, detail: str) -> Tile:
+    return Tile(key=str(sample.id), url=routes.thumbnail_url(sample.id), title=title,
+                detail=detail, hint=sample.name or sample.path)  # fmt: skip
+
+
+@st.dialog("Why this decision?", width="large", position="right")
+@errors.shown()
+def _drawer(workspace: Workspace, sample: Sample, shown: Shown) -> None:
+    ranked = ranking(shown.model.class_names, shown.probabilities)
+    true_class = shown.class_names[shown.target]
+    path = workspace.resolve(sample.path)
+    left, right = st.columns([4, 5], gap="medium")
+    with left:
+        if path.is_file():
+            st.image(str(path), width="stretch")
+        else:
+            st.warning("The file is not there any more; only its stored confidences are.")
+        st.caption(text.plain(sample.name or sample.path))
+    with right:
+        st.markdown(
+            f"True class **{text.plain(true_class)}**, predicted **{text.plain(ranked[0][0])}** "
+            f"by {text.plain(shown.model.name)}."
+        )
+        key = f"drawer_{sample.id}_{shown.model.id}"
+        widgets.confidences(ranked, true_class=true_class, key=key)
+        if path.is_file():
+            widgets.heatmaps(workspace, shown.model, path, ranked, true_class=true_class, key=key)
+
+
+def ranking(names: Sequence[str], row: NDArray[Any]) -> list[tuple[str, float]]:
+    """Class names with their probabilities, the most confident first."""
+    order = np.argsort(-row, kind="stable")
+    return [(names[i], float(row[i])) for i in order]

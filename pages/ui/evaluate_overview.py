@@ -1,0 +1,233 @@
+"""What everybody looks at first: headline numbers with bounds, pies, and all measures."""
+
+import streamlit as st
+
+from core.domain import Model, Subset
+from core.evaluation.decisions import has_both
+from core.evaluation.intervals import Estimate, Interval, Rate
+from core.evaluation.metrics import EvaluationReport, macro_f1
+from core.evaluation.parts import Unit
+from core.evaluation.views import Headline, class_rates, headline
+from core.workflows.evaluation import Judgement
+from core.workspace import Workspace
+from pages.ui import components, figures_judgement, judged, state, text
+
+ESCAPE_HELP = (
+    "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
+    "95% confidence, the true rate is not above it. No escape among few parts proves little."
+)
+OVERKILL_HELP = "Good parts that were rejected, of all good parts: false alarms, scrap, rework."
+RIGHT_HELP = (
+    "Share that is classified right. The bounds are exact (Clopper-Pearson, 95%): more pictures "
+    "bring them closer together. Where groups are known, parts are counted, not pictures, and a "
+    "part is right if all its pictures are."
+)
+
+
+def head(workspace: Workspace, found: Judgement) -> Headline:
+    """The headline numbers of a judged set."""
+    data = found.judged
+    point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
+    return headline(
+        data.probabilities, data.targets, parts=data.parts, verdicts=data.verdicts, point=point
+    )
+
+
+def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
+    """The headline as four cards; `named` says whose they are."""
+    numbers = head(workspace, found)
+    if named:
+        st.markdown(f"**{text.plain(found.judged.model.name)}**")
+    right, escape, overkill, balance, size = st.columns([4, 4, 4, 3, 3])
+    with right:
+        _card("Right", text.percent(numbers.accuracy.value), _truth(numbers), RIGHT_HELP)
+    if numbers.ok_nok is None:
+        _class_cards(found, escape, overkill)
+    else:
+        result, unit = numbers.ok_nok, _unit(numbers.unit)
+        with escape:
+            _card("Escapes", _of(result.escape), _at_most(result.escape, f"defective {unit}"),
+                  ESCAPE_HELP)  # fmt: skip
+        with overkill:
+            _card("Overkill", _of(result.overkill), _between(result.overkill, f"good {unit}"),
+                  OVERKILL_HELP)  # fmt: skip
+    with balance:
+        targets, count = found.judged.targets, len(found.judged.class_names)
+        _card("Macro F1", f"{macro_f1(found.predicted, targets, count):.3f}",
+              "1 is perfect; every class counts the same.",
+              "Balance of precision and recall, mean over the classes.")  # fmt: skip
+    with size:
+        parts = numbers.unit is Unit.PARTS
+        words = f"of {numbers.accuracy.n:,} parts" if parts else text.count(count, "class")
+        _card("Pictures", f"{numbers.n:,}", words, "Pictures of this subset.")
+    _explain(workspace, found, numbers)
+
+
+def _card(label: str, value: str, sentence: str, help_text: str) -> None:
+    with st.container(border=True, height="stretch"):
+        st.metric(label, value, help=help_text)
+        st.caption(sentence)
+
+
+def _truth(numbers: Headline) -> str:
+    interval = numbers.accuracy.interval
+    if interval is None:
+        return "no data"
+    counted = text.count(numbers.accuracy.n, _unit(numbers.unit)[:-1])
+    return f"The truth lies between **{_range(interval)}** ({counted}, 95% sure)."
+
+
+def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-untyped-def]
+    rates = class_rates(
+        found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
+    )
+    for column, name, sentence in (
+        (first, "Recall", "Mean over the classes of the share that was found."),
+        (second, "Precision", "Mean over the classes of the share of predictions that is right."),
+    ):
+        of_classes = [getattr(item, name.lower()).value for item in rates]
+        known = [value for value in of_classes if value is not None]
+        with column:
+            _card(name, text.percent(sum(known) / len(known) if known else None), sentence,
+                  f"{name}, every class counted the same.")  # fmt: skip
+
+
+def _of(rate: Rate) -> str:
+    return f"{rate.k:,} of {rate.n:,}" if rate.has_data else "no data"
+
+
+def _at_most(rate: Rate, of: str) -> str:
+    bound = rate.upper()
+    if bound is None or rate.value is None:
+        return f"There are no {of} in this subset."
+    return f"{text.percent(rate.value)} of {of}; proven: **at most {text.percent(bound)}**."
+
+
+def _between(rate: Rate, of: str) -> str:
+    if rate.interval is None:
+        return f"There are no {of} in this subset."
+    return f"{text.percent(rate.value)} of {of}; between **{_range(rate.interval)}**."
+
+
+def _range(interval: Interval) -> str:
+    return f"{text.percent(interval.low)} and {text.percent(interval.high)}"
+
+
+def _unit(unit: Unit) -> str:
+    return "parts" if unit is Unit.PARTS else "pictures"
+
+
+def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
+    """What the numbers rest on, and what is missing for more."""
+    data = found.judged
+    if numbers.ok_nok is None:
+        missing = "" if not any(data.verdicts) else " and at least one of each kind"
+        with st.container(horizontal=True, vertical_alignment="center", key="no_verdicts"):
+            st.caption(
+                ":material/info: Escapes and overkill need to know which classes are OK and which "
+                f"NOK{missing}: say it on the Datasets page, or with "
+                "`touchstone classes DATASET --ok NAME`.",
+                width="stretch",
+            )
+            st.page_link("datasets.py", label="Datasets", icon=":material/photo_library:",
+                         query_params={"dataset": data.dataset.id})  # fmt: skip
+        return
+    point = judged.saved_point(workspace, data.model)
+    rule = "the saved operating point" if point else "the verdict of the predicted class"
+    says = [f"Escapes and overkill follow {rule}.", *numbers.ok_nok.remarks]
+    st.caption(" ".join(says))
+
+
+def pies(found: Judgement) -> None:
+    """The manager's picture: precision and recall, the weakest classes beside the mean."""
+    rates = class_rates(
+        found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
+    )
+    count = len(rates)
+    st.subheader("Precision and recall", help="Precision: of all predictions of a class, the share "
+                 "that is right. Recall: of all pictures of a class, the share that was "
+                 "found.")  # fmt: skip
+    components.chart(
+        figures_judgement.pies(rates, dark=state.is_dark()),
+        f"pies_{found.judged.model.id}_{found.judged.subset}",
+        description="Pies of precision and recall: the mean of all classes, then the weakest "
+        "classes.",
+    )
+    if count > figures_judgement.MAX_PIES:
+        st.caption(f"The {figures_judgement.MAX_PIES} weakest of {count:,} classes; all of them "
+                   "are in the tab Classes.")  # fmt: skip
+
+
+MEASURES = {
+    "Accuracy": "Share that is right.",
+    "Balanced accuracy": "Mean recall: every class counts the same.",
+    "Macro F1": "Balance of precision and recall, every class counted the same.",
+    "Weighted F1": "The same, classes counted by their pictures.",
+    "Macro precision": "Mean share of right predictions, every class counted the same.",
+    "Weighted precision": "The same, classes counted by their pictures.",
+    "Cohen's kappa": "Agreement beyond chance; it moves with the class mix (below).",
+    "Matthews correlation": "From -1 to 1; 0 is guessing. Robust against uneven classes.",
+    "Log loss": "Mean of minus the logarithm of the true class' confidence; lower is better.",
+    "Brier score": "Squared distance of the confidences from the truth, 0 to 2; lower is better.",
+    "Calibration error (ECE)": "Mean gap between confidence and share right; lower is better.",
+    "ROC area, macro": "Chance that a picture of a class ranks above one of another.",
+    "Average precision, macro": "Area under the precision-recall curve, mean over the classes.",
+}
+TOP_K = "Share whose true class is not among the K most confident."
+
+
+def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
+    """Every measure with its bounds and what it means."""
+    report = judged.report(workspace, model, subset)
+    rows = _measure_rows(report)
+    st.dataframe(
+        {"measure": [name for name, *_ in rows],
+         "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
+         "low": [_decimal(low) for *_, low, _ in rows],
+         "high": [_decimal(high) for *_, high in rows],
+         "what it says": [MEASURES.get(name, TOP_K) for name, *_ in rows]},
+        hide_index=True, key="measures", height="content",
+        column_config={n: st.column_config.TextColumn(width=w, alignment="right")
+                       for n, w in (("value", 80), ("low", 80), ("high", 80))},
+    )  # fmt: skip
+    counts = f"{report.independent:,} {report.unit}"
+    st.caption(
+        f"Bounds hold with {report.confidence:.0%} confidence and count {counts}. Micro means of "
+        "precision, recall and F1 equal the accuracy."
+    )
+    mix = sorted(zip(report.summary.class_mix, report.class_names, strict=True), reverse=True)
+    listed = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])
+    st.caption(f"Class mix: {listed}{' …' if len(mix) > 12 else ''}")
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _measure_rows(
+    report: EvaluationReport,
+) -> list[tuple[str, float | None, float | None, float | None]]:
+    summary = report.summary
+    with_bounds: list[tuple[str, Rate | Estimate]] = [
+        ("Accuracy", summary.accuracy),
+        ("Balanced accuracy", summary.balanced_accuracy),
+        ("Macro F1", summary.macro_f1),
+        ("Weighted F1", summary.weighted_f1),
+        ("Macro precision", summary.macro_precision),
+        ("Weighted precision", summary.weighted_precision),
+        ("Cohen's kappa", summary.kappa),
+        ("Matthews correlation", summary.matthews),
+        ("Log loss", summary.log_loss),
+        ("Brier score", summary.brier),
+        *((f"Top-{k} error", rate) for k, rate in summary.top_k_error.items()),
+    ]
+    plain = [
+        ("Calibration error (ECE)", report.reliability.ece),
+        ("ROC area, macro", summary.macro_roc_area),
+        ("Average precision, macro", summary.macro_average_precision),
+    ]
+    return [
+        *((n, e.value, e.interval and e.interval.low, e.interval and e.interval.high)
+          for n, e in with_bounds),
+        *((n, value, None, None) for n, value in plain),
+    ]  # fmt: skip

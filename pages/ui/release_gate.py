@@ -1,0 +1,137 @@
+"""The release gate: pass or block with the reasons, and the criteria behind it."""
+
+import streamlit as st
+
+from core.domain import Subset
+from core.errors import TouchstoneError
+from core.evaluation.criteria import ReleaseCriteria
+from core.workflows import release
+from core.workflows.comparison import ModelComparison
+from core.workflows.release import GateReport
+from core.workspace import Workspace
+from pages.ui import errors, text
+
+
+def show(workspace: Workspace, found: ModelComparison, report: GateReport | None) -> None:
+    """The verdict over the new model, and the criteria folded away."""
+    name = text.plain(found.second.model.name)
+    with st.container(border=True):
+        if report is None:
+            st.markdown(f"**Release gate** · no criteria are set for dataset "
+                        f"{text.plain(found.second.judged.dataset.name)}.")  # fmt: skip
+        elif report.gate.passed:
+            st.success(f"**PASS** · {name} reaches every criterion on {report.subset}.",
+                       icon=":material/verified:")  # fmt: skip
+        else:
+            st.error("\n".join([f"**BLOCK** · {name} may not be released:", "",
+                                *(f"- {text.plain(r)}" for r in report.gate.reasons)]),
+                     icon=":material/block:")  # fmt: skip
+        if report is not None:
+            _details(report)
+        _criteria(workspace, found, report)
+
+
+def _details(report: GateReport) -> None:
+    if report.subset is not Subset.TEST:
+        st.caption("On validation this is no verdict: models and thresholds were chosen there.")
+    passed = [check for check in report.gate.checks if check.passed]
+    if passed:
+        with st.expander(f"Criteria that are met ({len(passed)})"):
+            for check in passed:
+                st.markdown(f"- {text.plain(check.reason)}")
+    if report.golden:
+        right = sum(report.golden.values())
+        st.caption(f"Golden samples judged right: {right} of {len(report.golden)}.")
+        wrong = [name for name, is_right in report.golden.items() if not is_right]
+        if wrong:
+            st.caption("Not right: " + text.plain(", ".join(wrong[:20])))
+
+
+def _criteria(workspace: Workspace, found: ModelComparison, report: GateReport | None) -> None:
+    dataset = found.second.judged.dataset
+    with st.expander("Criteria of this dataset", icon=":material/rule:", key="criteria"):
+        now = report.kept.criteria if report else ReleaseCriteria()
+        wanted = _form(now)
+        if wanted is not None:
+            try:
+                release.set_criteria(workspace, dataset.id, wanted())
+            except TouchstoneError as err:
+                errors.show(err)
+            else:
+                st.rerun()
+        if report is not None:
+            _history(report)
+
+
+def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
+    """The criteria to set, once the button was pressed."""
+    with st.form("criteria_form", border=False):
+        st.caption("Set them before the test set is looked at. An empty field asks nothing. Every "
+                   "change stays on record.")  # fmt: skip
+        cells = st.columns(5)
+        escape = _percent(
+            cells[0],
+            "Escape proven below, %",
+            now.max_escape,
+            "criteria_escape",
+            "The exact upper bound of the escape rate must not exceed this.",
+        )
+        overkill = _percent(
+            cells[1],
+            "Overkill at most, %",
+            now.max_overkill,
+            "criteria_overkill",
+            "The overkill seen must not exceed this.",
+        )
+        macro_f1 = _percent(
+            cells[2],
+            "Macro F1 at least, %",
+            now.min_macro_f1,
+            "criteria_f1",
+            "The macro F1 seen must reach this.",
+        )
+        recall = _percent(
+            cells[3],
+            "Recall per class, %",
+            now.min_recall,
+            "criteria_recall",
+            "The recall seen of every class must reach this.",
+        )
+        confidence = cells[4].number_input("Confidence, %", 50.0, 99.99, 100 * now.confidence,
+                                           format="%.4g", key="criteria_confidence",
+                                           help="Of the proof of the escape rate.")  # fmt: skip
+        new_escapes = st.checkbox("No new escapes", now.no_new_escapes, key="criteria_new",
+                                  help="No defective part may be accepted that the present model "
+                                  "did not accept.")  # fmt: skip
+        golden = st.checkbox("Golden samples must pass", now.golden_must_pass,
+                             key="criteria_golden", help="Pictures marked as golden sample: good "
+                             "ones must not be rejected, defective ones not accepted.")  # fmt: skip
+        if not st.form_submit_button("Set criteria", icon=":material/gavel:",
+                                     key="set_criteria"):  # fmt: skip
+            return None
+
+    def made() -> ReleaseCriteria:
+        shares = [None if v is None else round(v / 100, 12)
+                  for v in (escape, overkill, macro_f1, recall)]  # fmt: skip
+        return ReleaseCriteria(*shares, new_escapes, golden, round(confidence / 100, 12))
+
+    return made
+
+
+def _percent(cell, label: str, value: float | None, key: str, help_text: str) -> float | None:  # type: ignore[no-untyped-def]
+    chosen: float | None = cell.number_input(
+        label, 0.0, 100.0, None if value is None else 100 * value, 0.1, format="%.4g", key=key,
+        help=help_text, placeholder="not asked",
+    )  # fmt: skip
+    return chosen
+
+
+def _history(report: GateReport) -> None:
+    kept = report.kept
+    st.caption(f"In force since {text.when(kept.set_at)}: "
+               f"{text.plain('; '.join(kept.criteria.in_words()))}.")  # fmt: skip
+    if kept.earlier:
+        st.warning(f"The criteria were changed {text.count(len(kept.earlier), 'time')}. Before:")
+        for at, criteria in reversed(kept.earlier):
+            words = text.plain("; ".join(criteria.in_words()) or "nothing")
+            st.markdown(f"- from {text.when(at)}: {words}")

@@ -1,0 +1,130 @@
+"""Choosing a rule and comparing models in a real browser, on made models."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from core.domain import Subset
+from core.evaluation.decisions import two_zones
+from core.workflows import comparison, decisions
+from core.workspace import Workspace
+from pages.ui import rule
+from tests.browser.conftest import App, click, open_page, settled
+from tests.made import add_model, make_dataset
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def made(app: App) -> Workspace:
+    workspace = Workspace(app.workspace).create()
+    made = make_dataset(workspace, pictures=app.workspace.parent / "pictures")
+    add_model(made, "present", seed=1, skill=2.0)
+    add_model(made, "new", seed=5, skill=4.0)
+    add_model(made, "without a rule", seed=5, skill=4.0)
+    return workspace
+
+
+def _matrices(page: Page) -> list[list[list[str]]]:
+    return page.evaluate(
+        """[...document.querySelectorAll('.ts-chart')].filter(c => c.data?.[0]?.type == 'heatmap')
+        .map(c => c.data[0].text.map(row => row.map(t => t.replace(/<br>.*|<[^>]*>/g, ''))))"""
+    )
+
+
+def _metric(page: Page, label: str) -> Locator:
+    """Both values of a rate: on validation, then on test."""
+    return page.locator('[data-testid="stMetric"]').filter(has_text=label).locator(
+        '[data-testid="stMetricValue"]'
+    )  # fmt: skip
+
+
+def _expected(workspace: Workspace, threshold: float) -> list[list[list[str]]]:
+    found = [decisions.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
+             for subset in (Subset.VALIDATION, Subset.TEST)]  # fmt: skip
+    return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
+
+
+def test_the_threshold_slider_moves_matrix_and_rates_together(
+    app: App, page: Page, made: Workspace
+) -> None:
+    open_page(page, app, "decide?model=model-new")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    assert _matrices(page) == _expected(made, 0.5)
+    thumb = page.locator('.stSlider input[type="range"]').first
+    thumb.focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    exact = page.get_by_role("spinbutton", name="Reject from, %")
+    expect(exact).not_to_have_value("50")
+    expect(thumb).to_have_attribute("aria-valuetext", rule.as_limit(rule.STOPS[63]))
+    expect(exact).to_have_value(f"{100 * rule.STOPS[63]:.6g}")
+    settled(page)
+    threshold = float(exact.input_value()) / 100
+    assert threshold < 0.1
+    expected = _expected(made, threshold)
+    assert _matrices(page) == expected
+    basis = decisions.load_basis(made, "new")
+    overkill = basis.outcome(two_zones(threshold)).overkill
+    assert overkill.value is not None
+    expect(_metric(page, "Overkill").first).to_have_text(re.compile(f"{100 * overkill.value:.1f}"))
+    alarm = page.locator(".st-key-false_validation button")
+    expect(alarm).to_contain_text(f"({expected[0][0][2]})")
+
+    alarm.click()
+    expect(page.get_by_role("heading", name="False rejects on validation")).to_be_visible()
+    expect(page.locator(".ts-gallery button")).to_have_count(min(24, int(expected[0][0][2])))
+    click(page, "save_rule")
+    expect(page.get_by_text(re.compile("Saved just now"))).to_be_visible()
+    saved = decisions.saved_rule(made, "new")
+    assert saved is not None
+    assert saved.point.accept_below == pytest.approx(threshold)
+
+
+def test_a_zone_for_a_person_has_two_ends_that_move_alone(
+    app: App, page: Page, made: Workspace
+) -> None:
+    # A slider with two ends once came back with one.
+    open_page(page, app, "decide?model=model-present")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    page.get_by_text("With a zone for a person").click()
+    thumbs = page.locator('.stSlider input[type="range"]')
+    expect(thumbs).to_have_count(2)
+    settled(page)
+    high = page.get_by_role("spinbutton", name="Reject from, %").input_value()
+    thumbs.first.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("spinbutton", name="Accept below, %")).not_to_have_value("18.2426")
+    settled(page)
+    assert page.get_by_role("spinbutton", name="Reject from, %").input_value() == high
+    page.get_by_role("spinbutton", name="Accept below, %").fill("95")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
+
+
+def test_a_click_on_a_cell_shows_its_pictures(app: App, page: Page, made: Workspace) -> None:
+    open_page(page, app, "decide?model=model-present")
+    page.wait_for_selector(".ts-chart .heatmaplayer")
+    chart = page.locator(".ts-chart").nth(1)
+    chart.focus()
+    for key in ("ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+        settled(page)
+    expect(page.get_by_role("heading", name="Escapes on test")).to_be_visible()
+
+
+def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Workspace) -> None:
+    open_page(page, app, "compare?model=model-without a rule&against=model-present")
+    page.wait_for_selector(".ts-gallery button")
+    found = comparison.compare(made, "present", "without a rule")
+    assert found.decisions is not None
+    new = len(found.decisions.new_escapes)
+    assert new > 0
+    expect(page.get_by_text(f"New escapes ({new})")).to_be_visible()
+    expect(page.locator(".ts-gallery button")).to_have_count(new)
+    rejected = len(found.decisions.fixed_false_rejects)
+    settled(page)
+    page.get_by_text(f"False rejects gone ({rejected})").click()
+    expect(page.locator(".ts-gallery button")).to_have_count(min(24, rejected))

@@ -1,0 +1,141 @@
+"""The import form in a real browser: patterns, tables, decisions, and adding to a dataset."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.workflows import datasets, splits
+from core.workspace import Workspace
+from tests.browser.conftest import App, click, open_page, settled
+from tests.conftest import save_picture
+
+pytestmark = pytest.mark.browser
+LONG = 90_000
+
+
+def _tree(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        save_picture(root / name, np.random.default_rng(number).integers(0, 255, (40, 40, 3)))
+    return root
+
+
+def _open(page: Page, app: App, folder: Path) -> None:
+    open_page(page, app, "import")
+    page.locator(".st-key-folder input").fill(str(folder))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".st-key-do_import")
+
+
+def _choose(page: Page, key: str, option: str) -> None:
+    page.locator(f".st-key-{key} input").click()
+    page.get_by_role("option", name=option).first.click()
+    settled(page)
+
+
+def _import(page: Page) -> None:
+    click(page, "do_import")
+    page.wait_for_selector(".st-key-to_split", timeout=LONG)
+
+
+def test_the_preview_follows_the_pattern_while_it_is_typed(
+    app: App, page: Page, tmp_path: Path
+) -> None:
+    names = [f"{label}_part{i}_{j}.png" for label in ("ok", "dent") for i in (1, 2) for j in (1, 2)]
+    folder = _tree(tmp_path / "flat", *(f"all/{name}" for name in names))
+    open_page(page, app, "import")
+    page.locator(".st-key-folder input").fill(str(folder))
+    page.keyboard.press("Enter")
+    settled(page)
+    _choose(page, "labels", "a pattern in its path")
+    expect(page.get_by_text("Only one class")).to_be_visible()
+
+    field = page.locator(".st-key-pattern input")
+    preview = page.locator(".st-key-rule_preview")
+    field.fill("")
+    # Typed key by key, never sent off with Enter and never left.
+    field.press_sequentially(r"(?P<label>ok|dent)_(?P<group>part\d", delay=15)
+    expect(page.get_by_text("The pattern cannot be read")).to_be_visible()
+    field.press_sequentially(")", delay=15)
+    expect(preview.get_by_text("8 of 8 pictures")).to_be_visible()
+    expect(page.get_by_text(re.compile("8 pictures.*in.*2 classes"))).to_be_visible()
+    expect(preview.get_by_text("part2").first).to_be_attached()
+    expect(page.get_by_text("Class 'ok' counts as OK by its name")).to_be_visible()
+    assert field.evaluate("element => element === document.activeElement")
+    field.fill(r"(?P<label>dent)_")
+    expect(preview.get_by_text("4 of 8 pictures")).to_be_visible()
+    expect(preview.get_by_text("the pattern does not match").first).to_be_attached()
+    field.fill(r"(?P<label>ok|dent)_(?P<group>part\d)")
+    page.locator(".st-key-dataset_name input").fill("By pattern")
+    page.keyboard.press("Enter")
+    settled(page)
+    _import(page)
+    dataset = datasets.find_dataset(Workspace(app.workspace), "By pattern")
+    samples, count = datasets.samples(Workspace(app.workspace), dataset.id)
+    assert (dataset.class_names, count) == (("dent", "ok"), 8)
+    assert {sample.group for sample in samples} == {"part1", "part2"}
+
+
+def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: Path) -> None:
+    names = [f"{s}/{c}/{i}.jpg" for s in ("train", "val", "test") for c in ("Free", "Hole")
+             for i in (1, 2)]  # fmt: skip
+    folder = _tree(tmp_path / "line", *names, "train/Hole/1.png")
+    _open(page, app, folder)
+    expect(page.get_by_text("1 PNG files have the name of a JPG")).to_be_visible()
+    expect(page.get_by_text("The folders train, val and test were found: kept")).to_be_visible()
+    page.locator(".st-key-keep_companions").get_by_text("Import the accompanying").click()
+    expect(page.get_by_text(re.compile("13 pictures.*would be imported"))).to_be_visible()
+    page.locator(".st-key-keep_companions").get_by_text("Import the accompanying").click()
+    expect(page.get_by_text(re.compile("12 pictures.*would be imported"))).to_be_visible()
+    _import(page)
+    expect(page.get_by_text("The delivered split is kept: 4 train, 4 validation, 4 test")
+           ).to_be_visible()  # fmt: skip
+    workspace = Workspace(app.workspace)
+    dataset = datasets.find_dataset(workspace, "line")
+    assert dataset.verdicts == ("OK", "NOK")
+    assert splits.find_split(workspace, dataset.id, None).name == "as delivered"
+
+
+def test_pictures_are_added_to_a_dataset(app: App, page: Page, tmp_path: Path) -> None:
+    workspace = Workspace(app.workspace)
+    base = _tree(tmp_path / "base", "a/1.png", "b/2.png")
+    _open(page, app, base)
+    _import(page)
+    dataset = datasets.find_dataset(workspace, "base")
+    more = _tree(tmp_path / "more", "a/1.png", "b/1.png", "c/new.png")
+    open_page(page, app, f"import?into={dataset.id}")
+    page.locator(".st-key-folder input").fill(str(more))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("New in this dataset: c")).to_be_visible()
+    _import(page)
+    expect(page.get_by_text("is now version 2")).to_be_visible()
+    after = datasets.find_dataset(workspace, "base")
+    assert (after.version, after.sample_count, after.class_names) == (2, 3, ("a", "b", "c"))
+
+
+def test_the_columns_of_a_table_are_chosen_and_numbers_get_names(
+    app: App, page: Page, tmp_path: Path
+) -> None:
+    folder = _tree(tmp_path / "cells", *(f"cell{i}.png" for i in range(8)))
+    table = tmp_path / "labels.txt"
+    lines = [f"images/cell{i}.png  {i % 2}  {'mono' if i < 4 else 'poly'}" for i in range(8)]
+    table.write_text("\n".join(lines))
+    open_page(page, app, "import")
+    page.locator(".st-key-folder input").fill(str(folder))
+    page.keyboard.press("Enter")
+    _choose(page, "labels", "a table")
+    page.locator('.st-key-table input[type="file"]').set_input_files(str(table))
+    expect(page.get_by_text("8 lines of the table name another folder")).to_be_visible()
+    page.get_by_text("Give them names").click()
+    for number, name in enumerate(("good", "cracked")):
+        page.get_by_role("textbox", name=f"{number} (4 lines)").fill(name)
+        page.keyboard.press("Enter")
+        settled(page)
+    expect(page.get_by_text("Class 'good' counts as OK")).to_be_visible()
+    _import(page)
+    dataset = datasets.find_dataset(Workspace(app.workspace), "cells")
+    samples, _ = datasets.samples(Workspace(app.workspace), dataset.id)
+    assert dataset.class_names == ("cracked", "good")
+    assert dict(samples[0].attributes) == {"column 3": "mono"}

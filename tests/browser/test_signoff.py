@@ -1,0 +1,76 @@
+"""Seal, open, read the verdict, make the report: in a browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.domain import Subset
+from core.evaluation.criteria import ReleaseCriteria
+from core.workflows import edits, release, sealing
+from core.workspace import Workspace
+from tests.browser.conftest import App, click, free_port, open_page, settled
+from tests.made import Made, add_model, make_dataset
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    workspace = Workspace(tmp_path / "workspace").create()
+    made = make_dataset(workspace, per_subset=48, pictures=tmp_path / "pictures")
+    add_model(made, "press", skill=12.0)  # makes no mistake, so that no heatmap is needed
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.2))
+    return made
+
+
+@pytest.fixture
+def app(made: Made) -> Iterator[App]:
+    app = App(made.workspace.root, free_port())
+    app.start()
+    yield app
+    app.stop()
+
+
+def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) -> None:
+    open_page(page, app, "signoff")
+    expect(page.get_by_text("Not sealed yet")).to_be_visible()
+    expect(page.locator(".st-key-open_test button").first).to_be_disabled()
+
+    click(page, "seal")
+    expect(page.get_by_text("Sealed. Nobody has looked")).to_be_visible()
+    assert sealing.sign_off(made.workspace, "press").openings == ()
+
+    click(page, "open_test")
+    purpose = page.locator(".st-key-purpose input")
+    purpose.fill("release 1 <b>bold</b>")
+    purpose.press("Tab")
+    settled(page)
+    click(page, "open_now")
+    expect(page.get_by_text("Sealed, then opened. Nothing")).to_be_visible()
+    expect(page.get_by_text("Criteria met.")).to_be_visible()
+    openings = sealing.sign_off(made.workspace, "press").openings
+    assert [o.purpose for o in openings] == ["release 1 <b>bold</b>"]
+
+    click(page, "make_report")
+    link = page.locator(".st-key-report_links a").first
+    expect(link).to_be_visible()
+    address = link.get_attribute("href")
+    assert address is not None
+    page.goto(address if address.startswith("http") else f"{app.url}{address}")
+    expect(page.get_by_text("Release criteria met", exact=True)).to_be_visible()
+    assert "release 1 <b>bold</b>" in page.inner_text("body")
+    table = page.request.get(page.url.replace(".html", ".csv"))
+    assert table.ok
+    assert "attachment" in table.headers["content-disposition"]
+
+
+def test_a_change_after_sealing_is_named_on_the_page(app: App, page: Page, made: Made) -> None:
+    sealing.seal_test(made.workspace, "press")
+    edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TEST][0]): 1})
+    open_page(page, app, "signoff")
+    expect(page.get_by_text("The seal is void")).to_be_visible()
+    expect(page.get_by_text(re.compile("1 test picture got another class"))).to_be_visible()
+    expect(page.locator(".st-key-open_test button").first).to_be_disabled()

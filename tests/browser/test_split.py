@@ -1,0 +1,80 @@
+"""Parts photographed several times, in a real browser: the warning, and a split that holds."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.domain import JobStatus, LabelSource
+from core.workflows import datasets, jobs, splits, training
+from core.workspace import Workspace
+from tests.browser.conftest import App, click, open_page, settled
+from tests.core.workflows.test_quality import write_parts
+
+pytestmark = pytest.mark.browser
+LONG = 120_000
+
+
+@pytest.fixture(scope="module")
+def parts(app: App):  # type: ignore[no-untyped-def]
+    workspace = Workspace(app.workspace).create()
+    root = write_parts(app.workspace.parent / "parts")
+    job = datasets.start_import(workspace, root, "Parts", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    return datasets.find_dataset(workspace, "Parts")
+
+
+def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
+    app: App, page: Page, parts
+) -> None:  # type: ignore[no-untyped-def]
+    open_page(page, app, f"split?dataset={parts.id}")
+    expect(page.get_by_text("Nobody has looked for groups")).to_be_visible()
+    page.get_by_role("link", name="Run the quality check").click()
+    page.wait_for_selector(".st-key-do_check")
+    click(page, "do_check")
+    expect(page.get_by_text("its result flatters")).to_be_visible(timeout=LONG)
+
+    workspace = Workspace(app.workspace)
+    open_page(page, app, f"split?dataset={parts.id}")
+    page.wait_for_selector(".st-key-do_split")
+    choose(page, "grouping", "nothing but equal files")
+    expect(page.get_by_text("its result flatters")).to_be_visible()
+    settled(page)
+    certificate = page.locator('[data-testid="stAlert"]', has_text="Leak certificate")
+    expect(certificate).to_contain_text(re.compile(r"groups on two sides: [1-9]"))
+
+    choose(page, "grouping", "look-alikes (found by the quality check)")
+    green = page.locator('[data-testid="stAlertContentSuccess"]')
+    expect(green).to_contain_text("0 groups, 0 equal files and 0 look-alikes")
+    settled(page)
+    click(page, "do_split")
+    page.wait_for_selector(".st-key-to_train")
+    expect(green).to_contain_text("0 groups, 0 equal files and 0 look-alikes")
+    assert splits.list_splits(workspace, parts.id)[0].certificate.is_clean
+    expect(page.locator(".ts-gallery button").first).to_be_visible()
+
+
+def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page, parts) -> None:  # type: ignore[no-untyped-def]
+    workspace = Workspace(app.workspace)
+    split = splits.create_split(workspace, parts.id, folds=2, fractions=(0, 0, 0),
+                                group_by="auto")  # fmt: skip
+    open_page(page, app, f"train?dataset={parts.id}&split={split.id}")
+    page.wait_for_selector(".st-key-start")
+    expect(page.get_by_role("combobox", name="Fold")).to_have_value(re.compile("all 2 folds"))
+    click(page, "start")
+    page.wait_for_url(re.compile("/runs"))
+    expect(page.get_by_text("Validation macro F1", exact=True)).to_be_visible(timeout=LONG)
+    views = training.list_runs(workspace, parts.id)
+    assert [v.status for v in views] == [JobStatus.COMPLETED] * 2
+    assert page.locator('[data-testid="stMetricValue"]', has_text="±").count() == 2
+    points = page.evaluate(
+        "document.querySelector('.st-key-fold_scores .ts-chart').data[0].x.length"
+    )
+    assert points == 2
+
+
+def choose(page: Page, key: str, option: str) -> None:
+    """Pick an option of a select box."""
+    page.locator(f".st-key-{key} input").click()
+    page.get_by_role("option", name=option).click()
+    settled(page)

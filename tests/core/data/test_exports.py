@@ -1,0 +1,96 @@
+"""Exports: names that are safe anywhere, all pictures there, nothing that runs."""
+
+import csv
+import io
+import zipfile
+
+import pytest
+
+from core.data import exports
+from core.domain import Sample, Subset
+from core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("größe falsch.png", "größe falsch.png"),
+        ("a/b\\c:d*?.png", "a_b_c_d__.png"),
+        ("..", "_"),
+        (".hidden", "_.hidden"),
+        ("con", "_con"),
+        ("LPT1.png", "_LPT1.png"),
+        ("name. ", "name"),
+        ("", "_"),
+        ("x" * 300 + ".png", "x" * 146 + ".png"),
+    ],
+)
+def test_a_file_name_is_one_that_every_system_takes(name, safe):
+    assert exports.safe_file_name(name) == safe
+
+
+NAMES = ("crack", "Crack", "a/b", "=cmd()")
+
+
+@pytest.fixture
+def items(tmp_path):
+    """Eight pictures: names that collide, a class that is no folder name, one file gone."""
+    samples, sources = [], []
+    for number in range(8):
+        source = tmp_path / "in" / f"{number}.png"
+        source.parent.mkdir(exist_ok=True)
+        source.write_bytes(b"picture %d" % number)
+        samples.append(
+            Sample(number, str(source), f"sha{number}", None if number == 7 else number % 4, 8, 8,
+                   "L", 9, group="+lot" if number == 1 else None,
+                   name=("x/Part.png", "y/part.PNG")[number // 4])
+        )  # fmt: skip
+        sources.append(source)
+    sources[2].unlink()
+    return samples, sources
+
+
+def test_places_differ_on_systems_that_know_no_capital_letters(items):
+    found = exports.export_items(*items, NAMES)
+    assert [item.place for item in found] == [
+        "crack/Part.png",
+        "Crack (2)/Part.png",
+        "a_b/Part.png",
+        "=cmd()/Part.png",
+        "crack/part (2).PNG",
+        "Crack (2)/part (2).PNG",
+        "a_b/part (2).PNG",
+        "no label/part.PNG",
+    ]
+
+
+def test_a_split_gives_upper_folders_and_leaves_out_what_it_has_not(items):
+    found = exports.export_items(*items, NAMES, {0: Subset.TRAIN, 4: Subset.TEST})
+    assert [item.place for item in found] == ["train/crack/Part.png", "test/crack/part.PNG"]
+
+
+def test_a_zip_is_made_in_blocks_and_names_what_is_gone(items):
+    found = exports.export_items(*items, NAMES)
+    blocks = list(exports.zip_blocks(found))
+    assert len(blocks) > len(found)
+    with zipfile.ZipFile(io.BytesIO(b"".join(blocks))) as archive:
+        assert archive.testzip() is None
+        assert archive.read("crack/part (2).PNG") == b"picture 4"
+        assert archive.read(exports.MISSING_LIST) == b"x/Part.png"
+        assert len(archive.namelist()) == 7 + 2
+
+
+def test_a_folder_is_written_once_and_never_over_another(items, tmp_path):
+    found = exports.export_items(*items, NAMES)
+    assert exports.write_folder(found, tmp_path / "out") == ["x/Part.png"]
+    assert (tmp_path / "out/Crack (2)/Part.png").read_bytes() == b"picture 1"
+    with pytest.raises(ConfigError, match="not empty"):
+        exports.write_folder(found, tmp_path / "out")
+
+
+def test_cells_of_the_table_never_run(items):
+    found = exports.export_items(*items, NAMES)
+    rows = list(csv.reader(io.StringIO("".join(exports.table_lines(found)))))
+    assert rows[0] == ["path", "label", "group", "split", "name", "sha256"]
+    assert rows[2][2] == "'+lot"
+    assert rows[4][:2] == ["'=cmd()/Part.png", "'=cmd()"]

@@ -1,0 +1,74 @@
+"""Editing from the command line, as a script would."""
+
+import json
+import zipfile
+
+import pytest
+from typer.testing import CliRunner
+
+from core.cli import app
+from tests.conftest import write_class_folders
+
+GOOD, WRONG, BROKEN = "gut", "größe falsch", "割れ"
+
+
+@pytest.fixture
+def call(workspace):
+    def call(*arguments, code=0):
+        options = ["--workspace", str(workspace.root), "--json"]
+        outcome = CliRunner().invoke(app, [*map(str, arguments), *options])
+        assert outcome.exit_code == code, outcome.output
+        return json.loads(outcome.stdout)
+
+    return call
+
+
+def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
+    call("import", write_class_folders(tmp_path / "set"), "--name", "Set")
+    first = call("versions", "Set")["versions"][0]
+    name = "gut/pic 0 é.png"
+    assert call("relabel", "Set", f"{name}={WRONG}")["version"] == 2
+    assert call("exclude", "Set", "gut/pic 1 é.png")["samples"] == 17
+    assert call("restore", "Set", "gut/pic 1 é.png")["samples"] == 18
+    answer = call("classes", "Set", "--rename", f"{BROKEN}=crack", "--merge", f"{WRONG},crack=bad",
+                  "--ok", GOOD, "--nok", "bad")  # fmt: skip
+    assert answer["classes"] == {GOOD: 5, "bad": 13}
+    assert answer["verdicts"] == {GOOD: "OK", "bad": "NOK"}
+    changed = call("versions", "Set", "--compare", "1:7")
+    assert (changed["relabelled"], changed["added"], changed["removed"]) == (13, 0, 0)
+    assert call("undo", "Set")["undoes"] == 7
+    assert call("versions", "Set", "--go-back", "1")["digest"] == first["digest"]
+
+
+def test_a_dataset_is_exported_with_a_split_and_can_be_imported_again(call, tmp_path):
+    call("import", write_class_folders(tmp_path / "set"), "--name", "Set")
+    call("split", "Set", "--name", "mine")
+    written = call("export", "Set", "--to", tmp_path / "out.zip", "--split", "mine")
+    assert (written["pictures"], written["missing"]) == (18, [])
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops == {"train", "validation", "test", "labels.csv"}
+    call("export", "Set", "--to", tmp_path / "folder")
+    again = call("import", tmp_path / "folder", "--name", "Again")
+    assert again["classes"] == {GOOD: 6, WRONG: 6, BROKEN: 6}
+    assert call("versions", "Again")["versions"][0]["digest"] == written["digest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("relabel", "Set", "gut/pic 0 é.png"), "cannot be understood"),
+        (("relabel", "Set", "none.png=gut"), "no picture 'none.png'"),
+        (("relabel", "Set", "gut/pic 0 é.png=none"), "no class 'none'"),
+        (("exclude", "Set", "none.png"), "no picture 'none.png'"),
+        (("classes", "Set", "--rename", "gut"), "cannot be understood"),
+        (("versions", "Set", "--compare", "1-2"), "no two versions"),
+        (("versions", "Set", "--go-back", "9"), "no version 9"),
+        (("undo", "Set"), "no change to undo"),
+        (("export", "Set", "--to", "x.csv", "--version", "4"), "no version 4"),
+        (("export", "Set", "--to", "x.csv", "--split", "none"), "no split 'none'"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_object(call, tmp_path, arguments, words):
+    call("import", write_class_folders(tmp_path / "set", 2), "--name", "Set")
+    assert words in call(*arguments, code=1)["error"]

@@ -1,0 +1,224 @@
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.domain import JobStatus, Subset
+from core.errors import ConfigError, NotFoundError, SealedError
+from core.evaluation.criteria import ReleaseCriteria
+from core.evaluation.decisions import OperatingPoint
+from core.store.database import connect
+from core.workflows import decisions, edits, jobs, judging, models, release, report, sealing
+from core.workflows.report import Form
+from core.workspace import Workspace
+from tests.conftest import Trained
+from tests.made import NAMES, add_model, make_dataset
+from tests.recompute_report import Numbers, mismatches, read_report
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '=HYPERLINK("http://evil.example")',
+    "*b* [x](http://y) &\"'",
+)
+RULES = (
+    None,
+    OperatingPoint(0.4, 0.4),
+    OperatingPoint(0.2, 0.7),
+    OperatingPoint(None, None, (0.6, 0.5, 0.5)),
+)
+
+
+@pytest.fixture
+def made(workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=120, groups=True, pictures=tmp_path / "pictures")
+    add_model(made, "a", skill=2.0)
+    add_model(made, "b", seed=1, skill=2.5)
+    return made
+
+
+def _rule(made, model, point):
+    basis = decisions.load_basis(made.workspace, model)
+    decisions.save_rule(made.workspace, basis, decisions.Choice(point, "a test"))
+
+
+def _files(made, model="b", form=Form.FULL, **options):
+    options = {"max_pictures": 0, **options}
+    ticket = report.make_report(made.workspace, model, form, **options)
+    assert ticket.job is None
+    return [report.report_file(made.workspace, ticket.id, e) for e in ("html", "csv")]
+
+
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("point", RULES)
+def test_every_number_of_a_report_follows_from_its_table(made, form, point):
+    if point is not None:
+        _rule(made, "b", point)
+        _rule(made, "a", OperatingPoint(0.5, 0.5))
+    page, table = _files(made, form=form, against="a")
+    assert mismatches(page, table) == []
+    assert len(read_report(page).found) > (60 if form is Form.SHORT else 120)
+
+
+def test_the_check_of_the_numbers_notices_a_wrong_one(made):
+    page, table = _files(made)
+    text = page.read_text()
+    value = read_report(page).found["accuracy"]
+    page.write_text(text.replace(f'value="{value!r}"', 'value="0.999"', 1))
+    assert any(line.startswith("accuracy:") for line in mismatches(page, table))
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(rows[:-1]))
+    assert len(mismatches(page, table)) > 5
+
+
+def test_without_verdicts_the_report_says_so_and_its_numbers_hold(workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=40, verdicts=(None, None, None))
+    add_model(made, "b")
+    page, table = _files(made)
+    assert mismatches(page, table) == []
+    assert "the classes are not marked OK and NOK" in page.read_text()
+    assert not [name for name in read_report(page).found if name.startswith(("escape", "zone"))]
+
+
+def test_classes_without_pictures_have_no_data(workspace):
+    made = make_dataset(workspace, per_subset=40)
+    rest = [int(i) for i, t in zip(made.ids[Subset.TEST], made.targets[Subset.TEST], strict=True)
+            if t == 2]  # fmt: skip
+    add_model(made, "b")
+    edits.exclude(workspace, "parts", rest)
+    page, table = _files(made)
+    assert mismatches(page, table) == []
+    assert read_report(page).found["class.2.recall"] is None
+    assert "1 class has no test picture" in page.read_text()
+
+
+def test_names_of_users_are_shown_literally_and_never_run(workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=40)
+    for old, new in zip(NAMES, HOSTILE, strict=True):
+        edits.rename_class(workspace, "parts", old, new)
+    add_model(made, "b", class_names=HOSTILE)
+    models.rename_model(workspace, "model-b", "<img src=x onerror=alert(1)> {{ 7*7 }}")
+    sealing.save_intended_use(workspace, "model-b", "<b>bold</b> & {{ config }}")
+    page, table = _files(made, "model-b")
+    text = page.read_text()
+    assert "<script" not in text.lower()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;img src=x onerror=alert(1)&gt; {{ 7*7 }}" in text
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; {{ config }}" in text
+    assert not re.search(r"(?:src|href)=[\"']?(?!data:)", text.replace("&lt;img src=x", ""))
+    assert mismatches(page, table) == []
+
+
+def test_cells_of_the_table_are_safe_in_a_spreadsheet(workspace):
+    made = make_dataset(workspace, per_subset=12)
+    edits.rename_class(workspace, "parts", "hole", "=1+1")
+    add_model(made, "b", class_names=("good", "=1+1", "scratch"))
+    _, table = _files(made)
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 1 + 24
+    assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "@")]
+
+
+def test_probabilities_keep_every_digit(made):
+    _, table = _files(made)
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["subset"] == "test"]
+    kept = np.array([[row[f"p:{name}"] for name in NAMES] for row in rows], np.float32)
+    stored = judging.judged_set(made.workspace, "b", Subset.TEST).probabilities
+    assert (kept == stored).all()
+
+
+def test_a_report_is_a_look_and_shows_every_look_before_it(made):
+    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "Evaluate page")
+    page, _ = _files(made)
+    text = page.read_text()
+    assert "Evaluate page" in text
+    assert "Test report (full)" in text
+    assert "by any model (2)" in text
+    assert "1 other model looked at the same test set" in text
+
+
+def test_a_closed_test_set_has_no_report_and_is_not_counted(made):
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.5))
+    sealing.seal_test(made.workspace, "b")
+    with pytest.raises(SealedError):
+        _files(made)
+    assert sealing.sign_off(made.workspace, "b").openings == ()
+
+
+def _title(page: Path) -> str:
+    found = re.search(r'class="verdict (\w+)">\s*<strong>(.*?)</strong>', page.read_text())
+    assert found
+    return f"{found[1]}: {found[2]}"
+
+
+def test_the_verdict_says_what_was_proven(made):
+    assert _title(_files(made)[0]) == "open: No release criteria were set"
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    assert _title(_files(made)[0]) == "open: Release criteria met, but the test was not sealed"
+    add_model(made, "c", seed=5, skill=2.5)
+    sealing.seal_test(made.workspace, "c")
+    sealing.open_test(made.workspace, "c", "release")
+    page = _files(made, "c")[0]
+    assert _title(page) == "pass: Release criteria met"
+    assert "were read again for this report and are unchanged" in " ".join(page.read_text().split())
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(min_macro_f1=0.9999))
+    assert _title(_files(made, "c")[0]).startswith("void: Seal void")
+    assert _title(_files(made, "b")[0]) == "block: Release criteria not met"
+
+
+def test_a_changed_picture_file_voids_the_seal_in_the_report(made, tmp_path):
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    sealing.seal_test(made.workspace, "b")
+    sealing.open_test(made.workspace, "b", "release")
+    next((tmp_path / "pictures").rglob("00250.png")).write_bytes(b"other")
+    page = _files(made)[0]
+    assert _title(page).startswith("void")
+    assert "00250.png" in page.read_text()
+
+
+def test_wishes_that_cannot_be_met_are_answered_in_words(made):
+    with pytest.raises(ConfigError, match="no report in 'xx'"):
+        report.make_report(made.workspace, "b", language="xx")
+    with pytest.raises(NotFoundError):
+        report.make_report(made.workspace, "b", against="nobody")
+    with pytest.raises(NotFoundError):
+        report.report_file(made.workspace, "../../etc/passwd")
+
+
+def _copy_of(workspace: Workspace, root: Path) -> Workspace:
+    """The same content elsewhere; through SQLite, since a worker may still be closing the file."""
+    shutil.copytree(
+        workspace.root, root, ignore=shutil.ignore_patterns("locks", "workspace.db*", "*.lock")
+    )
+    with connect(workspace) as db:
+        db.conn.execute("VACUUM INTO ?", [str(root / "workspace.db")])
+    return Workspace(root).create()
+
+
+def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
+    workspace = _copy_of(trained.workspace, tmp_path / "copy")
+    right = judging.judged_set(workspace, trained.model.id, Subset.TEST)
+    wrong = {int(right.sample_ids[i]): 1 - int(right.targets[i]) for i in (0, 1)}
+    edits.relabel(workspace, trained.dataset.id, wrong)
+    ticket = report.make_report(workspace, trained.model.id)
+    assert ticket.job is not None
+    ended = jobs.wait(workspace, ticket.job.id, on_change=lambda _: None)
+    assert ended.status is JobStatus.COMPLETED
+    page = report.report_file(workspace, ticket.id).read_text()
+    assert page.count('alt="heatmap of the predicted class"') == page.count('alt="test picture"')
+    assert page.count('alt="heatmap of the predicted class"') >= 2
+    assert not report.report_file(workspace, ticket.id, "json").exists()
+    table = report.report_file(workspace, ticket.id, "csv")
+    assert mismatches(report.report_file(workspace, ticket.id), table) == []
+
+
+def test_the_reader_of_numbers_finds_values_and_rule():
+    numbers = Numbers()
+    numbers.feed('<p data-rule="{&#34;a&#34;: 1}"><data data-measure="x.y" value="0.5">50 %</data>'
+                 '<data data-measure="z" value="">no data</data></p>')  # fmt: skip
+    assert numbers.found == {"x.y": 0.5, "z": None}
+    assert numbers.rule == {"a": 1}

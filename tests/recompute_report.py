@@ -1,0 +1,380 @@
+"""Compute every number of a report again, from its table of probabilities alone.
+
+    python tests/recompute_report.py report.html report.csv
+
+Uses pandas, scikit-learn and scipy and nothing of this program, so that an auditor can run or
+rewrite it. Numbers are found by `<data data-measure="…" value="…">`; a measure that this script
+does not know is an error, too.
+"""
+
+import html.parser
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+from sklearn import metrics
+
+EXACT = 1e-6
+DRAWN = 0.03  # intervals of means come from random draws
+FITTED = 0.01
+ORDER = {"accept": 0, "to a person": 1, "reject": 2}
+DRAWN_MEASURES = ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "matthews")
+
+
+class Numbers(html.parser.HTMLParser):
+    """Collects the marked numbers and the decision rule of a report."""
+
+    def __init__(self):
+        super().__init__()
+        self.marked: list[tuple[str, float | None]] = []
+        self.rule: dict = {}
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "data":
+            text = given["value"]
+            self.marked.append((given["data-measure"], float(text) if text else None))
+        if "data-rule" in given:
+            self.rule = json.loads(given["data-rule"])
+
+    @property
+    def found(self) -> dict[str, float | None]:
+        """By name; a number may stand in several places."""
+        return dict(self.marked)
+
+
+def read_report(path: Path) -> Numbers:
+    numbers = Numbers()
+    numbers.feed(path.read_text(encoding="utf-8"))
+    return numbers
+
+
+def mismatches(report: Path, table: Path) -> list[str]:
+    """One line for every number that is not what the table says; empty if all agree."""
+    numbers = read_report(report)
+    again = Recomputed(pd.read_csv(table, keep_default_na=False, na_values=[]), numbers.rule)
+    wrong = []
+    for name, shown in numbers.marked:
+        try:
+            value = again.value(name)
+        except KeyError:
+            wrong.append(f"{name}: not known to this script")
+            continue
+        if not _agree(name, shown, value):
+            wrong.append(f"{name}: the report says {shown}, the table {value}")
+    return wrong + again.wrong_decisions()
+
+
+def _agree(name, shown, value):
+    if shown is None or value is None or not np.isfinite(value):
+        return shown is None and (value is None or not np.isfinite(value))
+    tolerance = EXACT
+    if name.rpartition(".")[0] in DRAWN_MEASURES:
+        tolerance = DRAWN
+    if name in ("calibration.temperature", "calibration.ece_after"):
+        tolerance = FITTED
+    return abs(shown - value) <= tolerance * max(1.0, abs(value))
+
+
+def exact(k, n, confidence=0.95):
+    if n == 0:
+        return None, None
+    bounds = stats.binomtest(int(k), int(n)).proportion_ci(confidence, "exact")
+    return bounds.low, bounds.high
+
+
+def _cell(name):
+    """The name as it stands in a cell: one that a spreadsheet would run has a quote in front."""
+    return f"'{name}" if name[:1] in tuple("=+-@\t\r") else name
+
+
+class Recomputed:
+    def __init__(self, rows, rule):
+        self.names = [c.removeprefix("p:") for c in rows.columns if c.startswith("p:")]
+        cells = {
+            ("'" + n if n[:1] in tuple("=+-@\t\r") else n): i for i, n in enumerate(self.names)
+        }
+        self.rule = rule
+        self.rows = rows[rows["subset"] == "test"].reset_index(drop=True)
+        self.validation = rows[rows["subset"] == "validation"]
+        self.classes = cells
+        self.p = self._matrix(self.rows)
+        self.y = self.rows["true_class"].map(cells).to_numpy()
+        self.said = self.p.argmax(axis=1)
+        self.part = self.rows["part"].to_numpy()
+        self.values: dict[str, float | None] = {}
+        for fill in (self._summary, self._classes, self._decisions, self._calibration,
+                     self._comparison):  # fmt: skip
+            fill()
+
+    def value(self, name):
+        return self.values[name]
+
+    def _matrix(self, rows):
+        return rows[[f"p:{n}" for n in self.names]].to_numpy(float)
+
+    def _rate(self, name, k, n):
+        low, high = exact(k, n)
+        self.values |= {name: k / n if n else None, f"{name}.k": k, f"{name}.n": n,
+                        f"{name}.low": low, f"{name}.high": high}  # fmt: skip
+
+    def _any(self, flags, keys):
+        """How many groups of `keys` have a flag, and how many groups there are."""
+        grouped = pd.Series(np.asarray(flags)).groupby(keys).any()
+        return int(grouped.sum()), len(grouped)
+
+    def _summary(self):
+        y, said, p = self.y, self.said, self.p
+        wrong, n = self._any(y != said, self.part)
+        self.values |= {"pictures": len(y), "parts": n}
+        self._rate("accuracy", n - wrong, n)
+        self.present = sorted(set(y))
+        scores = {"labels": self.present, "average": "macro", "zero_division": 0}
+        areas = [metrics.roc_auc_score(y == c, p[:, c]) for c in self.present if (y != c).any()]
+        precisions = [metrics.average_precision_score(y == c, p[:, c]) for c in self.present
+                      if (y != c).any()]  # fmt: skip
+        truth = np.eye(len(self.names))[y]
+        own = np.clip(p[np.arange(len(y)), y], 1e-12, 1)
+        self.values |= {
+            "balanced_accuracy": metrics.recall_score(y, said, **scores),
+            "macro_precision": metrics.precision_score(y, said, **scores),
+            "macro_f1": metrics.f1_score(y, said, **scores),
+            "kappa": metrics.cohen_kappa_score(y, said),
+            "matthews": metrics.matthews_corrcoef(y, said),
+            "log_loss": float(-np.log(own).mean()),
+            "brier": float(((p - truth) ** 2).sum(axis=1).mean()),
+            "roc_area": float(np.mean(areas)) if areas else None,
+            "average_precision": float(np.mean(precisions)) if precisions else None,
+        }
+
+    def _classes(self):
+        y, said = self.y, self.said
+        matrix = metrics.confusion_matrix(y, said, labels=range(len(self.names)))
+        f1_bounds = {}
+        for c in range(len(self.names)):
+            key = f"class.{c}"
+            self.values |= {f"{key}.pictures": int((y == c).sum()),
+                            f"{key}.predicted": int((said == c).sum())}  # fmt: skip
+            self.values |= {f"matrix.{c}.{i}": int(n) for i, n in enumerate(matrix[c])}
+            for measure, rows in (("recall", y == c), ("precision", said == c)):
+                wrong, n = self._any((y != said)[rows], self.part[rows])
+                self._rate(f"{key}.{measure}", n - wrong, n)
+            touched = (y == c) | (said == c)
+            wrong, n = self._any((y != said)[touched], self.part[touched])
+            low, high = exact(n - wrong, n)
+            f1 = [None if j is None else 2 * j / (1 + j) for j in (low, high)]
+            value = 2 * (n - wrong) / (n - wrong + n) if n else None
+            self.values |= {f"{key}.f1": value, f"{key}.f1.low": f1[0], f"{key}.f1.high": f1[1]}
+            f1_bounds[c] = f1
+        self._means()
+
+    def _means(self):
+        """Intervals of means: drawn parts, or exact bounds of the classes, the wider one."""
+        random = np.random.default_rng(7)
+        _, inverse = np.unique(self.part, return_inverse=True)
+        count, classes = inverse.max() + 1, len(self.names)
+        drawn = []
+        cells = self.y * classes + self.said
+        for _ in range(1500):
+            weight = np.bincount(random.integers(0, count, count), minlength=count)[inverse]
+            matrix = np.bincount(cells, weight, classes**2).reshape(classes, classes)
+            drawn.append(_means_of(matrix))
+        for name, measure in (("balanced_accuracy", "recall"), ("macro_precision", "precision"),
+                              ("macro_f1", "f1"), ("kappa", None), ("matthews", None)):  # fmt: skip
+            values = np.array([d[name] for d in drawn])
+            low, high = np.nanquantile(values, [0.025, 0.975])
+            below, above = self._spread(measure) if measure else self._agreement()
+            value = self.values[name]
+            self.values[f"{name}.low"] = max(-1.0, min(low, value - below))
+            self.values[f"{name}.high"] = min(1.0, max(high, value + above))
+
+    def _spread(self, measure):
+        rows = [[self.values[f"class.{c}.{measure}{e}"] for e in ("", ".low", ".high")]
+                for c in self.present]  # fmt: skip
+        kept = np.array([r for r in rows if r[0] is not None], float)
+        weight = 1 / len(self.present)
+        return (
+            np.sqrt((weight**2 * (kept[:, 0] - kept[:, 1]) ** 2).sum()),
+            np.sqrt((weight**2 * (kept[:, 2] - kept[:, 0]) ** 2).sum()),
+        )
+
+    def _agreement(self):
+        chance = sum((self.y == c).mean() * (self.said == c).mean() for c in range(len(self.names)))
+        value, low, high = (self.values[f"accuracy{e}"] for e in ("", ".low", ".high"))
+        return (value - low) / (1 - chance), (high - value) / (1 - chance)
+
+    def _worst(self, verdict):
+        """The decision about each part of a verdict: its mildest if defective, else strictest."""
+        rows = self.rows[self.rows["true_verdict"] == verdict]
+        codes = rows["decision"].map(ORDER).groupby(rows["part"])
+        return (codes.min() if verdict == "NOK" else codes.max()).to_numpy(int)
+
+    def _decisions(self):
+        if not self.rows["decision"].any():
+            return
+        nok, ok = self._worst("NOK"), self._worst("OK")
+        zones = ("accepted", "person", "rejected")
+        for kind, codes in (("ok", ok), ("nok", nok)):
+            counts = np.bincount(codes, minlength=3)
+            self.values |= {f"zone.{kind}.{z}": int(n) for z, n in zip(zones, counts, strict=True)}
+        both = np.concatenate([ok, nok])
+        for name, flags in (("escape", nok == 0), ("overkill", ok == 2), ("automatic", both != 1),
+                            ("nok_to_person", nok == 1), ("ok_to_person", ok == 1)):  # fmt: skip
+            self._rate(name, int(flags.sum()), len(flags))
+        for name in ("escape", "overkill"):
+            k, n = self.values[f"{name}.k"], self.values[f"{name}.n"]
+            upper = 1.0 if k == n else stats.beta.ppf(0.95, k + 1, n - k)
+            self.values[f"{name}.upper"] = float(upper) if n else None
+            self.values[f"{name}.best"] = 1 - 0.05 ** (1 / n) if n else None
+        self.values["ok_nok.left_out"] = int((self.rows["true_verdict"] == "").sum())
+        verdict = self.rows["true_verdict"]
+        bad = (verdict == "NOK")[verdict != ""]
+        self.values["ok_nok.roc_area"] = float(
+            metrics.roc_auc_score(bad, self._nok_probability(self.p)[verdict != ""])
+        )
+        for rate in (0.01, 0.001, 0.0001):
+            self._line(rate)
+
+    def _line(self, rate):
+        e, o = self.values["escape"], self.values["overkill"]
+        to_person = self.values["ok_to_person.k"] or self.values["nok_to_person.k"]
+        has_zone = self.rule["accept_below"] != self.rule["reject_from"]
+        person = has_zone or self.rule["class_thresholds"] or to_person
+        each = 1 - 0.05 / (4 if person else 2)
+        ends = {name: exact(self.values[f"{name}.k"], self.values[f"{name}.n"], each)
+                for name in ("escape", "overkill")}  # fmt: skip
+        key = f"line.{rate:g}"
+        for end, escape, overkill in (
+            ("", e, o),
+            (".low", ends["escape"][0], ends["overkill"][0]),
+            (".high", ends["escape"][1], ends["overkill"][1]),
+        ):
+            passed = rate * escape + (1 - rate) * (1 - overkill)
+            self.values[f"{key}.ppm{end}"] = 1e6 * rate * escape / passed if passed else None
+        rejected = rate * (1 - e) + (1 - rate) * o
+        self.values[f"{key}.true_rejects"] = rate * (1 - e) / rejected if rejected else None
+
+    def _nok_probability(self, p):
+        """Sum over the classes whose pictures are NOK; needs every class to have a picture."""
+        every = pd.concat([self.rows, self.validation])
+        verdict = dict(zip(every["true_class"], every["true_verdict"], strict=True))
+        columns = [i for cell, i in self.classes.items() if verdict.get(cell) == "NOK"]
+        return p[:, columns].sum(axis=1)
+
+    def wrong_decisions(self):
+        """Whether the decisions of the table follow from the rule and the probabilities."""
+        if not self.rule or self.rule["accept_below"] is None or self.rule["class_thresholds"]:
+            return []
+        nok = self._nok_probability(self.p)
+        near = np.minimum(abs(nok - self.rule["accept_below"]), abs(nok - self.rule["reject_from"]))
+        codes = (nok >= self.rule["accept_below"]).astype(int) + (nok >= self.rule["reject_from"])
+        wrong = (codes != self.rows["decision"].map(ORDER)) & (near > 1e-6)
+        return [f"decision of row {i} does not follow from the rule" for i in np.flatnonzero(wrong)]
+
+    def _calibration(self):
+        promised = self.p.max(axis=1).mean() - (self.y == self.said).mean()
+        self.values |= {
+            "calibration.ece": _ece(self.p, self.y),
+            "calibration.overconfidence": float(promised),
+        }
+        if not len(self.validation):
+            return
+        p = self._matrix(self.validation)
+        y = self.validation["true_class"].map(self.classes).to_numpy()
+
+        def loss(log_temperature):
+            cooled = _cooled(p, np.exp(log_temperature))
+            return -np.log(np.clip(cooled[np.arange(len(y)), y], 1e-12, 1)).mean()
+
+        found = optimize.minimize_scalar(
+            loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6}
+        )
+        temperature = float(np.exp(found.x)) if found.fun < loss(0) else 1.0
+        after = _ece(_cooled(self.p, temperature), self.y)
+        self.values |= {"calibration.temperature": temperature, "calibration.ece_after": after}
+
+    def _comparison(self):
+        shared = self.rows[self.rows["other_class"] != ""]
+        if not len(shared):
+            return
+        first = shared["other_class"] != shared["true_class"]
+        second = shared["predicted_class"] != shared["true_class"]
+        self._paired("classes", first, second, shared["part"])
+        self.values |= {"compare.new_errors": int((second & ~first).sum()),
+                        "compare.fixed_errors": int((first & ~second).sum())}  # fmt: skip
+        if not shared["other_decision"].any():
+            return
+        for name, verdict, mistake in (("escapes", "NOK", "accept"),
+                                       ("false_rejects", "OK", "reject")):  # fmt: skip
+            rows = shared[shared["true_verdict"] == verdict]
+            before, after = rows["other_decision"] == mistake, rows["decision"] == mistake
+            self._paired(name, before, after, rows["part"])
+            self.values[f"compare.new_{name}"] = int((after & ~before).sum())
+
+    def _paired(self, name, first_wrong, second_wrong, part):
+        first, second = ~first_wrong.groupby(part).any(), ~second_wrong.groupby(part).any()
+        a, b = int((first & second).sum()), int((first & ~second).sum())
+        c, d = int((~first & second).sum()), int((~first & ~second).sum())
+        p = stats.binomtest(b, b + c).pvalue if b + c else 1.0
+        low, high = _newcombe(a, c, b, d)
+        key = f"compare.{name}"
+        self.values |= {
+            f"{key}.n": a + b + c + d, f"{key}.both": a, f"{key}.only_first": b,
+            f"{key}.only_second": c, f"{key}.neither": d, f"{key}.p": p,
+            f"{key}.difference": (c - b) / (a + b + c + d),
+            f"{key}.difference.low": low, f"{key}.difference.high": high,
+        }  # fmt: skip
+
+
+def _newcombe(a, b, c, d):
+    """Difference of paired shares (a+b)/n - (a+c)/n: Newcombe 1998, method 10."""
+    n = a + b + c + d
+    (low1, high1), (low2, high2) = (
+        stats.binomtest(k, n).proportion_ci(method="wilson") for k in (a + b, a + c)
+    )
+    scale = (a + b) * (c + d) * (a + c) * (b + d)
+    cross = a * d - b * c
+    cross = max(cross - n / 2, 0) if cross > 0 else cross
+    phi = cross / np.sqrt(scale) if scale else 0.0
+    p1, p2 = (a + b) / n, (a + c) / n
+    down = np.sqrt((p1 - low1) ** 2 - 2 * phi * (p1 - low1) * (high2 - p2) + (high2 - p2) ** 2)
+    up = np.sqrt((high1 - p1) ** 2 - 2 * phi * (high1 - p1) * (p2 - low2) + (p2 - low2) ** 2)
+    return max(-1.0, p1 - p2 - down), min(1.0, p1 - p2 + up)
+
+
+def _ece(p, y, bins=15):
+    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    at = np.clip((sure * bins).astype(int), 0, bins - 1)
+    gaps = [abs(sure[at == b].sum() - right[at == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(y))
+
+
+def _cooled(p, temperature):
+    scores = np.log(np.maximum(p, 1e-12)) / temperature
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _means_of(matrix):
+    hits, support, said, n = np.diag(matrix), matrix.sum(1), matrix.sum(0), matrix.sum()
+    here = support > 0
+    cross = (support * said).sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(said > 0, hits / said, 0)
+        return {
+            "balanced_accuracy": (hits / support)[here].mean(),
+            "macro_precision": precision[here].mean(),
+            "macro_f1": (2 * hits / (support + said))[here].mean(),
+            "kappa": (hits.sum() / n - cross / n**2) / (1 - cross / n**2),
+            "matthews": (hits.sum() * n - cross)
+            / np.sqrt((n**2 - (said**2).sum()) * (n**2 - (support**2).sum())),
+        }
+
+
+if __name__ == "__main__":
+    found = mismatches(Path(sys.argv[1]), Path(sys.argv[2]))
+    print("\n".join(found) or "Every number of the report follows from the table.")
+    sys.exit(bool(found))

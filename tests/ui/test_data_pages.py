@@ -1,0 +1,133 @@
+"""The pages on which datasets are looked at and edited."""
+
+import pytest
+
+from core.domain import Insight, SampleStatus, Verdict
+from core.store import quality
+from core.store.database import connect, transaction
+from core.workflows import datasets, edits, versions
+from core.workspace import Workspace
+from tests.conftest import store_rows
+from tests.ui.conftest import OpenPage
+
+
+@pytest.fixture
+def rows(workspace: Workspace):  # type: ignore[no-untyped-def]
+    return store_rows(workspace, [n % 3 for n in range(90)])
+
+
+def grid(app, key: str = "pictures"):  # type: ignore[no-untyped-def]
+    """What the page remembers of the gallery in view."""
+    return app.session_state[f"{key}_pin"]
+
+
+def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Workspace, rows) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("datasets.py", workspace)
+    assert (len(grid(app).ids), grid(app).total, len(grid(app).ahead)) == (60, 90, 30)
+    app.selectbox(key="class_filter_4").set_value(2).run()
+    assert grid(app).total == 30
+    app.text_input(key="text_filter").set_value("/1").run()
+    assert {s.label for s in datasets.find_samples(workspace, grid(app).ids)} == {1}
+    assert grid(app).total == 5  # crack/1, 10, 13, 16, 19
+    app.text_input(key="text_filter").set_value("nothing like it").run()
+    assert any("No picture matches" in info.value for info in app.info)
+    assert not app.exception
+
+
+def test_the_list_stays_while_its_pictures_are_relabelled(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("datasets.py", workspace)
+    app.selectbox(key="class_filter_4").set_value(1).run()
+    shown = grid(app).ids
+    edits.relabel(workspace, rows.id, {shown[0]: 1})
+    app.run()
+    assert grid(app).ids == shown
+    assert any("not match the filter any more" in c.value for c in app.caption)
+    app.button(key="pictures_refresh").click().run()
+    assert grid(app).ids == shown[1:]
+    # What changes the classes themselves makes a new list.
+    edits.merge_classes(workspace, rows.id, ["good"], "crack")
+    app.run()
+    assert grid(app).class_names == ("crack", "dent")
+
+
+def test_excluded_pictures_can_be_looked_at(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    edits.exclude(workspace, rows.id, [5, 6])
+    app = open_page("datasets.py", workspace)
+    app.segmented_control(key="status_filter").set_value(SampleStatus.EXCLUDED).run()
+    assert grid(app).ids == (5, 6)
+
+
+def open_tab(app, name: str):  # type: ignore[no-untyped-def]
+    app.session_state["dataset_tabs"] = name
+    return app.run()
+
+
+def test_without_a_map_the_way_to_the_check_is_shown(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_tab(open_page("datasets.py", workspace), "Map")
+    assert any("no map yet" in info.value for info in app.info)
+    assert app.button(key="to_quality")
+
+
+def test_a_selection_on_the_map_shows_exactly_its_pictures(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    with connect(workspace) as db, transaction(db):
+        quality.save_insights(db, [Insight(n, 0.5, 0, n, n) for n in range(1, 91)])
+    app = open_tab(open_page("datasets.py", workspace), "Map")
+    app.session_state[f"map_{rows.id}"] = {"chosen": {"ids": [3, 4, 80]}}
+    app.run()
+    assert any("3 pictures in the selection" in item.value for item in app.subheader)
+    assert grid(app, "map_pictures").ids == (3, 4, 80)
+
+
+def test_classes_are_renamed_merged_and_added_as_versions(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_tab(open_page("datasets.py", workspace), "Classes")
+    app.selectbox(key="rename_from").set_value("dent")
+    app.text_input(key="rename_to").set_value("bump")
+    app.button(key="do_rename_class").click().run()
+    app.multiselect(key="merge_from").set_value(["crack", "bump"])
+    app.text_input(key="merge_into").set_value("fault")
+    app.button(key="do_merge_classes").click().run()
+    app.text_input(key="add_name").set_value("hole")
+    app.button(key="do_add_class").click().run()
+    assert not app.exception
+    assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault", "hole")
+    app.text_input(key="add_name").set_value("GOOD")
+    app.button(key="do_add_class").click().run()
+    assert "already" in app.error[0].value
+    app.button(key="undo").click().run()
+    assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault")
+
+
+def test_statistics_say_what_is_not_measured(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_tab(open_page("datasets.py", workspace), "Statistics")
+    assert not app.exception
+    assert any("not measured yet" in info.value for info in app.info)
+
+
+def test_versions_are_listed_compared_undone_and_gone_back_to(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    edits.relabel(workspace, rows.id, {1: 2, 2: 0})
+    edits.set_verdicts(workspace, rows.id, {"good": Verdict.OK})
+    app = open_page("versions.py", workspace)
+    assert list(app.dataframe[0].value["version"]) == [3, 2, 1]
+    app.selectbox(key="from_3").set_value(1).run()
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown == {"Added": "0", "Left out": "0", "Relabelled": "2", "Regrouped": "0"}
+    app.button(key="undo").click().run()
+    assert versions.next_undo(workspace, rows.id).number == 2
+    app.selectbox(key="back_to").set_value(1)
+    app.button(key="go_back").click().run()
+    assert not app.exception
+    assert datasets.find_dataset(workspace, rows.id).digest == rows.digest

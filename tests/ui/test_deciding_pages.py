@@ -1,0 +1,242 @@
+"""Operating point, test planner and comparison, without a browser."""
+
+import time
+
+import pytest
+
+from core.domain import Subset, Verdict
+from core.evaluation.criteria import ReleaseCriteria
+from core.evaluation.decisions import two_zones
+from core.store import judgement
+from core.store.database import connect
+from core.workflows import comparison, decisions, release
+from core.workflows.decisions import Choice
+from core.workspace import Workspace
+from pages.ui import rule
+from tests.made import Made, add_model, make_dataset
+from tests.ui.conftest import OpenPage
+
+
+@pytest.fixture
+def made(workspace: Workspace) -> Made:
+    made = make_dataset(workspace)
+    add_model(made, "new", seed=5, skill=4.0)
+    add_model(made, "present", seed=1, skill=2.0)
+    return made
+
+
+def _metrics(app) -> list[tuple[str, str]]:  # type: ignore[no-untyped-def]
+    return [(metric.label, metric.value) for metric in app.metric]
+
+
+def _said(app) -> str:  # type: ignore[no-untyped-def]
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.success, app.error)
+    return " ".join(item.value for kind in kinds for item in kind).replace("\\", "")
+
+
+def _input(app, label: str):  # type: ignore[no-untyped-def]
+    return next(item for item in app.number_input if item.label == label)
+
+
+def _rule(app):  # type: ignore[no-untyped-def]
+    return next(item for item in app.segmented_control if item.label == "Rule")
+
+
+def test_every_stop_of_the_slider_reads_differently() -> None:
+    words = [rule.as_limit(stop) for stop in rule.STOPS]
+    assert len(set(words)) == len(words)
+
+
+def test_the_threshold_moves_validation_and_test_together_and_is_saved(
+    open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    assert not app.exception
+    before = _metrics(app)
+    _input(app, "Reject from, %").set_value(5.0).run()
+    after = _metrics(app)
+    basis = decisions.load_basis(made.workspace, "new")
+    here = basis.outcome(two_zones(0.05))
+    test = decisions.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
+    shown = [value for label, value in after if label == "Overkill"]
+    assert shown == [f"{100 * rate.value:.1f} %" for rate in (here.overkill, test.overkill)]
+    assert before != after
+
+    app.button(key="save_rule").click().run()
+    saved = decisions.saved_rule(made.workspace, "new")
+    assert saved is not None
+    assert (saved.point, saved.chosen_by) == (two_zones(0.05), "by hand")
+    assert app.button(key="save_rule").disabled
+
+
+def test_the_test_set_is_counted_once_per_session(open_page: OpenPage, made: Made) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    _input(app, "Reject from, %").set_value(5.0).run()
+    _input(app, "Reject from, %").set_value(6.0).run()
+    with connect(made.workspace) as db:
+        assert len(judgement.openings_of(db, "split-1")) == 1
+
+
+def test_limits_that_cross_are_refused_and_nothing_changes(open_page: OpenPage, made: Made) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    _rule(app).set_value(rule.TWO).run()
+    _input(app, "Accept below, %").set_value(90.0).run()
+    assert "rejected from" in app.warning[0].value
+    assert _input(app, "Accept below, %").value < _input(app, "Reject from, %").value
+
+
+def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    app.number_input(key="max_escape").set_value(0.0).run()
+    app.button(key="choose").click().run()
+    assert not app.exception
+    assert "escape at most 0 %" in _said(app)
+    escapes = [value for label, value in _metrics(app) if label == "Escape"]
+    assert escapes[0] == "0.0 %"
+
+
+def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    _rule(app).set_value(rule.CLASSES).run()
+    assert not app.exception
+    assert "The verdict of the predicted class decides" in _said(app)
+
+
+@pytest.mark.parametrize(
+    ("tab", "words"),
+    [("PPM and money", "The cheapest rule"), ("Guarantee", "Other promises")],
+)
+def test_the_other_tabs_show_their_numbers(
+    tab: str, words: str, open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    app.session_state["tab"] = tab
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert words in _said(app) + " ".join(item.value for item in app.subheader)
+
+
+def test_the_line_is_kept_with_the_rule(open_page: OpenPage, made: Made) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    app.session_state["tab"] = "PPM and money"
+    app.run()
+    app.number_input(key="line_model-new_rate").set_value(7.0).run()
+    app.button(key="use_cheapest").click().run()
+    app.button(key="save_rule").click().run()
+    saved = decisions.saved_rule(made.workspace, "new")
+    assert saved is not None
+    assert saved.scenario is not None
+    assert saved.scenario.defect_rate == 0.07
+    assert saved.chosen_by == "least cost"
+
+
+def test_a_guarantee_that_is_impossible_says_what_is_needed(
+    open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("decide.py", made.workspace, model="model-new")
+    app.session_state["tab"] = "Guarantee"
+    app.run()
+    app.number_input(key="promise_escape").set_value(0.1).run()
+    assert "2,995" in app.warning[0].value.replace("\\", "")
+
+
+def test_a_sealed_test_set_stays_closed_on_every_page(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    made = make_dataset(workspace, sealed=True)
+    add_model(made, "a", seed=1)
+    add_model(made, "b", seed=2)
+    for file in ("decide.py", "compare.py", "plan.py"):
+        app = open_page(file, workspace)
+        assert not app.exception
+        assert not app.error
+        assert "sealed" in _said(app)
+    with connect(workspace) as db:
+        assert not judgement.openings_of(db, "split-1")
+
+
+def test_missing_verdicts_lead_to_the_datasets_page(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    made = make_dataset(workspace, verdicts=(None, None, None))
+    add_model(made, "a", seed=1)
+    app = open_page("decide.py", workspace)
+    assert "Which classes are good?" in _said(app)
+    partly = Verdict.OK
+    with connect(workspace) as db, db.conn:
+        db.conn.execute(
+            "UPDATE datasets SET class_verdicts = ?, version = version + 1",
+            [f'["{partly}", null, null]'],
+        )
+    app = open_page("decide.py", workspace)
+    assert "every class with a verdict is OK" in _said(app)
+
+
+def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
+    open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("plan.py", made.workspace, model="model-new")
+    assert "299 defective parts" in _said(app)
+    assert "100 defective parts without an escape still allow 2.95%" in _said(app)
+    assert "199 more" in _said(app)
+    assert "50 parts: 5.82%" in _said(app)
+
+
+def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
+    open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    assert not app.exception
+    assert "The new model is better" in _said(app)
+    assert "no criteria are set" in _said(app)
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.001))
+    app.run()
+    assert "BLOCK" in app.error[0].value
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    app.run()
+    assert "PASS" in app.success[0].value
+    assert "changed 1 time" in _said(app)
+
+
+def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
+    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    app.number_input(key="criteria_escape").set_value(7.0)
+    app.checkbox(key="criteria_new").check()
+    app.button(key="set_criteria").click().run()
+    kept = release.criteria_of(made.workspace, "parts")
+    assert kept is not None
+    assert kept.criteria == ReleaseCriteria(max_escape=0.07, no_new_escapes=True)
+
+
+def test_models_without_shared_pictures_are_refused_on_the_page(
+    open_page: OpenPage, made: Made
+) -> None:
+    made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
+    add_model(made, "elsewhere", seed=3)
+    app = open_page("compare.py", made.workspace, model="model-new", against="model-elsewhere")
+    assert "share no test picture" in app.error[0].value
+
+
+def test_a_slider_move_at_100000_pictures_and_100_classes_is_quick() -> None:
+    from tests.core.workflows.test_decisions import large_judged
+
+    one, two = large_judged(1), large_judged(2)
+    basis = decisions.basis_of(one)
+    point = two_zones(0.3)
+    started = time.perf_counter()
+    basis.outcome(point)
+    basis.pictures(point, Verdict.NOK, decisions.Decision.ACCEPT)
+    decisions.choose(basis, decisions.Wish(max_escape=0.01))
+    assert time.perf_counter() - started < 1.0
+    started = time.perf_counter()
+    found = comparison.compare_judged(one, two, None, None)
+    assert time.perf_counter() - started < 2.0
+    assert len(found.sample_ids) == 100_000
+
+
+def test_a_saved_rule_starts_the_page(open_page: OpenPage, made: Made) -> None:
+    basis = decisions.load_basis(made.workspace, "new")
+    decisions.save_rule(made.workspace, basis, Choice(two_zones(0.125), "by hand"))
+    app = open_page("decide.py", made.workspace, model="model-new")
+    assert _input(app, "Reject from, %").value == 12.5

@@ -1,0 +1,266 @@
+"""The Evaluate page over made-up probabilities: what it says, and what a click changes."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.domain import (
+    Dataset,
+    EditAction,
+    MarkKind,
+    Model,
+    PreprocessConfig,
+    Sample,
+    SampleState,
+    SampleStatus,
+    Split,
+    Subset,
+    Verdict,
+)
+from core.store import datasets, judgement, models, predictions, splits, versions
+from core.store.database import connect, transaction
+from core.workflows import decisions, edits, evaluation
+from core.workspace import Workspace
+from pages.ui.picture_panel import Review
+from tests.ui.conftest import OpenPage
+
+NAMES = ("good", "crack", "dent")
+# True class and predicted class of every picture.
+TRUE_AND_SAID = [(0, 0)] * 12 + [(0, 1)] + [(1, 1)] * 8 + [(1, 0)] * 2 + [(2, 2)] * 5
+VERDICTS = (Verdict.OK, Verdict.NOK, Verdict.NOK)
+
+
+def make_model(
+    workspace: Workspace,
+    pairs: list[tuple[int, int]],
+    *,
+    verdicts: tuple[Verdict | None, ...] = VERDICTS,
+    names: tuple[str, ...] = NAMES,
+    name: str = "m",
+    probabilities: np.ndarray | None = None,
+    **properties: object,
+) -> str:
+    """A model with stored probabilities of validation and test; nothing was really trained."""
+    key = f"{name}-1"
+    samples = [
+        Sample(0, f"/p/{n}.png", f"{name}{n}", true, 8, 8, "L", 9, name=f"f{n % 2}/{n}.png",
+               format="PNG", **properties)
+        for n, (true, _) in enumerate(pairs)
+    ]  # fmt: skip
+    if probabilities is None:
+        probabilities = np.full((len(pairs), len(names)), 0.1 / (len(names) - 1), np.float32)
+        probabilities[np.arange(len(pairs)), [said for _, said in pairs]] = 0.9
+    dataset = Dataset(f"ds-{key}", name, names, "/p", "d", len(pairs), 1.0,
+                      class_verdicts=verdicts)  # fmt: skip
+    split = Split(f"split-{key}", dataset.id, "s", "stratified", 1, (0.5, 0.25, 0.25), "d", 1.0)
+    model = Model(f"model-{key}", name, None, dataset.id, name, split.id, names, "n",
+                  PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    with connect(workspace) as db, transaction(db):
+        datasets.insert_dataset(db, dataset, samples)
+        ids = [s.id for s in datasets.samples_of(db, dataset.id)]
+        splits.insert_split(db, split, dict.fromkeys(ids, Subset.TEST))
+        models.insert_model(db, model, b"x")
+        for subset in (Subset.VALIDATION, Subset.TEST):
+            predictions.insert_predictions(
+                db, model.id, dataset.id, subset, np.array(ids, np.int64), probabilities
+            )
+    return model.id
+
+
+@pytest.fixture
+def judged(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    # No process that loads networks: the weights here are made up.
+    monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
+    make_model(workspace, TRUE_AND_SAID)
+    return workspace
+
+
+def open_tab(app: AppTest, name: str) -> AppTest:
+    app.session_state["tab"] = name
+    return app.run()
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {item.label: item.value for item in app.metric}
+
+
+def captions(app: AppTest) -> str:
+    return "\n".join(item.value for item in app.caption).replace("\\", "")
+
+
+def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Workspace) -> None:
+    app = open_page("evaluate.py", judged)
+    assert not app.exception
+    shown = metrics(app)
+    assert (shown["Right"], shown["Escapes"], shown["Overkill"]) == ("89.3%", "2 of 15", "1 of 13")
+    # Exact bounds of 25 of 28, two-sided, and of 2 of 15, one-sided.
+    assert "The truth lies between **71.8% and 97.7%** (28 pictures" in captions(app)
+    assert "at most 36.3%" in captions(app)
+
+
+def test_without_verdicts_it_says_how_to_give_them(
+    open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
+    make_model(workspace, TRUE_AND_SAID, verdicts=(None,) * 3)
+    app = open_page("evaluate.py", workspace)
+    assert "Escapes" not in metrics(app)
+    assert "touchstone classes DATASET --ok NAME" in captions(app)
+
+
+@pytest.mark.parametrize("tab", ["Classes", "Errors", "Confidence", "Slices", "Measures"])
+def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> None:
+    app = open_tab(open_page("evaluate.py", judged), tab)
+    assert not app.exception
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    "view", ["% of true", "% of predicted", "OK / NOK", "decision", "confused pairs", "table"]
+)
+def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: Workspace) -> None:
+    basis = decisions.load_basis(judged, "m")
+    decisions.save_rule(judged, basis, decisions.choose(basis, decisions.Wish(max_escape=0.2)))
+    app = open_page("evaluate.py", judged)
+    app.segmented_control(key="matrix_view").set_value(view).run()
+    assert not app.exception
+    assert not app.error
+    assert app.segmented_control(key="matrix_view").value == view
+
+
+def test_the_decision_view_needs_a_saved_operating_point(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    app = open_page("evaluate.py", judged)
+    assert "decision" not in app.segmented_control(key="matrix_view").options
+    assert "OK / NOK" in app.segmented_control(key="matrix_view").options
+
+
+def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    found = evaluation.judge(judged, "m", Subset.TEST)
+    (position,) = np.flatnonzero((found.judged.targets == 0) & (found.predicted == 1))
+    sample_id = int(found.judged.sample_ids[position])
+    app = open_page("evaluate.py", judged)
+    app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
+    app.run()
+    app.button(key="class_1").click().run()
+    assert metrics(app)["Overkill"] == "0 of 12"
+    assert metrics(app)["Right"] == "92.9%"
+    assert datasets_version(judged) == 2
+    app.button(key="undo").click().run()
+    assert metrics(app)["Overkill"] == "1 of 13"
+    assert datasets_version(judged) == 3
+    assert not [b for b in app.button if b.key == "undo"]
+
+
+def datasets_version(workspace: Workspace) -> int:
+    with connect(workspace) as db:
+        return datasets.find_dataset(db, "m").version
+
+
+def test_marks_and_exclusions_in_the_drawer_are_stored(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    ids = [int(i) for i in evaluation.judge(judged, "m", Subset.TEST).judged.sample_ids[:2]]
+    app = open_page("evaluate.py", judged)
+    app.session_state["review"] = Review("model-m-1", Subset.TEST, tuple(ids), 0)
+    app.run()
+    for kind in MarkKind:
+        app.button(key=f"mark_{kind}").click().run()
+    assert evaluation.marks(judged, "ds-m-1") == {ids[0]: set(MarkKind)}
+    app.button(key=f"mark_{MarkKind.WRONG_LABEL}").click().run()
+    assert MarkKind.WRONG_LABEL not in evaluation.marks(judged, "ds-m-1")[ids[0]]
+    app.button(key="exclude").click().run()
+    assert metrics(app)["Pictures"] == str(len(TRUE_AND_SAID) - 1)
+    assert app.session_state["review"].sample_id == ids[1]
+
+
+def test_somebody_elses_edit_is_not_offered_for_undo(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    edits.relabel(judged, "m", {1: 1})
+    app = open_page("evaluate.py", judged)
+    assert not [b for b in app.button if b.key == "undo"]
+
+
+def test_a_sealed_test_set_stays_closed_and_validation_is_shown(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    with connect(judged) as db:
+        splits.seal_split(db, "split-m-1")
+    app = open_page("evaluate.py", judged)
+    assert not app.error
+    assert "sealed" in app.info[0].value
+    assert app.segmented_control(key="subset").options == ["validation"]
+    with connect(judged) as db:
+        assert not judgement.openings_of(db, "split-m-1")
+
+
+def test_a_look_at_the_test_set_is_counted_once_per_session(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    app = open_page("evaluate.py", judged)
+    app.run()
+    with connect(judged) as db:
+        (opening,) = judgement.openings_of(db, "split-m-1")
+    assert opening.purpose == "Evaluate page"
+
+
+def test_probabilities_that_are_no_numbers_are_said_in_words(
+    open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
+    broken = np.full((4, 3), np.nan, np.float32)
+    make_model(workspace, [(0, 0)] * 4, probabilities=broken)
+    app = open_page("evaluate.py", workspace)
+    assert not app.exception
+    assert "no numbers" in app.error[0].value
+
+
+@pytest.mark.parametrize("tab", ["Overview", "Classes", "Confidence", "Measures", "Slices"])
+def test_one_class_only_is_no_data_for_the_others_and_never_an_error(
+    tab: str, open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
+    make_model(workspace, [(0, 0)] * 6)
+    app = open_tab(open_page("evaluate.py", workspace), tab)
+    assert not app.exception
+    assert not app.error
+    assert metrics(app)["Escapes"] == "no data"
+    assert "no defective pictures" in captions(app)
+
+
+def test_classes_that_changed_since_the_training_are_said(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    states = {i: SampleState(0, None, SampleStatus.USED) for i in range(14, 29)}
+    with connect(judged) as db, transaction(db):
+        dataset = datasets.find_dataset(db, "m")
+        versions.apply_edit(db, dataset, EditAction.MERGE_CLASSES, "merged", states,
+                            class_names=("part", "other"), class_verdicts=(None, None))  # fmt: skip
+    app = open_page("evaluate.py", judged)
+    assert not app.exception
+    assert any("version 1" in item.value for item in app.warning)
+
+
+def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: Workspace) -> None:
+    make_model(judged, [(0, 0)] * 5 + [(1, 0)], name="other")
+    app = open_page("evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
+    assert not app.exception
+    assert len([m for m in app.metric if m.label == "Right"]) == 2
+    assert any("split differently" in item.value for item in app.warning)
+
+
+def test_hostile_class_names_are_shown_literally(
+    open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
+    hostile = ("<script>x</script> [a](javascript:b)", "$y$ :red[z]")
+    make_model(workspace, [(0, 0), (1, 0), (1, 1)], names=hostile, verdicts=(None, None))
+    for tab in ("Overview", "Classes", "Errors"):
+        app = open_tab(open_page("evaluate.py", workspace, cell="1-0"), tab)
+        assert not app.exception
+        texts = [i.value for i in (*app.markdown, *app.caption, *app.subheader)]
+        assert all("<script>" not in value and "[a](" not in value for value in texts)
