@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/evaluate_page.py [--pictures 100000] [--classes 100]
 
 Every line is one run of the page's script, as after a click: what the server computes, without the
-browser; the second figure does not count what other programs took meanwhile. The first run of each tab fills the caches that all users share.
+browser; the second figure does not count what other programs took meanwhile. The first run of each
+tab fills the caches that all users share.
 """
 
 import argparse
