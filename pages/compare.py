@@ -118,7 +118,8 @@ def _gallery(
                             names)  # fmt: skip
 
     order = np.argsort(found.second.judged.sample_ids)
-    st.caption("True class above; below it what the present model said → what the new one says.")
+    st.caption("True class above; below it what the present model said → what the new one says. "
+               "Single pictures, while the tables above may count parts.")  # fmt: skip
     deciding.pictures(workspace, found.sample_ids[positions], about, shown, key=key)
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.domain import Model, Subset, Verdict
 from core.evaluation.decisions import Decision, Outcome
+from core.evaluation.parts import Unit
 from core.evaluation.rules import DECISION_WORDS, DecisionRule, point_in_words
 from core.workflows import decisions, models
 from core.workflows.decisions import Basis, OnTest, Wish
@@ -213,7 +214,8 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     if not len(found):
         st.caption("No picture here.")
         return
-    st.caption(f"{text.count(len(found), 'picture')}, the most surprising first.")
+    unit = "" if chosen.unit is Unit.PICTURES else " (the numbers above count parts)"
+    st.caption(f"{text.count(len(found), 'picture')}{unit}, the most surprising first.")
     _gallery(workspace, chosen, found, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
 
 

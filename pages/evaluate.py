@@ -120,7 +120,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     tabs = dict(zip(TABS, st.tabs(list(TABS), key="tab", on_change="rerun"), strict=True))
     with tabs["Overview"]:
         if tabs["Overview"].open:
-            evaluate_overview.pies(found[0])
+            evaluate_overview.pies(workspace, found[0])
             evaluate_matrix.matrix_and_pictures(workspace, shown, subset)
     draw = {
         "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
@@ -169,9 +169,16 @@ def page(workspace: Workspace) -> None:
     if second is not None and comparable(workspace, second, subset):
         shown.append(second)
     results(workspace, shown, subset)
-    if st.button("Next: use it on new pictures", icon=":material/image_search:",
-                 key="to_predict"):  # fmt: skip
-        st.switch_page("predict.py", query_params={"model": model.id})
+    with st.container(horizontal=True):
+        if st.button(
+            "Next: choose the operating point", type="primary", icon=":material/balance:",
+            key="to_decide", help="From which probability on a part is rejected, and what a "
+            "missed or a falsely rejected part costs.",
+        ):  # fmt: skip
+            st.switch_page("decide.py", query_params={"model": model.id})
+        if st.button("Use it on new pictures", icon=":material/image_search:",
+                     key="to_predict", help="Opens the prediction page."):  # fmt: skip
+            st.switch_page("predict.py", query_params={"model": model.id})
 
 
 widgets.page_heading("Evaluate", "How good is the model, where does it err, and why?")

@@ -41,7 +41,7 @@ page = st.navigation(
         "Results": [
             st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
                     url_path="evaluate"),
-            st.Page("decide.py", title="Operating point", icon=":material/tune:",
+            st.Page("decide.py", title="Operating point", icon=":material/balance:",
                     url_path="decide"),
             st.Page("compare.py", title="Compare", icon=":material/compare_arrows:",
                     url_path="compare"),
@@ -56,7 +56,9 @@ page = st.navigation(
             st.Page("models.py", title="Models", icon=":material/deployed_code:",
                     url_path="models"),
         ],
-    }
+    },
+    # Why: with the line of a running job below it, the menu would fold the last pages away.
+    expanded=True,
 )  # fmt: skip
 
 

@@ -232,7 +232,7 @@ def review(
         refuse_hopeless(Path(shown).name, plan, one_class=into is not None)
         show_plan(plan, place)
         if rules.labels not in SHOWN_AT_ONCE:
-            with st.expander(f"What becomes of {text.count(len(plan.preview), 'name')}"):
+            with st.expander(f"How {text.count(len(plan.preview), 'file name')} would be read"):
                 import_rules.preview_table(plan.preview)
     with st.container(border=True):
         if into is None:

@@ -162,11 +162,26 @@ def summary(
     workspace: Workspace, dataset: Dataset, check: QualityCheck, counts: dict[FindingKind, int]
 ) -> None:
     cells = st.columns(4)
-    cells[0].metric("Open findings", f"{sum(counts.values()):,}", border=True)
-    cells[1].metric("Groups of look-alikes", f"{check.groups:,}", border=True)
-    cells[2].metric("Pictures in groups", f"{check.grouped_samples:,}", border=True)
+    cells[0].metric(
+        "Open findings",
+        f"{sum(counts.values()):,}",
+        border=True,
+        help="What the check found and nobody has cured or ignored yet.",
+    )
+    cells[1].metric(
+        "Groups of look-alikes",
+        f"{check.groups:,}",
+        border=True,
+        help="Each group is probably one part that was photographed several times.",
+    )
+    cells[2].metric(
+        "Pictures in groups",
+        f"{check.grouped_samples:,}",
+        border=True,
+        help="Pictures that have at least one look-alike.",
+    )
     agreement = quality.agreement(workspace, dataset.id)
-    cells[3].metric("Labels a model agrees with", text.percent(agreement), border=True,
+    cells[3].metric("Labels confirmed", text.percent(agreement), border=True,
                     help="Every picture was judged by a model that had not seen it. Where classes "
                     "are easy to tell apart, the rest are mostly wrong labels.")  # fmt: skip
     warning = splits.flattery_warning(check)
@@ -369,7 +384,7 @@ def card(
                 row(workspace, dataset, finding, own[:SHOWN_PICTURES])
         if pages > 1:
             with st.container(horizontal=True, horizontal_alignment="center"):
-                st.pagination(pages, key=f"page_{kind}_{dataset.id}")
+                st.pagination(pages, width="stretch", key=f"page_{kind}_{dataset.id}")
 
 
 def samples_of(

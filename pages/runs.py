@@ -40,7 +40,7 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.status_badge(job.status)
         st.caption(
-            f"on {text.plain(job.device or 'a device that is being looked for')} · "
+            f"on {text.plain(job.device or 'a device not chosen yet')} · "
             f"attempt {job.attempt}", width="content",
         )  # fmt: skip
     cells = st.columns(5)
@@ -192,7 +192,7 @@ def compare(workspace: Workspace, views: list[RunView]) -> None:
          "status": [v.status.value for v in views],
          "recipe": [v.run.train.recipe.value for v in views],
          "network": [v.run.train.network for v in views],
-         "fold": [None if v.run.fold is None else v.run.fold + 1 for v in views],
+         "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
          "size": [v.run.preprocess.image_size_px for v in views],
          "best macro F1": [scores.get(v.run.id) for v in views],
          "epochs": [v.run.train.epochs for v in views],

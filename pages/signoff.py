@@ -62,7 +62,7 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
-        _link(("decide.py", "Choose on the Operating point page", "tune"))
+        _link(("decide.py", "Choose on the Operating point page", "balance"))
     with right.container(border=True, height="stretch"):
         st.markdown("**Test pictures**")
         st.markdown(f"{text.count(found.pictures, 'picture')} of split "

@@ -24,6 +24,13 @@ GROUPINGS = {
     "regex": "a pattern in the file name",
 }
 CHANCE = "chance"
+SIDE_HELP = {
+    "Train": "Pictures the model learns from.",
+    "Validation": "Pictures that choose the best epoch and set thresholds; never trained on.",
+    "Test": "Pictures that judge the finished model, and nothing else.",
+    "Folds": "The pictures are divided into this many equal parts; each is left out once.",
+    "Per fold": "Pictures in one fold.",
+}
 ORDERS = {CHANCE: "by chance", OrderBy.NAME: "by name", OrderBy.DATE: "by file date"}
 # Why here and not in the widgets: a split can fill the form, and Streamlit takes one or the other.
 FORM = {"method": SHARES, "bounds": (60, 80), "sealed_bound": 75, "folds": 5, "fold_test": 20,
@@ -247,6 +254,12 @@ def _plan(
     return splits.plan_split(_workspace, dataset_id, _request)
 
 
+def strategy_words(strategy: str) -> str:
+    """How a split was made, in the words of the form."""
+    words = strategy.replace("grouped by auto", "look-alikes stay together")
+    return words[:1].upper() + words[1:]
+
+
 def numbers(counts: SideCounts) -> None:
     """Pictures per side; folds are equal, so they share a box."""
     totals = {side: sum(own.values()) for side, own in counts.items()}
@@ -256,7 +269,7 @@ def numbers(counts: SideCounts) -> None:
         span = f"{min(folds):,}" if len(set(folds)) == 1 else f"{min(folds):,} – {max(folds):,}"
         boxes = {"Folds": str(len(folds)), "Per fold": span, **boxes}
     for cell, (title, value) in zip(st.columns(len(boxes)), boxes.items(), strict=True):
-        cell.metric(title, value, border=True)
+        cell.metric(title, value, border=True, help=SIDE_HELP[title])
 
 
 def certificate(found: LeakCertificate | None) -> None:
@@ -297,7 +310,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         with st.container(horizontal=True):
             actions(workspace, dataset, split)
         st.caption(
-            f"{text.plain(split.strategy.capitalize())} · seed {split.seed} · "
+            f"{text.plain(strategy_words(split.strategy))} · seed {split.seed} · "
             f"made {text.when(split.created_at)} · content {split.digest[:12]}"
         )
         certificate_file(workspace, split)

@@ -36,7 +36,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
         if st.button("Undo", icon=":material/undo:", key="undo", disabled=last is None,
                      type="primary", help="Takes back the newest change that holds."):  # fmt: skip
             act(lambda: edits.undo(workspace, dataset.id))
-        st.caption(f"Takes back: {text.plain(last.summary)}" if last else "There is no change yet.")
+        st.caption(f"Takes back: {text.plain(last.summary)}" if last else "Nothing to take back.")
     st.dataframe(
         {
             "version": [v.number for v in listed],
@@ -117,7 +117,7 @@ def changed(workspace: Workspace, found: Comparison, kind: ChangeKind, title: st
     pages = -(-found.counts[kind] // widgets.GALLERY_PAGE)
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
-            st.pagination(pages, key=f"{key}_page")
+            st.pagination(pages, width="stretch", key=f"{key}_page")
 
 
 def tile(change: Change) -> components.Tile:

@@ -40,6 +40,8 @@ from core.workflows.certificates import (
 from core.workflows.datasets import checked_name
 from core.workspace import Workspace
 
+GROUPED_BY = {"auto": "look-alikes", "folder": "folder", "column": "stored group",
+              "regex": "name pattern", "attribute": "column"}  # fmt: skip
 FLATTERY = 0.02  # a random split that promises this much more accuracy is called flattering
 
 
@@ -405,7 +407,8 @@ def _free_name(request: SplitRequest, taken: set[str]) -> str:
     else:
         base = "/".join(f"{f * 100:g}" for f in request.fractions)
     base += f" by {request.order_by}" if request.order_by else f" seed {request.seed}"
-    base += f" by {request.group_by.partition(':')[0]}" if request.group_by else ""
+    kind = (request.group_by or "").partition(":")[0]
+    base += f" by {GROUPED_BY[kind]}" if kind else ""
     name, number = base, 2
     while name.lower() in taken:
         name, number = f"{base} ({number})", number + 1

@@ -98,9 +98,10 @@ def _others(basis: Basis, wish: Wish) -> None:
         {"escape at most": [row[0] for row in rows], "automatic": [row[1] for row in rows],
          "remark": [row[2] for row in rows]}, hide_index=True,
         column_config={
-            "escape at most": st.column_config.NumberColumn(format="percent"),
+            "escape at most": st.column_config.NumberColumn(format="percent", width=110),
             "automatic": st.column_config.ProgressColumn(
                 min_value=0, max_value=1, format="percent",
-                help="Share of validation parts that no person looks at."),
+                width=140, help="Share of validation parts that no person looks at."),
+            "remark": st.column_config.TextColumn(width=560),
         },
     )  # fmt: skip

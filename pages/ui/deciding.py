@@ -134,7 +134,7 @@ def pictures(
     tiles = [_tile(s, *about(first + i)) for i, s in enumerate(samples)]
     clicked = gallery(tiles, key, side_px=104)
     if pages > 1:
-        st.pagination(pages, key=f"{key}_page")
+        st.pagination(pages, width="stretch", key=f"{key}_page")
     for i, sample in enumerate(samples):
         if str(sample.id) == clicked:
             _drawer(workspace, sample, shown(first + i))

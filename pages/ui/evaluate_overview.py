@@ -16,7 +16,9 @@ ESCAPE_HELP = (
     "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
     "95% confidence, the true rate is not above it. No escape among few parts proves little."
 )
-OVERKILL_HELP = "Good parts that were rejected, of all good parts: false alarms, scrap, rework."
+OVERKILL_HELP = (
+    "Good parts that were rejected (false rejects), of all good parts: false alarms, scrap, rework."
+)
 RIGHT_HELP = (
     "Share that is classified right. The bounds are exact (Clopper-Pearson, 95%): more pictures "
     "bring them closer together. Where groups are known, parts are counted, not pictures, and a "
@@ -40,7 +42,8 @@ def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
         st.markdown(f"**{text.plain(found.judged.model.name)}**")
     right, escape, overkill, balance, size = st.columns([4, 4, 4, 3, 3])
     with right:
-        _card("Right", text.percent(numbers.accuracy.value), _truth(numbers), RIGHT_HELP)
+        _card(_right_label(numbers), text.percent(numbers.accuracy.value),
+              _truth(numbers) + _pictures_right(found, numbers), RIGHT_HELP)  # fmt: skip
     if numbers.ok_nok is None:
         _class_cards(found, escape, overkill)
     else:
@@ -54,7 +57,8 @@ def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
     with balance:
         targets, count = found.judged.targets, len(found.judged.class_names)
         _card("Macro F1", f"{macro_f1(found.predicted, targets, count):.3f}",
-              "1 is perfect; every class counts the same.",
+              "1 is perfect; every class counts the same"
+              f"{', pictures are counted' if numbers.unit is Unit.PARTS else ''}.",
               "Balance of precision and recall, mean over the classes.")  # fmt: skip
     with size:
         parts = numbers.unit is Unit.PARTS
@@ -75,6 +79,18 @@ def _truth(numbers: Headline) -> str:
         return "no data"
     counted = text.count(numbers.accuracy.n, _unit(numbers.unit)[:-1])
     return f"The truth lies between **{_range(interval)}** ({counted}, 95% sure)."
+
+
+def _right_label(numbers: Headline) -> str:
+    return "Parts right" if numbers.unit is Unit.PARTS else "Right"
+
+
+def _pictures_right(found: Judgement, numbers: Headline) -> str:
+    """Why: the matrix below counts pictures, and would else seem to contradict the headline."""
+    if numbers.unit is not Unit.PARTS:
+        return ""
+    share = float((found.predicted == found.judged.targets).mean())
+    return f" Of single pictures, {text.percent(share)} are right."
 
 
 def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-untyped-def]
@@ -138,7 +154,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
     st.caption(" ".join(says))
 
 
-def pies(found: Judgement) -> None:
+def pies(workspace: Workspace, found: Judgement) -> None:
     """The manager's picture: precision and recall, the weakest classes beside the mean."""
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
@@ -147,6 +163,9 @@ def pies(found: Judgement) -> None:
     st.subheader("Precision and recall", help="Precision: of all predictions of a class, the share "
                  "that is right. Recall: of all pictures of a class, the share that was "
                  "found.")  # fmt: skip
+    if head(workspace, found).unit is Unit.PARTS:
+        st.caption("Parts are counted: a part is right if all its pictures are. The matrix below "
+                   "counts pictures.")  # fmt: skip
     components.chart(
         figures_judgement.pies(rates, dark=state.is_dark()),
         f"pies_{found.judged.model.id}_{found.judged.subset}",
@@ -191,10 +210,13 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
                        for n, w in (("value", 80), ("low", 80), ("high", 80))},
     )  # fmt: skip
     counts = f"{report.independent:,} {report.unit}"
-    st.caption(
-        f"Bounds hold with {report.confidence:.0%} confidence and count {counts}. Micro means of "
-        "precision, recall and F1 equal the accuracy."
-    )
+    of_parts = report.unit is Unit.PARTS
+    micro = (
+        "Accuracy and top-K errors count parts, a part with one wrong picture being wrong; the "
+        "other measures count pictures."
+        if of_parts else "Micro means of precision, recall and F1 equal the accuracy."
+    )  # fmt: skip
+    st.caption(f"Bounds hold with {report.confidence:.0%} confidence and count {counts}. {micro}")
     mix = sorted(zip(report.summary.class_mix, report.class_names, strict=True), reverse=True)
     listed = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])
     st.caption(f"Class mix: {listed}{' …' if len(mix) > 12 else ''}")

@@ -54,9 +54,10 @@ def matrix(
         [_cell_text(view.counts[r, c], part[r, c], shares) for c in range(len(columns))]
         for r in range(len(rows))
     ]
+    said = "decided" if view.column_classes is None else "predicted"
     hover = [
         [
-            f"true <b>{rows[r]}</b>, <b>{columns[c]}</b><br>{view.counts[r, c]:,} of "
+            f"true <b>{rows[r]}</b>, {said} <b>{columns[c]}</b><br>{view.counts[r, c]:,} of "
             f"{view.row_totals[r]:,} in this row ({view.of_rows[r, c]:.1%})<br>"
             f"of {view.column_totals[c]:,} in this column ({view.of_columns[r, c]:.1%})"
             for c in range(len(columns))
@@ -78,7 +79,8 @@ def matrix(
                         title="predicted" if view.column_classes is not None else None)  # fmt: skip
     figure.update_yaxes(
         **fixed, tickvals=list(range(count)), ticktext=_short(rows),
-        range=[count - 0.5, -0.5], title="true" if view.row_classes else None,
+        range=[count - 0.5, -0.5], automargin=True,
+        title={"text": "true" if view.row_classes else None, "standoff": 14},
     )  # fmt: skip
     figure.update_layout(dragmode=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})
     if cell:

@@ -85,7 +85,7 @@ def editable_pictures(
     )
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
-            st.pagination(pages, key=f"{key}_page")
+            st.pagination(pages, width="stretch", key=f"{key}_page")
     _offer_refresh(workspace, pin, key)
     if answer.edited is not None:
         st.rerun()

@@ -75,7 +75,7 @@ def panel(
              for item in shown]  # fmt: skip
     clicked = components.gallery(tiles, key, side_px=112)
     if pages > 1:
-        st.pagination(pages, key=f"{key}_page")
+        st.pagination(pages, width="stretch", key=f"{key}_page")
     if clicked is not None:
         ids = found.judged.sample_ids[positions]
         at = int(np.flatnonzero(ids == int(clicked))[0])

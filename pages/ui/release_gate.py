@@ -71,7 +71,7 @@ def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
         cells = st.columns(5)
         escape = _percent(
             cells[0],
-            "Escape proven below, %",
+            "Proven escape, %",
             now.max_escape,
             "criteria_escape",
             "The exact upper bound of the escape rate must not exceed this.",

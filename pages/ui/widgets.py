@@ -145,7 +145,7 @@ def paged_samples(
     clicked = components.gallery([tile(sample) for sample in samples], key)
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
-            st.pagination(pages, key=f"{key}_page")
+            st.pagination(pages, width="stretch", key=f"{key}_page")
     return next((s for s in samples if str(s.id) == clicked), None)
 
 

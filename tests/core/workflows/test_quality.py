@@ -78,7 +78,7 @@ def test_a_random_split_is_warned_of_and_a_grouped_one_is_clean(checked):
     assert "flatters" in splits.flattery_warning(check)
     grouped = splits.create_split(workspace, dataset.id, group_by="auto")
     assert grouped.certificate.is_clean
-    assert grouped.name.endswith("by auto")
+    assert grouped.name.endswith("by look-alikes")
     assert splits.find_split(workspace, dataset.id, grouped.id) == grouped
 
 
