@@ -147,6 +147,23 @@ def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
     assert metrics(app)["Escapes"] == "2 of 15"
 
 
+def test_the_headline_says_that_it_counts_parts_and_the_matrix_pictures(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    # The headline used to contradict the matrix beside it: one counted parts, one pictures.
+    found = evaluation.judge(judged, "m", Subset.TEST)
+    good = found.judged.sample_ids[found.judged.targets == 0].tolist()
+    edits.set_group(judged, found.judged.dataset.id, dict.fromkeys(good, "part A"))
+    app = open_page("evaluate.py", judged)
+    assert not app.exception
+    shown = metrics(app)
+    # 13 pictures of part A, one of them wrong, and 15 parts of one picture, two wrong.
+    assert "Right" not in shown
+    assert shown["Parts right"] == "81.2%"
+    assert "Of single pictures, 89.3% are right." in captions(app)
+    assert "The matrix below counts pictures." in captions(app)
+
+
 def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
     open_page: OpenPage, judged: Workspace
 ) -> None:
