@@ -128,7 +128,10 @@ def classes(
         for names, into in merged:
             edits.merge_classes(place, dataset, [n.strip() for n in names.split(",")], into)
         verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
-        if verdicts:
+        found = datasets.find_dataset(place, dataset)
+        present = dict(zip(found.class_names, found.verdicts, strict=True))
+        # Why asked first: a script may say again what is so already.
+        if any(name not in present or present[name] is not v for name, v in verdicts.items()):
             edits.set_verdicts(place, dataset, verdicts)
         _answer_classes(opened, datasets.find_dataset(place, dataset))
 

@@ -34,9 +34,10 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
                   "--ok", GOOD, "--nok", "bad")  # fmt: skip
     assert answer["classes"] == {GOOD: 5, "bad": 13}
     assert answer["verdicts"] == {GOOD: "OK", "bad": "NOK"}
-    changed = call("versions", "Set", "--compare", "1:7")
+    # "gut" was OK since the import and "bad" inherits NOK: saying so again changes nothing.
+    changed = call("versions", "Set", "--compare", "1:6")
     assert (changed["relabelled"], changed["added"], changed["removed"]) == (13, 0, 0)
-    assert call("undo", "Set")["undoes"] == 7
+    assert call("undo", "Set")["undoes"] == 6
     assert call("versions", "Set", "--go-back", "1")["digest"] == first["digest"]
 
 
