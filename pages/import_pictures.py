@@ -408,12 +408,11 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
 
 def _next_steps(dataset: Dataset) -> None:
     with st.container(horizontal=True):
-        if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
-                     key="to_split"):  # fmt: skip
-            st.switch_page("split.py", query_params={"dataset": dataset.id})
-        if st.button("Check the pictures for faults", icon=":material/troubleshoot:",
-                     key="to_quality"):  # fmt: skip
+        if st.button("Next: check the pictures for faults", type="primary",
+                     icon=":material/troubleshoot:", key="to_quality"):  # fmt: skip
             st.switch_page("quality.py", query_params={"dataset": dataset.id})
+        if st.button("Split the pictures", icon=":material/call_split:", key="to_split"):
+            st.switch_page("split.py", query_params={"dataset": dataset.id})
         if st.button("Look at the pictures", icon=":material/photo_library:", key="to_pictures"):
             st.switch_page("datasets.py", query_params={"dataset": dataset.id})
         if st.button("Import more", icon=":material/upload:", key="more"):

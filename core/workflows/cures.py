@@ -40,8 +40,18 @@ CURES: Mapping[FindingKind, tuple[Cure, ...]] = {
     FindingKind.UNREADABLE: (Cure.EXCLUDE, Cure.IGNORE),
 }
 # Why not all: whole classes would go, or every conflict would need a class of its own.
+# Why not to exclude all that look alike: where most parts were photographed several times, one
+# click would leave hardly a picture. Keeping one of each serves the same purpose.
 CURES_FOR_ALL: Mapping[FindingKind, tuple[Cure, ...]] = {
     **CURES,
+    **{
+        kind: tuple(how for how in CURES[kind] if how is not Cure.EXCLUDE)
+        for kind in (
+            FindingKind.EXACT_DUPLICATE,
+            FindingKind.NEAR_DUPLICATE,
+            FindingKind.SUBSET_LEAK,
+        )
+    },
     FindingKind.LABEL_CONFLICT: (Cure.EXCLUDE, Cure.IGNORE),
     FindingKind.FORMAT_LEAK: (Cure.IGNORE,),
 }

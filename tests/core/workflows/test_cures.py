@@ -170,3 +170,9 @@ def test_cures_that_do_not_fit_are_refused(parts):
     with pytest.raises(ConfigError, match="Nothing changes"):
         cures.cure(parts, "ds-1", [cured], Cure.KEEP_ONE)
     assert _states(parts)[1].status is SampleStatus.EXCLUDED
+
+
+def test_look_alikes_cannot_all_be_excluded_in_one_click(parts):
+    # One click used to leave out nearly the whole dataset where every part has several pictures.
+    with pytest.raises(ConfigError, match="cannot be done for all"):
+        cures.cure_all(parts, "ds-1", K.NEAR_DUPLICATE, Cure.EXCLUDE)
