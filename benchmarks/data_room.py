@@ -9,7 +9,8 @@ edits and reruns of the data pages, slowest of three, and the memory of the proc
 
 `quality`: the quality check of so many files, made of the pictures of SOURCE (class folders) by
 turning, mirroring and shifting, in a worker of its own: seconds per phase, peak memory of the
-worker (Linux only), findings.
+worker (Linux only), findings. On two cores 10,000 pictures of 128 px took 112 s: 34 s to find
+look-alikes, 66 s for pixels and features, 6 s for the map; 2.8 GB, mapped files included.
 
 `import`: made JPEG files are imported, against two processes that merely decode them; the share by
 the clock is true on a quiet machine only, the one by processor time also on a busy one.

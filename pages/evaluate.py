@@ -1,8 +1,11 @@
 """Evaluate: every number with its bound, and the pictures behind it."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from core.domain import Model, Subset
+from core.errors import ModelFileError
 from core.workflows import evaluation, judging, models
 from core.workspace import Workspace
 from pages.ui import (
@@ -75,7 +78,8 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
         workspace, model
     ):
         st.info(SEALED, icon=":material/lock:")
-        st.markdown(f"[Go to Sign-off](signoff?model={model.id})")
+        st.page_link("signoff.py", label="Go to Sign-off", icon=":material/lock_open:",
+                     query_params={"model": model.id})  # fmt: skip
 
 
 def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
@@ -103,6 +107,9 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
         count_look(workspace, item.judged.model, subset)
         if item.judged.notice:
             st.warning(text.plain(item.judged.notice), icon=":material/history:")
+        problem = judged.rule_problem(workspace, item.judged.model)
+        if problem is not None:
+            st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
     if subset is Subset.TRAIN:
         st.warning("These pictures trained the model: the numbers flatter it.")
     if len({item.judged.model.split_id for item in found}) > 1:
@@ -154,7 +161,9 @@ def page(workspace: Workspace) -> None:
         return
     with second_column:
         second = choose_second(workspace, model, found)
-    inference.warm_up(workspace, model)
+    # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
+    with suppress(ModelFileError):
+        inference.warm_up(workspace, model)
     sealed_note(workspace, model)
     shown = [model]
     if second is not None and comparable(workspace, second, subset):

@@ -26,9 +26,9 @@ from pages.ui.components import gallery
 SHOWN_PICTURES = 12
 PER_PAGE = 5
 COLUMNS = 4  # of findings of one picture each
+MENU_CLASSES = 30  # more do not fit into a menu: the dataset's page relabels to any class
 SURE_ENOUGH = 0.9  # a model that agrees with fewer labels relabels nothing in one go
 ONE_PICTURE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
-WITHOUT_PICTURES = {FindingKind.CLASS_TOO_SMALL, FindingKind.CLASS_IMBALANCE}
 # Title, and what to do about it.
 WORDS = {
     FindingKind.LABEL_CONFLICT: (
@@ -222,7 +222,7 @@ def choices_for(finding: Finding, dataset: Dataset, pictures: Sequence[Sample]) 
             labels = sorted({s.label for s in pictures if s.label is not None})
             found += [Choice(how, f"All are {text.plain(dataset.class_names[label])}", label)
                       for label in labels[:3]]  # fmt: skip
-    if finding.kind is FindingKind.SUSPECT_LABEL:
+    if finding.kind is FindingKind.SUSPECT_LABEL and len(dataset.class_names) <= MENU_CLASSES:
         own = {s.label for s in pictures}
         found += [Choice(Cure.RELABEL, f"It is {text.plain(name)}", label)
                   for label, name in enumerate(dataset.class_names)

@@ -12,6 +12,17 @@ from sqlite_utils import Database
 Values = list[str | None]
 
 
+def load_groups(db: Database, dataset_id: str) -> list[tuple[int, str | None, str]]:
+    """Sample id, group and sha256 of every picture in use, in import order."""
+    return list(
+        db.conn.execute(
+            "SELECT id, nullif(part, ''), sha256 FROM samples WHERE dataset_id = ?"
+            " AND status = 'used' ORDER BY id",
+            [dataset_id],
+        ).fetchall()
+    )
+
+
 def load_properties(
     db: Database, dataset_id: str, sample_ids: NDArray[np.int64]
 ) -> dict[str, Values]:
@@ -20,18 +31,18 @@ def load_properties(
     Numbers (brightness, sharpness, file size) come in four ranges with about equally many pictures.
     Columns of the table that a dataset was imported with come under their own names.
     """
-    rows = {
-        row[0]: row[1:]
-        for row in db.conn.execute(
-            "SELECT id, part, name, format, mode, width, height, brightness, sharpness, file_size,"
-            " attributes FROM samples WHERE dataset_id = ?",
-            [dataset_id],
-        )
-    }
-    ordered = [rows.get(int(i), (None,) * 10) for i in sample_ids]
+    rows = db.conn.execute(
+        "SELECT id, part, name, format, mode, width, height, brightness, sharpness, file_size,"
+        " attributes FROM samples WHERE dataset_id = ? ORDER BY id",
+        [dataset_id],
+    ).fetchall()
+    ids, *columns = zip(*rows, strict=True) if rows else ((),) * 11
+    known = np.array(ids, np.int64)
+    at = np.searchsorted(known, sample_ids)
+    at[~np.isin(sample_ids, known)] = len(known)
     group, name, kind, mode, width, height, brightness, sharpness, size, table = (
-        list(column) for column in zip(*ordered, strict=True)
-    ) if ordered else ([],) * 10  # fmt: skip
+        np.array([*column, None], object)[at].tolist() for column in columns
+    )
     found: dict[str, Values] = {
         "group": [value or None for value in group],
         "folder": [_folder(value) for value in name],

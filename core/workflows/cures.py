@@ -6,6 +6,9 @@ A cure is an edit of the dataset that also closes the findings it settles, or a 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from core.data.similarity import connected
 from core.domain import (
     Cure,
     Finding,
@@ -230,14 +233,17 @@ def _planned(
     """Sample id -> its state after the cure, for the pictures in use."""
     moves = _moves(workspace, dataset_id) if how is Cure.RELABEL and label is None else {}
     planned: dict[int, SampleState] = {}
-    for finding in found:
-        used = [samples[i] for i in finding.sample_ids
-                if i in samples and samples[i].status is SampleStatus.USED]  # fmt: skip
+    sets = [
+        [samples[i] for i in finding.sample_ids
+         if i in samples and samples[i].status is SampleStatus.USED]
+        for finding in found
+    ]  # fmt: skip
+    if how is Cure.GROUP:
+        return _grouped(workspace, dataset_id, sets)
+    for finding, used in zip(found, sets, strict=True):
         if how is Cure.RELABEL:
             target = moves.get(finding.suggested or 0) if label is None else label
             planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
-        elif how is Cure.GROUP:
-            planned |= _grouped(workspace, dataset_id, used)
         else:
             kept = best_of(used).id if how is Cure.KEEP_ONE and used else None
             planned |= {s.id: replace(s.state, status=SampleStatus.EXCLUDED)
@@ -253,18 +259,37 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
 
 
 def _grouped(
-    workspace: Workspace, dataset_id: str, used: Sequence[Sample]
+    workspace: Workspace, dataset_id: str, sets: Sequence[Sequence[Sample]]
 ) -> dict[int, SampleState]:
-    """One group for these pictures; groups that some of them have are joined, as a whole."""
-    if not used:
-        return {}
-    present = sorted({s.group for s in used if s.group is not None})
-    name = present[0] if present else f"look-alikes {min(s.id for s in used)}"
-    joined: list[Sample] = []
-    if len(present) > 1:
-        with connect(workspace) as db:
-            joined = [s for s in datasets.every_sample(db, dataset_id) if s.group in present]
-    return {s.id: replace(s.state, group=name) for s in (*used, *joined)}
+    """One group for each set of pictures; groups that some of them have are joined, as a whole."""
+    joined = _joined_groups(sets)
+    names = {group for used in sets for group in {s.group for s in used} if group is not None}
+    moved = {name for name in names if joined[name] != name}
+    with connect(workspace) as db:
+        every = datasets.every_sample(db, dataset_id) if moved else []
+    states = {s.id: replace(s.state, group=joined[s.group]) for s in every if s.group in moved}
+    for used in sets:
+        states |= {s.id: replace(s.state, group=joined[s.group or _own_name(s)]) for s in used}
+    return states
+
+
+def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
+    """Name of a group, or of a picture without one -> the group it belongs to by these sets."""
+    names = sorted({s.group or _own_name(s) for used in sets for s in used})
+    position = {name: i for i, name in enumerate(names)}
+    links = [(position[used[0].group or _own_name(used[0])], position[s.group or _own_name(s)])
+             for used in sets for s in used[1:]]  # fmt: skip
+    numbers = connected(len(names), np.array(links, np.int64).reshape(-1, 2)).tolist()
+    given = {s.group for used in sets for s in used}
+    chosen: dict[int, str] = {}
+    # Why given names first: a group that people named keeps its name.
+    for name in sorted(names, key=lambda name: (name not in given, len(name), name)):
+        chosen.setdefault(numbers[position[name]], name)
+    return {name: chosen[numbers[position[name]]] for name in names}
+
+
+def _own_name(sample: Sample) -> str:
+    return f"look-alikes {sample.id}"
 
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:

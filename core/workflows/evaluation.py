@@ -170,11 +170,11 @@ def judge(workspace: Workspace, model_id: str, subset: Subset) -> Judgement:
 
 def temperature_of(workspace: Workspace, model_id: str) -> Temperature | None:
     """The calibration of a model, fitted on its validation pictures; None if it has none."""
-    try:
-        judged = judged_set(workspace, model_id, Subset.VALIDATION)
-    except NotFoundError:
+    with connect(workspace) as db:
+        stored = predictions.load_predictions(db, model_id, Subset.VALIDATION)
+    if stored is None or not len(stored.targets):
         return None
-    return fit_temperature(judged.probabilities, judged.targets)
+    return fit_temperature(stored.probabilities, stored.targets)
 
 
 def judged_pictures(

@@ -14,7 +14,16 @@ from core.data.quality import look_alike_groups
 from core.data.similarity import connected, links_of_equal
 from core.domain import Dataset, Model, Opening, QualityCheck, Sample, Subset, Verdict, utc_now
 from core.errors import NotFoundError, SealedError
-from core.store import datasets, judgement, models, predictions, quality, splits, versions
+from core.store import (
+    datasets,
+    judgement,
+    models,
+    predictions,
+    properties,
+    quality,
+    splits,
+    versions,
+)
 from core.store.database import connect, transaction
 from core.workspace import Workspace
 
@@ -112,18 +121,16 @@ def part_numbers_of(db: Database, dataset: Dataset) -> dict[int, int] | None:
     quality check found to be look-alikes; files with equal bytes always belong together.
     """
     check = quality.load_check(db, dataset.id)
-    samples = versions.samples_at(db, dataset.id)
-    named = any(sample.group for sample in samples)
-    if not named and (check is None or check.groups == 0):
-        return None
-    if named:
-        links = links_of_equal([s.group or None for s in samples])
-        equal = links_of_equal([s.sha256 for s in samples])
-        numbers = connected(len(samples), links, equal)
+    rows = properties.load_groups(db, dataset.id)
+    if any(group for _, group, _ in rows):
+        links = links_of_equal([group for _, group, _ in rows])
+        equal = links_of_equal([sha256 for *_, sha256 in rows])
+        numbers = connected(len(rows), links, equal)
+    elif check is not None and check.groups:
+        numbers = _look_alikes(versions.samples_at(db, dataset.id), check)
     else:
-        assert check is not None
-        numbers = _look_alikes(samples, check)
-    return {s.id: int(number) for s, number in zip(samples, numbers, strict=True)}
+        return None
+    return {row[0]: int(number) for row, number in zip(rows, numbers, strict=True)}
 
 
 def is_closed(workspace: Workspace, model: Model) -> bool:

@@ -6,6 +6,7 @@ The keys hold everything that the numbers depend on, so that an edit of the data
 import streamlit as st
 
 from core.domain import Model, Subset
+from core.errors import ConfigError
 from core.evaluation.calibration import Temperature
 from core.evaluation.decisions import OperatingPoint
 from core.evaluation.metrics import EvaluationReport
@@ -33,9 +34,20 @@ def temperature(workspace: Workspace, model: Model) -> Temperature | None:
 
 
 def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
-    """The decision rule kept with a model, or None."""
+    """The decision rule kept with a model; None for none, or one that `rule_problem` tells of."""
+    if rule_problem(workspace, model) is not None:
+        return None
     rule = decisions.saved_rule(workspace, model.id)
     return rule.point if rule else None
+
+
+def rule_problem(workspace: Workspace, model: Model) -> ConfigError | None:
+    """Why the decision rule kept with a model cannot be used, or None."""
+    try:
+        decisions.saved_rule(workspace, model.id)
+    except ConfigError as err:
+        return err
+    return None
 
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> dict[str, list[str | None]]:

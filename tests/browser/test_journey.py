@@ -112,7 +112,7 @@ def test_the_matrix_can_be_read_by_keyboard(app: App, page: Page) -> None:
     model = models.list_models(Workspace(app.workspace))[0]
     open_page(page, app, f"evaluate?model={model.id}")
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    page.locator(".ts-chart").first.focus()
+    page.locator('[class*="st-key-matrix_model"] .ts-chart').focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_url(re.compile("cell=0-0"))
     page.keyboard.press("ArrowRight")
@@ -171,10 +171,12 @@ def start_full_training(page: Page, app: App) -> str:
 
 def click_cell(page: Page, row: int, column: int) -> None:
     """Click the middle of a cell of the confusion matrix."""
-    box = page.locator(".ts-chart").first.bounding_box()
+    matrix = page.locator('[class*="st-key-matrix_model"] .ts-chart')
+    matrix.scroll_into_view_if_needed()
+    box = matrix.bounding_box()
     assert box is not None
-    at = page.evaluate(
-        """([r, c]) => { const L = document.querySelector('.ts-chart')._fullLayout
+    at = matrix.evaluate(
+        """(el, [r, c]) => { const L = el._fullLayout
         return [L.xaxis.d2p(c) + L.xaxis._offset, L.yaxis.d2p(r) + L.yaxis._offset] }""",
         [row, column],
     )

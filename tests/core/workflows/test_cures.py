@@ -130,7 +130,7 @@ def test_look_alikes_become_groups_and_join_those_that_are_there(parts):
     edits.set_group(parts, "ds-1", {7: "lot 1", 8: "lot 2", 5: "lot 2"})
     cures.cure_all(parts, "ds-1", K.NEAR_DUPLICATE, Cure.GROUP)
     groups = {i: state.group for i, state in _states(parts).items()}
-    assert groups[3] == groups[4] == "look-alikes 3"
+    assert groups[3] == groups[4] == "look-alikes 3"  # named by its first picture
     assert {groups[i] for i in (5, 7, 8, 9)} == {"lot 1"}
     assert len(_used(parts)) == 9
 

@@ -1,0 +1,132 @@
+"""How long does the Evaluate page take to answer, with very many made-up predictions?
+
+    OMP_NUM_THREADS=1 python benchmarks/evaluate_page.py [--pictures 100000] [--classes 100]
+
+Every line is one run of the page's script, as after a click: what the server computes, without the
+browser; the second figure does not count what other programs took meanwhile. The first run of each
+tab fills the caches that all users share.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+MODEL = "model-made"
+
+
+def make_workspace(root: Path, pictures: int, classes: int) -> None:
+    """A model with stored probabilities: 85 % right, confident, half of the pictures in groups."""
+    from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
+    from core.store import datasets, models, predictions, splits
+    from core.store.database import connect, transaction
+    from core.workspace import Workspace
+
+    random = np.random.default_rng(0)
+    targets = random.integers(0, classes, pictures)
+    said = np.where(random.random(pictures) < 0.85, targets, random.integers(0, classes, pictures))
+    logits = random.normal(0, 1, (pictures, classes)).astype(np.float32)
+    logits[np.arange(pictures), said] += random.gamma(9, 1, pictures).astype(np.float32)
+    logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+    names = tuple(f"class {i:03d}" for i in range(classes))
+    verdicts = tuple(Verdict.OK if i < classes // 2 else Verdict.NOK for i in range(classes))
+    samples = (
+        Sample(0, f"/p/{n}.png", f"{n:064x}", int(targets[n]), 640 + n % 3, 480, "L", 90_000 + n,
+               group=f"part {n // 3}" if n % 2 else None, name=f"camera {n % 12}/{n}.png",
+               format="PNG", brightness=float(n % 97) / 97, sharpness=float(n % 89),
+               attributes={"line": f"line {n % 4}", "shift": f"shift {n % 3}"})
+        for n in range(pictures)
+    )  # fmt: skip
+    dataset = Dataset("ds-made", "made", names, "/p", "d", pictures, 1.0, class_verdicts=verdicts)
+    split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
+    model = Model(MODEL, "made", None, dataset.id, "made", split.id, names, "n",
+                  PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    with connect(Workspace(root).create()) as db, transaction(db):
+        datasets.insert_dataset(db, dataset, samples)
+        ids = [row[0] for row in db.conn.execute("SELECT id FROM samples ORDER BY id")]
+        splits.insert_split(db, split, dict.fromkeys(ids, Subset.TEST))
+        models.insert_model(db, model, b"x")
+        matrix = logits / logits.sum(axis=1, keepdims=True)
+        for subset in (Subset.VALIDATION, Subset.TEST):
+            predictions.insert_predictions(
+                db, model.id, dataset.id, subset, np.array(ids, np.int64), matrix
+            )
+
+
+def timed(what: str, action: Callable[[], object]) -> None:
+    started, worked = time.perf_counter(), time.process_time()
+    action()
+    seconds, busy = time.perf_counter() - started, time.process_time() - worked
+    print(f"{what:46} {seconds:6.2f} s, {busy:6.2f} s of a processor", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--classes", type=int, default=100)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TOUCHSTONE_WORKSPACE"] = folder
+        make_workspace(Path(folder), asked.pictures, asked.classes)
+        interact()
+
+
+def interact() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    from core.domain import Subset
+    from core.workflows import evaluation
+    from core.workspace import open_workspace
+    from pages.ui import inference
+    from pages.ui.picture_panel import Review
+
+    inference.warm_up = lambda *_: None  # the weights are made up
+    app = AppTest.from_file(str(PROJECT / "pages" / "frame.py"), default_timeout=120)
+    app.run()
+    app.switch_page("evaluate.py")
+
+    def run(**state: object) -> None:
+        for key, value in state.items():
+            app.session_state[key] = value
+        app.run()
+        assert not app.exception, app.exception
+        assert not app.error, app.error
+
+    def open_cell() -> None:
+        app.query_params["cell"] = "1-2"
+        run()
+
+    timed("first look after a start of the server", run)
+    timed("the page again", run)
+    timed("a cell of the matrix", open_cell)
+    for view in ("% of true", "% of predicted", "OK / NOK", "confused pairs", "table"):
+        timed(f"matrix: {view}", lambda view=view: run(matrix_view=view))  # type: ignore[misc]
+    timed("matrix: all classes in view", lambda: run(matrix_view="counts", matrix_size=100))
+    timed("a class is searched", lambda: run(class_search="class 017"))
+    for tab in ("Classes", "Errors", "Confidence", "Slices", "Measures"):
+        timed(f"tab {tab}, first time", lambda tab=tab: run(tab=tab))  # type: ignore[misc]
+        timed(f"tab {tab}, again", run)
+    run(tab="Slices")
+    timed("slices by camera", lambda: run(slice_by="folder"))
+    timed("slices by group of numbers", lambda: run(slice_by="sharpness"))
+    timed("errors: hardest pictures", lambda: run(tab="Errors", errors_kind="hardest pictures"))
+    run(tab="Overview")
+    found = evaluation.judge(open_workspace(), MODEL, Subset.TEST)
+    review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.judged.sample_ids[:9]), 0)
+    run(review=review)
+    timed(
+        "a picture is excluded, the counts follow", lambda: app.button(key="exclude").click().run()
+    )
+    app.session_state["review"] = None
+    timed("the change is undone", lambda: app.button(key="undo").click().run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The Evaluate page as a person uses it: from a number to its pictures, and a label corrected."""
+
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Page, expect
+
+from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
+from core.store import datasets, models, predictions, splits
+from core.store.database import connect, transaction
+from core.workspace import Workspace
+from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.test_journey import click_cell
+from tests.conftest import save_picture
+
+pytestmark = pytest.mark.browser
+# True and predicted class: two cracks are called good.
+PAIRS = [(0, 0)] * 10 + [(1, 1)] * 8 + [(1, 0)] * 2
+
+
+@pytest.fixture(scope="module")
+def made(app: App) -> str:
+    """A model with made-up probabilities and real small pictures."""
+    workspace = Workspace(app.workspace).create()
+    root = app.workspace.parent / "made"
+    samples = []
+    for n, (true, _) in enumerate(PAIRS):
+        path = save_picture(root / f"{n}.png", np.full((24, 24, 3), 10 * n + 20))
+        samples.append(Sample(0, str(path), f"sha{n}", true, 24, 24, "RGB", 99, name=path.name))
+    matrix = np.full((len(PAIRS), 2), 0.1, np.float32)
+    matrix[np.arange(len(PAIRS)), [said for _, said in PAIRS]] = 0.9
+    verdicts = (Verdict.OK, Verdict.NOK)
+    dataset = Dataset("ds-made", "made", ("good", "crack"), str(root), "d", len(PAIRS), 1.0,
+                      class_verdicts=verdicts)  # fmt: skip
+    split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
+    model = Model("model-made", "made", None, dataset.id, "made", split.id, dataset.class_names,
+                  "n", PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    with connect(workspace) as db, transaction(db):
+        datasets.insert_dataset(db, dataset, samples)
+        ids = [s.id for s in datasets.samples_of(db, dataset.id)]
+        splits.insert_split(db, split, dict.fromkeys(ids, Subset.TEST))
+        models.insert_model(db, model, b"x")
+        predictions.insert_predictions(
+            db, model.id, dataset.id, Subset.TEST, np.array(ids, np.int64), matrix
+        )
+    return model.id
+
+
+def cell_text(page: Page, row: int, column: int) -> str:
+    """What a cell of the confusion matrix says."""
+    return page.evaluate(
+        """([r, c]) => document.querySelector('[class*="st-key-matrix_model"] .ts-chart')
+           .data[0].text[r][c]""",
+        [row, column],
+    )
+
+
+def metric(page: Page, label: str) -> str:
+    card = page.locator('[data-testid="stMetric"]').filter(has_text=re.compile(f"^{label}"))
+    return card.locator('[data-testid="stMetricValue"]').inner_text()
+
+
+def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: str) -> None:
+    open_page(page, app, f"evaluate?model={made}")
+    matrix = page.locator('[class*="st-key-matrix_model"] .ts-chart')
+    matrix.locator(".heatmaplayer").wait_for()
+    assert (cell_text(page, 1, 0), metric(page, "Escapes")) == ("2", "2 of 10")
+
+    click_cell(page, 1, 0)
+    page.wait_for_url(re.compile("cell=1-0"))
+    expect(page.get_by_role("heading", name="crack → good")).to_be_visible()
+    settled(page)
+    tiles = page.locator(".ts-gallery button")
+    expect(tiles).to_have_count(2)
+    tiles.first.click()
+    drawer = page.locator('[data-testid="stDialog"]')
+    expect(drawer.get_by_text("1 of 2")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(drawer.get_by_text("2 of 2")).to_be_visible()
+
+    # The key of the first class; after the last picture the drawer closes.
+    page.keyboard.press("1")
+    expect(drawer).to_have_count(0)
+    expect(page.get_by_text("Relabelled 1 picture crack → good").first).to_be_visible()
+    settled(page)
+    assert (cell_text(page, 1, 0), cell_text(page, 0, 0)) == ("1", "11")
+    assert metric(page, "Escapes") == "1 of 9"
+
+    click(page, "undo")
+    expect(page.locator(".st-key-undo")).to_have_count(0)
+    settled(page)
+    assert (cell_text(page, 1, 0), metric(page, "Escapes")) == ("2", "2 of 10")
+
+
+def test_a_class_bar_can_be_clicked_and_shows_its_confusions(
+    app: App, page: Page, made: str
+) -> None:
+    open_page(page, app, f"evaluate?model={made}")
+    page.get_by_role("tab", name="Classes").click()
+    bars = page.locator('[class*="st-key-class_bars"] .ts-chart')
+    bars.locator(".barlayer").wait_for()
+    bars.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("heading", name="good")).to_be_visible()
+    expect(page.get_by_text("crack taken for it (2)")).to_be_visible()
+    expect(page.locator(".ts-gallery button")).to_have_count(2)
