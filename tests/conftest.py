@@ -1,6 +1,7 @@
 """Shared small, real things: a workspace, a few pictures, one trained model."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,16 @@ class Trained:
     split: Split
     run: RunView
     model: Model
+
+
+def copy_of(workspace: Workspace, root: Path) -> Workspace:
+    """The same content elsewhere; through SQLite, since a worker may still be closing the file."""
+    shutil.copytree(
+        workspace.root, root, ignore=shutil.ignore_patterns("locks", "workspace.db*", "*.lock")
+    )
+    with connect(workspace) as db:
+        db.conn.execute("VACUUM INTO ?", [str(root / "workspace.db")])
+    return Workspace(root).create()
 
 
 QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")

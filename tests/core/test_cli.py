@@ -1,7 +1,6 @@
 """The command line as scripts see it: one JSON object, exit codes, names and ids."""
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from core.cli import app
 from core.store.database import connect
 from core.store.judgement import openings_of
 from core.workspace import Workspace
-from tests.conftest import save_picture
+from tests.conftest import copy_of, save_picture
 from tests.core.workflows.test_quality import write_parts
 from tests.made import add_model, make_dataset
 from tests.recompute_report import mismatches
@@ -280,8 +279,7 @@ def test_the_installed_command_answers_people_and_keeps_stdout_clean(trained, tm
     failed = run("evaluate", "nothing", *root)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "There is no model 'nothing'." in failed.stderr
-    copy = tmp_path / "copy"
-    shutil.copytree(trained.workspace.root, copy)
+    copy = copy_of(trained.workspace, tmp_path / "copy").root
     again = run("import", trained.pictures, "--name", "Twice", "--workspace", copy, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["samples"] == 40

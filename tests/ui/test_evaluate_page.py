@@ -136,6 +136,17 @@ def test_the_decision_view_needs_a_saved_operating_point(
     assert "OK / NOK" in app.segmented_control(key="matrix_view").options
 
 
+def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    with connect(judged) as db:
+        judgement.save_operating_point(db, "model-m-1", "{}")
+    app = open_page("evaluate.py", judged)
+    assert not app.error
+    assert any("cannot be read" in item.value for item in app.warning)
+    assert metrics(app)["Escapes"] == "2 of 15"
+
+
 def test_the_headline_says_that_it_counts_parts_and_the_matrix_pictures(
     open_page: OpenPage, judged: Workspace
 ) -> None:
@@ -151,17 +162,6 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_pictures(
     assert shown["Parts right"] == "81.2%"
     assert "Of single pictures, 89.3% are right." in captions(app)
     assert "The matrix below counts pictures." in captions(app)
-
-
-def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
-    open_page: OpenPage, judged: Workspace
-) -> None:
-    with connect(judged) as db:
-        judgement.save_operating_point(db, "model-m-1", "{}")
-    app = open_page("evaluate.py", judged)
-    assert not app.error
-    assert any("cannot be read" in item.value for item in app.warning)
-    assert metrics(app)["Escapes"] == "2 of 15"
 
 
 def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data.rules import ImportRules, rules_as_dict
 from core.domain import JobKind, JobStatus, LabelSource, Recipe, Subset, TrainConfig
 from core.errors import TouchstoneError
 from core.inference.predictor import Predictor
@@ -22,7 +23,7 @@ from core.store.database import connect
 from core.worker.launcher import lane_lock, reconcile, start_worker
 from core.workflows import datasets, evaluation, jobs, models, prediction, training
 from core.workspace import Workspace
-from tests.conftest import save_picture
+from tests.conftest import copy_of, save_picture
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds the worker through /proc")
 
@@ -30,9 +31,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds the worke
 @pytest.fixture
 def copy(trained, tmp_path):
     """The trained workspace, free to be changed; caches included, so that work is quick."""
-    root = tmp_path / "copy"
-    shutil.copytree(trained.workspace.root, root)
-    return Workspace(root)
+    return copy_of(trained.workspace, tmp_path / "copy")
 
 
 def _worker_ids(workspace, lane):
@@ -262,9 +261,7 @@ def test_a_waiting_job_gets_a_worker_by_looking_at_it(workspace, class_folders):
         payload = {
             "source": str(class_folders),
             "name": "Waiting",
-            "labels": "last_folder",
-            "table": None,
-            "leave_out": [],
+            "rules": rules_as_dict(ImportRules()),
             "consume": False,
             "shown_source": "",
         }

@@ -1,6 +1,5 @@
 """What people do with datasets, splits, models and results, without a worker."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -30,15 +29,12 @@ from core.models.bundle import read_card, read_tensors, write_bundle
 from core.store import jobs, runs
 from core.store.database import connect
 from core.workflows import datasets, evaluation, models, prediction, splits, training
-from core.workspace import Workspace
-from tests.conftest import QUICK
+from tests.conftest import QUICK, copy_of
 
 
 @pytest.fixture
 def copy(trained, tmp_path):
-    root = tmp_path / "copy"
-    shutil.copytree(trained.workspace.root, root)
-    return Workspace(root)
+    return copy_of(trained.workspace, tmp_path / "copy")
 
 
 def test_a_split_is_never_overwritten(copy, trained):

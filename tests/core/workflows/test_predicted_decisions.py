@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -14,18 +13,13 @@ from core.evaluation.rules import DecisionRule, rule_to_json
 from core.store import judgement
 from core.store.database import connect
 from core.workflows import jobs, prediction
-from core.workspace import Workspace
+from tests.conftest import copy_of
 
 
 @pytest.fixture
 def decided(trained, tmp_path):
     """A copy of the trained workspace in which "stripes" are defects."""
-    # Why not the database file: a worker that is just ending still takes its journal away.
-    ignore = shutil.ignore_patterns("workspace.db*")
-    shutil.copytree(trained.workspace.root, tmp_path / "copy", ignore=ignore)
-    workspace = Workspace(tmp_path / "copy")
-    with connect(trained.workspace) as source, connect(workspace) as target:
-        source.conn.backup(target.conn)
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
     names = trained.model.class_names
     verdicts = tuple(Verdict.NOK if name == "stripes" else Verdict.OK for name in names)
     rule = DecisionRule(OperatingPoint(0.3, 0.7), names, verdicts, "by hand", 0.95, 1.0)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from core.domain import FindingKind, LabelSource
 from core.errors import SplitError
 from core.workflows import datasets, jobs, quality, splits
-from tests.conftest import save_picture
+from tests.conftest import copy_of, save_picture
 
 
 def _texture(seed):
@@ -93,10 +93,7 @@ def test_groups_can_be_read_from_names(checked):
 
 
 def test_a_check_is_repeatable_and_goes_with_its_dataset(checked, tmp_path):
-    from core.workspace import Workspace
-
-    shutil.copytree(checked[0].root, tmp_path / "copy")
-    workspace, dataset = Workspace(tmp_path / "copy"), checked[1]
+    workspace, dataset = copy_of(checked[0], tmp_path / "copy"), checked[1]
     before = quality.finding_counts(workspace, dataset.id)
     splits.create_split(workspace, dataset.id, group_by="auto", name="clean")
     job = quality.start_check(workspace, dataset.id)

@@ -1,6 +1,5 @@
 import csv
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,9 @@ from core.domain import JobStatus, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import OperatingPoint
-from core.store.database import connect
 from core.workflows import decisions, edits, jobs, judging, models, release, report, sealing
 from core.workflows.report import Form
-from core.workspace import Workspace
-from tests.conftest import Trained
+from tests.conftest import Trained, copy_of
 from tests.made import NAMES, add_model, make_dataset
 from tests.recompute_report import Numbers, mismatches, read_report
 
@@ -189,18 +186,8 @@ def test_wishes_that_cannot_be_met_are_answered_in_words(made):
         report.report_file(made.workspace, "../../etc/passwd")
 
 
-def _copy_of(workspace: Workspace, root: Path) -> Workspace:
-    """The same content elsewhere; through SQLite, since a worker may still be closing the file."""
-    shutil.copytree(
-        workspace.root, root, ignore=shutil.ignore_patterns("locks", "workspace.db*", "*.lock")
-    )
-    with connect(workspace) as db:
-        db.conn.execute("VACUUM INTO ?", [str(root / "workspace.db")])
-    return Workspace(root).create()
-
-
 def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
-    workspace = _copy_of(trained.workspace, tmp_path / "copy")
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
     right = judging.judged_set(workspace, trained.model.id, Subset.TEST)
     wrong = {int(right.sample_ids[i]): 1 - int(right.targets[i]) for i in (0, 1)}
     edits.relabel(workspace, trained.dataset.id, wrong)
