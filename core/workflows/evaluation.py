@@ -244,14 +244,20 @@ def slice_columns(workspace: Workspace, dataset: Dataset, judged: JudgedSet) -> 
     """What pictures can be sliced by: name of a property -> value of every picture [N].
 
     Numbers come in ranges with about equally many pictures. Properties with a single value, or with
-    more than 200, tell nothing and are left out.
+    more than 200, tell nothing and are left out; so is one that is the class itself (its folder).
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
     return {
         name: values for name, values in columns.items()
-        if 1 < len(set(values)) <= MOST_SLICES
+        if 1 < len(set(values)) <= MOST_SLICES and not _is_the_class(values, judged.targets)
     }  # fmt: skip
+
+
+def _is_the_class(values: Sequence[str | None], targets: NDArray[np.int64]) -> bool:
+    """Whether each value stands for one class and each class for one value."""
+    pairs = set(zip(values, targets.tolist(), strict=True))
+    return len(pairs) == len(set(values)) == len(np.unique(targets))
 
 
 def report_as_dict(

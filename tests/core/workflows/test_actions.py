@@ -235,3 +235,11 @@ def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained
         runs.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
         assert len(runs.epochs_of(db, run_id)) == 5
         jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
+
+
+def test_pictures_are_not_sliced_by_the_folder_that_is_their_class(trained):
+    # The tab used to open on it: a second table of the classes, under another name.
+    found = evaluation.judge(trained.workspace, trained.model.id, Subset.TEST)
+    columns = evaluation.slice_columns(trained.workspace, trained.dataset, found.judged)
+    assert "folder" not in columns
+    assert "brightness" in columns
