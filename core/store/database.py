@@ -1,6 +1,8 @@
 """Opening the workspace database: connection rules, transactions, migrations."""
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from core.workspace import Workspace
 
 SCHEMA_VERSION = 5
 OLDEST_SAFE_SQLITE = (3, 51, 3)
+BUSY_TIMEOUT_S = 10.0
+_RETRY_S = 0.02
 
 migrations = Migrations("touchstone")
 
@@ -28,7 +32,7 @@ def connect(workspace: Workspace) -> Iterator[Database]:
         WorkspaceError: if the file is no database, is newer than this program, or stays locked.
     """
     try:
-        connection = sqlite3.connect(str(workspace.database), timeout=10)
+        connection = sqlite3.connect(str(workspace.database), timeout=BUSY_TIMEOUT_S)
         try:
             db = Database(connection)
             _configure(db)
@@ -47,13 +51,32 @@ def transaction(db: Database) -> Iterator[None]:
     Why not `db.atomic()`: it begins deferred and fails at its first write when another process
     wrote since its first read.
     """
-    db.conn.execute("BEGIN IMMEDIATE")
+    with _turn():
+        db.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            db.conn.execute("ROLLBACK")
+            raise
+        db.conn.execute("COMMIT")
+
+
+_writer = threading.RLock()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One writer of this process after the other.
+
+    Why: SQLite wakes its waiters by chance, so that on a slow disk one of several users can wait
+    until its time is up although the others come through.
+    """
+    if not _writer.acquire(timeout=BUSY_TIMEOUT_S):
+        raise sqlite3.OperationalError("database is locked")
     try:
         yield
-    except BaseException:
-        db.conn.execute("ROLLBACK")
-        raise
-    db.conn.execute("COMMIT")
+    finally:
+        _writer.release()
 
 
 def sqlite_warning() -> str | None:
@@ -67,8 +90,24 @@ def sqlite_warning() -> str | None:
 
 
 def _configure(db: Database) -> None:
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    db.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+    _use_wal(db)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         db.conn.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(db: Database) -> None:
+    """Switch a new file to the write-ahead log; nothing to do for one that has it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.conn.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as err:
+            # Why: SQLite refuses at once, without waiting, where two connections switch together.
+            if "locked" not in str(err) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
 
 
 def _migrate(db: Database, path: Path) -> None:

@@ -7,18 +7,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+
+# Why: a busy machine needs longer than the usual five seconds, and no test is about that.
+expect.set_options(timeout=30_000)
 
 
 @dataclass
@@ -118,6 +121,27 @@ def open_page(page: Page, app: App, path: str = "") -> Page:
     page.goto(f"{app.url}/{path}")
     page.wait_for_selector('[data-testid="stSidebarNav"]')
     return settled(page)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def becomes(found: Callable[[], object], expected: object, seconds: float = 30) -> None:
+    """Wait until a value that the page computes is the expected one."""
+    deadline = time.monotonic() + seconds
+    while found() != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found() == expected
+
+
+def drawn(page: Page, selector: str) -> None:
+    """Wait until our own chart at this place has been drawn."""
+    page.wait_for_function("place => document.querySelector(place)?.data?.length", arg=selector)
 
 
 def click(page: Page, key: str) -> None:

@@ -10,7 +10,7 @@ from core.evaluation.decisions import two_zones
 from core.workflows import comparison, decisions
 from core.workspace import Workspace
 from pages.ui import rule
-from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.made import add_model, make_dataset
 
 pytestmark = pytest.mark.browser
@@ -51,7 +51,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
 ) -> None:
     open_page(page, app, "decide?model=model-new")
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    assert _matrices(page) == _expected(made, 0.5)
+    becomes(lambda: _matrices(page), _expected(made, 0.5))
     thumb = page.locator('.stSlider input[type="range"]').first
     thumb.focus()
     for _ in range(30):
@@ -64,7 +64,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     threshold = float(exact.input_value()) / 100
     assert threshold < 0.1
     expected = _expected(made, threshold)
-    assert _matrices(page) == expected
+    becomes(lambda: _matrices(page), expected)
     basis = decisions.load_basis(made, "new")
     overkill = basis.outcome(two_zones(threshold)).overkill
     assert overkill.value is not None

@@ -1,7 +1,5 @@
 """Editing in a real browser: relabel by keyboard and take it back, lasso on the map."""
 
-import time
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -11,7 +9,7 @@ from core.store import quality
 from core.store.database import connect, transaction
 from core.workflows import datasets, jobs, versions
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.conftest import App, click, eventually, open_page, settled
 from tests.conftest import save_picture
 
 pytestmark = pytest.mark.browser
@@ -56,13 +54,6 @@ def class_of(app: App, sample_id: int) -> str:
     label = by_id(app, sample_id).label
     assert label is not None
     return datasets.find_dataset(workspace, "Parts").class_names[label]
-
-
-def eventually(condition, seconds: float = 20) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def open_gallery(page: Page, app: App) -> list[int]:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 import zipfile
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Page, expect
 from core.domain import JobStatus, Subset
 from core.workflows import datasets, evaluation, models, training
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.conftest import App, click, drawn, eventually, open_page, settled
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
@@ -37,6 +36,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     page.wait_for_url(re.compile("/runs"))
     page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
     # The curve is drawn by our own chart, which must have one point per epoch.
+    drawn(page, ".st-key-loss .ts-chart")
     points = page.evaluate("document.querySelector('.st-key-loss .ts-chart').data[0].x.length")
     assert points == 100
 
@@ -126,7 +126,7 @@ def test_training_goes_on_when_the_tab_is_closed_and_can_be_stopped_and_resumed(
     run_id = start_full_training(page, app)
     page.wait_for_selector(".st-key-stop")
     page.goto("about:blank")
-    wait_for(lambda: job_of(workspace, run_id).done > 2)
+    eventually(lambda: job_of(workspace, run_id).done > 2)
 
     open_page(page, app, f"runs?run={run_id}")
     page.wait_for_selector(".st-key-stop")
@@ -136,7 +136,7 @@ def test_training_goes_on_when_the_tab_is_closed_and_can_be_stopped_and_resumed(
 
     click(page, "resume")
     page.wait_for_selector(".st-key-stop", timeout=LONG)
-    wait_for(lambda: job_of(workspace, run_id).done > 5)
+    eventually(lambda: job_of(workspace, run_id).done > 5)
     assert job_of(workspace, run_id).attempt == 2
 
 
@@ -147,7 +147,7 @@ def test_killed_worker_and_app_leave_a_true_state(app: App, page: Page) -> None:
     page.wait_for_selector(".st-key-stop")
     app.kill()  # the training must not notice
     before = job_of(workspace, run_id).done
-    wait_for(lambda: job_of(workspace, run_id).done > before)
+    eventually(lambda: job_of(workspace, run_id).done > before)
     app.start()
 
     open_page(page, app, f"runs?run={run_id}")
@@ -204,9 +204,3 @@ def worker_pid(workspace: Path) -> int:
             return int(process.name)
     raise AssertionError("no worker is running")
 
-
-def wait_for(condition, seconds: float = 90) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)

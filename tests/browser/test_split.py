@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from core.domain import JobStatus, LabelSource
 from core.workflows import datasets, jobs, splits, training
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.conftest import App, click, drawn, open_page, settled
 from tests.core.workflows.test_quality import write_parts
 
 pytestmark = pytest.mark.browser
@@ -66,7 +66,8 @@ def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page
     expect(page.get_by_text("Validation macro F1", exact=True)).to_be_visible(timeout=LONG)
     views = training.list_runs(workspace, parts.id)
     assert [v.status for v in views] == [JobStatus.COMPLETED] * 2
-    assert page.locator('[data-testid="stMetricValue"]', has_text="±").count() == 2
+    expect(page.locator('[data-testid="stMetricValue"]', has_text="±")).to_have_count(2)
+    drawn(page, ".st-key-fold_scores .ts-chart")
     points = page.evaluate(
         "document.querySelector('.st-key-fold_scores .ts-chart').data[0].x.length"
     )

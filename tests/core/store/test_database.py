@@ -64,6 +64,35 @@ def test_threads_that_open_a_new_workspace_together_all_succeed(workspace):
         assert len(datasets.list_datasets(db)) == 80
 
 
+def test_a_new_file_that_somebody_writes_to_is_waited_for(workspace):
+    # SQLite refuses the switch to the write-ahead log at once while another one writes.
+    holder = sqlite3.connect(str(workspace.database), check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, holder.close)
+    release.start()
+    with connect(workspace) as db:
+        assert datasets.list_datasets(db) == []
+    release.join()
+
+
+def test_a_writer_that_never_ends_is_called_busy(workspace, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    said = []
+
+    def write():
+        try:
+            with connect(workspace) as db, transaction(db):
+                pass
+        except WorkspaceError as err:
+            said.append(err.message)
+
+    with connect(workspace) as db, transaction(db):
+        waiting = threading.Thread(target=write)
+        waiting.start()
+        waiting.join()
+    assert said == ["The database is busy with another write."]
+
+
 def test_a_newer_database_is_refused_without_a_write(workspace):
     with connect(workspace) as db:
         db.conn.execute("PRAGMA user_version=99")
