@@ -203,4 +203,3 @@ def worker_pid(workspace: Path) -> int:
         ):
             return int(process.name)
     raise AssertionError("no worker is running")
-
