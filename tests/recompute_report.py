@@ -133,22 +133,48 @@ class Recomputed:
         self._rate("accuracy", n - wrong, n)
         self.present = sorted(set(y))
         scores = {"labels": self.present, "average": "macro", "zero_division": 0}
-        areas = [metrics.roc_auc_score(y == c, p[:, c]) for c in self.present if (y != c).any()]
-        precisions = [metrics.average_precision_score(y == c, p[:, c]) for c in self.present
-                      if (y != c).any()]  # fmt: skip
+        known = [c for c in self.present if (y != c).any()]
+        areas = [metrics.roc_auc_score(y == c, p[:, c]) for c in known]
+        precisions = [metrics.average_precision_score(y == c, p[:, c]) for c in known]
+        positives = [len(set(self.part[y == c])) for c in known]
         truth = np.eye(len(self.names))[y]
-        own = np.clip(p[np.arange(len(y)), y], 1e-12, 1)
+        losses = -np.log(np.clip(p[np.arange(len(y)), y], 1e-12, 1))
+        distances = ((p - truth) ** 2).sum(axis=1)
         self.values |= {
             "balanced_accuracy": metrics.recall_score(y, said, **scores),
             "macro_precision": metrics.precision_score(y, said, **scores),
             "macro_f1": metrics.f1_score(y, said, **scores),
             "kappa": metrics.cohen_kappa_score(y, said),
             "matthews": metrics.matthews_corrcoef(y, said),
-            "log_loss": float(-np.log(own).mean()),
-            "brier": float(((p - truth) ** 2).sum(axis=1).mean()),
-            "roc_area": float(np.mean(areas)) if areas else None,
-            "average_precision": float(np.mean(precisions)) if precisions else None,
         }
+        self._mean_of_pictures("log_loss", losses)
+        self._mean_of_pictures("brier", distances)
+        self._mean_of_classes(
+            "roc_area", areas, [_roc_bounds(p[:, c], y == c, self.part) for c in known]
+        )
+        self._mean_of_classes(
+            "average_precision", precisions,
+            [_share_bounds(a, n) for a, n in zip(precisions, positives, strict=True)],
+        )  # fmt: skip
+
+    def _mean_of_pictures(self, name, values):
+        """Mean with a t interval whose spread is that between parts."""
+        mean = values.mean()
+        sums = pd.Series(values - mean).groupby(self.part).sum()
+        n = len(sums)
+        reach = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)
+        self.values |= {name: mean, f"{name}.low": mean - reach, f"{name}.high": mean + reach}
+
+    def _mean_of_classes(self, name, values, bounds):
+        """Mean with an interval from those of the classes (Zou and Donner 2008)."""
+        if not values:
+            self.values |= dict.fromkeys((name, f"{name}.low", f"{name}.high"))
+            return
+        mean, (low, high) = np.mean(values), np.array(bounds).T
+        down = np.sqrt(((values - low) ** 2).sum()) / len(values)
+        up = np.sqrt(((high - values) ** 2).sum()) / len(values)
+        self.values |= {name: mean, f"{name}.low": max(0.0, mean - down),
+                        f"{name}.high": min(1.0, mean + up)}  # fmt: skip
 
     def _classes(self):
         y, said = self.y, self.said
@@ -343,6 +369,31 @@ def _newcombe(a, b, c, d):
     down = np.sqrt((p1 - low1) ** 2 - 2 * phi * (p1 - low1) * (high2 - p2) + (high2 - p2) ** 2)
     up = np.sqrt((high1 - p1) ** 2 - 2 * phi * (high1 - p1) * (p2 - low2) + (p2 - low2) ** 2)
     return max(-1.0, p1 - p2 - down), min(1.0, p1 - p2 + up)
+
+
+def _share_bounds(share, decisions):
+    """The exact interval of a rate, for a share of so many decisions (Korn and Graubard 1998)."""
+    events, others = share * decisions, (1 - share) * decisions
+    low = stats.beta.ppf(0.025, events, others + 1) if events > 0 else 0.0
+    return low, stats.beta.ppf(0.975, events + 1, others) if others > 0 else 1.0
+
+
+def _roc_bounds(scores, positive, part):
+    """Every positive against every negative; variance between parts (Obuchowski 1997)."""
+    difference = scores[positive][:, None] - scores[~positive][None, :]
+    won = (difference > 0) + (difference == 0) / 2
+    area = won.mean()
+    moved = np.empty(len(scores))
+    moved[positive] = (won.mean(axis=1) - area) / positive.sum()
+    moved[~positive] = (won.mean(axis=0) - area) / (~positive).sum()
+    sums = pd.Series(moved).groupby(part).sum()
+    variance = len(sums) / max(1, len(sums) - 1) * (sums**2).sum()
+    scarcer = min(len(set(part[positive])), len(set(part[~positive])))
+    decisions = scarcer
+    if variance > 0 and scarcer > 1:
+        unsure = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, scarcer - 1)) ** 2
+        decisions = min(unsure * area * (1 - area) / variance, 3 * scarcer)
+    return _share_bounds(area, decisions)
 
 
 def _ece(p, y, bins=15):

@@ -20,9 +20,18 @@ from numpy.typing import NDArray
 
 from core.domain import Verdict
 from core.errors import ConfigError
-from core.evaluation.intervals import CONFIDENCE, NO_DATA, Rate, exact_bounds, rate, upper_bounds
+from core.evaluation.areas import areas
+from core.evaluation.intervals import (
+    CONFIDENCE,
+    NO_DATA,
+    Estimate,
+    Rate,
+    exact_bounds,
+    rate,
+    upper_bounds,
+)
 from core.evaluation.parts import Parts, choose, units
-from core.evaluation.ranking import MAX_POINTS, areas, thinned
+from core.evaluation.ranking import MAX_POINTS, thinned
 
 # A threshold above every probability: nothing reaches it.
 ABOVE_ALL = 1.01
@@ -545,12 +554,12 @@ def selective(
 class OkNokReport:
     """The OK / NOK view: the rule applied, and how well the NOK probability ranks at all.
 
-    Areas are of pictures; None where one side is missing.
+    Areas are of pictures, their intervals of parts; no value where one side is missing.
     """
 
     outcome: Outcome
-    roc_area: float | None
-    average_precision: float | None
+    roc_area: Estimate
+    average_precision: Estimate
 
 
 def ok_nok_report(
@@ -570,5 +579,7 @@ def ok_nok_report(
     truth, nok = truths(targets, verdicts), nok_probability(probabilities, verdicts)
     decisions = decide(point or OperatingPoint(), probabilities, verdicts)
     known = truth != UNKNOWN
-    roc_area, average_precision = areas(nok[known], truth[known] == NOK)
-    return OkNokReport(outcome(decisions, truth, parts, confidence), roc_area, average_precision)
+    ranked = areas(nok[known], truth[known] == NOK, choose(parts, known), confidence)
+    return OkNokReport(
+        outcome(decisions, truth, parts, confidence), ranked.roc, ranked.average_precision
+    )

@@ -165,6 +165,25 @@ def checked_confidence(confidence: float) -> float:
     return confidence
 
 
+def share_estimate(share: float, decisions: float, confidence: float = CONFIDENCE) -> Estimate:
+    """A share that is no count, with the exact interval of a rate of so many decisions.
+
+    Args:
+        share: in [0, 1].
+        decisions: how many independent ones tell as much; need not be whole.
+        confidence: two-sided.
+
+    Source: Korn and Graubard 1998 (Survey Methodology 24:193).
+    """
+    from scipy.special import betaincinv
+
+    outside = (1 - checked_confidence(confidence)) / 2
+    events, others = share * decisions, (1 - share) * decisions
+    low = float(betaincinv(events, others + 1, outside)) if events > 0 else 0.0
+    high = float(betaincinv(events + 1, others, 1 - outside)) if others > 0 else 1.0
+    return Estimate(share, Interval(low, high, confidence))
+
+
 def f1_bounds(
     hits: ArrayLike, touched: ArrayLike, confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats]:

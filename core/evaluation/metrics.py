@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigError
 from core.evaluation import bootstrap
+from core.evaluation.areas import areas_of_classes
 from core.evaluation.bootstrap import Margins, Measure, margins_of, resampled_margins
 from core.evaluation.calibration import Reliability, reliability
 from core.evaluation.decisions import OkNokReport, Verdicts, has_both, ok_nok_report
@@ -28,7 +29,6 @@ from core.evaluation.intervals import (
     rates,
 )
 from core.evaluation.parts import Parts, Unit, units
-from core.evaluation.ranking import areas_of_classes
 
 Probabilities = NDArray[np.float32]
 Targets = NDArray[np.int64]
@@ -65,8 +65,8 @@ class ClassBounds:
     recall: Rate
     precision: Rate
     f1: Estimate
-    roc_area: float | None
-    average_precision: float | None
+    roc_area: Estimate
+    average_precision: Estimate
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Summary:
     matthews: Estimate
     log_loss: Estimate
     brier: Estimate
-    macro_roc_area: float | None
-    macro_average_precision: float | None
+    macro_roc_area: Estimate
+    macro_average_precision: Estimate
     class_mix: tuple[float, ...]
 
 
@@ -269,10 +269,10 @@ def _class_bounds(
     recalls = _rates_by_class(targets, right, count, parts, confidence)
     precisions = _rates_by_class(predicted, right, count, parts, confidence)
     f1 = _f1_estimates(predicted, targets, count, parts, confidence)
-    areas = areas_of_classes(probabilities, targets)
+    areas = areas_of_classes(probabilities, targets, parts, confidence)
     return tuple(
-        ClassBounds(name, recalls[i], precisions[i], f1[i], _known(areas.roc[i]),
-                    _known(areas.precision_recall[i]))
+        ClassBounds(name, recalls[i], precisions[i], f1[i], areas[i].roc,
+                    areas[i].average_precision)
         for i, name in enumerate(class_names)
     )  # fmt: skip
 
@@ -353,8 +353,10 @@ def _summary(
         matthews=estimate(bootstrap.matthews, agreement),
         log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence),
         brier=mean_estimate(brier_scores(probabilities, targets), parts, confidence),
-        macro_roc_area=_mean_known([bound.roc_area for bound in bounds]),
-        macro_average_precision=_mean_known([bound.average_precision for bound in bounds]),
+        macro_roc_area=_mean_known([bound.roc_area for bound in bounds], confidence),
+        macro_average_precision=_mean_known(
+            [bound.average_precision for bound in bounds], confidence
+        ),
         class_mix=tuple(float(share) for share in shares),
     )
 
@@ -410,13 +412,14 @@ def _spread_of_agreement(margins: Margins, accuracy: Rate) -> tuple[float, float
     return below, (accuracy.interval.high - accuracy.value) / (1 - by_chance)
 
 
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _mean_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _mean_known(classes: Sequence[Estimate], confidence: float) -> Estimate:
+    """Mean over the classes that have a value, each counted the same."""
+    known = [item for item in classes if item.value is not None]
+    if not known:
+        return Estimate(None)
+    value = float(np.mean([item.value for item in known]))
+    below, above = _spread(known, np.full(len(known), 1 / len(known))) or (0.0, 0.0)
+    return Estimate(value, Interval(max(0.0, value - below), min(1.0, value + above), confidence))
 
 
 def relative(matrix: Matrix) -> NDArray[np.float64]:

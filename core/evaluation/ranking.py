@@ -1,10 +1,6 @@
-"""How well scores rank: ROC and precision-recall curves and the areas under them.
+"""How well scores rank: ROC and precision-recall curves. The areas under them: `areas`.
 
-Areas come from one sort per class, since a curve per class would take seconds on 100 classes.
-A class without positives, or without negatives, has no area.
-
-Source: Fawcett 2006, "An introduction to ROC analysis"; average precision as scikit-learn has it
-(no interpolation, which would flatter).
+Source: Fawcett 2006, "An introduction to ROC analysis".
 """
 
 from dataclasses import dataclass
@@ -16,7 +12,6 @@ from numpy.typing import NDArray
 from core.errors import ConfigError
 
 MAX_POINTS = 500
-_BLOCK_CLASSES = 64
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
@@ -26,61 +21,11 @@ class Curve:
     """Points [P] of a curve with the score from which on a picture counts as positive.
 
     ROC: x false positive rate, y true positive rate. Precision-recall: x recall, y precision.
-    `area` is exact also where points were left out.
     """
 
     x: Floats
     y: Floats
     thresholds: Floats
-    area: float
-
-
-@dataclass(frozen=True)
-class Areas:
-    """Areas [C] of each class against the rest; NaN where there is no data."""
-
-    roc: Floats
-    precision_recall: Floats
-
-
-def areas_of_classes(probabilities: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> Areas:
-    """Both areas of every class against the rest.
-
-    Args:
-        probabilities: [N, C].
-        targets: [N], class indices in [0, C).
-    """
-    class_count = probabilities.shape[1]
-    roc, precision_recall = np.full((2, class_count), np.nan)
-    by_class = np.argsort(targets, kind="stable")
-    ends = np.cumsum(np.bincount(targets, minlength=class_count))
-    members = np.split(by_class, ends[:-1])
-    for first in range(0, class_count, _BLOCK_CLASSES):
-        # Why blocks: columns are slow to read one by one, and a copy of all may not fit.
-        columns = np.ascontiguousarray(probabilities[:, first : first + _BLOCK_CLASSES].T)
-        for index, scores in enumerate(columns, start=first):
-            if 0 < len(members[index]) < len(targets):
-                found = _areas(scores, scores[members[index]])
-                roc[index], precision_recall[index] = found
-    return Areas(roc, precision_recall)
-
-
-def areas(scores: Scores, positive: NDArray[np.bool_]) -> tuple[float | None, float | None]:
-    """ROC area and average precision of one question; None without positives or negatives."""
-    if not positive.any() or positive.all():
-        return None, None
-    return _areas(scores, scores[positive])
-
-
-def _areas(scores: Scores, positives: Scores) -> tuple[float, float]:
-    every, found = np.sort(scores), np.sort(positives)
-    n, p = len(every), len(found)
-    below, up_to = np.searchsorted(every, found, "left"), np.searchsorted(every, found, "right")
-    own_below, own_up_to = np.searchsorted(found, found, "left"), np.searchsorted(found, found, "right")  # noqa: E501 # fmt: skip
-    # Equal scores count one half: the chance that a positive is above a negative.
-    wins = ((below - own_below) + (up_to - own_up_to)).sum() / 2
-    precision = (p - own_below) / (n - below)
-    return float(wins / (p * (n - p))), float(precision.mean())
 
 
 def roc_curve(
@@ -100,8 +45,7 @@ def roc_curve(
     x = np.append(0.0, alarms / alarms[-1])
     y = np.append(0.0, hits / hits[-1])
     kept = thinned(x, y, max_points)
-    area, _ = areas(scores, positive)
-    return Curve(x[kept], y[kept], np.append(np.inf, thresholds)[kept], float(area or 0.0))
+    return Curve(x[kept], y[kept], np.append(np.inf, thresholds)[kept])
 
 
 def precision_recall_curve(
@@ -115,8 +59,7 @@ def precision_recall_curve(
     x = np.append(0.0, hits / hits[-1])
     y = np.append(1.0, hits / (hits + alarms))
     kept = thinned(x, y, max_points)
-    _, area = areas(scores, positive)
-    return Curve(x[kept], y[kept], np.append(np.inf, thresholds)[kept], float(area or 0.0))
+    return Curve(x[kept], y[kept], np.append(np.inf, thresholds)[kept])
 
 
 def _counts_from_above(

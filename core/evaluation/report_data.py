@@ -145,9 +145,10 @@ def _summary_values(report: EvaluationReport) -> Values:
         values.update(_rate(f"top{k}_error", item))
     for name in ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "matthews"):
         values.update(_estimate(name, getattr(summary, name)))
-    values["log_loss"], values["brier"] = summary.log_loss.value, summary.brier.value
-    values["roc_area"] = summary.macro_roc_area
-    values["average_precision"] = summary.macro_average_precision
+    values.update(_estimate("log_loss", summary.log_loss))
+    values.update(_estimate("brier", summary.brier))
+    values.update(_estimate("roc_area", summary.macro_roc_area))
+    values.update(_estimate("average_precision", summary.macro_average_precision))
     return values
 
 
@@ -160,7 +161,7 @@ def _class_values(report: EvaluationReport) -> Values:
         values.update(_rate(f"{name}.recall", bounds.recall))
         values.update(_rate(f"{name}.precision", bounds.precision))
         values.update(_estimate(f"{name}.f1", bounds.f1))
-        values[f"{name}.roc_area"] = bounds.roc_area
+        values.update(_estimate(f"{name}.roc_area", bounds.roc_area))
         values.update({f"matrix.{index}.{c}": int(n) for c, n in enumerate(matrix[index]) if n})
     return values
 
@@ -178,7 +179,7 @@ def _decision_values(
     values["escape.best"] = proven_rate(0, found.escape.n)
     values["overkill.best"] = proven_rate(0, found.overkill.n)
     if report.ok_nok:
-        values["ok_nok.roc_area"] = report.ok_nok.roc_area
+        values.update(_estimate("ok_nok.roc_area", report.ok_nok.roc_area))
     for line in scenarios(scenario):
         seen = consequences(point, found, line)
         name = f"line.{line.defect_rate:g}"

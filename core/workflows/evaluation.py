@@ -309,10 +309,11 @@ def report_as_dict(
         "ece": report.reliability.ece,
         "temperature": temperature.value if temperature else None,
         "ece_with_temperature": _calibrated_ece(judged, temperature),
+        "average_precision": summary.macro_average_precision.value,
         "auc": {
-            "macro": summary.macro_roc_area,
-            "per_class": {item.name: item.roc_area for item in report.bounds},
-            "ok_nok": report.ok_nok.roc_area if report.ok_nok else None,
+            "macro": summary.macro_roc_area.value,
+            "per_class": {item.name: item.roc_area.value for item in report.bounds},
+            "ok_nok": report.ok_nok.roc_area.value if report.ok_nok else None,
         },
         "intervals": _intervals(report),
         "ok_nok": _ok_nok(report),
@@ -340,6 +341,12 @@ def _intervals(report: EvaluationReport) -> dict[str, object]:
         "mcc": _estimate(summary.matthews),
         "log_loss": _estimate(summary.log_loss),
         "brier": _estimate(summary.brier),
+        "auc": {
+            "macro": _estimate(summary.macro_roc_area),
+            "per_class": {item.name: _estimate(item.roc_area) for item in report.bounds},
+            "ok_nok": _estimate(report.ok_nok.roc_area) if report.ok_nok else None,
+        },
+        "average_precision": _estimate(summary.macro_average_precision),
     }
 
 

@@ -188,7 +188,8 @@ MEASURES = {
     "Matthews correlation": "From -1 to 1; 0 is guessing. Robust against uneven classes.",
     "Log loss": "Mean of minus the logarithm of the true class' confidence; lower is better.",
     "Brier score": "Squared distance of the confidences from the truth, 0 to 2; lower is better.",
-    "Calibration error (ECE)": "Mean gap between confidence and share right; lower is better.",
+    "Calibration error (ECE)": "Mean gap between confidence and share right; lower is better. Few "
+    "pictures make it larger by themselves, so it has no honest bounds: see the tab Confidence.",
     "ROC area, macro": "Chance that a picture of a class ranks above one of another.",
     "Average precision, macro": "Area under the precision-recall curve, mean over the classes.",
 }
@@ -241,15 +242,12 @@ def _measure_rows(
         ("Matthews correlation", summary.matthews),
         ("Log loss", summary.log_loss),
         ("Brier score", summary.brier),
-        *((f"Top-{k} error", rate) for k, rate in summary.top_k_error.items()),
-    ]
-    plain = [
-        ("Calibration error (ECE)", report.reliability.ece),
         ("ROC area, macro", summary.macro_roc_area),
         ("Average precision, macro", summary.macro_average_precision),
+        *((f"Top-{k} error", rate) for k, rate in summary.top_k_error.items()),
     ]
     return [
         *((n, e.value, e.interval and e.interval.low, e.interval and e.interval.high)
           for n, e in with_bounds),
-        *((n, value, None, None) for n, value in plain),
+        ("Calibration error (ECE)", report.reliability.ece, None, None),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.domain import MarkKind, Model
 from core.errors import ConfigError
+from core.evaluation.areas import areas
 from core.evaluation.calibration import confidence_histogram, reliability, with_temperature
 from core.evaluation.decisions import (
     NOK,
@@ -16,6 +17,8 @@ from core.evaluation.decisions import (
     nok_probability,
     truths,
 )
+from core.evaluation.intervals import Estimate
+from core.evaluation.parts import choose
 from core.evaluation.ranking import precision_recall_curve, roc_curve
 from core.evaluation.slices import NO_VALUE, slice_rates
 from core.evaluation.views import ClassRates, Order, band_of, class_rates, confidence_bands
@@ -237,21 +240,32 @@ def _curves(found: Judgement) -> None:
     else:
         index = data.class_names.index(str(chosen))
         scores, positive = data.probabilities[:, index], data.targets == index
+        known = np.ones(len(positive), bool)
     try:
         curves = roc_curve(scores, positive), precision_recall_curve(scores, positive)
     except ConfigError as err:
         st.info(f"No data: {err.message} {err.hint}")
         return
+    found_areas = areas(scores, positive, choose(data.parts, known))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**ROC**: area {curves[0].area:.4f}", help="1 ranks perfectly, 0.5 guesses.")
+        st.markdown(f"**ROC**: area {_area(found_areas.roc)}",
+                    help="1 ranks perfectly, 0.5 guesses. In brackets: between these bounds the "
+                    "truth lies, with 95% confidence.")  # fmt: skip
         components.chart(figures_judgement.roc(curves[0], dark=dark), "roc",
                          description="ROC curve.")  # fmt: skip
     with right:
-        st.markdown(f"**Precision and recall**: average precision {curves[1].area:.4f}",
+        st.markdown("**Precision and recall**: average precision "
+                    f"{_area(found_areas.average_precision)}",
                     help="1 is perfect; tells more than ROC where the class is rare.")  # fmt: skip
         components.chart(figures_judgement.precision_recall(curves[1], dark=dark), "pr",
                          description="Precision-recall curve.")  # fmt: skip
+
+
+def _area(found: Estimate) -> str:
+    if found.value is None or found.interval is None:
+        return "no data"
+    return f"{found.value:.4f} :gray[({found.interval.low:.4f} to {found.interval.high:.4f})]"
 
 
 ERRORS, ESCAPES, OVERKILL = "mistakes", "escapes", "false rejects"

@@ -229,9 +229,9 @@ def test_the_report_of_decisions():
     targets = np.array([0, 1, 2, 3])
     found = ok_nok_report(PROBABILITIES, targets, VERDICTS, point=two_zones(0.5))
     assert (found.outcome.escape.k, found.outcome.overkill.k) == (0, 0)
-    assert (found.roc_area, found.average_precision) == (1.0, 1.0)
+    assert (found.roc_area.value, found.average_precision.value) == (1.0, 1.0)
     alone = ok_nok_report(PROBABILITIES, np.array([0, 0, 0, 3]), VERDICTS)
-    assert alone.roc_area is None
+    assert alone.roc_area.value is None
 
 
 @pytest.mark.parametrize(

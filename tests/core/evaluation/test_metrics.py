@@ -180,7 +180,9 @@ def test_balanced_accuracy_is_scikit_learns():
     assert bounds.precision.value == pytest.approx(report.per_class[2].precision)
     assert bounds.f1.value == pytest.approx(report.per_class[2].f1)
     assert bounds.f1.interval.low < bounds.f1.value < bounds.f1.interval.high
-    assert bounds.roc_area == pytest.approx(oracle.roc_auc_score(targets == 2, probabilities[:, 2]))
+    assert bounds.roc_area.value == pytest.approx(
+        oracle.roc_auc_score(targets == 2, probabilities[:, 2])
+    )
 
 
 def test_without_errors_every_interval_still_leaves_doubt():
@@ -198,9 +200,9 @@ def test_an_absent_class_says_no_data():
     report = evaluate(_one_hot([0, 0, 1], 4), np.array([0, 0, 1]), ["a", "b", "absent", "c"])
     absent = report.bounds[2]
     assert (absent.recall.value, absent.precision.value, absent.f1.value) == (None, None, None)
-    assert (absent.roc_area, absent.average_precision) == (None, None)
+    assert (absent.roc_area.value, absent.average_precision.value) == (None, None)
     assert report.summary.balanced_accuracy.value == 1.0
-    assert report.summary.macro_roc_area == 1.0
+    assert report.summary.macro_roc_area.value == 1.0
 
 
 def test_a_class_never_predicted_has_recall_zero_but_no_precision():
@@ -213,7 +215,7 @@ def test_one_class_alone_has_no_kappa():
     report = evaluate(_one_hot([0, 0, 0], 2), np.array([0, 0, 0]), ["a", "b"])
     assert report.summary.kappa.value is None
     assert report.summary.matthews.value is None
-    assert report.summary.macro_roc_area is None
+    assert report.summary.macro_roc_area.value is None
     assert report.accuracy == 1.0
 
 
