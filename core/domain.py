@@ -768,7 +768,10 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained classifier as the list shows it; its weights are chunks in the same database."""
+    """A trained classifier as the list shows it; its weights are chunks in the same database.
+
+    `test_macro_f1` is None until somebody has looked at the test results, which is counted.
+    """
 
     id: str
     name: str

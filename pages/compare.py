@@ -11,10 +11,20 @@ from core.evaluation.rules import DECISION_WORDS
 from core.workflows import comparison, decisions, evaluation, judging, models, release
 from core.workflows.comparison import ModelComparison, Side
 from core.workspace import Workspace
-from pages.ui import deciding, figures_decide, release_gate, rule, state, text, widgets
+from pages.ui import (
+    deciding,
+    figures_decide,
+    first_look,
+    release_gate,
+    rule,
+    state,
+    text,
+    widgets,
+)
 from pages.ui.components import chart
 
 PURPOSE = "Compare page"
+VALIDATION_SHOWN = "Compared below: the validation pictures, which chose both models."
 
 
 def overview(found: ModelComparison, confidence: float) -> None:
@@ -144,20 +154,28 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     with second:
         others = {key: name for key, name in found.items() if key != new}
         present = state.choose("against", others, label="Present model", help="The one so far.")
+    both = [models.find_model(workspace, present or ""), models.find_model(workspace, new or "")]
     with third:
+        if "compare_subset" not in st.session_state:
+            is_seen = not first_look.unseen(workspace, both)
+            st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
         subset: Subset = st.segmented_control(
-            "Subset", [Subset.TEST, Subset.VALIDATION], default=Subset.TEST, required=True,
+            "Subset", [Subset.TEST, Subset.VALIDATION], required=True,
             format_func=lambda s: s.value, key="compare_subset",
             help="Test gives the verdict; validation pictures chose the models and thresholds.",
         )  # fmt: skip
     with fourth:
         confidence = rule.confidence_box()
-    return (
-        models.find_model(workspace, present or ""),
-        models.find_model(workspace, new or ""),
-        subset,
-        confidence,
-    )
+    return both[0], both[1], subset, confidence
+
+
+def _has_test(workspace: Workspace, unseen: list[Model]) -> bool:
+    """Whether there are test results of all of them that may be looked at."""
+    return all(Subset.TEST in evaluation.open_subsets(workspace, model) for model in unseen)
+
+
+def _show_test() -> None:
+    st.session_state.compare_subset = Subset.TEST
 
 
 def page(workspace: Workspace) -> None:
@@ -171,16 +189,21 @@ def page(workspace: Workspace) -> None:
         st.info(f"There are no {subset} results of {text.plain(', '.join(missing))}: uploaded "
                 "models and those of a deleted dataset cannot be compared.")  # fmt: skip
         return
-    closed = [
-        m for m in (present, new) if subset is Subset.TEST and judging.is_closed(workspace, m)
-    ]
+    closed = [m for m in (present, new) if judging.is_closed(workspace, m)]
     if closed:
         st.info(
             f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: nobody "
             "has looked at it yet. Compare on the validation pictures, or open it on the Sign-off "
             "page.", icon=":material/lock:",
         )  # fmt: skip
-        return
+        if subset is Subset.TEST:
+            return
+    unseen = first_look.unseen(workspace, (present, new))
+    if unseen and _has_test(workspace, unseen):
+        first_look.ask(workspace, unseen, PURPOSE, then=_show_test,
+                       more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "")  # fmt: skip
+        if subset is Subset.TEST:
+            return
     found = comparison.compare_judged(
         deciding.judged(workspace, present, subset), deciding.judged(workspace, new, subset),
         decisions.saved_rule(workspace, present.id), decisions.saved_rule(workspace, new.id),

@@ -7,7 +7,7 @@ from core.evaluation.decisions import Decision, Outcome
 from core.evaluation.parts import Unit
 from core.evaluation.rules import DECISION_WORDS, DecisionRule, point_in_words
 from core.workflows import decisions, models
-from core.workflows.decisions import Basis, OnTest, Wish
+from core.workflows.decisions import Basis, Hidden, OnTest, Wish
 from core.workspace import Workspace
 from pages.ui import (
     decide_line,
@@ -15,6 +15,7 @@ from pages.ui import (
     deciding,
     errors,
     figures_decide,
+    first_look,
     rule,
     state,
     text,
@@ -33,9 +34,10 @@ ESCAPES, FALSE_REJECTS = (1, 0), (0, 2)
 def chooser(workspace: Workspace, model: Model) -> None:
     """Everything that moves with the slider."""
     basis = deciding.basis(workspace, model, Subset.VALIDATION)
-    on_test = deciding.look_at_test(workspace, model, PURPOSE)
     saved = decisions.saved_rule(workspace, model.id)
-    rule.draft(model.id, saved)
+    point = rule.draft(model.id, saved).point
+    kept_point = saved.point if saved and saved.point == point else None
+    on_test = deciding.verdict_on_test(workspace, model, PURPOSE, kept_point)
     confidence: float = st.session_state.get("confidence", 0.95)
     rule.show_error()
     kept = st.container()  # filled last, when everything below has been entered
@@ -75,7 +77,7 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
         if on_test.basis and there:
             _side(on_test.basis, there, "test")
         else:
-            _no_test(on_test)
+            _no_test(workspace, basis, on_test, confidence)
     _charts(workspace, basis, here, confidence)
     _behind(workspace, basis, on_test)
 
@@ -122,13 +124,23 @@ def _put_choice(basis: Basis, wish: Wish) -> None:
     rule.put(basis.judged.model.id, decisions.choose(basis, wish))
 
 
-def _no_test(on_test: OnTest) -> None:
-    st.info(text.plain(on_test.reason), icon=":material/lock:" if on_test.is_sealed else None)
-    if on_test.is_sealed:
+def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
+    model = basis.judged.model
+    if on_test.hidden is Hidden.UNSEEN:
+        point = rule.draft(model.id, None).point
+        first_look.ask(workspace, [model], PURPOSE,
+                       then=lambda: deciding.mark_seen(model, PURPOSE, point))  # fmt: skip
+        return
+    is_sealed = on_test.hidden is Hidden.SEALED
+    st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
+    if is_sealed:
         st.caption(
             "That is as it should be: choose the rule on the validation pictures, save it, and "
             "open the test set on the Sign-off page when everything is fixed."
         )
+    elif on_test.hidden is Hidden.DRAFT:
+        st.button("Save it for the verdict", icon=":material/save:", key="save_for_test",
+                  on_click=_save, args=(workspace, basis, confidence))  # fmt: skip
 
 
 def _side(basis: Basis, outcome: Outcome, name: str) -> None:
@@ -202,9 +214,10 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
 def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     """The pictures of the cell that was clicked last."""
     name, row, column = st.session_state.get("behind") or ("validation", *ESCAPES)
+    if name == "test" and on_test.basis is None:
+        name = "validation"
     chosen = on_test.basis if name == "test" else basis
-    if chosen is None:
-        return
+    assert chosen is not None
     point = rule.draft(chosen.judged.model.id, None).point
     decision = Decision(column)
     found = chosen.pictures(point, ROWS[row], decision)
@@ -236,20 +249,13 @@ def _gallery(workspace: Workspace, basis: Basis, found, key: str) -> None:  # ty
 def _keep(
     workspace: Workspace, basis: Basis, saved: DecisionRule | None, confidence: float
 ) -> None:
-    model_id = basis.judged.model.id
-    draft = rule.draft(model_id, saved)
-
-    def save() -> None:
-        decisions.save_rule(workspace, basis, draft.choice, confidence=confidence,
-                            scenario=draft.scenario)  # fmt: skip
-        st.toast("The operating point is saved.", icon=":material/check_circle:")
-
+    draft = rule.draft(basis.judged.model.id, saved)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         is_saved = saved is not None and (saved.point, saved.scenario) == (
             draft.point, draft.scenario)  # fmt: skip
         st.button(
             "Save as operating point", type="primary", icon=":material/save:", key="save_rule",
-            disabled=is_saved, on_click=rule.try_to, args=(save,),
+            disabled=is_saved, on_click=_save, args=(workspace, basis, confidence),
             help="Kept with the model: Evaluate, Predict and the report apply it.",
         )  # fmt: skip
         if saved is None:
@@ -261,6 +267,18 @@ def _keep(
                        f"Chosen: {text.plain(saved.chosen_by)}.")  # fmt: skip
         if saved is not None and saved.verdicts != basis.judged.verdicts:
             st.warning("The verdicts of the classes were changed since: save the rule anew.")
+
+
+def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
+    """Keep the rule on the screen with the model."""
+    draft = rule.draft(basis.judged.model.id, None)
+
+    def save() -> None:
+        decisions.save_rule(workspace, basis, draft.choice, confidence=confidence,
+                            scenario=draft.scenario)  # fmt: skip
+        st.toast("The operating point is saved.", icon=":material/check_circle:")
+
+    rule.try_to(save)
 
 
 def page(workspace: Workspace) -> None:

@@ -12,6 +12,7 @@ from pages.ui import (
     evaluate_matrix,
     evaluate_overview,
     evaluate_tabs,
+    first_look,
     inference,
     judged,
     picture_panel,
@@ -20,6 +21,11 @@ from pages.ui import (
     widgets,
 )
 
+PURPOSE = "Evaluate page"
+VALIDATION_SHOWN = (
+    "What you see below are the validation pictures: they chose the model, so their numbers "
+    "flatter it a little."
+)
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
     "Test pictures were never used in training: only they tell how good the model is. Validation "
@@ -37,7 +43,9 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     subsets = evaluation.open_subsets(workspace, model)
     if not subsets:
         return None
-    usual = Subset.TEST if Subset.TEST in subsets else subsets[-1]
+    hidden = Subset.VALIDATION in subsets and not judging.has_looked(workspace, model)
+    usual = Subset.VALIDATION if hidden or Subset.TEST not in subsets else Subset.TEST
+    usual = usual if usual in subsets else subsets[-1]
     linked = st.query_params.get("subset")
     if st.session_state.get("subset") not in subsets:
         st.session_state.subset = next((s for s in subsets if s.value == linked), usual)
@@ -86,8 +94,29 @@ def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
     """A look at test results is counted once per model and browser session."""
     seen: set[str] = st.session_state.setdefault("looked_at", set())
     if subset is Subset.TEST and model.id not in seen:
-        judging.count_look(workspace, model, "Evaluate page")
+        judging.count_look(workspace, model, PURPOSE)
         seen.add(model.id)
+
+
+def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Model]:
+    """Ask before the first look at test results; gives the models that may be shown now."""
+    unseen = [
+        model for model in first_look.unseen(workspace, shown)
+        if Subset.TEST in evaluation.open_subsets(workspace, model)
+    ]  # fmt: skip
+    if not unseen:
+        return shown
+
+    def show_test() -> None:
+        st.session_state.subset = Subset.TEST
+        st.session_state.setdefault("looked_at", set()).update(model.id for model in unseen)
+        evaluate_matrix.close_cell()
+
+    first_look.ask(workspace, unseen, PURPOSE, then=show_test,
+                   more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "")  # fmt: skip
+    if subset is not Subset.TEST:
+        return shown
+    return [] if shown[0] in unseen else shown[:1]
 
 
 def comparable(workspace: Workspace, second: Model | None, subset: Subset) -> bool:
@@ -168,7 +197,9 @@ def page(workspace: Workspace) -> None:
     shown = [model]
     if second is not None and comparable(workspace, second, subset):
         shown.append(second)
-    results(workspace, shown, subset)
+    shown = to_show(workspace, shown, subset)
+    if shown:
+        results(workspace, shown, subset)
     with st.container(horizontal=True):
         if st.button(
             "Next: choose the operating point", type="primary", icon=":material/balance:",

@@ -103,7 +103,8 @@ def overview(found: list[Dataset], made: list[Model]) -> None:
     cells[3].metric(
         "Best test macro F1", f"{max(scores):.3f}" if scores else "–", border=True,
         help="Macro F1 weighs every class the same: 1 is perfect. Measured on pictures that the "
-        "training never saw. Compare only models of the same dataset.",
+        "training never saw, for models whose test results were looked at. Compare only models of "
+        "the same dataset.",
     )  # fmt: skip
 
 
@@ -127,7 +128,9 @@ def _model_card(model: Model) -> None:
     score = model.test_macro_f1
     with st.container(border=True):
         name, link = st.columns([3, 1], vertical_alignment="center")
-        words = "no test result" if score is None else f"test macro F1 **{score:.3f}**"
+        words = "test not looked at yet" if score is None else f"test macro F1 **{score:.3f}**"
+        if score is None and model.val_macro_f1 is not None:
+            words += f" · validation macro F1 {model.val_macro_f1:.3f}"
         name.markdown(f"**{text.plain(model.name)}**")
         name.caption(f"{words} · {text.when(model.created_at)}")
         link.page_link("evaluate.py", label="Evaluate", icon=":material/grid_on:",

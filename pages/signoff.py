@@ -9,7 +9,7 @@ from core.workflows.release import GateReport
 from core.workflows.report import Form
 from core.workflows.sealing import SignOff
 from core.workspace import Workspace
-from pages.ui import errors, routes, state, text, widgets
+from pages.ui import errors, release_gate, routes, state, text, widgets
 
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
 _OPENINGS_SHOWN = 200
@@ -52,8 +52,8 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown("None yet. Without criteria there is nothing to seal.")
         if kept and kept.earlier:
-            st.caption(f"Changed {len(kept.earlier)} times; last {text.when(kept.set_at)}.")
-        _link(("compare.py", "Set them on the Compare page", "rule"))
+            st.caption(f"Changed {text.count(len(kept.earlier), 'time')}; last "
+                       f"{text.when(kept.set_at)}.")  # fmt: skip
     rule = decisions.saved_rule(workspace, found.model.id)
     with middle.container(border=True, height="stretch"):
         st.markdown("**Decision rule**")
@@ -62,7 +62,8 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
-        _link(("decide.py", "Choose on the Operating point page", "balance"))
+        st.page_link("decide.py", label="Choose on the Operating point page",
+                     icon=":material/balance:", query_params={"model": found.model.id})  # fmt: skip
     with right.container(border=True, height="stretch"):
         st.markdown("**Test pictures**")
         st.markdown(f"{text.count(found.pictures, 'picture')} of split "
@@ -72,16 +73,9 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
                      help="Read every test picture again and compare its content with the day of "
                      "the import."):  # fmt: skip
             _check_files(workspace, found)
+    release_gate.criteria(workspace, found.dataset.id, kept, expanded=kept is None)
     if not found.is_opened:
         _seal_button(workspace, found)
-
-
-def _link(target: tuple[str, str, str]) -> None:
-    page, label, icon = target
-    try:
-        st.page_link(page, label=label, icon=f":material/{icon}:")
-    except st.errors.StreamlitAPIException:  # a page of another edition of the app
-        st.caption(f"{label}.")
 
 
 def _check_files(workspace: Workspace, found: SignOff) -> None:

@@ -104,6 +104,14 @@ def record_opening(db: Database, opening: Opening) -> None:
     )
 
 
+def is_opened(db: Database, split_id: str, model_id: str) -> bool:
+    """Whether anybody has looked at the test set of a split for a model."""
+    rows = db.conn.execute(
+        "SELECT 1 FROM openings WHERE split_id = ? AND model_id = ? LIMIT 1", [split_id, model_id]
+    )
+    return rows.fetchone() is not None
+
+
 def openings_of(db: Database, split_id: str) -> list[Opening]:
     """Every look at the test set of a split, by whatever model, oldest first."""
     rows = db.conn.execute(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,13 +267,22 @@ def _readable(text: str | None) -> DecisionRule | None:
         return None
 
 
+class Hidden(StrEnum):
+    """Why test pictures are not shown."""
+
+    SEALED = "sealed"  # until they are opened on purpose
+    UNSEEN = "unseen"  # nobody has looked yet, and nobody said that it shall be done now
+    DRAFT = "draft"  # the rule on the screen is not saved: test is for the verdict
+    MISSING = "missing"
+
+
 @dataclass(frozen=True)
 class OnTest:
     """What the rule is tried on for the verdict, or why there is nothing to see."""
 
     basis: Basis | None
     reason: str = ""
-    is_sealed: bool = False
+    hidden: Hidden | None = None
 
 
 def look_at_test(
@@ -291,15 +301,15 @@ def look_at_test(
         load: gives the basis; a page has one with a memory.
     """
     if is_closed(workspace, model):
-        return OnTest(None, "The test set is sealed: nobody has looked at it yet.", True)
+        return OnTest(None, "The test set is sealed: nobody has looked at it yet.", Hidden.SEALED)
     try:
         basis = load(workspace, model.id, Subset.TEST)
         if purpose is not None:
             count_look(workspace, model, purpose)
     except SealedError as err:
-        return OnTest(None, err.message, True)
+        return OnTest(None, err.message, Hidden.SEALED)
     except TouchstoneError as err:
-        return OnTest(None, err.message)
+        return OnTest(None, err.message, Hidden.MISSING)
     return OnTest(basis)
 
 

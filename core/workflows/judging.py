@@ -139,6 +139,14 @@ def is_closed(workspace: Workspace, model: Model) -> bool:
         return _is_closed(db, model)
 
 
+def has_looked(workspace: Workspace, model: Model) -> bool:
+    """Whether anybody has looked at the test results of a model; also true without a split."""
+    if model.split_id is None:
+        return True
+    with connect(workspace) as db:
+        return judgement.is_opened(db, model.split_id, model.id)
+
+
 def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
     """Record that the test results of a model were looked at; a sealed set must be open already.
 
@@ -158,8 +166,7 @@ def _is_closed(db: Database, model: Model) -> bool:
         return False
     if not splits.find_split(db, model.dataset_id, model.split_id).sealed:
         return False
-    openings = judgement.openings_of(db, model.split_id)
-    return not any(opening.model_id == model.id for opening in openings)
+    return not judgement.is_opened(db, model.split_id, model.id)
 
 
 def _refuse_closed(db: Database, model: Model) -> None:

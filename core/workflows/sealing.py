@@ -270,7 +270,7 @@ def _refuse_sealing(found: SignOff) -> None:
     if not found.criteria:
         raise ConfigError(
             f"Dataset '{found.dataset.name}' has no release criteria yet.",
-            "Say first what the model must reach: on the Compare page, or with "
+            "Say first what the model must reach: on the Sign-off page, or with "
             "`touchstone criteria`.",
         )
 

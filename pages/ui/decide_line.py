@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import TouchstoneError
+from core.evaluation.decisions import OperatingPoint
 from core.evaluation.economics import Costs, LeastCost, Scenario, consequences
 from core.evaluation.intervals import Estimate
 from core.evaluation.rules import as_limit, point_in_words
@@ -19,54 +20,40 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     scenario = _inputs(draft.scenario or rule.DEFAULT_LINE, model_id)
     if scenario != draft.scenario:
         rule.put_scenario(model_id, scenario)
-    judging = on_test.basis or basis
-    outcome = judging.outcome(draft.point, confidence)
-    found = consequences(draft.point, outcome, scenario, confidence)
-    source = "test" if on_test.basis else "validation"
-    st.subheader("This rule on the line", help="Rates of the " + source + " pictures at the defect "
+    st.subheader("This rule on the line", help="The rates of the validation pictures at the defect "
                  "rate of the line.")  # fmt: skip
-    st.caption(f"{text.plain(point_in_words(draft.point))} Rates from {source}; each range "
-               f"holds at {confidence:.0%}.")  # fmt: skip
+    st.caption(f"{text.plain(point_in_words(draft.point))} Rates from validation, where rules are "
+               f"chosen; each range holds at {confidence:.0%}.")  # fmt: skip
+    _consequences(basis, draft.point, scenario, confidence)
+    st.markdown("**The verdict on test**")
+    if on_test.basis is None:
+        st.caption(text.plain(on_test.reason))
+    else:
+        _consequences(on_test.basis, draft.point, scenario, confidence)
+    _best(basis, scenario, confidence)
+
+
+def _consequences(
+    basis: Basis, point: OperatingPoint, scenario: Scenario, confidence: float
+) -> None:
+    """What the rule does to the line, by the rates of one subset."""
+    found = consequences(point, basis.outcome(point, confidence), scenario, confidence)
     cells = st.columns(5)
-    _metric(
-        cells[0],
-        "Outgoing PPM",
-        found.outgoing_ppm,
-        "{:,.0f}",
-        "Defective parts in a million delivered ones.",
-    )
-    _metric(
-        cells[1],
-        "Rejects per shift",
-        found.rejects_per_shift,
-        "{:,.1f}",
-        "Parts thrown out, by the machine or by a person.",
-    )
-    _metric(
-        cells[2],
-        "Truly bad rejects",
-        found.true_reject_share,
-        "{:.1%}",
-        "Of the rejected parts, the share that is really defective. With rare defects most "
-        "rejects are good parts, however good the model is.",
-    )
-    _metric(
-        cells[3],
-        "Looks per shift",
-        found.looks_per_shift,
-        "{:,.1f}",
-        "Parts that a person looks at.",
-    )
-    _metric(
-        cells[4],
-        "Cost per 1,000",
-        found.cost_per_1000,
-        "{:,.0f}",
-        "Of a thousand parts made: escapes, false rejects and looks.",
-    )
+    for cell, (label, estimate, pattern, help_text) in zip(cells, (
+        ("Outgoing PPM", found.outgoing_ppm, "{:,.0f}",
+         "Defective parts in a million delivered ones."),
+        ("Rejects per shift", found.rejects_per_shift, "{:,.1f}",
+         "Parts thrown out, by the machine or by a person."),
+        ("Truly bad rejects", found.true_reject_share, "{:.1%}",
+         "Of the rejected parts, the share that is really defective. With rare defects most "
+         "rejects are good parts, however good the model is."),
+        ("Looks per shift", found.looks_per_shift, "{:,.1f}", "Parts that a person looks at."),
+        ("Cost per 1,000", found.cost_per_1000, "{:,.0f}",
+         "Of a thousand parts made: escapes, false rejects and looks."),
+    ), strict=True):  # fmt: skip
+        _metric(cell, label, estimate, pattern, help_text)
     for remark in found.remarks:
         st.warning(remark)
-    _best(basis, scenario, confidence)
 
 
 def _inputs(given: Scenario, model_id: str) -> Scenario:

@@ -8,6 +8,7 @@ from core.workflows import decisions
 from core.workflows.decisions import Basis, Choice, OnTest, Wish
 from pages.ui import rule, text
 
+USE_FIRST = "Use this rule and save it: then the test pictures tell whether they are in line."
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
 ON_TEST = {
     Verification.CONFIRMED: (st.success, "The test pictures alone prove the promise too."),
@@ -66,8 +67,9 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
         f"{share.interval.high:.1%} for parts of this mix.]"
     )
     st.caption(text.plain(point_in_words(promise.point)))
-    if on_test.basis is None:
-        st.info(text.plain(on_test.reason))
+    is_this_rule = rule.draft(basis.judged.model.id, None).point == promise.point
+    if on_test.basis is None or not is_this_rule:
+        st.info(text.plain(on_test.reason if is_this_rule else USE_FIRST))
     else:
         outcome = on_test.basis.outcome(promise.point, promise.confidence)
         found = verify(promise, outcome)

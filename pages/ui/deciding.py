@@ -10,16 +10,20 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.domain import Model, Sample, Subset
-from core.evaluation.decisions import TradeOff, trade_off
+from core.evaluation.decisions import OperatingPoint, TradeOff, trade_off
 from core.evaluation.intervals import Rate
 from core.workflows import decisions, judging
-from core.workflows.decisions import Basis, OnTest
+from core.workflows.decisions import Basis, Hidden, OnTest
 from core.workflows.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import errors, routes, text, widgets
 from pages.ui.components import Tile, gallery
 
 PAGE = 24
+DRAFT = (
+    "The verdict on the test pictures follows when the rule is saved. Thresholds that are tuned "
+    "while one looks at the test prove nothing there."
+)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -64,24 +68,50 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 
-def look_at_test(workspace: Workspace, model: Model, purpose: str) -> OnTest:
-    """The test pictures, if they may be seen; counted once per session, model and purpose."""
-    seen: set[tuple[str, str]] = st.session_state.setdefault("looked_at_test", set())
+def verdict_on_test(
+    workspace: Workspace, model: Model, purpose: str, rule: OperatingPoint | None
+) -> OnTest:
+    """The test pictures for the verdict over a saved rule; every rule is a look of its own.
+
+    Args:
+        workspace: where the model lives.
+        model: whose test pictures.
+        purpose: recorded with the look.
+        rule: the saved one; None while the rule on the screen is a draft.
+    """
+    if judging.is_closed(workspace, model):
+        return decisions.look_at_test(workspace, model)
+    if rule is None:
+        return OnTest(None, DRAFT, Hidden.DRAFT)
+    if not judging.has_looked(workspace, model):
+        return OnTest(None, "Nobody has looked at the test results yet.", Hidden.UNSEEN)
+    seen = _seen()
     found = decisions.look_at_test(
-        workspace, model, purpose=None if (model.id, purpose) in seen else purpose,
+        workspace, model, purpose=None if (model.id, purpose, rule) in seen else purpose,
         load=lambda _, __, subset: basis(workspace, model, subset),
     )  # fmt: skip
     if found.basis is not None:
-        seen.add((model.id, purpose))
+        seen.add((model.id, purpose, rule))
     return found
 
 
 def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
     """Count one look at the test set of a model per session and purpose."""
-    seen: set[tuple[str, str]] = st.session_state.setdefault("looked_at_test", set())
-    if (model.id, purpose) not in seen:
+    if (model.id, purpose, None) not in _seen():
         judging.count_look(workspace, model, purpose)
-        seen.add((model.id, purpose))
+        mark_seen(model, purpose)
+
+
+def mark_seen(model: Model, purpose: str, rule: OperatingPoint | None = None) -> None:
+    """This session's look was counted already."""
+    _seen().add((model.id, purpose, rule))
+
+
+def _seen() -> set[tuple[str, str, OperatingPoint | None]]:
+    seen: set[tuple[str, str, OperatingPoint | None]] = st.session_state.setdefault(
+        "looked_at_test", set()
+    )
+    return seen
 
 
 def rate_metric(label: str, found: Rate, unit: str, *, help: str) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.domain import Subset
 from core.errors import TouchstoneError
-from core.evaluation.criteria import ReleaseCriteria
+from core.evaluation.criteria import KeptCriteria, ReleaseCriteria
 from core.workflows import release
 from core.workflows.comparison import ModelComparison
 from core.workflows.release import GateReport
@@ -19,6 +19,8 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
         if report is None:
             st.markdown(f"**Release gate** · no criteria are set for dataset "
                         f"{text.plain(found.second.judged.dataset.name)}.")  # fmt: skip
+        elif report.subset is not Subset.TEST:
+            _on_validation(name, report)
         elif report.gate.passed:
             st.success(f"**PASS** · {name} reaches every criterion on {report.subset}.",
                        icon=":material/verified:")  # fmt: skip
@@ -28,12 +30,22 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
                      icon=":material/block:")  # fmt: skip
         if report is not None:
             _details(report)
-        _criteria(workspace, found, report)
+        criteria(workspace, found.second.judged.dataset.id, report.kept if report else None)
+
+
+def _on_validation(name: str, report: GateReport) -> None:
+    says = "would pass" if report.gate.passed else "would be blocked"
+    reasons = "" if report.gate.passed else "\n".join(
+        ["", "", *(f"- {text.plain(r)}" for r in report.gate.reasons)]
+    )  # fmt: skip
+    st.info(
+        f"**No verdict yet** · on these validation pictures {name} {says}, but models and "
+        f"thresholds were chosen there. Only the test pictures decide.{reasons}",
+        icon=":material/rule:",
+    )
 
 
 def _details(report: GateReport) -> None:
-    if report.subset is not Subset.TEST:
-        st.caption("On validation this is no verdict: models and thresholds were chosen there.")
     passed = [check for check in report.gate.checks if check.passed]
     if passed:
         with st.expander(f"Criteria that are met ({len(passed)})"):
@@ -47,20 +59,21 @@ def _details(report: GateReport) -> None:
             st.caption("Not right: " + text.plain(", ".join(wrong[:20])))
 
 
-def _criteria(workspace: Workspace, found: ModelComparison, report: GateReport | None) -> None:
-    dataset = found.second.judged.dataset
-    with st.expander("Criteria of this dataset", icon=":material/rule:", key="criteria"):
-        now = report.kept.criteria if report else ReleaseCriteria()
-        wanted = _form(now)
+def criteria(
+    workspace: Workspace, dataset_id: str, kept: KeptCriteria | None, *, expanded: bool = False
+) -> None:
+    """What models of a dataset must reach: a form, folded away, and what was asked before."""
+    with st.expander("Criteria of this dataset", expanded, icon=":material/rule:", key="criteria"):
+        wanted = _form(kept.criteria if kept else ReleaseCriteria())
         if wanted is not None:
             try:
-                release.set_criteria(workspace, dataset.id, wanted())
+                release.set_criteria(workspace, dataset_id, wanted())
             except TouchstoneError as err:
                 errors.show(err)
             else:
                 st.rerun()
-        if report is not None:
-            _history(report)
+        if kept is not None:
+            _history(kept)
 
 
 def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
@@ -126,8 +139,7 @@ def _percent(cell, label: str, value: float | None, key: str, help_text: str) ->
     return chosen
 
 
-def _history(report: GateReport) -> None:
-    kept = report.kept
+def _history(kept: KeptCriteria) -> None:
     st.caption(f"In force since {text.when(kept.set_at)}: "
                f"{text.plain('; '.join(kept.criteria.in_words()))}.")  # fmt: skip
     if kept.earlier:

@@ -7,7 +7,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from core.domain import Subset
 from core.evaluation.decisions import two_zones
-from core.workflows import comparison, decisions
+from core.workflows import comparison, decisions, judging, models
+from core.workflows.decisions import Choice
 from core.workspace import Workspace
 from pages.ui import rule
 from tests.browser.conftest import App, becomes, click, open_page, settled
@@ -26,6 +27,12 @@ def made(app: App) -> Workspace:
     return workspace
 
 
+def _look(workspace: Workspace, *names: str) -> None:
+    """Somebody has looked at the test results before."""
+    for name in names:
+        judging.count_look(workspace, models.find_model(workspace, name), "before")
+
+
 def _matrices(page: Page) -> list[list[list[str]]]:
     return page.evaluate(
         """[...document.querySelectorAll('.ts-chart')].filter(c => c.data?.[0]?.type == 'heatmap')
@@ -34,15 +41,15 @@ def _matrices(page: Page) -> list[list[list[str]]]:
 
 
 def _metric(page: Page, label: str) -> Locator:
-    """Both values of a rate: on validation, then on test."""
+    """The values of a rate: on validation, then on test where the rule is saved."""
     return page.locator('[data-testid="stMetric"]').filter(has_text=label).locator(
         '[data-testid="stMetricValue"]'
     )  # fmt: skip
 
 
-def _expected(workspace: Workspace, threshold: float) -> list[list[list[str]]]:
+def _expected(workspace: Workspace, threshold: float, *subsets: Subset) -> list[list[list[str]]]:
     found = [decisions.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
-             for subset in (Subset.VALIDATION, Subset.TEST)]  # fmt: skip
+             for subset in subsets]  # fmt: skip
     return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
 
 
@@ -51,7 +58,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
 ) -> None:
     open_page(page, app, "decide?model=model-new")
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    becomes(lambda: _matrices(page), _expected(made, 0.5))
+    becomes(lambda: _matrices(page), _expected(made, 0.5, Subset.VALIDATION))
     thumb = page.locator('.stSlider input[type="range"]').first
     thumb.focus()
     for _ in range(30):
@@ -63,7 +70,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     settled(page)
     threshold = float(exact.input_value()) / 100
     assert threshold < 0.1
-    expected = _expected(made, threshold)
+    expected = _expected(made, threshold, Subset.VALIDATION)
     becomes(lambda: _matrices(page), expected)
     basis = decisions.load_basis(made, "new")
     overkill = basis.outcome(two_zones(threshold)).overkill
@@ -80,6 +87,10 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     saved = decisions.saved_rule(made, "new")
     assert saved is not None
     assert saved.point.accept_below == pytest.approx(threshold)
+    # The verdict on test follows the saved rule, and the first look is asked for.
+    click(page, "show_test")
+    becomes(lambda: _matrices(page),
+            _expected(made, threshold, Subset.VALIDATION, Subset.TEST))  # fmt: skip
 
 
 def test_a_zone_for_a_person_has_two_ends_that_move_alone(
@@ -105,6 +116,9 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
 
 
 def test_a_click_on_a_cell_shows_its_pictures(app: App, page: Page, made: Workspace) -> None:
+    _look(made, "present")
+    basis = decisions.load_basis(made, "present")
+    decisions.save_rule(made, basis, Choice(two_zones(0.5), "by hand"))
     open_page(page, app, "decide?model=model-present")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     chart = page.locator(".ts-chart").nth(1)
@@ -116,6 +130,7 @@ def test_a_click_on_a_cell_shows_its_pictures(app: App, page: Page, made: Worksp
 
 
 def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Workspace) -> None:
+    _look(made, "present", "without a rule")
     open_page(page, app, "compare?model=model-without a rule&against=model-present")
     page.wait_for_selector(".ts-gallery button")
     found = comparison.compare(made, "present", "without a rule")

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
+from core.workflows import judging
 from core.workspace import Workspace
 from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.browser.test_journey import click_cell
@@ -46,6 +47,7 @@ def made(app: App) -> str:
         predictions.insert_predictions(
             db, model.id, dataset.id, Subset.TEST, np.array(ids, np.int64), matrix
         )
+    judging.count_look(workspace, model, "before")
     return model.id
 
 

@@ -41,7 +41,13 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     assert points == 100
 
     click(page, "to_evaluate")
+    # The first look at the test results is asked for, not slipped in.
+    expect(page.get_by_text("Nobody has looked at the test results")).to_be_visible()
     page.wait_for_selector(".ts-chart .heatmaplayer")
+    click(page, "show_test")
+    expect(page.locator(".st-key-show_test")).to_have_count(0)
+    page.wait_for_selector('[class*="st-key-matrix_model"][class*="_test_"] .heatmaplayer')
+    settled(page)
     model = models.list_models(workspace)[0]
     report = evaluation.evaluation_report(workspace, model.id, Subset.TEST)
     good = report.class_names.index("good")

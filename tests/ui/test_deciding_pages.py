@@ -47,7 +47,11 @@ def test_every_stop_of_the_slider_reads_differently() -> None:
     assert len(set(words)) == len(words)
 
 
-def test_the_threshold_moves_validation_and_test_together_and_is_saved(
+def _overkills(app) -> list[str]:  # type: ignore[no-untyped-def]
+    return [value for label, value in _metrics(app) if label == "Overkill"]
+
+
+def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     open_page: OpenPage, made: Made
 ) -> None:
     app = open_page("decide.py", made.workspace, model="model-new")
@@ -58,23 +62,57 @@ def test_the_threshold_moves_validation_and_test_together_and_is_saved(
     basis = decisions.load_basis(made.workspace, "new")
     here = basis.outcome(two_zones(0.05))
     test = decisions.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
-    shown = [value for label, value in after if label == "Overkill"]
-    assert shown == [f"{100 * rate.value:.1f} %" for rate in (here.overkill, test.overkill)]
+    # A threshold that is tuned while one looks at the test proves nothing there.
+    assert _overkills(app) == [f"{100 * here.overkill.value:.1f} %"]
     assert before != after
 
     app.button(key="save_rule").click().run()
+    assert "Nobody has looked at the test results of new yet" in _said(app)
+    app.button(key="show_test").click().run()
+    both = [f"{100 * rate.value:.1f} %" for rate in (here.overkill, test.overkill)]
+    assert _overkills(app) == both
     saved = decisions.saved_rule(made.workspace, "new")
     assert saved is not None
     assert (saved.point, saved.chosen_by) == (two_zones(0.05), "by hand")
     assert app.button(key="save_rule").disabled
 
 
-def test_the_test_set_is_counted_once_per_session(open_page: OpenPage, made: Made) -> None:
+def test_every_rule_that_is_judged_on_test_is_a_look_and_counted_once(
+    open_page: OpenPage, made: Made
+) -> None:
+    def looks() -> int:
+        with connect(made.workspace) as db:
+            return len(judgement.openings_of(db, "split-1"))
+
     app = open_page("decide.py", made.workspace, model="model-new")
     _input(app, "Reject from, %").set_value(5.0).run()
+    assert looks() == 0
+    app.button(key="save_for_test").click().run()
+    app.button(key="show_test").click().run()
+    app.run()
+    assert looks() == 1
     _input(app, "Reject from, %").set_value(6.0).run()
-    with connect(made.workspace) as db:
-        assert len(judgement.openings_of(db, "split-1")) == 1
+    assert len(_overkills(app)) == 1
+    assert looks() == 1
+    app.button(key="save_for_test").click().run()
+    app.run()
+    assert len(_overkills(app)) == 2
+    assert looks() == 2
+
+
+def test_money_is_counted_on_the_pictures_that_the_cheapest_rule_is_chosen_on(
+    open_page: OpenPage, made: Made
+) -> None:
+    # The rule on the screen was priced on test and the cheapest one on validation.
+    app = open_page("decide.py", made.workspace, model="model-new")
+    app.session_state["tab"] = "PPM and money"
+    app.run()
+    app.button(key="use_cheapest").click().run()
+    (cost,) = [value for label, value in _metrics(app) if label == "Cost per 1,000"]
+    basis = decisions.load_basis(made.workspace, "new")
+    least = decisions.choose(basis, decisions.Wish(scenario=rule.DEFAULT_LINE)).least
+    assert least is not None
+    assert cost == f"{least.least_cost_per_1000:,.0f}"
 
 
 def test_limits_that_cross_are_refused_and_nothing_changes(open_page: OpenPage, made: Made) -> None:
@@ -188,15 +226,23 @@ def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
 ) -> None:
     app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
     assert not app.exception
-    assert "The new model is better" in _said(app)
+    assert "Nobody has looked at the test results of present, new yet" in _said(app)
+    assert "both models judged on validation" in _said(app)
     assert "no criteria are set" in _said(app)
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    app.run()
+    assert "No verdict yet" in _said(app)
+    assert not app.success
+    app.button(key="show_test").click().run()
+    assert "both models judged on test" in _said(app)
+    assert "The new model is better" in _said(app)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.001))
     app.run()
     assert "BLOCK" in app.error[0].value
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     app.run()
     assert "PASS" in app.success[0].value
-    assert "changed 1 time" in _said(app)
+    assert "changed 2 times" in _said(app)
 
 
 def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
@@ -209,12 +255,29 @@ def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
     assert kept.criteria == ReleaseCriteria(max_escape=0.07, no_new_escapes=True)
 
 
+def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    # They could be set on the Compare page only, which asks for two models.
+    add_model(make_dataset(workspace), "first")
+    app = open_page("signoff.py", workspace)
+    assert app.button(key="seal").disabled
+    app.number_input(key="criteria_escape").set_value(7.0)
+    app.button(key="set_criteria").click().run()
+    assert not app.exception
+    kept = release.criteria_of(workspace, "parts")
+    assert kept is not None
+    assert kept.criteria.max_escape == 0.07
+    assert not app.button(key="seal").disabled
+
+
 def test_models_without_shared_pictures_are_refused_on_the_page(
     open_page: OpenPage, made: Made
 ) -> None:
     made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
     add_model(made, "elsewhere", seed=3)
     app = open_page("compare.py", made.workspace, model="model-new", against="model-elsewhere")
+    app.button(key="show_test").click().run()
     assert "share no test picture" in app.error[0].value
 
 

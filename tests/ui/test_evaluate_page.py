@@ -19,7 +19,7 @@ from core.domain import (
 )
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
-from core.workflows import decisions, edits, evaluation
+from core.workflows import decisions, edits, evaluation, judging
 from core.workspace import Workspace
 from pages.ui.picture_panel import Review
 from tests.ui.conftest import OpenPage
@@ -72,7 +72,15 @@ def judged(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     # No process that loads networks: the weights here are made up.
     monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
     make_model(workspace, TRUE_AND_SAID)
+    look(workspace, "m")
     return workspace
+
+
+def look(workspace: Workspace, model: str) -> None:
+    """Somebody has looked at the test results before."""
+    with connect(workspace) as db:
+        found = models.find_model(db, model)
+    judging.count_look(workspace, found, "before")
 
 
 def open_tab(app: AppTest, name: str) -> AppTest:
@@ -216,14 +224,15 @@ def test_somebody_elses_edit_is_not_offered_for_undo(
 def test_a_sealed_test_set_stays_closed_and_validation_is_shown(
     open_page: OpenPage, judged: Workspace
 ) -> None:
+    make_model(judged, TRUE_AND_SAID, name="new")
     with connect(judged) as db:
-        splits.seal_split(db, "split-m-1")
-    app = open_page("evaluate.py", judged)
+        splits.seal_split(db, "split-new-1")
+    app = open_page("evaluate.py", judged, model="model-new-1")
     assert not app.error
     assert "sealed" in app.info[0].value
     assert app.segmented_control(key="subset").options == ["validation"]
     with connect(judged) as db:
-        assert not judgement.openings_of(db, "split-m-1")
+        assert not judgement.openings_of(db, "split-new-1")
 
 
 def test_a_look_at_the_test_set_is_counted_once_per_session(
@@ -232,8 +241,45 @@ def test_a_look_at_the_test_set_is_counted_once_per_session(
     app = open_page("evaluate.py", judged)
     app.run()
     with connect(judged) as db:
-        (opening,) = judgement.openings_of(db, "split-m-1")
+        _, opening = judgement.openings_of(db, "split-m-1")
     assert opening.purpose == "Evaluate page"
+
+
+def test_before_the_first_look_validation_is_shown_and_the_test_is_offered(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    # The first look makes a sealed test impossible: nobody was told before.
+    make_model(judged, TRUE_AND_SAID, name="new")
+
+    def looks() -> list[str]:
+        with connect(judged) as db:
+            return [o.purpose for o in judgement.openings_of(db, "split-new-1")]
+
+    app = open_page("evaluate.py", judged, model="model-new-1")
+    assert app.segmented_control(key="subset").value is Subset.VALIDATION
+    assert "Escapes" in metrics(app)
+    app.segmented_control(key="subset").set_value(Subset.TEST).run()
+    assert "Escapes" not in metrics(app)
+    assert looks() == []
+    app.button(key="show_test").click().run()
+    assert app.segmented_control(key="subset").value is Subset.TEST
+    assert "Escapes" in metrics(app)
+    assert looks() == ["Evaluate page"]
+    assert not [b for b in app.button if b.key == "show_test"]
+
+
+def test_no_list_gives_a_test_result_away_before_it_was_looked_at(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    make_model(judged, TRUE_AND_SAID, name="new")
+    with connect(judged) as db, db.conn:
+        db.conn.execute("UPDATE models SET test_macro_f1 = 0.875")
+    for file in ("home.py", "models.py"):
+        app = open_page(file, judged)
+        assert not app.exception
+    with connect(judged) as db:
+        scores = {m.name: m.test_macro_f1 for m in models.list_models(db)}
+    assert scores == {"m": 0.875, "new": None}
 
 
 def test_probabilities_that_are_no_numbers_are_said_in_words(
@@ -277,6 +323,9 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
     make_model(judged, [(0, 0)] * 5 + [(1, 0)], name="other")
     app = open_page("evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
     assert not app.exception
+    # The test results of the other one are asked for, the first one's stay in sight.
+    assert len([m for m in app.metric if m.label == "Right"]) == 1
+    app.button(key="show_test").click().run()
     assert len([m for m in app.metric if m.label == "Right"]) == 2
     assert any("split differently" in item.value for item in app.warning)
 

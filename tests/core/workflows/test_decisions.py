@@ -120,7 +120,7 @@ def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
     model = add_model(made, "m", seed=1)
     on_test = decisions.look_at_test(workspace, model, purpose="a test")
     assert on_test.basis is None
-    assert on_test.is_sealed
+    assert on_test.hidden is decisions.Hidden.SEALED
     with connect(workspace) as db:
         assert not judgement.openings_of(db, "split-1")
 
