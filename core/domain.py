@@ -150,6 +150,7 @@ class JobKind(StrEnum):
     PREDICT = "predict"
     QUALITY = "quality"
     REPORT = "report"
+    EXPLAIN = "explain"
 
     @property
     def lane(self) -> str:
@@ -815,7 +816,8 @@ class Seal:
     """What was fixed before the test set was opened for a model.
 
     `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
-    test pictures and their labels. `opened_at` is None while nobody has looked.
+    test pictures and their labels, `parts_digest` which of them show one part ('' in seals of
+    before, where nobody knows). `opened_at` is None while nobody has looked.
     """
 
     model_id: str
@@ -825,6 +827,7 @@ class Seal:
     operating_point: str
     test_digest: str
     opened_at: float | None = None
+    parts_digest: str = ""
 
 
 @dataclass(frozen=True)

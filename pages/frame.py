@@ -72,6 +72,7 @@ JOB_WORDS = {
     JobKind.PREDICT: "Prediction",
     JobKind.QUALITY: "Quality check",
     JobKind.REPORT: "Report",
+    JobKind.EXPLAIN: "Heatmaps",
 }
 
 

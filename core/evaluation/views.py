@@ -284,6 +284,7 @@ class Order(StrEnum):
     CONFIDENT = "most confident"
     UNSURE = "smallest margin"
     LOSS = "highest loss"
+    FOCUS = "least focused heatmap"
 
 
 def sorted_pictures(
@@ -293,6 +294,7 @@ def sorted_pictures(
     confidence: NDArray[np.floating[Any]],
     margin: NDArray[np.floating[Any]],
     loss: NDArray[np.floating[Any]],
+    focus: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.int64]:
     """The positions [n], sorted; equal ones stay in their order.
 
@@ -302,8 +304,11 @@ def sorted_pictures(
         confidence: [N] of the predicted class.
         margin: [N] between the predicted class and the next one.
         loss: [N] minus the logarithm of the true class' probability.
+        focus: [N] of the heatmap; NaN (not known) comes last. Needed for its order only.
     """
     keys = {Order.CONFIDENT: -confidence, Order.UNSURE: margin, Order.LOSS: -loss}
+    if focus is not None:
+        keys[Order.FOCUS] = focus
     return positions[np.argsort(keys[order][positions], kind="stable")]
 
 

@@ -1,5 +1,8 @@
 """Explanations: which pixels speak for a class."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from captum.attr import LayerAttribution, LayerGradCam, Occlusion
@@ -76,6 +79,34 @@ class Explainer:
             perturbations_per_eval=32,
         )
         return drop[0].mean(0).numpy()  # type: ignore[no-any-return]
+
+
+def focus(heatmap: NDArray[np.float32]) -> float:
+    """How small the region is that holds half of the evidence: 0 everywhere alike, 1 a point.
+
+    Args:
+        heatmap: [S, S], at least 0; without any evidence its focus is 0.
+    """
+    values = np.sort(heatmap, axis=None)[::-1].cumsum(dtype=np.float64)
+    if values[-1] <= 0:
+        return 0.0
+    half = int(np.searchsorted(values, values[-1] / 2)) + 1
+    return float(max(0.0, 1 - 2 * half / values.size))
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Explain one picture after the other with one thread.
+
+    Why: single pictures gain nothing from threads, and waiting for them costs seconds each on a
+    busy machine.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def last_map_layer(network: nn.Module, batch: Tensor) -> nn.Module:

@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.errors import WorkspaceError
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_S = 10.0
 _RETRY_S = 0.02
@@ -196,6 +196,25 @@ def add_sign_off(db: Database) -> None:
         if statement.strip():
             db.conn.execute(statement)
 
+
+@migrations()
+def add_focus(db: Database) -> None:
+    """How focused heatmaps are; which pictures a seal took for one part."""
+    for statement in _FOCUS_SCHEMA.split(";"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+# Why '' for seals of before: nobody knows any more which pictures were one part.
+_FOCUS_SCHEMA = """
+CREATE TABLE focus (
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, value REAL,
+    PRIMARY KEY (model_id, sample_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX focus_by_sample ON focus (sample_id);
+ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT ''
+"""
 
 _SIGN_OFF_SCHEMA = """
 CREATE TABLE intended_uses (

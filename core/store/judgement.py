@@ -62,7 +62,8 @@ def insert_seal(db: Database, seal: Seal) -> None:
             "Train another model: a test set that was seen cannot be sealed for the same one.",
         )
     db.conn.execute(
-        "INSERT OR REPLACE INTO seals VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO seals (model_id, split_id, created_at, criteria, operating_point,"
+        " test_digest, opened_at, parts_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             seal.model_id,
             seal.split_id,
@@ -71,6 +72,7 @@ def insert_seal(db: Database, seal: Seal) -> None:
             seal.operating_point,
             seal.test_digest,
             seal.opened_at,
+            seal.parts_digest,
         ],
     )
 
@@ -78,8 +80,8 @@ def insert_seal(db: Database, seal: Seal) -> None:
 def find_seal(db: Database, model_id: str) -> Seal | None:
     """The seal of a model's test set, if there is one."""
     rows = db.conn.execute(
-        "SELECT model_id, split_id, created_at, criteria, operating_point, test_digest, opened_at"
-        " FROM seals WHERE model_id = ?",
+        "SELECT model_id, split_id, created_at, criteria, operating_point, test_digest, opened_at,"
+        " parts_digest FROM seals WHERE model_id = ?",
         [model_id],
     ).fetchall()
     return Seal(*rows[0]) if rows else None

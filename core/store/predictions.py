@@ -1,6 +1,7 @@
 """Stored probabilities: one matrix per model and subset, the raw material of every report."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,3 +103,20 @@ def _targets(
             used = state.status is SampleStatus.USED and state.label is not None
             labels[sample_id] = state.label if used else -1
     return np.array([labels.get(int(i), -1) for i in sample_ids], dtype=np.int64)
+
+
+def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -> None:
+    """Keep how focused heatmaps are, in [0, 1]; None: the picture cannot be read any more.
+
+    Call inside a transaction. Samples that are gone are left out.
+    """
+    db.conn.executemany(
+        "INSERT OR REPLACE INTO focus SELECT ?, id, ? FROM samples WHERE id = ?",
+        [(model_id, value, sample_id) for sample_id, value in found.items()],
+    )
+
+
+def focus_of(db: Database, model_id: str) -> dict[int, float | None]:
+    """Sample id -> focus of its heatmap, for the pictures that were explained."""
+    rows = db.conn.execute("SELECT sample_id, value FROM focus WHERE model_id = ?", [model_id])
+    return dict(rows.fetchall())

@@ -88,6 +88,10 @@ def _work(session: JobSession) -> None:
         from core.worker import report_job
 
         report_job.run(session)
+    elif session.job.kind is JobKind.EXPLAIN:
+        from core.worker import explain_job
+
+        explain_job.run(session)
     else:
         from core.worker import train_job
 

@@ -5,13 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from core.data.preprocess import load_pixels
 from core.domain import HeatmapMethod, JobStatus
 from core.errors import UnreadableImageError
-from core.inference.heatmaps import Explainer, overlay
+from core.inference.heatmaps import Explainer, overlay, single_threaded
 from core.inference.predictor import Predictor
 from core.reporting.render import render, webp_uri
 from core.store.database import connect, transaction
@@ -42,11 +41,7 @@ def run(session: JobSession) -> None:
 def _add_heatmaps(session: JobSession, predictor: Predictor, shown: list[dict[str, Any]]) -> None:
     payload = session.job.payload
     explainer = Explainer(predictor)
-    threads = torch.get_num_threads()
-    # Why: single pictures gain nothing from threads, and waiting for them costs seconds each on a
-    # busy machine.
-    torch.set_num_threads(1)
-    try:
+    with single_threaded():
         for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
             kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
             if not kept.exists():
@@ -54,8 +49,6 @@ def _add_heatmaps(session: JobSession, predictor: Predictor, shown: list[dict[st
             if kept.exists():
                 shown[done - 1]["heatmap"] = webp_uri(kept.read_bytes())
             session.report("Drawing heatmaps", done, len(shown))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _kept(session: JobSession, name: str) -> Path:

@@ -5,7 +5,8 @@ labels. Whatever of it changes later voids the seal, and is named.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from core.evaluation.criteria import ReleaseCriteria, criteria_from_json
 from core.evaluation.rules import rule_from_json
 from core.store import datasets, judgement, models, splits, versions
 from core.store.database import connect, transaction
+from core.workflows.judging import part_numbers_of
 from core.workspace import Workspace
 
 MAX_PURPOSE = 300
@@ -47,9 +49,9 @@ def no_progress(phase: str, done: int, total: int) -> None:
 class SignOff:
     """Where the sealed test of a model stands.
 
-    `digest` names the test pictures and labels of today; `criteria` and `rule` are the JSON of
-    today, None where there is none; `changes` say what voids the seal; `openings` are all looks at
-    the test set of the split, by whatever model.
+    `digest` names the test pictures and labels of today, `parts_digest` which of them show one
+    part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
+    voids the seal; `openings` are all looks at the test set of the split, by whatever model.
     """
 
     model: Model
@@ -57,6 +59,7 @@ class SignOff:
     split: Split
     pictures: int
     digest: str
+    parts_digest: str
     criteria: str | None
     rule: str | None
     seal: Seal | None
@@ -113,6 +116,7 @@ def sign_off(
             split=split,
             pictures=len(samples),
             digest=_digest(samples, dataset.class_names),
+            parts_digest=_parts_digest(samples, part_numbers_of(db, dataset)),
             criteria=judgement.criteria(db, dataset.id),
             rule=judgement.operating_point(db, model.id),
             seal=seal,
@@ -164,6 +168,7 @@ def seal_test(
                 criteria=found.criteria or "",
                 operating_point=found.rule or "",
                 test_digest=found.digest,
+                parts_digest=found.parts_digest,
             ),
         )
     return sign_off(workspace, found.model.id)
@@ -256,6 +261,16 @@ def _digest(samples: Sequence[Sample], class_names: Sequence[str]) -> str:
     return content_digest((s.sha256, class_names[s.label or 0]) for s in samples)
 
 
+def _parts_digest(samples: Sequence[Sample], numbers: Mapping[int, int] | None) -> str:
+    """Names which pictures show one part; every picture names the first one of its part."""
+    first: dict[int, int] = {}
+    pairs = []
+    for sample in sorted(samples, key=lambda s: s.id):
+        part = -sample.id if numbers is None else numbers.get(sample.id, -sample.id)
+        pairs.append((sample.id, first.setdefault(part, sample.id)))
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+
+
 def _refuse_sealing(found: SignOff) -> None:
     if found.is_opened:
         first = found.own_openings[0]
@@ -335,6 +350,11 @@ def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
         says.append("What counts as OK and NOK was changed.")
     if seal.test_digest != found.digest and not says:
         says.append("The test pictures or their classes are not the ones that were sealed.")
+    if seal.parts_digest not in ("", found.parts_digest) and not says:
+        says.append(
+            "Which test pictures show the same part is not what was sealed (a later quality check, "
+            "or an edit of pictures like them): parts are counted otherwise."
+        )
     return says
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.domain import DatasetVersion, MarkKind, Model, Subset
+from core.domain import DatasetVersion, Job, JobStatus, MarkKind, Model, Subset
 from core.evaluation.views import Order, sorted_pictures
-from core.workflows import datasets, edits, evaluation, models, versions
+from core.workflows import datasets, edits, evaluation, focus, jobs, models, versions
 from core.workflows.evaluation import JudgedSample, Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, routes, text, widgets
@@ -26,6 +26,7 @@ ORDER_WORDS = {
     Order.CONFIDENT: "most confident",
     Order.UNSURE: "least sure (margin)",
     Order.LOSS: "hardest (loss)",
+    Order.FOCUS: "least focused (heatmap)",
 }
 MARKS = {
     MarkKind.WRONG_LABEL: ("Label is wrong", "flag", "W", "⚑",
@@ -64,14 +65,20 @@ def panel(
         st.info("No picture here.")
         return
     chosen = _order(key, order) if len(positions) > 1 else order
+    values = _explained(workspace, found, positions) if chosen is Order.FOCUS else None
     positions = sorted_pictures(
-        positions, chosen, confidence=found.confidence, margin=found.margin, loss=found.loss
-    )
+        positions, chosen, confidence=found.confidence, margin=found.margin, loss=found.loss,
+        focus=values,
+    )  # fmt: skip
     pages = -(-len(positions) // PAGE)
     page = min(st.session_state.get(f"{key}_page", 1), pages)
     shown = evaluation.judged_pictures(workspace, found, positions[(page - 1) * PAGE : page * PAGE])
     marks = evaluation.marks(workspace, found.judged.dataset.id)
-    tiles = [_tile(item, found.judged.class_names, marks.get(item.sample.id, set()), chosen)
+    focus_of = {} if values is None else dict(
+        zip(found.judged.sample_ids[positions].tolist(), values[positions].tolist(), strict=True)
+    )  # fmt: skip
+    tiles = [_tile(item, found.judged.class_names, marks.get(item.sample.id, set()), chosen,
+                   focus_of.get(item.sample.id))
              for item in shown]  # fmt: skip
     clicked = components.gallery(tiles, key, side_px=112)
     if pages > 1:
@@ -92,20 +99,57 @@ def _order(key: str, usual: Order) -> Order:
         "Sort by", list(Order), default=usual, required=True, key=f"{key}_order",
         format_func=ORDER_WORDS.__getitem__,
         help="Confidence: of the predicted class. Margin: how far the next class is behind. Loss: "
-        "how little the true class was believed.",
+        "how little the true class was believed. Heatmap: how much of the picture the model looks "
+        "at; where it looks everywhere, it is often right by luck or by a shortcut.",
     )  # fmt: skip
     return chosen
 
 
+def _explained(
+    workspace: Workspace, found: Judgement, positions: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Focus of the heatmaps [N]; missing ones are asked for, and followed until they are there."""
+    values = focus.focus_values(workspace, found)
+    missing = focus.unexplained(found, values, positions)
+    if not len(missing):
+        if len(positions) > focus.MOST_EXPLAINED:
+            st.caption(f"Heatmaps of the {focus.MOST_EXPLAINED} most confident pictures; the "
+                       "others come last.")  # fmt: skip
+        return values
+    subject = focus.job_subject(found.judged.model.id)
+    job = jobs.latest(workspace, subject)
+    # Why asked again: what did not end well is not started in a circle.
+    failed = job is not None and not job.status.is_active and job.status is not JobStatus.COMPLETED
+    if failed and job is not None:
+        widgets.job_progress(job)
+        if not st.button("Compute the missing heatmaps", icon=":material/refresh:",
+                         key=f"explain_{subject}"):  # fmt: skip
+            return values
+    if job is None or not job.status.is_active:
+        focus.start_explaining(workspace, found, missing)
+    widgets.follow(workspace, subject, lambda job: _explaining(workspace, job))
+    return values
+
+
+def _explaining(workspace: Workspace, job: Job) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            widgets.job_progress(job)
+        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop_explain"):
+            jobs.stop(workspace, job.id)
+
+
 def _tile(
-    item: JudgedSample, names: Sequence[str], marks: set[MarkKind], order: Order
-) -> components.Tile:
+    item: JudgedSample, names: Sequence[str], marks: set[MarkKind], order: Order,
+    focused: float | None,
+) -> components.Tile:  # fmt: skip
     wrong = item.target != item.predicted
     signs = "".join(MARKS[kind][3] for kind in MarkKind if kind in marks)
     value = {
         Order.CONFIDENT: f"{item.confidence:.1%}",
         Order.UNSURE: f"margin {item.margin:.1%}",
         Order.LOSS: f"loss {item.loss:.2f}",
+        Order.FOCUS: _focus_words(focused),
     }[order]
     return components.Tile(
         key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
@@ -114,6 +158,12 @@ def _tile(
         hint="\n".join([item.sample.path, *(MARKS[kind][0] for kind in MarkKind if kind in marks)]),
         tone="wrong" if wrong else "",
     )  # fmt: skip
+
+
+def _focus_words(value: float | None) -> str:
+    if value is None or not np.isfinite(value):
+        return "no heatmap yet"
+    return "unreadable" if value < 0 else f"focus {value:.0%}"
 
 
 def reopen(workspace: Workspace) -> None:

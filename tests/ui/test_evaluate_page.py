@@ -17,6 +17,7 @@ from core.domain import (
     Subset,
     Verdict,
 )
+from core.evaluation.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
 from core.workflows import decisions, edits, evaluation, judging
@@ -211,6 +212,21 @@ def test_marks_and_exclusions_in_the_drawer_are_stored(
     app.button(key="exclude").click().run()
     assert metrics(app)["Pictures"] == str(len(TRUE_AND_SAID) - 1)
     assert app.session_state["review"].sample_id == ids[1]
+
+
+def test_pictures_are_sorted_by_the_focus_of_their_heatmaps(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    found = evaluation.judge(judged, "m", Subset.TEST)
+    wrong = found.judged.sample_ids[~found.right].tolist()
+    with connect(judged) as db, transaction(db):
+        predictions.save_focus(db, "model-m-1", dict(zip(wrong, (0.75, 0.25, None), strict=True)))
+    app = open_tab(open_page("evaluate.py", judged), "Errors")
+    order = next(item for item in app.segmented_control if item.label == "Sort by")
+    order.set_value(Order.FOCUS).run()
+    assert not app.exception
+    with connect(judged) as db:
+        assert not db.execute("SELECT 1 FROM jobs").fetchall()  # all of them are known
 
 
 def test_somebody_elses_edit_is_not_offered_for_undo(

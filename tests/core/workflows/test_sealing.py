@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from core.domain import Subset, Verdict
+from core.domain import QualityCheck, Subset, Verdict
 from core.errors import ConfigError, SealedError, WorkspaceError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import two_zones
-from core.store import datasets
-from core.store.database import connect
+from core.store import datasets, quality
+from core.store.database import connect, transaction
 from core.workflows import decisions, edits, judging, models, release, sealing
 from tests.made import add_model, make_dataset
 
@@ -112,6 +112,25 @@ def test_edits_of_training_pictures_do_not_void_the_seal(made):
     _sealed(made)
     edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TRAIN][0]): 1})
     assert _changes(made) == ()
+
+
+def test_look_alikes_that_are_found_later_void_the_seal(made):
+    # n counts parts: with other groups, the same errors prove something else.
+    _sealed(made)
+    test = [int(i) for i in made.ids[Subset.TEST]]
+    train = [int(i) for i in made.ids[Subset.TRAIN]]
+    _check(made, [(train[0], train[1])])
+    assert _changes(made) == ()
+    _check(made, [(test[0], test[1])])
+    (change,) = _changes(made)
+    assert change.startswith("Which test pictures show the same part is not what was sealed")
+    _sealed(made)
+    assert _changes(made) == ()
+
+
+def _check(made, near_pairs):
+    with connect(made.workspace) as db, transaction(db):
+        quality.save_check(db, QualityCheck("ds-1", 1.0, tuple(near_pairs), 1, 2), [])
 
 
 def test_other_verdicts_and_renamed_classes_void_the_seal(made):

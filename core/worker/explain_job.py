@@ -1,0 +1,52 @@
+"""The explain job: how focused the heatmaps of many pictures are, so that they can be sorted."""
+
+import time
+from pathlib import Path
+
+from core.data.preprocess import load_pixels
+from core.domain import HeatmapMethod, JobStatus
+from core.errors import UnreadableImageError
+from core.inference.heatmaps import Explainer, focus, single_threaded
+from core.inference.predictor import Predictor
+from core.store import predictions
+from core.store.database import connect, transaction
+from core.worker.session import JobSession
+
+_SAVE_S = 1.0
+
+
+def run(session: JobSession) -> None:
+    """Explain the pictures of the payload: sample id, path, class index; kept as they come."""
+    payload = session.job.payload
+    session.report("Loading the model", 0, 0)
+    predictor = Predictor.open(
+        Path(payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
+    )
+    explainer, pictures = Explainer(predictor), payload["pictures"]
+    found: dict[int, float | None] = {}
+    saved_at = time.monotonic()
+    with single_threaded():
+        for done, (sample_id, path, class_index) in enumerate(pictures, start=1):
+            found[sample_id] = _focus(predictor, explainer, Path(path), class_index)
+            if time.monotonic() - saved_at >= _SAVE_S or done == len(pictures):
+                _save(session, payload["model_id"], found)
+                found, saved_at = {}, time.monotonic()
+            session.report("Computing heatmaps", done, len(pictures))
+    with connect(session.workspace) as db, transaction(db):
+        session.finish(db, JobStatus.COMPLETED)
+
+
+def _focus(
+    predictor: Predictor, explainer: Explainer, path: Path, class_index: int
+) -> float | None:
+    """None where the picture cannot be read any more."""
+    try:
+        pixels = load_pixels(path, predictor.card.preprocess)
+    except UnreadableImageError:
+        return None
+    return focus(explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM))
+
+
+def _save(session: JobSession, model_id: str, found: dict[int, float | None]) -> None:
+    with connect(session.workspace) as db, transaction(db):
+        predictions.save_focus(db, model_id, found)
