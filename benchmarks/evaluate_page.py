@@ -23,7 +23,7 @@ MODEL = "model-made"
 
 
 def make_workspace(root: Path, pictures: int, classes: int) -> None:
-    """A model with stored probabilities: 85 % right, confident, half of the pictures in groups."""
+    """A model with stored probabilities: 85% right, confident, half of the pictures in groups."""
     from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
     from core.store import datasets, models, predictions, splits
     from core.store.database import connect, transaction

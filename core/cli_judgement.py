@@ -28,14 +28,14 @@ from core.workspace import Workspace
 
 app = typer.Typer()
 
-ConfidenceOption = Annotated[float, typer.Option(help="Of bounds and promises; 0.95 is 95 %.")]
+ConfidenceOption = Annotated[float, typer.Option(help="Of bounds and promises; 0.95 is 95%.")]
 
 
 @app.command()
 def threshold(
     model: ModelArgument,
     max_escape: Annotated[
-        float | None, typer.Option(help="Escape at most this; 0.01 is 1 %.")
+        float | None, typer.Option(help="Escape at most this; 0.01 is 1%.")
     ] = None,
     max_overkill: Annotated[
         float | None,
@@ -144,7 +144,7 @@ def _rate(found: Rate) -> str:
 
 @app.command()
 def plan(
-    rate: Annotated[float, typer.Option(help="The claim: the rate is below this; 0.01 is 1 %.")],
+    rate: Annotated[float, typer.Option(help="The claim: the rate is below this; 0.01 is 1%.")],
     confidence: ConfidenceOption = CONFIDENCE,
     errors: Annotated[
         int | None, typer.Option(min=0, help="Errors the test may have; else a table of 0 to 3.")

@@ -662,7 +662,7 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
     """Settings that work for most picture sets, for one recipe."""
     if recipe is Recipe.QUICK:
         # Why SGD: a linear head on many features generalizes better from it than from AdamW (on
-        # magnetic tiles 93 against 92 % accuracy over three splits).
+        # magnetic tiles 93 against 92% accuracy over three splits).
         return TrainConfig(recipe=recipe, network=network)
     return TrainConfig(
         recipe=recipe,

@@ -44,9 +44,9 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
     none = plan.defective[0].parts
     st.markdown(
         f"### {none:,} defective parts without a single escape\n"
-        f"prove an escape below {100 * escape:.4g} % at {confidence:.0%} confidence. "
+        f"prove an escape below {100 * escape:.4g}% at {confidence:.0%} confidence. "
         f"{plan.good[0].parts:,} good parts without a false reject prove an overkill below "
-        f"{100 * overkill:.4g} %."
+        f"{100 * overkill:.4g}%."
     )
     left, right = st.columns(2, gap="large")
     with left:
@@ -126,7 +126,7 @@ def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     more = parts_needed(escape, confidence=confidence)
     return [
         f"- **{name}**: {n:,} defective parts without an escape still allow {proven:.2%}."
-        + (f" For {100 * escape:.4g} %, **{more - n:,} more** are needed." if n < more else "")
+        + (f" For {100 * escape:.4g}%, **{more - n:,} more** are needed." if n < more else "")
         for name, kind, n, proven in rows
         if kind == "defective" and proven is not None
     ]

@@ -32,7 +32,7 @@ def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
 def _range(
     title: str, low: str, high: str, config: PreprocessConfig, dataset_id: str
 ) -> dict[str, float]:
-    """One slider with two handles at least 5 % apart, so that no empty region can be asked for."""
+    """One slider with two handles at least 5% apart, so that no empty region can be asked for."""
     start = (round(100 * getattr(config, low)), round(100 * getattr(config, high)))
     first, last = st.slider(title, 0, 100, start, format="%d%%", key=f"pre_{dataset_id}_{low}",
                             help="What lies outside is cut off before scaling.")  # fmt: skip

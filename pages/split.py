@@ -110,22 +110,22 @@ def choose_request(
 def _shares(sealed: Split | None) -> SplitRequest:
     if sealed:
         train = st.slider(
-            "Train · validation", 5, 95, step=5, format="%d %%", key="sealed_bound",
+            "Train · validation", 5, 95, step=5, format="%d%%", key="sealed_bound",
             help="The test set is sealed; these are the shares of the rest. Left: train. Right: "
             "validation, which chooses the best epoch.",
         )  # fmt: skip
-        st.markdown(f":gray[Train] **{train} %** · :gray[validation] **{100 - train} %** of the "
+        st.markdown(f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the "
                     "pictures that are not sealed")  # fmt: skip
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
     low, high = st.slider(
-        "Train · validation · test", 5, 100, step=5, format="%d %%", key="bounds",
+        "Train · validation · test", 5, 100, step=5, format="%d%%", key="bounds",
         help="Left of the first handle: train. Between: validation, which chooses the best "
         "epoch. Right of the second handle: test, which judges the model and is used for "
         "nothing else.",
     )  # fmt: skip
     st.markdown(
-        f":gray[Train] **{low} %** · :gray[validation] **{high - low} %** · "
-        f":gray[test] **{100 - high} %**"
+        f":gray[Train] **{low}%** · :gray[validation] **{high - low}%** · "
+        f":gray[test] **{100 - high}%**"
     )
     if high == 100:
         st.warning("Without test pictures nothing will tell how good the model really is.")

@@ -11,9 +11,9 @@ sampled pictures, so that the work grows with N^1.5. Confirming takes about 0.5 
 pair, at most ten pairs per picture.
 
 Measured on 1,344 magnetic tiles, most photographed six times (238 tiles by the order of recording):
-99 % of the pictures that have siblings are found together with one, 96 % of the tiles stay whole,
-90 % of the pairs are of one tile. On 1,360 strip steel textures: the 9 byte-identical pairs and two
-others. Of 240 planted crops (10 %), JPEG 40, brightness +-20 % and exposure x0.5 on these, 97 %.
+99% of the pictures that have siblings are found together with one, 96% of the tiles stay whole,
+90% of the pairs are of one tile. On 1,360 strip steel textures: the 9 byte-identical pairs and two
+others. Of 240 planted crops (10%), JPEG 40, brightness +-20% and exposure x0.5 on these, 97%.
 """
 
 import hashlib
@@ -196,7 +196,7 @@ def _resized(picture: Floats, side: int) -> Floats:
 def _crops() -> Iterator[tuple[int, int, int]]:
     """(top, left, side) of the versions of a picture that look for neighbours."""
     yield 0, 0, SIDE_PX
-    for cut in (2, 5):  # 5 and 10 %
+    for cut in (2, 5):  # 5 and 10%
         for top, left in ((cut // 2, cut // 2), (0, 0), (0, cut), (cut, 0), (cut, cut)):
             yield top, left, SIDE_PX - cut
 
@@ -255,7 +255,7 @@ def _cells(base: Floats) -> list[NDArray[np.int64]]:
 
 
 def _likeness(flat: Floats, pairs: Pairs, on_progress: Progress | None = None) -> Floats:
-    """Best correlation [M] of each pair over shifts and scales of about 10 %."""
+    """Best correlation [M] of each pair over shifts and scales of about 10%."""
     # Why here: only the worker needs it.
     from threadpoolctl import threadpool_limits
 

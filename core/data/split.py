@@ -481,12 +481,12 @@ def _check_fractions(fractions: Fractions) -> None:
     if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):  # false for NaN too
         shown = " + ".join(f"{f:.0%}" for f in fractions)
         raise SplitError(
-            f"The fractions {shown} do not make 100 %.", "Train, validation and test share 100 %."
+            f"The fractions {shown} do not make 100%.", "Train, validation and test share 100%."
         )
     if fractions[0] <= 0 or fractions[1] <= 0:
         raise SplitError(
             "Training and validation both need pictures.",
-            "Validation chooses the best epoch; give it for example 20 %.",
+            "Validation chooses the best epoch; give it for example 20%.",
         )
 
 
@@ -504,9 +504,7 @@ def _check_folds(folds: int, test: float, counts: Counts | None) -> None:
             f"{folds} folds are not possible.", f"Choose 2 to {MAX_FOLDS} folds; 5 is usual."
         )
     if not 0 <= test < 0.9:
-        raise SplitError(
-            "The test share must be at least 0 and below 90 %.", "0 or 20 % are usual."
-        )
+        raise SplitError("The test share must be at least 0 and below 90%.", "0 or 20% are usual.")
     if counts is not None:
         raise SplitError(
             "Folds have equal sizes and take no counts.", "Give a test share instead, or no folds."

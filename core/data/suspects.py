@@ -6,9 +6,9 @@ label ranks the pictures. A label is suspect where the classifier prefers anothe
 tenth that it believes least; surely so where that class is more confident than it usually is for
 its own pictures.
 
-Measured on 1,360 strip steel pictures with 5 % random label errors (three draws): all of them are
-in the first tenth of the ranking, 70 % are surely suspect, and 97 % of these are errors; on the set
-as it is, one picture is. On 1,344 magnetic tiles, which are hard to tell apart (79 % right), 80 %
+Measured on 1,360 strip steel pictures with 5% random label errors (three draws): all of them are
+in the first tenth of the ranking, 70% are surely suspect, and 97% of these are errors; on the set
+as it is, one picture is. On 1,344 magnetic tiles, which are hard to tell apart (79% right), 80%
 of the errors are in the first tenth.
 
 Source: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
@@ -163,8 +163,8 @@ def _contradicted(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Most likely class [N], and whether it contradicts the label with confidence [N].
 
-    Pruning by estimated noise rates instead finds 80 % of planted errors in place of 70 %, but only
-    88 % in place of 97 % of what it calls suspect is wrong: too little for relabelling in one go.
+    Pruning by estimated noise rates instead finds 80% of planted errors in place of 70%, but only
+    88% in place of 97% of what it calls suspect is wrong: too little for relabelling in one go.
     """
     classes = range(probabilities.shape[1])
     usual = np.array([probabilities[labels == c, c].mean() for c in classes])

@@ -1,4 +1,4 @@
-"""Does 90 % confidence mean 90 % right? Reliability, its error, and the cure by a temperature.
+"""Does 90% confidence mean 90% right? Reliability, its error, and the cure by a temperature.
 
 Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
 """

@@ -43,7 +43,7 @@ class ReleaseCriteria:
         for value in (self.max_escape, self.max_overkill, self.min_macro_f1, self.min_recall):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(
-                    f"A criterion of {value:g} makes no sense.", "Choose a value from 0 to 100 %."
+                    f"A criterion of {value:g} makes no sense.", "Choose a value from 0 to 100%."
                 )
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
@@ -72,7 +72,7 @@ class ReleaseCriteria:
 
     def in_words(self) -> list[str]:
         """Each criterion as a line for people."""
-        sure = f"proven at {100 * self.confidence:.4g} %"
+        sure = f"proven at {100 * self.confidence:.4g}%"
         said = [
             (self.max_escape, f"escape at most {_percent(self.max_escape)}, {sure}"),
             (self.max_overkill, f"overkill seen at most {_percent(self.max_overkill)}"),
@@ -85,7 +85,7 @@ class ReleaseCriteria:
 
 
 def _percent(value: float | None) -> str:
-    return f"{100 * (value or 0):.4g} %"
+    return f"{100 * (value or 0):.4g}%"
 
 
 @dataclass(frozen=True)

@@ -451,7 +451,7 @@ def choose_point(
 def _allowed(n: int, limit: float, confidence: float | None) -> int:
     """How many errors of n keep the limit; -1 if not even none does."""
     if not 0 <= limit <= 1:
-        raise ConfigError(f"A limit of {limit:g} makes no sense.", "Choose a rate from 0 to 100 %.")
+        raise ConfigError(f"A limit of {limit:g} makes no sense.", "Choose a rate from 0 to 100%.")
     k = np.arange(n + 1)
     reached = k / n if confidence is None else upper_bounds(k, np.full(n + 1, n), confidence)
     return int(np.searchsorted(reached, limit + 1e-12, "right")) - 1
@@ -484,7 +484,7 @@ def class_thresholds_for_error(
         never predicted.
     """
     if not 0 <= max_error <= 1:
-        raise ConfigError(f"A limit of {max_error:g} makes no sense.", "Choose 0 to 100 %.")
+        raise ConfigError(f"A limit of {max_error:g} makes no sense.", "Choose 0 to 100%.")
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(float)
     return tuple(
         _lowest_threshold(sure[predicted == c], targets[predicted == c] != c, max_error)

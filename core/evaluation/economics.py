@@ -58,7 +58,7 @@ class Scenario:
         if not all(0 <= share <= 1 for share in shares) or not self.parts_per_shift >= 0:
             raise ConfigError(
                 "The line cannot be like that.",
-                "Give shares from 0 to 100 % and a number of parts of at least 0.",
+                "Give shares from 0 to 100% and a number of parts of at least 0.",
             )
 
 
@@ -193,7 +193,7 @@ class LeastCost:
     """The cheapest rule on these parts, and how much it matters to hit it.
 
     `accept_range` and `reject_range`: how far each limit may move, the other one fixed, until the
-    cost is 5 % above the least. `thresholds` [P] and `cost_per_1000` [P] are the curve of a single
+    cost is 5% above the least. `thresholds` [P] and `cost_per_1000` [P] are the curve of a single
     threshold without a person's zone. Money is per 1,000 parts made.
     """
 
@@ -277,7 +277,7 @@ def _costs_at(
 
 
 def _flat(cost: Floats, at: int, cuts: Floats) -> tuple[float, float]:
-    """Thresholds around the best one that cost at most 5 % more."""
+    """Thresholds around the best one that cost at most 5% more."""
     too_much = np.flatnonzero(cost > cost[at] * FLAT + 1e-15)
     before, after = too_much[too_much < at], too_much[too_much > at]
     first = int(before[-1]) + 1 if len(before) else 0

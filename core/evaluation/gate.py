@@ -156,4 +156,4 @@ def _advice(criterion: Criterion, measured: Measured) -> str:
 
 
 def _plain(value: float, measured: Measured) -> str:
-    return f"{100 * value:.3g} %" if isinstance(measured, Rate) else f"{value:.4g}"
+    return f"{100 * value:.3g}%" if isinstance(measured, Rate) else f"{value:.4g}"

@@ -1,9 +1,9 @@
-"""Automatic on as many parts as can be, with a promise that holds with 95 % confidence.
+"""Automatic on as many parts as can be, with a promise that holds with 95% confidence.
 
 Choosing a threshold on validation and then quoting its rate there is too good to be true, because
 the choice looked at the same parts. Here thresholds come from a grid fixed beforehand and are
 tested one after the other from the safest on, each by an exact binomial test, up to the first that
-fails. With the chosen one the true rate is above its limit in at most 5 % of all validation sets.
+fails. With the chosen one the true rate is above its limit in at most 5% of all validation sets.
 It holds for parts drawn like the validation parts; a changed line voids it.
 
 Source: Bates et al. 2021, "Distribution-Free, Risk-Controlling Prediction Sets"; Angelopoulos et
@@ -93,7 +93,7 @@ def guarantee(
 def _check_limit(limit: float) -> None:
     if not 0 < limit < 1:
         raise ConfigError(
-            f"A limit of {limit:g} cannot be promised.", "Choose a rate above 0 and below 100 %."
+            f"A limit of {limit:g} cannot be promised.", "Choose a rate above 0 and below 100%."
         )
 
 
@@ -121,7 +121,7 @@ def _missing(n: int, kind: str, what: str, limit: float, doubt: float) -> tuple[
     if n >= needed:
         return ()
     return (
-        f"{n} {kind} parts cannot prove an {what} rate of at most {100 * limit:.3g} %: at least "
+        f"{n} {kind} parts cannot prove an {what} rate of at most {100 * limit:.3g}%: at least "
         f"{needed:,} are needed.",
     )
 

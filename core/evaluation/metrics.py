@@ -489,7 +489,7 @@ def check_predictions(
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if probabilities.min() < 0 or np.abs(sums - 1).max() > 0.01:
         raise ConfigError(
-            "Some stored probabilities of a picture do not add up to 100 %.",
+            "Some stored probabilities of a picture do not add up to 100%.",
             "They do not come from this program's training: evaluate the model again.",
         )
     if targets.min() < 0 or targets.max() >= len(class_names):

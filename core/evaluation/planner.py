@@ -24,8 +24,8 @@ def parts_needed(rate: float, *, confidence: float = CONFIDENCE, errors: int = 0
 
     if not 0 < rate < 1 or errors < 0:
         raise ConfigError(
-            f"A rate below {100 * rate:g} % with {errors} errors cannot be planned.",
-            "Choose a rate above 0 and below 100 %, and at least 0 errors.",
+            f"A rate below {100 * rate:g}% with {errors} errors cannot be planned.",
+            "Choose a rate above 0 and below 100%, and at least 0 errors.",
         )
     doubt = 1 - checked_confidence(confidence)
     low, high = errors, errors + 1
@@ -34,7 +34,7 @@ def parts_needed(rate: float, *, confidence: float = CONFIDENCE, errors: int = 0
         low, high = high, 2 * high
         if high > _MOST:
             raise ConfigError(
-                f"A rate below {100 * rate:g} % needs billions of parts.", "Claim a larger rate."
+                f"A rate below {100 * rate:g}% needs billions of parts.", "Claim a larger rate."
             )
     while high - low > 1:
         middle = (low + high) // 2

@@ -32,7 +32,7 @@ class DecisionRule:
         point: the limits.
         class_names: of the model, by class index.
         verdicts: by class, as they were when the rule was chosen.
-        chosen_by: in words, such as "escape at most 1 %".
+        chosen_by: in words, such as "escape at most 1%".
         confidence: of the bounds that were looked at.
         saved_at: when; UTC.
         scenario: the line whose PPM and costs were looked at; None if nobody entered one.
@@ -102,12 +102,12 @@ def _rejecting(reject_from: float) -> str:
 def as_limit(value: float) -> str:
     """A limit of a probability as percent, with as many digits as tell it from 0 and 1."""
     if value <= 0:
-        return "0 %"
+        return "0%"
     if value >= 1:
-        return "100 %" if value == 1 else "more than 100 %"
+        return "100%" if value == 1 else "more than 100%"
     near_end = min(value, 1 - value)
     digits = 1 if near_end >= 0.01 else min(8, 1 - int(np.floor(np.log10(100 * near_end))))
-    return f"{100 * value:.{digits}f} %"
+    return f"{100 * value:.{digits}f}%"
 
 
 def rule_to_json(rule: DecisionRule) -> str:

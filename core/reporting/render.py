@@ -16,7 +16,6 @@ from markupsafe import Markup
 from core.reporting.drawing import Axis, Band, Line, chart, interval_bar
 
 NO_DATA = "no data"
-_THIN = "\u202f"  # a narrow blank that does not break, before the percent sign
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -68,14 +67,14 @@ def as_text(value: float | int | None, style: str) -> str:
 
 
 def percent(share: float) -> str:
-    """With as many digits as tell it from 0 and 100 %."""
+    """With as many digits as tell it from 0 and 100%."""
     if share in (0, 1):
-        return f"{100 * share:.0f}{_THIN}%"
+        return f"{100 * share:.0f}%"
     near_end = min(share, 1 - share)
     digits = 1
     if near_end < 0.01:
         digits = min(6, 1 - math.floor(math.log10(100 * max(near_end, 1e-9))))
-    return f"{100 * share:.{digits}f}{_THIN}%"
+    return f"{100 * share:.{digits}f}%"
 
 
 def webp_uri(content: bytes) -> str:
@@ -149,5 +148,5 @@ def _trade_off(rows: dict[str, list[float]]) -> str:
         [Line("", list(zip(x, y, strict=True)), "teal")],
         bands=[Band(x, rows["escape_low"], rows["escape_high"])],
         marks=marks,
-        description="Escape against overkill over all thresholds, with 95 % bounds of the escape",
+        description="Escape against overkill over all thresholds, with 95% bounds of the escape",
     )

@@ -49,7 +49,7 @@ def load_properties(
         "file format": list(kind),
         "colour": [{"L": "gray", "RGB": "colour"}.get(value, value) for value in mode],
         "picture size": [f"{w} × {h}" if w else None for w, h in zip(width, height, strict=True)],
-        "brightness": _ranges(brightness, lambda v: f"{100 * v:.0f} %"),
+        "brightness": _ranges(brightness, lambda v: f"{100 * v:.0f}%"),
         "sharpness": _ranges(sharpness, lambda v: f"{v:.3g}"),
         "file size": _ranges(size, lambda v: f"{v / 1000:,.0f} kB"),
     }

@@ -216,7 +216,7 @@ def evidence(table: PairedTable) -> str:
 
 
 def _percent(value: float) -> str:
-    return "less than 0.1 %" if value < 0.001 else f"{100 * value:.2g} %" if value < 1 else "100 %"
+    return "less than 0.1%" if value < 0.001 else f"{100 * value:.2g}%" if value < 1 else "100%"
 
 
 def table_as_dict(table: PairedTable) -> dict[str, object]:

@@ -194,20 +194,20 @@ def choose(basis: Basis, wish: Wish) -> Choice:
         basis.scores, max_escape=wish.max_escape, max_overkill=wish.max_overkill,
         confidence=wish.confidence if wish.proven else None,
     )  # fmt: skip
-    proven = f", proven at {100 * wish.confidence:.4g} %" if wish.proven else ""
+    proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
     return Choice(point, _limits_in_words(wish) + proven)
 
 
 def _promised(basis: Basis, wish: Wish) -> Choice:
     if wish.max_escape is None:
         raise ConfigError(
-            "A guarantee needs the largest escape that it promises.", "Give one, such as 1 %."
+            "A guarantee needs the largest escape that it promises.", "Give one, such as 1%."
         )
     promise = guarantee(
         basis.scores, max_escape=wish.max_escape, max_overkill=wish.max_overkill,
         confidence=wish.confidence,
     )  # fmt: skip
-    words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g} %"
+    words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g}%"
     return Choice(promise.point, words, promise=promise)
 
 
@@ -217,7 +217,7 @@ def _limits_in_words(wish: Wish) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.4g} %"
+    return f"{100 * value:.4g}%"
 
 
 def save_rule(

@@ -271,8 +271,8 @@ def _row(asked: str, said: str, passed: bool) -> dict[str, Any]:
 def _check(check: Check) -> dict[str, Any]:
     criterion = check.criterion
     is_share = criterion.measure != "macro F1"
-    limit = f"{100 * criterion.limit:g} %" if is_share else f"{criterion.limit:.3f}"
-    proven = f", proven at {100 * criterion.confidence:g} %" if criterion.proven else ""
+    limit = f"{100 * criterion.limit:g}%" if is_share else f"{criterion.limit:.3f}"
+    proven = f", proven at {100 * criterion.confidence:g}%" if criterion.proven else ""
     asked = f"{criterion.measure} {'at most' if criterion.at_most else 'at least'} {limit}{proven}"
     said = check.reason.partition(": ")[2].partition(";")[0]
     return _row(asked, said, check.passed)
@@ -307,7 +307,7 @@ def _lines(material: Material) -> list[dict[str, str]]:
     return [
         {
             "key": f"{line.defect_rate:g}",
-            "words": f"{100 * line.defect_rate:g} % of the parts{own}",
+            "words": f"{100 * line.defect_rate:g}% of the parts{own}",
         }
         for line in scenarios(given)
     ]
@@ -428,7 +428,7 @@ def _strategy(split: Split) -> str:
 
 def _split(material: Material) -> dict[str, Any]:
     split = material.sign_off.split
-    fractions = " / ".join(f"{100 * f:g} %" for f in split.fractions)
+    fractions = " / ".join(f"{100 * f:g}%" for f in split.fractions)
     certificate = split.certificate
     rows = []
     if certificate is not None:

@@ -401,7 +401,7 @@ def _test_ids(members: Mapping[int, Subset]) -> set[int]:
 def _free_name(request: SplitRequest, taken: set[str]) -> str:
     if request.folds:
         base = f"{request.folds} folds"
-        base += f" + {request.fractions[2] * 100:g} % test" if request.fractions[2] else ""
+        base += f" + {request.fractions[2] * 100:g}% test" if request.fractions[2] else ""
     elif request.counts:
         base = f"{'/'.join(map(str, request.counts))} {'per class' * request.per_class}".strip()
     else:

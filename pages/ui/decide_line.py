@@ -107,7 +107,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
             100 * given.person_escape,
             100.0,
             f"{model_id}_misses",
-            "Of the defective parts a person looks at. 10 to 20 % is common in visual inspection.",
+            "Of the defective parts a person looks at. 10 to 20% is common in visual inspection.",
         )
         alarms = _number(
             second[1],
@@ -117,7 +117,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
             f"{model_id}_alarms",
             "Of the good parts a person looks at.",
         )
-    # Why rounded: 7 % is 0.07 again, and not another line.
+    # Why rounded: 7% is 0.07 again, and not another line.
     shares = [round(value / 100, 12) for value in (rate, misses, alarms)]
     return Scenario(shares[0], volume, Costs(escape, reject, look), shares[1], shares[2])
 
@@ -156,7 +156,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     with left:
         chart(figures_decide.cost_curve(single, choice.point, dark=state.is_dark()), "cost_curve",
               description="Cost per thousand parts of every single threshold.")  # fmt: skip
-        st.caption("One threshold without a person; shaded: at most 5 % above its least cost. "
+        st.caption("One threshold without a person; shaded: at most 5% above its least cost. "
                    "Lines: the cheapest rule.")  # fmt: skip
     with right:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
@@ -171,12 +171,12 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
 def _flatness(found: LeastCost) -> str:
     if found.point.has_person_zone:
         words = (
-            "It stays within 5 % of that while parts are accepted below "
+            "It stays within 5% of that while parts are accepted below "
             f"{_range(*found.accept_range)}"
             f", or rejected from {_range(*found.reject_range)} on."
         )
     else:
-        words = f"It stays within 5 % of that for a limit of {_range(*found.accept_range)}."
+        words = f"It stays within 5% of that for a limit of {_range(*found.accept_range)}."
     return text.plain(words)
 
 

@@ -57,9 +57,9 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
     share = promise.automatic
     assert share.value is not None
     assert share.interval is not None
-    limits = f"escape ≤ {100 * promise.max_escape:.4g} %"
+    limits = f"escape ≤ {100 * promise.max_escape:.4g}%"
     if promise.max_overkill is not None:
-        limits += f", overkill ≤ {100 * promise.max_overkill:.4g} %"
+        limits += f", overkill ≤ {100 * promise.max_overkill:.4g}%"
     st.markdown(f"### Automatic on {share.value:.1%} of the {basis.unit.value}")
     st.markdown(
         f"with **{text.plain(limits)}** at {promise.confidence:.0%} confidence. "

@@ -127,7 +127,7 @@ def rate_metric(label: str, found: Rate, unit: str, *, help: str) -> None:
 def _rate(value: float | None) -> str:
     if value is None:
         return "no data"
-    return f"{100 * value:.2f} %" if 0 < value < 0.1 else f"{100 * value:.1f} %"
+    return f"{100 * value:.2f}%" if 0 < value < 0.1 else f"{100 * value:.1f}%"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from pages.ui.figures import _style
 
 GOOD, DEFECT, PERSON, MARK = "#2a9d8f", "#d1495b", "#d9962b", "#e0a93b"
 ZONES = ("accept", "to a person", "reject")
-_EDGE = 9.21  # log odds of 99.99 %
+_EDGE = 9.21  # log odds of 99.99%
 _BINS = 48
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 def log_odds(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a probability is drawn, from -9.21 (0.01 % and below) to 9.21."""
+    """Where a probability is drawn, from -9.21 (0.01% and below) to 9.21."""
     inside = np.clip(np.asarray(value, float), 1e-4, 1 - 1e-4)
     return np.log(inside / (1 - inside))
 
@@ -82,7 +82,7 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
         x=x.tolist(), y=y.tolist(), mode="lines", name="any threshold",
         line={"color": "#4f6bd8", "width": 2.2, "shape": "hv"},
         customdata=[as_limit(float(t)) for t in curve.thresholds],
-        hovertemplate="threshold %{customdata}: overkill %{x:.2f} %, escape %{y:.2f} %"
+        hovertemplate="threshold %{customdata}: overkill %{x:.2f}%, escape %{y:.2f}%"
         "<extra></extra>",
     )  # fmt: skip
     if escape.value is not None and overkill.value is not None:
@@ -90,7 +90,7 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
             x=[100 * overkill.value], y=[100 * escape.value], mode="markers", name="this rule",
             marker={"size": 13, "color": MARK, "line": {"width": 1.5, "color": "#7a5a16"}},
             error_x=_bars(overkill), error_y=_bars(escape),
-            hovertemplate="this rule: overkill %{x:.2f} %, escape %{y:.2f} %<extra></extra>",
+            hovertemplate="this rule: overkill %{x:.2f}%, escape %{y:.2f}%<extra></extra>",
         )  # fmt: skip
     _style(figure, dark=dark, height=300)
     figure.update_xaxes(title="overkill, % of good", range=[-0.5, _reach(overkill, x)])
@@ -164,8 +164,8 @@ def _probability_axis(figure: go.Figure) -> None:
     figure.update_xaxes(
         title="NOK probability", range=[-_EDGE - 0.2, _EDGE + 0.2],
         tickvals=[float(log_odds(t)) for t in _TICKS],
-        ticktext=["≤ 0.01 %", "0.1 %", "1 %", "10 %", "50 %", "90 %", "99 %", "99.9 %",
-                  "≥ 99.99 %"], tickangle=0, tickfont={"size": 11},
+        ticktext=["≤ 0.01%", "0.1%", "1%", "10%", "50%", "90%", "99%", "99.9%",
+                  "≥ 99.99%"], tickangle=0, tickfont={"size": 11},
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def _zones(figure: go.Figure, point: OperatingPoint) -> None:
 
 
 def cost_curve(found: LeastCost, point: OperatingPoint, *, dark: bool) -> go.Figure:
-    """Cost of every single threshold; the range within 5 % of the least is shaded."""
+    """Cost of every single threshold; the range within 5% of the least is shaded."""
     figure = go.Figure()
     figure.add_scatter(
         x=log_odds(found.thresholds).tolist(), y=found.cost_per_1000.tolist(), mode="lines",

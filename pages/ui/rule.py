@@ -159,7 +159,7 @@ def _limits(model_id: str, now: Draft) -> None:
         column.number_input(
             label, 0.0, 100 * ABOVE_ALL, 100 * value, 0.1, format="%.6g", key=field,
             on_change=_from_numbers, args=(model_id, keys, (low, high), _round()),
-            help="The exact limit. 101 % is above every probability: nothing reaches it.",
+            help="The exact limit. 101% is above every probability: nothing reaches it.",
         )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
             column_config={"needs at least, %": st.column_config.NumberColumn(
                 min_value=0, max_value=100 * ABOVE_ALL, required=True,
                 help="A picture predicted as this class with less confidence goes to a person. "
-                "101 %: always to a person.")},
+                "101%: always to a person.")},
         )  # fmt: skip
     right.caption(
         "The verdict of the predicted class decides: accept if it is OK, reject if it is NOK. "
@@ -262,6 +262,6 @@ def confidence_box() -> float:
     chosen: float = st.selectbox(
         "Confidence", [0.9, CONFIDENCE, 0.99], index=1, format_func=lambda v: f"{v:.0%}",
         key="confidence", persist_state="session",
-        help="How sure every bound and promise is. 95 % is customary; 99 % needs more parts.",
+        help="How sure every bound and promise is. 95% is customary; 99% needs more parts.",
     )  # fmt: skip
     return chosen

@@ -98,7 +98,7 @@ def test_the_report_has_every_measure(call_trained):
 def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
     report = call_trained("evaluate", "Marks quick", "--ok", "stripes", "--top-k", "1,2")
     accuracy = report["intervals"]["accuracy"]
-    # Exact, two-sided 95 %: 0.025 ** (1 / 8) for 8 of 8.
+    # Exact, two-sided 95%: 0.025 ** (1 / 8) for 8 of 8.
     assert accuracy["low"] == pytest.approx(0.6306, abs=1e-4)
     assert (accuracy["high"], accuracy["n"], accuracy["unit"]) == (1.0, 8, "pictures")
     recall = report["intervals"]["per_class"]["stripes"]["recall"]

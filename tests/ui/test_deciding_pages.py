@@ -63,13 +63,13 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     here = basis.outcome(two_zones(0.05))
     test = decisions.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
     # A threshold that is tuned while one looks at the test proves nothing there.
-    assert _overkills(app) == [f"{100 * here.overkill.value:.1f} %"]
+    assert _overkills(app) == [f"{100 * here.overkill.value:.1f}%"]
     assert before != after
 
     app.button(key="save_rule").click().run()
     assert "Nobody has looked at the test results of new yet" in _said(app)
     app.button(key="show_test").click().run()
-    both = [f"{100 * rate.value:.1f} %" for rate in (here.overkill, test.overkill)]
+    both = [f"{100 * rate.value:.1f}%" for rate in (here.overkill, test.overkill)]
     assert _overkills(app) == both
     saved = decisions.saved_rule(made.workspace, "new")
     assert saved is not None
@@ -128,9 +128,9 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
     app.number_input(key="max_escape").set_value(0.0).run()
     app.button(key="choose").click().run()
     assert not app.exception
-    assert "escape at most 0 %" in _said(app)
+    assert "escape at most 0%" in _said(app)
     escapes = [value for label, value in _metrics(app) if label == "Escape"]
-    assert escapes[0] == "0.0 %"
+    assert escapes[0] == "0.0%"
 
 
 def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) -> None:

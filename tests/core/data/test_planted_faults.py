@@ -35,9 +35,9 @@ def _scaled(pixels, factor):
 
 
 FAULTS = {
-    "crop 10 %": lambda p: p[: round(0.9 * len(p)), round(0.1 * len(p)) :],
-    "brighter by 20 %": lambda p: _scaled(p, 1.2),
-    "darker by 20 %": lambda p: _scaled(p, 0.8),
+    "crop 10%": lambda p: p[: round(0.9 * len(p)), round(0.1 * len(p)) :],
+    "brighter by 20%": lambda p: _scaled(p, 1.2),
+    "darker by 20%": lambda p: _scaled(p, 0.8),
     "JPEG 40": _jpeg_40,
     "half the exposure": lambda p: _scaled(p, 0.5),
 }

@@ -108,5 +108,5 @@ def _covered(groups_of, draws=300):
 
 @pytest.mark.parametrize("groups_of", [1, 3])
 def test_intervals_of_means_hold_the_truth_as_often_as_promised(groups_of):
-    # With 300 draws a coverage of 95 % shows as at least 92 % (2.4 standard errors).
+    # With 300 draws a coverage of 95% shows as at least 92% (2.4 standard errors).
     assert min(_covered(groups_of).values()) >= 0.92

@@ -23,7 +23,7 @@ def test_fifty_parts_without_escape_do_not_prove_two_percent_and_the_gate_says_w
     gate = release_gate([ESCAPE], {"escape": rate(0, 50)})
     assert not gate.passed
     assert gate.reasons == (
-        "escape: 0 % (0 of 50) seen, proven to be below 5.82 %; at most 2 % is asked. With no "
+        "escape: 0% (0 of 50) seen, proven to be below 5.82%; at most 2% is asked. With no "
         "further error, 149 parts would prove it.",
     )
 
@@ -38,7 +38,7 @@ def test_what_must_be_reached_is_held_against_the_lower_bound():
     assert release_gate([recall], {"recall": rate(59, 59)}).passed
     blocked = release_gate([recall], {"recall": rate(19, 20)})
     assert not blocked.passed
-    assert "proven to be above 78.4 %; at least 90 % is asked" in blocked.reasons[0]
+    assert "proven to be above 78.4%; at least 90% is asked" in blocked.reasons[0]
     assert "46 parts" in blocked.reasons[0]
 
 

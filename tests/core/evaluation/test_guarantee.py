@@ -48,7 +48,7 @@ def test_the_promise_holds_on_a_line_whose_truth_is_known():
         overkilled = stats.beta.sf(min(double.point.reject_from, 1), 1, 4) > 0.03
         overkills += overkilled
         both += escaped or overkilled
-    # At most 5 % may break, and a test that never breaks would promise too little.
+    # At most 5% may break, and a test that never breaks would promise too little.
     assert 0 < escapes <= 50
     assert overkills > 0
     assert both <= 50
@@ -90,7 +90,7 @@ def test_too_few_parts_promise_nothing_and_say_what_is_missing():
     assert not found.is_possible
     assert (found.point.accept_below, found.point.reject_from) == (0.0, ABOVE_ALL)
     assert found.remarks[0] == (
-        "40 defective parts cannot prove an escape rate of at most 5 %: at least 59 are needed."
+        "40 defective parts cannot prove an escape rate of at most 5%: at least 59 are needed."
     )
     assert found.automatic.value == 0.0
     none = guarantee(PartScores(np.array([0.1]), np.empty(0)), max_escape=0.05)

@@ -62,7 +62,7 @@ def test_a_plan_names_both_kinds_of_parts_and_the_chance_to_pass():
 
 def test_the_chance_to_pass_with_errors_for_every_part_is_certain():
     assert chance_to_pass(2, 2, 0.9) == 1.0
-    # At the claimed rate itself a test passes in at most 5 % of all cases.
+    # At the claimed rate itself a test passes in at most 5% of all cases.
     assert chance_to_pass(parts_needed(0.01, errors=2), 2, 0.01) <= 0.05
 
 

@@ -64,15 +64,15 @@ def test_a_rule_is_the_same_whoever_chose_it():
 @given(st.floats(0, 1.01))
 def test_a_limit_in_words_is_never_rounded_to_0_or_100(value):
     words = as_limit(value)
-    assert (words == "0 %") == (value <= 0) or 0 < value < 1e-9
-    assert value == 1 or words != "100 %"
+    assert (words == "0%") == (value <= 0) or 0 < value < 1e-9
+    assert value == 1 or words != "100%"
 
 
 def test_limits_read_as_sentences():
-    assert "10.0 %" in point_in_words(OperatingPoint(0.1, 0.1))
+    assert "10.0%" in point_in_words(OperatingPoint(0.1, 0.1))
     assert "reject nothing" in point_in_words(OperatingPoint(0.1, ABOVE_ALL))
-    assert as_limit(0.000374) == "0.037 %"
-    assert as_limit(0.99995) == "99.9950 %"
+    assert as_limit(0.000374) == "0.037%"
+    assert as_limit(0.99995) == "99.9950%"
 
 
 def test_criteria_are_read_as_they_were_written_with_their_history():

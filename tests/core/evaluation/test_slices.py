@@ -21,7 +21,7 @@ def test_a_weak_camera_is_flagged_and_comes_first():
 
 
 def test_slices_that_do_not_differ_are_hardly_ever_flagged():
-    # 20 slices at 5 % each would flag one of them in two of three looks without the correction.
+    # 20 slices at 5% each would flag one of them in two of three looks without the correction.
     random = np.random.default_rng(1)
     flagged = 0
     for _ in range(200):

@@ -40,7 +40,7 @@ def test_a_proven_limit_is_stricter_than_one_just_seen(made):
     proven = decisions.choose(basis, Wish(max_escape=0.06, proven=True))
     found = basis.outcome(proven.point).escape
     assert found.upper() <= 0.06 < seen.upper()
-    assert "proven at 95 %" in proven.chosen_by
+    assert "proven at 95%" in proven.chosen_by
 
 
 def test_both_limits_leave_a_zone_for_a_person(made):

@@ -205,7 +205,7 @@ def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
 
 def test_the_reader_of_numbers_finds_values_and_rule():
     numbers = Numbers()
-    numbers.feed('<p data-rule="{&#34;a&#34;: 1}"><data data-measure="x.y" value="0.5">50 %</data>'
+    numbers.feed('<p data-rule="{&#34;a&#34;: 1}"><data data-measure="x.y" value="0.5">50%</data>'
                  '<data data-measure="z" value="">no data</data></p>')  # fmt: skip
     assert numbers.found == {"x.y": 0.5, "z": None}
     assert numbers.rule == {"a": 1}

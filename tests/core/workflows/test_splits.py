@@ -121,7 +121,7 @@ def test_the_plan_that_was_shown_is_what_is_stored(workspace, parts):
     assert splits.list_splits(workspace, parts.id) == []
     assert list(plan.counts) == ["fold 1", "fold 2", "fold 3", "fold 4", "test"]
     split = splits.store_split(workspace, plan)
-    assert (split.folds, split.name) == (4, "4 folds + 25 % test seed 42 by stored group")
+    assert (split.folds, split.name) == (4, "4 folds + 25% test seed 42 by stored group")
     assert certificates.side_counts(workspace, parts, split) == plan.counts
     assert sum(sum(c.values()) for c in plan.counts.values()) == parts.sample_count
     with connect(workspace) as db:
