@@ -193,6 +193,12 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
     st.subheader("4 · Report")
     model = found.model
     intended_use_part(workspace, model)
+    if not found.is_opened:
+        st.caption(
+            "Follows when the test set is opened." if found.split.sealed else
+            "Nobody has looked at the test results yet. A report made now is the first look: it is "
+            "counted, and a sealed test of this model is no longer possible."
+        )  # fmt: skip
     others = {m.id: m.name for m in models.list_models(workspace)
               if m.split_id == model.split_id and m.id != model.id}  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -209,7 +215,9 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
             "is newly wrong.",
         )  # fmt: skip
         wanted = st.button(
-            "Make the report", type="primary", icon=":material/description:", key="make_report",
+            "Make the report", icon=":material/description:", key="make_report",
+            type="primary" if found.is_opened else "secondary",
+            disabled=found.split.sealed and not found.is_opened,
             help="Counted as a look at the test set.",
         )  # fmt: skip
     if wanted:
@@ -261,11 +269,13 @@ def page(workspace: Workspace) -> None:
     head(standing)
     fixed_part(workspace, standing)
     opening_part(workspace, standing)
-    if standing.is_opened or not standing.split.sealed:
-        if standing.is_opened:
-            count_once(workspace, standing.model)
-            verdict_part(standing, report.gate_of(workspace, standing))
-        report_part(workspace, standing)
+    if standing.is_opened:
+        count_once(workspace, standing.model)
+        verdict_part(standing, report.gate_of(workspace, standing))
+    else:
+        st.subheader("3 · Verdict")
+        st.caption("Follows when the test set is opened.")
+    report_part(workspace, standing)
 
 
 widgets.page_heading("Sign-off", "Fix what must hold, open the test set once, read the verdict.")

@@ -280,7 +280,7 @@ def _pictures(workspace: Workspace, found: Sequence[Judgement], shown: Shown) ->
         if item.right.all():
             st.info("No error on these pictures.")
             return
-        st.caption("The most confident mistakes come first: they teach the most.")
+        st.caption("The most confident mistakes teach the most.")
         picture_panel.panel(workspace, item, np.flatnonzero(~item.right), key=f"{key}_errors")
         return
     row, column = place

@@ -23,10 +23,10 @@ PAGE = 48
 MOST_REVIEWED = 2000
 MOST_KEYS = 9
 ORDER_WORDS = {
-    Order.CONFIDENT: "most confident",
-    Order.UNSURE: "least sure (margin)",
-    Order.LOSS: "hardest (loss)",
-    Order.FOCUS: "least focused (heatmap)",
+    Order.CONFIDENT: "confidence",
+    Order.UNSURE: "margin",
+    Order.LOSS: "loss",
+    Order.FOCUS: "heatmap focus",
 }
 MARKS = {
     MarkKind.WRONG_LABEL: ("Label is wrong", "flag", "W", "⚑",
@@ -98,9 +98,10 @@ def _order(key: str, usual: Order) -> Order:
     chosen: Order = st.segmented_control(
         "Sort by", list(Order), default=usual, required=True, key=f"{key}_order",
         format_func=ORDER_WORDS.__getitem__,
-        help="Confidence: of the predicted class. Margin: how far the next class is behind. Loss: "
-        "how little the true class was believed. Heatmap: how much of the picture the model looks "
-        "at; where it looks everywhere, it is often right by luck or by a shortcut.",
+        help="Confidence: of the predicted class, highest first. Margin: how far the next class is "
+        "behind, closest first. Loss: how little the true class was believed, hardest first. "
+        "Heatmap focus: how small the region is that the model looks at, least focused first; "
+        "where it looks everywhere, it is often right by luck or by a shortcut.",
     )  # fmt: skip
     return chosen
 
