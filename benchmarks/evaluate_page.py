@@ -82,12 +82,14 @@ def interact() -> None:
     from streamlit.testing.v1 import AppTest
 
     from core.domain import Subset
-    from core.workflows import evaluation
+    from core.workflows import evaluation, judging, models
     from core.workspace import open_workspace
     from pages.ui import inference
     from pages.ui.picture_panel import Review
 
     inference.warm_up = lambda *_: None  # the weights are made up
+    workspace = open_workspace()
+    judging.count_look(workspace, models.find_model(workspace, MODEL), "benchmark")
     app = AppTest.from_file(str(PROJECT / "pages" / "frame.py"), default_timeout=120)
     app.run()
     app.switch_page("evaluate.py")
@@ -118,7 +120,7 @@ def interact() -> None:
     timed("slices by group of numbers", lambda: run(slice_by="sharpness"))
     timed("errors: hardest pictures", lambda: run(tab="Errors", errors_kind="hardest pictures"))
     run(tab="Overview")
-    found = evaluation.judge(open_workspace(), MODEL, Subset.TEST)
+    found = evaluation.judge(workspace, MODEL, Subset.TEST)
     review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.judged.sample_ids[:9]), 0)
     run(review=review)
     timed(

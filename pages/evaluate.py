@@ -163,6 +163,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
             if tabs[name].open:
                 show()
     picture_panel.reopen(workspace)
+    judged.prepare(workspace, model, subset)
 
 
 def page(workspace: Workspace) -> None:

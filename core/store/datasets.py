@@ -41,6 +41,14 @@ _IN_OPEN_FINDINGS = (
 )
 
 
+# All rows of a dataset (?1) in the order of the file. Why: they were written together, and by an
+# index, whose order is another one, reading a hundred thousand takes three times as long.
+IN_FILE_ORDER = (
+    "FROM samples WHERE id BETWEEN (SELECT min(id) FROM samples WHERE dataset_id = ?1)"
+    " AND (SELECT max(id) FROM samples WHERE dataset_id = ?1) AND +dataset_id = ?1"
+)
+
+
 def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) -> None:
     """Store a dataset with all its samples; call inside a transaction. Sample ids are given here.
 
@@ -269,8 +277,7 @@ def measures(
 ) -> list[tuple[int | None, int, int, float | None, float | None]]:
     """Label, width, height, brightness, sharpness of every sample in use, in no order."""
     rows: list[tuple[int | None, int, int, float | None, float | None]] = db.conn.execute(
-        "SELECT label, width, height, brightness, sharpness FROM samples"
-        " WHERE dataset_id = ? AND status = 'used'",
+        f"SELECT label, width, height, brightness, sharpness {IN_FILE_ORDER} AND +status = 'used'",
         [dataset_id],
     ).fetchall()
     return rows

@@ -102,7 +102,7 @@ def _targets(
         for sample_id, state in states_at(db, dataset_id, version).items():
             used = state.status is SampleStatus.USED and state.label is not None
             labels[sample_id] = state.label if used else -1
-    return np.array([labels.get(int(i), -1) for i in sample_ids], dtype=np.int64)
+    return np.array([labels.get(i, -1) for i in sample_ids.tolist()], dtype=np.int64)
 
 
 def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -> None:

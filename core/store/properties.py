@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from core.store.datasets import IN_FILE_ORDER
+
 Values = list[str | None]
 
 
@@ -16,8 +18,7 @@ def load_groups(db: Database, dataset_id: str) -> list[tuple[int, str | None, st
     """Sample id, group and sha256 of every picture in use, in import order."""
     return list(
         db.conn.execute(
-            "SELECT id, nullif(part, ''), sha256 FROM samples WHERE dataset_id = ?"
-            " AND status = 'used' ORDER BY id",
+            f"SELECT id, nullif(part, ''), sha256 {IN_FILE_ORDER} AND +status = 'used' ORDER BY id",
             [dataset_id],
         ).fetchall()
     )
@@ -33,7 +34,7 @@ def load_properties(
     """
     rows = db.conn.execute(
         "SELECT id, part, name, format, mode, width, height, brightness, sharpness, file_size,"
-        " attributes FROM samples WHERE dataset_id = ? ORDER BY id",
+        f" attributes {IN_FILE_ORDER} ORDER BY id",
         [dataset_id],
     ).fetchall()
     ids, *columns = zip(*rows, strict=True) if rows else ((),) * 11

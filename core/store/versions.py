@@ -24,6 +24,7 @@ from core.domain import (
 )
 from core.errors import NotFoundError
 from core.store.datasets import (
+    IN_FILE_ORDER,
     insert_samples,
     insert_version,
     sample_from_row,
@@ -282,7 +283,7 @@ def _write_version(
     undoes: int | None,
 ) -> DatasetVersion:
     contents = db.conn.execute(
-        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status = 'used'", [dataset.id]
+        f"SELECT sha256, label {IN_FILE_ORDER} AND +status = 'used'", [dataset.id]
     ).fetchall()
     named = [(sha256, None if label is None else class_names[label]) for sha256, label in contents]
     version = DatasetVersion(

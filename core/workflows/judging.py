@@ -99,7 +99,7 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
         numbers = part_numbers_of(db, dataset)
     parts = None
     if numbers is not None:
-        parts = np.array([numbers.get(int(i), -int(i)) for i in stored.sample_ids], np.int64)
+        parts = np.array([numbers.get(i, -i) for i in stored.sample_ids.tolist()], np.int64)
     return JudgedSet(
         model=model,
         dataset=dataset,

@@ -1,7 +1,13 @@
 """Results of models as the pages read them: computed once, shared by all sessions.
 
 The keys hold everything that the numbers depend on, so that an edit of the dataset is seen at once.
+What takes a second with very many pictures is begun ahead, while people look at something else.
 """
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock, Timer
+from typing import Generic, TypeVar
 
 import streamlit as st
 
@@ -14,7 +20,40 @@ from core.workflows import decisions, evaluation
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 
+Result = TypeVar("Result")
 State = tuple[object, ...]
+Columns = dict[str, list[str | None]]
+
+# Before anything is begun ahead: a click that follows at once must not be slowed by it.
+QUIET_S = 1.5
+_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+
+
+class Ahead(Generic[Result]):
+    """A value that is computed in a thread of its own, soon, or at once when it is asked for."""
+
+    def __init__(self, function: Callable[[], Result]) -> None:
+        self._function = function
+        self._lock = Lock()
+        self._future: Future[Result] | None = None
+        self._timer = Timer(QUIET_S, self._begin)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def value(self, words: str) -> Result:
+        """The value; says these words while it is waited for."""
+        self._timer.cancel()
+        future = self._begin()
+        if future.done():
+            return future.result()
+        with st.spinner(words):
+            return future.result()
+
+    def _begin(self) -> Future[Result]:
+        with self._lock:
+            if self._future is None:
+                self._future = _pool.submit(self._function)
+            return self._future
 
 
 def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
@@ -23,9 +62,8 @@ def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
 
 
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:
-    """All numbers, also those that take a second with many pictures."""
-    found = judgement(workspace, model, subset)
-    return _report(found, model.id, subset.value, decisions.state_of(workspace, model))
+    """All numbers, also those that take a second or two with very many pictures."""
+    return _report_ahead(workspace, model, subset).value("Computing all measures …")
 
 
 def temperature(workspace: Workspace, model: Model) -> Temperature | None:
@@ -50,8 +88,23 @@ def rule_problem(workspace: Workspace, model: Model) -> ConfigError | None:
     return None
 
 
-def columns(workspace: Workspace, model: Model, subset: Subset) -> dict[str, list[str | None]]:
+def columns(workspace: Workspace, model: Model, subset: Subset) -> Columns:
     """What the pictures can be sliced by."""
+    return _columns_ahead(workspace, model, subset).value("Reading the properties …")
+
+
+def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
+    """Begin what the other tabs need, in a thread of its own."""
+    _columns_ahead(workspace, model, subset)
+    _report_ahead(workspace, model, subset)
+
+
+def _report_ahead(workspace: Workspace, model: Model, subset: Subset) -> Ahead[EvaluationReport]:
+    found = judgement(workspace, model, subset)
+    return _report(found, model.id, subset.value, decisions.state_of(workspace, model))
+
+
+def _columns_ahead(workspace: Workspace, model: Model, subset: Subset) -> Ahead[Columns]:
     found = judgement(workspace, model, subset)
     return _columns(workspace, found, model.id, subset.value,
                     decisions.state_of(workspace, model))  # fmt: skip
@@ -62,9 +115,9 @@ def _judgement(_workspace: Workspace, model_id: str, subset: str, state: State) 
     return evaluation.judge(_workspace, model_id, Subset(subset))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Computing all measures …")
-def _report(_found: Judgement, model_id: str, subset: str, state: State) -> EvaluationReport:
-    return evaluation.report_of(_found.judged)
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _report(_found: Judgement, model_id: str, subset: str, state: State) -> Ahead[EvaluationReport]:
+    return Ahead(lambda: evaluation.report_of(_found.judged))
 
 
 @st.cache_resource(max_entries=12, show_spinner="Fitting the calibration …")
@@ -72,8 +125,8 @@ def _temperature(_workspace: Workspace, model_id: str, state: State) -> Temperat
     return evaluation.temperature_of(_workspace, model_id)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the properties of the pictures …")
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _columns(
     _workspace: Workspace, _found: Judgement, model_id: str, subset: str, state: State
-) -> dict[str, list[str | None]]:
-    return evaluation.slice_columns(_workspace, _found.judged.dataset, _found.judged)
+) -> Ahead[Columns]:
+    return Ahead(lambda: evaluation.slice_columns(_workspace, _found.judged.dataset, _found.judged))
