@@ -1,5 +1,6 @@
 """What a person decided about an import: one value that travels from the form to the worker."""
 
+import shlex
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -82,7 +83,7 @@ class ImportRules:
 
 
 def read_class_map(text: str) -> tuple[tuple[str, str], ...]:
-    """Names of labels as people type them: `0=good, 1=crack`.
+    """Names of labels as people type them: `0=good, 1=crack`; a name may stand in double quotes.
 
     Raises:
         ConfigError: if a part is no such pair, or one label has two names.
@@ -116,7 +117,17 @@ def read_names(text: str) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+    """What stands between commas or semicolons; those in double quotes belong to a name."""
+    words = shlex.shlex(text, posix=True)
+    words.whitespace, words.whitespace_split = ",;", True
+    words.quotes, words.escape, words.commenters = '"', "", ""
+    try:
+        return [part.strip() for part in words if part.strip()]
+    except ValueError as err:
+        raise ConfigError(
+            f"'{text}' has a quotation mark without its second one.",
+            'Names with a comma are put in double quotes: 0="good, clean", 1=crack',
+        ) from err
 
 
 def rules_as_dict(rules: ImportRules) -> dict[str, Any]:

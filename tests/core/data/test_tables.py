@@ -1,6 +1,6 @@
 import pytest
 
-from core.data.rules import Delimiter, TableRules, read_class_map, read_edges
+from core.data.rules import Delimiter, TableRules, read_class_map, read_edges, read_names
 from core.data.tables import match_table, read_table
 from core.domain import Subset
 from core.errors import ConfigError, ImportSourceError
@@ -134,3 +134,11 @@ def test_a_base_name_counts_only_where_it_is_there_once():
     found = match_table(read_table(rules, names), rules, names)
     assert {name: item.label for name, item in found.by_name.items()} == {"a/2.png": "y"}
     assert (found.missing, found.by_base_name) == (("1.png",), 1)
+
+
+def test_names_may_hold_commas_where_they_are_quoted():
+    typed = '0="good, clean"; 1=d\'Or, 2 = "a=b"'
+    assert read_class_map(typed) == (("0", "good, clean"), ("1", "d'Or"), ("2", "a=b"))
+    assert read_names('ok, "bad, really"') == ("ok", "bad, really")
+    with pytest.raises(ConfigError, match="quotation mark"):
+        read_names('ok, "bad')
