@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.domain import SampleStatus, Subset
-from core.store.versions import states_at
+from core.store.versions import classes_kept_places, states_at
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,8 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
 def load_predictions(db: Database, model_id: str, subset: Subset) -> SubsetPredictions | None:
     """The matrix with today's labels; samples that left the dataset are left out.
 
-    Where the classes of the dataset were renamed, merged or taken away since the training, the
-    labels are those of the version that the model was trained on. Pictures of classes that came
-    later are left out.
+    Where classes of the dataset were merged or taken away since the training, the labels are those
+    of the version that the model was trained on. Pictures of classes that came later are left out.
     """
     rows = list(
         db.query(
@@ -76,7 +75,10 @@ def load_predictions(db: Database, model_id: str, subset: Subset) -> SubsetPredi
         return None
     row = rows[0]
     names, names_today = json.loads(row["class_names"]), json.loads(row["names_today"])
-    version = None if names_today[: len(names)] == names else row["version"]
+    is_same = names_today[: len(names)] == names or classes_kept_places(
+        db, row["dataset_id"], row["version"], len(names)
+    )
+    version = None if is_same else row["version"]
     sample_ids = np.frombuffer(row["sample_ids"], dtype="<i8").astype(np.int64)
     matrix = np.frombuffer(row["probabilities"], dtype="<f4").astype(np.float32)
     matrix = matrix.reshape(len(sample_ids), -1)

@@ -40,6 +40,23 @@ def list_versions(db: Database, dataset_id: str) -> list[DatasetVersion]:
     return [_version(row) for row in rows]
 
 
+def classes_kept_places(db: Database, dataset_id: str, since: int, count: int) -> bool:
+    """Whether the first classes of a version are the first ones of today, renamed at most.
+
+    Args:
+        db: of the workspace.
+        dataset_id: of the dataset.
+        since: number of the version.
+        count: how many classes it had.
+    """
+    history = list_versions(db, dataset_id)
+    merges = {v.number for v in history if v.action is EditAction.MERGE_CLASSES}
+    undone = {v.undoes for v in history if v.number > since and v.undoes is not None}
+    # A merge moves the places of classes; one that was taken back has moved them back.
+    moved = {n for n in merges if n > since} ^ (merges & undone)
+    return not moved and len(history[0].class_names) >= count
+
+
 def find_version(db: Database, dataset_id: str, number: int) -> DatasetVersion:
     """One version of a dataset.
 

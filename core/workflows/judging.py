@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.data.quality import look_alike_groups
-from core.data.similarity import connected, links_of_equal
-from core.domain import Dataset, Model, Opening, QualityCheck, Sample, Subset, Verdict, utc_now
-from core.errors import NotFoundError, SealedError
+from core.data.groups import group_names
+from core.data.similarity import Pairs, connected, links_of_equal
+from core.data.split import request_of
+from core.domain import Dataset, Model, Opening, QualityCheck, Subset, Verdict, utc_now
+from core.errors import NotFoundError, SealedError, SplitError
 from core.store import (
     datasets,
     judgement,
@@ -25,6 +26,7 @@ from core.store import (
     versions,
 )
 from core.store.database import connect, transaction
+from core.workflows.certificates import class_folders
 from core.workspace import Workspace
 
 
@@ -55,20 +57,37 @@ class JudgedSet:
         return self.model.class_names
 
     @property
+    def renamed(self) -> tuple[tuple[str, str], ...]:
+        """Classes that have another name in the dataset of today: (the model's, today's)."""
+        if self.version is not None:
+            return ()
+        pairs = zip(self.model.class_names, self.dataset.class_names, strict=False)
+        return tuple((old, new) for old, new in pairs if old != new)
+
+    @property
     def notice(self) -> str | None:
         """What a reader must know about the labels, or None."""
         says = []
         if self.version is not None:
             says.append(
-                f"The classes of the dataset were changed since the training: these numbers use "
-                f"its version {self.version}, which the model was trained on."
+                f"Classes of the dataset were merged since the training: these numbers use its "
+                f"version {self.version}, which the model was trained on, and corrections that "
+                "are made now change them no more."
             )
+        elif self.renamed:
+            says.append(f"Since the training, {_listed(self.renamed)}.")
         if self.left_out:
             says.append(
                 f"{self.left_out:,} of the predicted pictures are left out: they left the "
                 "dataset since, or have a class that this model does not know."
             )
         return " ".join(says) or None
+
+
+def _listed(renamed: Sequence[tuple[str, str]]) -> str:
+    said = [f"class '{old}' is called '{new}'" for old, new in renamed[:3]]
+    more = f" and {len(renamed) - 3} more have other names" if len(renamed) > 3 else ""
+    return ", ".join(said) + more
 
 
 def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet:
@@ -96,7 +115,7 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
         verdicts = _verdicts(db, model, dataset, stored.version)
-        numbers = part_numbers_of(db, dataset)
+        numbers = part_numbers_of(db, dataset, model.split_id)
     parts = None
     if numbers is not None:
         parts = np.array([numbers.get(i, -i) for i in stored.sample_ids.tolist()], np.int64)
@@ -114,23 +133,55 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
     )
 
 
-def part_numbers_of(db: Database, dataset: Dataset) -> dict[int, int] | None:
+def part_numbers_of(
+    db: Database, dataset: Dataset, split_id: str | None = None
+) -> dict[int, int] | None:
     """Sample id -> number of its part (0 and up), for every sample in use; None: nothing is known.
 
-    Pictures of one part are those of one group (as imported or given), else those that the
-    quality check found to be look-alikes; files with equal bytes always belong together.
+    Pictures are of one part if anything says so: the group they were imported with or given, the
+    look-alikes of the quality check, the rule that the split was grouped by, or equal bytes.
     """
     check = quality.load_check(db, dataset.id)
     rows = properties.load_groups(db, dataset.id)
-    if any(group for _, group, _ in rows):
-        links = links_of_equal([group for _, group, _ in rows])
-        equal = links_of_equal([sha256 for *_, sha256 in rows])
-        numbers = connected(len(rows), links, equal)
-    elif check is not None and check.groups:
-        numbers = _look_alikes(versions.samples_at(db, dataset.id), check)
-    else:
+    ids = [row[0] for row in rows]
+    groups = [row[1] for row in rows]
+    by_split = _groups_of_split(db, dataset, split_id, ids)
+    if not any(groups) and not any(by_split) and not (check and check.groups):
         return None
-    return {row[0]: int(number) for row, number in zip(rows, numbers, strict=True)}
+    numbers = connected(
+        len(rows),
+        links_of_equal([row[2] for row in rows]),
+        links_of_equal(groups),
+        links_of_equal(by_split),
+        _near_links(ids, check),
+    )
+    return dict(zip(ids, numbers.tolist(), strict=True))
+
+
+def _near_links(ids: Sequence[int], check: QualityCheck | None) -> Pairs:
+    """Positions [M, 2] in the ascending ids of look-alikes; those that are gone link nothing."""
+    known = np.array(ids, np.int64)
+    pairs = np.array(check.near_pairs if check else (), np.int64).reshape(-1, 2)
+    return np.searchsorted(known, pairs[np.isin(pairs, known).all(axis=1)]).astype(np.int64)
+
+
+def _groups_of_split(
+    db: Database, dataset: Dataset, split_id: str | None, ids: Sequence[int]
+) -> Sequence[str | None]:
+    """The group of each sample by the rule of a split; None where its rule is stored elsewhere."""
+    nothing = [None] * len(ids)
+    if split_id is None:
+        return nothing
+    try:
+        request = request_of(splits.split_by_id(db, split_id))
+        if request is None or request.group_by in (None, "auto", "column"):
+            return nothing
+        samples = versions.samples_at(db, dataset.id)
+        names = group_names(samples, request.group_by, class_folders(db, dataset))
+    except (NotFoundError, SplitError):  # the split, or what its rule spoke of, is gone
+        return nothing
+    found = {sample.id: name for sample, name in zip(samples, names, strict=True)}
+    return [found.get(i) for i in ids]
 
 
 def is_closed(workspace: Workspace, model: Model) -> bool:
@@ -181,16 +232,8 @@ def _refuse_closed(db: Database, model: Model) -> None:
 def _verdicts(
     db: Database, model: Model, dataset: Dataset, version: int | None
 ) -> tuple[Verdict | None, ...]:
-    names, verdicts = dataset.class_names, dataset.verdicts
-    if version is not None:
-        then = versions.find_version(db, dataset.id, version)
-        names, verdicts = then.class_names, then.class_verdicts
-    by_name = dict(zip(names, verdicts, strict=False))
+    if version is None:
+        return dataset.verdicts[: len(model.class_names)]
+    then = versions.find_version(db, dataset.id, version)
+    by_name = dict(zip(then.class_names, then.class_verdicts, strict=False))
     return tuple(by_name.get(name) for name in model.class_names)
-
-
-def _look_alikes(samples: Sequence[Sample], check: QualityCheck) -> NDArray[np.int64]:
-    position = {s.id: i for i, s in enumerate(samples)}
-    near = [(position[a], position[b]) for a, b in check.near_pairs
-            if a in position and b in position]  # fmt: skip
-    return look_alike_groups(samples, np.array(near, np.int64).reshape(-1, 2))

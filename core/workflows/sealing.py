@@ -116,7 +116,7 @@ def sign_off(
             split=split,
             pictures=len(samples),
             digest=_digest(samples, dataset.class_names),
-            parts_digest=_parts_digest(samples, part_numbers_of(db, dataset)),
+            parts_digest=_parts_digest(samples, part_numbers_of(db, dataset, split.id)),
             criteria=judgement.criteria(db, dataset.id),
             rule=judgement.operating_point(db, model.id),
             seal=seal,

@@ -223,8 +223,11 @@ def _corrections(workspace: Workspace, found: Judgement, item: JudgedSample) -> 
     dataset_id, sample_id = found.judged.dataset.id, item.sample.id
     names = found.judged.dataset.class_names
     with st.container(border=True, key="corrections"):
+        follows = "Numbers follow at once" if found.judged.version is None else (
+            "These numbers stay with the labels of the training, since classes were merged"
+        )  # fmt: skip
         st.markdown("**The right class is …**", help="Gives the picture another class in the "
-                    "dataset, as a new version that can be undone. Numbers follow at once; "
+                    f"dataset, as a new version that can be undone. {follows}; "
                     "models that are trained already stay as they are.")  # fmt: skip
         wanted = _class_choice(names, item.sample.label, sample_id)
         if wanted is not None:
@@ -304,7 +307,7 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
         says, back = st.columns([7, 1], vertical_alignment="center")
         says.markdown(
             f":material/history: **{text.plain(newest.summary)}** · version {dataset.version} of "
-            "the dataset. These numbers follow; the model stays as it was trained."
+            "the dataset. The model stays as it was trained."
         )
         with back:
             undo_button(workspace, dataset_id, key="undo")

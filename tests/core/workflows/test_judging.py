@@ -17,7 +17,7 @@ from core.domain import (
 from core.errors import NotFoundError, SealedError
 from core.store import datasets, models, predictions, quality, splits, versions
 from core.store.database import connect, transaction
-from core.workflows import judging
+from core.workflows import edits, judging
 
 NAMES = ("good", "crack")
 
@@ -78,6 +78,48 @@ def test_groups_make_parts_and_pictures_without_group_stand_alone(judged):
     assert parts is not None
     assert parts[0] == parts[1]
     assert len(set(parts.tolist())) == 3
+
+
+def test_a_renamed_class_keeps_its_place_and_todays_labels_count(judged):
+    # After a rename, corrections changed nothing and verdicts that were given later were not seen.
+    edits.rename_class(judged, "ds-1", "crack", "break")
+    edits.relabel(judged, "ds-1", {4: 0})
+    found = judging.judged_set(judged, "m", Subset.TEST)
+    assert found.targets.tolist() == [0, 1, 0, 0]
+    assert found.version is None
+    assert found.verdicts == (Verdict.OK, Verdict.NOK)
+    assert found.notice == "Since the training, class 'crack' is called 'break'."
+
+
+def test_a_merge_that_was_taken_back_leaves_nothing(judged):
+    edits.add_class(judged, "ds-1", "dent")
+    edits.merge_classes(judged, "ds-1", ["good", "crack"], "crack")
+    assert judging.judged_set(judged, "m", Subset.TEST).version == 1
+    edits.undo(judged, "ds-1")
+    edits.rename_class(judged, "ds-1", "crack", "break")
+    assert judging.judged_set(judged, "m", Subset.TEST).version is None
+
+
+def test_one_more_known_group_never_makes_more_parts(judged):
+    # One picture with a stored group once made everybody forget the look-alikes that were found.
+    with connect(judged) as db, transaction(db):
+        quality.save_check(db, QualityCheck("ds-1", 2.0, ((2, 3),), 1, 2), [])
+    parts = judging.judged_set(judged, "m", Subset.TEST).parts
+    assert len(set(parts.tolist())) == 2  # 1 and 2 by their group, 2 and 3 alike, 4 alone
+    edits.set_group(judged, "ds-1", {4: "part 1"})
+    parts = judging.judged_set(judged, "m", Subset.TEST).parts
+    assert len(set(parts.tolist())) == 1
+
+
+def test_the_rule_that_a_split_was_grouped_by_makes_parts(judged):
+    with connect(judged) as db, db.conn:
+        db.conn.execute("UPDATE samples SET part = NULL, name = 'tile' || (id % 2) || '/' || id")
+        db.conn.execute("UPDATE splits SET strategy = 'grouped by regex:(?P<group>tile.)'")
+    parts = judging.judged_set(judged, "m", Subset.TEST).parts
+    assert len(set(parts.tolist())) == 2
+    with connect(judged) as db, db.conn:
+        db.conn.execute("UPDATE samples SET name = 'no group ' || id")
+    assert judging.judged_set(judged, "m", Subset.TEST).parts is None
 
 
 def test_without_groups_the_look_alikes_that_were_found_are_parts(judged):
