@@ -816,8 +816,9 @@ class Seal:
     """What was fixed before the test set was opened for a model.
 
     `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
-    test pictures and their labels, `parts_digest` which of them show one part ('' in seals of
-    before, where nobody knows). `opened_at` is None while nobody has looked.
+    test pictures and their labels, `parts_digest` which of them show one part, `golden` the sample
+    ids of the golden samples ('' and None in seals of before, where nobody knows). `opened_at` is
+    None while nobody has looked.
     """
 
     model_id: str
@@ -828,6 +829,7 @@ class Seal:
     test_digest: str
     opened_at: float | None = None
     parts_digest: str = ""
+    golden: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def opening_part(workspace: Workspace, found: SignOff) -> None:
         st.caption("Nobody has looked at this test set yet, with any model.")
         return
     models_seen = len({o.model_id for o in found.openings})
-    st.caption(f"{text.count(len(found.openings), 'look')} so far, by "
+    st.caption(f"{text.count(len(found.openings), 'look')} at these pictures so far, by "
                f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
                "result a little too good.")  # fmt: skip
     with st.expander("Every look at this test set"):

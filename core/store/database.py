@@ -199,13 +199,13 @@ def add_sign_off(db: Database) -> None:
 
 @migrations()
 def add_focus(db: Database) -> None:
-    """How focused heatmaps are; which pictures a seal took for one part."""
+    """How focused heatmaps are; what else a seal fixes; which pictures were looked at."""
     for statement in _FOCUS_SCHEMA.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
 
-# Why '' for seals of before: nobody knows any more which pictures were one part.
+# Why '' for seals and openings of before: nobody knows any more.
 _FOCUS_SCHEMA = """
 CREATE TABLE focus (
     model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
@@ -213,7 +213,9 @@ CREATE TABLE focus (
     PRIMARY KEY (model_id, sample_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX focus_by_sample ON focus (sample_id);
-ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT ''
+ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE seals ADD COLUMN golden TEXT NOT NULL DEFAULT '';
+ALTER TABLE openings ADD COLUMN pictures TEXT NOT NULL DEFAULT ''
 """
 
 _SIGN_OFF_SCHEMA = """

@@ -3,8 +3,10 @@
 Rules and criteria are JSON here; what they mean is known by the rooms that compute with them.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -63,7 +65,7 @@ def insert_seal(db: Database, seal: Seal) -> None:
         )
     db.conn.execute(
         "INSERT OR REPLACE INTO seals (model_id, split_id, created_at, criteria, operating_point,"
-        " test_digest, opened_at, parts_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " test_digest, opened_at, parts_digest, golden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             seal.model_id,
             seal.split_id,
@@ -73,6 +75,7 @@ def insert_seal(db: Database, seal: Seal) -> None:
             seal.test_digest,
             seal.opened_at,
             seal.parts_digest,
+            "" if seal.golden is None else json.dumps(seal.golden),
         ],
     )
 
@@ -81,23 +84,28 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
     """The seal of a model's test set, if there is one."""
     rows = db.conn.execute(
         "SELECT model_id, split_id, created_at, criteria, operating_point, test_digest, opened_at,"
-        " parts_digest FROM seals WHERE model_id = ?",
+        " parts_digest, golden FROM seals WHERE model_id = ?",
         [model_id],
     ).fetchall()
-    return Seal(*rows[0]) if rows else None
+    if not rows:
+        return None
+    values: list[Any] = list(rows[0])
+    values[-1] = tuple(json.loads(values[-1])) if values[-1] else None
+    return Seal(*values)
 
 
 def record_opening(db: Database, opening: Opening) -> None:
     """Count one look at a test set; call inside a transaction. Openings are never removed."""
     db.conn.execute(
-        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         [
             opening.split_id,
             opening.model_id,
             opening.model_name,
             opening.purpose,
             opening.opened_at,
+            _pictures_digest(db, opening.split_id),
         ],
     )
     db.conn.execute(
@@ -115,13 +123,31 @@ def is_opened(db: Database, split_id: str, model_id: str) -> bool:
 
 
 def openings_of(db: Database, split_id: str) -> list[Opening]:
-    """Every look at the test set of a split, by whatever model, oldest first."""
+    """Every look at test pictures of a split, by whatever model and split, oldest first.
+
+    Looks through another split count where it has a test picture in common; one that was deleted
+    since counts where it had the same test pictures.
+    """
     rows = db.conn.execute(
         "SELECT split_id, model_id, model_name, purpose, opened_at FROM openings"
-        " WHERE split_id = ? ORDER BY id",
-        [split_id],
+        " WHERE split_id = ?1 OR (pictures != '' AND pictures = ?2) OR split_id IN ("
+        "SELECT DISTINCT other.split_id FROM split_members own"
+        " JOIN split_members other ON other.sample_id = own.sample_id"
+        " WHERE own.split_id = ?1 AND own.subset = 'test' AND other.subset = 'test')"
+        " ORDER BY id",
+        [split_id, _pictures_digest(db, split_id)],
     ).fetchall()
     return [Opening(*row) for row in rows]
+
+
+def _pictures_digest(db: Database, split_id: str) -> str:
+    """Names the test pictures of a split, whatever its name; '' if there are none."""
+    rows = db.conn.execute(
+        "SELECT sample_id FROM split_members WHERE split_id = ? AND subset = 'test'"
+        " ORDER BY sample_id",
+        [split_id],
+    ).fetchall()
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest() if rows else ""
 
 
 def set_mark(db: Database, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
@@ -137,6 +163,16 @@ def set_mark(db: Database, sample_ids: Iterable[int], kind: MarkKind, *, on: boo
         "DELETE FROM marks WHERE kind = ? AND sample_id IN (SELECT value FROM json_each(?))",
         [kind.value, ids],
     )
+
+
+def marked(db: Database, dataset_id: str, kind: MarkKind) -> list[int]:
+    """Ids of the samples of a dataset that have a mark."""
+    rows = db.conn.execute(
+        "SELECT m.sample_id FROM marks m JOIN samples s ON s.id = m.sample_id"
+        " WHERE s.dataset_id = ? AND m.kind = ? ORDER BY m.sample_id",
+        [dataset_id, kind.value],
+    )
+    return [row[0] for row in rows.fetchall()]
 
 
 def marks_of(db: Database, dataset_id: str) -> dict[int, set[MarkKind]]:

@@ -141,13 +141,16 @@ def golden_results(
 ) -> dict[str, bool]:
     """File name of every golden sample -> whether the model judges it right.
 
+    For a model whose test was sealed they are those of that day, whatever was marked since.
     Right: a defective one is not accepted, a good one not rejected; without verdicts the predicted
     class is the true one. A golden sample without a stored result of the model is not right. Those
     of a sealed test set are found out when it is opened.
     """
     with connect(workspace) as db:
-        marks = judgement.marks_of(db, judged.dataset.id)
-        ids = [i for i, kinds in marks.items() if MarkKind.GOLDEN in kinds]
+        seal = judgement.find_seal(db, judged.model.id)
+        ids = judgement.marked(db, judged.dataset.id, MarkKind.GOLDEN)
+        if seal is not None and seal.golden is not None:
+            ids = list(seal.golden)
         samples = datasets.samples_by_id(db, ids)
         subsets = predictions.predicted_subsets(db, judged.model.id)
     right: dict[int, bool] = {}

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from core.domain import (
     Dataset,
     DatasetVersion,
+    MarkKind,
     Model,
     Opening,
     Sample,
@@ -169,6 +170,7 @@ def seal_test(
                 operating_point=found.rule or "",
                 test_digest=found.digest,
                 parts_digest=found.parts_digest,
+                golden=tuple(sorted(judgement.marked(db, found.dataset.id, MarkKind.GOLDEN))),
             ),
         )
     return sign_off(workspace, found.model.id)

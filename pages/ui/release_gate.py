@@ -51,6 +51,8 @@ def _details(report: GateReport) -> None:
         with st.expander(f"Criteria that are met ({len(passed)})"):
             for check in passed:
                 st.markdown(f"- {text.plain(check.reason)}")
+    if report.kept.criteria.golden_must_pass and not report.golden:
+        st.caption("No golden sample is marked in this dataset.")
     if report.golden:
         right = sum(report.golden.values())
         st.caption(f"Golden samples judged right: {right} of {len(report.golden)}.")

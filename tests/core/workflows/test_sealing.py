@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from core.domain import QualityCheck, Subset, Verdict
+from core.domain import MarkKind, QualityCheck, Split, Subset, Verdict
 from core.errors import ConfigError, SealedError, WorkspaceError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import two_zones
-from core.store import datasets, quality
+from core.store import datasets, quality, splits
 from core.store.database import connect, transaction
-from core.workflows import decisions, edits, judging, models, release, sealing
+from core.workflows import decisions, edits, evaluation, judging, models, release, sealing
 from tests.made import add_model, make_dataset
 
 
@@ -131,6 +131,38 @@ def test_look_alikes_that_are_found_later_void_the_seal(made):
 def _check(made, near_pairs):
     with connect(made.workspace) as db, transaction(db):
         quality.save_check(db, QualityCheck("ds-1", 1.0, tuple(near_pairs), 1, 2), [])
+
+
+def test_golden_samples_are_those_of_the_day_of_sealing(made):
+    # Taking the mark off a golden sample that failed once turned BLOCK into PASS.
+    judged = judging.judged_set(made.workspace, "a", Subset.TEST)
+    wrong = judged.probabilities.argmax(axis=1) != judged.targets
+    sample_id = int(judged.sample_ids[wrong][0])
+    evaluation.mark(made.workspace, [sample_id], MarkKind.GOLDEN, on=True)
+    _sealed(made)
+    sealing.open_test(made.workspace, "a", "release")
+    judged = judging.judged_set(made.workspace, "a", Subset.TEST)
+    before = release.golden_results(made.workspace, judged, None)
+    evaluation.mark(made.workspace, [sample_id], MarkKind.GOLDEN, on=False)
+    evaluation.mark(made.workspace, [sample_id + 1], MarkKind.GOLDEN, on=True)
+    assert release.golden_results(made.workspace, judged, None) == before
+    assert len(before) == 1
+
+
+def test_looks_at_the_same_pictures_count_whatever_the_split_is_called(made):
+    # A second split with the same test pictures once had a clean record.
+    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "first")
+    members = {int(i): subset for subset, ids in made.ids.items() for i in ids}
+    again = Split("split-2", "ds-1", "again", "stratified", 1, (0.4, 0.3, 0.3), "d", 2.0)
+    with connect(made.workspace) as db, transaction(db):
+        splits.insert_split(db, again, members)
+        db.conn.execute("UPDATE models SET split_id = 'split-2' WHERE id = 'model-b'")
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
+    assert not sealing.sign_off(made.workspace, "b").is_opened
+    with connect(made.workspace) as db, transaction(db):
+        db.conn.execute("UPDATE models SET split_id = NULL WHERE id = 'model-a'")
+        splits.delete_split(db, "split-1")
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
 
 
 def test_other_verdicts_and_renamed_classes_void_the_seal(made):
