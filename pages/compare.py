@@ -129,7 +129,7 @@ def _gallery(
 
     order = np.argsort(found.second.judged.sample_ids)
     st.caption("True class above; below it what the present model said → what the new one says. "
-               "Single pictures, while the tables above may count parts.")  # fmt: skip
+               "The pictures of parts that changed; the tables above count the parts.")  # fmt: skip
     deciding.pictures(workspace, found.sample_ids[positions], about, shown, key=key)
 
 

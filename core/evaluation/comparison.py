@@ -72,7 +72,10 @@ def paired_table(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Classes compared; `new_errors` and `fixed_errors` are positions of pictures."""
+    """Classes compared; `new_errors` and `fixed_errors` are positions of pictures.
+
+    Like the table they tell of parts: new are the wrong pictures of parts that were right so far.
+    """
 
     table: PairedTable
     new_errors: Positions
@@ -94,9 +97,16 @@ def compare_predictions(
     first_wrong, second_wrong = first != targets, second != targets
     return Comparison(
         paired_table(first_wrong, second_wrong, parts, confidence),
-        new_errors=np.flatnonzero(second_wrong & ~first_wrong),
-        fixed_errors=np.flatnonzero(first_wrong & ~second_wrong),
+        new_errors=_newly(first_wrong, second_wrong, parts),
+        fixed_errors=_newly(second_wrong, first_wrong, parts),
     )
+
+
+def _newly(before: NDArray[np.bool_], after: NDArray[np.bool_], parts: Parts | None) -> Positions:
+    """Positions with the event in parts that did not have it before on any picture."""
+    if parts is None:
+        return np.flatnonzero(after & ~before)
+    return np.flatnonzero(after & ~np.isin(parts, parts[before]))
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,8 @@ class DecisionComparison:
     """OK / NOK decisions compared; a part to a person is neither an escape nor a false reject.
 
     `escapes` compares on defective parts (right: not accepted), `false_rejects` on good parts
-    (right: not rejected). The lists are positions of pictures.
+    (right: not rejected). The lists are positions of pictures, of parts that newly escape, or are
+    newly rejected, whose every picture was right so far.
     """
 
     escapes: PairedTable
@@ -138,6 +149,6 @@ def compare_decisions(
         tables.append(
             paired_table(before[of_kind], after[of_kind], choose(parts, of_kind), confidence)
         )
-        new.append(np.flatnonzero(after & ~before))
-        fixed.append(np.flatnonzero(before & ~after))
+        new.append(_newly(before, after, parts))
+        fixed.append(_newly(after, before, parts))
     return DecisionComparison(tables[0], tables[1], new[0], fixed[0], new[1], fixed[1])

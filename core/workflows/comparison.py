@@ -17,7 +17,7 @@ from core.evaluation.comparison import (
 from core.evaluation.decisions import Decisions, OperatingPoint, decide, has_both, truths
 from core.evaluation.intervals import CONFIDENCE
 from core.evaluation.metrics import check_predictions
-from core.evaluation.parts import Unit, units
+from core.evaluation.parts import Unit, choose, units
 from core.evaluation.rules import DecisionRule
 from core.store import datasets
 from core.store.database import connect
@@ -139,7 +139,9 @@ def compare_judged(
         )
     targets = first.targets[in_first]
     _refuse_other_truth(first, second, targets, second.targets[in_second])
-    parts = None if first.parts is None else first.parts[in_first]
+    parts = choose(first.parts, in_first)
+    if parts is None:
+        parts = choose(second.parts, in_second)
     one = _side(first, first_rule, in_first)
     two = _side(second, second_rule, in_second)
     decisions = None

@@ -64,12 +64,16 @@ def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
 
 @dataclass(frozen=True)
 class GateReport:
-    """Whether a model may be released: the criteria it was held against, and what came out."""
+    """Whether a model may be released: the criteria it was held against, and what came out.
+
+    `remarks` say what could not be looked at.
+    """
 
     kept: KeptCriteria
     gate: Gate
     subset: Subset
     golden: Mapping[str, bool]
+    remarks: tuple[str, ...] = ()
 
 
 def hold_against(
@@ -90,7 +94,8 @@ def hold_against(
     golden = golden_results(workspace, judged, rule) if kept.criteria.golden_must_pass else {}
     limits = kept.criteria.limits(judged.class_names)
     gate = _gate(kept.criteria, limits, _measures(judged, rule), golden, comparison)
-    return GateReport(kept, gate, judged.subset, golden)
+    remarks = _unknown_escapes(kept.criteria, comparison)
+    return GateReport(kept, gate, judged.subset, golden, tuple(remarks))
 
 
 def _gate(
@@ -113,11 +118,23 @@ def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) 
         return []
     if comparison is None or comparison.decisions is None:
         return ["New escapes are not known: there is no comparison with the model so far."]
-    new = len(comparison.decisions.new_escapes)
+    new = comparison.decisions.escapes.only_first_right
     if not new:
         return []
-    pictures = "1 picture" if new == 1 else f"{new:,} pictures"
-    return [f"New escapes: {pictures} of defective parts that the model so far did not accept."]
+    unit = comparison.unit.value
+    counted = f"1 defective {unit[:-1]}" if new == 1 else f"{new:,} defective {unit}"
+    return [f"New escapes: {counted} that the model so far did not accept."]
+
+
+def _unknown_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
+    """What the comparison cannot say, because the model so far was not tested on everything."""
+    if not criteria.no_new_escapes or comparison is None or not comparison.only_second:
+        return []
+    shared, missing = len(comparison.sample_ids), comparison.only_second
+    return [
+        f"New escapes are known for {shared:,} of {shared + missing:,} pictures only: the model "
+        "so far was not tested on the others. Train both with the same split to know all."
+    ]
 
 
 def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[str, Measured]:
@@ -210,6 +227,7 @@ def gate_as_dict(report: GateReport) -> dict[str, object]:
             for check in report.gate.checks
         ],
         "golden": dict(report.golden),
+        "remarks": list(report.remarks),
         "subset": report.subset.value,
         "criteria": kept_as_dict(report.kept),
     }

@@ -46,6 +46,8 @@ def _on_validation(name: str, report: GateReport) -> None:
 
 
 def _details(report: GateReport) -> None:
+    for remark in report.remarks:
+        st.warning(text.plain(remark), icon=":material/visibility_off:")
     passed = [check for check in report.gate.checks if check.passed]
     if passed:
         with st.expander(f"Criteria that are met ({len(passed)})"):

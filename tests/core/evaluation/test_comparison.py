@@ -55,6 +55,18 @@ def test_new_escapes_and_new_false_rejects_are_told_apart():
     assert found.escapes.difference.value == pytest.approx(-1 / 3)
 
 
+def test_a_part_that_escaped_before_is_no_new_escape():
+    # The gate once blocked for a picture of a part that the model so far had accepted already.
+    truth = np.array([1, 1, 1, 1], np.int8)
+    parts = np.array([7, 7, 8, 8])
+    before = np.array([0, 2, 2, 2], np.int8)
+    after = np.array([2, 0, 0, 0], np.int8)
+    found = compare_decisions(before, after, truth, parts)
+    assert found.escapes.only_first_right == 1
+    assert found.new_escapes.tolist() == [2, 3]
+    assert found.fixed_escapes.tolist() == []
+
+
 def test_comparing_nothing_claims_nothing():
     found = compare_predictions(np.empty(0, int), np.empty(0, int), np.empty(0, int))
     assert (found.table.p_value, found.table.difference.value) == (1.0, None)

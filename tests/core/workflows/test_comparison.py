@@ -5,7 +5,7 @@ from core.domain import MarkKind, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import two_zones
-from core.store import judgement
+from core.store import judgement, predictions
 from core.store.database import connect, transaction
 from core.workflows import comparison, decisions, release
 from core.workflows.decisions import Choice
@@ -129,6 +129,16 @@ def test_the_gate_blocks_new_escapes_and_where_they_cannot_be_known(made):
         made.workspace, None, judged_set(made.workspace, "new", Subset.TEST)
     )
     assert "not known" in alone.gate.reasons[-1]
+
+
+def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
+    with connect(made.workspace) as db, db.conn:
+        stored = predictions.load_predictions(db, "model-present", Subset.TEST)
+        assert stored is not None
+        predictions.insert_predictions(db, "model-present", "ds-1", Subset.TEST,
+                                       stored.sample_ids[:8], stored.probabilities[:8])  # fmt: skip
+    report = _gate(made, no_new_escapes=True)
+    assert report.remarks[0].startswith("New escapes are known for 8 of 200 pictures only")
 
 
 def test_a_golden_sample_that_is_judged_wrong_blocks(made):
