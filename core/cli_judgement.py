@@ -23,7 +23,7 @@ from core.evaluation.intervals import CONFIDENCE, Rate
 from core.evaluation.planner import PlanRow, plan_test, proven_rate
 from core.evaluation.rules import point_in_words
 from core.workflows import comparison, datasets, decisions, judging, release
-from core.workflows.decisions import Choice, OnTest, Wish
+from core.workflows.decisions import Choice, Hidden, OnTest, Wish
 from core.workspace import Workspace
 
 app = typer.Typer()
@@ -64,10 +64,19 @@ def threshold(
     ] = None,
     confidence: ConfidenceOption = CONFIDENCE,
     save: Annotated[bool, typer.Option("--save", help="Keep it with the model.")] = False,
+    on_test: Annotated[
+        bool,
+        typer.Option(
+            "--on-test", help="Show test even if nobody has looked yet, or without --save. Counted."
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose the operating point on validation, show it on test; without options the saved one."""
+    """Choose the operating point on validation; without options the saved one.
+
+    What a kept rule does on test follows where somebody has looked at the test results before.
+    """
     with session(workspace, as_json) as opened:
         basis = decisions.load_basis(opened.workspace, model)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
@@ -76,18 +85,36 @@ def threshold(
             scenario=scenario, class_error=class_error, confidence=confidence,
         )  # fmt: skip
         choice = _choice(opened.workspace, basis, wish, at)
-        on_test = decisions.look_at_test(
-            opened.workspace, basis.judged.model, purpose="touchstone threshold"
-        )
-        result = decisions.choice_as_dict(basis, choice, wish, on_test, scenario)
         if save:
             decisions.save_rule(
                 opened.workspace, basis, choice, confidence=confidence, scenario=scenario
             )
+        kept = decisions.saved_rule(opened.workspace, basis.judged.model.id)
+        is_kept = kept is not None and kept.point == choice.point
+        tested = _on_test(opened.workspace, basis, asked=on_test, is_kept=is_kept)
+        result = decisions.choice_as_dict(basis, choice, wish, tested, scenario)
         opened.answer(
             {**result, "saved": save},
-            lambda: _show_choice(basis, choice, on_test, confidence, saved=save),
+            lambda: _show_choice(basis, choice, tested, confidence, saved=save),
         )
+
+
+def _on_test(workspace: Workspace, basis: decisions.Basis, *, asked: bool, is_kept: bool) -> OnTest:
+    """The test pictures for the verdict over a kept rule; or why they are not shown."""
+    model = basis.judged.model
+    if judging.is_closed(workspace, model) or asked:
+        return decisions.look_at_test(workspace, model, purpose="touchstone threshold")
+    if not judging.has_looked(workspace, model):
+        return OnTest(
+            None, "Nobody has looked at the test results yet. --on-test shows them: that is "
+            "counted, and rules a sealed test of this model out.", Hidden.UNSEEN,
+        )  # fmt: skip
+    if not is_kept:
+        return OnTest(
+            None, "Test is for the verdict over a kept rule: add --save, or --on-test, which is "
+            "counted.", Hidden.DRAFT,
+        )  # fmt: skip
+    return decisions.look_at_test(workspace, model, purpose="touchstone threshold")
 
 
 def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
@@ -103,6 +130,10 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
 def _choice(workspace: Workspace, basis: decisions.Basis, wish: Wish, at: float | None) -> Choice:
     """What is wished; by hand; without a wish the rule that is saved."""
     if at is not None:
+        if wish != Wish(confidence=wish.confidence):
+            raise ConfigError(
+                "A threshold by hand leaves nothing to choose.", "Leave --at out, or the wishes."
+            )
         return Choice(two_zones(at), "by hand")
     if wish == Wish(confidence=wish.confidence):
         saved = decisions.saved_rule(workspace, basis.judged.model.id)

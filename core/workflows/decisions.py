@@ -178,15 +178,19 @@ def choose(basis: Basis, wish: Wish) -> Choice:
     """The rule that does what is wished on these (validation) parts.
 
     Raises:
-        ConfigError: if nothing is wished, or parts are missing to hold it against.
+        ConfigError: if nothing is wished, wishes contradict each other, or parts are missing.
     """
+    _refuse_contradiction(wish)
     if wish.scenario is not None:
         found = least_cost(basis.scores, wish.scenario, with_person=wish.with_person)
         return Choice(found.point, "least cost", least=found)
     if wish.class_error is not None:
         judged = basis.judged
         limits = class_thresholds_for_error(judged.probabilities, judged.targets, wish.class_error)
-        words = f"each predicted class wrong at most {_percent(wish.class_error)}"
+        words = (
+            f"each predicted class wrong at most {_percent(wish.class_error)}, seen on pictures "
+            "and not proven"
+        )
         return Choice(OperatingPoint(class_thresholds=limits), words)
     if wish.guarantee:
         return _promised(basis, wish)
@@ -196,6 +200,21 @@ def choose(basis: Basis, wish: Wish) -> Choice:
     )  # fmt: skip
     proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
     return Choice(point, _limits_in_words(wish) + proven)
+
+
+def _refuse_contradiction(wish: Wish) -> None:
+    limits = wish.max_escape is not None or wish.max_overkill is not None
+    goals = {
+        "the least cost": wish.scenario is not None,
+        "a threshold per class": wish.class_error is not None,
+        "limits on escape or overkill": limits or wish.guarantee or wish.proven,
+    }
+    asked = [goal for goal, is_asked in goals.items() if is_asked]
+    if len(asked) > 1:
+        raise ConfigError(
+            f"A rule can be chosen for {' or for '.join(asked)}, not for both at once.",
+            "Choose one of them; proofs and guarantees belong to limits.",
+        )
 
 
 def _promised(basis: Basis, wish: Wish) -> Choice:

@@ -37,29 +37,56 @@ def _text(workspace, *arguments):
     return outcome.stdout
 
 
+def _looks(made):
+    with connect(made.workspace) as db:
+        return len(judgement.openings_of(db, "split-1"))
+
+
 def test_a_threshold_is_chosen_on_validation_reported_on_test_and_saved(call, made):
     found = call("threshold", "new", "--max-escape", 0.02)
     assert found["validation"]["escape"]["rate"] <= 0.02
     assert found["validation"]["escape"]["n"] == 100
-    assert found["test"]["escape"]["low"] <= found["test"]["escape"]["rate"]
-    assert sum(found["test"]["matrix"]["OK"].values()) == 100
     assert not found["saved"]
     assert decisions.saved_rule(made.workspace, "new") is None
+    # A trial gives nothing of the test away, or the test would be tuned on.
+    assert found["test"] is None
+    assert "--on-test" in found["test_note"]
+    assert _looks(made) == 0
 
+    shown = call("threshold", "new", "--max-escape", 0.02, "--on-test")
+    assert shown["test"]["escape"]["low"] <= shown["test"]["escape"]["rate"]
+    assert sum(shown["test"]["matrix"]["OK"].values()) == 100
+    assert _looks(made) == 1
+    assert "--save" in call("threshold", "new", "--max-escape", 0.02)["test_note"]
     saved = call("threshold", "new", "--max-escape", 0.02, "--max-overkill", 0.01, "--save")
     rule = decisions.saved_rule(made.workspace, "new")
     assert rule.point.accept_below == saved["operating_point"]["accept_below"]
     assert rule.point.reject_from == saved["operating_point"]["reject_from"]
+    assert saved["test"]
     assert call("threshold", "new")["operating_point"] == saved["operating_point"]
-    with connect(made.workspace) as db:
-        assert len(judgement.openings_of(db, "split-1")) == 3
+    assert _looks(made) == 3
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        ("--cost", "500,5,1", "--max-escape", 0.001, "--guarantee"),
+        ("--class-error", 0.02, "--proven"),
+        ("--at", 0.5, "--max-escape", 0.1),
+    ],
+)
+def test_wishes_that_contradict_each_other_are_refused(call, made, wishes):
+    # All but the first of them were once dropped without a word.
+    assert call("threshold", "new", *wishes, code=1)["hint"]
 
 
 def test_costs_lead_to_ppm_and_money(call, made):
     found = call("threshold", "new", "--cost", "500,5,1", "--defect-rate", 0.002)
     assert found["chosen_by"] == "least cost"
     line = found["line"]
-    assert line["rates_from"] == "test"
+    assert line["rates_from"] == "validation"
+    again = call("threshold", "new", "--cost", "500,5,1", "--defect-rate", 0.002, "--on-test")
+    assert again["line"]["rates_from"] == "test"
     assert line["scenario"]["defect_rate"] == 0.002
     assert line["outgoing_ppm"]["low"] <= line["outgoing_ppm"]["value"]
     low, high = line["flat"]["accept_below"]
@@ -68,7 +95,7 @@ def test_costs_lead_to_ppm_and_money(call, made):
 
 
 def test_a_guarantee_is_held_against_the_test(call, made):
-    found = call("threshold", "new", "--max-escape", 0.05, "--guarantee")
+    found = call("threshold", "new", "--max-escape", 0.05, "--guarantee", "--on-test")
     assert found["guarantee"]["is_possible"]
     assert found["guarantee"]["on_test"] in ("confirmed", "in line", "contradicted")
     impossible = call("threshold", "new", "--max-escape", 0.001, "--guarantee")
