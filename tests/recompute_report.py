@@ -329,8 +329,8 @@ class Recomputed:
         first = shared["other_class"] != shared["true_class"]
         second = shared["predicted_class"] != shared["true_class"]
         self._paired("classes", first, second, shared["part"])
-        self.values |= {"compare.new_errors": int((second & ~first).sum()),
-                        "compare.fixed_errors": int((first & ~second).sum())}  # fmt: skip
+        self.values |= {"compare.new_errors": _newly(first, second, shared["part"]),
+                        "compare.fixed_errors": _newly(second, first, shared["part"])}  # fmt: skip
         if not shared["other_decision"].any():
             return
         for name, verdict, mistake in (("escapes", "NOK", "accept"),
@@ -338,7 +338,7 @@ class Recomputed:
             rows = shared[shared["true_verdict"] == verdict]
             before, after = rows["other_decision"] == mistake, rows["decision"] == mistake
             self._paired(name, before, after, rows["part"])
-            self.values[f"compare.new_{name}"] = int((after & ~before).sum())
+            self.values[f"compare.new_{name}"] = _newly(before, after, rows["part"])
 
     def _paired(self, name, first_wrong, second_wrong, part):
         first, second = ~first_wrong.groupby(part).any(), ~second_wrong.groupby(part).any()
@@ -353,6 +353,11 @@ class Recomputed:
             f"{key}.difference": (c - b) / (a + b + c + d),
             f"{key}.difference.low": low, f"{key}.difference.high": high,
         }  # fmt: skip
+
+
+def _newly(before, after, part):
+    """Pictures with the event, of parts that had none before."""
+    return int((after & ~part.isin(set(part[before]))).sum())
 
 
 def _newcombe(a, b, c, d):
