@@ -4,7 +4,8 @@ Looking at many slices always finds a bad one by chance, so a slice is flagged o
 exact test against all other parts still says so after Holm's correction for the number of slices.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from core.evaluation.intervals import CONFIDENCE, Rate, holm, rates
 from core.evaluation.parts import Parts, units
 
 NO_VALUE = "no value"
+OTHERS = "all others"
 
 
 @dataclass(frozen=True)
@@ -107,23 +109,40 @@ def fisher_p(
     return np.asarray(np.minimum(1.0, 2 * np.minimum(below, above)), np.float64)
 
 
-def quantile_bins(values: NDArray[np.floating[Any]], bins: int = 4) -> list[str]:
-    """Names of ranges with about equally many values, for slicing by a number.
+def in_ranges(
+    values: Sequence[float | None], write: Callable[[float], str] | None = None, bins: int = 4
+) -> list[str | None]:
+    """The range that each number lies in, with about equally many numbers each, for slicing.
 
     Args:
-        values: [N]; values that are no numbers become "no value".
+        values: [N]; None and what is no number stays None.
+        write: how an edge is written; else with as many digits as tell the edges apart.
         bins: at most; fewer where many values are equal.
 
     Returns:
-        [N], such as "12 to 34".
+        [N], such as "1: 12 to 34", numbered from the smallest range on.
     """
-    numbers = np.asarray(values, float)
+    numbers = np.array([np.nan if v is None else v for v in values], float)
     known = np.isfinite(numbers)
     if not known.any():
-        return [NO_VALUE] * len(numbers)
+        return [None] * len(numbers)
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, bins + 1)))
-    # Why more digits: large numbers close together must not get the same name.
-    texts = next(t for digits in (4, 8, 17) if len(set(t := [f"{e:.{digits}g}" for e in edges])) == len(edges))  # noqa: E501 # fmt: skip
-    names = [f"{low} to {high}" for low, high in pairwise(texts)] or texts
+    texts = [write(float(e)) for e in edges] if write else _told_apart(edges)
+    names = [f"{i}: {low} to {high}" for i, (low, high) in enumerate(pairwise(texts), 1)] or texts
     at = np.clip(np.searchsorted(edges, numbers, "right") - 1, 0, len(names) - 1)
-    return [names[i] if is_known else NO_VALUE for i, is_known in zip(at, known, strict=True)]
+    return [names[i] if is_known else None for i, is_known in zip(at, known, strict=True)]
+
+
+def _told_apart(edges: NDArray[np.float64]) -> list[str]:
+    # Why more digits: large numbers close together must not get the same name.
+    written = ([f"{e:.{digits}g}" for e in edges] for digits in (4, 8, 17))
+    return next(texts for texts in written if len(set(texts)) == len(edges))
+
+
+def most_frequent(values: Sequence[str | None], most: int) -> list[str | None]:
+    """The values [N], the rarer ones put together where there are more than so many."""
+    counts = Counter(values)
+    if len(counts) <= most:
+        return list(values)
+    kept = {value for value, _ in counts.most_common(most - 1)}
+    return [value if value in kept else OTHERS for value in values]

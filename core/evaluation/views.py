@@ -250,19 +250,46 @@ def _view(
     )  # fmt: skip
 
 
+def _found_classes(class_names: Sequence[str], search: str) -> list[int]:
+    """Classes whose names contain what is searched; the very name, or the shortest ones, first."""
+    wanted = search.casefold().strip()
+    if not wanted:
+        return []
+    found = [i for i, name in enumerate(class_names) if wanted in name.casefold()]
+    return sorted(found, key=lambda i: (len(class_names[i]), i))
+
+
+def mean_precision(classes: Sequence[ClassRates]) -> float | None:
+    """Mean over the classes with pictures; one that is never predicted counts as 0.
+
+    Why 0: a model that never names a class must not look better by that.
+    """
+    of_classes = [c.precision.value or 0.0 for c in classes if c.recall.has_data]
+    return sum(of_classes) / len(of_classes) if of_classes else None
+
+
+def mean_recall(classes: Sequence[ClassRates]) -> float | None:
+    """Mean over the classes with pictures."""
+    of_classes = [c.recall.value for c in classes if c.recall.value is not None]
+    return sum(of_classes) / len(of_classes) if of_classes else None
+
+
 def classes_to_show(
     matrix: Matrix, class_names: Sequence[str], *, search: str = "", most: int = 25
 ) -> tuple[int, ...]:
     """Class indices worth a place in a matrix of limited size, in class order.
 
-    With a search, the classes whose names contain it and those they are most confused with; else
-    those of the most frequent confusions, then the largest.
+    With a search, the classes whose names contain it (the very name first) and those they are most
+    confused with; none where no class has such a name. Else those of the most frequent confusions,
+    then the largest.
     """
-    wanted = search.casefold().strip()
-    found = [i for i, name in enumerate(class_names) if wanted and wanted in name.casefold()]
+    found = _found_classes(class_names, search)
+    if search.strip() and not found:
+        return ()
     if len(matrix) <= most and not found:
         return tuple(range(len(matrix)))
-    chosen = dict.fromkeys(found[:most])
+    # Why half: the other half is for what they are confused with.
+    chosen = dict.fromkeys(found[: max(1, most // 2)])
     part = matrix
     if found:
         part = np.zeros_like(matrix)
@@ -271,10 +298,12 @@ def classes_to_show(
         new = {pair.true, pair.predicted} - set(chosen)
         if len(chosen) + len(new) <= most:
             chosen.update(dict.fromkeys(sorted(new)))
-    if not found:
+    if found:
+        further = [i for i in found if i not in chosen]
+        chosen.update(dict.fromkeys(further[: most - len(chosen)]))
+    elif len(chosen) < 2:
         by_size = np.argsort(-matrix.sum(axis=1), kind="stable")
-        for index in by_size[: most - len(chosen)] if len(chosen) < 2 else ():
-            chosen[int(index)] = None
+        chosen.update(dict.fromkeys(int(i) for i in by_size[: most - len(chosen)]))
     return tuple(sorted(int(i) for i in chosen))
 
 

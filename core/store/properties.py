@@ -1,8 +1,7 @@
 """Properties of many pictures at once, column by column: quick for a hundred thousand of them."""
 
 import json
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sqlite_utils import Database
 
 from core.store.datasets import IN_FILE_ORDER
 
-Values = list[str | None]
+Values = list[Any]
 
 
 def load_groups(db: Database, dataset_id: str) -> list[tuple[int, str | None, str]]:
@@ -29,8 +28,8 @@ def load_properties(
 ) -> dict[str, Values]:
     """Name of a property -> value [N] of each picture, None where it is not known.
 
-    Numbers (brightness, sharpness, file size) come in four ranges with about equally many pictures.
-    Columns of the table that a dataset was imported with come under their own names.
+    Brightness, sharpness and file size are numbers, the others texts. Columns of the table that a
+    dataset was imported with come under their own names.
     """
     rows = db.conn.execute(
         "SELECT id, part, name, format, mode, width, height, brightness, sharpness, file_size,"
@@ -50,9 +49,9 @@ def load_properties(
         "file format": list(kind),
         "colour": [{"L": "gray", "RGB": "colour"}.get(value, value) for value in mode],
         "picture size": [f"{w} × {h}" if w else None for w, h in zip(width, height, strict=True)],
-        "brightness": _ranges(brightness, lambda v: f"{100 * v:.0f}%"),
-        "sharpness": _ranges(sharpness, lambda v: f"{v:.3g}"),
-        "file size": _ranges(size, lambda v: f"{v / 1000:,.0f} kB"),
+        "brightness": brightness,
+        "sharpness": sharpness,
+        "file size": size,
     }
     return {**found, **_attributes(table)}
 
@@ -61,23 +60,6 @@ def _folder(name: str | None) -> str | None:
     if name is None:
         return None
     return name.rpartition("/")[0] or "."
-
-
-def _ranges(values: Sequence[float | None], write: Callable[[float], str]) -> Values:
-    """The quarter that each value lies in, in words; None for unknown values."""
-    numbers = np.array([np.nan if v is None else v for v in values], float)
-    known = np.isfinite(numbers)
-    if not known.any():
-        return [None] * len(numbers)
-    edges = np.unique(np.quantile(numbers[known], [0, 0.25, 0.5, 0.75, 1]))
-    if len(edges) == 1:
-        return [write(float(edges[0])) if is_known else None for is_known in known]
-    at = np.clip(np.searchsorted(edges, numbers, "right") - 1, 0, len(edges) - 2)
-    names = [
-        f"{i + 1}: {write(float(a))} to {write(float(b))}"
-        for i, (a, b) in enumerate(pairwise(edges))
-    ]
-    return [names[i] if is_known else None for i, is_known in zip(at, known, strict=True)]
 
 
 def _attributes(texts: Sequence[str | None]) -> dict[str, Values]:

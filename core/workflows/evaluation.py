@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from core.evaluation.metrics import (
     margins_to_second,
     top_k_errors,
 )
+from core.evaluation.slices import in_ranges, most_frequent
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
 from core.store.predictions import SubsetPredictions
@@ -28,6 +30,13 @@ from core.workflows.judging import JudgedSet, is_closed, judged_set
 from core.workspace import Workspace
 
 MOST_SLICES = 200
+# A table column with more different numbers than this is a measurement, and comes in ranges.
+_MOST_CODES = 12
+_WRITTEN = {
+    "brightness": lambda v: f"{100 * v:.0f}%",
+    "sharpness": lambda v: f"{v:.3g}",
+    "file size": lambda v: f"{v / 1000:,.0f} kB",
+}
 
 
 @dataclass(frozen=True)
@@ -240,18 +249,37 @@ def mark(workspace: Workspace, sample_ids: Iterable[int], kind: MarkKind, *, on:
         judgement.set_mark(db, sample_ids, kind, on=on)
 
 
-def slice_columns(workspace: Workspace, dataset: Dataset, judged: JudgedSet) -> dict[str, list[str | None]]:  # noqa: E501 # fmt: skip
+def slice_columns(
+    workspace: Workspace, dataset: Dataset, judged: JudgedSet
+) -> dict[str, list[str | None]]:
     """What pictures can be sliced by: name of a property -> value of every picture [N].
 
-    Numbers come in ranges with about equally many pictures. Properties with a single value, or with
-    more than 200, tell nothing and are left out; so is one that is the class itself (its folder).
+    Numbers come in ranges with about equally many pictures; of more than 200 values the rarest are
+    put together. Properties that tell nothing are left out: those with a single value, with another
+    value for nearly every picture, or that are the class itself (its folder).
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
+    found = {name: _as_slices(name, values) for name, values in columns.items()}
     return {
-        name: values for name, values in columns.items()
-        if 1 < len(set(values)) <= MOST_SLICES and not _is_the_class(values, judged.targets)
+        name: most_frequent(values, MOST_SLICES) for name, values in found.items()
+        if 1 < len(set(values)) <= max(MOST_SLICES, len(values) // 2)
+        and not _is_the_class(values, judged.targets)
     }  # fmt: skip
+
+
+def _as_slices(name: str, values: list[Any]) -> list[str | None]:
+    """The values in words; numbers as ranges."""
+    if name in _WRITTEN:
+        return in_ranges(values, _WRITTEN[name])
+    different = {value for value in values if value is not None}
+    if len(different) > _MOST_CODES:
+        try:
+            numbers = {value: float(value) for value in different}
+        except ValueError:
+            return values
+        return in_ranges([None if value is None else numbers[value] for value in values])
+    return values
 
 
 def _is_the_class(values: Sequence[str | None], targets: NDArray[np.int64]) -> bool:

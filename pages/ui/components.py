@@ -67,7 +67,7 @@ export default function ({ data, parentElement, setStateValue }) {
   el.style.minHeight = (figure.layout.height ?? 300) + 'px'
   load(data.library).then(async Plotly => {
     await Plotly.react(el, figure.data, figure.layout, { responsive: true, displaylogo: false,
-      displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select),
+      displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select || data.zoom),
       modeBarButtonsToRemove: ['sendChartToCloud', 'toImage', 'autoScale2d'] })
     el.setAttribute('aria-label', data.description)
     if (data.cell) el._cell = data.cell
@@ -257,11 +257,20 @@ def selectable_chart(figure: go.Figure, key: str, *, description: str) -> tuple[
 
 
 def clickable_matrix(
-    figure: go.Figure, key: str, *, description: str, cell: tuple[int, int] | None
+    figure: go.Figure,
+    key: str,
+    *,
+    description: str,
+    cell: tuple[int, int] | None,
+    zoom: bool = False,
 ) -> None:
-    """A Plotly heatmap whose cells can be clicked, tapped and reached by arrow keys."""
+    """A Plotly heatmap whose cells can be clicked, tapped and reached by arrow keys.
+
+    With `zoom` the wheel looks closer, dragging moves, and a double click shows all again.
+    """
     rows = figure.data[0].z
-    _mount_chart(figure, key, description=description, cell=cell, grid=(len(rows), len(rows[0])))
+    grid = (len(rows), len(rows[0]))
+    _mount_chart(figure, key, description=description, cell=cell, grid=grid, zoom=zoom)
 
 
 def clickable_rows(
@@ -307,12 +316,14 @@ def _mount_chart(
     cell: tuple[int, int] | None = None,
     grid: tuple[int, int] | None = None,
     select: bool = False,
+    zoom: bool = False,
 ) -> None:
     data = {
         "figure": figure.to_json(),
         "library": "/vendor/plotly.min.js",
         "pick": grid is not None,
         "select": select,
+        "zoom": zoom,
         "description": description,
         "cell": list(cell) if cell else None,
         "grid": list(grid) if grid else None,

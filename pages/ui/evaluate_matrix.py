@@ -120,7 +120,7 @@ def _view(workspace: Workspace, found: Judgement, shown: Shown) -> MatrixView:
     opened = _class_cell(found)
     classes = classes_to_show(found.matrix, data.class_names, search=shown.search, most=shown.most)
     # Why: a link to a cell must show it, whatever the window.
-    classes = tuple(sorted({*classes, *(opened or ())}))
+    classes = tuple(sorted({*classes, *(opened or ())})) if classes else ()
     if shown.kind == DECISION:
         point = judged.saved_point(workspace, data.model)
         if point is not None and has_both(data.verdicts):
@@ -189,6 +189,9 @@ def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bo
         _pairs(found, shown)
         return
     view = _view(workspace, found, shown)
+    if not view.rows:
+        st.info("No class has this name.")
+        return
     if shown.kind == TABLE:
         _table(found, view)
         return
@@ -200,7 +203,7 @@ def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bo
         cell=cell,
     )  # fmt: skip
     clickable_matrix(
-        figure, key, cell=cell,
+        figure, key, cell=cell, zoom=figures_judgement.can_zoom(view),
         description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
         "arrow keys, to see its pictures.",
     )  # fmt: skip
@@ -211,6 +214,8 @@ def _caption(found: Judgement, view: MatrixView, shown: Shown) -> str:
     words = "Click a cell to see exactly its pictures. Rows: true class, columns: "
     words += {OK_NOK: "verdict of the predicted class.", DECISION: "what the saved operating "
               "point does with the picture."}.get(shown.kind, "predicted class.")  # fmt: skip
+    if figures_judgement.can_zoom(view):
+        words += " The wheel zooms, dragging moves, a double click shows all."
     count = len(found.judged.class_names)
     if view.row_classes is not None and len(view.row_classes) < count:
         wrong = int((~found.right).sum())

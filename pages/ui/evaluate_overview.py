@@ -7,7 +7,13 @@ from core.evaluation.decisions import has_both
 from core.evaluation.intervals import Estimate, Interval, Rate
 from core.evaluation.metrics import EvaluationReport, macro_f1
 from core.evaluation.parts import Unit
-from core.evaluation.views import Headline, class_rates, headline
+from core.evaluation.views import (
+    Headline,
+    class_rates,
+    headline,
+    mean_precision,
+    mean_recall,
+)
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, figures_judgement, judged, state, text
@@ -97,15 +103,15 @@ def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-un
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
-    for column, name, sentence in (
-        (first, "Recall", "Mean over the classes of the share that was found."),
-        (second, "Precision", "Mean over the classes of the share of predictions that is right."),
-    ):
-        of_classes = [getattr(item, name.lower()).value for item in rates]
-        known = [value for value in of_classes if value is not None]
+    unit = "parts" if found.judged.parts is not None else "pictures"
+    for column, name, mean, sentence in (
+        (first, "Recall", mean_recall(rates),
+         f"Mean over the classes of the share of {unit} that was found."),
+        (second, "Precision", mean_precision(rates),
+         "Mean over the classes of the share of predictions that is right; never predicted is 0."),
+    ):  # fmt: skip
         with column:
-            _card(name, text.percent(sum(known) / len(known) if known else None), sentence,
-                  f"{name}, every class counted the same.")  # fmt: skip
+            _card(name, text.percent(mean), sentence, f"{name}, every class counted the same.")
 
 
 def _of(rate: Rate) -> str:

@@ -286,7 +286,8 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Slice by", list(columns), key="slice_by", width=260,
                             help="File properties, folders, groups, and columns of the imported "
-                            "table.")  # fmt: skip
+                            "table. Measurements come in ranges; what has another value for nearly "
+                            "every picture, as a serial number, is not offered.")  # fmt: skip
         kinds = [ERRORS, ESCAPES, OVERKILL] if has_both(data.verdicts) else [ERRORS]
         what = st.segmented_control(
             "Count", kinds, default=ERRORS, required=True, key="slice_what",

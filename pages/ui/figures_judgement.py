@@ -10,7 +10,14 @@ from core.evaluation.calibration import ConfidenceHistogram, Reliability
 from core.evaluation.intervals import Interval, Rate
 from core.evaluation.ranking import Curve
 from core.evaluation.slices import Slice
-from core.evaluation.views import Band, ClassRates, MatrixView, Tone
+from core.evaluation.views import (
+    Band,
+    ClassRates,
+    MatrixView,
+    Tone,
+    mean_precision,
+    mean_recall,
+)
 from pages.ui.figures import _style as style
 from pages.ui.text import html
 
@@ -73,7 +80,8 @@ def matrix(
     figure = go.Figure(heatmap)
     count = len(rows)
     style(figure, dark=dark, height=min(900, max(300, 130 + count * _row_height(count))))
-    fixed = {"tickmode": "array", "fixedrange": True, "showgrid": False, "zeroline": False}
+    zoomable = can_zoom(view)
+    fixed = {"tickmode": "array", "fixedrange": not zoomable, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**fixed, tickvals=list(range(len(columns))), ticktext=_short(columns),
                         range=[-0.5, len(columns) - 0.5], tickangle=0 if len(columns) <= 4 else -40,
                         title="predicted" if view.column_classes is not None else None)  # fmt: skip
@@ -82,7 +90,9 @@ def matrix(
         range=[count - 0.5, -0.5], automargin=True,
         title={"text": "true" if view.row_classes else None, "standoff": 14},
     )  # fmt: skip
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    figure.update_layout(
+        dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+    )
     if cell:
         row, column = cell
         figure.add_shape(type="rect", x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5,
@@ -90,9 +100,14 @@ def matrix(
     return figure
 
 
+def can_zoom(view: MatrixView) -> bool:
+    """Whether a matrix is so large that one wants to look closer."""
+    return max(len(view.rows), len(view.columns)) > _MAX_MATRIX_TEXT
+
+
 def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
     """Precision (upper row) and recall (lower row): the mean, then the weakest classes."""
-    means = [_mean([getattr(c, name) for c in classes]) for name in ("precision", "recall")]
+    means = [mean_precision(classes), mean_recall(classes)]
     columns: list[tuple[str, list[tuple[float | None, str]]]] = [
         ("mean of all classes", [(mean, _mean_hover(mean)) for mean in means])
     ]
@@ -151,11 +166,6 @@ def _pie_hover(item: ClassRates, kind: str) -> str:
 
 def _mean_hover(mean: float | None) -> str:
     return "no data" if mean is None else f"unweighted mean over the classes: {mean:.1%}"
-
-
-def _mean(rates: Sequence[Rate]) -> float | None:
-    known = [rate.value for rate in rates if rate.value is not None]
-    return float(np.mean(known)) if known else None
 
 
 def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:

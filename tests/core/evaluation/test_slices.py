@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from core.evaluation.intervals import rate
-from core.evaluation.slices import NO_VALUE, fisher_p, quantile_bins, slice_rates
+from core.evaluation.slices import NO_VALUE, fisher_p, in_ranges, most_frequent, slice_rates
 
 
 def test_a_weak_camera_is_flagged_and_comes_first():
@@ -69,18 +69,25 @@ def test_a_single_slice_has_nothing_to_stand_out_from():
 
 
 def test_numbers_are_cut_into_ranges_of_equal_size():
-    names = quantile_bins(np.arange(100.0), 4)
+    names = in_ranges(np.arange(100.0).tolist())
     assert sorted(names.count(name) for name in set(names)) == [25, 25, 25, 25]
-    assert names[0] == "0 to 24.75"
-    assert names[99] == "74.25 to 99"
+    assert names[0] == "1: 0 to 24.75"
+    assert names[99] == "4: 74.25 to 99"
+    assert in_ranges([1.0, 2.0], lambda v: f"{v:.0f} kB") == ["1: 1 kB to 1 kB", "4: 2 kB to 2 kB"]
 
 
 def test_odd_columns_of_numbers():
-    assert quantile_bins(np.array([np.nan, np.nan])) == [NO_VALUE] * 2
-    assert quantile_bins(np.array([5.0, 5.0, np.nan])) == ["5", "5", NO_VALUE]
-    assert quantile_bins(np.empty(0)) == []
-    close = quantile_bins(np.array([1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3]), 2)
+    assert in_ranges([None, np.nan]) == [None] * 2
+    assert in_ranges([5.0, 5.0, None]) == ["5", "5", None]
+    assert in_ranges([]) == []
+    close = in_ranges([1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3], bins=2)
     assert len(set(close)) == 2
+
+
+def test_of_very_many_values_the_rarest_are_put_together():
+    values = ["a"] * 5 + ["b"] * 3 + ["c", "d"]
+    assert most_frequent(values, 3) == ["a"] * 5 + ["b"] * 3 + ["all others"] * 2
+    assert most_frequent(values, 4) == values
 
 
 def test_lengths_must_agree():

@@ -29,7 +29,9 @@ from core.models.bundle import read_card, read_tensors, write_bundle
 from core.store import jobs, runs
 from core.store.database import connect
 from core.workflows import datasets, evaluation, models, prediction, splits, training
+from core.workflows.judging import judged_set
 from tests.conftest import QUICK, copy_of
+from tests.made import add_model, make_dataset
 
 
 @pytest.fixture
@@ -235,6 +237,23 @@ def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained
         runs.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
         assert len(runs.epochs_of(db, run_id)) == 5
         jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
+
+
+def test_measurements_of_a_table_are_sliced_in_ranges_and_serial_numbers_not_at_all(workspace):
+    # Both used to vanish without a word, since they have more than 200 values.
+    made = make_dataset(workspace, per_subset=300)
+    add_model(made, "m")
+    with connect(workspace) as db, db.conn:
+        db.conn.execute(
+            """UPDATE samples SET part = 'part ' || (id / 2), attributes = '{"exposure_us": "' ||
+            (100 + id) || '", "line": "' || (id % 3) || '", "serial": "SN-' || id || '"}'"""
+        )
+    found = judged_set(workspace, "m", Subset.TEST)
+    columns = evaluation.slice_columns(workspace, found.dataset, found)
+    assert len(set(columns["table: exposure_us"])) == 4
+    assert set(columns["table: line"]) == {"0", "1", "2"}
+    assert "table: serial" not in columns
+    assert len(set(columns["group"])) <= 200
 
 
 def test_pictures_are_not_sliced_by_the_folder_that_is_their_class(trained):
