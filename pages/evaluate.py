@@ -26,6 +26,7 @@ VALIDATION_SHOWN = (
     "What you see below are the validation pictures: they chose the model, so their numbers "
     "flatter it a little."
 )
+MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
     "Test pictures were never used in training: only they tell how good the model is. Validation "
@@ -60,25 +61,27 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     return chosen
 
 
-def choose_second(workspace: Workspace, first: Model, found: dict[str, str]) -> Model | None:
-    """A model to show beside the first one."""
-    others = {key: name for key, name in found.items() if key != first.id}
-    if not others:
-        return None
-    linked = st.query_params.get("with")
-    if st.session_state.get("second") not in others:
-        st.session_state.second = linked if linked in others else None
-    chosen = st.selectbox(
-        "Beside it", list(others), key="second", format_func=lambda key: others.get(key, key),
-        placeholder="no second model", on_change=evaluate_matrix.close_cell,
-        help="A second model, side by side. For a fair test of which one is better, use Compare.",
+def choose_others(workspace: Workspace, first: Model, found: dict[str, str]) -> list[Model]:
+    """Models to show beside the first one; they stand in the link."""
+    options = {key: name for key, name in found.items() if key != first.id}
+    if not options:
+        return []
+    linked = [key for key in st.query_params.get("with", "").split(",") if key in options]
+    kept = st.session_state.get("others")
+    if kept is None or not set(kept) <= set(options):
+        st.session_state.others = linked[:MOST_BESIDE]
+    chosen = st.multiselect(
+        "Beside it", list(options), key="others", format_func=lambda key: options.get(key, key),
+        placeholder="no other model", max_selections=MOST_BESIDE,
+        on_change=evaluate_matrix.close_cell,
+        help="Up to three more models, side by side. For a fair test of which of two is better, "
+        "use Compare.",
     )  # fmt: skip
-    if chosen is None:
+    if not chosen:
         st.query_params.pop("with", None)
-        return None
-    if linked != chosen:
-        st.query_params["with"] = chosen
-    return models.find_model(workspace, chosen)
+    elif linked != chosen:
+        st.query_params["with"] = ",".join(chosen)
+    return [models.find_model(workspace, key) for key in chosen]
 
 
 def sealed_note(workspace: Workspace, model: Model) -> None:
@@ -116,17 +119,16 @@ def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Mo
                    more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "")  # fmt: skip
     if subset is not Subset.TEST:
         return shown
-    return [] if shown[0] in unseen else shown[:1]
+    return [] if shown[0] in unseen else [m for m in shown if m not in unseen]
 
 
-def comparable(workspace: Workspace, second: Model | None, subset: Subset) -> bool:
-    """Whether the second model has results to show; says so where it has not."""
-    if second is None:
-        return False
-    if subset in evaluation.open_subsets(workspace, second):
-        return True
-    st.info(f"**{text.plain(second.name)}** has no {subset} results that may be shown.")
-    return False
+def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> list[Model]:
+    """Those that have results to show; says which have none."""
+    shown = [m for m in others if subset in evaluation.open_subsets(workspace, m)]
+    without = [m.name for m in others if m not in shown]
+    if without:
+        st.info(f"No {subset} results that may be shown: {text.plain(', '.join(without))}.")
+    return shown
 
 
 def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
@@ -190,14 +192,12 @@ def page(workspace: Workspace) -> None:
                      query_params={"model": model.id})  # fmt: skip
         return
     with second_column:
-        second = choose_second(workspace, model, found)
+        others = choose_others(workspace, model, found)
     # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
     with suppress(ModelFileError):
         inference.warm_up(workspace, model)
     sealed_note(workspace, model)
-    shown = [model]
-    if second is not None and comparable(workspace, second, subset):
-        shown.append(second)
+    shown = [model, *comparable(workspace, others, subset)]
     shown = to_show(workspace, shown, subset)
     if shown:
         results(workspace, shown, subset)

@@ -216,6 +216,25 @@ def top_k_errors(
     return {k: float((ranks >= k).mean()) for k in _possible_ks(probabilities.shape[1], ks)}
 
 
+def top_k_rate(
+    probabilities: Probabilities,
+    targets: Targets,
+    k: int,
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+) -> Rate:
+    """Share of parts with a picture whose true class is not among the K most confident ones.
+
+    Args:
+        probabilities: [N, C].
+        targets: [N] class indices.
+        k: at least 1; from the number of classes on the error is 0.
+        parts: [N] part numbers; None: every picture is its own part.
+        confidence: of the interval.
+    """
+    return rate_of(true_class_ranks(probabilities, targets) >= k, parts, confidence)
+
+
 def true_class_ranks(probabilities: Probabilities, targets: Targets) -> NDArray[np.int64]:
     """[N]: how many classes come before the true one; 0 where the prediction is right."""
     true = np.take_along_axis(probabilities, targets[:, None], axis=1)

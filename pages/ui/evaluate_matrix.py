@@ -1,4 +1,4 @@
-"""The clickable matrix in all its views, for one model or two side by side."""
+"""The clickable matrix in all its views, for one model or several side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Shown:
 @st.fragment
 @errors.shown()
 def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
-    """One matrix beside its pictures, or two matrices above them."""
+    """One matrix beside its pictures, or several matrices above them."""
     found = [judged.judgement(workspace, model, subset) for model in models]
     st.subheader("Confusion matrix")
     shown = _choose_view(workspace, found[0], len(models) > 1)
@@ -60,10 +60,11 @@ def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: S
         with right:
             _pictures(workspace, found, shown)
         return
-    for column, item in zip(st.columns(len(found), gap="large"), found, strict=True):
-        with column:
-            st.markdown(f"**{text.plain(item.judged.model.name)}**")
-            _matrix(workspace, item, shown, is_open=item is _opened_model(found))
+    for first in range(0, len(found), 2):  # more than two in a row are too small to read
+        for column, item in zip(st.columns(2, gap="large"), found[first : first + 2], strict=False):
+            with column:
+                st.markdown(f"**{text.plain(item.judged.model.name)}**")
+                _matrix(workspace, item, shown, is_open=item is _opened_model(found))
     _pictures(workspace, found, shown)
 
 

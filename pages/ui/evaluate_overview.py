@@ -5,7 +5,7 @@ import streamlit as st
 from core.domain import Model, Subset
 from core.evaluation.decisions import has_both
 from core.evaluation.intervals import Estimate, Interval, Rate
-from core.evaluation.metrics import EvaluationReport, macro_f1
+from core.evaluation.metrics import EvaluationReport, macro_f1, top_k_rate
 from core.evaluation.parts import Unit
 from core.evaluation.views import (
     Headline,
@@ -16,7 +16,7 @@ from core.evaluation.views import (
 )
 from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
-from pages.ui import components, figures_judgement, judged, state, text
+from pages.ui import components, errors, figures_judgement, judged, state, text
 
 ESCAPE_HELP = (
     "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
@@ -202,10 +202,23 @@ MEASURES = {
 TOP_K = "Share whose true class is not among the K most confident."
 
 
+@st.fragment
+@errors.shown()
 def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Every measure with its bounds and what it means."""
     report = judged.report(workspace, model, subset)
     rows = _measure_rows(report)
+    count = len(report.class_names)
+    if count > 2:
+        k = int(st.number_input(
+            "K of a further top-K error", 1, count, min(4, count), key="top_k", width=220,
+            help="A picture counts as an error if its true class is not among the K most "
+            "confident ones.",
+        ))  # fmt: skip
+        found = judged.judgement(workspace, model, subset).judged
+        if k not in report.summary.top_k_error:
+            rate = top_k_rate(found.probabilities, found.targets, k, found.parts)
+            rows.append(_row(f"Top-{k} error", rate))
     st.dataframe(
         {"measure": [name for name, *_ in rows],
          "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
@@ -253,7 +266,11 @@ def _measure_rows(
         *((f"Top-{k} error", rate) for k, rate in summary.top_k_error.items()),
     ]
     return [
-        *((n, e.value, e.interval and e.interval.low, e.interval and e.interval.high)
-          for n, e in with_bounds),
+        *(_row(name, found) for name, found in with_bounds),
         ("Calibration error (ECE)", report.reliability.ece, None, None),
-    ]  # fmt: skip
+    ]
+
+
+def _row(name: str, found: Rate | Estimate) -> tuple[str, float | None, float | None, float | None]:
+    bounds = found.interval
+    return name, found.value, bounds and bounds.low, bounds and bounds.high

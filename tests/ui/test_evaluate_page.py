@@ -346,6 +346,25 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
     assert any("split differently" in item.value for item in app.warning)
 
 
+def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace) -> None:
+    app = open_tab(open_page("evaluate.py", judged), "Measures")
+    app.number_input(key="top_k").set_value(3).run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table[table["measure"] == "Top-3 error"]["value"].tolist() == ["0.0000"]
+
+
+def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) -> None:
+    for name in ("b", "c", "d"):
+        make_model(judged, [(0, 0)] * 5 + [(1, 0)], name=name)
+        look(judged, name)
+    beside = ",".join(f"model-{name}-1" for name in ("b", "c", "d"))
+    app = open_page("evaluate.py", judged, model="model-m-1", **{"with": beside})
+    assert not app.exception
+    assert len([m for m in app.metric if m.label == "Right"]) == 4
+    assert app.multiselect(key="others").value == [f"model-{name}-1" for name in ("b", "c", "d")]
+
+
 def test_hostile_class_names_are_shown_literally(
     open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
