@@ -194,8 +194,7 @@ MEASURES = {
     "Matthews correlation": "From -1 to 1; 0 is guessing. Robust against uneven classes.",
     "Log loss": "Mean of minus the logarithm of the true class' confidence; lower is better.",
     "Brier score": "Squared distance of the confidences from the truth, 0 to 2; lower is better.",
-    "Calibration error (ECE)": "Mean gap between confidence and share right; lower is better. Few "
-    "pictures make it larger by themselves, so it has no honest bounds: see the tab Confidence.",
+    "Calibration error (ECE)": "Gap of confidence and share right; few pictures enlarge it.",
     "ROC area, macro": "Chance that a picture of a class ranks above one of another.",
     "Average precision, macro": "Area under the precision-recall curve, mean over the classes.",
 }
@@ -218,7 +217,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
         found = judged.judgement(workspace, model, subset).judged
         if k not in report.summary.top_k_error:
             rate = top_k_rate(found.probabilities, found.targets, k, found.parts)
-            rows.append(_row(f"Top-{k} error", rate))
+            rows.insert(len(rows) - 1, _row(f"Top-{k} error", rate))
     st.dataframe(
         {"measure": [name for name, *_ in rows],
          "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
@@ -226,8 +225,11 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
          "high": [_decimal(high) for *_, high in rows],
          "what it says": [MEASURES.get(name, TOP_K) for name, *_ in rows]},
         hide_index=True, key="measures", height="content",
-        column_config={n: st.column_config.TextColumn(width=w, alignment="right")
-                       for n, w in (("value", 80), ("low", 80), ("high", 80))},
+        column_config={
+            "measure": st.column_config.TextColumn(width=190),
+            **{n: st.column_config.TextColumn(width=80, alignment="right")
+               for n in ("value", "low", "high")},
+        },
     )  # fmt: skip
     counts = f"{report.independent:,} {report.unit}"
     of_parts = report.unit is Unit.PARTS
