@@ -77,7 +77,7 @@ def main() -> None:
         "probabilities to parts, once per model", lambda: decisions.part_scores(
             decisions.nok_probability(probabilities, verdicts), truth, parts))  # fmt: skip
     best_of_three("a threshold moves", lambda: scores.outcome(point))
-    best_of_three("thresholds per class move", lambda: decisions.selective(
+    best_of_three("thresholds per class move", lambda: decisions.automatic_errors(
         probabilities, targets, thresholds, parts))  # fmt: skip
     best_of_three("escape against overkill", lambda: decisions.trade_off(scores))
     best_of_three("least cost", lambda: economics.least_cost(scores, scenario))

@@ -178,6 +178,13 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         deciding.rate_metric("Automatic", outcome.automatic, unit,
                            help="Parts that no person looks at, in the mix of good and defective "
                            "parts of these pictures.")  # fmt: skip
+    point = rule.draft(basis.judged.model.id, None).point
+    if point.class_thresholds:
+        deciding.rate_metric(
+            "Wrong class, automatic", basis.wrong_class(point, outcome.confidence),
+            f"automatic {unit}", help="Of the parts that no person looks at, those predicted as a "
+            "wrong class; a threshold per class is chosen for this.",
+        )  # fmt: skip
     for remark in outcome.remarks:
         st.warning(remark)
     with st.container(horizontal=True):

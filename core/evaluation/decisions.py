@@ -9,9 +9,8 @@ pictures is accepted, a good part is a false reject if any of its good pictures 
 Pictures whose true class has no verdict count nowhere.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -23,7 +22,6 @@ from core.errors import ConfigError
 from core.evaluation.areas import areas
 from core.evaluation.intervals import (
     CONFIDENCE,
-    NO_DATA,
     Estimate,
     Rate,
     exact_bounds,
@@ -90,29 +88,6 @@ class OperatingPoint:
     def has_person_zone(self) -> bool:
         """Whether parts can go to a person."""
         return self.accept_below != self.reject_from or bool(self.class_thresholds)
-
-
-def point_to_json(point: OperatingPoint) -> str:
-    """The rule as JSON, for a row or a report."""
-    return json.dumps(asdict(point), sort_keys=True)
-
-
-def point_from_json(text: str) -> OperatingPoint:
-    """The rule that `point_to_json` wrote.
-
-    Raises:
-        ConfigError: if the text is no such rule.
-    """
-    try:
-        values = json.loads(text)
-        thresholds = tuple(float(value) for value in values.pop("class_thresholds", ()))
-        limits = {name: None if v is None else float(v) for name, v in values.items()}
-        return OperatingPoint(**limits, class_thresholds=thresholds)
-    except (ValueError, TypeError, AttributeError) as err:
-        raise ConfigError(
-            f"This decision rule cannot be read: {err}.",
-            "It may come from a newer version of Touchstone; choose it anew.",
-        ) from err
 
 
 def two_zones(threshold: float) -> OperatingPoint:
@@ -505,49 +480,22 @@ def _lowest_threshold(sure: Floats, wrong: NDArray[np.bool_], max_error: float) 
     return float((ordered[at] + ordered[at + 1]) / 2) if at + 1 < len(ordered) else 0.0
 
 
-@dataclass(frozen=True)
-class Selective:
-    """What remains automatic under thresholds per class.
-
-    `matrix` [C, C] counts automatic pictures, rows true; `to_person` [C] those held back by true
-    class. `error` is the share of wrong ones among the automatic ones, in parts.
-    """
-
-    automatic: Rate
-    error: Rate
-    matrix: NDArray[np.int64]
-    to_person: NDArray[np.int64]
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What these numbers cannot say, in plain words."""
-        return () if self.error.has_data else ("No picture is decided automatically.",)
-
-
-def selective(
+def automatic_errors(
     probabilities: Probabilities,
     targets: NDArray[np.int64],
     class_thresholds: Sequence[float],
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
-) -> Selective:
-    """What thresholds per class leave automatic, and how much of it is wrong.
+) -> Rate:
+    """Of the parts that thresholds per class leave automatic, those predicted as a wrong class.
 
     A part goes to a person if any of its pictures does.
     """
-    count = probabilities.shape[1]
     held, predicted = held_back(probabilities, class_thresholds), probabilities.argmax(axis=1)
     counted = units(len(targets), parts)
     automatic = ~counted.highest(held)
-    wrong = counted.highest((predicted != targets) & ~held) & automatic
-    n = int(automatic.sum())
-    flat = np.bincount((targets * count + predicted)[~held], minlength=count**2)
-    return Selective(
-        rate(n, len(counted), confidence),
-        rate(int(wrong.sum()), n, confidence) if n else NO_DATA,
-        flat.reshape(count, count),
-        np.bincount(targets[held], minlength=count),
-    )
+    wrong = counted.highest(predicted != targets) & automatic
+    return rate(int(wrong.sum()), int(automatic.sum()), confidence)
 
 
 @dataclass(frozen=True)

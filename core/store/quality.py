@@ -164,17 +164,6 @@ def save_insights(db: Database, insights: Iterable[Insight]) -> None:
     )
 
 
-def insights_of(db: Database, dataset_id: str) -> list[Insight]:
-    """What is known of the samples that a dataset uses today, in import order."""
-    rows = db.conn.execute(
-        "SELECT i.sample_id, i.confidence, i.suggested, i.x, i.y FROM samples s"
-        " JOIN insights i ON i.sample_id = s.id WHERE s.dataset_id = ? AND s.status = 'used'"
-        " ORDER BY s.id",
-        [dataset_id],
-    ).fetchall()
-    return [Insight(*row) for row in rows]
-
-
 def insight_of(db: Database, sample_id: int) -> Insight | None:
     """What is known of one sample; None where nobody has looked."""
     rows = db.conn.execute(

@@ -18,6 +18,7 @@ from core.evaluation.decisions import (
     OperatingPoint,
     Outcome,
     PartScores,
+    automatic_errors,
     choose_point,
     class_thresholds_for_error,
     decide,
@@ -76,6 +77,13 @@ class Basis:
         if point.accept_below is not None and not point.class_thresholds:
             return self.scores.outcome(point, confidence)
         return outcome(self.decisions(point), self.truth, self.judged.parts, confidence)
+
+    def wrong_class(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Rate:
+        """Under thresholds per class: parts of a wrong class among those that stay automatic."""
+        return automatic_errors(
+            self.judged.probabilities, self.judged.targets, point.class_thresholds,
+            self.judged.parts, confidence,
+        )  # fmt: skip
 
     def pictures(
         self, point: OperatingPoint, verdict: Verdict, decision: Decision
@@ -407,6 +415,13 @@ def choice_as_dict(
     if scenario is not None:
         result["line"] = _line_as_dict(choice, there or here, scenario, wish.confidence)
         result["line"]["rates_from"] = "test" if there else "validation"  # type: ignore[index]
+    if choice.point.class_thresholds:
+        result["wrong_class"] = {
+            "validation": rate_as_dict(basis.wrong_class(choice.point, wish.confidence)),
+            "test": rate_as_dict(on_test.basis.wrong_class(choice.point, wish.confidence))
+            if on_test.basis
+            else None,
+        }
     if choice.promise is not None:
         result["guarantee"] = {
             "is_possible": choice.promise.is_possible,

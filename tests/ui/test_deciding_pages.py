@@ -138,6 +138,8 @@ def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) 
     _rule(app).set_value(rule.CLASSES).run()
     assert not app.exception
     assert "The verdict of the predicted class decides" in _said(app)
+    # What they are chosen for is shown with its bound, in parts.
+    assert "Wrong class, automatic" in dict(_metrics(app))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from core.evaluation.decisions import (
     Decision,
     OperatingPoint,
     PartScores,
+    automatic_errors,
     choose_point,
     class_thresholds_for_error,
     decide,
@@ -18,9 +19,6 @@ from core.evaluation.decisions import (
     ok_nok_report,
     outcome,
     part_scores,
-    point_from_json,
-    point_to_json,
-    selective,
     threshold_for_escape,
     threshold_for_overkill,
     trade_off,
@@ -189,10 +187,10 @@ def test_thresholds_per_class_keep_the_error_of_each_class():
         assert (targets[kept] != index).mean() <= 0.05
         lower = (predicted == index) & (probabilities.max(axis=1) > thresholds[index] - 0.1)
         assert (targets[lower] != index).mean() > 0.05
-    found = selective(probabilities, targets, thresholds)
-    assert found.error.value <= 0.05
-    assert found.automatic.k == found.matrix.sum() == 2000 - found.to_person.sum()
-    assert found.error.k == found.matrix.sum() - np.trace(found.matrix)
+    found = automatic_errors(probabilities, targets, thresholds)
+    assert found.value <= 0.05
+    assert found.n == 2000 - held.sum()
+    assert found.k == ((predicted != targets) & ~held).sum()
 
 
 def test_a_class_never_predicted_always_goes_to_a_person():
@@ -202,9 +200,8 @@ def test_a_class_never_predicted_always_goes_to_a_person():
 
 
 def test_nothing_automatic_is_said_and_is_no_division_by_zero():
-    found = selective(PROBABILITIES, np.array([0, 1, 2, 3]), [ABOVE_ALL] * 4)
-    assert (found.automatic.value, found.error.value) == (0.0, None)
-    assert found.remarks == ("No picture is decided automatically.",)
+    found = automatic_errors(PROBABILITIES, np.array([0, 1, 2, 3]), [ABOVE_ALL] * 4)
+    assert (found.n, found.value) == (0, None)
     empty = _scores().outcome(two_zones(0.0))
     assert empty.remarks == ("No part is accepted automatically.",)
     assert empty.escape.value == 0.0
@@ -212,9 +209,8 @@ def test_nothing_automatic_is_said_and_is_no_division_by_zero():
 
 def test_a_part_goes_to_a_person_if_any_of_its_pictures_does():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.9, 0.1]], np.float32)
-    found = selective(probabilities, np.array([1, 1, 1]), (0.8, 0.8), np.array([0, 0, 1]))
-    assert (found.automatic.k, found.automatic.n) == (1, 2)
-    assert (found.error.k, found.error.n) == (1, 1)
+    found = automatic_errors(probabilities, np.array([1, 1, 1]), (0.8, 0.8), np.array([0, 0, 1]))
+    assert (found.k, found.n) == (1, 1)
 
 
 def test_missing_sides_say_no_data():
@@ -259,19 +255,3 @@ def test_impossible_wishes_are_refused_in_words(action, words):
 def test_verdicts_of_other_classes_are_a_programmers_mistake():
     with pytest.raises(ValueError, match="2 verdicts for 4 classes"):
         nok_probability(PROBABILITIES, ("OK", "NOK"))
-
-
-@pytest.mark.parametrize(
-    "point",
-    [OperatingPoint(), two_zones(0.25), OperatingPoint(0.1, ABOVE_ALL, (0.5, 0.9, 0.0, 1.0))],
-)
-def test_a_rule_survives_storage(point):
-    assert point_from_json(point_to_json(point)) == point
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"accept_below": "x"}', '{"newer": 1}', '{"class_thresholds": 3}', "null"]
-)
-def test_what_is_no_rule_is_said(text):
-    with pytest.raises(ConfigError, match="cannot be read"):
-        point_from_json(text)

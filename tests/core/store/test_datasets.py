@@ -101,8 +101,8 @@ KEYS = {
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("order", list(SampleOrder))
 def test_every_order_sorts_with_unknown_values_last_and_pages_fit_together(db, order, descending):
-    known = {i.sample_id: i.confidence for i in quality.insights_of(db, "ds-1")}
     samples = versions.samples_at(db, "ds-1")
+    known = {s.id: i.confidence for s in samples if (i := quality.insight_of(db, s.id))}
     valued = [s for s in samples if KEYS[order](s, known) is not None]
     unvalued = sorted(s.id for s in samples if KEYS[order](s, known) is None)
     valued.sort(key=lambda s: (KEYS[order](s, known), s.id), reverse=descending)
