@@ -423,6 +423,11 @@ class LeakCertificate:
         """Looked for everything, found nothing."""
         return (self.groups_across, self.exact_across, self.near_across) == (0, 0, 0)
 
+    @property
+    def is_leaking(self) -> bool:
+        """Something was found: results of this split promise too much."""
+        return bool(self.groups_across or self.exact_across or self.near_across)
+
 
 @dataclass(frozen=True)
 class Split:

@@ -5,7 +5,7 @@ from PIL import Image
 
 from core.data.demo import render_pill
 from core.domain import Dataset, Model
-from core.workflows import datasets, demo, models, splits, training
+from core.workflows import datasets, demo, judging, models, splits, training
 from pages.ui import routes, state, text
 from pages.ui.components import Tile, gallery
 
@@ -95,7 +95,7 @@ def next_step(dataset: Dataset) -> None:
 
 
 def overview(found: list[Dataset], made: list[Model]) -> None:
-    scores = [m.test_macro_f1 for m in made if m.test_macro_f1 is not None]
+    scores = [m.test_macro_f1 for m in made if m.test_macro_f1 is not None and not leaks(m)]
     cells = st.columns(4)
     cells[0].metric("Datasets", len(found), border=True)
     cells[1].metric("Pictures", f"{sum(d.sample_count for d in found):,}", border=True)
@@ -103,9 +103,15 @@ def overview(found: list[Dataset], made: list[Model]) -> None:
     cells[3].metric(
         "Best test macro F1", f"{max(scores):.3f}" if scores else "–", border=True,
         help="Macro F1 weighs every class the same: 1 is perfect. Measured on pictures that the "
-        "training never saw, for models whose test results were looked at. Compare only models of "
-        "the same dataset.",
+        "training never saw, for models whose test results were looked at and whose split does not "
+        "leak. Compare only models of the same dataset.",
     )  # fmt: skip
+
+
+def leaks(model: Model) -> bool:
+    """Whether the results of a model flatter, because its split leaks."""
+    certificate = judging.certificate_of(state.workspace(), model)
+    return certificate is not None and certificate.is_leaking
 
 
 def recent(found: list[Dataset], made: list[Model]) -> None:
@@ -131,7 +137,8 @@ def _model_card(model: Model) -> None:
         words = "test not looked at yet" if score is None else f"test macro F1 **{score:.3f}**"
         if score is None and model.val_macro_f1 is not None:
             words += f" · validation macro F1 {model.val_macro_f1:.3f}"
-        name.markdown(f"**{text.plain(model.name)}**")
+        flag = " :orange-badge[:material/gpp_maybe: leaking split]" if leaks(model) else ""
+        name.markdown(f"**{text.plain(model.name)}**{flag}")
         name.caption(f"{words} · {text.when(model.created_at)}")
         link.page_link("evaluate.py", label="Evaluate", icon=":material/grid_on:",
                        query_params={"model": model.id})  # fmt: skip

@@ -40,6 +40,13 @@ def head(found: SignOff) -> None:
         )
 
 
+def leak_note(workspace: Workspace, model: Model) -> None:
+    """No sign-off hides that the split leaks."""
+    certificate = judging.certificate_of(workspace, model)
+    if certificate is not None and certificate.is_leaking:
+        st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
+
+
 def fixed_part(workspace: Workspace, found: SignOff) -> None:
     """What the seal holds: criteria, rule, test pictures."""
     st.subheader("1 · What must hold")
@@ -267,6 +274,7 @@ def page(workspace: Workspace) -> None:
         st.info(text.plain(err.message))
         return
     head(standing)
+    leak_note(workspace, standing.model)
     fixed_part(workspace, standing)
     opening_part(workspace, standing)
     if standing.is_opened:

@@ -90,10 +90,16 @@ def split_by_id(db: Database, split_id: str) -> Split:
     Raises:
         NotFoundError: if there is none.
     """
-    rows = list(db.query("SELECT * FROM splits WHERE id = ?", [split_id]))
-    if not rows:
+    found = split_or_none(db, split_id)
+    if found is None:
         raise NotFoundError("This split is not there any more.", "See the list of splits.")
-    return _split(rows[0])
+    return found
+
+
+def split_or_none(db: Database, split_id: str) -> Split | None:
+    """The split of this id, if it is still there."""
+    rows = list(db.query("SELECT * FROM splits WHERE id = ?", [split_id]))
+    return _split(rows[0]) if rows else None
 
 
 def sealed_split(db: Database, dataset_id: str, version: int) -> Split | None:

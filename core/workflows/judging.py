@@ -13,7 +13,16 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.similarity import Pairs, connected, links_of_equal
 from core.data.split import request_of
-from core.domain import Dataset, Model, Opening, QualityCheck, Subset, Verdict, utc_now
+from core.domain import (
+    Dataset,
+    LeakCertificate,
+    Model,
+    Opening,
+    QualityCheck,
+    Subset,
+    Verdict,
+    utc_now,
+)
 from core.errors import NotFoundError, SealedError, SplitError
 from core.store import (
     datasets,
@@ -26,7 +35,7 @@ from core.store import (
     versions,
 )
 from core.store.database import connect, transaction
-from core.workflows.certificates import class_folders
+from core.workflows.certificates import certified, class_folders
 from core.workspace import Workspace
 
 
@@ -37,7 +46,8 @@ class JudgedSet:
     Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C] float32; `parts` [N] int64,
     equal for pictures of one part, None where no groups are known. `verdicts` [C] are by the
     model's classes. `version`: of the labels; None for today's. `left_out` counts predicted
-    pictures that are no longer in the dataset or have a class that the model does not know.
+    pictures that are no longer in the dataset or have a class that the model does not know;
+    `certificate` is that of the model's split.
     """
 
     model: Model
@@ -50,6 +60,7 @@ class JudgedSet:
     verdicts: tuple[Verdict | None, ...]
     version: int | None = None
     left_out: int = 0
+    certificate: LeakCertificate | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -66,8 +77,10 @@ class JudgedSet:
 
     @property
     def notice(self) -> str | None:
-        """What a reader must know about the labels, or None."""
+        """What a reader must know about these numbers, or None."""
         says = []
+        if self.certificate is not None and self.certificate.is_leaking:
+            says.append(leaks_in_words(self.certificate))
         if self.version is not None:
             says.append(
                 f"Classes of the dataset were merged since the training: these numbers use its "
@@ -82,6 +95,29 @@ class JudgedSet:
                 "dataset since, or have a class that this model does not know."
             )
         return " ".join(says) or None
+
+
+def leaks_in_words(found: LeakCertificate) -> str:
+    """What a leaking split does to the numbers of its models."""
+    kinds = (
+        (found.groups_across, "groups"),
+        (found.near_across, "pairs of look-alikes"),
+        (found.exact_across, "equal files"),
+    )
+    listed = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
+    return (
+        f"The split of this model leaks: {listed} on two sides, so its numbers promise more than "
+        "new parts will keep. Make a split that keeps them together, and train again."
+    )
+
+
+def certificate_of(workspace: Workspace, model: Model) -> LeakCertificate | None:
+    """What leaks between the subsets of a model's split; None if the split is not there."""
+    if model.split_id is None:
+        return None
+    with connect(workspace) as db:
+        found = splits.split_or_none(db, model.split_id)
+    return certified(workspace, found).certificate if found else None
 
 
 def _listed(renamed: Sequence[tuple[str, str]]) -> str:
@@ -104,6 +140,8 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
     """
     with connect(workspace) as db:
         model = models.find_model(db, model_id)
+    certificate = certificate_of(workspace, model)
+    with connect(workspace) as db:
         if subset is Subset.TEST:
             _refuse_closed(db, model)
         stored = predictions.load_predictions(db, model.id, subset)
@@ -130,6 +168,7 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
         verdicts=verdicts,
         version=stored.version,
         left_out=stored.left_out,
+        certificate=certificate,
     )
 
 
@@ -170,15 +209,14 @@ def _groups_of_split(
 ) -> Sequence[str | None]:
     """The group of each sample by the rule of a split; None where its rule is stored elsewhere."""
     nothing = [None] * len(ids)
-    if split_id is None:
+    split = splits.split_or_none(db, split_id) if split_id else None
+    request = request_of(split) if split else None
+    if request is None or request.group_by in (None, "auto", "column"):
         return nothing
+    samples = versions.samples_at(db, dataset.id)
     try:
-        request = request_of(splits.split_by_id(db, split_id))
-        if request is None or request.group_by in (None, "auto", "column"):
-            return nothing
-        samples = versions.samples_at(db, dataset.id)
         names = group_names(samples, request.group_by, class_folders(db, dataset))
-    except (NotFoundError, SplitError):  # the split, or what its rule spoke of, is gone
+    except SplitError:  # what its rule spoke of is gone
         return nothing
     found = {sample.id: name for sample, name in zip(samples, names, strict=True)}
     return [found.get(i) for i in ids]

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.domain import (
     Dataset,
     EditAction,
+    LeakCertificate,
     Model,
     PreprocessConfig,
     QualityCheck,
@@ -98,6 +101,19 @@ def test_a_merge_that_was_taken_back_leaves_nothing(judged):
     edits.undo(judged, "ds-1")
     edits.rename_class(judged, "ds-1", "crack", "break")
     assert judging.judged_set(judged, "m", Subset.TEST).version is None
+
+
+def test_numbers_of_a_leaking_split_say_so_by_themselves(judged):
+    # The certificate stood on the Split page only, and the flattering figure alone on Evaluate.
+    leaking = LeakCertificate(2, 0, 5, "stratified", 1, "d")
+    with connect(judged) as db, transaction(db):
+        splits.save_certificate(db, "split-1", leaking)
+    notice = judging.judged_set(judged, "m", Subset.TEST).notice
+    assert notice is not None
+    assert "2 groups, 5 pairs of look-alikes on two sides" in notice
+    with connect(judged) as db, transaction(db):
+        splits.save_certificate(db, "split-1", replace(leaking, groups_across=0, near_across=0))
+    assert judging.judged_set(judged, "m", Subset.TEST).notice is None
 
 
 def test_one_more_known_group_never_makes_more_parts(judged):
