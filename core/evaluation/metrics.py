@@ -427,11 +427,6 @@ def relative(matrix: Matrix) -> NDArray[np.float64]:
     return _ratio(matrix, matrix.sum(axis=1, keepdims=True))
 
 
-def relative_to_predicted(matrix: Matrix) -> NDArray[np.float64]:
-    """[C, C] shares of each predicted class; columns never predicted are 0."""
-    return _ratio(matrix, matrix.sum(axis=0, keepdims=True))
-
-
 @dataclass(frozen=True)
 class ConfusedPair:
     """How often a true class (index) is taken for another one; share of the true class."""

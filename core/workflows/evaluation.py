@@ -22,7 +22,6 @@ from core.evaluation.metrics import (
 )
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
-from core.store.predictions import SubsetPredictions
 from core.store.properties import load_properties
 from core.workflows.judging import JudgedSet, is_closed, judged_set
 from core.workspace import Workspace
@@ -80,23 +79,6 @@ def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
     stored = evaluated_subsets(workspace, model.id)
     closed = Subset.TEST in stored and is_closed(workspace, model)
     return [subset for subset in stored if not (closed and subset is Subset.TEST)]
-
-
-def subset_predictions(workspace: Workspace, model: Model, subset: Subset) -> SubsetPredictions:
-    """Stored probabilities of a model.
-
-    Raises:
-        NotFoundError: if there are none.
-    """
-    with connect(workspace) as db:
-        stored = predictions.load_predictions(db, model.id, subset)
-    if stored is None or len(stored.targets) == 0:
-        raise NotFoundError(
-            f"There are no {subset} results of model '{model.name}'.",
-            "The subset is empty, its dataset was deleted, or the model was uploaded; evaluate "
-            "a model that was trained here.",
-        )
-    return stored
 
 
 def evaluation_report(
@@ -194,38 +176,6 @@ def judged_pictures(
         for i in wanted
         if int(judged.sample_ids[i]) in samples
     ]  # fmt: skip
-
-
-def judged_samples(
-    workspace: Workspace,
-    model_id: str,
-    subset: Subset,
-    *,
-    true_class: int | None = None,
-    predicted_class: int | None = None,
-    errors_only: bool = False,
-) -> list[JudgedSample]:
-    """The pictures of a cell, row, column or of all errors; most confident first.
-
-    Args:
-        workspace: where the model lives.
-        model_id: the model.
-        subset: which pictures.
-        true_class: row of the matrix; None for all.
-        predicted_class: column of the matrix; None for all.
-        errors_only: leave right predictions out.
-    """
-    found = judge(workspace, model_id, subset)
-    chosen = np.ones(len(found.predicted), bool)
-    if true_class is not None:
-        chosen &= found.judged.targets == true_class
-    if predicted_class is not None:
-        chosen &= found.predicted == predicted_class
-    if errors_only:
-        chosen &= ~found.right
-    positions = np.flatnonzero(chosen)
-    order = np.argsort(-found.confidence[positions], kind="stable")
-    return judged_pictures(workspace, found, positions[order])
 
 
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:

@@ -116,7 +116,7 @@ def as_values(
         "values": material.found.values,
         "names": list(judged.class_names),
         "classes": classes,
-        "confused": [list(pair) for pair in material.found.confused],
+        "confused": [[pair.true, pair.predicted] for pair in material.found.confused],
         "data": _data(workspace, material),
         "split": _split(material),
         "training": _training(workspace, material),
