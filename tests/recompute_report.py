@@ -147,8 +147,8 @@ class Recomputed:
             "kappa": metrics.cohen_kappa_score(y, said),
             "matthews": metrics.matthews_corrcoef(y, said),
         }
-        self._mean_of_pictures("log_loss", losses)
-        self._mean_of_pictures("brier", distances)
+        self._mean_of_pictures("log_loss", losses, most=np.inf)
+        self._mean_of_pictures("brier", distances, most=2.0)
         self._mean_of_classes(
             "roc_area", areas, [_roc_bounds(p[:, c], y == c, self.part) for c in known]
         )
@@ -157,13 +157,14 @@ class Recomputed:
             [_share_bounds(a, n) for a, n in zip(precisions, positives, strict=True)],
         )  # fmt: skip
 
-    def _mean_of_pictures(self, name, values):
-        """Mean with a t interval whose spread is that between parts."""
+    def _mean_of_pictures(self, name, values, most):
+        """Mean with a t interval whose spread is that between parts, from 0 to `most`."""
         mean = values.mean()
         sums = pd.Series(values - mean).groupby(self.part).sum()
         n = len(sums)
         reach = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)
-        self.values |= {name: mean, f"{name}.low": mean - reach, f"{name}.high": mean + reach}
+        self.values |= {name: mean, f"{name}.low": max(0.0, mean - reach),
+                        f"{name}.high": min(most, mean + reach)}  # fmt: skip
 
     def _mean_of_classes(self, name, values, bounds):
         """Mean with an interval from those of the classes (Zou and Donner 2008)."""

@@ -73,9 +73,11 @@ class ClassBounds:
 class Summary:
     """Measures of the whole subset with intervals.
 
-    Accuracy and top-K errors are exact and count parts; the others describe pictures, and their
-    intervals come from drawing parts anew (see `core.evaluation.bootstrap`), widened where few
-    errors leave such draws without spread. Macro means weigh classes equally, weighted ones by
+    Accuracy and top-K errors are exact and count parts; the others describe pictures. Intervals of
+    means over classes, kappa and Matthews come from drawing parts anew (see
+    `core.evaluation.bootstrap`), widened where few errors leave such draws without spread; those of
+    log loss and Brier score are t intervals between parts, those of areas count effective parts
+    (see `core.evaluation.areas`). Macro means weigh classes equally, weighted ones by
     their pictures; micro means equal the accuracy. Balanced accuracy is the macro recall. `kappa`
     moves with the class mix: never show it without `class_mix` [C], the shares of the classes.
     """
@@ -351,8 +353,10 @@ def _summary(
         weighted_f1=estimate(bootstrap.weighted(bootstrap.f1_scores), _spread(f1, shares)),
         kappa=estimate(bootstrap.kappa, agreement),
         matthews=estimate(bootstrap.matthews, agreement),
-        log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence),
-        brier=mean_estimate(brier_scores(probabilities, targets), parts, confidence),
+        log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence, least=0.0),
+        brier=mean_estimate(
+            brier_scores(probabilities, targets), parts, confidence, least=0.0, most=2.0
+        ),
         macro_roc_area=_mean_known([bound.roc_area for bound in bounds], confidence),
         macro_average_precision=_mean_known(
             [bound.average_precision for bound in bounds], confidence

@@ -631,9 +631,6 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
                                "where one part was photographed several times."),
         (certificate is None or not certificate.is_clean,
          "The split is not proven to be free of leaks (see the certificate): results may flatter."),
-        (material.model.test_macro_f1 is not None and state.seal,
-         "The split was sealed only after this model was trained: until then its test macro F1 "
-         "stood in the list of models."),
         (others, f"{count(others, 'other model')} looked at the same test set: every look that "
                  "leads to a choice makes the result a little too good."),
         (conflicts, f"{count(conflicts, 'open finding')} on labels: where labels are wrong, these "

@@ -128,6 +128,50 @@ def test_probabilities_keep_every_digit(made):
     assert (kept == stored).all()
 
 
+@pytest.mark.parametrize("form", list(Form))
+def test_every_limit_of_the_proof_is_said_once(made, form):
+    # The last one stood there twice.
+    text = _files(made, form=form)[0].read_text()
+    section = re.search(r"Limits of this proof</h2>(.*?)</ul>", text, re.DOTALL)
+    said = re.findall("<li>(.*?)</li>", section[1], re.DOTALL)
+    assert len(said) == len(set(said)) > 3
+    assert "The labels are taken to be right" in said[-1]
+
+
+def test_the_report_says_how_each_bound_was_made(made):
+    # It used to call all of them exact.
+    text = _files(made)[0].read_text()
+    assert "All bounds are exact" not in text
+    assert "Bounds of rates are exact (Clopper-Pearson)" in text
+    for words in ("the wider of two: parts drawn anew (bootstrap)", "a t interval between parts",
+                  "as many decisions as explain the variance", "Newcombe"):  # fmt: skip
+        assert (words in text) is (words != "Newcombe")
+    assert "Newcombe" in _files(made, against="a")[0].read_text()
+
+
+def test_without_verdicts_the_first_page_says_how_the_bounds_of_macro_f1_were_made(workspace):
+    made = make_dataset(workspace, per_subset=40, verdicts=(None, None, None))
+    add_model(made, "b")
+    text = _files(made, form=Form.SHORT)[0].read_text()
+    assert "Those of the macro F1 are the wider of two: pictures drawn anew" in text
+
+
+def test_bounds_of_losses_stay_where_losses_can_be(workspace):
+    # A t interval of few pictures reached below 0.
+    made = make_dataset(workspace, per_subset=4)
+    sure = np.full((4, 3), 0.001, np.float32)
+    sure[np.arange(4), made.targets[Subset.TEST]] = 0.998
+    unsure = sure.copy()
+    unsure[0] = (0.4, 0.3, 0.3)
+    add_model(made, "good", given={Subset.TEST: unsure})
+    wrong = np.roll(unsure, 1, axis=1)
+    add_model(made, "bad", given={Subset.TEST: wrong})
+    pages = [_files(made, name) for name in ("good", "bad")]
+    good, bad = (read_report(page).found for page, _ in pages)
+    assert (good["log_loss.low"], good["brier.low"], bad["brier.high"]) == (0.0, 0.0, 2.0)
+    assert [mismatches(*files) for files in pages] == [[], []]
+
+
 def test_a_report_is_a_look_and_shows_every_look_before_it(made):
     judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "Evaluate page")
     page, _ = _files(made)
