@@ -154,6 +154,12 @@ def test_expensive_looks_abolish_the_persons_zone_and_free_ones_enlarge_it():
     "action",
     [
         lambda: Costs(-1, 2),
+        lambda: Costs(float("nan"), 2),
+        lambda: Costs(1, float("inf")),
+        lambda: Costs(1, 2, float("nan")),
+        lambda: Scenario(float("nan"), 10, Costs(1, 1)),
+        lambda: Scenario(0.1, float("inf"), Costs(1, 1)),
+        lambda: Scenario(0.1, float("nan"), Costs(1, 1)),
         lambda: Scenario(1.5, 10, Costs(1, 1)),
         lambda: Scenario(0.1, -10, Costs(1, 1)),
         lambda: Scenario(0.1, 10, Costs(1, 1), person_escape=2),
