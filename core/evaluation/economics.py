@@ -78,6 +78,8 @@ class Scenario:
 class Consequences:
     """What the rule does to the line; no value where a rate behind it has no data.
 
+    Where nothing was delivered, or nothing rejected, a share of it has bounds but no value.
+
     `outgoing_ppm`: defective parts in a million that are delivered. `true_reject_share`: of all
     rejected parts, the truly defective ones. `cost_per_1000`: of a thousand parts made.
     """
@@ -161,9 +163,10 @@ def consequences(
     strict = _Rates(low.escape, high.overkill, low.nok_look, high.ok_look)
 
     def between(value: float | None, least: float | None, most: float | None) -> Estimate:
-        if value is None or least is None or most is None:
-            return Estimate(value)
-        return Estimate(value, Interval(least, most, confidence))
+        # Why bounds without a value: where all is rejected nothing is delivered, yet what would be
+        # is bounded. Where one end has no value, the other one holds for everything between.
+        ends = [end for end in (least, most) if end is not None]
+        return Estimate(value, Interval(min(ends), max(ends), confidence) if ends else None)
 
     def ppm(at: _Rates) -> float | None:
         return outgoing_ppm(scenario.defect_rate, at.escapes(scenario), at.overkills(scenario))

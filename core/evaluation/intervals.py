@@ -32,7 +32,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measure and its interval; None where there is no data for it."""
+    """A measure and its interval; None where there is no data for it.
+
+    An interval without a value: what could not be seen here is bounded by what was.
+    """
 
     value: float | None
     interval: Interval | None = None

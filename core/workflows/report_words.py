@@ -295,9 +295,20 @@ def _rule(material: Material) -> dict[str, Any]:
         why = f"Chosen on validation ({rule.chosen_by}), {when(rule.saved_at)}."
     return {
         "in_words": point_in_words(material.point),
-        "point": asdict(material.point),
+        "stated": _stated_rule(material),
         "why": why,
         "on_curve": material.point.accept_below is not None and not material.point.has_person_zone,
+    }
+
+
+def _stated_rule(material: Material) -> dict[str, Any]:
+    """What PPM and decisions are computed from besides the table, for whoever does it again."""
+    given = material.rule.scenario if material.rule else None
+    return {
+        **asdict(material.point),
+        "defect_rates": [line.defect_rate for line in scenarios(given)],
+        "person_escape": given.person_escape if given else 0.0,
+        "person_overkill": given.person_overkill if given else 0.0,
     }
 
 

@@ -68,6 +68,11 @@ def test_costs_lead_to_ppm_and_money(call, made):
     assert "no costs" in call("threshold", "new", "--cost", "cheap", code=1)["error"]
 
 
+def test_rejecting_everything_has_no_ppm_but_a_worst_case(call, made):
+    line = call("threshold", "new", "--at", 0, "--cost", "500,5,1")["line"]
+    assert line["outgoing_ppm"] == {"value": None, "low": 0.0, "high": 1e6}
+
+
 def test_a_guarantee_is_held_against_the_test(call, made):
     found = call("threshold", "new", "--max-escape", 0.05, "--guarantee")
     assert found["guarantee"]["is_possible"]

@@ -9,10 +9,11 @@ from core.domain import JobStatus, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import OperatingPoint
+from core.evaluation.economics import Costs, Scenario
 from core.workflows import decisions, edits, jobs, judging, models, release, report, sealing
 from core.workflows.report import Form
 from tests.conftest import Trained, copy_of
-from tests.made import NAMES, add_model, make_dataset
+from tests.made import NAMES, add_model, made_probabilities, make_dataset
 from tests.recompute_report import Numbers, mismatches, read_report
 
 HOSTILE = (
@@ -57,6 +58,71 @@ def test_every_number_of_a_report_follows_from_its_table(made, form, point):
     page, table = _files(made, form=form, against="a")
     assert mismatches(page, table) == []
     assert len(read_report(page).found) > (60 if form is Form.SHORT else 120)
+
+
+@pytest.mark.parametrize("point", [None, OperatingPoint(0.0, 0.0)])
+@pytest.mark.parametrize("kind", ["right", "wrong", "one class", "chance"])
+@pytest.mark.parametrize("pictures", [1, 3, 6])
+def test_numbers_of_tiny_and_poor_models_follow_from_the_table(workspace, pictures, kind, point):
+    # Draws of few parts jump, kappa and Matthews have no value where one class is said always.
+    made = make_dataset(workspace, per_subset=pictures, groups=pictures == 6)
+    targets = made.targets[Subset.TEST]
+    said = {
+        "right": np.eye(3, dtype=np.float32)[targets],
+        "wrong": np.eye(3, dtype=np.float32)[(targets + 1) % 3],
+        "one class": np.tile(np.array([[0.1, 0.1, 0.8]], np.float32), (pictures, 1)),
+        "chance": made_probabilities(targets, seed=pictures, skill=0.0),
+    }
+    add_model(made, "b", given={Subset.TEST: said[kind]})
+    add_model(made, "a", skill=0.5)
+    if point is not None:
+        _rule(made, "b", point)
+    assert mismatches(*_files(made, against="a")) == []
+
+
+def test_where_everything_is_rejected_the_worst_case_is_still_said(made):
+    # Nothing delivered has no PPM; its bound was dropped with it.
+    _rule(made, "b", OperatingPoint(0.0, 0.0))
+    files = _files(made)
+    found = read_report(files[0]).found
+    assert (found["overkill"], found["escape"]) == (1.0, 0.0)
+    assert (found["line.0.01.ppm"], found["line.0.01.ppm.high"]) == (None, 1e6)
+    assert "1,000,000 PPM" in files[0].read_text()
+    assert mismatches(*files) == []
+
+
+def test_ppm_of_the_own_line_follows_from_the_table_too(made):
+    line = Scenario(0.0123, 500, Costs(9, 1), person_escape=0.15, person_overkill=0.05)
+    basis = decisions.load_basis(made.workspace, "b")
+    choice = decisions.Choice(OperatingPoint(0.2, 0.7), "a test")
+    decisions.save_rule(made.workspace, basis, choice, scenario=line)
+    for form in Form:
+        files = _files(made, form=form)
+        assert read_report(files[0]).found["line.0.0123.ppm"] > 0
+        assert mismatches(*files) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "unknown"),
+    [(0, "no defective pictures", "escape"), (1, "no good pictures", "overkill")],
+)
+def test_one_kind_of_part_alone_leaves_the_other_unknown(workspace, left, words, unknown):
+    made = make_dataset(workspace, per_subset=12)
+    add_model(made, "b")
+    targets = made.targets[Subset.TEST]
+    edits.exclude(workspace, "parts", made.ids[Subset.TEST][(targets > 0) != left].tolist())
+    files = _files(made)
+    text = files[0].read_text()
+    assert text.count(words) == 2
+    assert "below <data" not in text.split(f"nothing is known about {unknown}")[0][-200:]
+    assert mismatches(*files) == []
+
+
+def test_the_check_of_the_numbers_notices_a_drawn_bound_that_is_wrong(made):
+    page, table = _files(made)
+    low = read_report(page).found["kappa.low"]
+    page.write_text(page.read_text().replace(f'value="{low!r}"', f'value="{low - 0.05!r}"', 1))
+    assert [line.split(":")[0] for line in mismatches(page, table)] == ["kappa.low"]
 
 
 def test_the_check_of_the_numbers_notices_a_wrong_one(made):
