@@ -81,7 +81,7 @@ def as_values(
     """Everything that the report says, as JSON values; heatmaps are added by the worker."""
     judged, model = material.judged, material.model
     found = mistakes(material)
-    pictured = shown or found[:STRIP]
+    pictured = found[:STRIP] if form == "short" else shown
     has_decisions = material.found.outcome is not None
     classes = _classes(material)
     return {
@@ -122,7 +122,8 @@ def as_values(
         "training": _training(workspace, material),
         "series": _series(workspace, material),
         "errors": {
-            "sentence": _mistakes_sentence(found, len(shown)),
+            "count": len(found),
+            "sentence": _mistakes_sentence(found, len(pictured)),
             "shown": [_pictured(workspace, material, item) for item in pictured],
         },
         "against": _against(material),
@@ -577,11 +578,12 @@ def _mistakes_sentence(found: Sequence[Mistake], shown: int) -> str:
     if not found:
         return "No test picture was judged wrong."
     escapes, rejects = (sum(m.kind == kind for m in found) for kind in (0, 1))
-    parts = [f"{count(len(found), 'test picture')} were judged wrong"]
+    was = "was" if len(found) == 1 else "were"
+    parts = [f"{count(len(found), 'test picture')} {was} judged wrong"]
     if escapes or rejects:
         parts.append(f"{escapes:,} of them escapes, {rejects:,} false rejects")
-    more = f"; the {shown:,} most serious are shown" if 0 < shown < len(found) else ""
-    return f"{', '.join(parts)}{more}."
+    which = "all" if shown == len(found) else f"{shown:,}, the most serious" if shown else "none"
+    return f"{', '.join(parts)}. Shown here: {which}."
 
 
 def _pictured(workspace: Workspace, material: Material, item: Mistake) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from core.cli import app
 from core.domain import JobStatus, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.criteria import ReleaseCriteria
@@ -311,6 +313,24 @@ def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
     assert not report.report_file(workspace, ticket.id, "json").exists()
     table = report.report_file(workspace, ticket.id, "csv")
     assert mismatches(report.report_file(workspace, ticket.id), table) == []
+    out = tmp_path / "one.html"
+    options = ("--max-pictures", "1", "--workspace", str(workspace.root))
+    answer = CliRunner().invoke(app, ["report", "Marks quick", "--out", str(out), *options])
+    assert answer.exit_code == 0, answer.output
+    assert out.read_text().count('alt="heatmap of the predicted class"') == 1
+    assert "Shown here: 1, the most serious." in out.read_text()
+
+
+def test_the_report_says_how_many_mistakes_there_are_and_how_many_are_shown(made):
+    judged = judging.judged_set(made.workspace, "b", Subset.TEST)
+    wrong = int((judged.probabilities.argmax(axis=1) != judged.targets).sum())
+    assert wrong > 8
+    full, short = (_files(made, form=form)[0].read_text() for form in (Form.FULL, Form.SHORT))
+    assert f"{wrong} test pictures were judged wrong" in full
+    assert "Shown here: none." in full
+    assert full.count('class="picture"') == 0
+    assert f"Most serious mistakes (8 of {wrong})" in short
+    assert short.count('class="picture"') == 8
 
 
 def test_the_reader_of_numbers_finds_values_and_rule():
