@@ -396,18 +396,20 @@ def _show_report(report: dict[str, Any]) -> None:
         f"macro F1 {report['macro_f1']:.3f}"
     )
     _show_ok_nok(report)
-    names = ("balanced_accuracy", "kappa", "mcc", "log_loss", "brier")
+    names = ("balanced_accuracy", "macro_precision", "weighted_precision", "weighted_f1", "kappa",
+             "mcc", "log_loss", "brier")  # fmt: skip
     rows = [[n.replace("_", " "), _decimal(report[n]), *_range(bounds[n])] for n in names]
+    area = report["auc"]["macro"]
     rows += [["ECE", _decimal(report["ece"]), "", ""],
-             ["AUC (macro)", _decimal(report["auc"]["macro"]), "", ""]]  # fmt: skip
-    rows += [[f"top-{k} error", _decimal(e), "", ""] for k, e in report["top_k_error"].items()]
+             ["AUC (macro)", _decimal(area), *_range(bounds["auc"]["macro"])]]  # fmt: skip
+    rows += [[f"top-{k} error ({report['unit']})", _decimal(e["rate"]), *_range(e)]
+             for k, e in bounds["top_k_error"].items()]  # fmt: skip
     _table(["measure", "value", "low", "high"], rows)
     classes = []
     for name, measures in report["per_class"].items():
         proven = bounds["per_class"][name]
-        f1 = f"{measures['f1']:.3f}" if measures["support"] else "no data"
         classes.append([name, _with_bounds(proven["precision"]), _with_bounds(proven["recall"]),
-                        f1, measures["support"]])  # fmt: skip
+                        _decimal(measures["f1"]), measures["support"]])  # fmt: skip
     _table(["class", "precision", "recall", "F1", "pictures"], classes)
     names, matrix = report["class_names"], report["confusion_matrix"]
     if len(names) <= 20:

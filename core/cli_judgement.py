@@ -130,7 +130,8 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
 def _choice(workspace: Workspace, basis: decisions.Basis, wish: Wish, at: float | None) -> Choice:
     """What is wished; by hand; without a wish the rule that is saved."""
     if at is not None:
-        if wish != Wish(confidence=wish.confidence):
+        # Why costs may stand beside it: then they only price the rule.
+        if wish != Wish(confidence=wish.confidence, scenario=wish.scenario):
             raise ConfigError(
                 "A threshold by hand leaves nothing to choose.", "Leave --at out, or the wishes."
             )

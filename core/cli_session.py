@@ -39,7 +39,8 @@ class Session:
     def answer(self, result: dict[str, Any], show: Callable[[], None]) -> None:
         """Print the result as JSON, or show it to a person."""
         if self.as_json:
-            print(json.dumps(result))  # ASCII: pipes know nothing of encodings
+            # ASCII: pipes know nothing of encodings. No NaN: it is no JSON.
+            print(json.dumps(result, allow_nan=False))
         else:
             show()
 
@@ -58,7 +59,7 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
 def fail(err: TouchstoneError, as_json: bool) -> NoReturn:
     """Say what happened and what to do, and end with exit code 1."""
     if as_json:
-        print(json.dumps({"error": err.message, "hint": err.hint}))
+        print(json.dumps({"error": err.message, "hint": err.hint}, allow_nan=False))
     errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
     if err.hint:
         errors.print(err.hint, markup=False, highlight=False)

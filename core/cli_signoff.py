@@ -73,6 +73,9 @@ def write_report(
     against: Annotated[
         str | None, typer.Option(help="Name or id of the model so far, to compare with.")
     ] = None,
+    max_pictures: Annotated[
+        int, typer.Option(min=0, help="Mistakes that the full form shows with heatmaps at most.")
+    ] = report.MAX_PICTURES,
     language: Annotated[str, typer.Option(help="Language of the report.")] = "en",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -85,7 +88,7 @@ def write_report(
         with _progress() as show:
             ticket = report.make_report(
                 opened.workspace, model, form, against=against, language=language,
-                on_progress=show,
+                max_pictures=max_pictures, on_progress=show,
             )  # fmt: skip
         if ticket.job is not None:
             follow(opened, ticket.job)

@@ -18,10 +18,15 @@ from scipy import optimize, stats
 from sklearn import metrics
 
 EXACT = 1e-6
-DRAWN = 0.03  # intervals of means come from random draws
 FITTED = 0.01
+# Some bounds are quantiles of random draws: where those of the report may lie among ours. Four
+# standard errors of a share of 2.5%, of the report's 1,000 and of our own draws. Why shares and no
+# distance: what few parts give jumps from draw to draw.
+REPLICAS = 3000
+REACH = 4 * np.sqrt(0.025 * 0.975 * (1 / 1000 + 1 / REPLICAS))
+NO_SPREAD = 1e-24  # a variance below is rounding
+FEWEST = 20  # draws that must have a value at all
 ORDER = {"accept": 0, "to a person": 1, "reject": 2}
-DRAWN_MEASURES = ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "matthews")
 
 
 class Numbers(html.parser.HTMLParser):
@@ -69,14 +74,13 @@ def mismatches(report: Path, table: Path) -> list[str]:
 
 
 def _agree(name, shown, value):
-    if shown is None or value is None or not np.isfinite(value):
-        return shown is None and (value is None or not np.isfinite(value))
-    tolerance = EXACT
-    if name.rpartition(".")[0] in DRAWN_MEASURES:
-        tolerance = DRAWN
-    if name in ("calibration.temperature", "calibration.ece_after"):
-        tolerance = FITTED
-    return abs(shown - value) <= tolerance * max(1.0, abs(value))
+    """Whether a number is the value, or within the range (low, high) where it is drawn."""
+    if shown is None or value is None:
+        return shown is None and value is None
+    low, high = value if isinstance(value, tuple) else (value, value)
+    fitted = name in ("calibration.temperature", "calibration.ece_after")
+    tolerance = (FITTED if fitted else EXACT) * max(1.0, abs(low))
+    return low - tolerance <= shown <= high + tolerance
 
 
 def exact(k, n, confidence=0.95):
@@ -144,11 +148,13 @@ class Recomputed:
             "balanced_accuracy": metrics.recall_score(y, said, **scores),
             "macro_precision": metrics.precision_score(y, said, **scores),
             "macro_f1": metrics.f1_score(y, said, **scores),
-            "kappa": metrics.cohen_kappa_score(y, said),
-            "matthews": metrics.matthews_corrcoef(y, said),
+            "kappa": metrics.cohen_kappa_score(y, said) if len({*y, *said}) > 1 else None,
+            "matthews": metrics.matthews_corrcoef(y, said)
+            if min(len(set(y)), len(set(said))) > 1
+            else None,
         }
-        self._mean_of_pictures("log_loss", losses)
-        self._mean_of_pictures("brier", distances)
+        self._mean_of_pictures("log_loss", losses, most=np.inf)
+        self._mean_of_pictures("brier", distances, most=2.0)
         self._mean_of_classes(
             "roc_area", areas, [_roc_bounds(p[:, c], y == c, self.part) for c in known]
         )
@@ -157,13 +163,17 @@ class Recomputed:
             [_share_bounds(a, n) for a, n in zip(precisions, positives, strict=True)],
         )  # fmt: skip
 
-    def _mean_of_pictures(self, name, values):
-        """Mean with a t interval whose spread is that between parts."""
+    def _mean_of_pictures(self, name, values, most):
+        """Mean with a t interval whose spread is that between parts, from 0 to `most`."""
         mean = values.mean()
         sums = pd.Series(values - mean).groupby(self.part).sum()
         n = len(sums)
+        if n < 2:
+            self.values |= {name: mean, f"{name}.low": None, f"{name}.high": None}
+            return
         reach = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)
-        self.values |= {name: mean, f"{name}.low": mean - reach, f"{name}.high": mean + reach}
+        self.values |= {name: mean, f"{name}.low": max(0.0, mean - reach),
+                        f"{name}.high": min(most, mean + reach)}  # fmt: skip
 
     def _mean_of_classes(self, name, values, bounds):
         """Mean with an interval from those of the classes (Zou and Donner 2008)."""
@@ -204,23 +214,31 @@ class Recomputed:
         count, classes = inverse.max() + 1, len(self.names)
         drawn = []
         cells = self.y * classes + self.said
-        for _ in range(1500):
+        for _ in range(REPLICAS):
             weight = np.bincount(random.integers(0, count, count), minlength=count)[inverse]
             matrix = np.bincount(cells, weight, classes**2).reshape(classes, classes)
             drawn.append(_means_of(matrix))
         for name, measure in (("balanced_accuracy", "recall"), ("macro_precision", "precision"),
                               ("macro_f1", "f1"), ("kappa", None), ("matthews", None)):  # fmt: skip
             values = np.array([d[name] for d in drawn])
-            low, high = np.nanquantile(values, [0.025, 0.975])
-            below, above = self._spread(measure) if measure else self._agreement()
-            value = self.values[name]
-            self.values[f"{name}.low"] = max(-1.0, min(low, value - below))
-            self.values[f"{name}.high"] = min(1.0, max(high, value + above))
+            self._bounds(name, values[np.isfinite(values)], measure)
+
+    def _bounds(self, name, drawn, measure):
+        """The range of each bound, from draws and from exact bounds; none without a value."""
+        value = self.values[name]
+        if value is None or len(drawn) < FEWEST:
+            self.values |= {f"{name}.low": None, f"{name}.high": None}
+            return
+        below, above = self._spread(measure) if measure else self._agreement()
+        first, last = max(0.0, 0.025 - REACH), 0.025 + REACH
+        low, high = np.quantile(drawn, [first, last]), np.quantile(drawn, [1 - last, 1 - first])
+        self.values[f"{name}.low"] = tuple(max(-1.0, min(v, value - below)) for v in low)
+        self.values[f"{name}.high"] = tuple(min(1.0, max(v, value + above)) for v in high)
 
     def _spread(self, measure):
         rows = [[self.values[f"class.{c}.{measure}{e}"] for e in ("", ".low", ".high")]
                 for c in self.present]  # fmt: skip
-        kept = np.array([r for r in rows if r[0] is not None], float)
+        kept = np.array([r for r in rows if r[0] is not None], float).reshape(-1, 3)
         weight = 1 / len(self.present)
         return (
             np.sqrt((weight**2 * (kept[:, 0] - kept[:, 1]) ** 2).sum()),
@@ -258,30 +276,43 @@ class Recomputed:
         self.values["ok_nok.left_out"] = int((self.rows["true_verdict"] == "").sum())
         verdict = self.rows["true_verdict"]
         bad = (verdict == "NOK")[verdict != ""]
-        self.values["ok_nok.roc_area"] = float(
-            metrics.roc_auc_score(bad, self._nok_probability(self.p)[verdict != ""])
-        )
-        for rate in (0.01, 0.001, 0.0001):
+        if 0 < bad.sum() < len(bad):
+            self.values["ok_nok.roc_area"] = float(
+                metrics.roc_auc_score(bad, self._nok_probability(self.p)[verdict != ""])
+            )
+        for rate in self.rule["defect_rates"]:
             self._line(rate)
 
     def _line(self, rate):
-        e, o = self.values["escape"], self.values["overkill"]
+        """PPM at this defect rate; what a person decides wrongly counts, too."""
+        key = f"line.{rate:g}"
+        names = [f"{key}.{name}" for name in ("ppm", "ppm.low", "ppm.high", "true_rejects")]
+        if self.values["escape"] is None or self.values["overkill"] is None:
+            self.values |= dict.fromkeys(names)
+            return
+        seen, low, high = (self._errors(end) for end in ("", ".low", ".high"))
+        ends = [ppm for ppm in (_ppm(rate, *low), _ppm(rate, *high)) if ppm is not None]
+        ends = (min(ends), max(ends)) if ends else (None, None)
+        found = (_ppm(rate, *seen), *ends, _truly_rejected(rate, *seen))
+        self.values |= dict(zip(names, found, strict=True))
+
+    def _errors(self, end):
+        """Defective parts delivered and good ones thrown away, as seen or at a joint bound."""
         to_person = self.values["ok_to_person.k"] or self.values["nok_to_person.k"]
         has_zone = self.rule["accept_below"] != self.rule["reject_from"]
-        person = has_zone or self.rule["class_thresholds"] or to_person
-        each = 1 - 0.05 / (4 if person else 2)
-        ends = {name: exact(self.values[f"{name}.k"], self.values[f"{name}.n"], each)
-                for name in ("escape", "overkill")}  # fmt: skip
-        key = f"line.{rate:g}"
-        for end, escape, overkill in (
-            ("", e, o),
-            (".low", ends["escape"][0], ends["overkill"][0]),
-            (".high", ends["escape"][1], ends["overkill"][1]),
-        ):
-            passed = rate * escape + (1 - rate) * (1 - overkill)
-            self.values[f"{key}.ppm{end}"] = 1e6 * rate * escape / passed if passed else None
-        rejected = rate * (1 - e) + (1 - rate) * o
-        self.values[f"{key}.true_rejects"] = rate * (1 - e) / rejected if rejected else None
+        looked_at = has_zone or self.rule["class_thresholds"] or to_person
+        each = 1 - 0.05 / (4 if looked_at else 2)
+
+        def rate(name):
+            if not end:
+                return self.values[name]
+            return exact(self.values[f"{name}.k"], self.values[f"{name}.n"], each)[end == ".high"]
+
+        escape, overkill = rate("escape"), rate("overkill")
+        if looked_at:
+            escape += rate("nok_to_person") * self.rule["person_escape"]
+            overkill += rate("ok_to_person") * self.rule["person_overkill"]
+        return min(1.0, escape), min(1.0, overkill)
 
     def _nok_probability(self, p):
         """Sum over the classes whose pictures are NOK; needs every class to have a picture."""
@@ -294,6 +325,9 @@ class Recomputed:
         """Whether the decisions of the table follow from the rule and the probabilities."""
         if not self.rule or self.rule["accept_below"] is None or self.rule["class_thresholds"]:
             return []
+        every = pd.concat([self.rows, self.validation])
+        if set(every["true_class"]) != set(self.classes):
+            return []  # Why: what a class without pictures stands for is not in the table.
         nok = self._nok_probability(self.p)
         near = np.minimum(abs(nok - self.rule["accept_below"]), abs(nok - self.rule["reject_from"]))
         codes = (nok >= self.rule["accept_below"]).astype(int) + (nok >= self.rule["reject_from"])
@@ -345,19 +379,30 @@ class Recomputed:
         a, b = int((first & second).sum()), int((first & ~second).sum())
         c, d = int((~first & second).sum()), int((~first & ~second).sum())
         p = stats.binomtest(b, b + c).pvalue if b + c else 1.0
-        low, high = _newcombe(a, c, b, d)
+        n = a + b + c + d
+        difference = ((c - b) / n, *_newcombe(a, c, b, d)) if n else (None, None, None)
         key = f"compare.{name}"
         self.values |= {
-            f"{key}.n": a + b + c + d, f"{key}.both": a, f"{key}.only_first": b,
+            f"{key}.n": n, f"{key}.both": a, f"{key}.only_first": b,
             f"{key}.only_second": c, f"{key}.neither": d, f"{key}.p": p,
-            f"{key}.difference": (c - b) / (a + b + c + d),
-            f"{key}.difference.low": low, f"{key}.difference.high": high,
+            **dict(zip([f"{key}.difference{e}" for e in ("", ".low", ".high")], difference,
+                       strict=True)),
         }  # fmt: skip
 
 
 def _newly(before, after, part):
     """Pictures with the event, of parts that had none before."""
     return int((after & ~part.isin(set(part[before]))).sum())
+
+
+def _ppm(rate, escape, overkill):
+    passed = rate * escape + (1 - rate) * (1 - overkill)
+    return 1e6 * rate * escape / passed if passed else None
+
+
+def _truly_rejected(rate, escape, overkill):
+    rejected = rate * (1 - escape) + (1 - rate) * overkill
+    return rate * (1 - escape) / rejected if rejected else None
 
 
 def _newcombe(a, b, c, d):
@@ -395,7 +440,7 @@ def _roc_bounds(scores, positive, part):
     variance = len(sums) / max(1, len(sums) - 1) * (sums**2).sum()
     scarcer = min(len(set(part[positive])), len(set(part[~positive])))
     decisions = scarcer
-    if variance > 0 and scarcer > 1:
+    if variance > NO_SPREAD and scarcer > 1:
         unsure = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, scarcer - 1)) ** 2
         decisions = min(unsure * area * (1 - area) / variance, 3 * scarcer)
     return _share_bounds(area, decisions)

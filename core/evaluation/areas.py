@@ -20,6 +20,8 @@ from core.evaluation.parts import Parts
 _BLOCK_CLASSES = 64
 # A variance that few parts gave is hardly known: never count more decisions than this per part.
 _MOST_PER_PART = 3
+# A variance below is rounding, which makes about 1e-32; one pair among a billion makes 1e-18.
+_NO_SPREAD = 1e-24
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Scores = NDArray[np.floating[Any]]
@@ -162,7 +164,7 @@ def _decisions(area: float, variance: float, scarcer: int, confidence: float) ->
     """
     from scipy.special import ndtri, stdtrit
 
-    if variance <= 0 or scarcer < 2:
+    if variance <= _NO_SPREAD or scarcer < 2:
         return float(scarcer)
     upper = (1 + confidence) / 2
     unsure = float(ndtri(upper) / stdtrit(scarcer - 1, upper)) ** 2

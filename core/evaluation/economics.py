@@ -5,6 +5,7 @@ everything is computed anew for its defect rate. Intervals hold together: each r
 taken at a higher confidence (Bonferroni), so that the result keeps the one asked for.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ class Costs:
     """Money per part: a defective part that reaches the customer, a good part thrown away, a look.
 
     Raises:
-        ConfigError: if one is negative.
+        ConfigError: if one is negative or no number.
     """
 
     escape: float
@@ -32,8 +33,12 @@ class Costs:
     look: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.escape, self.false_reject, self.look) < 0:
-            raise ConfigError("A cost below 0 makes no sense.", "Give what each mistake costs.")
+        for cost in (self.escape, self.false_reject, self.look):
+            if not 0 <= cost < math.inf:
+                raise ConfigError(
+                    f"A cost of {cost:g} makes no sense.",
+                    "Give what each mistake costs, as a number of at least 0.",
+                )
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Scenario:
     defective ones passed and of good ones rejected. Everything in [0, 1] but volume and money.
 
     Raises:
-        ConfigError: if a share is not from 0 to 1, or the volume negative.
+        ConfigError: if a share is not from 0 to 1, or the volume negative or no number.
     """
 
     defect_rate: float
@@ -55,16 +60,25 @@ class Scenario:
 
     def __post_init__(self) -> None:
         shares = (self.defect_rate, self.person_escape, self.person_overkill)
-        if not all(0 <= share <= 1 for share in shares) or not self.parts_per_shift >= 0:
+        if not all(0 <= share <= 1 for share in shares):
+            said = ", ".join(f"{100 * share:g}%" for share in shares)
             raise ConfigError(
-                "The line cannot be like that.",
-                "Give shares from 0 to 100% and a number of parts of at least 0.",
+                f"A line with shares of {said} cannot be (defective parts, and what people miss "
+                "and reject).",
+                "Give shares from 0 to 100%.",
+            )
+        if not 0 <= self.parts_per_shift < math.inf:
+            raise ConfigError(
+                f"A shift of {self.parts_per_shift:g} parts cannot be.",
+                "Give a number of parts of at least 0.",
             )
 
 
 @dataclass(frozen=True)
 class Consequences:
     """What the rule does to the line; no value where a rate behind it has no data.
+
+    Where nothing was delivered, or nothing rejected, a share of it has bounds but no value.
 
     `outgoing_ppm`: defective parts in a million that are delivered. `true_reject_share`: of all
     rejected parts, the truly defective ones. `cost_per_1000`: of a thousand parts made.
@@ -149,9 +163,10 @@ def consequences(
     strict = _Rates(low.escape, high.overkill, low.nok_look, high.ok_look)
 
     def between(value: float | None, least: float | None, most: float | None) -> Estimate:
-        if value is None or least is None or most is None:
-            return Estimate(value)
-        return Estimate(value, Interval(least, most, confidence))
+        # Why bounds without a value: where all is rejected nothing is delivered, yet what would be
+        # is bounded. Where one end has no value, the other one holds for everything between.
+        ends = [end for end in (least, most) if end is not None]
+        return Estimate(value, Interval(min(ends), max(ends), confidence) if ends else None)
 
     def ppm(at: _Rates) -> float | None:
         return outgoing_ppm(scenario.defect_rate, at.escapes(scenario), at.overkills(scenario))

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigError
 from core.evaluation.decisions import ABOVE_ALL, OperatingPoint, Outcome, PartScores
-from core.evaluation.intervals import CONFIDENCE, Rate, checked_confidence, rate
-from core.evaluation.parts import Parts, units
+from core.evaluation.intervals import CONFIDENCE, Rate, checked_confidence
 from core.evaluation.planner import parts_needed
 
 # Fixed beforehand, finer towards 0 and 1: log odds from -14 to 14 (about one in a million).
@@ -156,59 +155,3 @@ def _held_against(found: Rate, limit: float, confidence: float) -> Verification:
     if lower > limit:
         return Verification.CONTRADICTED
     return Verification.CONFIRMED if upper <= limit else Verification.IN_LINE
-
-
-@dataclass(frozen=True)
-class SureGuarantee:
-    """A promise for any classes: decided automatically only where the model is sure.
-
-    `threshold` is the confidence needed. Of all parts (also those that go to a person) at most
-    `max_error` are decided wrongly without one. `automatic` and `error` are those of validation;
-    `error` counts all parts too.
-    """
-
-    threshold: float
-    max_error: float
-    confidence: float
-    automatic: Rate
-    error: Rate
-    is_possible: bool
-    remarks: tuple[str, ...] = ()
-
-
-def guarantee_by_confidence(
-    probabilities: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    *,
-    max_error: float,
-    parts: Parts | None = None,
-    confidence: float = CONFIDENCE,
-) -> SureGuarantee:
-    """The lowest confidence needed, so that unseen errors of all parts stay within the limit.
-
-    A part is automatic if all its pictures are sure enough, and wrong if any of them is.
-
-    Args:
-        probabilities: [N, C] of validation pictures, rows sum to 1.
-        targets: [N], class indices in [0, C).
-        max_error: parts decided wrongly without a person, of all parts, at most.
-        parts: [N] part numbers; None: every picture is its own part.
-        confidence: of the promise.
-
-    Raises:
-        ConfigError: if the limit is not between 0 and 1.
-    """
-    _check_limit(max_error)
-    doubt = 1 - checked_confidence(confidence)
-    counted = units(len(targets), parts)
-    sure = counted.lowest(probabilities.max(axis=1).astype(float))
-    wrong = np.sort(sure[counted.highest(probabilities.argmax(axis=1) != targets)])
-    n = len(sure)
-    errors = len(wrong) - np.searchsorted(wrong, GRID[::-1], "left")
-    threshold = _last_safe(GRID[::-1], errors, n, max_error, doubt, nothing=ABOVE_ALL)
-    remarks = _missing(n, "validation", "error", max_error, doubt)
-    return SureGuarantee(
-        threshold, max_error, confidence,
-        rate(int((sure >= threshold).sum()), n, confidence),
-        rate(int((wrong >= threshold).sum()), n, confidence), not remarks, remarks,
-    )  # fmt: skip

@@ -32,7 +32,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measure and its interval; None where there is no data for it."""
+    """A measure and its interval; None where there is no data for it.
+
+    An interval without a value: what could not be seen here is bounded by what was.
+    """
 
     value: float | None
     interval: Interval | None = None
@@ -287,7 +290,12 @@ def mean_bounds(values: Floats, low: Floats, high: Floats, weights: Floats) -> t
 
 
 def mean_estimate(
-    values: Floats, parts: Parts | None = None, confidence: float = CONFIDENCE
+    values: Floats,
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> Estimate:
     """Mean over pictures with a t interval whose spread is that between parts.
 
@@ -295,6 +303,8 @@ def mean_estimate(
         values: [N], such as the loss of every picture.
         parts: [N] part numbers; None: every picture is its own part.
         confidence: two-sided.
+        least: no value can be below; nor is the interval.
+        most: no value can be above; nor is the interval.
 
     Returns:
         No value for no pictures; no interval for fewer than two parts.
@@ -311,7 +321,8 @@ def mean_estimate(
     sums = np.add.reduceat((values - mean)[counted.order], counted.starts)
     error = math.sqrt(n / (n - 1) * float(sums @ sums)) / len(values)
     reach = float(stdtrit(n - 1, (1 + checked_confidence(confidence)) / 2)) * error
-    return Estimate(mean, Interval(mean - reach, mean + reach, confidence))
+    interval = Interval(max(least, mean - reach), min(most, mean + reach), confidence)
+    return Estimate(mean, interval)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ with intervals, have no value then: "no data".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +73,11 @@ class ClassBounds:
 class Summary:
     """Measures of the whole subset with intervals.
 
-    Accuracy and top-K errors are exact and count parts; the others describe pictures, and their
-    intervals come from drawing parts anew (see `core.evaluation.bootstrap`), widened where few
-    errors leave such draws without spread. Macro means weigh classes equally, weighted ones by
+    Accuracy and top-K errors are exact and count parts; the others describe pictures. Intervals of
+    means over classes, kappa and Matthews come from drawing parts anew (see
+    `core.evaluation.bootstrap`), widened where few errors leave such draws without spread; those of
+    log loss and Brier score are t intervals between parts, those of areas count effective parts
+    (see `core.evaluation.areas`). Macro means weigh classes equally, weighted ones by
     their pictures; micro means equal the accuracy. Balanced accuracy is the macro recall. `kappa`
     moves with the class mix: never show it without `class_mix` [C], the shares of the classes.
     """
@@ -161,7 +163,7 @@ def evaluate(
         per_class=per_class,
         n=len(targets),
         accuracy=float(np.trace(matrix) / len(targets)),
-        top_k_error={k: float((ranks >= k).mean()) for k in _possible_ks(len(class_names))},
+        top_k_error={k: float((ranks >= k).mean()) for k in _usual_ks(len(class_names))},
         macro_precision=float(np.mean([item.precision for item in present])),
         macro_recall=float(np.mean([item.recall for item in present])),
         macro_f1=float(np.mean([item.f1 for item in present])),
@@ -204,16 +206,41 @@ def macro_f1(predicted: NDArray[np.intp], targets: Targets, class_count: int) ->
     return float(f1[support > 0].mean())
 
 
-def top_k_errors(
-    probabilities: Probabilities, targets: Targets, ks: Sequence[int] = (1, 2, 3, 5)
-) -> dict[int, float]:
-    """K -> share of pictures whose true class is not among the K most confident ones.
+@dataclass(frozen=True)
+class TopKError:
+    """How often the true class is not among the K most confident ones.
 
-    K counts up to one less than the number of classes (from there the error is always 0). Equal
-    confidences are ranked by class index, as the prediction itself is.
+    `of_pictures` is the share of pictures, in [0, 1]; `rate` counts parts. With K classes or fewer
+    nothing can be missed: both are 0, and so are the bounds.
     """
-    ranks = true_class_ranks(probabilities, targets)
-    return {k: float((ranks >= k).mean()) for k in _possible_ks(probabilities.shape[1], ks)}
+
+    of_pictures: float
+    rate: Rate
+
+
+def top_k_errors(
+    probabilities: Probabilities,
+    targets: Targets,
+    ks: Sequence[int],
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+) -> dict[int, TopKError]:
+    """The error for every K asked for; equal confidences rank by class index, as predictions do.
+
+    Args:
+        probabilities: [N, C], rows sum to 1.
+        targets: [N], class indices in [0, C).
+        ks: numbers of classes, of at least 1.
+        parts: [N] part numbers; None: every picture is its own part.
+        confidence: of the intervals, two-sided.
+    """
+    ranks, found = true_class_ranks(probabilities, targets), {}
+    for k in ks:
+        rate = rate_of(ranks >= k, parts, confidence)
+        if k >= probabilities.shape[1]:
+            rate = replace(rate, interval=Interval(0.0, 0.0, confidence))
+        found[k] = TopKError(float((ranks >= k).mean()), rate)
+    return found
 
 
 def top_k_rate(
@@ -245,8 +272,9 @@ def true_class_ranks(probabilities: Probabilities, targets: Targets) -> NDArray[
     return ranks
 
 
-def _possible_ks(class_count: int, ks: Sequence[int] = (1, 2, 3, 5)) -> list[int]:
-    return [k for k in ks if 1 <= k <= max(1, class_count - 1)]
+def _usual_ks(class_count: int) -> list[int]:
+    """Those that can miss something."""
+    return [k for k in (1, 2, 3, 5) if k <= max(1, class_count - 1)]
 
 
 def log_losses(probabilities: Probabilities, targets: Targets) -> NDArray[np.float64]:
@@ -360,7 +388,7 @@ def _summary(
     agreement = _spread_of_agreement(margins, accuracy)
     return Summary(
         accuracy=accuracy,
-        top_k_error={k: rate_of(ranks >= k, parts, confidence) for k in _possible_ks(len(matrix))},
+        top_k_error={k: rate_of(ranks >= k, parts, confidence) for k in _usual_ks(len(matrix))},
         balanced_accuracy=estimate(bootstrap.macro(bootstrap.recalls), _spread(recall, equal)),
         macro_precision=estimate(bootstrap.macro(bootstrap.precisions), _spread(precision, equal)),
         macro_f1=estimate(bootstrap.macro(bootstrap.f1_scores), _spread(f1, equal)),
@@ -370,8 +398,10 @@ def _summary(
         weighted_f1=estimate(bootstrap.weighted(bootstrap.f1_scores), _spread(f1, shares)),
         kappa=estimate(bootstrap.kappa, agreement),
         matthews=estimate(bootstrap.matthews, agreement),
-        log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence),
-        brier=mean_estimate(brier_scores(probabilities, targets), parts, confidence),
+        log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence, least=0.0),
+        brier=mean_estimate(
+            brier_scores(probabilities, targets), parts, confidence, least=0.0, most=2.0
+        ),
         macro_roc_area=_mean_known([bound.roc_area for bound in bounds], confidence),
         macro_average_precision=_mean_known(
             [bound.average_precision for bound in bounds], confidence
@@ -444,11 +474,6 @@ def _mean_known(classes: Sequence[Estimate], confidence: float) -> Estimate:
 def relative(matrix: Matrix) -> NDArray[np.float64]:
     """[C, C] shares of each true class; rows without pictures are 0."""
     return _ratio(matrix, matrix.sum(axis=1, keepdims=True))
-
-
-def relative_to_predicted(matrix: Matrix) -> NDArray[np.float64]:
-    """[C, C] shares of each predicted class; columns never predicted are 0."""
-    return _ratio(matrix, matrix.sum(axis=0, keepdims=True))
 
 
 @dataclass(frozen=True)

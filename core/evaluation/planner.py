@@ -51,9 +51,18 @@ def proven_rate(errors: int, n: int, *, confidence: float = CONFIDENCE) -> float
 
 
 def chance_to_pass(n: int, errors: int, true_rate: float) -> float:
-    """How likely a test of n parts has at most so many errors, if this is the true rate."""
+    """How likely a test of n parts has at most so many errors, if this is the true rate.
+
+    Raises:
+        ConfigError: if the rate is not from 0 to 1.
+    """
     from scipy.special import bdtr
 
+    if not 0 <= true_rate <= 1:
+        raise ConfigError(
+            f"A true rate of {100 * true_rate:g}% cannot be expected.",
+            "Give the rate you expect, from 0 to 100%; 0.01 is 1%.",
+        )
     return 1.0 if errors >= n else float(bdtr(errors, n, true_rate))
 
 
@@ -97,7 +106,7 @@ def plan_test(
     """Parts to collect for both claims, for 0 up to `most_errors` errors.
 
     Raises:
-        ConfigError: if a rate or the confidence is out of range.
+        ConfigError: if a rate, an expected one too, or the confidence is out of range.
     """
     return TestPlan(
         confidence, max_escape, max_overkill,

@@ -30,7 +30,7 @@ from core.evaluation.decisions import (
 )
 from core.evaluation.economics import Costs, Scenario, consequences
 from core.evaluation.intervals import Estimate, Rate
-from core.evaluation.metrics import EvaluationReport, evaluate
+from core.evaluation.metrics import ConfusedPair, EvaluationReport, confused_pairs, evaluate
 from core.evaluation.parts import Parts
 from core.evaluation.planner import proven_rate
 
@@ -58,8 +58,8 @@ class TestData:
 class Results:
     """All numbers of a report, and what its figures and lists are drawn from.
 
-    `decisions` [N] and `outcome` are None without verdicts. `confused` are (true, predicted)
-    class pairs, the most frequent first. `calibrated` is the reliability after the temperature
+    `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
+    the most frequent first. `calibrated` is the reliability after the temperature
     that was fitted on validation; None where there is no validation picture.
     """
 
@@ -67,7 +67,7 @@ class Results:
     report: EvaluationReport
     decisions: Decisions | None
     outcome: Outcome | None
-    confused: tuple[tuple[int, int], ...]
+    confused: tuple[ConfusedPair, ...]
     temperature: Temperature | None
     calibrated: Reliability | None
 
@@ -107,21 +107,8 @@ def results(
         values["ok_nok.left_out"] = int((truth == UNKNOWN).sum())
     temperature, calibrated = _calibration(test, validation)
     values.update(_calibration_values(report.reliability, temperature, calibrated))
-    return Results(
-        values, report, decided, found, most_confused(report.confusion_matrix), temperature,
-        calibrated,
-    )  # fmt: skip
-
-
-def most_confused(
-    matrix: NDArray[np.int64], count: int = MOST_CONFUSED
-) -> tuple[tuple[int, int], ...]:
-    """(true, predicted) of the largest cells beside the diagonal of [C, C]; only filled ones."""
-    errors = matrix.copy()
-    np.fill_diagonal(errors, 0)
-    order = np.argsort(-errors, axis=None, kind="stable")[:count]
-    cells = (np.unravel_index(position, errors.shape) for position in order)
-    return tuple((int(r), int(c)) for r, c in cells if errors[r, c])
+    confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
+    return Results(values, report, decided, found, confused, temperature, calibrated)
 
 
 def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:

@@ -66,6 +66,18 @@ def as_text(value: float | int | None, style: str) -> str:
     return f"{value:.3f}"
 
 
+def count(number: int, noun: str) -> str:
+    """`1 picture`, `1,300 pictures`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def setting_in_words(value: object) -> str:
+    """A setting as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def percent(share: float) -> str:
     """With as many digits as tell it from 0 and 100%."""
     if share in (0, 1):

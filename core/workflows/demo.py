@@ -10,6 +10,7 @@ from core.workflows.datasets import new_upload_folder, start_import
 from core.workspace import Workspace
 
 DEMO_NAME = "Pill demo"
+DEMO_SOURCE = "rendered demo pictures"
 
 
 def start_demo(
@@ -24,7 +25,7 @@ def start_demo(
         _free_name(workspace),
         LabelSource.LAST_FOLDER,
         consume=True,
-        shown_source="rendered demo pictures",
+        shown_source=DEMO_SOURCE,
     )
 
 

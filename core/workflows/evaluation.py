@@ -1,6 +1,6 @@
 """Reading results: reports, and the pictures behind every number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,11 @@ from core.domain import Dataset, MarkKind, Model, Sample, Subset, Verdict
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.calibration import Temperature, fit_temperature, reliability, with_temperature
 from core.evaluation.decisions import has_both
-from core.evaluation.intervals import Estimate, Rate
+from core.evaluation.intervals import Estimate, Interval, Rate
 from core.evaluation.metrics import (
+    ClassMeasures,
     EvaluationReport,
+    TopKError,
     check_predictions,
     confusion_matrix,
     evaluate,
@@ -21,10 +23,10 @@ from core.evaluation.metrics import (
     margins_to_second,
     top_k_errors,
 )
+from core.evaluation.parts import Unit
 from core.evaluation.slices import in_ranges, most_frequent
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
-from core.store.predictions import SubsetPredictions
 from core.store.properties import load_properties
 from core.workflows.judging import JudgedSet, is_closed, judged_set
 from core.workspace import Workspace
@@ -89,23 +91,6 @@ def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
     stored = evaluated_subsets(workspace, model.id)
     closed = Subset.TEST in stored and is_closed(workspace, model)
     return [subset for subset in stored if not (closed and subset is Subset.TEST)]
-
-
-def subset_predictions(workspace: Workspace, model: Model, subset: Subset) -> SubsetPredictions:
-    """Stored probabilities of a model.
-
-    Raises:
-        NotFoundError: if there are none.
-    """
-    with connect(workspace) as db:
-        stored = predictions.load_predictions(db, model.id, subset)
-    if stored is None or len(stored.targets) == 0:
-        raise NotFoundError(
-            f"There are no {subset} results of model '{model.name}'.",
-            "The subset is empty, its dataset was deleted, or the model was uploaded; evaluate "
-            "a model that was trained here.",
-        )
-    return stored
 
 
 def evaluation_report(
@@ -205,38 +190,6 @@ def judged_pictures(
     ]  # fmt: skip
 
 
-def judged_samples(
-    workspace: Workspace,
-    model_id: str,
-    subset: Subset,
-    *,
-    true_class: int | None = None,
-    predicted_class: int | None = None,
-    errors_only: bool = False,
-) -> list[JudgedSample]:
-    """The pictures of a cell, row, column or of all errors; most confident first.
-
-    Args:
-        workspace: where the model lives.
-        model_id: the model.
-        subset: which pictures.
-        true_class: row of the matrix; None for all.
-        predicted_class: column of the matrix; None for all.
-        errors_only: leave right predictions out.
-    """
-    found = judge(workspace, model_id, subset)
-    chosen = np.ones(len(found.predicted), bool)
-    if true_class is not None:
-        chosen &= found.judged.targets == true_class
-    if predicted_class is not None:
-        chosen &= found.predicted == predicted_class
-    if errors_only:
-        chosen &= ~found.right
-    positions = np.flatnonzero(chosen)
-    order = np.argsort(-found.confidence[positions], kind="stable")
-    return judged_pictures(workspace, found, positions[order])
-
-
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
     """Sample id -> what people said of the picture, for the marked ones of a dataset."""
     with connect(workspace) as db:
@@ -295,34 +248,29 @@ def report_as_dict(
     temperature: Temperature | None = None,
     top_k: Sequence[int] = (),
 ) -> dict[str, object]:
-    """The report as plain values, for JSON.
+    """The report as plain values, for JSON; None where there is no data.
+
+    Plain values describe pictures, `intervals` count parts where they are known. A class without
+    pictures has no precision, recall or F1; one that is there but was never predicted has the
+    precision 0 of the field's convention, and no interval of it.
 
     Args:
         report: the numbers.
         judged: what they were computed from: adds the notice, chosen K, calibrated ECE.
         temperature: fitted on validation.
         top_k: other K than the usual ones; needs `judged`.
+
+    Raises:
+        ConfigError: if a K is below 1.
     """
     summary = report.summary
-    top_k_error = report.top_k_error
-    if judged is not None and top_k:
-        top_k_error = top_k_errors(judged.probabilities, judged.targets, _checked_ks(top_k))
+    missed = _top_k_errors(report, judged, top_k)
     return {
         "n": report.n,
         "accuracy": report.accuracy,
-        "top_k_error": {str(k): error for k, error in top_k_error.items()},
-        "macro_precision": report.macro_precision,
-        "macro_recall": report.macro_recall,
-        "macro_f1": report.macro_f1,
-        "per_class": {
-            item.name: {
-                "precision": item.precision,
-                "recall": item.recall,
-                "f1": item.f1,
-                "support": item.support,
-            }
-            for item in report.per_class
-        },
+        "top_k_error": {str(k): error.of_pictures for k, error in missed.items()},
+        **_means(report),
+        "per_class": {item.name: _class_as_dict(item) for item in report.per_class},
         "class_names": list(report.class_names),
         "confusion_matrix": report.confusion_matrix.tolist(),
         "unit": report.unit.value,
@@ -343,17 +291,54 @@ def report_as_dict(
             "per_class": {item.name: item.roc_area.value for item in report.bounds},
             "ok_nok": report.ok_nok.roc_area.value if report.ok_nok else None,
         },
-        "intervals": _intervals(report),
+        "intervals": _intervals(report, missed),
         "ok_nok": _ok_nok(report),
         "ok_nok_missing": None if report.ok_nok else _why_no_ok_nok(judged),
         "notice": judged.notice if judged else None,
     }
 
 
-def _intervals(report: EvaluationReport) -> dict[str, object]:
+def _top_k_errors(
+    report: EvaluationReport, judged: JudgedSet | None, ks: Sequence[int]
+) -> dict[int, TopKError]:
+    if judged is not None and ks:
+        return top_k_errors(
+            judged.probabilities, judged.targets, _checked_ks(ks), judged.parts, report.confidence
+        )
+    rates = report.summary.top_k_error
+    return {k: TopKError(error, rates[k]) for k, error in report.top_k_error.items()}
+
+
+def _means(report: EvaluationReport) -> dict[str, float | None]:
+    """Means over classes and pictures; weighted recall and micro F1 are the pictures' accuracy."""
+    return {
+        "macro_precision": report.macro_precision,
+        "macro_recall": report.macro_recall,
+        "macro_f1": report.macro_f1,
+        "weighted_precision": report.summary.weighted_precision.value,
+        "weighted_recall": report.accuracy,
+        "weighted_f1": report.summary.weighted_f1.value,
+        "micro_f1": report.accuracy,
+    }
+
+
+def _class_as_dict(item: ClassMeasures) -> dict[str, object]:
+    known = item.has_data
+    return {
+        "precision": item.precision if known else None,
+        "recall": item.recall if known else None,
+        "f1": item.f1 if known else None,
+        "support": item.support,
+    }
+
+
+def _intervals(report: EvaluationReport, missed: Mapping[int, TopKError]) -> dict[str, object]:
     summary, unit = report.summary, report.unit.value
+    # Why not with parts: the accuracy of parts is another number than that of their pictures.
+    of_pictures = _bounds(summary.accuracy.interval) if report.unit is Unit.PICTURES else None
     return {
         "accuracy": _rate(summary.accuracy, unit),
+        "top_k_error": {str(k): _rate(error.rate, unit) for k, error in missed.items()},
         "per_class": {
             item.name: {
                 "precision": _rate(item.precision, unit),
@@ -364,7 +349,12 @@ def _intervals(report: EvaluationReport) -> dict[str, object]:
         },
         "balanced_accuracy": _estimate(summary.balanced_accuracy),
         "macro_precision": _estimate(summary.macro_precision),
+        "macro_recall": _estimate(summary.balanced_accuracy),
         "macro_f1": _estimate(summary.macro_f1),
+        "weighted_precision": _estimate(summary.weighted_precision),
+        "weighted_recall": of_pictures,
+        "weighted_f1": _estimate(summary.weighted_f1),
+        "micro_f1": of_pictures,
         "kappa": _estimate(summary.kappa),
         "mcc": _estimate(summary.matthews),
         "log_loss": _estimate(summary.log_loss),
@@ -430,6 +420,8 @@ def _rate(rate: Rate, unit: str | None = None) -> dict[str, object] | None:
 
 
 def _estimate(estimate: Estimate) -> dict[str, float] | None:
-    if estimate.value is None or estimate.interval is None:
-        return None
-    return {"low": estimate.interval.low, "high": estimate.interval.high}
+    return None if estimate.value is None else _bounds(estimate.interval)
+
+
+def _bounds(interval: Interval | None) -> dict[str, float] | None:
+    return {"low": interval.low, "high": interval.high} if interval else None

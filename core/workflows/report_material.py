@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from core.domain import Model, Sample, Subset
+from core.domain import Model, Sample, Subset, TrainingRun
 from core.errors import NotFoundError
 from core.evaluation.decisions import OperatingPoint
 from core.evaluation.report_data import Results, TestData, comparison_values, results
 from core.evaluation.rules import DecisionRule
-from core.store import datasets
+from core.store import datasets, runs
 from core.store.database import connect
 from core.workflows.comparison import ModelComparison, compare_judged
 from core.workflows.decisions import saved_rule
@@ -82,6 +82,17 @@ def gather(
         other=comparison,
         samples=samples,
     )
+
+
+def training_run(workspace: Workspace, material: Material) -> TrainingRun | None:
+    """The training that made the judged model; None where its record was deleted."""
+    if material.model.run_id is None:
+        return None
+    try:
+        with connect(workspace) as db:
+            return runs.find_run(db, material.model.run_id)
+    except NotFoundError:
+        return None
 
 
 def _validation(workspace: Workspace, model: Model) -> JudgedSet | None:

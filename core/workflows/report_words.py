@@ -13,17 +13,13 @@ from numpy.typing import NDArray
 
 from core.data.thumbnails import thumbnail
 from core.domain import (
-    Dataset,
     LeakCertificate,
-    PreprocessConfig,
     Split,
     Subset,
-    TrainingRun,
     Verdict,
-    recipe_defaults,
     utc_now,
 )
-from core.errors import NotFoundError, TouchstoneError
+from core.errors import TouchstoneError
 from core.evaluation.calibration import Reliability
 from core.evaluation.decisions import (
     NOK,
@@ -39,13 +35,14 @@ from core.evaluation.decisions import (
 from core.evaluation.gate import Check
 from core.evaluation.report_data import scenarios
 from core.evaluation.rules import DECISION_WORDS, point_in_words
-from core.reporting.render import percent, webp_uri
+from core.reporting.render import count, percent, setting_in_words, webp_uri
 from core.store import jobs, quality, runs
 from core.store.database import connect
 from core.workflows import sealing
 from core.workflows.comparison import evidence
 from core.workflows.judging import JudgedSet
-from core.workflows.report_material import Material
+from core.workflows.report_commands import commands
+from core.workflows.report_material import Material, training_run
 from core.workflows.splits import subset_counts
 from core.workspace import Workspace
 
@@ -81,7 +78,7 @@ def as_values(
     """Everything that the report says, as JSON values; heatmaps are added by the worker."""
     judged, model = material.judged, material.model
     found = mistakes(material)
-    pictured = shown or found[:STRIP]
+    pictured = found[:STRIP] if form == "short" else shown
     has_decisions = material.found.outcome is not None
     classes = _classes(material)
     return {
@@ -116,30 +113,26 @@ def as_values(
         "values": material.found.values,
         "names": list(judged.class_names),
         "classes": classes,
-        "confused": [list(pair) for pair in material.found.confused],
+        "confused": [[pair.true, pair.predicted] for pair in material.found.confused],
         "data": _data(workspace, material),
         "split": _split(material),
         "training": _training(workspace, material),
         "series": _series(workspace, material),
         "errors": {
-            "sentence": _mistakes_sentence(found, len(shown)),
+            "count": len(found),
+            "sentence": _mistakes_sentence(found, len(pictured)),
             "shown": [_pictured(workspace, material, item) for item in pictured],
         },
         "against": _against(material),
         "limits_said": _limits(workspace, material),
         "software": _software(material),
-        "commands": _commands(workspace, material),
+        "commands": commands(workspace, material),
     }
 
 
 def when(moment: float) -> str:
     """A time in a report, UTC."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def count(number: int, noun: str) -> str:
-    """`1 picture`, `1,300 pictures`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def mistakes(material: Material) -> list[Mistake]:
@@ -295,9 +288,20 @@ def _rule(material: Material) -> dict[str, Any]:
         why = f"Chosen on validation ({rule.chosen_by}), {when(rule.saved_at)}."
     return {
         "in_words": point_in_words(material.point),
-        "point": asdict(material.point),
+        "stated": _stated_rule(material),
         "why": why,
         "on_curve": material.point.accept_below is not None and not material.point.has_person_zone,
+    }
+
+
+def _stated_rule(material: Material) -> dict[str, Any]:
+    """What PPM and decisions are computed from besides the table, for whoever does it again."""
+    given = material.rule.scenario if material.rule else None
+    return {
+        **asdict(material.point),
+        "defect_rates": [line.defect_rate for line in scenarios(given)],
+        "person_escape": given.person_escape if given else 0.0,
+        "person_overkill": given.person_overkill if given else 0.0,
     }
 
 
@@ -421,9 +425,9 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
 
 
 def _strategy(split: Split) -> str:
-    if split.strategy == "grouped by auto":
-        return "pictures of one part, found by their looks, stay together"
-    return split.strategy
+    before, by_looks, _ = split.strategy.partition("grouped by auto")
+    together = "pictures of one part, found by their looks, stay together"
+    return f"{before}{together}" if by_looks else split.strategy
 
 
 def _split(material: Material) -> dict[str, Any]:
@@ -460,7 +464,7 @@ def _split(material: Material) -> dict[str, Any]:
 
 
 def _training(workspace: Workspace, material: Material) -> dict[str, Any]:
-    run = _run(workspace, material)
+    run = training_run(workspace, material)
     if run is None:
         return {
             "facts": [["Training record", "Not here: the run was deleted."]],
@@ -485,7 +489,7 @@ def _training(workspace: Workspace, material: Material) -> dict[str, Any]:
         ["Dataset version", f"{run.version}"],
     ]
     settings = [
-        [str(item.metadata["title"]), _setting(getattr(config, item.name))]
+        [str(item.metadata["title"]), setting_in_words(getattr(config, item.name))]
         for config in (run.train, run.preprocess, run.augment)
         for item in fields(config)
     ]
@@ -498,24 +502,8 @@ _RECIPES = {
 }
 
 
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _run(workspace: Workspace, material: Material) -> TrainingRun | None:
-    if material.model.run_id is None:
-        return None
-    try:
-        with connect(workspace) as db:
-            return runs.find_run(db, material.model.run_id)
-    except NotFoundError:
-        return None
-
-
 def _series(workspace: Workspace, material: Material) -> dict[str, Any]:
-    run = _run(workspace, material)
+    run = training_run(workspace, material)
     curve: list[list[float]] = []
     if run is not None:
         with connect(workspace) as db:
@@ -566,11 +554,12 @@ def _mistakes_sentence(found: Sequence[Mistake], shown: int) -> str:
     if not found:
         return "No test picture was judged wrong."
     escapes, rejects = (sum(m.kind == kind for m in found) for kind in (0, 1))
-    parts = [f"{count(len(found), 'test picture')} were judged wrong"]
+    was = "was" if len(found) == 1 else "were"
+    parts = [f"{count(len(found), 'test picture')} {was} judged wrong"]
     if escapes or rejects:
         parts.append(f"{escapes:,} of them escapes, {rejects:,} false rejects")
-    more = f"; the {shown:,} most serious are shown" if 0 < shown < len(found) else ""
-    return f"{', '.join(parts)}{more}."
+    which = "all" if shown == len(found) else f"{shown:,}, the most serious" if shown else "none"
+    return f"{', '.join(parts)}. Shown here: {which}."
 
 
 def _pictured(workspace: Workspace, material: Material, item: Mistake) -> dict[str, Any]:
@@ -631,9 +620,6 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
                                "where one part was photographed several times."),
         (certificate is None or not certificate.is_clean,
          "The split is not proven to be free of leaks (see the certificate): results may flatter."),
-        (material.model.test_macro_f1 is not None and state.seal,
-         "The split was sealed only after this model was trained: until then its test macro F1 "
-         "stood in the list of models."),
         (others, f"{count(others, 'other model')} looked at the same test set: every look that "
                  "leads to a choice makes the result a little too good."),
         (conflicts, f"{count(conflicts, 'open finding')} on labels: where labels are wrong, these "
@@ -674,61 +660,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _commands(workspace: Workspace, material: Material) -> list[str]:
-    """The same steps from the command line, as far as there are options for them."""
-    dataset, split, model = material.judged.dataset, material.sign_off.split, material.model
-    run = _run(workspace, material)
-    grouping = split.strategy.removeprefix("grouped by ")
-    lines = [
-        _command("import", dataset.source, name=dataset.name),
-        _command(
-            "split", dataset.name, name=split.name, train=split.fractions[0],
-            validation=split.fractions[1], test=split.fractions[2], seed=split.seed,
-            group_by=grouping if grouping != split.strategy else None,
-        ),
-    ]  # fmt: skip
-    if grouping == "auto":
-        lines.insert(1, _command("quality", dataset.name))
-    if run is not None:
-        lines.append(_train_command(dataset, split.name, run))
-        lines += _without_option(run)
-    if material.sign_off.seal is not None:
-        lines.append(_command("seal", model.name))
-        lines.append(_command("open-test", model.name, purpose="Report"))
-    other = material.other.first.model.name if material.other else None
-    lines.append(_command("report", model.name, out="report.html", csv="report.csv", against=other))
-    return lines
-
-
-def _train_command(dataset: Dataset, split: str, run: TrainingRun) -> str:
-    train = run.train
-    return _command(
-        "train", dataset.name, split=split, name=run.name, recipe=train.recipe.value,
-        network=train.network, image_size=run.preprocess.image_size_px, epochs=train.epochs,
-        batch_size=train.batch_size, learning_rate=train.learning_rate, seed=train.seed,
-    )  # fmt: skip
-
-
-def _without_option(run: TrainingRun) -> list[str]:
-    """Settings that differ from the usual ones and can be made in the app only."""
-    usual = asdict(recipe_defaults(run.train.recipe, run.train.network))
-    optional = {"epochs", "batch_size", "learning_rate", "seed", "device"}
-    changed = {k: v for k, v in asdict(run.train).items() if k not in optional and v != usual[k]}
-    plain = asdict(PreprocessConfig(image_size_px=run.preprocess.image_size_px))
-    changed |= {k: v for k, v in asdict(run.preprocess).items() if v != plain[k]}
-    usual_changes = asdict(type(run.augment)())
-    changed |= {k: v for k, v in asdict(run.augment).items() if v != usual_changes[k]}
-    if not changed:
-        return []
-    said = ", ".join(f"{name} {_setting(value)}" for name, value in changed.items())
-    return [f"# chosen in the app: {said}"]
-
-
-def _command(verb: str, subject: str, /, **options: object) -> str:
-    words = ["touchstone", verb, subject]
-    for option, value in options.items():
-        if value is not None:
-            words += [f"--{option.replace('_', '-')}", _setting(value)]
-    return shlex.join(words)

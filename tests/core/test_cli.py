@@ -5,13 +5,17 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
+from sklearn import metrics as oracle
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.domain import Subset
 from core.store.database import connect
 from core.store.judgement import openings_of
+from core.workflows import edits, judging
 from core.workspace import Workspace
 from tests.conftest import copy_of, save_picture
 from tests.core.workflows.test_quality import write_parts
@@ -118,7 +122,12 @@ def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
     assert escape["high"] == pytest.approx(0.6024, abs=1e-4)
     assert report["ok_nok"]["unit"] == "pictures"
     assert report["notice"] is None
-    assert report["top_k_error"] == {"1": 0.0}
+    # K of all classes was dropped.
+    assert report["top_k_error"] == {"1": 0.0, "2": 0.0}
+    missed = report["intervals"]["top_k_error"]
+    assert missed["1"]["high"] == pytest.approx(1 - 0.6306, abs=1e-4)
+    assert (missed["2"]["low"], missed["2"]["high"], missed["2"]["n"]) == (0.0, 0.0, 8)
+    assert "K of at least 1" in call_trained("evaluate", "Marks quick", "--top-k", "1,0", code=1)["error"]  # noqa: E501 # fmt: skip
 
 
 def test_without_verdicts_the_report_says_why_there_is_no_escape_rate(call_trained):
@@ -141,6 +150,55 @@ def test_a_look_at_test_results_is_counted(call_trained, trained):
     assert looks() == before
     call_trained("evaluate", "Marks quick")
     assert looks() == before + 1
+
+
+def test_an_absent_class_has_no_data_and_one_never_predicted_no_precision_to_show(call, workspace):
+    made = make_dataset(workspace, per_subset=8)
+    targets = made.targets[Subset.TEST]
+    said = np.eye(3, dtype=np.float32)[np.where(targets == 1, 0, targets)]
+    add_model(made, "b", given={Subset.TEST: said})
+    gone = made.ids[Subset.TEST][targets == 2].tolist()
+    edits.exclude(workspace, "parts", gone)
+    report = call("evaluate", "b")
+    # Both were 0 all over, as if the class were there and had been missed.
+    assert report["per_class"]["scratch"] == {
+        "precision": None, "recall": None, "f1": None, "support": 0
+    }  # fmt: skip
+    assert report["per_class"]["hole"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 2}
+    assert report["intervals"]["per_class"]["hole"]["precision"] is None
+    assert report["intervals"]["per_class"]["scratch"]["recall"] is None
+    shown = CliRunner().invoke(app, ["evaluate", "b", "--workspace", str(workspace.root)]).stdout
+    (row,) = [line for line in shown.splitlines() if "scratch" in line and "no data" in line]
+    assert row.count("no data") == 3
+
+
+def test_means_of_every_kind_come_with_their_bounds(call, workspace):
+    made = make_dataset(workspace, per_subset=40)
+    add_model(made, "b", skill=1.0)
+    report = call("evaluate", "b")
+    judged = judging.judged_set(workspace, "b", Subset.TEST)
+    predicted = judged.probabilities.argmax(axis=1)
+    for kind in ("macro", "weighted"):
+        scores = oracle.precision_recall_fscore_support(
+            judged.targets, predicted, average=kind, zero_division=0
+        )[:3]
+        found = [report[f"{kind}_{name}"] for name in ("precision", "recall", "f1")]
+        assert found == pytest.approx(list(scores))
+    assert report["micro_f1"] == report["weighted_recall"] == report["accuracy"]
+    for name in ("macro_recall", "macro_f1", "weighted_precision", "weighted_recall",
+                 "weighted_f1", "micro_f1"):  # fmt: skip
+        bounds = report["intervals"][name]
+        assert bounds["low"] < report[name] < bounds["high"]
+
+
+def test_the_accuracy_of_parts_gives_no_bounds_of_means_over_pictures(call, workspace):
+    add_model(make_dataset(workspace, per_subset=40, groups=True), "b", skill=1.0)
+    report = call("evaluate", "b", "--top-k", "1,2")
+    assert report["intervals"]["weighted_recall"] is None
+    assert report["intervals"]["micro_f1"] is None
+    missed = report["intervals"]["top_k_error"]["1"]
+    assert (missed["unit"], missed["n"]) == ("parts", report["independent"])
+    assert missed["rate"] > report["top_k_error"]["1"]
 
 
 def test_a_person_reads_bounds_too(trained):

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.cli_session import Session
 from core.store import judgement
 from core.store.database import connect
 from core.workflows import decisions
@@ -94,6 +95,11 @@ def test_costs_lead_to_ppm_and_money(call, made):
     assert "no costs" in call("threshold", "new", "--cost", "cheap", code=1)["error"]
 
 
+def test_rejecting_everything_has_no_ppm_but_a_worst_case(call, made):
+    line = call("threshold", "new", "--at", 0, "--cost", "500,5,1")["line"]
+    assert line["outgoing_ppm"] == {"value": None, "low": 0.0, "high": 1e6}
+
+
 def test_a_guarantee_is_held_against_the_test(call, made):
     found = call("threshold", "new", "--max-escape", 0.05, "--guarantee", "--on-test")
     assert found["guarantee"]["is_possible"]
@@ -143,6 +149,23 @@ def test_people_read_tables(workspace, made):
     assert "better" in _text(workspace, "compare", "present", "new")
     assert "No criteria" in _text(workspace, "criteria", "parts")
     assert "escape at most 1%" in _text(workspace, "criteria", "parts", "--max-escape", "0.01")
+
+
+def test_what_is_no_number_is_refused_and_never_printed(call, made):
+    # nan% came out of both.
+    assert "cost of nan" in call("threshold", "new", "--cost", "nan,5,1", code=1)["error"]
+    assert "cost of inf" in call("threshold", "new", "--cost", "5,inf", code=1)["error"]
+    line = ("--cost", "500,5,1", "--volume", "inf")
+    assert "shift of inf parts" in call("threshold", "new", *line, code=1)["error"]
+    wish = ("plan", "--rate", 0.01, "--expected", 2)
+    assert "true rate of 200%" in call(*wish, code=1)["error"]
+    assert "cannot be planned" in call("plan", "--rate", "nan", code=1)["error"]
+
+
+def test_an_answer_with_a_value_that_is_no_number_is_not_printed_as_json(workspace, capsys):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Session(workspace, as_json=True).answer({"rate": float("nan")}, lambda: None)
+    assert capsys.readouterr().out == ""
 
 
 def test_missing_verdicts_are_said(workspace, call):

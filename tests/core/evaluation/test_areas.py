@@ -52,6 +52,14 @@ def test_a_share_of_whole_decisions_has_the_exact_interval_of_a_rate():
         assert (interval.low, interval.high) == pytest.approx((float(low), float(high)))
 
 
+def test_a_variance_of_rounding_alone_is_none():
+    # It tripled the decisions behind the bound, so that the bound was too narrow.
+    scores = np.tile([0.0, 0.1, 0.2, 0.0], 4).astype(np.float32)
+    positive = np.tile([True, False, False, False], 4)
+    found = areas(scores, positive, np.repeat(np.arange(4), 4)).roc
+    assert found == share_estimate(found.value, 4)
+
+
 def test_a_perfect_ranking_still_has_a_bound_that_the_scarcer_side_sets():
     # Twenty positives, each paired with a negative of its own, are twenty independent decisions.
     found = areas(np.array([0.9] * 20 + [0.1] * 80), np.arange(100) < 20)

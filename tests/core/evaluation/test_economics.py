@@ -95,6 +95,22 @@ def test_the_values_lie_within_their_bounds_and_no_error_leaves_doubt():
         assert estimate.interval.low <= estimate.value <= estimate.interval.high
 
 
+def test_bounds_stay_where_nothing_is_delivered_or_nothing_rejected():
+    # The worst case was dropped with the value.
+    rejected = consequences(two_zones(0.0), Outcome((0, 0, 10), (0, 0, 10)), LINE).outgoing_ppm
+    assert rejected.value is None
+    assert (rejected.interval.low, rejected.interval.high) == (0.0, 1e6)
+    accepted = consequences(two_zones(1.01), Outcome((10, 0, 0), (10, 0, 0)), LINE)
+    assert accepted.true_reject_share.value is None
+    assert (accepted.true_reject_share.interval.low, accepted.true_reject_share.interval.high) == (
+        0.0, 1.0
+    )  # fmt: skip
+    only_bad = Scenario(1.0, 1, Costs(1, 1))
+    all_bad = consequences(two_zones(0.0), Outcome((0, 0, 10), (0, 0, 10)), only_bad).outgoing_ppm
+    assert all_bad.value is None
+    assert (all_bad.interval.low, all_bad.interval.high) == (1e6, 1e6)
+
+
 def test_without_defective_parts_nothing_is_claimed():
     found = consequences(two_zones(0.5), Outcome((9, 0, 1), (0, 0, 0)), LINE)
     assert found.outgoing_ppm.value is None
@@ -154,6 +170,12 @@ def test_expensive_looks_abolish_the_persons_zone_and_free_ones_enlarge_it():
     "action",
     [
         lambda: Costs(-1, 2),
+        lambda: Costs(float("nan"), 2),
+        lambda: Costs(1, float("inf")),
+        lambda: Costs(1, 2, float("nan")),
+        lambda: Scenario(float("nan"), 10, Costs(1, 1)),
+        lambda: Scenario(0.1, float("inf"), Costs(1, 1)),
+        lambda: Scenario(0.1, float("nan"), Costs(1, 1)),
         lambda: Scenario(1.5, 10, Costs(1, 1)),
         lambda: Scenario(0.1, -10, Costs(1, 1)),
         lambda: Scenario(0.1, 10, Costs(1, 1), person_escape=2),

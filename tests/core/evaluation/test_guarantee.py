@@ -20,13 +20,7 @@ from core.evaluation.decisions import (
     part_scores,
     truths,
 )
-from core.evaluation.guarantee import (
-    GRID,
-    Verification,
-    guarantee,
-    guarantee_by_confidence,
-    verify,
-)
+from core.evaluation.guarantee import GRID, Verification, guarantee, verify
 from core.evaluation.intervals import upper_bounds
 
 X_SDD = Path(__file__).parents[4] / "shared" / "data" / "x_sdd"
@@ -114,33 +108,6 @@ def test_test_parts_confirm_contradict_or_leave_it_open():
     assert verify(promised, Outcome(ok, (0, 0, 0))) is Verification.NO_DATA
     double = guarantee(_line(np.random.default_rng(5)), max_escape=0.05, max_overkill=0.05)
     assert verify(double, Outcome((0, 50, 50), (0, 100, 0))) is Verification.CONTRADICTED
-
-
-def test_the_promise_by_confidence_holds_for_any_classes():
-    random = np.random.default_rng(6)
-    broken = 0
-    for _ in range(SPLITS):
-        # Confidence c is right with chance c: the true error of a threshold is an integral.
-        sure = random.uniform(0.5, 1, 300)
-        probabilities = np.stack([sure, 1 - sure], axis=1).astype(np.float32)
-        targets = (random.random(300) > sure).astype(np.int64)
-        found = guarantee_by_confidence(probabilities, targets, max_error=0.05)
-        threshold = min(max(found.threshold, 0.5), 1.0)
-        broken += (1 - threshold) ** 2 > 0.05
-        assert found.error.upper() <= 0.05
-    assert broken <= 0.05 * SPLITS
-
-
-def test_the_promise_by_confidence_counts_parts():
-    probabilities = np.array([[0.99, 0.01], [0.6, 0.4]] * 100, np.float32)
-    targets = np.zeros(200, np.int64)
-    parts = np.repeat(np.arange(100), 2)
-    found = guarantee_by_confidence(probabilities, targets, max_error=0.05, parts=parts)
-    assert (found.automatic.k, found.automatic.n, found.error.n) == (100, 100, 100)
-    assert found.threshold < 0.6
-    few = guarantee_by_confidence(probabilities[:20], targets[:20], max_error=0.05)
-    assert (few.is_possible, few.automatic.k) == (False, 0)
-    assert "at least 59" in few.remarks[0]
 
 
 @pytest.mark.parametrize("limit", [0.0, 1.0, -0.1, float("nan")])

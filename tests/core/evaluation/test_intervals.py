@@ -165,6 +165,8 @@ def test_copies_of_a_picture_do_not_make_a_mean_surer():
 
 
 def test_a_mean_of_one_part_has_no_interval_and_of_none_no_value():
+    kept = mean_estimate(np.array([0.0, 1.9]), least=0.0, most=2.0).interval
+    assert (kept.low, kept.high) == (0.0, 2.0)
     one = mean_estimate(np.array([0.5]))
     assert (one.value, one.interval) == (0.5, None)
     assert mean_estimate(np.empty(0)).value is None

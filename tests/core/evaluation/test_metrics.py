@@ -17,7 +17,6 @@ from core.evaluation.metrics import (
     macro_f1,
     margins_to_second,
     relative,
-    relative_to_predicted,
     top_k_errors,
     true_class_ranks,
 )
@@ -270,9 +269,13 @@ def test_any_k_can_be_asked_for():
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(12), 200).astype(np.float32)
     targets = random.integers(0, 12, 200)
-    found = top_k_errors(probabilities, targets, ks=(1, 7, 11, 12))
-    assert list(found) == [1, 7, 11]
-    assert found[7] == pytest.approx(
+    found = top_k_errors(probabilities, targets, (1, 7, 11, 12, 50), np.arange(200) // 2)
+    assert list(found) == [1, 7, 11, 12, 50]
+    assert (found[1].rate.n, found[1].rate.value > found[1].of_pictures) == (100, True)
+    for certain in (found[12], found[50]):
+        assert (certain.of_pictures, certain.rate.value) == (0.0, 0.0)
+        assert (certain.rate.interval.low, certain.rate.interval.high) == (0.0, 0.0)
+    assert found[7].of_pictures == pytest.approx(
         1 - oracle.top_k_accuracy_score(targets, probabilities, k=7, labels=range(12))
     )
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -289,10 +292,8 @@ def test_loss_and_margin_of_a_picture():
     assert margins_to_second(probabilities) == pytest.approx([0.5, 0.0])
 
 
-def test_shares_by_column_and_the_most_confused_pairs():
+def test_the_most_confused_pairs():
     matrix = np.array([[8, 2, 0], [1, 9, 0], [5, 0, 0]])
-    assert relative_to_predicted(matrix)[:, 0] == pytest.approx([8 / 14, 1 / 14, 5 / 14])
-    assert relative_to_predicted(matrix)[:, 2].tolist() == [0, 0, 0]
     pairs = confused_pairs(matrix)
     assert [(p.true, p.predicted, p.count, p.share) for p in pairs] == [
         (2, 0, 5, 1.0), (0, 1, 2, 0.2), (1, 0, 1, 0.1)

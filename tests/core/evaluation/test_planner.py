@@ -75,6 +75,13 @@ def test_what_cannot_be_planned_is_said(wish):
         parts_needed(**wish)
 
 
+@pytest.mark.parametrize("expected", [2.0, -0.1, float("nan"), float("inf")])
+def test_a_true_rate_that_is_no_share_is_refused(expected):
+    # It used to make a chance of NaN.
+    with pytest.raises(ConfigError, match="cannot be expected"):
+        plan_test(0.01, 0.01, expected_escape=expected)
+
+
 def test_five_one_sided_differences_prove_nothing_but_six_do():
     assert mcnemar_p(0, 5) == pytest.approx(0.0625)
     assert mcnemar_p(6, 0) == pytest.approx(0.03125)

@@ -11,7 +11,7 @@ from core.errors import ModelFileError
 from core.inference import service
 from core.inference.predictor import Predictor, build_module, ranked, softmax
 from core.models.bundle import read_card, read_tensors, write_bundle
-from core.workflows import datasets, evaluation, models
+from core.workflows import datasets, judging, models
 from tests.conftest import marked_picture, save_picture
 
 
@@ -42,7 +42,7 @@ def test_the_fast_runtime_computes_what_torch_computes(predictor):
 
 def test_using_the_model_gives_the_numbers_that_were_stored_when_it_was_made(trained, predictor):
     for subset in Subset:
-        stored = evaluation.subset_predictions(trained.workspace, trained.model, subset)
+        stored = judging.judged_set(trained.workspace, trained.model.id, subset)
         samples = datasets.find_samples(trained.workspace, stored.sample_ids.tolist())
         paths = [trained.workspace.resolve(sample.path) for sample in samples]
         for row, item in zip(stored.probabilities, predictor.predict(paths), strict=True):

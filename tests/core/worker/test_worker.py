@@ -21,7 +21,7 @@ from core.store import datasets as dataset_rows
 from core.store import jobs as job_rows
 from core.store.database import connect
 from core.worker.launcher import lane_lock, reconcile, start_worker
-from core.workflows import datasets, evaluation, jobs, models, prediction, training
+from core.workflows import datasets, evaluation, jobs, judging, models, prediction, training
 from core.workspace import Workspace
 from tests.conftest import copy_of, save_picture
 
@@ -149,7 +149,7 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
 
 def _assert_predicts_what_was_stored(workspace, model):
     assert evaluation.evaluated_subsets(workspace, model.id) == list(Subset)
-    stored = evaluation.subset_predictions(workspace, model, Subset.TEST)
+    stored = judging.judged_set(workspace, model.id, Subset.TEST)
     samples = datasets.find_samples(workspace, stored.sample_ids.tolist())
     bundle = models.exported_bundle(workspace, model)
     predictor = Predictor.open(bundle, runtimes=workspace.cache / "runtimes")

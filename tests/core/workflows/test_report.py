@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from core.cli import app
 from core.domain import JobStatus, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import OperatingPoint
+from core.evaluation.economics import Costs, Scenario
 from core.workflows import decisions, edits, jobs, judging, models, release, report, sealing
 from core.workflows.report import Form
 from tests.conftest import Trained, copy_of
-from tests.made import NAMES, add_model, make_dataset
+from tests.made import NAMES, add_model, made_probabilities, make_dataset
 from tests.recompute_report import Numbers, mismatches, read_report
 
 HOSTILE = (
@@ -57,6 +60,71 @@ def test_every_number_of_a_report_follows_from_its_table(made, form, point):
     page, table = _files(made, form=form, against="a")
     assert mismatches(page, table) == []
     assert len(read_report(page).found) > (60 if form is Form.SHORT else 120)
+
+
+@pytest.mark.parametrize("point", [None, OperatingPoint(0.0, 0.0)])
+@pytest.mark.parametrize("kind", ["right", "wrong", "one class", "chance"])
+@pytest.mark.parametrize("pictures", [1, 3, 6])
+def test_numbers_of_tiny_and_poor_models_follow_from_the_table(workspace, pictures, kind, point):
+    # Draws of few parts jump, kappa and Matthews have no value where one class is said always.
+    made = make_dataset(workspace, per_subset=pictures, groups=pictures == 6)
+    targets = made.targets[Subset.TEST]
+    said = {
+        "right": np.eye(3, dtype=np.float32)[targets],
+        "wrong": np.eye(3, dtype=np.float32)[(targets + 1) % 3],
+        "one class": np.tile(np.array([[0.1, 0.1, 0.8]], np.float32), (pictures, 1)),
+        "chance": made_probabilities(targets, seed=pictures, skill=0.0),
+    }
+    add_model(made, "b", given={Subset.TEST: said[kind]})
+    add_model(made, "a", skill=0.5)
+    if point is not None:
+        _rule(made, "b", point)
+    assert mismatches(*_files(made, against="a")) == []
+
+
+def test_where_everything_is_rejected_the_worst_case_is_still_said(made):
+    # Nothing delivered has no PPM; its bound was dropped with it.
+    _rule(made, "b", OperatingPoint(0.0, 0.0))
+    files = _files(made)
+    found = read_report(files[0]).found
+    assert (found["overkill"], found["escape"]) == (1.0, 0.0)
+    assert (found["line.0.01.ppm"], found["line.0.01.ppm.high"]) == (None, 1e6)
+    assert "1,000,000 PPM" in files[0].read_text()
+    assert mismatches(*files) == []
+
+
+def test_ppm_of_the_own_line_follows_from_the_table_too(made):
+    line = Scenario(0.0123, 500, Costs(9, 1), person_escape=0.15, person_overkill=0.05)
+    basis = decisions.load_basis(made.workspace, "b")
+    choice = decisions.Choice(OperatingPoint(0.2, 0.7), "a test")
+    decisions.save_rule(made.workspace, basis, choice, scenario=line)
+    for form in Form:
+        files = _files(made, form=form)
+        assert read_report(files[0]).found["line.0.0123.ppm"] > 0
+        assert mismatches(*files) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "unknown"),
+    [(0, "no defective pictures", "escape"), (1, "no good pictures", "overkill")],
+)
+def test_one_kind_of_part_alone_leaves_the_other_unknown(workspace, left, words, unknown):
+    made = make_dataset(workspace, per_subset=12)
+    add_model(made, "b")
+    targets = made.targets[Subset.TEST]
+    edits.exclude(workspace, "parts", made.ids[Subset.TEST][(targets > 0) != left].tolist())
+    files = _files(made)
+    text = files[0].read_text()
+    assert text.count(words) == 2
+    assert "below <data" not in text.split(f"nothing is known about {unknown}")[0][-200:]
+    assert mismatches(*files) == []
+
+
+def test_the_check_of_the_numbers_notices_a_drawn_bound_that_is_wrong(made):
+    page, table = _files(made)
+    low = read_report(page).found["kappa.low"]
+    page.write_text(page.read_text().replace(f'value="{low!r}"', f'value="{low - 0.05!r}"', 1))
+    assert [line.split(":")[0] for line in mismatches(page, table)] == ["kappa.low"]
 
 
 def test_the_check_of_the_numbers_notices_a_wrong_one(made):
@@ -126,6 +194,50 @@ def test_probabilities_keep_every_digit(made):
     kept = np.array([[row[f"p:{name}"] for name in NAMES] for row in rows], np.float32)
     stored = judging.judged_set(made.workspace, "b", Subset.TEST).probabilities
     assert (kept == stored).all()
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_every_limit_of_the_proof_is_said_once(made, form):
+    # The last one stood there twice.
+    text = _files(made, form=form)[0].read_text()
+    section = re.search(r"Limits of this proof</h2>(.*?)</ul>", text, re.DOTALL)
+    said = re.findall("<li>(.*?)</li>", section[1], re.DOTALL)
+    assert len(said) == len(set(said)) > 3
+    assert "The labels are taken to be right" in said[-1]
+
+
+def test_the_report_says_how_each_bound_was_made(made):
+    # It used to call all of them exact.
+    text = _files(made)[0].read_text()
+    assert "All bounds are exact" not in text
+    assert "Bounds of rates are exact (Clopper-Pearson)" in text
+    for words in ("the wider of two: parts drawn anew (bootstrap)", "a t interval between parts",
+                  "as many decisions as explain the variance", "Newcombe"):  # fmt: skip
+        assert (words in text) is (words != "Newcombe")
+    assert "Newcombe" in _files(made, against="a")[0].read_text()
+
+
+def test_without_verdicts_the_first_page_says_how_the_bounds_of_macro_f1_were_made(workspace):
+    made = make_dataset(workspace, per_subset=40, verdicts=(None, None, None))
+    add_model(made, "b")
+    text = _files(made, form=Form.SHORT)[0].read_text()
+    assert "Those of the macro F1 are the wider of two: pictures drawn anew" in text
+
+
+def test_bounds_of_losses_stay_where_losses_can_be(workspace):
+    # A t interval of few pictures reached below 0.
+    made = make_dataset(workspace, per_subset=4)
+    sure = np.full((4, 3), 0.001, np.float32)
+    sure[np.arange(4), made.targets[Subset.TEST]] = 0.998
+    unsure = sure.copy()
+    unsure[0] = (0.4, 0.3, 0.3)
+    add_model(made, "good", given={Subset.TEST: unsure})
+    wrong = np.roll(unsure, 1, axis=1)
+    add_model(made, "bad", given={Subset.TEST: wrong})
+    pages = [_files(made, name) for name in ("good", "bad")]
+    good, bad = (read_report(page).found for page, _ in pages)
+    assert (good["log_loss.low"], good["brier.low"], bad["brier.high"]) == (0.0, 0.0, 2.0)
+    assert [mismatches(*files) for files in pages] == [[], []]
 
 
 def test_a_report_is_a_look_and_shows_every_look_before_it(made):
@@ -201,6 +313,24 @@ def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
     assert not report.report_file(workspace, ticket.id, "json").exists()
     table = report.report_file(workspace, ticket.id, "csv")
     assert mismatches(report.report_file(workspace, ticket.id), table) == []
+    out = tmp_path / "one.html"
+    options = ("--max-pictures", "1", "--workspace", str(workspace.root))
+    answer = CliRunner().invoke(app, ["report", "Marks quick", "--out", str(out), *options])
+    assert answer.exit_code == 0, answer.output
+    assert out.read_text().count('alt="heatmap of the predicted class"') == 1
+    assert "Shown here: 1, the most serious." in out.read_text()
+
+
+def test_the_report_says_how_many_mistakes_there_are_and_how_many_are_shown(made):
+    judged = judging.judged_set(made.workspace, "b", Subset.TEST)
+    wrong = int((judged.probabilities.argmax(axis=1) != judged.targets).sum())
+    assert wrong > 8
+    full, short = (_files(made, form=form)[0].read_text() for form in (Form.FULL, Form.SHORT))
+    assert f"{wrong} test pictures were judged wrong" in full
+    assert "Shown here: none." in full
+    assert full.count('class="picture"') == 0
+    assert f"Most serious mistakes (8 of {wrong})" in short
+    assert short.count('class="picture"') == 8
 
 
 def test_the_reader_of_numbers_finds_values_and_rule():
