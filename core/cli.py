@@ -53,6 +53,7 @@ from core.workflows import (
     certificates,
     cures,
     datasets,
+    decisions,
     demo,
     evaluation,
     folds,
@@ -365,9 +366,13 @@ def evaluate(
         judged = evaluation.with_verdicts(
             judging.judged_set(session.workspace, model, subset), ok or ()
         )
-        report = evaluation.report_of(judged)
+        rule = None if ok else decisions.saved_rule(session.workspace, judged.model.id)
+        point = rule.point if rule else None
+        report = evaluation.report_of(judged, point)
         temperature = evaluation.temperature_of(session.workspace, judged.model.id)
-        result = evaluation.report_as_dict(report, judged=judged, temperature=temperature, top_k=ks)
+        result = evaluation.report_as_dict(
+            report, judged=judged, temperature=temperature, top_k=ks, point=point
+        )
         if subset is Subset.TEST:
             judging.count_look(session.workspace, judged.model, "touchstone evaluate")
         session.answer(result, lambda: _show_report(result))
@@ -430,6 +435,7 @@ def _show_ok_nok(report: dict[str, Any]) -> None:
             f"{_with_bounds(found)}"
         )  # fmt: skip
         _output.print(f"{side}: {words}", markup=False)
+    _output.print(f"Rule: {report['ok_nok']['rule']}", markup=False)
 
 
 def _with_bounds(bounds: dict[str, Any] | None) -> str:

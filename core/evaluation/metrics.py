@@ -16,7 +16,13 @@ from core.evaluation import bootstrap
 from core.evaluation.areas import areas_of_classes
 from core.evaluation.bootstrap import Margins, Measure, margins_of, resampled_margins
 from core.evaluation.calibration import Reliability, reliability
-from core.evaluation.decisions import OkNokReport, Verdicts, has_both, ok_nok_report
+from core.evaluation.decisions import (
+    OkNokReport,
+    OperatingPoint,
+    Verdicts,
+    has_both,
+    ok_nok_report,
+)
 from core.evaluation.intervals import (
     CONFIDENCE,
     Estimate,
@@ -131,6 +137,7 @@ def evaluate(
     *,
     parts: Parts | None = None,
     verdicts: Verdicts = (),
+    point: OperatingPoint | None = None,
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> EvaluationReport:
@@ -142,6 +149,7 @@ def evaluate(
         class_names: [C].
         parts: [N] part numbers where several pictures may show one part.
         verdicts: [C], "OK", "NOK" or None; without both kinds there is no OK / NOK view.
+        point: the decision rule of that view; None: the verdict of the predicted class decides.
         confidence: of all intervals, two-sided.
         seed: of the draws behind intervals of means.
 
@@ -174,7 +182,9 @@ def evaluate(
                          confidence, seed),
         bounds=bounds,
         reliability=reliability(probabilities, targets, parts=parts, confidence=confidence),
-        ok_nok=ok_nok_report(probabilities, targets, verdicts, parts=parts, confidence=confidence)
+        ok_nok=ok_nok_report(
+            probabilities, targets, verdicts, point=point, parts=parts, confidence=confidence
+        )
         if has_both(verdicts)
         else None,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.domain import Dataset, MarkKind, Model, Sample, Subset, Verdict
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.calibration import Temperature, fit_temperature, reliability, with_temperature
-from core.evaluation.decisions import has_both
+from core.evaluation.decisions import OperatingPoint, has_both
 from core.evaluation.intervals import Estimate, Interval, Rate
 from core.evaluation.metrics import (
     ClassMeasures,
@@ -24,6 +24,7 @@ from core.evaluation.metrics import (
     top_k_errors,
 )
 from core.evaluation.parts import Unit
+from core.evaluation.rules import point_in_words
 from core.evaluation.slices import in_ranges, most_frequent
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
@@ -111,11 +112,11 @@ def evaluation_report(
     return report_of(with_verdicts(judged_set(workspace, model_id, subset), ok_names))
 
 
-def report_of(judged: JudgedSet) -> EvaluationReport:
-    """All numbers of a judged set."""
+def report_of(judged: JudgedSet, point: OperatingPoint | None = None) -> EvaluationReport:
+    """All numbers of a judged set, under a decision rule where there is one."""
     return evaluate(
         judged.probabilities, judged.targets, judged.class_names,
-        parts=judged.parts, verdicts=judged.verdicts,
+        parts=judged.parts, verdicts=judged.verdicts, point=point,
     )  # fmt: skip
 
 
@@ -247,6 +248,7 @@ def report_as_dict(
     judged: JudgedSet | None = None,
     temperature: Temperature | None = None,
     top_k: Sequence[int] = (),
+    point: OperatingPoint | None = None,
 ) -> dict[str, object]:
     """The report as plain values, for JSON; None where there is no data.
 
@@ -259,6 +261,7 @@ def report_as_dict(
         judged: what they were computed from: adds the notice, chosen K, calibrated ECE.
         temperature: fitted on validation.
         top_k: other K than the usual ones; needs `judged`.
+        point: the decision rule that the report was made with.
 
     Raises:
         ConfigError: if a K is below 1.
@@ -292,7 +295,7 @@ def report_as_dict(
             "ok_nok": report.ok_nok.roc_area.value if report.ok_nok else None,
         },
         "intervals": _intervals(report, missed),
-        "ok_nok": _ok_nok(report),
+        "ok_nok": _ok_nok(report, point),
         "ok_nok_missing": None if report.ok_nok else _why_no_ok_nok(judged),
         "notice": judged.notice if judged else None,
     }
@@ -368,7 +371,7 @@ def _intervals(report: EvaluationReport, missed: Mapping[int, TopKError]) -> dic
     }
 
 
-def _ok_nok(report: EvaluationReport) -> dict[str, object] | None:
+def _ok_nok(report: EvaluationReport, point: OperatingPoint | None) -> dict[str, object] | None:
     if report.ok_nok is None:
         return None
     result = report.ok_nok.outcome
@@ -376,6 +379,7 @@ def _ok_nok(report: EvaluationReport) -> dict[str, object] | None:
         "escape": _rate(result.escape),
         "overkill": _rate(result.overkill),
         "unit": report.unit.value,
+        "rule": point_in_words(point or OperatingPoint()),
         "remarks": list(result.remarks),
     }
 

@@ -81,6 +81,19 @@ def test_wishes_that_contradict_each_other_are_refused(call, made, wishes):
     assert call("threshold", "new", *wishes, code=1)["hint"]
 
 
+def test_escapes_of_evaluate_follow_the_saved_rule_and_name_it(call, made):
+    # They were those of the predicted class, whatever rule was in force.
+    plain = call("evaluate", "new", "--subset", "validation")["ok_nok"]
+    assert plain["rule"] == "The verdict of the predicted class decides."
+    saved = call("threshold", "new", "--at", 0.0, "--save")
+    ruled = call("evaluate", "new", "--subset", "validation")["ok_nok"]
+    assert ruled["overkill"]["rate"] == saved["validation"]["overkill"]["rate"] == 1.0
+    assert ruled["rule"].startswith("Reject from")
+    assert "Rule: Reject from" in _text(made.workspace, "evaluate", "new", "--subset", "validation")
+    given = call("evaluate", "new", "--subset", "validation", "--ok", "good")["ok_nok"]
+    assert given["rule"] == plain["rule"]
+
+
 def test_costs_lead_to_ppm_and_money(call, made):
     found = call("threshold", "new", "--cost", "500,5,1", "--defect-rate", 0.002)
     assert found["chosen_by"] == "least cost"
