@@ -246,7 +246,11 @@ def make_split(
         ),
     ] = None,
     order_by: Annotated[
-        OrderBy | None, typer.Option(help="The oldest train, the newest test.")
+        OrderBy | None,
+        typer.Option(
+            help="Within each class the oldest train and the newest test: by the file's date, "
+            "where files kept theirs, or the first and the last by name."
+        ),
     ] = None,
     seal: Annotated[
         bool, typer.Option(help="Lock the test set: later splits of this version keep it.")

@@ -94,9 +94,10 @@ def choose_request(
         left, right = st.columns(2)
         order_by = left.selectbox(
             "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order",
-            help="By name or date: within each class the oldest pictures train and the newest "
-            "judge, as it will be on the shop floor, where tomorrow's parts are judged by a model "
-            "of today.",
+            help="By name or date: within each class the first or oldest pictures train and the "
+            "last or newest judge, as it will be on the shop floor, where tomorrow's parts are "
+            "judged by a model of today. Dates are those of the files in the folder or ZIP; "
+            "pictures that were uploaded one by one have none.",
         )  # fmt: skip
         seed = right.number_input("Seed", 0, 2**31 - 1, key="seed",
                                   help="The same seed gives the same split.")  # fmt: skip

@@ -219,7 +219,7 @@ def inspect_file(path: Path) -> Sample:
         mode=facts.mode,
         file_size=len(content),
         format=facts.format,
-        modified_at=status.st_mtime,
+        modified_at=status.st_mtime if status.st_mtime > 0 else None,
         brightness=facts.brightness,
         sharpness=facts.sharpness,
     )

@@ -136,9 +136,15 @@ def _final_place(session: JobSession) -> Path:
 def _store(
     session: JobSession, plan: ImportPlan, pictures: ImportedPictures, folder: Path, kept: Path
 ) -> None:
+    dated = not _is_upload_of_files(session.job)
+
     def stored(sample: Sample) -> Sample:
         place = kept / Path(sample.path).relative_to(folder)
-        return replace(sample, path=session.workspace.stored(place))
+        return replace(
+            sample,
+            path=session.workspace.stored(place),
+            modified_at=sample.modified_at if dated else None,
+        )
 
     placed = replace(pictures, samples=tuple(stored(s) for s in pictures.samples))
     store = _append if session.job.payload.get("into") else _create
@@ -235,6 +241,11 @@ def _verdicts(pictures: ImportedPictures) -> tuple[Verdict | None, ...]:
     return tuple(
         Verdict.OK if name in pictures.ok_classes else Verdict.NOK for name in pictures.class_names
     )
+
+
+def _is_upload_of_files(job: Job) -> bool:
+    """Whether the files came one by one; browsers do not tell the dates of those."""
+    return bool(job.payload["consume"]) and Path(job.payload["source"]).is_dir()
 
 
 def _consume(job: Job) -> None:
