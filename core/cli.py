@@ -132,7 +132,12 @@ def import_source(
         bool | None, typer.Option("--header/--no-header", help="Of the table; else found.")
     ] = None,
     class_map: Annotated[
-        list[str] | None, typer.Option("--map", help="Name of a label: 0=good,1=crack.")
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="Names of labels: 0=good,1=crack; or given several times, one pair each time. "
+            'Names with commas: 0="ok, good",1=bad.',
+        ),
     ] = None,
     bins: Annotated[str, typer.Option(help="Edges of numeric labels: 0.3,0.7.")] = "",
     bin_names: Annotated[str, typer.Option(help="Names of the bins, one more than edges.")] = "",
@@ -169,7 +174,7 @@ def import_source(
             header=header,
             columns={"path": path_column, "label": label_column, "group": group_column,
                      "split": split_column},
-            class_map=",".join(class_map or ()),
+            class_map=class_map or (),
             bins=bins,
             bin_names=bin_names,
             keep_split=ready_split,

@@ -1,7 +1,7 @@
 """Actions on data sets: preview, import, look, delete."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from core.data.rules import (
     Delimiter,
     ImportRules,
     TableRules,
-    read_class_map,
+    read_class_pairs,
     read_edges,
     read_names,
     rules_as_dict,
@@ -141,7 +141,7 @@ def import_rules(
     delimiter: str | None = None,
     header: bool | None = None,
     columns: Mapping[str, str | None] | None = None,
-    class_map: str = "",
+    class_map: Sequence[str] = (),
     bins: str = "",
     bin_names: str = "",
     keep_split: bool = True,
@@ -159,7 +159,7 @@ def import_rules(
         delimiter: of the table; see `Delimiter`.
         header: whether the table has one.
         columns: name or number of its `path`, `label`, `group` and `split` columns.
-        class_map: names of labels, `0=good, 1=crack`.
+        class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
         bins: edges of numeric labels, `0.3, 0.7`.
         bin_names: names of the bins, one more than edges.
         keep_split: whether ready subsets are kept.
@@ -186,7 +186,7 @@ def import_rules(
         label_column=column.get("label"),
         group_column=column.get("group"),
         split_column=column.get("split"),
-        class_map=read_class_map(class_map),
+        class_map=read_class_pairs(class_map) if class_map else (),
         bins=read_edges(bins),
         bin_names=read_names(bin_names),
     )

@@ -3,11 +3,12 @@
 import json
 import zipfile
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from core.cli import app
-from tests.conftest import write_class_folders
+from tests.conftest import save_picture, write_class_folders
 
 GOOD, WRONG, BROKEN = "gut", "größe falsch", "割れ"
 
@@ -39,6 +40,22 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
     assert (changed["relabelled"], changed["added"], changed["removed"]) == (13, 0, 0)
     assert call("undo", "Set")["undoes"] == 6
     assert call("versions", "Set", "--go-back", "1")["digest"] == first["digest"]
+
+
+def test_names_with_commas_and_equal_signs(call, tmp_path):
+    # Merging split every name at its comma, and a path was parted at the last equal sign.
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3))
+    for name, picture in zip(("a,b/x=1.png", "=ok/y.png", "c/z.png"), pixels, strict=True):
+        save_picture(tmp_path / "set" / name, picture)
+    call("import", tmp_path / "set", "--name", "Set")
+    call("relabel", "Set", "a,b/x=1.png==ok")
+    assert call("classes", "Set")["classes"] == {"=ok": 2, "a,b": 0, "c": 1}
+    call("relabel", "Set", "a,b/x=1.png=a,b")
+    renamed = call("classes", "Set", "--rename", '"=ok"=fine')
+    assert renamed["classes"] == {"a,b": 1, "c": 1, "fine": 1}
+    merged = call("classes", "Set", "--merge", '"a,b", c="d, e=f"')
+    assert merged["classes"] == {"d, e=f": 2, "fine": 1}
+    assert "quotation mark" in call("classes", "Set", "--rename", 'fine="x', code=1)["error"]
 
 
 def test_a_dataset_is_exported_with_a_split_and_can_be_imported_again(call, tmp_path):

@@ -54,6 +54,8 @@ def test_a_table_with_every_option(call, tmp_path):
         "groups_across": 1, "exact_across": 0, "near_across": None
     }  # fmt: skip
     assert {"table", "ready_split"} <= {item["kind"] for item in made["decisions"]}
+    commas = call(root, "--name", "D", *options, "--map", "0=ok, good", "--map", "1=bad")
+    assert commas["classes"] == {"bad": 2, "ok, good": 1}
     binned = call(root, "--name", "B", "--csv", table, "--labels", "csv", "--bins", "0.5",
                   "--bin-names", "low,high", "--ignore-split")  # fmt: skip
     assert binned["classes"] == {"high": 2, "low": 1}

@@ -1,6 +1,13 @@
 import pytest
 
-from core.data.rules import Delimiter, TableRules, read_class_map, read_edges, read_names
+from core.data.rules import (
+    Delimiter,
+    TableRules,
+    read_class_map,
+    read_class_pairs,
+    read_edges,
+    read_names,
+)
 from core.data.tables import match_table, read_table
 from core.domain import Subset
 from core.errors import ConfigError, ImportSourceError
@@ -140,5 +147,18 @@ def test_names_may_hold_commas_where_they_are_quoted():
     typed = '0="good, clean"; 1=d\'Or, 2 = "a=b"'
     assert read_class_map(typed) == (("0", "good, clean"), ("1", "d'Or"), ("2", "a=b"))
     assert read_names('ok, "bad, really"') == ("ok", "bad, really")
+    assert read_class_map('"a=1"=x, ,2=y=z;') == (("a=1", "x"), ("2", "y=z"))
     with pytest.raises(ConfigError, match="quotation mark"):
         read_names('ok, "bad')
+
+
+def test_of_several_maps_each_is_one_pair():
+    # They used to be joined with commas, so that '0=ok, good' lost its second half.
+    assert read_class_pairs(["0=ok, good", "1=bad; worn"]) == (
+        ("0", "ok, good"),
+        ("1", "bad; worn"),
+    )
+    assert read_class_pairs(["0=ok, 1=bad"]) == (("0", "ok"), ("1", "bad"))
+    with pytest.raises(ConfigError, match="holds 2 pairs"):
+        read_class_pairs(["0=ok, 1=bad", "2=worn"])
+    assert read_class_pairs(['0="ok, 1=bad"', "2=worn"])[0] == ("0", "ok, 1=bad")
