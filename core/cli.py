@@ -118,7 +118,12 @@ def import_source(
         Path | None, typer.Option("--table", "--csv", help="Label table: path, label, …")
     ] = None,
     path_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or number, from 1; to be given where several columns could hold the class."
+        ),
+    ] = None,
     group_column: Annotated[
         str | None, typer.Option(help="Part, lot or serial: kept on one side of a split.")
     ] = None,

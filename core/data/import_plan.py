@@ -13,7 +13,14 @@ from core.data.images import EXTENSIONS, FORMAT_WORDS
 from core.data.labels import Labelled, PathRule, folder_at, good_class, path_rule
 from core.data.layout import ReadySplit, class_level, count_folders, find_ready_split
 from core.data.rules import ImportRules
-from core.data.tables import Table, TableMatch, match_table, not_in_table, read_table
+from core.data.tables import (
+    Table,
+    TableMatch,
+    match_table,
+    not_in_table,
+    read_table,
+    refuse_unclear_label,
+)
 from core.domain import LabelSource, Skipped, Subset
 from core.errors import ConfigError, ImportSourceError
 
@@ -30,6 +37,7 @@ class DecisionKind(StrEnum):
     FOLDER_LEVEL = "folder_level"
     TABLE = "table"
     TABLE_MATCH = "table_match"
+    LABEL_COLUMN = "label_column"
     NUMBER_LABELS = "number_labels"
     OK_CLASSES = "ok_classes"
 
@@ -245,8 +253,21 @@ class _Planner:
                 "Give a table with the path of a picture and its label in every line.",
             )
         self.table = table = read_table(self.rules.table, names)
+        refuse_unclear_label(table)
         self.match = match = match_table(table, self.rules.table, names)
         self._decide(DecisionKind.TABLE, _table_sentence(table), len(table.rows), "table")
+        if self.rules.table.label_guessed:
+            self._decide(
+                DecisionKind.LABEL_COLUMN,
+                "Several columns of the table could hold the class, and no name says which: "
+                f"{table.columns[table.label]} was taken because it comes first; look whether it "
+                "is the one",
+                setting="table",
+            )
+        self.skipped.extend(
+            Skipped(f"line {number} of the table", f"it has too few columns: {text}")
+            for number, text in table.cut_off
+        )
         if match.without_extension:
             self._decide(
                 DecisionKind.TABLE_MATCH,
@@ -422,11 +443,21 @@ def _table_sentence(table: Table) -> str:
         parts.append(f"split: {table.columns[table.split]}")
     if table.further:
         parts.append(f"kept as attributes: {', '.join(table.columns[i] for i in table.further)}")
+    if table.comments:
+        parts.append(f"{_count(table.comments, 'line')} above it that begin with # left out")
+    if table.cut_off:
+        parts.append(
+            f"{_count(len(table.cut_off), 'line')} at its end with too few columns left out"
+        )
     return f"The table was read as {len(table.rows):,} lines, {'; '.join(parts)}"
 
 
 def _and(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _files(count: int) -> str:

@@ -33,7 +33,8 @@ class TableRules:
 
     A column is its name in the header or its number, from 1. `class_map` gives names to labels,
     mostly numbers. `bins` are edges in rising order, `bin_names` has one name more: a number below
-    the first edge is of the first name, one on an edge is of the name after it.
+    the first edge is of the first name, one on an edge is of the name after it. `label_guessed`:
+    several columns could be the label, and nobody has looked at the one that was taken.
     """
 
     text: str
@@ -46,6 +47,7 @@ class TableRules:
     class_map: tuple[tuple[str, str], ...] = ()
     bins: tuple[float, ...] = ()
     bin_names: tuple[str, ...] = ()
+    label_guessed: bool = False
 
     def __post_init__(self) -> None:
         if self.bins and list(self.bins) != sorted(set(self.bins)):

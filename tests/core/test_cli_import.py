@@ -64,6 +64,17 @@ def test_a_table_with_every_option(call, tmp_path):
                                   code=1)["error"]  # fmt: skip
 
 
+def test_a_table_in_which_several_columns_could_be_the_label(call, tmp_path):
+    root = _tree(tmp_path / "s", "1.png", "2.png", "3.png", "4.png")
+    table = tmp_path / "t.csv"
+    table.write_text("image,camera,outcome\n1.png,a,x\n2.png,a,y\n3.png,b,x\n4.png,b,y\n")
+    refused = call(root, "--name", "A", "--table", table, code=1)
+    assert "camera, outcome" in refused["error"]
+    assert "--label-column" in refused["hint"]
+    made = call(root, "--name", "A", "--table", table, "--label-column", "outcome")
+    assert made["classes"] == {"x": 2, "y": 2}
+
+
 def test_ready_folders_and_companions(call, tmp_path):
     names = [f"{s}/{c}/{i}.jpg" for s in ("train", "valid") for c in ("a", "b") for i in "12"]
     root = _tree(tmp_path / "s", *names, "train/a/1.png")
