@@ -150,7 +150,10 @@ def export(
     dataset: DatasetArgument,
     to: Annotated[Path, typer.Option(help="New folder, or a file that ends in .zip or .csv.")],
     split: Annotated[
-        str | None, typer.Option(help="Name or id: its subsets become folders and a column.")
+        str | None,
+        typer.Option(
+            help="Name or id: its subsets become folders, and they and its folds columns."
+        ),
     ] = None,
     version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
     workspace: WorkspaceOption = None,

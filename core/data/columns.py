@@ -75,8 +75,10 @@ def find_roles(
         label = _named(words, LABEL_WORDS, taken)
         taken |= {label} if label is not None else set()
     if split is None and rules.split_column is None:
-        split = _named(words, _SPLIT_WORDS, taken)
-        split = _split_column(rows, len(columns), taken) if split is None else split
+        named = _named(words, _SPLIT_WORDS, taken)
+        says = named is not None and any(subset_of_word(row[named]) for row in rows if
+                                         len(row) > named)  # fmt: skip
+        split = named if says else _split_column(rows, len(columns), taken)
         taken |= {split} if split is not None else set()
     if label is not None:
         return Roles(path, label, group, split)

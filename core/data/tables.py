@@ -18,6 +18,7 @@ from core.data.columns import (
     label_key,
     number_of,
 )
+from core.data.exports import TITLES, plain_cell
 from core.data.images import EXTENSIONS
 from core.data.labels import MAX_LABEL, Labelled, normal_name, normal_path, subset_of_word
 from core.data.rules import Delimiter, TableRules
@@ -53,9 +54,17 @@ class Table:
 
     @property
     def further(self) -> list[int]:
-        """Columns without a part to play; they become attributes of the pictures."""
+        """Columns without a part to play; they become attributes of the pictures.
+
+        Those that every export writes say nothing that an import does not know.
+        """
         used = {self.path, self.label, self.group, self.split}
-        return [position for position in range(len(self.columns)) if position not in used]
+        is_export = {"path", "label", "name", "sha256"} <= set(self.columns)
+        return [
+            position
+            for position, title in enumerate(self.columns)
+            if position not in used and not (is_export and title in TITLES)
+        ]
 
     @property
     def labels(self) -> Counter[str]:
@@ -261,7 +270,11 @@ def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
     lines = io.StringIO(text, newline="")  # the reader knows all line ends itself
     try:
         reader = csv.reader(lines, delimiter=delimiter.character, skipinitialspace=True)
-        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        return [
+            (reader.line_num, [plain_cell(cell) for cell in row])
+            for row in reader
+            if any(cell.strip() for cell in row)
+        ]
     except csv.Error as err:
         raise ImportSourceError(
             f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one picture per line."
