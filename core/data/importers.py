@@ -95,20 +95,20 @@ class Listing:
             raise ImportSourceError("The search for pictures was given up.")
 
 
-def plan_import(source: Path, rules: ImportRules, *, one_class: bool = False) -> ImportPlan:
+def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
     """Look at the names in a folder or ZIP file and decide what each file would become.
 
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
-        one_class: pictures of one class are enough, since they are added to others.
+        adding: the pictures are added to others, so that one class is enough; see `plan_names`.
 
     Raises:
         ImportSourceError: if the source cannot be read, or the result could never be a data set.
         ConfigError: if the rules make no sense.
     """
-    plan = plan_names(list_names(source), rules)
-    refuse_hopeless(source.name, plan, one_class=one_class)
+    plan = plan_names(list_names(source), rules, adding=adding)
+    refuse_hopeless(source.name, plan, adding=adding)
     return plan
 
 

@@ -78,7 +78,7 @@ def _import(session: JobSession, source: Path) -> None:
     asked = session.job.payload
     session.report("Looking at the files", 0, 0)
     into = asked.get("into")
-    plan = plan_import(source, rules_from_dict(asked["rules"]), one_class=into is not None)
+    plan = plan_import(source, rules_from_dict(asked["rules"]), adding=into is not None)
     folder = _folder(session, source)
     try:
         pictures = read_pictures(

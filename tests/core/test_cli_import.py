@@ -99,3 +99,13 @@ def test_pictures_are_added_to_a_dataset(call, tmp_path):
     assert "--name" in call(more, code=2)
     call(more, "--into", "Parts", "--name", "Both", code=2)
     call(more, "--name", "X", "--labels", "magic", code=2)
+
+
+def test_a_split_that_comes_with_added_pictures_is_said_not_to_be_kept(call, tmp_path):
+    call(_tree(tmp_path / "s", "a/1.png", "b/2.png"), "--name", "Parts")
+    more = _tree(tmp_path / "more", *(f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab"
+                 for i in (3, 4)))  # fmt: skip
+    made = call(more, "--into", "Parts")
+    assert "split" not in made
+    (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]
+    assert "but not kept: a split covers a whole dataset" in said

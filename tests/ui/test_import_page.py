@@ -3,6 +3,7 @@
 import numpy as np
 
 from core.domain import LabelSource
+from core.workflows import datasets, jobs
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.ui.conftest import OpenPage
@@ -52,4 +53,20 @@ def test_a_table_with_a_column_per_class_asks_for_the_label(
     assert "2 columns of 0 and 1" in app.error[0].value
     column(app, "Class").set_value(1).run()
     assert not app.error
+    assert not app.exception
+
+
+def test_adding_says_that_a_split_is_not_kept(
+    open_page: OpenPage, workspace: Workspace, class_folders, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    job = datasets.start_import(workspace, class_folders, "Parts", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    names = [f"{s}/{c}/{i}.png" for s in ("train", "test") for c in ("gut", "new") for i in (1, 2)]
+    folder = tree(tmp_path / "more", *names)
+    app = open_page("import_pictures.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "were found: kept as the split 'as delivered'")
+    app.selectbox(key="into").set_value(job.subject_id).run()
+    assert said(app, "were found, but not kept: a split covers a whole dataset")
+    assert not said(app, "kept as the split")
     assert not app.exception

@@ -45,6 +45,20 @@ def test_a_ready_split_can_be_ignored():
     assert "not kept" in _sentence(plan, DecisionKind.READY_SPLIT)
 
 
+def test_of_pictures_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
+    # The preview said "kept", and the split was gone.
+    names = tuple(_numbered("train/ok", "test/ok", "train/b", "test/b"))
+    rules = ImportRules(LabelSource.TABLE, table=TableRules(
+        "\n".join(f"{name},{name[-7]},{name.split('/')[0]}" for name in names)))  # fmt: skip
+    for chosen, found in ((ImportRules(), "The folders train and test"), (rules, "in the table")):
+        plan = plan_names(SourceNames(names), chosen, adding=True)
+        assert plan.subset_counts == {}
+        (said,) = [d for d in plan.decisions if d.kind is DecisionKind.READY_SPLIT]
+        assert found in said.sentence
+        assert "but not kept: a split covers a whole dataset" in said.sentence
+        assert (said.setting, DecisionKind.OK_CLASSES in _kinds(plan)) == (None, False)
+
+
 def test_a_ready_split_without_validation_or_with_a_class_missing_works_and_says_so():
     plan = _plan(_numbered("train/good", "test/good", "test/crack"))
     assert plan.subset_counts == {Subset.TRAIN: 2, Subset.TEST: 4}
