@@ -637,6 +637,8 @@ def _answer_import(session: Session, job: Job) -> None:
     verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
     more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
     more["version"] = dataset.version
+    if job.warnings:
+        more["warnings"] = list(job.warnings)
     if split_id := job.result.get("split_id"):
         split = splits.find_split(session.workspace, dataset.id, split_id)
         more["split"] = _split_as_dict(session, dataset, split)

@@ -87,12 +87,23 @@ def _import(session: JobSession, source: Path) -> None:
             class_names=_class_names(session, into),
             on_progress=lambda *at: session.report("Reading pictures", *at),
         )
+        _warn_of_nearly_black(session, pictures)
         kept = _kept(session, folder)
         _store(session, plan, pictures, folder, kept)
     except BaseException:
         if folder != source:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _warn_of_nearly_black(session: JobSession, pictures: ImportedPictures) -> None:
+    if pictures.deep and 2 * pictures.nearly_black >= pictures.deep:
+        session.warn(
+            f"Of the pictures with more than 8 bits, {pictures.nearly_black:,} of "
+            f"{pictures.deep:,} use only the lowest sixteenth of their range and look nearly "
+            "black, as those of cameras with 10 or 12 bits do. Save them with the full 16-bit "
+            "range, or as 8 bit, and import them again."
+        )
 
 
 def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
