@@ -119,7 +119,12 @@ def import_source(
         Path | None, typer.Option("--table", "--csv", help="Label table: path, label, …")
     ] = None,
     path_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name or number, from 1.")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or number, from 1; to be given where several columns could hold the class."
+        ),
+    ] = None,
     group_column: Annotated[
         str | None, typer.Option(help="Part, lot or serial: kept on one side of a split.")
     ] = None,
@@ -133,7 +138,12 @@ def import_source(
         bool | None, typer.Option("--header/--no-header", help="Of the table; else found.")
     ] = None,
     class_map: Annotated[
-        list[str] | None, typer.Option("--map", help="Name of a label: 0=good,1=crack.")
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="Names of labels: 0=good,1=crack; or given several times, one pair each time. "
+            'Names with commas: 0="ok, good",1=bad.',
+        ),
     ] = None,
     bins: Annotated[str, typer.Option(help="Edges of numeric labels: 0.3,0.7.")] = "",
     bin_names: Annotated[str, typer.Option(help="Names of the bins, one more than edges.")] = "",
@@ -170,7 +180,7 @@ def import_source(
             header=header,
             columns={"path": path_column, "label": label_column, "group": group_column,
                      "split": split_column},
-            class_map=",".join(class_map or ()),
+            class_map=class_map or (),
             bins=bins,
             bin_names=bin_names,
             keep_split=ready_split,
@@ -247,7 +257,11 @@ def make_split(
         ),
     ] = None,
     order_by: Annotated[
-        OrderBy | None, typer.Option(help="The oldest train, the newest test.")
+        OrderBy | None,
+        typer.Option(
+            help="Within each class the oldest train and the newest test: by the file's date, "
+            "where files kept theirs, or the first and the last by name."
+        ),
     ] = None,
     seal: Annotated[
         bool, typer.Option(help="Lock the test set: later splits of this version keep it.")
@@ -631,6 +645,8 @@ def _answer_import(session: Session, job: Job) -> None:
     verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
     more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
     more["version"] = dataset.version
+    if job.warnings:
+        more["warnings"] = list(job.warnings)
     if split_id := job.result.get("split_id"):
         split = splits.find_split(session.workspace, dataset.id, split_id)
         more["split"] = _split_as_dict(session, dataset, split)

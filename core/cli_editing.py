@@ -17,7 +17,7 @@ from core.cli_session import (
 )
 from core.domain import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
-from core.workflows import datasets, edits, exports, versions
+from core.workflows import datasets, edits, exports, typed, versions
 
 app = typer.Typer()
 
@@ -72,8 +72,8 @@ def relabel(
 ) -> None:
     """Give pictures another class."""
     with session(workspace, as_json) as opened:
-        wanted = dict(_pair(move, "PATH=CLASS") for move in moves)
         found = datasets.find_dataset(opened.workspace, dataset)
+        wanted = dict(typed.read_move(move, found.class_names) for move in moves)
         ids = datasets.ids_of_names(opened.workspace, found.id, wanted)
         labels = {ids[name]: edits.class_index(found, label) for name, label in wanted.items()}
         _answer(opened, edits.relabel(opened.workspace, found.id, labels))
@@ -109,8 +109,17 @@ def bring_back(
 def classes(
     dataset: DatasetArgument,
     add: Annotated[list[str] | None, typer.Option(help="Name of a new class.")] = None,
-    rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW.")] = None,
-    merge: Annotated[list[str] | None, typer.Option(help="A,B=C: one class C of A and B.")] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="OLD=NEW; names with an equal sign stand in double quotes."),
+    ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A,B=C: one class C of A and B; names with a comma or an equal sign stand in "
+            'double quotes: "a, b",c=d.'
+        ),
+    ] = None,
     ok: Annotated[list[str] | None, typer.Option(help="Class of good parts.")] = None,
     nok: Annotated[list[str] | None, typer.Option(help="Class of defective parts.")] = None,
     workspace: WorkspaceOption = None,
@@ -119,14 +128,14 @@ def classes(
     """List the classes; add, rename, merge them and say which are OK and NOK, in this order."""
     with session(workspace, as_json) as opened:
         place = opened.workspace
-        renamed = [_pair(item, "OLD=NEW") for item in rename or ()]
-        merged = [_pair(item, "A,B=C") for item in merge or ()]
+        renamed = [typed.read_rename(item) for item in rename or ()]
+        merged = [typed.read_merge(item) for item in merge or ()]
         for name in add or ():
             edits.add_class(place, dataset, name)
         for old, new in renamed:
             edits.rename_class(place, dataset, old, new)
         for names, into in merged:
-            edits.merge_classes(place, dataset, [n.strip() for n in names.split(",")], into)
+            edits.merge_classes(place, dataset, names, into)
         verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
         found = datasets.find_dataset(place, dataset)
         present = dict(zip(found.class_names, found.verdicts, strict=True))
@@ -141,7 +150,10 @@ def export(
     dataset: DatasetArgument,
     to: Annotated[Path, typer.Option(help="New folder, or a file that ends in .zip or .csv.")],
     split: Annotated[
-        str | None, typer.Option(help="Name or id: its subsets become folders and a column.")
+        str | None,
+        typer.Option(
+            help="Name or id: its subsets become folders, and they and its folds columns."
+        ),
     ] = None,
     version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
     workspace: WorkspaceOption = None,
@@ -170,14 +182,6 @@ def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
               "classes_before": list(found.classes_before),
               "classes_after": list(found.classes_after)}  # fmt: skip
     opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
-
-
-def _pair(text: str, form: str) -> tuple[str, str]:
-    # Why the last one: paths may hold the sign, class names hardly ever.
-    left, sign, right = text.rpartition("=")
-    if not sign or not left.strip() or not right.strip():
-        raise ConfigError(f"'{text}' cannot be understood.", f"Write {form}.")
-    return left.strip(), right.strip()
 
 
 def _as_dict(version: DatasetVersion) -> dict[str, object]:

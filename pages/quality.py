@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.data.similarity import LOOK_ALIKES
 from core.domain import (
     Cure,
     Dataset,
@@ -49,7 +50,7 @@ WORDS = {
     FindingKind.NEAR_DUPLICATE: (
         "Pictures that look nearly the same",
         "If one of them trains the model and another one judges it, the result is too good to be "
-        "true. Group the split by look-alikes.",
+        f"true. Group the split by look-alikes. {LOOK_ALIKES}",
     ),
     FindingKind.SUBSET_LEAK: (
         "The same part on both sides of a split",
@@ -172,7 +173,7 @@ def summary(
         "Groups of look-alikes",
         f"{check.groups:,}",
         border=True,
-        help="Each group is probably one part that was photographed several times.",
+        help=f"Each group is probably one part that was photographed several times. {LOOK_ALIKES}",
     )
     cells[2].metric(
         "Pictures in groups",

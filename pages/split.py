@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.data.similarity import LOOK_ALIKES
 from core.data.split import MAX_FOLDS, SplitRequest, request_of
 from core.domain import Dataset, LeakCertificate, OrderBy, QualityCheck, Sample, Split, Subset
 from core.errors import TouchstoneError
@@ -94,9 +95,10 @@ def choose_request(
         left, right = st.columns(2)
         order_by = left.selectbox(
             "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order",
-            help="By name or date: within each class the oldest pictures train and the newest "
-            "judge, as it will be on the shop floor, where tomorrow's parts are judged by a model "
-            "of today.",
+            help="By name or date: within each class the first or oldest pictures train and the "
+            "last or newest judge, as it will be on the shop floor, where tomorrow's parts are "
+            "judged by a model of today. Dates are those of the files in the folder or ZIP; "
+            "pictures that were uploaded one by one have none.",
         )  # fmt: skip
         seed = right.number_input("Seed", 0, 2**31 - 1, key="seed",
                                   help="The same seed gives the same split.")  # fmt: skip
@@ -289,6 +291,7 @@ def certificate(found: LeakCertificate | None) -> None:
                  for name, n in counts]  # fmt: skip
         shown = st.error if any(n for _, n in counts) else st.warning
         shown("**Leak certificate**: " + " · ".join(words), icon=":material/gpp_maybe:")
+    st.caption(LOOK_ALIKES)
     if found.kept_out:
         st.info(
             f"{text.count(found.kept_out, 'picture')} left out: like a sealed test picture, so "
@@ -328,7 +331,7 @@ def badges(dataset: Dataset, split: Split) -> None:
         if found and found.is_clean:
             st.badge("no leaks", icon=":material/verified:", color="green",
                      help="Groups, equal files and look-alikes were looked for; none lies on two "
-                     "sides.")  # fmt: skip
+                     f"sides. {LOOK_ALIKES}")  # fmt: skip
         else:
             st.badge(_leak_words(found), icon=":material/gpp_maybe:", color="orange",
                      help="See the leak certificate below.")  # fmt: skip

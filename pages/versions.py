@@ -141,15 +141,16 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
                               help="Which state of the dataset to take out.")  # fmt: skip
         split = st.selectbox("Split", [None, *made], key="export_split", width=260,
                              format_func=lambda i: made[i] if i else "without a split",
-                             help="With a split, its subsets become the upper folders and a column "
-                             "of the table.")  # fmt: skip
+                             help="With a split, its subsets become the upper folders, and they "
+                             "and its folds columns of the table.")  # fmt: skip
         st.link_button("ZIP of class folders", icon=":material/folder_zip:",
                        url=routes.export_url(dataset.id, "zip", number, split))  # fmt: skip
         st.link_button("Table (CSV)", icon=":material/table:",
                        url=routes.export_url(dataset.id, "csv", number, split))  # fmt: skip
     st.caption(
         "The ZIP holds one folder per class and the table labels.csv; excluded pictures stay out. "
-        "It can be imported again."
+        "It can be imported again. The table also has the verdicts of the classes and the columns "
+        "of the table that the pictures were imported with."
     )
 
 

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from core.errors import ArchiveError
@@ -23,6 +24,7 @@ MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
 _UTF8_FLAG = 0x800
+_NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write that know none
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (
     zipfile.BadZipFile,
@@ -80,7 +82,9 @@ def entry_name(info: zipfile.ZipInfo) -> str:
 def unpack(
     path: Path, target: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Write all files of a checked ZIP below `target` (an empty folder).
+    """Write all files of a checked ZIP below `target` (an empty folder), with their dates.
+
+    A file of which the ZIP gives no date, or an impossible one, is dated 1970 (0 s).
 
     Raises:
         ArchiveError: see `open_archive`; also when an entry is larger than it says.
@@ -88,7 +92,9 @@ def unpack(
     with open_archive(path) as archive:
         entries = [info for info in archive.infolist() if not info.is_dir()]
         for done, info in enumerate(entries, start=1):
-            _write_entry(archive, info, target / entry_name(info))
+            place = target / entry_name(info)
+            _write_entry(archive, info, place)
+            os.utime(place, (written := _written_s(info), written))
             if on_progress:
                 on_progress(done, len(entries))
 
@@ -105,6 +111,17 @@ def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
                     "The ZIP is damaged or hostile; make it again.",
                 )
             sink.write(block)
+
+
+def _written_s(info: zipfile.ZipInfo) -> float:
+    """When the file of an entry was last written, in seconds since 1970; 0 where nobody knows."""
+    if info.date_time == _NO_DATE:
+        return 0.0
+    try:
+        # Why local time: a ZIP names no time zone, and all programs unpack like this.
+        return max(0.0, datetime(*info.date_time).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def _check(archive: zipfile.ZipFile) -> None:

@@ -5,25 +5,30 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from core.domain import Sample, Subset
+from core.domain import Sample, Subset, Verdict
 from core.errors import ConfigError
 
 NO_LABEL = "no label"
 MISSING_LIST = "missing files.txt"
 TABLE = "labels.csv"
+TITLES = ("path", "label", "group", "split", "fold", "verdict", "name", "sha256")  # of its columns
 _CHUNK = 1 << 20
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _MAX_NAME = 150
+_RUNS = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheet programs take for a formula, or is marked
 
 
 @dataclass(frozen=True)
 class ExportItem:
-    """One picture of an export: where it is, and its place below the exported folder."""
+    """One picture of an export: where it is, and its place below the exported folder.
+
+    `fold` counts from 0; None where the split has no folds or the picture is in none.
+    """
 
     source: Path
     place: str
@@ -32,11 +37,19 @@ class ExportItem:
     subset: Subset | None
     name: str
     sha256: str
+    fold: int | None = None
+    verdict: Verdict | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def safe_cell(text: str | None) -> str | None:
     """Text that a spreadsheet program shows and never runs as a formula."""
-    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
+    return f"'{text}" if text and _RUNS.match(text) else text
+
+
+def plain_cell(text: str) -> str:
+    """The text of which `safe_cell` made this cell."""
+    return text[1:] if text.startswith("'") and _RUNS.match(text) else text
 
 
 def safe_file_name(name: str) -> str:
@@ -54,7 +67,9 @@ def export_items(
     samples: Sequence[Sample],
     sources: Sequence[Path],
     class_names: Sequence[str],
-    subsets: dict[int, Subset] | None = None,
+    places: Mapping[int, tuple[Subset, int | None]] | None = None,
+    *,
+    verdicts: Sequence[Verdict | None] = (),
 ) -> list[ExportItem]:
     """Places of pictures: `[subset/]class/file`, all different whatever the file system.
 
@@ -62,22 +77,27 @@ def export_items(
         samples: the pictures.
         sources: their files, in the same order.
         class_names: position = class index.
-        subsets: sample id -> subset, where the folders of a split are wanted; pictures that the
-            split does not have are left out.
+        places: sample id -> subset and fold, where the folders of a split are wanted; pictures
+            that the split does not have are left out.
+        verdicts: of the classes; empty: none is known.
     """
     folders = _folders([*class_names, NO_LABEL])
     taken: set[str] = set()
     items = []
     for sample, source in zip(samples, sources, strict=True):
-        subset = None if subsets is None else subsets.get(sample.id)
-        if subsets is not None and subset is None:
+        if places is not None and sample.id not in places:
             continue
-        label = NO_LABEL if sample.label is None else class_names[sample.label]
+        subset, fold = places[sample.id] if places is not None else (None, None)
+        label = class_names[sample.label] if sample.label is not None else NO_LABEL
         folder = folders[-1 if sample.label is None else sample.label]
         name = sample.name or sample.path
         above = f"{subset}/{folder}" if subset else folder
         place = _free(f"{above}/{safe_file_name(name.replace(chr(92), '/').split('/')[-1])}", taken)
-        items.append(ExportItem(source, place, label, sample.group, subset, name, sample.sha256))
+        verdict = verdicts[sample.label] if verdicts and sample.label is not None else None
+        items.append(
+            ExportItem(source, place, label, sample.group, subset, name, sample.sha256, fold,
+                       verdict, sample.attributes)
+        )  # fmt: skip
     return items
 
 
@@ -135,19 +155,44 @@ def zip_blocks(items: Sequence[ExportItem]) -> Iterator[bytes]:
     yield from sink.take()
 
 
-def table_lines(items: Iterable[ExportItem]) -> Iterator[str]:
-    """Lines of a CSV table: path, label, group, split, name, sha256; safe for spreadsheets."""
+def table_lines(items: Sequence[ExportItem]) -> Iterator[str]:
+    """Lines of a CSV table, safe for spreadsheets: `TITLES`, then columns of imported tables.
+
+    The fold is there only where a split has folds, and counts from 1.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    rows = (
-        (item.place, item.class_name, item.group, item.subset, item.name, item.sha256)
-        for item in items
-    )
-    for row in (("path", "label", "group", "split", "name", "sha256"), *rows):
+    with_fold = any(item.fold is not None for item in items)
+    titles = [title for title in TITLES if with_fold or title != "fold"]
+    further = list(dict.fromkeys(key for item in items for key in item.attributes))
+    rows = (_cells(item, further, with_fold=with_fold) for item in items)
+    header: list[str | None] = [*titles, *_free_titles(further)]
+    for row in (header, *rows):
         writer.writerow([safe_cell(cell) for cell in row])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
+
+
+def _cells(item: ExportItem, further: Sequence[str], *, with_fold: bool) -> list[str | None]:
+    fold = None if item.fold is None else str(item.fold + 1)
+    return [
+        *(item.place, item.class_name, item.group, item.subset),
+        *([fold] if with_fold else []),
+        *(item.verdict, item.name, item.sha256),
+        *(item.attributes.get(key) for key in further),
+    ]
+
+
+def _free_titles(further: Sequence[str]) -> Iterator[str]:
+    """Titles of further columns, with a number where one of the others is called the same."""
+    taken = set(TITLES)
+    for key in further:
+        title, number = key, 2
+        while title.casefold() in taken:
+            title, number = f"{key} ({number})", number + 1
+        taken.add(title.casefold())
+        yield title
 
 
 class _Sink(io.RawIOBase):

@@ -35,6 +35,7 @@ EXTENSIONS = frozenset(
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
 _LOOK_PX = 256
+_NEARLY_BLACK = 16  # of 255: 12 bits in 16, or less
 _ORIENTATION_TAG = 0x0112
 _FIRST_TURNED = 5  # orientations from here on swap width and height
 _FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the name that people know
@@ -85,7 +86,11 @@ def read_image(
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a picture is, as `read_image` would give it; see `Sample` for the meaning."""
+    """What a picture is, as `read_image` would give it; see `Sample` for the meaning.
+
+    `is_nearly_black`: of a picture with more than 8 bits, whether it uses only the lowest sixteenth
+    of its range, as those of cameras with 10 or 12 bits do; None where 8 bits are all it has.
+    """
 
     width: int
     height: int
@@ -93,6 +98,7 @@ class PictureFacts:
     format: str
     brightness: float
     sharpness: float
+    is_nearly_black: bool | None = None
 
 
 def picture_facts(source: Path | IO[bytes], *, name: str = "This file") -> PictureFacts:
@@ -107,6 +113,7 @@ def picture_facts(source: Path | IO[bytes], *, name: str = "This file") -> Pictu
     with _opened(source, name) as image:
         picture_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
         size, mode = image.size, image.mode
+        is_nearly_black = None
         if picture_format == "JPEG" and mode in ("L", "RGB"):
             factor = _look_factor(size)
             image.draft("L", (max(1, size[0] // factor), max(1, size[1] // factor)))
@@ -115,10 +122,12 @@ def picture_facts(source: Path | IO[bytes], *, name: str = "This file") -> Pictu
             if _orientation(image) >= _FIRST_TURNED:
                 size = size[::-1]
         else:
+            is_deep = _has_more_than_8_bits(image)
             image.load()
             plain = _plain(_upright(image))
             size, mode, look = plain.size, plain.mode, look_of(plain)
-        return PictureFacts(*size, mode, picture_format, *look)
+            is_nearly_black = _is_nearly_black(plain) if is_deep else None
+        return PictureFacts(*size, mode, picture_format, *look, is_nearly_black)
 
 
 @contextmanager
@@ -179,6 +188,21 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _READ_ERRORS:
         return 1
+
+
+def _has_more_than_8_bits(image: Image.Image) -> bool:
+    """Whether the file holds more than is read; ask before it is loaded."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return True
+    # Why: colours of 16 bits have the mode of those with 8; only their coding tells.
+    codings = [tile.args for tile in getattr(image, "tile", ())]
+    return any(
+        ";16" in (args if isinstance(args, str) else str(args[0])) for args in codings if args
+    )
+
+
+def _is_nearly_black(plain: Image.Image) -> bool:
+    return all(band.getextrema()[1] < _NEARLY_BLACK for band in plain.split())  # type: ignore[operator]
 
 
 def pictures_below(folder: Path) -> list[Path]:

@@ -13,7 +13,14 @@ from core.data.images import EXTENSIONS, FORMAT_WORDS
 from core.data.labels import Labelled, PathRule, folder_at, good_class, path_rule
 from core.data.layout import ReadySplit, class_level, count_folders, find_ready_split
 from core.data.rules import ImportRules
-from core.data.tables import Table, TableMatch, match_table, not_in_table, read_table
+from core.data.tables import (
+    Table,
+    TableMatch,
+    match_table,
+    not_in_table,
+    read_table,
+    refuse_unclear_label,
+)
 from core.domain import LabelSource, Skipped, Subset
 from core.errors import ConfigError, ImportSourceError
 
@@ -30,6 +37,7 @@ class DecisionKind(StrEnum):
     FOLDER_LEVEL = "folder_level"
     TABLE = "table"
     TABLE_MATCH = "table_match"
+    LABEL_COLUMN = "label_column"
     NUMBER_LABELS = "number_labels"
     OK_CLASSES = "ok_classes"
 
@@ -99,19 +107,25 @@ class ImportPlan:
         return {subset: found[subset] for subset in Subset if found[subset]}
 
 
-def plan_names(source: SourceNames, rules: ImportRules) -> ImportPlan:
+def plan_names(source: SourceNames, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
     """Decide what each name would become; see `plan_import`. Says also what can never work.
+
+    Args:
+        source: the names.
+        rules: what a person decided.
+        adding: the pictures are added to others: a split that came with them is not kept, and
+            verdicts are those of the classes they are added to.
 
     Raises:
         ImportSourceError: if the label table cannot be used.
         ConfigError: if the rules make no sense.
     """
-    planner = _Planner(source, rules)
+    planner = _Planner(source, rules, adding=adding)
     return planner.plan()
 
 
-def refuse_hopeless(source_name: str, plan: ImportPlan, *, one_class: bool = False) -> None:
-    """Raise where a plan could never become a data set.
+def refuse_hopeless(source_name: str, plan: ImportPlan, *, adding: bool = False) -> None:
+    """Raise where a plan could never become a data set, or never be added to one.
 
     Raises:
         ImportSourceError: if there is no labelled picture, or only one class.
@@ -126,7 +140,7 @@ def refuse_hopeless(source_name: str, plan: ImportPlan, *, one_class: bool = Fal
             f"There is no labelled picture in {source_name}.{example}",
             f"Put {FORMAT_WORDS} files into one folder per class, or choose another label source.",
         )
-    if not one_class:
+    if not adding:
         refuse_single_class(source_name, tuple(plan.class_counts), list(plan.skipped))
 
 
@@ -155,8 +169,9 @@ def refuse_single_class(
 class _Planner:
     """One look at the names; each step narrows them down and notes what it decided."""
 
-    def __init__(self, source: SourceNames, rules: ImportRules) -> None:
+    def __init__(self, source: SourceNames, rules: ImportRules, *, adding: bool) -> None:
         self.rules = rules
+        self.adding = adding
         self.decisions: list[Decision] = []
         self.skipped: list[Skipped] = []
         self.table: Table | None = None
@@ -205,7 +220,7 @@ class _Planner:
         if found.label is not None and found.label in self.rules.leave_out:
             return Labelled(reason=f"class '{found.label}' is left out")
         subset = split.subset_of(name) if split else found.subset
-        subset = subset if self.rules.keep_split else None
+        subset = subset if self.rules.keep_split and not self.adding else None
         return found if found.subset is subset else replace(found, subset=subset)
 
     def _decide(
@@ -245,8 +260,21 @@ class _Planner:
                 "Give a table with the path of a picture and its label in every line.",
             )
         self.table = table = read_table(self.rules.table, names)
+        refuse_unclear_label(table)
         self.match = match = match_table(table, self.rules.table, names)
         self._decide(DecisionKind.TABLE, _table_sentence(table), len(table.rows), "table")
+        if self.rules.table.label_guessed:
+            self._decide(
+                DecisionKind.LABEL_COLUMN,
+                "Several columns of the table could hold the class, and no name says which: "
+                f"{table.columns[table.label]} was taken because it comes first; look whether it "
+                "is the one",
+                setting="table",
+            )
+        self.skipped.extend(
+            Skipped(f"line {number} of the table", f"it has too few columns: {text}")
+            for number, text in table.cut_off
+        )
         if match.without_extension:
             self._decide(
                 DecisionKind.TABLE_MATCH,
@@ -332,6 +360,14 @@ class _Planner:
         where = ("The table says which subset a picture belongs to" if from_table
                  else f"The folders {_and(split.words if split else ())} were found")  # fmt: skip
         counts = Counter(item.subset for item in candidates)
+        if self.adding:
+            found = "Subsets were found in the table" if from_table else where
+            self._decide(
+                DecisionKind.READY_SPLIT,
+                f"{found}, but not kept: a split covers a whole dataset; make a new split after "
+                "adding",
+            )
+            return
         if not self.rules.keep_split:
             self._decide(
                 DecisionKind.READY_SPLIT,
@@ -364,6 +400,8 @@ class _Planner:
             )
 
     def _ok_classes(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        if self.adding:
+            return ()
         asked = self.rules.ok_classes
         if asked is not None:
             unknown = [name for name in asked if name not in class_names]
@@ -422,11 +460,21 @@ def _table_sentence(table: Table) -> str:
         parts.append(f"split: {table.columns[table.split]}")
     if table.further:
         parts.append(f"kept as attributes: {', '.join(table.columns[i] for i in table.further)}")
+    if table.comments:
+        parts.append(f"{_count(table.comments, 'line')} above it that begin with # left out")
+    if table.cut_off:
+        parts.append(
+            f"{_count(len(table.cut_off), 'line')} at its end with too few columns left out"
+        )
     return f"The table was read as {len(table.rows):,} lines, {'; '.join(parts)}"
 
 
 def _and(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _files(count: int) -> str:

@@ -39,6 +39,8 @@ class ImportedPictures:
     """What an import found: samples (ids not given yet), classes, and what was skipped.
 
     `subsets` is the subset of each sample in the split that came with the source; empty: none came.
+    `deep` is how many pictures have more than 8 bits, `nearly_black` how many of these use only the
+    lowest sixteenth of their range.
     """
 
     samples: tuple[Sample, ...]
@@ -47,6 +49,16 @@ class ImportedPictures:
     digest: str
     subsets: tuple[Subset | None, ...] = ()
     ok_classes: tuple[str, ...] = ()
+    deep: int = 0
+    nearly_black: int = 0
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file that was decoded: its sample (label and id not set), and see `PictureFacts`."""
+
+    sample: Sample
+    is_nearly_black: bool | None
 
 
 class Listing:
@@ -95,20 +107,20 @@ class Listing:
             raise ImportSourceError("The search for pictures was given up.")
 
 
-def plan_import(source: Path, rules: ImportRules, *, one_class: bool = False) -> ImportPlan:
+def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
     """Look at the names in a folder or ZIP file and decide what each file would become.
 
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
-        one_class: pictures of one class are enough, since they are added to others.
+        adding: the pictures are added to others, so that one class is enough; see `plan_names`.
 
     Raises:
         ImportSourceError: if the source cannot be read, or the result could never be a data set.
         ConfigError: if the rules make no sense.
     """
-    plan = plan_names(list_names(source), rules)
-    refuse_hopeless(source.name, plan, one_class=one_class)
+    plan = plan_names(list_names(source), rules, adding=adding)
+    refuse_hopeless(source.name, plan, adding=adding)
     return plan
 
 
@@ -158,6 +170,7 @@ def read_pictures(
         ImportSourceError: if fewer than two classes are left.
     """
     read: list[tuple[Candidate, Sample]] = []
+    dark: list[bool] = []
     skipped = list(plan.skipped)
     paths = [folder / item.path for item in plan.candidates]
     for position, outcome in run_isolated(inspect_file, paths):
@@ -165,7 +178,8 @@ def read_pictures(
         if isinstance(outcome, TouchstoneError):
             skipped.append(Skipped(candidate.path, outcome.message))
         else:
-            read.append((candidate, outcome))
+            read.append((candidate, outcome.sample))
+            dark += [outcome.is_nearly_black] if outcome.is_nearly_black is not None else []
         if on_progress:
             on_progress(position + 1, len(paths))
     found = {candidate.label for candidate, _ in read}
@@ -180,6 +194,8 @@ def read_pictures(
         content_digest((s.sha256, item.label) for item, s in read),
         subsets=tuple(item.subset for item, _ in read) if plan.subset_counts else (),
         ok_classes=tuple(name for name in plan.ok_classes if name in names),
+        deep=len(dark),
+        nearly_black=sum(dark),
     )
 
 
@@ -193,8 +209,8 @@ def _completed(sample: Sample, candidate: Candidate, label: int) -> Sample:
     )
 
 
-def inspect_file(path: Path) -> Sample:
-    """Decode a file completely and describe it (label and id not set).
+def inspect_file(path: Path) -> Inspected:
+    """Decode a file completely and describe it.
 
     Raises:
         UnreadableImageError: if it is no readable picture.
@@ -209,7 +225,7 @@ def inspect_file(path: Path) -> Sample:
             f"{path.name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
         ) from err
     facts = picture_facts(io.BytesIO(content), name=path.name)
-    return Sample(
+    sample = Sample(
         id=0,
         path=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -219,10 +235,11 @@ def inspect_file(path: Path) -> Sample:
         mode=facts.mode,
         file_size=len(content),
         format=facts.format,
-        modified_at=status.st_mtime,
+        modified_at=status.st_mtime if status.st_mtime > 0 else None,
         brightness=facts.brightness,
         sharpness=facts.sharpness,
     )
+    return Inspected(sample, facts.is_nearly_black)
 
 
 def _names(source: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What a person decided about an import: one value that travels from the form to the worker."""
 
-import shlex
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -32,7 +33,8 @@ class TableRules:
 
     A column is its name in the header or its number, from 1. `class_map` gives names to labels,
     mostly numbers. `bins` are edges in rising order, `bin_names` has one name more: a number below
-    the first edge is of the first name, one on an edge is of the name after it.
+    the first edge is of the first name, one on an edge is of the name after it. `label_guessed`:
+    several columns could be the label, and nobody has looked at the one that was taken.
     """
 
     text: str
@@ -45,6 +47,7 @@ class TableRules:
     class_map: tuple[tuple[str, str], ...] = ()
     bins: tuple[float, ...] = ()
     bin_names: tuple[str, ...] = ()
+    label_guessed: bool = False
 
     def __post_init__(self) -> None:
         if self.bins and list(self.bins) != sorted(set(self.bins)):
@@ -88,13 +91,41 @@ def read_class_map(text: str) -> tuple[tuple[str, str], ...]:
     Raises:
         ConfigError: if a part is no such pair, or one label has two names.
     """
-    pairs = [part.partition("=") for part in _parts(text)]
-    if any(not (label.strip() and name.strip()) for label, _, name in pairs):
-        raise ConfigError(f"'{text}' gives no names to labels.", "For example 0=good, 1=crack")
-    labels = [label.strip() for label, _, _ in pairs]
-    if len(set(labels)) < len(labels):
-        raise ConfigError(f"'{text}' names one label twice.", "Give each label one name.")
-    return tuple((label.strip(), name.strip()) for label, _, name in pairs)
+    return _class_map([part for part in split_quoted(text) if part.strip()])
+
+
+def read_class_pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Names of labels from an option that may be given several times.
+
+    Given once, it holds as many pairs as it likes, see `read_class_map`. Given several times, each
+    is one pair, so that names may have commas without quotes: `0=ok, good` and `1=bad`.
+
+    Raises:
+        ConfigError: see `read_class_map`; also if one of several looks like several pairs.
+    """
+    if len(texts) == 1:
+        return read_class_map(texts[0])
+    for text in texts:
+        parts = split_quoted(text)
+        if len(parts) > 1 and all("=" in part for part in parts):
+            raise ConfigError(
+                f"'{text}' holds {len(parts)} pairs, where each of several holds one.",
+                "Give one pair each time, or all in one; a name that is meant like this is put in "
+                'double quotes: 0="a, b=c"',
+            )
+    return _class_map(texts)
+
+
+def _class_map(parts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The pairs of label and name, each parted by its first equal sign outside quotes."""
+    sides = [split_quoted(part, "=") for part in parts]
+    pairs = tuple((unquoted(label), unquoted("=".join(name))) for label, *name in sides)
+    shown = ", ".join(parts)
+    if not all(label and name for label, name in pairs):
+        raise ConfigError(f"'{shown}' gives no names to labels.", "For example 0=good, 1=crack")
+    if len({label for label, _ in pairs}) < len(pairs):
+        raise ConfigError(f"'{shown}' names one label twice.", "Give each label one name.")
+    return pairs
 
 
 def read_edges(text: str) -> tuple[float, ...]:
@@ -104,30 +135,41 @@ def read_edges(text: str) -> tuple[float, ...]:
         ConfigError: if a part is no number.
     """
     try:
-        return tuple(float(part) for part in _parts(text))
+        return tuple(float(part) for part in read_names(text))
     except ValueError as err:
         raise ConfigError(f"'{text}' has an edge that is no number.", "For example 0.3, 0.7") from (
             err
         )
 
 
-def read_names(text: str) -> tuple[str, ...]:
-    """Names as people type them: `ok, bad`."""
-    return tuple(_parts(text))
+def read_names(text: str, separators: str = ",;") -> tuple[str, ...]:
+    """Names as people type them: `ok, "bad, really"`.
+
+    Raises:
+        ConfigError: if a quotation mark has no second one.
+    """
+    names = (unquoted(part) for part in split_quoted(text, separators))
+    return tuple(name for name in names if name)
 
 
-def _parts(text: str) -> list[str]:
-    """What stands between commas or semicolons; those in double quotes belong to a name."""
-    words = shlex.shlex(text, posix=True)
-    words.whitespace, words.whitespace_split = ",;", True
-    words.quotes, words.escape, words.commenters = '"', "", ""
-    try:
-        return [part.strip() for part in words if part.strip()]
-    except ValueError as err:
+def split_quoted(text: str, separators: str = ",;") -> list[str]:
+    """What stands between separators; those in double quotes part nothing, and the quotes stay.
+
+    Raises:
+        ConfigError: if a quotation mark has no second one.
+    """
+    if text.count('"') % 2:
         raise ConfigError(
             f"'{text}' has a quotation mark without its second one.",
             'Names with a comma are put in double quotes: 0="good, clean", 1=crack',
-        ) from err
+        )
+    # A separator counts where an even number of quotation marks follows.
+    return re.split(rf'[{separators}](?=(?:[^"]*"[^"]*")*[^"]*$)', text)
+
+
+def unquoted(text: str) -> str:
+    """A name without the double quotes around it or within, and without outer blanks."""
+    return text.replace('"', "").strip()
 
 
 def rules_as_dict(rules: ImportRules) -> dict[str, Any]:

@@ -24,6 +24,7 @@ Groups = Mapping[int, Hashable]
 USUAL_FRACTIONS: Fractions = (0.6, 0.2, 0.2)
 AS_DELIVERED = "as delivered"
 MAX_FOLDS = 20
+COPIED_WITHIN_S = 120.0  # a class whose dates lie closer together was copied, not photographed
 _STRATEGY = re.compile(
     r"(?:(?P<folds>\d+) folds(?:, |$))?"
     r"(?:counts (?P<counts>\d+/\d+/\d+)(?P<per_class> per class)?(?:, |$))?"
@@ -152,7 +153,8 @@ def divide(
         alike: ids of further pictures that resemble sealed ones and must be kept out.
 
     Raises:
-        SplitError: if a class has too few groups, or pictures have no date to order by.
+        SplitError: if a class has too few groups, or dates to order by are not known or not those
+            of the pictures.
     """
     labelled = [s for s in samples if s.label is not None]
     touched = {groups[i] for i in sealed}
@@ -160,6 +162,8 @@ def divide(
         frozenset(s.id for s in labelled if groups[s.id] in touched or s.id in alike) - sealed
     )
     open_ = [s for s in labelled if s.id not in kept_out and s.id not in sealed]
+    if request.order_by is OrderBy.DATE:
+        _refuse_arbitrary_dates(open_)
     sides = _sides(request, with_test=not sealed)
     totals = Counter(s.label for s in open_ if s.label is not None)
     targets = _targets(request, sides, [totals[i] for i in range(len(class_names))], class_names)
@@ -431,12 +435,33 @@ def _bounds(sizes: Sequence[int], goals: NDArray[np.float64]) -> list[int]:
 def _age(sample: Sample, order_by: OrderBy | None) -> tuple[tuple[float, int, str], ...]:
     if order_by is OrderBy.NAME:
         return natural_key(sample.name or sample.path)
-    if sample.modified_at is None:
-        raise SplitError(
-            f"The date of '{sample.name or sample.path}' is not known.",
-            "Order by name instead, or import the pictures again: imports keep the dates of files.",
-        )
+    assert sample.modified_at is not None  # others were refused
     return ((sample.modified_at, 0, ""),)
+
+
+def _refuse_arbitrary_dates(samples: Sequence[Sample]) -> None:
+    """Raise where an order by date would be no order of the pictures.
+
+    Why class by class: they are ordered within their classes, and copied folder by folder.
+    """
+    dates: dict[int | None, list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample.modified_at is not None:
+            dates[sample.label].append(sample.modified_at)
+    unknown = len(samples) - sum(map(len, dates.values()))
+    if unknown:
+        raise SplitError(
+            f"{unknown:,} of {len(samples):,} pictures have no date: files that are uploaded one "
+            "by one come without, and some ZIP files hold none.",
+            "Order by name, or import the pictures again from a folder or a ZIP that has their "
+            "dates.",
+        )
+    if dates and all(max(of) - min(of) <= COPIED_WITHIN_S for of in dates.values()):
+        raise SplitError(
+            "In each class, all pictures have dates within two minutes of one another: then the "
+            "files were copied or unpacked, which says nothing of when the pictures were taken.",
+            "Order by name, or import the pictures again from files that kept their dates.",
+        )
 
 
 def _refuse_missing(

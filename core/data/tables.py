@@ -2,47 +2,69 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 
+from core.data.columns import (
+    LABEL_WORDS,
+    PATH_WORDS,
+    column_word,
+    find_roles,
+    label_key,
+    number_of,
+)
+from core.data.exports import TITLES, plain_cell
 from core.data.images import EXTENSIONS
 from core.data.labels import MAX_LABEL, Labelled, normal_name, normal_path, subset_of_word
-from core.data.rules import NO_COLUMN, Delimiter, TableRules
-from core.errors import ConfigError, ImportSourceError
+from core.data.rules import Delimiter, TableRules
+from core.errors import ImportSourceError
 
 _LOOK_ROWS = 2000  # enough to guess by
-_PATH_WORDS = ("path", "file", "image", "filename", "file_name", "filepath", "file_path",
-               "image_path", "image_name", "img", "picture", "name", "bild", "datei")  # fmt: skip
-_LABEL_WORDS = ("label", "class", "class_name", "classname", "category", "target", "labels",
-                "class_id", "defect", "verdict", "result", "y", "klasse")  # fmt: skip
-_GROUP_WORDS = ("group", "part", "part_id", "group_id", "serial", "serial_number", "lot", "batch",
-                "patient", "patient_id", "object_id", "teil", "los")  # fmt: skip
-_SPLIT_WORDS = ("split", "subset", "set", "partition", "phase", "usage")
+_LOOSELY = re.compile(r"[,;\t]| +")  # between cells, before it is known what is
 _NO_LABEL = "the table has no label for it"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it was understood; columns are positions, None where there is none."""
+    """A table as it was understood; columns are positions, None where there is none.
+
+    `numbers` are the lines of its file that the rows come from, counted from 1. `comments` is how
+    many lines above it were no part of it, `cut_off` are lines at its end that are none: number and
+    text. `rivals` and `one_hot` say why the label column is doubtful; see `Roles`.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    first_line: int
+    numbers: tuple[int, ...]
     delimiter: Delimiter
     has_header: bool
     path: int
     label: int
     group: int | None
     split: int | None
+    rivals: tuple[int, ...] = ()
+    one_hot: tuple[int, ...] = ()
+    comments: int = 0
+    cut_off: tuple[tuple[int, str], ...] = ()
 
     @property
     def further(self) -> list[int]:
-        """Columns without a part to play; they become attributes of the pictures."""
+        """Columns without a part to play; they become attributes of the pictures.
+
+        Those that every export writes say nothing that an import does not know.
+        """
         used = {self.path, self.label, self.group, self.split}
-        return [position for position in range(len(self.columns)) if position not in used]
+        is_export = {"path", "label", "name", "sha256"} <= set(self.columns)
+        return [
+            position
+            for position, title in enumerate(self.columns)
+            if position not in used and not (is_export and title in TITLES)
+        ]
 
     @property
     def labels(self) -> Counter[str]:
@@ -52,7 +74,7 @@ class Table:
     @property
     def labels_are_numbers(self) -> bool:
         """Whether every label is a number."""
-        return all(_number(label) is not None for label in self.labels)
+        return all(number_of(label) is not None for label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -95,10 +117,11 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
         ImportSourceError: if there are no two columns, or a line is too short.
         ConfigError: if a chosen column does not exist.
     """
-    text = rules.text.removeprefix("\ufeff")
     is_path = _path_test(names)
+    text, comments = _without_comments(rules.text.removeprefix("\ufeff"), is_path)
     delimiter = rules.delimiter or _delimiter(text, is_path)
-    rows = _rows(text, delimiter)
+    lines = _lines(text, delimiter)
+    rows = [cells for _, cells in lines]
     if not rows or len(rows[0]) < 2:
         raise ImportSourceError(
             "The table needs two columns: the path of a picture and its label.",
@@ -106,17 +129,55 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
         )
     header = _has_header(rows, is_path) if rules.header is None else rules.header
     width = max(map(len, rows[:_LOOK_ROWS]))
-    titles = [cell.strip() for cell in rows[0]] if header else []
-    columns = _titles(titles, width)
-    body = rows[1:] if header else rows
+    columns = _titles([cell.strip() for cell in rows[0]] if header else [], width)
+    body = lines[1:] if header else lines
     if not body:
         raise ImportSourceError(
             "The table has a header and nothing below it.",
             "If its first line is a picture, say that the table has no header.",
         )
-    table = _with_columns(rules, columns, body, delimiter, header=header, is_path=is_path)
-    _refuse_short_lines(table, body)
-    return replace(table, rows=tuple(tuple(row + [""] * (width - len(row))) for row in body))
+    look = [cells for _, cells in body[:_LOOK_ROWS]]
+    found = find_roles(rules, columns, look, header=header, is_path=is_path)
+    needed = max(found.path, found.label, found.group or 0, found.split or 0)
+    body, cut_off = _without_end(body, needed, is_path)
+    return Table(
+        columns=columns,
+        rows=tuple(tuple(cells + [""] * (width - len(cells))) for _, cells in body),
+        numbers=tuple(number for number, _ in body),
+        delimiter=delimiter,
+        has_header=header,
+        comments=comments,
+        cut_off=cut_off,
+        **vars(found),
+    )
+
+
+def refuse_unclear_label(table: Table) -> None:
+    """Raise where only chance says which column holds the label.
+
+    Raises:
+        ImportSourceError: with the columns that could.
+    """
+    how = "on the command line with --label-column and its name"
+    if table.one_hot:
+        names = [table.columns[i] for i in table.one_hot]
+        raise ImportSourceError(
+            f"The table has {len(names)} columns of 0 and 1 ({_listed(names)}) and none that holds "
+            "the class itself.",
+            "Give it one column with the name of the class, or choose the one of them that "
+            f"counts, {how}.",
+        )
+    if table.rivals:
+        names = [table.columns[i] for i in (table.label, *table.rivals)]
+        raise ImportSourceError(
+            f"Several columns of the table could hold the class: {_listed(names)}.",
+            f"Choose one, {how}, or call it 'label' in the header.",
+        )
+
+
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableMatch:
@@ -125,28 +186,36 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
     A base name counts only where one file has it.
 
     Raises:
-        ImportSourceError: if one picture has two labels.
+        ImportSourceError: if one picture has two labels, groups or subsets.
     """
     ways = _name_indexes(names)
     label_of = _label_words(rules)
     by_name: dict[str, Labelled] = {}
     missing: list[str] = []
     used: Counter[int] = Counter()
-    for number, row in enumerate(table.rows, start=table.first_line):
+    for number, row in zip(table.numbers, table.rows, strict=True):
         path = normal_path(row[table.path])
         way, name = _find(path, ways)
         labelled = _labelled_row(table, row, number, label_of)
         if name is None:
             missing.append(path)
             continue
-        if by_name.setdefault(name, labelled).label != labelled.label:
-            raise ImportSourceError(
-                f"The table gives {path} two labels: '{by_name[name].label}' and "
-                f"'{labelled.label}'.",
-                "Keep one of the lines.",
-            )
+        _refuse_contradiction(path, by_name.setdefault(name, labelled), labelled)
         used[way] += 1
     return TableMatch(by_name, tuple(dict.fromkeys(missing)), used[2], used[3] + used[4])
+
+
+def _refuse_contradiction(path: str, one: Labelled, other: Labelled) -> None:
+    for what, first, second in (
+        ("labels", one.label, other.label),
+        ("groups", one.group, other.group),
+        ("subsets", one.subset, other.subset),
+    ):
+        if first != second:
+            said = " and ".join(f"'{value}'" if value else "none" for value in (first, second))
+            raise ImportSourceError(
+                f"The table gives {path} two {what}: {said}.", "Keep one of the lines."
+            )
 
 
 def not_in_table() -> Labelled:
@@ -174,18 +243,18 @@ def _labelled_row(
 
 def _label_words(rules: TableRules) -> Callable[[str], Labelled]:
     """The function from a cell to a class."""
-    names = {_key(cell): normal_name(name) for cell, name in rules.class_map}
+    names = {label_key(cell): normal_name(name) for cell, name in rules.class_map}
 
     def label_of(cell: str) -> Labelled:
         label = normal_name(cell)
-        number = _number(label)
+        number = number_of(label)
         if rules.bins and number is not None:
             place = sum(number >= edge for edge in rules.bins)
             return Labelled(normal_name(rules.bin_names[place]))
         if rules.bins:
             return Labelled(reason=f"its label '{label}' in the table is no number")
         if names:
-            named = names.get(_key(label))
+            named = names.get(label_key(label))
             return Labelled(named) if named else Labelled(
                 reason=f"the label '{label}' was given no class name"
             )  # fmt: skip
@@ -194,31 +263,45 @@ def _label_words(rules: TableRules) -> Callable[[str], Labelled]:
     return label_of
 
 
-def _key(cell: str) -> str | float:
-    """Equal for labels that mean the same: 1, 1.0 and 01."""
-    number = _number(cell)
-    return normal_name(cell) if number is None else number
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
-    return value if value - value == 0 else None  # neither infinite nor NaN
-
-
-def _rows(text: str, delimiter: Delimiter) -> list[list[str]]:
+def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
+    """Number, from 1, and cells of every line that is not empty."""
     if delimiter is Delimiter.BLANKS:
         text = "\n".join(line.replace("\t", " ").strip() for line in text.splitlines())
     lines = io.StringIO(text, newline="")  # the reader knows all line ends itself
     try:
         reader = csv.reader(lines, delimiter=delimiter.character, skipinitialspace=True)
-        return [row for row in reader if any(cell.strip() for cell in row)]
+        return [
+            (reader.line_num, [plain_cell(cell) for cell in row])
+            for row in reader
+            if any(cell.strip() for cell in row)
+        ]
     except csv.Error as err:
         raise ImportSourceError(
             f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one picture per line."
         ) from err
+
+
+def _without_comments(text: str, is_path: Callable[[str], bool]) -> tuple[str, int]:
+    """The text with lines above the table that begin with # emptied, and how many these are.
+
+    Emptied, so that all lines keep their numbers. A header that is marked like this stays.
+    """
+    lines = text.splitlines(keepends=True)
+
+    def is_comment(line: str) -> bool:
+        return line.startswith("#") and not is_path(_LOOSELY.split(line)[0])
+
+    above = list(takewhile(lambda line: not line.strip() or is_comment(line), lines))
+    marked = [number for number, line in enumerate(above) if line.startswith("#")]
+    if not marked:
+        return text, 0
+    after = lines[len(above)] if len(above) < len(lines) else ""
+    last = marked.pop()
+    words = {column_word(cell) for cell in _LOOSELY.split(above[last].lstrip("#").strip())}
+    is_header = words & {*PATH_WORDS} and words & {*LABEL_WORDS}
+    kept = above[last].lstrip("#") if is_header and any(map(is_path, _LOOSELY.split(after))) else ""
+    emptied = ["\n"] * last + [kept or "\n"] + above[last + 1 :]
+    return "".join(emptied + lines[len(above) :]), len(marked) + (not kept)
 
 
 def _delimiter(text: str, is_path: Callable[[str], bool]) -> Delimiter:
@@ -226,7 +309,7 @@ def _delimiter(text: str, is_path: Callable[[str], bool]) -> Delimiter:
     start = "\n".join(line for line in text[:100_000].splitlines()[:50] if line.strip())
 
     def worth(delimiter: Delimiter) -> tuple[int, ...]:
-        rows = _rows(start, delimiter)
+        rows = [cells for _, cells in _lines(start, delimiter)]
         if not rows or len(rows[0]) < 2:
             return (0,)
         has_path = any(is_path(cell) for row in rows[1:] or rows for cell in row)
@@ -243,8 +326,8 @@ def _has_header(rows: Sequence[Sequence[str]], is_path: Callable[[str], bool]) -
     first = [cell.strip() for cell in rows[0]]
     if any(map(is_path, first)):
         return False
-    words = {_word(cell) for cell in first}
-    if words & {*_PATH_WORDS} and words & {*_LABEL_WORDS}:
+    words = {column_word(cell) for cell in first}
+    if words & {*PATH_WORDS} and words & {*LABEL_WORDS}:
         return True
     return len(rows) > 1 and any(map(is_path, rows[1]))
 
@@ -254,99 +337,20 @@ def _titles(titles: Sequence[str], width: int) -> tuple[str, ...]:
     return tuple(title or f"column {i}" for i, title in enumerate(named, start=1))
 
 
-def _with_columns(
-    rules: TableRules,
-    columns: tuple[str, ...],
-    body: Sequence[Sequence[str]],
-    delimiter: Delimiter,
-    *,
-    header: bool,
-    is_path: Callable[[str], bool],
-) -> Table:
-    look = body[:_LOOK_ROWS]
-    words = [_word(title) for title in columns] if header else [""] * len(columns)
-    specs = (rules.path_column, rules.label_column, rules.group_column, rules.split_column)
-    asked = [_asked(spec, columns) for spec in specs]
-    path, label, group, split = asked
-    taken = {position for position in asked if position is not None}
-    if path is None:
-        path = _named(words, _PATH_WORDS, taken)
-        path = _path_column(look, len(columns), taken, is_path) if path is None else path
-        taken.add(path)
-    if group is None and rules.group_column is None:
-        group = _named(words, _GROUP_WORDS, taken)
-        taken |= {group} if group is not None else set()
-    if label is None:
-        label = _named(words, _LABEL_WORDS, taken)
-        taken |= {label} if label is not None else set()
-    if split is None and rules.split_column is None:
-        split = _named(words, _SPLIT_WORDS, taken)
-        split = _split_column(look, len(columns), taken) if split is None else split
-        taken |= {split} if split is not None else set()
-    if label is None:
-        label = _label_column(look, len(columns), taken)
-    return Table(columns, (), 1 + header, delimiter, header, path, label, group, split)
-
-
-def _asked(spec: str | None, columns: Sequence[str]) -> int | None:
-    if spec is None or spec == NO_COLUMN:
-        return None
-    titles = [title.lower() for title in columns]
-    if spec.lower() in titles:
-        return titles.index(spec.lower())
-    if spec.isdecimal() and 1 <= int(spec) <= len(columns):
-        return int(spec) - 1
-    raise ConfigError(
-        f"The table has no column '{spec}'.", f"Its columns are: {', '.join(columns)}."
-    )
-
-
-def _word(title: str) -> str:
-    return title.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def _named(words: Sequence[str], wanted: Iterable[str], taken: set[int]) -> int | None:
-    return next((words.index(w) for w in wanted if w in words and words.index(w) not in taken),
-                None)  # fmt: skip
-
-
-def _path_column(
-    rows: Sequence[Sequence[str]], width: int, taken: set[int], is_path: Callable[[str], bool]
-) -> int:
-    """The column with most paths; the first free one where none has any."""
-    free = [position for position in range(width) if position not in taken]
-    hits = {i: sum(is_path(row[i]) for row in rows if len(row) > i) for i in free}
-    return max(free, key=lambda i: (hits[i], -i)) if free else 0
-
-
-def _split_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) -> int | None:
-    for position in range(width):
-        values = {row[position] for row in rows if len(row) > position}
-        if position not in taken and len(values) > 1 and all(map(subset_of_word, values)):
-            return position
-    return None
-
-
-def _label_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) -> int:
-    """The first free column whose values repeat, else the first free one."""
-    free = [position for position in range(width) if position not in taken]
-    if not free:
-        raise ConfigError("The table has no column left for the label.", "Choose other columns.")
-    for position in free:
-        values = {row[position] for row in rows if len(row) > position}
-        if 1 < len(values) <= len(rows) / 2:
-            return position
-    return free[0]
-
-
-def _refuse_short_lines(table: Table, body: Sequence[Sequence[str]]) -> None:
-    needed = max(table.path, table.label, table.group or 0, table.split or 0)
-    for number, row in enumerate(body, start=table.first_line):
-        if len(row) <= needed:
+def _without_end(
+    lines: list[tuple[int, list[str]]], needed: int, is_path: Callable[[str], bool]
+) -> tuple[list[tuple[int, list[str]]], tuple[tuple[int, str], ...]]:
+    """The lines without short ones at the end that name no picture, such as `total`; and those."""
+    end = len(lines)
+    while end > 1 and len(lines[end - 1][1]) <= needed and not any(map(is_path, lines[end - 1][1])):
+        end -= 1
+    for number, cells in lines[:end]:
+        if len(cells) <= needed:
             raise ImportSourceError(
-                f"Line {number} of the table has too few columns: {list(row)}.",
+                f"Line {number} of the table has too few columns: {cells}.",
                 "Every line needs a path and a label.",
             )
+    return lines[:end], tuple((number, " ".join(cells).strip()) for number, cells in lines[end:])
 
 
 def _path_test(names: Sequence[str]) -> Callable[[str], bool]:

@@ -78,7 +78,7 @@ def _import(session: JobSession, source: Path) -> None:
     asked = session.job.payload
     session.report("Looking at the files", 0, 0)
     into = asked.get("into")
-    plan = plan_import(source, rules_from_dict(asked["rules"]), one_class=into is not None)
+    plan = plan_import(source, rules_from_dict(asked["rules"]), adding=into is not None)
     folder = _folder(session, source)
     try:
         pictures = read_pictures(
@@ -87,12 +87,23 @@ def _import(session: JobSession, source: Path) -> None:
             class_names=_class_names(session, into),
             on_progress=lambda *at: session.report("Reading pictures", *at),
         )
+        _warn_of_nearly_black(session, pictures)
         kept = _kept(session, folder)
         _store(session, plan, pictures, folder, kept)
     except BaseException:
         if folder != source:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _warn_of_nearly_black(session: JobSession, pictures: ImportedPictures) -> None:
+    if pictures.deep and 2 * pictures.nearly_black >= pictures.deep:
+        session.warn(
+            f"Of the pictures with more than 8 bits, {pictures.nearly_black:,} of "
+            f"{pictures.deep:,} use only the lowest sixteenth of their range and look nearly "
+            "black, as those of cameras with 10 or 12 bits do. Save them with the full 16-bit "
+            "range, or as 8 bit, and import them again."
+        )
 
 
 def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
@@ -136,9 +147,15 @@ def _final_place(session: JobSession) -> Path:
 def _store(
     session: JobSession, plan: ImportPlan, pictures: ImportedPictures, folder: Path, kept: Path
 ) -> None:
+    dated = not _is_upload_of_files(session.job)
+
     def stored(sample: Sample) -> Sample:
         place = kept / Path(sample.path).relative_to(folder)
-        return replace(sample, path=session.workspace.stored(place))
+        return replace(
+            sample,
+            path=session.workspace.stored(place),
+            modified_at=sample.modified_at if dated else None,
+        )
 
     placed = replace(pictures, samples=tuple(stored(s) for s in pictures.samples))
     store = _append if session.job.payload.get("into") else _create
@@ -235,6 +252,11 @@ def _verdicts(pictures: ImportedPictures) -> tuple[Verdict | None, ...]:
     return tuple(
         Verdict.OK if name in pictures.ok_classes else Verdict.NOK for name in pictures.class_names
     )
+
+
+def _is_upload_of_files(job: Job) -> bool:
+    """Whether the files came one by one; browsers do not tell the dates of those."""
+    return bool(job.payload["consume"]) and Path(job.payload["source"]).is_dir()
 
 
 def _consume(job: Job) -> None:

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from core.data.groups import group_names
 from core.data.quality import look_alike_groups
-from core.data.similarity import connected, links_of_equal
+from core.data.similarity import LOOK_ALIKES, connected, links_of_equal
 from core.data.split import Division, count_across, request_of
 from core.domain import (
     Dataset,
@@ -231,6 +231,7 @@ def certificate_as_dict(workspace: Workspace, split: Split) -> dict[str, object]
         "clean": bool(found and found.is_clean),
         "made_at": split.created_at,
         "look_alikes_checked_at": found.checked_at if found else None,
+        "look_alikes_are": LOOK_ALIKES,
     }
 
 

@@ -93,7 +93,7 @@ def cure(
         label: for `RELABEL`, the class index; None takes what each finding suggests.
 
     Raises:
-        ConfigError: if the cure does not fit, or nothing is left to do.
+        ConfigError: if the cure does not fit, no class is suggested, or nothing is left to do.
         NotFoundError: if a finding is gone: a newer check replaced it.
     """
     with connect(workspace) as db:
@@ -252,13 +252,22 @@ def _planned(
         return _grouped(workspace, dataset_id, sets)
     for finding, used in zip(found, sets, strict=True):
         if how is Cure.RELABEL:
-            target = moves.get(finding.suggested or 0) if label is None else label
+            target = moves.get(_suggestion(finding)) if label is None else label
             planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
         else:
             kept = best_of(used).id if how is Cure.KEEP_ONE and used else None
             planned |= {s.id: replace(s.state, status=SampleStatus.EXCLUDED)
                         for s in used if s.id != kept}  # fmt: skip
     return planned
+
+
+def _suggestion(finding: Finding) -> int:
+    if finding.suggested is None:
+        raise ConfigError(
+            f"Nothing suggests a class for this finding: {finding.message}",
+            "Say which class its pictures belong to, or leave them out.",
+        )
+    return finding.suggested
 
 
 def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:

@@ -1,18 +1,16 @@
 """Actions on data sets: preview, import, look, delete."""
 
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from core.data.import_plan import ImportPlan
 from core.data.importers import Listing, plan_import
 from core.data.labels import normal_name
 from core.data.rules import (
     Delimiter,
     ImportRules,
     TableRules,
-    read_class_map,
+    read_class_pairs,
     read_edges,
     read_names,
     rules_as_dict,
@@ -38,15 +36,6 @@ from core.workflows import jobs as job_actions
 from core.workspace import Workspace, allowed_import_path
 
 MAX_NAME = 100
-
-
-def preview_import(source: Path, rules: ImportRules) -> ImportPlan:
-    """What an import of a folder or ZIP would do; nothing is stored.
-
-    Raises:
-        ImportSourceError: if it could not work.
-    """
-    return plan_import(allowed_import_path(source), rules)
 
 
 def start_listing(source: Path) -> Listing:
@@ -106,7 +95,8 @@ def start_adding(
 ) -> Job:
     """Queue the import of more pictures into a data set, as its next version.
 
-    Its classes keep their places, new ones are appended. The arguments are those of `start_import`.
+    Its classes keep their places and verdicts, new ones are appended; a split that comes with the
+    pictures is not kept, since a split covers a whole version. Arguments: see `start_import`.
 
     Args:
         workspace: where the data set lives.
@@ -122,11 +112,8 @@ def start_adding(
         ImportSourceError: if the source cannot work.
     """
     found = find_dataset(workspace, dataset)
-    whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
-    # Why: verdicts are those of the data set, and a split covers a whole version of it.
-    whole = replace(whole, ok_classes=(), keep_split=False)
     payload = _import_payload(
-        source, whole, consume=consume, shown_source=shown_source, one_class=True
+        source, rules, consume=consume, shown_source=shown_source, adding=True
     )
     more = {"name": found.name, "into": found.id, "keep_duplicates": keep_duplicates}
     return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
@@ -141,7 +128,7 @@ def import_rules(
     delimiter: str | None = None,
     header: bool | None = None,
     columns: Mapping[str, str | None] | None = None,
-    class_map: str = "",
+    class_map: Sequence[str] = (),
     bins: str = "",
     bin_names: str = "",
     keep_split: bool = True,
@@ -159,7 +146,7 @@ def import_rules(
         delimiter: of the table; see `Delimiter`.
         header: whether the table has one.
         columns: name or number of its `path`, `label`, `group` and `split` columns.
-        class_map: names of labels, `0=good, 1=crack`.
+        class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
         bins: edges of numeric labels, `0.3, 0.7`.
         bin_names: names of the bins, one more than edges.
         keep_split: whether ready subsets are kept.
@@ -186,7 +173,7 @@ def import_rules(
         label_column=column.get("label"),
         group_column=column.get("group"),
         split_column=column.get("split"),
-        class_map=read_class_map(class_map),
+        class_map=read_class_pairs(class_map) if class_map else (),
         bins=read_edges(bins),
         bin_names=read_names(bin_names),
     )
@@ -208,12 +195,12 @@ def _import_payload(
     *,
     consume: bool,
     shown_source: str | None,
-    one_class: bool = False,
+    adding: bool = False,
 ) -> dict[str, object]:
     """What the worker needs, after a look that refuses what cannot work."""
     path = allowed_import_path(source)
     whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
-    plan_import(path, whole, one_class=one_class)
+    plan_import(path, whole, adding=adding)
     return {
         "source": str(path),
         "rules": rules_as_dict(whole),

@@ -47,9 +47,11 @@ def plan_export(
         found = versions.find_version(db, dataset.id, number)
         samples = versions.samples_at(db, dataset.id, number)
         chosen = splits.find_split(db, dataset.id, split) if split else None
-        subsets = splits.split_members(db, chosen.id) if chosen else None
+        places = splits.split_places(db, chosen.id) if chosen else None
     sources = [workspace.resolve(sample.path) for sample in samples]
-    items = exports.export_items(samples, sources, found.class_names, subsets)
+    items = exports.export_items(
+        samples, sources, found.class_names, places, verdicts=found.class_verdicts
+    )
     return Export(dataset, found, chosen, tuple(items))
 
 

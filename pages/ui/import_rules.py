@@ -20,7 +20,7 @@ from core.data.rules import (
     read_edges,
     read_names,
 )
-from core.data.tables import Table, read_table, table_text
+from core.data.tables import Table, read_table, refuse_unclear_label, table_text
 from core.domain import LabelSource
 from pages.ui import text
 
@@ -42,6 +42,7 @@ _SAID = {
     DecisionKind.FOLDER_LEVEL: "folder_open",
     DecisionKind.TABLE: "table",
     DecisionKind.TABLE_MATCH: "link",
+    DecisionKind.LABEL_COLUMN: "warning",
     DecisionKind.NUMBER_LABELS: "pin",
     DecisionKind.OK_CLASSES: "verified",
 }
@@ -152,7 +153,8 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
     columns = st.columns(4)
     path = _column(columns[0], "Path", table, table.path, f"path_{key}",
                    "Where it lies below the source, with or without extension.")  # fmt: skip
-    label = _column(columns[1], "Class", table, table.label, f"label_{key}",
+    label = _column(columns[1], "Class", table, None if table.one_hot else table.label,
+                    f"label_{key}",
                     "The class of the picture: a name or a number.")  # fmt: skip
     group = _column(columns[2], "Group", table, table.group, f"group_{key}",
                     "Part, serial number or lot: pictures of one group stay on one side of a "
@@ -163,8 +165,11 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
     chosen = TableRules(
         table_text, delimiter=delimiter, header=header, path_column=path, label_column=label,
         group_column=group, split_column=split,
+        label_guessed=bool(table.rivals) and label == str(table.label + 1),
     )  # fmt: skip
     _show_table(table)
+    if label == NO_COLUMN:
+        refuse_unclear_label(table)
     return _named_numbers(chosen, read_table(chosen, names), key)
 
 
@@ -181,7 +186,8 @@ def _column(
     """The number of the chosen column as text, or that there is none."""
     options = [None, *range(len(table.columns))] if optional else [*range(len(table.columns))]
     chosen = place.selectbox(
-        title, options, index=options.index(found), key=key, help=help,
+        title, options, index=options.index(found) if found in options else None, key=key,
+        help=help, placeholder="choose one",
         format_func=lambda i: "none" if i is None else table.columns[i],
     )  # fmt: skip
     return NO_COLUMN if chosen is None else str(chosen + 1)

@@ -1,13 +1,15 @@
 """Editing from the command line, as a script would."""
 
+import csv
 import json
 import zipfile
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from core.cli import app
-from tests.conftest import write_class_folders
+from tests.conftest import save_picture, write_class_folders
 
 GOOD, WRONG, BROKEN = "gut", "größe falsch", "割れ"
 
@@ -41,6 +43,22 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
     assert call("versions", "Set", "--go-back", "1")["digest"] == first["digest"]
 
 
+def test_names_with_commas_and_equal_signs(call, tmp_path):
+    # Merging split every name at its comma, and a path was parted at the last equal sign.
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3))
+    for name, picture in zip(("a,b/x=1.png", "=ok/y.png", "c/z.png"), pixels, strict=True):
+        save_picture(tmp_path / "set" / name, picture)
+    call("import", tmp_path / "set", "--name", "Set")
+    call("relabel", "Set", "a,b/x=1.png==ok")
+    assert call("classes", "Set")["classes"] == {"=ok": 2, "a,b": 0, "c": 1}
+    call("relabel", "Set", "a,b/x=1.png=a,b")
+    renamed = call("classes", "Set", "--rename", '"=ok"=fine')
+    assert renamed["classes"] == {"a,b": 1, "c": 1, "fine": 1}
+    merged = call("classes", "Set", "--merge", '"a,b", c="d, e=f"')
+    assert merged["classes"] == {"d, e=f": 2, "fine": 1}
+    assert "quotation mark" in call("classes", "Set", "--rename", 'fine="x', code=1)["error"]
+
+
 def test_a_dataset_is_exported_with_a_split_and_can_be_imported_again(call, tmp_path):
     call("import", write_class_folders(tmp_path / "set"), "--name", "Set")
     call("split", "Set", "--name", "mine")
@@ -53,6 +71,39 @@ def test_a_dataset_is_exported_with_a_split_and_can_be_imported_again(call, tmp_
     again = call("import", tmp_path / "folder", "--name", "Again")
     assert again["classes"] == {GOOD: 6, WRONG: 6, BROKEN: 6}
     assert call("versions", "Again")["versions"][0]["digest"] == written["digest"]
+
+
+def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path):
+    # Cells that begin like a formula are quoted; the quote used to become part of class and path.
+    classes = ("-crack", "=ok", "@dent")
+    for number, name in enumerate(classes * 4):
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3))
+        save_picture(tmp_path / "set" / name / f"+{number}.png", pixels)
+    lines = [
+        f"{name}/+{number}.png;{name};c{number % 2}" for number, name in enumerate(classes * 4)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["path;label;camera", *lines]))
+    call("import", tmp_path / "set", "--name", "Set", "--table", tmp_path / "t.csv", "--ok", "=ok")
+    call("split", "Set", "--kfold", "2", "--name", "folds")
+    call("export", "Set", "--to", tmp_path / "out")
+    table = tmp_path / "out" / "labels.csv"
+    again = call("import", tmp_path / "out", "--name", "Again", "--table", table, "--ok", "=ok")
+    assert again["classes"] == dict.fromkeys(classes, 4)
+    assert [item["path"] for item in again["skipped"]] == ["labels.csv"]
+    assert "split" not in again
+    call("export", "Again", "--to", tmp_path / "again.csv")
+    first, second = (
+        list(csv.DictReader(path.open(encoding="utf-8-sig", newline="")))
+        for path in (table, tmp_path / "again.csv")
+    )
+    assert [{**row, "name": ""} for row in first] == [{**row, "name": ""} for row in second]
+    assert {(row["verdict"], row["label"]) for row in first} == {
+        ("NOK", "'-crack"), ("OK", "'=ok"), ("NOK", "'@dent")
+    }  # fmt: skip
+    assert {row["camera"] for row in first} == {"c0", "c1"}
+    call("export", "Set", "--to", tmp_path / "folds.csv", "--split", "folds")
+    rows = list(csv.DictReader((tmp_path / "folds.csv").open(encoding="utf-8-sig", newline="")))
+    assert {(row["split"], row["fold"]) for row in rows} == {("validation", "1"), ("train", "2")}
 
 
 @pytest.mark.parametrize(

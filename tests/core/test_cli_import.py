@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import app
@@ -54,12 +55,25 @@ def test_a_table_with_every_option(call, tmp_path):
         "groups_across": 1, "exact_across": 0, "near_across": None
     }  # fmt: skip
     assert {"table", "ready_split"} <= {item["kind"] for item in made["decisions"]}
+    commas = call(root, "--name", "D", *options, "--map", "0=ok, good", "--map", "1=bad")
+    assert commas["classes"] == {"bad": 2, "ok, good": 1}
     binned = call(root, "--name", "B", "--csv", table, "--labels", "csv", "--bins", "0.5",
                   "--bin-names", "low,high", "--ignore-split")  # fmt: skip
     assert binned["classes"] == {"high": 2, "low": 1}
     assert "split" not in binned
     assert "no delimiter" in call(root, "--name", "C", "--table", table, "--delimiter", "x",
                                   code=1)["error"]  # fmt: skip
+
+
+def test_a_table_in_which_several_columns_could_be_the_label(call, tmp_path):
+    root = _tree(tmp_path / "s", "1.png", "2.png", "3.png", "4.png")
+    table = tmp_path / "t.csv"
+    table.write_text("image,camera,outcome\n1.png,a,x\n2.png,a,y\n3.png,b,x\n4.png,b,y\n")
+    refused = call(root, "--name", "A", "--table", table, code=1)
+    assert "camera, outcome" in refused["error"]
+    assert "--label-column" in refused["hint"]
+    made = call(root, "--name", "A", "--table", table, "--label-column", "outcome")
+    assert made["classes"] == {"x": 2, "y": 2}
 
 
 def test_ready_folders_and_companions(call, tmp_path):
@@ -86,3 +100,27 @@ def test_pictures_are_added_to_a_dataset(call, tmp_path):
     assert "--name" in call(more, code=2)
     call(more, "--into", "Parts", "--name", "Both", code=2)
     call(more, "--name", "X", "--labels", "magic", code=2)
+
+
+def test_a_split_that_comes_with_added_pictures_is_said_not_to_be_kept(call, tmp_path):
+    call(_tree(tmp_path / "s", "a/1.png", "b/2.png"), "--name", "Parts")
+    more = _tree(tmp_path / "more", *(f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab"
+                 for i in (3, 4)))  # fmt: skip
+    made = call(more, "--into", "Parts")
+    assert "split" not in made
+    (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]
+    assert "but not kept: a split covers a whole dataset" in said
+
+
+def test_pictures_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
+    # 12 bits in a file of 16 are read as nearly black, and nobody was told.
+    for number in range(6):
+        highest = 4095 if number < 3 else 65535
+        pixels = np.random.default_rng(number).integers(0, highest, (16, 16)).astype(np.uint16)
+        path = tmp_path / "s" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    (warning,) = call(tmp_path / "s", "--name", "Half")["warnings"]
+    assert "3 of 6 use only the lowest sixteenth" in warning
+    assert "16-bit range, or as 8 bit" in warning
+    assert "warnings" not in call(_tree(tmp_path / "t", "a/1.png", "b/2.png"), "--name", "None")

@@ -1,6 +1,7 @@
 import struct
 import warnings
 import zipfile
+from datetime import datetime
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_an_ordinary_archive_is_unpacked_whole(tmp_path):
     assert (target / "good/ä 1.png").read_bytes() == b"1" * 10
     assert (target / "bad/割れ.png").read_bytes() == b"2"
     assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_unpacked_files_have_the_dates_of_the_archive_or_none(tmp_path):
+    # All used to be dated to the minute of the unpacking, so that an order by date was arbitrary.
+    shot = zipfile.ZipInfo("shot.png", (2021, 3, 4, 5, 6, 8))
+    unknown = zipfile.ZipInfo("unknown.png", (1980, 1, 1, 0, 0, 0))
+    odd = zipfile.ZipInfo("odd.png", (2021, 0, 31, 25, 0, 0))
+    path = _zip(tmp_path / "a.zip", [(info, b"x") for info in (shot, unknown, odd)])
+    archives.unpack(path, tmp_path / "out")
+    dates = {file.name: file.stat().st_mtime for file in (tmp_path / "out").iterdir()}
+    assert dates == {
+        "shot.png": datetime(2021, 3, 4, 5, 6, 8).timestamp(), "unknown.png": 0, "odd.png": 0
+    }  # fmt: skip
 
 
 def test_old_archives_without_the_unicode_mark_keep_their_umlauts(tmp_path):

@@ -3,11 +3,12 @@
 import csv
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 from core.data import exports
-from core.domain import Sample, Subset
+from core.domain import Sample, Subset, Verdict
 from core.errors import ConfigError
 
 
@@ -65,7 +66,7 @@ def test_places_differ_on_systems_that_know_no_capital_letters(items):
 
 
 def test_a_split_gives_upper_folders_and_leaves_out_what_it_has_not(items):
-    found = exports.export_items(*items, NAMES, {0: Subset.TRAIN, 4: Subset.TEST})
+    found = exports.export_items(*items, NAMES, {0: (Subset.TRAIN, None), 4: (Subset.TEST, None)})
     assert [item.place for item in found] == ["train/crack/Part.png", "test/crack/part.PNG"]
 
 
@@ -91,6 +92,29 @@ def test_a_folder_is_written_once_and_never_over_another(items, tmp_path):
 def test_cells_of_the_table_never_run(items):
     found = exports.export_items(*items, NAMES)
     rows = list(csv.reader(io.StringIO("".join(exports.table_lines(found)))))
-    assert rows[0] == ["path", "label", "group", "split", "name", "sha256"]
+    assert rows[0] == ["path", "label", "group", "split", "verdict", "name", "sha256"]
     assert rows[2][2] == "'+lot"
     assert rows[4][:2] == ["'=cmd()/Part.png", "'=cmd()"]
+
+
+def test_the_table_says_fold_verdict_and_what_was_imported(items):
+    samples, sources = items
+    samples = [
+        replace(s, attributes={"camera": f"c{s.id}", "Name": "-1"} if s.id < 2 else {})
+        for s in samples
+    ]
+    places = {0: (Subset.VALIDATION, 0), 1: (Subset.TRAIN, 1), 4: (Subset.TEST, None)}
+    verdicts = (Verdict.NOK, Verdict.OK, None, None)
+    found = exports.export_items(samples, sources, NAMES, places, verdicts=verdicts)
+    header, *rows = csv.reader(io.StringIO("".join(exports.table_lines(found))))
+    assert header == ["path", "label", "group", "split", "fold", "verdict", "name", "sha256",
+                      "camera", "Name (2)"]  # fmt: skip
+    assert [row[3:6] for row in rows] == [
+        ["validation", "1", "NOK"], ["train", "2", "OK"], ["test", "", "NOK"]
+    ]  # fmt: skip
+    assert [row[8:] for row in rows] == [["c0", "'-1"], ["c1", "'-1"], ["", ""]]
+
+
+@pytest.mark.parametrize("text", ["-crack", "=ok", "'=ok", "''+1", "'quoted'", "o'k", "", "@", "'"])
+def test_a_cell_is_read_as_it_was_before_it_was_made_safe(text):
+    assert exports.plain_cell(exports.safe_cell(text)) == text

@@ -45,6 +45,20 @@ def test_a_ready_split_can_be_ignored():
     assert "not kept" in _sentence(plan, DecisionKind.READY_SPLIT)
 
 
+def test_of_pictures_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
+    # The preview said "kept", and the split was gone.
+    names = tuple(_numbered("train/ok", "test/ok", "train/b", "test/b"))
+    rules = ImportRules(LabelSource.TABLE, table=TableRules(
+        "\n".join(f"{name},{name[-7]},{name.split('/')[0]}" for name in names)))  # fmt: skip
+    for chosen, found in ((ImportRules(), "The folders train and test"), (rules, "in the table")):
+        plan = plan_names(SourceNames(names), chosen, adding=True)
+        assert plan.subset_counts == {}
+        (said,) = [d for d in plan.decisions if d.kind is DecisionKind.READY_SPLIT]
+        assert found in said.sentence
+        assert "but not kept: a split covers a whole dataset" in said.sentence
+        assert (said.setting, DecisionKind.OK_CLASSES in _kinds(plan)) == (None, False)
+
+
 def test_a_ready_split_without_validation_or_with_a_class_missing_works_and_says_so():
     plan = _plan(_numbered("train/good", "test/good", "test/crack"))
     assert plan.subset_counts == {Subset.TRAIN: 2, Subset.TEST: 4}
@@ -179,6 +193,30 @@ def test_a_table_gives_split_group_and_attributes_and_says_how_it_was_read():
         "4.jpg": "the table has no label for it",
         "gone.jpg": "the table names it, but there is no such file",
     }
+
+
+def test_what_is_no_part_of_a_table_is_said_and_listed():
+    text = "# line 4\npath,label\n1.png,ok\n2.png,bad\ntotal 2"
+    plan = _plan(["1.png", "2.png"], ImportRules(LabelSource.TABLE, table=TableRules(text)))
+    assert plan.class_counts == {"bad": 1, "ok": 1}
+    assert [(i.path, i.reason) for i in plan.skipped] == [
+        ("line 5 of the table", "it has too few columns: total 2")
+    ]
+    assert "1 line above it that begin" in _sentence(plan, DecisionKind.TABLE)
+    assert "1 line at its end" in _sentence(plan, DecisionKind.TABLE)
+
+
+def test_a_label_column_is_never_guessed_silently():
+    text = "path,camera,outcome\n1.png,a,x\n2.png,a,y\n3.png,b,x\n4.png,b,y"
+    names = [f"{i}.png" for i in range(1, 5)]
+    with pytest.raises(ImportSourceError, match="camera, outcome"):
+        _plan(names, ImportRules(LabelSource.TABLE, table=TableRules(text)))
+    guessed = TableRules(text, label_column="camera", label_guessed=True)
+    plan = _plan(names, ImportRules(LabelSource.TABLE, table=guessed))
+    assert "camera was taken" in _sentence(plan, DecisionKind.LABEL_COLUMN)
+    said = TableRules(text, label_column="camera")
+    plan = _plan(names, ImportRules(LabelSource.TABLE, table=said))
+    assert DecisionKind.LABEL_COLUMN not in _kinds(plan)
 
 
 def test_the_class_that_sounds_good_is_proposed_and_can_be_changed():

@@ -34,7 +34,10 @@ CHANGES = {
     "half the exposure": lambda p: p // 2,
     "JPEG 40": _jpeg,
     "a corner cut off": lambda p: p[14:, 14:],
+    "a little of a corner cut off": lambda p: p[8:, 8:],
+    "a side cut off": lambda p: p[:, 14:],
     "the border cut off": lambda p: p[8:-8, 8:-8],
+    "more of the border cut off": lambda p: p[12:-12, 12:-12],
 }
 
 

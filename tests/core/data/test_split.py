@@ -3,7 +3,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.data.split import (
@@ -261,8 +261,9 @@ def test_a_class_with_fewer_pictures_than_folds_is_named():
 @given(st.lists(st.integers(0, 9), min_size=12, max_size=60), st.integers(0, 5))
 @settings(max_examples=40)
 def test_by_date_the_oldest_train_and_the_newest_test_within_each_class(days, seed):
+    assume(len(set(days[: len(days) // 2])) > 1)  # dates that are all alike are refused
     samples = [
-        replace(s, modified_at=float(day))
+        replace(s, modified_at=86_400.0 * day)
         for s, day in zip(_samples([len(days) // 2, len(days) - len(days) // 2]), days, strict=True)
     ]
     request = SplitRequest(order_by=OrderBy.DATE, seed=seed)
@@ -293,10 +294,25 @@ def test_by_name_numbers_count_as_numbers_and_groups_stay_whole():
     assert [blocks.folds.get(s.id) for s in samples] == sorted([0, 1, 2, 3] * 4) + [None] * 4
 
 
+def _by_date(dates):
+    samples = [replace(s, modified_at=date)
+               for s, date in zip(_samples([5, 5]), dates, strict=True)]  # fmt: skip
+    return divide(samples, ["a", "b"], _everyone(samples), SplitRequest(order_by=OrderBy.DATE))
+
+
 def test_pictures_without_a_date_cannot_be_ordered_by_it():
-    with pytest.raises(SplitError, match="is not known"):
-        divide(_samples([5, 5]), ["a", "b"], _everyone(_samples([5, 5])),
-               SplitRequest(order_by=OrderBy.DATE))  # fmt: skip
+    with pytest.raises(SplitError, match="1 of 10 pictures have no date") as caught:
+        _by_date([86_400.0 * i for i in range(9)] + [None])
+    assert "Order by name" in caught.value.hint
+
+
+def test_dates_of_the_copying_are_no_order():
+    # A copied folder used to be "ordered" by the second in which each file was written.
+    for gap in (0.0, 86_400.0):  # both classes at once, or one folder after the other
+        with pytest.raises(SplitError, match="copied or unpacked") as caught:
+            _by_date([1e9 + i + gap * (i >= 5) for i in range(10)])
+        assert "Order by name" in caught.value.hint
+    assert _by_date([1e9 + 60.0 * i for i in range(10)]).subsets
 
 
 requests = st.one_of(

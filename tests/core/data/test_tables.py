@@ -1,6 +1,13 @@
 import pytest
 
-from core.data.rules import Delimiter, TableRules, read_class_map, read_edges, read_names
+from core.data.rules import (
+    Delimiter,
+    TableRules,
+    read_class_map,
+    read_class_pairs,
+    read_edges,
+    read_names,
+)
 from core.data.tables import match_table, read_table
 from core.domain import Subset
 from core.errors import ConfigError, ImportSourceError
@@ -50,6 +57,38 @@ def test_all_usual_tables_say_the_same(text):
 def test_a_table_that_is_none_says_why(text, reason):
     with pytest.raises(ImportSourceError, match=reason):
         _labels(text, ["a.png"])
+
+
+@pytest.mark.parametrize(
+    ("column", "what"), [("part", "groups: 'A' and 'B'"), ("split", "subsets: 'train' and 'test'")]
+)
+def test_a_picture_in_two_groups_or_subsets_is_a_contradiction(column, what):
+    # The first line used to win without a word.
+    cells = {"part": "AB", "split": ("train", "test")}[column]
+    with pytest.raises(ImportSourceError, match=f"a.png two {what}"):
+        _labels(f"path,label,{column}\na.png,x,{cells[0]}\na.png,x,{cells[1]}", ["a.png"])
+
+
+def test_comments_above_the_table_are_skipped():
+    text = "# exported 2021, by the line\n\n#second, comment\npath,camera,label\na.png,c,x\nb.png"
+    rules = TableRules(text + ",c,y\nc.png")
+    table = read_table(TableRules(text + ",c,y"))
+    assert (table.columns, len(table.rows), table.comments) == (("path", "camera", "label"), 2, 2)
+    with pytest.raises(ImportSourceError, match="Line 7 "):  # numbers are those of the file
+        read_table(rules)
+    marked = read_table(TableRules("# by hand\n# path, camera, label\na.png,c,x\nb.png,c,y"))
+    assert (marked.columns, marked.comments) == (("path", "camera", "label"), 1)
+    named = read_table(TableRules("#1.png,x\n#2.png,y"))
+    assert (len(named.rows), named.comments) == (2, 0)
+
+
+def test_short_lines_at_the_end_are_left_out_but_no_picture_is():
+    # A line 'total' used to refuse the whole table.
+    table = read_table(TableRules("path,label,part\na.png,x,1\nb.png,y,2\ntotal\n2 pictures"))
+    assert (len(table.rows), table.cut_off) == (2, ((4, "total"), (5, "2 pictures")))
+    for text in ("a.png,x\ntotal\nb.png,y", "path,label\nx\ny", "a.png,x\nb.png\ntotal"):
+        with pytest.raises(ImportSourceError, match="Line 2 of the table"):
+            read_table(TableRules(text))
 
 
 def test_the_same_line_twice_is_no_contradiction():
@@ -140,5 +179,18 @@ def test_names_may_hold_commas_where_they_are_quoted():
     typed = '0="good, clean"; 1=d\'Or, 2 = "a=b"'
     assert read_class_map(typed) == (("0", "good, clean"), ("1", "d'Or"), ("2", "a=b"))
     assert read_names('ok, "bad, really"') == ("ok", "bad, really")
+    assert read_class_map('"a=1"=x, ,2=y=z;') == (("a=1", "x"), ("2", "y=z"))
     with pytest.raises(ConfigError, match="quotation mark"):
         read_names('ok, "bad')
+
+
+def test_of_several_maps_each_is_one_pair():
+    # They used to be joined with commas, so that '0=ok, good' lost its second half.
+    assert read_class_pairs(["0=ok, good", "1=bad; worn"]) == (
+        ("0", "ok, good"),
+        ("1", "bad; worn"),
+    )
+    assert read_class_pairs(["0=ok, 1=bad"]) == (("0", "ok"), ("1", "bad"))
+    with pytest.raises(ConfigError, match="holds 2 pairs"):
+        read_class_pairs(["0=ok, 1=bad", "2=worn"])
+    assert read_class_pairs(['0="ok, 1=bad"', "2=worn"])[0] == ("0", "ok, 1=bad")

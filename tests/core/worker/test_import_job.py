@@ -1,13 +1,14 @@
 """What the import job stores: splits, verdicts, attributes, and pictures added to a dataset."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.data.rules import ImportRules, TableRules
-from core.domain import JobKind, JobStatus, LabelSource, Subset, Verdict
+from core.domain import JobKind, JobStatus, LabelSource, OrderBy, Subset, Verdict
 from core.errors import TouchstoneError
 from core.store import jobs as job_rows
 from core.store.database import connect, transaction
@@ -83,6 +84,38 @@ def test_what_is_measured_of_a_picture(workspace, tmp_path):
     assert flat.brightness == pytest.approx(0.2)
     assert sharp.sharpness > 1000
     assert flat.modified_at == pytest.approx((root / "a/flat.jpg").stat().st_mtime)
+
+
+def test_pictures_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspace, tmp_path):
+    # Both used to have the minute of the import, and a split by date trained on any order.
+    place = workspace.uploads / "zip-1.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for number in range(10):
+            file = save_picture(tmp_path / f"{number}.png", _picture(number))
+            info = zipfile.ZipInfo(
+                f"{'ab'[number % 2]}/{number}.png", (2021, 5, 20 - number, 6, 0, 0)
+            )
+            archive.writestr(info, file.read_bytes())
+    _finished(
+        workspace, datasets.start_import(workspace, place, "ZIP", ImportRules(), consume=True)
+    )
+    assert not place.exists()
+    made = splits.create_split(
+        workspace, datasets.find_dataset(workspace, "ZIP").id, order_by=OrderBy.DATE
+    )
+    newest, _ = splits.pictures_of_side(workspace, made, Subset.TEST)
+    assert [s.name for s in newest] == ["a/0.png", "b/1.png"]
+
+    upload = datasets.new_upload_folder(workspace)
+    write_class_folders(upload)
+    _finished(
+        workspace, datasets.start_import(workspace, upload, "Files", ImportRules(), consume=True)
+    )
+    assert {s.modified_at for s in _all(workspace, "Files")} == {None}
+    with pytest.raises(TouchstoneError, match="18 of 18 pictures have no date"):
+        splits.create_split(
+            workspace, datasets.find_dataset(workspace, "Files").id, order_by=OrderBy.DATE
+        )
 
 
 def test_pictures_are_added_as_a_version_with_new_classes_at_the_end(

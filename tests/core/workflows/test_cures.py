@@ -126,6 +126,14 @@ def test_a_conflict_is_settled_by_one_label_for_all(parts):
     assert _ids(parts, K.OUTLIER)  # still dark
 
 
+def test_a_finding_without_a_suggested_class_needs_one_to_be_named(parts):
+    # Its pictures used to get the first class.
+    with pytest.raises(ConfigError, match="Nothing suggests a class") as caught:
+        cures.cure(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Cure.RELABEL)
+    assert "which class" in caught.value.hint
+    assert [_states(parts)[i].label for i in (1, 2)] == [1, 2]
+
+
 def test_look_alikes_become_groups_and_join_those_that_are_there(parts):
     edits.set_group(parts, "ds-1", {7: "lot 1", 8: "lot 2", 5: "lot 2"})
     cures.cure_all(parts, "ds-1", K.NEAR_DUPLICATE, Cure.GROUP)

@@ -29,6 +29,7 @@ from core.workflows import certificates, datasets, splits
 
 CLASSES = ("good", "bad")
 SHOTS = 3
+DAY_S = 86_400.0
 
 
 def make_parts(workspace, name="Parts", parts=20, **more):
@@ -41,7 +42,7 @@ def make_parts(workspace, name="Parts", parts=20, **more):
                 samples.append(
                     Sample(
                         0, f"/d/{path}", path, label, 8, 8, "L", 9, group=f"{class_name} {part}",
-                        name=path, modified_at=float(part), attributes={"lot": f"lot {part % 5}"},
+                        name=path, modified_at=DAY_S * part, attributes={"lot": f"lot {part % 5}"},
                     )
                 )  # fmt: skip
         samples.append(replace(samples[-1], path=f"/d/{class_name}/again.png"))

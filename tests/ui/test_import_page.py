@@ -1,0 +1,72 @@
+"""The import form, as a person meets it: what it decided is said where it can be changed."""
+
+import numpy as np
+
+from core.domain import LabelSource
+from core.workflows import datasets, jobs
+from core.workspace import Workspace
+from tests.conftest import save_picture
+from tests.ui.conftest import OpenPage
+
+
+def tree(root, *names):  # type: ignore[no-untyped-def]
+    for number, name in enumerate(names):
+        save_picture(root / name, np.random.default_rng(number).integers(0, 255, (16, 16, 3)))
+    return root
+
+
+def form_with_table(open_page: OpenPage, workspace: Workspace, folder, text: str):  # type: ignore[no-untyped-def]
+    app = open_page("import_pictures.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    app.selectbox(key="labels").set_value(LabelSource.TABLE).run()
+    return app.file_uploader[0].set_value(("t.csv", text.encode(), "text/csv")).run()
+
+
+def column(app, title: str):  # type: ignore[no-untyped-def]
+    return next(box for box in app.selectbox if box.label == title)
+
+
+def said(app, words: str) -> bool:  # type: ignore[no-untyped-def]
+    return any(words in item.value.replace("\\", "") for item in app.markdown)
+
+
+def test_a_guessed_label_column_is_said_among_the_decisions(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = tree(tmp_path / "s", "1.png", "2.png", "3.png", "4.png")
+    text = "image,camera,outcome\n1.png,a,x\n2.png,a,y\n3.png,b,x\n4.png,b,y\n"
+    app = form_with_table(open_page, workspace, folder, text)
+    assert column(app, "Class").value == 1
+    assert said(app, "camera was taken because it comes first")
+    column(app, "Class").set_value(2).run()
+    assert not said(app, "was taken because")
+    assert said(app, "label: outcome")
+    assert not app.exception
+
+
+def test_a_table_with_a_column_per_class_asks_for_the_label(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = tree(tmp_path / "s", "1.png", "2.png", "3.png", "4.png")
+    text = "image,crack,hole\n1.png,1,0\n2.png,0,1\n3.png,1,0\n4.png,0,0\n"
+    app = form_with_table(open_page, workspace, folder, text)
+    assert "2 columns of 0 and 1" in app.error[0].value
+    column(app, "Class").set_value(1).run()
+    assert not app.error
+    assert not app.exception
+
+
+def test_adding_says_that_a_split_is_not_kept(
+    open_page: OpenPage, workspace: Workspace, class_folders, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    job = datasets.start_import(workspace, class_folders, "Parts", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    names = [f"{s}/{c}/{i}.png" for s in ("train", "test") for c in ("gut", "new") for i in (1, 2)]
+    folder = tree(tmp_path / "more", *names)
+    app = open_page("import_pictures.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "were found: kept as the split 'as delivered'")
+    app.selectbox(key="into").set_value(job.subject_id).run()
+    assert said(app, "were found, but not kept: a split covers a whole dataset")
+    assert not said(app, "kept as the split")
+    assert not app.exception
