@@ -203,7 +203,7 @@ def test_a_label_table_is_asked_for_by_its_content(workspace, tmp_path, monkeypa
     table = tmp_path / "t.txt"
     table.write_text("".join(f"{i}.png {i % 2} lot{i // 4}\n" for i in range(24)))
     rules = datasets.import_rules(
-        table=table, delimiter="blanks", header=False, class_map='0="good, clean",1=crack',
+        table=table, delimiter="blanks", header=False, class_map=['0="good, clean"', "1=crack"],
         columns={"path": "1", "label": "2", "group": "3", "split": ""},
     )  # fmt: skip
     dataset = _imported(workspace, root, rules)
@@ -326,6 +326,9 @@ def test_a_line_break_in_a_name_starts_no_command(workspace, tmp_path):
 
 def test_all_printed_commands_together_make_the_same_report(trained, tmp_path, monkeypatch):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
+    with connect(workspace) as db:
+        db.conn.execute("DELETE FROM openings")  # other tests have looked
+        db.conn.commit()
     edits.set_verdicts(workspace, trained.dataset.id,
                        {"stripes": Verdict.NOK, "blue disc": Verdict.OK})  # fmt: skip
     criteria = ReleaseCriteria(max_overkill=0.9, golden_must_pass=False, confidence=0.9)
