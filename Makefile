@@ -10,7 +10,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/python -m streamlit run app.py
 
 test: $(VENV)/installed-dev browser check
-	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest
+	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Lint, format and types.
 check: $(VENV)/installed-dev

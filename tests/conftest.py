@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,6 +30,14 @@ from core.workspace import ROOT_VARIABLE, Workspace
 
 # Why: a missing network must fail at once, and no test may depend on the internet.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Why: tests run side by side, and threads that wait by spinning take the other ones' core.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+# Why: a change is judged by what it changed, not by chance or a busy machine. To look for more:
+# HYPOTHESIS_PROFILE=explore make test
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 MARK_PX = 64
 PICTURE_PX = 192

@@ -187,8 +187,11 @@ def test_counts_over_all_classes_come_out_exactly_as_asked(class_counts, seed, d
     table = _table_of_members(samples, found.subsets, len(names))
     assert [sum(column) for column in zip(*table, strict=True)] == [train, validation, test]
     assert all(min(row) >= 1 for row in table)
-    share = (train + validation + test) / room
-    assert all(abs(sum(row) - share * n) <= 3 for row, n in zip(table, class_counts, strict=True))
+    # Rounding moves a class by one per subset, and small classes' one of each is taken from others.
+    shares = [count / room for count in (train, validation, test)]
+    slack = 3 + sum(max(0, 1 - share * n) for share in shares for n in class_counts)
+    for row, n in zip(table, class_counts, strict=True):
+        assert abs(sum(row) - sum(shares) * n) <= slack
 
 
 def _table_of_members(samples, subsets, class_count):

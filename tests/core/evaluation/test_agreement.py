@@ -40,7 +40,7 @@ def test_kappa_of_rates_is_cohens():
 
 
 @given(st.integers(0, 5000), st.integers(2, 5), st.integers(2, 60))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_cohens_kappa_is_scikit_learns(seed, classes, n):
     first, second = np.random.default_rng(seed).integers(0, classes, (2, n))
     found = cohen_kappa(first, second, classes)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as oracle
@@ -10,7 +10,6 @@ from core.evaluation.intervals import exact_bounds, share_estimate
 
 
 @given(st.integers(0, 10_000), st.integers(2, 60), st.booleans())
-@settings(deadline=None)
 def test_areas_equal_scikit_learns(seed, n, is_coarse):
     random = np.random.default_rng(seed)
     scores = random.random(n).round(1 if is_coarse else 8).astype(np.float32)

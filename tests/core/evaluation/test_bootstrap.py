@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -16,7 +16,6 @@ def _labels(seed, n=400, classes=4, right=0.8):
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 80))
-@settings(deadline=None)
 def test_kappa_and_matthews_equal_scikit_learns(seed, classes, n):
     predicted, targets = _labels(seed, n, classes, right=0.5)
     margins = margins_of(confusion_matrix(predicted, targets, classes))

@@ -83,7 +83,7 @@ def test_a_part_is_judged_by_its_worst_picture():
 
 
 @given(st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_scores_of_parts_give_what_pictures_give(seed, one, two):
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(4), 60).astype(np.float32)
@@ -127,7 +127,7 @@ def test_without_defective_parts_the_trade_off_has_no_escapes_and_does_not_fail(
 
 
 @given(st.integers(0, 500), st.integers(0, 100).map(lambda percent: percent / 200))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_chosen_threshold_keeps_its_limit_and_no_higher_one_does(seed, limit):
     scores = _scores(seed, good=40, bad=25)
     every = trade_off(scores, max_points=10_000)

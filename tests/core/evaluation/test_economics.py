@@ -122,7 +122,7 @@ def _cost(point, scores, line):
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.05, 0.5, 5.0]), st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_no_other_thresholds_are_cheaper(seed, look, with_person):
     random = np.random.default_rng(seed)
     scores = PartScores(np.sort(random.beta(1, 3, 12)), np.sort(random.beta(3, 1, 8)))

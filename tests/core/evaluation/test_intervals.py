@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -48,7 +48,6 @@ counted = st.integers(0, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.
 
 
 @given(counted.filter(lambda kn: kn[1] > 0), st.floats(0.5, 0.999))
-@settings(deadline=None)
 def test_intervals_equal_scipys(kn, confidence):
     k, n = kn
     test = stats.binomtest(k, n)

@@ -51,7 +51,6 @@ def judged(draw):
 
 
 @given(judged())
-@settings(deadline=None)
 def test_every_measure_equals_scikit_learns(case):
     probabilities, targets, classes = case
     predicted = probabilities.argmax(1)
@@ -126,7 +125,7 @@ def test_the_matrix_of_many_classes_is_quick_and_right():
 
 
 @given(judged())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_summary_equals_scikit_learns(case):
     probabilities, targets, classes = case
     predicted, labels = probabilities.argmax(1), list(range(classes))

@@ -33,7 +33,7 @@ def test_sample_sizes_without_error_at_other_confidences(rate, at_90, at_99):
 
 
 @given(st.floats(0.0005, 0.5), st.integers(0, 6), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_part_fewer_would_not_do(rate, errors, confidence):
     n = parts_needed(rate, confidence=confidence, errors=errors)
     assert upper_bounds(errors, n, confidence) <= rate + 1e-9

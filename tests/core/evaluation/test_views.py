@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -33,7 +33,6 @@ def judged(draw):
 
 
 @given(judged())
-@settings(deadline=None)
 def test_the_cells_of_a_matrix_hold_exactly_their_pictures(case):
     predicted, targets, classes = case
     view = class_matrix(predicted, targets, [str(i) for i in range(classes)])
@@ -49,7 +48,6 @@ def test_the_cells_of_a_matrix_hold_exactly_their_pictures(case):
 
 
 @given(judged())
-@settings(deadline=None)
 def test_class_rates_are_precision_and_recall(case):
     predicted, targets, classes = case
     found = class_rates(predicted, targets, [str(i) for i in range(classes)])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -224,7 +224,6 @@ def test_no_batch_holds_a_single_picture(n):
 
 
 @given(st.integers(1, 60), st.integers(1, 30), st.sampled_from(ScheduleName))
-@settings(deadline=None)
 def test_the_learning_rate_rises_briefly_and_then_only_falls(epochs, batches, schedule):
     config = _config(epochs=epochs, schedule=schedule, learning_rate=0.1)
     rates = [learning_rate(step, batches, config) for step in range(epochs * batches)]
