@@ -24,6 +24,8 @@ Groups = Mapping[int, Hashable]
 USUAL_FRACTIONS: Fractions = (0.6, 0.2, 0.2)
 AS_DELIVERED = "as delivered"
 MAX_FOLDS = 20
+PLACE_ATTEMPTS = 32  # ways of laying groups down that are tried
+PLACE_GROUPS = 20_000  # and together they lay down no more groups than this, or all groups once
 COPIED_WITHIN_S = 120.0  # a class whose dates lie closer together was copied, not photographed
 _STRATEGY = re.compile(
     r"(?:(?P<folds>\d+) folds(?:, |$))?"
@@ -373,9 +375,28 @@ def _place(
     targets: NDArray[np.float64],
     request: SplitRequest,
 ) -> dict[Hashable, int]:
-    """Side of every group: the rarest class first, its largest groups first, the neediest side."""
+    """Side of every group: of several ways to lay them down, the one nearest to what was asked."""
     contents = {key: Counter(s.label for s in group) for key, group in members.items()}
-    shuffled = {key: _group_key(group, request.seed) for key, group in members.items()}
+    best: dict[Hashable, int] = {}
+    least = (np.inf, np.inf)
+    for attempt in range(max(1, min(PLACE_ATTEMPTS, PLACE_GROUPS // max(1, len(members))))):
+        shuffled = {key: _group_key(group, request.seed, attempt) for key, group in members.items()}
+        placed, have = _place_once(contents, targets, shuffled)
+        missing = int(((have == 0) & (targets > 0)).sum())
+        miss = missing, float((np.square(have - targets) / np.maximum(targets, 1)).sum())
+        if miss < least:
+            best, least = placed, miss
+        if np.abs(have - targets).max() < 1:
+            break  # no other way is nearer than rounding allows
+    return best
+
+
+def _place_once(
+    contents: Mapping[Hashable, Counter[int | None]],
+    targets: NDArray[np.float64],
+    shuffled: Mapping[Hashable, bytes],
+) -> tuple[dict[Hashable, int], NDArray[np.int64]]:
+    """Rarest class first, its largest groups first, the neediest side; and counts [C, sides]."""
     of_class: dict[int, list[Hashable]] = defaultdict(list)
     for key, content in contents.items():
         for label in content:
@@ -395,7 +416,7 @@ def _place(
             for other, n in contents[key].items():
                 have[other or 0][side] += n
                 filled[side] += n
-    return placed
+    return placed, np.array(have)
 
 
 def _place_in_order(
@@ -493,13 +514,14 @@ def _refuse_small_class(n: int, needed: int, name: str, *, what: str = "split") 
         )
 
 
-def _group_key(group: Sequence[Sample], seed: int) -> bytes:
-    return min(_shuffle_key(s.sha256, seed) for s in group)
+def _group_key(group: Sequence[Sample], seed: int, attempt: int = 0) -> bytes:
+    name = f"{seed}.{attempt}" if attempt else f"{seed}"
+    return min(_shuffle_key(s.sha256, name) for s in group)
 
 
-def _shuffle_key(sha256: str, seed: int) -> bytes:
+def _shuffle_key(sha256: str, name: str) -> bytes:
     # Why a hash and no generator: the order does not depend on who else is there.
-    return hashlib.sha256(f"{seed} {sha256}".encode()).digest()
+    return hashlib.sha256(f"{name} {sha256}".encode()).digest()
 
 
 def _check_fractions(fractions: Fractions) -> None:
