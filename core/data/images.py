@@ -165,13 +165,17 @@ def look_of(image: Image.Image) -> tuple[float, float]:
     factor = _look_factor(gray.size)
     if factor > 1:
         gray = gray.reduce(factor)
-    values = np.asarray(gray, np.int16)  # [H, W]
-    brightness = float(values.mean()) / 255
+    width, height = gray.size
+    values = np.frombuffer(gray.tobytes(), np.uint8).reshape(height, width)
+    brightness = int(values.sum()) / values.size / 255
     if min(values.shape) < 3:
         return brightness, 0.0
-    edges = values[1:-1, 1:-1] * np.int16(-4)
-    for neighbour in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
-        edges += neighbour
+    signed = values.astype(np.int16)
+    inner = signed[1:-1]
+    columns = signed[:-2] + signed[2:]
+    columns -= inner << 2
+    edges = columns[:, 1:-1] + inner[:, :-2]
+    edges += inner[:, 2:]
     flat = edges.ravel().astype(np.float32)
     mean = float(flat.mean())
     return brightness, max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)

@@ -4,17 +4,13 @@ Two steps: `plan_import` looks at names only and is quick, so that a person can 
 happen; `read_pictures` decodes every file and gives the samples to store.
 """
 
-import hashlib
-import io
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.data import archives
-from core.data.images import picture_facts
 from core.data.import_plan import (
     Candidate,
     ImportPlan,
@@ -23,10 +19,11 @@ from core.data.import_plan import (
     refuse_hopeless,
     refuse_single_class,
 )
+from core.data.inspection import Inspected, inspect_file
 from core.data.pool import run_isolated
 from core.data.rules import ImportRules
 from core.domain import Sample, Skipped, Subset, content_digest
-from core.errors import ImportSourceError, TouchstoneError, UnreadableImageError
+from core.errors import ImportSourceError, TouchstoneError
 from core.workspace import is_system_path
 
 MAX_FILES = 1_000_000
@@ -51,14 +48,6 @@ class ImportedPictures:
     ok_classes: tuple[str, ...] = ()
     deep: int = 0
     nearly_black: int = 0
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """A file that was decoded: its sample (label and id not set), and see `PictureFacts`."""
-
-    sample: Sample
-    is_nearly_black: bool | None
 
 
 class Listing:
@@ -169,77 +158,55 @@ def read_pictures(
     Raises:
         ImportSourceError: if fewer than two classes are left.
     """
-    read: list[tuple[Candidate, Sample]] = []
-    dark: list[bool] = []
+    read: list[tuple[Candidate, str, Inspected]] = []
     skipped = list(plan.skipped)
-    paths = [folder / item.path for item in plan.candidates]
+    root = os.path.join(folder, "")  # noqa: PTH118 - as text, see inspect_file
+    paths = [root + item.path.replace("/", os.sep) for item in plan.candidates]
     for position, outcome in run_isolated(inspect_file, paths):
         candidate = plan.candidates[position]
         if isinstance(outcome, TouchstoneError):
             skipped.append(Skipped(candidate.path, outcome.message))
         else:
-            read.append((candidate, outcome.sample))
-            dark += [outcome.is_nearly_black] if outcome.is_nearly_black is not None else []
+            read.append((candidate, paths[position], outcome))
         if on_progress:
             on_progress(position + 1, len(paths))
-    found = {candidate.label for candidate, _ in read}
-    names = (*class_names, *sorted(found - set(class_names)))
+    labels = {candidate.label for candidate, _, _ in read}
+    names = (*class_names, *sorted(labels - set(class_names)))
     refuse_single_class(folder.name, names, skipped)
     index = {name: i for i, name in enumerate(names)}
-    samples = tuple(_completed(sample, item, index[item.label]) for item, sample in read)
+    samples = tuple(_sample_of(found, item, path, index[item.label]) for item, path, found in read)
+    dark = [found.facts.is_nearly_black for _, _, found in read]
     return ImportedPictures(
         samples,
         names,
         tuple(skipped),
-        content_digest((s.sha256, item.label) for item, s in read),
-        subsets=tuple(item.subset for item, _ in read) if plan.subset_counts else (),
+        content_digest((found.sha256, item.label) for item, _, found in read),
+        subsets=tuple(item.subset for item, _, _ in read) if plan.subset_counts else (),
         ok_classes=tuple(name for name in plan.ok_classes if name in names),
-        deep=len(dark),
-        nearly_black=sum(dark),
+        deep=sum(is_dark is not None for is_dark in dark),
+        nearly_black=sum(is_dark is True for is_dark in dark),
     )
 
 
-def _completed(sample: Sample, candidate: Candidate, label: int) -> Sample:
-    return replace(
-        sample,
-        label=label,
-        name=candidate.path,
-        group=candidate.group,
-        attributes=dict(candidate.attributes),
-    )
-
-
-def inspect_file(path: Path) -> Inspected:
-    """Decode a file completely and describe it.
-
-    Raises:
-        UnreadableImageError: if it is no readable picture.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
-            raise UnreadableImageError(f"{path.name} is not an ordinary file.", "Leave it out.")
-        content = path.read_bytes()
-    except OSError as err:
-        raise UnreadableImageError(
-            f"{path.name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
-        ) from err
-    facts = picture_facts(io.BytesIO(content), name=path.name)
-    sample = Sample(
+def _sample_of(found: Inspected, candidate: Candidate, path: str, label: int) -> Sample:
+    facts = found.facts
+    return Sample(
         id=0,
-        path=str(path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        label=None,
+        path=path,
+        sha256=found.sha256,
+        label=label,
         width=facts.width,
         height=facts.height,
         mode=facts.mode,
-        file_size=len(content),
+        file_size=found.file_size,
+        group=candidate.group,
+        name=candidate.path,
         format=facts.format,
-        modified_at=status.st_mtime if status.st_mtime > 0 else None,
+        modified_at=found.modified_at,
         brightness=facts.brightness,
         sharpness=facts.sharpness,
+        attributes=dict(candidate.attributes),
     )
-    return Inspected(sample, facts.is_nearly_black)
 
 
 def _names(source: Path) -> Iterator[str]:
@@ -270,16 +237,24 @@ def _walk(root: Path) -> Iterator[str]:
         ) from err
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen or not Path(real).is_relative_to(home) or is_system_path(Path(real)):
+        if real in seen or not _is_below(home, real) or is_system_path(Path(real)):
             folders.clear()
             continue
         seen.add(real)
         folders.sort()
-        relative = Path(folder).relative_to(root)
+        relative = Path(folder).relative_to(root).as_posix()
+        prefix = "" if relative == "." else f"{relative}/"
+        with os.scandir(folder) as entries:
+            links = {entry.name for entry in entries if entry.is_symlink()}
         for name in files:
-            file = Path(folder, name)
-            if not file.is_symlink() or Path(os.path.realpath(file)).is_relative_to(home):
-                yield (relative / name).as_posix()
+            # Why realpath: a link that leads round in a circle is no error of it.
+            if name in links and not _is_below(home, os.path.realpath(Path(folder, name))):
+                continue
+            yield prefix + name
+
+
+def _is_below(home: Path, path: str) -> bool:
+    return Path(path).is_relative_to(home)
 
 
 def _is_hidden(name: str) -> bool:

@@ -23,8 +23,10 @@ from core.errors import TouchstoneError, UnreadableImageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = tuple[int, Result | TouchstoneError]
+_Worked = tuple[list[Result | TouchstoneError], float]  # of a chunk, and the seconds it took
 
-CHUNK_ITEMS = 16
+CHUNK_ITEMS = 64
+CHUNK_S = 0.1  # how long a chunk should take: short enough to show progress and to share the work
 ITEM_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_ITEMS = 4  # a chunk may take as long as this many hanging items
 MEMORY_LIMIT_BYTES = 6 * 1024**3
@@ -52,6 +54,12 @@ def run_isolated(
         yield from pool.run(items)
 
 
+def next_size(done: int, seconds: float) -> int:
+    """Items of the next chunk, after a chunk of so many took so long; at most twice as many."""
+    fitting = CHUNK_S * done / max(seconds, 1e-9)
+    return int(min(max(1, fitting), 2 * done, CHUNK_ITEMS))
+
+
 def serve_parent() -> None:
     """Start of a helper process: let interactive work go first, and end when the parent ends."""
     with contextlib.suppress(AttributeError, OSError):
@@ -75,32 +83,33 @@ class _Pool(Generic[Item, Result]):
         self.executor.shutdown(wait=True, kill_workers=True)
 
     def run(self, items: Sequence[Item]) -> Iterator[Outcome[Result]]:
-        chunks = deque(
-            (start, items[start : start + CHUNK_ITEMS])
-            for start in range(0, len(items), CHUNK_ITEMS)
-        )
-        flying: deque[tuple[int, Sequence[Item], Future[list[Result | TouchstoneError]]]] = deque()
-        while chunks or flying:
-            while chunks and len(flying) < 3 * self.workers:
-                start, chunk = chunks.popleft()
-                flying.append((start, chunk, self._submit(chunk)))
+        waiting = 0  # everything from here on was not given out yet
+        size = 1  # of the next chunk; grows with what is known of the items
+        flying: deque[tuple[int, Sequence[Item], Future[_Worked[Result]]]] = deque()
+        while waiting < len(items) or flying:
+            while waiting < len(items) and len(flying) < 3 * self.workers:
+                chunk = items[waiting : waiting + size]
+                flying.append((waiting, chunk, self._submit(chunk)))
+                waiting += len(chunk)
             start, chunk, future = flying.popleft()
             try:
-                results = future.result(timeout=CHUNK_TIMEOUT_ITEMS * self.item_timeout_s)
+                results, seconds = future.result(timeout=CHUNK_TIMEOUT_ITEMS * self.item_timeout_s)
             except (BrokenProcessPool, FutureTimeoutError):
-                # Why: the other flying chunks died with the pool and go back to the queue.
-                chunks.extendleft((s, c) for s, c, _ in reversed(flying))
+                # Why: the other flying chunks died with the pool and are given out again.
+                waiting = start + len(chunk)
                 flying.clear()
                 self._restart()
                 results = [self._alone(item) for item in chunk]
+            else:
+                size = next_size(len(chunk), seconds)
             yield from enumerate(results, start=start)
 
-    def _submit(self, chunk: Sequence[Item]) -> "Future[list[Result | TouchstoneError]]":
+    def _submit(self, chunk: Sequence[Item]) -> "Future[_Worked[Result]]":
         return self.executor.submit(_apply, self.function, list(chunk))  # type: ignore[no-any-return]
 
     def _alone(self, item: Item) -> Result | TouchstoneError:
         try:
-            return self._submit([item]).result(timeout=self.item_timeout_s)[0]
+            return self._submit([item]).result(timeout=self.item_timeout_s)[0][0]
         except FutureTimeoutError:
             reason = f"took more than {self.item_timeout_s:.0f} s"
         except BrokenProcessPool:
@@ -115,7 +124,8 @@ class _Pool(Generic[Item, Result]):
         self.executor = self._start()
 
 
-def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result | TouchstoneError]:
+def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> "_Worked[Result]":
+    started = time.perf_counter()
     results: list[Result | TouchstoneError] = []
     for item in chunk:
         try:
@@ -129,7 +139,7 @@ def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result
                     "The file may be damaged; export it again.",
                 )
             )
-    return results
+    return results, time.perf_counter() - started
 
 
 def _end_with_parent(parent: int) -> None:

@@ -5,7 +5,8 @@ import zipfile
 import pytest
 from PIL import Image
 
-from core.data.importers import inspect_file, plan_import, read_pictures
+from core.data.importers import plan_import, read_pictures
+from core.data.inspection import inspect_file
 from core.data.rules import ImportRules, TableRules
 from core.domain import LabelSource, content_digest
 from core.errors import ImportSourceError, UnreadableImageError

@@ -1,6 +1,6 @@
 import pytest
 
-from core.data.pool import run_isolated
+from core.data.pool import CHUNK_ITEMS, next_size, run_isolated
 from core.errors import TouchstoneError
 from tests.core.data.pool_functions import misbehave
 
@@ -17,6 +17,17 @@ def _shown(items, **options):
 def test_results_come_in_order_for_many_chunks():
     items = [f"item {n}" for n in range(100)]
     assert _shown(items) == [item.upper() for item in items]
+
+
+def test_slow_items_come_in_small_chunks_and_quick_ones_in_large():
+    # Progress of huge pictures was shown 16 at a time; small ones lost a tenth of the rate to it.
+    assert next_size(1, 0.3) == next_size(16, 8.0) == 1
+    assert next_size(4, 0.2) == 2
+    assert next_size(1, 0.0) == 2
+    size = 1
+    for _ in range(10):
+        size = next_size(size, size * 0.0005)
+    assert size == CHUNK_ITEMS
 
 
 def test_nothing_to_do_is_no_work():
