@@ -15,7 +15,7 @@ WAIT_MS = 2500
 
 
 def cell(page: Page, row: int, column: int) -> None:
-    chart = page.locator(".ts-chart").first
+    chart = page.locator('[class*="st-key-matrix_model"] .ts-chart').first
     box = chart.bounding_box()
     at = chart.evaluate(
         "(el, [r, c]) => { const L = el._fullLayout;"
@@ -47,6 +47,15 @@ def main(url: str, pictures: list[str]) -> None:
             shoot(page, f"runs-{theme}")
             page.goto(f"{url}/evaluate")
             page.wait_for_selector(".ts-chart .heatmaplayer")
+            page.wait_for_timeout(WAIT_MS)
+            if page.locator(".st-key-show_test button").count():
+                page.locator(".st-key-show_test button").first.click()
+                page.wait_for_timeout(2 * WAIT_MS)
+            page.get_by_text("test", exact=True).first.click()
+            page.wait_for_timeout(WAIT_MS)
+            page.get_by_role("heading", name="Confusion matrix").scroll_into_view_if_needed()
+            page.mouse.move(900, 400)
+            page.mouse.wheel(0, 480)
             page.wait_for_timeout(WAIT_MS)
             cell(page, 1, 2)
             shoot(page, f"evaluate-{theme}")

@@ -136,10 +136,10 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
 def _sample_pictures(plan: ImportPlan, place: Path) -> None:
     chosen = list({item.label: item for item in reversed(plan.candidates)}.values())[:6]
     pictures = previews(str(place), tuple(item.path for item in chosen))
-    columns = st.columns(3)
-    for position, (item, picture) in enumerate(zip(chosen, pictures, strict=True)):
-        if picture is not None:
-            columns[position % 3].image(picture, caption=text.plain(item.label), width="stretch")
+    shown = [(item, p) for item, p in zip(chosen, pictures, strict=True) if p is not None]
+    for start in range(0, len(shown), 3):
+        for column, (item, picture) in zip(st.columns(3), shown[start : start + 3], strict=False):
+            column.image(picture, caption=text.plain(item.label), width="stretch")
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)
