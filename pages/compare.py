@@ -75,8 +75,8 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         st.caption("There is no such part.")
         return
     st.markdown(
-        f"New − present: **{100 * value:+.1f}** points ({100 * bounds.low:+.1f} to "
-        f"{100 * bounds.high:+.1f} at {confidence:.0%})"
+        f"{right.capitalize()}, new − present: **{100 * value:+.1f}** points "
+        f"({100 * bounds.low:+.1f} to {100 * bounds.high:+.1f} at {confidence:.0%})"
     )
     st.caption(
         f"{text.plain(comparison.evidence(table))} McNemar's exact test: {_p(table.p_value)}."

@@ -187,6 +187,8 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         )  # fmt: skip
     for remark in outcome.remarks:
         st.warning(remark)
+    if outcome.both_in_words:
+        st.caption(outcome.both_in_words)
     with st.container(horizontal=True):
         for label, cell, count in (
             ("escapes", ESCAPES, outcome.nok[0]), ("false rejects", FALSE_REJECTS, outcome.ok[2]),
@@ -272,6 +274,8 @@ def _keep(
         else:
             st.caption(f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "
                        f"Chosen: {text.plain(saved.chosen_by)}.")  # fmt: skip
+            st.page_link("signoff.py", label="Next: sign-off", icon=":material/verified:",
+                         query_params={"model": basis.judged.model.id})  # fmt: skip
         if saved is not None and saved.verdicts != basis.judged.verdicts:
             st.warning("The verdicts of the classes were changed since: save the rule anew.")
 

@@ -141,6 +141,8 @@ def act(dataset: Dataset, do: Callable[[], cures.Cured]) -> None:
     """Do a cure, remember how to take it back, and show the page anew."""
     done = do()
     st.session_state.setdefault(f"cures_{dataset.id}", []).append(done)
+    # Why a toast too: the page may be scrolled far down, and Undo stands at its head.
+    st.toast(f"{text.plain(done.words)}. Undo is at the top.", icon=":material/check_circle:")
     st.rerun()
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.domain import EpochMetrics, Job, JobStatus
 from core.errors import TouchstoneError
+from core.models.catalog import NETWORKS
 from core.workflows import datasets, folds, jobs, training
 from core.workflows.folds import CrossValidation, FoldGroup
 from core.workflows.training import RunView
@@ -187,14 +188,16 @@ def settings(workspace: Workspace, view: RunView) -> None:
 def compare(workspace: Workspace, views: list[RunView]) -> None:
     st.subheader("All runs")
     scores = training.best_scores(workspace)
+    titles = {network.name: network.title for network in NETWORKS}
     st.dataframe(
         {"run": [v.run.name for v in views],
          "status": [v.status.value for v in views],
          "recipe": [v.run.train.recipe.value for v in views],
-         "network": [v.run.train.network for v in views],
+         "network": [titles.get(v.run.train.network, v.run.train.network) for v in views],
          "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
          "size": [v.run.preprocess.image_size_px for v in views],
-         "best macro F1": [scores.get(v.run.id) for v in views],
+         "best macro F1": [f"{score:.3f}" if (score := scores.get(v.run.id)) is not None else "–"
+                           for v in views],
          "epochs": [v.run.train.epochs for v in views],
          "learning rate": [v.run.train.learning_rate for v in views],
          "started": [text.when(v.run.created_at) for v in views]}, hide_index=True,

@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from core.domain import Job, JobStatus, Model
+from core.domain import Job, JobStatus, Model, Subset
 from core.errors import NotFoundError, TouchstoneError
 from core.workflows import decisions, judging, models, release, report, sealing
-from core.workflows.release import GateReport
 from core.workflows.report import Form
 from core.workflows.sealing import SignOff
 from core.workspace import Workspace
@@ -162,11 +161,21 @@ def count_once(workspace: Workspace, model: Model) -> None:
         st.session_state[f"signed_off_{model.id}"] = True
 
 
-def verdict_part(found: SignOff, gate: GateReport | None) -> None:
+def verdict_part(workspace: Workspace, found: SignOff) -> None:
     st.subheader("3 · Verdict")
+    gate = report.gate_of(workspace, found)
     if gate is None:
         st.info("No release criteria are set, so there is no verdict.")
         return
+    count_once(workspace, found.model)
+    left_out = judging.judged_set(workspace, found.model.id, Subset.TEST).left_out
+    if left_out:
+        st.warning(
+            f"**The test set is not what it was when this model was tested**: "
+            f"{text.count(left_out, 'picture')} left it since, or got a class that the model does "
+            "not know. The verdict counts what is left; pictures that are taken out after a look "
+            "make it too good.", icon=":material/report:",
+        )  # fmt: skip
     if gate.gate.passed:
         proof = "" if found.is_proof else " But this was not a sealed test."
         st.success(f"**Criteria met.**{proof}", icon=":material/check_circle:")
@@ -177,7 +186,12 @@ def verdict_part(found: SignOff, gate: GateReport | None) -> None:
     lines = [(check.passed, check.reason) for check in checks]
     lines += [(False, reason) for reason in gate.gate.reasons if reason not in said]
     icons = {True: ":green[:material/check:]", False: ":red[:material/close:]"}
-    st.markdown("  \n".join(f"{icons[passed]} {text.plain(reason)}" for passed, reason in lines))
+    shown = [f"{icons[passed]} {text.plain(reason)}" for passed, reason in lines]
+    if gate.golden and all(gate.golden.values()):
+        shown.append(f"{icons[True]} golden samples: all {len(gate.golden):,} judged right")
+    elif gate.kept.criteria.golden_must_pass and not gate.golden:
+        shown.append(":gray[:material/remove:] golden samples: none is marked, so none was checked")
+    st.markdown("  \n".join(shown))
 
 
 def intended_use_part(workspace: Workspace, model: Model) -> None:
@@ -203,8 +217,8 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
     if not found.is_opened:
         st.caption(
             "Follows when the test set is opened." if found.split.sealed else
-            "Nobody has looked at the test results yet. A report made now is the first look: it is "
-            "counted, and a sealed test of this model is no longer possible."
+            "Nobody has looked at the test results of this model yet. A report made now is the "
+            "first look: it is counted, and a sealed test of this model is no longer possible."
         )  # fmt: skip
     others = {m.id: m.name for m in models.list_models(workspace)
               if m.split_id == model.split_id and m.id != model.id}  # fmt: skip
@@ -278,8 +292,7 @@ def page(workspace: Workspace) -> None:
     fixed_part(workspace, standing)
     opening_part(workspace, standing)
     if standing.is_opened:
-        count_once(workspace, standing.model)
-        verdict_part(standing, report.gate_of(workspace, standing))
+        verdict_part(workspace, standing)
     else:
         st.subheader("3 · Verdict")
         st.caption("Follows when the test set is opened.")

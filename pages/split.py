@@ -67,6 +67,13 @@ def choose_grouping(
             help="A regular expression with a named group 'group', searched in the path below the "
             "folder of the dataset. Pictures it does not match stand alone.",
         )  # fmt: skip
+        if not pattern.strip():
+            st.info(
+                "Type what the names of one part's pictures have in common, in brackets: for names "
+                r"like `part12_a.jpg`, `(?P<group>part\d+)`. Until then pictures are not grouped.",
+                icon=":material/edit:",
+            )
+            return None
         return f"regex:{pattern.strip()}"
     return None if chosen == "none" else chosen
 

@@ -51,7 +51,7 @@ def groups_by_pattern(names: Sequence[str], pattern: str) -> Names:
     Raises:
         SplitError: if the pattern is broken, has no such group, or matches nothing.
     """
-    hint = "For example: regex:(?P<group>part\\d+)"
+    hint = "For example: (?P<group>part\\d+)"
     try:
         compiled = PathPattern(pattern, needs="group")
     except ConfigError as err:

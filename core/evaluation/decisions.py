@@ -183,12 +183,15 @@ def held_back(probabilities: Probabilities, class_thresholds: Sequence[float]) -
 class Outcome:
     """What a rule does to parts whose truth is known.
 
-    `ok` and `nok` count good and defective parts as (accepted, to a person, rejected).
+    `ok` and `nok` count good and defective parts as (accepted, to a person, rejected). `both` of
+    them have good and defective pictures, as a part that was photographed from two sides may: they
+    are counted among both.
     """
 
     ok: tuple[int, int, int]
     nok: tuple[int, int, int]
     confidence: float = CONFIDENCE
+    both: int = 0
 
     @property
     def escape(self) -> Rate:
@@ -227,6 +230,15 @@ class Outcome:
         return np.array([self.ok, self.nok], np.int64)
 
     @property
+    def both_in_words(self) -> str | None:
+        """Why the good and the defective parts are more than all parts; None if they are not."""
+        if not self.both:
+            return None
+        if self.both == 1:
+            return "1 part has good and defective pictures and counts among both."
+        return f"{self.both:,} parts have good and defective pictures and count among both."
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What these numbers cannot say, in plain words."""
         accepted = self.ok[Decision.ACCEPT] + self.nok[Decision.ACCEPT]
@@ -255,7 +267,13 @@ def outcome(
     defective, good = truth == NOK, truth == OK
     nok = units(int(defective.sum()), choose(parts, defective)).lowest(decisions[defective])
     ok = units(int(good.sum()), choose(parts, good)).highest(decisions[good])
-    return Outcome(_zones(ok), _zones(nok), confidence)
+    return Outcome(_zones(ok), _zones(nok), confidence, _on_both_sides(truth, parts))
+
+
+def _on_both_sides(truth: NDArray[np.int8], parts: Parts | None) -> int:
+    if parts is None:
+        return 0
+    return len(np.intersect1d(parts[truth == NOK], parts[truth == OK]))
 
 
 def _zones(decisions: NDArray[Any]) -> tuple[int, int, int]:
@@ -267,11 +285,13 @@ def _zones(decisions: NDArray[Any]) -> tuple[int, int, int]:
 class PartScores:
     """The NOK probability of every part at its worst picture, ascending.
 
-    `ok` [good parts]: the highest one; `nok` [defective parts]: the lowest one.
+    `ok` [good parts]: the highest one; `nok` [defective parts]: the lowest one. `both`: see
+    `Outcome`.
     """
 
     ok: Floats
     nok: Floats
+    both: int = 0
 
     def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
         """What the rule does to these parts; quick enough for a slider."""
@@ -279,6 +299,7 @@ class PartScores:
             _zones(decide_scores(point, self.ok)),
             _zones(decide_scores(point, self.nok)),
             confidence,
+            self.both,
         )
 
 
@@ -293,7 +314,7 @@ def part_scores(nok: Floats, truth: NDArray[np.int8], parts: Parts | None = None
     defective, good = truth == NOK, truth == OK
     lowest = units(int(defective.sum()), choose(parts, defective)).lowest(nok[defective])
     highest = units(int(good.sum()), choose(parts, good)).highest(nok[good])
-    return PartScores(np.sort(highest), np.sort(lowest))
+    return PartScores(np.sort(highest), np.sort(lowest), _on_both_sides(truth, parts))
 
 
 @dataclass(frozen=True)

@@ -380,7 +380,7 @@ def _ok_nok(report: EvaluationReport, point: OperatingPoint | None) -> dict[str,
         "overkill": _rate(result.overkill),
         "unit": report.unit.value,
         "rule": point_in_words(point or OperatingPoint()),
-        "remarks": list(result.remarks),
+        "remarks": [*result.remarks, *filter(None, [result.both_in_words])],
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.domain import MarkKind, Sample, Subset, Verdict, utc_now
-from core.errors import NotFoundError
+from core.errors import ConfigError, NotFoundError
 from core.evaluation.criteria import (
     ESCAPE,
     MACRO_F1,
@@ -37,7 +37,9 @@ def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) 
 
     Raises:
         NotFoundError: if there is no such dataset.
+        ConfigError: if one of them can never fail, or never be met.
     """
+    _refuse_empty_limits(criteria)
     with connect(workspace) as db, transaction(db):
         found = datasets.find_dataset(db, dataset)
         text = judgement.criteria(db, found.id)
@@ -49,6 +51,22 @@ def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) 
         )
         judgement.save_criteria(db, found.id, criteria_to_json(kept))
     return kept
+
+
+def _refuse_empty_limits(criteria: ReleaseCriteria) -> None:
+    limits = [
+        (criteria.max_escape, 0, 1, "An escape rate", "at most"),
+        (criteria.max_overkill, None, 1, "An overkill", "at most"),
+        (criteria.min_macro_f1, None, 0, "A macro F1", "at least"),
+        (criteria.min_recall, None, 0, "A recall", "at least"),
+    ]
+    for value, impossible, always, what, how in limits:
+        if value is not None and value in (impossible, always):
+            fault = "holds for every model" if value == always else "can never be proven"
+            raise ConfigError(
+                f"{what} of {how} {100 * value:g}% {fault}, so it asks nothing of use.",
+                "Choose a value between, or leave it empty.",
+            )
 
 
 def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:

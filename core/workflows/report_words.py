@@ -251,13 +251,15 @@ def _criteria(material: Material) -> list[dict[str, Any]]:
         right = sum(material.gate.golden.values())
         total = len(material.gate.golden)
         rows.append(_row("every golden sample is judged right", f"{right} of {total}", right == total))  # noqa: E501 # fmt: skip
+    elif kept.golden_must_pass:
+        rows.append(_row("every golden sample is judged right", "none is marked: nothing to check", None))  # noqa: E501 # fmt: skip
     if kept.no_new_escapes:
         reasons = [r for r in material.gate.gate.reasons if r.startswith("New escapes")]
         rows.append(_row("no new escape against the model so far", reasons[0] if reasons else "none", not reasons))  # noqa: E501 # fmt: skip
-    return sorted(rows, key=lambda row: row["passed"])
+    return sorted(rows, key=lambda row: (row["passed"] is not False, row["passed"] is None))
 
 
-def _row(asked: str, said: str, passed: bool) -> dict[str, Any]:
+def _row(asked: str, said: str, passed: bool | None) -> dict[str, Any]:
     return {"asked": asked, "said": said, "passed": passed}
 
 
@@ -610,7 +612,9 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
     conflicts = findings.get("label_conflict", 0) + findings.get("suspect_label", 0)
     unit = found.report.unit.value
     others = len({o.model_id for o in state.openings} - {material.model.id})
+    both = found.report.ok_nok.outcome.both_in_words if found.report.ok_nok else None
     says = [
+        (both, both or ""),
         (few, f"{few} of {len(found.report.bounds)} classes have fewer than {_FEW} test {unit}: "
               "their own rates are hardly known."),
         (absent, f"{absent} {'class has' if absent == 1 else 'classes have'} no test picture: "

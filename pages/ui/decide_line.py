@@ -170,10 +170,13 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
 
 def _flatness(found: LeastCost) -> str:
     if found.point.has_person_zone:
+        rejected = (
+            "nothing is rejected" if found.reject_range[0] > 1
+            else f"parts are rejected from {_range(*found.reject_range)} on"
+        )  # fmt: skip
         words = (
             "It stays within 5% of that while parts are accepted below "
-            f"{_range(*found.accept_range)}"
-            f", or rejected from {_range(*found.reject_range)} on."
+            f"{_range(*found.accept_range)}, or while {rejected}."
         )
     else:
         words = f"It stays within 5% of that for a limit of {_range(*found.accept_range)}."

@@ -157,6 +157,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
     point = judged.saved_point(workspace, data.model)
     rule = "the saved operating point" if point else "the verdict of the predicted class"
     says = [f"Escapes and overkill follow {rule}.", *numbers.ok_nok.remarks]
+    says += filter(None, [numbers.ok_nok.both_in_words])
     st.caption(" ".join(says))
 
 
@@ -168,10 +169,13 @@ def pies(workspace: Workspace, found: Judgement) -> None:
     count = len(rates)
     st.subheader("Precision and recall", help="Precision: of all predictions of a class, the share "
                  "that is right. Recall: of all pictures of a class, the share that was "
-                 "found.")  # fmt: skip
+                 "found. A class that was never predicted has no precision; in the mean it "
+                 "counts as 0.")  # fmt: skip
     if head(workspace, found).unit is Unit.PARTS:
-        st.caption("Parts are counted: a part is right if all its pictures are. The matrix below "
-                   "counts pictures.")  # fmt: skip
+        st.caption(
+            "Parts are counted: a part is right if all its pictures are, so a class whose every "
+            "part has a mistake reads 0%. The matrix below counts pictures."
+        )
     components.chart(
         figures_judgement.pies(rates, dark=state.is_dark()),
         f"pies_{found.judged.model.id}_{found.judged.subset}",

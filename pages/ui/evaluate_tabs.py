@@ -311,6 +311,8 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
             rows=len(rates), row=row,
             description="Rate of each slice with bounds. Click one to see its pictures.",
         )  # fmt: skip
+        counted = "pictures" if parts is None else "parts, each in every slice it has pictures in"
+        st.caption(f"In brackets: how many {counted}.")
         _weak_slices(rates)
     chosen = rates[row or 0]
     with right:

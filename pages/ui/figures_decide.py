@@ -145,7 +145,8 @@ def scores(found: PartScores, point: OperatingPoint, *, dark: bool) -> go.Figure
     _style(figure, dark=dark, height=300)
     _zones(figure, point)
     most = max(len(found.ok), len(found.nok), 1)
-    steps = [0, *(10**k for k in range(math.ceil(math.log10(most + 1)) + 1))]
+    powers = [10**k for k in range(math.ceil(math.log10(most + 1)) + 1)]
+    steps = [0, *sorted([*powers, *(3 * power for power in powers)])]
     heights = [math.log10(1 + step) for step in steps]
     figure.update_yaxes(
         tickvals=[*(-h for h in heights[:0:-1]), *heights],

@@ -45,6 +45,8 @@ def ask(
     def look() -> None:
         for model in models:
             judging.count_look(workspace, model, purpose)
+        st.toast("Counted as a look at the test results; see Sign-off.",
+                 icon=":material/visibility:")  # fmt: skip
         if then is not None:
             then()
 

@@ -5,11 +5,12 @@ import time
 import pytest
 
 from core.domain import Subset, Verdict
+from core.errors import ConfigError
 from core.evaluation.criteria import ReleaseCriteria
 from core.evaluation.decisions import two_zones
 from core.store import judgement
 from core.store.database import connect
-from core.workflows import comparison, decisions, release
+from core.workflows import comparison, decisions, edits, judging, models, release
 from core.workflows.decisions import Choice
 from core.workspace import Workspace
 from pages.ui import rule
@@ -271,6 +272,46 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     assert kept is not None
     assert kept.criteria.max_escape == 0.07
     assert not app.button(key="seal").disabled
+
+
+def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
+    open_page: OpenPage, made: Made
+) -> None:
+    # Excluding the suspect ones after the test had made escapes of 50% into 18%, and nobody said.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    model = models.find_model(made.workspace, "new")
+    judging.count_look(made.workspace, model, "Evaluate page")
+    app = open_page("signoff.py", made.workspace, model=model.id)
+    assert "golden samples: none is marked" in _said(app)
+    assert "not what it was" not in _said(app)
+    edits.exclude(made.workspace, "ds-1", made.ids[Subset.TEST][:7].tolist())
+    app.run()
+    assert not app.exception
+    assert "not what it was" in _said(app)
+    assert "7 pictures left it since" in _said(app)
+
+
+def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made) -> None:
+    model = models.find_model(made.workspace, "new")
+    judging.count_look(made.workspace, model, "Evaluate page")
+    open_page("signoff.py", made.workspace, model=model.id)
+    with connect(made.workspace) as db:
+        assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["Evaluate page"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"max_escape": 1.0}, "An escape rate of at most 100% holds for every model"),
+        ({"max_escape": 0.0}, "can never be proven"),
+        ({"max_overkill": 1.0}, "An overkill of at most 100% holds"),
+        ({"min_recall": 0.0}, "A recall of at least 0% holds"),
+    ],
+)
+def test_a_criterion_that_asks_nothing_is_refused(made: Made, asked, words) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigError, match=words):
+        release.set_criteria(made.workspace, "parts", ReleaseCriteria(**asked))
+    assert release.criteria_of(made.workspace, "parts") is None
 
 
 def test_models_without_shared_pictures_are_refused_on_the_page(

@@ -73,6 +73,8 @@ def test_a_pattern_that_cannot_be_read_is_answered_in_words(
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("split.py", workspace)
     app.selectbox(key="grouping").set_value("regex").run()
+    assert not app.error  # nothing was typed yet
+    assert any("Type what the names" in item.value for item in app.info)
     app.text_input(key="pattern").set_value("(").run()
     assert any("cannot be read" in item.value for item in app.warning)  # the preview says it
     app.button(key="do_split").click().run()

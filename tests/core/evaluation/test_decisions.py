@@ -82,6 +82,15 @@ def test_a_part_is_judged_by_its_worst_picture():
     assert found.matrix.tolist() == [[0, 0, 1], [1, 1, 0]]
 
 
+def test_a_part_with_good_and_defective_pictures_counts_on_both_sides_and_that_is_said():
+    # "45 parts" beside "14 defective and 32 good ones" looked like a mistake.
+    truth, decisions = np.array([1, 0, 0, 1], np.int8), np.array([2, 0, 0, 2], np.int8)
+    found = outcome(decisions, truth, np.array([7, 7, 8, 9]))
+    assert (found.both, found.n) == (1, 4)
+    assert found.both_in_words == "1 part has good and defective pictures and counts among both."
+    assert outcome(decisions, truth).both_in_words is None
+
+
 @given(st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=60)
 def test_scores_of_parts_give_what_pictures_give(seed, one, two):
