@@ -271,9 +271,11 @@ def outcome(
 
 
 def _on_both_sides(truth: NDArray[np.int8], parts: Parts | None) -> int:
-    if parts is None:
+    if parts is None or not len(parts):
         return 0
-    return len(np.intersect1d(parts[truth == NOK], parts[truth == OK]))
+    seen = np.zeros((2, int(parts.max()) + 1), bool)  # faster than sets of 100,000 numbers
+    seen[0, parts[truth == NOK]] = seen[1, parts[truth == OK]] = True
+    return int(seen.all(axis=0).sum())
 
 
 def _zones(decisions: NDArray[Any]) -> tuple[int, int, int]:
