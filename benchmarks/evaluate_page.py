@@ -71,14 +71,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=100)
+    parser.add_argument("--rest", type=float, default=0, help="seconds of looking before a click")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TOUCHSTONE_WORKSPACE"] = folder
         make_workspace(Path(folder), asked.pictures, asked.classes)
-        interact()
+        interact(asked.rest)
 
 
-def interact() -> None:
+def interact(rest_s: float) -> None:
     from streamlit.testing.v1 import AppTest
 
     from core.domain import Subset
@@ -107,6 +108,7 @@ def interact() -> None:
 
     timed("first look after a start of the server", run)
     timed("the page again", run)
+    time.sleep(rest_s)  # the app prepares the other tabs meanwhile
     timed("a cell of the matrix", open_cell)
     for view in ("% of true", "% of predicted", "OK / NOK", "confused pairs", "table"):
         timed(f"matrix: {view}", lambda view=view: run(matrix_view=view))  # type: ignore[misc]
