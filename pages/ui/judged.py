@@ -68,7 +68,8 @@ def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationRepo
 
 def temperature(workspace: Workspace, model: Model) -> Temperature | None:
     """The calibration fitted on validation, or None."""
-    return _temperature(workspace, model.id, decisions.state_of(workspace, model))
+    found = _temperature(workspace, model.id, decisions.state_of(workspace, model))
+    return found.value("Fitting the calibration …")
 
 
 def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
@@ -95,6 +96,7 @@ def columns(workspace: Workspace, model: Model, subset: Subset) -> Columns:
 
 def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Begin what the other tabs need, in a thread of its own."""
+    _temperature(workspace, model.id, decisions.state_of(workspace, model))
     _columns_ahead(workspace, model, subset)
     _report_ahead(workspace, model, subset)
 
@@ -120,9 +122,9 @@ def _report(_found: Judgement, model_id: str, subset: str, state: State) -> Ahea
     return Ahead(lambda: evaluation.report_of(_found.judged))
 
 
-@st.cache_resource(max_entries=12, show_spinner="Fitting the calibration …")
-def _temperature(_workspace: Workspace, model_id: str, state: State) -> Temperature | None:
-    return evaluation.temperature_of(_workspace, model_id)
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _temperature(_workspace: Workspace, model_id: str, state: State) -> Ahead[Temperature | None]:
+    return Ahead(lambda: evaluation.temperature_of(_workspace, model_id))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
