@@ -212,9 +212,10 @@ def page(workspace: Workspace) -> None:
     if subset is Subset.TEST:
         for model in (present, new):
             deciding.count_look(workspace, model, PURPOSE)
-    notices = {m.notice for m in (found.first.judged, found.second.judged)} - {None}
-    for notice in notices:
-        st.info(text.plain(notice or ""))
+    for side in (found.first, found.second):
+        if side.judged.notice:
+            st.warning(f"**{text.plain(side.model.name)}** · {text.plain(side.judged.notice)}",
+                       icon=":material/report:")  # fmt: skip
     release_gate.show(workspace, found, release.hold_against(workspace, found, found.second.judged))
     overview(found, confidence)
     galleries(workspace, found)

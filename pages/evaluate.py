@@ -137,7 +137,8 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     for item in found:
         count_look(workspace, item.judged.model, subset)
         if item.judged.notice:
-            st.warning(text.plain(item.judged.notice), icon=":material/report:")
+            whose = f"**{text.plain(item.judged.model.name)}** · " if len(found) > 1 else ""
+            st.warning(whose + text.plain(item.judged.notice), icon=":material/report:")
         problem = judged.rule_problem(workspace, item.judged.model)
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")

@@ -274,6 +274,15 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     assert not app.button(key="seal").disabled
 
 
+def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made: Made) -> None:
+    # "The split of this model leaks" stood above the verdict of the other one.
+    edits.exclude(made.workspace, "ds-1", made.ids[Subset.VALIDATION][:2].tolist())
+    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    warnings = [item.value.replace("\\", "") for item in app.warning]
+    assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
+    assert all("2 of the predicted pictures are left out" in words for words in warnings)
+
+
 def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
     open_page: OpenPage, made: Made
 ) -> None:
