@@ -126,13 +126,23 @@ def connected(n: int, *links: Pairs) -> NDArray[np.int64]:
 
 def links_of_equal(values: Sequence[object]) -> Pairs:
     """Pairs [M, 2] that link every position to the first one of the same value; None to nothing."""
-    first: dict[object, int] = {}
-    found = [
-        (first[value], position)
-        for position, value in enumerate(values)
-        if value is not None and first.setdefault(value, position) != position
-    ]
-    return np.array(found, np.int64).reshape(-1, 2)
+    return links_of_codes(numbered(values))
+
+
+def numbered(values: Sequence[object]) -> NDArray[np.int64]:
+    """A number for every position, the same for the same value; -1 for None."""
+    different = dict.fromkeys(values)
+    different.pop(None, None)
+    numbers = dict(zip(different, range(len(different)), strict=True))
+    return np.array([numbers.get(value, -1) for value in values], np.int64)
+
+
+def links_of_codes(codes: NDArray[np.int64]) -> Pairs:
+    """Pairs [M, 2] as of `links_of_equal`, for numbers; those below 0 are linked to nothing."""
+    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+    firsts = first[number]
+    linked = np.flatnonzero((codes >= 0) & (firsts != np.arange(len(codes))))
+    return np.stack([firsts[linked], linked], axis=1).astype(np.int64)
 
 
 def neighbour_accuracy(

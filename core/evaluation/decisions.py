@@ -111,6 +111,19 @@ def nok_probability(probabilities: Probabilities, verdicts: Verdicts) -> Floats:
         ConfigError: if no class is OK, or none NOK.
         ValueError: if the number of classes differs.
     """
+    _check_verdicts(verdicts, probabilities)
+    columns = [i for i, verdict in enumerate(verdicts) if verdict == Verdict.NOK]
+    sums: Floats = probabilities[:, columns].sum(axis=1, dtype=np.float64)
+    return np.clip(sums, 0.0, 1.0)
+
+
+def _check_verdicts(verdicts: Verdicts, probabilities: Probabilities) -> None:
+    """Refuse verdicts [C] that nothing between good and defective can be decided by.
+
+    Raises:
+        ConfigError: if no class is OK, or none NOK.
+        ValueError: if the number of classes differs.
+    """
     if len(verdicts) != probabilities.shape[1]:
         raise ValueError(f"{len(verdicts)} verdicts for {probabilities.shape[1]} classes")
     if not has_both(verdicts):
@@ -119,9 +132,6 @@ def nok_probability(probabilities: Probabilities, verdicts: Verdicts) -> Floats:
             f"No class is marked {missing}, so there is no decision between good and defective.",
             "Say for every class whether a part of it is OK or NOK.",
         )
-    columns = [i for i, verdict in enumerate(verdicts) if verdict == Verdict.NOK]
-    sums: Floats = probabilities[:, columns].sum(axis=1, dtype=np.float64)
-    return np.clip(sums, 0.0, 1.0)
 
 
 def truths(targets: NDArray[np.int64], verdicts: Verdicts) -> NDArray[np.int8]:
@@ -131,24 +141,31 @@ def truths(targets: NDArray[np.int64], verdicts: Verdicts) -> NDArray[np.int8]:
     return table[targets]
 
 
-def decide(point: OperatingPoint, probabilities: Probabilities, verdicts: Verdicts) -> Decisions:
+def decide(
+    point: OperatingPoint,
+    probabilities: Probabilities,
+    verdicts: Verdicts,
+    predicted: NDArray[np.int64] | None = None,
+) -> Decisions:
     """What happens to every picture [N].
 
     Args:
         point: the rule.
         probabilities: [N, C], rows sum to 1.
         verdicts: [C]; a predicted class without verdict goes to a person.
+        predicted: [N], the most probable classes, where they are known already.
 
     Raises:
         ConfigError: if no class is OK, or none NOK, or the rule is for other classes.
     """
-    nok = nok_probability(probabilities, verdicts)
     if point.accept_below is None or point.reject_from is None:
+        _check_verdicts(verdicts, probabilities)
         codes = {Verdict.OK: Decision.ACCEPT, Verdict.NOK: Decision.REJECT}
         table = [Decision.PERSON if v is None else codes[Verdict(v)] for v in verdicts]
-        decisions: Decisions = np.array(table, np.int8)[probabilities.argmax(axis=1)]
+        predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+        decisions: Decisions = np.array(table, np.int8)[predicted]
     else:
-        decisions = decide_scores(point, nok)
+        decisions = decide_scores(point, nok_probability(probabilities, verdicts))
     if point.class_thresholds:
         decisions[held_back(probabilities, point.class_thresholds)] = Decision.PERSON
     return decisions

@@ -50,6 +50,7 @@ def headline(
     parts: Parts | None = None,
     verdicts: Verdicts = (),
     point: OperatingPoint | None = None,
+    predicted: Classes | None = None,
     confidence: float = CONFIDENCE,
 ) -> Headline:
     """Accuracy, escapes and overkill with bounds.
@@ -60,12 +61,14 @@ def headline(
         parts: [N] part numbers; None: every picture is its own part.
         verdicts: [C], "OK", "NOK" or None.
         point: the decision rule; None: the verdict of the predicted class.
+        predicted: [N], the most probable classes, where they are known already.
         confidence: of the intervals.
     """
-    wrong = probabilities.argmax(axis=1) != targets
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    wrong = predicted != targets
     judged = None
     if has_both(verdicts):
-        decisions = decide(point or OperatingPoint(), probabilities, verdicts)
+        decisions = decide(point or OperatingPoint(), probabilities, verdicts, predicted)
         judged = outcome(decisions, truths(targets, verdicts), parts, confidence)
     return Headline(
         n=len(targets),

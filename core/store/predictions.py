@@ -8,8 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain import SampleStatus, Subset
+from core.domain import SampleState, SampleStatus, Subset
+from core.store.columns import Columns
 from core.store.versions import classes_kept_places, states_at
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """What a model said of the pictures of a subset, as it was stored after the training.
+
+    Shapes: `sample_ids` [N] int64, `probabilities` [N, C] float32, rows sum to 1; both read-only.
+    """
+
+    sample_ids: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -57,54 +69,72 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
     return [subset for subset in Subset if subset.value in stored]
 
 
-def load_predictions(db: Database, model_id: str, subset: Subset) -> SubsetPredictions | None:
-    """The matrix with today's labels; samples that left the dataset are left out.
+def load_matrix(db: Database, model_id: str, subset: Subset) -> StoredMatrix | None:
+    """The probabilities alone, whatever became of the pictures; None if nothing is stored."""
+    row = db.conn.execute(
+        "SELECT sample_ids, probabilities FROM predictions WHERE model_id = ? AND subset = ?",
+        [model_id, subset.value],
+    ).fetchone()
+    if row is None:
+        return None
+    sample_ids = np.frombuffer(row[0], dtype="<i8").astype(np.int64, copy=False)
+    matrix = np.frombuffer(row[1], dtype="<f4").astype(np.float32, copy=False)
+    return StoredMatrix(sample_ids, matrix.reshape(len(sample_ids), -1))
+
+
+def label_matrix(
+    db: Database, model_id: str, subset: Subset, stored: StoredMatrix, columns: Columns
+) -> SubsetPredictions | None:
+    """A matrix with today's labels; samples that left the dataset are left out.
 
     Where classes of the dataset were merged or taken away since the training, the labels are those
     of the version that the model was trained on. Pictures of classes that came later are left out.
+
+    Args:
+        db: of the workspace.
+        model_id: whose matrix it is.
+        subset: of which pictures.
+        stored: from `load_matrix`.
+        columns: of the dataset that the model was trained on.
+
+    Returns:
+        None if the model is gone.
     """
-    rows = list(
-        db.query(
-            "SELECT p.sample_ids, p.probabilities, p.dataset_id, m.class_names, m.version,"
-            " d.class_names AS names_today FROM predictions p JOIN models m ON m.id = p.model_id"
-            " JOIN datasets d ON d.id = p.dataset_id WHERE p.model_id = ? AND p.subset = ?",
-            [model_id, subset.value],
-        )
-    )
-    if not rows:
+    row = db.conn.execute(
+        "SELECT p.dataset_id, m.class_names, m.version, d.class_names FROM predictions p"
+        " JOIN models m ON m.id = p.model_id JOIN datasets d ON d.id = p.dataset_id"
+        " WHERE p.model_id = ? AND p.subset = ?",
+        [model_id, subset.value],
+    ).fetchone()
+    if row is None:
         return None
-    row = rows[0]
-    names, names_today = json.loads(row["class_names"]), json.loads(row["names_today"])
+    dataset_id, then, names, names_today = row[0], row[2], json.loads(row[1]), json.loads(row[3])
     is_same = names_today[: len(names)] == names or classes_kept_places(
-        db, row["dataset_id"], row["version"], len(names)
+        db, dataset_id, then, len(names)
     )
-    version = None if is_same else row["version"]
-    sample_ids = np.frombuffer(row["sample_ids"], dtype="<i8").astype(np.int64)
-    matrix = np.frombuffer(row["probabilities"], dtype="<f4").astype(np.float32)
-    matrix = matrix.reshape(len(sample_ids), -1)
-    targets = _targets(db, row["dataset_id"], sample_ids, version)
-    known = (targets >= 0) & (targets < len(names))
-    return SubsetPredictions(
-        sample_ids[known], targets[known], matrix[known], version, int((~known).sum())
-    )
-
-
-def _targets(
-    db: Database, dataset_id: str, sample_ids: NDArray[np.int64], version: int | None
-) -> NDArray[np.int64]:
-    """Class index [N] of each sample, -1 where it has none or does not belong to the dataset."""
-    labels = dict(
-        db.conn.execute(
-            "SELECT id, label FROM samples WHERE dataset_id = ? AND status = 'used'"
-            " AND label IS NOT NULL",
-            [dataset_id],
-        ).fetchall()
-    )
+    version = None if is_same else then
+    at = columns.places(stored.sample_ids)
+    labels = np.where(columns.used[at] & (at >= 0), columns.labels[at], -1)
     if version is not None:
-        for sample_id, state in states_at(db, dataset_id, version).items():
-            used = state.status is SampleStatus.USED and state.label is not None
-            labels[sample_id] = state.label if used else -1
-    return np.array([labels.get(i, -1) for i in sample_ids.tolist()], dtype=np.int64)
+        _take_back(labels, stored.sample_ids, states_at(db, dataset_id, version))
+    known = (labels >= 0) & (labels < len(names))
+    if known.all():
+        return SubsetPredictions(stored.sample_ids, labels, stored.probabilities, version)
+    return SubsetPredictions(
+        stored.sample_ids[known], labels[known], stored.probabilities[known], version,
+        int((~known).sum()),
+    )  # fmt: skip
+
+
+def _take_back(
+    labels: NDArray[np.int64], sample_ids: NDArray[np.int64], states: Mapping[int, SampleState]
+) -> None:
+    """Set the labels of an earlier version."""
+    rows = {sample_id: row for row, sample_id in enumerate(sample_ids.tolist())}
+    for sample_id, state in states.items():
+        if sample_id in rows:
+            label = state.label if state.status is SampleStatus.USED else None
+            labels[rows[sample_id]] = -1 if label is None else label
 
 
 def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -> None:

@@ -13,16 +13,6 @@ from core.store.datasets import IN_FILE_ORDER
 Values = list[Any]
 
 
-def load_groups(db: Database, dataset_id: str) -> list[tuple[int, str | None, str]]:
-    """Sample id, group and sha256 of every picture in use, in import order."""
-    return list(
-        db.conn.execute(
-            f"SELECT id, nullif(part, ''), sha256 {IN_FILE_ORDER} AND +status = 'used' ORDER BY id",
-            [dataset_id],
-        ).fetchall()
-    )
-
-
 def load_properties(
     db: Database, dataset_id: str, sample_ids: NDArray[np.int64]
 ) -> dict[str, Values]:

@@ -225,11 +225,16 @@ def states_of_version(db: Database, dataset_id: str, number: int) -> dict[int, S
 
 def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list[Sample]:
     """Every sample in use at a version, in import order, as it was then; None: today."""
-    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
-    samples = [sample_from_row(row) for row in rows]
+    samples = every_sample(db, dataset_id)
     then = {} if number is None else states_at(db, dataset_id, number)
     samples = [_as_it_was(s, then[s.id]) if s.id in then else s for s in samples]
     return [s for s in samples if s.status is SampleStatus.USED]
+
+
+def every_sample(db: Database, dataset_id: str) -> list[Sample]:
+    """Every sample of a dataset by ascending id, also those that are excluded or absent today."""
+    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
+    return [sample_from_row(row) for row in rows]
 
 
 def changes_between(

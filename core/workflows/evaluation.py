@@ -20,7 +20,6 @@ from core.evaluation.metrics import (
     confusion_matrix,
     evaluate,
     log_losses,
-    margins_to_second,
     top_k_errors,
 )
 from core.evaluation.parts import Unit
@@ -30,6 +29,7 @@ from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
 from core.store.properties import load_properties
 from core.workflows.judging import JudgedSet, is_closed, judged_set
+from core.workflows.memory import Memory
 from core.workspace import Workspace
 
 MOST_SLICES = 200
@@ -137,39 +137,58 @@ def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
     return replace(judged, verdicts=tuple(verdicts))
 
 
-def judge(workspace: Workspace, model_id: str, subset: Subset) -> Judgement:
+def judge(
+    workspace: Workspace, model_id: str, subset: Subset, memory: Memory | None = None
+) -> Judgement:
     """What every view of a model on a subset starts from.
+
+    Args:
+        workspace: where the model lives.
+        model_id: its id or name.
+        subset: which pictures.
+        memory: of this workspace, where one judges again and again.
 
     Raises:
         ConfigError: if a stored probability is no number.
         NotFoundError: if there is no such model, or nothing stored.
         SealedError: if the test set is sealed and was not opened for this model.
     """
-    judged = judged_set(workspace, model_id, subset)
+    memory = memory or Memory()
+    judged = judged_set(workspace, model_id, subset, memory)
     check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
-    predicted = judged.probabilities.argmax(axis=1).astype(np.int64)
+    with connect(workspace) as db:
+        answers = memory.answers(db, judged.model.id, subset)
+    if answers is None:
+        raise NotFoundError(f"The results of model '{judged.model.name}' were just deleted.")
+    there = np.isin(answers.matrix.sample_ids, judged.sample_ids)
+    predicted = answers.predicted[there]
     found = Judgement(
         judged=judged,
         predicted=predicted,
-        confidence=judged.probabilities.max(axis=1),
-        margin=margins_to_second(judged.probabilities),
+        confidence=answers.confidence[there],
+        margin=answers.margin[there],
         loss=log_losses(judged.probabilities, judged.targets),
         matrix=confusion_matrix(predicted, judged.targets, len(judged.class_names)),
     )
-    shared = (judged.sample_ids, judged.targets, judged.probabilities, found.predicted,
-              found.confidence, found.margin, found.loss, found.matrix)  # fmt: skip
+    shared = (
+        judged.sample_ids, judged.targets, judged.probabilities, judged.parts, found.predicted,
+        found.confidence, found.margin, found.loss, found.matrix,
+    )  # fmt: skip
     for array in shared:
-        array.flags.writeable = False
+        if array is not None:
+            array.flags.writeable = False
     return found
 
 
-def temperature_of(workspace: Workspace, model_id: str) -> Temperature | None:
+def temperature_of(
+    workspace: Workspace, model_id: str, memory: Memory | None = None
+) -> Temperature | None:
     """The calibration of a model, fitted on its validation pictures; None if it has none."""
-    with connect(workspace) as db:
-        stored = predictions.load_predictions(db, model_id, Subset.VALIDATION)
-    if stored is None or not len(stored.targets):
+    try:
+        found = judged_set(workspace, model_id, Subset.VALIDATION, memory)
+    except NotFoundError:
         return None
-    return fit_temperature(stored.probabilities, stored.targets)
+    return fit_temperature(found.probabilities, found.targets)
 
 
 def judged_pictures(

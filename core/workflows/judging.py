@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.data.groups import group_names
-from core.data.similarity import Pairs, connected, links_of_equal
+from core.data.similarity import Pairs, connected, links_of_codes, numbered
 from core.data.split import request_of
 from core.domain import (
     Dataset,
@@ -29,13 +29,15 @@ from core.store import (
     judgement,
     models,
     predictions,
-    properties,
     quality,
     splits,
     versions,
 )
+from core.store.columns import Columns
 from core.store.database import connect, transaction
+from core.store.predictions import SubsetPredictions
 from core.workflows.certificates import certified, class_folders
+from core.workflows.memory import Memory
 from core.workspace import Workspace
 
 
@@ -91,7 +93,10 @@ class JudgedSet:
             says.append(f"Since the training, {_listed(self.renamed)}.")
         if self.left_out:
             says.append(
-                f"{self.left_out:,} of the predicted pictures are left out: they left the "
+                "1 of the predicted pictures is left out: it left the dataset since, or has a "
+                "class that this model does not know."
+                if self.left_out == 1
+                else f"{self.left_out:,} of the predicted pictures are left out: they left the "
                 "dataset since, or have a class that this model does not know."
             )
         return " ".join(says) or None
@@ -126,25 +131,29 @@ def _listed(renamed: Sequence[tuple[str, str]]) -> str:
     return ", ".join(said) + more
 
 
-def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet:
+def judged_set(
+    workspace: Workspace, model_id: str, subset: Subset, memory: Memory | None = None
+) -> JudgedSet:
     """The stored probabilities of a model on a subset, beside the truth.
 
     Args:
         workspace: where the model lives.
         model_id: its id or name.
         subset: which pictures.
+        memory: of this workspace, where one judges again and again.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
         SealedError: if the test set is sealed and was not opened for this model.
     """
+    memory = memory or Memory()
     with connect(workspace) as db:
         model = models.find_model(db, model_id)
     certificate = certificate_of(workspace, model)
     with connect(workspace) as db:
         if subset is Subset.TEST:
             _refuse_closed(db, model)
-        stored = predictions.load_predictions(db, model.id, subset)
+        stored = _labelled(db, model, subset, memory)
         if stored is None or not len(stored.targets) or model.dataset_id is None:
             raise NotFoundError(
                 f"There are no {subset} results of model '{model.name}'.",
@@ -153,10 +162,7 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
         verdicts = _verdicts(db, model, dataset, stored.version)
-        numbers = part_numbers_of(db, dataset, model.split_id)
-    parts = None
-    if numbers is not None:
-        parts = np.array([numbers.get(i, -i) for i in stored.sample_ids.tolist()], np.int64)
+        parts = _parts(db, model, dataset, stored.sample_ids, memory)
     return JudgedSet(
         model=model,
         dataset=dataset,
@@ -172,6 +178,30 @@ def judged_set(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet
     )
 
 
+def _labelled(
+    db: Database, model: Model, subset: Subset, memory: Memory
+) -> SubsetPredictions | None:
+    answers = memory.answers(db, model.id, subset)
+    if answers is None or model.dataset_id is None:
+        return None
+    columns = memory.columns(db, model.dataset_id)
+    return predictions.label_matrix(db, model.id, subset, answers.matrix, columns)
+
+
+def _parts(
+    db: Database, model: Model, dataset: Dataset, sample_ids: NDArray[np.int64], memory: Memory
+) -> NDArray[np.int64] | None:
+    """Part [n] of these samples; those that are in use no more are parts of their own."""
+    columns = memory.columns(db, dataset.id)
+    numbers = _part_numbers(db, dataset, model.split_id, columns, memory)
+    if numbers is None:
+        return None
+    at = columns.places(sample_ids)
+    found = np.where(at < 0, -1, numbers[at])
+    alone = numbers.max(initial=-1) + 1 + np.arange(len(found))
+    return np.where(found < 0, alone, found).astype(np.int64)
+
+
 def part_numbers_of(
     db: Database, dataset: Dataset, split_id: str | None = None
 ) -> dict[int, int] | None:
@@ -180,46 +210,66 @@ def part_numbers_of(
     Pictures are of one part if anything says so: the group they were imported with or given, the
     look-alikes of the quality check, the rule that the split was grouped by, or equal bytes.
     """
-    check = quality.load_check(db, dataset.id)
-    rows = properties.load_groups(db, dataset.id)
-    ids = [row[0] for row in rows]
-    groups = [row[1] for row in rows]
-    by_split = _groups_of_split(db, dataset, split_id, ids)
-    if not any(groups) and not any(by_split) and not (check and check.groups):
+    memory = Memory()
+    columns = memory.columns(db, dataset.id)
+    numbers = _part_numbers(db, dataset, split_id, columns, memory)
+    if numbers is None:
         return None
-    numbers = connected(
-        len(rows),
-        links_of_equal([row[2] for row in rows]),
-        links_of_equal(groups),
-        links_of_equal(by_split),
-        _near_links(ids, check),
+    used = columns.used
+    return dict(zip(columns.ids[used].tolist(), numbers[used].tolist(), strict=True))
+
+
+def _part_numbers(
+    db: Database, dataset: Dataset, split_id: str | None, columns: Columns, memory: Memory
+) -> NDArray[np.int64] | None:
+    """Number of the part of every row of the columns; -1 where not in use."""
+    check = quality.load_check(db, dataset.id)
+    used = np.flatnonzero(columns.used)
+    groups = columns.groups[used]
+    of_split = _groups_of_split(db, dataset, split_id, columns, memory)
+    by_split = groups[:0] if of_split is None else of_split[used]
+    if not (groups >= 0).any() and not (by_split >= 0).any() and not (check and check.groups):
+        return None
+    numbers = np.full(len(columns.ids), -1, np.int64)
+    numbers[used] = connected(
+        len(used),
+        links_of_codes(columns.files[used]),
+        links_of_codes(groups),
+        links_of_codes(by_split),
+        _near_links(columns.ids[used], check),
     )
-    return dict(zip(ids, numbers.tolist(), strict=True))
+    return numbers
 
 
-def _near_links(ids: Sequence[int], check: QualityCheck | None) -> Pairs:
+def _near_links(known: NDArray[np.int64], check: QualityCheck | None) -> Pairs:
     """Positions [M, 2] in the ascending ids of look-alikes; those that are gone link nothing."""
-    known = np.array(ids, np.int64)
     pairs = np.array(check.near_pairs if check else (), np.int64).reshape(-1, 2)
     return np.searchsorted(known, pairs[np.isin(pairs, known).all(axis=1)]).astype(np.int64)
 
 
 def _groups_of_split(
-    db: Database, dataset: Dataset, split_id: str | None, ids: Sequence[int]
-) -> Sequence[str | None]:
-    """The group of each sample by the rule of a split; None where its rule is stored elsewhere."""
-    nothing = [None] * len(ids)
+    db: Database, dataset: Dataset, split_id: str | None, columns: Columns, memory: Memory
+) -> NDArray[np.int64] | None:
+    """Group [N] of all pictures, used or not, by the rule of a split; -1 for those without one.
+
+    None where there is no rule, or what it finds is stored elsewhere.
+    """
     split = splits.split_or_none(db, split_id) if split_id else None
     request = request_of(split) if split else None
     if request is None or request.group_by in (None, "auto", "column"):
-        return nothing
-    samples = versions.samples_at(db, dataset.id)
-    try:
-        names = group_names(samples, request.group_by, class_folders(db, dataset))
-    except SplitError:  # what its rule spoke of is gone
-        return nothing
-    found = {sample.id: name for sample, name in zip(samples, names, strict=True)}
-    return [found.get(i) for i in ids]
+        return None
+    rule, folders = request.group_by, class_folders(db, dataset)
+
+    def read() -> NDArray[np.int64]:
+        samples = versions.every_sample(db, dataset.id)
+        try:
+            return numbered(group_names(samples, rule, folders))
+        except SplitError:  # what its rule spoke of is gone
+            return np.full(len(samples), -1, np.int64)
+
+    # Why without the version: no edit changes a name or a column of the imported table.
+    key = (dataset.id, columns.ids[-1:].tobytes(), rule, tuple(folders))
+    return memory.groups(key, read)
 
 
 def is_closed(workspace: Workspace, model: Model) -> bool:

@@ -3,7 +3,7 @@ import numpy as np
 from core.domain import Dataset, Sample
 from core.store import datasets
 from core.store.database import connect, transaction
-from core.store.properties import load_groups, load_properties
+from core.store.properties import load_properties
 
 
 def _stored(workspace, samples):
@@ -24,7 +24,6 @@ def test_properties_come_in_the_order_asked_and_unknown_ones_are_none(workspace)
     ids = _stored(workspace, samples)
     with connect(workspace) as db:
         found = load_properties(db, "ds-1", ids[::-1])
-        groups = load_groups(db, "ds-1")
     assert found["folder"] == ["c3", "c2", "c1", "c0"]
     assert found["colour"] == ["gray", "gray", "gray", "colour"]
     assert found["group"] == [None, None, "g", "g"]
@@ -32,7 +31,6 @@ def test_properties_come_in_the_order_asked_and_unknown_ones_are_none(workspace)
     assert found["brightness"][0] is None
     assert found["picture size"] == ["640 × 480"] * 4
     assert found["file size"] == [3000, 2000, 1000, 0]
-    assert [group for _, group, _ in groups] == ["g", "g", None, None]
 
 
 def test_a_picture_that_is_gone_has_no_properties(workspace):

@@ -133,7 +133,7 @@ def test_the_gate_blocks_new_escapes_and_where_they_cannot_be_known(made):
 
 def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
     with connect(made.workspace) as db, db.conn:
-        stored = predictions.load_predictions(db, "model-present", Subset.TEST)
+        stored = predictions.load_matrix(db, "model-present", Subset.TEST)
         assert stored is not None
         predictions.insert_predictions(db, "model-present", "ds-1", Subset.TEST,
                                        stored.sample_ids[:8], stored.probabilities[:8])  # fmt: skip
