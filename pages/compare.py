@@ -205,7 +205,8 @@ def page(workspace: Workspace) -> None:
         if subset is Subset.TEST:
             return
     found = comparison.compare_judged(
-        deciding.judged(workspace, present, subset), deciding.judged(workspace, new, subset),
+        deciding.judged_set(workspace, present, subset),
+        deciding.judged_set(workspace, new, subset),
         decisions.saved_rule(workspace, present.id), decisions.saved_rule(workspace, new.id),
         confidence=confidence,
     )  # fmt: skip

@@ -304,7 +304,7 @@ def page(workspace: Workspace) -> None:
     with right:
         rule.confidence_box()
     model = models.find_model(workspace, chosen or "")
-    own = deciding.judged(workspace, model, Subset.VALIDATION)
+    own = deciding.judged_set(workspace, model, Subset.VALIDATION)
     if own.notice:
         st.info(text.plain(own.notice))
     if not any(own.verdicts):

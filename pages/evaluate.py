@@ -7,6 +7,7 @@ import streamlit as st
 from core.domain import Model, Subset
 from core.errors import ModelFileError
 from core.workflows import evaluation, judging, models
+from core.workflows.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import (
     evaluate_matrix,
@@ -136,23 +137,15 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     found = [judged.judgement(workspace, item, subset) for item in shown]
     for item in found:
         count_look(workspace, item.judged.model, subset)
-        if item.judged.notice:
-            whose = f"**{text.plain(item.judged.model.name)}** · " if len(found) > 1 else ""
-            st.warning(whose + text.plain(item.judged.notice), icon=":material/report:")
-        problem = judged.rule_problem(workspace, item.judged.model)
-        if problem is not None:
-            st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
-    if subset is Subset.TRAIN:
-        st.warning("These pictures trained the model: the numbers flatter it.")
-    if len({item.judged.model.split_id for item in found}) > 1:
-        st.warning("These models were split differently: their numbers are of different pictures.")
-    picture_panel.recent_edit(workspace, found[0].judged.dataset.id)
+    # Why one place: where something comes or goes between them, browsers build all below anew.
+    with st.container(key="notes"):
+        notes(workspace, found, subset)
     for item in found:
         evaluate_overview.numbers(workspace, item, named=len(found) > 1)
     tabs = dict(zip(TABS, st.tabs(list(TABS), key="tab", on_change="rerun"), strict=True))
     with tabs["Overview"]:
         if tabs["Overview"].open:
-            evaluate_overview.pies(workspace, found[0])
+            evaluate_overview.pies(found[0])
             evaluate_matrix.matrix_and_pictures(workspace, shown, subset)
     draw = {
         "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
@@ -167,6 +160,22 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
                 show()
     picture_panel.reopen(workspace)
     judged.prepare(workspace, model, subset)
+
+
+def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
+    """What a reader must know of these numbers, and what was corrected last."""
+    for item in found:
+        if item.judged.notice:
+            whose = f"**{text.plain(item.judged.model.name)}** · " if len(found) > 1 else ""
+            st.warning(whose + text.plain(item.judged.notice), icon=":material/report:")
+        problem = judged.rule_problem(workspace, item.judged.model)
+        if problem is not None:
+            st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
+    if subset is Subset.TRAIN:
+        st.warning("These pictures trained the model: the numbers flatter it.")
+    if len({item.judged.model.split_id for item in found}) > 1:
+        st.warning("These models were split differently: their numbers are of different pictures.")
+    picture_panel.recent_edit(workspace, found[0].judged.dataset.id)
 
 
 def page(workspace: Workspace) -> None:

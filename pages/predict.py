@@ -111,9 +111,10 @@ def _detail(
     st.subheader(f"{text.plain(item.class_name or '')} · {item.confidence or 0:.1%}")
     st.caption(text.plain(file.name))
     _decision(item)
-    ranked, key = list(item.confidences), f"predict_{file.file_id}"
-    widgets.confidences(ranked, true_class=None, key=key)
-    widgets.heatmaps(workspace, model, file.getvalue(), ranked, true_class=None, key=key)
+    ranked = list(item.confidences)
+    widgets.confidences(ranked, true_class=None, key="predict")
+    widgets.heatmaps(workspace, model, file.getvalue(), ranked, true_class=None,
+                     key=f"predict_{file.file_id}")  # fmt: skip
 
 
 DECISION_LOOK = {"accept": ("green", "check_circle"), "to a person": ("orange", "person_search"),

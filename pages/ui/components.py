@@ -26,6 +26,11 @@ function load(url) {
     document.head.append(script)
   })
 }
+// Plotly follows the window only, but folding the menu away widens the page as well.
+const widths = new ResizeObserver(entries => entries.forEach(({ target: el }) => {
+  const drawn = el._fullLayout?.width, width = el.clientWidth
+  if (drawn && width && Math.abs(width - drawn) > 1) window.Plotly.Plots.resize(el)
+}))
 function listen(el, pick) {
   mounted.set(el, true)
   el.tabIndex = 0
@@ -70,6 +75,7 @@ export default function ({ data, parentElement, setStateValue }) {
       displayModeBar: Boolean(data.select), scrollZoom: Boolean(data.select || data.zoom),
       modeBarButtonsToRemove: ['sendChartToCloud', 'toImage', 'autoScale2d'] })
     el.setAttribute('aria-label', data.description)
+    widths.observe(el)
     if (data.cell) el._cell = data.cell
     el._grid = data.grid
     if (data.pick && !mounted.has(el)) listen(el, cell => setStateValue('cell', cell))
@@ -77,7 +83,7 @@ export default function ({ data, parentElement, setStateValue }) {
       listenToSelection(el, chosen => setStateValue('chosen', chosen))
     }
   })
-  return () => window.Plotly?.purge(el)
+  return () => { widths.unobserve(el); window.Plotly?.purge(el) }
 }
 """
 
@@ -87,37 +93,44 @@ _CHART_CSS = """
 """
 
 _GALLERY_JS = """
+function tile(item) {
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.dataset.key = item.key
+  button.dataset.tone = item.tone
+  button.setAttribute('aria-label', item.title + ' ' + item.detail)
+  const frame = document.createElement('span')
+  frame.className = 'frame'
+  const image = document.createElement('img')
+  image.loading = 'lazy'
+  image.decoding = 'async'
+  image.alt = ''
+  image.onerror = () => { image.remove(); frame.textContent = 'file missing' }
+  if (item.url) { image.src = item.url; frame.append(image) }
+  else frame.textContent = 'cannot be read'
+  const title = document.createElement('span')
+  title.className = 'title'
+  title.textContent = item.title
+  const detail = document.createElement('span')
+  detail.className = 'detail'
+  detail.textContent = item.detail
+  button.append(frame, title, detail)
+  button.title = item.hint
+  return button
+}
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector('.ts-gallery')
   root.style.setProperty('--side', data.side + 'px')
   const signature = JSON.stringify(data.items)
   if (root.dataset.signature !== signature) {
     root.dataset.signature = signature
-    root.replaceChildren(...data.items.map(item => {
-      const button = document.createElement('button')
-      button.type = 'button'
-      button.dataset.key = item.key
-      button.dataset.tone = item.tone
-      button.setAttribute('aria-label', item.title + ' ' + item.detail)
-      const frame = document.createElement('span')
-      frame.className = 'frame'
-      const image = document.createElement('img')
-      image.loading = 'lazy'
-      image.decoding = 'async'
-      image.alt = ''
-      image.onerror = () => { image.remove(); frame.textContent = 'file missing' }
-      if (item.url) { image.src = item.url; frame.append(image) }
-      else frame.textContent = 'cannot be read'
-      const title = document.createElement('span')
-      title.className = 'title'
-      title.textContent = item.title
-      const detail = document.createElement('span')
-      detail.className = 'detail'
-      detail.textContent = item.detail
-      button.append(frame, title, detail)
-      button.title = item.hint
-      return button
+    // A picture that was there already is not loaded again: most only move by one place.
+    const before = root._tiles
+    root._tiles = new Map(data.items.map(item => {
+      const key = JSON.stringify(item)
+      return [key, before?.get(key) ?? tile(item)]
     }))
+    root.replaceChildren(...root._tiles.values())
   }
   root.onclick = event => {
     const button = event.target.closest('button')

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from core.workflows import decisions, judging
 from core.workflows.decisions import Basis, Hidden, OnTest
 from core.workflows.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import errors, routes, text, widgets
+from pages.ui import errors, judged, routes, text, widgets
 from pages.ui.components import Tile, gallery
 
 PAGE = 24
@@ -27,31 +26,21 @@ DRAFT = (
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _judged(root: str, model_id: str, subset: Subset, state: tuple[object, ...]) -> JudgedSet:
-    found = judging.judged_set(Workspace(Path(root)), model_id, subset)
-    for array in (found.sample_ids, found.targets, found.probabilities, found.parts):
-        if array is not None:
-            array.flags.writeable = False
-    return found
+def _basis(_judged: JudgedSet, model_id: str, subset: Subset, state: tuple[object, ...]) -> Basis:
+    return decisions.basis_of(_judged)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _basis(root: str, model_id: str, subset: Subset, state: tuple[object, ...]) -> Basis:
-    return decisions.basis_of(_judged(root, model_id, subset, state))
-
-
-def judged(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
+def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
     """The judged set of a model; read once per version of its dataset."""
     if subset is Subset.TEST and judging.is_closed(workspace, model):
         return judging.judged_set(workspace, model.id, subset)  # raises
-    state = decisions.state_of(workspace, model)
-    return _judged(str(workspace.root), model.id, subset, state)
+    return judged.judgement(workspace, model, subset).judged
 
 
 def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
     """What rules are tried on; read once per version of the dataset."""
-    judged(workspace, model, subset)
-    return _basis(str(workspace.root), model.id, subset, decisions.state_of(workspace, model))
+    found = judged_set(workspace, model, subset)
+    return _basis(found, model.id, subset, decisions.state_of(workspace, model))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -194,7 +183,7 @@ def _drawer(workspace: Workspace, sample: Sample, shown: Shown) -> None:
             f"by {text.plain(shown.model.name)}."
         )
         key = f"drawer_{sample.id}_{shown.model.id}"
-        widgets.confidences(ranked, true_class=true_class, key=key)
+        widgets.confidences(ranked, true_class=true_class, key=f"drawer_{shown.model.id}")
         if path.is_file():
             widgets.heatmaps(workspace, shown.model, path, ranked, true_class=true_class, key=key)
 

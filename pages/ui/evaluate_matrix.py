@@ -26,6 +26,8 @@ COUNTS, OF_TRUE, OF_PREDICTED = "counts", "% of true", "% of predicted"
 OK_NOK, DECISION, PAIRS, TABLE = "OK / NOK", "decision", "confused pairs", "table"
 SHARES = {OF_TRUE: "true", OF_PREDICTED: "predicted"}
 WINDOWS = (15, 25, 50, 100)
+FEW_CELLS = 8
+FEW = 25  # so many classes are all shown at first
 MOST_PAIRS = 200
 VIEW_HELP = (
     "Counts, or shares of each true class (recall on the diagonal) or of each predicted class "
@@ -54,7 +56,9 @@ def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: S
     for item in found:
         _note_click(item, shown)
     if len(found) == 1:
-        left, right = st.columns([5, 6], gap="large")
+        # Why wider: the cells of many classes would else be too small for their numbers.
+        wide = len(found[0].judged.class_names) > FEW_CELLS
+        left, right = st.columns([6, 5] if wide else [5, 6], gap="large")
         with left:
             _matrix(workspace, found[0], shown, is_open=True)
         with right:
@@ -104,11 +108,13 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
         )  # fmt: skip
         if kind == PAIRS:
             return Shown(PAIRS, search)
-        sizes = [n for n in WINDOWS if n < len(found.judged.class_names)] or [WINDOWS[0]]
-        if len(found.judged.class_names) <= max(WINDOWS):
-            sizes.append(len(found.judged.class_names))
+        count = len(found.judged.class_names)
+        sizes = [n for n in WINDOWS if n < count]
+        if count <= max(WINDOWS):
+            sizes.append(count)
+        usual = count if count <= FEW else WINDOWS[0]
         most = st.selectbox(
-            "Classes in view", sizes, index=min(1, len(sizes) - 1), key="matrix_size", width=130,
+            "Classes in view", sizes, index=sizes.index(usual), key="matrix_size", width=130,
             help="The most confused classes are shown first; fewer classes are easier to read.",
         )  # fmt: skip
     return Shown(str(kind), search, int(most))

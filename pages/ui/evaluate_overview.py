@@ -32,13 +32,17 @@ RIGHT_HELP = (
 )
 
 
+LARGE = 9_999
+
+
 def head(workspace: Workspace, found: Judgement) -> Headline:
     """The headline numbers of a judged set."""
     data = found.judged
     point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
     return headline(
-        data.probabilities, data.targets, parts=data.parts, verdicts=data.verdicts, point=point
-    )
+        data.probabilities, data.targets, parts=data.parts, verdicts=data.verdicts, point=point,
+        predicted=found.predicted,
+    )  # fmt: skip
 
 
 def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
@@ -115,20 +119,28 @@ def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-un
 
 
 def _of(rate: Rate) -> str:
-    return f"{rate.k:,} of {rate.n:,}" if rate.has_data else "no data"
+    if not rate.has_data:
+        return "no data"
+    return f"{rate.k:,}" if rate.n > LARGE else f"{rate.k:,} of {rate.n:,}"
+
+
+def _share(rate: Rate, of: str) -> str:
+    if rate.n > LARGE:  # the card has no room for both numbers
+        return f"of {rate.n:,} {of}, {text.percent(rate.value)}"
+    return f"{text.percent(rate.value)} of {of}"
 
 
 def _at_most(rate: Rate, of: str) -> str:
     bound = rate.upper()
     if bound is None or rate.value is None:
         return f"There are no {of} in this subset."
-    return f"{text.percent(rate.value)} of {of}; proven: **at most {text.percent(bound)}**."
+    return f"{_share(rate, of)}; proven: **at most {text.percent(bound)}**."
 
 
 def _between(rate: Rate, of: str) -> str:
     if rate.interval is None:
         return f"There are no {of} in this subset."
-    return f"{text.percent(rate.value)} of {of}; between **{_range(rate.interval)}**."
+    return f"{_share(rate, of)}; between **{_range(rate.interval)}**."
 
 
 def _range(interval: Interval) -> str:
@@ -161,7 +173,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
     st.caption(" ".join(says))
 
 
-def pies(workspace: Workspace, found: Judgement) -> None:
+def pies(found: Judgement) -> None:
     """The manager's picture: precision and recall, the weakest classes beside the mean."""
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
@@ -171,7 +183,7 @@ def pies(workspace: Workspace, found: Judgement) -> None:
                  "that is right. Recall: of all pictures of a class, the share that was "
                  "found. A class that was never predicted has no precision; in the mean it "
                  "counts as 0.")  # fmt: skip
-    if head(workspace, found).unit is Unit.PARTS:
+    if found.judged.parts is not None:
         st.caption(
             "Parts are counted: a part is right if all its pictures are, so a class whose every "
             "part has a mistake reads 0%. The matrix below counts pictures."

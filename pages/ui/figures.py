@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from core.domain import EpochMetrics, Subset
 from pages.ui.text import html
 
+FAMILY = "Source Sans, Segoe UI, Helvetica, sans-serif"
 SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.TEST: "#4f6bd8"}
 _SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
 _FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
@@ -279,8 +280,8 @@ def _style(figure: go.Figure, *, dark: bool, height: int) -> None:
     ink, grid = ("#e4eae7", "#2f3b38") if dark else ("#1b2422", "#e3e7e4")
     figure.update_layout(
         template="none", height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": ink, "size": 13, "family": "Source Sans, Segoe UI, Helvetica, sans-serif"},
-        hoverlabel={"font": {"size": 13}},
+        font={"color": ink, "size": 13, "family": FAMILY},
+        hoverlabel={"font": {"size": 13, "family": FAMILY}},
     )  # fmt: skip
     figure.update_xaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)

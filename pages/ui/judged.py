@@ -6,8 +6,10 @@ What takes a second with very many pictures is begun ahead, while people look at
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock, Timer
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, RLock, Timer
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
@@ -18,52 +20,99 @@ from core.evaluation.decisions import OperatingPoint
 from core.evaluation.metrics import EvaluationReport
 from core.workflows import decisions, evaluation
 from core.workflows.evaluation import Judgement
+from core.workflows.memory import Memory, Recent
 from core.workspace import Workspace
 
 Result = TypeVar("Result")
 State = tuple[object, ...]
 Columns = dict[str, list[str | None]]
 
-# Before anything is begun ahead: a click that follows at once must not be slowed by it.
+# Without a click, before anything is begun ahead: the next click must not be slowed by it.
 QUIET_S = 1.5
+_MOST_JUDGED = 6
 _pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
 
 
 class Ahead(Generic[Result]):
-    """A value that is computed in a thread of its own, soon, or at once when it is asked for."""
+    """A value that is computed in a thread of its own, once it is begun or asked for."""
 
     def __init__(self, function: Callable[[], Result]) -> None:
-        self._function = function
+        self._function: Callable[[], Result] | None = function
         self._lock = Lock()
         self._future: Future[Result] | None = None
-        self._timer = Timer(QUIET_S, self._begin)
-        self._timer.daemon = True
-        self._timer.start()
 
     def value(self, words: str) -> Result:
         """The value; says these words while it is waited for."""
-        self._timer.cancel()
-        future = self._begin()
+        future = self.begin()
         if future.done():
             return future.result()
         with st.spinner(words):
             return future.result()
 
-    def _begin(self) -> Future[Result]:
+    def begin(self) -> Future[Result]:
+        """Compute it, if nobody has yet."""
         with self._lock:
-            if self._future is None:
+            if self._future is None and self._function is not None:
                 self._future = _pool.submit(self._function)
+                self._function = None  # what it holds shall go when the value is there
+            assert self._future is not None
             return self._future
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A model on a subset at one state of its dataset, and what tabs need further."""
+
+    state: State
+    judgement: Judgement
+    report: Ahead[EvaluationReport]
+    columns: Ahead[Columns]
+
+
+class _Shelf:
+    """The newest state of what was judged last; shared by all sessions."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.memory = workspace, Memory()
+        self._lock = RLock()
+        self._judged: Recent[_Judged] = Recent(_MOST_JUDGED)
+
+    def find(self, model: Model, subset: Subset) -> _Judged:
+        """A model on a subset, with today's labels."""
+        key, state = (model.id, subset), decisions.state_of(self.workspace, model)
+        with self._lock:
+            if key in self._judged and self._judged[key].state == state:
+                return self._judged[key]
+            # Why first: nobody asks for an older state, and the new one can use its memory.
+            self._judged.pop(key, None)
+            with st.spinner("Reading the results …"):
+                found = evaluation.judge(self.workspace, model.id, subset, self.memory)
+            self._judged[key] = _Judged(
+                state, found,
+                Ahead(lambda: evaluation.report_of(found.judged)),
+                Ahead(lambda: evaluation.slice_columns(
+                    self.workspace, found.judged.dataset, found.judged)),
+            )  # fmt: skip
+            return self._judged[key]
+
+
+@st.cache_resource
+def _shelf_of(root: str) -> _Shelf:
+    return _Shelf(Workspace(Path(root)))
+
+
+def _shelf(workspace: Workspace) -> _Shelf:
+    return _shelf_of(str(workspace.root))
 
 
 def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
     """A model on a subset, with today's labels; its arrays are shared and read-only."""
-    return _judgement(workspace, model.id, subset.value, decisions.state_of(workspace, model))
+    return _shelf(workspace).find(model, subset).judgement
 
 
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:
     """All numbers, also those that take a second or two with very many pictures."""
-    return _report_ahead(workspace, model, subset).value("Computing all measures …")
+    return _shelf(workspace).find(model, subset).report.value("Computing all measures …")
 
 
 def temperature(workspace: Workspace, model: Model) -> Temperature | None:
@@ -91,44 +140,24 @@ def rule_problem(workspace: Workspace, model: Model) -> ConfigError | None:
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> Columns:
     """What the pictures can be sliced by."""
-    return _columns_ahead(workspace, model, subset).value("Reading the properties …")
+    return _shelf(workspace).find(model, subset).columns.value("Reading the properties …")
 
 
 def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
-    """Begin what the other tabs need, in a thread of its own."""
-    _temperature(workspace, model.id, decisions.state_of(workspace, model))
-    _columns_ahead(workspace, model, subset)
-    _report_ahead(workspace, model, subset)
-
-
-def _report_ahead(workspace: Workspace, model: Model, subset: Subset) -> Ahead[EvaluationReport]:
-    found = judgement(workspace, model, subset)
-    return _report(found, model.id, subset.value, decisions.state_of(workspace, model))
-
-
-def _columns_ahead(workspace: Workspace, model: Model, subset: Subset) -> Ahead[Columns]:
-    found = judgement(workspace, model, subset)
-    return _columns(workspace, found, model.id, subset.value,
-                    decisions.state_of(workspace, model))  # fmt: skip
-
-
-@st.cache_resource(max_entries=6, show_spinner="Reading the results …")
-def _judgement(_workspace: Workspace, model_id: str, subset: str, state: State) -> Judgement:
-    return evaluation.judge(_workspace, model_id, Subset(subset))
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _report(_found: Judgement, model_id: str, subset: str, state: State) -> Ahead[EvaluationReport]:
-    return Ahead(lambda: evaluation.report_of(_found.judged))
+    """Begin what the other tabs need, once this session has left the page alone for a while."""
+    found = _shelf(workspace).find(model, subset)
+    calibration = _temperature(workspace, model.id, found.state)
+    soon: list[Ahead[Any]] = [calibration, found.columns, found.report]
+    before: Timer | None = st.session_state.get("begins_ahead")
+    if before is not None:
+        before.cancel()
+    timer = Timer(QUIET_S, lambda: [item.begin() for item in soon])
+    timer.daemon = True
+    timer.start()
+    st.session_state.begins_ahead = timer
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _temperature(_workspace: Workspace, model_id: str, state: State) -> Ahead[Temperature | None]:
-    return Ahead(lambda: evaluation.temperature_of(_workspace, model_id))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _columns(
-    _workspace: Workspace, _found: Judgement, model_id: str, subset: str, state: State
-) -> Ahead[Columns]:
-    return Ahead(lambda: evaluation.slice_columns(_workspace, _found.judged.dataset, _found.judged))
+    memory = _shelf(_workspace).memory
+    return Ahead(lambda: evaluation.temperature_of(_workspace, model_id, memory))

@@ -80,7 +80,7 @@ def panel(
     tiles = [_tile(item, found.judged.class_names, marks.get(item.sample.id, set()), chosen,
                    focus_of.get(item.sample.id))
              for item in shown]  # fmt: skip
-    clicked = components.gallery(tiles, key, side_px=112)
+    clicked = components.gallery(tiles, key, side_px=104)
     if pages > 1:
         st.pagination(pages, width="stretch", key=f"{key}_page")
     if clicked is not None:
@@ -303,14 +303,15 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
     if newest is None:
         return
     dataset = datasets.find_dataset(workspace, dataset_id)
-    with st.container(border=True, key="recent_edit"):
-        says, back = st.columns([7, 1], vertical_alignment="center")
-        says.markdown(
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", key="recent_edit"
+    ):  # fmt: skip
+        st.markdown(
             f":material/history: **{text.plain(newest.summary)}** · version {dataset.version} of "
-            "the dataset. The model stays as it was trained."
+            "the dataset. The model stays as it was trained.",
+            width="stretch",
         )
-        with back:
-            undo_button(workspace, dataset_id, key="undo")
+        undo_button(workspace, dataset_id, key="undo")
 
 
 def _evidence(workspace: Workspace, model: Model, item: JudgedSample) -> None:
@@ -327,7 +328,7 @@ def _evidence(workspace: Workspace, model: Model, item: JudgedSample) -> None:
         left.warning("The file is not there any more; only its stored confidences are.")
     left.caption(text.plain(item.sample.path))
     with right:
-        widgets.confidences(ranked, true_class=true, key=key)
+        widgets.confidences(ranked, true_class=true, key="why")
         if path.is_file():
             widgets.heatmaps(workspace, model, path, ranked, true_class=true, key=key)
 

@@ -171,11 +171,11 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
 
 
 def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
-    """Class confidences as bars, in decreasing order."""
+    """Class confidences as bars, in decreasing order; `key` stays from picture to picture."""
     st.markdown("**Confidences**")
-    st.plotly_chart(
+    components.chart(
         figures.confidences(ranked, dark=state.is_dark(), true_class=true_class),
-        key=f"{key}_confidences", theme=None, config={"displayModeBar": False},
+        f"{key}_confidences", description="Bars of the confidence in each class, highest first.",
     )  # fmt: skip
 
 

@@ -110,3 +110,40 @@ def test_a_class_bar_can_be_clicked_and_shows_its_confusions(
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     expect(page.get_by_text("crack taken for it (2)")).to_be_visible()
     expect(page.locator(".ts-gallery button")).to_have_count(2)
+
+
+def test_charts_follow_the_width_and_what_did_not_change_is_not_drawn_again(
+    app: App, page: Page, made: str
+) -> None:
+    # Folding the menu away widened the page, but charts kept the width of before.
+    open_page(page, app, f"evaluate?model={made}")
+    matrix = page.locator('[class*="st-key-matrix_model"] .ts-chart')
+    matrix.locator(".heatmaplayer").wait_for()
+    narrow = matrix.evaluate("e => e.clientWidth")
+    page.locator('[data-testid="stSidebarCollapseButton"] button').evaluate("e => e.click()")
+    becomes(lambda: matrix.evaluate("e => e.clientWidth") > narrow + 20, True)
+    becomes(lambda: matrix.evaluate("e => Math.round(e._fullLayout.width - e.clientWidth)"), 0)
+
+    tiles, drawer = page.locator(".ts-gallery button"), page.locator('[data-testid="stDialog"]')
+    click_cell(page, 0, 0)
+    expect(tiles).to_have_count(10)
+    tiles.last.evaluate("e => { e._same = true }")
+    matrix.evaluate("e => { e._drawings = 0; e.on('plotly_afterplot', () => e._drawings++) }")
+    tiles.first.click()
+    expect(drawer.get_by_text("1 of 10")).to_be_visible()
+    page.keyboard.press("Escape")  # the page runs again, with the same numbers
+    expect(drawer).to_have_count(0)
+    settled(page)
+    assert matrix.evaluate("e => e._drawings") == 0
+
+    tiles.first.click()
+    page.get_by_role("button", name="Exclude").first.click()
+    expect(tiles).to_have_count(9)
+    assert tiles.last.evaluate("e => e._same === true")
+    becomes(lambda: matrix.evaluate("e => e._drawings > 0"), True)
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    settled(page)
+    click(page, "undo")
+    expect(page.locator(".st-key-undo")).to_have_count(0)
+    expect(tiles).to_have_count(10)
