@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from core.domain import Dataset, MarkKind, Model, Sample, Subset, Verdict
 from core.errors import ConfigError, NotFoundError
-from core.evaluation.calibration import Temperature, fit_temperature, reliability, with_temperature
+from core.evaluation.calibration import (
+    Reliability,
+    Temperature,
+    fit_temperature,
+    reliability,
+    with_temperature,
+)
 from core.evaluation.decisions import OperatingPoint, has_both
 from core.evaluation.intervals import Estimate, Interval, Rate
 from core.evaluation.metrics import (
@@ -79,6 +85,18 @@ class Judgement:
         """[N]: whether the prediction is the true class."""
         found: NDArray[np.bool_] = self.predicted == self.judged.targets
         return found
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """How honest the confidences of a judged set are, as they are and with a temperature.
+
+    `temperature` is fitted on validation; it and `after` are None where there is none.
+    """
+
+    before: Reliability
+    temperature: Temperature | None
+    after: Reliability | None
 
 
 def evaluated_subsets(workspace: Workspace, model_id: str) -> list[Subset]:
@@ -189,6 +207,17 @@ def temperature_of(
     except NotFoundError:
         return None
     return fit_temperature(found.probabilities, found.targets)
+
+
+def honesty_of(workspace: Workspace, judged: JudgedSet, memory: Memory | None = None) -> Honesty:
+    """The reliability of a judged set before and after calibration."""
+    before = reliability(judged.probabilities, judged.targets, parts=judged.parts)
+    temperature = temperature_of(workspace, judged.model.id, memory)
+    if temperature is None:
+        return Honesty(before, None, None)
+    calibrated = with_temperature(judged.probabilities, temperature.value)
+    after = reliability(calibrated, judged.targets, parts=judged.parts)
+    return Honesty(before, temperature, after)
 
 
 def judged_pictures(

@@ -6,7 +6,7 @@ import streamlit as st
 from core.domain import MarkKind, Model
 from core.errors import ConfigError
 from core.evaluation.areas import areas
-from core.evaluation.calibration import confidence_histogram, reliability, with_temperature
+from core.evaluation.calibration import confidence_histogram
 from core.evaluation.decisions import (
     NOK,
     OK,
@@ -184,12 +184,8 @@ def _marked(workspace: Workspace, found: Judgement, key: str) -> None:
 def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
     """Is the model as sure as it should be, and how well does it rank?"""
     data, dark = found.judged, state.is_dark()
-    temperature = judged.temperature(workspace, model)
-    before = reliability(data.probabilities, data.targets, parts=data.parts)
-    after = None
-    if temperature is not None:
-        calibrated = with_temperature(data.probabilities, temperature.value)
-        after = reliability(calibrated, data.targets, parts=data.parts)
+    honesty = judged.honesty(workspace, model, data.subset)
+    before, after, temperature = honesty.before, honesty.after, honesty.temperature
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("How sure, right and wrong")

@@ -15,11 +15,10 @@ import streamlit as st
 
 from core.domain import Model, Subset
 from core.errors import ConfigError
-from core.evaluation.calibration import Temperature
 from core.evaluation.decisions import OperatingPoint
 from core.evaluation.metrics import EvaluationReport
 from core.workflows import decisions, evaluation
-from core.workflows.evaluation import Judgement
+from core.workflows.evaluation import Honesty, Judgement
 from core.workflows.memory import Memory, Recent
 from core.workspace import Workspace
 
@@ -67,6 +66,7 @@ class _Judged:
     judgement: Judgement
     report: Ahead[EvaluationReport]
     columns: Ahead[Columns]
+    honesty: Ahead[Honesty]
 
 
 class _Shelf:
@@ -92,6 +92,7 @@ class _Shelf:
                 Ahead(lambda: evaluation.report_of(found.judged)),
                 Ahead(lambda: evaluation.slice_columns(
                     self.workspace, found.judged.dataset, found.judged)),
+                Ahead(lambda: evaluation.honesty_of(self.workspace, found.judged, self.memory)),
             )  # fmt: skip
             return self._judged[key]
 
@@ -115,10 +116,9 @@ def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationRepo
     return _shelf(workspace).find(model, subset).report.value("Computing all measures …")
 
 
-def temperature(workspace: Workspace, model: Model) -> Temperature | None:
-    """The calibration fitted on validation, or None."""
-    found = _temperature(workspace, model.id, decisions.state_of(workspace, model))
-    return found.value("Fitting the calibration …")
+def honesty(workspace: Workspace, model: Model, subset: Subset) -> Honesty:
+    """How honest the confidences are, before and after calibration."""
+    return _shelf(workspace).find(model, subset).honesty.value("Fitting the calibration …")
 
 
 def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
@@ -146,8 +146,7 @@ def columns(workspace: Workspace, model: Model, subset: Subset) -> Columns:
 def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Begin what the other tabs need, once this session has left the page alone for a while."""
     found = _shelf(workspace).find(model, subset)
-    calibration = _temperature(workspace, model.id, found.state)
-    soon: list[Ahead[Any]] = [calibration, found.columns, found.report]
+    soon: list[Ahead[Any]] = [found.honesty, found.columns, found.report]
     before: Timer | None = st.session_state.get("begins_ahead")
     if before is not None:
         before.cancel()
@@ -155,9 +154,3 @@ def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
     timer.daemon = True
     timer.start()
     st.session_state.begins_ahead = timer
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _temperature(_workspace: Workspace, model_id: str, state: State) -> Ahead[Temperature | None]:
-    memory = _shelf(_workspace).memory
-    return Ahead(lambda: evaluation.temperature_of(_workspace, model_id, memory))
