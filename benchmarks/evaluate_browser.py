@@ -67,6 +67,30 @@ def there(selector: str, text: str = "") -> str:
     )
 
 
+def rows(count: int) -> str:
+    """That a matrix with this number of rows is drawn."""
+    charts = "[...document.querySelectorAll('.ts-chart')]"
+    return f"{charts}.some(e => e._grid && e._grid[0] === {count})"
+
+
+def first_tile(text: str) -> str:
+    """That the first picture of the gallery says this."""
+    galleries = f"[...document.querySelectorAll('{PICTURES}')]"
+    tiles = "(e.shadowRoot ?? e.firstElementChild.shadowRoot ?? e).querySelector('.title')"
+    return f"{galleries}.some(e => {tiles}?.textContent.includes('{text}'))"
+
+
+def unfold(page: Page, box: str) -> None:
+    """Unfold a select box."""
+    page.wait_for_selector(RESTS)
+    page.locator(f"{box} input").first.click()
+
+
+def option(page: Page, name: str) -> Callable[[], None]:
+    """To click this option of the box that is unfolded."""
+    return page.get_by_role("option", name=name, exact=True).first.click
+
+
 def click_cell(page: Page, row: int, column: int) -> None:
     chart = page.locator('[class*="st-key-matrix_model"] .ts-chart').first
     box = chart.bounding_box()
@@ -88,13 +112,38 @@ def a_round(clicks: Clicks, pictures: int) -> None:
         seen = there(TABLE) if view in ("confused pairs", "table") else (
             there(".heatmaplayer"))  # fmt: skip
         clicks.time(f"matrix: {view}", choose.click, seen)
+    unfold(page, ".st-key-matrix_size")
+    clicks.time("matrix: all 100 classes in view", option(page, "100"), rows(100))
+    unfold(page, ".st-key-matrix_size")
+    clicks.time("matrix: 15 classes again", option(page, "15"), rows(15))
+    search = page.locator(".st-key-class_search input")
+    search.fill("class 017")
+    clicks.time("a class is searched", lambda: search.press("Enter"), there(".ytick", "class 017"))
+    search.fill("")
+    search.press("Enter")
     page.locator('[class*="st-key-matrix_model"]').first.scroll_into_view_if_needed()
     clicks.time("a cell of the matrix", lambda: click_cell(page, 1, 2), there("h3", "→ class"))
     clicks.time("all errors again", clicks.click(".st-key-clear_cell button"),
                 there("h3", "All errors"))  # fmt: skip
+    for order, shown in (("loss", "loss"), ("margin", "margin"), ("confidence", "100.0%")):
+        sort = page.locator('[class*="_order"]').get_by_text(order, exact=True)
+        clicks.time(f"pictures by {order}", sort.click, first_tile(shown))
     clicks.time("a picture is opened", clicks.click(".ts-gallery button"), there(".st-key-exclude"))
     clicks.time("the next picture", clicks.click(".st-key-review_next button"),
                 there(f"{DRAWER} p", "2 of"))  # fmt: skip
+    clicks.time("it is marked as a limit sample", clicks.click(".st-key-mark_limit_sample button"),
+                there('.st-key-mark_limit_sample [kind="primary"]'))  # fmt: skip
+    clicks.click(".st-key-mark_limit_sample button")()
+    page.wait_for_selector('.st-key-mark_limit_sample [kind="secondary"]')
+    page.mouse.move(1270, 890)  # away from the tooltip of what was clicked last
+    wanted = page.locator(f'{DRAWER} [class*="st-key-class_"] input').first
+    # Another one in every round: the picture has the last one by now.
+    wanted.fill(f"class {len(clicks.times['a picture is opened']):03d}")
+    wanted.press("Enter")
+    page.wait_for_selector(".st-key-give_class button:not([disabled])")
+    clicks.time("it gets another class, the counts follow",
+                clicks.click(".st-key-give_class button"),
+                there(".st-key-recent_edit", "Relabelled"))  # fmt: skip
     clicks.time("it is excluded, the counts follow", clicks.click(".st-key-exclude button"),
                 there(COUNT, f"{pictures - 1:,}"))  # fmt: skip
     page.keyboard.press("Escape")

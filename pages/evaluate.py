@@ -158,8 +158,8 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
         with tabs[name]:
             if tabs[name].open:
                 show()
-    picture_panel.reopen(workspace)
     judged.prepare(workspace, model, subset)
+    picture_panel.reopen(workspace)
 
 
 def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:

@@ -67,7 +67,8 @@ def matrix(
         z=colours.tolist(), x=list(range(len(columns))), y=list(range(len(rows))), zmin=-1, zmax=3,
         colorscale=_matrix_scale(dark), showscale=False, xgap=2, ygap=2, text=text,
         texttemplate="%{text}" if text else None,
-        hovertext=_cell_hovers(view, rows, columns), hoverinfo="text",
+        **(_hover_by_numbers(view) if can_zoom(view) else
+           {"hovertext": _cell_hovers(view, rows, columns), "hoverinfo": "text"}),
     )  # fmt: skip
     figure = go.Figure(heatmap)
     count = len(rows)
@@ -110,6 +111,23 @@ def _cell_hovers(view: MatrixView, rows: Sequence[str], columns: Sequence[str]) 
         ]
         for (row, of_row), values in zip(true, cells, strict=True)
     ]
+
+
+def _hover_by_numbers(view: MatrixView) -> dict[str, object]:
+    """The same words as of `_cell_hovers`, put together by the browser, with the axes' names.
+
+    Why: ten thousand cells in words are two megabytes, and cost half a second.
+    """
+    said = "decided" if view.column_classes is None else "predicted"
+    of_row, of_column = np.broadcast_arrays(view.row_totals[:, None], view.column_totals)
+    parts = [view.counts, of_row, view.of_rows, of_column, view.of_columns]
+    numbers = np.stack(parts, axis=2, dtype=np.float32, casting="same_kind")
+    words = (
+        f"true <b>%{{y}}</b>, {said} <b>%{{x}}</b><br>%{{customdata[0]:,}} of "
+        "%{customdata[1]:,} in this row (%{customdata[2]:.1%})<br>of %{customdata[3]:,} in this "
+        "column (%{customdata[4]:.1%})<extra></extra>"
+    )
+    return {"customdata": numbers, "hovertemplate": words}
 
 
 def _angle(columns: int) -> int:

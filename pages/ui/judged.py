@@ -5,7 +5,7 @@ What takes a second with very many pictures is begun ahead, while people look at
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, RLock, Timer
@@ -46,7 +46,17 @@ class Ahead(Generic[Result]):
         if future.done():
             return future.result()
         with st.spinner(words):
-            return future.result()
+            try:
+                return future.result()
+            except CancelledError:  # somebody edited meanwhile: there is a newer state to show
+                st.rerun()
+
+    def drop(self) -> None:
+        """Nobody will ask any more; what has not begun is not computed."""
+        with self._lock:
+            self._function = None
+            if self._future is not None:
+                self._future.cancel()
 
     def begin(self) -> Future[Result]:
         """Compute it, if nobody has yet."""
@@ -54,7 +64,9 @@ class Ahead(Generic[Result]):
             if self._future is None and self._function is not None:
                 self._future = _pool.submit(self._function)
                 self._function = None  # what it holds shall go when the value is there
-            assert self._future is not None
+            if self._future is None:  # dropped
+                self._future = Future()
+                self._future.cancel()
             return self._future
 
 
@@ -84,7 +96,10 @@ class _Shelf:
             if key in self._judged and self._judged[key].state == state:
                 return self._judged[key]
             # Why first: nobody asks for an older state, and the new one can use its memory.
-            self._judged.pop(key, None)
+            old = self._judged.pop(key, None)
+            for ahead in (old.report, old.columns, old.honesty) if old else ():
+                ahead.drop()
+            del old
             with st.spinner("Reading the results …"):
                 found = evaluation.judge(self.workspace, model.id, subset, self.memory)
             self._judged[key] = _Judged(
@@ -147,10 +162,15 @@ def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Begin what the other tabs need, once this session has left the page alone for a while."""
     found = _shelf(workspace).find(model, subset)
     soon: list[Ahead[Any]] = [found.honesty, found.columns, found.report]
-    before: Timer | None = st.session_state.get("begins_ahead")
-    if before is not None:
-        before.cancel()
+    put_off()
     timer = Timer(QUIET_S, lambda: [item.begin() for item in soon])
     timer.daemon = True
     timer.start()
     st.session_state.begins_ahead = timer
+
+
+def put_off() -> None:
+    """Do not begin what was to be prepared; the next `prepare` asks for it again."""
+    before: Timer | None = st.session_state.get("begins_ahead")
+    if before is not None:
+        before.cancel()

@@ -183,6 +183,7 @@ def close() -> None:
 def drawer(workspace: Workspace) -> None:
     """The open picture: what the model says and why, and what a person says."""
     review: Review = st.session_state.review
+    judged.put_off()  # one correction follows the other, and no tab can be reached meanwhile
     model = models.find_model(workspace, review.model_id)
     found = judged.judgement(workspace, model, review.subset)
     at = np.flatnonzero(found.judged.sample_ids == review.sample_id)
