@@ -63,18 +63,25 @@ def matrix(
         [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
         for row in zip(view.counts.tolist(), part.tolist(), strict=True)
     ] if len(rows) <= _MAX_MATRIX_TEXT else None  # fmt: skip
+    gap = 0.5 if can_zoom(view) else 2
     heatmap = go.Heatmap(
         z=colours.tolist(), x=list(range(len(columns))), y=list(range(len(rows))), zmin=-1, zmax=3,
-        colorscale=_matrix_scale(dark), showscale=False, xgap=2, ygap=2, text=text,
+        colorscale=_matrix_scale(dark), showscale=False, xgap=gap, ygap=gap, text=text,
         texttemplate="%{text}" if text else None,
         **(_hover_by_numbers(view) if can_zoom(view) else
            {"hovertext": _cell_hovers(view, rows, columns), "hoverinfo": "text"}),
     )  # fmt: skip
     figure = go.Figure(heatmap)
     count = len(rows)
-    style(figure, dark=dark, height=min(900, max(300, 130 + count * _row_height(count))))
+    height = min(900, max(300, 130 + count * _row_height(count)))
+    style(figure, dark=dark, height=height)
     zoomable = can_zoom(view)
-    fixed = {"tickmode": "array", "fixedrange": not zoomable, "showgrid": False, "zeroline": False}
+    fixed = {
+        "tickmode": "array", "fixedrange": not zoomable, "showgrid": False, "zeroline": False,
+        # Why allowed: looking which of a hundred names reach over the edge takes half a second.
+        "ticklabeloverflow": "allow",
+        "tickfont": {"size": max(7, min(13, (height - 130) // max(1, count)))},
+    }  # fmt: skip
     figure.update_xaxes(**fixed, tickvals=list(range(len(columns))), ticktext=_short(columns),
                         range=[-0.5, len(columns) - 0.5], tickangle=_angle(len(columns)),
                         title="predicted" if view.column_classes is not None else None)  # fmt: skip
