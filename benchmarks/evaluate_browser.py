@@ -138,12 +138,13 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     page.mouse.move(1270, 890)  # away from the tooltip of what was clicked last
     wanted = page.locator(f'{DRAWER} [class*="st-key-class_"] input').first
     # Another one in every round: the picture has the last one by now.
-    wanted.fill(f"class {len(clicks.times['a picture is opened']):03d}")
+    name = f"class {len(clicks.times['a picture is opened']):03d}"
+    wanted.fill(name)
     wanted.press("Enter")
     page.wait_for_selector(".st-key-give_class button:not([disabled])")
     clicks.time("it gets another class, the counts follow",
                 clicks.click(".st-key-give_class button"),
-                there(".st-key-recent_edit", "Relabelled"))  # fmt: skip
+                there(".st-key-recent_edit", f"→ {name}"))  # fmt: skip
     clicks.time("it is excluded, the counts follow", clicks.click(".st-key-exclude button"),
                 there(COUNT, f"{pictures - 1:,}"))  # fmt: skip
     page.keyboard.press("Escape")
