@@ -24,6 +24,7 @@ sys.path.insert(0, str(PROJECT))
 
 from benchmarks.evaluate_page import MODEL, make_workspace  # noqa: E402
 from tests.browser.conftest import App, free_port, launch  # noqa: E402
+from tests.browser.test_journey import click_cell  # noqa: E402
 
 RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 DRAWER = '[data-testid="stDialog"]'
@@ -89,18 +90,6 @@ def unfold(page: Page, box: str) -> None:
 def option(page: Page, name: str) -> Callable[[], None]:
     """To click this option of the box that is unfolded."""
     return page.get_by_role("option", name=name, exact=True).first.click
-
-
-def click_cell(page: Page, row: int, column: int) -> None:
-    chart = page.locator('[class*="st-key-matrix_model"] .ts-chart').first
-    box = chart.bounding_box()
-    at = chart.evaluate(
-        "(el, [r, c]) => { const L = el._fullLayout;"
-        " return [L.xaxis.d2p(c) + L.xaxis._offset, L.yaxis.d2p(r) + L.yaxis._offset] }",
-        [row, column],
-    )
-    assert box is not None
-    page.mouse.click(box["x"] + at[0], box["y"] + at[1])
 
 
 def a_round(clicks: Clicks, pictures: int) -> None:
