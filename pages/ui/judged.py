@@ -43,13 +43,13 @@ class Ahead(Generic[Result]):
     def value(self, words: str) -> Result:
         """The value; says these words while it is waited for."""
         future = self.begin()
-        if future.done():
-            return future.result()
-        with st.spinner(words):
-            try:
+        try:
+            if future.done():
                 return future.result()
-            except CancelledError:  # somebody edited meanwhile: there is a newer state to show
-                st.rerun()
+            with st.spinner(words):
+                return future.result()
+        except CancelledError:  # somebody edited meanwhile: there is a newer state to show
+            st.rerun()
 
     def drop(self) -> None:
         """Nobody will ask any more; what has not begun is not computed."""
