@@ -71,14 +71,23 @@ def store_many(workspace: Workspace, count: int) -> tuple[Dataset, Split]:
     chance = random.Random(7)
     samples = [
         Sample(
-            0, f"/pictures/{n % 20:02d}/part_{n:06d}.png", f"{n:064x}", n % 20,
-            chance.randint(64, 640), chance.randint(64, 640), "L", chance.randint(10**4, 10**6),
-            group=f"part {n // 5}", name=f"{CLASSES[n % 20]}/part_{n:06d}.png", format="PNG",
-            modified_at=1.6e9 + chance.random() * 1e8, brightness=chance.random(),
+            0,
+            f"/pictures/{n % 20:02d}/part_{n:06d}.png",
+            f"{n:064x}",
+            n % 20,
+            chance.randint(64, 640),
+            chance.randint(64, 640),
+            "L",
+            chance.randint(10**4, 10**6),
+            group=f"part {n // 5}",
+            name=f"{CLASSES[n % 20]}/part_{n:06d}.png",
+            format="PNG",
+            modified_at=1.6e9 + chance.random() * 1e8,
+            brightness=chance.random(),
             sharpness=chance.expovariate(0.01),
         )
         for n in range(count)
-    ]  # fmt: skip
+    ]
     digest = content_digest((s.sha256, CLASSES[s.label or 0]) for s in samples)
     dataset = Dataset("ds-many", "Many", CLASSES, "rows", digest, count, 1.0)
     split = Split("split-many", dataset.id, "many", "stratified", 7, (0.6, 0.2, 0.2), "-", 2.0)
@@ -108,10 +117,13 @@ def filter_times(workspace: Workspace, dataset: Dataset, split: Split) -> dict[s
         "finding": SampleFilter(finding=FindingKind.NEAR_DUPLICATE),
         "text": SampleFilter(text="PART_0777"),
         "all at once": SampleFilter(
-            label=3, split_id=split.id, subset=Subset.TRAIN, text="part_0",
+            label=3,
+            split_id=split.id,
+            subset=Subset.TRAIN,
+            text="part_0",
             finding=FindingKind.NEAR_DUPLICATE,
         ),
-    }  # fmt: skip
+    }
     times = {
         f"filter: {name}": slowest(
             lambda chosen=chosen: datasets.find_pictures(workspace, dataset.id, chosen, limit=48)
@@ -122,10 +134,15 @@ def filter_times(workspace: Workspace, dataset: Dataset, split: Split) -> dict[s
         for where, offset in (("first page", 0), ("last page", deep)):
             times[f"sort by {order}, {where}"] = slowest(
                 lambda order=order, offset=offset: datasets.find_pictures(
-                    workspace, dataset.id, SampleFilter(), order=order, descending=True,
-                    limit=48, offset=offset,
+                    workspace,
+                    dataset.id,
+                    SampleFilter(),
+                    order=order,
+                    descending=True,
+                    limit=48,
+                    offset=offset,
                 )
-            )  # fmt: skip
+            )
     return times
 
 

@@ -30,8 +30,14 @@ RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 DRAWER = '[data-testid="stDialog"]'
 COUNT = '[data-testid="stMetricValue"]'
 TABLE, PICTURES = '[data-testid="stDataFrame"]', '[data-testid="stBidiComponentIsolated"]'
-TABS = {"Classes": ".barlayer", "Errors": PICTURES, "Confidence": ".barlayer",
-        "Slices": ".barlayer", "Measures": TABLE, "Overview": ".heatmaplayer"}  # fmt: skip
+TABS = {
+    "Classes": ".barlayer",
+    "Errors": PICTURES,
+    "Confidence": ".barlayer",
+    "Slices": ".barlayer",
+    "Measures": TABLE,
+    "Overview": ".heatmaplayer",
+}
 VIEWS = ("% of true", "% of predicted", "OK / NOK", "confused pairs", "table", "counts")
 Times = dict[str, list[tuple[float, float]]]
 
@@ -98,8 +104,7 @@ def a_round(clicks: Clicks, pictures: int) -> None:
         clicks.time(f"tab {name}", page.get_by_role("tab", name=name).click, there(shown))
     for view in VIEWS:
         choose = page.locator(".st-key-matrix_view").get_by_text(view, exact=True)
-        seen = there(TABLE) if view in ("confused pairs", "table") else (
-            there(".heatmaplayer"))  # fmt: skip
+        seen = there(TABLE) if view in ("confused pairs", "table") else (there(".heatmaplayer"))
         clicks.time(f"matrix: {view}", choose.click, seen)
     unfold(page, ".st-key-matrix_size")
     clicks.time("matrix: all 100 classes in view", option(page, "100"), rows(100))
@@ -112,16 +117,21 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     search.press("Enter")
     page.locator('[class*="st-key-matrix_model"]').first.scroll_into_view_if_needed()
     clicks.time("a cell of the matrix", lambda: click_cell(page, 1, 2), there("h3", "→ class"))
-    clicks.time("all errors again", clicks.click(".st-key-clear_cell button"),
-                there("h3", "All errors"))  # fmt: skip
+    clicks.time(
+        "all errors again", clicks.click(".st-key-clear_cell button"), there("h3", "All errors")
+    )
     for order, shown in (("loss", "loss"), ("margin", "margin"), ("confidence", "100.0%")):
         sort = page.locator('[class*="_order"]').get_by_text(order, exact=True)
         clicks.time(f"pictures by {order}", sort.click, first_tile(shown))
     clicks.time("a picture is opened", clicks.click(".ts-gallery button"), there(".st-key-exclude"))
-    clicks.time("the next picture", clicks.click(".st-key-review_next button"),
-                there(f"{DRAWER} p", "2 of"))  # fmt: skip
-    clicks.time("it is marked as a limit sample", clicks.click(".st-key-mark_limit_sample button"),
-                there('.st-key-mark_limit_sample [kind="primary"]'))  # fmt: skip
+    clicks.time(
+        "the next picture", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")
+    )
+    clicks.time(
+        "it is marked as a limit sample",
+        clicks.click(".st-key-mark_limit_sample button"),
+        there('.st-key-mark_limit_sample [kind="primary"]'),
+    )
     clicks.click(".st-key-mark_limit_sample button")()
     page.wait_for_selector('.st-key-mark_limit_sample [kind="secondary"]')
     page.mouse.move(1270, 890)  # away from the tooltip of what was clicked last
@@ -131,14 +141,22 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     wanted.fill(name)
     wanted.press("Enter")
     page.wait_for_selector(".st-key-give_class button:not([disabled])")
-    clicks.time("it gets another class, the counts follow",
-                clicks.click(".st-key-give_class button"),
-                there(".st-key-recent_edit", f"→ {name}"))  # fmt: skip
-    clicks.time("it is excluded, the counts follow", clicks.click(".st-key-exclude button"),
-                there(COUNT, f"{pictures - 1:,}"))  # fmt: skip
+    clicks.time(
+        "it gets another class, the counts follow",
+        clicks.click(".st-key-give_class button"),
+        there(".st-key-recent_edit", f"→ {name}"),
+    )
+    clicks.time(
+        "it is excluded, the counts follow",
+        clicks.click(".st-key-exclude button"),
+        there(COUNT, f"{pictures - 1:,}"),
+    )
     page.keyboard.press("Escape")
-    clicks.time("that is undone, the counts follow", clicks.click(".st-key-undo button"),
-                there(COUNT, f"{pictures:,}"))  # fmt: skip
+    clicks.time(
+        "that is undone, the counts follow",
+        clicks.click(".st-key-undo button"),
+        there(COUNT, f"{pictures:,}"),
+    )
 
 
 def main() -> None:
@@ -166,9 +184,11 @@ def main() -> None:
             app.stop()
     for what, times in clicks.times.items():
         answered, rested = zip(*times, strict=True)
-        print(f"{what:36} answer {statistics.median(answered):5.2f} s (slowest "
-              f"{max(answered):5.2f}), at rest {statistics.median(rested):5.2f} s (slowest "
-              f"{max(rested):5.2f})")  # fmt: skip
+        print(
+            f"{what:36} answer {statistics.median(answered):5.2f} s (slowest "
+            f"{max(answered):5.2f}), at rest {statistics.median(rested):5.2f} s (slowest "
+            f"{max(rested):5.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -38,16 +38,41 @@ def make_workspace(root: Path, pictures: int, classes: int) -> None:
     names = tuple(f"class {i:03d}" for i in range(classes))
     verdicts = tuple(Verdict.OK if i < classes // 2 else Verdict.NOK for i in range(classes))
     samples = (
-        Sample(0, f"/p/{n}.png", f"{n:064x}", int(targets[n]), 640 + n % 3, 480, "L", 90_000 + n,
-               group=f"part {n // 3}" if n % 2 else None, name=f"camera {n % 12}/{n}.png",
-               format="PNG", brightness=float(n % 97) / 97, sharpness=float(n % 89),
-               attributes={"line": f"line {n % 4}", "shift": f"shift {n % 3}"})
+        Sample(
+            0,
+            f"/p/{n}.png",
+            f"{n:064x}",
+            int(targets[n]),
+            640 + n % 3,
+            480,
+            "L",
+            90_000 + n,
+            group=f"part {n // 3}" if n % 2 else None,
+            name=f"camera {n % 12}/{n}.png",
+            format="PNG",
+            brightness=float(n % 97) / 97,
+            sharpness=float(n % 89),
+            attributes={"line": f"line {n % 4}", "shift": f"shift {n % 3}"},
+        )
         for n in range(pictures)
-    )  # fmt: skip
+    )
     dataset = Dataset("ds-made", "made", names, "/p", "d", pictures, 1.0, class_verdicts=verdicts)
     split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
-    model = Model(MODEL, "made", None, dataset.id, "made", split.id, names, "n",
-                  PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    model = Model(
+        MODEL,
+        "made",
+        None,
+        dataset.id,
+        "made",
+        split.id,
+        names,
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha",
+        1.0,
+        version=1,
+    )
     with connect(Workspace(root).create()) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
         ids = [row[0] for row in db.conn.execute("SELECT id FROM samples ORDER BY id")]

@@ -74,21 +74,35 @@ def main() -> None:
     best_of_three("reliability", lambda: calibration.reliability(probabilities, targets))
     best_of_three("temperature", lambda: calibration.fit_temperature(probabilities, targets))
     best_of_three(
-        "probabilities to parts, once per model", lambda: decisions.part_scores(
-            decisions.nok_probability(probabilities, verdicts), truth, parts))  # fmt: skip
+        "probabilities to parts, once per model",
+        lambda: decisions.part_scores(
+            decisions.nok_probability(probabilities, verdicts), truth, parts
+        ),
+    )
     best_of_three("a threshold moves", lambda: scores.outcome(point))
-    best_of_three("thresholds per class move", lambda: decisions.automatic_errors(
-        probabilities, targets, thresholds, parts))  # fmt: skip
+    best_of_three(
+        "thresholds per class move",
+        lambda: decisions.automatic_errors(probabilities, targets, thresholds, parts),
+    )
     best_of_three("escape against overkill", lambda: decisions.trade_off(scores))
     best_of_three("least cost", lambda: economics.least_cost(scores, scenario))
     best_of_three("guarantee", lambda: guarantee.guarantee(scores, max_escape=0.2))
-    best_of_three("two models", lambda: comparison.compare_predictions(
-        predicted, others_said, targets, parts))  # fmt: skip
-    best_of_three("slices by camera", lambda: slices.slice_rates(
-        cameras, predicted != targets, parts))  # fmt: skip
-    best_of_three("report data with calibration, PPM and classes", lambda: report_data.results(
-        report_data.TestData(probabilities, targets, parts), tuple(names), tuple(verdicts), point,
-        report_data.TestData(others[:20_000], targets[:20_000], None)))  # fmt: skip
+    best_of_three(
+        "two models", lambda: comparison.compare_predictions(predicted, others_said, targets, parts)
+    )
+    best_of_three(
+        "slices by camera", lambda: slices.slice_rates(cameras, predicted != targets, parts)
+    )
+    best_of_three(
+        "report data with calibration, PPM and classes",
+        lambda: report_data.results(
+            report_data.TestData(probabilities, targets, parts),
+            tuple(names),
+            tuple(verdicts),
+            point,
+            report_data.TestData(others[:20_000], targets[:20_000], None),
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -91,8 +91,9 @@ def plain_epoch(workspace: Path, scratch: Path) -> float:
     items.write_text(json.dumps([[str(place.resolve(s.path)), s.label] for s in samples]))
     script = scratch / "plain_epoch.py"
     script.write_text(PLAIN_EPOCH)
-    done = subprocess.run([sys.executable, str(script), str(items)], capture_output=True, text=True,
-                          check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(script), str(items)], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 

@@ -178,8 +178,12 @@ def import_source(
             table=table,
             delimiter=delimiter,
             header=header,
-            columns={"path": path_column, "label": label_column, "group": group_column,
-                     "split": split_column},
+            columns={
+                "path": path_column,
+                "label": label_column,
+                "group": group_column,
+                "split": split_column,
+            },
             class_map=class_map or (),
             bins=bins,
             bin_names=bin_names,
@@ -187,7 +191,7 @@ def import_source(
             keep_companions=companions,
             leave_out=leave_out or (),
             ok_classes=() if no_ok else ok,
-        )  # fmt: skip
+        )
         if into is not None:
             job = datasets.start_adding(
                 session.workspace, source, into, rules, keep_duplicates=keep_duplicates
@@ -340,9 +344,14 @@ def train(
             _answer_folds(session, started)
             return
         view = training.start_training(
-            session.workspace, found.id, config, split=split, preprocess=preprocess, name=name,
+            session.workspace,
+            found.id,
+            config,
+            split=split,
+            preprocess=preprocess,
+            name=name,
             fold=None if fold is None else fold - 1,
-        )  # fmt: skip
+        )
         assert view.job is not None
         _answer_training(session, view.run.id, _follow(session, view.job))
 
@@ -415,25 +424,45 @@ def _show_report(report: dict[str, Any]) -> None:
         f"macro F1 {report['macro_f1']:.3f}"
     )
     _show_ok_nok(report)
-    names = ("balanced_accuracy", "macro_precision", "weighted_precision", "weighted_f1", "kappa",
-             "mcc", "log_loss", "brier")  # fmt: skip
+    names = (
+        "balanced_accuracy",
+        "macro_precision",
+        "weighted_precision",
+        "weighted_f1",
+        "kappa",
+        "mcc",
+        "log_loss",
+        "brier",
+    )
     rows = [[n.replace("_", " "), _decimal(report[n]), *_range(bounds[n])] for n in names]
     area = report["auc"]["macro"]
-    rows += [["ECE", _decimal(report["ece"]), "", ""],
-             ["AUC (macro)", _decimal(area), *_range(bounds["auc"]["macro"])]]  # fmt: skip
-    rows += [[f"top-{k} error ({report['unit']})", _decimal(e["rate"]), *_range(e)]
-             for k, e in bounds["top_k_error"].items()]  # fmt: skip
+    rows += [
+        ["ECE", _decimal(report["ece"]), "", ""],
+        ["AUC (macro)", _decimal(area), *_range(bounds["auc"]["macro"])],
+    ]
+    rows += [
+        [f"top-{k} error ({report['unit']})", _decimal(e["rate"]), *_range(e)]
+        for k, e in bounds["top_k_error"].items()
+    ]
     _table(["measure", "value", "low", "high"], rows)
     classes = []
     for name, measures in report["per_class"].items():
         proven = bounds["per_class"][name]
-        classes.append([name, _with_bounds(proven["precision"]), _with_bounds(proven["recall"]),
-                        _decimal(measures["f1"]), measures["support"]])  # fmt: skip
+        classes.append(
+            [
+                name,
+                _with_bounds(proven["precision"]),
+                _with_bounds(proven["recall"]),
+                _decimal(measures["f1"]),
+                measures["support"],
+            ]
+        )
     _table(["class", "precision", "recall", "F1", "pictures"], classes)
     names, matrix = report["class_names"], report["confusion_matrix"]
     if len(names) <= 20:
-        _table(["true \\ predicted", *names],
-               [[n, *row] for n, row in zip(names, matrix, strict=True)])  # fmt: skip
+        _table(
+            ["true \\ predicted", *names], [[n, *row] for n, row in zip(names, matrix, strict=True)]
+        )
     if report["notice"]:
         _errors.print(report["notice"], style="yellow", markup=False)
 
@@ -444,10 +473,11 @@ def _show_ok_nok(report: dict[str, Any]) -> None:
         return
     for side, of in (("escape", "defective"), ("overkill", "good")):
         found = report["ok_nok"][side]
-        words = "no data" if found is None else (
-            f"{found['k']} of {found['n']} {of} {report['unit']}: "
-            f"{_with_bounds(found)}"
-        )  # fmt: skip
+        words = (
+            "no data"
+            if found is None
+            else (f"{found['k']} of {found['n']} {of} {report['unit']}: {_with_bounds(found)}")
+        )
         _output.print(f"{side}: {words}", markup=False)
     _output.print(f"Rule: {report['ok_nok']['rule']}", markup=False)
 
@@ -478,8 +508,15 @@ def predict(
         found = models.find_model(session.workspace, model)
         files = prediction.picture_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
-        rows = [[r.path, r.class_name or "–", f"{r.confidence:.3f}" if r.confidence else r.error,
-                 r.decision or "–"] for r in results]  # fmt: skip
+        rows = [
+            [
+                r.path,
+                r.class_name or "–",
+                f"{r.confidence:.3f}" if r.confidence else r.error,
+                r.decision or "–",
+            ]
+            for r in results
+        ]
         session.answer(
             {"predictions": [prediction.as_dict(item) for item in results]},
             lambda: _table(["picture", "class", "confidence", "decision"], rows),
@@ -526,8 +563,15 @@ def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False
     """List the datasets."""
     with _session(workspace, as_json) as session:
         found = datasets.list_datasets(session.workspace)
-        result = [{"dataset_id": d.id, "name": d.name, "samples": d.sample_count,
-                   "classes": list(d.class_names)} for d in found]  # fmt: skip
+        result = [
+            {
+                "dataset_id": d.id,
+                "name": d.name,
+                "samples": d.sample_count,
+                "classes": list(d.class_names),
+            }
+            for d in found
+        ]
         rows = [[d.id, d.name, d.sample_count, ", ".join(d.class_names)] for d in found]
         session.answer(
             {"datasets": result}, lambda: _table(["id", "name", "pictures", "classes"], rows)
@@ -539,9 +583,16 @@ def list_runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
     """List the training runs."""
     with _session(workspace, as_json) as session:
         views = training.list_runs(session.workspace)
-        result = [{"run_id": v.run.id, "name": v.run.name, "status": v.status.value,
-                   "model_id": v.model_id, "error": v.job.error if v.job else None}
-                  for v in views]  # fmt: skip
+        result = [
+            {
+                "run_id": v.run.id,
+                "name": v.run.name,
+                "status": v.status.value,
+                "model_id": v.model_id,
+                "error": v.job.error if v.job else None,
+            }
+            for v in views
+        ]
         rows = [[v.run.id, v.run.name, v.status.value, v.model_id or "–"] for v in views]
         session.answer({"runs": result}, lambda: _table(["id", "name", "status", "model"], rows))
 
@@ -551,13 +602,28 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     """List the models."""
     with _session(workspace, as_json) as session:
         found = models.list_models(session.workspace)
-        result = [{"model_id": m.id, "name": m.name, "dataset": m.dataset_name,
-                   "network": m.network, "validation_macro_f1": m.val_macro_f1,
-                   "test_macro_f1": m.test_macro_f1, "size_bytes": m.size_bytes}
-                  for m in found]  # fmt: skip
-        rows = [[m.id, m.name, m.dataset_name, m.network,
-                 "–" if m.test_macro_f1 is None else f"{m.test_macro_f1:.3f}"]
-                for m in found]  # fmt: skip
+        result = [
+            {
+                "model_id": m.id,
+                "name": m.name,
+                "dataset": m.dataset_name,
+                "network": m.network,
+                "validation_macro_f1": m.val_macro_f1,
+                "test_macro_f1": m.test_macro_f1,
+                "size_bytes": m.size_bytes,
+            }
+            for m in found
+        ]
+        rows = [
+            [
+                m.id,
+                m.name,
+                m.dataset_name,
+                m.network,
+                "–" if m.test_macro_f1 is None else f"{m.test_macro_f1:.3f}",
+            ]
+            for m in found
+        ]
         headings = ["id", "name", "dataset", "network", "test macro F1"]
         session.answer({"models": result}, lambda: _table(headings, rows))
 
@@ -574,10 +640,15 @@ def delete(
         kind, found_id, name = _find_anything(session.workspace, thing)
         if not yes and not as_json:
             typer.confirm(f"Delete the {kind} '{name}'?", abort=True, err=True)
-        {"dataset": datasets.delete_dataset, "run": training.delete_run,
-         "model": models.delete_model}[kind](session.workspace, found_id)  # fmt: skip
-        session.answer({"deleted": found_id, "kind": kind},
-                       lambda: _output.print(f"Deleted the {kind} '{name}'."))  # fmt: skip
+        {
+            "dataset": datasets.delete_dataset,
+            "run": training.delete_run,
+            "model": models.delete_model,
+        }[kind](session.workspace, found_id)
+        session.answer(
+            {"deleted": found_id, "kind": kind},
+            lambda: _output.print(f"Deleted the {kind} '{name}'."),
+        )
 
 
 @app.command()
@@ -601,8 +672,17 @@ def ui(
         print(json.dumps({"url": f"http://{host}:{port}", "workspace": str(root)}), flush=True)
     else:
         _errors.print(f"Touchstone: http://{host}:{port}  (workspace {root})")
-    arguments = [sys.executable, "-m", "streamlit", "run", "app.py",
-                 "--server.address", host, "--server.port", str(port)]  # fmt: skip
+    arguments = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.address",
+        host,
+        "--server.port",
+        str(port),
+    ]
     for name in ("localhost", "127.0.0.1", "::1", host, *(allow_host or ())):
         arguments += ["--server.allowedHosts", name]
     os.execv(sys.executable, arguments)
@@ -684,13 +764,23 @@ def _three_counts(text: str) -> tuple[int, int, int]:
 def _split_as_dict(session: Session, dataset: Dataset, split: Split) -> dict[str, Any]:
     certificate = split.certificate
     assert certificate is not None
-    across = {"groups_across": certificate.groups_across, "exact_across": certificate.exact_across,
-              "near_across": certificate.near_across}  # fmt: skip
-    return {"split_id": split.id, "name": split.name, "strategy": split.strategy,
-            "counts": certificates.side_counts(session.workspace, dataset, split),
-            "certificate": across, "folds": split.folds, "sealed": split.sealed,
-            "kept_out": certificate.kept_out, "digest": split.digest,
-            "dataset_version": split.version}  # fmt: skip
+    across = {
+        "groups_across": certificate.groups_across,
+        "exact_across": certificate.exact_across,
+        "near_across": certificate.near_across,
+    }
+    return {
+        "split_id": split.id,
+        "name": split.name,
+        "strategy": split.strategy,
+        "counts": certificates.side_counts(session.workspace, dataset, split),
+        "certificate": across,
+        "folds": split.folds,
+        "sealed": split.sealed,
+        "kept_out": certificate.kept_out,
+        "digest": split.digest,
+        "dataset_version": split.version,
+    }
 
 
 def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
@@ -725,9 +815,10 @@ def _answer_folds(session: Session, started: Sequence[RunView]) -> None:
     result = folds.cross_validation_as_dict(found)
 
     def show() -> None:
-        _table(["fold", "pictures", "accuracy", "macro F1"],
-               [[s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"]
-                for s in found.scores])  # fmt: skip
+        _table(
+            ["fold", "pictures", "accuracy", "macro F1"],
+            [[s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"] for s in found.scores],
+        )
         _output.print(
             f"Validation over {found.folds} folds: accuracy {found.accuracy.mean:.2%} ± "
             f"{found.accuracy.std:.2%}, macro F1 {found.macro_f1.mean:.3f} ± "
@@ -752,9 +843,14 @@ def _answer_training(session: Session, run_id: str, job: Job) -> None:
         "validation": {"accuracy": report.accuracy, "macro_f1": report.macro_f1},
     }
     model = models.find_model(session.workspace, model_id)
-    session.answer(result, lambda: _output.print(
-        f"Model '{model.name}' ({model_id}): validation accuracy {report.accuracy:.2%}, "
-        f"macro F1 {report.macro_f1:.3f}, {result['duration_s']} s", markup=False))  # fmt: skip
+    session.answer(
+        result,
+        lambda: _output.print(
+            f"Model '{model.name}' ({model_id}): validation accuracy {report.accuracy:.2%}, "
+            f"macro F1 {report.macro_f1:.3f}, {result['duration_s']} s",
+            markup=False,
+        ),
+    )
 
 
 def _find_anything(workspace: Workspace, key: str) -> tuple[str, str, str]:

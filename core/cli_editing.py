@@ -165,8 +165,13 @@ def export(
         missing = exports.write_export(plan, to)
         for name in missing[:20]:
             errors.print(f"The file of {name} is gone.", style="yellow", markup=False)
-        result = {"path": str(to), "version": plan.version.number, "digest": plan.version.digest,
-                  "pictures": len(plan.items) - len(missing), "missing": missing}  # fmt: skip
+        result = {
+            "path": str(to),
+            "version": plan.version.number,
+            "digest": plan.version.digest,
+            "pictures": len(plan.items) - len(missing),
+            "missing": missing,
+        }
         opened.answer(
             result, lambda: output.print(f"{result['pictures']} pictures in {to}", markup=False)
         )
@@ -178,9 +183,13 @@ def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
         raise ConfigError(f"'{numbers}' names no two versions.", "Write them like 1:3.")
     found = versions.compare(opened.workspace, dataset.id, int(first), int(second))
     counts = {kind.value: count for kind, count in found.counts.items()}
-    result = {"older": found.older.number, "newer": found.newer.number, **counts,
-              "classes_before": list(found.classes_before),
-              "classes_after": list(found.classes_after)}  # fmt: skip
+    result = {
+        "older": found.older.number,
+        "newer": found.newer.number,
+        **counts,
+        "classes_before": list(found.classes_before),
+        "classes_after": list(found.classes_after),
+    }
     opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
 
 
@@ -208,7 +217,11 @@ def _answer_classes(opened: Session, dataset: Dataset) -> None:
     verdicts = dict(zip(dataset.class_names, dataset.verdicts, strict=True))
     rows = [[name, counts[name], verdicts[name] or "–"] for name in dataset.class_names]
     opened.answer(
-        {"dataset_id": dataset.id, "version": dataset.version, "classes": counts,
-         "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict}},
+        {
+            "dataset_id": dataset.id,
+            "version": dataset.version,
+            "classes": counts,
+            "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict},
+        },
         lambda: table(["class", "pictures", "verdict"], rows),
-    )  # fmt: skip
+    )

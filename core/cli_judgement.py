@@ -81,9 +81,14 @@ def threshold(
         basis = decisions.load_basis(opened.workspace, model)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
         wish = Wish(
-            max_escape=max_escape, max_overkill=max_overkill, proven=proven, guarantee=guarantee,
-            scenario=scenario, class_error=class_error, confidence=confidence,
-        )  # fmt: skip
+            max_escape=max_escape,
+            max_overkill=max_overkill,
+            proven=proven,
+            guarantee=guarantee,
+            scenario=scenario,
+            class_error=class_error,
+            confidence=confidence,
+        )
         choice = _choice(opened.workspace, basis, wish, at)
         if save:
             decisions.save_rule(
@@ -106,14 +111,17 @@ def _on_test(workspace: Workspace, basis: decisions.Basis, *, asked: bool, is_ke
         return decisions.look_at_test(workspace, model, purpose="touchstone threshold")
     if not judging.has_looked(workspace, model):
         return OnTest(
-            None, "Nobody has looked at the test results yet. --on-test shows them: that is "
-            "counted, and rules a sealed test of this model out.", Hidden.UNSEEN,
-        )  # fmt: skip
+            None,
+            "Nobody has looked at the test results yet. --on-test shows them: that is "
+            "counted, and rules a sealed test of this model out.",
+            Hidden.UNSEEN,
+        )
     if not is_kept:
         return OnTest(
-            None, "Test is for the verdict over a kept rule: add --save, or --on-test, which is "
-            "counted.", Hidden.DRAFT,
-        )  # fmt: skip
+            None,
+            "Test is for the verdict over a kept rule: add --save, or --on-test, which is counted.",
+            Hidden.DRAFT,
+        )
     return decisions.look_at_test(workspace, model, purpose="touchstone threshold")
 
 
@@ -196,9 +204,12 @@ def plan(
     """How many parts prove a claim, before anybody collects them."""
     with session(workspace, as_json) as opened:
         made = plan_test(
-            rate, rate if overkill is None else overkill, confidence=confidence,
-            expected_escape=expected, most_errors=3 if errors is None else errors,
-        )  # fmt: skip
+            rate,
+            rate if overkill is None else overkill,
+            confidence=confidence,
+            expected_escape=expected,
+            most_errors=3 if errors is None else errors,
+        )
         kept = [row for row in made.defective if errors is None or row.errors == errors]
         good = [row for row in made.good if errors is None or row.errors == errors]
         result: dict[str, Any] = {
@@ -282,9 +293,12 @@ def compare(
 
 def _table_row(found: PairedTable) -> list[object]:
     return [
-        found.both_right, found.only_first_right, found.only_second_right, found.neither_right,
+        found.both_right,
+        found.only_first_right,
+        found.only_second_right,
+        found.neither_right,
         f"{found.p_value:.3g}",
-    ]  # fmt: skip
+    ]
 
 
 @app.command()

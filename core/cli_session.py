@@ -68,15 +68,20 @@ def fail(err: TouchstoneError, as_json: bool) -> NoReturn:
 
 def follow(session: Session, job: Job) -> Job:
     """Show a job's progress until it ends; Ctrl+C asks it to stop."""
-    columns = (TextColumn("{task.description}"), BarColumn(),
-               TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=errors, transient=True) as progress:
         task = progress.add_task("Waiting", total=None)
 
         def show(current: Job) -> None:
             phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
-            progress.update(task, description=phase, completed=current.done,
-                            total=current.total or None)  # fmt: skip
+            progress.update(
+                task, description=phase, completed=current.done, total=current.total or None
+            )
 
         try:
             ended = jobs.wait(session.workspace, job.id, on_change=show)

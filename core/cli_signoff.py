@@ -87,9 +87,14 @@ def write_report(
             _refuse_bad_target(target)
         with _progress() as show:
             ticket = report.make_report(
-                opened.workspace, model, form, against=against, language=language,
-                max_pictures=max_pictures, on_progress=show,
-            )  # fmt: skip
+                opened.workspace,
+                model,
+                form,
+                against=against,
+                language=language,
+                max_pictures=max_pictures,
+                on_progress=show,
+            )
         if ticket.job is not None:
             follow(opened, ticket.job)
         _answer_report(opened, ticket.id, form, out, csv)

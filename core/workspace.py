@@ -75,8 +75,15 @@ class Workspace:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in (self.uploads, self.runs, self.cache, self.locks, self.logs,
-                           self.results, self.weights):  # fmt: skip
+            for folder in (
+                self.uploads,
+                self.runs,
+                self.cache,
+                self.locks,
+                self.logs,
+                self.results,
+                self.weights,
+            ):
                 folder.mkdir(exist_ok=True, mode=0o700)
         except OSError as err:
             raise WorkspaceError(

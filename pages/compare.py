@@ -42,8 +42,9 @@ def overview(found: ModelComparison, confidence: float) -> None:
             ("Escapes", "defective, not accepted", found.decisions.escapes),
             ("False rejects", "good, not rejected", found.decisions.false_rejects),
         ]
-    for column, (title, right, table) in zip(st.columns(len(kinds), gap="large"), kinds,
-                                             strict=True):  # fmt: skip
+    for column, (title, right, table) in zip(
+        st.columns(len(kinds), gap="large"), kinds, strict=True
+    ):
         with column:
             _paired(title, right, table, confidence)
     if found.decisions is None:
@@ -62,14 +63,22 @@ def _rule(side: Side) -> str:
 
 
 def _paired(title: str, right: str, table: PairedTable, confidence: float) -> None:
-    st.subheader(title, help=f"Right means here: {right}. Only the parts on which the models "
-                 "differ tell which is better.")  # fmt: skip
-    rows = ((table.both_right, table.only_second_right),
-            (table.only_first_right, table.neither_right))  # fmt: skip
-    chart(figures_decide.paired(rows, dark=state.is_dark()), f"paired_{title}",
-          description=f"{title}: both right {table.both_right}, only new right "
-          f"{table.only_second_right}, only present right {table.only_first_right}, neither "
-          f"{table.neither_right}.")  # fmt: skip
+    st.subheader(
+        title,
+        help=f"Right means here: {right}. Only the parts on which the models "
+        "differ tell which is better.",
+    )
+    rows = (
+        (table.both_right, table.only_second_right),
+        (table.only_first_right, table.neither_right),
+    )
+    chart(
+        figures_decide.paired(rows, dark=state.is_dark()),
+        f"paired_{title}",
+        description=f"{title}: both right {table.both_right}, only new right "
+        f"{table.only_second_right}, only present right {table.only_first_right}, neither "
+        f"{table.neither_right}.",
+    )
     value, bounds = table.difference.value, table.difference.interval
     if value is None or bounds is None:
         st.caption("There is no such part.")
@@ -91,18 +100,24 @@ def galleries(workspace: Workspace, found: ModelComparison) -> None:
     """What is new, what is fixed; the most important first."""
     kinds: dict[str, NDArray[np.int64]] = {}
     if found.decisions is not None:
-        kinds |= {"New escapes": found.decisions.new_escapes,
-                  "New false rejects": found.decisions.new_false_rejects,
-                  "Escapes gone": found.decisions.fixed_escapes,
-                  "False rejects gone": found.decisions.fixed_false_rejects}  # fmt: skip
-    kinds |= {"Newly wrong": found.classes.new_errors,
-              "Newly right": found.classes.fixed_errors}  # fmt: skip
+        kinds |= {
+            "New escapes": found.decisions.new_escapes,
+            "New false rejects": found.decisions.new_false_rejects,
+            "Escapes gone": found.decisions.fixed_escapes,
+            "False rejects gone": found.decisions.fixed_false_rejects,
+        }
+    kinds |= {"Newly wrong": found.classes.new_errors, "Newly right": found.classes.fixed_errors}
     st.subheader("What is new")
     first = next((name for name, positions in kinds.items() if len(positions)), next(iter(kinds)))
     shown = st.segmented_control(
-        "Pictures", list(kinds), required=True, default=first, key="compare_kind",
-        format_func=lambda name: f"{name} ({len(kinds[name]):,})", label_visibility="collapsed",
-    )  # fmt: skip
+        "Pictures",
+        list(kinds),
+        required=True,
+        default=first,
+        key="compare_kind",
+        format_func=lambda name: f"{name} ({len(kinds[name]):,})",
+        label_visibility="collapsed",
+    )
     positions = kinds[shown]
     if not len(positions):
         st.caption("No picture here.")
@@ -124,12 +139,15 @@ def _gallery(
     def shown(i: int) -> deciding.Shown:
         at, own = int(positions[i]), found.second.judged
         row = int(np.searchsorted(own.sample_ids, found.sample_ids[at], sorter=order))
-        return deciding.Shown(own.model, own.probabilities[order[row]], int(found.targets[at]),
-                            names)  # fmt: skip
+        return deciding.Shown(
+            own.model, own.probabilities[order[row]], int(found.targets[at]), names
+        )
 
     order = np.argsort(found.second.judged.sample_ids)
-    st.caption("True class above; below it what the present model said → what the new one says. "
-               "The pictures of parts that changed; the tables above count the parts.")  # fmt: skip
+    st.caption(
+        "True class above; below it what the present model said → what the new one says. "
+        "The pictures of parts that changed; the tables above count the parts."
+    )
     deciding.pictures(workspace, found.sample_ids[positions], about, shown, key=key)
 
 
@@ -143,10 +161,13 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     """Present model, new model, subset, confidence."""
     found = {m.id: m.name for m in models.list_models(workspace)}
     if len(found) < 2:
-        widgets.empty_state("compare_arrows", "Two models are needed",
-                            "Train another one with the same split; then both are held against "
-                            "each other on the same parts.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "compare_arrows",
+            "Two models are needed",
+            "Train another one with the same split; then both are held against "
+            "each other on the same parts.",
+            ("train.py", "Train a model", "model_training"),
+        )
         return None
     first, second, third, fourth = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
     with first:
@@ -160,10 +181,13 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             is_seen = not first_look.unseen(workspace, both)
             st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
         subset: Subset = st.segmented_control(
-            "Subset", [Subset.TEST, Subset.VALIDATION], required=True,
-            format_func=lambda s: s.value, key="compare_subset",
+            "Subset",
+            [Subset.TEST, Subset.VALIDATION],
+            required=True,
+            format_func=lambda s: s.value,
+            key="compare_subset",
             help="Test gives the verdict; validation pictures chose the models and thresholds.",
-        )  # fmt: skip
+        )
     with fourth:
         confidence = rule.confidence_box()
     return both[0], both[1], subset, confidence
@@ -183,40 +207,54 @@ def page(workspace: Workspace) -> None:
     if chosen is None:
         return
     present, new, subset, confidence = chosen
-    missing = [m.name for m in (present, new)
-               if subset not in evaluation.evaluated_subsets(workspace, m.id)]  # fmt: skip
+    missing = [
+        m.name
+        for m in (present, new)
+        if subset not in evaluation.evaluated_subsets(workspace, m.id)
+    ]
     if missing:
-        st.info(f"There are no {subset} results of {text.plain(', '.join(missing))}: uploaded "
-                "models and those of a deleted dataset cannot be compared.")  # fmt: skip
+        st.info(
+            f"There are no {subset} results of {text.plain(', '.join(missing))}: uploaded "
+            "models and those of a deleted dataset cannot be compared."
+        )
         return
     closed = [m for m in (present, new) if judging.is_closed(workspace, m)]
     if closed:
         st.info(
             f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: nobody "
             "has looked at it yet. Compare on the validation pictures, or open it on the Sign-off "
-            "page.", icon=":material/lock:",
-        )  # fmt: skip
+            "page.",
+            icon=":material/lock:",
+        )
         if subset is Subset.TEST:
             return
     unseen = first_look.unseen(workspace, (present, new))
     if unseen and _has_test(workspace, unseen):
-        first_look.ask(workspace, unseen, PURPOSE, then=_show_test,
-                       more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "")  # fmt: skip
+        first_look.ask(
+            workspace,
+            unseen,
+            PURPOSE,
+            then=_show_test,
+            more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "",
+        )
         if subset is Subset.TEST:
             return
     found = comparison.compare_judged(
         deciding.judged_set(workspace, present, subset),
         deciding.judged_set(workspace, new, subset),
-        decisions.saved_rule(workspace, present.id), decisions.saved_rule(workspace, new.id),
+        decisions.saved_rule(workspace, present.id),
+        decisions.saved_rule(workspace, new.id),
         confidence=confidence,
-    )  # fmt: skip
+    )
     if subset is Subset.TEST:
         for model in (present, new):
             deciding.count_look(workspace, model, PURPOSE)
     for side in (found.first, found.second):
         if side.judged.notice:
-            st.warning(f"**{text.plain(side.model.name)}** · {text.plain(side.judged.notice)}",
-                       icon=":material/report:")  # fmt: skip
+            st.warning(
+                f"**{text.plain(side.model.name)}** · {text.plain(side.judged.notice)}",
+                icon=":material/report:",
+            )
     release_gate.show(workspace, found, release.hold_against(workspace, found, found.second.judged))
     overview(found, confidence)
     galleries(workspace, found)

@@ -67,16 +67,28 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
     excluded = datasets.count_pictures(
         workspace, dataset.id, SampleFilter(status=SampleStatus.EXCLUDED)
     )
-    cells[0].metric("Pictures", f"{dataset.sample_count:,}", border=True,
-                    help="Pictures in use. Excluded ones stay stored and can be brought "
-                    "back.")  # fmt: skip
-    cells[1].metric("Classes", len(dataset.class_names), border=True,
-                    help="What the pictures are sorted into.")  # fmt: skip
-    cells[2].metric("Splits", len(splits.list_splits(workspace, dataset.id)), border=True,
-                    help="Saved divisions into training, validation and test.")  # fmt: skip
-    cells[3].metric("Version", dataset.version, border=True,
-                    help="Every change makes a version that can be looked at and gone back to. "
-                    f"Content {dataset.digest[:12]}.")  # fmt: skip
+    cells[0].metric(
+        "Pictures",
+        f"{dataset.sample_count:,}",
+        border=True,
+        help="Pictures in use. Excluded ones stay stored and can be brought back.",
+    )
+    cells[1].metric(
+        "Classes", len(dataset.class_names), border=True, help="What the pictures are sorted into."
+    )
+    cells[2].metric(
+        "Splits",
+        len(splits.list_splits(workspace, dataset.id)),
+        border=True,
+        help="Saved divisions into training, validation and test.",
+    )
+    cells[3].metric(
+        "Version",
+        dataset.version,
+        border=True,
+        help="Every change makes a version that can be looked at and gone back to. "
+        f"Content {dataset.digest[:12]}.",
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
             st.switch_page("split.py", query_params={"dataset": dataset.id})
@@ -106,40 +118,68 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
     split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
     kinds: list[FindingKind | None] = [None, *quality.finding_counts(workspace, dataset.id)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = st.selectbox("Class", range(len(names)), format_func=names.__getitem__,
-                             key=f"class_filter_{len(names)}", width=180,
-                             help="Show one class only.")  # fmt: skip
+        label = st.selectbox(
+            "Class",
+            range(len(names)),
+            format_func=names.__getitem__,
+            key=f"class_filter_{len(names)}",
+            width=180,
+            help="Show one class only.",
+        )
         place = st.selectbox(
-            "Subset", subset_options(workspace, dataset), key="subset_filter", width=210,
+            "Subset",
+            subset_options(workspace, dataset),
+            key="subset_filter",
+            width=210,
             format_func=lambda o: f"{o[1].value} of {split_names[o[0]]}" if o else "all subsets",
             help="Show what a split uses for training, validation or test.",
-        )  # fmt: skip
+        )
         kind = st.selectbox(
-            "Finding", kinds, key="finding_filter", width=180,
+            "Finding",
+            kinds,
+            key="finding_filter",
+            width=180,
             format_func=lambda k: k.value.replace("_", " ") if k else "any or none",
             help="Show pictures with an open finding of the quality check.",
-        )  # fmt: skip
-        text_part = st.text_input("Name or group contains", key="text_filter", width=190,
-                                  help="Part of file name, folder or group.")  # fmt: skip
+        )
+        text_part = st.text_input(
+            "Name or group contains",
+            key="text_filter",
+            width=190,
+            help="Part of file name, folder or group.",
+        )
         order = st.selectbox(
-            "Sort by", list(SampleOrder), key="order", width=190,
+            "Sort by",
+            list(SampleOrder),
+            key="order",
+            width=190,
             format_func=ORDER_WORDS.__getitem__,
             help="Sharpness, brightness and confidence are known after a quality check; pictures "
             "without a value come last.",
-        )  # fmt: skip
-        descending = st.toggle("descending", key="descending",
-                               help="Largest, newest or last first.")  # fmt: skip
+        )
+        descending = st.toggle(
+            "descending", key="descending", help="Largest, newest or last first."
+        )
         status = st.segmented_control(
-            "State", list(STATUS_WORDS), format_func=STATUS_WORDS.__getitem__, required=True,
-            default=SampleStatus.USED, key="status_filter",
+            "State",
+            list(STATUS_WORDS),
+            format_func=STATUS_WORDS.__getitem__,
+            required=True,
+            default=SampleStatus.USED,
+            key="status_filter",
             help="Excluded pictures are stored but used for nothing.",
-        )  # fmt: skip
+        )
     chosen = SampleFilter(
-        label=label - 1 if label else None, split_id=place[0] if place else None,
-        subset=place[1] if place else None, finding=kind, status=status, text=text_part.strip(),
-    )  # fmt: skip
-    editable_pictures(workspace, dataset.id, chosen, key="pictures", order=order,
-                      descending=descending)  # fmt: skip
+        label=label - 1 if label else None,
+        split_id=place[0] if place else None,
+        subset=place[1] if place else None,
+        finding=kind,
+        status=status,
+        text=text_part.strip(),
+    )
+    editable_pictures(
+        workspace, dataset.id, chosen, key="pictures", order=order, descending=descending
+    )
 
 
 @st.fragment
@@ -175,8 +215,11 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
     with left:
         st.markdown("**Pictures per class**")
         counts = datasets.class_counts(workspace, dataset)
-        chart(figures.class_counts(counts, dark=dark, coloured=True),
-              "class_counts", description="Pictures per class")  # fmt: skip
+        chart(
+            figures.class_counts(counts, dark=dark, coloured=True),
+            "class_counts",
+            description="Pictures per class",
+        )
         st.markdown("**Sizes**")
         chart(figures.sizes(found.sizes, dark=dark), "sizes", description="Sizes of pictures")
         if found.size_count > len(found.sizes):
@@ -186,14 +229,29 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
             st.info("Brightness and sharpness are not measured yet; the quality check does it.")
         if found.brightness:
             st.markdown("**Brightness**")
-            chart(figures.spread(found.brightness, found.brightness_edges, dark=dark,
-                                 title="mean gray value, 0 black to 1 white"),
-                  "brightness", description="Brightness of pictures")  # fmt: skip
+            chart(
+                figures.spread(
+                    found.brightness,
+                    found.brightness_edges,
+                    dark=dark,
+                    title="mean gray value, 0 black to 1 white",
+                ),
+                "brightness",
+                description="Brightness of pictures",
+            )
         if found.sharpness:
             st.markdown("**Sharpness**")
-            chart(figures.spread(found.sharpness, found.sharpness_edges, dark=dark,
-                                 title="variance of the Laplacian, logarithmic", logarithmic=True),
-                  "sharpness", description="Sharpness of pictures")  # fmt: skip
+            chart(
+                figures.spread(
+                    found.sharpness,
+                    found.sharpness_edges,
+                    dark=dark,
+                    title="variance of the Laplacian, logarithmic",
+                    logarithmic=True,
+                ),
+                "sharpness",
+                description="Sharpness of pictures",
+            )
 
 
 def show_classes(workspace: Workspace, dataset: Dataset) -> None:
@@ -221,11 +279,19 @@ def verdicts(workspace: Workspace, dataset: Dataset) -> None:
         "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
     }
     edited = st.data_editor(
-        shown, hide_index=True, disabled=["class", "pictures"], key=f"verdicts_{dataset.version}",
-        column_config={"verdict": st.column_config.SelectboxColumn(
-            "verdict", options=[UNDECIDED, *(v.value for v in Verdict)], required=True,
-            help="OK: good part. NOK: defective part.")},
-    )  # fmt: skip
+        shown,
+        hide_index=True,
+        disabled=["class", "pictures"],
+        key=f"verdicts_{dataset.version}",
+        column_config={
+            "verdict": st.column_config.SelectboxColumn(
+                "verdict",
+                options=[UNDECIDED, *(v.value for v in Verdict)],
+                required=True,
+                help="OK: good part. NOK: defective part.",
+            )
+        },
+    )
     wanted = {
         name: None if verdict == UNDECIDED else Verdict(verdict)
         for name, verdict in zip(dataset.class_names, edited["verdict"], strict=True)
@@ -247,10 +313,18 @@ def rename_class(workspace: Workspace, dataset: Dataset) -> None:
 def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
     with st.form("merge_classes", clear_on_submit=True):
         st.markdown("**Merge classes**")
-        wanted = st.multiselect("Classes", dataset.class_names, key="merge_from",
-                                help="At least two. Their pictures get one class.")  # fmt: skip
-        into = st.text_input("Name of the merged class", key="merge_into", max_chars=200,
-                             help="One of their names, or a new one.")  # fmt: skip
+        wanted = st.multiselect(
+            "Classes",
+            dataset.class_names,
+            key="merge_from",
+            help="At least two. Their pictures get one class.",
+        )
+        into = st.text_input(
+            "Name of the merged class",
+            key="merge_into",
+            max_chars=200,
+            help="One of their names, or a new one.",
+        )
         if st.form_submit_button("Merge", key="do_merge_classes"):
             act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
 
@@ -258,16 +332,21 @@ def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
 def add_class(workspace: Workspace, dataset: Dataset) -> None:
     with st.form("add_class", clear_on_submit=True):
         st.markdown("**Add a class**")
-        name = st.text_input("Name", key="add_name", max_chars=200,
-                             help="It has no pictures until some are moved to it.")  # fmt: skip
+        name = st.text_input(
+            "Name",
+            key="add_name",
+            max_chars=200,
+            help="It has no pictures until some are moved to it.",
+        )
         if st.form_submit_button("Add", key="do_add_class"):
             act(lambda: edits.add_class(workspace, dataset.id, name))
 
 
 def undo_button(workspace: Workspace, dataset: Dataset) -> None:
     last = versions.next_undo(workspace, dataset.id)
-    if last and st.button("Undo", icon=":material/undo:", key="undo",
-                          help=f"Takes back: {text.plain(last.summary)}"):  # fmt: skip
+    if last and st.button(
+        "Undo", icon=":material/undo:", key="undo", help=f"Takes back: {text.plain(last.summary)}"
+    ):
         act(lambda: edits.undo(workspace, dataset.id))
 
 
@@ -286,10 +365,12 @@ def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
         widgets.empty_state(
-            "photo_library", "No pictures yet", "Import a folder or a ZIP, or start with the demo.",
+            "photo_library",
+            "No pictures yet",
+            "Import a folder or a ZIP, or start with the demo.",
             ("import_pictures.py", "Import pictures", "upload"),
             ("home.py", "Try the demo", "home"),
-        )  # fmt: skip
+        )
         return
     chosen_id = state.choose("dataset", found, label="Dataset", help="Which pictures to look at.")
     dataset = datasets.find_dataset(workspace, chosen_id or "")

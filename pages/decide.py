@@ -90,33 +90,60 @@ def _in_words(draft: rule.Draft) -> str:
 
 def _choose_for_me(basis: Basis, confidence: float) -> None:
     with st.popover("Choose for me", icon=":material/target:", key="choose_for_me"):
-        goal = st.radio("Goal", list(Goal), key="goal", help="What the rule shall reach on the "
-                        "validation pictures.")  # fmt: skip
-        escape = _limit("Largest escape, %", 1.0, "max_escape") if goal in (
-            Goal.ESCAPE, Goal.BOTH) else None  # fmt: skip
-        overkill = _limit("Largest overkill, %", 2.0, "max_overkill") if goal in (
-            Goal.OVERKILL, Goal.BOTH) else None  # fmt: skip
-        error = _limit("Wrong among the automatic ones, %", 1.0, "class_error") if (
-            goal is Goal.CLASS_ERROR) else None  # fmt: skip
+        goal = st.radio(
+            "Goal",
+            list(Goal),
+            key="goal",
+            help="What the rule shall reach on the validation pictures.",
+        )
+        escape = (
+            _limit("Largest escape, %", 1.0, "max_escape")
+            if goal in (Goal.ESCAPE, Goal.BOTH)
+            else None
+        )
+        overkill = (
+            _limit("Largest overkill, %", 2.0, "max_overkill")
+            if goal in (Goal.OVERKILL, Goal.BOTH)
+            else None
+        )
+        error = (
+            _limit("Wrong among the automatic ones, %", 1.0, "class_error")
+            if (goal is Goal.CLASS_ERROR)
+            else None
+        )
         scenario = None
         if goal is Goal.COST:
             draft = rule.draft(basis.judged.model.id, None)
             scenario = draft.scenario or rule.DEFAULT_LINE
             st.caption("With the defect rate and costs of the tab 'PPM and money'.")
         proven = goal in (Goal.ESCAPE, Goal.OVERKILL, Goal.BOTH) and st.toggle(
-            "The bound keeps the limit", key="proven",
+            "The bound keeps the limit",
+            key="proven",
             help="On: not only the rate seen stays below the limit, but its exact upper bound. "
             "Stricter, and the only thing that proves something.",
-        )  # fmt: skip
-        wish = Wish(escape, overkill, proven=bool(proven), scenario=scenario, class_error=error,
-                    confidence=confidence)  # fmt: skip
-        st.button("Choose", type="primary", key="choose", icon=":material/check:",
-                  on_click=rule.try_to, args=(lambda: _put_choice(basis, wish),))  # fmt: skip
+        )
+        wish = Wish(
+            escape,
+            overkill,
+            proven=bool(proven),
+            scenario=scenario,
+            class_error=error,
+            confidence=confidence,
+        )
+        st.button(
+            "Choose",
+            type="primary",
+            key="choose",
+            icon=":material/check:",
+            on_click=rule.try_to,
+            args=(lambda: _put_choice(basis, wish),),
+        )
 
 
 def _limit(label: str, usual: float, key: str) -> float:
-    value: float = st.number_input(label, 0.0, 100.0, usual, 0.1, format="%.4g", key=key,
-                                   help="On the validation pictures.")  # fmt: skip
+    value: float = st.number_input(
+        label, 0.0, 100.0, usual, 0.1, format="%.4g", key=key, help="On the validation pictures."
+    )
     return value / 100
 
 
@@ -128,8 +155,9 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
     model = basis.judged.model
     if on_test.hidden is Hidden.UNSEEN:
         point = rule.draft(model.id, None).point
-        first_look.ask(workspace, [model], PURPOSE,
-                       then=lambda: deciding.mark_seen(model, PURPOSE, point))  # fmt: skip
+        first_look.ask(
+            workspace, [model], PURPOSE, then=lambda: deciding.mark_seen(model, PURPOSE, point)
+        )
         return
     is_sealed = on_test.hidden is Hidden.SEALED
     st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
@@ -139,8 +167,13 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
             "open the test set on the Sign-off page when everything is fixed."
         )
     elif on_test.hidden is Hidden.DRAFT:
-        st.button("Save it for the verdict", icon=":material/save:", key="save_for_test",
-                  on_click=_save, args=(workspace, basis, confidence))  # fmt: skip
+        st.button(
+            "Save it for the verdict",
+            icon=":material/save:",
+            key="save_for_test",
+            on_click=_save,
+            args=(workspace, basis, confidence),
+        )
 
 
 def _side(basis: Basis, outcome: Outcome, name: str) -> None:
@@ -152,22 +185,30 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
     behind = st.session_state.get("behind")
     clickable_matrix(
         figures_decide.ok_nok_matrix(
-            outcome, dark=state.is_dark(),
+            outcome,
+            dark=state.is_dark(),
             cell=behind[1:] if behind and behind[0] == name else None,
         ),
-        key, cell=behind[1:] if behind and behind[0] == name else None,
+        key,
+        cell=behind[1:] if behind and behind[0] == name else None,
         description=f"{name}: rows truly OK and NOK; columns accept, to a person, reject. Click a "
         "cell, or use the arrow keys, to see its pictures.",
-    )  # fmt: skip
+    )
     unit = basis.unit.value[:-1]
     first, second = st.columns(2)
     with first:
-        deciding.rate_metric("Escape", outcome.escape, f"defective {unit}",
-                           help="Defective parts that are accepted, of all defective "
-                           "ones.")  # fmt: skip
-        deciding.rate_metric("To a person: defective", outcome.nok_to_person, f"defective {unit}",
-                           help="Defective parts that a person looks at, of all defective "
-                           "ones.")  # fmt: skip
+        deciding.rate_metric(
+            "Escape",
+            outcome.escape,
+            f"defective {unit}",
+            help="Defective parts that are accepted, of all defective ones.",
+        )
+        deciding.rate_metric(
+            "To a person: defective",
+            outcome.nok_to_person,
+            f"defective {unit}",
+            help="Defective parts that a person looks at, of all defective ones.",
+        )
     with second:
         deciding.rate_metric(
             "Overkill",
@@ -175,30 +216,44 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
             f"good {unit}",
             help="Good parts that are rejected, of all good ones.",
         )
-        deciding.rate_metric("Automatic", outcome.automatic, unit,
-                           help="Parts that no person looks at, in the mix of good and defective "
-                           "parts of these pictures.")  # fmt: skip
+        deciding.rate_metric(
+            "Automatic",
+            outcome.automatic,
+            unit,
+            help="Parts that no person looks at, in the mix of good and defective "
+            "parts of these pictures.",
+        )
     point = rule.draft(basis.judged.model.id, None).point
     if point.class_thresholds:
         deciding.rate_metric(
-            "Wrong class, automatic", basis.wrong_class(point, outcome.confidence),
-            f"automatic {unit}", help="Of the parts that no person looks at, those predicted as a "
+            "Wrong class, automatic",
+            basis.wrong_class(point, outcome.confidence),
+            f"automatic {unit}",
+            help="Of the parts that no person looks at, those predicted as a "
             "wrong class; a threshold per class is chosen for this.",
-        )  # fmt: skip
+        )
     for remark in outcome.remarks:
         st.warning(remark)
     if outcome.both_in_words:
         st.caption(outcome.both_in_words)
     with st.container(horizontal=True):
         for label, cell, count in (
-            ("escapes", ESCAPES, outcome.nok[0]), ("false rejects", FALSE_REJECTS, outcome.ok[2]),
-        ):  # fmt: skip
-            st.button(f"Show {label} ({count:,})", key=f"{label[:5]}_{name}", type="tertiary",
-                      disabled=not count, icon=":material/photo_library:", on_click=_open,
-                      args=(name, *cell))  # fmt: skip
+            ("escapes", ESCAPES, outcome.nok[0]),
+            ("false rejects", FALSE_REJECTS, outcome.ok[2]),
+        ):
+            st.button(
+                f"Show {label} ({count:,})",
+                key=f"{label[:5]}_{name}",
+                type="tertiary",
+                disabled=not count,
+                icon=":material/photo_library:",
+                on_click=_open,
+                args=(name, *cell),
+            )
     if basis.unknown:
-        st.caption(f"{text.count(basis.unknown, 'picture')} of classes without a verdict count "
-                   "nowhere.")  # fmt: skip
+        st.caption(
+            f"{text.count(basis.unknown, 'picture')} of classes without a verdict count nowhere."
+        )
 
 
 def _open(name: str, row: int, column: int) -> None:
@@ -211,13 +266,19 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
     with left:
         st.markdown("**Escape against overkill** · validation")
         curve = deciding.curve(workspace, basis, confidence)
-        chart(figures_decide.trade_off(curve, here, dark=dark), "trade_off",
-              description="Escape against overkill over all thresholds, with bounds.")  # fmt: skip
+        chart(
+            figures_decide.trade_off(curve, here, dark=dark),
+            "trade_off",
+            description="Escape against overkill over all thresholds, with bounds.",
+        )
     with right:
         st.markdown(f"**Good and defective {basis.unit.value}** · validation")
-        chart(figures_decide.scores(basis.scores, point, dark=dark), "scores",
-              description="How many good and defective parts have which NOK probability, with the "
-              "limits as lines.")  # fmt: skip
+        chart(
+            figures_decide.scores(basis.scores, point, dark=dark),
+            "scores",
+            description="How many good and defective parts have which NOK probability, with the "
+            "limits as lines.",
+        )
 
 
 def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
@@ -249,8 +310,9 @@ def _gallery(workspace: Workspace, basis: Basis, found, key: str) -> None:  # ty
 
     def shown(i: int) -> deciding.Shown:
         at = int(found[i])
-        return deciding.Shown(own.model, own.probabilities[at], int(own.targets[at]),
-                            own.class_names)  # fmt: skip
+        return deciding.Shown(
+            own.model, own.probabilities[at], int(own.targets[at]), own.class_names
+        )
 
     deciding.pictures(workspace, own.sample_ids[found], about, shown, key=key)
 
@@ -261,21 +323,34 @@ def _keep(
     draft = rule.draft(basis.judged.model.id, saved)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         is_saved = saved is not None and (saved.point, saved.scenario) == (
-            draft.point, draft.scenario)  # fmt: skip
+            draft.point,
+            draft.scenario,
+        )
         st.button(
-            "Save as operating point", type="primary", icon=":material/save:", key="save_rule",
-            disabled=is_saved, on_click=_save, args=(workspace, basis, confidence),
+            "Save as operating point",
+            type="primary",
+            icon=":material/save:",
+            key="save_rule",
+            disabled=is_saved,
+            on_click=_save,
+            args=(workspace, basis, confidence),
             help="Kept with the model: Evaluate, Predict and the report apply it.",
-        )  # fmt: skip
+        )
         if saved is None:
             st.caption(
                 "No operating point is saved yet: the verdict of the predicted class counts."
             )
         else:
-            st.caption(f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "
-                       f"Chosen: {text.plain(saved.chosen_by)}.")  # fmt: skip
-            st.page_link("signoff.py", label="Next: sign-off", icon=":material/verified:",
-                         query_params={"model": basis.judged.model.id})  # fmt: skip
+            st.caption(
+                f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "
+                f"Chosen: {text.plain(saved.chosen_by)}."
+            )
+            st.page_link(
+                "signoff.py",
+                label="Next: sign-off",
+                icon=":material/verified:",
+                query_params={"model": basis.judged.model.id},
+            )
         if saved is not None and saved.verdicts != basis.judged.verdicts:
             st.warning("The verdicts of the classes were changed since: save the rule anew.")
 
@@ -285,8 +360,9 @@ def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
     draft = rule.draft(basis.judged.model.id, None)
 
     def save() -> None:
-        decisions.save_rule(workspace, basis, draft.choice, confidence=confidence,
-                            scenario=draft.scenario)  # fmt: skip
+        decisions.save_rule(
+            workspace, basis, draft.choice, confidence=confidence, scenario=draft.scenario
+        )
         st.toast("The operating point is saved.", icon=":material/check_circle:")
 
     rule.try_to(save)
@@ -295,8 +371,12 @@ def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
 def page(workspace: Workspace) -> None:
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
-        widgets.empty_state("tune", "No model to decide with yet", "Train one first.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "tune",
+            "No model to decide with yet",
+            "Train one first.",
+            ("train.py", "Train a model", "model_training"),
+        )
         return
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     with left:
@@ -309,10 +389,12 @@ def page(workspace: Workspace) -> None:
         st.info(text.plain(own.notice))
     if not any(own.verdicts):
         widgets.empty_state(
-            "rule", "Which classes are good?", "Say on the Datasets page for every class whether "
+            "rule",
+            "Which classes are good?",
+            "Say on the Datasets page for every class whether "
             "a part of it is OK or NOK; then escapes and overkill can be counted.",
             ("datasets.py", "Datasets", "photo_library"),
-        )  # fmt: skip
+        )
         return
     chooser(workspace, model)
 

@@ -52,9 +52,14 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     if st.session_state.get("subset") not in subsets:
         st.session_state.subset = next((s for s in subsets if s.value == linked), usual)
     chosen: Subset = st.segmented_control(
-        "Subset", subsets, required=True, format_func=lambda s: s.value, key="subset",
-        help=SUBSET_HELP, on_change=evaluate_matrix.close_cell,
-    )  # fmt: skip
+        "Subset",
+        subsets,
+        required=True,
+        format_func=lambda s: s.value,
+        key="subset",
+        help=SUBSET_HELP,
+        on_change=evaluate_matrix.close_cell,
+    )
     if chosen is usual:
         st.query_params.pop("subset", None)
     elif linked != chosen.value:
@@ -72,12 +77,16 @@ def choose_others(workspace: Workspace, first: Model, found: dict[str, str]) -> 
     if kept is None or not set(kept) <= set(options):
         st.session_state.others = linked[:MOST_BESIDE]
     chosen = st.multiselect(
-        "Beside it", list(options), key="others", format_func=lambda key: options.get(key, key),
-        placeholder="no other model", max_selections=MOST_BESIDE,
+        "Beside it",
+        list(options),
+        key="others",
+        format_func=lambda key: options.get(key, key),
+        placeholder="no other model",
+        max_selections=MOST_BESIDE,
         on_change=evaluate_matrix.close_cell,
         help="Up to three more models, side by side. For a fair test of which of two is better, "
         "use Compare.",
-    )  # fmt: skip
+    )
     if not chosen:
         st.query_params.pop("with", None)
     elif linked != chosen:
@@ -90,8 +99,12 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
         workspace, model
     ):
         st.info(SEALED, icon=":material/lock:")
-        st.page_link("signoff.py", label="Go to Sign-off", icon=":material/lock_open:",
-                     query_params={"model": model.id})  # fmt: skip
+        st.page_link(
+            "signoff.py",
+            label="Go to Sign-off",
+            icon=":material/lock_open:",
+            query_params={"model": model.id},
+        )
 
 
 def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
@@ -105,9 +118,10 @@ def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
 def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Model]:
     """Ask before the first look at test results; gives the models that may be shown now."""
     unseen = [
-        model for model in first_look.unseen(workspace, shown)
+        model
+        for model in first_look.unseen(workspace, shown)
         if Subset.TEST in evaluation.open_subsets(workspace, model)
-    ]  # fmt: skip
+    ]
     if not unseen:
         return shown
 
@@ -116,8 +130,13 @@ def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Mo
         st.session_state.setdefault("looked_at", set()).update(model.id for model in unseen)
         evaluate_matrix.close_cell()
 
-    first_look.ask(workspace, unseen, PURPOSE, then=show_test,
-                   more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "")  # fmt: skip
+    first_look.ask(
+        workspace,
+        unseen,
+        PURPOSE,
+        then=show_test,
+        more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "",
+    )
     if subset is not Subset.TEST:
         return shown
     return [] if shown[0] in unseen else [m for m in shown if m not in unseen]
@@ -181,12 +200,14 @@ def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
 def page(workspace: Workspace) -> None:
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
-        widgets.empty_state("grid_on", "No model to judge yet", "Train one first.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "grid_on",
+            "No model to judge yet",
+            "Train one first.",
+            ("train.py", "Train a model", "model_training"),
+        )
         return
-    first_column, second_column, subset_column = st.columns(
-        [5, 4, 4], vertical_alignment="bottom"
-    )  # fmt: skip
+    first_column, second_column, subset_column = st.columns([5, 4, 4], vertical_alignment="bottom")
     with first_column:
         chosen = state.choose("model", found, label="Model", help="Models, newest first.")
     model = models.find_model(workspace, chosen or "")
@@ -198,8 +219,12 @@ def page(workspace: Workspace) -> None:
             "There are no results of this model here: it was uploaded, or its dataset was "
             "deleted. It can still be used for predictions."
         )
-        st.page_link("predict.py", label="Predict with it", icon=":material/image_search:",
-                     query_params={"model": model.id})  # fmt: skip
+        st.page_link(
+            "predict.py",
+            label="Predict with it",
+            icon=":material/image_search:",
+            query_params={"model": model.id},
+        )
         return
     with second_column:
         others = choose_others(workspace, model, found)
@@ -213,13 +238,20 @@ def page(workspace: Workspace) -> None:
         results(workspace, shown, subset)
     with st.container(horizontal=True):
         if st.button(
-            "Next: choose the operating point", type="primary", icon=":material/balance:",
-            key="to_decide", help="From which probability on a part is rejected, and what a "
+            "Next: choose the operating point",
+            type="primary",
+            icon=":material/balance:",
+            key="to_decide",
+            help="From which probability on a part is rejected, and what a "
             "missed or a falsely rejected part costs.",
-        ):  # fmt: skip
+        ):
             st.switch_page("decide.py", query_params={"model": model.id})
-        if st.button("Use it on new pictures", icon=":material/image_search:",
-                     key="to_predict", help="Opens the prediction page."):  # fmt: skip
+        if st.button(
+            "Use it on new pictures",
+            icon=":material/image_search:",
+            key="to_predict",
+            help="Opens the prediction page.",
+        ):
             st.switch_page("predict.py", query_params={"model": model.id})
 
 

@@ -11,8 +11,10 @@ from pages.ui import errors, state, text
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
 st.set_page_config(
-    page_title="Touchstone", page_icon=str(ASSETS / "icon.svg"), layout="wide",
-)  # fmt: skip
+    page_title="Touchstone",
+    page_icon=str(ASSETS / "icon.svg"),
+    layout="wide",
+)
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 
 page = st.navigation(
@@ -21,45 +23,55 @@ page = st.navigation(
             st.Page("home.py", title="Home", icon=":material/home:", url_path="home", default=True),
         ],
         "Data": [
-            st.Page("import_pictures.py", title="Import", icon=":material/upload:",
-                    url_path="import"),
-            st.Page("datasets.py", title="Datasets", icon=":material/photo_library:",
-                    url_path="datasets"),
-            st.Page("versions.py", title="Versions", icon=":material/history:",
-                    url_path="versions"),
-            st.Page("quality.py", title="Quality", icon=":material/troubleshoot:",
-                    url_path="quality"),
+            st.Page(
+                "import_pictures.py", title="Import", icon=":material/upload:", url_path="import"
+            ),
+            st.Page(
+                "datasets.py",
+                title="Datasets",
+                icon=":material/photo_library:",
+                url_path="datasets",
+            ),
+            st.Page(
+                "versions.py", title="Versions", icon=":material/history:", url_path="versions"
+            ),
+            st.Page(
+                "quality.py", title="Quality", icon=":material/troubleshoot:", url_path="quality"
+            ),
             st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
-            st.Page("preprocess.py", title="Preprocess", icon=":material/tune:",
-                    url_path="preprocess"),
+            st.Page(
+                "preprocess.py", title="Preprocess", icon=":material/tune:", url_path="preprocess"
+            ),
         ],
         "Training": [
-            st.Page("train.py", title="Train", icon=":material/model_training:",
-                    url_path="train"),
+            st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
             st.Page("runs.py", title="Runs", icon=":material/monitoring:", url_path="runs"),
         ],
         "Results": [
-            st.Page("evaluate.py", title="Evaluate", icon=":material/grid_on:",
-                    url_path="evaluate"),
-            st.Page("decide.py", title="Operating point", icon=":material/balance:",
-                    url_path="decide"),
-            st.Page("compare.py", title="Compare", icon=":material/compare_arrows:",
-                    url_path="compare"),
-            st.Page("plan.py", title="Test planner", icon=":material/checklist:",
-                    url_path="plan"),
-            st.Page("signoff.py", title="Sign-off", icon=":material/verified:",
-                    url_path="signoff"),
+            st.Page(
+                "evaluate.py", title="Evaluate", icon=":material/grid_on:", url_path="evaluate"
+            ),
+            st.Page(
+                "decide.py", title="Operating point", icon=":material/balance:", url_path="decide"
+            ),
+            st.Page(
+                "compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"
+            ),
+            st.Page("plan.py", title="Test planner", icon=":material/checklist:", url_path="plan"),
+            st.Page("signoff.py", title="Sign-off", icon=":material/verified:", url_path="signoff"),
         ],
         "Use": [
-            st.Page("predict.py", title="Predict", icon=":material/image_search:",
-                    url_path="predict"),
-            st.Page("models.py", title="Models", icon=":material/deployed_code:",
-                    url_path="models"),
+            st.Page(
+                "predict.py", title="Predict", icon=":material/image_search:", url_path="predict"
+            ),
+            st.Page(
+                "models.py", title="Models", icon=":material/deployed_code:", url_path="models"
+            ),
         ],
     },
     # Why: with the line of a running job below it, the menu would fold the last pages away.
     expanded=True,
-)  # fmt: skip
+)
 
 
 st.set_page_config(page_title=f"{page.title} · Touchstone")

@@ -25,9 +25,14 @@ def welcome() -> None:
         "good it is, and lets you use it. In your browser, without code, without internet."
     )
     with st.container(horizontal=True):
-        if st.button("Try it with the pill demo", type="primary", icon=":material/play_arrow:",
-                     key="demo", help="Draws 300 pictures of good, contaminated and cracked pills "
-                     "and imports them; nothing is downloaded."):  # fmt: skip
+        if st.button(
+            "Try it with the pill demo",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="demo",
+            help="Draws 300 pictures of good, contaminated and cracked pills "
+            "and imports them; nothing is downloaded.",
+        ):
             start_demo()
         if st.button("Import your pictures", icon=":material/upload:", key="go_import"):
             st.switch_page("import_pictures.py")
@@ -55,8 +60,14 @@ def steps() -> None:
 @st.cache_data(show_spinner=False)
 def _example_pills() -> list[tuple[str, Image.Image]]:
     # Why these numbers: they show clear defects and the variety of the set at a glance.
-    chosen = [("good", 3), ("crack", 2), ("contamination", 2), ("good", 6), ("crack", 8),
-              ("contamination", 4)]  # fmt: skip
+    chosen = [
+        ("good", 3),
+        ("crack", 2),
+        ("contamination", 2),
+        ("good", 6),
+        ("crack", 8),
+        ("contamination", 4),
+    ]
     return [(name, render_pill(name, index)) for name, index in chosen]
 
 
@@ -101,11 +112,13 @@ def overview(found: list[Dataset], made: list[Model]) -> None:
     cells[1].metric("Pictures", f"{sum(d.sample_count for d in found):,}", border=True)
     cells[2].metric("Models", len(made), border=True)
     cells[3].metric(
-        "Best test macro F1", f"{max(scores):.3f}" if scores else "–", border=True,
+        "Best test macro F1",
+        f"{max(scores):.3f}" if scores else "–",
+        border=True,
         help="Macro F1 weighs every class the same: 1 is perfect. Measured on pictures that the "
         "training never saw, for models whose test results were looked at and whose split does not "
         "leak. Compare only models of the same dataset.",
-    )  # fmt: skip
+    )
 
 
 def leaks(model: Model) -> bool:
@@ -140,8 +153,12 @@ def _model_card(model: Model) -> None:
         flag = " :orange-badge[:material/gpp_maybe: leaking split]" if leaks(model) else ""
         name.markdown(f"**{text.plain(model.name)}**{flag}")
         name.caption(f"{words} · {text.when(model.created_at)}")
-        link.page_link("evaluate.py", label="Evaluate", icon=":material/grid_on:",
-                       query_params={"model": model.id})  # fmt: skip
+        link.page_link(
+            "evaluate.py",
+            label="Evaluate",
+            icon=":material/grid_on:",
+            query_params={"model": model.id},
+        )
 
 
 def _dataset_tile(dataset: Dataset) -> Tile:

@@ -32,11 +32,15 @@ PLANS_KEPT = 6
 def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
     """(place, is an upload, what to call it), once there is one."""
     kind = st.segmented_control(
-        "Where are the pictures?", list(SOURCES), default="folder", required=True,
-        format_func=SOURCES.__getitem__, key="source_kind",
+        "Where are the pictures?",
+        list(SOURCES),
+        default="folder",
+        required=True,
+        format_func=SOURCES.__getitem__,
+        key="source_kind",
         help="A folder is used in place: nothing is copied or changed. A ZIP is streamed to the "
         "server's disk. Uploading single files suits a few hundred pictures.",
-    )  # fmt: skip
+    )
     if kind == "folder":
         return _folder()
     return _zip(workspace) if kind == "zip" else _files(workspace)
@@ -44,10 +48,12 @@ def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
 
 def _folder() -> tuple[Path, bool, str] | None:
     typed = st.text_input(
-        "Folder", key="folder", placeholder="/data/parts",
+        "Folder",
+        key="folder",
+        placeholder="/data/parts",
         help="The path on the machine that runs Touchstone: the folder that holds your class "
         "folders. Pictures stay where they are and are never changed.",
-    )  # fmt: skip
+    )
     if not typed.strip():
         return None
     path = Path(typed.strip().strip('"')).expanduser()
@@ -120,8 +126,11 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     counts = plan.class_counts
     left, right = st.columns([3, 2], gap="large")
     with left:
-        chart(figures.class_counts(counts, dark=state.is_dark()), "plan_counts",
-              description="Pictures per class")  # fmt: skip
+        chart(
+            figures.class_counts(counts, dark=state.is_dark()),
+            "plan_counts",
+            description="Pictures per class",
+        )
     with right:
         _sample_pictures(plan, place)
     small = [name for name, count in counts.items() if count < 3]
@@ -190,12 +199,14 @@ def choose_target(workspace: Workspace) -> Dataset | None:
     wanted = st.query_params.get("into")
     options = [None, *existing]
     chosen = st.selectbox(
-        "They become", options, index=options.index(wanted) if wanted in existing else 0,
+        "They become",
+        options,
+        index=options.index(wanted) if wanted in existing else 0,
         format_func=lambda key: f"part of {existing[key].name}" if key else "a new dataset",
         key="into",
         help="Pictures can be added to a dataset at any time: that makes a new version of it. "
         "Those that it has already, byte by byte, are left out.",
-    )  # fmt: skip
+    )
     return existing[chosen] if chosen else None
 
 
@@ -236,14 +247,22 @@ def review(
     with st.container(border=True):
         if into is None:
             rules = replace(rules, ok_classes=_ok_classes(plan))
-            name = st.text_input("Name of the dataset", value=_suggested_name(shown),
-                                 max_chars=100, key="dataset_name",
-                                 help="How it is called from now on.")  # fmt: skip
+            name = st.text_input(
+                "Name of the dataset",
+                value=_suggested_name(shown),
+                max_chars=100,
+                key="dataset_name",
+                help="How it is called from now on.",
+            )
         else:
             name = into.name
             _say_new_classes(plan, into)
-        if st.button("Import" if into is None else "Add", type="primary",
-                     icon=":material/download_done:", key="do_import"):  # fmt: skip
+        if st.button(
+            "Import" if into is None else "Add",
+            type="primary",
+            icon=":material/download_done:",
+            key="do_import",
+        ):
             start(workspace, source, rules, name, into)
 
 
@@ -251,22 +270,32 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
     classes = list(plan.class_counts)
     if len(classes) < 2:
         return ()
-    return tuple(sorted(st.multiselect(
-        "Leave out classes", classes, key="leave_out",
-        placeholder="none", help="Pictures of these classes are not imported.",
-    )))  # fmt: skip
+    return tuple(
+        sorted(
+            st.multiselect(
+                "Leave out classes",
+                classes,
+                key="leave_out",
+                placeholder="none",
+                help="Pictures of these classes are not imported.",
+            )
+        )
+    )
 
 
 def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
     """The classes that count as OK; None where the proposal by name stands."""
     classes = list(plan.class_counts)
     chosen = st.multiselect(
-        "Classes that count as OK", classes, default=list(plan.ok_classes),
-        key=f"ok_{zlib.crc32(repr(classes).encode())}", placeholder="none: decide later",
+        "Classes that count as OK",
+        classes,
+        default=list(plan.ok_classes),
+        key=f"ok_{zlib.crc32(repr(classes).encode())}",
+        placeholder="none: decide later",
         help="Good parts, as opposed to all kinds of defects. With this, reports also say how many "
         "bad parts would pass and how many good ones would be rejected. A class whose name says so "
         "is proposed; it can be changed at any time.",
-    )  # fmt: skip
+    )
     return None if tuple(chosen) == plan.ok_classes else tuple(chosen)
 
 
@@ -279,8 +308,9 @@ def _say_new_classes(plan: ImportPlan, into: Dataset) -> None:
     if new:
         st.warning(
             f"New in this dataset: {text.plain(', '.join(new[:10]))}. Are they spelled right? "
-            "The other classes keep their places.", icon=":material/new_label:",
-        )  # fmt: skip
+            "The other classes keep their places.",
+            icon=":material/new_label:",
+        )
 
 
 def start(
@@ -359,8 +389,9 @@ def _done(workspace: Workspace, job: Job) -> None:
     else:
         st.success(
             f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
-            f"{text.count(len(dataset.class_names), 'class')}.", icon=":material/check_circle:",
-        )  # fmt: skip
+            f"{text.count(len(dataset.class_names), 'class')}.",
+            icon=":material/check_circle:",
+        )
         widgets.skipped_files(dataset.skipped, "skipped")
     split_id = job.result.get("split_id")
     if split_id:
@@ -399,17 +430,25 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
     else:
         st.info(
             f"{said} No file is in two subsets. Pictures that only look alike are found by the "
-            "quality check.", icon=":material/call_split:",
-        )  # fmt: skip
+            "quality check.",
+            icon=":material/call_split:",
+        )
     if not sum(counts[Subset.VALIDATION].values()):
-        st.warning("It has no validation pictures, and training needs some: make a split of your "
-                   "own on the Split page.", icon=":material/warning:")  # fmt: skip
+        st.warning(
+            "It has no validation pictures, and training needs some: make a split of your "
+            "own on the Split page.",
+            icon=":material/warning:",
+        )
 
 
 def _next_steps(dataset: Dataset) -> None:
     with st.container(horizontal=True):
-        if st.button("Next: check the pictures for faults", type="primary",
-                     icon=":material/troubleshoot:", key="to_quality"):  # fmt: skip
+        if st.button(
+            "Next: check the pictures for faults",
+            type="primary",
+            icon=":material/troubleshoot:",
+            key="to_quality",
+        ):
             st.switch_page("quality.py", query_params={"dataset": dataset.id})
         if st.button("Split the pictures", icon=":material/call_split:", key="to_split"):
             st.switch_page("split.py", query_params={"dataset": dataset.id})

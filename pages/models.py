@@ -40,21 +40,24 @@ def confirm_delete(model: Model) -> None:
 def upload(workspace: Workspace) -> None:
     with st.expander("Upload a model"):
         file = st.file_uploader(
-            "Model file", type=["safetensors"], key=f"model_{st.session_state.get('uploads', 0)}",
+            "Model file",
+            type=["safetensors"],
+            key=f"model_{st.session_state.get('uploads', 0)}",
             help="A file that was downloaded from a Models page. It holds weights, classes, "
             "network and preprocessing, and no code.",
-        )  # fmt: skip
+        )
         if file and st.button("Add to this workspace", type="primary", key="add"):
             folder = datasets.new_upload_folder(workspace)
             try:
                 kept = datasets.store_upload(folder, file.name, file.getbuffer())
                 with st.spinner("Checking the model …"):
                     added = models.upload_model(
-                        workspace, kept,
+                        workspace,
+                        kept,
                         check=lambda path, runtimes: inference.call(
                             service.check_bundle, path, runtimes
                         ),
-                    )  # fmt: skip
+                    )
             except TouchstoneError as err:
                 errors.show(err)
                 return
@@ -68,23 +71,29 @@ def upload(workspace: Workspace) -> None:
 
 def table(found: list[Model]) -> None:
     st.dataframe(
-        {"name": [m.name for m in found],
-         "dataset": [m.dataset_name or "–" for m in found],
-         "network": [m.network for m in found],
-         "classes": [len(m.class_names) for m in found],
-         "validation macro F1": [m.val_macro_f1 for m in found],
-         "test macro F1": [m.test_macro_f1 for m in found],
-         "size": [text.size(m.size_bytes) for m in found],
-         "made": [text.when(m.created_at) for m in found]}, hide_index=True,
+        {
+            "name": [m.name for m in found],
+            "dataset": [m.dataset_name or "–" for m in found],
+            "network": [m.network for m in found],
+            "classes": [len(m.class_names) for m in found],
+            "validation macro F1": [m.val_macro_f1 for m in found],
+            "test macro F1": [m.test_macro_f1 for m in found],
+            "size": [text.size(m.size_bytes) for m in found],
+            "made": [text.when(m.created_at) for m in found],
+        },
+        hide_index=True,
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
-                format="%.3f", help="On the pictures that chose the best epoch: a little "
-                "flattering."),
+                format="%.3f",
+                help="On the pictures that chose the best epoch: a little flattering.",
+            ),
             "test macro F1": st.column_config.NumberColumn(
-                format="%.3f", help="On pictures that training never saw: the honest figure. Empty "
-                "until somebody has looked at the test results, which is counted."),
+                format="%.3f",
+                help="On pictures that training never saw: the honest figure. Empty "
+                "until somebody has looked at the test results, which is counted.",
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 def details(workspace: Workspace, model: Model) -> None:
@@ -106,9 +115,12 @@ def details(workspace: Workspace, model: Model) -> None:
                 st.switch_page("signoff.py", query_params={"model": model.id})
             if st.button("Predict", icon=":material/image_search:", key="predict"):
                 st.switch_page("predict.py", query_params={"model": model.id})
-            st.link_button("Download", routes.model_url(model.id), icon=":material/download:",
-                           help="One safetensors file with everything that is needed to use "
-                           "it.")  # fmt: skip
+            st.link_button(
+                "Download",
+                routes.model_url(model.id),
+                icon=":material/download:",
+                help="One safetensors file with everything that is needed to use it.",
+            )
             if st.button("Rename", icon=":material/edit:", key="rename"):
                 rename(model)
             if st.button("Delete", icon=":material/delete:", key="delete"):
@@ -118,13 +130,18 @@ def details(workspace: Workspace, model: Model) -> None:
 def page(workspace: Workspace) -> None:
     found = models.list_models(workspace)
     if not found:
-        widgets.empty_state("deployed_code", "No model yet", "Train one, or upload one below.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "deployed_code",
+            "No model yet",
+            "Train one, or upload one below.",
+            ("train.py", "Train a model", "model_training"),
+        )
         upload(workspace)
         return
     table(found)
-    chosen = state.choose("model", {m.id: m.name for m in found}, label="Model",
-                          help="What to do something with.")  # fmt: skip
+    chosen = state.choose(
+        "model", {m.id: m.name for m in found}, label="Model", help="What to do something with."
+    )
     details(workspace, models.find_model(workspace, chosen or ""))
     upload(workspace)
 

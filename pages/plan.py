@@ -16,19 +16,36 @@ def claim() -> tuple[float, float, float]:
     """What shall be proven: largest escape, largest overkill, confidence."""
     first, second, third, fourth = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     escape = first.number_input(
-        "Escape below, %", 0.001, 99.0, 1.0, 0.1, format="%.4g", key="plan_escape",
+        "Escape below, %",
+        0.001,
+        99.0,
+        1.0,
+        0.1,
+        format="%.4g",
+        key="plan_escape",
         help="The claim: of all defective parts, less than this share is accepted.",
-    )  # fmt: skip
+    )
     overkill = second.number_input(
-        "Overkill below, %", 0.001, 99.0, 5.0, 0.1, format="%.4g", key="plan_overkill",
+        "Overkill below, %",
+        0.001,
+        99.0,
+        5.0,
+        0.1,
+        format="%.4g",
+        key="plan_overkill",
         help="The claim: of all good parts, less than this share is rejected.",
-    )  # fmt: skip
+    )
     with third:
         expected = st.number_input(
-            "Expected true rate, % of the limit", 0, 100, 20, 5, key="plan_expected",
+            "Expected true rate, % of the limit",
+            0,
+            100,
+            20,
+            5,
+            key="plan_expected",
             help="How good you think the model really is. 20: its true rate is a fifth of what you "
             "claim. Gives the chance that a test of this size passes.",
-        )  # fmt: skip
+        )
     with fourth:
         confidence = rule.confidence_box()
     st.session_state.plan_share = expected / 100
@@ -38,9 +55,12 @@ def claim() -> tuple[float, float, float]:
 def needed(escape: float, overkill: float, confidence: float) -> None:
     share = st.session_state.plan_share
     plan = plan_test(
-        escape, overkill, confidence=confidence, expected_escape=share * escape,
+        escape,
+        overkill,
+        confidence=confidence,
+        expected_escape=share * escape,
         expected_overkill=share * overkill,
-    )  # fmt: skip
+    )
     none = plan.defective[0].parts
     st.markdown(
         f"### {none:,} defective parts without a single escape\n"
@@ -62,16 +82,24 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
 def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> None:
     st.markdown(f"**{title}**")
     st.dataframe(
-        {allowed: [row.errors for row in rows], "parts needed": [row.parts for row in rows],
-         "chance to pass": [row.chance_to_pass for row in rows]}, hide_index=True, key=key,
+        {
+            allowed: [row.errors for row in rows],
+            "parts needed": [row.parts for row in rows],
+            "chance to pass": [row.chance_to_pass for row in rows],
+        },
+        hide_index=True,
+        key=key,
         column_config={
             "parts needed": st.column_config.NumberColumn(format="localized"),
             "chance to pass": st.column_config.ProgressColumn(
-                min_value=0, max_value=1, format="percent",
+                min_value=0,
+                max_value=1,
+                format="percent",
                 help="If the true rate is as expected. Allowing an error needs more parts, but "
-                "makes an unlucky failure less likely."),
+                "makes an unlucky failure less likely.",
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
@@ -84,17 +112,29 @@ def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
         return
     chosen = state.choose("model", found, label="Model", help="Whose validation and test parts.")
     model = models.find_model(workspace, chosen or "")
-    rows = [row for subset in (Subset.VALIDATION, Subset.TEST)
-            for row in _rows_of(workspace, model, subset, confidence)]  # fmt: skip
+    rows = [
+        row
+        for subset in (Subset.VALIDATION, Subset.TEST)
+        for row in _rows_of(workspace, model, subset, confidence)
+    ]
     if rows:
         st.dataframe(
-            {"set": [row[0] for row in rows], "kind": [row[1] for row in rows],
-             "parts": [row[2] for row in rows], "without an error": [row[3] for row in rows]},
-            hide_index=True, key="plan_best",
-            column_config={"without an error": st.column_config.NumberColumn(
-                "proves at best a rate below", format="percent",
-                help="With no error at all. Every error makes it larger.")},
-        )  # fmt: skip
+            {
+                "set": [row[0] for row in rows],
+                "kind": [row[1] for row in rows],
+                "parts": [row[2] for row in rows],
+                "without an error": [row[3] for row in rows],
+            },
+            hide_index=True,
+            key="plan_best",
+            column_config={
+                "without an error": st.column_config.NumberColumn(
+                    "proves at best a rate below",
+                    format="percent",
+                    help="With no error at all. Every error makes it larger.",
+                )
+            },
+        )
         for line in _in_words(rows, escape, confidence):
             st.markdown(line)
     _sizes(confidence)

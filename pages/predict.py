@@ -21,10 +21,13 @@ SHOWN = 60
 
 def uploaded_pictures(workspace: Workspace, model: Model) -> None:
     files = st.file_uploader(
-        "Pictures", accept_multiple_files=True, max_upload_size=200, key="pictures",
+        "Pictures",
+        accept_multiple_files=True,
+        max_upload_size=200,
+        key="pictures",
         help="JPEG, PNG, BMP, TIFF, WebP or GIF. They are classified and not kept. For thousands, "
         "name a folder instead.",
-    )  # fmt: skip
+    )
     if not files:
         st.caption("Drop one or many pictures here.")
         return
@@ -47,9 +50,12 @@ def _predicted(workspace: Workspace, model: Model, files: list[UploadedFile]) ->
     for start in range(0, len(todo), BATCH):
         batch = todo[start : start + BATCH]
         answers = prediction.predict(
-            workspace, model, [file.getvalue() for file in batch], [file.name for file in batch],
+            workspace,
+            model,
+            [file.getvalue() for file in batch],
+            [file.name for file in batch],
             call=inference.call,
-        )  # fmt: skip
+        )
         known.update(
             ((model.id, file.file_id), answer) for file, answer in zip(batch, answers, strict=True)
         )
@@ -74,13 +80,22 @@ def _summary(results: list[Prediction]) -> None:
 def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
     st.subheader("Results")
     tiles = [
-        Tile(key=file.file_id, url=_data_url(file), title=item.class_name or "unreadable",
-             detail=" · ".join([*([item.decision] if item.decision else []),
-                                *([f"{item.confidence:.1%}"] if item.confidence else []),
-                                file.name]),
-             hint=file.name, tone="wrong" if item.error else "")
+        Tile(
+            key=file.file_id,
+            url=_data_url(file),
+            title=item.class_name or "unreadable",
+            detail=" · ".join(
+                [
+                    *([item.decision] if item.decision else []),
+                    *([f"{item.confidence:.1%}"] if item.confidence else []),
+                    file.name,
+                ]
+            ),
+            hint=file.name,
+            tone="wrong" if item.error else "",
+        )
         for file, item in pairs[:SHOWN]
-    ]  # fmt: skip
+    ]
     clicked = gallery(tiles, "predicted", side_px=110)
     if clicked:
         st.session_state.opened = clicked
@@ -113,46 +128,72 @@ def _detail(
     _decision(item)
     ranked = list(item.confidences)
     widgets.confidences(ranked, true_class=None, key="predict")
-    widgets.heatmaps(workspace, model, file.getvalue(), ranked, true_class=None,
-                     key=f"predict_{file.file_id}")  # fmt: skip
+    widgets.heatmaps(
+        workspace, model, file.getvalue(), ranked, true_class=None, key=f"predict_{file.file_id}"
+    )
 
 
-DECISION_LOOK = {"accept": ("green", "check_circle"), "to a person": ("orange", "person_search"),
-                 "reject": ("red", "block")}  # fmt: skip
+DECISION_LOOK = {
+    "accept": ("green", "check_circle"),
+    "to a person": ("orange", "person_search"),
+    "reject": ("red", "block"),
+}
 
 
 def _decision(item: Prediction) -> None:
     """What the operating point of the model does with this part, if it has one."""
     if item.decision is not None:
         colour, icon = DECISION_LOOK[item.decision]
-        st.badge(item.decision, color=colour, icon=f":material/{icon}:",  # type: ignore[arg-type]
-                 help="By the operating point of this model.")  # fmt: skip
+        st.badge(
+            item.decision,
+            color=colour,
+            icon=f":material/{icon}:",  # type: ignore[arg-type]
+            help="By the operating point of this model.",
+        )
 
 
 def _table(model: Model, results: list[Prediction]) -> None:
     with st.container(border=True):
         st.markdown("**Table**")
         st.dataframe(
-            {"picture": [item.path for item in results],
-             "class": [item.class_name or "–" for item in results],
-             "confidence": [item.confidence for item in results],
-             **({"decision": [item.decision or "–" for item in results]}
-                if any(item.decision for item in results) else {}),
-             "second choice": [_second(item) for item in results],
-             "remark": [item.error or "" for item in results]}, hide_index=True,
+            {
+                "picture": [item.path for item in results],
+                "class": [item.class_name or "–" for item in results],
+                "confidence": [item.confidence for item in results],
+                **(
+                    {"decision": [item.decision or "–" for item in results]}
+                    if any(item.decision for item in results)
+                    else {}
+                ),
+                "second choice": [_second(item) for item in results],
+                "remark": [item.error or "" for item in results],
+            },
+            hide_index=True,
             column_config={"confidence": st.column_config.NumberColumn(format="percent")},
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             st.download_button(
-                "CSV", prediction.as_csv(results, model.class_names), "predictions.csv",
-                "text/csv", icon=":material/download:", on_click="ignore", key="csv",
-            )  # fmt: skip
+                "CSV",
+                prediction.as_csv(results, model.class_names),
+                "predictions.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+                key="csv",
+            )
             st.download_button(
-                "JSON", json.dumps({"predictions": [prediction.as_dict(r) for r in results]},
-                                   ensure_ascii=False, indent=2),
-                "predictions.json", "application/json", icon=":material/download:",
-                on_click="ignore", key="json",
-            )  # fmt: skip
+                "JSON",
+                json.dumps(
+                    {"predictions": [prediction.as_dict(r) for r in results]},
+                    ensure_ascii=False,
+                    indent=2,
+                ),
+                "predictions.json",
+                "application/json",
+                icon=":material/download:",
+                on_click="ignore",
+                key="json",
+            )
 
 
 def _second(item: Prediction) -> str:
@@ -165,12 +206,19 @@ def _second(item: Prediction) -> str:
 def whole_folder(workspace: Workspace, model: Model) -> None:
     with st.container(border=True):
         typed = st.text_input(
-            "Folder on the server", key="batch_folder", placeholder="/data/incoming",
+            "Folder on the server",
+            key="batch_folder",
+            placeholder="/data/incoming",
             help="All pictures below this folder are classified by the worker; the result is a "
             "table. You can leave the page meanwhile.",
-        )  # fmt: skip
-        if st.button("Classify the folder", type="primary", icon=":material/play_arrow:",
-                     key="start_batch", disabled=not typed.strip()):  # fmt: skip
+        )
+        if st.button(
+            "Classify the folder",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="start_batch",
+            disabled=not typed.strip(),
+        ):
             try:
                 job = prediction.start_batch(workspace, model, Path(typed.strip()))
             except TouchstoneError as err:
@@ -206,18 +254,27 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
         st.warning(f"{text.count(failed, 'file')} could not be read; the column 'error' says why.")
     st.dataframe(rows, hide_index=True)
     table = prediction.batch_table(workspace, job)
-    st.download_button("CSV of all pictures", table.read_bytes(), table.name, "text/csv",
-                       icon=":material/download:", on_click="ignore", key="batch_csv")  # fmt: skip
+    st.download_button(
+        "CSV of all pictures",
+        table.read_bytes(),
+        table.name,
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="batch_csv",
+    )
 
 
 def page(workspace: Workspace) -> None:
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
         widgets.empty_state(
-            "image_search", "No model yet", "Train one, or upload a model file.",
+            "image_search",
+            "No model yet",
+            "Train one, or upload a model file.",
             ("train.py", "Train a model", "model_training"),
             ("models.py", "Upload a model", "deployed_code"),
-        )  # fmt: skip
+        )
         return
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -226,10 +283,13 @@ def page(workspace: Workspace) -> None:
     inference.warm_up(workspace, model)
     with right:
         source = st.segmented_control(
-            "Source", ["upload", "folder"], required=True, key="source",
+            "Source",
+            ["upload", "folder"],
+            required=True,
+            key="source",
             default="folder" if st.query_params.get("batch") else "upload",
             format_func={"upload": "Upload pictures", "folder": "Folder on the server"}.__getitem__,
-        )  # fmt: skip
+        )
     if source == "upload":
         uploaded_pictures(workspace, model)
     else:

@@ -34,8 +34,15 @@ def _range(
 ) -> dict[str, float]:
     """One slider with two handles at least 5% apart, so that no empty region can be asked for."""
     start = (round(100 * getattr(config, low)), round(100 * getattr(config, high)))
-    first, last = st.slider(title, 0, 100, start, format="%d%%", key=f"pre_{dataset_id}_{low}",
-                            help="What lies outside is cut off before scaling.")  # fmt: skip
+    first, last = st.slider(
+        title,
+        0,
+        100,
+        start,
+        format="%d%%",
+        key=f"pre_{dataset_id}_{low}",
+        help="What lies outside is cut off before scaling.",
+    )
     first = min(first, 95)
     return {low: first / 100, high: max(last, first + 5) / 100}
 
@@ -87,8 +94,9 @@ def _one_per_class(workspace: Workspace, dataset: Dataset) -> list:  # type: ign
     for label in range(min(SHOWN, len(dataset.class_names))):
         found, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
         if total:
-            found, _ = datasets.samples(workspace, dataset.id, label=label, limit=1,
-                                        offset=offset % total)  # fmt: skip
+            found, _ = datasets.samples(
+                workspace, dataset.id, label=label, limit=1, offset=offset % total
+            )
         chosen.extend(found)
     return chosen
 
@@ -96,8 +104,12 @@ def _one_per_class(workspace: Workspace, dataset: Dataset) -> list:  # type: ign
 def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
-        widgets.empty_state("tune", "No pictures yet", "Import pictures first.",
-                            ("import_pictures.py", "Import pictures", "upload"))  # fmt: skip
+        widgets.empty_state(
+            "tune",
+            "No pictures yet",
+            "Import pictures first.",
+            ("import_pictures.py", "Import pictures", "upload"),
+        )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which pictures.")
     dataset = datasets.find_dataset(workspace, chosen or "")
@@ -111,8 +123,13 @@ def page(workspace: Workspace) -> None:
             errors.show(err)
             return
         with st.container(horizontal=True):
-            if st.button("Save for training", type="primary", icon=":material/save:", key="save",
-                         disabled=config == saved):  # fmt: skip
+            if st.button(
+                "Save for training",
+                type="primary",
+                icon=":material/save:",
+                key="save",
+                disabled=config == saved,
+            ):
                 datasets.save_preprocess(workspace, dataset.id, config)
                 st.toast("Saved: the next training on this dataset uses it.")
                 st.rerun()
@@ -123,9 +140,10 @@ def page(workspace: Workspace) -> None:
                 st.rerun()
         st.caption(
             "Saved settings are used by the next training on this dataset; they travel inside the "
-            "model." if saved else
-            "Nothing is saved: trainings use the picture size of their network, stretched."
-        )  # fmt: skip
+            "model."
+            if saved
+            else "Nothing is saved: trainings use the picture size of their network, stretched."
+        )
         if config.image_size_px < 96:
             st.warning("Below 96 px, most networks see too little. The smallest is 32 px.")
     with right:

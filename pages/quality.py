@@ -80,23 +80,42 @@ WORDS = {
         "Pictures that cannot be read any more",
         "Bring the files back, or import the folder again.",
     ),
-}  # fmt: skip
+}
 
 
 # What a cure is called on its button and for all of a kind, its icon, and what it does.
 CURE_WORDS = {
-    Cure.EXCLUDE: ("Exclude", "Exclude all", "hide_image",
-                   "Leave these pictures out of the dataset. No file is deleted."),
-    Cure.KEEP_ONE: ("Keep one", "Keep one of each", "filter_1",
-                    "Keep the largest, sharpest picture and leave the others out. No file is "
-                    "deleted."),
-    Cure.RELABEL: ("Relabel", "Relabel the sure ones", "label",
-                   "Give the pictures the class they look like."),
-    Cure.GROUP: ("Group", "Group all", "group_work",
-                 "These are one part: a split by group keeps them on one side."),
-    Cure.IGNORE: ("Ignore", "Ignore all", "visibility_off",
-                  "This is fine as it is. Later checks will not show it again."),
-}  # fmt: skip
+    Cure.EXCLUDE: (
+        "Exclude",
+        "Exclude all",
+        "hide_image",
+        "Leave these pictures out of the dataset. No file is deleted.",
+    ),
+    Cure.KEEP_ONE: (
+        "Keep one",
+        "Keep one of each",
+        "filter_1",
+        "Keep the largest, sharpest picture and leave the others out. No file is deleted.",
+    ),
+    Cure.RELABEL: (
+        "Relabel",
+        "Relabel the sure ones",
+        "label",
+        "Give the pictures the class they look like.",
+    ),
+    Cure.GROUP: (
+        "Group",
+        "Group all",
+        "group_work",
+        "These are one part: a split by group keeps them on one side.",
+    ),
+    Cure.IGNORE: (
+        "Ignore",
+        "Ignore all",
+        "visibility_off",
+        "This is fine as it is. Later checks will not show it again.",
+    ),
+}
 STATUS_WORDS = {
     FindingStatus.OPEN: "Open",
     FindingStatus.IGNORED: "Ignored",
@@ -114,9 +133,13 @@ class Choice:
 
 
 def check_again(workspace: Workspace, dataset: Dataset, label: str) -> None:
-    if st.button(label, type="primary" if label == "Check now" else "secondary",
-                 icon=":material/troubleshoot:", key="do_check",
-                 help="Looks at every picture again; what you ignored stays ignored."):  # fmt: skip
+    if st.button(
+        label,
+        type="primary" if label == "Check now" else "secondary",
+        icon=":material/troubleshoot:",
+        key="do_check",
+        help="Looks at every picture again; what you ignored stays ignored.",
+    ):
         quality.start_check(workspace, dataset.id)
         st.rerun()
 
@@ -152,8 +175,12 @@ def undo_bar(workspace: Workspace, dataset: Dataset) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo_bar"):
         st.markdown(f":green[:material/check_circle:] {text.plain(done[-1].words)}.")
-        if st.button("Undo", icon=":material/undo:", key="undo_cure",
-                     help="Takes this back; its findings are open again."):  # fmt: skip
+        if st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="undo_cure",
+            help="Takes this back; its findings are open again.",
+        ):
             last = done[-1]
             cures.undo(workspace, dataset.id, last)
             done.pop()
@@ -184,15 +211,20 @@ def summary(
         help="Pictures that have at least one look-alike.",
     )
     agreement = quality.agreement(workspace, dataset.id)
-    cells[3].metric("Labels confirmed", text.percent(agreement), border=True,
-                    help="Every picture was judged by a model that had not seen it. Where classes "
-                    "are easy to tell apart, the rest are mostly wrong labels.")  # fmt: skip
+    cells[3].metric(
+        "Labels confirmed",
+        text.percent(agreement),
+        border=True,
+        help="Every picture was judged by a model that had not seen it. Where classes "
+        "are easy to tell apart, the rest are mostly wrong labels.",
+    )
     warning = splits.flattery_warning(check)
     if warning:
         st.warning(text.plain(warning), icon=":material/content_copy:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Next: split the pictures", type="primary", icon=":material/call_split:",
-                     key="to_split"):  # fmt: skip
+        if st.button(
+            "Next: split the pictures", type="primary", icon=":material/call_split:", key="to_split"
+        ):
             st.switch_page("split.py", query_params={"dataset": dataset.id})
         check_again(workspace, dataset, "Check again")
         st.caption(f"Checked {text.when(check.created_at)}.{changes_since(workspace, check)}")
@@ -223,13 +255,17 @@ def choices_for(finding: Finding, dataset: Dataset, pictures: Sequence[Sample]) 
             found.append(Choice(how, "Relabel"))
         else:
             labels = sorted({s.label for s in pictures if s.label is not None})
-            found += [Choice(how, f"All are {text.plain(dataset.class_names[label])}", label)
-                      for label in labels[:3]]  # fmt: skip
+            found += [
+                Choice(how, f"All are {text.plain(dataset.class_names[label])}", label)
+                for label in labels[:3]
+            ]
     if finding.kind is FindingKind.SUSPECT_LABEL and len(dataset.class_names) <= MENU_CLASSES:
         own = {s.label for s in pictures}
-        found += [Choice(Cure.RELABEL, f"It is {text.plain(name)}", label)
-                  for label, name in enumerate(dataset.class_names)
-                  if label not in own]  # fmt: skip
+        found += [
+            Choice(Cure.RELABEL, f"It is {text.plain(name)}", label)
+            for label, name in enumerate(dataset.class_names)
+            if label not in own
+        ]
     return found
 
 
@@ -239,21 +275,29 @@ def cure_buttons(
     """The first choices as buttons, the others in a menu."""
 
     def do(choice: Choice) -> None:
-        act(dataset, lambda: cures.cure(workspace, dataset.id, [finding.id], choice.how,
-                                        label=choice.label))  # fmt: skip
+        act(
+            dataset,
+            lambda: cures.cure(workspace, dataset.id, [finding.id], choice.how, label=choice.label),
+        )
 
     with st.container(horizontal=True, gap="small"):
         for number, choice in enumerate(choices[:shown]):
-            if st.button(choice.words, key=f"cure_{finding.id}_{number}",
-                         icon=f":material/{CURE_WORDS[choice.how][2]}:",
-                         help=CURE_WORDS[choice.how][3]):  # fmt: skip
+            if st.button(
+                choice.words,
+                key=f"cure_{finding.id}_{number}",
+                icon=f":material/{CURE_WORDS[choice.how][2]}:",
+                help=CURE_WORDS[choice.how][3],
+            ):
                 do(choice)
         if len(choices) > shown:
             picked = st.menu_button(
-                "More", choices[shown:], key=f"more_{finding.id}", type="tertiary",
+                "More",
+                choices[shown:],
+                key=f"more_{finding.id}",
+                type="tertiary",
                 format_func=lambda choice: choice.words,
                 help="What else can be done about this finding.",
-            )  # fmt: skip
+            )
             if picked is not None:
                 do(picked)
 
@@ -264,28 +308,41 @@ def buttons_of(
     if finding.status is FindingStatus.CURED:
         return
     if finding.status is FindingStatus.IGNORED:
-        if st.button("Reopen", icon=":material/visibility:", key=f"reopen_{finding.id}",
-                     help="Show it among the open findings again."):  # fmt: skip
+        if st.button(
+            "Reopen",
+            icon=":material/visibility:",
+            key=f"reopen_{finding.id}",
+            help="Show it among the open findings again.",
+        ):
             cures.reopen(workspace, dataset.id, [finding.id])
             st.rerun()
         return
     choices = choices_for(finding, dataset, pictures)
-    cure_buttons(workspace, dataset, finding, choices,
-                 shown=1 if finding.kind in ONE_PICTURE else 4)  # fmt: skip
+    cure_buttons(
+        workspace, dataset, finding, choices, shown=1 if finding.kind in ONE_PICTURE else 4
+    )
 
 
 def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int) -> None:
     """Buttons that cure every open finding of a kind in one edit."""
-    offered = [how for how in cures.CURES_FOR_ALL[kind]
-               if how is not Cure.RELABEL or may_relabel_all(workspace, dataset)]  # fmt: skip
+    offered = [
+        how
+        for how in cures.CURES_FOR_ALL[kind]
+        if how is not Cure.RELABEL or may_relabel_all(workspace, dataset)
+    ]
     if count < 2 or not offered:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"For all {count:,}:", width="content")
         for how in offered:
             _, words, icon, help_text = CURE_WORDS[how]
-            if st.button(words, key=f"all_{kind}_{how}", icon=f":material/{icon}:", type="tertiary",
-                         help=f"{help_text} One edit, which can be undone."):  # fmt: skip
+            if st.button(
+                words,
+                key=f"all_{kind}_{how}",
+                icon=f":material/{icon}:",
+                type="tertiary",
+                help=f"{help_text} One edit, which can be undone.",
+            ):
                 act(dataset, lambda how=how: cures.cure_all(workspace, dataset.id, kind, how))
 
 
@@ -310,8 +367,12 @@ def show_picture(workspace: Workspace, sample: Sample, dataset: Dataset) -> None
         f"{text.plain(sample.name)} · {sample.width} × {sample.height} · "
         f"{text.size(sample.file_size)}"
     )
-    if st.button("Exclude this picture", icon=":material/hide_image:", key="exclude_one",
-                 help=CURE_WORDS[Cure.EXCLUDE][3]):  # fmt: skip
+    if st.button(
+        "Exclude this picture",
+        icon=":material/hide_image:",
+        key="exclude_one",
+        help=CURE_WORDS[Cure.EXCLUDE][3],
+    ):
         act(dataset, lambda: cures.exclude_pictures(workspace, dataset.id, [sample.id]))
 
 
@@ -374,8 +435,9 @@ def card(
         per_page = PER_PAGE if kind not in ONE_PICTURE else 2 * COLUMNS
         pages = -(-count // per_page)
         page = min(pages, st.session_state.get(f"page_{kind}_{dataset.id}", 1))
-        found = quality.findings(workspace, dataset.id, kind, status=status, limit=per_page,
-                                 offset=(page - 1) * per_page)  # fmt: skip
+        found = quality.findings(
+            workspace, dataset.id, kind, status=status, limit=per_page, offset=(page - 1) * per_page
+        )
         pictures = samples_of(workspace, found, status)
         if kind in ONE_PICTURE:
             cards(workspace, dataset, found, pictures)
@@ -396,19 +458,25 @@ def samples_of(
     """The pictures to show; those that are left out only where the cure is looked at."""
     ids = [i for finding in found for i in finding.sample_ids[: 4 * SHOWN_PICTURES]]
     samples = datasets.find_samples(workspace, ids)
-    return {s.id: s for s in samples
-            if status is FindingStatus.CURED or s.status is SampleStatus.USED}  # fmt: skip
+    return {
+        s.id: s for s in samples if status is FindingStatus.CURED or s.status is SampleStatus.USED
+    }
 
 
 def chosen_status(workspace: Workspace, dataset: Dataset) -> FindingStatus:
-    totals = {status: sum(quality.finding_counts(workspace, dataset.id, status).values())
-              for status in FindingStatus}  # fmt: skip
+    totals = {
+        status: sum(quality.finding_counts(workspace, dataset.id, status).values())
+        for status in FindingStatus
+    }
     chosen = st.segmented_control(
-        "Findings", list(FindingStatus), default=FindingStatus.OPEN, required=True,
+        "Findings",
+        list(FindingStatus),
+        default=FindingStatus.OPEN,
+        required=True,
         format_func=lambda status: f"{STATUS_WORDS[status]} ({totals[status]:,})",
         key="finding_status",
         help="Ignored findings can be reopened. Cured ones open again when the edit is undone.",
-    )  # fmt: skip
+    )
     return FindingStatus(chosen)
 
 
@@ -416,9 +484,11 @@ def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
         widgets.empty_state(
-            "troubleshoot", "Nothing to check yet", "Import pictures first.",
+            "troubleshoot",
+            "Nothing to check yet",
+            "Import pictures first.",
             ("import_pictures.py", "Import pictures", "upload"),
-        )  # fmt: skip
+        )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to check.")
     dataset = datasets.find_dataset(workspace, chosen or "")

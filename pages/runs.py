@@ -41,21 +41,41 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.status_badge(job.status)
         st.caption(
-            f"on {text.plain(job.device or 'a device not chosen yet')} · "
-            f"attempt {job.attempt}", width="content",
-        )  # fmt: skip
+            f"on {text.plain(job.device or 'a device not chosen yet')} · attempt {job.attempt}",
+            width="content",
+        )
     cells = st.columns(5)
-    cells[0].metric("Epoch", f"{len(curve)} / {view.run.train.epochs}", border=True,
-                    help="One epoch shows every training picture once.")  # fmt: skip
-    cells[1].metric("Step", f"{job.done} / {job.total}" if job.phase == "Training" else "–",
-                    border=True, help="One step learns from one batch of pictures.")  # fmt: skip
-    cells[2].metric("Time", text.duration(end - job.started_at) if job.started_at else "–",
-                    border=True, help="Of this attempt, preparations included.")  # fmt: skip
-    cells[3].metric("Best macro F1", f"{best.val_macro_f1:.3f}" if best else "–", border=True,
-                    help="On validation pictures; every class counts the same. 1 is perfect. The "
-                    "model keeps the weights of this epoch.")  # fmt: skip
-    cells[4].metric("Best epoch", best.epoch + 1 if best else "–", border=True,
-                    help="The epoch whose weights the model keeps.")  # fmt: skip
+    cells[0].metric(
+        "Epoch",
+        f"{len(curve)} / {view.run.train.epochs}",
+        border=True,
+        help="One epoch shows every training picture once.",
+    )
+    cells[1].metric(
+        "Step",
+        f"{job.done} / {job.total}" if job.phase == "Training" else "–",
+        border=True,
+        help="One step learns from one batch of pictures.",
+    )
+    cells[2].metric(
+        "Time",
+        text.duration(end - job.started_at) if job.started_at else "–",
+        border=True,
+        help="Of this attempt, preparations included.",
+    )
+    cells[3].metric(
+        "Best macro F1",
+        f"{best.val_macro_f1:.3f}" if best else "–",
+        border=True,
+        help="On validation pictures; every class counts the same. 1 is perfect. The "
+        "model keeps the weights of this epoch.",
+    )
+    cells[4].metric(
+        "Best epoch",
+        best.epoch + 1 if best else "–",
+        border=True,
+        help="The epoch whose weights the model keeps.",
+    )
 
 
 def _charts(curve: list[EpochMetrics]) -> None:
@@ -68,18 +88,24 @@ def _charts(curve: list[EpochMetrics]) -> None:
     with left:
         chart(figures.loss_curve(curve, dark=dark), "loss", description="Loss over the epochs")
     with right:
-        chart(figures.score_curve(curve, dark=dark), "score",
-              description="Validation accuracy and macro F1 over the epochs")  # fmt: skip
+        chart(
+            figures.score_curve(curve, dark=dark),
+            "score",
+            description="Validation accuracy and macro F1 over the epochs",
+        )
     with st.expander("Learning rate and table"):
         chart(figures.rate_curve(curve, dark=dark), "rate", description="Learning rate")
         st.dataframe(
-            {"epoch": [e.epoch + 1 for e in curve],
-             "training loss": [e.train_loss for e in curve],
-             "validation loss": [e.val_loss for e in curve],
-             "accuracy": [e.val_accuracy for e in curve],
-             "macro F1": [e.val_macro_f1 for e in curve],
-             "seconds": [round(e.duration_s, 3) for e in curve]}, hide_index=True,
-        )  # fmt: skip
+            {
+                "epoch": [e.epoch + 1 for e in curve],
+                "training loss": [e.train_loss for e in curve],
+                "validation loss": [e.val_loss for e in curve],
+                "accuracy": [e.val_accuracy for e in curve],
+                "macro F1": [e.val_macro_f1 for e in curve],
+                "seconds": [round(e.duration_s, 3) for e in curve],
+            },
+            hide_index=True,
+        )
 
 
 def actions(workspace: Workspace, view: RunView) -> None:
@@ -96,18 +122,25 @@ def actions(workspace: Workspace, view: RunView) -> None:
         ):
             st.switch_page("evaluate.py", query_params={"model": view.model_id})
         if view.can_resume:
-            if st.button("Resume", type="primary", icon=":material/resume:", key="resume",
-                         help="Goes on exactly where it was saved."):  # fmt: skip
+            if st.button(
+                "Resume",
+                type="primary",
+                icon=":material/resume:",
+                key="resume",
+                help="Goes on exactly where it was saved.",
+            ):
                 training.resume_training(workspace, view.run.id)
                 st.rerun()
             if training.has_checkpoint(workspace, view.run.id) and st.button(
-                "Make a model of the best epoch so far", icon=":material/deployed_code:",
+                "Make a model of the best epoch so far",
+                icon=":material/deployed_code:",
                 key="finish",
-            ):  # fmt: skip
+            ):
                 training.resume_training(workspace, view.run.id, finish=True)
                 st.rerun()
-        if not view.status.is_active and st.button("Delete run", icon=":material/delete:",
-                                                   key="delete"):  # fmt: skip
+        if not view.status.is_active and st.button(
+            "Delete run", icon=":material/delete:", key="delete"
+        ):
             confirm_delete(view)
 
 
@@ -146,19 +179,27 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        words = ("On the pictures of the fold that each model did not learn from. The mean says "
-                 "what to expect, the deviation (±) how much it depends on which pictures train. "
-                 "Slightly flattering, because the same pictures choose the best "
-                 "epoch.")  # fmt: skip
-        for title, spread in (("Validation accuracy", found.accuracy),
-                              ("Validation macro F1", found.macro_f1)):  # fmt: skip
+        words = (
+            "On the pictures of the fold that each model did not learn from. The mean says "
+            "what to expect, the deviation (±) how much it depends on which pictures train. "
+            "Slightly flattering, because the same pictures choose the best "
+            "epoch."
+        )
+        for title, spread in (
+            ("Validation accuracy", found.accuracy),
+            ("Validation macro F1", found.macro_f1),
+        ):
             st.metric(title, f"{spread.mean:.1%} ± {spread.std:.1%}", border=True, help=words)
         if len(found.scores) < found.folds:
             st.caption(f"{len(found.scores)} of {found.folds} folds so far.")
     with right:
-        chart(figures.fold_scores({s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores},
-                                  dark=state.is_dark()), "fold_scores",
-              description="Accuracy and macro F1 of every fold")  # fmt: skip
+        chart(
+            figures.fold_scores(
+                {s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores}, dark=state.is_dark()
+            ),
+            "fold_scores",
+            description="Accuracy and macro F1 of every fold",
+        )
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -190,25 +231,34 @@ def compare(workspace: Workspace, views: list[RunView]) -> None:
     scores = training.best_scores(workspace)
     titles = {network.name: network.title for network in NETWORKS}
     st.dataframe(
-        {"run": [v.run.name for v in views],
-         "status": [v.status.value for v in views],
-         "recipe": [v.run.train.recipe.value for v in views],
-         "network": [titles.get(v.run.train.network, v.run.train.network) for v in views],
-         "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
-         "size": [v.run.preprocess.image_size_px for v in views],
-         "best macro F1": [f"{score:.3f}" if (score := scores.get(v.run.id)) is not None else "–"
-                           for v in views],
-         "epochs": [v.run.train.epochs for v in views],
-         "learning rate": [v.run.train.learning_rate for v in views],
-         "started": [text.when(v.run.created_at) for v in views]}, hide_index=True,
-    )  # fmt: skip
+        {
+            "run": [v.run.name for v in views],
+            "status": [v.status.value for v in views],
+            "recipe": [v.run.train.recipe.value for v in views],
+            "network": [titles.get(v.run.train.network, v.run.train.network) for v in views],
+            "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
+            "size": [v.run.preprocess.image_size_px for v in views],
+            "best macro F1": [
+                f"{score:.3f}" if (score := scores.get(v.run.id)) is not None else "–"
+                for v in views
+            ],
+            "epochs": [v.run.train.epochs for v in views],
+            "learning rate": [v.run.train.learning_rate for v in views],
+            "started": [text.when(v.run.created_at) for v in views],
+        },
+        hide_index=True,
+    )
 
 
 def page(workspace: Workspace) -> None:
     views = training.list_runs(workspace)
     if not views:
-        widgets.empty_state("monitoring", "No training yet", "Start one: it takes a few minutes.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "monitoring",
+            "No training yet",
+            "Start one: it takes a few minutes.",
+            ("train.py", "Train a model", "model_training"),
+        )
         return
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
     chosen = state.choose("run", names, label="Run", help="Trainings, newest first.")

@@ -21,8 +21,9 @@ def head(found: SignOff) -> None:
         what = "seal it again" if not found.is_opened else "the result no longer counts as sealed"
         st.error(f"**The seal is void**: {what}.\n\n{changes}", icon=":material/lock_reset:")
     elif found.is_opened and found.seal:
-        st.success("Sealed, then opened. Nothing that was sealed has changed.",
-                   icon=":material/verified:")  # fmt: skip
+        st.success(
+            "Sealed, then opened. Nothing that was sealed has changed.", icon=":material/verified:"
+        )
     elif found.is_opened:
         st.warning(
             "The test results were looked at before anything was sealed. They can be reported, but "
@@ -30,8 +31,10 @@ def head(found: SignOff) -> None:
             icon=":material/lock_open:",
         )
     elif found.seal:
-        st.info("Sealed. Nobody has looked at the test results of this model yet.",
-                icon=":material/lock:")  # fmt: skip
+        st.info(
+            "Sealed. Nobody has looked at the test results of this model yet.",
+            icon=":material/lock:",
+        )
     else:
         st.info(
             "Not sealed yet. Fix below what must hold; then open the test set once.",
@@ -58,8 +61,9 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown("None yet. Without criteria there is nothing to seal.")
         if kept and kept.earlier:
-            st.caption(f"Changed {text.count(len(kept.earlier), 'time')}; last "
-                       f"{text.when(kept.set_at)}.")  # fmt: skip
+            st.caption(
+                f"Changed {text.count(len(kept.earlier), 'time')}; last {text.when(kept.set_at)}."
+            )
     rule = decisions.saved_rule(workspace, found.model.id)
     with middle.container(border=True, height="stretch"):
         st.markdown("**Decision rule**")
@@ -68,16 +72,25 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
-        st.page_link("decide.py", label="Choose on the Operating point page",
-                     icon=":material/balance:", query_params={"model": found.model.id})  # fmt: skip
+        st.page_link(
+            "decide.py",
+            label="Choose on the Operating point page",
+            icon=":material/balance:",
+            query_params={"model": found.model.id},
+        )
     with right.container(border=True, height="stretch"):
         st.markdown("**Test pictures**")
-        st.markdown(f"{text.count(found.pictures, 'picture')} of split "
-                    f"“{text.plain(found.split.name)}”")  # fmt: skip
+        st.markdown(
+            f"{text.count(found.pictures, 'picture')} of split “{text.plain(found.split.name)}”"
+        )
         st.caption(f"Digest of contents and classes: {found.digest[:24]}…")
-        if st.button("Check the files", icon=":material/fact_check:", key="check_files",
-                     help="Read every test picture again and compare its content with the day of "
-                     "the import."):  # fmt: skip
+        if st.button(
+            "Check the files",
+            icon=":material/fact_check:",
+            key="check_files",
+            help="Read every test picture again and compare its content with the day of "
+            "the import.",
+        ):
             _check_files(workspace, found)
     release_gate.criteria(workspace, found.dataset.id, kept, expanded=kept is None)
     if not found.is_opened:
@@ -95,11 +108,15 @@ def _check_files(workspace: Workspace, found: SignOff) -> None:
 
 def _seal_button(workspace: Workspace, found: SignOff) -> None:
     again = found.seal is not None
-    if st.button("Seal again" if again else "Seal", icon=":material/lock:", key="seal",
-                 type="secondary" if again and not found.is_void else "primary",
-                 disabled=not found.criteria,
-                 help="Fixes criteria, decision rule and test pictures, and closes the test set of "
-                 "this split for every model until it is opened for it."):  # fmt: skip
+    if st.button(
+        "Seal again" if again else "Seal",
+        icon=":material/lock:",
+        key="seal",
+        type="secondary" if again and not found.is_void else "primary",
+        disabled=not found.criteria,
+        help="Fixes criteria, decision rule and test pictures, and closes the test set of "
+        "this split for every model until it is opened for it.",
+    ):
         with st.spinner("Checking the files and sealing …"):
             sealing.seal_test(workspace, found.model.id)
         st.rerun()
@@ -113,10 +130,12 @@ def confirm_opening(workspace: Workspace, model: Model) -> None:
         "fails, train another one; do not change criteria or thresholds to make it pass."
     )
     purpose = st.text_input(
-        "Purpose", key="purpose", max_chars=sealing.MAX_PURPOSE,
+        "Purpose",
+        key="purpose",
+        max_chars=sealing.MAX_PURPOSE,
         placeholder="for example: release 1, line 3",
         help="Why it is opened. Stands in the list of openings and in the report.",
-    )  # fmt: skip
+    )
     if st.button("Open it", type="primary", icon=":material/lock_open:", key="open_now"):
         try:
             with st.spinner("Checking the files …"):
@@ -131,10 +150,14 @@ def confirm_opening(workspace: Workspace, model: Model) -> None:
 def opening_part(workspace: Workspace, found: SignOff) -> None:
     st.subheader("2 · Open the test set")
     if not found.is_opened:
-        if st.button("Open the test set", icon=":material/lock_open:", key="open_test",
-                     type="primary" if found.is_proof else "secondary",
-                     disabled=not found.is_proof,
-                     help="Only after sealing. Asks once more, and is counted."):  # fmt: skip
+        if st.button(
+            "Open the test set",
+            icon=":material/lock_open:",
+            key="open_test",
+            type="primary" if found.is_proof else "secondary",
+            disabled=not found.is_proof,
+            help="Only after sealing. Asks once more, and is counted.",
+        ):
             confirm_opening(workspace, found.model)
         if not found.is_proof:
             st.caption("Seal first.")
@@ -143,15 +166,20 @@ def opening_part(workspace: Workspace, found: SignOff) -> None:
         st.caption("Nobody has looked at this test set yet, with any model.")
         return
     models_seen = len({o.model_id for o in found.openings})
-    st.caption(f"{text.count(len(found.openings), 'look')} at these pictures so far, by "
-               f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
-               "result a little too good.")  # fmt: skip
+    st.caption(
+        f"{text.count(len(found.openings), 'look')} at these pictures so far, by "
+        f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
+        "result a little too good."
+    )
     with st.expander("Every look at this test set"):
         st.dataframe(
-            {"when": [text.when(o.opened_at) for o in openings],
-             "model": [o.model_name for o in openings],
-             "purpose": [o.purpose for o in openings]}, hide_index=True,
-        )  # fmt: skip
+            {
+                "when": [text.when(o.opened_at) for o in openings],
+                "model": [o.model_name for o in openings],
+                "purpose": [o.purpose for o in openings],
+            },
+            hide_index=True,
+        )
 
 
 def count_once(workspace: Workspace, model: Model) -> None:
@@ -174,8 +202,9 @@ def verdict_part(workspace: Workspace, found: SignOff) -> None:
             f"**The test set is not what it was when this model was tested**: "
             f"{text.count(left_out, 'picture')} left it since, or got a class that the model does "
             "not know. The verdict counts what is left; pictures that are taken out after a look "
-            "make it too good.", icon=":material/report:",
-        )  # fmt: skip
+            "make it too good.",
+            icon=":material/report:",
+        )
     if gate.gate.passed:
         proof = "" if found.is_proof else " But this was not a sealed test."
         st.success(f"**Criteria met.**{proof}", icon=":material/check_circle:")
@@ -198,12 +227,15 @@ def intended_use_part(workspace: Workspace, model: Model) -> None:
     with st.expander("Intended use", expanded=False):
         kept = sealing.intended_use(workspace, model.id)
         written = st.text_area(
-            "What the model is meant for", kept, key=f"use_{model.id}",
-            max_chars=sealing.MAX_INTENDED_USE, height=120,
+            "What the model is meant for",
+            kept,
+            key=f"use_{model.id}",
+            max_chars=sealing.MAX_INTENDED_USE,
+            height=120,
             placeholder="Part, line, camera and light; what happens with accepted and rejected "
             "parts; what it is not meant for.",
             help="Stands at the head of the report. An auditor reads it first.",
-        )  # fmt: skip
+        )
         if st.button("Save", key="save_use", disabled=written.strip() == kept):
             sealing.save_intended_use(workspace, model.id, written)
             st.toast("Saved.")
@@ -216,31 +248,45 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
     intended_use_part(workspace, model)
     if not found.is_opened:
         st.caption(
-            "Follows when the test set is opened." if found.split.sealed else
-            "Nobody has looked at the test results of this model yet. A report made now is the "
-            "first look: it is counted, and a sealed test of this model is no longer possible."
-        )  # fmt: skip
-    others = {m.id: m.name for m in models.list_models(workspace)
-              if m.split_id == model.split_id and m.id != model.id}  # fmt: skip
+            "Follows when the test set is opened."
+            if found.split.sealed
+            else "Nobody has looked at the test results of this model yet. A report made now is "
+            "the first look: it is counted, and a sealed test of this model is no longer possible."
+        )
+    others = {
+        m.id: m.name
+        for m in models.list_models(workspace)
+        if m.split_id == model.split_id and m.id != model.id
+    }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         form = st.segmented_control(
-            "Form", list(Form), default=Form.FULL, required=True, key="form",
+            "Form",
+            list(Form),
+            default=Form.FULL,
+            required=True,
+            key="form",
             format_func=FORM_WORDS.__getitem__,
             help="Short: two A4 pages for the manager. Full: everything with every mistake and its "
             "heatmap, for the auditor.",
-        )  # fmt: skip
+        )
         against = st.selectbox(
-            "Compare with", list(others), index=None, format_func=others.__getitem__,
-            placeholder="no other model", key="against",
+            "Compare with",
+            list(others),
+            index=None,
+            format_func=others.__getitem__,
+            placeholder="no other model",
+            key="against",
             help="The model so far, on the same split: the report shows what is better and what "
             "is newly wrong.",
-        )  # fmt: skip
+        )
         wanted = st.button(
-            "Make the report", icon=":material/description:", key="make_report",
+            "Make the report",
+            icon=":material/description:",
+            key="make_report",
             type="primary" if found.is_opened else "secondary",
             disabled=found.split.sealed and not found.is_opened,
             help="Counted as a look at the test set.",
-        )  # fmt: skip
+        )
     if wanted:
         with st.spinner("Gathering …"):
             ticket = report.make_report(workspace, model.id, form, against=against)
@@ -263,23 +309,36 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
         return
     name = f"{model.name} test report"
     with st.container(horizontal=True, key="report_links"):
-        st.link_button("Open", routes.report_url(report_id), icon=":material/open_in_new:",
-                       help="In a new tab; print it from there.")  # fmt: skip
         st.link_button(
-            "Download", routes.report_url(report_id, name=name, keep=True),
-            icon=":material/download:", help="One HTML file that needs nothing else.",
-        )  # fmt: skip
-        st.link_button("Table of probabilities", routes.report_url(report_id, ending="csv",
-                       name=f"{model.name} probabilities"), icon=":material/table:",
-                       help="CSV: every picture with its truth, decision and all probabilities. "
-                       "All numbers of the report can be computed again from it.")  # fmt: skip
+            "Open",
+            routes.report_url(report_id),
+            icon=":material/open_in_new:",
+            help="In a new tab; print it from there.",
+        )
+        st.link_button(
+            "Download",
+            routes.report_url(report_id, name=name, keep=True),
+            icon=":material/download:",
+            help="One HTML file that needs nothing else.",
+        )
+        st.link_button(
+            "Table of probabilities",
+            routes.report_url(report_id, ending="csv", name=f"{model.name} probabilities"),
+            icon=":material/table:",
+            help="CSV: every picture with its truth, decision and all probabilities. "
+            "All numbers of the report can be computed again from it.",
+        )
 
 
 def page(workspace: Workspace) -> None:
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
-        widgets.empty_state("verified", "No model to sign off yet", "Train one first.",
-                            ("train.py", "Train a model", "model_training"))  # fmt: skip
+        widgets.empty_state(
+            "verified",
+            "No model to sign off yet",
+            "Train one first.",
+            ("train.py", "Train a model", "model_training"),
+        )
         return
     chosen = state.choose("model", found, label="Model", help="Models, newest first.")
     try:

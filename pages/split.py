@@ -34,8 +34,15 @@ SIDE_HELP = {
 }
 ORDERS = {CHANCE: "by chance", OrderBy.NAME: "by name", OrderBy.DATE: "by file date"}
 # Why here and not in the widgets: a split can fill the form, and Streamlit takes one or the other.
-FORM = {"method": SHARES, "bounds": (60, 80), "sealed_bound": 75, "folds": 5, "fold_test": 20,
-        "seed": 42, "order": CHANCE}  # fmt: skip
+FORM = {
+    "method": SHARES,
+    "bounds": (60, 80),
+    "sealed_bound": 75,
+    "folds": 5,
+    "fold_test": 20,
+    "seed": 42,
+    "order": CHANCE,
+}
 SAVED, NEW = "Saved splits", "New split"
 PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
 STRIP = 6
@@ -51,22 +58,32 @@ def choose_grouping(
     if st.session_state.get("grouping") not in options:
         st.session_state["grouping"] = "auto" if check and check.groups else "none"
     chosen = st.selectbox(
-        "Never divide", options, format_func=_grouping_words, key="grouping",
+        "Never divide",
+        options,
+        format_func=_grouping_words,
+        key="grouping",
         help="Pictures of one part must lie on one side, or the test only asks what was trained.",
-    )  # fmt: skip
+    )
     if chosen == "none":
         warning = splits.flattery_warning(check)
         if warning:
             st.warning(text.plain(warning), icon=":material/content_copy:")
     if check is None and chosen in ("none", "auto"):
-        st.page_link("quality.py", label="Run the quality check", icon=":material/troubleshoot:",
-                     query_params={"dataset": dataset.id})  # fmt: skip
+        st.page_link(
+            "quality.py",
+            label="Run the quality check",
+            icon=":material/troubleshoot:",
+            query_params={"dataset": dataset.id},
+        )
     if chosen == "regex":
         pattern = st.text_input(
-            "Pattern", key="pattern", placeholder=r"(?P<group>part\d+)", max_chars=300,
+            "Pattern",
+            key="pattern",
+            placeholder=r"(?P<group>part\d+)",
+            max_chars=300,
             help="A regular expression with a named group 'group', searched in the path below the "
             "folder of the dataset. Pictures it does not match stand alone.",
-        )  # fmt: skip
+        )
         if not pattern.strip():
             st.info(
                 "Type what the names of one part's pictures have in common, in brackets: for names "
@@ -88,11 +105,14 @@ def choose_request(
 ) -> SplitRequest | None:
     """The form; None where its numbers make no sense yet, which it says."""
     method = st.segmented_control(
-        "Divide by", [SHARES, COUNTS, FOLDS], required=True, key="method",
+        "Divide by",
+        [SHARES, COUNTS, FOLDS],
+        required=True,
+        key="method",
         help="Percentages: every class in the same proportions. Counts: a fixed number of "
         "pictures. Folds: several trainings, each judged on another part, show how much a result "
         "depends on luck.",
-    )  # fmt: skip
+    )
     try:
         if method == COUNTS:
             request = _counts(dataset, sealed)
@@ -101,16 +121,24 @@ def choose_request(
         group_by = choose_grouping(workspace, dataset, quality.last_check(workspace, dataset.id))
         left, right = st.columns(2)
         order_by = left.selectbox(
-            "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order",
+            "Order",
+            list(ORDERS),
+            format_func=ORDERS.__getitem__,
+            key="order",
             help="By name or date: within each class the first or oldest pictures train and the "
             "last or newest judge, as it will be on the shop floor, where tomorrow's parts are "
             "judged by a model of today. Dates are those of the files in the folder or ZIP; "
             "pictures that were uploaded one by one have none.",
-        )  # fmt: skip
-        seed = right.number_input("Seed", 0, 2**31 - 1, key="seed",
-                                  help="The same seed gives the same split.")  # fmt: skip
-        return replace(request, group_by=group_by, seed=int(seed),
-                       order_by=None if order_by == CHANCE else OrderBy(order_by))  # fmt: skip
+        )
+        seed = right.number_input(
+            "Seed", 0, 2**31 - 1, key="seed", help="The same seed gives the same split."
+        )
+        return replace(
+            request,
+            group_by=group_by,
+            seed=int(seed),
+            order_by=None if order_by == CHANCE else OrderBy(order_by),
+        )
     except TouchstoneError as err:
         errors.show(err)
         return None
@@ -119,19 +147,31 @@ def choose_request(
 def _shares(sealed: Split | None) -> SplitRequest:
     if sealed:
         train = st.slider(
-            "Train · validation", 5, 95, step=5, format="%d%%", key="sealed_bound",
+            "Train · validation",
+            5,
+            95,
+            step=5,
+            format="%d%%",
+            key="sealed_bound",
             help="The test set is sealed; these are the shares of the rest. Left: train. Right: "
             "validation, which chooses the best epoch.",
-        )  # fmt: skip
-        st.markdown(f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the "
-                    "pictures that are not sealed")  # fmt: skip
+        )
+        st.markdown(
+            f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the "
+            "pictures that are not sealed"
+        )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
     low, high = st.slider(
-        "Train · validation · test", 5, 100, step=5, format="%d%%", key="bounds",
+        "Train · validation · test",
+        5,
+        100,
+        step=5,
+        format="%d%%",
+        key="bounds",
         help="Left of the first handle: train. Between: validation, which chooses the best "
         "epoch. Right of the second handle: test, which judges the model and is used for "
         "nothing else.",
-    )  # fmt: skip
+    )
     st.markdown(
         f":gray[Train] **{low}%** · :gray[validation] **{high - low}%** · "
         f":gray[test] **{100 - high}%**"
@@ -143,9 +183,10 @@ def _shares(sealed: Split | None) -> SplitRequest:
 
 def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
     per_class = st.toggle(
-        "This many of every class", key="per_class",
+        "This many of every class",
+        key="per_class",
         help="Off: pictures of all classes together, spread over them as they are frequent.",
-    )  # fmt: skip
+    )
     share = dataset.sample_count // (5 * (len(dataset.class_names) if per_class else 1))
     usual = {"train": 3 * share, "validation": share, "test": share}
     if sealed:
@@ -153,10 +194,13 @@ def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
     for name, n in usual.items():
         st.session_state.setdefault(f"count_{name}_{per_class}", n)
     counts = [
-        int(column.number_input(name.capitalize(), 0, 10_000_000, help="Pictures.",
-                                key=f"count_{name}_{per_class}"))
+        int(
+            column.number_input(
+                name.capitalize(), 0, 10_000_000, help="Pictures.", key=f"count_{name}_{per_class}"
+            )
+        )
         for column, name in zip(st.columns(len(usual)), usual, strict=True)
-    ]  # fmt: skip
+    ]
     st.caption("Pictures beyond these counts are not used.")
     train, validation, test = (*counts, 0)[:3]
     return SplitRequest(counts=(train, validation, test), per_class=per_class)
@@ -164,16 +208,27 @@ def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
 
 def _folds(sealed: Split | None) -> SplitRequest:
     left, right = st.columns(2)
-    folds = left.number_input("Folds", 2, MAX_FOLDS, key="folds",
-                              help="Parts of equal size; each validates once, while the others "
-                              "train. 5 is usual.")  # fmt: skip
+    folds = left.number_input(
+        "Folds",
+        2,
+        MAX_FOLDS,
+        key="folds",
+        help="Parts of equal size; each validates once, while the others train. 5 is usual.",
+    )
     test = 0
     if not sealed:
-        test = right.number_input("Test, %", 0, 50, step=5, key="fold_test",
-                                  help="Held out from all folds; judges the final model. 0: no "
-                                  "test set.")  # fmt: skip
-    st.caption(f"{folds} trainings, each with {1 - 1 / folds:.0%} of the pictures that are not "
-               "test; the Train page starts one or all of them.")  # fmt: skip
+        test = right.number_input(
+            "Test, %",
+            0,
+            50,
+            step=5,
+            key="fold_test",
+            help="Held out from all folds; judges the final model. 0: no test set.",
+        )
+    st.caption(
+        f"{folds} trainings, each with {1 - 1 / folds:.0%} of the pictures that are not "
+        "test; the Train page starts one or all of them."
+    )
     return SplitRequest((0.0, 0.0, test / 100), folds=int(folds))
 
 
@@ -188,18 +243,27 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
             st.info(
                 f"The test set of **{text.plain(sealed.name)}** is sealed: every new split of this "
                 "version of the dataset keeps exactly these test pictures, and only the rest is "
-                "divided. Another version of the dataset is free again.", icon=":material/lock:",
-            )  # fmt: skip
+                "divided. Another version of the dataset is free again.",
+                icon=":material/lock:",
+            )
         request = choose_request(workspace, dataset, sealed)
-        name = st.text_input("Name", key="split_name", placeholder="named by its settings",
-                             help="How the split is called in lists.", max_chars=100)  # fmt: skip
+        name = st.text_input(
+            "Name",
+            key="split_name",
+            placeholder="named by its settings",
+            help="How the split is called in lists.",
+            max_chars=100,
+        )
         seal = not sealed and st.toggle(
-            "Seal the test set", key="seal", disabled=not _has_test(request),
+            "Seal the test set",
+            key="seal",
+            disabled=not _has_test(request),
             help="Later splits of this version of the dataset will keep this test set, so that no "
             "test picture ever trains a model. There is no way back.",
-        )  # fmt: skip
-        if request and st.button("Split", type="primary", icon=":material/call_split:",
-                                 key="do_split"):  # fmt: skip
+        )
+        if request and st.button(
+            "Split", type="primary", icon=":material/call_split:", key="do_split"
+        ):
             _make(workspace, dataset, request, name, seal=seal)
         st.caption(
             "Every class is divided in the same proportions, as well as groups allow, with at "
@@ -220,8 +284,9 @@ def _make(
 ) -> None:
     try:
         plan = splits.plan_split(workspace, dataset.id, request)
-        split = splits.store_split(workspace, plan, name=name or None,
-                                   seal=seal and _has_test(request))  # fmt: skip
+        split = splits.store_split(
+            workspace, plan, name=name or None, seal=seal and _has_test(request)
+        )
     except TouchstoneError as err:
         errors.show(err)
         return
@@ -241,19 +306,28 @@ def preview(
     ):
         return
     check = quality.last_check(workspace, dataset.id)
-    key = (str(workspace.root), dataset.id, dataset.version, request.strategy, request.seed,
-           request.fractions, check.created_at if check else None,
-           sealed.id if sealed else None)  # fmt: skip
+    key = (
+        str(workspace.root),
+        dataset.id,
+        dataset.version,
+        request.strategy,
+        request.seed,
+        request.fractions,
+        check.created_at if check else None,
+        sealed.id if sealed else None,
+    )
     try:
         plan = _plan(key, workspace, dataset.id, request)
     except TouchstoneError as err:
-        st.warning(f"{text.plain(err.message)}\n\n{text.plain(err.hint)}",
-                   icon=":material/rule:")  # fmt: skip
+        st.warning(f"{text.plain(err.message)}\n\n{text.plain(err.hint)}", icon=":material/rule:")
         return
     numbers(plan.counts)
     certificate(plan.certificate)
-    chart(figures.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
-          "preview_counts", description="Pictures per class and subset")  # fmt: skip
+    chart(
+        figures.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
+        "preview_counts",
+        description="Pictures per class and subset",
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner="Dividing …")
@@ -292,18 +366,24 @@ def certificate(found: LeakCertificate | None) -> None:
             icon=":material/verified:",
         )
     else:
-        counts = (("groups", found.groups_across), ("equal files", found.exact_across),
-                  ("pairs of look-alikes", found.near_across))  # fmt: skip
-        words = [f"{name} on two sides: **{'not looked for' if n is None else f'{n:,}'}**"
-                 for name, n in counts]  # fmt: skip
+        counts = (
+            ("groups", found.groups_across),
+            ("equal files", found.exact_across),
+            ("pairs of look-alikes", found.near_across),
+        )
+        words = [
+            f"{name} on two sides: **{'not looked for' if n is None else f'{n:,}'}**"
+            for name, n in counts
+        ]
         shown = st.error if any(n for _, n in counts) else st.warning
         shown("**Leak certificate**: " + " · ".join(words), icon=":material/gpp_maybe:")
     st.caption(LOOK_ALIKES)
     if found.kept_out:
         st.info(
             f"{text.count(found.kept_out, 'picture')} left out: like a sealed test picture, so "
-            "neither for training nor for the sealed test set.", icon=":material/lock:",
-        )  # fmt: skip
+            "neither for training nor for the sealed test set.",
+            icon=":material/lock:",
+        )
 
 
 def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
@@ -314,8 +394,9 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         certificate(split.certificate)
-        if st.button("Next: train a model", type="primary", icon=":material/model_training:",
-                     key="to_train"):  # fmt: skip
+        if st.button(
+            "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
+        ):
             st.switch_page("train.py", query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
             actions(workspace, dataset, split)
@@ -325,8 +406,11 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         )
         certificate_file(workspace, split)
     with right:
-        chart(figures.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
-              "subset_counts", description="Pictures per class and subset")  # fmt: skip
+        chart(
+            figures.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
+            "subset_counts",
+            description="Pictures per class and subset",
+        )
     strips(workspace, dataset, split, counts)
     with st.expander("All pictures of one side"):
         pictures(workspace, dataset, split, list(counts))
@@ -336,23 +420,40 @@ def badges(dataset: Dataset, split: Split) -> None:
     found = split.certificate
     with st.container(horizontal=True):
         if found and found.is_clean:
-            st.badge("no leaks", icon=":material/verified:", color="green",
-                     help="Groups, equal files and look-alikes were looked for; none lies on two "
-                     f"sides. {LOOK_ALIKES}")  # fmt: skip
+            st.badge(
+                "no leaks",
+                icon=":material/verified:",
+                color="green",
+                help="Groups, equal files and look-alikes were looked for; none lies on two "
+                f"sides. {LOOK_ALIKES}",
+            )
         else:
-            st.badge(_leak_words(found), icon=":material/gpp_maybe:", color="orange",
-                     help="See the leak certificate below.")  # fmt: skip
+            st.badge(
+                _leak_words(found),
+                icon=":material/gpp_maybe:",
+                color="orange",
+                help="See the leak certificate below.",
+            )
         if split.folds:
-            st.badge(f"{split.folds} folds", icon=":material/view_week:", color="blue",
-                     help="Each fold validates once, while the others train.")  # fmt: skip
+            st.badge(
+                f"{split.folds} folds",
+                icon=":material/view_week:",
+                color="blue",
+                help="Each fold validates once, while the others train.",
+            )
         if split.sealed:
-            st.badge("test set sealed", icon=":material/lock:", color="violet",
-                     help="Later splits of this version of the dataset keep this test "
-                     "set.")  # fmt: skip
+            st.badge(
+                "test set sealed",
+                icon=":material/lock:",
+                color="violet",
+                help="Later splits of this version of the dataset keep this test set.",
+            )
         old = split.version < dataset.version
-        st.badge(f"version {split.version}" + (f" of {dataset.version}" if old else ""),
-                 color="orange" if old else "gray",
-                 help="The version of the dataset that was divided.")  # fmt: skip
+        st.badge(
+            f"version {split.version}" + (f" of {dataset.version}" if old else ""),
+            color="orange" if old else "gray",
+            help="The version of the dataset that was divided.",
+        )
 
 
 def _leak_words(found: LeakCertificate | None) -> str:
@@ -366,13 +467,17 @@ def changed(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     drift = certificates.drift(workspace, dataset, split)
     if drift.is_empty:
         return
-    kinds = {"added since and in no subset": drift.added, "gone since": drift.left,
-             "with another label since": drift.relabelled}  # fmt: skip
+    kinds = {
+        "added since and in no subset": drift.added,
+        "gone since": drift.left,
+        "with another label since": drift.relabelled,
+    }
     words = [f"**{len(ids):,}** {what}" for what, ids in kinds.items() if ids]
     st.warning(
         f"This split was made for version {split.version} of the dataset, today it is version "
-        f"{dataset.version}: {' · '.join(words)}.", icon=":material/history:",
-    )  # fmt: skip
+        f"{dataset.version}: {' · '.join(words)}.",
+        icon=":material/history:",
+    )
     with st.expander("Show these pictures"):
         for what, ids in kinds.items():
             if ids:
@@ -383,19 +488,29 @@ def changed(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 
 def actions(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     request = request_of(split)
-    if request and st.button("New split like this", icon=":material/content_copy:", key="like",
-                             help="Opens the form with the settings of this split."):  # fmt: skip
+    if request and st.button(
+        "New split like this",
+        icon=":material/content_copy:",
+        key="like",
+        help="Opens the form with the settings of this split.",
+    ):
         st.session_state["split_prefill"] = request
         st.session_state["split_view_next"] = NEW
         st.rerun()
     can_seal = not split.sealed and split.version == dataset.version and split.fractions[2] > 0
     if can_seal and st.button(
-        "Seal test set", icon=":material/lock:", key="do_seal",
+        "Seal test set",
+        icon=":material/lock:",
+        key="do_seal",
         help="Later splits of this version of the dataset will keep this test set.",
-    ):  # fmt: skip
+    ):
         confirm_seal(split)
-    if st.button("Delete", icon=":material/delete:", key="do_delete",
-                 help="Removes the split and its trainings; models stay."):  # fmt: skip
+    if st.button(
+        "Delete",
+        icon=":material/delete:",
+        key="do_delete",
+        help="Removes the split and its trainings; models stay.",
+    ):
         confirm_delete(workspace, split)
 
 
@@ -423,11 +538,13 @@ def confirm_delete(workspace: Workspace, split: Split) -> None:
         st.warning(
             "Its test set is sealed. When the last split that holds it is gone, nothing keeps "
             "these pictures out of training any more, and figures on them can no longer be "
-            "checked.", icon=":material/lock_open:",
-        )  # fmt: skip
+            "checked.",
+            icon=":material/lock_open:",
+        )
         sure = st.checkbox("I give up the sealed test set of this split", key="delete_sealed")
-    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now",
-                 disabled=not sure):  # fmt: skip
+    if st.button(
+        "Delete", type="primary", icon=":material/delete:", key="delete_now", disabled=not sure
+    ):
         splits.delete_split(workspace, split.id)
         st.session_state.pop("chosen_split", None)
         st.query_params.pop("split", None)
@@ -438,8 +555,14 @@ def certificate_file(workspace: Workspace, split: Split) -> None:
     with st.expander("Certificate as text"):
         content = _certificate_text((str(workspace.root), repr(split)), workspace, split)
         st.code(content, language="json", height=260)
-        st.download_button("Download", content, f"{split.id}-certificate.json", "application/json",
-                           icon=":material/download:", key="certificate_file")  # fmt: skip
+        st.download_button(
+            "Download",
+            content,
+            f"{split.id}-certificate.json",
+            "application/json",
+            icon=":material/download:",
+            key="certificate_file",
+        )
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -463,8 +586,10 @@ def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCou
         ):
             with column:
                 lock = ":material/lock: " if split.sealed and side == Subset.TEST else ""
-                st.markdown(f"**{lock}{side.capitalize()}** :gray[· "
-                            f"{text.count(sum(counts[side].values()), 'picture')}]")  # fmt: skip
+                st.markdown(
+                    f"**{lock}{side.capitalize()}** :gray[· "
+                    f"{text.count(sum(counts[side].values()), 'picture')}]"
+                )
                 key = (str(workspace.root), split.id, dataset.version)
                 found = _first_pictures(key, workspace, split, side)
                 _tiles(dataset, found, f"strip_{side}", side_px=64)
@@ -479,37 +604,57 @@ def _tiles(dataset: Dataset, samples: Iterable[Sample], key: str, *, side_px: in
 @errors.shown()
 def pictures(workspace: Workspace, dataset: Dataset, split: Split, sides: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        side = st.segmented_control("Side", sides, default=sides[0], required=True,
-                                    key=f"side_{split.folds}",
-                                    help="Subset or fold of the split.")  # fmt: skip
+        side = st.segmented_control(
+            "Side",
+            sides,
+            default=sides[0],
+            required=True,
+            key=f"side_{split.folds}",
+            help="Subset or fold of the split.",
+        )
         names = ["all classes", *dataset.class_names]
-        chosen = st.selectbox("Class", range(len(names)), format_func=names.__getitem__,
-                              key="split_class", width=260, help="Only pictures of one "
-                              "class.")  # fmt: skip
+        chosen = st.selectbox(
+            "Class",
+            range(len(names)),
+            format_func=names.__getitem__,
+            key="split_class",
+            width=260,
+            help="Only pictures of one class.",
+        )
     widgets.paged_samples(
         lambda limit, offset: splits.pictures_of_side(
-            workspace, split, side or sides[0], label=chosen - 1 if chosen else None,
-            limit=limit, offset=offset,
+            workspace,
+            split,
+            side or sides[0],
+            label=chosen - 1 if chosen else None,
+            limit=limit,
+            offset=offset,
         ),
         lambda sample: widgets.sample_tile(sample, dataset.class_names),
         key=f"split_pictures_{split.id}_{side}".replace(" ", "_"),
-    )  # fmt: skip
+    )
 
 
 def overview(workspace: Workspace, found: list[Split]) -> None:
     """All splits of the dataset, as a table."""
     with st.expander(f"All {len(found)} splits"):
         st.dataframe(
-            {"split": [s.name for s in found],
-             "leaks": ["none" if s.certificate and s.certificate.is_clean
-                       else _leak_words(s.certificate).replace("leaks not", "not")
-                       for s in found],
-             "strategy": [s.strategy for s in found],
-             "folds": [s.folds or None for s in found],
-             "test": ["sealed" if s.sealed else "" for s in found],
-             "version": [s.version for s in found],
-             "made": [text.when(s.created_at) for s in found]}, hide_index=True,
-        )  # fmt: skip
+            {
+                "split": [s.name for s in found],
+                "leaks": [
+                    "none"
+                    if s.certificate and s.certificate.is_clean
+                    else _leak_words(s.certificate).replace("leaks not", "not")
+                    for s in found
+                ],
+                "strategy": [s.strategy for s in found],
+                "folds": [s.folds or None for s in found],
+                "test": ["sealed" if s.sealed else "" for s in found],
+                "version": [s.version for s in found],
+                "made": [text.when(s.created_at) for s in found],
+            },
+            hide_index=True,
+        )
 
 
 def _apply_prefill() -> None:
@@ -530,11 +675,16 @@ def _apply_prefill() -> None:
         values |= {"method": FOLDS, "folds": request.folds, "fold_test": test}
     elif request.counts:
         names = [f"count_{subset}_{request.per_class}" for subset in Subset]
-        values |= {"method": COUNTS, "per_class": request.per_class,
-                   **dict(zip(names, request.counts, strict=True))}  # fmt: skip
+        values |= {
+            "method": COUNTS,
+            "per_class": request.per_class,
+            **dict(zip(names, request.counts, strict=True)),
+        }
     else:
-        values |= {"bounds": (train, train + validation),
-                   "sealed_bound": round(100 * train / (train + validation))}  # fmt: skip
+        values |= {
+            "bounds": (train, train + validation),
+            "sealed_bound": round(100 * train / (train + validation)),
+        }
     st.session_state.update(values)
 
 
@@ -542,9 +692,11 @@ def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
         widgets.empty_state(
-            "call_split", "Nothing to split yet", "Import pictures first.",
+            "call_split",
+            "Nothing to split yet",
+            "Import pictures first.",
             ("import_pictures.py", "Import pictures", "upload"),
-        )  # fmt: skip
+        )
         return
     left, right = st.columns(2)
     with left:
@@ -560,8 +712,9 @@ def page(workspace: Workspace) -> None:
         return
     wanted = st.session_state.pop("split_view_next", None)
     st.session_state["split_view"] = wanted or st.session_state.get("split_view") or SAVED
-    view = st.segmented_control("View", [SAVED, NEW], required=True, key="split_view",
-                                label_visibility="collapsed")  # fmt: skip
+    view = st.segmented_control(
+        "View", [SAVED, NEW], required=True, key="split_view", label_visibility="collapsed"
+    )
     if view == NEW:
         new_split(workspace, dataset)
         return

@@ -26,29 +26,52 @@ RECIPES = {
 }
 BASIC = ["epochs", "batch_size", "learning_rate"]
 MORE = {
-    Recipe.QUICK: ["optimizer", "schedule", "momentum", "weight_decay", "label_smoothing",
-                   "balance_classes", "patience", "seed"],
-    Recipe.FULL: ["optimizer", "schedule", "momentum", "weight_decay", "label_smoothing",
-                  "balance_classes", "patience", "seed"],
-}  # fmt: skip
+    Recipe.QUICK: [
+        "optimizer",
+        "schedule",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "balance_classes",
+        "patience",
+        "seed",
+    ],
+    Recipe.FULL: [
+        "optimizer",
+        "schedule",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "balance_classes",
+        "patience",
+        "seed",
+    ],
+}
 
 
 def choose_recipe() -> Recipe:
     return st.radio(
-        "Recipe", list(RECIPES), index=list(RECIPES).index(default_recipe()),
-        format_func=lambda r: RECIPES[r][0], captions=[words for _, words in RECIPES.values()],
-        key="recipe", horizontal=True,
-    )  # fmt: skip
+        "Recipe",
+        list(RECIPES),
+        index=list(RECIPES).index(default_recipe()),
+        format_func=lambda r: RECIPES[r][0],
+        captions=[words for _, words in RECIPES.values()],
+        key="recipe",
+        horizontal=True,
+    )
 
 
 def choose_network(workspace: Workspace) -> Network:
     catalog = {network.name: (network, place) for network, place in training.networks(workspace)}
     name = st.selectbox(
-        "Network", list(catalog), index=list(catalog).index(DEFAULT_NETWORK), key="network",
+        "Network",
+        list(catalog),
+        index=list(catalog).index(DEFAULT_NETWORK),
+        key="network",
         format_func=lambda n: f"{catalog[n][0].title} · {catalog[n][1].value}",
         help="A network that has already learned to see on millions of photographs; training only "
         "teaches it your classes.",
-    )  # fmt: skip
+    )
     network, place = catalog[name]
     st.caption(
         f"{network.when} {network.parameters_m:g} million weights, {network.image_size_px} px, "
@@ -97,10 +120,12 @@ def choose_device() -> str:
     best = next(iter(devices.values()))
     names = ["auto", *devices]
     return st.selectbox(
-        "Device", names, key="device",
+        "Device",
+        names,
+        key="device",
         format_func=lambda n: f"automatic: {best}" if n == "auto" else devices[n],
         help="Where to compute. Automatic takes a GPU where there is one; the result is the same.",
-    )  # fmt: skip
+    )
 
 
 def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
@@ -112,8 +137,12 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
             f"Pictures: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
             f"{config.channels} ({origin})."
         )
-        st.page_link("preprocess.py", label="Change", icon=":material/tune:",
-                     query_params={"dataset": dataset.id})  # fmt: skip
+        st.page_link(
+            "preprocess.py",
+            label="Change",
+            icon=":material/tune:",
+            query_params={"dataset": dataset.id},
+        )
 
 
 def choose_fold(split: Split) -> int | None:
@@ -122,11 +151,13 @@ def choose_fold(split: Split) -> int | None:
     words = {None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"}
     # Why positions and not the folds: a select box takes None for nothing chosen.
     chosen = st.selectbox(
-        "Fold", range(len(folds)), key=f"fold_{split.id}",
+        "Fold",
+        range(len(folds)),
+        key=f"fold_{split.id}",
         format_func=lambda i: words.get(folds[i], f"fold {i} of {split.folds} validates"),
         help="One training tells how good one model is; a training per fold tells how much that "
         "depends on luck.",
-    )  # fmt: skip
+    )
     return folds[chosen]
 
 
@@ -135,16 +166,26 @@ def split_words(split: Split) -> None:
     found = split.certificate
     with st.container(horizontal=True):
         if found and found.is_clean:
-            st.badge("no leaks", icon=":material/verified:", color="green",
-                     help="No group, equal file or look-alike lies on two sides of this "
-                     "split.")  # fmt: skip
+            st.badge(
+                "no leaks",
+                icon=":material/verified:",
+                color="green",
+                help="No group, equal file or look-alike lies on two sides of this split.",
+            )
         else:
-            st.badge("leaks, or not looked for", icon=":material/gpp_maybe:", color="orange",
-                     help="Results on this split may flatter: see its certificate on the Split "
-                     "page.")  # fmt: skip
+            st.badge(
+                "leaks, or not looked for",
+                icon=":material/gpp_maybe:",
+                color="orange",
+                help="Results on this split may flatter: see its certificate on the Split page.",
+            )
         if split.sealed:
-            st.badge("test set sealed", icon=":material/lock:", color="violet",
-                     help="These test pictures never train a model of this version.")  # fmt: skip
+            st.badge(
+                "test set sealed",
+                icon=":material/lock:",
+                color="violet",
+                help="These test pictures never train a model of this version.",
+            )
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
@@ -159,23 +200,34 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         with left:
             device = choose_device()
         name = right.text_input(
-            "Name", max_chars=100, key="run_name",
+            "Name",
+            max_chars=100,
+            key="run_name",
             placeholder=f"{dataset.name} {network.title} {recipe}",
             help="How the run and its model are called.",
-        )  # fmt: skip
+        )
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
             try:
                 config = replace(config, device=device)
                 if split.folds and fold is None:
                     view = training.start_cross_validation(
-                        workspace, dataset.id, config, split=split.id, augment=augment,
+                        workspace,
+                        dataset.id,
+                        config,
+                        split=split.id,
+                        augment=augment,
                         name=name or None,
-                    )[0]  # fmt: skip
+                    )[0]
                 else:
                     view = training.start_training(
-                        workspace, dataset.id, config, split=split.id, augment=augment,
-                        name=name or None, fold=fold,
-                    )  # fmt: skip
+                        workspace,
+                        dataset.id,
+                        config,
+                        split=split.id,
+                        augment=augment,
+                        name=name or None,
+                        fold=fold,
+                    )
             except TouchstoneError as err:
                 errors.show(err)
                 return
@@ -189,8 +241,12 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
-        widgets.empty_state("model_training", "Nothing to train on yet", "Import pictures first.",
-                            ("import_pictures.py", "Import pictures", "upload"))  # fmt: skip
+        widgets.empty_state(
+            "model_training",
+            "Nothing to train on yet",
+            "Import pictures first.",
+            ("import_pictures.py", "Import pictures", "upload"),
+        )
         return
     left, right = st.columns(2)
     with left:
@@ -198,16 +254,21 @@ def page(workspace: Workspace) -> None:
     dataset = datasets.find_dataset(workspace, chosen or "")
     existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
     if not existing:
-        st.info(f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
-                "train the model and which judge it.")  # fmt: skip
+        st.info(
+            f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
+            "train the model and which judge it."
+        )
         if st.button("Split the pictures", type="primary", icon=":material/call_split:"):
             st.switch_page("split.py", query_params={"dataset": dataset.id})
         return
     with right:
         names = {key: split.name for key, split in existing.items()}
-        split_id = state.choose("split", names, label="Split",
-                                help="Train learns, validation chooses the best epoch, test "
-                                "judges.")  # fmt: skip
+        split_id = state.choose(
+            "split",
+            names,
+            label="Split",
+            help="Train learns, validation chooses the best epoch, test judges.",
+        )
     form(workspace, dataset, existing[split_id or ""])
 
 

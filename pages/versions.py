@@ -33,8 +33,14 @@ def act(edit: Callable[[], DatasetVersion]) -> None:
 def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
     last = versions.next_undo(workspace, dataset.id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Undo", icon=":material/undo:", key="undo", disabled=last is None,
-                     type="primary", help="Takes back the newest change that holds."):  # fmt: skip
+        if st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="undo",
+            disabled=last is None,
+            type="primary",
+            help="Takes back the newest change that holds.",
+        ):
             act(lambda: edits.undo(workspace, dataset.id))
         st.caption(f"Takes back: {text.plain(last.summary)}" if last else "Nothing to take back.")
     st.dataframe(
@@ -48,9 +54,12 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
         },
         hide_index=True,
         height=min(420, 38 + 35 * len(listed)),
-        column_config={"content": st.column_config.TextColumn(
-            "content", help="The same letters mean the same pictures under the same labels.")},
-    )  # fmt: skip
+        column_config={
+            "content": st.column_config.TextColumn(
+                "content", help="The same letters mean the same pictures under the same labels."
+            )
+        },
+    )
     if len(listed) > 1:
         go_back(workspace, dataset, listed)
 
@@ -58,10 +67,14 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
 def go_back(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         older = {v.number: v for v in listed if v.number != dataset.version}
-        number = st.selectbox("Go back to", list(older), key="back_to", width=400,
-                              format_func=lambda n: words(older[n]),
-                              help="Makes a new version that equals this one; nothing is lost, and "
-                              "it can be undone.")  # fmt: skip
+        number = st.selectbox(
+            "Go back to",
+            list(older),
+            key="back_to",
+            width=400,
+            format_func=lambda n: words(older[n]),
+            help="Makes a new version that equals this one; nothing is lost, and it can be undone.",
+        )
         if st.button("Go back", icon=":material/settings_backup_restore:", key="go_back"):
             act(lambda: versions.go_back(workspace, dataset.id, number))
 
@@ -80,12 +93,24 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
     known = {v.number: v for v in listed}
     numbers = list(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        before = st.selectbox("From", numbers, index=1, key=f"from_{dataset.version}", width=400,
-                              format_func=lambda n: words(known[n]),
-                              help="The version to start from.")  # fmt: skip
-        after = st.selectbox("To", numbers, index=0, key=f"to_{dataset.version}", width=400,
-                             format_func=lambda n: words(known[n]),
-                             help="The version to look at.")  # fmt: skip
+        before = st.selectbox(
+            "From",
+            numbers,
+            index=1,
+            key=f"from_{dataset.version}",
+            width=400,
+            format_func=lambda n: words(known[n]),
+            help="The version to start from.",
+        )
+        after = st.selectbox(
+            "To",
+            numbers,
+            index=0,
+            key=f"to_{dataset.version}",
+            width=400,
+            format_func=lambda n: words(known[n]),
+            help="The version to look at.",
+        )
     found = versions.compare(workspace, dataset.id, before, after)
     cells = st.columns(len(KIND_WORDS))
     for cell, (kind, (title, meaning)) in zip(cells, KIND_WORDS.items(), strict=True):
@@ -123,10 +148,12 @@ def changed(workspace: Workspace, found: Comparison, kind: ChangeKind, title: st
 def tile(change: Change) -> components.Tile:
     sample = change.sample
     return components.Tile(
-        key=str(sample.id), url=routes.thumbnail_url(sample.id, sample.sha256),
-        title=picture_words.change_words(change), hint=sample.name or sample.path,
+        key=str(sample.id),
+        url=routes.thumbnail_url(sample.id, sample.sha256),
+        title=picture_words.change_words(change),
+        hint=sample.name or sample.path,
         detail=(sample.name or sample.path).split("/")[-1],
-    )  # fmt: skip
+    )
 
 
 @st.fragment
@@ -136,17 +163,33 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
     known = {v.number: v for v in listed}
     made = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        number = st.selectbox("Version", list(known), key=f"export_{dataset.version}", width=400,
-                              format_func=lambda n: words(known[n]),
-                              help="Which state of the dataset to take out.")  # fmt: skip
-        split = st.selectbox("Split", [None, *made], key="export_split", width=260,
-                             format_func=lambda i: made[i] if i else "without a split",
-                             help="With a split, its subsets become the upper folders, and they "
-                             "and its folds columns of the table.")  # fmt: skip
-        st.link_button("ZIP of class folders", icon=":material/folder_zip:",
-                       url=routes.export_url(dataset.id, "zip", number, split))  # fmt: skip
-        st.link_button("Table (CSV)", icon=":material/table:",
-                       url=routes.export_url(dataset.id, "csv", number, split))  # fmt: skip
+        number = st.selectbox(
+            "Version",
+            list(known),
+            key=f"export_{dataset.version}",
+            width=400,
+            format_func=lambda n: words(known[n]),
+            help="Which state of the dataset to take out.",
+        )
+        split = st.selectbox(
+            "Split",
+            [None, *made],
+            key="export_split",
+            width=260,
+            format_func=lambda i: made[i] if i else "without a split",
+            help="With a split, its subsets become the upper folders, and they "
+            "and its folds columns of the table.",
+        )
+        st.link_button(
+            "ZIP of class folders",
+            icon=":material/folder_zip:",
+            url=routes.export_url(dataset.id, "zip", number, split),
+        )
+        st.link_button(
+            "Table (CSV)",
+            icon=":material/table:",
+            url=routes.export_url(dataset.id, "csv", number, split),
+        )
     st.caption(
         "The ZIP holds one folder per class and the table labels.csv; excluded pictures stay out. "
         "It can be imported again. The table also has the verdicts of the classes and the columns "
@@ -158,9 +201,11 @@ def page(workspace: Workspace) -> None:
     found = {d.id: d.name for d in datasets.list_datasets(workspace)}
     if not found:
         widgets.empty_state(
-            "history", "No versions yet", "Import pictures first.",
+            "history",
+            "No versions yet",
+            "Import pictures first.",
             ("import_pictures.py", "Import pictures", "upload"),
-        )  # fmt: skip
+        )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Whose versions to show.")
     dataset = datasets.find_dataset(workspace, chosen or "")

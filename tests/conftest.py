@@ -110,10 +110,19 @@ def store_rows(
 ) -> Dataset:
     """A dataset of rows alone, one picture per label, without files."""
     samples = [
-        Sample(0, f"{names[label]}/{number}.png", f"{number:064x}", label, 8 + number, 8, "L", 9,
-               name=f"{names[label]}/{number}.png")
+        Sample(
+            0,
+            f"{names[label]}/{number}.png",
+            f"{number:064x}",
+            label,
+            8 + number,
+            8,
+            "L",
+            9,
+            name=f"{names[label]}/{number}.png",
+        )
         for number, label in enumerate(labels)
-    ]  # fmt: skip
+    ]
     digest = content_digest((s.sha256, names[s.label or 0]) for s in samples)
     dataset = Dataset(
         dataset_id, f"Rows {dataset_id}", tuple(names), "rows", digest, len(samples), 1.0

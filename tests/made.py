@@ -39,12 +39,21 @@ def make_dataset(
     targets = np.resize(np.array([0, 1, 0, 2]), 3 * per_subset)
     paths = [_picture(pictures, i, int(label)) for i, label in enumerate(targets)]
     samples = [
-        Sample(0, paths[i], _sha256(paths[i], i), int(label), 24, 24, "RGB", 9,
-               name=f"{i:05d}.png", group=f"part {i // 8}" if groups else None)
+        Sample(
+            0,
+            paths[i],
+            _sha256(paths[i], i),
+            int(label),
+            24,
+            24,
+            "RGB",
+            9,
+            name=f"{i:05d}.png",
+            group=f"part {i // 8}" if groups else None,
+        )
         for i, label in enumerate(targets)
-    ]  # fmt: skip
-    dataset = Dataset("ds-1", "parts", NAMES, "/p", "d", len(samples), 1.0,
-                      class_verdicts=verdicts)  # fmt: skip
+    ]
+    dataset = Dataset("ds-1", "parts", NAMES, "/p", "d", len(samples), 1.0, class_verdicts=verdicts)
     split = Split("split-1", "ds-1", "s", "stratified", 1, (0.4, 0.3, 0.3), "d", 1.0, sealed=sealed)
     with connect(workspace) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
@@ -93,8 +102,21 @@ def add_model(
     subsets: tuple[Subset, ...] = (Subset.VALIDATION, Subset.TEST),
 ) -> Model:
     """A model "model-NAME" with stored probabilities, made ones or those given."""
-    model = Model(f"model-{name}", name, None, "ds-1", "parts", "split-1", class_names, "n",
-                  PreprocessConfig(), 1, f"sha {name}", 1.0 + seed, version=1)  # fmt: skip
+    model = Model(
+        f"model-{name}",
+        name,
+        None,
+        "ds-1",
+        "parts",
+        "split-1",
+        class_names,
+        "n",
+        PreprocessConfig(),
+        1,
+        f"sha {name}",
+        1.0 + seed,
+        version=1,
+    )
     with connect(made.workspace) as db, transaction(db):
         models.insert_model(db, model, b"x")
         for subset in subsets:

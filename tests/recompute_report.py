@@ -110,8 +110,13 @@ class Recomputed:
         self.said = self.p.argmax(axis=1)
         self.part = self.rows["part"].to_numpy()
         self.values: dict[str, float | None] = {}
-        for fill in (self._summary, self._classes, self._decisions, self._calibration,
-                     self._comparison):  # fmt: skip
+        for fill in (
+            self._summary,
+            self._classes,
+            self._decisions,
+            self._calibration,
+            self._comparison,
+        ):
             fill()
 
     def value(self, name):
@@ -122,8 +127,13 @@ class Recomputed:
 
     def _rate(self, name, k, n):
         low, high = exact(k, n)
-        self.values |= {name: k / n if n else None, f"{name}.k": k, f"{name}.n": n,
-                        f"{name}.low": low, f"{name}.high": high}  # fmt: skip
+        self.values |= {
+            name: k / n if n else None,
+            f"{name}.k": k,
+            f"{name}.n": n,
+            f"{name}.low": low,
+            f"{name}.high": high,
+        }
 
     def _any(self, flags, keys):
         """How many groups of `keys` have a flag, and how many groups there are."""
@@ -159,9 +169,10 @@ class Recomputed:
             "roc_area", areas, [_roc_bounds(p[:, c], y == c, self.part) for c in known]
         )
         self._mean_of_classes(
-            "average_precision", precisions,
+            "average_precision",
+            precisions,
             [_share_bounds(a, n) for a, n in zip(precisions, positives, strict=True)],
-        )  # fmt: skip
+        )
 
     def _mean_of_pictures(self, name, values, most):
         """Mean with a t interval whose spread is that between parts, from 0 to `most`."""
@@ -172,8 +183,11 @@ class Recomputed:
             self.values |= {name: mean, f"{name}.low": None, f"{name}.high": None}
             return
         reach = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)
-        self.values |= {name: mean, f"{name}.low": max(0.0, mean - reach),
-                        f"{name}.high": min(most, mean + reach)}  # fmt: skip
+        self.values |= {
+            name: mean,
+            f"{name}.low": max(0.0, mean - reach),
+            f"{name}.high": min(most, mean + reach),
+        }
 
     def _mean_of_classes(self, name, values, bounds):
         """Mean with an interval from those of the classes (Zou and Donner 2008)."""
@@ -183,8 +197,11 @@ class Recomputed:
         mean, (low, high) = np.mean(values), np.array(bounds).T
         down = np.sqrt(((values - low) ** 2).sum()) / len(values)
         up = np.sqrt(((high - values) ** 2).sum()) / len(values)
-        self.values |= {name: mean, f"{name}.low": max(0.0, mean - down),
-                        f"{name}.high": min(1.0, mean + up)}  # fmt: skip
+        self.values |= {
+            name: mean,
+            f"{name}.low": max(0.0, mean - down),
+            f"{name}.high": min(1.0, mean + up),
+        }
 
     def _classes(self):
         y, said = self.y, self.said
@@ -192,8 +209,10 @@ class Recomputed:
         f1_bounds = {}
         for c in range(len(self.names)):
             key = f"class.{c}"
-            self.values |= {f"{key}.pictures": int((y == c).sum()),
-                            f"{key}.predicted": int((said == c).sum())}  # fmt: skip
+            self.values |= {
+                f"{key}.pictures": int((y == c).sum()),
+                f"{key}.predicted": int((said == c).sum()),
+            }
             self.values |= {f"matrix.{c}.{i}": int(n) for i, n in enumerate(matrix[c])}
             for measure, rows in (("recall", y == c), ("precision", said == c)):
                 wrong, n = self._any((y != said)[rows], self.part[rows])
@@ -218,8 +237,13 @@ class Recomputed:
             weight = np.bincount(random.integers(0, count, count), minlength=count)[inverse]
             matrix = np.bincount(cells, weight, classes**2).reshape(classes, classes)
             drawn.append(_means_of(matrix))
-        for name, measure in (("balanced_accuracy", "recall"), ("macro_precision", "precision"),
-                              ("macro_f1", "f1"), ("kappa", None), ("matthews", None)):  # fmt: skip
+        for name, measure in (
+            ("balanced_accuracy", "recall"),
+            ("macro_precision", "precision"),
+            ("macro_f1", "f1"),
+            ("kappa", None),
+            ("matthews", None),
+        ):
             values = np.array([d[name] for d in drawn])
             self._bounds(name, values[np.isfinite(values)], measure)
 
@@ -236,8 +260,10 @@ class Recomputed:
         self.values[f"{name}.high"] = tuple(min(1.0, max(v, value + above)) for v in high)
 
     def _spread(self, measure):
-        rows = [[self.values[f"class.{c}.{measure}{e}"] for e in ("", ".low", ".high")]
-                for c in self.present]  # fmt: skip
+        rows = [
+            [self.values[f"class.{c}.{measure}{e}"] for e in ("", ".low", ".high")]
+            for c in self.present
+        ]
         kept = np.array([r for r in rows if r[0] is not None], float).reshape(-1, 3)
         weight = 1 / len(self.present)
         return (
@@ -265,8 +291,13 @@ class Recomputed:
             counts = np.bincount(codes, minlength=3)
             self.values |= {f"zone.{kind}.{z}": int(n) for z, n in zip(zones, counts, strict=True)}
         both = np.concatenate([ok, nok])
-        for name, flags in (("escape", nok == 0), ("overkill", ok == 2), ("automatic", both != 1),
-                            ("nok_to_person", nok == 1), ("ok_to_person", ok == 1)):  # fmt: skip
+        for name, flags in (
+            ("escape", nok == 0),
+            ("overkill", ok == 2),
+            ("automatic", both != 1),
+            ("nok_to_person", nok == 1),
+            ("ok_to_person", ok == 1),
+        ):
             self._rate(name, int(flags.sum()), len(flags))
         for name in ("escape", "overkill"):
             k, n = self.values[f"{name}.k"], self.values[f"{name}.n"]
@@ -363,12 +394,16 @@ class Recomputed:
         first = shared["other_class"] != shared["true_class"]
         second = shared["predicted_class"] != shared["true_class"]
         self._paired("classes", first, second, shared["part"])
-        self.values |= {"compare.new_errors": _newly(first, second, shared["part"]),
-                        "compare.fixed_errors": _newly(second, first, shared["part"])}  # fmt: skip
+        self.values |= {
+            "compare.new_errors": _newly(first, second, shared["part"]),
+            "compare.fixed_errors": _newly(second, first, shared["part"]),
+        }
         if not shared["other_decision"].any():
             return
-        for name, verdict, mistake in (("escapes", "NOK", "accept"),
-                                       ("false_rejects", "OK", "reject")):  # fmt: skip
+        for name, verdict, mistake in (
+            ("escapes", "NOK", "accept"),
+            ("false_rejects", "OK", "reject"),
+        ):
             rows = shared[shared["true_verdict"] == verdict]
             before, after = rows["other_decision"] == mistake, rows["decision"] == mistake
             self._paired(name, before, after, rows["part"])
@@ -383,11 +418,18 @@ class Recomputed:
         difference = ((c - b) / n, *_newcombe(a, c, b, d)) if n else (None, None, None)
         key = f"compare.{name}"
         self.values |= {
-            f"{key}.n": n, f"{key}.both": a, f"{key}.only_first": b,
-            f"{key}.only_second": c, f"{key}.neither": d, f"{key}.p": p,
-            **dict(zip([f"{key}.difference{e}" for e in ("", ".low", ".high")], difference,
-                       strict=True)),
-        }  # fmt: skip
+            f"{key}.n": n,
+            f"{key}.both": a,
+            f"{key}.only_first": b,
+            f"{key}.only_second": c,
+            f"{key}.neither": d,
+            f"{key}.p": p,
+            **dict(
+                zip(
+                    [f"{key}.difference{e}" for e in ("", ".low", ".high")], difference, strict=True
+                )
+            ),
+        }
 
 
 def _newly(before, after, part):

@@ -123,7 +123,14 @@ def _modules(*folders):
 
 def test_light_rooms_and_the_command_line_leave_torch_out():
     modules = _modules(*(CORE / room for room in LIGHT_ROOMS))
-    light = ("core.models.catalog", "core.models.devices", "core.inference.service", "core.worker.launcher", "core.worker.__main__", "core.cli")  # noqa: E501 # fmt: skip
+    light = (
+        "core.models.catalog",
+        "core.models.devices",
+        "core.inference.service",
+        "core.worker.launcher",
+        "core.worker.__main__",
+        "core.cli",
+    )
     assert _heavy_after_importing(*modules, *light) == "[]"
 
 
@@ -152,7 +159,11 @@ def _strings(path):
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:  # noqa: E501 # fmt: skip
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documents
+        ):
             yield node.value
 
 

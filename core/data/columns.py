@@ -7,16 +7,65 @@ from core.data.labels import normal_name, subset_of_word
 from core.data.rules import NO_COLUMN, TableRules
 from core.errors import ConfigError
 
-PATH_WORDS = ("path", "file", "image", "filename", "file_name", "filepath", "file_path",
-              "image_path", "image_name", "img", "picture", "name", "bild", "datei")  # fmt: skip
-LABEL_WORDS = ("label", "class", "class_name", "classname", "category", "target", "labels",
-               "class_id", "defect", "verdict", "result", "y", "klasse")  # fmt: skip
-_LABEL_PARTS = ("label", "class", "category", "defect", "verdict", "result", "grade", "target",
-                "type")  # the more telling first  # fmt: skip
+PATH_WORDS = (
+    "path",
+    "file",
+    "image",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image_path",
+    "image_name",
+    "img",
+    "picture",
+    "name",
+    "bild",
+    "datei",
+)
+LABEL_WORDS = (
+    "label",
+    "class",
+    "class_name",
+    "classname",
+    "category",
+    "target",
+    "labels",
+    "class_id",
+    "defect",
+    "verdict",
+    "result",
+    "y",
+    "klasse",
+)
+_LABEL_PARTS = (
+    "label",
+    "class",
+    "category",
+    "defect",
+    "verdict",
+    "result",
+    "grade",
+    "target",
+    "type",
+)  # the more telling first
 # What `labelled_by` and `defect_size` say of the label is not the label.
 _BESIDE_LABEL = {"by", "at", "date", "time", "size", "count", "area", "score", "confidence"}
-_GROUP_WORDS = ("group", "part", "part_id", "group_id", "serial", "serial_number", "lot", "batch",
-                "patient", "patient_id", "object_id", "teil", "los")  # fmt: skip
+_GROUP_WORDS = (
+    "group",
+    "part",
+    "part_id",
+    "group_id",
+    "serial",
+    "serial_number",
+    "lot",
+    "batch",
+    "patient",
+    "patient_id",
+    "object_id",
+    "teil",
+    "los",
+)
 _SPLIT_WORDS = ("split", "subset", "set", "partition", "phase", "usage")
 
 Rows = Sequence[Sequence[str]]
@@ -76,8 +125,9 @@ def find_roles(
         taken |= {label} if label is not None else set()
     if split is None and rules.split_column is None:
         named = _named(words, _SPLIT_WORDS, taken)
-        says = named is not None and any(subset_of_word(row[named]) for row in rows if
-                                         len(row) > named)  # fmt: skip
+        says = named is not None and any(
+            subset_of_word(row[named]) for row in rows if len(row) > named
+        )
         split = named if says else _split_column(rows, len(columns), taken)
         taken |= {split} if split is not None else set()
     if label is not None:
@@ -123,8 +173,9 @@ def _asked(spec: str | None, columns: Sequence[str]) -> int | None:
 
 
 def _named(words: Sequence[str], wanted: Iterable[str], taken: set[int]) -> int | None:
-    return next((words.index(w) for w in wanted if w in words and words.index(w) not in taken),
-                None)  # fmt: skip
+    return next(
+        (words.index(w) for w in wanted if w in words and words.index(w) not in taken), None
+    )
 
 
 def _path_column(
@@ -187,8 +238,10 @@ def _telling(word: str) -> tuple[bool, int] | None:
     whole = word.split("_")
     if _BESIDE_LABEL & set(whole):
         return None
-    return min(((part not in whole, place) for place, part in enumerate(_LABEL_PARTS)
-                if part in word), default=None)  # fmt: skip
+    return min(
+        ((part not in whole, place) for place, part in enumerate(_LABEL_PARTS) if part in word),
+        default=None,
+    )
 
 
 def _is_text(cells: Sequence[str]) -> bool:

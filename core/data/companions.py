@@ -10,13 +10,32 @@ _MASK_ENDING = re.compile(
     r"(?i)[ _.-]+(mask|masks|gt|groundtruth|ground_truth|label|labels|seg|segmentation|annotation|"
     r"annotations|anno|lbl)$"
 )
-_MASK_FOLDERS = {"ground_truth", "groundtruth", "gt", "masks", "annotations", "segmentations",
-                 "segmentation", "labels"}  # fmt: skip
+_MASK_FOLDERS = {
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "masks",
+    "annotations",
+    "segmentations",
+    "segmentation",
+    "labels",
+}
 _PHOTO_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "photo", "photos", "pictures"}
 _ANNOTATIONS = {".json", ".xml", ".txt", ".csv", ".yaml", ".yml", ".mat", ".npy"}
 # The photograph of two files of one name is the one whose format is worse for masks.
-_PHOTO_RANK = {".jpg": 0, ".jpeg": 0, ".jpe": 0, ".jfif": 0, ".webp": 1, ".tif": 2, ".tiff": 2,
-               ".bmp": 3, ".dib": 3, ".png": 4, ".gif": 5}  # fmt: skip
+_PHOTO_RANK = {
+    ".jpg": 0,
+    ".jpeg": 0,
+    ".jpe": 0,
+    ".jfif": 0,
+    ".webp": 1,
+    ".tif": 2,
+    ".tiff": 2,
+    ".bmp": 3,
+    ".dib": 3,
+    ".png": 4,
+    ".gif": 5,
+}
 
 
 @dataclass(frozen=True)
@@ -61,9 +80,11 @@ def find_companions(names: tuple[str, ...]) -> Companions:
 def _parts(name: str) -> tuple[str, str, str]:
     folder, _, base = name.rpartition("/")
     stem, dot, suffix = base.rpartition(".")
-    return (folder, stem.casefold(), f".{suffix.lower()}") if dot and stem else (
-        folder, base.casefold(), ""
-    )  # fmt: skip
+    return (
+        (folder, stem.casefold(), f".{suffix.lower()}")
+        if dot and stem
+        else (folder, base.casefold(), "")
+    )
 
 
 def _companion_of(

@@ -95,9 +95,19 @@ def export_items(
         place = _free(f"{above}/{safe_file_name(name.replace(chr(92), '/').split('/')[-1])}", taken)
         verdict = verdicts[sample.label] if verdicts and sample.label is not None else None
         items.append(
-            ExportItem(source, place, label, sample.group, subset, name, sample.sha256, fold,
-                       verdict, sample.attributes)
-        )  # fmt: skip
+            ExportItem(
+                source,
+                place,
+                label,
+                sample.group,
+                subset,
+                name,
+                sample.sha256,
+                fold,
+                verdict,
+                sample.attributes,
+            )
+        )
     return items
 
 

@@ -110,9 +110,10 @@ def groups_by_attribute(samples: Sequence[Sample], name: str) -> Names:
         known = sorted({key for s in samples for key in s.attributes})
         raise SplitError(
             f"No picture has a value in the column '{name}'.",
-            f"The columns are: {', '.join(known)}." if known
+            f"The columns are: {', '.join(known)}."
+            if known
             else "This dataset was imported without a table of further columns.",
-        )  # fmt: skip
+        )
     return groups
 
 

@@ -26,8 +26,14 @@ from PIL import (
 from core.errors import UnreadableImageError
 
 # Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
-_READERS = (JpegImagePlugin, PngImagePlugin, BmpImagePlugin, TiffImagePlugin,
-            WebPImagePlugin, GifImagePlugin)  # imported, so that Pillow knows them  # fmt: skip
+_READERS = (
+    JpegImagePlugin,
+    PngImagePlugin,
+    BmpImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    GifImagePlugin,
+)  # imported, so that Pillow knows them
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 EXTENSIONS = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")

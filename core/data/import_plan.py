@@ -303,8 +303,9 @@ class _Planner:
             return None
         split = find_ready_split(count_folders(self.names))
         if split is None or self.rules.labels not in (
-            LabelSource.LAST_FOLDER, LabelSource.FOLDER_LEVEL
-        ):  # fmt: skip
+            LabelSource.LAST_FOLDER,
+            LabelSource.FOLDER_LEVEL,
+        ):
             return split
         labels = self._folder_labels(split)
         if len(labels) > 1 and not labels <= set(split.words):
@@ -357,8 +358,11 @@ class _Planner:
         from_table = self.table is not None and self.table.split is not None
         if not split and not from_table:
             return
-        where = ("The table says which subset a picture belongs to" if from_table
-                 else f"The folders {_and(split.words if split else ())} were found")  # fmt: skip
+        where = (
+            "The table says which subset a picture belongs to"
+            if from_table
+            else f"The folders {_and(split.words if split else ())} were found"
+        )
         counts = Counter(item.subset for item in candidates)
         if self.adding:
             found = "Subsets were found in the table" if from_table else where

@@ -21,11 +21,36 @@ _SUBSET_WORDS = {
     "test": Subset.TEST,
     "testing": Subset.TEST,
 }
-_GOOD_WORDS = {"ok", "okay", "good", "gut", "io", "free", "normal", "pass", "passed", "fine",
-               "perfect", "intact", "healthy"}  # fmt: skip
+_GOOD_WORDS = {
+    "ok",
+    "okay",
+    "good",
+    "gut",
+    "io",
+    "free",
+    "normal",
+    "pass",
+    "passed",
+    "fine",
+    "perfect",
+    "intact",
+    "healthy",
+}
 _NOT_WORDS = {"no", "not", "non", "kein", "keine", "nicht", "without", "ohne", "un", "ab", "nio"}
-_FAULT_WORDS = {"defect", "defects", "defective", "fault", "faults", "anomaly", "anomalies",
-                "damage", "damaged", "error", "fehler", "defekt"}  # fmt: skip
+_FAULT_WORDS = {
+    "defect",
+    "defects",
+    "defective",
+    "fault",
+    "faults",
+    "anomaly",
+    "anomalies",
+    "damage",
+    "damaged",
+    "error",
+    "fehler",
+    "defekt",
+}
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
 _WORD = re.compile(r"[^\W\d_]+")
 

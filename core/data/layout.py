@@ -7,9 +7,32 @@ from dataclasses import dataclass
 from core.data.labels import subset_of_word
 from core.domain import Subset
 
-_GENERIC = {"image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo",
-            "photos", "jpg", "jpeg", "png", "bmp", "jpegimages", "data", "raw", "original",
-            "originals", "bild", "bilder", "rgb", "color", "gray"}  # fmt: skip
+_GENERIC = {
+    "image",
+    "images",
+    "img",
+    "imgs",
+    "picture",
+    "pictures",
+    "pic",
+    "pics",
+    "photo",
+    "photos",
+    "jpg",
+    "jpeg",
+    "png",
+    "bmp",
+    "jpegimages",
+    "data",
+    "raw",
+    "original",
+    "originals",
+    "bild",
+    "bilder",
+    "rgb",
+    "color",
+    "gray",
+}
 _ENOUGH = 0.5  # of the pictures must lie in subset folders
 
 

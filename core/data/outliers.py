@@ -67,8 +67,9 @@ def brightness_of(pictures: Gray) -> Floats:
 def sharpness_of(pictures: Gray) -> Floats:
     """Variance of the Laplacian [N]; small for blurred pictures."""
     p = pictures.astype(np.float32)
-    laplacian = (p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:]
-                 - 4 * p[:, 1:-1, 1:-1])  # fmt: skip
+    laplacian = (
+        p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:] - 4 * p[:, 1:-1, 1:-1]
+    )
     variances: Floats = laplacian.var(axis=(1, 2)).astype(np.float64)
     return variances
 
@@ -77,19 +78,39 @@ def _measures(samples: Sequence[Sample], pictures: Gray) -> Iterator[_Measure]:
     width = np.array([max(1, s.width) for s in samples], np.float64)
     height = np.array([max(1, s.height) for s in samples], np.float64)
     readable = pictures.any(axis=(1, 2)) if len(pictures) else np.zeros(0, np.bool_)
-    yield _Measure("size", np.log(width * height), np.log(2.0), ("much smaller", "much larger"),
-                   lambda v: f"{np.exp(v) / 1e6:.2f} megapixels")  # fmt: skip
-    yield _Measure("shape", np.log(width / height), np.log(1.3), ("much taller", "much wider"),
-                   lambda v: f"{np.exp(v):.2f} times as wide as high")  # fmt: skip
+    yield _Measure(
+        "size",
+        np.log(width * height),
+        np.log(2.0),
+        ("much smaller", "much larger"),
+        lambda v: f"{np.exp(v) / 1e6:.2f} megapixels",
+    )
+    yield _Measure(
+        "shape",
+        np.log(width / height),
+        np.log(1.3),
+        ("much taller", "much wider"),
+        lambda v: f"{np.exp(v):.2f} times as wide as high",
+    )
     # Why all or nothing: values of two origins cannot be compared.
     given = [s.brightness for s in samples]
     bright = brightness_of(pictures) if None in given else np.array(given, np.float64)
-    yield _Measure("brightness", np.where(readable, bright, np.nan), 0.15,
-                   ("much darker", "much brighter"), lambda v: f"{v:.0%} of white")  # fmt: skip
+    yield _Measure(
+        "brightness",
+        np.where(readable, bright, np.nan),
+        0.15,
+        ("much darker", "much brighter"),
+        lambda v: f"{v:.0%} of white",
+    )
     given = [s.sharpness for s in samples]
     sharp = sharpness_of(pictures) if None in given else np.array(given, np.float64)
-    yield _Measure("sharpness", np.where(readable, np.log(sharp + 1e-3), np.nan), np.log(4.0),
-                   ("much less sharp", None), lambda v: f"{np.exp(v):.0f}")  # fmt: skip
+    yield _Measure(
+        "sharpness",
+        np.where(readable, np.log(sharp + 1e-3), np.nan),
+        np.log(4.0),
+        ("much less sharp", None),
+        lambda v: f"{np.exp(v):.0f}",
+    )
 
 
 def _far_off(measure: _Measure, labels: NDArray[np.int64]) -> Iterator[Outlier]:

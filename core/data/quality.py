@@ -66,16 +66,23 @@ def _label_conflicts(
         (exact, Severity.SERIOUS, "The same picture"),
         (near.tolist(), Severity.WARNING, "Pictures that look nearly the same"),
     ):
-        differ = [(a, b) for a, b in pairs
-                  if None not in (samples[a].label, samples[b].label)
-                  and samples[a].label != samples[b].label]  # fmt: skip
+        differ = [
+            (a, b)
+            for a, b in pairs
+            if None not in (samples[a].label, samples[b].label)
+            and samples[a].label != samples[b].label
+        ]
         numbers = connected(len(samples), np.array(differ, np.int64).reshape(-1, 2))
         for members in _members(numbers.tolist()):
             labels = sorted({samples[i].label or 0 for i in members})
             names = ", ".join(f"'{class_names[label]}'" for label in labels)
-            yield _finding(FindingKind.LABEL_CONFLICT, severity,
-                           f"{words} under {len(labels)} labels: {names}.",
-                           samples, members)  # fmt: skip
+            yield _finding(
+                FindingKind.LABEL_CONFLICT,
+                severity,
+                f"{words} under {len(labels)} labels: {names}.",
+                samples,
+                members,
+            )
 
 
 def suspect_labels(
@@ -94,8 +101,16 @@ def suspect_labels(
             f"'{class_names[suggested]}' ({confidence:.0%} confidence in the label)."
         )
         severity = Severity.WARNING if judgement.is_sure[i] else Severity.NOTE
-        found.append(Finding(FindingKind.SUSPECT_LABEL, severity, message,
-                             (samples[i].id,), suggested, confidence))  # fmt: skip
+        found.append(
+            Finding(
+                FindingKind.SUSPECT_LABEL,
+                severity,
+                message,
+                (samples[i].id,),
+                suggested,
+                confidence,
+            )
+        )
     return found
 
 
@@ -105,11 +120,15 @@ def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> lis
     for outlier in found:
         by_picture[outlier.position].append(outlier)
     return [
-        Finding(FindingKind.OUTLIER, Severity.NOTE,
-                "Compared with its class " + ", ".join(o.words for o in own) + ".",
-                (samples[i].id,), score=own[0].score)
+        Finding(
+            FindingKind.OUTLIER,
+            Severity.NOTE,
+            "Compared with its class " + ", ".join(o.words for o in own) + ".",
+            (samples[i].id,),
+            score=own[0].score,
+        )
         for i, own in by_picture.items()
-    ]  # fmt: skip
+    ]
 
 
 def subset_leaks(
@@ -127,9 +146,11 @@ def subset_leaks(
     found = []
     for numbers, words in (
         (look_alike_groups(samples, near), "pictures that look (nearly) the same are"),
-        (connected(len(samples), links_of_equal([s.group for s in samples])),
-         "pictures of one part are"),
-    ):  # fmt: skip
+        (
+            connected(len(samples), links_of_equal([s.group for s in samples])),
+            "pictures of one part are",
+        ),
+    ):
         for siblings in _members(numbers.tolist()):
             members = [i for i in siblings if samples[i].id in subsets]
             sides = {subsets[samples[i].id] for i in members}
@@ -137,9 +158,15 @@ def subset_leaks(
                 continue
             seen.add(tuple(members))
             places = " and ".join(side.value for side in Subset if side in sides)
-            found.append(_finding(FindingKind.SUBSET_LEAK, Severity.SERIOUS,
-                                  f"{len(members)} {words} in {places} of split '{split_name}'.",
-                                  samples, members))  # fmt: skip
+            found.append(
+                _finding(
+                    FindingKind.SUBSET_LEAK,
+                    Severity.SERIOUS,
+                    f"{len(members)} {words} in {places} of split '{split_name}'.",
+                    samples,
+                    members,
+                )
+            )
     return sorted(found, key=lambda f: -len(f.sample_ids))
 
 
@@ -165,11 +192,13 @@ def _format_leaks(
         label, hits = Counter(samples[i].label for i in pictures).most_common(1)[0]
         share = "All" if hits == len(pictures) else f"{hits} of"
         yield _finding(
-            FindingKind.FORMAT_LEAK, Severity.SERIOUS,
+            FindingKind.FORMAT_LEAK,
+            Severity.SERIOUS,
             f"{share} {len(pictures)} pictures with {' and '.join(shared)} are in class "
             f"'{class_names[label or 0]}': a model can learn this instead of the defect.",
-            samples, pictures,
-        )  # fmt: skip
+            samples,
+            pictures,
+        )
 
 
 def _tells(
@@ -224,16 +253,25 @@ def _bin_of(size: int, edges: NDArray[np.float64]) -> str:
 
 def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
     for members in _members([s.sha256 for s in samples]):
-        yield _finding(FindingKind.EXACT_DUPLICATE, Severity.WARNING,
-                       f"{len(members)} files hold the same picture, byte by byte.",
-                       samples, members)  # fmt: skip
+        yield _finding(
+            FindingKind.EXACT_DUPLICATE,
+            Severity.WARNING,
+            f"{len(members)} files hold the same picture, byte by byte.",
+            samples,
+            members,
+        )
 
 
 def _near_duplicates(samples: Sequence[Sample], near: Pairs) -> Iterator[Finding]:
     for members in _members(connected(len(samples), near).tolist()):
-        yield _finding(FindingKind.NEAR_DUPLICATE, Severity.WARNING,
-                       f"{len(members)} pictures look nearly the same: probably one part, "
-                       "photographed several times.", samples, members)  # fmt: skip
+        yield _finding(
+            FindingKind.NEAR_DUPLICATE,
+            Severity.WARNING,
+            f"{len(members)} pictures look nearly the same: probably one part, "
+            "photographed several times.",
+            samples,
+            members,
+        )
 
 
 def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Iterator[Finding]:
@@ -243,22 +281,35 @@ def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Itera
             members[sample.label].append(i)
     for name, own in zip(class_names, members, strict=True):
         if len(own) < SMALL_CLASS:
-            yield _finding(FindingKind.CLASS_TOO_SMALL, Severity.WARNING,
-                           f"Class '{name}' has {len(own)} pictures; fewer than {SMALL_CLASS} say "
-                           "little about how well it is recognized.", samples, own)  # fmt: skip
+            yield _finding(
+                FindingKind.CLASS_TOO_SMALL,
+                Severity.WARNING,
+                f"Class '{name}' has {len(own)} pictures; fewer than {SMALL_CLASS} say "
+                "little about how well it is recognized.",
+                samples,
+                own,
+            )
     sizes = [len(own) for own in members]
     if min(sizes, default=0) and max(sizes) >= IMBALANCE * min(sizes):
         large, small = (class_names[sizes.index(extreme(sizes))] for extreme in (max, min))
-        yield Finding(FindingKind.CLASS_IMBALANCE, Severity.NOTE,
-                      f"Class '{large}' has {max(sizes)} pictures, class '{small}' {min(sizes)}: "
-                      "judge by macro F1, not by accuracy.")  # fmt: skip
+        yield Finding(
+            FindingKind.CLASS_IMBALANCE,
+            Severity.NOTE,
+            f"Class '{large}' has {max(sizes)} pictures, class '{small}' {min(sizes)}: "
+            "judge by macro F1, not by accuracy.",
+        )
 
 
 def _unreadable(samples: Sequence[Sample], members: Sequence[int]) -> Iterator[Finding]:
     if members:
-        yield _finding(FindingKind.UNREADABLE, Severity.SERIOUS,
-                       f"{len(members)} pictures cannot be read any more; they were moved, "
-                       "deleted or damaged after the import.", samples, members)  # fmt: skip
+        yield _finding(
+            FindingKind.UNREADABLE,
+            Severity.SERIOUS,
+            f"{len(members)} pictures cannot be read any more; they were moved, "
+            "deleted or damaged after the import.",
+            samples,
+            members,
+        )
 
 
 def _members(values: Sequence[object]) -> list[list[int]]:

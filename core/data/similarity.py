@@ -232,8 +232,13 @@ def _proposed(flat: Floats, on_progress: Progress) -> Pairs:
     cells = _cells(versions[0])
     found: list[Pairs] = []
     for number, cell in enumerate(cells):
-        found.extend(_nearest([v[cell] for v in versions], cell, on_progress if number == 0
-                              and len(cells) == 1 else None))  # fmt: skip
+        found.extend(
+            _nearest(
+                [v[cell] for v in versions],
+                cell,
+                on_progress if number == 0 and len(cells) == 1 else None,
+            )
+        )
         if len(cells) > 1:
             on_progress("Looking for similar pictures", number + 1, len(cells))
     return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)

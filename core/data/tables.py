@@ -255,9 +255,11 @@ def _label_words(rules: TableRules) -> Callable[[str], Labelled]:
             return Labelled(reason=f"its label '{label}' in the table is no number")
         if names:
             named = names.get(label_key(label))
-            return Labelled(named) if named else Labelled(
-                reason=f"the label '{label}' was given no class name"
-            )  # fmt: skip
+            return (
+                Labelled(named)
+                if named
+                else Labelled(reason=f"the label '{label}' was given no class name")
+            )
         return Labelled(label) if label else not_in_table()
 
     return label_of

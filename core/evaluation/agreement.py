@@ -230,16 +230,23 @@ def _appraiser(
     miss, false_alarm = _judgements(missed), _judgements(alarmed)
     truth = np.tile(reference, len(trials)).astype(np.int64)
     kappa = cohen_kappa(
-        truth, trials.reshape(-1).astype(np.int64), 2,
-        parts=np.tile(np.arange(n), len(trials)), confidence=confidence,
-    )  # fmt: skip
+        truth,
+        trials.reshape(-1).astype(np.int64),
+        2,
+        parts=np.tile(np.arange(n), len(trials)),
+        confidence=confidence,
+    )
     return AppraiserResult(
-        name, effectiveness, rate(int(alike.sum()), n, confidence), miss, false_alarm,
+        name,
+        effectiveness,
+        rate(int(alike.sum()), n, confidence),
+        miss,
+        false_alarm,
         rate(int(missed.any(axis=0).sum()), missed.shape[1], confidence),
         rate(int(alarmed.any(axis=0).sum()), alarmed.shape[1], confidence),
         kappa,
         acceptance(effectiveness.value, miss.value, false_alarm.value, limits),
-    )  # fmt: skip
+    )
 
 
 def _judgements(events: NDArray[np.bool_]) -> Rate:

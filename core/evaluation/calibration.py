@@ -92,16 +92,19 @@ def reliability(
     return Reliability(
         tuple(
             ReliabilityBin(
-                i / bins, (i + 1) / bins, int(n[i]),
+                i / bins,
+                (i + 1) / bins,
+                int(n[i]),
                 float(sums[i] / n[i]) if n[i] else None,
-                float(hits[i] / n[i]) if n[i] else None, bounded[i],
+                float(hits[i] / n[i]) if n[i] else None,
+                bounded[i],
             )
             for i in range(bins)
         ),
         ece=float((gaps * n).sum() / len(targets)),
         largest_gap=float(gaps.max()),
         overconfidence=float(sure.mean() - right.mean()),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,13 @@ def paired_table(
     both, only_first = int((first & second).sum()), int((first & ~second).sum())
     only_second, neither = int((~first & second).sum()), int((~first & ~second).sum())
     return PairedTable(
-        both, only_first, only_second, neither, mcnemar_p(only_first, only_second),
+        both,
+        only_first,
+        only_second,
+        neither,
+        mcnemar_p(only_first, only_second),
         paired_difference(both, only_second, only_first, neither, confidence),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

@@ -367,9 +367,11 @@ def trade_off(
         escape, overkill = escapes / defective, alarms / good
     return TradeOff(
         cuts,
-        escape, *exact_bounds(escapes, defective, confidence),
-        overkill, *exact_bounds(alarms, good, confidence),
-    )  # fmt: skip
+        escape,
+        *exact_bounds(escapes, defective, confidence),
+        overkill,
+        *exact_bounds(alarms, good, confidence),
+    )
 
 
 def thresholds_between(scores: PartScores) -> Floats:
@@ -474,13 +476,19 @@ def _allowed(n: int, limit: float, confidence: float | None) -> int:
 
 def _just_below(scores: PartScores, score: float) -> float:
     """A threshold that leaves `score` rejected and accepts everything below it."""
-    lower = [s[i - 1] for s in (scores.ok, scores.nok) if (i := int(np.searchsorted(s, score, "left")))]  # noqa: E501 # fmt: skip
+    lower = [
+        s[i - 1] for s in (scores.ok, scores.nok) if (i := int(np.searchsorted(s, score, "left")))
+    ]
     return (max(lower) + score) / 2 if lower else 0.0
 
 
 def _just_above(scores: PartScores, score: float) -> float:
     """A threshold that leaves `score` accepted and rejects everything above it."""
-    higher = [s[i] for s in (scores.ok, scores.nok) if (i := int(np.searchsorted(s, score, "right"))) < len(s)]  # noqa: E501 # fmt: skip
+    higher = [
+        s[i]
+        for s in (scores.ok, scores.nok)
+        if (i := int(np.searchsorted(s, score, "right"))) < len(s)
+    ]
     return (min(higher) + score) / 2 if higher else ABOVE_ALL
 
 

@@ -121,7 +121,14 @@ def _check(criterion: Criterion, measured: Measured) -> Check:
         return Check(criterion, False, value, None, reason)
     counts = bound if criterion.proven and bound is not None else value
     passed = counts <= criterion.limit if criterion.at_most else counts >= criterion.limit
-    return Check(criterion, passed, value, bound, f"{name}: {_said(criterion, measured, value, bound)}; {limit} is asked.{'' if passed else _advice(criterion, measured)}")  # noqa: E501 # fmt: skip
+    advice = "" if passed else _advice(criterion, measured)
+    return Check(
+        criterion,
+        passed,
+        value,
+        bound,
+        f"{name}: {_said(criterion, measured, value, bound)}; {limit} is asked.{advice}",
+    )
 
 
 def _bound(criterion: Criterion, measured: Measured) -> float | None:

@@ -84,9 +84,14 @@ def guarantee(
         remarks += _missing(len(scores.ok), "good", "overkill", max_overkill, doubt)
     found = scores.outcome(point, confidence)
     return Guarantee(
-        point, max_escape, max_overkill, confidence, found.automatic, not remarks,
+        point,
+        max_escape,
+        max_overkill,
+        confidence,
+        found.automatic,
+        not remarks,
         remarks + found.remarks,
-    )  # fmt: skip
+    )
 
 
 def _check_limit(limit: float) -> None:

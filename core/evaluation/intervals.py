@@ -95,10 +95,11 @@ def rates(k: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE) -> tuple[R
     counts, totals = np.atleast_1d(np.asarray(k, np.int64)), np.atleast_1d(np.asarray(n, np.int64))
     low, high = exact_bounds(counts, totals, confidence)
     return tuple(
-        Rate(int(a), int(b), float(a / b), Interval(float(lo), float(hi), confidence)) if b
+        Rate(int(a), int(b), float(a / b), Interval(float(lo), float(hi), confidence))
+        if b
         else Rate(0, 0, None, None)
         for a, b, lo, hi in zip(counts, totals, low, high, strict=True)
-    )  # fmt: skip
+    )
 
 
 def rate_of(
@@ -135,7 +136,9 @@ def upper_bounds(k: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE) -> 
     counts, totals = _counts(k, n)
     checked_confidence(confidence)
     inside = counts < totals
-    bounds = betaincinv(np.where(inside, counts + 1, 1), np.where(inside, totals - counts, 1), confidence)  # noqa: E501 # fmt: skip
+    bounds = betaincinv(
+        np.where(inside, counts + 1, 1), np.where(inside, totals - counts, 1), confidence
+    )
     result: Floats = np.where(totals == 0, np.nan, np.where(inside, bounds, 1.0))
     return result
 

@@ -178,8 +178,9 @@ def evaluate(
         unit=Unit.PICTURES if parts is None else Unit.PARTS,
         independent=len(units(len(targets), parts)),
         confidence=confidence,
-        summary=_summary(probabilities, predicted, targets, matrix, bounds, ranks, parts,
-                         confidence, seed),
+        summary=_summary(
+            probabilities, predicted, targets, matrix, bounds, ranks, parts, confidence, seed
+        ),
         bounds=bounds,
         reliability=reliability(probabilities, targets, parts=parts, confidence=confidence),
         ok_nok=ok_nok_report(
@@ -187,7 +188,7 @@ def evaluate(
         )
         if has_both(verdicts)
         else None,
-    )  # fmt: skip
+    )
 
 
 def confusion_matrix(predicted: NDArray[np.intp], targets: Targets, class_count: int) -> Matrix:
@@ -202,10 +203,16 @@ def class_measures(matrix: Matrix, class_names: Sequence[str]) -> tuple[ClassMea
     precision, recall = _ratio(hits, predicted), _ratio(hits, support)
     f1 = _ratio(2 * hits, support + predicted)
     return tuple(
-        ClassMeasures(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]),
-                      int(predicted[i]))
+        ClassMeasures(
+            name,
+            float(precision[i]),
+            float(recall[i]),
+            float(f1[i]),
+            int(support[i]),
+            int(predicted[i]),
+        )
         for i, name in enumerate(class_names)
-    )  # fmt: skip
+    )
 
 
 def macro_f1(predicted: NDArray[np.intp], targets: Targets, class_count: int) -> float:
@@ -328,10 +335,11 @@ def _class_bounds(
     f1 = _f1_estimates(predicted, targets, count, parts, confidence)
     areas = areas_of_classes(probabilities, targets, parts, confidence)
     return tuple(
-        ClassBounds(name, recalls[i], precisions[i], f1[i], areas[i].roc,
-                    areas[i].average_precision)
+        ClassBounds(
+            name, recalls[i], precisions[i], f1[i], areas[i].roc, areas[i].average_precision
+        )
         for i, name in enumerate(class_names)
-    )  # fmt: skip
+    )
 
 
 def _rates_by_class(
@@ -366,10 +374,11 @@ def _f1_estimates(
     touched = np.bincount(of, minlength=class_count)
     low, high = f1_bounds(hits, touched, confidence)
     return [
-        Estimate(float(2 * h / (h + t)), Interval(float(a), float(b), confidence)) if t
+        Estimate(float(2 * h / (h + t)), Interval(float(a), float(b), confidence))
+        if t
         else Estimate(None)
         for h, t, a, b in zip(hits, touched, low, high, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _summary(
@@ -510,8 +519,12 @@ def confused_pairs(matrix: Matrix, *, most: int = 50) -> tuple[ConfusedPair, ...
 
 
 def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.zeros(np.broadcast_shapes(
-        numerator.shape, denominator.shape), np.float64), where=denominator != 0)  # fmt: skip
+    return np.divide(
+        numerator,
+        denominator,
+        out=np.zeros(np.broadcast_shapes(numerator.shape, denominator.shape), np.float64),
+        where=denominator != 0,
+    )
 
 
 def check_predictions(

@@ -109,16 +109,20 @@ def plan_test(
         ConfigError: if a rate, an expected one too, or the confidence is out of range.
     """
     return TestPlan(
-        confidence, max_escape, max_overkill,
+        confidence,
+        max_escape,
+        max_overkill,
         _rows(max_escape, expected_escape, confidence, most_errors),
         _rows(max_overkill, expected_overkill, confidence, most_errors),
-    )  # fmt: skip
+    )
 
 
 def _rows(
     limit: float, expected: float | None, confidence: float, most_errors: int
 ) -> tuple[PlanRow, ...]:
-    needed = [(k, parts_needed(limit, confidence=confidence, errors=k)) for k in range(most_errors + 1)]  # noqa: E501 # fmt: skip
+    needed = [
+        (k, parts_needed(limit, confidence=confidence, errors=k)) for k in range(most_errors + 1)
+    ]
     return tuple(
         PlanRow(k, n, None if expected is None else chance_to_pass(n, k, expected))
         for k, n in needed

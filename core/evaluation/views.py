@@ -245,12 +245,17 @@ def _view(
     )
     counts = flat.reshape(len(rows), len(columns)).astype(np.int64)
     return MatrixView(
-        rows, columns, counts, tones, np.where(inside, row_of, -1),
+        rows,
+        columns,
+        counts,
+        tones,
+        np.where(inside, row_of, -1),
         np.where(inside, column_of, -1),
         np.bincount(row_of[row_of >= 0], minlength=len(rows)),
         np.bincount(column_of[column_of >= 0], minlength=len(columns)),
-        row_classes, column_classes,
-    )  # fmt: skip
+        row_classes,
+        column_classes,
+    )
 
 
 def _found_classes(class_names: Sequence[str], search: str) -> list[int]:

@@ -33,8 +33,9 @@ class FeatureRuntime(Protocol):
         ...
 
 
-def backbone_digest(tensors: Tensors, head: str, mean: tuple[float, ...], std: tuple[float, ...],
-                    image_size_px: int) -> str:  # fmt: skip
+def backbone_digest(
+    tensors: Tensors, head: str, mean: tuple[float, ...], std: tuple[float, ...], image_size_px: int
+) -> str:
     """Names a converted network: weights without the head, normalization and picture size."""
     digest = hashlib.sha256(f"{mean} {std} {image_size_px}".encode())
     for name in sorted(tensors):
@@ -75,11 +76,15 @@ class OpenVinoRuntime:
 
     def __init__(self, path: Path) -> None:
         core = _openvino().Core()
-        compiled = core.compile_model(core.read_model(path), "CPU", {
-            # Why: the plug-in may otherwise choose half precision where a CPU offers it.
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "THROUGHPUT",
-        })  # fmt: skip
+        compiled = core.compile_model(
+            core.read_model(path),
+            "CPU",
+            {
+                # Why: the plug-in may otherwise choose half precision where a CPU offers it.
+                "INFERENCE_PRECISION_HINT": "f32",
+                "PERFORMANCE_HINT": "THROUGHPUT",
+            },
+        )
         self._queue = _openvino().AsyncInferQueue(compiled)
         self._width = int(compiled.output(0).shape[1])
 

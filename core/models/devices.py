@@ -39,8 +39,11 @@ def _nvidia() -> list[Device]:
     try:
         answer = subprocess.run(
             [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
     except (subprocess.SubprocessError, OSError):
         return []
     lines = [line for line in answer.stdout.splitlines() if "," in line]

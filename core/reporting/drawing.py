@@ -66,9 +66,14 @@ class Axis:
 
 
 def chart(
-    x: Axis, y: Axis, lines: Sequence[Line], *, bands: Sequence[Band] = (),
-    marks: Sequence[Point] = (), description: str = "",
-) -> str:  # fmt: skip
+    x: Axis,
+    y: Axis,
+    lines: Sequence[Line],
+    *,
+    bands: Sequence[Band] = (),
+    marks: Sequence[Point] = (),
+    description: str = "",
+) -> str:
     """A chart with axes and a legend, as SVG text."""
     svg = _canvas(WIDTH, HEIGHT, description)
     _axes(svg, x, y)
@@ -125,8 +130,15 @@ def _axes(svg: Element, x: Axis, y: Axis) -> None:
 def _legend(svg: Element, lines: Sequence[Line]) -> None:
     at = float(_LEFT + 6)
     for line in lines:
-        _add(svg, "line", x1=_px(at), x2=_px(at + 14), y1="5", y2="5",
-             **{"class": f"line {line.style}"})  # fmt: skip
+        _add(
+            svg,
+            "line",
+            x1=_px(at),
+            x2=_px(at + 14),
+            y1="5",
+            y2="5",
+            **{"class": f"line {line.style}"},
+        )
         _text(svg, line.title, at + 18, 8, "start", "title")
         at += 30 + 5.2 * len(line.title)
 

@@ -66,10 +66,15 @@ def _all(db: Database, dataset_id: str, version: int) -> Columns:
     file_numbers = _numbers(files)
     return _read_only(
         Columns(
-            version, np.array(ids, np.int64), np.array(labels, np.int64), np.array(used, bool),
-            _coded(groups, group_numbers), _coded(files, file_numbers), group_numbers,
+            version,
+            np.array(ids, np.int64),
+            np.array(labels, np.int64),
+            np.array(used, bool),
+            _coded(groups, group_numbers),
+            _coded(files, file_numbers),
+            group_numbers,
         )
-    )  # fmt: skip
+    )
 
 
 def _changed(db: Database, dataset_id: str, version: int, before: Columns) -> Columns:
@@ -82,9 +87,14 @@ def _changed(db: Database, dataset_id: str, version: int, before: Columns) -> Co
     numbers = _numbers(groups, before.group_numbers)
     at = before.places(np.array(ids, np.int64))
     new = Columns(
-        version, before.ids, before.labels.copy(), before.used.copy(), before.groups.copy(),
-        before.files, numbers,
-    )  # fmt: skip
+        version,
+        before.ids,
+        before.labels.copy(),
+        before.used.copy(),
+        before.groups.copy(),
+        before.files,
+        numbers,
+    )
     new.labels[at], new.used[at], new.groups[at] = labels, used, _coded(groups, numbers)
     return _read_only(new)
 

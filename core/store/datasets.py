@@ -90,12 +90,27 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
         " part, name, status, format, modified_at, brightness, sharpness, attributes)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (dataset_id, s.path, s.sha256, s.label, s.width, s.height, s.mode, s.file_size,
-             s.group, s.name or s.path, s.status.value, s.format, s.modified_at, s.brightness,
-             s.sharpness, json.dumps(dict(s.attributes)))
+            (
+                dataset_id,
+                s.path,
+                s.sha256,
+                s.label,
+                s.width,
+                s.height,
+                s.mode,
+                s.file_size,
+                s.group,
+                s.name or s.path,
+                s.status.value,
+                s.format,
+                s.modified_at,
+                s.brightness,
+                s.sharpness,
+                json.dumps(dict(s.attributes)),
+            )
             for s in samples
         ),
-    )  # fmt: skip
+    )
 
 
 def insert_version(db: Database, version: DatasetVersion) -> None:

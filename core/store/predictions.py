@@ -121,9 +121,12 @@ def label_matrix(
     if known.all():
         return SubsetPredictions(stored.sample_ids, labels, stored.probabilities, version)
     return SubsetPredictions(
-        stored.sample_ids[known], labels[known], stored.probabilities[known], version,
+        stored.sample_ids[known],
+        labels[known],
+        stored.probabilities[known],
+        version,
         int((~known).sum()),
-    )  # fmt: skip
+    )
 
 
 def _take_back(

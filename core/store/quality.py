@@ -130,9 +130,13 @@ def find_finding(db: Database, finding_id: int) -> Finding:
 
 
 def decide_finding(
-    db: Database, dataset_id: str, finding: Finding, status: FindingStatus, *,
+    db: Database,
+    dataset_id: str,
+    finding: Finding,
+    status: FindingStatus,
+    *,
     version: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Record what was done about a finding; it holds for later checks too. OPEN takes it back.
 
     `version` is the edit that cured it: undoing that opens the finding again.

@@ -18,8 +18,15 @@ from core.domain import (
 from core.errors import NotFoundError
 from core.store.database import transaction
 
-_EPOCH_NAMES = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate",
-                "duration_s")  # fmt: skip
+_EPOCH_NAMES = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "val_macro_f1",
+    "learning_rate",
+    "duration_s",
+)
 _EPOCH_COLUMNS = ", ".join((*_EPOCH_NAMES, "is_best"))
 
 

@@ -190,8 +190,14 @@ def samples_in_place(
         " AND s.status = 'used' AND (:subset IS NULL OR m.subset = :subset)"
         " AND (:fold IS NULL OR m.fold = :fold) AND (:label IS NULL OR s.label = :label)"
     )
-    values = {"split": split_id, "subset": subset.value if subset else None, "fold": fold,
-              "label": label, "limit": limit, "offset": offset}  # fmt: skip
+    values = {
+        "split": split_id,
+        "subset": subset.value if subset else None,
+        "fold": fold,
+        "label": label,
+        "limit": limit,
+        "offset": offset,
+    }
     rows = db.query(
         f"SELECT s.id AS id{where} ORDER BY s.sha256, s.id LIMIT :limit OFFSET :offset", values
     )

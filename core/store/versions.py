@@ -189,9 +189,13 @@ def undo(db: Database, dataset: Dataset) -> DatasetVersion:
     if last is None:
         raise NotFoundError("There is no change to undo.", "The dataset is as it was imported.")
     made = restore_version(
-        db, dataset, last.number - 1, action=EditAction.UNDO,
-        summary=f"Undone: {last.summary}", undoes=last.number,
-    )  # fmt: skip
+        db,
+        dataset,
+        last.number - 1,
+        action=EditAction.UNDO,
+        summary=f"Undone: {last.summary}",
+        undoes=last.number,
+    )
     db.conn.execute(
         "DELETE FROM finding_decisions WHERE dataset_id = ? AND version = ?",
         [dataset.id, last.number],

@@ -52,10 +52,12 @@ def _draw(
     degrees += 90 * math.floor(4 * quarter) if config.rotate_quarter else 0
     scale = math.sqrt(1 - config.crop * zoom)
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    flip = np.diag([
-        -1.0 if config.mirror_columns and columns < 0.5 else 1.0,
-        -1.0 if config.mirror_rows and rows < 0.5 else 1.0,
-    ])  # fmt: skip
+    flip = np.diag(
+        [
+            -1.0 if config.mirror_columns and columns < 0.5 else 1.0,
+            -1.0 if config.mirror_rows and rows < 0.5 else 1.0,
+        ]
+    )
     linear = scale * np.array([[c, -s], [s, c]]) @ flip
     shift = (1 - scale) * np.array([2 * dx - 1, 2 * dy - 1])
     gain = 1 + config.contrast * (2 * contrast - 1)

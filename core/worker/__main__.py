@@ -98,8 +98,9 @@ def _work(session: JobSession) -> None:
         train_job.run(session)
 
 
-def _end(session: JobSession, status: JobStatus, *, error: str | None = None,
-         hint: str | None = None) -> None:  # fmt: skip
+def _end(
+    session: JobSession, status: JobStatus, *, error: str | None = None, hint: str | None = None
+) -> None:
     try:
         session.flush_epochs()
         with connect(session.workspace) as db, transaction(db):

@@ -131,8 +131,8 @@ def dataset_features(
 
 def head_width(module: PixelFeatures) -> int:
     """Number of features D."""
-    return int(module.network.num_features if not hasattr(module.network, "head_hidden_size")
-               else module.network.head_hidden_size)  # type: ignore[arg-type]  # fmt: skip
+    width = getattr(module.network, "head_hidden_size", module.network.num_features)
+    return int(width)  # type: ignore[arg-type]
 
 
 def runtimes(session: JobSession) -> Path:

@@ -209,8 +209,9 @@ def _append(session: JobSession, db: Database, pictures: ImportedPictures) -> di
     old = [sample for sample in pictures.samples if sample.sha256 in known]
     skipped = [*pictures.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]
     used = {sample.label for sample in new}
-    names = [n for i, n in enumerate(pictures.class_names)
-             if i < len(dataset.class_names) or i in used]  # fmt: skip
+    names = [
+        n for i, n in enumerate(pictures.class_names) if i < len(dataset.class_names) or i in used
+    ]
     index = {pictures.class_names.index(name): i for i, name in enumerate(names)}
     version = dataset.version
     if new:

@@ -68,6 +68,11 @@ def result_table(session: JobSession) -> Path:
 
 def _row(item: Prediction, class_names: tuple[str, ...], extra: list[str]) -> list[object]:
     confidences = dict(item.confidences)
-    return [safe_cell(item.path), safe_cell(item.class_name), item.confidence,
-            *(item.decision for _ in extra), safe_cell(item.error),
-            *(confidences.get(name) for name in class_names)]  # fmt: skip
+    return [
+        safe_cell(item.path),
+        safe_cell(item.class_name),
+        item.confidence,
+        *(item.decision for _ in extra),
+        safe_cell(item.error),
+        *(confidences.get(name) for name in class_names),
+    ]

@@ -166,8 +166,12 @@ def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
 
 def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
     """Number [N] of the part that a picture shows, by all that is known: none may be torn apart."""
-    return connected(len(samples), near, links_of_equal([s.sha256 for s in samples]),
-                     links_of_equal([s.group for s in samples]))  # fmt: skip
+    return connected(
+        len(samples),
+        near,
+        links_of_equal([s.sha256 for s in samples]),
+        links_of_equal([s.group for s in samples]),
+    )
 
 
 def _findings(
@@ -178,8 +182,13 @@ def _findings(
     seen: _Seen | None,
 ) -> list[Finding]:
     samples, names = subject.samples, subject.dataset.class_names
-    found = all_findings(samples, names, near, np.flatnonzero(~ready).tolist(),
-                         folders_of_classes=subject.old_class_names)  # fmt: skip
+    found = all_findings(
+        samples,
+        names,
+        near,
+        np.flatnonzero(~ready).tolist(),
+        folders_of_classes=subject.old_class_names,
+    )
     for split_name, subsets in subject.subsets.items():
         found += subset_leaks(samples, near, subsets, split_name)
     if seen is not None:
@@ -233,8 +242,11 @@ def _estimate(
     accuracies: list[float | None] = []
     for grouping in (None, by_group):
         try:
-            subsets = (stratified_split(samples, class_names) if grouping is None
-                       else grouped_split(samples, class_names, grouping))  # fmt: skip
+            subsets = (
+                stratified_split(samples, class_names)
+                if grouping is None
+                else grouped_split(samples, class_names, grouping)
+            )
         except SplitError:
             return None, None
         train, test = (

@@ -61,8 +61,17 @@ class JobSession:
             logging.info("job %s: %s", self.job.id, phase)
         self._phase, self._reported_at = phase, now
         with connect(self.workspace) as db:
-            self._held(jobs.report(db, self.job.id, owner=self.owner, phase=phase, done=done,
-                                   total=total, now=utc_now()))  # fmt: skip
+            self._held(
+                jobs.report(
+                    db,
+                    self.job.id,
+                    owner=self.owner,
+                    phase=phase,
+                    done=done,
+                    total=total,
+                    now=utc_now(),
+                )
+            )
             self._write_epochs(db)
 
     def should_stop(self) -> bool:
@@ -106,8 +115,18 @@ class JobSession:
         result: dict[str, Any] | None = None,
     ) -> None:
         """End the job, inside a transaction of the caller where there is one."""
-        self._held(jobs.finish(db, self.job.id, status, owner=self.owner, now=utc_now(),
-                               error=error, hint=hint, result=result))  # fmt: skip
+        self._held(
+            jobs.finish(
+                db,
+                self.job.id,
+                status,
+                owner=self.owner,
+                now=utc_now(),
+                error=error,
+                hint=hint,
+                result=result,
+            )
+        )
 
     def beating(self) -> "Heartbeat":
         """A context in which the job's heart beats from a thread of its own."""
@@ -115,8 +134,9 @@ class JobSession:
 
     def _write_epochs(self, db: Any) -> None:
         if self._epochs:
-            runs.save_epochs(db, self.job.subject_id, self._epochs, job_id=self.job.id,
-                             owner=self.owner)  # fmt: skip
+            runs.save_epochs(
+                db, self.job.subject_id, self._epochs, job_id=self.job.id, owner=self.owner
+            )
             self._epochs.clear()
 
     def _held(self, written: bool) -> None:

@@ -90,8 +90,11 @@ def _material(session: JobSession) -> Material:
         version = versions.find_version(db, dataset.id, training.version)
         members = splits.split_members(db, training.split_id, fold=training.fold)
         every = datasets.every_sample(db, dataset.id)
-        label_of = {s.id: s.label for s in versions.samples_at(db, dataset.id, training.version)
-                    if s.label is not None}  # fmt: skip
+        label_of = {
+            s.id: s.label
+            for s in versions.samples_at(db, dataset.id, training.version)
+            if s.label is not None
+        }
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)
@@ -125,8 +128,15 @@ def _quick(
     """Features once, then a linear head in seconds."""
     module = _pretrained(session, material)
     wanted = np.sort(np.concatenate(list(material.subsets.values())))
-    bank = dataset_features(session, material.cache, wanted, material.network,
-                            material.run.preprocess, module, material.device)  # fmt: skip
+    bank = dataset_features(
+        session,
+        material.cache,
+        wanted,
+        material.network,
+        material.run.preprocess,
+        module,
+        material.device,
+    )
     train = bank[material.subsets[Subset.TRAIN]]
     standard = recipes.Standardization.of(train)
     model = recipes.new_linear_head(bank.shape[1], material.class_count)
@@ -295,10 +305,12 @@ def _store(
 ) -> None:
     """Model, probabilities and the end of the job: all in one transaction."""
     scores = {
-        subset: macro_f1(matrix.argmax(1), material.targets[material.subsets[subset]],
-                         material.class_count)
-        for subset, matrix in probabilities.items() if len(matrix)
-    }  # fmt: skip
+        subset: macro_f1(
+            matrix.argmax(1), material.targets[material.subsets[subset]], material.class_count
+        )
+        for subset, matrix in probabilities.items()
+        if len(matrix)
+    }
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
         if splits.find_split(db, dataset.id, training.split_id).sealed:

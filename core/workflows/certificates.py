@@ -46,8 +46,9 @@ def check_covering(
 def found_groups(samples: Sequence[Sample], check: QualityCheck) -> dict[int, int]:
     """Sample id -> number of its group of look-alikes; equal files always share one."""
     position = {s.id: i for i, s in enumerate(samples)}
-    near = [(position[a], position[b]) for a, b in check.near_pairs
-            if a in position and b in position]  # fmt: skip
+    near = [
+        (position[a], position[b]) for a, b in check.near_pairs if a in position and b in position
+    ]
     numbers = look_alike_groups(samples, np.array(near, np.int64).reshape(-1, 2))
     return _by_id(samples, numbers.tolist())
 
@@ -96,9 +97,11 @@ def count_leaks(
     sides = division.sides
     if groups is None:
         groups = _known_groups(samples, check)
-    near_across = None if check is None else sum(
-        a in sides and b in sides and sides[a] != sides[b] for a, b in check.near_pairs
-    )  # fmt: skip
+    near_across = (
+        None
+        if check is None
+        else sum(a in sides and b in sides and sides[a] != sides[b] for a, b in check.near_pairs)
+    )
     return LeakCertificate(
         groups_across=None if groups is None else count_across(sides, groups),
         exact_across=count_across(sides, {s.id: s.sha256 for s in samples}),
@@ -120,8 +123,11 @@ def certified(workspace: Workspace, split: Split) -> Split:
     with connect(workspace) as db:
         newest = quality.load_check(db, split.dataset_id)
         known = split.certificate
-        if known and (newest is None or newest.created_at <= split.created_at
-                      or known.checked_at == newest.created_at):  # fmt: skip
+        if known and (
+            newest is None
+            or newest.created_at <= split.created_at
+            or known.checked_at == newest.created_at
+        ):
             return split
         certificate = _counted_again(db, split)
         if certificate != known:
@@ -254,9 +260,14 @@ def _counted_again(db: Database, split: Split) -> LeakCertificate:
         except SplitError:
             groups = None  # the rule finds nothing any more: count what is known anyway
     counted = count_leaks(
-        samples, division, groups, check,
-        strategy=split.strategy, seed=split.seed, digest=split.digest,
-    )  # fmt: skip
+        samples,
+        division,
+        groups,
+        check,
+        strategy=split.strategy,
+        seed=split.seed,
+        digest=split.digest,
+    )
     kept_out = split.certificate.kept_out if split.certificate else 0
     return replace(counted, kept_out=kept_out)
 

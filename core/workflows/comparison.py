@@ -254,7 +254,9 @@ def comparison_as_dict(workspace: Workspace, found: ModelComparison) -> dict[str
             "new_errors": _names(workspace, found, found.classes.new_errors),
             "fixed_errors": _names(workspace, found, found.classes.fixed_errors),
         },
-        "decisions": None if decisions is None else {
+        "decisions": None
+        if decisions is None
+        else {
             "escapes": table_as_dict(decisions.escapes),
             "false_rejects": table_as_dict(decisions.false_rejects),
             "new_escapes": _names(workspace, found, decisions.new_escapes),
@@ -262,7 +264,7 @@ def comparison_as_dict(workspace: Workspace, found: ModelComparison) -> dict[str
             "new_false_rejects": _names(workspace, found, decisions.new_false_rejects),
             "fixed_false_rejects": _names(workspace, found, decisions.fixed_false_rejects),
         },
-    }  # fmt: skip
+    }
 
 
 def _side_as_dict(side: Side) -> dict[str, object]:

@@ -225,8 +225,11 @@ def _settled_by(
 ) -> list[int]:
     """Open findings besides the own ones of which a change leaves nothing."""
     with connect(workspace) as db:
-        others = [f for f in quality.list_findings(db, dataset_id)
-                  if f.id not in own and any(i in changed for i in f.sample_ids)]  # fmt: skip
+        others = [
+            f
+            for f in quality.list_findings(db, dataset_id)
+            if f.id not in own and any(i in changed for i in f.sample_ids)
+        ]
     concerned = _samples(workspace, dataset_id, [i for f in others for i in f.sample_ids])
     after = {i: s.state for i, s in concerned.items()} | dict(changed)
     return [f.id for f in others if _is_settled(f, after)]
@@ -244,10 +247,13 @@ def _planned(
     moves = _moves(workspace, dataset_id) if how is Cure.RELABEL and label is None else {}
     planned: dict[int, SampleState] = {}
     sets = [
-        [samples[i] for i in finding.sample_ids
-         if i in samples and samples[i].status is SampleStatus.USED]
+        [
+            samples[i]
+            for i in finding.sample_ids
+            if i in samples and samples[i].status is SampleStatus.USED
+        ]
         for finding in found
-    ]  # fmt: skip
+    ]
     if how is Cure.GROUP:
         return _grouped(workspace, dataset_id, sets)
     for finding, used in zip(found, sets, strict=True):
@@ -256,8 +262,9 @@ def _planned(
             planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
         else:
             kept = best_of(used).id if how is Cure.KEEP_ONE and used else None
-            planned |= {s.id: replace(s.state, status=SampleStatus.EXCLUDED)
-                        for s in used if s.id != kept}  # fmt: skip
+            planned |= {
+                s.id: replace(s.state, status=SampleStatus.EXCLUDED) for s in used if s.id != kept
+            }
     return planned
 
 
@@ -296,8 +303,11 @@ def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
     """Name of a group, or of a picture without one -> the group it belongs to by these sets."""
     names = sorted({s.group or _own_name(s) for used in sets for s in used})
     position = {name: i for i, name in enumerate(names)}
-    links = [(position[used[0].group or _own_name(used[0])], position[s.group or _own_name(s)])
-             for used in sets for s in used[1:]]  # fmt: skip
+    links = [
+        (position[used[0].group or _own_name(used[0])], position[s.group or _own_name(s)])
+        for used in sets
+        for s in used[1:]
+    ]
     numbers = connected(len(names), np.array(links, np.int64).reshape(-1, 2)).tolist()
     given = {s.group for used in sets for s in used}
     chosen: dict[int, str] = {}
@@ -313,8 +323,11 @@ def _own_name(sample: Sample) -> str:
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
     """Whether nothing is left of a finding once its pictures are in these states."""
-    left = [states[i] for i in finding.sample_ids
-            if i in states and states[i].status is SampleStatus.USED]  # fmt: skip
+    left = [
+        states[i]
+        for i in finding.sample_ids
+        if i in states and states[i].status is SampleStatus.USED
+    ]
     if len(left) < (2 if finding.kind in _OF_SEVERAL else 1):
         return True
     if finding.kind is FindingKind.LABEL_CONFLICT:

@@ -158,9 +158,14 @@ def import_rules(
         ConfigError: if something cannot be understood.
     """
     implied = (
-        LabelSource.TABLE if table else LabelSource.PATTERN if pattern
-        else LabelSource.LAST_FOLDER if level is None else LabelSource.FOLDER_LEVEL
-    )  # fmt: skip
+        LabelSource.TABLE
+        if table
+        else LabelSource.PATTERN
+        if pattern
+        else LabelSource.LAST_FOLDER
+        if level is None
+        else LabelSource.FOLDER_LEVEL
+    )
     known = {item.value for item in Delimiter}
     if delimiter is not None and delimiter not in known:
         raise ConfigError(f"'{delimiter}' is no delimiter.", f"Use {', '.join(sorted(known))}.")

@@ -81,18 +81,24 @@ class Basis:
     def wrong_class(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Rate:
         """Under thresholds per class: parts of a wrong class among those that stay automatic."""
         return automatic_errors(
-            self.judged.probabilities, self.judged.targets, point.class_thresholds,
-            self.judged.parts, confidence,
-        )  # fmt: skip
+            self.judged.probabilities,
+            self.judged.targets,
+            point.class_thresholds,
+            self.judged.parts,
+            confidence,
+        )
 
     def pictures(
         self, point: OperatingPoint, verdict: Verdict, decision: Decision
     ) -> NDArray[np.int64]:
         """Positions of the pictures behind a number of the matrix, the most surprising first."""
         found = pictures_in_cell(
-            self.decisions(point), self.truth, self.judged.parts,
-            true=NOK if verdict is Verdict.NOK else OK, decision=decision,
-        )  # fmt: skip
+            self.decisions(point),
+            self.truth,
+            self.judged.parts,
+            true=NOK if verdict is Verdict.NOK else OK,
+            decision=decision,
+        )
         order = np.argsort(self.nok[found], kind="stable")
         return found[order if verdict is Verdict.NOK else order[::-1]]
 
@@ -203,9 +209,11 @@ def choose(basis: Basis, wish: Wish) -> Choice:
     if wish.guarantee:
         return _promised(basis, wish)
     point = choose_point(
-        basis.scores, max_escape=wish.max_escape, max_overkill=wish.max_overkill,
+        basis.scores,
+        max_escape=wish.max_escape,
+        max_overkill=wish.max_overkill,
         confidence=wish.confidence if wish.proven else None,
-    )  # fmt: skip
+    )
     proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
     return Choice(point, _limits_in_words(wish) + proven)
 
@@ -231,9 +239,11 @@ def _promised(basis: Basis, wish: Wish) -> Choice:
             "A guarantee needs the largest escape that it promises.", "Give one, such as 1%."
         )
     promise = guarantee(
-        basis.scores, max_escape=wish.max_escape, max_overkill=wish.max_overkill,
+        basis.scores,
+        max_escape=wish.max_escape,
+        max_overkill=wish.max_overkill,
         confidence=wish.confidence,
-    )  # fmt: skip
+    )
     words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g}%"
     return Choice(promise.point, words, promise=promise)
 

@@ -410,9 +410,14 @@ def _apply(
         if unchanged is not None and not edit.states:
             raise ConfigError(f"Nothing changes: the pictures {unchanged}.")
         version = versions.apply_edit(
-            db, dataset, edit.action, edit.summary, edit.states,
-            class_names=edit.class_names, class_verdicts=edit.class_verdicts,
-        )  # fmt: skip
+            db,
+            dataset,
+            edit.action,
+            edit.summary,
+            edit.states,
+            class_names=edit.class_names,
+            class_verdicts=edit.class_verdicts,
+        )
         for finding_id in dict.fromkeys(finding_ids):
             finding = quality.find_finding(db, finding_id)
             quality.decide_finding(

@@ -133,9 +133,13 @@ def evaluation_report(
 def report_of(judged: JudgedSet, point: OperatingPoint | None = None) -> EvaluationReport:
     """All numbers of a judged set, under a decision rule where there is one."""
     return evaluate(
-        judged.probabilities, judged.targets, judged.class_names,
-        parts=judged.parts, verdicts=judged.verdicts, point=point,
-    )  # fmt: skip
+        judged.probabilities,
+        judged.targets,
+        judged.class_names,
+        parts=judged.parts,
+        verdicts=judged.verdicts,
+        point=point,
+    )
 
 
 def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
@@ -189,9 +193,16 @@ def judge(
         matrix=confusion_matrix(predicted, judged.targets, len(judged.class_names)),
     )
     shared = (
-        judged.sample_ids, judged.targets, judged.probabilities, judged.parts, found.predicted,
-        found.confidence, found.margin, found.loss, found.matrix,
-    )  # fmt: skip
+        judged.sample_ids,
+        judged.targets,
+        judged.probabilities,
+        judged.parts,
+        found.predicted,
+        found.confidence,
+        found.margin,
+        found.loss,
+        found.matrix,
+    )
     for array in shared:
         if array is not None:
             array.flags.writeable = False
@@ -230,13 +241,16 @@ def judged_pictures(
     samples = {sample.id: sample for sample in loaded}
     return [
         JudgedSample(
-            samples[int(judged.sample_ids[i])], int(judged.targets[i]), int(found.predicted[i]),
-            tuple(float(p) for p in judged.probabilities[i]), float(found.loss[i]),
+            samples[int(judged.sample_ids[i])],
+            int(judged.targets[i]),
+            int(found.predicted[i]),
+            tuple(float(p) for p in judged.probabilities[i]),
+            float(found.loss[i]),
             float(found.margin[i]),
         )
         for i in wanted
         if int(judged.sample_ids[i]) in samples
-    ]  # fmt: skip
+    ]
 
 
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
@@ -264,10 +278,11 @@ def slice_columns(
         columns = load_properties(db, dataset.id, judged.sample_ids)
     found = {name: _as_slices(name, values) for name, values in columns.items()}
     return {
-        name: most_frequent(values, MOST_SLICES) for name, values in found.items()
+        name: most_frequent(values, MOST_SLICES)
+        for name, values in found.items()
         if 1 < len(set(values)) <= max(MOST_SLICES, len(values) // 2)
         and not _is_the_class(values, judged.targets)
-    }  # fmt: skip
+    }
 
 
 def _as_slices(name: str, values: list[Any]) -> list[str | None]:

@@ -96,9 +96,15 @@ def cross_validation(workspace: Workspace, group: FoldGroup) -> CrossValidation 
             except NotFoundError:
                 continue  # its model was deleted
             scores.append(
-                FoldScore(view.run.fold or 0, view.run.id, view.model_id, report.n,
-                          report.accuracy, report.macro_f1)
-            )  # fmt: skip
+                FoldScore(
+                    view.run.fold or 0,
+                    view.run.id,
+                    view.model_id,
+                    report.n,
+                    report.accuracy,
+                    report.macro_f1,
+                )
+            )
     if len(scores) < 2:
         return None
     return CrossValidation(
@@ -117,8 +123,14 @@ def cross_validation_as_dict(found: CrossValidation) -> dict[str, object]:
         "accuracy": {"mean": found.accuracy.mean, "std": found.accuracy.std},
         "macro_f1": {"mean": found.macro_f1.mean, "std": found.macro_f1.std},
         "per_fold": [
-            {"fold": s.fold + 1, "run_id": s.run_id, "model_id": s.model_id, "n": s.n,
-             "accuracy": s.accuracy, "macro_f1": s.macro_f1}
+            {
+                "fold": s.fold + 1,
+                "run_id": s.run_id,
+                "model_id": s.model_id,
+                "n": s.n,
+                "accuracy": s.accuracy,
+                "macro_f1": s.macro_f1,
+            }
             for s in found.scores
         ],
-    }  # fmt: skip
+    }

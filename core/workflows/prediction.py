@@ -143,8 +143,13 @@ def as_csv(items: Sequence[Prediction], class_names: Sequence[str]) -> str:
     for item in items:
         confidences = dict(item.confidences)
         writer.writerow(
-            [safe_cell(item.path), safe_cell(item.class_name), item.confidence,
-             *([item.decision] if decided else []), safe_cell(item.error),
-             *(confidences.get(name) for name in class_names)]
-        )  # fmt: skip
+            [
+                safe_cell(item.path),
+                safe_cell(item.class_name),
+                item.confidence,
+                *([item.decision] if decided else []),
+                safe_cell(item.error),
+                *(confidences.get(name) for name in class_names),
+            ]
+        )
     return buffer.getvalue()

@@ -73,8 +73,9 @@ def agreement(workspace: Workspace, dataset_id: str) -> float | None:
     if check is None or not counts:
         return None
     moves = class_moves(workspace, dataset_id, check.version)
-    agreed = sum(count for (label, suggested), count in counts.items()
-                 if moves.get(suggested) == label)  # fmt: skip
+    agreed = sum(
+        count for (label, suggested), count in counts.items() if moves.get(suggested) == label
+    )
     return agreed / sum(counts.values())
 
 
@@ -97,8 +98,10 @@ def report_as_dict(workspace: Workspace, check: QualityCheck) -> dict[str, objec
 def _messages(
     workspace: Workspace, check: QualityCheck, kind: FindingKind
 ) -> list[dict[str, object]]:
-    return [{"message": f.message, "samples": len(f.sample_ids)}
-            for f in findings(workspace, check.dataset_id, kind)]  # fmt: skip
+    return [
+        {"message": f.message, "samples": len(f.sample_ids)}
+        for f in findings(workspace, check.dataset_id, kind)
+    ]
 
 
 def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
@@ -119,8 +122,10 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, objec
 
 def _outliers(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
     _, rows = _pictures_of(workspace, check, FindingKind.OUTLIER)
-    return [{"path": sample.path, "name": sample.name, "message": finding.message}
-            for finding, sample in rows]  # fmt: skip
+    return [
+        {"path": sample.path, "name": sample.name, "message": finding.message}
+        for finding, sample in rows
+    ]
 
 
 def _pictures_of(

@@ -119,9 +119,16 @@ def _import(dataset: Dataset, job: Job | None) -> list[str]:
     has_all = all(dataset.verdicts)
     ok = rules.ok_classes if has_all else ()
     line = _command(
-        "import", source, name=dataset.name, **options, ignore_split=not rules.keep_split,
-        companions=rules.keep_companions, leave_out=rules.leave_out, ok=ok, no_ok=ok == (),
-    )  # fmt: skip
+        "import",
+        source,
+        name=dataset.name,
+        **options,
+        ignore_split=not rules.keep_split,
+        companions=rules.keep_companions,
+        leave_out=rules.leave_out,
+        ok=ok,
+        no_ok=ok == (),
+    )
     return [*lines, line]
 
 
@@ -213,11 +220,16 @@ def _criteria(material: Material, name: str) -> list[str]:
     if asked == ReleaseCriteria():
         return [*lines, _remark("Release criteria of golden samples alone are set in the app.")]
     line = _command(
-        "criteria", name, max_escape=asked.max_escape, max_overkill=asked.max_overkill,
-        min_macro_f1=asked.min_macro_f1, min_recall=asked.min_recall,
-        no_new_escapes=asked.no_new_escapes, no_golden=not asked.golden_must_pass,
+        "criteria",
+        name,
+        max_escape=asked.max_escape,
+        max_overkill=asked.max_overkill,
+        min_macro_f1=asked.min_macro_f1,
+        min_recall=asked.min_recall,
+        no_new_escapes=asked.no_new_escapes,
+        no_golden=not asked.golden_must_pass,
         confidence=_unusual(asked.confidence, CONFIDENCE),
-    )  # fmt: skip
+    )
     return [*lines, line]
 
 
@@ -253,9 +265,15 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
         sizes = {"counts": counts, "per_class": request.per_class}
     order = request.order_by.value if request.order_by else None
     line = _command(
-        "split", name, name=split.name, **sizes, seed=request.seed, order_by=order,
-        group_by=request.group_by, seal=seal,
-    )  # fmt: skip
+        "split",
+        name,
+        name=split.name,
+        **sizes,
+        seed=request.seed,
+        order_by=order,
+        group_by=request.group_by,
+        seal=seal,
+    )
     return [line]
 
 
@@ -270,11 +288,16 @@ def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
         fold = run.fold + 1
         own_name = run.name.removesuffix(f" fold {fold} of {split.folds}")  # the command adds it
     line = _command(
-        "train", name, split=split.name, fold=fold, name=own_name, recipe=train.recipe.value,
+        "train",
+        name,
+        split=split.name,
+        fold=fold,
+        name=own_name,
+        recipe=train.recipe.value,
         network=None if train.network == DEFAULT_NETWORK else train.network,
         image_size=None if preprocess.image_size_px == size_px else preprocess.image_size_px,
         **{k: v for k, v in _changed(train, usual).items() if k in _OPTIONAL},
-    )  # fmt: skip
+    )
     return [*_without_option(run, usual), line]
 
 
@@ -310,9 +333,13 @@ def _rule(rule: DecisionRule | None, model: str) -> list[str]:
     if point.accept_below is None:
         return [_no_option(rule, "to save that the verdict of the predicted class decides")]
     line = _command(
-        "threshold", model, at=point.accept_below, **_line_options(rule.scenario),
-        confidence=_unusual(rule.confidence, CONFIDENCE), save=True,
-    )  # fmt: skip
+        "threshold",
+        model,
+        at=point.accept_below,
+        **_line_options(rule.scenario),
+        confidence=_unusual(rule.confidence, CONFIDENCE),
+        save=True,
+    )
     return [*_person_remarks(rule.scenario), line]
 
 
@@ -352,6 +379,8 @@ def _report(material: Material, model: str, *, has_use: bool) -> list[str]:
     lines = [_remark("The intended use is written down in the app.")] if has_use else []
     other = material.other.first.model.name if material.other else None
     if other is not None:
-        lines.append(_remark(f"The model '{other}' must be there; its own report says how it was made."))  # noqa: E501 # fmt: skip
+        lines.append(
+            _remark(f"The model '{other}' must be there; its own report says how it was made.")
+        )
     line = _command("report", model, out="report.html", csv="report.csv", against=other)
     return [*lines, line]

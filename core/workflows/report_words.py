@@ -149,11 +149,15 @@ def mistakes(material: Material) -> list[Mistake]:
     words = decision_words(material, judged)
     return [
         Mistake(
-            int(judged.sample_ids[i]), int(judged.targets[i]), int(predicted[i]), float(sure[i]),
-            int(kinds[i]), words[i],
+            int(judged.sample_ids[i]),
+            int(judged.targets[i]),
+            int(predicted[i]),
+            float(sure[i]),
+            int(kinds[i]),
+            words[i],
         )
         for i in order
-    ]  # fmt: skip
+    ]
 
 
 def decision_words(material: Material, judged: JudgedSet) -> list[str]:
@@ -234,10 +238,14 @@ def _seal_sentence(material: Material) -> str:
         f"Sealed {when(state.seal.created_at)}, opened {when(state.seal.opened_at)}; digest of "
         f"the test pictures and labels {state.seal.test_digest[:16]}…"
     )
-    changed = "Void: it has changed since." if state.changes else (
-        f"All {count(state.pictures, 'test picture')} were read again for this report and are "
-        "unchanged."
-    )  # fmt: skip
+    changed = (
+        "Void: it has changed since."
+        if state.changes
+        else (
+            f"All {count(state.pictures, 'test picture')} were read again for this report and are "
+            "unchanged."
+        )
+    )
     return f"{said}. {changed} {counted}"
 
 
@@ -250,12 +258,22 @@ def _criteria(material: Material) -> list[dict[str, Any]]:
     if material.gate.golden:
         right = sum(material.gate.golden.values())
         total = len(material.gate.golden)
-        rows.append(_row("every golden sample is judged right", f"{right} of {total}", right == total))  # noqa: E501 # fmt: skip
+        rows.append(
+            _row("every golden sample is judged right", f"{right} of {total}", right == total)
+        )
     elif kept.golden_must_pass:
-        rows.append(_row("every golden sample is judged right", "none is marked: nothing to check", None))  # noqa: E501 # fmt: skip
+        rows.append(
+            _row("every golden sample is judged right", "none is marked: nothing to check", None)
+        )
     if kept.no_new_escapes:
         reasons = [r for r in material.gate.gate.reasons if r.startswith("New escapes")]
-        rows.append(_row("no new escape against the model so far", reasons[0] if reasons else "none", not reasons))  # noqa: E501 # fmt: skip
+        rows.append(
+            _row(
+                "no new escape against the model so far",
+                reasons[0] if reasons else "none",
+                not reasons,
+            )
+        )
     return sorted(rows, key=lambda row: (row["passed"] is not False, row["passed"] is None))
 
 
@@ -388,8 +406,11 @@ def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
         "facts": facts,
         "short_facts": [
             ["Dataset", f"{dataset.name}, version {version}, digest {dataset.digest[:16]}…"],
-            ["Test pictures", f"{test:,} of {dataset.sample_count:,}, never used in training; "
-                              f"digest {material.sign_off.digest[:16]}…"],
+            [
+                "Test pictures",
+                f"{test:,} of {dataset.sample_count:,}, never used in training; "
+                f"digest {material.sign_off.digest[:16]}…",
+            ],
             ["Split", f"{split.name} ({_strategy(split)}, seed {split.seed})"],
             ["Leaks between subsets", _leaks_in_a_line(certificate)],
         ],
@@ -407,7 +428,7 @@ def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
         else "Nobody has run the quality check on this dataset.",
         "skipped_count": len(dataset.skipped),
         "skipped": [[s.path, s.reason] for s in dataset.skipped[:_SKIPPED_SHOWN]],
-    }  # fmt: skip
+    }
 
 
 def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
@@ -615,23 +636,43 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
     both = found.report.ok_nok.outcome.both_in_words if found.report.ok_nok else None
     says = [
         (both, both or ""),
-        (few, f"{few} of {len(found.report.bounds)} classes have fewer than {_FEW} test {unit}: "
-              "their own rates are hardly known."),
-        (absent, f"{absent} {'class has' if absent == 1 else 'classes have'} no test picture: "
-                 "nothing is known about them."),
-        (judged.parts is None, "Nobody knows which pictures show the same part; every picture "
-                               "counts as a part of its own, which makes the bounds too narrow "
-                               "where one part was photographed several times."),
-        (certificate is None or not certificate.is_clean,
-         "The split is not proven to be free of leaks (see the certificate): results may flatter."),
-        (others, f"{count(others, 'other model')} looked at the same test set: every look that "
-                 "leads to a choice makes the result a little too good."),
-        (conflicts, f"{count(conflicts, 'open finding')} on labels: where labels are wrong, these "
-                    "figures are too."),
-        (True, "The labels are taken to be right, and future pictures to come from the same "
-               "product, camera and light as the test pictures. No test can show that; watch the "
-               "input in use."),
-    ]  # fmt: skip
+        (
+            few,
+            f"{few} of {len(found.report.bounds)} classes have fewer than {_FEW} test {unit}: "
+            "their own rates are hardly known.",
+        ),
+        (
+            absent,
+            f"{absent} {'class has' if absent == 1 else 'classes have'} no test picture: "
+            "nothing is known about them.",
+        ),
+        (
+            judged.parts is None,
+            "Nobody knows which pictures show the same part; every picture "
+            "counts as a part of its own, which makes the bounds too narrow "
+            "where one part was photographed several times.",
+        ),
+        (
+            certificate is None or not certificate.is_clean,
+            "The split is not proven free of leaks (see the certificate): results may flatter.",
+        ),
+        (
+            others,
+            f"{count(others, 'other model')} looked at the same test set: every look that "
+            "leads to a choice makes the result a little too good.",
+        ),
+        (
+            conflicts,
+            f"{count(conflicts, 'open finding')} on labels: where labels are wrong, these "
+            "figures are too.",
+        ),
+        (
+            True,
+            "The labels are taken to be right, and future pictures to come from the same "
+            "product, camera and light as the test pictures. No test can show that; watch the "
+            "input in use.",
+        ),
+    ]
     return [sentence for applies, sentence in says if applies]
 
 

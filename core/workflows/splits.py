@@ -40,8 +40,13 @@ from core.workflows.certificates import (
 from core.workflows.datasets import checked_name
 from core.workspace import Workspace
 
-GROUPED_BY = {"auto": "look-alikes", "folder": "folder", "column": "stored group",
-              "regex": "name pattern", "attribute": "column"}  # fmt: skip
+GROUPED_BY = {
+    "auto": "look-alikes",
+    "folder": "folder",
+    "column": "stored group",
+    "regex": "name pattern",
+    "attribute": "column",
+}
 FLATTERY = 0.02  # a random split that promises this much more accuracy is called flattering
 
 
@@ -85,9 +90,14 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
     alike = _like(sealed, samples, check) if groups is not None and sealed else frozenset()
     division = _divided(samples, dataset, groups, request, sealed, alike)
     certificate = count_leaks(
-        samples, division, groups, check, strategy=request.strategy, seed=request.seed,
+        samples,
+        division,
+        groups,
+        check,
+        strategy=request.strategy,
+        seed=request.seed,
         digest=split_digest(division.subsets, samples, division.folds),
-    )  # fmt: skip
+    )
     counts = division_counts(samples, dataset.class_names, division, request.folds)
     return SplitPlan(dataset, request, division, counts, certificate, sealed_by)
 
@@ -373,9 +383,7 @@ def _divided(
 ) -> Division:
     together = groups_of_equal_files(samples) if groups is None else groups
     try:
-        return divide(
-            samples, dataset.class_names, together, request, sealed=sealed, alike=alike
-        )  # fmt: skip
+        return divide(samples, dataset.class_names, together, request, sealed=sealed, alike=alike)
     except SplitError as err:
         if not sealed:
             raise

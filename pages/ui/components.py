@@ -233,13 +233,18 @@ _UPLOAD_CSS = """
 """
 
 _chart = st.components.v2.component(
-    "touchstone_chart", html="<div class='ts-chart'></div>", css=_CHART_CSS, js=_CHART_JS,
+    "touchstone_chart",
+    html="<div class='ts-chart'></div>",
+    css=_CHART_CSS,
+    js=_CHART_JS,
     isolate_styles=False,
-)  # fmt: skip
+)
 _gallery = st.components.v2.component(
-    "touchstone_gallery", html="<div class='ts-gallery' role='group' aria-label='Pictures'></div>",
-    css=_GALLERY_CSS, js=_GALLERY_JS,
-)  # fmt: skip
+    "touchstone_gallery",
+    html="<div class='ts-gallery' role='group' aria-label='Pictures'></div>",
+    css=_GALLERY_CSS,
+    js=_GALLERY_JS,
+)
 _upload = st.components.v2.component(
     "touchstone_upload", html=_UPLOAD_HTML, css=_UPLOAD_CSS, js=_UPLOAD_JS
 )

@@ -20,10 +20,14 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     scenario = _inputs(draft.scenario or rule.DEFAULT_LINE, model_id)
     if scenario != draft.scenario:
         rule.put_scenario(model_id, scenario)
-    st.subheader("This rule on the line", help="The rates of the validation pictures at the defect "
-                 "rate of the line.")  # fmt: skip
-    st.caption(f"{text.plain(point_in_words(draft.point))} Rates from validation, where rules are "
-               f"chosen; each range holds at {confidence:.0%}.")  # fmt: skip
+    st.subheader(
+        "This rule on the line",
+        help="The rates of the validation pictures at the defect rate of the line.",
+    )
+    st.caption(
+        f"{text.plain(point_in_words(draft.point))} Rates from validation, where rules are "
+        f"chosen; each range holds at {confidence:.0%}."
+    )
     _consequences(basis, draft.point, scenario, confidence)
     st.markdown("**The verdict on test**")
     if on_test.basis is None:
@@ -39,18 +43,38 @@ def _consequences(
     """What the rule does to the line, by the rates of one subset."""
     found = consequences(point, basis.outcome(point, confidence), scenario, confidence)
     cells = st.columns(5)
-    for cell, (label, estimate, pattern, help_text) in zip(cells, (
-        ("Outgoing PPM", found.outgoing_ppm, "{:,.0f}",
-         "Defective parts in a million delivered ones."),
-        ("Rejects per shift", found.rejects_per_shift, "{:,.1f}",
-         "Parts thrown out, by the machine or by a person."),
-        ("Truly bad rejects", found.true_reject_share, "{:.1%}",
-         "Of the rejected parts, the share that is really defective. With rare defects most "
-         "rejects are good parts, however good the model is."),
-        ("Looks per shift", found.looks_per_shift, "{:,.1f}", "Parts that a person looks at."),
-        ("Cost per 1,000", found.cost_per_1000, "{:,.0f}",
-         "Of a thousand parts made: escapes, false rejects and looks."),
-    ), strict=True):  # fmt: skip
+    for cell, (label, estimate, pattern, help_text) in zip(
+        cells,
+        (
+            (
+                "Outgoing PPM",
+                found.outgoing_ppm,
+                "{:,.0f}",
+                "Defective parts in a million delivered ones.",
+            ),
+            (
+                "Rejects per shift",
+                found.rejects_per_shift,
+                "{:,.1f}",
+                "Parts thrown out, by the machine or by a person.",
+            ),
+            (
+                "Truly bad rejects",
+                found.true_reject_share,
+                "{:.1%}",
+                "Of the rejected parts, the share that is really defective. With rare defects most "
+                "rejects are good parts, however good the model is.",
+            ),
+            ("Looks per shift", found.looks_per_shift, "{:,.1f}", "Parts that a person looks at."),
+            (
+                "Cost per 1,000",
+                found.cost_per_1000,
+                "{:,.0f}",
+                "Of a thousand parts made: escapes, false rejects and looks.",
+            ),
+        ),
+        strict=True,
+    ):
         _metric(cell, label, estimate, pattern, help_text)
     for remark in found.remarks:
         st.warning(remark)
@@ -123,8 +147,9 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
 
 
 def _number(column, label: str, value: float, most: float, key: str, help_text: str) -> float:  # type: ignore[no-untyped-def]
-    chosen: float = column.number_input(label, 0.0, most, float(value), format="%.6g",
-                                        key=f"line_{key}", help=help_text)  # fmt: skip
+    chosen: float = column.number_input(
+        label, 0.0, most, float(value), format="%.6g", key=f"line_{key}", help=help_text
+    )
     return chosen
 
 
@@ -140,9 +165,11 @@ def _metric(cell, label: str, found: Estimate, pattern: str, help_text: str) -> 
 def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     st.subheader("The cheapest rule", help="Over all limits, on the validation pictures.")
     with_person = st.toggle(
-        "With a zone for a person", value=True, key="with_person",
+        "With a zone for a person",
+        value=True,
+        key="with_person",
         help="Off: one threshold, nothing goes to a person.",
-    )  # fmt: skip
+    )
     wish = Wish(scenario=scenario, with_person=with_person, confidence=confidence)
     try:
         choice = decisions.choose(basis, wish)
@@ -154,26 +181,37 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     assert single is not None
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:
-        chart(figures_decide.cost_curve(single, choice.point, dark=state.is_dark()), "cost_curve",
-              description="Cost per thousand parts of every single threshold.")  # fmt: skip
-        st.caption("One threshold without a person; shaded: at most 5% above its least cost. "
-                   "Lines: the cheapest rule.")  # fmt: skip
+        chart(
+            figures_decide.cost_curve(single, choice.point, dark=state.is_dark()),
+            "cost_curve",
+            description="Cost per thousand parts of every single threshold.",
+        )
+        st.caption(
+            "One threshold without a person; shaded: at most 5% above its least cost. "
+            "Lines: the cheapest rule."
+        )
     with right:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
         st.markdown(
             f"Costs **{choice.least.least_cost_per_1000:,.1f}** per 1,000 parts on validation. "
             + _flatness(choice.least)
         )
-        st.button("Use this rule", icon=":material/check:", key="use_cheapest",
-                  on_click=rule.put, args=(basis.judged.model.id, choice))  # fmt: skip
+        st.button(
+            "Use this rule",
+            icon=":material/check:",
+            key="use_cheapest",
+            on_click=rule.put,
+            args=(basis.judged.model.id, choice),
+        )
 
 
 def _flatness(found: LeastCost) -> str:
     if found.point.has_person_zone:
         rejected = (
-            "nothing is rejected" if found.reject_range[0] > 1
+            "nothing is rejected"
+            if found.reject_range[0] > 1
             else f"parts are rejected from {_range(*found.reject_range)} on"
-        )  # fmt: skip
+        )
         words = (
             "It stays within 5% of that while parts are accepted below "
             f"{_range(*found.accept_range)}, or while {rejected}."

@@ -12,13 +12,20 @@ USE_FIRST = "Use this rule and save it: then the test pictures tell whether they
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
 ON_TEST = {
     Verification.CONFIRMED: (st.success, "The test pictures alone prove the promise too."),
-    Verification.IN_LINE: (st.info, "The test pictures are in line with the promise, but too few "
-                           "to prove it by themselves."),
-    Verification.CONTRADICTED: (st.error, "The test pictures contradict the promise: they are not "
-                                "like the validation pictures. Do not rely on it."),
-    Verification.NO_DATA: (st.warning, "The test pictures hold no parts to check the promise "
-                           "with."),
-}  # fmt: skip
+    Verification.IN_LINE: (
+        st.info,
+        "The test pictures are in line with the promise, but too few to prove it by themselves.",
+    ),
+    Verification.CONTRADICTED: (
+        st.error,
+        "The test pictures contradict the promise: they are not "
+        "like the validation pictures. Do not rely on it.",
+    ),
+    Verification.NO_DATA: (
+        st.warning,
+        "The test pictures hold no parts to check the promise with.",
+    ),
+}
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -29,20 +36,38 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     )
     left, right = st.columns(2)
     escape = left.number_input(
-        "Promise: escape at most, %", 0.01, 99.0, 1.0, 0.1, format="%.4g", key="promise_escape",
+        "Promise: escape at most, %",
+        0.01,
+        99.0,
+        1.0,
+        0.1,
+        format="%.4g",
+        key="promise_escape",
         help="Of all defective parts at most this share is accepted by the machine.",
-    )  # fmt: skip
+    )
     with right:
         rejects = st.toggle(
-            "Reject without a person too", key="promise_rejects",
+            "Reject without a person too",
+            key="promise_rejects",
             help="Off: the machine only accepts; whatever it does not accept, a person looks at.",
-        )  # fmt: skip
-        overkill = st.number_input(
-            "Promise: overkill at most, %", 0.01, 99.0, 2.0, 0.1, format="%.4g",
-            key="promise_overkill", help="Of all good parts at most this share is rejected.",
-        ) if rejects else None  # fmt: skip
-    wish = Wish(escape / 100, overkill / 100 if overkill else None, guarantee=True,
-                confidence=confidence)  # fmt: skip
+        )
+        overkill = (
+            st.number_input(
+                "Promise: overkill at most, %",
+                0.01,
+                99.0,
+                2.0,
+                0.1,
+                format="%.4g",
+                key="promise_overkill",
+                help="Of all good parts at most this share is rejected.",
+            )
+            if rejects
+            else None
+        )
+    wish = Wish(
+        escape / 100, overkill / 100 if overkill else None, guarantee=True, confidence=confidence
+    )
     choice = decisions.choose(basis, wish)
     assert choice.promise is not None
     _said(basis, choice, choice.promise, on_test)
@@ -75,13 +100,22 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
         found = verify(promise, outcome)
         shown, words = ON_TEST[found]
         upper = outcome.escape.upper(promise.confidence)
-        proof = "" if upper is None else (
-            f"{outcome.escape.k:,} of {outcome.escape.n:,} defective {on_test.basis.unit.value} "
-            f"escape: below {upper:.2%}."
-        )  # fmt: skip
+        proof = (
+            ""
+            if upper is None
+            else (
+                f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
+                f"{on_test.basis.unit.value} escape: below {upper:.2%}."
+            )
+        )
         shown(f"**Test: {found.value}.** {words} {text.plain(proof)}")
-    st.button("Use this rule", icon=":material/check:", key="use_promise",
-              on_click=rule.put, args=(basis.judged.model.id, choice))  # fmt: skip
+    st.button(
+        "Use this rule",
+        icon=":material/check:",
+        key="use_promise",
+        on_click=rule.put,
+        args=(basis.judged.model.id, choice),
+    )
 
 
 def _others(basis: Basis, wish: Wish) -> None:
@@ -93,17 +127,30 @@ def _others(basis: Basis, wish: Wish) -> None:
         )
         assert choice.promise is not None
         promise = choice.promise
-        rows.append((limit, promise.automatic.value if promise.is_possible else None,
-                     " ".join(promise.remarks)))  # fmt: skip
+        rows.append(
+            (
+                limit,
+                promise.automatic.value if promise.is_possible else None,
+                " ".join(promise.remarks),
+            )
+        )
     st.markdown("**Other promises**")
     st.dataframe(
-        {"escape at most": [row[0] for row in rows], "automatic": [row[1] for row in rows],
-         "remark": [row[2] for row in rows]}, hide_index=True,
+        {
+            "escape at most": [row[0] for row in rows],
+            "automatic": [row[1] for row in rows],
+            "remark": [row[2] for row in rows],
+        },
+        hide_index=True,
         column_config={
             "escape at most": st.column_config.NumberColumn(format="percent", width=110),
             "automatic": st.column_config.ProgressColumn(
-                min_value=0, max_value=1, format="percent",
-                width=140, help="Share of validation parts that no person looks at."),
+                min_value=0,
+                max_value=1,
+                format="percent",
+                width=140,
+                help="Share of validation parts that no person looks at.",
+            ),
             "remark": st.column_config.TextColumn(width=560),
         },
-    )  # fmt: skip
+    )

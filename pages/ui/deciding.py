@@ -76,9 +76,11 @@ def verdict_on_test(
         return OnTest(None, "Nobody has looked at the test results yet.", Hidden.UNSEEN)
     seen = _seen()
     found = decisions.look_at_test(
-        workspace, model, purpose=None if (model.id, purpose, rule) in seen else purpose,
+        workspace,
+        model,
+        purpose=None if (model.id, purpose, rule) in seen else purpose,
         load=lambda _, __, subset: basis(workspace, model, subset),
-    )  # fmt: skip
+    )
     if found.basis is not None:
         seen.add((model.id, purpose, rule))
     return found
@@ -160,8 +162,13 @@ def pictures(
 
 
 def _tile(sample: Sample, title: str, detail: str) -> Tile:
-    return Tile(key=str(sample.id), url=routes.thumbnail_url(sample.id), title=title,
-                detail=detail, hint=sample.name or sample.path)  # fmt: skip
+    return Tile(
+        key=str(sample.id),
+        url=routes.thumbnail_url(sample.id),
+        title=title,
+        detail=detail,
+        hint=sample.name or sample.path,
+    )
 
 
 @st.dialog("Why this decision?", width="large", position="right")

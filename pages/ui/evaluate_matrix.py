@@ -97,15 +97,22 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
         if st.session_state.get("matrix_view") not in options:
             st.session_state.matrix_view = COUNTS
         kind = st.segmented_control(
-            "Show", options, required=True, key="matrix_view", help=VIEW_HELP,
+            "Show",
+            options,
+            required=True,
+            key="matrix_view",
+            help=VIEW_HELP,
             on_change=close_cell,
-        )  # fmt: skip
+        )
         if not many or kind in (OK_NOK, TABLE):
             return Shown(str(kind), most=max(WINDOWS))
         search = st.text_input(
-            "Find a class", key="class_search", placeholder="part of its name", width=190,
+            "Find a class",
+            key="class_search",
+            placeholder="part of its name",
+            width=190,
             help="Shows the classes of this name, and those they are most confused with.",
-        )  # fmt: skip
+        )
         if kind == PAIRS:
             return Shown(PAIRS, search)
         count = len(found.judged.class_names)
@@ -114,9 +121,13 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
             sizes.append(count)
         usual = count if count <= FEW else WINDOWS[0]
         most = st.selectbox(
-            "Classes in view", sizes, index=sizes.index(usual), key="matrix_size", width=130,
+            "Classes in view",
+            sizes,
+            index=sizes.index(usual),
+            key="matrix_size",
+            width=130,
             help="The most confused classes are shown first; fewer classes are easier to read.",
-        )  # fmt: skip
+        )
     return Shown(str(kind), search, int(most))
 
 
@@ -133,10 +144,14 @@ def _view(workspace: Workspace, found: Judgement, shown: Shown) -> MatrixView:
         if point is not None and has_both(data.verdicts):
             decisions = decide(point, data.probabilities, data.verdicts)
             return decision_matrix(
-                decisions, data.targets, data.verdicts, data.class_names,
-                classes_to_show(found.matrix, data.class_names, search=shown.search,
-                                most=shown.most),
-            )  # fmt: skip
+                decisions,
+                data.targets,
+                data.verdicts,
+                data.class_names,
+                classes_to_show(
+                    found.matrix, data.class_names, search=shown.search, most=shown.most
+                ),
+            )
     return class_matrix(found.predicted, data.targets, data.class_names, classes)
 
 
@@ -206,30 +221,39 @@ def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bo
     st.session_state[f"{key}_classes"] = (view.row_classes, view.column_classes)
     cell = _place(view, _cell_in_link()) if is_open else None
     figure = figures_judgement.matrix(
-        view, shares=SHARES.get(shown.kind, ""), dark=state.is_dark(),
+        view,
+        shares=SHARES.get(shown.kind, ""),
+        dark=state.is_dark(),
         cell=cell,
-    )  # fmt: skip
+    )
     clickable_matrix(
-        figure, key, cell=cell, zoom=figures_judgement.can_zoom(view),
+        figure,
+        key,
+        cell=cell,
+        zoom=figures_judgement.can_zoom(view),
         description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
         "arrow keys, to see its pictures.",
-    )  # fmt: skip
+    )
     st.caption(_caption(found, view, shown))
 
 
 def _caption(found: Judgement, view: MatrixView, shown: Shown) -> str:
     words = "Click a cell to see exactly its pictures. Rows: true class, columns: "
-    words += {OK_NOK: "verdict of the predicted class.", DECISION: "what the saved operating "
-              "point does with the picture."}.get(shown.kind, "predicted class.")  # fmt: skip
+    words += {
+        OK_NOK: "verdict of the predicted class.",
+        DECISION: "what the saved operating point does with the picture.",
+    }.get(shown.kind, "predicted class.")
     if figures_judgement.can_zoom(view):
         words += " The wheel zooms, dragging moves, a double click shows all."
     count = len(found.judged.class_names)
     if view.row_classes is not None and len(view.row_classes) < count:
         wrong = int((~found.right).sum())
         seen = view.counts.sum() - sum(
-            view.counts[r, c] for r in range(len(view.rows)) for c in range(len(view.columns))
+            view.counts[r, c]
+            for r in range(len(view.rows))
+            for c in range(len(view.columns))
             if view.column_classes and view.row_classes[r] == view.column_classes[c]
-        )  # fmt: skip
+        )
         words += f" {len(view.row_classes)} of {count:,} classes are in view"
         words += f", with {seen:,} of {wrong:,} mistakes." if view.column_classes else "."
     elif view.outside:
@@ -242,9 +266,12 @@ def _table(found: Judgement, view: MatrixView) -> None:
     names = [f"{n} " if n == "true \\ predicted" else n for n in view.columns]
     columns = dict(zip(names, view.counts.T.tolist(), strict=True))
     event = st.dataframe(
-        {"true \\ predicted": list(view.rows), **columns}, hide_index=True,
-        on_select="rerun", selection_mode="single-cell", key=key,
-    )  # fmt: skip
+        {"true \\ predicted": list(view.rows), **columns},
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=key,
+    )
     cells = [cell for cell in event.selection.cells if cell[1] in names]
     # Why compared: the table keeps its selection at every rerun.
     if cells and cells[0] != st.session_state.get(f"{key}_seen"):
@@ -258,21 +285,31 @@ def _table(found: Judgement, view: MatrixView) -> None:
 def _pairs(found: Judgement, shown: Shown) -> None:
     names, wanted = found.judged.class_names, shown.search.casefold().strip()
     pairs = [
-        pair for pair in confused_pairs(found.matrix, most=10_000)
+        pair
+        for pair in confused_pairs(found.matrix, most=10_000)
         if wanted in names[pair.true].casefold() or wanted in names[pair.predicted].casefold()
-    ][:MOST_PAIRS]  # fmt: skip
+    ][:MOST_PAIRS]
     if not pairs:
         st.info("No class is confused with another one here.")
         return
     key = f"{_key(found, shown)}_{wanted}_{st.session_state.get('table_round', 0)}"
     event = st.dataframe(
-        {"true": [names[p.true] for p in pairs], "taken for": [names[p.predicted] for p in pairs],
-         "pictures": [p.count for p in pairs], "of the class": [p.share for p in pairs]},
-        hide_index=True, on_select="rerun", selection_mode="single-row", key=key,
+        {
+            "true": [names[p.true] for p in pairs],
+            "taken for": [names[p.predicted] for p in pairs],
+            "pictures": [p.count for p in pairs],
+            "of the class": [p.share for p in pairs],
+        },
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
         column_config={
             "of the class": st.column_config.NumberColumn(
-                format="percent", help="Share of all pictures of the true class.")},
-    )  # fmt: skip
+                format="percent", help="Share of all pictures of the true class."
+            )
+        },
+    )
     rows = list(event.selection.rows)
     if rows and rows[0] < len(pairs) and rows[0] != st.session_state.get(f"{key}_seen"):
         st.session_state[f"{key}_seen"] = rows[0]
@@ -306,7 +343,10 @@ def _pictures(workspace: Workspace, found: Sequence[Judgement], shown: Shown) ->
             st.rerun(scope="fragment")
     positions = view.pictures(row, column)
     tone = view.tones[row][column]
-    st.caption(f"{text.count(len(positions), 'picture')}, {tone}: true class **{true}**, "
-               f"{'predicted' if view.column_classes else 'here'} **{said}**.")  # fmt: skip
-    picture_panel.panel(workspace, item, positions, key=f"{key}_{shown.kind}_{row}_{column}",
-                        order=Order.CONFIDENT)  # fmt: skip
+    st.caption(
+        f"{text.count(len(positions), 'picture')}, {tone}: true class **{true}**, "
+        f"{'predicted' if view.column_classes else 'here'} **{said}**."
+    )
+    picture_panel.panel(
+        workspace, item, positions, key=f"{key}_{shown.kind}_{row}_{column}", order=Order.CONFIDENT
+    )

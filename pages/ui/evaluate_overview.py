@@ -40,9 +40,13 @@ def head(workspace: Workspace, found: Judgement) -> Headline:
     data = found.judged
     point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
     return headline(
-        data.probabilities, data.targets, parts=data.parts, verdicts=data.verdicts, point=point,
+        data.probabilities,
+        data.targets,
+        parts=data.parts,
+        verdicts=data.verdicts,
+        point=point,
         predicted=found.predicted,
-    )  # fmt: skip
+    )
 
 
 def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
@@ -52,24 +56,39 @@ def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
         st.markdown(f"**{text.plain(found.judged.model.name)}**")
     right, escape, overkill, balance, size = st.columns([4, 4, 4, 3, 3])
     with right:
-        _card(_right_label(numbers), text.percent(numbers.accuracy.value),
-              _truth(numbers) + _pictures_right(found, numbers), RIGHT_HELP)  # fmt: skip
+        _card(
+            _right_label(numbers),
+            text.percent(numbers.accuracy.value),
+            _truth(numbers) + _pictures_right(found, numbers),
+            RIGHT_HELP,
+        )
     if numbers.ok_nok is None:
         _class_cards(found, escape, overkill)
     else:
         result, unit = numbers.ok_nok, _unit(numbers.unit)
         with escape:
-            _card("Escapes", _of(result.escape), _at_most(result.escape, f"defective {unit}"),
-                  ESCAPE_HELP)  # fmt: skip
+            _card(
+                "Escapes",
+                _of(result.escape),
+                _at_most(result.escape, f"defective {unit}"),
+                ESCAPE_HELP,
+            )
         with overkill:
-            _card("Overkill", _of(result.overkill), _between(result.overkill, f"good {unit}"),
-                  OVERKILL_HELP)  # fmt: skip
+            _card(
+                "Overkill",
+                _of(result.overkill),
+                _between(result.overkill, f"good {unit}"),
+                OVERKILL_HELP,
+            )
     with balance:
         targets, count = found.judged.targets, len(found.judged.class_names)
-        _card("Macro F1", f"{macro_f1(found.predicted, targets, count):.3f}",
-              "1 is perfect; every class counts the same"
-              f"{', pictures are counted' if numbers.unit is Unit.PARTS else ''}.",
-              "Balance of precision and recall, mean over the classes.")  # fmt: skip
+        _card(
+            "Macro F1",
+            f"{macro_f1(found.predicted, targets, count):.3f}",
+            "1 is perfect; every class counts the same"
+            f"{', pictures are counted' if numbers.unit is Unit.PARTS else ''}.",
+            "Balance of precision and recall, mean over the classes.",
+        )
     with size:
         parts = numbers.unit is Unit.PARTS
         words = f"of {numbers.accuracy.n:,} parts" if parts else text.count(count, "class")
@@ -109,11 +128,19 @@ def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-un
     )
     unit = "parts" if found.judged.parts is not None else "pictures"
     for column, name, mean, sentence in (
-        (first, "Recall", mean_recall(rates),
-         f"Mean over the classes of the share of {unit} that was found."),
-        (second, "Precision", mean_precision(rates),
-         "Mean over the classes of the share of predictions that is right; never predicted is 0."),
-    ):  # fmt: skip
+        (
+            first,
+            "Recall",
+            mean_recall(rates),
+            f"Mean over the classes of the share of {unit} that was found.",
+        ),
+        (
+            second,
+            "Precision",
+            mean_precision(rates),
+            "Mean over the classes of the share of predictions that are right; 0 if never predicted.",
+        ),
+    ):
         with column:
             _card(name, text.percent(mean), sentence, f"{name}, every class counted the same.")
 
@@ -163,8 +190,12 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
                 "`touchstone classes DATASET --ok NAME`.",
                 width="stretch",
             )
-            st.page_link("datasets.py", label="Datasets", icon=":material/photo_library:",
-                         query_params={"dataset": data.dataset.id})  # fmt: skip
+            st.page_link(
+                "datasets.py",
+                label="Datasets",
+                icon=":material/photo_library:",
+                query_params={"dataset": data.dataset.id},
+            )
         return
     point = judged.saved_point(workspace, data.model)
     rule = "the saved operating point" if point else "the verdict of the predicted class"
@@ -179,10 +210,13 @@ def pies(found: Judgement) -> None:
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
     count = len(rates)
-    st.subheader("Precision and recall", help="Precision: of all predictions of a class, the share "
-                 "that is right. Recall: of all pictures of a class, the share that was "
-                 "found. A class that was never predicted has no precision; in the mean it "
-                 "counts as 0.")  # fmt: skip
+    st.subheader(
+        "Precision and recall",
+        help="Precision: of all predictions of a class, the share "
+        "that is right. Recall: of all pictures of a class, the share that was "
+        "found. A class that was never predicted has no precision; in the mean it "
+        "counts as 0.",
+    )
     if found.judged.parts is not None:
         st.caption(
             "Parts are counted: a part is right if all its pictures are, so a class whose every "
@@ -195,8 +229,10 @@ def pies(found: Judgement) -> None:
         "classes.",
     )
     if count > figures_judgement.MAX_PIES:
-        st.caption(f"The {figures_judgement.MAX_PIES} weakest of {count:,} classes; all of them "
-                   "are in the tab Classes.")  # fmt: skip
+        st.caption(
+            f"The {figures_judgement.MAX_PIES} weakest of {count:,} classes; all of them "
+            "are in the tab Classes."
+        )
 
 
 MEASURES = {
@@ -225,35 +261,49 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
     rows = _measure_rows(report)
     count = len(report.class_names)
     if count > 2:
-        k = int(st.number_input(
-            "K of a further top-K error", 1, count, min(4, count), key="top_k", width=220,
-            help="A picture counts as an error if its true class is not among the K most "
-            "confident ones.",
-        ))  # fmt: skip
+        k = int(
+            st.number_input(
+                "K of a further top-K error",
+                1,
+                count,
+                min(4, count),
+                key="top_k",
+                width=220,
+                help="A picture counts as an error if its true class is not among the K most "
+                "confident ones.",
+            )
+        )
         found = judged.judgement(workspace, model, subset).judged
         if k not in report.summary.top_k_error:
             rate = top_k_rate(found.probabilities, found.targets, k, found.parts)
             rows.insert(len(rows) - 1, _row(f"Top-{k} error", rate))
     st.dataframe(
-        {"measure": [name for name, *_ in rows],
-         "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
-         "low": [_decimal(low) for *_, low, _ in rows],
-         "high": [_decimal(high) for *_, high in rows],
-         "what it says": [MEASURES.get(name, TOP_K) for name, *_ in rows]},
-        hide_index=True, key="measures", height="content",
+        {
+            "measure": [name for name, *_ in rows],
+            "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
+            "low": [_decimal(low) for *_, low, _ in rows],
+            "high": [_decimal(high) for *_, high in rows],
+            "what it says": [MEASURES.get(name, TOP_K) for name, *_ in rows],
+        },
+        hide_index=True,
+        key="measures",
+        height="content",
         column_config={
             "measure": st.column_config.TextColumn(width=190),
-            **{n: st.column_config.TextColumn(width=80, alignment="right")
-               for n in ("value", "low", "high")},
+            **{
+                n: st.column_config.TextColumn(width=80, alignment="right")
+                for n in ("value", "low", "high")
+            },
         },
-    )  # fmt: skip
+    )
     counts = f"{report.independent:,} {report.unit}"
     of_parts = report.unit is Unit.PARTS
     micro = (
         "Accuracy and top-K errors count parts, a part with one wrong picture being wrong; the "
         "other measures count pictures."
-        if of_parts else "Micro means of precision, recall and F1 equal the accuracy."
-    )  # fmt: skip
+        if of_parts
+        else "Micro means of precision, recall and F1 equal the accuracy."
+    )
     st.caption(f"Bounds hold with {report.confidence:.0%} confidence and count {counts}. {micro}")
     mix = sorted(zip(report.summary.class_mix, report.class_names, strict=True), reverse=True)
     listed = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])

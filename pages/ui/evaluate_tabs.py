@@ -28,8 +28,12 @@ from core.workspace import Workspace
 from pages.ui import components, errors, figures_judgement, judged, picture_panel, state, text
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
-    "most confident mistakes", "hardest pictures", "least sure", "by confidence", "marked",
-)  # fmt: skip
+    "most confident mistakes",
+    "hardest pictures",
+    "least sure",
+    "by confidence",
+    "marked",
+)
 OK_NOK_CURVE = "NOK against OK"
 
 
@@ -47,25 +51,34 @@ def classes(workspace: Workspace, found: Judgement) -> None:
     every = class_rates(found.predicted, data.targets, data.class_names, data.parts)
     ordered = figures_judgement.worst_first(every)
     if len(ordered) > figures_judgement.MAX_ROWS // 2:
-        search = st.text_input("Find a class", key="bars_search", placeholder="part of its name",
-                               width=260, help="Shows the classes of this name.")  # fmt: skip
+        search = st.text_input(
+            "Find a class",
+            key="bars_search",
+            placeholder="part of its name",
+            width=260,
+            help="Shows the classes of this name.",
+        )
         ordered = [c for c in ordered if search.casefold().strip() in c.name.casefold()]
     shown = ordered[: figures_judgement.MAX_ROWS]
     if not shown:
         st.info("No class has this name.")
         return
-    st.subheader("Classes, worst first", help="Bars: the share. Whiskers: between these bounds the "
-                 "truth lies, with 95% confidence.")  # fmt: skip
+    st.subheader(
+        "Classes, worst first",
+        help="Bars: the share. Whiskers: between these bounds the truth lies, with 95% confidence.",
+    )
     left, right = st.columns([6, 5], gap="large")
     key = f"class_bars_{data.model.id}_{data.subset}"
     row = _clicked_row(key, len(shown))
     with left:
         components.clickable_rows(
-            figures_judgement.class_bars(shown, dark=state.is_dark(), row=row), key,
-            rows=len(shown), row=row,
+            figures_judgement.class_bars(shown, dark=state.is_dark(), row=row),
+            key,
+            rows=len(shown),
+            row=row,
             description="Precision and recall of every class, worst first. Click a class, or use "
             "the arrow keys, to see what it is confused with.",
-        )  # fmt: skip
+        )
         if len(ordered) > len(shown):
             st.caption(f"The {len(shown)} worst of {len(ordered):,}; search finds the others.")
     with right:
@@ -86,17 +99,25 @@ def _confusions(workspace: Workspace, found: Judgement, item: ClassRates) -> Non
     for other in np.argsort(-given, kind="stable")[:8]:
         if given[other]:
             options[f"{data.class_names[other]} taken for it ({given[other]:,})"] = (
-                int(other), index,
-            )  # fmt: skip
+                int(other),
+                index,
+            )
     if not options:
-        st.info("This class has no pictures here." if not item.recall.has_data
-                else "It is confused with nothing on these pictures.")  # fmt: skip
+        st.info(
+            "This class has no pictures here."
+            if not item.recall.has_data
+            else "It is confused with nothing on these pictures."
+        )
         return
     chosen = st.pills(
-        "Confused with", list(options), default=next(iter(options)), required=True,
+        "Confused with",
+        list(options),
+        default=next(iter(options)),
+        required=True,
         key=f"confused_{data.model.id}_{data.subset}_{index}",
-        format_func=text.plain, help="Most frequent first; shows the pictures.",
-    )  # fmt: skip
+        format_func=text.plain,
+        help="Most frequent first; shows the pictures.",
+    )
     true, predicted = options.get(str(chosen), next(iter(options.values())))
     positions = np.flatnonzero((data.targets == true) & (found.predicted == predicted))
     picture_panel.panel(workspace, found, positions, key=f"class_{true}_{predicted}_{data.subset}")
@@ -108,11 +129,14 @@ def mistakes(workspace: Workspace, found: Judgement) -> None:
     """Pictures by what they teach."""
     data = found.judged
     kind = st.segmented_control(
-        "Which pictures", [MISTAKES, HARDEST, UNSURE, BANDS, MARKED], default=MISTAKES,
-        required=True, key="errors_kind",
+        "Which pictures",
+        [MISTAKES, HARDEST, UNSURE, BANDS, MARKED],
+        default=MISTAKES,
+        required=True,
+        key="errors_kind",
         help="Confident mistakes are often wrong labels. Hard pictures are believed least. Marked "
         "are those that a person marked.",
-    )  # fmt: skip
+    )
     key = f"errors_{kind}_{data.model.id}_{data.subset}"
     every = np.arange(len(found.predicted))
     if kind == MISTAKES:
@@ -135,8 +159,9 @@ def _or_none(
     if not len(positions):
         st.info("No error on these pictures.")
         return
-    st.caption(f"{text.count(len(positions), 'mistake')}, the surest first: look here for wrong "
-               "labels.")  # fmt: skip
+    st.caption(
+        f"{text.count(len(positions), 'mistake')}, the surest first: look here for wrong labels."
+    )
     picture_panel.panel(workspace, found, positions, key=key, order=order)
 
 
@@ -146,16 +171,22 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
     row = _clicked_row(f"{key}_chart", len(bands))
     with left:
         components.clickable_rows(
-            figures_judgement.bands(bands, dark=state.is_dark(), row=row), f"{key}_chart",
-            rows=len(bands), row=row,
+            figures_judgement.bands(bands, dark=state.is_dark(), row=row),
+            f"{key}_chart",
+            rows=len(bands),
+            row=row,
             description="Right and wrong pictures by confidence. Click a band to see them.",
-        )  # fmt: skip
+        )
         st.caption("Click a band to see its pictures.")
     at = next((i for i, band in enumerate(bands) if band.wrong), 0) if row is None else row
     with right:
         st.subheader(figures_judgement.band_name(bands[at]))
-        only = st.toggle("Only mistakes", value=True, key=f"{key}_only",
-                         help="Leave pictures out that are classified right.")  # fmt: skip
+        only = st.toggle(
+            "Only mistakes",
+            value=True,
+            key=f"{key}_only",
+            help="Leave pictures out that are classified right.",
+        )
         inside = band_of(found.confidence) == len(bands) - 1 - at
         positions = np.flatnonzero(inside & ~found.right if only else inside)
         picture_panel.panel(workspace, found, positions, key=f"{key}_{at}_{only}")
@@ -163,15 +194,23 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
 
 def _marked(workspace: Workspace, found: Judgement, key: str) -> None:
     marks = evaluation.marks(workspace, found.judged.dataset.id)
-    counts = {
-        kind: [int(i) for i in found.judged.sample_ids if kind in marks.get(int(i), ())]
-        for kind in MarkKind
-    } if marks else {kind: [] for kind in MarkKind}  # fmt: skip
+    counts = (
+        {
+            kind: [int(i) for i in found.judged.sample_ids if kind in marks.get(int(i), ())]
+            for kind in MarkKind
+        }
+        if marks
+        else {kind: [] for kind in MarkKind}
+    )
     kind = st.pills(
-        "Mark", list(MarkKind), default=MarkKind.WRONG_LABEL, required=True, key="mark_kind",
+        "Mark",
+        list(MarkKind),
+        default=MarkKind.WRONG_LABEL,
+        required=True,
+        key="mark_kind",
         format_func=lambda k: f"{picture_panel.MARKS[k][0]} ({len(counts[k])})",
         help="Marks are given in the drawer of a picture.",
-    )  # fmt: skip
+    )
     positions = np.flatnonzero(np.isin(found.judged.sample_ids, counts[MarkKind(str(kind))]))
     if not len(positions):
         st.info("No picture of this subset has this mark. Open a picture to give it one.")
@@ -191,17 +230,23 @@ def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
         st.subheader("How sure, right and wrong")
         components.chart(
             figures_judgement.histogram(
-                confidence_histogram(data.probabilities, data.targets), dark=dark),
-            "histogram", description="Number of right and wrong pictures by confidence.",
-        )  # fmt: skip
+                confidence_histogram(data.probabilities, data.targets), dark=dark
+            ),
+            "histogram",
+            description="Number of right and wrong pictures by confidence.",
+        )
     with right:
-        st.subheader("Is the confidence honest?", help="Above the dotted line the model is more "
-                     "often right than it says, below it promises too much. Larger dots hold more "
-                     "pictures.")  # fmt: skip
+        st.subheader(
+            "Is the confidence honest?",
+            help="Above the dotted line the model is more "
+            "often right than it says, below it promises too much. Larger dots hold more "
+            "pictures.",
+        )
         components.chart(
-            figures_judgement.reliability(before, after, dark=dark), "reliability",
+            figures_judgement.reliability(before, after, dark=dark),
+            "reliability",
             description="Share of right predictions against confidence.",
-        )  # fmt: skip
+        )
         words = f"Calibration error (ECE): **{before.ece:.3f}**"
         if after is not None and temperature is not None:
             words += (
@@ -225,9 +270,12 @@ def _curves(found: Judgement) -> None:
     options = [OK_NOK_CURVE] if has_both(data.verdicts) else []
     st.subheader("How well it ranks")
     chosen = st.selectbox(
-        "Which question", [*options, *data.class_names], key="curve_of", width=320,
+        "Which question",
+        [*options, *data.class_names],
+        key="curve_of",
+        width=320,
         help="One class against all others, or defective against good.",
-    )  # fmt: skip
+    )
     if chosen == OK_NOK_CURVE and options:
         truth = truths(data.targets, data.verdicts)
         known = (truth == OK) | (truth == NOK)
@@ -245,17 +293,24 @@ def _curves(found: Judgement) -> None:
     found_areas = areas(scores, positive, choose(data.parts, known))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**ROC**: area {_area(found_areas.roc)}",
-                    help="1 ranks perfectly, 0.5 guesses. In brackets: between these bounds the "
-                    "truth lies, with 95% confidence.")  # fmt: skip
-        components.chart(figures_judgement.roc(curves[0], dark=dark), "roc",
-                         description="ROC curve.")  # fmt: skip
+        st.markdown(
+            f"**ROC**: area {_area(found_areas.roc)}",
+            help="1 ranks perfectly, 0.5 guesses. In brackets: between these bounds the "
+            "truth lies, with 95% confidence.",
+        )
+        components.chart(
+            figures_judgement.roc(curves[0], dark=dark), "roc", description="ROC curve."
+        )
     with right:
-        st.markdown("**Precision and recall**: average precision "
-                    f"{_area(found_areas.average_precision)}",
-                    help="1 is perfect; tells more than ROC where the class is rare.")  # fmt: skip
-        components.chart(figures_judgement.precision_recall(curves[1], dark=dark), "pr",
-                         description="Precision-recall curve.")  # fmt: skip
+        st.markdown(
+            f"**Precision and recall**: average precision {_area(found_areas.average_precision)}",
+            help="1 is perfect; tells more than ROC where the class is rare.",
+        )
+        components.chart(
+            figures_judgement.precision_recall(curves[1], dark=dark),
+            "pr",
+            description="Precision-recall curve.",
+        )
 
 
 def _area(found: Estimate) -> str:
@@ -280,16 +335,25 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Slice by", list(columns), key="slice_by", width=260,
-                            help="File properties, folders, groups, and columns of the imported "
-                            "table. Measurements come in ranges; what has another value for nearly "
-                            "every picture, as a serial number, is not offered.")  # fmt: skip
+        name = st.selectbox(
+            "Slice by",
+            list(columns),
+            key="slice_by",
+            width=260,
+            help="File properties, folders, groups, and columns of the imported "
+            "table. Measurements come in ranges; what has another value for nearly "
+            "every picture, as a serial number, is not offered.",
+        )
         kinds = [ERRORS, ESCAPES, OVERKILL] if has_both(data.verdicts) else [ERRORS]
         what = st.segmented_control(
-            "Count", kinds, default=ERRORS, required=True, key="slice_what",
+            "Count",
+            kinds,
+            default=ERRORS,
+            required=True,
+            key="slice_what",
             help="Escapes: defective pictures that are accepted, of the defective ones. False "
             "rejects: good ones that are rejected, of the good ones.",
-        )  # fmt: skip
+        )
     inside, event = _event(workspace, found, str(what))
     if not inside.any():
         st.info("No data: this subset has no such pictures.")
@@ -303,10 +367,12 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
     row = _clicked_row(key, len(rates))
     with left:
         components.clickable_rows(
-            figures_judgement.slice_bars(rates, str(what), dark=state.is_dark(), row=row), key,
-            rows=len(rates), row=row,
+            figures_judgement.slice_bars(rates, str(what), dark=state.is_dark(), row=row),
+            key,
+            rows=len(rates),
+            row=row,
             description="Rate of each slice with bounds. Click one to see its pictures.",
-        )  # fmt: skip
+        )
         counted = "pictures" if parts is None else "parts, each in every slice it has pictures in"
         st.caption(f"In brackets: how many {counted}.")
         _weak_slices(rates)
@@ -314,8 +380,9 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
     with right:
         st.subheader(f"{text.plain(chosen.value)}: {what}")
         same = np.array([(v if v is not None else NO_VALUE) == chosen.value for v in values])
-        picture_panel.panel(workspace, found, np.flatnonzero(same & inside & event),
-                            key=f"{key}_{row or 0}")  # fmt: skip
+        picture_panel.panel(
+            workspace, found, np.flatnonzero(same & inside & event), key=f"{key}_{row or 0}"
+        )
 
 
 def _weak_slices(rates) -> None:  # type: ignore[no-untyped-def]
@@ -324,8 +391,10 @@ def _weak_slices(rates) -> None:  # type: ignore[no-untyped-def]
         names = ", ".join(text.plain(item.value) for item in weak[:5])
         st.warning(f"Worse than the rest, and hardly by chance: {names}.", icon=":material/flag:")
     else:
-        st.caption("No slice stands out beyond chance (Fisher's exact test, corrected for the "
-                   "number of slices).")  # fmt: skip
+        st.caption(
+            "No slice stands out beyond chance (Fisher's exact test, corrected for the "
+            "number of slices)."
+        )
 
 
 def _event(workspace: Workspace, found: Judgement, what: str) -> tuple[np.ndarray, np.ndarray]:

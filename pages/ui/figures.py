@@ -15,8 +15,16 @@ SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.
 _SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
 _FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
 _MAX_BARS = 40
-_CLASS_COLOURS = ("#0f9488", "#d97706", "#4f6bd8", "#be4b6a", "#7c8a2e", "#0891b2", "#8b5cf6",
-                  "#8a817c")  # fmt: skip
+_CLASS_COLOURS = (
+    "#0f9488",
+    "#d97706",
+    "#4f6bd8",
+    "#be4b6a",
+    "#7c8a2e",
+    "#0891b2",
+    "#8b5cf6",
+    "#8a817c",
+)
 
 
 def subset_counts(
@@ -32,13 +40,26 @@ def subset_counts(
     for position, (side, own) in enumerate(counts.items()):
         values = [own[name] for name in shown]
         colour = _SIDE_COLOURS.get(side) or _FOLD_COLOURS[position % len(_FOLD_COLOURS)]
-        figure.add_bar(y=names, x=values, name=side, orientation="h", marker_color=colour,
-                       text=values, textposition="inside", insidetextanchor="middle", textangle=0,
-                       hovertemplate="%{y}: %{x} " + side + "<extra></extra>")  # fmt: skip
+        figure.add_bar(
+            y=names,
+            x=values,
+            name=side,
+            orientation="h",
+            marker_color=colour,
+            text=values,
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            hovertemplate="%{y}: %{x} " + side + "<extra></extra>",
+        )
     _style(figure, dark=dark, height=max(220, 100 + 34 * len(names)))
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
-    figure.update_layout(barmode="stack", legend=legend, uniformtext={"minsize": 9, "mode": "hide"},
-                         margin={"l": 10, "r": 10, "t": 44, "b": 30})  # fmt: skip
+    figure.update_layout(
+        barmode="stack",
+        legend=legend,
+        uniformtext={"minsize": 9, "mode": "hide"},
+        margin={"l": 10, "r": 10, "t": 44, "b": 30},
+    )
     # Why a category: class names that are numbers would become places on a scale.
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(title="pictures")
@@ -52,16 +73,25 @@ def fold_scores(scores: Mapping[int, tuple[float, float]], *, dark: bool) -> go.
     """
     figure = go.Figure()
     folds = list(scores)
-    for values, name, colour in zip(zip(*scores.values(), strict=True), ("accuracy", "macro F1"),
-                                    ("#4f6bd8", "#be4b6a"), strict=True):  # fmt: skip
+    for values, name, colour in zip(
+        zip(*scores.values(), strict=True),
+        ("accuracy", "macro F1"),
+        ("#4f6bd8", "#be4b6a"),
+        strict=True,
+    ):
         mean, spread = statistics.fmean(values), statistics.stdev(values)
-        figure.add_hrect(y0=mean - spread, y1=mean + spread, fillcolor=colour, opacity=0.12,
-                         line_width=0)  # fmt: skip
+        figure.add_hrect(
+            y0=mean - spread, y1=mean + spread, fillcolor=colour, opacity=0.12, line_width=0
+        )
         figure.add_hline(y=mean, line={"color": colour, "width": 1.5, "dash": "dot"})
         figure.add_scatter(
-            x=folds, y=values, name=name, mode="markers", marker={"size": 12, "color": colour},
+            x=folds,
+            y=values,
+            name=name,
+            mode="markers",
+            marker={"size": 12, "color": colour},
             hovertemplate=f"fold %{{x}}: {name} %{{y:.3f}}<extra></extra>",
-        )  # fmt: skip
+        )
     _style(figure, dark=dark, height=300)
     figure.update_layout(
         legend={"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom"},
@@ -87,9 +117,16 @@ def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = Fals
             f"{len(counts) - _MAX_BARS} other classes": rest,
         }
     names = [html(name) for name in counts]
-    figure = go.Figure(go.Bar(y=names, x=list(counts.values()), orientation="h",
-                              marker_color=colours, text=list(counts.values()),
-                              hovertemplate="%{y}: %{x} pictures<extra></extra>"))  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            y=names,
+            x=list(counts.values()),
+            orientation="h",
+            marker_color=colours,
+            text=list(counts.values()),
+            hovertemplate="%{y}: %{x} pictures<extra></extra>",
+        )
+    )
     _style(figure, dark=dark, height=max(160, 60 + 30 * len(names)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
     # Why a category: class names that are numbers would become places on a scale.
@@ -99,21 +136,34 @@ def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = Fals
 
 
 def spread(
-    counts: Mapping[str, Sequence[int]], edges: Sequence[float], *, dark: bool, title: str,
+    counts: Mapping[str, Sequence[int]],
+    edges: Sequence[float],
+    *,
+    dark: bool,
+    title: str,
     logarithmic: bool = False,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Stacked bars: how many pictures of each class lie in each bin of a measure."""
     middles = [(a + b) / 2 for a, b in pairwise(edges)]
     shown = [10**value for value in middles] if logarithmic else middles
     figure = go.Figure()
     for number, (name, values) in enumerate(counts.items()):
-        hover = [f"{html(name)}: {count} pictures near {value:.3g}"
-                 for value, count in zip(shown, values, strict=True)]  # fmt: skip
-        figure.add_bar(x=middles, y=list(values), name=html(name), hovertext=hover,
-                       hoverinfo="text", marker_color=class_colour(number))  # fmt: skip
+        hover = [
+            f"{html(name)}: {count} pictures near {value:.3g}"
+            for value, count in zip(shown, values, strict=True)
+        ]
+        figure.add_bar(
+            x=middles,
+            y=list(values),
+            name=html(name),
+            hovertext=hover,
+            hoverinfo="text",
+            marker_color=class_colour(number),
+        )
     _style(figure, dark=dark, height=250)
-    figure.update_layout(barmode="stack", bargap=0.04, showlegend=False,
-                         margin={"l": 10, "r": 10, "t": 10, "b": 40})  # fmt: skip
+    figure.update_layout(
+        barmode="stack", bargap=0.04, showlegend=False, margin={"l": 10, "r": 10, "t": 10, "b": 40}
+    )
     figure.update_xaxes(title=title)
     figure.update_yaxes(title="pictures")
     if logarithmic:
@@ -125,12 +175,21 @@ def spread(
 def sizes(found: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
     """Points: width and height of pictures, the larger the more pictures have them."""
     most = max(count for _, _, count in found)
-    figure = go.Figure(go.Scatter(
-        x=[width for width, _, _ in found], y=[height for _, height, _ in found], mode="markers",
-        marker={"size": [6 + 22 * math.sqrt(count / most) for _, _, count in found],
-                "color": "#0f766e", "opacity": 0.65, "line": {"width": 0}},
-        hovertext=[f"{w} × {h}: {count} pictures" for w, h, count in found], hoverinfo="text",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Scatter(
+            x=[width for width, _, _ in found],
+            y=[height for _, height, _ in found],
+            mode="markers",
+            marker={
+                "size": [6 + 22 * math.sqrt(count / most) for _, _, count in found],
+                "color": "#0f766e",
+                "opacity": 0.65,
+                "line": {"width": 0},
+            },
+            hovertext=[f"{w} × {h}: {count} pictures" for w, h, count in found],
+            hoverinfo="text",
+        )
+    )
     _style(figure, dark=dark, height=250)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 40}, showlegend=False)
     figure.update_xaxes(title="width in pixels", rangemode="tozero")
@@ -151,18 +210,27 @@ def picture_map(
         own = [point for point in points if point[1] == label]
         name = html("no label" if label is None else class_names[label])
         figure.add_scattergl(
-            x=[round(x, 4) for _, _, x, _ in own], y=[round(y, 4) for _, _, _, y in own],
-            customdata=[sample_id for sample_id, _, _, _ in own], mode="markers", name=name,
-            marker={"size": 6 if len(points) < 3000 else 4, "opacity": 0.75,
-                    "color": class_colour(len(class_names) if label is None else label)},
+            x=[round(x, 4) for _, _, x, _ in own],
+            y=[round(y, 4) for _, _, _, y in own],
+            customdata=[sample_id for sample_id, _, _, _ in own],
+            mode="markers",
+            name=name,
+            marker={
+                "size": 6 if len(points) < 3000 else 4,
+                "opacity": 0.75,
+                "color": class_colour(len(class_names) if label is None else label),
+            },
             hovertemplate=f"{name}<extra></extra>",
-        )  # fmt: skip
+        )
     _style(figure, dark=dark, height=560)
     # Why itemsizing: legend marks as small as the points could not be told apart.
-    figure.update_layout(dragmode="lasso", margin={"l": 6, "r": 6, "t": 36, "b": 6},
-                         modebar={"bgcolor": "rgba(0,0,0,0)"},
-                         showlegend=len(labels) <= _MAX_BARS,
-                         legend={"itemsizing": "constant"})  # fmt: skip
+    figure.update_layout(
+        dragmode="lasso",
+        margin={"l": 6, "r": 6, "t": 36, "b": 6},
+        modebar={"bgcolor": "rgba(0,0,0,0)"},
+        showlegend=len(labels) <= _MAX_BARS,
+        legend={"itemsizing": "constant"},
+    )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
     return figure
@@ -197,9 +265,14 @@ def score_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
     _line(figure, epochs, "val_macro_f1", "macro F1", "#be4b6a")
     best = [item for item in epochs if item.is_best]
     if best:
-        figure.add_scatter(x=[best[-1].epoch + 1], y=[best[-1].val_macro_f1], mode="markers",
-                           name="best", marker={"symbol": "star", "size": 13, "color": "#e0a93b"},
-                           hovertemplate="best: epoch %{x}, %{y:.3f}<extra></extra>")  # fmt: skip
+        figure.add_scatter(
+            x=[best[-1].epoch + 1],
+            y=[best[-1].val_macro_f1],
+            mode="markers",
+            name="best",
+            marker={"symbol": "star", "size": 13, "color": "#e0a93b"},
+            hovertemplate="best: epoch %{x}, %{y:.3f}<extra></extra>",
+        )
     _curve_style(figure, epochs, dark=dark, title="Validation score (higher is better)")
     return figure
 
@@ -221,12 +294,18 @@ def confidences(
         "#78716c" if true_class is None and i else _confidence_colour(name, true_class, i)
         for i, (name, _) in enumerate(shown)
     ]
-    figure = go.Figure(go.Bar(
-        y=[html(name) for name, _ in shown], x=[value for _, value in shown], orientation="h",
-        marker_color=colours, text=[f"{value:.1%}" for _, value in shown],
-        textposition="outside", cliponaxis=False,
-        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            y=[html(name) for name, _ in shown],
+            x=[value for _, value in shown],
+            orientation="h",
+            marker_color=colours,
+            text=[f"{value:.1%}" for _, value in shown],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+        )
+    )
     _style(figure, dark=dark, height=50 + 34 * len(shown))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 6, "b": 24})
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
@@ -246,11 +325,13 @@ def _line(
     figure: go.Figure, epochs: Sequence[EpochMetrics], field: str, name: str, colour: str
 ) -> None:
     figure.add_scatter(
-        x=[item.epoch + 1 for item in epochs], y=[getattr(item, field) for item in epochs],
-        name=name, mode="lines+markers" if len(epochs) < 3 else "lines",
+        x=[item.epoch + 1 for item in epochs],
+        y=[getattr(item, field) for item in epochs],
+        name=name,
+        mode="lines+markers" if len(epochs) < 3 else "lines",
         line={"color": colour, "width": 2.2},
         hovertemplate=f"epoch %{{x}}: {name} %{{y:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -279,9 +360,12 @@ def _curve_style(
 def _style(figure: go.Figure, *, dark: bool, height: int) -> None:
     ink, grid = ("#e4eae7", "#2f3b38") if dark else ("#1b2422", "#e3e7e4")
     figure.update_layout(
-        template="none", height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        template="none",
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         font={"color": ink, "size": 13, "family": FAMILY},
         hoverlabel={"font": {"size": 13, "family": FAMILY}},
-    )  # fmt: skip
+    )
     figure.update_xaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=grid, linecolor=grid, zeroline=False, automargin=True)

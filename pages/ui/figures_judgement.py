@@ -59,44 +59,76 @@ def matrix(
     # Why the second scale: neither right nor wrong is gray, beyond the two ends of the colours.
     colours = np.where(tones == 0, 2 + part, part * tones)
     # Why lists: reading the cells of arrays one by one takes a quarter of a second for 100 classes.
-    text = [
-        [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
-        for row in zip(view.counts.tolist(), part.tolist(), strict=True)
-    ] if len(rows) <= _MAX_MATRIX_TEXT else None  # fmt: skip
+    text = (
+        [
+            [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
+            for row in zip(view.counts.tolist(), part.tolist(), strict=True)
+        ]
+        if len(rows) <= _MAX_MATRIX_TEXT
+        else None
+    )
     gap = 0.5 if can_zoom(view) else 2
     heatmap = go.Heatmap(
-        z=colours.tolist(), x=list(range(len(columns))), y=list(range(len(rows))), zmin=-1, zmax=3,
-        colorscale=_matrix_scale(dark), showscale=False, xgap=gap, ygap=gap, text=text,
+        z=colours.tolist(),
+        x=list(range(len(columns))),
+        y=list(range(len(rows))),
+        zmin=-1,
+        zmax=3,
+        colorscale=_matrix_scale(dark),
+        showscale=False,
+        xgap=gap,
+        ygap=gap,
+        text=text,
         texttemplate="%{text}" if text else None,
-        **(_hover_by_numbers(view) if can_zoom(view) else
-           {"hovertext": _cell_hovers(view, rows, columns), "hoverinfo": "text"}),
-    )  # fmt: skip
+        **(
+            _hover_by_numbers(view)
+            if can_zoom(view)
+            else {"hovertext": _cell_hovers(view, rows, columns), "hoverinfo": "text"}
+        ),
+    )
     figure = go.Figure(heatmap)
     count = len(rows)
     height = min(900, max(300, 130 + count * _row_height(count)))
     style(figure, dark=dark, height=height)
     zoomable = can_zoom(view)
     fixed = {
-        "tickmode": "array", "fixedrange": not zoomable, "showgrid": False, "zeroline": False,
+        "tickmode": "array",
+        "fixedrange": not zoomable,
+        "showgrid": False,
+        "zeroline": False,
         # Why allowed: looking which of a hundred names reach over the edge takes half a second.
         "ticklabeloverflow": "allow",
         "tickfont": {"size": max(7, min(13, (height - 130) // max(1, count)))},
-    }  # fmt: skip
-    figure.update_xaxes(**fixed, tickvals=list(range(len(columns))), ticktext=_short(columns),
-                        range=[-0.5, len(columns) - 0.5], tickangle=_angle(len(columns)),
-                        title="predicted" if view.column_classes is not None else None)  # fmt: skip
+    }
+    figure.update_xaxes(
+        **fixed,
+        tickvals=list(range(len(columns))),
+        ticktext=_short(columns),
+        range=[-0.5, len(columns) - 0.5],
+        tickangle=_angle(len(columns)),
+        title="predicted" if view.column_classes is not None else None,
+    )
     figure.update_yaxes(
-        **fixed, tickvals=list(range(count)), ticktext=_short(rows),
-        range=[count - 0.5, -0.5], automargin=True,
+        **fixed,
+        tickvals=list(range(count)),
+        ticktext=_short(rows),
+        range=[count - 0.5, -0.5],
+        automargin=True,
         title={"text": "true" if view.row_classes else None, "standoff": 14},
-    )  # fmt: skip
+    )
     figure.update_layout(
         dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 10, "b": 10}
     )
     if cell:
         row, column = cell
-        figure.add_shape(type="rect", x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5,
-                         line={"color": _MARK, "width": 3})  # fmt: skip
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.5,
+            x1=column + 0.5,
+            y0=row - 0.5,
+            y1=row + 0.5,
+            line={"color": _MARK, "width": 3},
+        )
     return figure
 
 
@@ -155,9 +187,14 @@ def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
     ]
     for item in worst_first(classes)[:MAX_PIES]:
         columns.append(
-            (item.name, [(item.precision.value, _pie_hover(item, "precision")),
-                         (item.recall.value, _pie_hover(item, "recall"))])
-        )  # fmt: skip
+            (
+                item.name,
+                [
+                    (item.precision.value, _pie_hover(item, "precision")),
+                    (item.recall.value, _pie_hover(item, "recall")),
+                ],
+            )
+        )
     traces, notes = [], []
     width = 1 / len(columns)
     for number, (name, values) in enumerate(columns):
@@ -179,8 +216,15 @@ def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
 def _note(
     x: float, y: float, text: str, *, size: int, xanchor: str = "center", yanchor: str = "middle"
 ) -> dict[str, object]:
-    return {"x": x, "y": y, "text": text, "xanchor": xanchor, "yanchor": yanchor,
-            "showarrow": False, "font": {"size": size}}  # fmt: skip
+    return {
+        "x": x,
+        "y": y,
+        "text": text,
+        "xanchor": xanchor,
+        "yanchor": yanchor,
+        "showarrow": False,
+        "font": {"size": size},
+    }
 
 
 def _two_lines(name: str, limit: int = 15) -> str:
@@ -195,9 +239,16 @@ def _pie(value: float | None, hover: str, domain: dict[str, list[float]], *, dar
     if value is None:
         colours = [muted_colour(dark)] * 2
     return go.Pie(
-        values=values, domain=domain, hole=0.66, sort=False, direction="clockwise",
-        textinfo="none", marker={"colors": colours}, hovertext=[hover, hover], hoverinfo="text",
-    )  # fmt: skip
+        values=values,
+        domain=domain,
+        hole=0.66,
+        sort=False,
+        direction="clockwise",
+        textinfo="none",
+        marker={"colors": colours},
+        hovertext=[hover, hover],
+        hoverinfo="text",
+    )
 
 
 def _pie_text(value: float | None) -> str:
@@ -234,14 +285,26 @@ def class_bars(classes: Sequence[ClassRates], *, dark: bool, row: int | None = N
     for kind, colour, shift in kinds:
         found = [getattr(c, kind) for c in classes]
         figure.add_bar(
-            y=places + shift, x=[r.value or 0 for r in found], orientation="h", name=kind,
-            width=0.34, marker_color=colour, error_x=_errors(found, dark=dark),
-            hovertext=[_pie_hover(c, kind) for c in classes], hoverinfo="text",
-        )  # fmt: skip
+            y=places + shift,
+            x=[r.value or 0 for r in found],
+            orientation="h",
+            name=kind,
+            width=0.34,
+            marker_color=colour,
+            error_x=_errors(found, dark=dark),
+            hovertext=[_pie_hover(c, kind) for c in classes],
+            hoverinfo="text",
+        )
         for place, rate in zip(places, found, strict=True):
             if not rate.has_data:
-                figure.add_annotation(x=0, y=float(place + shift), text="no data", showarrow=False,
-                                      xanchor="left", font={"size": 11})  # fmt: skip
+                figure.add_annotation(
+                    x=0,
+                    y=float(place + shift),
+                    text="no data",
+                    showarrow=False,
+                    xanchor="left",
+                    font={"size": 11},
+                )
     _row_style(figure, [c.name for c in classes], dark=dark, row=row)
     figure.update_layout(
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
@@ -254,12 +317,18 @@ def slice_bars(
     slices: Sequence[Slice], what: str, *, dark: bool, row: int | None = None
 ) -> go.Figure:
     """Rate of each slice with bounds; those that stand out as worse are red."""
-    figure = go.Figure(go.Bar(
-        y=list(range(len(slices))), x=[s.rate.value or 0 for s in slices], orientation="h",
-        width=0.6, error_x=_errors([s.rate for s in slices], dark=dark),
-        marker_color=[wrong_colour(dark) if s.is_worse else "#8a9692" for s in slices],
-        hovertext=[_slice_hover(s, what) for s in slices], hoverinfo="text",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            y=list(range(len(slices))),
+            x=[s.rate.value or 0 for s in slices],
+            orientation="h",
+            width=0.6,
+            error_x=_errors([s.rate for s in slices], dark=dark),
+            marker_color=[wrong_colour(dark) if s.is_worse else "#8a9692" for s in slices],
+            hovertext=[_slice_hover(s, what) for s in slices],
+            hoverinfo="text",
+        )
+    )
     names = [f"{s.value}  ({s.rate.n:,})" for s in slices]
     _row_style(figure, names, dark=dark, row=row)
     high = max([s.rate.interval.high for s in slices if s.rate.interval] or [0.1])
@@ -280,22 +349,45 @@ def _slice_hover(item: Slice, what: str) -> str:
 def _errors(rates: Sequence[Rate], *, dark: bool) -> dict[str, object]:
     up = [r.interval.high - r.value if r.interval and r.value is not None else 0 for r in rates]
     down = [r.value - r.interval.low if r.interval and r.value is not None else 0 for r in rates]
-    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.4,
-            "width": 3, "color": "#e4eae7" if dark else "#1b2422"}  # fmt: skip
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": up,
+        "arrayminus": down,
+        "thickness": 1.4,
+        "width": 3,
+        "color": "#e4eae7" if dark else "#1b2422",
+    }
 
 
 def _row_style(figure: go.Figure, names: Sequence[str], *, dark: bool, row: int | None) -> None:
     count = len(names)
     style(figure, dark=dark, height=90 + 34 * count)
-    figure.update_layout(margin={"l": 10, "r": 16, "t": 34, "b": 30}, barmode="overlay",
-                         dragmode=False, hovermode="closest")  # fmt: skip
-    figure.update_yaxes(tickmode="array", tickvals=list(range(count)), fixedrange=True,
-                        ticktext=[_two_lines(n, 22) for n in names], showgrid=False,
-                        range=[count - 0.5, -0.5])  # fmt: skip
+    figure.update_layout(
+        margin={"l": 10, "r": 16, "t": 34, "b": 30},
+        barmode="overlay",
+        dragmode=False,
+        hovermode="closest",
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(count)),
+        fixedrange=True,
+        ticktext=[_two_lines(n, 22) for n in names],
+        showgrid=False,
+        range=[count - 0.5, -0.5],
+    )
     figure.update_xaxes(fixedrange=True)
     if row is not None:
-        figure.add_shape(type="rect", xref="paper", x0=0, x1=1, y0=row - 0.48, y1=row + 0.48,
-                         line={"color": _MARK, "width": 2})  # fmt: skip
+        figure.add_shape(
+            type="rect",
+            xref="paper",
+            x0=0,
+            x1=1,
+            y0=row - 0.48,
+            y1=row + 0.48,
+            line={"color": _MARK, "width": 2},
+        )
 
 
 def bands(found: Sequence[Band], *, dark: bool, row: int | None = None) -> go.Figure:
@@ -303,9 +395,15 @@ def bands(found: Sequence[Band], *, dark: bool, row: int | None = None) -> go.Fi
     figure = go.Figure()
     for name, colour in (("right", right_colour(dark)), ("wrong", wrong_colour(dark))):
         values = [getattr(band, name) for band in found]
-        figure.add_bar(y=list(range(len(found))), x=values, orientation="h", name=name,
-                       marker_color=colour, text=[f"{v:,}" if v else "" for v in values],
-                       hovertemplate="%{x:,} " + name + "<extra></extra>")  # fmt: skip
+        figure.add_bar(
+            y=list(range(len(found))),
+            x=values,
+            orientation="h",
+            name=name,
+            marker_color=colour,
+            text=[f"{v:,}" if v else "" for v in values],
+            hovertemplate="%{x:,} " + name + "<extra></extra>",
+        )
     _row_style(figure, [band_name(band) for band in found], dark=dark, row=row)
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
     figure.update_layout(barmode="stack", legend=legend)
@@ -321,12 +419,17 @@ def histogram(found: ConfidenceHistogram, *, dark: bool) -> go.Figure:
     """How sure right and wrong predictions are."""
     figure = go.Figure()
     middles = (found.edges[1:] + found.edges[:-1]) / 2
-    for name, values, colour in (("right", found.right, right_colour(dark)),
-                                 ("wrong", found.wrong, wrong_colour(dark))):  # fmt: skip
+    for name, values, colour in (
+        ("right", found.right, right_colour(dark)),
+        ("wrong", found.wrong, wrong_colour(dark)),
+    ):
         figure.add_bar(
-            x=middles, y=values, name=name, marker_color=colour,
+            x=middles,
+            y=values,
+            name=name,
+            marker_color=colour,
             hovertemplate="%{y:,} " + name + ", about %{x:.0%} sure<extra></extra>",
-        )  # fmt: skip
+        )
     style(figure, dark=dark, height=320)
     _legend_above(figure, barmode="stack")
     figure.update_xaxes(title="confidence of the predicted class", tickformat=".0%", range=[0, 1])
@@ -338,24 +441,38 @@ def histogram(found: ConfidenceHistogram, *, dark: bool) -> go.Figure:
 def reliability(before: Reliability, after: Reliability | None, *, dark: bool) -> go.Figure:
     """How often predictions of each confidence are right; on the diagonal, confidence is honest."""
     figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="honest", hoverinfo="skip",
-                       line={"dash": "dot", "color": "#8a9692", "width": 1.5})  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="honest",
+        hoverinfo="skip",
+        line={"dash": "dot", "color": "#8a9692", "width": 1.5},
+    )
     for name, found, colour in (("as stored", before, "#4f6bd8"), ("calibrated", after, "#d97706")):
         if found is None:
             continue
         filled = [b for b in found.bins if b.n]
         largest = max(b.n for b in filled)
         figure.add_scatter(
-            x=[b.confidence for b in filled], y=[b.accuracy for b in filled], name=name,
-            mode="markers", marker={
-                "size": [7 + 11 * (b.n / largest) ** 0.5 for b in filled], "color": colour,
-                "symbol": "circle" if found is before else "circle-open", "line": {"width": 2},
+            x=[b.confidence for b in filled],
+            y=[b.accuracy for b in filled],
+            name=name,
+            mode="markers",
+            marker={
+                "size": [7 + 11 * (b.n / largest) ** 0.5 for b in filled],
+                "color": colour,
+                "symbol": "circle" if found is before else "circle-open",
+                "line": {"width": 2},
             },
             error_y=_errors([b.rate for b in filled], dark=dark) if found is before else None,
-            hovertext=[f"{b.n:,} pictures, {b.confidence:.1%} sure on average, {b.accuracy:.1%} "
-                       f"right<br>{_bounds_text(b.rate.interval)}" for b in filled],
+            hovertext=[
+                f"{b.n:,} pictures, {b.confidence:.1%} sure on average, {b.accuracy:.1%} "
+                f"right<br>{_bounds_text(b.rate.interval)}"
+                for b in filled
+            ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     style(figure, dark=dark, height=320)
     _legend_above(figure)
     figure.update_xaxes(title="confidence", tickformat=".0%", range=[0, 1.02])
@@ -365,14 +482,26 @@ def reliability(before: Reliability, after: Reliability | None, *, dark: bool) -
 
 def roc(curve: Curve, *, dark: bool) -> go.Figure:
     """True against false positives over all thresholds."""
-    return _curve(curve, "false alarms", "found", "%{y:.1%} found at %{x:.1%} false alarms",
-                  diagonal=True, dark=dark)  # fmt: skip
+    return _curve(
+        curve,
+        "false alarms",
+        "found",
+        "%{y:.1%} found at %{x:.1%} false alarms",
+        diagonal=True,
+        dark=dark,
+    )
 
 
 def precision_recall(curve: Curve, *, dark: bool) -> go.Figure:
     """Precision against recall over all thresholds."""
-    return _curve(curve, "recall", "precision", "precision %{y:.1%} at recall %{x:.1%}",
-                  diagonal=False, dark=dark)  # fmt: skip
+    return _curve(
+        curve,
+        "recall",
+        "precision",
+        "precision %{y:.1%} at recall %{x:.1%}",
+        diagonal=False,
+        dark=dark,
+    )
 
 
 def _curve(
@@ -380,14 +509,23 @@ def _curve(
 ) -> go.Figure:
     figure = go.Figure()
     if diagonal:
-        figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", showlegend=False,
-                           line={"dash": "dot", "color": "#8a9692", "width": 1.5})  # fmt: skip
+        figure.add_scatter(
+            x=[0, 1],
+            y=[0, 1],
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            line={"dash": "dot", "color": "#8a9692", "width": 1.5},
+        )
     figure.add_scatter(
-        x=curve.x, y=curve.y, mode="lines", showlegend=False,
+        x=curve.x,
+        y=curve.y,
+        mode="lines",
+        showlegend=False,
         line={"color": right_colour(dark), "width": 2.4},
         customdata=np.minimum(curve.thresholds, 1),
         hovertemplate=words + "<br>from %{customdata:.3f} on<extra></extra>",
-    )  # fmt: skip
+    )
     style(figure, dark=dark, height=320)
     figure.update_layout(margin={"l": 56, "r": 12, "t": 12, "b": 44})
     figure.update_xaxes(title=x_title, tickformat=".0%", range=[-0.01, 1.01])
@@ -398,8 +536,9 @@ def _curve(
 def _legend_above(figure: go.Figure, **layout: object) -> None:
     figure.update_layout(
         legend={"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom"},
-        margin={"l": 56, "r": 12, "t": 34, "b": 44}, **layout,
-    )  # fmt: skip
+        margin={"l": 56, "r": 12, "t": 34, "b": 44},
+        **layout,
+    )
 
 
 def _bounds_text(interval: Interval | None) -> str:
@@ -421,10 +560,20 @@ def _matrix_scale(dark: bool) -> list[list[object]]:
     faint_right = "#1e4a45" if dark else "#cfe6e2"
     neither = "#7a8683" if dark else "#a9b4b0"
     stops: list[tuple[float, str]] = [
-        (-1, wrong), (-0.3, wrong), (-0.01, faint_wrong), (-1e-4, faint_wrong), (0, empty),
-        (1e-4, faint_right), (0.5, right), (1, right), (1.5, right), (1.9, empty), (2, empty),
-        (2.001, neither), (3, neither),
-    ]  # fmt: skip
+        (-1, wrong),
+        (-0.3, wrong),
+        (-0.01, faint_wrong),
+        (-1e-4, faint_wrong),
+        (0, empty),
+        (1e-4, faint_right),
+        (0.5, right),
+        (1, right),
+        (1.5, right),
+        (1.9, empty),
+        (2, empty),
+        (2.001, neither),
+        (3, neither),
+    ]
     return [[(at + 1) / 4, colour] for at, colour in stops]
 
 

@@ -45,8 +45,9 @@ def ask(
     def look() -> None:
         for model in models:
             judging.count_look(workspace, model, purpose)
-        st.toast("Counted as a look at the test results; see Sign-off.",
-                 icon=":material/visibility:")  # fmt: skip
+        st.toast(
+            "Counted as a look at the test results; see Sign-off.", icon=":material/visibility:"
+        )
         if then is not None:
             then()
 
@@ -54,8 +55,15 @@ def ask(
         st.markdown(f":material/visibility_off: {UNSEEN.format(names=names)} {more}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                "Show the test results", icon=":material/visibility:", key=f"show_test{key}",
-                on_click=look, help="Counted, with time and purpose, in the list on Sign-off.",
-            )  # fmt: skip
-            st.page_link("signoff.py", label="Seal the test first", icon=":material/lock:",
-                         query_params={"model": models[0].id})  # fmt: skip
+                "Show the test results",
+                icon=":material/visibility:",
+                key=f"show_test{key}",
+                on_click=look,
+                help="Counted, with time and purpose, in the list on Sign-off.",
+            )
+            st.page_link(
+                "signoff.py",
+                label="Seal the test first",
+                icon=":material/lock:",
+                query_params={"model": models[0].id},
+            )

@@ -103,12 +103,16 @@ class _Shelf:
             with st.spinner("Reading the results …"):
                 found = evaluation.judge(self.workspace, model.id, subset, self.memory)
             self._judged[key] = _Judged(
-                state, found,
+                state,
+                found,
                 Ahead(lambda: evaluation.report_of(found.judged)),
-                Ahead(lambda: evaluation.slice_columns(
-                    self.workspace, found.judged.dataset, found.judged)),
+                Ahead(
+                    lambda: evaluation.slice_columns(
+                        self.workspace, found.judged.dataset, found.judged
+                    )
+                ),
                 Ahead(lambda: evaluation.honesty_of(self.workspace, found.judged, self.memory)),
-            )  # fmt: skip
+            )
             return self._judged[key]
 
 

@@ -129,9 +129,14 @@ def _still_good(workspace: Workspace, dataset: Dataset, pin: _Pin) -> bool:
 
 def _load(workspace: Workspace, dataset: Dataset, wish: _Wish) -> _Pin:
     found, total = datasets.find_pictures(
-        workspace, dataset.id, wish.chosen, order=wish.order, descending=wish.descending,
-        limit=2 * PAGE, offset=(wish.page - 1) * PAGE,
-    )  # fmt: skip
+        workspace,
+        dataset.id,
+        wish.chosen,
+        order=wish.order,
+        descending=wish.descending,
+        limit=2 * PAGE,
+        offset=(wish.page - 1) * PAGE,
+    )
     ids = tuple(sample.id for sample in found[:PAGE])
     ahead = tuple(routes.thumbnail_url(s.id, s.sha256) for s in found[PAGE:])
     return _Pin(wish, dataset.version, dataset.class_names, ids, ahead, total)
@@ -147,9 +152,14 @@ def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         verb = "does" if gone == 1 else "do"
         st.caption(f"{text.count(gone, 'picture')} in view {verb} not match the filter any more.")
-        st.button("Refresh", key=f"{key}_refresh", icon=":material/refresh:",
-                  help="Show what matches now.", on_click=st.session_state.pop,
-                  args=(f"{key}_pin", None))  # fmt: skip
+        st.button(
+            "Refresh",
+            key=f"{key}_refresh",
+            icon=":material/refresh:",
+            help="Show what matches now.",
+            on_click=st.session_state.pop,
+            args=(f"{key}_pin", None),
+        )
 
 
 def _summary(pin: _Pin) -> str:

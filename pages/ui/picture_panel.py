@@ -29,13 +29,28 @@ ORDER_WORDS = {
     Order.FOCUS: "heatmap focus",
 }
 MARKS = {
-    MarkKind.WRONG_LABEL: ("Label is wrong", "flag", "W", "⚑",
-                           "For a person to decide later; the label stays as it is."),
-    MarkKind.LIMIT_SAMPLE: ("Limit sample", "contrast", "L", "◐",
-                            "Just good enough, or just too bad: shows where the line is."),
-    MarkKind.GOLDEN: ("Golden sample", "star", "G", "★",
-                      "A model must judge it right to be released (Sign-off page)."),
-}  # fmt: skip
+    MarkKind.WRONG_LABEL: (
+        "Label is wrong",
+        "flag",
+        "W",
+        "⚑",
+        "For a person to decide later; the label stays as it is.",
+    ),
+    MarkKind.LIMIT_SAMPLE: (
+        "Limit sample",
+        "contrast",
+        "L",
+        "◐",
+        "Just good enough, or just too bad: shows where the line is.",
+    ),
+    MarkKind.GOLDEN: (
+        "Golden sample",
+        "star",
+        "G",
+        "★",
+        "A model must judge it right to be released (Sign-off page).",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -67,19 +82,36 @@ def panel(
     chosen = _order(key, order) if len(positions) > 1 else order
     values = _explained(workspace, found, positions) if chosen is Order.FOCUS else None
     positions = sorted_pictures(
-        positions, chosen, confidence=found.confidence, margin=found.margin, loss=found.loss,
+        positions,
+        chosen,
+        confidence=found.confidence,
+        margin=found.margin,
+        loss=found.loss,
         focus=values,
-    )  # fmt: skip
+    )
     pages = -(-len(positions) // PAGE)
     page = min(st.session_state.get(f"{key}_page", 1), pages)
     shown = evaluation.judged_pictures(workspace, found, positions[(page - 1) * PAGE : page * PAGE])
     marks = evaluation.marks(workspace, found.judged.dataset.id)
-    focus_of = {} if values is None else dict(
-        zip(found.judged.sample_ids[positions].tolist(), values[positions].tolist(), strict=True)
-    )  # fmt: skip
-    tiles = [_tile(item, found.judged.class_names, marks.get(item.sample.id, set()), chosen,
-                   focus_of.get(item.sample.id))
-             for item in shown]  # fmt: skip
+    focus_of = (
+        {}
+        if values is None
+        else dict(
+            zip(
+                found.judged.sample_ids[positions].tolist(), values[positions].tolist(), strict=True
+            )
+        )
+    )
+    tiles = [
+        _tile(
+            item,
+            found.judged.class_names,
+            marks.get(item.sample.id, set()),
+            chosen,
+            focus_of.get(item.sample.id),
+        )
+        for item in shown
+    ]
     clicked = components.gallery(tiles, key, side_px=104)
     if pages > 1:
         st.pagination(pages, width="stretch", key=f"{key}_page")
@@ -96,13 +128,17 @@ def panel(
 
 def _order(key: str, usual: Order) -> Order:
     chosen: Order = st.segmented_control(
-        "Sort by", list(Order), default=usual, required=True, key=f"{key}_order",
+        "Sort by",
+        list(Order),
+        default=usual,
+        required=True,
+        key=f"{key}_order",
         format_func=ORDER_WORDS.__getitem__,
         help="Confidence: of the predicted class, highest first. Margin: how far the next class is "
         "behind, closest first. Loss: how little the true class was believed, hardest first. "
         "Heatmap focus: how small the region is that the model looks at, least focused first; "
         "where it looks everywhere, it is often right by luck or by a shortcut.",
-    )  # fmt: skip
+    )
     return chosen
 
 
@@ -114,8 +150,10 @@ def _explained(
     missing = focus.unexplained(found, values, positions)
     if not len(missing):
         if len(positions) > focus.MOST_EXPLAINED:
-            st.caption(f"Heatmaps of the {focus.MOST_EXPLAINED} most confident pictures; the "
-                       "others come last.")  # fmt: skip
+            st.caption(
+                f"Heatmaps of the {focus.MOST_EXPLAINED} most confident pictures; the "
+                "others come last."
+            )
         return values
     subject = focus.job_subject(found.judged.model.id)
     job = jobs.latest(workspace, subject)
@@ -123,8 +161,9 @@ def _explained(
     failed = job is not None and not job.status.is_active and job.status is not JobStatus.COMPLETED
     if failed and job is not None:
         widgets.job_progress(job)
-        if not st.button("Compute the missing heatmaps", icon=":material/refresh:",
-                         key=f"explain_{subject}"):  # fmt: skip
+        if not st.button(
+            "Compute the missing heatmaps", icon=":material/refresh:", key=f"explain_{subject}"
+        ):
             return values
     if job is None or not job.status.is_active:
         focus.start_explaining(workspace, found, missing)
@@ -141,9 +180,12 @@ def _explaining(workspace: Workspace, job: Job) -> None:
 
 
 def _tile(
-    item: JudgedSample, names: Sequence[str], marks: set[MarkKind], order: Order,
+    item: JudgedSample,
+    names: Sequence[str],
+    marks: set[MarkKind],
+    order: Order,
     focused: float | None,
-) -> components.Tile:  # fmt: skip
+) -> components.Tile:
     wrong = item.target != item.predicted
     signs = "".join(MARKS[kind][3] for kind in MarkKind if kind in marks)
     value = {
@@ -153,12 +195,13 @@ def _tile(
         Order.FOCUS: _focus_words(focused),
     }[order]
     return components.Tile(
-        key=str(item.sample.id), url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
+        key=str(item.sample.id),
+        url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
         title=f"{signs} {value}".strip(),
         detail=f"{names[item.target]} → {names[item.predicted]}" if wrong else names[item.target],
         hint="\n".join([item.sample.path, *(MARKS[kind][0] for kind in MarkKind if kind in marks)]),
         tone="wrong" if wrong else "",
-    )  # fmt: skip
+    )
 
 
 def _focus_words(value: float | None) -> str:
@@ -203,8 +246,13 @@ def _walk(review: Review) -> None:
         steps = (("Previous", "arrow_back", "Left", -1), ("Next", "arrow_forward", "Right", 1))
         for label, icon, shortcut, step in steps:
             there = 0 <= review.at + step < len(review.sample_ids)
-            if st.button(label, icon=f":material/{icon}:", key=f"review_{label.lower()}",
-                         shortcut=shortcut, disabled=not there):  # fmt: skip
+            if st.button(
+                label,
+                icon=f":material/{icon}:",
+                key=f"review_{label.lower()}",
+                shortcut=shortcut,
+                disabled=not there,
+            ):
                 _go(step)
                 st.rerun(scope="fragment")
         st.caption(f"{review.at + 1} of {len(review.sample_ids):,}")
@@ -224,19 +272,29 @@ def _corrections(workspace: Workspace, found: Judgement, item: JudgedSample) -> 
     dataset_id, sample_id = found.judged.dataset.id, item.sample.id
     names = found.judged.dataset.class_names
     with st.container(border=True, key="corrections"):
-        follows = "Numbers follow at once" if found.judged.version is None else (
-            "These numbers stay with the labels of the training, since classes were merged"
-        )  # fmt: skip
-        st.markdown("**The right class is …**", help="Gives the picture another class in the "
-                    f"dataset, as a new version that can be undone. {follows}; "
-                    "models that are trained already stay as they are.")  # fmt: skip
+        follows = (
+            "Numbers follow at once"
+            if found.judged.version is None
+            else ("These numbers stay with the labels of the training, since classes were merged")
+        )
+        st.markdown(
+            "**The right class is …**",
+            help="Gives the picture another class in the "
+            f"dataset, as a new version that can be undone. {follows}; "
+            "models that are trained already stay as they are.",
+        )
         wanted = _class_choice(names, item.sample.label, sample_id)
         if wanted is not None:
             _edit(lambda: edits.relabel(workspace, dataset_id, {sample_id: wanted}))
         with st.container(horizontal=True):
             _mark_buttons(workspace, dataset_id, sample_id)
-            if st.button("Exclude", icon=":material/block:", key="exclude", shortcut="X",
-                         help="Leave it out of the dataset; it stays stored."):  # fmt: skip
+            if st.button(
+                "Exclude",
+                icon=":material/block:",
+                key="exclude",
+                shortcut="X",
+                help="Leave it out of the dataset; it stays stored.",
+            ):
                 _edit(lambda: edits.exclude(workspace, dataset_id, [sample_id]))
             undo_button(workspace, dataset_id, key="drawer_undo")
 
@@ -246,17 +304,30 @@ def _class_choice(names: Sequence[str], label: int | None, sample_id: int) -> in
     if len(names) <= MOST_KEYS:
         with st.container(horizontal=True):
             for index, name in enumerate(names):
-                if st.button(text.plain(name), key=f"class_{index}", shortcut=str(index + 1),
-                             type="primary" if index == label else "secondary",
-                             disabled=index == label):  # fmt: skip
+                if st.button(
+                    text.plain(name),
+                    key=f"class_{index}",
+                    shortcut=str(index + 1),
+                    type="primary" if index == label else "secondary",
+                    disabled=index == label,
+                ):
                     return index
         return None
     chosen = st.selectbox(
-        "Class", range(len(names)), index=None, placeholder="another class",
-        key=f"class_{sample_id}", format_func=lambda i: names[i], label_visibility="collapsed",
-    )  # fmt: skip
-    given = st.button("Give this class", icon=":material/check:", key="give_class",
-                      disabled=chosen is None or chosen == label)  # fmt: skip
+        "Class",
+        range(len(names)),
+        index=None,
+        placeholder="another class",
+        key=f"class_{sample_id}",
+        format_func=lambda i: names[i],
+        label_visibility="collapsed",
+    )
+    given = st.button(
+        "Give this class",
+        icon=":material/check:",
+        key="give_class",
+        disabled=chosen is None or chosen == label,
+    )
     return chosen if given else None
 
 
@@ -264,8 +335,14 @@ def _mark_buttons(workspace: Workspace, dataset_id: str, sample_id: int) -> None
     given = evaluation.marks(workspace, dataset_id).get(sample_id, set())
     for kind, (label, icon, shortcut, _, help_text) in MARKS.items():
         on = kind in given
-        if st.button(label, icon=f":material/{icon}:", key=f"mark_{kind}", shortcut=shortcut,
-                     type="primary" if on else "secondary", help=help_text):  # fmt: skip
+        if st.button(
+            label,
+            icon=f":material/{icon}:",
+            key=f"mark_{kind}",
+            shortcut=shortcut,
+            type="primary" if on else "secondary",
+            help=help_text,
+        ):
             evaluation.mark(workspace, [sample_id], kind, on=not on)
             st.rerun()
 
@@ -275,8 +352,10 @@ def _edit(act: Callable[[], DatasetVersion]) -> None:
     version = act()
     mine: set[Any] = st.session_state.setdefault("my_edits", set())
     mine.add((version.dataset_id, version.number))
-    st.toast(f"{text.plain(version.summary)}. Version {version.number} of the dataset.",
-             icon=":material/history:")  # fmt: skip
+    st.toast(
+        f"{text.plain(version.summary)}. Version {version.number} of the dataset.",
+        icon=":material/history:",
+    )
     _go(1)
     st.rerun()
 
@@ -286,8 +365,13 @@ def undo_button(workspace: Workspace, dataset_id: str, *, key: str) -> None:
     newest = _undoable(workspace, dataset_id)
     if newest is None:
         return
-    if st.button("Undo", icon=":material/undo:", key=key, shortcut="U" if key == "undo" else None,
-                 help=f"Takes back: {text.plain(newest.summary)}"):  # fmt: skip
+    if st.button(
+        "Undo",
+        icon=":material/undo:",
+        key=key,
+        shortcut="U" if key == "undo" else None,
+        help=f"Takes back: {text.plain(newest.summary)}",
+    ):
         edits.undo(workspace, dataset_id)
         st.rerun()
 
@@ -304,9 +388,7 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
     if newest is None:
         return
     dataset = datasets.find_dataset(workspace, dataset_id)
-    with st.container(
-        border=True, horizontal=True, vertical_alignment="center", key="recent_edit"
-    ):  # fmt: skip
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="recent_edit"):
         st.markdown(
             f":material/history: **{text.plain(newest.summary)}** · version {dataset.version} of "
             "the dataset. The model stays as it was trained.",
@@ -337,8 +419,9 @@ def _evidence(workspace: Workspace, model: Model, item: JudgedSample) -> None:
 def _verdict(item: JudgedSample, names: tuple[str, ...]) -> None:
     true, predicted = text.plain(names[item.target]), text.plain(names[item.predicted])
     if item.target == item.predicted:
-        st.success(f"Right: **{true}**, {item.confidence:.1%} confident.",
-                   icon=":material/check_circle:")  # fmt: skip
+        st.success(
+            f"Right: **{true}**, {item.confidence:.1%} confident.", icon=":material/check_circle:"
+        )
     else:
         st.error(
             f"Wrong: predicted **{predicted}** ({item.confidence:.1%}), but it is **{true}** "

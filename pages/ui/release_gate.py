@@ -17,17 +17,28 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
     name = text.plain(found.second.model.name)
     with st.container(border=True):
         if report is None:
-            st.markdown(f"**Release gate** · no criteria are set for dataset "
-                        f"{text.plain(found.second.judged.dataset.name)}.")  # fmt: skip
+            st.markdown(
+                f"**Release gate** · no criteria are set for dataset "
+                f"{text.plain(found.second.judged.dataset.name)}."
+            )
         elif report.subset is not Subset.TEST:
             _on_validation(name, report)
         elif report.gate.passed:
-            st.success(f"**PASS** · {name} reaches every criterion on {report.subset}.",
-                       icon=":material/verified:")  # fmt: skip
+            st.success(
+                f"**PASS** · {name} reaches every criterion on {report.subset}.",
+                icon=":material/verified:",
+            )
         else:
-            st.error("\n".join([f"**BLOCK** · {name} may not be released:", "",
-                                *(f"- {text.plain(r)}" for r in report.gate.reasons)]),
-                     icon=":material/block:")  # fmt: skip
+            st.error(
+                "\n".join(
+                    [
+                        f"**BLOCK** · {name} may not be released:",
+                        "",
+                        *(f"- {text.plain(r)}" for r in report.gate.reasons),
+                    ]
+                ),
+                icon=":material/block:",
+            )
         if report is not None:
             _details(report)
         criteria(workspace, found.second.judged.dataset.id, report.kept if report else None)
@@ -35,9 +46,11 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
 
 def _on_validation(name: str, report: GateReport) -> None:
     says = "would pass" if report.gate.passed else "would be blocked"
-    reasons = "" if report.gate.passed else "\n".join(
-        ["", "", *(f"- {text.plain(r)}" for r in report.gate.reasons)]
-    )  # fmt: skip
+    reasons = (
+        ""
+        if report.gate.passed
+        else "\n".join(["", "", *(f"- {text.plain(r)}" for r in report.gate.reasons)])
+    )
     st.info(
         f"**No verdict yet** · on these validation pictures {name} {says}, but models and "
         f"thresholds were chosen there. Only the test pictures decide.{reasons}",
@@ -83,8 +96,10 @@ def criteria(
 def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
     """The criteria to set, once the button was pressed."""
     with st.form("criteria_form", border=False):
-        st.caption("Set them before the test set is looked at. An empty field asks nothing. Every "
-                   "change stays on record.")  # fmt: skip
+        st.caption(
+            "Set them before the test set is looked at. An empty field asks nothing. Every "
+            "change stays on record."
+        )
         cells = st.columns(5)
         escape = _percent(
             cells[0],
@@ -114,22 +129,35 @@ def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
             "criteria_recall",
             "The recall seen of every class must reach this.",
         )
-        confidence = cells[4].number_input("Confidence, %", 50.0, 99.99, 100 * now.confidence,
-                                           format="%.4g", key="criteria_confidence",
-                                           help="Of the proof of the escape rate.")  # fmt: skip
-        new_escapes = st.checkbox("No new escapes", now.no_new_escapes, key="criteria_new",
-                                  help="No defective part may be accepted that the present model "
-                                  "did not accept.")  # fmt: skip
-        golden = st.checkbox("Golden samples must pass", now.golden_must_pass,
-                             key="criteria_golden", help="Pictures marked as golden sample: good "
-                             "ones must not be rejected, defective ones not accepted.")  # fmt: skip
-        if not st.form_submit_button("Set criteria", icon=":material/gavel:",
-                                     key="set_criteria"):  # fmt: skip
+        confidence = cells[4].number_input(
+            "Confidence, %",
+            50.0,
+            99.99,
+            100 * now.confidence,
+            format="%.4g",
+            key="criteria_confidence",
+            help="Of the proof of the escape rate.",
+        )
+        new_escapes = st.checkbox(
+            "No new escapes",
+            now.no_new_escapes,
+            key="criteria_new",
+            help="No defective part may be accepted that the present model did not accept.",
+        )
+        golden = st.checkbox(
+            "Golden samples must pass",
+            now.golden_must_pass,
+            key="criteria_golden",
+            help="Pictures marked as golden sample: good "
+            "ones must not be rejected, defective ones not accepted.",
+        )
+        if not st.form_submit_button("Set criteria", icon=":material/gavel:", key="set_criteria"):
             return None
 
     def made() -> ReleaseCriteria:
-        shares = [None if v is None else round(v / 100, 12)
-                  for v in (escape, overkill, macro_f1, recall)]  # fmt: skip
+        shares = [
+            None if v is None else round(v / 100, 12) for v in (escape, overkill, macro_f1, recall)
+        ]
         return ReleaseCriteria(*shares, new_escapes, golden, round(confidence / 100, 12))
 
     return made
@@ -137,15 +165,24 @@ def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
 
 def _percent(cell, label: str, value: float | None, key: str, help_text: str) -> float | None:  # type: ignore[no-untyped-def]
     chosen: float | None = cell.number_input(
-        label, 0.0, 100.0, None if value is None else 100 * value, 0.1, format="%.4g", key=key,
-        help=help_text, placeholder="not asked",
-    )  # fmt: skip
+        label,
+        0.0,
+        100.0,
+        None if value is None else 100 * value,
+        0.1,
+        format="%.4g",
+        key=key,
+        help=help_text,
+        placeholder="not asked",
+    )
     return chosen
 
 
 def _history(kept: KeptCriteria) -> None:
-    st.caption(f"In force since {text.when(kept.set_at)}: "
-               f"{text.plain('; '.join(kept.criteria.in_words()))}.")  # fmt: skip
+    st.caption(
+        f"In force since {text.when(kept.set_at)}: "
+        f"{text.plain('; '.join(kept.criteria.in_words()))}."
+    )
     if kept.earlier:
         st.warning(f"The criteria were changed {text.count(len(kept.earlier), 'time')}. Before:")
         for at, criteria in reversed(kept.earlier):

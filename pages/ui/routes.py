@@ -134,17 +134,27 @@ async def _edit(request: Request) -> Response:
         states = await run_in_threadpool(_states, request.path_params["dataset"], shown)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 409)
-    return JSONResponse({"messages": answer.messages, "failed": answer.failed,
-                         "version": answer.version, "states": states})  # fmt: skip
+    return JSONResponse(
+        {
+            "messages": answer.messages,
+            "failed": answer.failed,
+            "version": answer.version,
+            "states": states,
+        }
+    )
 
 
 def _read_edits(body: bytes) -> tuple[list[QuickEdit], list[int]]:
     content = json.loads(body)
     presses = [
-        QuickEdit(QuickAction(item["action"]), tuple(int(i) for i in item["ids"]),
-                  str(item.get("class_name", "")), str(item.get("group", "")))
+        QuickEdit(
+            QuickAction(item["action"]),
+            tuple(int(i) for i in item["ids"]),
+            str(item.get("class_name", "")),
+            str(item.get("group", "")),
+        )
         for item in content["edits"]
-    ]  # fmt: skip
+    ]
     return presses, [int(i) for i in content["shown"]]
 
 
@@ -156,10 +166,12 @@ def _states(dataset_id: str, sample_ids: list[int]) -> dict[str, dict[str, objec
     workspace = open_workspace()
     names = datasets.find_dataset(workspace, dataset_id).class_names
     return {
-        str(s.id): {"title": picture_words.class_name(s, names),
-                    "excluded": s.status is not SampleStatus.USED}
+        str(s.id): {
+            "title": picture_words.class_name(s, names),
+            "excluded": s.status is not SampleStatus.USED,
+        }
         for s in datasets.find_samples(workspace, sample_ids)
-    }  # fmt: skip
+    }
 
 
 async def _export(request: Request) -> Response:
@@ -171,9 +183,12 @@ async def _export(request: Request) -> Response:
         return Response("There is no such export.", 404)
     try:
         export = await run_in_threadpool(
-            exports.plan_export, open_workspace(), request.path_params["dataset"],
-            version=int(number) if number else None, split=wanted.get("split") or None,
-        )  # fmt: skip
+            exports.plan_export,
+            open_workspace(),
+            request.path_params["dataset"],
+            version=int(number) if number else None,
+            split=wanted.get("split") or None,
+        )
     except TouchstoneError as err:
         return Response(err.message, 404)
     blocks = exports.zip_export(export) if kind == "zip" else exports.csv_export(export)

@@ -99,11 +99,16 @@ def controls(model_id: str, basis: Basis) -> None:
     now: Draft = st.session_state[_key(model_id)]
     key = f"rule_mode_{_round()}"
     st.segmented_control(
-        "Rule", [ONE, TWO, CLASSES], default=now.mode, required=True, key=key,
-        on_change=_change_mode, args=(model_id, key, len(basis.judged.class_names), _round()),
+        "Rule",
+        [ONE, TWO, CLASSES],
+        default=now.mode,
+        required=True,
+        key=key,
+        on_change=_change_mode,
+        args=(model_id, key, len(basis.judged.class_names), _round()),
         help="One threshold: every part is accepted or rejected. With a zone: unsure parts go to a "
         "person. Per class: the predicted class decides, and needs at least its own confidence.",
-    )  # fmt: skip
+    )
     if now.mode == CLASSES:
         _class_table(model_id, basis)
     else:
@@ -145,22 +150,38 @@ def _limits(model_id: str, now: Draft) -> None:
     left, *exact = st.columns([6, 2] if is_one else [5, 2, 2], vertical_alignment="bottom")
     with left:
         st.select_slider(
-            "NOK probability", STOPS, value=first[0] if is_one else first, key=key,
+            "NOK probability",
+            STOPS,
+            value=first[0] if is_one else first,
+            key=key,
             format_func=as_limit,
-            on_change=_from_slider, args=(model_id, key, _round()),
+            on_change=_from_slider,
+            args=(model_id, key, _round()),
             help="The sum of the confidences of all NOK classes. Further left, more parts are "
             "rejected: fewer escapes, more overkill. The steps are finer towards both ends.",
-        )  # fmt: skip
-    named = (("Reject from, %", high),) if is_one else (
-        ("Accept below, %", low), ("Reject from, %", high),
-    )  # fmt: skip
+        )
+    named = (
+        (("Reject from, %", high),)
+        if is_one
+        else (
+            ("Accept below, %", low),
+            ("Reject from, %", high),
+        )
+    )
     keys = [f"exact_{label[:6].lower()}_{value!r}_{_round()}" for label, value in named]
     for column, (label, value), field in zip(exact, named, keys, strict=True):
         column.number_input(
-            label, 0.0, 100 * ABOVE_ALL, 100 * value, 0.1, format="%.6g", key=field,
-            on_change=_from_numbers, args=(model_id, keys, (low, high), _round()),
+            label,
+            0.0,
+            100 * ABOVE_ALL,
+            100 * value,
+            0.1,
+            format="%.6g",
+            key=field,
+            on_change=_from_numbers,
+            args=(model_id, keys, (low, high), _round()),
             help="The exact limit. 101% is above every probability: nothing reaches it.",
-        )  # fmt: skip
+        )
 
 
 def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
@@ -237,15 +258,25 @@ def _class_table(model_id: str, basis: Basis) -> None:
     left, right = st.columns([3, 2])
     with left:
         edited = st.data_editor(
-            {"class": list(names), "verdict": [str(v) if v else "none: to a person"
-             for v in verdicts], "needs at least, %": [round(100 * v, 4) for v in given]},
-            hide_index=True, disabled=["class", "verdict"], height=min(320, 80 + 35 * len(names)),
+            {
+                "class": list(names),
+                "verdict": [str(v) if v else "none: to a person" for v in verdicts],
+                "needs at least, %": [round(100 * v, 4) for v in given],
+            },
+            hide_index=True,
+            disabled=["class", "verdict"],
+            height=min(320, 80 + 35 * len(names)),
             key=key,
-            column_config={"needs at least, %": st.column_config.NumberColumn(
-                min_value=0, max_value=100 * ABOVE_ALL, required=True,
-                help="A picture predicted as this class with less confidence goes to a person. "
-                "101%: always to a person.")},
-        )  # fmt: skip
+            column_config={
+                "needs at least, %": st.column_config.NumberColumn(
+                    min_value=0,
+                    max_value=100 * ABOVE_ALL,
+                    required=True,
+                    help="A picture predicted as this class with less confidence goes to a person. "
+                    "101%: always to a person.",
+                )
+            },
+        )
     right.caption(
         "The verdict of the predicted class decides: accept if it is OK, reject if it is NOK. "
         "Whatever is less sure than its class asks goes to a person."
@@ -260,8 +291,12 @@ def _class_table(model_id: str, basis: Basis) -> None:
 def confidence_box() -> float:
     """The confidence of all bounds of the page."""
     chosen: float = st.selectbox(
-        "Confidence", [0.9, CONFIDENCE, 0.99], index=1, format_func=lambda v: f"{v:.0%}",
-        key="confidence", persist_state="session",
+        "Confidence",
+        [0.9, CONFIDENCE, 0.99],
+        index=1,
+        format_func=lambda v: f"{v:.0%}",
+        key="confidence",
+        persist_state="session",
         help="How sure every bound and promise is. 95% is customary; 99% needs more parts.",
-    )  # fmt: skip
+    )
     return chosen

@@ -113,17 +113,44 @@ def _field(value: Any, about: dict[str, Any], key: str) -> Any:
         return st.toggle(title, value=value, help=help_text, key=key)
     if isinstance(value, StrEnum):
         options = list(type(value))
-        return st.selectbox(title, options, index=options.index(value), help=help_text, key=key,
-                            format_func=lambda item: item.value.replace("_", " "))  # fmt: skip
+        return st.selectbox(
+            title,
+            options,
+            index=options.index(value),
+            help=help_text,
+            key=key,
+            format_func=lambda item: item.value.replace("_", " "),
+        )
     if isinstance(value, int):
-        return st.number_input(title, int(about["low"]), int(about["high"]), value,
-                               int(about["step"] or 1), help=help_text, key=key)  # fmt: skip
+        return st.number_input(
+            title,
+            int(about["low"]),
+            int(about["high"]),
+            value,
+            int(about["step"] or 1),
+            help=help_text,
+            key=key,
+        )
     if about["step"]:
-        return st.slider(title, float(about["low"]), float(about["high"]), float(value),
-                         float(about["step"]), help=help_text, key=key)  # fmt: skip
-    return st.number_input(title, float(about["low"]), float(about["high"]), float(value),
-                           step=float(value) / 10 or 0.001, format="%.6g", help=help_text,
-                           key=key)  # fmt: skip
+        return st.slider(
+            title,
+            float(about["low"]),
+            float(about["high"]),
+            float(value),
+            float(about["step"]),
+            help=help_text,
+            key=key,
+        )
+    return st.number_input(
+        title,
+        float(about["low"]),
+        float(about["high"]),
+        float(value),
+        step=float(value) / 10 or 0.001,
+        format="%.6g",
+        help=help_text,
+        key=key,
+    )
 
 
 def paged_samples(
@@ -155,8 +182,9 @@ def skipped_files(skipped: Sequence[Skipped], words: str) -> None:
         return
     with st.expander(f"{text.count(len(skipped), 'file')} {words}"):
         shown = skipped[:SKIPPED_SHOWN]
-        st.dataframe({"file": [s.path for s in shown], "reason": [s.reason for s in shown]},
-                     hide_index=True)  # fmt: skip
+        st.dataframe(
+            {"file": [s.path for s in shown], "reason": [s.reason for s in shown]}, hide_index=True
+        )
         if len(skipped) > len(shown):
             st.caption(f"… and {len(skipped) - len(shown):,} more.")
 
@@ -165,9 +193,12 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
     name = class_names[sample.label] if sample.label is not None else "no label"
     file_name = sample.path.replace("\\", "/").rsplit("/", 1)[-1]
     return components.Tile(
-        key=str(sample.id), url=routes.thumbnail_url(sample.id, sample.sha256), title=name,
-        detail=file_name, hint=f"{sample.path}\n{sample.width} × {sample.height}",
-    )  # fmt: skip
+        key=str(sample.id),
+        url=routes.thumbnail_url(sample.id, sample.sha256),
+        title=name,
+        detail=file_name,
+        hint=f"{sample.path}\n{sample.width} × {sample.height}",
+    )
 
 
 def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
@@ -175,8 +206,9 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, 
     st.markdown("**Confidences**")
     components.chart(
         figures.confidences(ranked, dark=state.is_dark(), true_class=true_class),
-        f"{key}_confidences", description="Bars of the confidence in each class, highest first.",
-    )  # fmt: skip
+        f"{key}_confidences",
+        description="Bars of the confidence in each class, highest first.",
+    )
 
 
 def heatmaps(
@@ -193,16 +225,28 @@ def heatmaps(
     others = [name for name, _ in ranked if name not in (predicted, true_class)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
-            "Heatmap", list(HeatmapMethod), default=HeatmapMethod.GRAD_CAM, required=True,
-            format_func=METHOD_WORDS.__getitem__, key="heatmap_method", persist_state="session",
+            "Heatmap",
+            list(HeatmapMethod),
+            default=HeatmapMethod.GRAD_CAM,
+            required=True,
+            format_func=METHOD_WORDS.__getitem__,
+            key="heatmap_method",
+            persist_state="session",
             help="Grad-CAM shows in an instant where the network looked. Occlusion covers one "
             "region after the other and shows which of them the confidence depends on.",
-        )  # fmt: skip
-        extra = st.selectbox(
-            "Compare with class", others, index=None, key=f"{key}_extra",
-            placeholder="another class",
-            help="Shows what speaks for one more class.",
-        ) if others else None  # fmt: skip
+        )
+        extra = (
+            st.selectbox(
+                "Compare with class",
+                others,
+                index=None,
+                key=f"{key}_extra",
+                placeholder="another class",
+                help="Shows what speaks for one more class.",
+            )
+            if others
+            else None
+        )
     shown = list(dict.fromkeys(name for name in (predicted, true_class, extra) if name))
     with st.spinner("Computing the heatmap …"):
         pictures = prediction.heatmaps(

@@ -42,14 +42,18 @@ def _matrices(page: Page) -> list[list[list[str]]]:
 
 def _metric(page: Page, label: str) -> Locator:
     """The values of a rate: on validation, then on test where the rule is saved."""
-    return page.locator('[data-testid="stMetric"]').filter(has_text=label).locator(
-        '[data-testid="stMetricValue"]'
-    )  # fmt: skip
+    return (
+        page.locator('[data-testid="stMetric"]')
+        .filter(has_text=label)
+        .locator('[data-testid="stMetricValue"]')
+    )
 
 
 def _expected(workspace: Workspace, threshold: float, *subsets: Subset) -> list[list[list[str]]]:
-    found = [decisions.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
-             for subset in subsets]  # fmt: skip
+    found = [
+        decisions.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
+        for subset in subsets
+    ]
     return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
 
 
@@ -89,8 +93,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     assert saved.point.accept_below == pytest.approx(threshold)
     # The verdict on test follows the saved rule, and the first look is asked for.
     click(page, "show_test")
-    becomes(lambda: _matrices(page),
-            _expected(made, threshold, Subset.VALIDATION, Subset.TEST))  # fmt: skip
+    becomes(lambda: _matrices(page), _expected(made, threshold, Subset.VALIDATION, Subset.TEST))
 
 
 def test_a_zone_for_a_person_has_two_ends_that_move_alone(

@@ -34,11 +34,32 @@ def made(app: App) -> str:
     matrix = np.full((len(PAIRS), 2), 0.1, np.float32)
     matrix[np.arange(len(PAIRS)), [said for _, said in PAIRS]] = 0.9
     verdicts = (Verdict.OK, Verdict.NOK)
-    dataset = Dataset("ds-made", "made", ("good", "crack"), str(root), "d", len(PAIRS), 1.0,
-                      class_verdicts=verdicts)  # fmt: skip
+    dataset = Dataset(
+        "ds-made",
+        "made",
+        ("good", "crack"),
+        str(root),
+        "d",
+        len(PAIRS),
+        1.0,
+        class_verdicts=verdicts,
+    )
     split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
-    model = Model("model-made", "made", None, dataset.id, "made", split.id, dataset.class_names,
-                  "n", PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    model = Model(
+        "model-made",
+        "made",
+        None,
+        dataset.id,
+        "made",
+        split.id,
+        dataset.class_names,
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha",
+        1.0,
+        version=1,
+    )
     with connect(workspace) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
         ids = [s.id for s in datasets.samples_of(db, dataset.id)]

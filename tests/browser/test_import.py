@@ -79,8 +79,12 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
 
 
 def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: Path) -> None:
-    names = [f"{s}/{c}/{i}.jpg" for s in ("train", "val", "test") for c in ("Free", "Hole")
-             for i in (1, 2)]  # fmt: skip
+    names = [
+        f"{s}/{c}/{i}.jpg"
+        for s in ("train", "val", "test")
+        for c in ("Free", "Hole")
+        for i in (1, 2)
+    ]
     folder = _tree(tmp_path / "line", *names, "train/Hole/1.png")
     _open(page, app, folder)
     expect(page.get_by_text("1 PNG files have the name of a JPG")).to_be_visible()
@@ -90,8 +94,9 @@ def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: P
     page.locator(".st-key-keep_companions").get_by_text("Import the accompanying").click()
     expect(page.get_by_text(re.compile("12 pictures.*would be imported"))).to_be_visible()
     _import(page)
-    expect(page.get_by_text("The delivered split is kept: 4 train, 4 validation, 4 test")
-           ).to_be_visible()  # fmt: skip
+    expect(
+        page.get_by_text("The delivered split is kept: 4 train, 4 validation, 4 test")
+    ).to_be_visible()
     workspace = Workspace(app.workspace)
     dataset = datasets.find_dataset(workspace, "line")
     assert dataset.verdicts == ("OK", "NOK")

@@ -43,8 +43,7 @@ def hostile(workspace: Workspace, tmp_path: Path) -> Workspace:
     basis = decisions.load_basis(workspace, "b")
     choice = decisions.Choice(OperatingPoint(0.3, 0.7), "<script>document.title=1</script>")
     decisions.save_rule(workspace, basis, choice)
-    release.set_criteria(workspace, "parts",
-                         ReleaseCriteria(0.01, 0.01, 0.99, 0.99))  # fmt: skip
+    release.set_criteria(workspace, "parts", ReleaseCriteria(0.01, 0.01, 0.99, 0.99))
     sealing.save_intended_use(workspace, "b", f"<b>{LONG}</b>\n" * 20)
     sealing.seal_test(workspace, "b")
     sealing.open_test(workspace, "b", "<iframe src=http://evil.example>")
@@ -99,8 +98,14 @@ def test_the_short_form_has_two_pages_and_says_all_of_it(opened, tmp_path: Path)
     assert len(document) == 2
     assert [round(side) for side in document[0].get_size()] == pytest.approx(A4, abs=1)
     words = " ".join(p.get_textpage().get_text_range() for p in document)
-    for needed in ("Release criteria not met", "Intended use", "Limits of this proof", "1 / 2",
-                   "Most serious mistakes", "Approved by"):  # fmt: skip
+    for needed in (
+        "Release criteria not met",
+        "Intended use",
+        "Limits of this proof",
+        "1 / 2",
+        "Most serious mistakes",
+        "Approved by",
+    ):
         assert needed in words
 
 
@@ -134,6 +139,8 @@ def test_the_full_form_repeats_table_heads_and_cuts_no_picture(opened) -> None: 
         "[...document.querySelectorAll('thead')].map(e => getComputedStyle(e).display)"
     )
     assert set(heads) == {"table-header-group"}
-    kept = page.evaluate("[...document.querySelectorAll('.picture, figure, tr')]"
-                         ".map(e => getComputedStyle(e).breakInside)")  # fmt: skip
+    kept = page.evaluate(
+        "[...document.querySelectorAll('.picture, figure, tr')]"
+        ".map(e => getComputedStyle(e).breakInside)"
+    )
     assert set(kept) == {"avoid"}

@@ -127,7 +127,10 @@ def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
     missed = report["intervals"]["top_k_error"]
     assert missed["1"]["high"] == pytest.approx(1 - 0.6306, abs=1e-4)
     assert (missed["2"]["low"], missed["2"]["high"], missed["2"]["n"]) == (0.0, 0.0, 8)
-    assert "K of at least 1" in call_trained("evaluate", "Marks quick", "--top-k", "1,0", code=1)["error"]  # noqa: E501 # fmt: skip
+    assert (
+        "K of at least 1"
+        in call_trained("evaluate", "Marks quick", "--top-k", "1,0", code=1)["error"]
+    )
 
 
 def test_without_verdicts_the_report_says_why_there_is_no_escape_rate(call_trained):
@@ -162,8 +165,11 @@ def test_an_absent_class_has_no_data_and_one_never_predicted_no_precision_to_sho
     report = call("evaluate", "b")
     # Both were 0 all over, as if the class were there and had been missed.
     assert report["per_class"]["scratch"] == {
-        "precision": None, "recall": None, "f1": None, "support": 0
-    }  # fmt: skip
+        "precision": None,
+        "recall": None,
+        "f1": None,
+        "support": 0,
+    }
     assert report["per_class"]["hole"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 2}
     assert report["intervals"]["per_class"]["hole"]["precision"] is None
     assert report["intervals"]["per_class"]["scratch"]["recall"] is None
@@ -185,8 +191,14 @@ def test_means_of_every_kind_come_with_their_bounds(call, workspace):
         found = [report[f"{kind}_{name}"] for name in ("precision", "recall", "f1")]
         assert found == pytest.approx(list(scores))
     assert report["micro_f1"] == report["weighted_recall"] == report["accuracy"]
-    for name in ("macro_recall", "macro_f1", "weighted_precision", "weighted_recall",
-                 "weighted_f1", "micro_f1"):  # fmt: skip
+    for name in (
+        "macro_recall",
+        "macro_f1",
+        "weighted_precision",
+        "weighted_recall",
+        "weighted_f1",
+        "micro_f1",
+    ):
         bounds = report["intervals"][name]
         assert bounds["low"] < report[name] < bounds["high"]
 
@@ -213,9 +225,12 @@ def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
 ):
     (tmp_path / "broken.png").write_bytes(b"broken")
     found = call_trained(
-        "predict", trained.model.id, tmp_path / "broken.png", tmp_path / "none.png",
+        "predict",
+        trained.model.id,
+        tmp_path / "broken.png",
+        tmp_path / "none.png",
         trained.pictures / "stripes",
-    )["predictions"]  # fmt: skip
+    )["predictions"]
     assert len(found) == 22
     assert all(set(item) == {"path", "error"} for item in found[:2])
     assert all(item["class_name"] == "stripes" for item in found[2:])
@@ -233,7 +248,10 @@ def test_a_heatmap_is_written_as_a_picture(call_trained, trained, tmp_path):
     with Image.open(out) as image:
         assert image.size == (192, 192)
     missing = tmp_path / "no folder" / "heat.png"
-    assert "cannot be written" in call_trained("heatmap", "marks quick", picture, "--out", missing, code=1)["error"]  # noqa: E501 # fmt: skip
+    assert (
+        "cannot be written"
+        in call_trained("heatmap", "marks quick", picture, "--out", missing, code=1)["error"]
+    )
     wrong = call_trained("heatmap", "marks quick", picture, "--out", out, "--class", "x", code=1)
     assert "no class 'x'" in wrong["error"]
 
@@ -315,7 +333,12 @@ def test_a_table_gives_the_labels(call, class_folders, tmp_path):
     answer = call("import", class_folders, "--name", "Table", "--csv", table)
     assert answer["classes"] == {"nok": 1, "ok": 1}
     assert len(answer["skipped"]) == 16
-    assert "cannot be read" in call("import", class_folders, "--name", "T2", "--csv", tmp_path / "no.csv", code=1)["error"]  # noqa: E501 # fmt: skip
+    assert (
+        "cannot be read"
+        in call("import", class_folders, "--name", "T2", "--csv", tmp_path / "no.csv", code=1)[
+            "error"
+        ]
+    )
 
 
 def test_an_occupied_workspace_path_is_an_error_object(tmp_path):
@@ -327,8 +350,11 @@ def test_the_installed_command_answers_people_and_keeps_stdout_clean(trained, tm
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "core.cli", *map(str, arguments)],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     root = ("--workspace", trained.workspace.root)
     listed = run("models", *root)
@@ -359,8 +385,13 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert grouped["warning"] is None
     report = call("quality", "Parts")
     assert report["suspect_labels"] == [] or set(report["suspect_labels"][0]) == {
-        "path", "name", "label", "suggested", "confidence", "sure",
-    }  # fmt: skip
+        "path",
+        "name",
+        "label",
+        "suggested",
+        "confidence",
+        "sure",
+    }
     assert report["subset_leaks"] == []
     assert isinstance(report["outliers"], list)
     assert {"findings", "groups", "near_duplicates", "label_conflicts", "format_leaks"} <= set(
@@ -369,8 +400,9 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert report["groups"] == {"count": 16, "samples": 49}
     assert call("split", "Parts")["certificate"]["groups_across"] > 0
     assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]
-    cured = call("quality", "Parts", "--cure", "exact-duplicate:keep-one",
-                 "--cure", "near_duplicate:group")  # fmt: skip
+    cured = call(
+        "quality", "Parts", "--cure", "exact-duplicate:keep-one", "--cure", "near_duplicate:group"
+    )
     assert cured["cured"][0] == "Excluded 1 picture"
     assert "near_duplicate" not in cured["findings"]
     assert "Kinds: " in call("quality", "Parts", "--cure", "spots:paint", code=1)["hint"]
@@ -435,5 +467,7 @@ def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace,
     call("report", "press", "--out", page, "--csv", table, "--short")
     assert "Release criteria met" in page.read_text(encoding="utf-8")
     assert mismatches(page, table) == []
-    assert "cannot be written" in call("report", "press", "--out", tmp_path / "no" / "x.html",
-                                       code=1)["error"]  # fmt: skip
+    assert (
+        "cannot be written"
+        in call("report", "press", "--out", tmp_path / "no" / "x.html", code=1)["error"]
+    )

@@ -32,8 +32,18 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
     assert call("relabel", "Set", f"{name}={WRONG}")["version"] == 2
     assert call("exclude", "Set", "gut/pic 1 é.png")["samples"] == 17
     assert call("restore", "Set", "gut/pic 1 é.png")["samples"] == 18
-    answer = call("classes", "Set", "--rename", f"{BROKEN}=crack", "--merge", f"{WRONG},crack=bad",
-                  "--ok", GOOD, "--nok", "bad")  # fmt: skip
+    answer = call(
+        "classes",
+        "Set",
+        "--rename",
+        f"{BROKEN}=crack",
+        "--merge",
+        f"{WRONG},crack=bad",
+        "--ok",
+        GOOD,
+        "--nok",
+        "bad",
+    )
     assert answer["classes"] == {GOOD: 5, "bad": 13}
     assert answer["verdicts"] == {GOOD: "OK", "bad": "NOK"}
     # "gut" was OK since the import and "bad" inherits NOK: saying so again changes nothing.
@@ -98,8 +108,10 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
     )
     assert [{**row, "name": ""} for row in first] == [{**row, "name": ""} for row in second]
     assert {(row["verdict"], row["label"]) for row in first} == {
-        ("NOK", "'-crack"), ("OK", "'=ok"), ("NOK", "'@dent")
-    }  # fmt: skip
+        ("NOK", "'-crack"),
+        ("OK", "'=ok"),
+        ("NOK", "'@dent"),
+    }
     assert {row["camera"] for row in first} == {"c0", "c1"}
     call("export", "Set", "--to", tmp_path / "folds.csv", "--split", "folds")
     rows = list(csv.DictReader((tmp_path / "folds.csv").open(encoding="utf-8-sig", newline="")))

@@ -46,23 +46,52 @@ def test_a_table_with_every_option(call, tmp_path):
     root = _tree(tmp_path / "s", "1.png", "2.png", "3.png")
     table = tmp_path / "t.txt"
     table.write_text("1.png 0 A train\n2.png 1 A test\n3.png 1.0 B val\n")
-    options = ("--table", table, "--delimiter", "blanks", "--no-header", "--path-column", "1",
-               "--label-column", "2", "--group-column", "3", "--split-column", "4")  # fmt: skip
+    options = (
+        "--table",
+        table,
+        "--delimiter",
+        "blanks",
+        "--no-header",
+        "--path-column",
+        "1",
+        "--label-column",
+        "2",
+        "--group-column",
+        "3",
+        "--split-column",
+        "4",
+    )
     made = call(root, "--name", "A", *options, "--map", "0=good,1=crack", "--ok", "good")
     assert made["classes"] == {"crack": 2, "good": 1}
     assert made["split"]["counts"]["validation"] == {"crack": 1, "good": 0}
     assert made["split"]["certificate"] == {
-        "groups_across": 1, "exact_across": 0, "near_across": None
-    }  # fmt: skip
+        "groups_across": 1,
+        "exact_across": 0,
+        "near_across": None,
+    }
     assert {"table", "ready_split"} <= {item["kind"] for item in made["decisions"]}
     commas = call(root, "--name", "D", *options, "--map", "0=ok, good", "--map", "1=bad")
     assert commas["classes"] == {"bad": 2, "ok, good": 1}
-    binned = call(root, "--name", "B", "--csv", table, "--labels", "csv", "--bins", "0.5",
-                  "--bin-names", "low,high", "--ignore-split")  # fmt: skip
+    binned = call(
+        root,
+        "--name",
+        "B",
+        "--csv",
+        table,
+        "--labels",
+        "csv",
+        "--bins",
+        "0.5",
+        "--bin-names",
+        "low,high",
+        "--ignore-split",
+    )
     assert binned["classes"] == {"high": 2, "low": 1}
     assert "split" not in binned
-    assert "no delimiter" in call(root, "--name", "C", "--table", table, "--delimiter", "x",
-                                  code=1)["error"]  # fmt: skip
+    assert (
+        "no delimiter"
+        in call(root, "--name", "C", "--table", table, "--delimiter", "x", code=1)["error"]
+    )
 
 
 def test_a_table_in_which_several_columns_could_be_the_label(call, tmp_path):
@@ -82,9 +111,7 @@ def test_ready_folders_and_companions(call, tmp_path):
     made = call(root, "--name", "A")
     assert made["samples"] == 8
     assert made["split"]["strategy"] == "as delivered"
-    assert made["skipped"] == [
-        {"path": "train/a/1.png", "reason": "it accompanies train/a/1.jpg"}
-    ]  # fmt: skip
+    assert made["skipped"] == [{"path": "train/a/1.png", "reason": "it accompanies train/a/1.jpg"}]
     assert call(root, "--name", "B", "--companions", "--ignore-split")["samples"] == 9
 
 
@@ -104,8 +131,10 @@ def test_pictures_are_added_to_a_dataset(call, tmp_path):
 
 def test_a_split_that_comes_with_added_pictures_is_said_not_to_be_kept(call, tmp_path):
     call(_tree(tmp_path / "s", "a/1.png", "b/2.png"), "--name", "Parts")
-    more = _tree(tmp_path / "more", *(f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab"
-                 for i in (3, 4)))  # fmt: skip
+    more = _tree(
+        tmp_path / "more",
+        *(f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab" for i in (3, 4)),
+    )
     made = call(more, "--into", "Parts")
     assert "split" not in made
     (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]

@@ -44,18 +44,41 @@ def make_model(
     """A model with stored probabilities of validation and test; nothing was really trained."""
     key = f"{name}-1"
     samples = [
-        Sample(0, f"/p/{n}.png", f"{name}{n}", true, 8, 8, "L", 9, name=f"f{n % 2}/{n}.png",
-               format="PNG", **properties)
+        Sample(
+            0,
+            f"/p/{n}.png",
+            f"{name}{n}",
+            true,
+            8,
+            8,
+            "L",
+            9,
+            name=f"f{n % 2}/{n}.png",
+            format="PNG",
+            **properties,
+        )
         for n, (true, _) in enumerate(pairs)
-    ]  # fmt: skip
+    ]
     if probabilities is None:
         probabilities = np.full((len(pairs), len(names)), 0.1 / (len(names) - 1), np.float32)
         probabilities[np.arange(len(pairs)), [said for _, said in pairs]] = 0.9
-    dataset = Dataset(f"ds-{key}", name, names, "/p", "d", len(pairs), 1.0,
-                      class_verdicts=verdicts)  # fmt: skip
+    dataset = Dataset(f"ds-{key}", name, names, "/p", "d", len(pairs), 1.0, class_verdicts=verdicts)
     split = Split(f"split-{key}", dataset.id, "s", "stratified", 1, (0.5, 0.25, 0.25), "d", 1.0)
-    model = Model(f"model-{key}", name, None, dataset.id, name, split.id, names, "n",
-                  PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    model = Model(
+        f"model-{key}",
+        name,
+        None,
+        dataset.id,
+        name,
+        split.id,
+        names,
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha",
+        1.0,
+        version=1,
+    )
     with connect(workspace) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
         ids = [s.id for s in datasets.samples_of(db, dataset.id)]
@@ -328,8 +351,15 @@ def test_classes_that_changed_since_the_training_are_said(
     states = {i: SampleState(0, None, SampleStatus.USED) for i in range(14, 29)}
     with connect(judged) as db, transaction(db):
         dataset = datasets.find_dataset(db, "m")
-        versions.apply_edit(db, dataset, EditAction.MERGE_CLASSES, "merged", states,
-                            class_names=("part", "other"), class_verdicts=(None, None))  # fmt: skip
+        versions.apply_edit(
+            db,
+            dataset,
+            EditAction.MERGE_CLASSES,
+            "merged",
+            states,
+            class_names=("part", "other"),
+            class_verdicts=(None, None),
+        )
     app = open_page("evaluate.py", judged)
     assert not app.exception
     assert any("version 1" in item.value for item in app.warning)

@@ -8,9 +8,24 @@ from core.workspace import Workspace
 from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
-PAGES = ("home.py", "import_pictures.py", "datasets.py", "versions.py", "quality.py", "split.py",
-         "preprocess.py", "train.py", "runs.py", "evaluate.py", "decide.py", "compare.py",
-         "plan.py", "signoff.py", "predict.py", "models.py")  # fmt: skip
+PAGES = (
+    "home.py",
+    "import_pictures.py",
+    "datasets.py",
+    "versions.py",
+    "quality.py",
+    "split.py",
+    "preprocess.py",
+    "train.py",
+    "runs.py",
+    "evaluate.py",
+    "decide.py",
+    "compare.py",
+    "plan.py",
+    "signoff.py",
+    "predict.py",
+    "models.py",
+)
 
 
 @pytest.mark.parametrize("file", PAGES)

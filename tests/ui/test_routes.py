@@ -98,9 +98,11 @@ def test_key_presses_are_stored_and_answered_with_what_is_shown(
     client: TestClient, workspace: Workspace, rows: Dataset
 ) -> None:
     answer = _press(
-        client, rows, {"action": "relabel", "ids": [1], "class_name": "dent"},
+        client,
+        rows,
+        {"action": "relabel", "ids": [1], "class_name": "dent"},
         {"action": "exclude", "ids": [2]},
-    )  # fmt: skip
+    )
     assert answer.status_code == 200
     assert answer.json()["states"] == {
         "1": {"title": "dent", "excluded": False},
@@ -126,10 +128,16 @@ def test_an_edit_from_another_site_is_refused(
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"edits": [{}], "shown": []}', b"\xff",
-     b'{"edits": [{"action": "drop", "ids": []}], "shown": []}',
-     b'{"edits": [{"action": "exclude", "ids": ["x"]}], "shown": []}'],
-)  # fmt: skip
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"edits": [{}], "shown": []}',
+        b"\xff",
+        b'{"edits": [{"action": "drop", "ids": []}], "shown": []}',
+        b'{"edits": [{"action": "exclude", "ids": ["x"]}], "shown": []}',
+    ],
+)
 def test_an_edit_that_makes_no_sense_is_refused(
     client: TestClient, workspace: Workspace, rows: Dataset, body: bytes
 ) -> None:

@@ -56,8 +56,10 @@ def test_unpacked_files_have_the_dates_of_the_archive_or_none(tmp_path):
     archives.unpack(path, tmp_path / "out")
     dates = {file.name: file.stat().st_mtime for file in (tmp_path / "out").iterdir()}
     assert dates == {
-        "shot.png": datetime(2021, 3, 4, 5, 6, 8).timestamp(), "unknown.png": 0, "odd.png": 0
-    }  # fmt: skip
+        "shot.png": datetime(2021, 3, 4, 5, 6, 8).timestamp(),
+        "unknown.png": 0,
+        "odd.png": 0,
+    }
 
 
 def test_old_archives_without_the_unicode_mark_keep_their_umlauts(tmp_path):

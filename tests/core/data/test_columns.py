@@ -23,9 +23,16 @@ FOUR = ("left,ok", "left,bad", "right,ok", "right,bad")
 
 @pytest.mark.parametrize(
     "title",
-    ["result_text", "Defect Type", "imageLabel", "target-name", "grade", "error_category",
-     "final verdict"],
-)  # fmt: skip
+    [
+        "result_text",
+        "Defect Type",
+        "imageLabel",
+        "target-name",
+        "grade",
+        "error_category",
+        "final verdict",
+    ],
+)
 def test_a_column_whose_name_says_so_is_the_label(title):
     # The first column with repeating values used to be taken: the camera became the class.
     assert _label(f"image,camera,{title}", *FOUR) == title

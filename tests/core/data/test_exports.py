@@ -42,10 +42,19 @@ def items(tmp_path):
         source.parent.mkdir(exist_ok=True)
         source.write_bytes(b"picture %d" % number)
         samples.append(
-            Sample(number, str(source), f"sha{number}", None if number == 7 else number % 4, 8, 8,
-                   "L", 9, group="+lot" if number == 1 else None,
-                   name=("x/Part.png", "y/part.PNG")[number // 4])
-        )  # fmt: skip
+            Sample(
+                number,
+                str(source),
+                f"sha{number}",
+                None if number == 7 else number % 4,
+                8,
+                8,
+                "L",
+                9,
+                group="+lot" if number == 1 else None,
+                name=("x/Part.png", "y/part.PNG")[number // 4],
+            )
+        )
         sources.append(source)
     sources[2].unlink()
     return samples, sources
@@ -107,11 +116,23 @@ def test_the_table_says_fold_verdict_and_what_was_imported(items):
     verdicts = (Verdict.NOK, Verdict.OK, None, None)
     found = exports.export_items(samples, sources, NAMES, places, verdicts=verdicts)
     header, *rows = csv.reader(io.StringIO("".join(exports.table_lines(found))))
-    assert header == ["path", "label", "group", "split", "fold", "verdict", "name", "sha256",
-                      "camera", "Name (2)"]  # fmt: skip
+    assert header == [
+        "path",
+        "label",
+        "group",
+        "split",
+        "fold",
+        "verdict",
+        "name",
+        "sha256",
+        "camera",
+        "Name (2)",
+    ]
     assert [row[3:6] for row in rows] == [
-        ["validation", "1", "NOK"], ["train", "2", "OK"], ["test", "", "NOK"]
-    ]  # fmt: skip
+        ["validation", "1", "NOK"],
+        ["train", "2", "OK"],
+        ["test", "", "NOK"],
+    ]
     assert [row[8:] for row in rows] == [["c0", "'-1"], ["c1", "'-1"], ["", ""]]
 
 

@@ -14,7 +14,9 @@ def test_a_pattern_reads_the_group_from_the_path_below_the_common_folder():
     assert groups_by_pattern(PATHS, r"^(?P<group>\w+)/") == ["good", "good", "bad"]
 
 
-@pytest.mark.parametrize("pattern", ["(", "part", "(?P<name>x)", "(?P<group>zzz)", "(?P<group>)" + "a" * 400])  # noqa: E501 # fmt: skip
+@pytest.mark.parametrize(
+    "pattern", ["(", "part", "(?P<name>x)", "(?P<group>zzz)", "(?P<group>)" + "a" * 400]
+)
 def test_a_pattern_that_cannot_work_is_refused_with_an_example(pattern):
     with pytest.raises(SplitError) as caught:
         groups_by_pattern(PATHS, pattern)
@@ -31,8 +33,10 @@ def test_class_folders_alone_are_no_groups():
 
 
 def _named(*names, **more):
-    return [Sample(i, f"/d/{name}", str(i), 0, 8, 8, "L", 9, name=name, **more)
-            for i, name in enumerate(names)]  # fmt: skip
+    return [
+        Sample(i, f"/d/{name}", str(i), 0, 8, 8, "L", 9, name=name, **more)
+        for i, name in enumerate(names)
+    ]
 
 
 def test_names_below_the_source_are_searched_as_they_are():

@@ -107,7 +107,10 @@ def test_float_gray_is_stretched_and_survives_values_that_are_no_numbers():
     values[0, :3] = np.nan, np.inf, -np.inf
     pixels = np.asarray(read_image(_encoded(Image.fromarray(values), "TIFF")))
     assert pixels[0].tolist()[:3] == [0, 255, 0]
-    assert (pixels[-1, -1], pixels[5, 0]) == (255, int((values[5, 0] - values[0, 3]) / (7 - values[0, 3]) * 255))  # noqa: E501 # fmt: skip
+    assert (pixels[-1, -1], pixels[5, 0]) == (
+        255,
+        int((values[5, 0] - values[0, 3]) / (7 - values[0, 3]) * 255),
+    )
     nothing = np.full((4, 4), np.nan, np.float32)
     assert np.asarray(read_image(_encoded(Image.fromarray(nothing), "TIFF"))).max() == 0
 

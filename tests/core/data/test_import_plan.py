@@ -48,8 +48,10 @@ def test_a_ready_split_can_be_ignored():
 def test_of_pictures_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
     # The preview said "kept", and the split was gone.
     names = tuple(_numbered("train/ok", "test/ok", "train/b", "test/b"))
-    rules = ImportRules(LabelSource.TABLE, table=TableRules(
-        "\n".join(f"{name},{name[-7]},{name.split('/')[0]}" for name in names)))  # fmt: skip
+    rules = ImportRules(
+        LabelSource.TABLE,
+        table=TableRules("\n".join(f"{name},{name[-7]},{name.split('/')[0]}" for name in names)),
+    )
     for chosen, found in ((ImportRules(), "The folders train and test"), (rules, "in the table")):
         plan = plan_names(SourceNames(names), chosen, adding=True)
         assert plan.subset_counts == {}
@@ -82,8 +84,10 @@ def test_folders_called_train_and_test_without_classes_are_doubted():
     plan = _plan(_numbered("train", "test"))
     assert plan.class_counts == {"test": 2, "train": 2}
     assert DecisionKind.SUBSET_CLASSES in _kinds(plan)
-    named = _plan([f"{s}/{c}_{i}.jpg" for s in ("train", "test") for c in "ab" for i in "12"],
-                  labels=LabelSource.FILE_NAME_REMOVE_INDEX)  # fmt: skip
+    named = _plan(
+        [f"{s}/{c}_{i}.jpg" for s in ("train", "test") for c in "ab" for i in "12"],
+        labels=LabelSource.FILE_NAME_REMOVE_INDEX,
+    )
     assert named.class_counts == {"a": 4, "b": 4}
     assert named.subset_counts == {Subset.TRAIN: 4, Subset.TEST: 4}
 
@@ -111,18 +115,29 @@ def test_a_general_name_is_the_class_where_nothing_is_above_or_others_are_not_ge
 def test_a_folder_level_counts_from_both_ends():
     names = _numbered("plant a/ok/cam 1", "plant b/nok/cam 2")
     assert set(_plan(names, labels=LabelSource.FOLDER_LEVEL, level=1).class_counts) == {
-        "plant a", "plant b"
-    }  # fmt: skip
+        "plant a",
+        "plant b",
+    }
     assert set(_plan(names, labels=LabelSource.FOLDER_LEVEL, level=-2).class_counts) == {
-        "ok", "nok"
-    }  # fmt: skip
+        "ok",
+        "nok",
+    }
     deep = _plan(names, labels=LabelSource.FOLDER_LEVEL, level=4)
     assert deep.skipped[0].reason == "it does not lie 4 folders deep"
 
 
 def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept():
-    names = ["a/1.jpg", "a/1.png", "a/1.json", "b/2.JPG", "b/2_mask.png", "b/2.xml", "b/3.png",
-             "b/4.bmp", "b/4_GT.bmp"]  # fmt: skip
+    names = [
+        "a/1.jpg",
+        "a/1.png",
+        "a/1.json",
+        "b/2.JPG",
+        "b/2_mask.png",
+        "b/2.xml",
+        "b/3.png",
+        "b/4.bmp",
+        "b/4_GT.bmp",
+    ]
     plan = _plan(names)
     assert {c.path for c in plan.candidates} == {"a/1.jpg", "b/2.JPG", "b/3.png", "b/4.bmp"}
     assert sum(d.count for d in plan.decisions if d.kind is DecisionKind.COMPANIONS) == 5
@@ -134,8 +149,11 @@ def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept()
 
 def test_masks_in_folders_of_their_own_are_left_out():
     # The form of MVTec's anomaly sets, and of most segmentation sets.
-    anomaly = [*_numbered("train/good", "test/good", "test/hole", suffix=".png"),
-               "ground_truth/hole/0_mask.png", "ground_truth/hole/1_mask.png"]  # fmt: skip
+    anomaly = [
+        *_numbered("train/good", "test/good", "test/hole", suffix=".png"),
+        "ground_truth/hole/0_mask.png",
+        "ground_truth/hole/1_mask.png",
+    ]
     plan = _plan(anomaly)
     assert plan.class_counts == {"good": 4, "hole": 2}
     assert plan.subset_counts == {Subset.TRAIN: 2, Subset.TEST: 4}
@@ -175,14 +193,24 @@ def test_nothing_of_real_sets_is_taken_for_a_companion(folder, classes, pictures
 
 
 def test_a_table_gives_split_group_and_attributes_and_says_how_it_was_read():
-    text = "\n".join(["path label part set camera", "a/1 0 p1 train left", "a/2.png 1 p1 test left",
-                      "3.jpg 1 p2 val right", "gone.jpg 1 p2 val right"])  # fmt: skip
+    text = "\n".join(
+        [
+            "path label part set camera",
+            "a/1 0 p1 train left",
+            "a/2.png 1 p1 test left",
+            "3.jpg 1 p2 val right",
+            "gone.jpg 1 p2 val right",
+        ]
+    )
     rules = ImportRules(LabelSource.TABLE, table=TableRules(text))
     plan = _plan(["a/1.jpg", "a/2.jpg", "deep/3.jpg", "4.jpg"], rules)
     first = plan.candidates[0]
     assert (first.path, first.label, first.group, first.subset) == (
-        "a/1.jpg", "0", "p1", Subset.TRAIN
-    )  # fmt: skip
+        "a/1.jpg",
+        "0",
+        "p1",
+        Subset.TRAIN,
+    )
     assert first.attributes == (("camera", "left"),)
     assert plan.subset_counts == dict.fromkeys(Subset, 1)
     assert "kept as attributes: camera" in _sentence(plan, DecisionKind.TABLE)

@@ -85,8 +85,10 @@ def test_planted_copies_are_found_and_hardly_any_false_pair(tmp_path):
     chosen = np.array(sorted(first.values()))
     near, _ = near_pairs(np.asarray(small.rows)[chosen], on_progress=SILENT)
     near = chosen[near]
-    samples = [Sample(i + 1, str(p), sha, 0, 8, 8, "L", 9)
-               for i, (p, sha) in enumerate(zip(paths, shas, strict=True))]  # fmt: skip
+    samples = [
+        Sample(i + 1, str(p), sha, 0, 8, 8, "L", 9)
+        for i, (p, sha) in enumerate(zip(paths, shas, strict=True))
+    ]
     findings = all_findings(samples, ["steel"], near, [])
 
     exact = [set(f.sample_ids) for f in findings if f.kind is FindingKind.EXACT_DUPLICATE]
@@ -125,8 +127,9 @@ def features(tmp_path_factory):
     tensors = recipes.numpy_state(module.network)
     key = backbone_digest(tensors, head_name(module.network), mean, std, 224)
     runtime = open_runtime(key, lambda: module, folder / "runtimes", 224)
-    bank = np.concatenate([runtime.features(np.asarray(pixels.rows[i : i + 256]))
-                           for i in range(0, len(paths), 256)])  # fmt: skip
+    bank = np.concatenate(
+        [runtime.features(np.asarray(pixels.rows[i : i + 256])) for i in range(0, len(paths), 256)]
+    )
     names = sorted({p.parent.name for p in paths})
     labels = np.array([names.index(p.parent.name) for p in paths])
     groups = connected(len(paths), links_of_equal([_sha(path) for path in paths]))

@@ -80,7 +80,9 @@ def test_a_region_of_a_tiny_picture_still_holds_a_pixel_of_it():
 
 def test_all_channels_stretches_every_channel_to_its_own_range():
     ramp = np.linspace(50, 100, 64).astype(np.uint8)
-    image = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp // 2, (64, 1)), np.full((64, 64), 9, np.uint8)], -1)  # noqa: E501 # fmt: skip
+    image = np.stack(
+        [np.tile(ramp, (64, 1)), np.tile(ramp // 2, (64, 1)), np.full((64, 64), 9, np.uint8)], -1
+    )
     pixels = _pixels(image, normalization=Normalization.ALL_CHANNELS)
     assert [(pixels[..., c].min(), pixels[..., c].max()) for c in range(3)] == [
         (0, 255),
@@ -91,7 +93,10 @@ def test_all_channels_stretches_every_channel_to_its_own_range():
 
 def test_first_channel_stretches_all_by_the_range_of_the_first():
     ramp = np.linspace(50, 100, 64).astype(np.uint8)
-    image = np.stack([np.tile(ramp, (64, 1)), np.full((64, 64), 75, np.uint8), np.full((64, 64), 200, np.uint8)], -1)  # noqa: E501 # fmt: skip
+    image = np.stack(
+        [np.tile(ramp, (64, 1)), np.full((64, 64), 75, np.uint8), np.full((64, 64), 200, np.uint8)],
+        -1,
+    )
     pixels = _pixels(image, normalization=Normalization.FIRST_CHANNEL)
     assert (pixels[..., 0].min(), pixels[..., 0].max()) == (0, 255)
     assert np.unique(pixels[..., 1]).tolist() == [128]

@@ -88,8 +88,10 @@ def test_a_folder_that_only_one_class_has_is_a_leak_unless_it_made_the_labels():
 
 def test_file_sizes_that_only_one_class_has_are_a_leak_told_once():
     random = np.random.default_rng(0)
-    samples = [replace(_sample(i, i % 2), file_size=int(random.integers(9_000, 90_000)))
-               for i in range(400)]  # fmt: skip
+    samples = [
+        replace(_sample(i, i % 2), file_size=int(random.integers(9_000, 90_000)))
+        for i in range(400)
+    ]
     assert not _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b"], NONE, []))
     large = [replace(_sample(500 + i, 1, suffix="png"), file_size=200_000 + i) for i in range(45)]
     (leak,) = _of(FindingKind.FORMAT_LEAK, all_findings(samples + large, ["a", "b"], NONE, []))
@@ -100,8 +102,16 @@ def test_look_alikes_and_parts_in_two_subsets_are_leaks():
     samples = [_sample(i, 0) for i in range(8)]
     samples[6] = replace(samples[6], group="lot 1")
     samples[7] = replace(samples[7], group="lot 1")
-    sides = [Subset.TRAIN, Subset.TRAIN, Subset.TEST, Subset.TRAIN, Subset.TRAIN, Subset.TRAIN,
-             Subset.VALIDATION, Subset.TEST]  # fmt: skip
+    sides = [
+        Subset.TRAIN,
+        Subset.TRAIN,
+        Subset.TEST,
+        Subset.TRAIN,
+        Subset.TRAIN,
+        Subset.TRAIN,
+        Subset.VALIDATION,
+        Subset.TEST,
+    ]
     subsets = dict(enumerate(sides))
     found = subset_leaks(samples, np.array([[0, 1], [1, 2], [3, 4]]), subsets, "random")
     assert [f.sample_ids for f in found] == [(0, 1, 2), (6, 7)]
@@ -114,9 +124,11 @@ def test_look_alikes_and_parts_in_two_subsets_are_leaks():
 
 def test_doubted_labels_become_findings_the_worst_first():
     judgement = Judgement(
-        np.array([0.2, 0.9, 0.05], np.float32), np.array([1, 1, 0]),
-        np.array([True, False, True]), np.array([True, False, False]),
-    )  # fmt: skip
+        np.array([0.2, 0.9, 0.05], np.float32),
+        np.array([1, 1, 0]),
+        np.array([True, False, True]),
+        np.array([True, False, False]),
+    )
     samples = [_sample(1, 0), _sample(2, 1), _sample(3, 1)]
     first, second = suspect_labels(samples, ["good", "crack"], judgement)
     assert (first.sample_ids, first.suggested) == ((3,), 0)

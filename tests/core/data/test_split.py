@@ -231,14 +231,21 @@ def test_counts_per_class_are_the_same_for_every_class_and_the_rest_is_not_used(
     found = divide(samples, ["a", "b"], _everyone(samples), request)
     assert _table_of_members(samples, found.subsets, 2) == [[10, 5, 5], [10, 5, 5]]
     with pytest.raises(SplitError, match="'b' has 30 pictures; the split needs at least 40"):
-        divide(samples, ["a", "b"], _everyone(samples),
-               SplitRequest(counts=(20, 10, 10), per_class=True))  # fmt: skip
+        divide(
+            samples,
+            ["a", "b"],
+            _everyone(samples),
+            SplitRequest(counts=(20, 10, 10), per_class=True),
+        )
 
 
 def test_counts_that_cannot_be_had_are_refused_in_words():
     samples = _samples([20, 20])
-    for counts, words in (((30, 10, 10), "50 pictures were asked for"),
-                          ((30, 1, 9), "cannot be spread"), ((0, 5, 5), "both need")):  # fmt: skip
+    for counts, words in (
+        ((30, 10, 10), "50 pictures were asked for"),
+        ((30, 1, 9), "cannot be spread"),
+        ((0, 5, 5), "both need"),
+    ):
         with pytest.raises(SplitError, match=words):
             divide(samples, ["a", "b"], _everyone(samples), SplitRequest(counts=counts))
 
@@ -322,8 +329,9 @@ def test_by_name_numbers_count_as_numbers_and_groups_stay_whole():
 
 
 def _by_date(dates):
-    samples = [replace(s, modified_at=date)
-               for s, date in zip(_samples([5, 5]), dates, strict=True)]  # fmt: skip
+    samples = [
+        replace(s, modified_at=date) for s, date in zip(_samples([5, 5]), dates, strict=True)
+    ]
     return divide(samples, ["a", "b"], _everyone(samples), SplitRequest(order_by=OrderBy.DATE))
 
 
@@ -378,8 +386,9 @@ def test_a_sealed_test_set_is_kept_exactly_and_its_groups_are_kept_out(mixed, re
 )
 def test_the_words_of_a_strategy_are_read_back(request_):
     # "Make a new split like this one" must make exactly such a one.
-    split = Split("split-x", "ds-x", "x", request_.strategy, request_.seed, request_.fractions,
-                  "digest", 0.0)  # fmt: skip
+    split = Split(
+        "split-x", "ds-x", "x", request_.strategy, request_.seed, request_.fractions, "digest", 0.0
+    )
     assert request_of(split) == request_
     assert request_of(replace(split, strategy=AS_DELIVERED)) is None
 

@@ -65,8 +65,9 @@ def test_pictures_without_label_and_classes_without_company_are_not_judged():
     assert (judged.suggested[40:] == -1).all()
     assert not judged.is_suspect[40:].any()
     assert np.isfinite(judged.confidence[:40]).all()
-    one_class = judge_labels(_features(np.zeros(9, int)), np.zeros(9, np.int64), np.arange(9),
-                             on_progress=SILENT)  # fmt: skip
+    one_class = judge_labels(
+        _features(np.zeros(9, int)), np.zeros(9, np.int64), np.arange(9), on_progress=SILENT
+    )
     assert np.isnan(one_class.confidence).all()
 
 

@@ -17,10 +17,20 @@ from core.evaluation.agreement import (
 from core.evaluation.intervals import rate
 
 # Fleiss 1971: 14 judges, 10 subjects, 5 categories; kappa 0.210.
-FLEISS = np.array([
-    [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
-    [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
-])  # fmt: skip
+FLEISS = np.array(
+    [
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +113,7 @@ def test_the_worked_example_of_the_attribute_study():
     for appraiser, right in enumerate((42, 45, 40)):
         ratings[appraiser, 0, right:] = ~reference[right:]  # good parts, wrong in one trial
     study = attribute_study(reference, ratings, ("A", "B", "C"))
-    assert [a.effectiveness for a in study.appraisers] == [
-        rate(42, 50), rate(45, 50), rate(40, 50)
-    ]  # fmt: skip
+    assert [a.effectiveness for a in study.appraisers] == [rate(42, 50), rate(45, 50), rate(40, 50)]
     first, second, third = study.appraisers
     assert (first.miss.value, first.missed_parts.value) == (0.0, 0.0)
     assert (first.false_alarm.k, first.false_alarm.n) == (8, 90)
@@ -113,8 +121,10 @@ def test_the_worked_example_of_the_attribute_study():
     assert first.false_alarm.interval is None
     assert first.repeatability == rate(42, 50)
     assert [a.acceptance for a in (first, second, third)] == [
-        Acceptance.MARGINAL, Acceptance.MARGINAL, Acceptance.UNACCEPTABLE
-    ]  # fmt: skip
+        Acceptance.MARGINAL,
+        Acceptance.MARGINAL,
+        Acceptance.UNACCEPTABLE,
+    ]
     assert study.all_right == rate(40, 50)
     assert study.defective_share == 0.4
     assert 0.8 < study.between.value < 1.0
@@ -125,12 +135,19 @@ def test_the_worked_example_of_the_attribute_study():
 
 @pytest.mark.parametrize(
     ("effectiveness", "miss", "false_alarm", "expected"),
-    [(0.90, 0.02, 0.05, "acceptable"), (0.89, 0.02, 0.05, "marginal"),
-     (0.90, 0.021, 0.05, "marginal"), (0.90, 0.02, 0.051, "marginal"),
-     (0.80, 0.05, 0.10, "marginal"), (0.79, 0.0, 0.0, "unacceptable"),
-     (1.0, 0.051, 0.0, "unacceptable"), (1.0, 0.0, 0.11, "unacceptable"),
-     (None, 0.0, 0.0, "no data"), (1.0, None, 0.0, "no data")],
-)  # fmt: skip
+    [
+        (0.90, 0.02, 0.05, "acceptable"),
+        (0.89, 0.02, 0.05, "marginal"),
+        (0.90, 0.021, 0.05, "marginal"),
+        (0.90, 0.02, 0.051, "marginal"),
+        (0.80, 0.05, 0.10, "marginal"),
+        (0.79, 0.0, 0.0, "unacceptable"),
+        (1.0, 0.051, 0.0, "unacceptable"),
+        (1.0, 0.0, 0.11, "unacceptable"),
+        (None, 0.0, 0.0, "no data"),
+        (1.0, None, 0.0, "no data"),
+    ],
+)
 def test_the_decisions_of_aiag(effectiveness, miss, false_alarm, expected):
     assert acceptance(effectiveness, miss, false_alarm) == expected
 

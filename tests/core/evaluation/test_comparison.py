@@ -25,8 +25,13 @@ def test_the_table_of_two_models():
     second = np.array([0, 0, 1, 1, 0, 0])
     found = compare_predictions(first, second, targets)
     table = found.table
-    assert (table.both_right, table.only_first_right, table.only_second_right,
-            table.neither_right, table.n) == (2, 1, 2, 1, 6)  # fmt: skip
+    assert (
+        table.both_right,
+        table.only_first_right,
+        table.only_second_right,
+        table.neither_right,
+        table.n,
+    ) == (2, 1, 2, 1, 6)
     assert found.new_errors.tolist() == [4]
     assert found.fixed_errors.tolist() == [1, 3]
     assert table.difference == paired_difference(2, 2, 1, 1)

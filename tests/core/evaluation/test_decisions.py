@@ -46,15 +46,21 @@ def test_the_nok_probability_is_the_sum_over_nok_classes():
 def test_without_limits_the_verdict_of_the_predicted_class_decides():
     # The second picture is most likely OK as a class, though NOK classes have more together.
     assert decide(OperatingPoint(), PROBABILITIES, VERDICTS).tolist() == [
-        Decision.ACCEPT, Decision.ACCEPT, Decision.REJECT, Decision.PERSON
-    ]  # fmt: skip
+        Decision.ACCEPT,
+        Decision.ACCEPT,
+        Decision.REJECT,
+        Decision.PERSON,
+    ]
 
 
 def test_three_zones():
     point = OperatingPoint(0.2, 0.85)
     assert decide(point, PROBABILITIES, VERDICTS).tolist() == [
-        Decision.ACCEPT, Decision.PERSON, Decision.REJECT, Decision.PERSON
-    ]  # fmt: skip
+        Decision.ACCEPT,
+        Decision.PERSON,
+        Decision.REJECT,
+        Decision.PERSON,
+    ]
     assert point.has_person_zone
     assert not two_zones(0.5).has_person_zone
 

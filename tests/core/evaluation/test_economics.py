@@ -68,15 +68,26 @@ def test_intervals_hold_the_truth_as_often_as_promised():
     point = OperatingPoint(0.3, 0.6)
     line = Scenario(0.02, 1000, Costs(100, 5, 1), person_escape=0.05)
     exact = consequences(
-        point, Outcome(tuple((true_ok * 10**9).astype(int).tolist()),
-                       tuple((true_nok * 10**9).astype(int).tolist())), line,
-    )  # fmt: skip
-    names = ("outgoing_ppm", "true_reject_share", "rejects_per_shift", "looks_per_shift",
-             "cost_per_1000")  # fmt: skip
+        point,
+        Outcome(
+            tuple((true_ok * 10**9).astype(int).tolist()),
+            tuple((true_nok * 10**9).astype(int).tolist()),
+        ),
+        line,
+    )
+    names = (
+        "outgoing_ppm",
+        "true_reject_share",
+        "rejects_per_shift",
+        "looks_per_shift",
+        "cost_per_1000",
+    )
     held = dict.fromkeys(names, 0)
     for _ in range(300):
-        drawn = Outcome(tuple(random.multinomial(400, true_ok).tolist()),
-                        tuple(random.multinomial(120, true_nok).tolist()))  # fmt: skip
+        drawn = Outcome(
+            tuple(random.multinomial(400, true_ok).tolist()),
+            tuple(random.multinomial(120, true_nok).tolist()),
+        )
         found = consequences(point, drawn, line)
         for name in names:
             interval = getattr(found, name).interval
@@ -103,8 +114,9 @@ def test_bounds_stay_where_nothing_is_delivered_or_nothing_rejected():
     accepted = consequences(two_zones(1.01), Outcome((10, 0, 0), (10, 0, 0)), LINE)
     assert accepted.true_reject_share.value is None
     assert (accepted.true_reject_share.interval.low, accepted.true_reject_share.interval.high) == (
-        0.0, 1.0
-    )  # fmt: skip
+        0.0,
+        1.0,
+    )
     only_bad = Scenario(1.0, 1, Costs(1, 1))
     all_bad = consequences(two_zones(0.0), Outcome((0, 0, 10), (0, 0, 10)), only_bad).outgoing_ppm
     assert all_bad.value is None

@@ -31,10 +31,20 @@ def test_exact_two_sided_intervals_of_the_literature(k, n, low, high):
 
 @pytest.mark.parametrize(
     ("k", "n", "percent", "digits"),
-    [(0, 20, 13.9, 1), (0, 30, 9.5, 1), (0, 50, 5.82, 2), (0, 59, 4.95, 2), (0, 100, 2.95, 2),
-     (0, 150, 1.98, 2), (0, 299, 0.997, 3), (0, 1000, 0.299, 3),
-     (1, 100, 4.66, 2), (1, 300, 1.57, 2), (1, 1000, 0.473, 3)],
-)  # fmt: skip
+    [
+        (0, 20, 13.9, 1),
+        (0, 30, 9.5, 1),
+        (0, 50, 5.82, 2),
+        (0, 59, 4.95, 2),
+        (0, 100, 2.95, 2),
+        (0, 150, 1.98, 2),
+        (0, 299, 0.997, 3),
+        (0, 1000, 0.299, 3),
+        (1, 100, 4.66, 2),
+        (1, 300, 1.57, 2),
+        (1, 1000, 0.473, 3),
+    ],
+)
 def test_exact_one_sided_bounds_of_the_literature(k, n, percent, digits):
     assert round(100 * rate(k, n).upper(), digits) == percent
 

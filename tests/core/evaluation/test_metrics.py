@@ -187,8 +187,16 @@ def test_without_errors_every_interval_still_leaves_doubt():
     # The draws alone would show [1, 1]: they cannot see what did not happen.
     targets = np.repeat(np.arange(3), 20)
     summary = evaluate(_one_hot(targets, 3), targets, "abc").summary
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_precision", "weighted_f1",
-                 "weighted_precision", "kappa", "matthews"):  # fmt: skip
+    for name in (
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "macro_precision",
+        "weighted_f1",
+        "weighted_precision",
+        "kappa",
+        "matthews",
+    ):
         found = getattr(summary, name)
         assert found.value == 1.0
         assert 0.75 < found.interval.low < 0.97, name
@@ -295,16 +303,23 @@ def test_the_most_confused_pairs():
     matrix = np.array([[8, 2, 0], [1, 9, 0], [5, 0, 0]])
     pairs = confused_pairs(matrix)
     assert [(p.true, p.predicted, p.count, p.share) for p in pairs] == [
-        (2, 0, 5, 1.0), (0, 1, 2, 0.2), (1, 0, 1, 0.1)
-    ]  # fmt: skip
+        (2, 0, 5, 1.0),
+        (0, 1, 2, 0.2),
+        (1, 0, 1, 0.1),
+    ]
     assert len(confused_pairs(matrix, most=1)) == 1
 
 
 @pytest.mark.parametrize(
     ("row", "target", "words"),
-    [([np.inf, 0.0], 0, "no numbers"), ([0.9, 0.9], 0, "add up"), ([1.5, -0.5], 0, "add up"),
-     ([0.5, 0.5], 2, "does not know"), ([0.5, 0.5], -1, "does not know")],
-)  # fmt: skip
+    [
+        ([np.inf, 0.0], 0, "no numbers"),
+        ([0.9, 0.9], 0, "add up"),
+        ([1.5, -0.5], 0, "add up"),
+        ([0.5, 0.5], 2, "does not know"),
+        ([0.5, 0.5], -1, "does not know"),
+    ],
+)
 def test_unusable_predictions_are_refused_in_words(row, target, words):
     with pytest.raises(ConfigError, match=words):
         evaluate(np.array([row], np.float32), np.array([target]), ["a", "b"])

@@ -16,9 +16,13 @@ from core.evaluation.planner import (
 
 @pytest.mark.parametrize(
     ("rate", "needed"),
-    [(0.05, (59, 93, 124, 153)), (0.02, (149, 236, 313, 386)), (0.01, (299, 473, 628, 773)),
-     (0.001, (2995, 4742, 6294, 7752))],
-)  # fmt: skip
+    [
+        (0.05, (59, 93, 124, 153)),
+        (0.02, (149, 236, 313, 386)),
+        (0.01, (299, 473, 628, 773)),
+        (0.001, (2995, 4742, 6294, 7752)),
+    ],
+)
 def test_the_table_of_sample_sizes(rate, needed):
     assert tuple(parts_needed(rate, errors=k) for k in range(4)) == needed
 
@@ -28,8 +32,9 @@ def test_the_table_of_sample_sizes(rate, needed):
 )
 def test_sample_sizes_without_error_at_other_confidences(rate, at_90, at_99):
     assert (parts_needed(rate, confidence=0.90), parts_needed(rate, confidence=0.99)) == (
-        at_90, at_99
-    )  # fmt: skip
+        at_90,
+        at_99,
+    )
 
 
 @given(st.floats(0.0005, 0.5), st.integers(0, 6), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -52,8 +57,11 @@ def test_fifty_defective_parts_cannot_prove_two_percent():
 def test_a_plan_names_both_kinds_of_parts_and_the_chance_to_pass():
     plan = plan_test(0.02, 0.05, expected_escape=0.002)
     assert [(row.errors, row.parts) for row in plan.defective] == [
-        (0, 149), (1, 236), (2, 313), (3, 386)
-    ]  # fmt: skip
+        (0, 149),
+        (1, 236),
+        (2, 313),
+        (3, 386),
+    ]
     assert [row.parts for row in plan.good] == [59, 93, 124, 153]
     assert plan.defective[0].chance_to_pass == pytest.approx(0.998**149)
     assert plan.defective[3].chance_to_pass > plan.defective[0].chance_to_pass
@@ -67,9 +75,15 @@ def test_the_chance_to_pass_with_errors_for_every_part_is_certain():
 
 
 @pytest.mark.parametrize(
-    "wish", [{"rate": 0.0}, {"rate": 1.0}, {"rate": 0.1, "errors": -1}, {"rate": 1e-12},
-             {"rate": 0.1, "confidence": 1.0}]
-)  # fmt: skip
+    "wish",
+    [
+        {"rate": 0.0},
+        {"rate": 1.0},
+        {"rate": 0.1, "errors": -1},
+        {"rate": 1e-12},
+        {"rate": 0.1, "confidence": 1.0},
+    ],
+)
 def test_what_cannot_be_planned_is_said(wish):
     with pytest.raises(ConfigError):
         parts_needed(**wish)

@@ -56,11 +56,17 @@ def test_brought_up_to_date_they_equal_those_that_are_read_anew(workspace):
     kept = _load(workspace)
     for _ in range(30):
         for _ in range(draw.randint(1, 3)):  # several versions may pass between two looks
-            _edit(workspace, {
-                i: SampleState(draw.choice([None, 0, 1, 2]), draw.choice([None, "g1", "new", "x"]),
-                               draw.choice(list(SampleStatus)))
-                for i in draw.sample(ids, draw.randint(1, 6))
-            })  # fmt: skip
+            _edit(
+                workspace,
+                {
+                    i: SampleState(
+                        draw.choice([None, 0, 1, 2]),
+                        draw.choice([None, "g1", "new", "x"]),
+                        draw.choice(list(SampleStatus)),
+                    )
+                    for i in draw.sample(ids, draw.randint(1, 6))
+                },
+            )
         kept, fresh = _load(workspace, kept), _load(workspace)
         assert kept.version == fresh.version
         assert all((getattr(kept, f) == getattr(fresh, f)).all() for f in FIELDS)

@@ -33,12 +33,23 @@ def db(workspace):
     """Thirty samples with different values, the third excluded, one finding, one split."""
     chance = random.Random(3)
     samples = [
-        Sample(0, f"/p/{n}", f"sha{n}", n % 3, chance.randint(8, 99), 8, "L", 9,
-               group=f"Lot {n % 4}", name=f"{chance.randint(100, 999)}/Part_{n}.png",
-               modified_at=None if n == 7 else chance.random(), sharpness=chance.random(),
-               brightness=None if n == 9 else chance.random())
+        Sample(
+            0,
+            f"/p/{n}",
+            f"sha{n}",
+            n % 3,
+            chance.randint(8, 99),
+            8,
+            "L",
+            9,
+            group=f"Lot {n % 4}",
+            name=f"{chance.randint(100, 999)}/Part_{n}.png",
+            modified_at=None if n == 7 else chance.random(),
+            sharpness=chance.random(),
+            brightness=None if n == 9 else chance.random(),
+        )
         for n in range(COUNT)
-    ]  # fmt: skip
+    ]
     dataset = Dataset("ds-1", "parts", ("a", "b", "c"), "/p", "-", COUNT, 1.0)
     split = Split("split-1", "ds-1", "s", "stratified", 7, (0.6, 0.2, 0.2), "-", 1.0)
     finding = Finding(FindingKind.NEAR_DUPLICATE, Severity.WARNING, "alike", (2, 5))

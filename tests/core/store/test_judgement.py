@@ -10,8 +10,20 @@ from core.store.database import connect, transaction
 def db(workspace):
     dataset = Dataset("ds-1", "parts", ("good", "crack"), "/p", "digest", 1, 1.0)
     sample = Sample(0, "/p/1.png", "sha", 0, 8, 8, "L", 9)
-    model = Model("model-1", "m", None, "ds-1", "parts", None, ("good", "crack"), "n",
-                  PreprocessConfig(), 1, "sha", 1.0)  # fmt: skip
+    model = Model(
+        "model-1",
+        "m",
+        None,
+        "ds-1",
+        "parts",
+        None,
+        ("good", "crack"),
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha",
+        1.0,
+    )
     with connect(workspace) as db:
         with transaction(db):
             datasets.insert_dataset(db, dataset, [sample])

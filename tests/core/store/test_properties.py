@@ -15,12 +15,23 @@ def _stored(workspace, samples):
 
 def test_properties_come_in_the_order_asked_and_unknown_ones_are_none(workspace):
     samples = [
-        Sample(0, f"/p/{n}", f"s{n}", 0, 640, 480, "L" if n else "RGB", 1000 * n,
-               name=f"c{n}/x.png", format="PNG", group="g" if n < 2 else None,
-               brightness=None if n == 3 else n / 10,
-               attributes={"shift": "late"} if n == 2 else {})
+        Sample(
+            0,
+            f"/p/{n}",
+            f"s{n}",
+            0,
+            640,
+            480,
+            "L" if n else "RGB",
+            1000 * n,
+            name=f"c{n}/x.png",
+            format="PNG",
+            group="g" if n < 2 else None,
+            brightness=None if n == 3 else n / 10,
+            attributes={"shift": "late"} if n == 2 else {},
+        )
         for n in range(4)
-    ]  # fmt: skip
+    ]
     ids = _stored(workspace, samples)
     with connect(workspace) as db:
         found = load_properties(db, "ds-1", ids[::-1])

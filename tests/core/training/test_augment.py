@@ -62,7 +62,11 @@ def test_mirrors_and_quarter_turns_are_exact(setting, expected):
     changed = _changed(config, images=image, samples=np.arange(40))
     seen = set()
     for picture in changed:
-        fits = [i for i, turn in enumerate(expected) if torch.allclose(picture, turn(IMAGES[0]), atol=0.05)]  # noqa: E501 # fmt: skip
+        fits = [
+            i
+            for i, turn in enumerate(expected)
+            if torch.allclose(picture, turn(IMAGES[0]), atol=0.05)
+        ]
         assert len(fits) == 1
         seen.add(fits[0])
     assert seen == set(range(len(expected)))

@@ -49,8 +49,10 @@ def test_a_ready_split_is_kept_with_its_certificate(workspace, tmp_path):
     assert split.fractions == pytest.approx((0.5, 0.0, 0.5))
     certificate = split.certificate
     assert (certificate.exact_across, certificate.groups_across, certificate.near_across) == (
-        1, None, None
-    )  # fmt: skip
+        1,
+        None,
+        None,
+    )
     assert dataset.verdicts == (Verdict.NOK, Verdict.OK)
     assert any("no validation pictures" in d["sentence"] for d in job.result["decisions"])
 
@@ -132,8 +134,10 @@ def test_pictures_are_added_as_a_version_with_new_classes_at_the_end(
     assert (dataset.version, dataset.sample_count) == (2, 20)
     assert dataset.verdicts == (Verdict.NOK, Verdict.OK, Verdict.NOK, None)
     assert {k: job.result[k] for k in ("added", "already_there", "new_classes")} == {
-        "added": 2, "already_there": 1, "new_classes": ["beule"]
-    }  # fmt: skip
+        "added": 2,
+        "already_there": 1,
+        "new_classes": ["beule"],
+    }
     assert ["gut/again.png", "it is in the dataset already, as 'gut'"] in job.result["skipped"]
 
     again = _finished(workspace, datasets.start_adding(workspace, more, "Parts", ImportRules()))

@@ -275,8 +275,19 @@ def test_a_waiting_job_gets_a_worker_by_looking_at_it(workspace, class_folders):
 def test_signs_of_life_and_the_time_left():
     from core.domain import Job
 
-    job = Job("job-1", JobKind.TRAIN, "run-1", JobStatus.RUNNING, 1, {}, 0.0, heartbeat_at=100.0,
-              phase_started_at=100.0, done=25, total=100)  # fmt: skip
+    job = Job(
+        "job-1",
+        JobKind.TRAIN,
+        "run-1",
+        JobStatus.RUNNING,
+        1,
+        {},
+        0.0,
+        heartbeat_at=100.0,
+        phase_started_at=100.0,
+        done=25,
+        total=100,
+    )
     assert not jobs.is_unresponsive(job, now=110.0)
     assert jobs.is_unresponsive(job, now=140.0)
     assert jobs.seconds_left(job, now=110.0) == pytest.approx(30.0)

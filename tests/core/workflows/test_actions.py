@@ -56,9 +56,13 @@ def test_every_picture_is_in_the_subset_that_the_counts_say(trained):
     for subset in Subset:
         for label, name in enumerate(trained.dataset.class_names):
             found, n = datasets.samples(
-                trained.workspace, trained.dataset.id, label=label, split_id=trained.split.id,
-                subset=subset, limit=2,
-            )  # fmt: skip
+                trained.workspace,
+                trained.dataset.id,
+                label=label,
+                split_id=trained.split.id,
+                subset=subset,
+                limit=2,
+            )
             assert n == counts[subset][name]
             assert len(found) == min(2, n)
     assert counts[Subset.TRAIN] == {"blue disc": 12, "stripes": 12}

@@ -79,18 +79,24 @@ def test_models_that_share_nothing_are_refused_with_a_sentence(made):
 
 def test_the_same_classes_in_another_order_are_the_same_classes(made):
     order = [2, 0, 1]
-    rows = {s: made_probabilities(made.targets[s], seed=1 + len(s), skill=2.0)[:, order]
-            for s in (Subset.VALIDATION, Subset.TEST)}  # fmt: skip
+    rows = {
+        s: made_probabilities(made.targets[s], seed=1 + len(s), skill=2.0)[:, order]
+        for s in (Subset.VALIDATION, Subset.TEST)
+    }
     first = judged_set(made.workspace, "present", Subset.TEST)
     model = add_model(made, "turned", seed=9)
     names = tuple(NAMES[i] for i in order)
     positions = np.array([order.index(i) for i in range(3)])
     second = comparison.JudgedSet(
-        model=type(model)(**{**model.__dict__, "class_names": names}), dataset=first.dataset,
-        subset=first.subset, sample_ids=first.sample_ids, targets=positions[first.targets],
-        probabilities=rows[Subset.TEST], parts=None,
+        model=type(model)(**{**model.__dict__, "class_names": names}),
+        dataset=first.dataset,
+        subset=first.subset,
+        sample_ids=first.sample_ids,
+        targets=positions[first.targets],
+        probabilities=rows[Subset.TEST],
+        parts=None,
         verdicts=tuple(first.verdicts[i] for i in order),
-    )  # fmt: skip
+    )
     found = comparison.compare_judged(first, second, None, None)
     assert found.classes.table.only_first_right == found.classes.table.only_second_right == 0
 
@@ -135,8 +141,14 @@ def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
     with connect(made.workspace) as db, db.conn:
         stored = predictions.load_matrix(db, "model-present", Subset.TEST)
         assert stored is not None
-        predictions.insert_predictions(db, "model-present", "ds-1", Subset.TEST,
-                                       stored.sample_ids[:8], stored.probabilities[:8])  # fmt: skip
+        predictions.insert_predictions(
+            db,
+            "model-present",
+            "ds-1",
+            Subset.TEST,
+            stored.sample_ids[:8],
+            stored.probabilities[:8],
+        )
     report = _gate(made, no_new_escapes=True)
     assert report.remarks[0].startswith("New escapes are known for 8 of 200 pictures only")
 

@@ -25,8 +25,18 @@ K = FindingKind
 
 
 def _sample(number, label, **more):
-    return Sample(0, f"/p/{number}.png", f"sha{number}", label, 8 + (number == 3), 8, "L", 9,
-                  name=f"{number}.png", **more)  # fmt: skip
+    return Sample(
+        0,
+        f"/p/{number}.png",
+        f"sha{number}",
+        label,
+        8 + (number == 3),
+        8,
+        "L",
+        9,
+        name=f"{number}.png",
+        **more,
+    )
 
 
 @pytest.fixture

@@ -178,9 +178,18 @@ def large_judged(seed, n=100_000, classes=100):
     probabilities[np.arange(n), targets] += random.random(n).astype(np.float32) * 200
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     names = tuple(f"class {i}" for i in range(classes))
-    model = Model(f"m{seed}", f"m{seed}", None, "ds", "d", "s", names, "n", PreprocessConfig(), 1,
-                  "sha", 1.0)  # fmt: skip
+    model = Model(
+        f"m{seed}", f"m{seed}", None, "ds", "d", "s", names, "n", PreprocessConfig(), 1, "sha", 1.0
+    )
     dataset = Dataset("ds", "d", names, "/p", "d", n, 1.0)
     verdicts = tuple(Verdict.OK if i < classes // 2 else Verdict.NOK for i in range(classes))
-    return JudgedSet(model, dataset, Subset.TEST, np.arange(n, dtype=np.int64), targets,
-                     probabilities, np.arange(n, dtype=np.int64) // 3, verdicts)  # fmt: skip
+    return JudgedSet(
+        model,
+        dataset,
+        Subset.TEST,
+        np.arange(n, dtype=np.int64),
+        targets,
+        probabilities,
+        np.arange(n, dtype=np.int64) // 3,
+        verdicts,
+    )

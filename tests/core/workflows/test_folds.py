@@ -16,8 +16,17 @@ from core.workflows.training import RunView
 
 
 def _view(name, fold, started=1.0, split="split-a", status=JobStatus.COMPLETED):
-    run = TrainingRun(f"run-{name}-{started}", name, "ds", split, PreprocessConfig(),
-                      AugmentConfig(), TrainConfig(), started, fold=fold)  # fmt: skip
+    run = TrainingRun(
+        f"run-{name}-{started}",
+        name,
+        "ds",
+        split,
+        PreprocessConfig(),
+        AugmentConfig(),
+        TrainConfig(),
+        started,
+        fold=fold,
+    )
     return RunView(run, Job("job", JobKind.TRAIN, run.id, status, 1, {}, started))
 
 

@@ -36,8 +36,21 @@ def judged(workspace):
         "ds-1", "parts", NAMES, "/p", "d", 4, 1.0, class_verdicts=(Verdict.OK, Verdict.NOK)
     )
     split = Split("split-1", "ds-1", "s", "stratified", 1, (0.5, 0.25, 0.25), "d", 1.0)
-    model = Model("model-1", "m", None, "ds-1", "parts", "split-1", NAMES, "n",
-                  PreprocessConfig(), 1, "sha", 1.0, version=1)  # fmt: skip
+    model = Model(
+        "model-1",
+        "m",
+        None,
+        "ds-1",
+        "parts",
+        "split-1",
+        NAMES,
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha",
+        1.0,
+        version=1,
+    )
     with connect(workspace) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
         ids = [s.id for s in datasets.samples_of(db, "ds-1")]
@@ -57,8 +70,13 @@ def _edit(workspace, states, **options):
 
 
 def test_a_model_is_judged_by_todays_labels(judged):
-    _edit(judged, {4: SampleState(0, None, SampleStatus.USED),
-                   3: SampleState(0, None, SampleStatus.EXCLUDED)})  # fmt: skip
+    _edit(
+        judged,
+        {
+            4: SampleState(0, None, SampleStatus.USED),
+            3: SampleState(0, None, SampleStatus.EXCLUDED),
+        },
+    )
     found = judging.judged_set(judged, "m", Subset.TEST)
     assert found.targets.tolist() == [0, 1, 0]
     assert found.left_out == 1

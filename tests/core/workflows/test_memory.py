@@ -97,10 +97,17 @@ def test_known_predictions_change_no_headline(made):
     found = evaluation.judge(made.workspace, "m", Subset.TEST)
     data = found.judged
     for point in (None, two_zones(0.3)):
-        known = headline(data.probabilities, data.targets, parts=data.parts, verdicts=VERDICTS,
-                         point=point, predicted=found.predicted)  # fmt: skip
-        anew = headline(data.probabilities, data.targets, parts=data.parts, verdicts=VERDICTS,
-                        point=point)  # fmt: skip
+        known = headline(
+            data.probabilities,
+            data.targets,
+            parts=data.parts,
+            verdicts=VERDICTS,
+            point=point,
+            predicted=found.predicted,
+        )
+        anew = headline(
+            data.probabilities, data.targets, parts=data.parts, verdicts=VERDICTS, point=point
+        )
         assert known == anew
 
 

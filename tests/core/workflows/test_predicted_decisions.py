@@ -31,8 +31,11 @@ def decided(trained, tmp_path):
 def test_every_readable_picture_gets_its_decision(decided, trained, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    sources = [trained.pictures / "stripes" / "000.png",
-               trained.pictures / "blue disc" / "000.png", broken]  # fmt: skip
+    sources = [
+        trained.pictures / "stripes" / "000.png",
+        trained.pictures / "blue disc" / "000.png",
+        broken,
+    ]
     found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
     assert [item.decision for item in found] == ["reject", "accept", None]
     assert "decision" not in prediction.as_dict(found[2])

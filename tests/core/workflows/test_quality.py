@@ -35,8 +35,9 @@ def checked(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("quality")
     workspace = Workspace(root / "workspace").create()
-    job = datasets.start_import(workspace, write_parts(root / "parts"), "Parts",
-                                LabelSource.LAST_FOLDER)  # fmt: skip
+    job = datasets.start_import(
+        workspace, write_parts(root / "parts"), "Parts", LabelSource.LAST_FOLDER
+    )
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     dataset = datasets.find_dataset(workspace, "Parts")
     before = splits.create_split(workspace, dataset.id, name="before")

@@ -149,8 +149,11 @@ def test_without_verdicts_the_report_says_so_and_its_numbers_hold(workspace, tmp
 
 def test_classes_without_pictures_have_no_data(workspace):
     made = make_dataset(workspace, per_subset=40)
-    rest = [int(i) for i, t in zip(made.ids[Subset.TEST], made.targets[Subset.TEST], strict=True)
-            if t == 2]  # fmt: skip
+    rest = [
+        int(i)
+        for i, t in zip(made.ids[Subset.TEST], made.targets[Subset.TEST], strict=True)
+        if t == 2
+    ]
     add_model(made, "b")
     edits.exclude(workspace, "parts", rest)
     page, table = _files(made)
@@ -211,8 +214,12 @@ def test_the_report_says_how_each_bound_was_made(made):
     text = _files(made)[0].read_text()
     assert "All bounds are exact" not in text
     assert "Bounds of rates are exact (Clopper-Pearson)" in text
-    for words in ("the wider of two: parts drawn anew (bootstrap)", "a t interval between parts",
-                  "as many decisions as explain the variance", "Newcombe"):  # fmt: skip
+    for words in (
+        "the wider of two: parts drawn anew (bootstrap)",
+        "a t interval between parts",
+        "as many decisions as explain the variance",
+        "Newcombe",
+    ):
         assert (words in text) is (words != "Newcombe")
     assert "Newcombe" in _files(made, against="a")[0].read_text()
 
@@ -337,7 +344,9 @@ def test_the_report_says_how_many_mistakes_there_are_and_how_many_are_shown(made
 
 def test_the_reader_of_numbers_finds_values_and_rule():
     numbers = Numbers()
-    numbers.feed('<p data-rule="{&#34;a&#34;: 1}"><data data-measure="x.y" value="0.5">50%</data>'
-                 '<data data-measure="z" value="">no data</data></p>')  # fmt: skip
+    numbers.feed(
+        '<p data-rule="{&#34;a&#34;: 1}"><data data-measure="x.y" value="0.5">50%</data>'
+        '<data data-measure="z" value="">no data</data></p>'
+    )
     assert numbers.found == {"x.y": 0.5, "z": None}
     assert numbers.rule == {"a": 1}

@@ -73,17 +73,30 @@ def _run(lines, root, until=None):
 
 
 def _imported(workspace, source, rules=None, **options):
-    job = datasets.start_import(workspace, source, "My parts", rules or datasets.import_rules(),
-                                **options)  # fmt: skip
+    job = datasets.start_import(
+        workspace, source, "My parts", rules or datasets.import_rules(), **options
+    )
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     return datasets.find_dataset(workspace, "My parts")
 
 
 def _judged(workspace, dataset, split, run=None):
     """A model "m" with made probabilities for the validation and test pictures of a split."""
-    model = Model("model-m", "m", run and run.id, dataset.id, dataset.name, split.id,
-                  dataset.class_names, "n", PreprocessConfig(), 1, "sha m", 1.0,
-                  version=dataset.version)  # fmt: skip
+    model = Model(
+        "model-m",
+        "m",
+        run and run.id,
+        dataset.id,
+        dataset.name,
+        split.id,
+        dataset.class_names,
+        "n",
+        PreprocessConfig(),
+        1,
+        "sha m",
+        1.0,
+        version=dataset.version,
+    )
     with connect(workspace) as db, transaction(db):
         members = split_rows.split_members(db, split.id)
         models.insert_model(db, model, b"x")
@@ -98,8 +111,9 @@ def _judged(workspace, dataset, split, run=None):
 
 
 def _stored_run(workspace, dataset, split, **changed):
-    run = TrainingRun("run-m", "m", dataset.id, split.id, PreprocessConfig(), AugmentConfig(),
-                      QUICK, 1.0)  # fmt: skip
+    run = TrainingRun(
+        "run-m", "m", dataset.id, split.id, PreprocessConfig(), AugmentConfig(), QUICK, 1.0
+    )
     run = replace(run, **changed)
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
@@ -156,8 +170,9 @@ def test_by_name_and_look_alikes_and_a_later_split_that_keeps_its_sealed_test_se
     lines = _printed(workspace, "m")
     again = _run(lines, tmp_path / "again", until="seal")
     assert [_split_of(again, name).digest for name in ("first", "S")] == [
-        first.digest, split.digest
-    ]  # fmt: skip
+        first.digest,
+        split.digest,
+    ]
     assert _split_of(again, "first").strategy == "ordered by name, grouped by auto"
     assert _split_of(again).sealed
     assert "touchstone open-test m --purpose 'release 1'" in lines
@@ -188,8 +203,9 @@ def _lots(root):
 )
 def test_the_printed_import_reads_classes_as_the_first_one_did(workspace, tmp_path, rules):
     dataset = _imported(workspace, _lots(tmp_path / "s"), datasets.import_rules(**rules))
-    split = splits.create_split(workspace, dataset.id, name="S", group_by="column"
-                                if "pattern" in rules else None)  # fmt: skip
+    split = splits.create_split(
+        workspace, dataset.id, name="S", group_by="column" if "pattern" in rules else None
+    )
     _judged(workspace, dataset, split)
     lines = _printed(workspace, "m")
     again = datasets.list_datasets(_run(lines, tmp_path / "again", until="report"))[0]
@@ -203,9 +219,12 @@ def test_a_label_table_is_asked_for_by_its_content(workspace, tmp_path, monkeypa
     table = tmp_path / "t.txt"
     table.write_text("".join(f"{i}.png {i % 2} lot{i // 4}\n" for i in range(24)))
     rules = datasets.import_rules(
-        table=table, delimiter="blanks", header=False, class_map=['0="good, clean"', "1=crack"],
+        table=table,
+        delimiter="blanks",
+        header=False,
+        class_map=['0="good, clean"', "1=crack"],
         columns={"path": "1", "label": "2", "group": "3", "split": ""},
-    )  # fmt: skip
+    )
     dataset = _imported(workspace, root, rules)
     split = splits.create_split(workspace, dataset.id, name="S", group_by="column")
     _judged(workspace, dataset, split)
@@ -299,10 +318,15 @@ def test_a_rule_that_no_option_can_set_is_said_in_words(workspace, point, words)
 def test_settings_without_an_option_are_said_and_a_fold_is_named(workspace, parts, tmp_path):
     split = splits.create_split(workspace, parts.id, name="S", folds=3, fractions=(0.6, 0.2, 0.2))
     run = _stored_run(
-        workspace, parts, split, name="CV fold 2 of 3", fold=1,
-        train=replace(QUICK, seed=5, patience=9), augment=AugmentConfig(rotate_quarter=True),
+        workspace,
+        parts,
+        split,
+        name="CV fold 2 of 3",
+        fold=1,
+        train=replace(QUICK, seed=5, patience=9),
+        augment=AugmentConfig(rotate_quarter=True),
         preprocess=PreprocessConfig(image_size_px=160, roi_left=0.25),
-    )  # fmt: skip
+    )
     _judged(workspace, parts, split, run)
     lines = _printed(workspace, "m")
     (train,) = [line for line in lines if line.startswith("touchstone train")]
@@ -317,8 +341,9 @@ def test_settings_without_an_option_are_said_and_a_fold_is_named(workspace, part
 
 
 def test_a_line_break_in_a_name_starts_no_command(workspace, tmp_path):
-    dataset = _imported(workspace, _lots(tmp_path / "s"), shown_source="x.zip\ntouchstone demo",
-                        consume=True)  # fmt: skip
+    dataset = _imported(
+        workspace, _lots(tmp_path / "s"), shown_source="x.zip\ntouchstone demo", consume=True
+    )
     split = splits.create_split(workspace, dataset.id, name="S")
     _judged(workspace, dataset, split)
     assert "touchstone demo" not in _printed(workspace, "m")
@@ -329,8 +354,9 @@ def test_all_printed_commands_together_make_the_same_report(trained, tmp_path, m
     with connect(workspace) as db:
         db.conn.execute("DELETE FROM openings")  # other tests have looked
         db.conn.commit()
-    edits.set_verdicts(workspace, trained.dataset.id,
-                       {"stripes": Verdict.NOK, "blue disc": Verdict.OK})  # fmt: skip
+    edits.set_verdicts(
+        workspace, trained.dataset.id, {"stripes": Verdict.NOK, "blue disc": Verdict.OK}
+    )
     criteria = ReleaseCriteria(max_overkill=0.9, golden_must_pass=False, confidence=0.9)
     release.set_criteria(workspace, trained.dataset.id, criteria)
     basis = decisions.load_basis(workspace, "Marks quick")

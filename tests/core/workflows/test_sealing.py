@@ -66,7 +66,10 @@ def test_every_look_of_every_model_is_counted(made):
     _sealed(made, "b")
     found = sealing.open_test(made.workspace, "b", "third")
     assert [(o.model_name, o.purpose) for o in found.openings] == [
-        ("a", "first"), ("a", "second"), ("b", "third")]  # fmt: skip
+        ("a", "first"),
+        ("a", "second"),
+        ("b", "third"),
+    ]
     assert len(found.own_openings) == 1
 
 

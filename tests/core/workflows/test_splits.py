@@ -41,10 +41,20 @@ def make_parts(workspace, name="Parts", parts=20, **more):
                 path = f"{class_name}/part{part}/shot {shot}.png"
                 samples.append(
                     Sample(
-                        0, f"/d/{path}", path, label, 8, 8, "L", 9, group=f"{class_name} {part}",
-                        name=path, modified_at=DAY_S * part, attributes={"lot": f"lot {part % 5}"},
+                        0,
+                        f"/d/{path}",
+                        path,
+                        label,
+                        8,
+                        8,
+                        "L",
+                        9,
+                        group=f"{class_name} {part}",
+                        name=path,
+                        modified_at=DAY_S * part,
+                        attributes={"lot": f"lot {part % 5}"},
                     )
-                )  # fmt: skip
+                )
         samples.append(replace(samples[-1], path=f"/d/{class_name}/again.png"))
     samples = [replace(s, **more) for s in samples]
     dataset = Dataset(f"ds-{name}", name, CLASSES, "/d", "digest", len(samples), utc_now())
@@ -73,18 +83,23 @@ def edit(workspace, dataset, changed):
         now = dataset_rows.find_dataset(db, dataset.id)
         found = {s.id: s for s in dataset_rows.samples_of(db, dataset.id)}
         states = {
-            i: SampleState(found[i].label if label is None else label, found[i].group,
-                           SampleStatus.EXCLUDED if label is None else SampleStatus.USED)
+            i: SampleState(
+                found[i].label if label is None else label,
+                found[i].group,
+                SampleStatus.EXCLUDED if label is None else SampleStatus.USED,
+            )
             for i, label in changed.items()
-        }  # fmt: skip
+        }
         versions.apply_edit(db, now, EditAction.RELABEL, "by test", states)
 
 
 def add(workspace, dataset, count):
     with connect(workspace) as db, transaction(db):
         now = dataset_rows.find_dataset(db, dataset.id)
-        more = [Sample(0, f"/d/new {i}.png", f"new {i}", 0, 8, 8, "L", 9, name=f"new {i}.png")
-                for i in range(count)]  # fmt: skip
+        more = [
+            Sample(0, f"/d/new {i}.png", f"new {i}", 0, 8, 8, "L", 9, name=f"new {i}.png")
+            for i in range(count)
+        ]
         versions.add_samples(db, now, more, "added")
 
 
@@ -105,8 +120,9 @@ def parts(workspace):
 @pytest.mark.parametrize(
     "group_by", ["folder", "column", "attribute:lot", r"regex:(?P<group>\w+/part\d+)/", "auto"]
 )
-@pytest.mark.parametrize("wish", [{}, {"folds": 3}, {"order_by": OrderBy.NAME},
-                                  {"counts": (60, 24, 24)}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wish", [{}, {"folds": 3}, {"order_by": OrderBy.NAME}, {"counts": (60, 24, 24)}]
+)
 def test_every_grouping_goes_with_every_strategy(workspace, parts, group_by, wish):
     look(workspace, parts)
     split = splits.create_split(workspace, parts.id, group_by=group_by, **wish)
@@ -149,8 +165,13 @@ def test_a_sealed_test_set_is_kept_by_all_later_splits_of_this_version(workspace
     assert sealed.sealed
     assert splits.seal_test(workspace, first.id) == sealed  # asking twice has one effect
     test = ids_in_test(workspace, first)
-    for wish in ({"seed": 7}, {"folds": 3}, {"counts": (30, 10, 10)}, {"group_by": "folder"},
-                 {"order_by": OrderBy.DATE, "group_by": "auto"}):  # fmt: skip
+    for wish in (
+        {"seed": 7},
+        {"folds": 3},
+        {"counts": (30, 10, 10)},
+        {"group_by": "folder"},
+        {"order_by": OrderBy.DATE, "group_by": "auto"},
+    ):
         later = splits.create_split(workspace, parts.id, **{"group_by": "auto", **wish})
         assert ids_in_test(workspace, later) == test
         assert later.sealed
@@ -188,8 +209,9 @@ def test_two_different_test_sets_cannot_both_be_sealed(workspace, parts):
     splits.seal_test(workspace, first.id)
     with pytest.raises(SplitError, match="sealed for this version already"):
         splits.seal_test(workspace, second.id)
-    without = splits.create_split(workspace, make_parts(workspace, "Other").id,
-                                  fractions=(0.8, 0.2, 0.0))  # fmt: skip
+    without = splits.create_split(
+        workspace, make_parts(workspace, "Other").id, fractions=(0.8, 0.2, 0.0)
+    )
     with pytest.raises(SplitError, match="no test pictures"):
         splits.seal_test(workspace, without.id)
 
@@ -210,8 +232,16 @@ def test_a_certificate_is_counted_again_when_somebody_looked(workspace, parts):
     assert again.certificate.is_clean
     assert splits.find_split(workspace, parts.id, early.id) == again
     with connect(workspace) as db, transaction(db):
-        delivered = Split("split-d", parts.id, "As delivered", AS_DELIVERED, 0, (0.5, 0.25, 0.25),
-                          "digest", utc_now())  # fmt: skip
+        delivered = Split(
+            "split-d",
+            parts.id,
+            "As delivered",
+            AS_DELIVERED,
+            0,
+            (0.5, 0.25, 0.25),
+            "digest",
+            utc_now(),
+        )
         ids = [s.id for s in dataset_rows.samples_of(db, parts.id)]
         split_rows.insert_split(db, delivered, {i: list(Subset)[i % 3] for i in ids})
     counted = certificates.certified(workspace, delivered).certificate
