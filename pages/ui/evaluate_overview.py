@@ -138,7 +138,7 @@ def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-un
             second,
             "Precision",
             mean_precision(rates),
-            "Mean over the classes of the share of predictions that are right; 0 if never predicted.",
+            "Mean over the classes of the share of predictions that are right; 0 if none was made.",
         ),
     ):
         with column:
