@@ -30,26 +30,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import import_rate
-from core.domain import (
-    Dataset,
-    Finding,
-    FindingKind,
-    Insight,
-    Job,
-    QualityCheck,
-    Sample,
-    SampleFilter,
-    SampleOrder,
-    Severity,
-    Split,
-    Subset,
-    content_digest,
-)
+from core.domain.datasets import Dataset, Sample, SampleFilter, SampleOrder, content_digest
+from core.domain.findings import Finding, FindingKind, Insight, QualityCheck, Severity
+from core.domain.jobs import Job
+from core.domain.splits import Split, Subset
 from core.store import datasets as dataset_rows
 from core.store import quality as quality_rows
 from core.store import splits as split_rows
 from core.store.database import connect, transaction
-from core.workflows import datasets, edits, versions
+from core.workflows.data import datasets, edits, versions
 from core.workspace import ROOT_VARIABLE, Workspace
 
 CLASSES = tuple(f"class {number:02d}" for number in range(20))
@@ -176,7 +165,7 @@ def page_times(workspace: Workspace) -> dict[str, float]:
     os.environ[ROOT_VARIABLE] = str(workspace.root)
     root = Path(__file__).resolve().parent.parent
     times = {}
-    for file in ("datasets.py", "versions.py", "quality.py", "split.py"):
+    for file in ("data/datasets.py", "data/versions.py", "data/quality.py", "data/split.py"):
         if not (root / "pages" / file).exists():
             continue
         app = AppTest.from_file(str(root / "pages" / "frame.py"), default_timeout=120)
@@ -185,7 +174,7 @@ def page_times(workspace: Workspace) -> dict[str, float]:
         app.run()
         assert not app.exception, app.exception
         times[f"rerun of {file.removesuffix('.py')}"] = slowest(app.run)
-        for tab in ("Map", "Statistics", "Classes") if file == "datasets.py" else ():
+        for tab in ("Map", "Statistics", "Classes") if file == "data/datasets.py" else ():
             app.session_state["dataset_tabs"] = tab
             app.run()
             times[f"rerun of datasets, {tab}"] = slowest(app.run)
@@ -250,8 +239,9 @@ def memory_of_children_mb() -> int:
 
 def quality_check(source: Path, pictures: int) -> dict[str, object]:
     """Time and memory of one check; nothing else should run on the machine."""
-    from core.domain import LabelSource
-    from core.workflows import jobs, quality
+    from core.domain.datasets import LabelSource
+    from core.workflows import jobs
+    from core.workflows.data import quality
 
     root = Path(tempfile.mkdtemp(prefix="touchstone-quality-"))
     try:

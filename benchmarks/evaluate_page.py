@@ -24,7 +24,10 @@ MODEL = "model-made"
 
 def make_workspace(root: Path, pictures: int, classes: int) -> None:
     """A model with stored probabilities: 85% right, confident, half of the pictures in groups."""
-    from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
+    from core.domain.configs import PreprocessConfig
+    from core.domain.datasets import Dataset, Sample, Verdict
+    from core.domain.models import Model
+    from core.domain.splits import Split, Subset
     from core.store import datasets, models, predictions, splits
     from core.store.database import connect, transaction
     from core.workspace import Workspace
@@ -107,18 +110,19 @@ def main() -> None:
 def interact(rest_s: float) -> None:
     from streamlit.testing.v1 import AppTest
 
-    from core.domain import Subset
-    from core.workflows import evaluation, judging, models
+    from core.domain.splits import Subset
+    from core.workflows.results import evaluation, judging
+    from core.workflows.use import models
     from core.workspace import open_workspace
     from pages.ui import inference
-    from pages.ui.picture_panel import Review
+    from pages.ui.image_panel import Review
 
     inference.warm_up = lambda *_: None  # the weights are made up
     workspace = open_workspace()
     judging.count_look(workspace, models.find_model(workspace, MODEL), "benchmark")
     app = AppTest.from_file(str(PROJECT / "pages" / "frame.py"), default_timeout=120)
     app.run()
-    app.switch_page("evaluate.py")
+    app.switch_page("results/evaluate.py")
 
     def run(**state: object) -> None:
         for key, value in state.items():

@@ -19,8 +19,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from core.data.importers import plan_import, read_pictures
-from core.data.rules import ImportRules
+from core.data.importing.listing import plan_import, read_pictures
+from core.data.importing.rules import ImportRules
 
 
 def write_pictures(root: Path, count: int, side: int) -> list[Path]:

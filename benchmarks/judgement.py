@@ -11,17 +11,11 @@ import time
 
 import numpy as np
 
-from core.evaluation import (
-    calibration,
-    comparison,
-    decisions,
-    economics,
-    guarantee,
-    report_data,
-    slices,
-)
-from core.evaluation.metrics import confusion_matrix, evaluate, true_class_ranks
-from core.evaluation.ranking import roc_curve
+from core.evaluation.decisions import costs, guarantee, outcome
+from core.evaluation.measures import calibration, slices
+from core.evaluation.measures.classification import confusion_matrix, evaluate, true_class_ranks
+from core.evaluation.measures.ranking import roc_curve
+from core.evaluation.release import comparison, report_numbers
 
 
 def predictions(n: int, classes: int, random: np.random.Generator):
@@ -60,12 +54,12 @@ def main() -> None:
     best_of_three("report, all numbers", report)
     best_of_three("report, all numbers, pictures in groups", lambda: report(parts=parts))
 
-    nok = decisions.nok_probability(probabilities, verdicts)
-    truth = decisions.truths(targets, verdicts)
+    nok = outcome.nok_probability(probabilities, verdicts)
+    truth = outcome.truths(targets, verdicts)
     predicted, others_said = probabilities.argmax(axis=1), others.argmax(axis=1)
-    scores = decisions.part_scores(nok, truth, parts)
-    point = decisions.OperatingPoint(0.3, 0.7)
-    scenario = economics.Scenario(0.01, 10_000, economics.Costs(200, 5, 0.5))
+    scores = outcome.part_scores(nok, truth, parts)
+    point = outcome.OperatingPoint(0.3, 0.7)
+    scenario = costs.Scenario(0.01, 10_000, costs.Costs(200, 5, 0.5))
     thresholds = [0.9] * asked.classes
     cameras = random.integers(0, 20, asked.pictures).astype(str)
     best_of_three("confusion matrix", lambda: confusion_matrix(predicted, targets, asked.classes))
@@ -75,17 +69,15 @@ def main() -> None:
     best_of_three("temperature", lambda: calibration.fit_temperature(probabilities, targets))
     best_of_three(
         "probabilities to parts, once per model",
-        lambda: decisions.part_scores(
-            decisions.nok_probability(probabilities, verdicts), truth, parts
-        ),
+        lambda: outcome.part_scores(outcome.nok_probability(probabilities, verdicts), truth, parts),
     )
     best_of_three("a threshold moves", lambda: scores.outcome(point))
     best_of_three(
         "thresholds per class move",
-        lambda: decisions.automatic_errors(probabilities, targets, thresholds, parts),
+        lambda: outcome.automatic_errors(probabilities, targets, thresholds, parts),
     )
-    best_of_three("escape against overkill", lambda: decisions.trade_off(scores))
-    best_of_three("least cost", lambda: economics.least_cost(scores, scenario))
+    best_of_three("escape against overkill", lambda: outcome.trade_off(scores))
+    best_of_three("least cost", lambda: costs.least_cost(scores, scenario))
     best_of_three("guarantee", lambda: guarantee.guarantee(scores, max_escape=0.2))
     best_of_three(
         "two models", lambda: comparison.compare_predictions(predicted, others_said, targets, parts)
@@ -95,12 +87,12 @@ def main() -> None:
     )
     best_of_three(
         "report data with calibration, PPM and classes",
-        lambda: report_data.results(
-            report_data.TestData(probabilities, targets, parts),
+        lambda: report_numbers.results(
+            report_numbers.TestData(probabilities, targets, parts),
             tuple(names),
             tuple(verdicts),
             point,
-            report_data.TestData(others[:20_000], targets[:20_000], None),
+            report_numbers.TestData(others[:20_000], targets[:20_000], None),
         ),
     )
 

@@ -79,8 +79,8 @@ def quick_job(folder: Path, workspace: Path) -> tuple[float, dict, dict]:
 
 
 def plain_epoch(workspace: Path, scratch: Path) -> float:
-    from core.domain import Subset
-    from core.workflows import datasets, splits
+    from core.domain.splits import Subset
+    from core.workflows.data import datasets, splits
     from core.workspace import Workspace
 
     place = Workspace(workspace)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.domain import JobKind, JobStatus
+from core.domain.jobs import JobKind, JobStatus
 from core.workflows import jobs
 from pages.ui import errors, state, text
 
@@ -24,48 +24,83 @@ page = st.navigation(
         ],
         "Data": [
             st.Page(
-                "import_pictures.py", title="Import", icon=":material/upload:", url_path="import"
+                "data/import_images.py", title="Import", icon=":material/upload:", url_path="import"
             ),
             st.Page(
-                "datasets.py",
+                "data/datasets.py",
                 title="Datasets",
                 icon=":material/photo_library:",
                 url_path="datasets",
             ),
             st.Page(
-                "versions.py", title="Versions", icon=":material/history:", url_path="versions"
+                "data/versions.py", title="Versions", icon=":material/history:", url_path="versions"
             ),
             st.Page(
-                "quality.py", title="Quality", icon=":material/troubleshoot:", url_path="quality"
+                "data/quality.py",
+                title="Quality",
+                icon=":material/troubleshoot:",
+                url_path="quality",
             ),
-            st.Page("split.py", title="Split", icon=":material/call_split:", url_path="split"),
+            st.Page("data/split.py", title="Split", icon=":material/call_split:", url_path="split"),
             st.Page(
-                "preprocess.py", title="Preprocess", icon=":material/tune:", url_path="preprocess"
+                "data/preprocess.py",
+                title="Preprocess",
+                icon=":material/tune:",
+                url_path="preprocess",
             ),
         ],
         "Training": [
-            st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
-            st.Page("runs.py", title="Runs", icon=":material/monitoring:", url_path="runs"),
+            st.Page(
+                "training/train.py",
+                title="Train",
+                icon=":material/model_training:",
+                url_path="train",
+            ),
+            st.Page(
+                "training/runs.py", title="Runs", icon=":material/monitoring:", url_path="runs"
+            ),
         ],
         "Results": [
             st.Page(
-                "evaluate.py", title="Evaluate", icon=":material/grid_on:", url_path="evaluate"
+                "results/evaluate.py",
+                title="Evaluate",
+                icon=":material/grid_on:",
+                url_path="evaluate",
             ),
             st.Page(
-                "decide.py", title="Operating point", icon=":material/balance:", url_path="decide"
+                "results/operating_point.py",
+                title="Operating point",
+                icon=":material/balance:",
+                url_path="decide",
             ),
             st.Page(
-                "compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"
+                "results/compare.py",
+                title="Compare",
+                icon=":material/compare_arrows:",
+                url_path="compare",
             ),
-            st.Page("plan.py", title="Test planner", icon=":material/checklist:", url_path="plan"),
-            st.Page("signoff.py", title="Sign-off", icon=":material/verified:", url_path="signoff"),
+            st.Page(
+                "signoff/plan.py",
+                title="Test planner",
+                icon=":material/checklist:",
+                url_path="plan",
+            ),
+            st.Page(
+                "signoff/signoff.py",
+                title="Sign-off",
+                icon=":material/verified:",
+                url_path="signoff",
+            ),
         ],
         "Use": [
             st.Page(
-                "predict.py", title="Predict", icon=":material/image_search:", url_path="predict"
+                "use/predict.py",
+                title="Predict",
+                icon=":material/image_search:",
+                url_path="predict",
             ),
             st.Page(
-                "models.py", title="Models", icon=":material/deployed_code:", url_path="models"
+                "use/models.py", title="Models", icon=":material/deployed_code:", url_path="models"
             ),
         ],
     },

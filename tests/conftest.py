@@ -11,21 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain import (
-    Dataset,
-    JobStatus,
-    LabelSource,
-    Model,
-    Recipe,
-    Sample,
-    Split,
-    TrainConfig,
-    content_digest,
-)
+from core.domain.configs import Recipe, TrainConfig
+from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
+from core.domain.jobs import JobStatus
+from core.domain.models import Model
+from core.domain.splits import Split
 from core.store import datasets as dataset_rows
 from core.store.database import connect, transaction
-from core.workflows import datasets, jobs, models, splits, training
-from core.workflows.training import RunView
+from core.workflows import jobs
+from core.workflows.data import datasets, splits
+from core.workflows.training import runs
+from core.workflows.training.runs import RunView
+from core.workflows.use import models
 from core.workspace import ROOT_VARIABLE, Workspace
 
 # Why: a missing network must fail at once, and no test may depend on the internet.
@@ -167,15 +164,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     dataset = datasets.find_dataset(workspace, "Marks")
     split = splits.create_split(workspace, dataset.id)
-    preprocess = training.default_preprocess(
+    preprocess = runs.default_preprocess(
         workspace, dataset.id, QUICK.network, image_size_px=PICTURE_PX
     )
-    view = training.start_training(
+    view = runs.start_training(
         workspace, dataset.id, QUICK, preprocess=preprocess, name="Marks quick"
     )
     assert view.job is not None
     ended = jobs.wait(workspace, view.job.id, on_change=lambda _: None)
     assert ended.status is JobStatus.COMPLETED
-    run = training.find_run(workspace, view.run.id)
+    run = runs.find_run(workspace, view.run.id)
     model = models.find_model(workspace, str(ended.result["model_id"]))
     return Trained(workspace, pictures, dataset, split, run, model)

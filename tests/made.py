@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, Sample, Verdict
+from core.domain.models import Model
+from core.domain.splits import Split, Subset
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
 from core.workspace import Workspace

@@ -1,1 +1,1 @@
-"""Files and pixels: import, split, preprocess, cache, augment, demo pictures."""
+"""Files and pixels: import, quality, split, preprocess, cache, demo images."""

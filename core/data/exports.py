@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from core.domain import Sample, Subset, Verdict
+from core.domain.datasets import Sample, Verdict
+from core.domain.splits import Subset
 from core.errors import ConfigError
 
 NO_LABEL = "no label"

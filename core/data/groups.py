@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
 
-from core.data.labels import normal_name
+from core.data.importing.labels import normal_name
 from core.data.patterns import PathPattern
-from core.domain import Sample
+from core.domain.datasets import Sample
 from core.errors import ConfigError, SplitError
 
 Names = list[str | None]

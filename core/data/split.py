@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import OrderBy, Sample, Split, Subset
+from core.domain.datasets import Sample
+from core.domain.splits import OrderBy, Split, Subset
 from core.errors import SplitError
 
 Fractions = tuple[float, float, float]

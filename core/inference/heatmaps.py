@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from core.domain import HeatmapMethod
+from core.domain.models import HeatmapMethod
 from core.inference.predictor import Predictor, build_module
 
 # Viridis-like anchors from cold to hot, readable for colour-blind eyes and on gray parts.

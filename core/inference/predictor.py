@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.preprocess import load_pixels
-from core.domain import Prediction
+from core.data.pixels.preprocess import load_pixels
+from core.domain.models import Prediction
 from core.errors import ModelFileError, TouchstoneError, UnreadableImageError
 from core.inference.runtime import backbone_digest, open_runtime
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.data.preprocess import load_pixels
-from core.domain import HeatmapMethod, Prediction
+from core.data.pixels.preprocess import load_pixels
+from core.domain.models import HeatmapMethod, Prediction
 from core.inference.predictor import Predictor
 
 if TYPE_CHECKING:

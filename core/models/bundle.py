@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from core.domain import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
 
 FORMAT = "touchstone-model-1"

@@ -6,19 +6,17 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import (
+from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.datasets import (
     Dataset,
     DatasetVersion,
     EditAction,
-    PreprocessConfig,
     Sample,
     SampleFilter,
     SampleOrder,
     SampleStatus,
     Skipped,
     Verdict,
-    config_from_json,
-    config_to_json,
 )
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3

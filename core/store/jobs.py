@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import Job, JobKind, JobStatus, new_id
+from core.domain.ids import new_id
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import NotFoundError
 
 _ACTIVE = "('queued', 'running')"

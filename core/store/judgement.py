@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import MarkKind, Opening, Seal, utc_now
+from core.domain.ids import utc_now
+from core.domain.signoff import MarkKind, Opening, Seal
 from core.errors import WorkspaceError
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import Model, PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.models import Model
 from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain import SampleState, SampleStatus, Subset
+from core.domain.datasets import SampleState, SampleStatus
+from core.domain.splits import Subset
 from core.store.columns import Columns
 from core.store.versions import classes_kept_places, states_at
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import (
+from core.domain.findings import (
     Finding,
     FindingKind,
     FindingStatus,
     Insight,
     QualityCheck,
     Severity,
-    utc_now,
 )
+from core.domain.ids import utc_now
 from core.errors import NotFoundError
 
 

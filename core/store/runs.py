@@ -6,15 +6,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import (
+from core.domain.configs import (
     AugmentConfig,
-    EpochMetrics,
     PreprocessConfig,
     TrainConfig,
-    TrainingRun,
     config_from_json,
     config_to_json,
 )
+from core.domain.training import EpochMetrics, TrainingRun
 from core.errors import NotFoundError
 from core.store.database import transaction
 

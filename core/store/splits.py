@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import LeakCertificate, Split, Subset
+from core.domain.splits import LeakCertificate, Split, Subset
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 

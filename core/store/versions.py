@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain import (
+from core.domain.datasets import (
     Dataset,
     DatasetVersion,
     EditAction,
@@ -20,8 +20,8 @@ from core.domain import (
     SampleStatus,
     Verdict,
     content_digest,
-    utc_now,
 )
+from core.domain.ids import utc_now
 from core.errors import NotFoundError
 from core.store.datasets import (
     IN_FILE_ORDER,

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.domain import EpochMetrics, OptimizerName, ScheduleName, TrainConfig
+from core.domain.configs import OptimizerName, ScheduleName, TrainConfig
+from core.domain.training import EpochMetrics
 from core.errors import TrainingError
-from core.evaluation.metrics import macro_f1
+from core.evaluation.measures.classification import macro_f1
 
 _WARM_UP_SHARE = 0.05
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.data.preprocess import normalization_constants
-from core.domain import AugmentConfig, PreprocessConfig
+from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs import AugmentConfig, PreprocessConfig
 from core.models.build import PixelFeatures, build_network, head_name, head_of
 from core.models.bundle import Tensors
 from core.models.catalog import Network

@@ -10,7 +10,8 @@ import traceback
 
 from filelock import Timeout
 
-from core.domain import Job, JobKind, JobStatus, new_id, utc_now
+from core.domain.ids import new_id, utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import TouchstoneError
 from core.store import jobs
 from core.store.database import connect, transaction

@@ -3,8 +3,9 @@
 import time
 from pathlib import Path
 
-from core.data.preprocess import load_pixels
-from core.domain import HeatmapMethod, JobStatus
+from core.data.pixels.preprocess import load_pixels
+from core.domain.jobs import JobStatus
+from core.domain.models import HeatmapMethod
 from core.errors import UnreadableImageError
 from core.inference.heatmaps import Explainer, focus, single_threaded
 from core.inference.predictor import Predictor

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
-from core.data.preprocess import normalization_constants
-from core.domain import PreprocessConfig, Sample
+from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
+from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Sample
 from core.errors import TrainingError
 from core.inference.runtime import backbone_digest, chunks, open_runtime
 from core.models.build import PixelFeatures, head_name

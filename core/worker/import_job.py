@@ -7,22 +7,15 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from core.data.archives import unpack
-from core.data.delivered import delivered_split
-from core.data.import_plan import ImportPlan
-from core.data.importers import ImportedPictures, plan_import, read_pictures
-from core.data.rules import rules_from_dict
-from core.domain import (
-    Dataset,
-    Job,
-    JobKind,
-    JobStatus,
-    Sample,
-    Skipped,
-    Subset,
-    Verdict,
-    utc_now,
-)
+from core.data.importing.archives import unpack
+from core.data.importing.listing import ImportedPictures, plan_import, read_pictures
+from core.data.importing.plan import ImportPlan
+from core.data.importing.provided_split import delivered_split
+from core.data.importing.rules import rules_from_dict
+from core.domain.datasets import Dataset, Sample, Skipped, Verdict
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.splits import Subset
 from core.store import datasets, jobs, splits, versions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession

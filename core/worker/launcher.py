@@ -14,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.domain import Job, JobStatus, utc_now
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobStatus
 from core.store import jobs
 from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from core.data.exports import safe_cell
-from core.data.images import pictures_below
-from core.data.pool import run_isolated
-from core.data.preprocess import load_pixels
-from core.domain import JobStatus, Prediction
-from core.evaluation.rules import rule_from_json
+from core.data.pixels.images import pictures_below
+from core.data.pixels.isolated_pool import run_isolated
+from core.data.pixels.preprocess import load_pixels
+from core.domain.jobs import JobStatus
+from core.domain.models import Prediction
+from core.evaluation.decisions.rule import rule_from_json
 from core.inference.predictor import Predictor
 from core.store.database import connect, transaction
 from core.worker.session import JobSession

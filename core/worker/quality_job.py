@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.outliers import outliers
-from core.data.projection import map_of
-from core.data.quality import (
+from core.data.quality.embedding_map import map_of
+from core.data.quality.findings import (
     all_findings,
     look_alike_groups,
     outlier_findings,
     subset_leaks,
     suspect_labels,
 )
-from core.data.similarity import (
+from core.data.quality.label_errors import Judgement, judge_labels
+from core.data.quality.outliers import outliers
+from core.data.quality.similarity import (
     Gray,
     Pairs,
     connected,
@@ -25,19 +26,12 @@ from core.data.similarity import (
     small_pictures,
 )
 from core.data.split import grouped_split, stratified_split
-from core.data.suspects import Judgement, judge_labels
-from core.domain import (
-    Dataset,
-    Finding,
-    Insight,
-    JobStatus,
-    PreprocessConfig,
-    QualityCheck,
-    Sample,
-    SampleStatus,
-    Subset,
-    utc_now,
-)
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, Sample, SampleStatus
+from core.domain.findings import Finding, Insight, QualityCheck
+from core.domain.ids import utc_now
+from core.domain.jobs import JobStatus
+from core.domain.splits import Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, quality, splits, versions

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.domain import EpochMetrics, Job, JobStatus, utc_now
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobStatus
+from core.domain.training import EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
 from core.store.database import connect

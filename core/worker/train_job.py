@@ -12,20 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.cache import RowCache
-from core.data.preprocess import normalization_constants
-from core.domain import (
-    Dataset,
-    JobStatus,
-    Model,
-    Recipe,
-    Subset,
-    TrainingRun,
-    new_id,
-    utc_now,
-)
+from core.data.pixels.cache import RowCache
+from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs import Recipe
+from core.domain.datasets import Dataset
+from core.domain.ids import new_id, utc_now
+from core.domain.jobs import JobStatus
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.domain.training import TrainingRun
 from core.errors import TrainingError
-from core.evaluation.metrics import macro_f1
+from core.evaluation.measures.classification import macro_f1
 from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
 from core.models.build import PixelFeatures, head_name

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from core.domain import Job, JobKind, JobStatus, utc_now
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import TouchstoneError
 from core.store import jobs
 from core.store.database import connect

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import streamlit as st
 from loky import ProcessPoolExecutor
 
-from core.data.pool import serve_parent
-from core.domain import Model
+from core.data.pixels.isolated_pool import serve_parent
+from core.domain.models import Model
 from core.errors import TouchstoneError
 from core.inference import service
-from core.workflows.models import exported_bundle
+from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 
 Result = TypeVar("Result")

@@ -13,13 +13,14 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
-from core.domain import Model, Subset
+from core.domain.models import Model
+from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.evaluation.decisions import OperatingPoint
-from core.evaluation.metrics import EvaluationReport
-from core.workflows import decisions, evaluation
-from core.workflows.evaluation import Honesty, Judgement
-from core.workflows.memory import Memory, Recent
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.measures.classification import EvaluationReport
+from core.workflows.results import evaluation, thresholds
+from core.workflows.results.evaluation import Honesty, Judgement
+from core.workflows.results.memory import Memory, Recent
 from core.workspace import Workspace
 
 Result = TypeVar("Result")
@@ -91,7 +92,7 @@ class _Shelf:
 
     def find(self, model: Model, subset: Subset) -> _Judged:
         """A model on a subset, with today's labels."""
-        key, state = (model.id, subset), decisions.state_of(self.workspace, model)
+        key, state = (model.id, subset), thresholds.state_of(self.workspace, model)
         with self._lock:
             if key in self._judged and self._judged[key].state == state:
                 return self._judged[key]
@@ -144,14 +145,14 @@ def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
     """The decision rule kept with a model; None for none, or one that `rule_problem` tells of."""
     if rule_problem(workspace, model) is not None:
         return None
-    rule = decisions.saved_rule(workspace, model.id)
+    rule = thresholds.saved_rule(workspace, model.id)
     return rule.point if rule else None
 
 
 def rule_problem(workspace: Workspace, model: Model) -> ConfigError | None:
     """Why the decision rule kept with a model cannot be used, or None."""
     try:
-        decisions.saved_rule(workspace, model.id)
+        thresholds.saved_rule(workspace, model.id)
     except ConfigError as err:
         return err
     return None

@@ -13,13 +13,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.domain import SampleStatus, new_id
+from core.domain.datasets import SampleStatus
+from core.domain.ids import new_id
 from core.errors import NotFoundError, TouchstoneError
-from core.workflows import datasets, edits, exports, models, pictures
-from core.workflows import report as reports
-from core.workflows.edits import QuickAction, QuickAnswer, QuickEdit
+from core.workflows.data import datasets, edits, exports, image_facts
+from core.workflows.data.edits import QuickAction, QuickAnswer, QuickEdit
+from core.workflows.signoff import report as reports
+from core.workflows.use import models
 from core.workspace import open_workspace
-from pages.ui import picture_words
+from pages.ui import image_words
 
 MAX_ZIP_BYTES = 2 * 1024**3
 MAX_EDIT_BYTES = 4 * 1024**2
@@ -108,11 +110,11 @@ async def _facts(request: Request) -> Response:
     """What the large view says beside a picture: rows of name and value, and its history."""
     try:
         facts = await run_in_threadpool(
-            pictures.picture_facts, open_workspace(), request.path_params["sample"]
+            image_facts.picture_facts, open_workspace(), request.path_params["sample"]
         )
     except TouchstoneError as err:
         return JSONResponse({"error": err.message}, 404)
-    answer = {"rows": picture_words.rows(facts), "history": picture_words.history(facts)}
+    answer = {"rows": image_words.rows(facts), "history": image_words.history(facts)}
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
@@ -167,7 +169,7 @@ def _states(dataset_id: str, sample_ids: list[int]) -> dict[str, dict[str, objec
     names = datasets.find_dataset(workspace, dataset_id).class_names
     return {
         str(s.id): {
-            "title": picture_words.class_name(s, names),
+            "title": image_words.class_name(s, names),
             "excluded": s.status is not SampleStatus.USED,
         }
         for s in datasets.find_samples(workspace, sample_ids)

@@ -4,7 +4,7 @@ import re
 import time
 from datetime import UTC, datetime
 
-from core.domain import JobStatus
+from core.domain.jobs import JobStatus
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
 

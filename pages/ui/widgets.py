@@ -10,20 +10,15 @@ from typing import Any
 
 import streamlit as st
 
-from core.domain import (
-    AugmentConfig,
-    HeatmapMethod,
-    Job,
-    JobStatus,
-    Model,
-    PreprocessConfig,
-    Sample,
-    Skipped,
-    TrainConfig,
-)
-from core.workflows import jobs, prediction
+from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.datasets import Sample, Skipped
+from core.domain.jobs import Job, JobStatus
+from core.domain.models import HeatmapMethod, Model
+from core.workflows import jobs
+from core.workflows.use import prediction
 from core.workspace import Workspace
-from pages.ui import components, errors, figures, inference, routes, state, text
+from pages.ui import components, errors, inference, routes, state, text
+from pages.ui.figures import common
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -205,7 +200,7 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, 
     """Class confidences as bars, in decreasing order; `key` stays from picture to picture."""
     st.markdown("**Confidences**")
     components.chart(
-        figures.confidences(ranked, dark=state.is_dark(), true_class=true_class),
+        common.confidences(ranked, dark=state.is_dark(), true_class=true_class),
         f"{key}_confidences",
         description="Bars of the confidence in each class, highest first.",
     )

@@ -5,12 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from core.domain import Subset
-from core.evaluation.decisions import two_zones
-from core.workflows import comparison, decisions, judging, models
-from core.workflows.decisions import Choice
+from core.domain.splits import Subset
+from core.evaluation.decisions.outcome import two_zones
+from core.workflows.results import comparison, judging, thresholds
+from core.workflows.results.thresholds import Choice
+from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import rule
+from pages.ui import threshold_form
 from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.made import add_model, make_dataset
 
@@ -51,7 +52,7 @@ def _metric(page: Page, label: str) -> Locator:
 
 def _expected(workspace: Workspace, threshold: float, *subsets: Subset) -> list[list[list[str]]]:
     found = [
-        decisions.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
+        thresholds.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
         for subset in subsets
     ]
     return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
@@ -69,14 +70,16 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
         page.keyboard.press("ArrowLeft")
     exact = page.get_by_role("spinbutton", name="Reject from, %")
     expect(exact).not_to_have_value("50")
-    expect(thumb).to_have_attribute("aria-valuetext", rule.as_limit(rule.STOPS[63]))
-    expect(exact).to_have_value(f"{100 * rule.STOPS[63]:.6g}")
+    expect(thumb).to_have_attribute(
+        "aria-valuetext", threshold_form.as_limit(threshold_form.STOPS[63])
+    )
+    expect(exact).to_have_value(f"{100 * threshold_form.STOPS[63]:.6g}")
     settled(page)
     threshold = float(exact.input_value()) / 100
     assert threshold < 0.1
     expected = _expected(made, threshold, Subset.VALIDATION)
     becomes(lambda: _matrices(page), expected)
-    basis = decisions.load_basis(made, "new")
+    basis = thresholds.load_basis(made, "new")
     overkill = basis.outcome(two_zones(threshold)).overkill
     assert overkill.value is not None
     expect(_metric(page, "Overkill").first).to_have_text(re.compile(f"{100 * overkill.value:.1f}"))
@@ -88,7 +91,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     expect(page.locator(".ts-gallery button")).to_have_count(min(24, int(expected[0][0][2])))
     click(page, "save_rule")
     expect(page.get_by_text(re.compile("Saved just now"))).to_be_visible()
-    saved = decisions.saved_rule(made, "new")
+    saved = thresholds.saved_rule(made, "new")
     assert saved is not None
     assert saved.point.accept_below == pytest.approx(threshold)
     # The verdict on test follows the saved rule, and the first look is asked for.
@@ -120,8 +123,8 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
 
 def test_a_click_on_a_cell_shows_its_pictures(app: App, page: Page, made: Workspace) -> None:
     _look(made, "present")
-    basis = decisions.load_basis(made, "present")
-    decisions.save_rule(made, basis, Choice(two_zones(0.5), "by hand"))
+    basis = thresholds.load_basis(made, "present")
+    thresholds.save_rule(made, basis, Choice(two_zones(0.5), "by hand"))
     open_page(page, app, "decide?model=model-present")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     chart = page.locator(".ts-chart").nth(1)

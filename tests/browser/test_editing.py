@@ -3,11 +3,13 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import Insight, LabelSource, QualityCheck, Sample, SampleFilter, SampleStatus
+from core.domain.datasets import LabelSource, Sample, SampleFilter, SampleStatus
+from core.domain.findings import Insight, QualityCheck
 from core.store import datasets as dataset_rows
 from core.store import quality
 from core.store.database import connect, transaction
-from core.workflows import datasets, jobs, versions
+from core.workflows import jobs
+from core.workflows.data import datasets, versions
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, eventually, open_page, settled
 from tests.conftest import save_picture

@@ -8,10 +8,13 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 
-from core.domain import Dataset, Model, PreprocessConfig, Sample, Split, Subset, Verdict
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, Sample, Verdict
+from core.domain.models import Model
+from core.domain.splits import Split, Subset
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
-from core.workflows import judging
+from core.workflows.results import judging
 from core.workspace import Workspace
 from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.browser.test_journey import click_cell

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.workflows import datasets, splits
+from core.workflows.data import datasets, splits
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, open_page, settled
 from tests.conftest import save_picture

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import JobStatus, Subset
-from core.workflows import datasets, evaluation, models, training
+from core.domain.jobs import JobStatus
+from core.domain.splits import Subset
+from core.workflows.data import datasets
+from core.workflows.results import evaluation
+from core.workflows.training import runs
+from core.workflows.use import models
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, drawn, eventually, open_page, settled
 
@@ -148,7 +152,7 @@ def test_training_goes_on_when_the_tab_is_closed_and_can_be_stopped_and_resumed(
 
 def test_killed_worker_and_app_leave_a_true_state(app: App, page: Page) -> None:
     workspace = Workspace(app.workspace)
-    run_id = training.list_runs(workspace)[0].run.id
+    run_id = runs.list_runs(workspace)[0].run.id
     open_page(page, app, f"runs?run={run_id}")
     page.wait_for_selector(".st-key-stop")
     app.kill()  # the training must not notice
@@ -190,7 +194,7 @@ def click_cell(page: Page, row: int, column: int) -> None:
 
 
 def job_of(workspace: Workspace, run_id: str):  # type: ignore[no-untyped-def]
-    job = training.find_run(workspace, run_id).job
+    job = runs.find_run(workspace, run_id).job
     assert job is not None
     return job
 

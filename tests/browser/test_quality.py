@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import FindingKind, LabelSource
-from core.workflows import datasets, jobs, quality
+from core.domain.datasets import LabelSource
+from core.domain.findings import FindingKind
+from core.workflows import jobs
+from core.workflows.data import datasets, quality
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, open_page, settled
-from tests.core.workflows.test_quality import write_parts
+from tests.core.workflows.data.test_quality import write_parts
 
 pytestmark = pytest.mark.browser
 LONG = 120_000

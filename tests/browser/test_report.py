@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from core.domain import Subset, Verdict
-from core.evaluation.criteria import ReleaseCriteria
-from core.evaluation.decisions import OperatingPoint
+from core.domain.datasets import Verdict
+from core.domain.splits import Subset
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.release.criteria import ReleaseCriteria
 from core.reporting.render import render
-from core.workflows import (
-    decisions,
-    edits,
-    judging,
-    release,
-    report,
-    report_material,
-    report_words,
-    sealing,
-)
-from core.workflows.report import Form
+from core.workflows.data import edits
+from core.workflows.results import judging, thresholds
+from core.workflows.signoff import release, report, report_material, report_words, sealing
+from core.workflows.signoff.report import Form
 from core.workspace import Workspace
 from tests.made import NAMES, add_model, make_dataset
 
@@ -40,9 +34,9 @@ def hostile(workspace: Workspace, tmp_path: Path) -> Workspace:
         edits.rename_class(workspace, "parts", old, new[:100])
     names = tuple(name[:100] for name in HOSTILE)
     add_model(made, "b", skill=1.0, class_names=names)
-    basis = decisions.load_basis(workspace, "b")
-    choice = decisions.Choice(OperatingPoint(0.3, 0.7), "<script>document.title=1</script>")
-    decisions.save_rule(workspace, basis, choice)
+    basis = thresholds.load_basis(workspace, "b")
+    choice = thresholds.Choice(OperatingPoint(0.3, 0.7), "<script>document.title=1</script>")
+    thresholds.save_rule(workspace, basis, choice)
     release.set_criteria(workspace, "parts", ReleaseCriteria(0.01, 0.01, 0.99, 0.99))
     sealing.save_intended_use(workspace, "b", f"<b>{LONG}</b>\n" * 20)
     sealing.seal_test(workspace, "b")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import Subset
-from core.evaluation.criteria import ReleaseCriteria
-from core.workflows import edits, release, sealing
+from core.domain.splits import Subset
+from core.evaluation.release.criteria import ReleaseCriteria
+from core.workflows.data import edits
+from core.workflows.signoff import release, sealing
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, free_port, open_page, settled
 from tests.made import Made, add_model, make_dataset

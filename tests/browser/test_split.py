@@ -5,11 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.domain import JobStatus, LabelSource
-from core.workflows import datasets, jobs, splits, training
+from core.domain.datasets import LabelSource
+from core.domain.jobs import JobStatus
+from core.workflows import jobs
+from core.workflows.data import datasets, splits
+from core.workflows.training import runs
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, drawn, open_page, settled
-from tests.core.workflows.test_quality import write_parts
+from tests.core.workflows.data.test_quality import write_parts
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
@@ -63,7 +66,7 @@ def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page
     click(page, "start")
     page.wait_for_url(re.compile("/runs"))
     expect(page.get_by_text("Validation macro F1", exact=True)).to_be_visible(timeout=LONG)
-    views = training.list_runs(workspace, parts.id)
+    views = runs.list_runs(workspace, parts.id)
     assert [v.status for v in views] == [JobStatus.COMPLETED] * 2
     expect(page.locator('[data-testid="stMetricValue"]', has_text="±")).to_have_count(2)
     drawn(page, ".st-key-fold_scores .ts-chart")

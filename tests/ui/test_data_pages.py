@@ -2,10 +2,11 @@
 
 import pytest
 
-from core.domain import Insight, SampleStatus, Verdict
+from core.domain.datasets import SampleStatus, Verdict
+from core.domain.findings import Insight
 from core.store import quality
 from core.store.database import connect, transaction
-from core.workflows import datasets, edits, versions
+from core.workflows.data import datasets, edits, versions
 from core.workspace import Workspace
 from tests.conftest import store_rows
 from tests.ui.conftest import OpenPage
@@ -22,7 +23,7 @@ def grid(app, key: str = "pictures"):  # type: ignore[no-untyped-def]
 
 
 def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Workspace, rows) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("datasets.py", workspace)
+    app = open_page("data/datasets.py", workspace)
     assert (len(grid(app).ids), grid(app).total, len(grid(app).ahead)) == (60, 90, 30)
     app.selectbox(key="class_filter_4").set_value(2).run()
     assert grid(app).total == 30
@@ -37,7 +38,7 @@ def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Worksp
 def test_the_list_stays_while_its_pictures_are_relabelled(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("datasets.py", workspace)
+    app = open_page("data/datasets.py", workspace)
     app.selectbox(key="class_filter_4").set_value(1).run()
     shown = grid(app).ids
     edits.relabel(workspace, rows.id, {shown[0]: 1})
@@ -56,7 +57,7 @@ def test_excluded_pictures_can_be_looked_at(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     edits.exclude(workspace, rows.id, [5, 6])
-    app = open_page("datasets.py", workspace)
+    app = open_page("data/datasets.py", workspace)
     app.segmented_control(key="status_filter").set_value(SampleStatus.EXCLUDED).run()
     assert grid(app).ids == (5, 6)
 
@@ -69,7 +70,7 @@ def open_tab(app, name: str):  # type: ignore[no-untyped-def]
 def test_without_a_map_the_way_to_the_check_is_shown(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_tab(open_page("datasets.py", workspace), "Map")
+    app = open_tab(open_page("data/datasets.py", workspace), "Map")
     assert any("no map yet" in info.value for info in app.info)
     assert app.button(key="to_quality")
 
@@ -79,7 +80,7 @@ def test_a_selection_on_the_map_shows_exactly_its_pictures(
 ) -> None:  # type: ignore[no-untyped-def]
     with connect(workspace) as db, transaction(db):
         quality.save_insights(db, [Insight(n, 0.5, 0, n, n) for n in range(1, 91)])
-    app = open_tab(open_page("datasets.py", workspace), "Map")
+    app = open_tab(open_page("data/datasets.py", workspace), "Map")
     app.session_state[f"map_{rows.id}"] = {"chosen": {"ids": [3, 4, 80]}}
     app.run()
     assert any("3 pictures in the selection" in item.value for item in app.subheader)
@@ -89,7 +90,7 @@ def test_a_selection_on_the_map_shows_exactly_its_pictures(
 def test_classes_are_renamed_merged_and_added_as_versions(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_tab(open_page("datasets.py", workspace), "Classes")
+    app = open_tab(open_page("data/datasets.py", workspace), "Classes")
     app.selectbox(key="rename_from").set_value("dent")
     app.text_input(key="rename_to").set_value("bump")
     app.button(key="do_rename_class").click().run()
@@ -110,7 +111,7 @@ def test_classes_are_renamed_merged_and_added_as_versions(
 def test_statistics_say_what_is_not_measured(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_tab(open_page("datasets.py", workspace), "Statistics")
+    app = open_tab(open_page("data/datasets.py", workspace), "Statistics")
     assert not app.exception
     assert any("not measured yet" in info.value for info in app.info)
 
@@ -120,7 +121,7 @@ def test_versions_are_listed_compared_undone_and_gone_back_to(
 ) -> None:  # type: ignore[no-untyped-def]
     edits.relabel(workspace, rows.id, {1: 2, 2: 0})
     edits.set_verdicts(workspace, rows.id, {"good": Verdict.OK})
-    app = open_page("versions.py", workspace)
+    app = open_page("data/versions.py", workspace)
     assert list(app.dataframe[0].value["version"]) == [3, 2, 1]
     app.selectbox(key="from_3").set_value(1).run()
     shown = {metric.label: metric.value for metric in app.metric}

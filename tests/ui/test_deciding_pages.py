@@ -4,16 +4,20 @@ import time
 
 import pytest
 
-from core.domain import Subset, Verdict
+from core.domain.datasets import Verdict
+from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.evaluation.criteria import ReleaseCriteria
-from core.evaluation.decisions import two_zones
+from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
-from core.workflows import comparison, decisions, edits, judging, models, release
-from core.workflows.decisions import Choice
+from core.workflows.data import edits
+from core.workflows.results import comparison, judging, thresholds
+from core.workflows.results.thresholds import Choice
+from core.workflows.signoff import release
+from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import rule
+from pages.ui import threshold_form
 from tests.made import Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
 
@@ -44,7 +48,7 @@ def _rule(app):  # type: ignore[no-untyped-def]
 
 
 def test_every_stop_of_the_slider_reads_differently() -> None:
-    words = [rule.as_limit(stop) for stop in rule.STOPS]
+    words = [threshold_form.as_limit(stop) for stop in threshold_form.STOPS]
     assert len(set(words)) == len(words)
 
 
@@ -55,14 +59,14 @@ def _overkills(app) -> list[str]:  # type: ignore[no-untyped-def]
 def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     open_page: OpenPage, made: Made
 ) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     assert not app.exception
     before = _metrics(app)
     _input(app, "Reject from, %").set_value(5.0).run()
     after = _metrics(app)
-    basis = decisions.load_basis(made.workspace, "new")
+    basis = thresholds.load_basis(made.workspace, "new")
     here = basis.outcome(two_zones(0.05))
-    test = decisions.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
+    test = thresholds.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
     # A threshold that is tuned while one looks at the test proves nothing there.
     assert _overkills(app) == [f"{100 * here.overkill.value:.1f}%"]
     assert before != after
@@ -72,7 +76,7 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     app.button(key="show_test").click().run()
     both = [f"{100 * rate.value:.1f}%" for rate in (here.overkill, test.overkill)]
     assert _overkills(app) == both
-    saved = decisions.saved_rule(made.workspace, "new")
+    saved = thresholds.saved_rule(made.workspace, "new")
     assert saved is not None
     assert (saved.point, saved.chosen_by) == (two_zones(0.05), "by hand")
     assert app.button(key="save_rule").disabled
@@ -85,7 +89,7 @@ def test_every_rule_that_is_judged_on_test_is_a_look_and_counted_once(
         with connect(made.workspace) as db:
             return len(judgement.openings_of(db, "split-1"))
 
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     _input(app, "Reject from, %").set_value(5.0).run()
     assert looks() == 0
     app.button(key="save_for_test").click().run()
@@ -105,27 +109,27 @@ def test_money_is_counted_on_the_pictures_that_the_cheapest_rule_is_chosen_on(
     open_page: OpenPage, made: Made
 ) -> None:
     # The rule on the screen was priced on test and the cheapest one on validation.
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     app.session_state["tab"] = "PPM and money"
     app.run()
     app.button(key="use_cheapest").click().run()
     (cost,) = [value for label, value in _metrics(app) if label == "Cost per 1,000"]
-    basis = decisions.load_basis(made.workspace, "new")
-    least = decisions.choose(basis, decisions.Wish(scenario=rule.DEFAULT_LINE)).least
+    basis = thresholds.load_basis(made.workspace, "new")
+    least = thresholds.choose(basis, thresholds.Wish(scenario=threshold_form.DEFAULT_LINE)).least
     assert least is not None
     assert cost == f"{least.least_cost_per_1000:,.0f}"
 
 
 def test_limits_that_cross_are_refused_and_nothing_changes(open_page: OpenPage, made: Made) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
-    _rule(app).set_value(rule.TWO).run()
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
+    _rule(app).set_value(threshold_form.TWO).run()
     _input(app, "Accept below, %").set_value(90.0).run()
     assert "rejected from" in app.warning[0].value
     assert _input(app, "Accept below, %").value < _input(app, "Reject from, %").value
 
 
 def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     app.number_input(key="max_escape").set_value(0.0).run()
     app.button(key="choose").click().run()
     assert not app.exception
@@ -135,8 +139,8 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
 
 
 def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
-    _rule(app).set_value(rule.CLASSES).run()
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
+    _rule(app).set_value(threshold_form.CLASSES).run()
     assert not app.exception
     assert "The verdict of the predicted class decides" in _said(app)
     # What they are chosen for is shown with its bound, in parts.
@@ -150,7 +154,7 @@ def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) 
 def test_the_other_tabs_show_their_numbers(
     tab: str, words: str, open_page: OpenPage, made: Made
 ) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     app.session_state["tab"] = tab
     app.run()
     assert not app.exception
@@ -159,13 +163,13 @@ def test_the_other_tabs_show_their_numbers(
 
 
 def test_the_line_is_kept_with_the_rule(open_page: OpenPage, made: Made) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     app.session_state["tab"] = "PPM and money"
     app.run()
     app.number_input(key="line_model-new_rate").set_value(7.0).run()
     app.button(key="use_cheapest").click().run()
     app.button(key="save_rule").click().run()
-    saved = decisions.saved_rule(made.workspace, "new")
+    saved = thresholds.saved_rule(made.workspace, "new")
     assert saved is not None
     assert saved.scenario is not None
     assert saved.scenario.defect_rate == 0.07
@@ -175,7 +179,7 @@ def test_the_line_is_kept_with_the_rule(open_page: OpenPage, made: Made) -> None
 def test_a_guarantee_that_is_impossible_says_what_is_needed(
     open_page: OpenPage, made: Made
 ) -> None:
-    app = open_page("decide.py", made.workspace, model="model-new")
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     app.session_state["tab"] = "Guarantee"
     app.run()
     app.number_input(key="promise_escape").set_value(0.1).run()
@@ -188,7 +192,7 @@ def test_a_sealed_test_set_stays_closed_on_every_page(
     made = make_dataset(workspace, sealed=True)
     add_model(made, "a", seed=1)
     add_model(made, "b", seed=2)
-    for file in ("decide.py", "compare.py", "plan.py"):
+    for file in ("results/operating_point.py", "results/compare.py", "signoff/plan.py"):
         app = open_page(file, workspace)
         assert not app.exception
         assert not app.error
@@ -202,7 +206,7 @@ def test_missing_verdicts_lead_to_the_datasets_page(
 ) -> None:
     made = make_dataset(workspace, verdicts=(None, None, None))
     add_model(made, "a", seed=1)
-    app = open_page("decide.py", workspace)
+    app = open_page("results/operating_point.py", workspace)
     assert "Which classes are good?" in _said(app)
     partly = Verdict.OK
     with connect(workspace) as db, db.conn:
@@ -210,14 +214,14 @@ def test_missing_verdicts_lead_to_the_datasets_page(
             "UPDATE datasets SET class_verdicts = ?, version = version + 1",
             [f'["{partly}", null, null]'],
         )
-    app = open_page("decide.py", workspace)
+    app = open_page("results/operating_point.py", workspace)
     assert "every class with a verdict is OK" in _said(app)
 
 
 def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     open_page: OpenPage, made: Made
 ) -> None:
-    app = open_page("plan.py", made.workspace, model="model-new")
+    app = open_page("signoff/plan.py", made.workspace, model="model-new")
     assert "299 defective parts" in _said(app)
     assert "100 defective parts without an escape still allow 2.95%" in _said(app)
     assert "199 more" in _said(app)
@@ -227,7 +231,9 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
 def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
     open_page: OpenPage, made: Made
 ) -> None:
-    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    app = open_page(
+        "results/compare.py", made.workspace, model="model-new", against="model-present"
+    )
     assert not app.exception
     assert "Nobody has looked at the test results of present, new yet" in _said(app)
     assert "both models judged on validation" in _said(app)
@@ -249,7 +255,9 @@ def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
 
 
 def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
-    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    app = open_page(
+        "results/compare.py", made.workspace, model="model-new", against="model-present"
+    )
     app.number_input(key="criteria_escape").set_value(7.0)
     app.checkbox(key="criteria_new").check()
     app.button(key="set_criteria").click().run()
@@ -263,7 +271,7 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
 ) -> None:
     # They could be set on the Compare page only, which asks for two models.
     add_model(make_dataset(workspace), "first")
-    app = open_page("signoff.py", workspace)
+    app = open_page("signoff/signoff.py", workspace)
     assert app.button(key="seal").disabled
     app.number_input(key="criteria_escape").set_value(7.0)
     app.button(key="set_criteria").click().run()
@@ -277,7 +285,9 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
 def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made: Made) -> None:
     # "The split of this model leaks" stood above the verdict of the other one.
     edits.exclude(made.workspace, "ds-1", made.ids[Subset.VALIDATION][:2].tolist())
-    app = open_page("compare.py", made.workspace, model="model-new", against="model-present")
+    app = open_page(
+        "results/compare.py", made.workspace, model="model-new", against="model-present"
+    )
     warnings = [item.value.replace("\\", "") for item in app.warning]
     assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
     assert all("2 of the predicted pictures are left out" in words for words in warnings)
@@ -290,7 +300,7 @@ def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     model = models.find_model(made.workspace, "new")
     judging.count_look(made.workspace, model, "Evaluate page")
-    app = open_page("signoff.py", made.workspace, model=model.id)
+    app = open_page("signoff/signoff.py", made.workspace, model=model.id)
     assert "golden samples: none is marked" in _said(app)
     assert "not what it was" not in _said(app)
     edits.exclude(made.workspace, "ds-1", made.ids[Subset.TEST][:7].tolist())
@@ -303,7 +313,7 @@ def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
 def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made) -> None:
     model = models.find_model(made.workspace, "new")
     judging.count_look(made.workspace, model, "Evaluate page")
-    open_page("signoff.py", made.workspace, model=model.id)
+    open_page("signoff/signoff.py", made.workspace, model=model.id)
     with connect(made.workspace) as db:
         assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["Evaluate page"]
 
@@ -328,21 +338,23 @@ def test_models_without_shared_pictures_are_refused_on_the_page(
 ) -> None:
     made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
     add_model(made, "elsewhere", seed=3)
-    app = open_page("compare.py", made.workspace, model="model-new", against="model-elsewhere")
+    app = open_page(
+        "results/compare.py", made.workspace, model="model-new", against="model-elsewhere"
+    )
     app.button(key="show_test").click().run()
     assert "share no test picture" in app.error[0].value
 
 
 def test_a_slider_move_at_100000_pictures_and_100_classes_is_quick() -> None:
-    from tests.core.workflows.test_decisions import large_judged
+    from tests.core.workflows.results.test_thresholds import large_judged
 
     one, two = large_judged(1), large_judged(2)
-    basis = decisions.basis_of(one)
+    basis = thresholds.basis_of(one)
     point = two_zones(0.3)
     started = time.perf_counter()
     basis.outcome(point)
-    basis.pictures(point, Verdict.NOK, decisions.Decision.ACCEPT)
-    decisions.choose(basis, decisions.Wish(max_escape=0.01))
+    basis.pictures(point, Verdict.NOK, thresholds.Decision.ACCEPT)
+    thresholds.choose(basis, thresholds.Wish(max_escape=0.01))
     assert time.perf_counter() - started < 1.0
     started = time.perf_counter()
     found = comparison.compare_judged(one, two, None, None)
@@ -351,7 +363,7 @@ def test_a_slider_move_at_100000_pictures_and_100_classes_is_quick() -> None:
 
 
 def test_a_saved_rule_starts_the_page(open_page: OpenPage, made: Made) -> None:
-    basis = decisions.load_basis(made.workspace, "new")
-    decisions.save_rule(made.workspace, basis, Choice(two_zones(0.125), "by hand"))
-    app = open_page("decide.py", made.workspace, model="model-new")
+    basis = thresholds.load_basis(made.workspace, "new")
+    thresholds.save_rule(made.workspace, basis, Choice(two_zones(0.125), "by hand"))
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
     assert _input(app, "Reject from, %").value == 12.5

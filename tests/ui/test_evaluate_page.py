@@ -4,25 +4,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.domain import (
-    Dataset,
-    EditAction,
-    MarkKind,
-    Model,
-    PreprocessConfig,
-    Sample,
-    SampleState,
-    SampleStatus,
-    Split,
-    Subset,
-    Verdict,
-)
-from core.evaluation.views import Order
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
+from core.domain.models import Model
+from core.domain.signoff import MarkKind
+from core.domain.splits import Split, Subset
+from core.evaluation.measures.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
-from core.workflows import decisions, edits, evaluation, judging
+from core.workflows.data import edits
+from core.workflows.results import evaluation, judging, thresholds
 from core.workspace import Workspace
-from pages.ui.picture_panel import Review
+from pages.ui.image_panel import Review
 from tests.ui.conftest import OpenPage
 
 NAMES = ("good", "crack", "dent")
@@ -121,7 +114,7 @@ def captions(app: AppTest) -> str:
 
 
 def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Workspace) -> None:
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert not app.exception
     shown = metrics(app)
     assert (shown["Right"], shown["Escapes"], shown["Overkill"]) == ("89.3%", "2 of 15", "1 of 13")
@@ -135,14 +128,14 @@ def test_without_verdicts_it_says_how_to_give_them(
 ) -> None:
     monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
     make_model(workspace, TRUE_AND_SAID, verdicts=(None,) * 3)
-    app = open_page("evaluate.py", workspace)
+    app = open_page("results/evaluate.py", workspace)
     assert "Escapes" not in metrics(app)
     assert "touchstone classes DATASET --ok NAME" in captions(app)
 
 
 @pytest.mark.parametrize("tab", ["Classes", "Errors", "Confidence", "Slices", "Measures"])
 def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> None:
-    app = open_tab(open_page("evaluate.py", judged), tab)
+    app = open_tab(open_page("results/evaluate.py", judged), tab)
     assert not app.exception
     assert not app.error
 
@@ -151,9 +144,9 @@ def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> No
     "view", ["% of true", "% of predicted", "OK / NOK", "decision", "confused pairs", "table"]
 )
 def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: Workspace) -> None:
-    basis = decisions.load_basis(judged, "m")
-    decisions.save_rule(judged, basis, decisions.choose(basis, decisions.Wish(max_escape=0.2)))
-    app = open_page("evaluate.py", judged)
+    basis = thresholds.load_basis(judged, "m")
+    thresholds.save_rule(judged, basis, thresholds.choose(basis, thresholds.Wish(max_escape=0.2)))
+    app = open_page("results/evaluate.py", judged)
     app.segmented_control(key="matrix_view").set_value(view).run()
     assert not app.exception
     assert not app.error
@@ -163,7 +156,7 @@ def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: 
 def test_the_decision_view_needs_a_saved_operating_point(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert "decision" not in app.segmented_control(key="matrix_view").options
     assert "OK / NOK" in app.segmented_control(key="matrix_view").options
 
@@ -173,7 +166,7 @@ def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
 ) -> None:
     with connect(judged) as db:
         judgement.save_operating_point(db, "model-m-1", "{}")
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert not app.error
     assert any("cannot be read" in item.value for item in app.warning)
     assert metrics(app)["Escapes"] == "2 of 15"
@@ -186,7 +179,7 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_pictures(
     found = evaluation.judge(judged, "m", Subset.TEST)
     good = found.judged.sample_ids[found.judged.targets == 0].tolist()
     edits.set_group(judged, found.judged.dataset.id, dict.fromkeys(good, "part A"))
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert not app.exception
     shown = metrics(app)
     # 13 pictures of part A, one of them wrong, and 15 parts of one picture, two wrong.
@@ -202,7 +195,7 @@ def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
     found = evaluation.judge(judged, "m", Subset.TEST)
     (position,) = np.flatnonzero((found.judged.targets == 0) & (found.predicted == 1))
     sample_id = int(found.judged.sample_ids[position])
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
     app.run()
     app.button(key="class_1").click().run()
@@ -224,7 +217,7 @@ def test_marks_and_exclusions_in_the_drawer_are_stored(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     ids = [int(i) for i in evaluation.judge(judged, "m", Subset.TEST).judged.sample_ids[:2]]
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     app.session_state["review"] = Review("model-m-1", Subset.TEST, tuple(ids), 0)
     app.run()
     for kind in MarkKind:
@@ -244,7 +237,7 @@ def test_pictures_are_sorted_by_the_focus_of_their_heatmaps(
     wrong = found.judged.sample_ids[~found.right].tolist()
     with connect(judged) as db, transaction(db):
         predictions.save_focus(db, "model-m-1", dict(zip(wrong, (0.75, 0.25, None), strict=True)))
-    app = open_tab(open_page("evaluate.py", judged), "Errors")
+    app = open_tab(open_page("results/evaluate.py", judged), "Errors")
     order = next(item for item in app.segmented_control if item.label == "Sort by")
     order.set_value(Order.FOCUS).run()
     assert not app.exception
@@ -256,7 +249,7 @@ def test_somebody_elses_edit_is_not_offered_for_undo(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     edits.relabel(judged, "m", {1: 1})
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert not [b for b in app.button if b.key == "undo"]
 
 
@@ -266,7 +259,7 @@ def test_a_sealed_test_set_stays_closed_and_validation_is_shown(
     make_model(judged, TRUE_AND_SAID, name="new")
     with connect(judged) as db:
         splits.seal_split(db, "split-new-1")
-    app = open_page("evaluate.py", judged, model="model-new-1")
+    app = open_page("results/evaluate.py", judged, model="model-new-1")
     assert not app.error
     assert "sealed" in app.info[0].value
     assert app.segmented_control(key="subset").options == ["validation"]
@@ -277,7 +270,7 @@ def test_a_sealed_test_set_stays_closed_and_validation_is_shown(
 def test_a_look_at_the_test_set_is_counted_once_per_session(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     app.run()
     with connect(judged) as db:
         _, opening = judgement.openings_of(db, "split-m-1")
@@ -294,7 +287,7 @@ def test_before_the_first_look_validation_is_shown_and_the_test_is_offered(
         with connect(judged) as db:
             return [o.purpose for o in judgement.openings_of(db, "split-new-1")]
 
-    app = open_page("evaluate.py", judged, model="model-new-1")
+    app = open_page("results/evaluate.py", judged, model="model-new-1")
     assert app.segmented_control(key="subset").value is Subset.VALIDATION
     assert "Escapes" in metrics(app)
     app.segmented_control(key="subset").set_value(Subset.TEST).run()
@@ -313,7 +306,7 @@ def test_no_list_gives_a_test_result_away_before_it_was_looked_at(
     make_model(judged, TRUE_AND_SAID, name="new")
     with connect(judged) as db, db.conn:
         db.conn.execute("UPDATE models SET test_macro_f1 = 0.875")
-    for file in ("home.py", "models.py"):
+    for file in ("home.py", "use/models.py"):
         app = open_page(file, judged)
         assert not app.exception
     with connect(judged) as db:
@@ -327,7 +320,7 @@ def test_probabilities_that_are_no_numbers_are_said_in_words(
     monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
     broken = np.full((4, 3), np.nan, np.float32)
     make_model(workspace, [(0, 0)] * 4, probabilities=broken)
-    app = open_page("evaluate.py", workspace)
+    app = open_page("results/evaluate.py", workspace)
     assert not app.exception
     assert "no numbers" in app.error[0].value
 
@@ -338,7 +331,7 @@ def test_one_class_only_is_no_data_for_the_others_and_never_an_error(
 ) -> None:
     monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
     make_model(workspace, [(0, 0)] * 6)
-    app = open_tab(open_page("evaluate.py", workspace), tab)
+    app = open_tab(open_page("results/evaluate.py", workspace), tab)
     assert not app.exception
     assert not app.error
     assert metrics(app)["Escapes"] == "no data"
@@ -360,14 +353,14 @@ def test_classes_that_changed_since_the_training_are_said(
             class_names=("part", "other"),
             class_verdicts=(None, None),
         )
-    app = open_page("evaluate.py", judged)
+    app = open_page("results/evaluate.py", judged)
     assert not app.exception
     assert any("version 1" in item.value for item in app.warning)
 
 
 def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: Workspace) -> None:
     make_model(judged, [(0, 0)] * 5 + [(1, 0)], name="other")
-    app = open_page("evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
+    app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
     assert not app.exception
     # The test results of the other one are asked for, the first one's stay in sight.
     assert len([m for m in app.metric if m.label == "Right"]) == 1
@@ -377,7 +370,7 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
 
 
 def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace) -> None:
-    app = open_tab(open_page("evaluate.py", judged), "Measures")
+    app = open_tab(open_page("results/evaluate.py", judged), "Measures")
     app.number_input(key="top_k").set_value(3).run()
     assert not app.exception
     table = app.dataframe[0].value
@@ -389,7 +382,7 @@ def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) 
         make_model(judged, [(0, 0)] * 5 + [(1, 0)], name=name)
         look(judged, name)
     beside = ",".join(f"model-{name}-1" for name in ("b", "c", "d"))
-    app = open_page("evaluate.py", judged, model="model-m-1", **{"with": beside})
+    app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": beside})
     assert not app.exception
     assert len([m for m in app.metric if m.label == "Right"]) == 4
     assert app.multiselect(key="others").value == [f"model-{name}-1" for name in ("b", "c", "d")]
@@ -402,7 +395,7 @@ def test_hostile_class_names_are_shown_literally(
     hostile = ("<script>x</script> [a](javascript:b)", "$y$ :red[z]")
     make_model(workspace, [(0, 0), (1, 0), (1, 1)], names=hostile, verdicts=(None, None))
     for tab in ("Overview", "Classes", "Errors"):
-        app = open_tab(open_page("evaluate.py", workspace, cell="1-0"), tab)
+        app = open_tab(open_page("results/evaluate.py", workspace, cell="1-0"), tab)
         assert not app.exception
         texts = [i.value for i in (*app.markdown, *app.caption, *app.subheader)]
         assert all("<script>" not in value and "[a](" not in value for value in texts)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from core.domain import LabelSource
-from core.workflows import datasets, jobs
+from core.domain.datasets import LabelSource
+from core.workflows import jobs
+from core.workflows.data import datasets
 from core.workspace import Workspace
 from tests.conftest import save_picture
 from tests.ui.conftest import OpenPage
@@ -16,7 +17,7 @@ def tree(root, *names):  # type: ignore[no-untyped-def]
 
 
 def form_with_table(open_page: OpenPage, workspace: Workspace, folder, text: str):  # type: ignore[no-untyped-def]
-    app = open_page("import_pictures.py", workspace)
+    app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value(str(folder)).run()
     app.selectbox(key="labels").set_value(LabelSource.TABLE).run()
     return app.file_uploader[0].set_value(("t.csv", text.encode(), "text/csv")).run()
@@ -63,7 +64,7 @@ def test_adding_says_that_a_split_is_not_kept(
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     names = [f"{s}/{c}/{i}.png" for s in ("train", "test") for c in ("gut", "new") for i in (1, 2)]
     folder = tree(tmp_path / "more", *names)
-    app = open_page("import_pictures.py", workspace)
+    app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value(str(folder)).run()
     assert said(app, "were found: kept as the split 'as delivered'")
     app.selectbox(key="into").set_value(job.subject_id).run()

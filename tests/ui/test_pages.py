@@ -2,29 +2,31 @@
 
 import pytest
 
-from core.domain import LabelSource, Subset
-from core.workflows import datasets, jobs, splits
+from core.domain.datasets import LabelSource
+from core.domain.splits import Subset
+from core.workflows import jobs
+from core.workflows.data import datasets, splits
 from core.workspace import Workspace
 from tests.conftest import Trained, save_picture, write_class_folders
 from tests.ui.conftest import OpenPage
 
 PAGES = (
     "home.py",
-    "import_pictures.py",
-    "datasets.py",
-    "versions.py",
-    "quality.py",
-    "split.py",
-    "preprocess.py",
-    "train.py",
-    "runs.py",
-    "evaluate.py",
-    "decide.py",
-    "compare.py",
-    "plan.py",
-    "signoff.py",
-    "predict.py",
-    "models.py",
+    "data/import_images.py",
+    "data/datasets.py",
+    "data/versions.py",
+    "data/quality.py",
+    "data/split.py",
+    "data/preprocess.py",
+    "training/train.py",
+    "training/runs.py",
+    "results/evaluate.py",
+    "results/operating_point.py",
+    "results/compare.py",
+    "signoff/plan.py",
+    "signoff/signoff.py",
+    "use/predict.py",
+    "use/models.py",
 )
 
 
@@ -50,9 +52,9 @@ def test_a_filled_workspace_shows_every_page_without_error(
 def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
     open_page: OpenPage, trained: Trained
 ) -> None:
-    from core.workflows import evaluation
+    from core.workflows.results import evaluation
 
-    app = open_page("evaluate.py", trained.workspace, model=trained.model.id)
+    app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id)
     report = evaluation.evaluation_report(trained.workspace, trained.model.id, Subset.TEST)
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Pictures"] == str(report.n)
@@ -60,7 +62,7 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
 
 
 def test_a_link_to_a_cell_opens_exactly_its_pictures(open_page: OpenPage, trained: Trained) -> None:
-    app = open_page("evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
+    app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
     assert any("right: true class" in caption.value for caption in app.caption)
 
 
@@ -68,20 +70,20 @@ def test_a_link_to_a_cell_opens_exactly_its_pictures(open_page: OpenPage, traine
 def test_a_broken_link_to_a_cell_shows_all_errors_instead(
     cell: str, open_page: OpenPage, trained: Trained
 ) -> None:
-    app = open_page("evaluate.py", trained.workspace, model=trained.model.id, cell=cell)
+    app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell=cell)
     assert not app.exception
     assert any(item.value == "All errors" for item in app.subheader)
 
 
 def test_a_link_to_a_deleted_model_says_so(open_page: OpenPage, trained: Trained) -> None:
-    app = open_page("evaluate.py", trained.workspace, model="model-gone")
+    app = open_page("results/evaluate.py", trained.workspace, model="model-gone")
     assert any("not there any more" in warning.value for warning in app.warning)
 
 
 def test_a_folder_that_does_not_exist_is_answered_in_words(
     open_page: OpenPage, workspace: Workspace
 ) -> None:
-    app = open_page("import_pictures.py", workspace)
+    app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value("/no/such/folder").run()
     assert "does not exist" in app.error[0].value
 
@@ -89,7 +91,7 @@ def test_a_folder_that_does_not_exist_is_answered_in_words(
 def test_a_preview_counts_and_a_confirmed_import_stores(
     open_page: OpenPage, workspace: Workspace, class_folders
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("import_pictures.py", workspace)
+    app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value(str(class_folders)).run()
     assert "18 pictures" in app.markdown[0].value
     assert not datasets.list_datasets(workspace)
@@ -105,7 +107,7 @@ def test_split_refuses_a_class_that_is_too_small_and_says_what_to_do(
     root = write_class_folders(tmp_path / "set")
     save_picture(root / "only one" / "a.png", [[[1, 2, 3]] * 40] * 40)
     imported(workspace, root, "small")
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.button(key="do_split").click().run()
     assert "only one" in app.error[0].value.replace("\\", "")
     assert "Add pictures" in app.error[0].value.replace("\\", "")
@@ -116,7 +118,7 @@ def test_a_second_split_of_the_same_name_never_overwrites(
 ) -> None:  # type: ignore[no-untyped-def]
     dataset = imported(workspace, class_folders, "set")
     first = splits.create_split(workspace, dataset.id, name="mine")
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.segmented_control(key="split_view").set_value("New split").run()
     app.segmented_control(key="split_view").set_value("New split").run()
     app.text_input(key="split_name").set_value("mine").run()

@@ -2,10 +2,12 @@
 
 import pytest
 
-from core.domain import FindingKind, FindingStatus, LabelSource
-from core.workflows import datasets, jobs, quality, splits, versions
+from core.domain.datasets import LabelSource
+from core.domain.findings import FindingKind, FindingStatus
+from core.workflows import jobs
+from core.workflows.data import datasets, quality, splits, versions
 from core.workspace import Workspace
-from tests.core.workflows.test_quality import write_parts
+from tests.core.workflows.data.test_quality import write_parts
 from tests.ui.conftest import OpenPage
 
 
@@ -20,13 +22,13 @@ def parts(workspace: Workspace, tmp_path):  # type: ignore[no-untyped-def]
 def test_a_check_is_started_followed_and_shown_in_plain_words(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("quality.py", workspace)
+    app = open_page("data/quality.py", workspace)
     assert "not been checked" in app.info[0].value
     app.button(key="do_check").click().run()
     assert not app.exception
     job = jobs.latest(workspace, quality.job_subject(parts.id))
     jobs.wait(workspace, job.id, on_change=lambda _: None)
-    app = open_page("quality.py", workspace)
+    app = open_page("data/quality.py", workspace)
     assert not app.exception
     assert not app.error
     titles = [item.value for item in app.markdown]
@@ -40,7 +42,7 @@ def test_a_check_is_started_followed_and_shown_in_plain_words(
 def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     assert "Nobody has looked" in app.warning[0].value
     app.button(key="do_split").click().run()
     assert any("not looked for" in item.value for item in app.warning)
@@ -48,7 +50,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
 
     job = quality.start_check(workspace, parts.id)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     # The split that was made before anybody looked is counted now.
     assert "Leak certificate" in app.error[0].value
     assert any("Turned or mirrored pictures are not looked for" in c.value for c in app.caption)
@@ -71,7 +73,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
 def test_a_pattern_that_cannot_be_read_is_answered_in_words(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.selectbox(key="grouping").set_value("regex").run()
     assert not app.error  # nothing was typed yet
     assert any("Type what the names" in item.value for item in app.info)
@@ -94,7 +96,7 @@ def test_findings_are_cured_undone_ignored_and_reopened(
     def used() -> int:
         return datasets.find_dataset(workspace, parts.id).sample_count
 
-    app = open_page("quality.py", workspace)
+    app = open_page("data/quality.py", workspace)
     before, total = open_count(FindingKind.NEAR_DUPLICATE), used()
     (equal,) = quality.findings(workspace, parts.id, FindingKind.EXACT_DUPLICATE)
     app.button(key=f"cure_{equal.id}_0").click().run()  # keep one

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from core.domain import Dataset
-from core.workflows import datasets
+from core.domain.datasets import Dataset
+from core.workflows.data import datasets
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
 from tests.conftest import Trained, store_rows

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from core.data.split import request_of
-from core.workflows import splits
+from core.workflows.data import splits
 from core.workspace import Workspace
-from tests.core.workflows.test_splits import add, look, make_parts
+from tests.core.workflows.data.test_splits import add, look, make_parts
 from tests.ui.conftest import OpenPage
 
 
@@ -21,7 +21,7 @@ def parts(workspace: Workspace):  # type: ignore[no-untyped-def]
 def test_folds_are_previewed_made_and_filled_into_the_form_again(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.segmented_control(key="method").set_value("Folds").run()
     app.number_input(key="folds").set_value(4).run()
     app.selectbox(key="grouping").set_value("attribute:lot").run()
@@ -44,7 +44,7 @@ def test_folds_are_previewed_made_and_filled_into_the_form_again(
 def test_counts_beyond_the_pictures_are_answered_in_words(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.segmented_control(key="method").set_value("Counts").run()
     app.number_input(key="count_train_False").set_value(4000).run()
     assert any("were asked for" in item.value for item in app.warning)
@@ -58,7 +58,7 @@ def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     first = splits.create_split(workspace, parts.id, group_by="auto")
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     app.button(key="do_seal").click().run()
     app.button(key="do_seal").click()  # a dialog lives as long as its button is pressed here
     app.button(key="seal_now").click().run()
@@ -89,7 +89,7 @@ def test_pictures_that_came_after_a_split_are_named_on_its_page(
 ) -> None:  # type: ignore[no-untyped-def]
     splits.create_split(workspace, parts.id)
     add(workspace, parts, 3)
-    app = open_page("split.py", workspace)
+    app = open_page("data/split.py", workspace)
     assert not app.exception
     assert any("**3** added since" in item.value for item in app.warning)
     assert json.loads(app.code[0].value)["dataset_version"] == 1

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from core.data import exports
-from core.domain import Sample, Subset, Verdict
+from core.domain.datasets import Sample, Verdict
+from core.domain.splits import Subset
 from core.errors import ConfigError
 
 

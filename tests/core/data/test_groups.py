@@ -3,7 +3,7 @@ import time
 import pytest
 
 from core.data.groups import group_names, groups_by_folder, groups_by_pattern
-from core.domain import Sample
+from core.domain.datasets import Sample
 from core.errors import SplitError
 
 PATHS = ["/data/set/good/part1/a_01.png", "/data/set/good/part2/b_01.png", "/data/set/bad/c_02.png"]

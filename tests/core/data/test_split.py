@@ -17,7 +17,8 @@ from core.data.split import (
     stratified_split,
     subset_counts,
 )
-from core.domain import OrderBy, Sample, Split, Subset
+from core.domain.datasets import Sample
+from core.domain.splits import OrderBy, Split, Subset
 from core.errors import SplitError
 
 USUAL = (0.6, 0.2, 0.2)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain import HeatmapMethod
+from core.domain.models import HeatmapMethod
 from core.errors import UnreadableImageError
 from core.inference import service
 from core.inference.heatmaps import Explainer, overlay
 from core.inference.predictor import Predictor
-from core.workflows import models, prediction
+from core.workflows.use import models, prediction
 from tests.conftest import MARK_PX, PICTURE_PX, marked_picture
 
 

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.preprocess import load_pixels
-from core.domain import Subset
+from core.data.pixels.preprocess import load_pixels
+from core.domain.splits import Subset
 from core.errors import ModelFileError
 from core.inference import service
 from core.inference.predictor import Predictor, build_module, ranked, softmax
 from core.models.bundle import read_card, read_tensors, write_bundle
-from core.workflows import datasets, judging, models
+from core.workflows.data import datasets
+from core.workflows.results import judging
+from core.workflows.use import models
 from tests.conftest import marked_picture, save_picture
 
 

@@ -2,7 +2,7 @@ import random
 
 import numpy as np
 
-from core.domain import Dataset, EditAction, Sample, SampleState, SampleStatus
+from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus
 from core.store import datasets, versions
 from core.store.columns import load_columns
 from core.store.database import connect, transaction

@@ -5,23 +5,24 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import (
+from core.domain.datasets import (
     Dataset,
     EditAction,
-    Finding,
-    FindingKind,
-    FindingStatus,
-    Insight,
-    QualityCheck,
     Sample,
     SampleFilter,
     SampleOrder,
     SampleState,
     SampleStatus,
-    Severity,
-    Split,
-    Subset,
 )
+from core.domain.findings import (
+    Finding,
+    FindingKind,
+    FindingStatus,
+    Insight,
+    QualityCheck,
+    Severity,
+)
+from core.domain.splits import Split, Subset
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from core.domain import JobKind, JobStatus
+from core.domain.jobs import JobKind, JobStatus
 from core.errors import NotFoundError
 from core.store import jobs
 from core.store.database import connect

@@ -1,6 +1,9 @@
 import pytest
 
-from core.domain import Dataset, MarkKind, Model, Opening, PreprocessConfig, Sample, Seal
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, Sample
+from core.domain.models import Model
+from core.domain.signoff import MarkKind, Opening, Seal
 from core.errors import WorkspaceError
 from core.store import datasets, judgement, models
 from core.store.database import connect, transaction

@@ -1,6 +1,6 @@
 import numpy as np
 
-from core.domain import Dataset, Sample
+from core.domain.datasets import Dataset, Sample
 from core.store import datasets
 from core.store.database import connect, transaction
 from core.store.properties import load_properties

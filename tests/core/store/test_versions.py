@@ -2,20 +2,16 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import (
+from core.domain.datasets import (
     Dataset,
     EditAction,
-    Finding,
-    FindingKind,
-    FindingStatus,
-    QualityCheck,
     Sample,
     SampleState,
     SampleStatus,
-    Severity,
     Verdict,
     content_digest,
 )
+from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck, Severity
 from core.errors import NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction

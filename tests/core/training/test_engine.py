@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from core.domain import AugmentConfig, OptimizerName, Recipe, ScheduleName, TrainConfig
+from core.domain.configs import AugmentConfig, OptimizerName, Recipe, ScheduleName, TrainConfig
 from core.errors import TrainingError
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import fit, learning_rate, new_state, predict_logits

@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.rules import ImportRules, TableRules
-from core.domain import JobKind, JobStatus, LabelSource, OrderBy, Subset, Verdict
+from core.data.importing.rules import ImportRules, TableRules
+from core.domain.datasets import LabelSource, Verdict
+from core.domain.jobs import JobKind, JobStatus
+from core.domain.splits import OrderBy, Subset
 from core.errors import TouchstoneError
 from core.store import jobs as job_rows
 from core.store.database import connect, transaction
 from core.store.datasets import find_dataset
 from core.store.versions import list_versions, samples_at, undo
 from core.worker import import_job
-from core.workflows import datasets, jobs, splits
+from core.workflows import jobs
+from core.workflows.data import datasets, splits
 from tests.conftest import save_picture, write_class_folders
 
 

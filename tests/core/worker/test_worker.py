@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.rules import ImportRules, rules_as_dict
-from core.domain import JobKind, JobStatus, LabelSource, Recipe, Subset, TrainConfig
+from core.data.importing.rules import ImportRules, rules_as_dict
+from core.domain.configs import Recipe, TrainConfig
+from core.domain.datasets import LabelSource
+from core.domain.jobs import JobKind, JobStatus
+from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.inference.predictor import Predictor
 from core.models.bundle import read_tensors
@@ -21,7 +24,11 @@ from core.store import datasets as dataset_rows
 from core.store import jobs as job_rows
 from core.store.database import connect
 from core.worker.launcher import lane_lock, reconcile, start_worker
-from core.workflows import datasets, evaluation, jobs, judging, models, prediction, training
+from core.workflows import jobs
+from core.workflows.data import datasets
+from core.workflows.results import evaluation, judging
+from core.workflows.training import runs
+from core.workflows.use import models, prediction
 from core.workspace import Workspace
 from tests.conftest import copy_of, save_picture
 
@@ -90,7 +97,7 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     preprocess = replace(trained.run.run.preprocess, image_size_px=32)
 
     def start(name):
-        return training.start_training(
+        return runs.start_training(
             copy, trained.dataset.id, config, preprocess=preprocess, name=name
         )
 
@@ -108,7 +115,7 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     ended = _finished(copy, straight.job)
     assert ended.attempt == 1
     assert [m.name for m in models.list_models(copy)].count("straight") == 1
-    curve = training.curve(copy, straight.run.id)
+    curve = runs.curve(copy, straight.run.id)
     assert [line.epoch for line in curve] == list(range(10))
 
     run_id = start("disturbed").run.id
@@ -116,13 +123,13 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     job = jobs.latest(copy, run_id)
     assert jobs.stop(copy, job.id)
     _wait_until(lambda: not jobs.latest(copy, run_id).status.is_active)
-    stopped = training.find_run(copy, run_id)
+    stopped = runs.find_run(copy, run_id)
     assert stopped.status is JobStatus.STOPPED
     assert stopped.can_resume
-    assert training.has_checkpoint(copy, run_id)
-    reached = len(training.curve(copy, run_id))
+    assert runs.has_checkpoint(copy, run_id)
+    reached = len(runs.curve(copy, run_id))
 
-    training.resume_training(copy, run_id)
+    runs.resume_training(copy, run_id)
     _wait_for_phase(copy, run_id, "Training", 15)
     _kill(copy, "training")
     killed_at = time.monotonic()
@@ -130,9 +137,9 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     assert time.monotonic() - killed_at < 5
     assert jobs.latest(copy, run_id).hint
 
-    ended = _finished(copy, training.resume_training(copy, run_id))
+    ended = _finished(copy, runs.resume_training(copy, run_id))
     assert ended.attempt == 3
-    lines = training.curve(copy, run_id)
+    lines = runs.curve(copy, run_id)
     assert 0 < reached < 10
     assert [replace(line, duration_s=0) for line in lines] == [
         replace(line, duration_s=0) for line in curve
@@ -273,7 +280,7 @@ def test_a_waiting_job_gets_a_worker_by_looking_at_it(workspace, class_folders):
 
 
 def test_signs_of_life_and_the_time_left():
-    from core.domain import Job
+    from core.domain.jobs import Job
 
     job = Job(
         "job-1",

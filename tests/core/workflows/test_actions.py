@@ -5,14 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.domain import (
-    EpochMetrics,
-    JobKind,
-    JobStatus,
-    Prediction,
-    PreprocessConfig,
-    Subset,
-)
+from core.domain.configs import PreprocessConfig
+from core.domain.jobs import JobKind, JobStatus
+from core.domain.models import Prediction
+from core.domain.splits import Subset
+from core.domain.training import EpochMetrics
 from core.errors import (
     ConfigError,
     ModelFileError,
@@ -26,10 +23,14 @@ from core.errors import (
 )
 from core.inference import service
 from core.models.bundle import read_card, read_tensors, write_bundle
-from core.store import jobs, runs
+from core.store import jobs
+from core.store import runs as run_rows
 from core.store.database import connect
-from core.workflows import datasets, evaluation, models, prediction, splits, training
-from core.workflows.judging import judged_set
+from core.workflows.data import datasets, splits
+from core.workflows.results import evaluation
+from core.workflows.results.judging import judged_set
+from core.workflows.training import runs
+from core.workflows.use import models, prediction
 from tests.conftest import QUICK, copy_of
 from tests.made import add_model, make_dataset
 
@@ -80,7 +81,7 @@ def test_what_a_running_training_uses_cannot_be_deleted(copy, trained):
     for delete in (
         lambda: datasets.delete_dataset(copy, run.dataset_id),
         lambda: splits.delete_split(copy, run.split_id),
-        lambda: training.delete_run(copy, run.id),
+        lambda: runs.delete_run(copy, run.id),
     ):
         with pytest.raises(WorkspaceError):
             delete()
@@ -103,27 +104,27 @@ def test_deleting_a_dataset_keeps_its_models_and_the_pictures_in_place(copy, tra
 
 def test_training_is_refused_before_it_starts_where_it_cannot_work(workspace, copy, trained):
     with pytest.raises(NetworkUnavailableError):
-        training.start_training(copy, trained.dataset.id, replace(QUICK, network="resnet50"))
+        runs.start_training(copy, trained.dataset.id, replace(QUICK, network="resnet50"))
     splits.delete_split(copy, trained.split.id)
     with pytest.raises(SplitError, match="not been split"):
-        training.start_training(copy, trained.dataset.id, QUICK)
+        runs.start_training(copy, trained.dataset.id, QUICK)
     with pytest.raises(NotFoundError):
-        training.start_training(workspace, "ds-none", QUICK)
-    assert training.list_runs(workspace) == []
+        runs.start_training(workspace, "ds-none", QUICK)
+    assert runs.list_runs(workspace) == []
 
 
 def test_only_ended_runs_can_be_resumed(trained):
     with pytest.raises(TrainingError, match="is completed"):
-        training.resume_training(trained.workspace, trained.run.run.id)
+        runs.resume_training(trained.workspace, trained.run.run.id)
 
 
 def test_saved_preprocessing_is_the_next_default(copy, trained):
     config = PreprocessConfig(160, roi_left=0.25)
     key = trained.dataset.id
-    assert training.default_preprocess(copy, key, QUICK.network).image_size_px == 224
+    assert runs.default_preprocess(copy, key, QUICK.network).image_size_px == 224
     datasets.save_preprocess(copy, key, config)
-    assert training.default_preprocess(copy, key, QUICK.network) == config
-    wished = training.default_preprocess(copy, key, QUICK.network, image_size_px=96)
+    assert runs.default_preprocess(copy, key, QUICK.network) == config
+    wished = runs.default_preprocess(copy, key, QUICK.network, image_size_px=96)
     assert wished == replace(config, image_size_px=96)
     datasets.save_preprocess(copy, key, None)
     assert datasets.saved_preprocess(copy, key) is None
@@ -227,13 +228,13 @@ def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained
         job_id = jobs.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
         jobs.claim(db, "training", owner="me", now=2.0)
         line = EpochMetrics(0, np.nan, np.nan, 0.5, 0.5, 0.1, 1.0, is_best=True)
-        assert not runs.save_epochs(db, run_id, [line], job_id=job_id, owner="thief")
-        assert runs.save_epochs(db, run_id, [line], job_id=job_id, owner="me")
-        stored = runs.epochs_of(db, run_id)[0]
+        assert not run_rows.save_epochs(db, run_id, [line], job_id=job_id, owner="thief")
+        assert run_rows.save_epochs(db, run_id, [line], job_id=job_id, owner="me")
+        stored = run_rows.epochs_of(db, run_id)[0]
         assert np.isnan(stored.train_loss)
         assert stored.is_best
-        runs.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
-        assert len(runs.epochs_of(db, run_id)) == 5
+        run_rows.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
+        assert len(run_rows.epochs_of(db, run_id)) == 5
         jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
 
 

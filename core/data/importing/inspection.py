@@ -1,0 +1,54 @@
+"""One file, decoded and described: what the processes that read pictures for an import do.
+
+Apart from the rest of the import, since what these processes must load delays their first picture.
+"""
+
+import hashlib
+import io
+import os
+import stat
+from dataclasses import dataclass
+
+from core.data.pixels.images import PictureFacts, picture_facts
+from core.errors import UnreadableImageError
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file that was decoded.
+
+    `file_size` is in bytes; `modified_at` in seconds since 1970, None where the file has no date.
+    """
+
+    facts: PictureFacts
+    sha256: str
+    file_size: int
+    modified_at: float | None
+
+
+def inspect_file(path: str) -> Inspected:
+    """Decode a file completely and describe it.
+
+    Args:
+        path: of the file; plain text, which costs less than a `Path` between processes.
+
+    Raises:
+        UnreadableImageError: if it is no readable picture.
+    """
+    name = os.path.basename(path)  # noqa: PTH119
+    try:
+        status = os.stat(path)  # noqa: PTH116
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
+            raise UnreadableImageError(f"{name} is not an ordinary file.", "Leave it out.")
+        with open(path, "rb") as file:  # noqa: PTH123
+            content = file.read()
+    except OSError as err:
+        raise UnreadableImageError(
+            f"{name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
+        ) from err
+    return Inspected(
+        picture_facts(io.BytesIO(content), name=name),
+        hashlib.sha256(content).hexdigest(),
+        len(content),
+        status.st_mtime if status.st_mtime > 0 else None,
+    )

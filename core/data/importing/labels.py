@@ -1,0 +1,163 @@
+"""Class names from paths, and what names say by themselves."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from core.data.patterns import PathPattern
+from core.domain.datasets import LabelSource
+from core.domain.splits import Subset
+
+MAX_LABEL = 200  # a class name must fit a model file and a chart
+_TRAILING_INDEX = re.compile(r"[\d_]+$")
+_SUBSET_WORDS = {
+    "train": Subset.TRAIN,
+    "training": Subset.TRAIN,
+    "val": Subset.VALIDATION,
+    "valid": Subset.VALIDATION,
+    "validation": Subset.VALIDATION,
+    "test": Subset.TEST,
+    "testing": Subset.TEST,
+}
+_GOOD_WORDS = {
+    "ok",
+    "okay",
+    "good",
+    "gut",
+    "io",
+    "free",
+    "normal",
+    "pass",
+    "passed",
+    "fine",
+    "perfect",
+    "intact",
+    "healthy",
+}
+_NOT_WORDS = {"no", "not", "non", "kein", "keine", "nicht", "without", "ohne", "un", "ab", "nio"}
+_FAULT_WORDS = {
+    "defect",
+    "defects",
+    "defective",
+    "fault",
+    "faults",
+    "anomaly",
+    "anomalies",
+    "damage",
+    "damaged",
+    "error",
+    "fehler",
+    "defekt",
+}
+_CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a rule makes of one name; `reason` says why there is no label."""
+
+    label: str | None = None
+    group: str | None = None
+    subset: Subset | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+PathRule = Callable[[str], Labelled]
+
+
+@lru_cache(maxsize=8192)  # the same few names come for every picture
+def normal_name(text: str) -> str:
+    """One spelling of a name: composed Unicode, no control characters, no outer blanks."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(c for c in composed if unicodedata.category(c)[0] != "C").strip()
+
+
+def normal_path(text: str) -> str:
+    """A relative path as tables and archives write it, with forward slashes."""
+    return str(PurePosixPath(unicodedata.normalize("NFC", text.strip().replace("\\", "/"))))
+
+
+def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> PathRule:
+    """The function that reads the class from a path below the source folder.
+
+    `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
+    `file_name_remove_index`: the base name without all trailing digits and underscores,
+    `crack_20180101.png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
+    `pattern`: the groups `label` and `group` of a regular expression.
+
+    Raises:
+        ConfigError: if the pattern is none.
+    """
+    if source is LabelSource.PATTERN:
+        return _pattern_rule(pattern)
+    if source is LabelSource.FILE_NAME:
+        return lambda name: _labelled(_stem(name), "its file name holds no class name")
+    if source is LabelSource.FILE_NAME_REMOVE_INDEX:
+        return lambda name: _labelled(
+            _TRAILING_INDEX.sub("", _stem(name)), "its file name holds no class name"
+        )
+    if source is LabelSource.LAST_FOLDER:
+        return lambda name: _labelled(folder_at(name, -1) or "", "it is not inside a class folder")
+    reason = f"it does not lie {abs(level)} folder{'s' * (abs(level) != 1)} deep"
+    return lambda name: _labelled(folder_at(name, level) or "", reason)
+
+
+def folder_at(name: str, level: int) -> str | None:
+    """The folder of a level: 1 is the top one, -1 the one that holds the file; None: not there."""
+    folders = name.split("/")[:-1]
+    position = level - 1 if level > 0 else level
+    return folders[position] if -len(folders) <= position < len(folders) else None
+
+
+def subset_of_word(word: str) -> Subset | None:
+    """The subset that a folder or a table's cell names, whatever its capital letters."""
+    return _SUBSET_WORDS.get(word.strip().lower())
+
+
+def good_class(class_names: Iterable[str]) -> str | None:
+    """The one class whose name says that its pictures are good; None where none or several do."""
+    good = [name for name in class_names if _says_good(name)]
+    return good[0] if len(good) == 1 else None
+
+
+def _says_good(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    joined = "".join(words)
+    if joined in ("io", "ok", "iok"):
+        return True
+    negated = bool(_NOT_WORDS & set(words)) or joined.startswith(("nio", "non", "nok", "notok"))
+    faults = bool(_FAULT_WORDS & set(words))
+    if faults or joined in {not_word + fault for not_word in _NOT_WORDS for fault in _FAULT_WORDS}:
+        return negated or "free" in words or "frei" in words
+    return not negated and bool(_GOOD_WORDS & set(words))
+
+
+def _pattern_rule(pattern: str) -> PathRule:
+    compiled = PathPattern(pattern, needs="label")
+
+    def rule(name: str) -> Labelled:
+        found = compiled.find(name)
+        if found is None:
+            return Labelled(reason="the pattern does not match")
+        labelled = _labelled(found["label"] or "", "the pattern finds no label in it")
+        return replace(labelled, group=normal_name(found.get("group") or "") or None)
+
+    return rule
+
+
+def _labelled(text: str, reason: str) -> Labelled:
+    label = normal_name(text)
+    if not label:
+        return Labelled(reason=reason)
+    if len(label) > MAX_LABEL:
+        return Labelled(reason=f"its class name is longer than {MAX_LABEL} characters")
+    return Labelled(label)
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem

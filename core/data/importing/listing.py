@@ -1,0 +1,262 @@
+"""From a folder or ZIP to samples: list, label, check, read.
+
+Two steps: `plan_import` looks at names only and is quick, so that a person can see what would
+happen; `read_pictures` decodes every file and gives the samples to store.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.importing import archives
+from core.data.importing.inspection import Inspected, inspect_file
+from core.data.importing.plan import (
+    Candidate,
+    ImportPlan,
+    SourceNames,
+    plan_names,
+    refuse_hopeless,
+    refuse_single_class,
+)
+from core.data.importing.rules import ImportRules
+from core.data.pixels.isolated_pool import run_isolated
+from core.domain.datasets import Sample, Skipped, content_digest
+from core.domain.splits import Subset
+from core.errors import ImportSourceError, TouchstoneError
+from core.workspace import is_system_path
+
+MAX_FILES = 1_000_000
+
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+@dataclass(frozen=True)
+class ImportedPictures:
+    """What an import found: samples (ids not given yet), classes, and what was skipped.
+
+    `subsets` is the subset of each sample in the split that came with the source; empty: none came.
+    `deep` is how many pictures have more than 8 bits, `nearly_black` how many of these use only the
+    lowest sixteenth of their range.
+    """
+
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+    digest: str
+    subsets: tuple[Subset | None, ...] = ()
+    ok_classes: tuple[str, ...] = ()
+    deep: int = 0
+    nearly_black: int = 0
+
+
+class Listing:
+    """The names in a source, collected by a thread, so that a page can say how far it is."""
+
+    def __init__(self, source: Path) -> None:
+        """Begin at once."""
+        self.source = source
+        self.count = 0
+        self._names: SourceNames | None = None
+        self._error: Exception | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it ended within this time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Give up soon."""
+        self._stopped = True
+
+    def names(self) -> SourceNames:
+        """What was found; waits for the end.
+
+        Raises:
+            ImportSourceError: see `list_names`.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._names is not None
+        return self._names
+
+    def _run(self) -> None:
+        try:
+            self._names = list_names(self.source, on_progress=self._note)
+        except Exception as err:  # handed to whoever asks for the names
+            self._error = err
+
+    def _note(self, count: int) -> None:
+        self.count = count
+        if self._stopped:
+            raise ImportSourceError("The search for pictures was given up.")
+
+
+def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
+    """Look at the names in a folder or ZIP file and decide what each file would become.
+
+    Args:
+        source: a folder, or a `.zip` file.
+        rules: where classes come from, and what is kept.
+        adding: the pictures are added to others, so that one class is enough; see `plan_names`.
+
+    Raises:
+        ImportSourceError: if the source cannot be read, or the result could never be a data set.
+        ConfigError: if the rules make no sense.
+    """
+    plan = plan_names(list_names(source), rules, adding=adding)
+    refuse_hopeless(source.name, plan, adding=adding)
+    return plan
+
+
+def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None) -> SourceNames:
+    """The names of all files in a folder or ZIP file; no file is opened.
+
+    Args:
+        source: a folder, or a `.zip` file.
+        on_progress: is told how many were found so far; may raise to end the search.
+
+    Raises:
+        ImportSourceError: if the source cannot be read or has too many files.
+    """
+    names: list[str] = []
+    hidden = 0
+    for count, name in enumerate(_names(source), start=1):
+        if count > MAX_FILES:
+            raise ImportSourceError(
+                f"{source.name} has more than {MAX_FILES:,} files.",
+                "Choose the folder that holds your class folders, not one far above it.",
+            )
+        if _is_hidden(name):
+            hidden += 1
+        else:
+            names.append(name)
+        if on_progress and count % 500 == 0:
+            on_progress(count)
+    return SourceNames(tuple(sorted(names)), hidden)
+
+
+def read_pictures(
+    folder: Path,
+    plan: ImportPlan,
+    *,
+    class_names: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ImportedPictures:
+    """Decode every candidate below `folder` in other processes; bad ones are skipped with reason.
+
+    Args:
+        folder: where the pictures are.
+        plan: what they become.
+        class_names: of the data set that they are added to; new classes are appended.
+        on_progress: is told how many of how many are done; may raise to stop.
+
+    Raises:
+        ImportSourceError: if fewer than two classes are left.
+    """
+    read: list[tuple[Candidate, str, Inspected]] = []
+    skipped = list(plan.skipped)
+    root = os.path.join(folder, "")  # noqa: PTH118 - as text, see inspect_file
+    paths = [root + item.path.replace("/", os.sep) for item in plan.candidates]
+    for position, outcome in run_isolated(inspect_file, paths):
+        candidate = plan.candidates[position]
+        if isinstance(outcome, TouchstoneError):
+            skipped.append(Skipped(candidate.path, outcome.message))
+        else:
+            read.append((candidate, paths[position], outcome))
+        if on_progress:
+            on_progress(position + 1, len(paths))
+    labels = {candidate.label for candidate, _, _ in read}
+    names = (*class_names, *sorted(labels - set(class_names)))
+    refuse_single_class(folder.name, names, skipped)
+    index = {name: i for i, name in enumerate(names)}
+    samples = tuple(_sample_of(found, item, path, index[item.label]) for item, path, found in read)
+    dark = [found.facts.is_nearly_black for _, _, found in read]
+    return ImportedPictures(
+        samples,
+        names,
+        tuple(skipped),
+        content_digest((found.sha256, item.label) for item, _, found in read),
+        subsets=tuple(item.subset for item, _, _ in read) if plan.subset_counts else (),
+        ok_classes=tuple(name for name in plan.ok_classes if name in names),
+        deep=sum(is_dark is not None for is_dark in dark),
+        nearly_black=sum(is_dark is True for is_dark in dark),
+    )
+
+
+def _sample_of(found: Inspected, candidate: Candidate, path: str, label: int) -> Sample:
+    facts = found.facts
+    return Sample(
+        id=0,
+        path=path,
+        sha256=found.sha256,
+        label=label,
+        width=facts.width,
+        height=facts.height,
+        mode=facts.mode,
+        file_size=found.file_size,
+        group=candidate.group,
+        name=candidate.path,
+        format=facts.format,
+        modified_at=found.modified_at,
+        brightness=facts.brightness,
+        sharpness=facts.sharpness,
+        attributes=dict(candidate.attributes),
+    )
+
+
+def _names(source: Path) -> Iterator[str]:
+    if source.is_dir():
+        yield from _walk(source)
+    elif source.suffix.lower() == ".zip" and source.is_file():
+        with archives.open_archive(source) as archive:
+            yield from archives.file_names(archive)
+    elif not source.exists():
+        raise ImportSourceError(
+            f"{source} does not exist.", "Check the spelling; the path is on the server's disk."
+        )
+    else:
+        raise ImportSourceError(
+            f"{source.name} is neither a folder nor a ZIP file.",
+            "Choose the folder that holds your class folders.",
+        )
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Relative names of all files; links are followed inside the root, loops are not."""
+    seen, home = set(), root.resolve()
+    try:
+        os.scandir(root).close()
+    except OSError as err:
+        raise ImportSourceError(
+            f"{root} cannot be read: {err.strerror}.", "Check the rights of this folder."
+        ) from err
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen or not _is_below(home, real) or is_system_path(Path(real)):
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        relative = Path(folder).relative_to(root).as_posix()
+        prefix = "" if relative == "." else f"{relative}/"
+        with os.scandir(folder) as entries:
+            links = {entry.name for entry in entries if entry.is_symlink()}
+        for name in files:
+            # Why realpath: a link that leads round in a circle is no error of it.
+            if name in links and not _is_below(home, os.path.realpath(Path(folder, name))):
+                continue
+            yield prefix + name
+
+
+def _is_below(home: Path, path: str) -> bool:
+    return Path(path).is_relative_to(home)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in name.split("/"))

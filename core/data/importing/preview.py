@@ -1,0 +1,47 @@
+"""A few small pictures of a source that is not imported yet."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from core.data.importing.archives import entry_name, open_archive
+from core.data.pixels.images import read_image
+from core.errors import UnreadableImageError
+
+PREVIEW_PX = 240
+
+
+def preview_pictures(source: Path, names: list[str]) -> list[bytes | None]:
+    """PNG thumbnails of pictures in a folder or ZIP; None where one cannot be decoded.
+
+    Each is a square, the picture in its middle, so that pictures of any shape stand in rows.
+
+    Decodes unchecked files: call it in a process that may die.
+    """
+    if source.is_dir():
+        return [_small(source / name, square=True) for name in names]
+    with open_archive(source) as archive:
+        entries = {entry_name(info): info for info in archive.infolist()}
+        contents = [io.BytesIO(archive.read(entries[name])) for name in names]
+        return [_small(content, square=True) for content in contents]
+
+
+def preview_uploaded(content: bytes) -> bytes | None:
+    """PNG thumbnail of an uploaded picture; None where it cannot be decoded."""
+    return _small(io.BytesIO(content))
+
+
+def _small(source: Path | io.BytesIO, *, square: bool = False) -> bytes | None:
+    try:
+        image = read_image(source, draft_px=2 * PREVIEW_PX)
+    except UnreadableImageError:
+        return None
+    image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
+    if square:
+        whole = Image.new("RGBA", (PREVIEW_PX, PREVIEW_PX))
+        whole.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
+        image = whole
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

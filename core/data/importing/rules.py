@@ -1,0 +1,220 @@
+"""What a person decided about an import: one value that travels from the form to the worker."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from core.domain.datasets import LabelSource
+from core.errors import ConfigError
+
+MAX_LEVEL = 30
+NO_COLUMN = ""  # "this table has none", where None means "find it"
+
+
+class Delimiter(StrEnum):
+    """What stands between the cells of a table."""
+
+    COMMA = "comma"
+    SEMICOLON = "semicolon"
+    TAB = "tab"
+    BLANKS = "blanks"
+
+    @property
+    def character(self) -> str:
+        """As it stands in the file."""
+        return {"comma": ",", "semicolon": ";", "tab": "\t", "blanks": " "}[self.value]
+
+
+@dataclass(frozen=True)
+class TableRules:
+    """A label table and how to read it; None means that it is found by looking.
+
+    A column is its name in the header or its number, from 1. `class_map` gives names to labels,
+    mostly numbers. `bins` are edges in rising order, `bin_names` has one name more: a number below
+    the first edge is of the first name, one on an edge is of the name after it. `label_guessed`:
+    several columns could be the label, and nobody has looked at the one that was taken.
+    """
+
+    text: str
+    delimiter: Delimiter | None = None
+    header: bool | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    split_column: str | None = None
+    class_map: tuple[tuple[str, str], ...] = ()
+    bins: tuple[float, ...] = ()
+    bin_names: tuple[str, ...] = ()
+    label_guessed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bins and list(self.bins) != sorted(set(self.bins)):
+            raise ConfigError("The edges of the bins must rise.", "For example 0.3, 0.7")
+        if (self.bins or self.bin_names) and len(self.bin_names) != len(self.bins) + 1:
+            raise ConfigError(
+                f"{len(self.bins)} edges make {len(self.bins) + 1} bins, but there are "
+                f"{len(self.bin_names)} names.",
+                "Give one name more than edges: the edge 0.5 and the names ok, bad.",
+            )
+
+
+@dataclass(frozen=True)
+class ImportRules:
+    """How names become labels, and what is kept.
+
+    `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder a
+    picture lies in. `ok_classes` names the classes that count as good; None lets the names decide.
+    """
+
+    labels: LabelSource = LabelSource.LAST_FOLDER
+    pattern: str = ""
+    level: int = -1
+    table: TableRules | None = None
+    keep_split: bool = True
+    keep_companions: bool = False
+    leave_out: tuple[str, ...] = ()
+    ok_classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.level == 0 or abs(self.level) > MAX_LEVEL:
+            raise ConfigError(
+                f"There is no folder level {self.level}.",
+                "1 is the top folder below the source, -1 the folder a picture lies in.",
+            )
+
+
+def read_class_map(text: str) -> tuple[tuple[str, str], ...]:
+    """Names of labels as people type them: `0=good, 1=crack`; a name may stand in double quotes.
+
+    Raises:
+        ConfigError: if a part is no such pair, or one label has two names.
+    """
+    return _class_map([part for part in split_quoted(text) if part.strip()])
+
+
+def read_class_pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Names of labels from an option that may be given several times.
+
+    Given once, it holds as many pairs as it likes, see `read_class_map`. Given several times, each
+    is one pair, so that names may have commas without quotes: `0=ok, good` and `1=bad`.
+
+    Raises:
+        ConfigError: see `read_class_map`; also if one of several looks like several pairs.
+    """
+    if len(texts) == 1:
+        return read_class_map(texts[0])
+    for text in texts:
+        parts = split_quoted(text)
+        if len(parts) > 1 and all("=" in part for part in parts):
+            raise ConfigError(
+                f"'{text}' holds {len(parts)} pairs, where each of several holds one.",
+                "Give one pair each time, or all in one; a name that is meant like this is put in "
+                'double quotes: 0="a, b=c"',
+            )
+    return _class_map(texts)
+
+
+def _class_map(parts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The pairs of label and name, each parted by its first equal sign outside quotes."""
+    sides = [split_quoted(part, "=") for part in parts]
+    pairs = tuple((unquoted(label), unquoted("=".join(name))) for label, *name in sides)
+    shown = ", ".join(parts)
+    if not all(label and name for label, name in pairs):
+        raise ConfigError(f"'{shown}' gives no names to labels.", "For example 0=good, 1=crack")
+    if len({label for label, _ in pairs}) < len(pairs):
+        raise ConfigError(f"'{shown}' names one label twice.", "Give each label one name.")
+    return pairs
+
+
+def read_edges(text: str) -> tuple[float, ...]:
+    """Edges of bins as people type them: `0.3, 0.7`.
+
+    Raises:
+        ConfigError: if a part is no number.
+    """
+    try:
+        return tuple(float(part) for part in read_names(text))
+    except ValueError as err:
+        raise ConfigError(f"'{text}' has an edge that is no number.", "For example 0.3, 0.7") from (
+            err
+        )
+
+
+def read_names(text: str, separators: str = ",;") -> tuple[str, ...]:
+    """Names as people type them: `ok, "bad, really"`.
+
+    Raises:
+        ConfigError: if a quotation mark has no second one.
+    """
+    names = (unquoted(part) for part in split_quoted(text, separators))
+    return tuple(name for name in names if name)
+
+
+def split_quoted(text: str, separators: str = ",;") -> list[str]:
+    """What stands between separators; those in double quotes part nothing, and the quotes stay.
+
+    Raises:
+        ConfigError: if a quotation mark has no second one.
+    """
+    if text.count('"') % 2:
+        raise ConfigError(
+            f"'{text}' has a quotation mark without its second one.",
+            'Names with a comma are put in double quotes: 0="good, clean", 1=crack',
+        )
+    # A separator counts where an even number of quotation marks follows.
+    return re.split(rf'[{separators}](?=(?:[^"]*"[^"]*")*[^"]*$)', text)
+
+
+def unquoted(text: str) -> str:
+    """A name without the double quotes around it or within, and without outer blanks."""
+    return text.replace('"', "").strip()
+
+
+def rules_as_dict(rules: ImportRules) -> dict[str, Any]:
+    """The rules as JSON understands them."""
+    return asdict(rules)
+
+
+def rules_from_dict(values: dict[str, Any]) -> ImportRules:
+    """The rules that `rules_as_dict` wrote.
+
+    Raises:
+        ConfigError: if they are no such rules.
+    """
+    try:
+        table = values.get("table")
+        return ImportRules(
+            **{
+                **_known(ImportRules, values),
+                "labels": LabelSource(values["labels"]),
+                "table": _table_rules(table) if table is not None else None,
+            }
+        )
+    except (TypeError, ValueError, KeyError) as err:
+        raise ConfigError(
+            f"These import rules cannot be read: {err}.",
+            "They may come from a newer version of Touchstone.",
+        ) from err
+
+
+def _table_rules(values: dict[str, Any]) -> TableRules:
+    known = _known(TableRules, values)
+    delimiter = known.get("delimiter")
+    return TableRules(
+        **{
+            **known,
+            "delimiter": Delimiter(delimiter) if delimiter else None,
+            "class_map": tuple((str(a), str(b)) for a, b in known.get("class_map", ())),
+        }
+    )
+
+
+def _known(kind: type[ImportRules] | type[TableRules], values: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(values) - {item.name for item in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }

@@ -1,0 +1,249 @@
+"""Which column of a table holds the path, the label, the group and the subset."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.data.importing.labels import normal_name, subset_of_word
+from core.data.importing.rules import NO_COLUMN, TableRules
+from core.errors import ConfigError
+
+PATH_WORDS = (
+    "path",
+    "file",
+    "image",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image_path",
+    "image_name",
+    "img",
+    "picture",
+    "name",
+    "bild",
+    "datei",
+)
+LABEL_WORDS = (
+    "label",
+    "class",
+    "class_name",
+    "classname",
+    "category",
+    "target",
+    "labels",
+    "class_id",
+    "defect",
+    "verdict",
+    "result",
+    "y",
+    "klasse",
+)
+_LABEL_PARTS = (
+    "label",
+    "class",
+    "category",
+    "defect",
+    "verdict",
+    "result",
+    "grade",
+    "target",
+    "type",
+)  # the more telling first
+# What `labelled_by` and `defect_size` say of the label is not the label.
+_BESIDE_LABEL = {"by", "at", "date", "time", "size", "count", "area", "score", "confidence"}
+_GROUP_WORDS = (
+    "group",
+    "part",
+    "part_id",
+    "group_id",
+    "serial",
+    "serial_number",
+    "lot",
+    "batch",
+    "patient",
+    "patient_id",
+    "object_id",
+    "teil",
+    "los",
+)
+_SPLIT_WORDS = ("split", "subset", "set", "partition", "phase", "usage")
+
+Rows = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Positions of columns; None where there is none.
+
+    `rivals` could be the label just as well: only the order of the columns has decided. `one_hot`
+    are columns of 0 and 1, one for every class, where no column holds the class itself. Both are
+    empty where a name or a person has decided.
+    """
+
+    path: int
+    label: int
+    group: int | None
+    split: int | None
+    rivals: tuple[int, ...] = ()
+    one_hot: tuple[int, ...] = ()
+
+
+def find_roles(
+    rules: TableRules,
+    columns: Sequence[str],
+    rows: Rows,
+    *,
+    header: bool,
+    is_path: Callable[[str], bool],
+) -> Roles:
+    """What each column is, as far as the rules leave it open.
+
+    Args:
+        rules: what a person decided.
+        columns: their titles.
+        rows: cells of some lines, without the header; some may be short.
+        header: whether the titles come from the table.
+        is_path: whether a cell names a picture.
+
+    Raises:
+        ConfigError: if a chosen column does not exist, or none is left for the label.
+    """
+    words = [column_word(title) for title in columns] if header else [""] * len(columns)
+    specs = (rules.path_column, rules.label_column, rules.group_column, rules.split_column)
+    asked = [_asked(spec, columns) for spec in specs]
+    path, label, group, split = asked
+    taken = {position for position in asked if position is not None}
+    if path is None:
+        path = _named(words, PATH_WORDS, taken)
+        path = _path_column(rows, len(columns), taken, is_path) if path is None else path
+        taken.add(path)
+    if group is None and rules.group_column is None:
+        group = _named(words, _GROUP_WORDS, taken)
+        taken |= {group} if group is not None else set()
+    if label is None:
+        label = _named(words, LABEL_WORDS, taken)
+        taken |= {label} if label is not None else set()
+    if split is None and rules.split_column is None:
+        named = _named(words, _SPLIT_WORDS, taken)
+        says = named is not None and any(
+            subset_of_word(row[named]) for row in rows if len(row) > named
+        )
+        split = named if says else _split_column(rows, len(columns), taken)
+        taken |= {split} if split is not None else set()
+    if label is not None:
+        return Roles(path, label, group, split)
+    free = [position for position in range(len(columns)) if position not in taken]
+    cells = {i: [row[i].strip() for row in rows if len(row) > i and row[i].strip()] for i in free}
+    fitting = {i: of for i, of in cells.items() if _fits(rules, of)}
+    label, rivals, one_hot = _guessed_label(words, fitting or cells, len(rows))
+    return Roles(path, label, group, split, rivals, one_hot)
+
+
+def column_word(title: str) -> str:
+    """A title in one spelling: `File Name` and `file-name` become `file_name`."""
+    return title.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def number_of(text: str) -> float | None:
+    """The number that a cell holds, with a point or a comma; None where it is none."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if value - value == 0 else None  # neither infinite nor NaN
+
+
+def label_key(cell: str) -> str | float:
+    """Equal for labels that mean the same: 1, 1.0 and 01."""
+    number = number_of(cell)
+    return normal_name(cell) if number is None else number
+
+
+def _asked(spec: str | None, columns: Sequence[str]) -> int | None:
+    if spec is None or spec == NO_COLUMN:
+        return None
+    titles = [title.lower() for title in columns]
+    if spec.lower() in titles:
+        return titles.index(spec.lower())
+    if spec.isdecimal() and 1 <= int(spec) <= len(columns):
+        return int(spec) - 1
+    raise ConfigError(
+        f"The table has no column '{spec}'.", f"Its columns are: {', '.join(columns)}."
+    )
+
+
+def _named(words: Sequence[str], wanted: Iterable[str], taken: set[int]) -> int | None:
+    return next(
+        (words.index(w) for w in wanted if w in words and words.index(w) not in taken), None
+    )
+
+
+def _path_column(
+    rows: Sequence[Sequence[str]], width: int, taken: set[int], is_path: Callable[[str], bool]
+) -> int:
+    """The column with most paths; the first free one where none has any."""
+    free = [position for position in range(width) if position not in taken]
+    hits = {i: sum(is_path(row[i]) for row in rows if len(row) > i) for i in free}
+    return max(free, key=lambda i: (hits[i], -i)) if free else 0
+
+
+def _split_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) -> int | None:
+    for position in range(width):
+        values = {row[position] for row in rows if len(row) > position}
+        if position not in taken and len(values) > 1 and all(map(subset_of_word, values)):
+            return position
+    return None
+
+
+def _fits(rules: TableRules, cells: Sequence[str]) -> bool:
+    """Whether these can be labels, by the names or ranges that a person gave for them."""
+    if rules.bins:
+        return all(number_of(cell) is not None for cell in cells)
+    known = {label_key(label) for label, _ in rules.class_map}
+    return not known or any(label_key(cell) in known for cell in cells)
+
+
+def _guessed_label(
+    words: Sequence[str], cells: Mapping[int, Sequence[str]], n: int
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """The label among the free columns, its rivals, and the columns of 0 and 1 in its place.
+
+    Args:
+        words: of all columns.
+        cells: of the free columns, without empty ones.
+        n: lines.
+    """
+    if not cells:
+        raise ConfigError("The table has no column left for the label.", "Choose other columns.")
+    of_two = [i for i, of in cells.items() if of and {number_of(cell) for cell in of} <= {0.0, 1.0}]
+    named = [i for i in cells if _telling(words[i]) is not None]
+    clear = [i for i in named if i not in of_two or len(of_two) == 1]
+    has_text = any(map(_is_text, cells.values()))
+    if len(of_two) > 1 and not clear and (len(named) > 1 or not has_text):
+        return of_two[0], (), tuple(of_two)
+    repeating = [i for i, of in cells.items() if 1 < len(set(of)) <= n / 2]
+    if named:
+        best = min(clear or named, key=lambda i: (i not in repeating, _telling(words[i]), i))
+        return best, (), ()
+    different = [i for i, of in cells.items() if len(set(of)) > 1]
+    first, *rivals = repeating or different or cells
+    return first, tuple(rivals), ()
+
+
+def _telling(word: str) -> tuple[bool, int] | None:
+    """How clearly a column's name says that it is the label, the clearest first; None: it does not.
+
+    A whole word (`result_text`) says more than a part of one (`imagelabels`).
+    """
+    whole = word.split("_")
+    if _BESIDE_LABEL & set(whole):
+        return None
+    return min(
+        ((part not in whole, place) for place, part in enumerate(_LABEL_PARTS) if part in word),
+        default=None,
+    )
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    """Whether these could be names of classes: no numbers, and some of them come again."""
+    return len(set(cells)) < len(cells) and any(number_of(cell) is None for cell in cells)

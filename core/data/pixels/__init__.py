@@ -1,0 +1,1 @@
+"""Pixels: decoding, preprocessing, caches and thumbnails."""

@@ -1,0 +1,173 @@
+"""Arrays on disk that remember which rows are computed: nothing is computed twice.
+
+A cache is a folder with `rows.npy` (memory-mapped, one row per sample) and `state.npy` (one byte
+per row). Rows are written first, their state after, so a killed computation goes on where it was.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.lib.format import open_memmap
+from numpy.typing import DTypeLike, NDArray
+
+from core.data.pixels.isolated_pool import run_isolated
+from core.data.pixels.preprocess import load_pixels
+from core.domain.configs import PreprocessConfig, config_to_json
+from core.errors import TouchstoneError, WorkspaceError
+
+MISSING, READY, FAILED = 0, 1, 2
+_Arrays = tuple[
+    "np.memmap[tuple[int, ...], np.dtype[np.generic]]",
+    "np.memmap[tuple[int, ...], np.dtype[np.uint8]]",
+]
+
+
+@dataclass(frozen=True)
+class RowCache:
+    """A memory-mapped array [N, …] and the state of its rows."""
+
+    folder: Path
+    rows: "np.memmap[tuple[int, ...], np.dtype[np.generic]]"
+    state: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]"
+
+    @property
+    def missing(self) -> NDArray[np.intp]:
+        """Positions not computed yet; failed ones are tried again by a new computation only."""
+        return np.flatnonzero(self.state == MISSING)
+
+    @property
+    def ready(self) -> NDArray[np.bool_]:
+        """[N], True where the row can be used."""
+        return np.asarray(self.state == READY)
+
+    def mark(self, positions: Sequence[int] | NDArray[np.intp], state: int) -> None:
+        """Remember that rows are ready or failed, after their content is on its way to disk."""
+        self.rows.flush()
+        self.state[positions] = state
+        self.state.flush()
+
+
+def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> RowCache:
+    """The cache in `folder`, made empty where there is none.
+
+    Raises:
+        WorkspaceError: if there is not enough disk space.
+    """
+    opened = _open(folder, shape, dtype) or _made(folder, shape, dtype)
+    rows, state = opened
+    state[state == FAILED] = MISSING
+    return RowCache(folder, rows, state)
+
+
+def pixel_cache(
+    folder: Path, paths: Sequence[Path], config: PreprocessConfig, *, key: str
+) -> RowCache:
+    """The uint8 pixel cache [N, S, S, 3] of these pictures, for every run with the same config.
+
+    Args:
+        folder: where pixel caches live.
+        paths: the pictures, in sample order.
+        config: how they become pixels.
+        key: names pictures and order, for example the dataset's id and digest.
+    """
+    side = config.image_size_px
+    cache = open_row_cache(folder / f"{key}-{config.digest}", (len(paths), side, side, 3), np.uint8)
+    (cache.folder / "config.json").write_text(config_to_json(config))
+    return cache
+
+
+def fill_pixels(
+    cache: RowCache,
+    paths: Sequence[Path],
+    config: PreprocessConfig,
+    *,
+    on_progress: Callable[[int, int], None],
+    wanted: NDArray[np.intp] | None = None,
+) -> dict[int, str]:
+    """Compute the missing rows in other processes.
+
+    Args:
+        cache: to fill.
+        paths: the pictures, in row order.
+        config: how they become pixels.
+        on_progress: called with done, total; may raise to stop, nothing is lost.
+        wanted: positions that are needed; None: all.
+
+    Returns:
+        Position -> reason for pictures that could not be read; their rows stay unusable.
+    """
+    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
+    total = len(paths) if wanted is None else len(wanted)
+    failures: dict[int, str] = {}
+    done: list[int] = []
+    on_progress(total - len(todo), total)
+    work = partial(_write_row, cache.folder / "rows.npy", config)
+    for number, outcome in run_isolated(work, [(int(i), paths[i]) for i in todo]):
+        position = int(todo[number])
+        if isinstance(outcome, TouchstoneError):
+            failures[position] = outcome.message
+            cache.mark([position], FAILED)
+        else:
+            done.append(position)
+        if len(done) >= 512 or number + 1 == len(todo):
+            cache.mark(done, READY)
+            done.clear()
+        on_progress(total - len(todo) + number + 1, total)
+    return failures
+
+
+def _write_row(rows_path: Path, config: PreprocessConfig, item: tuple[int, Path]) -> None:
+    position, path = item
+    rows = open_memmap(rows_path, mode="r+")
+    rows[position] = load_pixels(path, config)
+
+
+def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | None":
+    """The arrays of a folder, or None where they are missing, cut off or of another shape."""
+    try:
+        for name in ("rows.npy", "state.npy"):
+            open_memmap(folder / name, mode="r")  # "r+" would lengthen a file that was cut off
+        rows = open_memmap(folder / "rows.npy", mode="r+")
+        state = open_memmap(folder / "state.npy", mode="r+")
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = rows.shape == shape and rows.dtype == np.dtype(dtype) and state.shape == shape[:1]
+    return (rows, state) if fits else None
+
+
+def _made(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays":
+    """The arrays of a new cache, or those that another process has just made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Why a lock beside the folder of all caches: it must not be taken for a cache itself.
+    with FileLock(folder.parent.with_name(f"{folder.parent.name}.lock")):
+        opened = _open(folder, shape, dtype)
+        if opened is None:
+            _create(folder, shape, dtype)
+            opened = _open(folder, shape, dtype)
+            assert opened is not None
+    return opened
+
+
+def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # whatever is there cannot be used
+    needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(folder.parent).free
+    if needed + 1_000_000_000 > free:
+        raise WorkspaceError(
+            f"The cache of {shape[0]:,} pictures needs {needed / 1e9:.1f} GB, but only "
+            f"{free / 1e9:.1f} GB are free.",
+            "Free some space, choose a smaller image size, or move the workspace.",
+        )
+    partial_folder = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    partial_folder.mkdir(parents=True, exist_ok=True)
+    open_memmap(partial_folder / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
+    open_memmap(partial_folder / "state.npy", mode="w+", dtype=np.uint8, shape=(shape[0],))
+    (partial_folder / "about.json").write_text(json.dumps({"shape": shape, "bytes": needed}))
+    partial_folder.replace(folder)

@@ -1,0 +1,84 @@
+"""Pictures to the network's pixels: the only place, for training, evaluation and inference."""
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.data.pixels.images import read_image
+from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
+
+# Letterbox bars: the middle of the gray range, so that they are near zero after normalization.
+_BAR_GRAY = 127
+
+
+def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[np.uint8]:
+    """A picture file as the network sees it: uint8 [S, S, 3], S = `config.image_size_px`.
+
+    Raises:
+        UnreadableImageError: if the file cannot be decoded.
+    """
+    whole = (config.roi_left, config.roi_top, config.roi_right, config.roi_bottom) == (0, 0, 1, 1)
+    # Twice the size keeps resampling quality; a region needs the whole resolution.
+    image = read_image(source, draft_px=2 * config.image_size_px if whole else None)
+    return preprocess_image(image, config)
+
+
+def preprocess_image(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint8]:
+    """An upright picture (mode L or RGB) as uint8 [S, S, 3]."""
+    image = _region(image, config)
+    image = image.convert("L" if config.channels is Channels.GRAY else "RGB")
+    pixels = np.asarray(_resized(image, config), dtype=np.uint8)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    if config.normalization is Normalization.ALL_CHANNELS:
+        return _contrast_stretched(pixels, pixels.min((0, 1)), pixels.max((0, 1)))
+    if config.normalization is Normalization.FIRST_CHANNEL:
+        first = pixels[:, :, 0]
+        return _contrast_stretched(pixels, first.min(), first.max())
+    return pixels
+
+
+def normalization_constants(
+    config: PreprocessConfig, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation to apply to gray values in [0, 1]; the network's unless NONE is asked."""
+    if config.normalization is Normalization.NONE:
+        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return mean, std
+
+
+def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+    w, h = image.size
+    left, top = round(config.roi_left * w), round(config.roi_top * h)
+    right, bottom = round(config.roi_right * w), round(config.roi_bottom * h)
+    left, top = min(left, w - 1), min(top, h - 1)  # at least one pixel, however small the picture
+    if (left, top, right, bottom) == (0, 0, w, h):
+        return image
+    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+
+
+def _resized(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+    side = config.image_size_px
+    if config.resize_mode is ResizeMode.STRETCH:
+        return image.resize((side, side), Image.Resampling.BICUBIC)
+    w, h = image.size
+    fit = max if config.resize_mode is ResizeMode.CROP else min
+    scale = fit(side / w, side / h)
+    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    resized = image.resize(size, Image.Resampling.BICUBIC)
+    bars = _BAR_GRAY if image.mode == "L" else (_BAR_GRAY,) * 3
+    canvas = Image.new(image.mode, (side, side), bars)
+    canvas.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return canvas
+
+
+def _contrast_stretched(
+    pixels: NDArray[np.uint8], low: NDArray[np.uint8], high: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    span = np.maximum(high.astype(np.float32) - low, 1.0)
+    stretched = (pixels.astype(np.float32) - low) / span * 255.0
+    whole: NDArray[np.uint8] = np.clip(stretched + 0.5, 0, 255).astype(np.uint8)
+    return whole

@@ -1,0 +1,33 @@
+"""Small pictures for galleries, made on first use and kept."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from core.data.pixels.images import read_image
+
+THUMBNAIL_PX = 224
+
+
+def thumbnail(source: Path, sha256: str, folder: Path) -> Path:
+    """The WebP thumbnail of a picture; made when it is not there yet.
+
+    Args:
+        source: the picture.
+        sha256: its content hash; names the thumbnail.
+        folder: the thumbnail cache.
+
+    Raises:
+        UnreadableImageError: if the picture cannot be decoded (any more).
+    """
+    target = folder / sha256[:2] / f"{sha256}.webp"
+    if target.exists():
+        return target
+    image = read_image(source, draft_px=2 * THUMBNAIL_PX)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}-{id(image)}.tmp")
+    image.save(partial, "WEBP", quality=82, method=2)
+    partial.replace(target)
+    return target

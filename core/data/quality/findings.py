@@ -1,0 +1,337 @@
+"""What the samples of a dataset say about its faults; knows pictures only as pairs of look-alikes.
+
+Positions are those in the given sequence of samples.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import PurePath, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.importing.labels import normal_name
+from core.data.quality.label_errors import Judgement
+from core.data.quality.outliers import Outlier
+from core.data.quality.similarity import Pairs, connected, links_of_equal
+from core.domain.datasets import Sample
+from core.domain.findings import Finding, FindingKind, Severity
+from core.domain.splits import Subset
+
+SMALL_CLASS = 20
+IMBALANCE = 10.0  # the largest class has this many times the pictures of the smallest
+_LEAK_AT_LEAST = 10
+_LEAK_PURITY = 0.95
+_LEAK_CHANCE = 1e-3  # after correction for the number of values tried
+_SIZE_BINS = 10
+
+
+def look_alike_groups(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
+    """Group number [N]: samples linked by equal bytes or near pairs share one."""
+    return connected(len(samples), links_of_equal([s.sha256 for s in samples]), near)
+
+
+def all_findings(
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    near: Pairs,
+    unreadable: Sequence[int],
+    *,
+    folders_of_classes: Collection[str] = (),
+) -> list[Finding]:
+    """What files, labels and look-alikes say, the most harmful kinds first.
+
+    Args:
+        samples: of one dataset.
+        class_names: by class index.
+        near: [M, 2] positions of nearly equal pictures with different bytes.
+        unreadable: positions of pictures that cannot be read any more.
+        folders_of_classes: names that classes ever had: folders so called made the labels, and are
+            no leak.
+    """
+    return [
+        *_label_conflicts(samples, class_names, near),
+        *_format_leaks(samples, class_names, [*class_names, *folders_of_classes]),
+        *_exact_duplicates(samples),
+        *_near_duplicates(samples, near),
+        *_class_sizes(samples, class_names),
+        *_unreadable(samples, unreadable),
+    ]
+
+
+def _label_conflicts(
+    samples: Sequence[Sample], class_names: Sequence[str], near: Pairs
+) -> Iterator[Finding]:
+    exact = _pairs_within(_members([s.sha256 for s in samples]))
+    for pairs, severity, words in (
+        (exact, Severity.SERIOUS, "The same picture"),
+        (near.tolist(), Severity.WARNING, "Pictures that look nearly the same"),
+    ):
+        differ = [
+            (a, b)
+            for a, b in pairs
+            if None not in (samples[a].label, samples[b].label)
+            and samples[a].label != samples[b].label
+        ]
+        numbers = connected(len(samples), np.array(differ, np.int64).reshape(-1, 2))
+        for members in _members(numbers.tolist()):
+            labels = sorted({samples[i].label or 0 for i in members})
+            names = ", ".join(f"'{class_names[label]}'" for label in labels)
+            yield _finding(
+                FindingKind.LABEL_CONFLICT,
+                severity,
+                f"{words} under {len(labels)} labels: {names}.",
+                samples,
+                members,
+            )
+
+
+def suspect_labels(
+    samples: Sequence[Sample], class_names: Sequence[str], judgement: Judgement
+) -> list[Finding]:
+    """One finding per picture whose label is doubted, the least believed first.
+
+    A warning where the doubt is sure, a note where the picture may only be a hard one.
+    """
+    doubted = np.flatnonzero(judgement.is_suspect)
+    found = []
+    for i in doubted[np.argsort(judgement.confidence[doubted], kind="stable")].tolist():
+        confidence, suggested = float(judgement.confidence[i]), int(judgement.suggested[i])
+        message = (
+            f"Labelled '{class_names[samples[i].label or 0]}', looks like "
+            f"'{class_names[suggested]}' ({confidence:.0%} confidence in the label)."
+        )
+        severity = Severity.WARNING if judgement.is_sure[i] else Severity.NOTE
+        found.append(
+            Finding(
+                FindingKind.SUSPECT_LABEL,
+                severity,
+                message,
+                (samples[i].id,),
+                suggested,
+                confidence,
+            )
+        )
+    return found
+
+
+def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> list[Finding]:
+    """One finding per unusual picture, the most unusual first."""
+    by_picture: dict[int, list[Outlier]] = defaultdict(list)
+    for outlier in found:
+        by_picture[outlier.position].append(outlier)
+    return [
+        Finding(
+            FindingKind.OUTLIER,
+            Severity.NOTE,
+            "Compared with its class " + ", ".join(o.words for o in own) + ".",
+            (samples[i].id,),
+            score=own[0].score,
+        )
+        for i, own in by_picture.items()
+    ]
+
+
+def subset_leaks(
+    samples: Sequence[Sample], near: Pairs, subsets: Mapping[int, Subset], split_name: str
+) -> list[Finding]:
+    """Look-alikes and parts that lie in more than one subset of a split, largest first.
+
+    Args:
+        samples: of one dataset.
+        near: [M, 2] positions of nearly equal pictures.
+        subsets: sample id -> subset; a sample may have none.
+        split_name: for the messages.
+    """
+    seen: set[tuple[int, ...]] = set()
+    found = []
+    for numbers, words in (
+        (look_alike_groups(samples, near), "pictures that look (nearly) the same are"),
+        (
+            connected(len(samples), links_of_equal([s.group for s in samples])),
+            "pictures of one part are",
+        ),
+    ):
+        for siblings in _members(numbers.tolist()):
+            members = [i for i in siblings if samples[i].id in subsets]
+            sides = {subsets[samples[i].id] for i in members}
+            if len(sides) < 2 or tuple(members) in seen:
+                continue
+            seen.add(tuple(members))
+            places = " and ".join(side.value for side in Subset if side in sides)
+            found.append(
+                _finding(
+                    FindingKind.SUBSET_LEAK,
+                    Severity.SERIOUS,
+                    f"{len(members)} {words} in {places} of split '{split_name}'.",
+                    samples,
+                    members,
+                )
+            )
+    return sorted(found, key=lambda f: -len(f.sample_ids))
+
+
+def _format_leaks(
+    samples: Sequence[Sample], class_names: Sequence[str], known_folders: Collection[str]
+) -> Iterator[Finding]:
+    labelled = [i for i, s in enumerate(samples) if s.label is not None]
+    totals = Counter(samples[i].label for i in labelled)
+    told: dict[tuple[int, ...], list[str]] = defaultdict(list)  # members -> properties they share
+    for name, value_of in _properties(samples, labelled, known_folders):
+        by_value: dict[str, list[int]] = defaultdict(list)
+        for i in labelled:
+            value = value_of(samples[i])
+            if value is not None:
+                by_value[value].append(i)
+        for value, members in sorted(by_value.items()):
+            if len(by_value) > 1 and _tells(samples, members, totals, len(by_value)):
+                told[tuple(members)].append(f"{name} {value}")
+    for pictures, shared in told.items():
+        # Why: PNG files of one class also have a size of their own; once is enough.
+        if any(set(pictures) < set(others) for others in told):
+            continue
+        label, hits = Counter(samples[i].label for i in pictures).most_common(1)[0]
+        share = "All" if hits == len(pictures) else f"{hits} of"
+        yield _finding(
+            FindingKind.FORMAT_LEAK,
+            Severity.SERIOUS,
+            f"{share} {len(pictures)} pictures with {' and '.join(shared)} are in class "
+            f"'{class_names[label or 0]}': a model can learn this instead of the defect.",
+            samples,
+            pictures,
+        )
+
+
+def _tells(
+    samples: Sequence[Sample], members: Sequence[int], totals: Mapping[int | None, int], tried: int
+) -> bool:
+    """Whether nearly all of these pictures are in one class, and not by chance."""
+    from scipy.stats import binom
+
+    label, hits = Counter(samples[i].label for i in members).most_common(1)[0]
+    if len(members) < _LEAK_AT_LEAST or hits < _LEAK_PURITY * len(members):
+        return False
+    share = totals[label] / sum(totals.values())
+    return bool(binom.sf(hits - 1, len(members), share) * tried <= _LEAK_CHANCE)
+
+
+def _properties(
+    samples: Sequence[Sample], labelled: Sequence[int], known_folders: Collection[str]
+) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
+    """What files have besides their pixels: name and value, None where it says nothing."""
+    yield "file extension", lambda s: PurePosixPath(s.path).suffix.lower() or "none"
+    yield "file format", lambda s: s.format
+    yield "size", lambda s: f"{s.width} × {s.height}"
+    yield "colour mode", lambda s: "gray" if s.mode == "L" else "colour"
+    yield from _folder_levels([samples[i] for i in labelled], known_folders)
+    sizes = [samples[i].file_size for i in labelled]
+    edges = np.unique(np.quantile(sizes or [0], np.linspace(0, 1, _SIZE_BINS + 1)))
+    if len(edges) > _SIZE_BINS // 2:
+        yield "file size", lambda s: _bin_of(s.file_size, edges)
+
+
+def _folder_levels(
+    samples: Sequence[Sample], known_folders: Collection[str]
+) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
+    """Levels of folders below the source, without the one that holds the folders of classes."""
+    classes = {normal_name(name).casefold() for name in known_folders}
+    parents = {PurePath(s.name).parent.parts for s in samples if not PurePath(s.name).is_absolute()}
+    for level in range(max((len(parts) for parts in parents), default=0)):
+        names = {normal_name(parts[level]).casefold() for parts in parents if len(parts) > level}
+        if len(names) > 1 and not names & classes:
+            yield "folder", partial(_folder_at, level)
+
+
+def _folder_at(level: int, sample: Sample) -> str | None:
+    parts = PurePosixPath(sample.name).parent.parts
+    return parts[level] if len(parts) > level else None
+
+
+def _bin_of(size: int, edges: NDArray[np.float64]) -> str:
+    place = int(np.clip(np.searchsorted(edges, size, side="right"), 1, len(edges) - 1))
+    return f"{edges[place - 1] / 1e3:.1f} to {edges[place] / 1e3:.1f} kB"
+
+
+def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
+    for members in _members([s.sha256 for s in samples]):
+        yield _finding(
+            FindingKind.EXACT_DUPLICATE,
+            Severity.WARNING,
+            f"{len(members)} files hold the same picture, byte by byte.",
+            samples,
+            members,
+        )
+
+
+def _near_duplicates(samples: Sequence[Sample], near: Pairs) -> Iterator[Finding]:
+    for members in _members(connected(len(samples), near).tolist()):
+        yield _finding(
+            FindingKind.NEAR_DUPLICATE,
+            Severity.WARNING,
+            f"{len(members)} pictures look nearly the same: probably one part, "
+            "photographed several times.",
+            samples,
+            members,
+        )
+
+
+def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Iterator[Finding]:
+    members: list[list[int]] = [[] for _ in class_names]
+    for i, sample in enumerate(samples):
+        if sample.label is not None:
+            members[sample.label].append(i)
+    for name, own in zip(class_names, members, strict=True):
+        if len(own) < SMALL_CLASS:
+            yield _finding(
+                FindingKind.CLASS_TOO_SMALL,
+                Severity.WARNING,
+                f"Class '{name}' has {len(own)} pictures; fewer than {SMALL_CLASS} say "
+                "little about how well it is recognized.",
+                samples,
+                own,
+            )
+    sizes = [len(own) for own in members]
+    if min(sizes, default=0) and max(sizes) >= IMBALANCE * min(sizes):
+        large, small = (class_names[sizes.index(extreme(sizes))] for extreme in (max, min))
+        yield Finding(
+            FindingKind.CLASS_IMBALANCE,
+            Severity.NOTE,
+            f"Class '{large}' has {max(sizes)} pictures, class '{small}' {min(sizes)}: "
+            "judge by macro F1, not by accuracy.",
+        )
+
+
+def _unreadable(samples: Sequence[Sample], members: Sequence[int]) -> Iterator[Finding]:
+    if members:
+        yield _finding(
+            FindingKind.UNREADABLE,
+            Severity.SERIOUS,
+            f"{len(members)} pictures cannot be read any more; they were moved, "
+            "deleted or damaged after the import.",
+            samples,
+            members,
+        )
+
+
+def _members(values: Sequence[object]) -> list[list[int]]:
+    """Positions of values that occur more than once, by value, in order of appearance."""
+    found: dict[object, list[int]] = defaultdict(list)
+    for position, value in enumerate(values):
+        found[value].append(position)
+    return [positions for positions in found.values() if len(positions) > 1]
+
+
+def _pairs_within(groups: Iterable[list[int]]) -> list[tuple[int, int]]:
+    # Why chains of neighbours and the first: enough to meet every other label of a group.
+    return [(members[0], other) for members in groups for other in members[1:]]
+
+
+def _finding(
+    kind: FindingKind,
+    severity: Severity,
+    message: str,
+    samples: Sequence[Sample],
+    members: Iterable[int],
+) -> Finding:
+    return Finding(kind, severity, message, tuple(samples[i].id for i in members))

@@ -1,0 +1,184 @@
+"""Datasets: samples, versions, and what can be asked of them."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.domain.findings import FindingKind
+from core.domain.splits import Subset
+
+
+class LabelSource(StrEnum):
+    """Where the class of a picture is read from."""
+
+    LAST_FOLDER = "last_folder"
+    FILE_NAME = "file_name"
+    FILE_NAME_REMOVE_INDEX = "file_name_remove_index"
+    PATTERN = "pattern"
+    TABLE = "table"
+    FOLDER_LEVEL = "folder_level"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LabelSource | None":
+        return cls.TABLE if value == "csv" else None  # the first name of it, still typed by people
+
+
+class Verdict(StrEnum):
+    """What a class means on the shop floor."""
+
+    OK = "OK"
+    NOK = "NOK"
+
+
+class SampleStatus(StrEnum):
+    """Whether a picture belongs to its dataset; rows are never deleted, so edits can be undone."""
+
+    USED = "used"
+    EXCLUDED = "excluded"
+    ABSENT = "absent"  # not imported yet at that version, or its import was undone
+
+
+class EditAction(StrEnum):
+    """What made a version of a dataset."""
+
+    IMPORT = "import"
+    ADD = "add"
+    RELABEL = "relabel"
+    EXCLUDE = "exclude"
+    RESTORE = "restore"
+    GROUP = "group"
+    ADD_CLASS = "add_class"
+    RENAME_CLASS = "rename_class"
+    MERGE_CLASSES = "merge_classes"
+    VERDICTS = "verdicts"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a dataset; width, height and mode are those of the picture as it is read.
+
+    That is: turned upright, and as gray (L) or colour (RGB). `name` is the path below the source
+    with forward slashes, `format` the real format of the content, `brightness` the mean gray value
+    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray picture; None where
+    nobody has measured. `attributes` are further columns of the table it was imported with.
+    """
+
+    id: int
+    path: str
+    sha256: str
+    label: int | None
+    width: int
+    height: int
+    mode: str
+    file_size: int
+    group: str | None = None
+    name: str = ""
+    status: SampleStatus = SampleStatus.USED
+    format: str | None = None
+    modified_at: float | None = None
+    brightness: float | None = None
+    sharpness: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> "SampleState":
+        """The part of it that edits change."""
+        return SampleState(self.label, self.group, self.status)
+
+
+@dataclass(frozen=True)
+class SampleState:
+    """What edits change of a picture."""
+
+    label: int | None
+    group: str | None
+    status: SampleStatus
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """One state of a dataset: who is in it, under which label; numbers count from 1.
+
+    `undoes` is the number of the version that this one took back.
+    """
+
+    dataset_id: str
+    number: int
+    action: EditAction
+    summary: str
+    digest: str
+    sample_count: int
+    class_names: tuple[str, ...]
+    class_verdicts: tuple[Verdict | None, ...]
+    created_at: float
+    undoes: int | None = None
+
+
+class SampleOrder(StrEnum):
+    """What a list of pictures can be sorted by."""
+
+    IMPORT = "import"
+    NAME = "name"
+    SIZE = "size"
+    DATE = "date"
+    SHARPNESS = "sharpness"
+    BRIGHTNESS = "brightness"
+    CONFIDENCE = "confidence"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was not imported, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A labelled image collection; the position of a class name is its index.
+
+    `version` counts its edits from 1; `class_verdicts` says OK, NOK or nothing yet for each class.
+    """
+
+    id: str
+    name: str
+    class_names: tuple[str, ...]
+    source: str
+    digest: str
+    sample_count: int
+    created_at: float
+    skipped: tuple[Skipped, ...] = ()
+    note: str = ""
+    version: int = 1
+    class_verdicts: tuple[Verdict | None, ...] = ()
+
+    @property
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """One verdict per class, None where nobody gave one."""
+        return (*self.class_verdicts, *(None,) * (len(self.class_names) - len(self.class_verdicts)))
+
+
+def content_digest(contents: Iterable[tuple[str, str | None]]) -> str:
+    """One value for pictures and labels (sha256, class name), whatever their order and place."""
+    lines = sorted(f"{sha256} {name or ''}" for sha256, name in contents)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SampleFilter:
+    """Which pictures of a dataset; what is None or empty does not restrict.
+
+    `subset` belongs to the split `split_id`; `finding`: those in an open finding of this kind;
+    `text`: part of the name or of the group; `ids`: only these samples.
+    """
+
+    label: int | None = None
+    split_id: str | None = None
+    subset: Subset | None = None
+    finding: FindingKind | None = None
+    status: SampleStatus = SampleStatus.USED
+    text: str = ""
+    ids: tuple[int, ...] | None = None

@@ -1,0 +1,104 @@
+"""Quality findings and what can be done about them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.domain.ids import json_digest
+
+
+class FindingKind(StrEnum):
+    """What can be wrong with a dataset."""
+
+    LABEL_CONFLICT = "label_conflict"
+    FORMAT_LEAK = "format_leak"
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    SUBSET_LEAK = "subset_leak"
+    SUSPECT_LABEL = "suspect_label"
+    OUTLIER = "outlier"
+    CLASS_TOO_SMALL = "class_too_small"
+    CLASS_IMBALANCE = "class_imbalance"
+    UNREADABLE = "unreadable"
+
+
+class FindingStatus(StrEnum):
+    """What people did about a finding."""
+
+    OPEN = "open"
+    IGNORED = "ignored"
+    CURED = "cured"
+
+
+class Cure(StrEnum):
+    """What people can do about a finding."""
+
+    EXCLUDE = "exclude"
+    KEEP_ONE = "keep_one"
+    RELABEL = "relabel"
+    GROUP = "group"
+    IGNORE = "ignore"
+
+
+class Severity(StrEnum):
+    """How much a finding can harm."""
+
+    SERIOUS = "serious"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One remark on a dataset, with the pictures concerned.
+
+    `suggested` is the class index that a suspect picture looks like, `score` orders findings of
+    one kind (for suspect labels: the confidence in the given label, in [0, 1], lowest first).
+    `id` is given by the store.
+    """
+
+    kind: FindingKind
+    severity: Severity
+    message: str
+    sample_ids: tuple[int, ...] = ()
+    suggested: int | None = None
+    score: float | None = None
+    id: int = 0
+    status: FindingStatus = FindingStatus.OPEN
+
+    @property
+    def key(self) -> str:
+        """Names the same finding in the next check, so that decisions on it last."""
+        return json_digest([self.kind, sorted(self.sample_ids)])[:24]
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What the features of a pretrained network say of a picture.
+
+    `confidence` in its label, in [0, 1], by a model that did not see it; `suggested` the most
+    likely class index; `x`, `y` its place on the map of similar pictures.
+    """
+
+    sample_id: int
+    confidence: float | None = None
+    suggested: int | None = None
+    x: float | None = None
+    y: float | None = None
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """What is known of a dataset's look-alikes.
+
+    `near_pairs` holds sample ids; the accuracies in [0, 1] are those of a nearest neighbour on
+    pixels, under a random split and under one by the groups; None where they could not be found.
+    """
+
+    dataset_id: str
+    created_at: float
+    near_pairs: tuple[tuple[int, int], ...]
+    groups: int
+    grouped_samples: int
+    random_accuracy: float | None = None
+    grouped_accuracy: float | None = None
+    version: int = 1

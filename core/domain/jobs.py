@@ -1,0 +1,64 @@
+"""Jobs: what workers are asked to do, and how far they are."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class JobKind(StrEnum):
+    """What a worker can be asked to do."""
+
+    IMPORT = "import"
+    TRAIN = "train"
+    PREDICT = "predict"
+    QUALITY = "quality"
+    REPORT = "report"
+    EXPLAIN = "explain"
+
+    @property
+    def lane(self) -> str:
+        """Jobs of one lane run one after the other; lanes run side by side."""
+        return "training" if self is JobKind.TRAIN else "data"
+
+
+class JobStatus(StrEnum):
+    """Queued -> running -> one of the four ends; never back."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_active(self) -> bool:
+        """Still going to change by itself."""
+        return self in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is happening right now; the row behind it is the only mutable record."""
+
+    id: str
+    kind: JobKind
+    subject_id: str
+    status: JobStatus
+    attempt: int
+    payload: dict[str, Any]
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    heartbeat_at: float | None = None
+    stop_requested: bool = False
+    owner: str | None = None
+    device: str | None = None
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    phase_started_at: float | None = None
+    error: str | None = None
+    hint: str | None = None
+    warnings: tuple[str, ...] = ()
+    result: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,61 @@
+"""Trained models and what they answer."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.domain.configs import PreprocessConfig
+
+
+class HeatmapMethod(StrEnum):
+    """How an explanation is made."""
+
+    GRAD_CAM = "grad_cam"
+    OCCLUSION = "occlusion"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained classifier as the list shows it; its weights are chunks in the same database.
+
+    `test_macro_f1` is None until somebody has looked at the test results, which is counted.
+    """
+
+    id: str
+    name: str
+    run_id: str | None
+    dataset_id: str | None
+    dataset_name: str
+    split_id: str | None
+    class_names: tuple[str, ...]
+    network: str
+    preprocess: PreprocessConfig
+    size_bytes: int
+    sha256: str
+    created_at: float
+    val_macro_f1: float | None = None
+    test_macro_f1: float | None = None
+    version: int | None = None
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable.
+
+    `decision`: "accept", "to a person" or "reject", where the model has an operating point.
+    """
+
+    path: str
+    confidences: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+    decision: str | None = None
+
+    @property
+    def class_name(self) -> str | None:
+        """The most confident class."""
+        return self.confidences[0][0] if self.confidences else None
+
+    @property
+    def confidence(self) -> float | None:
+        """Confidence of the most confident class, in [0, 1]."""
+        return self.confidences[0][1] if self.confidences else None

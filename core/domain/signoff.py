@@ -1,0 +1,44 @@
+"""Marks, seals and recorded access to test results."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MarkKind(StrEnum):
+    """What a person says of a picture while judging a model."""
+
+    WRONG_LABEL = "wrong_label"
+    LIMIT_SAMPLE = "limit_sample"
+    GOLDEN = "golden"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One look at the test set of a split; the model's name stays when the model is deleted."""
+
+    split_id: str
+    model_id: str
+    model_name: str
+    purpose: str
+    opened_at: float
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What was fixed before the test set was opened for a model.
+
+    `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
+    test pictures and their labels, `parts_digest` which of them show one part, `golden` the sample
+    ids of the golden samples ('' and None in seals of before, where nobody knows). `opened_at` is
+    None while nobody has looked.
+    """
+
+    model_id: str
+    split_id: str
+    created_at: float
+    criteria: str
+    operating_point: str
+    test_digest: str
+    opened_at: float | None = None
+    parts_digest: str = ""
+    golden: tuple[int, ...] | None = None

@@ -1,0 +1,38 @@
+"""Training runs and their learning curves."""
+
+from dataclasses import dataclass
+
+from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One immutable request: this version of a dataset, this split, these three configs.
+
+    `fold` is the fold that validates, for splits that have folds.
+    """
+
+    id: str
+    name: str
+    dataset_id: str
+    split_id: str
+    preprocess: PreprocessConfig
+    augment: AugmentConfig
+    train: TrainConfig
+    created_at: float
+    version: int = 1
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One line of the learning curve."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    val_macro_f1: float
+    learning_rate: float
+    duration_s: float
+    is_best: bool

@@ -1,0 +1,581 @@
+"""From probabilities to decisions: accept, reject, or to a person; and what escapes.
+
+Every class has a verdict (OK, NOK, or none yet). A picture's NOK probability is the sum over the
+NOK classes. **Escape**: a defective part is accepted, of all defective parts. **Overkill**: a good
+part is rejected, of all good parts. Parts that go to a person are neither. n counts parts; a part
+with several pictures is judged by its worst one: a defective part escapes if any of its defective
+pictures is accepted, a good part is a false reject if any of its good pictures is rejected.
+
+Pictures whose true class has no verdict count nowhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.datasets import Verdict
+from core.errors import ConfigError
+from core.evaluation.measures.auc import areas
+from core.evaluation.measures.intervals import (
+    CONFIDENCE,
+    Estimate,
+    Rate,
+    exact_bounds,
+    rate,
+    upper_bounds,
+)
+from core.evaluation.measures.parts import Parts, choose, units
+from core.evaluation.measures.ranking import MAX_POINTS, thinned
+
+# A threshold above every probability: nothing reaches it.
+ABOVE_ALL = 1.01
+Probabilities = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+class Decision(IntEnum):
+    """What happens to a part, from mildest to strictest."""
+
+    ACCEPT = 0
+    PERSON = 1
+    REJECT = 2
+
+
+Verdicts = Sequence[str | None]
+Decisions = NDArray[np.int8]
+OK, NOK, UNKNOWN = 0, 1, -1
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The decision rule of the shop floor, chosen on validation.
+
+    Attributes:
+        accept_below: NOK probability below which a part is accepted.
+        reject_from: NOK probability from which on it is rejected; between the two it goes to a
+            person. With both None, the verdict of the predicted class decides.
+        class_thresholds: confidence [C] that the predicted class needs at least, else the part
+            goes to a person; empty for none.
+    """
+
+    accept_below: float | None = None
+    reject_from: float | None = None
+    class_thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = [v for v in (self.accept_below, self.reject_from) if v is not None]
+        if len(given) == 1:
+            raise ConfigError(
+                "One of the two limits of the NOK probability is missing.",
+                "Give both; with equal limits nothing goes to a person.",
+            )
+        for value in (*given, *self.class_thresholds):
+            if not 0 <= value <= ABOVE_ALL:
+                raise ConfigError(
+                    f"A threshold of {value:g} makes no sense.", "Choose a value from 0 to 1."
+                )
+        if given and given[0] > given[1]:
+            raise ConfigError(
+                f"Parts would be accepted below {given[0]:.3g}, but rejected from {given[1]:.3g}.",
+                "The limit for rejecting must not lie below the limit for accepting.",
+            )
+
+    @property
+    def has_person_zone(self) -> bool:
+        """Whether parts can go to a person."""
+        return self.accept_below != self.reject_from or bool(self.class_thresholds)
+
+
+def two_zones(threshold: float) -> OperatingPoint:
+    """Reject from this NOK probability on, accept everything below."""
+    return OperatingPoint(threshold, threshold)
+
+
+def has_both(verdicts: Verdicts) -> bool:
+    """Whether there is an OK class and a NOK class: else there is nothing to decide."""
+    return Verdict.OK in verdicts and Verdict.NOK in verdicts
+
+
+def nok_probability(probabilities: Probabilities, verdicts: Verdicts) -> Floats:
+    """[N], in [0, 1]: the sum over the NOK classes.
+
+    Args:
+        probabilities: [N, C], rows sum to 1.
+        verdicts: [C], "OK", "NOK" or None.
+
+    Raises:
+        ConfigError: if no class is OK, or none NOK.
+        ValueError: if the number of classes differs.
+    """
+    _check_verdicts(verdicts, probabilities)
+    columns = [i for i, verdict in enumerate(verdicts) if verdict == Verdict.NOK]
+    sums: Floats = probabilities[:, columns].sum(axis=1, dtype=np.float64)
+    return np.clip(sums, 0.0, 1.0)
+
+
+def _check_verdicts(verdicts: Verdicts, probabilities: Probabilities) -> None:
+    """Refuse verdicts [C] that nothing between good and defective can be decided by.
+
+    Raises:
+        ConfigError: if no class is OK, or none NOK.
+        ValueError: if the number of classes differs.
+    """
+    if len(verdicts) != probabilities.shape[1]:
+        raise ValueError(f"{len(verdicts)} verdicts for {probabilities.shape[1]} classes")
+    if not has_both(verdicts):
+        missing = Verdict.NOK if Verdict.OK in verdicts else Verdict.OK
+        raise ConfigError(
+            f"No class is marked {missing}, so there is no decision between good and defective.",
+            "Say for every class whether a part of it is OK or NOK.",
+        )
+
+
+def truths(targets: NDArray[np.int64], verdicts: Verdicts) -> NDArray[np.int8]:
+    """[N]: NOK (1), OK (0), or unknown (-1) where the true class has no verdict."""
+    codes = {Verdict.OK: OK, Verdict.NOK: NOK}
+    table = np.array([UNKNOWN if v is None else codes[Verdict(v)] for v in verdicts], np.int8)
+    return table[targets]
+
+
+def decide(
+    point: OperatingPoint,
+    probabilities: Probabilities,
+    verdicts: Verdicts,
+    predicted: NDArray[np.int64] | None = None,
+) -> Decisions:
+    """What happens to every picture [N].
+
+    Args:
+        point: the rule.
+        probabilities: [N, C], rows sum to 1.
+        verdicts: [C]; a predicted class without verdict goes to a person.
+        predicted: [N], the most probable classes, where they are known already.
+
+    Raises:
+        ConfigError: if no class is OK, or none NOK, or the rule is for other classes.
+    """
+    if point.accept_below is None or point.reject_from is None:
+        _check_verdicts(verdicts, probabilities)
+        codes = {Verdict.OK: Decision.ACCEPT, Verdict.NOK: Decision.REJECT}
+        table = [Decision.PERSON if v is None else codes[Verdict(v)] for v in verdicts]
+        predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+        decisions: Decisions = np.array(table, np.int8)[predicted]
+    else:
+        decisions = decide_scores(point, nok_probability(probabilities, verdicts))
+    if point.class_thresholds:
+        decisions[held_back(probabilities, point.class_thresholds)] = Decision.PERSON
+    return decisions
+
+
+def decide_scores(point: OperatingPoint, nok: Floats) -> Decisions:
+    """What happens to pictures or parts of these NOK probabilities [N]."""
+    if point.accept_below is None or point.reject_from is None:
+        raise ValueError("this rule does not look at the NOK probability")
+    zone = (nok >= point.accept_below).astype(np.int8) + (nok >= point.reject_from)
+    return zone.astype(np.int8)
+
+
+def held_back(probabilities: Probabilities, class_thresholds: Sequence[float]) -> NDArray[np.bool_]:
+    """[N]: whether the predicted class stays below its threshold, so that a person decides.
+
+    Raises:
+        ConfigError: if there is not one threshold for every class.
+    """
+    if len(class_thresholds) != probabilities.shape[1]:
+        raise ConfigError(
+            f"There are thresholds for {len(class_thresholds)} classes, but the model knows "
+            f"{probabilities.shape[1]}.",
+            "Choose the thresholds anew for this model.",
+        )
+    needed = np.asarray(class_thresholds, float)[probabilities.argmax(axis=1)]
+    held: NDArray[np.bool_] = probabilities.max(axis=1).astype(float) < needed
+    return held
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule does to parts whose truth is known.
+
+    `ok` and `nok` count good and defective parts as (accepted, to a person, rejected). `both` of
+    them have good and defective pictures, as a part that was photographed from two sides may: they
+    are counted among both.
+    """
+
+    ok: tuple[int, int, int]
+    nok: tuple[int, int, int]
+    confidence: float = CONFIDENCE
+    both: int = 0
+
+    @property
+    def escape(self) -> Rate:
+        """Defective parts that are accepted, of all defective parts."""
+        return rate(self.nok[Decision.ACCEPT], sum(self.nok), self.confidence)
+
+    @property
+    def overkill(self) -> Rate:
+        """Good parts that are rejected, of all good parts."""
+        return rate(self.ok[Decision.REJECT], sum(self.ok), self.confidence)
+
+    @property
+    def ok_to_person(self) -> Rate:
+        """Good parts that a person looks at, of all good parts."""
+        return rate(self.ok[Decision.PERSON], sum(self.ok), self.confidence)
+
+    @property
+    def nok_to_person(self) -> Rate:
+        """Defective parts that a person looks at, of all defective parts."""
+        return rate(self.nok[Decision.PERSON], sum(self.nok), self.confidence)
+
+    @property
+    def automatic(self) -> Rate:
+        """Parts that no person looks at, in the mix of good and defective of this subset."""
+        person = self.ok[Decision.PERSON] + self.nok[Decision.PERSON]
+        return rate(self.n - person, self.n, self.confidence)
+
+    @property
+    def n(self) -> int:
+        """All parts, good and defective."""
+        return sum(self.ok) + sum(self.nok)
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        """[2, 3] counts: rows truly OK and NOK; columns accepted, to a person, rejected."""
+        return np.array([self.ok, self.nok], np.int64)
+
+    @property
+    def both_in_words(self) -> str | None:
+        """Why the good and the defective parts are more than all parts; None if they are not."""
+        if not self.both:
+            return None
+        if self.both == 1:
+            return "1 part has good and defective pictures and counts among both."
+        return f"{self.both:,} parts have good and defective pictures and count among both."
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What these numbers cannot say, in plain words."""
+        accepted = self.ok[Decision.ACCEPT] + self.nok[Decision.ACCEPT]
+        says = [
+            (not sum(self.nok), "There is no defective part: nothing is known about escapes."),
+            (not sum(self.ok), "There is no good part: nothing is known about overkill."),
+            (self.n and not accepted, "No part is accepted automatically."),
+        ]
+        return tuple(sentence for applies, sentence in says if applies)
+
+
+def outcome(
+    decisions: Decisions,
+    truth: NDArray[np.int8],
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+) -> Outcome:
+    """Count what happened to good and defective parts.
+
+    Args:
+        decisions: [N], one per picture.
+        truth: [N], from `truths`.
+        parts: [N] part numbers; None: every picture is its own part.
+        confidence: of the intervals.
+    """
+    defective, good = truth == NOK, truth == OK
+    nok = units(int(defective.sum()), choose(parts, defective)).lowest(decisions[defective])
+    ok = units(int(good.sum()), choose(parts, good)).highest(decisions[good])
+    return Outcome(_zones(ok), _zones(nok), confidence, _on_both_sides(truth, parts))
+
+
+def _on_both_sides(truth: NDArray[np.int8], parts: Parts | None) -> int:
+    if parts is None or not len(parts):
+        return 0
+    seen = np.zeros((2, int(parts.max()) + 1), bool)  # faster than sets of 100,000 numbers
+    seen[0, parts[truth == NOK]] = seen[1, parts[truth == OK]] = True
+    return int(seen.all(axis=0).sum())
+
+
+def _zones(decisions: NDArray[Any]) -> tuple[int, int, int]:
+    accepted, person, rejected = np.bincount(decisions.astype(np.int64), minlength=3).tolist()
+    return accepted, person, rejected
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """The NOK probability of every part at its worst picture, ascending.
+
+    `ok` [good parts]: the highest one; `nok` [defective parts]: the lowest one. `both`: see
+    `Outcome`.
+    """
+
+    ok: Floats
+    nok: Floats
+    both: int = 0
+
+    def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
+        """What the rule does to these parts; quick enough for a slider."""
+        return Outcome(
+            _zones(decide_scores(point, self.ok)),
+            _zones(decide_scores(point, self.nok)),
+            confidence,
+            self.both,
+        )
+
+
+def part_scores(nok: Floats, truth: NDArray[np.int8], parts: Parts | None = None) -> PartScores:
+    """Scores of parts from the NOK probabilities of pictures.
+
+    Args:
+        nok: [N], in [0, 1], from `nok_probability`.
+        truth: [N], from `truths`.
+        parts: [N] part numbers; None: every picture is its own part.
+    """
+    defective, good = truth == NOK, truth == OK
+    lowest = units(int(defective.sum()), choose(parts, defective)).lowest(nok[defective])
+    highest = units(int(good.sum()), choose(parts, good)).highest(nok[good])
+    return PartScores(np.sort(highest), np.sort(lowest), _on_both_sides(truth, parts))
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """Escape against overkill over the threshold, all [P], with two-sided exact bounds.
+
+    `thresholds` ascend: escape grows with them, overkill falls. Values and bounds are NaN where
+    there is no such part.
+    """
+
+    thresholds: Floats
+    escape: Floats
+    escape_low: Floats
+    escape_high: Floats
+    overkill: Floats
+    overkill_low: Floats
+    overkill_high: Floats
+
+
+def trade_off(
+    scores: PartScores, *, confidence: float = CONFIDENCE, max_points: int = MAX_POINTS
+) -> TradeOff:
+    """Both rates at every threshold that matters, at most `max_points` of them."""
+    cuts = thresholds_between(scores)
+    escapes = np.searchsorted(scores.nok, cuts, "left")
+    alarms = len(scores.ok) - np.searchsorted(scores.ok, cuts, "left")
+    kept = thinned(escapes / max(1, len(scores.nok)), alarms / max(1, len(scores.ok)), max_points)
+    cuts, escapes, alarms = cuts[kept], escapes[kept], alarms[kept]
+    defective, good = np.float64(len(scores.nok)), np.float64(len(scores.ok))
+    with np.errstate(invalid="ignore"):  # 0 of 0 is NaN, as promised
+        escape, overkill = escapes / defective, alarms / good
+    return TradeOff(
+        cuts,
+        escape,
+        *exact_bounds(escapes, defective, confidence),
+        overkill,
+        *exact_bounds(alarms, good, confidence),
+    )
+
+
+def thresholds_between(scores: PartScores) -> Floats:
+    """Every threshold that makes a difference: between neighbouring scores, and the two ends.
+
+    Why between: a score exactly on its threshold would flip with the last digit of the runtime.
+    """
+    distinct = np.unique(np.concatenate([scores.ok, scores.nok]))
+    return np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [ABOVE_ALL]])
+
+
+def threshold_for_escape(
+    scores: PartScores, max_escape: float, *, confidence: float | None = None
+) -> float:
+    """The highest threshold, so the least overkill, whose escape is at most this.
+
+    Args:
+        scores: of validation parts.
+        max_escape: limit, in [0, 1].
+        confidence: None: the observed rate keeps the limit; else its one-sided exact upper bound
+            does. (For a promise that also holds for the choice itself see
+            `core.evaluation.guarantee`.)
+
+    Returns:
+        0 (accept nothing) where no threshold keeps the limit.
+
+    Raises:
+        ConfigError: if there is no defective part.
+    """
+    if not len(scores.nok):
+        raise ConfigError(
+            "A limit on escapes needs defective parts, and there is none.",
+            "Choose a subset with pictures of NOK classes.",
+        )
+    allowed = _allowed(len(scores.nok), max_escape, confidence)
+    if allowed < 0:
+        return 0.0
+    if allowed == len(scores.nok):
+        return ABOVE_ALL
+    return _just_below(scores, float(scores.nok[allowed]))
+
+
+def threshold_for_overkill(
+    scores: PartScores, max_overkill: float, *, confidence: float | None = None
+) -> float:
+    """The lowest threshold, so the least escape, whose overkill is at most this.
+
+    Returns:
+        `ABOVE_ALL` (reject nothing) where no threshold keeps the limit.
+
+    Raises:
+        ConfigError: if there is no good part.
+    """
+    if not len(scores.ok):
+        raise ConfigError(
+            "A limit on overkill needs good parts, and there is none.",
+            "Choose a subset with pictures of OK classes.",
+        )
+    allowed = _allowed(len(scores.ok), max_overkill, confidence)
+    if allowed < 0:
+        return ABOVE_ALL
+    if allowed == len(scores.ok):
+        return 0.0
+    return _just_above(scores, float(scores.ok[::-1][allowed]))
+
+
+def choose_point(
+    scores: PartScores,
+    *,
+    max_escape: float | None = None,
+    max_overkill: float | None = None,
+    confidence: float | None = None,
+) -> OperatingPoint:
+    """The rule that keeps the limits on these parts; with both, a person takes what is between.
+
+    Where one threshold can keep both limits, nothing goes to a person, and overkill is the least
+    that the limit on escapes allows.
+
+    Raises:
+        ConfigError: if no limit is given, or there is no part to hold it against.
+    """
+    if max_escape is None and max_overkill is None:
+        raise ConfigError("No limit was given.", "Set the largest escape, overkill, or both.")
+    if max_overkill is None:
+        limit = 0.0 if max_escape is None else max_escape
+        return two_zones(threshold_for_escape(scores, limit, confidence=confidence))
+    reject_from = threshold_for_overkill(scores, max_overkill, confidence=confidence)
+    if max_escape is None:
+        return two_zones(reject_from)
+    accept_below = threshold_for_escape(scores, max_escape, confidence=confidence)
+    return OperatingPoint(accept_below, max(accept_below, reject_from))
+
+
+def _allowed(n: int, limit: float, confidence: float | None) -> int:
+    """How many errors of n keep the limit; -1 if not even none does."""
+    if not 0 <= limit <= 1:
+        raise ConfigError(f"A limit of {limit:g} makes no sense.", "Choose a rate from 0 to 100%.")
+    k = np.arange(n + 1)
+    reached = k / n if confidence is None else upper_bounds(k, np.full(n + 1, n), confidence)
+    return int(np.searchsorted(reached, limit + 1e-12, "right")) - 1
+
+
+def _just_below(scores: PartScores, score: float) -> float:
+    """A threshold that leaves `score` rejected and accepts everything below it."""
+    lower = [
+        s[i - 1] for s in (scores.ok, scores.nok) if (i := int(np.searchsorted(s, score, "left")))
+    ]
+    return (max(lower) + score) / 2 if lower else 0.0
+
+
+def _just_above(scores: PartScores, score: float) -> float:
+    """A threshold that leaves `score` accepted and rejects everything above it."""
+    higher = [
+        s[i]
+        for s in (scores.ok, scores.nok)
+        if (i := int(np.searchsorted(s, score, "right"))) < len(s)
+    ]
+    return (min(higher) + score) / 2 if higher else ABOVE_ALL
+
+
+def class_thresholds_for_error(
+    probabilities: Probabilities, targets: NDArray[np.int64], max_error: float
+) -> tuple[float, ...]:
+    """For every class the lowest threshold above which at most this share of its predictions errs.
+
+    Args:
+        probabilities: [N, C] of validation pictures, rows sum to 1.
+        targets: [N], class indices in [0, C).
+        max_error: share, in [0, 1], counted in pictures.
+
+    Returns:
+        [C]; `ABOVE_ALL` (always to a person) where no threshold keeps the limit or the class is
+        never predicted.
+    """
+    if not 0 <= max_error <= 1:
+        raise ConfigError(f"A limit of {max_error:g} makes no sense.", "Choose 0 to 100%.")
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(float)
+    return tuple(
+        _lowest_threshold(sure[predicted == c], targets[predicted == c] != c, max_error)
+        for c in range(probabilities.shape[1])
+    )
+
+
+def _lowest_threshold(sure: Floats, wrong: NDArray[np.bool_], max_error: float) -> float:
+    order = np.argsort(-sure, kind="stable")
+    ordered = sure[order]
+    errors = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1)
+    # Why only there: pictures of equal confidence go together.
+    last = np.append(np.diff(ordered) != 0, True)[: len(ordered)]
+    kept = np.flatnonzero((errors <= max_error) & last)
+    if not len(kept):
+        return ABOVE_ALL
+    at = int(kept[-1])
+    return float((ordered[at] + ordered[at + 1]) / 2) if at + 1 < len(ordered) else 0.0
+
+
+def automatic_errors(
+    probabilities: Probabilities,
+    targets: NDArray[np.int64],
+    class_thresholds: Sequence[float],
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+) -> Rate:
+    """Of the parts that thresholds per class leave automatic, those predicted as a wrong class.
+
+    A part goes to a person if any of its pictures does.
+    """
+    held, predicted = held_back(probabilities, class_thresholds), probabilities.argmax(axis=1)
+    counted = units(len(targets), parts)
+    automatic = ~counted.highest(held)
+    wrong = counted.highest(predicted != targets) & automatic
+    return rate(int(wrong.sum()), int(automatic.sum()), confidence)
+
+
+@dataclass(frozen=True)
+class OkNokReport:
+    """The OK / NOK view: the rule applied, and how well the NOK probability ranks at all.
+
+    Areas are of pictures, their intervals of parts; no value where one side is missing.
+    """
+
+    outcome: Outcome
+    roc_area: Estimate
+    average_precision: Estimate
+
+
+def ok_nok_report(
+    probabilities: Probabilities,
+    targets: NDArray[np.int64],
+    verdicts: Verdicts,
+    *,
+    point: OperatingPoint | None = None,
+    parts: Parts | None = None,
+    confidence: float = CONFIDENCE,
+) -> OkNokReport:
+    """Escape and overkill of a rule; without one, the verdict of the predicted class decides.
+
+    Raises:
+        ConfigError: if no class is OK, or none NOK.
+    """
+    truth, nok = truths(targets, verdicts), nok_probability(probabilities, verdicts)
+    decisions = decide(point or OperatingPoint(), probabilities, verdicts)
+    known = truth != UNKNOWN
+    ranked = areas(nok[known], truth[known] == NOK, choose(parts, known), confidence)
+    return OkNokReport(
+        outcome(decisions, truth, parts, confidence), ranked.roc, ranked.average_precision
+    )

@@ -1,0 +1,158 @@
+"""The decision rule as it is kept with a model: limits, who chose them, the verdicts they rest on.
+
+It stands alone: it decides on a picture from its confidences without the dataset, which may be
+gone. Written as JSON, because the store and a seal keep it as text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.domain.datasets import Verdict
+from core.domain.models import Prediction
+from core.errors import ConfigError
+from core.evaluation.decisions.costs import Costs, Scenario
+from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
+from core.evaluation.measures.intervals import CONFIDENCE
+
+DECISION_WORDS = {
+    Decision.ACCEPT: "accept",
+    Decision.PERSON: "to a person",
+    Decision.REJECT: "reject",
+}
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """An operating point with everything needed to apply and to explain it.
+
+    Attributes:
+        point: the limits.
+        class_names: of the model, by class index.
+        verdicts: by class, as they were when the rule was chosen.
+        chosen_by: in words, such as "escape at most 1%".
+        confidence: of the bounds that were looked at.
+        saved_at: when; UTC.
+        scenario: the line whose PPM and costs were looked at; None if nobody entered one.
+    """
+
+    point: OperatingPoint
+    class_names: tuple[str, ...]
+    verdicts: tuple[Verdict | None, ...]
+    chosen_by: str
+    confidence: float
+    saved_at: float
+    scenario: Scenario | None = None
+
+    def decide(self, confidences: Mapping[str, float]) -> Decision:
+        """What happens to a part of which this picture was taken.
+
+        Args:
+            confidences: class name -> probability; of all classes of the model.
+        """
+        row = [[confidences.get(name, 0.0) for name in self.class_names]]
+        return Decision(int(decide(self.point, np.array(row, np.float32), self.verdicts)[0]))
+
+    def word(self, confidences: Mapping[str, float]) -> str:
+        """The decision in words: "accept", "to a person" or "reject"."""
+        return DECISION_WORDS[self.decide(confidences)]
+
+    def decided(self, item: Prediction) -> Prediction:
+        """The prediction with its decision; an unreadable picture gets none."""
+        if item.error is not None:
+            return item
+        return replace(item, decision=self.word(dict(item.confidences)))
+
+    @property
+    def in_words(self) -> str:
+        """The limits as a sentence."""
+        return point_in_words(self.point)
+
+    def same_decisions(self, other: "DecisionRule") -> bool:
+        """Whether both always decide alike; who chose them, when and why does not matter."""
+        return (self.point, self.class_names, self.verdicts) == (
+            other.point,
+            other.class_names,
+            other.verdicts,
+        )
+
+
+def point_in_words(point: OperatingPoint) -> str:
+    """The limits as a sentence, for people."""
+    if point.accept_below is None or point.reject_from is None:
+        words = "The verdict of the predicted class decides."
+    elif point.accept_below == point.reject_from:
+        words = f"Reject from a NOK probability of {as_limit(point.reject_from)} on, else accept."
+    else:
+        words = (
+            f"Accept below a NOK probability of {as_limit(point.accept_below)}, "
+            f"{_rejecting(point.reject_from)}, between them to a person."
+        )
+    if point.class_thresholds:
+        words += " A predicted class that is less sure than its own threshold goes to a person."
+    return words
+
+
+def _rejecting(reject_from: float) -> str:
+    return f"reject from {as_limit(reject_from)} on" if reject_from <= 1 else "reject nothing"
+
+
+def as_limit(value: float) -> str:
+    """A limit of a probability as percent, with as many digits as tell it from 0 and 1."""
+    if value <= 0:
+        return "0%"
+    if value >= 1:
+        return "100%" if value == 1 else "more than 100%"
+    near_end = min(value, 1 - value)
+    digits = 1 if near_end >= 0.01 else min(8, 1 - int(np.floor(np.log10(100 * near_end))))
+    return f"{100 * value:.{digits}f}%"
+
+
+def rule_to_json(rule: DecisionRule) -> str:
+    """The rule as text."""
+    values = {
+        "accept_below": rule.point.accept_below,
+        "reject_from": rule.point.reject_from,
+        "class_thresholds": list(rule.point.class_thresholds),
+        "class_names": list(rule.class_names),
+        "verdicts": list(rule.verdicts),
+        "chosen_by": rule.chosen_by,
+        "chosen_on": "validation",
+        "confidence": rule.confidence,
+        "saved_at": rule.saved_at,
+        "scenario": asdict(rule.scenario) if rule.scenario else None,
+    }
+    return json.dumps(values, sort_keys=True)
+
+
+def rule_from_json(text: str) -> DecisionRule:
+    """The rule that `rule_to_json` wrote.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    try:
+        values = json.loads(text)
+        return DecisionRule(
+            point=OperatingPoint(
+                values["accept_below"], values["reject_from"], tuple(values["class_thresholds"])
+            ),
+            class_names=tuple(values["class_names"]),
+            verdicts=tuple(None if v is None else Verdict(v) for v in values["verdicts"]),
+            chosen_by=str(values["chosen_by"]),
+            confidence=float(values.get("confidence", CONFIDENCE)),
+            saved_at=float(values["saved_at"]),
+            scenario=_scenario(values["scenario"]) if values.get("scenario") else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        raise ConfigError(
+            "The saved operating point of this model cannot be read.",
+            "It may come from a newer version of Touchstone; choose it anew.",
+        ) from err
+
+
+def _scenario(values: dict[str, Any]) -> Scenario:
+    return Scenario(**{**values, "costs": Costs(**values["costs"])})

@@ -1,0 +1,132 @@
+"""Release criteria of a dataset: what every model must reach before it may run.
+
+They are set before the test set is looked at. Every change is kept with its time, so that a limit
+that was softened afterwards shows.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from core.errors import ConfigError
+from core.evaluation.measures.intervals import CONFIDENCE
+from core.evaluation.release.check import Criterion
+
+ESCAPE, OVERKILL, MACRO_F1 = "escape", "overkill", "macro F1"
+RECALL = "recall of "
+
+
+@dataclass(frozen=True)
+class ReleaseCriteria:
+    """What a model must reach; None asks nothing. Rates in [0, 1].
+
+    Attributes:
+        max_escape: the escape rate must be proven to be at most this (one-sided upper bound).
+        max_overkill: the overkill seen must be at most this.
+        min_macro_f1: the macro F1 seen must be at least this.
+        min_recall: the recall seen of every class must be at least this.
+        no_new_escapes: no defective part may be accepted that the model so far did not accept.
+        golden_must_pass: every golden sample must be judged right.
+        confidence: of the proof, one-sided.
+    """
+
+    max_escape: float | None = None
+    max_overkill: float | None = None
+    min_macro_f1: float | None = None
+    min_recall: float | None = None
+    no_new_escapes: bool = False
+    golden_must_pass: bool = True
+    confidence: float = CONFIDENCE
+
+    def __post_init__(self) -> None:
+        for value in (self.max_escape, self.max_overkill, self.min_macro_f1, self.min_recall):
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(
+                    f"A criterion of {value:g} makes no sense.", "Choose a value from 0 to 100%."
+                )
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(
+                f"A confidence of {self.confidence:g} makes no sense.",
+                "Choose a value from 0.5 to below 1, usually 0.95.",
+            )
+
+    @property
+    def asks_for_verdicts(self) -> bool:
+        """Whether some of it needs classes that are OK and NOK."""
+        return self.max_escape is not None or self.max_overkill is not None or self.no_new_escapes
+
+    def limits(self, class_names: Sequence[str]) -> list[Criterion]:
+        """The limits as criteria of the gate; class names of the model."""
+        said = [
+            (ESCAPE, self.max_escape, True, True),
+            (OVERKILL, self.max_overkill, True, False),
+            (MACRO_F1, self.min_macro_f1, False, False),
+            *((f"{RECALL}{name}", self.min_recall, False, False) for name in class_names),
+        ]
+        return [
+            Criterion(measure, limit, at_most=at_most, proven=proven, confidence=self.confidence)
+            for measure, limit, at_most, proven in said
+            if limit is not None
+        ]
+
+    def in_words(self) -> list[str]:
+        """Each criterion as a line for people."""
+        sure = f"proven at {100 * self.confidence:.4g}%"
+        said = [
+            (self.max_escape, f"escape at most {_percent(self.max_escape)}, {sure}"),
+            (self.max_overkill, f"overkill seen at most {_percent(self.max_overkill)}"),
+            (self.min_macro_f1, f"macro F1 at least {self.min_macro_f1 or 0:.3g}"),
+            (self.min_recall, f"recall of every class at least {_percent(self.min_recall)}"),
+            (self.no_new_escapes or None, "no new escape against the model so far"),
+            (self.golden_must_pass or None, "every golden sample is judged right"),
+        ]
+        return [words for value, words in said if value is not None]
+
+
+def _percent(value: float | None) -> str:
+    return f"{100 * (value or 0):.4g}%"
+
+
+@dataclass(frozen=True)
+class KeptCriteria:
+    """Criteria in force since `set_at` (UTC), and those before them, oldest first."""
+
+    criteria: ReleaseCriteria
+    set_at: float
+    earlier: tuple[tuple[float, ReleaseCriteria], ...] = ()
+
+    def changed_to(self, criteria: ReleaseCriteria, now: float) -> "KeptCriteria":
+        """The same history with new criteria in force; unchanged ones keep their time."""
+        if criteria == self.criteria:
+            return self
+        return KeptCriteria(criteria, now, (*self.earlier, (self.set_at, self.criteria)))
+
+
+def criteria_to_json(kept: KeptCriteria) -> str:
+    """Criteria with their history as text."""
+    earlier = [{**asdict(criteria), "set_at": at} for at, criteria in kept.earlier]
+    values = {**asdict(kept.criteria), "set_at": kept.set_at, "earlier": earlier}
+    return json.dumps(values, sort_keys=True)
+
+
+def criteria_from_json(text: str) -> KeptCriteria:
+    """What `criteria_to_json` wrote.
+
+    Raises:
+        ConfigError: if the text is none.
+    """
+    try:
+        values = json.loads(text)
+        earlier = tuple((float(v["set_at"]), _criteria(v)) for v in values.get("earlier", ()))
+        return KeptCriteria(_criteria(values), float(values["set_at"]), earlier)
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        raise ConfigError(
+            "The release criteria of this dataset cannot be read.",
+            "They may come from a newer version of Touchstone; set them anew.",
+        ) from err
+
+
+def _criteria(values: dict[str, Any]) -> ReleaseCriteria:
+    known = {item.name for item in fields(ReleaseCriteria)}
+    return replace(ReleaseCriteria(), **{k: v for k, v in values.items() if k in known})

@@ -1,0 +1,241 @@
+"""Every number of a report under a name, so that it can be found and recomputed one by one.
+
+Names are words joined by dots: `accuracy.low`, `class.3.recall.n`, `matrix.1.2`. A rate has, below
+its own name, `.k`, `.n`, `.low` and `.high` (two-sided), and as a claim `.upper` or `.lower`
+(one-sided). None means "no data". Classes are named by their index in the model.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.decisions.costs import Costs, Scenario, consequences
+from core.evaluation.decisions.outcome import (
+    UNKNOWN,
+    Decisions,
+    OperatingPoint,
+    Outcome,
+    decide,
+    has_both,
+    outcome,
+    truths,
+)
+from core.evaluation.decisions.planner import proven_rate
+from core.evaluation.measures.calibration import (
+    Reliability,
+    Temperature,
+    fit_temperature,
+    reliability,
+    with_temperature,
+)
+from core.evaluation.measures.classification import (
+    ConfusedPair,
+    EvaluationReport,
+    confused_pairs,
+    evaluate,
+)
+from core.evaluation.measures.intervals import Estimate, Rate
+from core.evaluation.measures.parts import Parts
+from core.evaluation.release.comparison import Comparison, DecisionComparison, PairedTable
+
+Value = float | int | None
+Values = dict[str, Value]
+Verdicts = tuple[str | None, ...]
+
+# Where nobody has entered the defect rate of the line: three that span most lines.
+DEFECT_RATES = (0.01, 0.001, 0.0001)
+MOST_CONFUSED = 25
+
+
+@dataclass(frozen=True)
+class TestData:
+    """The test pictures of a model: probabilities [N, C], targets [N], parts [N] or None."""
+
+    __test__ = False
+
+    probabilities: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    parts: Parts | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All numbers of a report, and what its figures and lists are drawn from.
+
+    `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
+    the most frequent first. `calibrated` is the reliability after the temperature
+    that was fitted on validation; None where there is no validation picture.
+    """
+
+    values: Values
+    report: EvaluationReport
+    decisions: Decisions | None
+    outcome: Outcome | None
+    confused: tuple[ConfusedPair, ...]
+    temperature: Temperature | None
+    calibrated: Reliability | None
+
+
+def results(
+    test: TestData,
+    class_names: tuple[str, ...],
+    verdicts: Verdicts,
+    point: OperatingPoint,
+    validation: TestData | None = None,
+    scenario: Scenario | None = None,
+) -> Results:
+    """The numbers of a model on its test pictures.
+
+    Args:
+        test: the pictures.
+        class_names: [C].
+        verdicts: [C], "OK", "NOK" or None.
+        point: the decision rule.
+        validation: what the calibration is fitted on.
+        scenario: of the line, for PPM; None: three usual defect rates.
+
+    Raises:
+        ConfigError: if there is no picture, or a probability is no number.
+    """
+    report = evaluate(
+        test.probabilities, test.targets, class_names, parts=test.parts, verdicts=verdicts
+    )
+    values = _summary_values(report)
+    values.update(_class_values(report))
+    decided, found = None, None
+    if has_both(verdicts):
+        decided = decide(point, test.probabilities, verdicts)
+        truth = truths(test.targets, verdicts)
+        found = outcome(decided, truth, test.parts)
+        values.update(_decision_values(found, report, point, scenario))
+        values["ok_nok.left_out"] = int((truth == UNKNOWN).sum())
+    temperature, calibrated = _calibration(test, validation)
+    values.update(_calibration_values(report.reliability, temperature, calibrated))
+    confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
+    return Results(values, report, decided, found, confused, temperature, calibrated)
+
+
+def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:
+    """Two models on the same parts; the first is the one so far, the second the one judged."""
+    values = _paired("compare.classes", classes.table)
+    values["compare.new_errors"] = len(classes.new_errors)
+    values["compare.fixed_errors"] = len(classes.fixed_errors)
+    if decisions is not None:
+        values.update(_paired("compare.escapes", decisions.escapes))
+        values.update(_paired("compare.false_rejects", decisions.false_rejects))
+        values["compare.new_escapes"] = len(decisions.new_escapes)
+        values["compare.new_false_rejects"] = len(decisions.new_false_rejects)
+    return values
+
+
+def _summary_values(report: EvaluationReport) -> Values:
+    summary = report.summary
+    values: Values = {"pictures": report.n, "parts": report.independent}
+    values.update(_rate("accuracy", summary.accuracy))
+    for k, item in summary.top_k_error.items():
+        values.update(_rate(f"top{k}_error", item))
+    for name in ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "matthews"):
+        values.update(_estimate(name, getattr(summary, name)))
+    values.update(_estimate("log_loss", summary.log_loss))
+    values.update(_estimate("brier", summary.brier))
+    values.update(_estimate("roc_area", summary.macro_roc_area))
+    values.update(_estimate("average_precision", summary.macro_average_precision))
+    return values
+
+
+def _class_values(report: EvaluationReport) -> Values:
+    values: Values = {}
+    matrix = report.confusion_matrix
+    for index, (plain, bounds) in enumerate(zip(report.per_class, report.bounds, strict=True)):
+        name = f"class.{index}"
+        values[f"{name}.pictures"], values[f"{name}.predicted"] = plain.support, plain.predicted
+        values.update(_rate(f"{name}.recall", bounds.recall))
+        values.update(_rate(f"{name}.precision", bounds.precision))
+        values.update(_estimate(f"{name}.f1", bounds.f1))
+        values.update(_estimate(f"{name}.roc_area", bounds.roc_area))
+        values.update({f"matrix.{index}.{c}": int(n) for c, n in enumerate(matrix[index]) if n})
+    return values
+
+
+def _decision_values(
+    found: Outcome, report: EvaluationReport, point: OperatingPoint, scenario: Scenario | None
+) -> Values:
+    values: Values = {}
+    for kind, counts in (("ok", found.ok), ("nok", found.nok)):
+        for zone, count in zip(("accepted", "person", "rejected"), counts, strict=True):
+            values[f"zone.{kind}.{zone}"] = count
+    for name in ("escape", "overkill", "automatic", "nok_to_person", "ok_to_person"):
+        values.update(_rate(name, getattr(found, name)))
+    values["escape.upper"], values["overkill.upper"] = found.escape.upper(), found.overkill.upper()
+    values["escape.best"] = proven_rate(0, found.escape.n)
+    values["overkill.best"] = proven_rate(0, found.overkill.n)
+    if report.ok_nok:
+        values.update(_estimate("ok_nok.roc_area", report.ok_nok.roc_area))
+    for line in scenarios(scenario):
+        seen = consequences(point, found, line)
+        name = f"line.{line.defect_rate:g}"
+        values.update(_estimate(f"{name}.ppm", seen.outgoing_ppm))
+        values.update(_estimate(f"{name}.true_rejects", seen.true_reject_share))
+    return values
+
+
+def scenarios(scenario: Scenario | None) -> tuple[Scenario, ...]:
+    """The lines whose PPM a report shows."""
+    if scenario is not None:
+        return (scenario,)
+    nothing = Scenario(0.0, 0.0, Costs(0.0, 0.0))
+    return tuple(replace(nothing, defect_rate=rate) for rate in DEFECT_RATES)
+
+
+def _calibration(
+    test: TestData, validation: TestData | None
+) -> tuple[Temperature | None, Reliability | None]:
+    if validation is None or not len(validation.targets):
+        return None, None
+    temperature = fit_temperature(validation.probabilities, validation.targets)
+    cooled = with_temperature(test.probabilities, temperature.value)
+    return temperature, reliability(cooled, test.targets, parts=test.parts)
+
+
+def _calibration_values(
+    before: Reliability, temperature: Temperature | None, after: Reliability | None
+) -> Values:
+    return {
+        "calibration.ece": before.ece,
+        "calibration.overconfidence": before.overconfidence,
+        "calibration.temperature": temperature.value if temperature else None,
+        "calibration.ece_after": after.ece if after else None,
+    }
+
+
+def _rate(name: str, found: Rate) -> Values:
+    bounds = found.interval
+    return {
+        name: found.value,
+        f"{name}.k": found.k,
+        f"{name}.n": found.n,
+        f"{name}.low": bounds.low if bounds else None,
+        f"{name}.high": bounds.high if bounds else None,
+    }
+
+
+def _estimate(name: str, found: Estimate) -> Values:
+    bounds = found.interval
+    return {
+        name: found.value,
+        f"{name}.low": bounds.low if bounds else None,
+        f"{name}.high": bounds.high if bounds else None,
+    }
+
+
+def _paired(name: str, table: PairedTable) -> Values:
+    return {
+        f"{name}.n": table.n,
+        f"{name}.both": table.both_right,
+        f"{name}.only_first": table.only_first_right,
+        f"{name}.only_second": table.only_second_right,
+        f"{name}.neither": table.neither_right,
+        f"{name}.p": table.p_value,
+        **_estimate(f"{name}.difference", table.difference),
+    }

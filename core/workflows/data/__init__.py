@@ -1,0 +1,1 @@
+"""What people do with datasets: import, look, edit, check, split, export."""

@@ -1,0 +1,424 @@
+"""Actions on data sets: preview, import, look, delete."""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from core.data.importing.labels import normal_name
+from core.data.importing.listing import Listing, plan_import
+from core.data.importing.rules import (
+    Delimiter,
+    ImportRules,
+    TableRules,
+    read_class_pairs,
+    read_edges,
+    read_names,
+    rules_as_dict,
+)
+from core.data.importing.tables import table_text
+from core.data.pixels.thumbnails import thumbnail
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, LabelSource, Sample, SampleFilter, SampleOrder
+from core.domain.ids import new_id
+from core.domain.jobs import Job, JobKind
+from core.domain.splits import Subset
+from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
+from core.store import datasets, jobs, runs
+from core.store.database import connect
+from core.workflows import jobs as job_actions
+from core.workspace import Workspace, allowed_import_path
+
+MAX_NAME = 100
+
+
+def start_listing(source: Path) -> Listing:
+    """Begin to look at the names in a folder or ZIP; large trees take a while.
+
+    Raises:
+        PathNotAllowedError: if it may not be read.
+    """
+    return Listing(allowed_import_path(source))
+
+
+def start_import(
+    workspace: Workspace,
+    source: Path,
+    name: str,
+    rules: ImportRules | LabelSource,
+    *,
+    consume: bool = False,
+    shown_source: str | None = None,
+) -> Job:
+    """Queue the import of a folder or ZIP file as a new data set.
+
+    Args:
+        workspace: where the data set will live.
+        source: folder or `.zip` on this machine.
+        name: of the new data set.
+        rules: where classes come from and what is kept; a label source alone leaves the rest open.
+        consume: the source is an upload: keep its pictures in the workspace, remove it afterwards.
+        shown_source: what to show as source, where the path says nothing.
+
+    Raises:
+        NameTakenError: if there is such a data set already.
+        ImportSourceError: if the source cannot work.
+    """
+    clean = checked_name(name)
+    with connect(workspace) as db:
+        if datasets.dataset_name_taken(db, clean):
+            raise NameTakenError(
+                f"A dataset named '{clean}' exists already.",
+                "Choose another name, or delete the existing dataset first.",
+            )
+    payload = _import_payload(source, rules, consume=consume, shown_source=shown_source)
+    return job_actions.submit(
+        workspace, JobKind.IMPORT, new_id("ds"), {**payload, "name": clean, "into": None}
+    )
+
+
+def start_adding(
+    workspace: Workspace,
+    source: Path,
+    dataset: str,
+    rules: ImportRules | LabelSource,
+    *,
+    keep_duplicates: bool = False,
+    consume: bool = False,
+    shown_source: str | None = None,
+) -> Job:
+    """Queue the import of more pictures into a data set, as its next version.
+
+    Its classes keep their places and verdicts, new ones are appended; a split that comes with the
+    pictures is not kept, since a split covers a whole version. Arguments: see `start_import`.
+
+    Args:
+        workspace: where the data set lives.
+        source: folder or `.zip` on this machine.
+        dataset: name or id.
+        rules: see `start_import`.
+        keep_duplicates: also add pictures whose bytes the data set has already.
+        consume: see `start_import`.
+        shown_source: see `start_import`.
+
+    Raises:
+        NotFoundError: if there is no such data set.
+        ImportSourceError: if the source cannot work.
+    """
+    found = find_dataset(workspace, dataset)
+    payload = _import_payload(
+        source, rules, consume=consume, shown_source=shown_source, adding=True
+    )
+    more = {"name": found.name, "into": found.id, "keep_duplicates": keep_duplicates}
+    return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
+
+
+def import_rules(
+    *,
+    labels: LabelSource | None = None,
+    pattern: str = "",
+    level: int | None = None,
+    table: Path | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    class_map: Sequence[str] = (),
+    bins: str = "",
+    bin_names: str = "",
+    keep_split: bool = True,
+    keep_companions: bool = False,
+    leave_out: Iterable[str] = (),
+    ok_classes: Iterable[str] | None = None,
+) -> ImportRules:
+    """Rules as people type them; what is given tells the label source where none is.
+
+    Args:
+        labels: where classes come from.
+        pattern: for `LabelSource.PATTERN`.
+        level: for `LabelSource.FOLDER_LEVEL`.
+        table: the file for `LabelSource.TABLE`.
+        delimiter: of the table; see `Delimiter`.
+        header: whether the table has one.
+        columns: name or number of its `path`, `label`, `group` and `split` columns.
+        class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
+        bins: edges of numeric labels, `0.3, 0.7`.
+        bin_names: names of the bins, one more than edges.
+        keep_split: whether ready subsets are kept.
+        keep_companions: whether masks and annotations beside pictures are imported.
+        leave_out: classes not to import.
+        ok_classes: classes that count as OK; None: by their names.
+
+    Raises:
+        ConfigError: if something cannot be understood.
+    """
+    implied = (
+        LabelSource.TABLE
+        if table
+        else LabelSource.PATTERN
+        if pattern
+        else LabelSource.LAST_FOLDER
+        if level is None
+        else LabelSource.FOLDER_LEVEL
+    )
+    known = {item.value for item in Delimiter}
+    if delimiter is not None and delimiter not in known:
+        raise ConfigError(f"'{delimiter}' is no delimiter.", f"Use {', '.join(sorted(known))}.")
+    column = columns or {}
+    table_rules = table and TableRules(
+        text=read_label_table(table),
+        delimiter=Delimiter(delimiter) if delimiter else None,
+        header=header,
+        path_column=column.get("path"),
+        label_column=column.get("label"),
+        group_column=column.get("group"),
+        split_column=column.get("split"),
+        class_map=read_class_pairs(class_map) if class_map else (),
+        bins=read_edges(bins),
+        bin_names=read_names(bin_names),
+    )
+    return ImportRules(
+        labels=labels or implied,
+        pattern=pattern,
+        level=-1 if level is None else level,
+        table=table_rules or None,
+        keep_split=keep_split,
+        keep_companions=keep_companions,
+        leave_out=tuple(sorted(leave_out)),
+        ok_classes=None if ok_classes is None else tuple(ok_classes),
+    )
+
+
+def _import_payload(
+    source: Path,
+    rules: ImportRules | LabelSource,
+    *,
+    consume: bool,
+    shown_source: str | None,
+    adding: bool = False,
+) -> dict[str, object]:
+    """What the worker needs, after a look that refuses what cannot work."""
+    path = allowed_import_path(source)
+    whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
+    plan_import(path, whole, adding=adding)
+    return {
+        "source": str(path),
+        "rules": rules_as_dict(whole),
+        "consume": consume,
+        "shown_source": shown_source or str(path),
+    }
+
+
+def checked_name(name: str) -> str:
+    """A name without odd characters.
+
+    Raises:
+        ConfigError: if nothing is left, or it is too long.
+    """
+    clean = normal_name(name)
+    if not 0 < len(clean) <= MAX_NAME:
+        raise ConfigError(
+            "The name is empty or too long.", f"Give a name of 1 to {MAX_NAME} characters."
+        )
+    return clean
+
+
+def read_label_table(path: Path) -> str:
+    """The text of a label table on this machine.
+
+    Raises:
+        ConfigError: if the file cannot be opened.
+        ImportSourceError: if it is no text.
+    """
+    try:
+        return table_text(path.read_bytes())
+    except OSError as err:
+        raise ConfigError(
+            f"The table {path} cannot be read: {err.strerror}.", "Give a CSV file."
+        ) from err
+
+
+def list_datasets(workspace: Workspace) -> list[Dataset]:
+    """All data sets, newest first."""
+    with connect(workspace) as db:
+        return datasets.list_datasets(db)
+
+
+def find_dataset(workspace: Workspace, name_or_id: str) -> Dataset:
+    """The data set of this id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    with connect(workspace) as db:
+        return datasets.find_dataset(db, name_or_id)
+
+
+def class_counts(workspace: Workspace, dataset: Dataset) -> dict[str, int]:
+    """Pictures per class, in class order."""
+    with connect(workspace) as db:
+        return datasets.class_counts(db, dataset)
+
+
+def samples(
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    label: int | None = None,
+    split_id: str | None = None,
+    subset: Subset | None = None,
+    text: str = "",
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[Sample], int]:
+    """A page of samples, and how many there are in all, by class, subset and part of the name."""
+    chosen = SampleFilter(label=label, split_id=split_id, subset=subset, text=text)
+    return find_pictures(workspace, dataset_id, chosen, limit=limit, offset=offset)
+
+
+def find_pictures(
+    workspace: Workspace,
+    dataset_id: str,
+    chosen: SampleFilter,
+    *,
+    order: SampleOrder = SampleOrder.IMPORT,
+    descending: bool = False,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[Sample], int]:
+    """A page of the samples that a filter lets through, sorted, and how many there are in all."""
+    with connect(workspace) as db:
+        count = datasets.count_samples(db, dataset_id, chosen)
+        found = datasets.samples_of(
+            db, dataset_id, chosen, order=order, descending=descending, limit=limit, offset=offset
+        )
+    return found, count
+
+
+def count_pictures(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
+    """How many samples a filter lets through."""
+    with connect(workspace) as db:
+        return datasets.count_samples(db, dataset_id, chosen)
+
+
+def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
+    """Samples of these ids, in this order."""
+    with connect(workspace) as db:
+        return datasets.samples_by_id(db, list(ids))
+
+
+def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) -> dict[str, int]:
+    """Name (path below the source) -> sample id, of pictures in use or excluded.
+
+    Raises:
+        NotFoundError: if there is no such picture, or several have the name.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        found = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
+    for name, ids in found.items():
+        if len(ids) != 1:
+            how_many = "no picture" if not ids else f"{len(ids)} pictures"
+            raise NotFoundError(
+                f"There is {how_many} '{name}' in this dataset.",
+                "Give the path below the imported folder, as an export to a table shows it.",
+            )
+    return {name: ids[0] for name, ids in found.items()}
+
+
+def sample_path(workspace: Workspace, sample_id: int) -> Path:
+    """The file of a sample.
+
+    Raises:
+        NotFoundError: if there is no such sample, or its file is gone.
+    """
+    found = find_samples(workspace, [sample_id])
+    path = workspace.resolve(found[0].path) if found else None
+    if path is None or not path.is_file():
+        raise NotFoundError(
+            "This picture is not there any more.",
+            "It was moved or deleted after the import; bring it back or import again.",
+        )
+    return path
+
+
+def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
+    """The small picture of a sample, made on first use.
+
+    Raises:
+        NotFoundError: if there is no such sample.
+        UnreadableImageError: if its file cannot be decoded any more.
+    """
+    found = find_samples(workspace, [sample_id])
+    if not found:
+        raise NotFoundError("There is no such picture.")
+    source = workspace.resolve(found[0].path)
+    return thumbnail(source, found[0].sha256, workspace.cache / "thumbnails")
+
+
+def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
+    """Give a data set another name.
+
+    Raises:
+        NameTakenError: if it is taken.
+    """
+    with connect(workspace) as db:
+        datasets.rename_dataset(db, dataset_id, checked_name(name))
+
+
+def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
+    """Remove a data set with its splits and runs; its models stay, files in place are not touched.
+
+    Raises:
+        NotFoundError: if there is none.
+        WorkspaceError: if a job is using it.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        own_runs = {run.id for run in runs.list_runs(db, dataset.id)}
+        if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
+            raise WorkspaceError(
+                f"A training is using the dataset '{dataset.name}'.", "Stop it first."
+            )
+        datasets.delete_dataset(db, dataset.id)
+    shutil.rmtree(workspace.uploads / dataset.id, ignore_errors=True)
+    for run_id in own_runs:
+        shutil.rmtree(workspace.runs / run_id, ignore_errors=True)
+    for kind in ("pixels", "features"):
+        for folder in (workspace.cache / kind).glob(f"{dataset.id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig | None:
+    """The preprocessing chosen for a data set, if anybody did."""
+    with connect(workspace) as db:
+        return datasets.saved_preprocess(db, dataset_id)
+
+
+def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:
+    """Remember the preprocessing for trainings on this data set; None: the network's own."""
+    with connect(workspace) as db:
+        datasets.save_preprocess(db, dataset_id, config)
+
+
+def new_upload_folder(workspace: Workspace) -> Path:
+    """An empty private folder for files that come through the browser."""
+    folder = workspace.uploads / new_id("upload")
+    folder.mkdir()
+    return folder
+
+
+def store_upload(folder: Path, name: str, content: bytes | memoryview) -> Path:
+    """Keep one uploaded file below `folder`; its name may contain folders, never lead outside.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        ConfigError: if the name leads outside.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or ":" in parts[0]:
+        raise ConfigError(f"The file name '{name}' cannot be used.", "Rename the file.")
+    target = folder.joinpath(*parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return target

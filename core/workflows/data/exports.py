@@ -1,0 +1,99 @@
+"""Taking a dataset out: class folders, a ZIP, a table; of any version, with a split or without."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data import exports
+from core.data.exports import ExportItem
+from core.domain.datasets import Dataset, DatasetVersion
+from core.domain.splits import Split
+from core.errors import ConfigError
+from core.store import datasets, splits, versions
+from core.store.database import connect
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is taken out, and a name for it."""
+
+    dataset: Dataset
+    version: DatasetVersion
+    split: Split | None
+    items: tuple[ExportItem, ...]
+
+    @property
+    def name(self) -> str:
+        """A file name without ending."""
+        of_split = f" {self.split.name}" if self.split else ""
+        return exports.safe_file_name(f"{self.dataset.name} v{self.version.number}{of_split}")
+
+
+def plan_export(
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    version: int | None = None,
+    split: str | None = None,
+) -> Export:
+    """The pictures of a version (None: today's), with the subset folders of a split where named.
+
+    Raises:
+        NotFoundError: if there is no such dataset, version or split.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        number = dataset.version if version is None else version
+        found = versions.find_version(db, dataset.id, number)
+        samples = versions.samples_at(db, dataset.id, number)
+        chosen = splits.find_split(db, dataset.id, split) if split else None
+        places = splits.split_places(db, chosen.id) if chosen else None
+    sources = [workspace.resolve(sample.path) for sample in samples]
+    items = exports.export_items(
+        samples, sources, found.class_names, places, verdicts=found.class_verdicts
+    )
+    return Export(dataset, found, chosen, tuple(items))
+
+
+def write_export(export: Export, target: Path) -> list[str]:
+    """Write an export to a new folder, or to a new file that ends in .zip or .csv.
+
+    Returns:
+        The names of pictures whose files are gone.
+
+    Raises:
+        ConfigError: if the target is there already or cannot be written.
+    """
+    kind = target.suffix.lower()
+    if kind not in (".zip", ".csv"):
+        return exports.write_folder(export.items, target)
+    blocks = zip_export(export) if kind == ".zip" else csv_export(export)
+    partial = target.with_name(f"{target.name}.part")
+    if target.exists():
+        raise ConfigError(f"{target} exists already.", "Choose another name.")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(blocks)
+        partial.replace(target)
+    except OSError as err:
+        raise ConfigError(
+            f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
+        ) from err
+    finally:
+        partial.unlink(missing_ok=True)
+    if kind == ".csv":
+        return []
+    return [item.name for item in export.items if not item.source.is_file()]
+
+
+def zip_export(export: Export) -> Iterator[bytes]:
+    """A ZIP of the pictures, block by block."""
+    return exports.zip_blocks(export.items)
+
+
+def csv_export(export: Export) -> Iterator[bytes]:
+    """A table of the pictures, block by block, as spreadsheet programs read it."""
+    yield b"\xef\xbb\xbf"
+    for line in exports.table_lines(export.items):
+        yield line.encode()

@@ -1,0 +1,160 @@
+"""Looking at pictures: all that is known of one, and how they are spread."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.domain.datasets import Dataset, DatasetVersion, Sample
+from core.domain.findings import Finding, Insight
+from core.domain.splits import Split, Subset
+from core.errors import NotFoundError
+from core.store import datasets, quality, splits
+from core.store.database import connect
+from core.workflows.data import versions
+from core.workflows.data.versions import Change
+from core.workspace import Workspace
+
+MAP_POINTS = 20_000
+SIZES = 500
+BINS = 32
+CLASSES_APART = 8
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """A picture with what the dataset, its splits, the quality check and its edits say of it.
+
+    `insight` is None where the picture got another label since the check; `suggested` is the name
+    of the class that it looks like, where there is one and it is still there; `history` is newest
+    first.
+    """
+
+    sample: Sample
+    dataset: Dataset
+    subsets: tuple[tuple[Split, Subset], ...]
+    findings: tuple[Finding, ...]
+    insight: Insight | None
+    suggested: str | None
+    history: tuple[tuple[DatasetVersion, Change], ...]
+
+    @property
+    def class_name(self) -> str | None:
+        """The name of its class; None without one."""
+        return None if self.sample.label is None else self.dataset.class_names[self.sample.label]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Numbers for small charts, of bounded size whatever the dataset.
+
+    `sizes`: (width, height, pictures), most frequent first, and how many sizes there are in all;
+    `brightness`, `sharpness`: per class the counts in bins over `*_edges` (bins + 1 values);
+    empty where nobody has measured. Sharpness is logarithmic (base 10).
+    """
+
+    sizes: tuple[tuple[int, int, int], ...]
+    size_count: int
+    brightness: Mapping[str, tuple[int, ...]]
+    brightness_edges: tuple[float, ...]
+    sharpness: Mapping[str, tuple[int, ...]]
+    sharpness_edges: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PictureMap:
+    """Places of pictures in a plane in which similar ones are neighbours; bounded in number."""
+
+    points: tuple[tuple[int, int | None, float, float], ...]  # sample id, label, x, y
+    total: int
+
+
+def picture_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> PictureMap:
+    """The map that the last quality check made; without points where there is none."""
+    with connect(workspace) as db:
+        points, total = datasets.map_points(db, dataset_id, limit=limit)
+    return PictureMap(tuple(points), total)
+
+
+def statistics(workspace: Workspace, dataset: Dataset) -> Statistics:
+    """How sizes, brightness and sharpness are spread over the pictures in use."""
+    with connect(workspace) as db:
+        rows = datasets.measures(db, dataset.id)
+    sizes = Counter((width, height) for _, width, height, _, _ in rows)
+    bright = [(label, value) for label, _, _, value, _ in rows if value is not None]
+    sharp = [(label, math.log10(max(v, 1e-3))) for label, _, _, _, v in rows if v is not None]
+    brightness, brightness_edges = _histograms(bright, dataset.class_names, (0.0, 1.0))
+    sharpness, sharpness_edges = _histograms(sharp, dataset.class_names, None)
+    return Statistics(
+        tuple((*size, count) for size, count in sizes.most_common(SIZES)),
+        len(sizes),
+        brightness,
+        brightness_edges,
+        sharpness,
+        sharpness_edges,
+    )
+
+
+def _histograms(
+    values: Sequence[tuple[int | None, float]],
+    class_names: Sequence[str],
+    limits: tuple[float, float] | None,
+) -> tuple[dict[str, tuple[int, ...]], tuple[float, ...]]:
+    """Counts in equal bins, per class where these are few, else of all together."""
+    if not values:
+        return {}, ()
+    labels = np.array([-1 if label is None else label for label, _ in values])
+    numbers = np.array([value for _, value in values])
+    edges = np.histogram_bin_edges(numbers, BINS, limits)
+    if len(class_names) > CLASSES_APART:
+        parts = {"all classes": np.ones(len(numbers), bool)}
+    else:
+        parts = {name: labels == i for i, name in enumerate(class_names)}
+    counts = {
+        name: tuple(np.histogram(numbers[part], edges)[0].tolist())
+        for name, part in parts.items()
+        if part.any()
+    }
+    return counts, tuple(edges.tolist())
+
+
+def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
+    """Everything that is known of a picture.
+
+    Raises:
+        NotFoundError: if there is no such picture.
+    """
+    with connect(workspace) as db:
+        found = datasets.samples_by_id(db, [sample_id])
+        dataset = datasets.dataset_of_sample(db, sample_id)
+        if not found or dataset is None:
+            raise NotFoundError("There is no such picture.", "Its dataset was deleted.")
+        members = splits.subsets_of_sample(db, sample_id)
+        known = {split.id: split for split in splits.list_splits(db, dataset.id)}
+        findings = quality.findings_of_sample(db, dataset.id, sample_id)
+        insight = quality.insight_of(db, sample_id)
+        check = quality.load_check(db, dataset.id)
+    history = versions.sample_history(workspace, dataset.id, sample_id)
+    if check is None or _relabelled_since(check.version, history):
+        insight = None  # it speaks of a label that the picture has no more
+    suggested = None
+    if insight is not None and insight.suggested is not None and check is not None:
+        place = versions.class_moves(workspace, dataset.id, check.version).get(insight.suggested)
+        suggested = None if place is None else dataset.class_names[place]
+    return PictureFacts(
+        sample=found[0],
+        dataset=dataset,
+        subsets=tuple((known[i], subset) for i, subset in members.items() if i in known),
+        findings=tuple(findings),
+        insight=insight,
+        suggested=suggested,
+        history=tuple(history),
+    )
+
+
+def _relabelled_since(number: int, history: Sequence[tuple[DatasetVersion, Change]]) -> bool:
+    """Whether the label after all changes since a version is another one; newest change first."""
+    since = [change for version, change in history if version.number > number]
+    return bool(since) and since[0].label_after != since[-1].label_before

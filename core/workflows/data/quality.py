@@ -1,0 +1,132 @@
+"""Actions on the quality of a dataset: start the check, read what it found."""
+
+from core.domain.datasets import Sample
+from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck, Severity
+from core.domain.jobs import Job, JobKind
+from core.store import datasets, quality
+from core.store.database import connect
+from core.workflows import jobs as job_actions
+from core.workflows.data.versions import class_moves
+from core.workspace import Workspace
+
+
+def job_subject(dataset_id: str) -> str:
+    """What the check of a dataset is called among the jobs."""
+    return f"quality-{dataset_id}"
+
+
+def start_check(workspace: Workspace, dataset_id: str) -> Job:
+    """Queue the check of a dataset; asking twice while it runs has one effect.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+    return job_actions.submit(
+        workspace, JobKind.QUALITY, job_subject(dataset.id), {"dataset_id": dataset.id}
+    )
+
+
+def last_check(workspace: Workspace, dataset_id: str) -> QualityCheck | None:
+    """The look-alikes that were found, or None where nobody has looked yet."""
+    with connect(workspace) as db:
+        return quality.load_check(db, dataset_id)
+
+
+def finding_counts(
+    workspace: Workspace, dataset_id: str, status: FindingStatus = FindingStatus.OPEN
+) -> dict[FindingKind, int]:
+    """Findings of one status per kind, most harmful kinds first."""
+    with connect(workspace) as db:
+        return quality.count_findings(db, dataset_id, status)
+
+
+def findings(
+    workspace: Workspace,
+    dataset_id: str,
+    kind: FindingKind,
+    *,
+    status: FindingStatus = FindingStatus.OPEN,
+    limit: int = -1,
+    offset: int = 0,
+) -> list[Finding]:
+    """A page of the findings of one kind and status."""
+    with connect(workspace) as db:
+        return quality.list_findings(
+            db, dataset_id, kind=kind, status=status, limit=limit, offset=offset
+        )
+
+
+def agreement(workspace: Workspace, dataset_id: str) -> float | None:
+    """Share of labels that a model agrees with which did not see them; None: nobody looked."""
+    with connect(workspace) as db:
+        check = quality.load_check(db, dataset_id)
+        counts = quality.suggestions(db, dataset_id)
+    if check is None or not counts:
+        return None
+    moves = class_moves(workspace, dataset_id, check.version)
+    agreed = sum(
+        count for (label, suggested), count in counts.items() if moves.get(suggested) == label
+    )
+    return agreed / sum(counts.values())
+
+
+def report_as_dict(workspace: Workspace, check: QualityCheck) -> dict[str, object]:
+    """A check as plain values, for JSON; lists hold open findings only."""
+    counts = finding_counts(workspace, check.dataset_id)
+    return {
+        "findings": {kind.value: count for kind, count in counts.items()},
+        "groups": {"count": check.groups, "samples": check.grouped_samples},
+        "near_duplicates": len(check.near_pairs),
+        "label_conflicts": counts.get(FindingKind.LABEL_CONFLICT, 0),
+        "format_leaks": _messages(workspace, check, FindingKind.FORMAT_LEAK),
+        "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
+        "suspect_labels": _suspects(workspace, check),
+        "outliers": _outliers(workspace, check),
+        "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
+    }
+
+
+def _messages(
+    workspace: Workspace, check: QualityCheck, kind: FindingKind
+) -> list[dict[str, object]]:
+    return [
+        {"message": f.message, "samples": len(f.sample_ids)}
+        for f in findings(workspace, check.dataset_id, kind)
+    ]
+
+
+def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
+    names, rows = _pictures_of(workspace, check, FindingKind.SUSPECT_LABEL)
+    moves = class_moves(workspace, check.dataset_id, check.version)
+    return [
+        {
+            "path": sample.path,
+            "name": sample.name,
+            "label": None if sample.label is None else names[sample.label],
+            "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
+            "confidence": finding.score,
+            "sure": finding.severity is Severity.WARNING,
+        }
+        for finding, sample in rows
+    ]
+
+
+def _outliers(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
+    _, rows = _pictures_of(workspace, check, FindingKind.OUTLIER)
+    return [
+        {"path": sample.path, "name": sample.name, "message": finding.message}
+        for finding, sample in rows
+    ]
+
+
+def _pictures_of(
+    workspace: Workspace, check: QualityCheck, kind: FindingKind
+) -> tuple[tuple[str, ...], list[tuple[Finding, Sample]]]:
+    """Class names of today, and each finding of one picture with its sample."""
+    found = findings(workspace, check.dataset_id, kind)
+    with connect(workspace) as db:
+        names = datasets.find_dataset(db, check.dataset_id).class_names
+        samples = {s.id: s for s in datasets.samples_by_id(db, [f.sample_ids[0] for f in found])}
+    return names, [(f, samples[f.sample_ids[0]]) for f in found if f.sample_ids[0] in samples]

@@ -1,0 +1,416 @@
+"""Actions on splits: plan, make, seal, list, delete."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from core.data.split import (
+    USUAL_FRACTIONS,
+    Counts,
+    Division,
+    Fractions,
+    SplitRequest,
+    divide,
+    groups_of_equal_files,
+    split_digest,
+)
+from core.domain.datasets import Dataset, Sample
+from core.domain.findings import QualityCheck
+from core.domain.ids import new_id, utc_now
+from core.domain.splits import LeakCertificate, OrderBy, Split, Subset
+from core.errors import SplitError, WorkspaceError
+from core.store import datasets, jobs, quality, runs, splits
+from core.store.database import connect, transaction
+from core.workflows.data.certificates import (
+    SideCounts,
+    check_covering,
+    class_folders,
+    count_leaks,
+    division_counts,
+    found_groups,
+    named_groups,
+)
+from core.workflows.data.datasets import checked_name
+from core.workspace import Workspace
+
+GROUPED_BY = {
+    "auto": "look-alikes",
+    "folder": "folder",
+    "column": "stored group",
+    "regex": "name pattern",
+    "attribute": "column",
+}
+FLATTERY = 0.02  # a random split that promises this much more accuracy is called flattering
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """A split before it is stored: who would be where, and what would leak.
+
+    `sealed_by` is the split whose sealed test set it keeps.
+    """
+
+    dataset: Dataset
+    request: SplitRequest
+    division: Division
+    counts: SideCounts
+    certificate: LeakCertificate
+    sealed_by: Split | None = None
+
+
+def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> SplitPlan:
+    """What a request would make of a dataset today; nothing is stored.
+
+    Where a test set of this version is sealed, it is kept and only the rest is divided.
+
+    Raises:
+        SplitError: if a class is too small, or there are no such groups.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        samples = datasets.samples_of(db, dataset.id)
+        labelled = [s for s in samples if s.label is not None]
+        check, missed = check_covering(db, dataset.id, labelled)
+        groups: Mapping[int, int] | None = None
+        if request.group_by == "auto":
+            _refuse_unchecked(quality.load_check(db, dataset.id), missed)
+            groups = found_groups(samples, check) if check else None
+        elif request.group_by is not None:
+            groups = named_groups(samples, request.group_by, class_folders(db, dataset))
+        sealed_by = splits.sealed_split(db, dataset.id, dataset.version)
+        kept = splits.split_places(db, sealed_by.id) if sealed_by else {}
+    sealed = frozenset(i for i, (subset, _) in kept.items() if subset is Subset.TEST)
+    alike = _like(sealed, samples, check) if groups is not None and sealed else frozenset()
+    division = _divided(samples, dataset, groups, request, sealed, alike)
+    certificate = count_leaks(
+        samples,
+        division,
+        groups,
+        check,
+        strategy=request.strategy,
+        seed=request.seed,
+        digest=split_digest(division.subsets, samples, division.folds),
+    )
+    counts = division_counts(samples, dataset.class_names, division, request.folds)
+    return SplitPlan(dataset, request, division, counts, certificate, sealed_by)
+
+
+def store_split(
+    workspace: Workspace, plan: SplitPlan, *, name: str | None = None, seal: bool = False
+) -> Split:
+    """Keep a planned split; existing ones are never touched.
+
+    Args:
+        workspace: where the data set lives.
+        plan: what `plan_split` gave.
+        name: of the split; else it is named by the request.
+        seal: lock its test set for later splits of this version.
+
+    Raises:
+        SplitError: if the data set changed since, or there is no test set to seal.
+        NameTakenError: if the data set has a split of this name.
+    """
+    request, dataset = plan.request, plan.dataset
+    if seal and Subset.TEST not in plan.division.subsets.values():
+        raise SplitError("There are no test pictures to seal.", "Give the test set a share.")
+    with connect(workspace) as db, transaction(db):
+        _refuse_changed(
+            plan,
+            datasets.find_dataset(db, dataset.id),
+            splits.sealed_split(db, dataset.id, dataset.version),
+        )
+        taken = {split.name.lower() for split in splits.list_splits(db, dataset.id)}
+        split = Split(
+            id=new_id("split"),
+            dataset_id=dataset.id,
+            name=checked_name(name) if name else _free_name(request, taken),
+            strategy=request.strategy,
+            seed=request.seed,
+            fractions=request.shares,
+            digest=plan.certificate.digest,
+            created_at=utc_now(),
+            certificate=plan.certificate,
+            version=dataset.version,
+            folds=request.folds,
+            sealed=seal or plan.sealed_by is not None,
+        )
+        splits.insert_split(db, split, plan.division.subsets, plan.division.folds)
+    return split
+
+
+def create_split(
+    workspace: Workspace,
+    dataset_id: str,
+    *,
+    fractions: Fractions = USUAL_FRACTIONS,
+    seed: int = 42,
+    name: str | None = None,
+    group_by: str | None = None,
+    order_by: OrderBy | None = None,
+    counts: Counts | None = None,
+    per_class: bool = False,
+    folds: int = 0,
+    seal: bool = False,
+) -> Split:
+    """Plan a split and keep it, with its leak certificate.
+
+    Args:
+        workspace: where the data set lives.
+        dataset_id: its id or name.
+        fractions: train, validation, test; with folds only the share of test counts.
+        seed: the same seed gives the same split.
+        name: of the split; else it is named by fractions and seed.
+        group_by: what must stay on one side: `auto` (the look-alikes of the last quality check),
+            `folder` (the folder below the class folder), `column` (the stored group),
+            `attribute:NAME` (a further table column) or `regex:PATTERN` (its named group `group`,
+            searched in the path below the source); None keeps only equal files together.
+        order_by: the oldest train and the newest test; None: by chance.
+        counts: pictures of train, validation, test instead of fractions.
+        per_class: `counts` holds for every class.
+        folds: 0, or the number of folds.
+        seal: lock its test set for later splits of this version.
+
+    Raises:
+        SplitError: if a class is too small, the wish makes no sense, or there are no groups.
+        NameTakenError: if the data set has a split of this name.
+    """
+    request = SplitRequest(fractions, seed, group_by, order_by, counts, per_class, folds)
+    plan = plan_split(workspace, dataset_id, request)
+    return store_split(workspace, plan, name=name, seal=seal)
+
+
+def needs_check(workspace: Workspace, dataset_id: str) -> bool:
+    """Whether pictures of today have not been looked at by a quality check."""
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        samples = [s for s in datasets.samples_of(db, dataset.id) if s.label is not None]
+        return check_covering(db, dataset.id, samples)[0] is None
+
+
+def seal_test(workspace: Workspace, split_id: str) -> Split:
+    """Lock the test set of a split: later splits of this version of the dataset keep it.
+
+    There is no way back; another version of the dataset is free again.
+
+    Raises:
+        SplitError: if it has no test pictures, belongs to an earlier version, or another test set
+            of this version is sealed.
+    """
+    with connect(workspace) as db, transaction(db):
+        split = splits.split_by_id(db, split_id)
+        version = datasets.find_dataset(db, split.dataset_id).version
+        test = _test_ids(splits.split_members(db, split.id))
+        if not test:
+            raise SplitError(
+                f"The split '{split.name}' has no test pictures to seal.",
+                "Make a split with a test set.",
+            )
+        if split.version != version:
+            raise SplitError(
+                f"The split '{split.name}' was made for version {split.version} of the dataset; "
+                f"today it is version {version}.",
+                "Make a new split like this one and seal that.",
+            )
+        other = splits.sealed_split(db, split.dataset_id, version)
+        if other and _test_ids(splits.split_members(db, other.id)) != test:
+            raise SplitError(
+                f"The test set of '{other.name}' is sealed for this version already, and this one "
+                "is another.",
+                "Make a new split: it keeps the sealed test set.",
+            )
+        splits.seal_split(db, split.id)
+    return replace(split, sealed=True)
+
+
+def sealed_split(workspace: Workspace, dataset: Dataset) -> Split | None:
+    """The split whose test set is sealed for this version of the dataset, if there is one."""
+    with connect(workspace) as db:
+        return splits.sealed_split(db, dataset.id, dataset.version)
+
+
+def groupings(workspace: Workspace, dataset_id: str) -> list[str]:
+    """Values of `group_by` that can work for a dataset besides `regex:`; the best first."""
+    with connect(workspace) as db:
+        grouped, names = splits.grouping_facts(db, dataset_id)
+    column = ["column"] if grouped else []
+    return ["auto", "folder", *column, *(f"attribute:{name}" for name in names)]
+
+
+def flattery_warning(check: QualityCheck | None) -> str | None:
+    """What to say when a random split is chosen, or None where nothing speaks against it."""
+    if check is None:
+        return (
+            "Nobody has looked for groups in this dataset yet: if parts were photographed several "
+            "times, a random split promises more than the model can keep. Run the quality check."
+        )
+    if check.groups == 0:
+        return None
+    found = (
+        f"{check.grouped_samples:,} pictures look like {check.groups:,} parts photographed several "
+        "times; a random split puts pictures of one part on both sides"
+    )
+    if check.random_accuracy is None or check.grouped_accuracy is None:
+        return f"{found}, and its result flatters."
+    much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
+    return (
+        f"{found}, {'and its result flatters' if much else 'which matters little here'}. "
+        "An estimate, from the most similar training picture alone: "
+        f"{check.random_accuracy:.0%} right with a random split, {check.grouped_accuracy:.0%} when "
+        "groups stay together."
+    )
+
+
+def list_splits(workspace: Workspace, dataset_id: str) -> list[Split]:
+    """The splits of a data set, newest first."""
+    with connect(workspace) as db:
+        return splits.list_splits(db, dataset_id)
+
+
+def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) -> Split:
+    """A split by name or id; the newest where none is named.
+
+    Raises:
+        SplitError: if the data set has none yet.
+        NotFoundError: if it has none of this name.
+    """
+    with connect(workspace) as db:
+        if name_or_id is not None:
+            return splits.find_split(db, dataset_id, name_or_id)
+        existing = splits.list_splits(db, dataset_id)
+    if not existing:
+        raise SplitError(
+            "This dataset has not been split yet.",
+            "Make a split first: it decides which pictures train the model and which judge it.",
+        )
+    return existing[0]
+
+
+def subset_counts(
+    workspace: Workspace, dataset: Dataset, split_id: str
+) -> dict[Subset, dict[str, int]]:
+    """Pictures per subset and class; of a split with folds, fold 1 is validation."""
+    with connect(workspace) as db:
+        found = splits.place_class_counts(db, split_id)
+    counts = {subset: dict.fromkeys(dataset.class_names, 0) for subset in Subset}
+    for (subset, _), labels in found.items():
+        for label, n in labels.items():
+            counts[subset][dataset.class_names[label]] += n
+    return counts
+
+
+def pictures_of_side(
+    workspace: Workspace,
+    split: Split,
+    side: str,
+    *,
+    label: int | None = None,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[Sample], int]:
+    """A page of the pictures of a side (`train`, `fold 2`, `test`), and how many there are.
+
+    Raises:
+        ValueError: if the split has no such side.
+    """
+    fold = int(side.removeprefix("fold ")) - 1 if side.startswith("fold ") else None
+    subset = None if fold is not None else Subset(side)
+    with connect(workspace) as db:
+        ids, total = splits.samples_in_place(
+            db, split.id, subset=subset, fold=fold, label=label, limit=limit, offset=offset
+        )
+        return datasets.samples_by_id(db, ids), total
+
+
+def run_count(workspace: Workspace, split_id: str) -> int:
+    """How many trainings used a split; they are deleted with it."""
+    with connect(workspace) as db:
+        return sum(run.split_id == split_id for run in runs.list_runs(db))
+
+
+def delete_split(workspace: Workspace, split_id: str) -> None:
+    """Remove a split and the runs that used it; models stay.
+
+    Raises:
+        WorkspaceError: if a training is using it.
+    """
+    with connect(workspace) as db:
+        own_runs = {run.id for run in runs.list_runs(db) if run.split_id == split_id}
+        if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
+            raise WorkspaceError("A training is using this split.", "Stop it first.")
+        splits.delete_split(db, split_id)
+    for run_id in own_runs:
+        shutil.rmtree(workspace.runs / run_id, ignore_errors=True)
+
+
+def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:
+    if check is None:
+        raise SplitError(
+            "Nobody has looked for groups in this dataset yet.",
+            "Run the quality check first: it finds pictures of the same part.",
+        )
+    if missed:
+        raise SplitError(
+            f"{missed:,} pictures came after the last quality check.",
+            "Run the quality check again: it finds pictures of the same part.",
+        )
+
+
+def _like(
+    sealed: frozenset[int], samples: list[Sample], check: QualityCheck | None
+) -> frozenset[int]:
+    """Pictures that resemble sealed test pictures."""
+    if check is None:
+        return frozenset()
+    groups = found_groups(samples, check)
+    touched = {groups[i] for i in sealed if i in groups}
+    return frozenset(i for i, group in groups.items() if group in touched) - sealed
+
+
+def _divided(
+    samples: list[Sample],
+    dataset: Dataset,
+    groups: Mapping[int, int] | None,
+    request: SplitRequest,
+    sealed: frozenset[int],
+    alike: frozenset[int],
+) -> Division:
+    together = groups_of_equal_files(samples) if groups is None else groups
+    try:
+        return divide(samples, dataset.class_names, together, request, sealed=sealed, alike=alike)
+    except SplitError as err:
+        if not sealed:
+            raise
+        raise SplitError(
+            f"Besides the sealed test set: {err.message}",
+            "Pictures that are like sealed test pictures are kept out. Use another grouping, or "
+            f"another version of the dataset, which is free again. {err.hint}",
+        ) from err
+
+
+def _refuse_changed(plan: SplitPlan, dataset: Dataset, sealed_by: Split | None) -> None:
+    same_seal = (sealed_by and sealed_by.id) == (plan.sealed_by and plan.sealed_by.id)
+    if dataset.version != plan.dataset.version or not same_seal:
+        raise SplitError(
+            "The dataset changed while this split was being made.", "Look again and repeat it."
+        )
+
+
+def _test_ids(members: Mapping[int, Subset]) -> set[int]:
+    return {i for i, subset in members.items() if subset is Subset.TEST}
+
+
+def _free_name(request: SplitRequest, taken: set[str]) -> str:
+    if request.folds:
+        base = f"{request.folds} folds"
+        base += f" + {request.fractions[2] * 100:g}% test" if request.fractions[2] else ""
+    elif request.counts:
+        base = f"{'/'.join(map(str, request.counts))} {'per class' * request.per_class}".strip()
+    else:
+        base = "/".join(f"{f * 100:g}" for f in request.fractions)
+    base += f" by {request.order_by}" if request.order_by else f" seed {request.seed}"
+    kind = (request.group_by or "").partition(":")[0]
+    base += f" by {GROUPED_BY[kind]}" if kind else ""
+    name, number = base, 2
+    while name.lower() in taken:
+        name, number = f"{base} ({number})", number + 1
+    return name

@@ -1,0 +1,1 @@
+"""What people ask of results: evaluate, compare, choose thresholds."""

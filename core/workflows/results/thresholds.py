@@ -1,0 +1,466 @@
+"""Choosing and keeping the decision rule of a model; on validation, with test for the verdict."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.datasets import Sample, Verdict
+from core.domain.ids import utc_now
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.errors import ConfigError, SealedError, TouchstoneError
+from core.evaluation.decisions.cells import pictures_in_cell
+from core.evaluation.decisions.costs import LeastCost, Scenario, consequences, least_cost
+from core.evaluation.decisions.guarantee import Guarantee, guarantee, verify
+from core.evaluation.decisions.outcome import (
+    NOK,
+    OK,
+    Decision,
+    Decisions,
+    OperatingPoint,
+    Outcome,
+    PartScores,
+    automatic_errors,
+    choose_point,
+    class_thresholds_for_error,
+    decide,
+    has_both,
+    nok_probability,
+    outcome,
+    part_scores,
+    truths,
+)
+from core.evaluation.decisions.rule import (
+    DECISION_WORDS,
+    DecisionRule,
+    point_in_words,
+    rule_from_json,
+    rule_to_json,
+)
+from core.evaluation.measures.classification import check_predictions
+from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Rate
+from core.evaluation.measures.parts import Unit
+from core.store import datasets, judgement, models, quality
+from core.store.database import connect, transaction
+from core.workflows.results.judging import JudgedSet, count_look, is_closed, judged_set
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What rules are tried on: the pictures of one subset with truth and NOK probability.
+
+    Shapes: `nok` [N] in [0, 1], `truth` [N] int8 (NOK 1, OK 0, unknown -1).
+    """
+
+    judged: JudgedSet
+    nok: NDArray[np.float64]
+    truth: NDArray[np.int8]
+    scores: PartScores
+
+    @property
+    def unit(self) -> Unit:
+        """What n counts."""
+        return Unit.PICTURES if self.judged.parts is None else Unit.PARTS
+
+    @property
+    def unknown(self) -> int:
+        """How many pictures count nowhere, because their class has no verdict."""
+        return int((self.truth < 0).sum())
+
+    def decisions(self, point: OperatingPoint) -> Decisions:
+        """What the rule does with every picture [N]."""
+        return decide(point, self.judged.probabilities, self.judged.verdicts)
+
+    def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
+        """What the rule does with the parts; quick for rules that look at the NOK probability."""
+        if point.accept_below is not None and not point.class_thresholds:
+            return self.scores.outcome(point, confidence)
+        return outcome(self.decisions(point), self.truth, self.judged.parts, confidence)
+
+    def wrong_class(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Rate:
+        """Under thresholds per class: parts of a wrong class among those that stay automatic."""
+        return automatic_errors(
+            self.judged.probabilities,
+            self.judged.targets,
+            point.class_thresholds,
+            self.judged.parts,
+            confidence,
+        )
+
+    def pictures(
+        self, point: OperatingPoint, verdict: Verdict, decision: Decision
+    ) -> NDArray[np.int64]:
+        """Positions of the pictures behind a number of the matrix, the most surprising first."""
+        found = pictures_in_cell(
+            self.decisions(point),
+            self.truth,
+            self.judged.parts,
+            true=NOK if verdict is Verdict.NOK else OK,
+            decision=decision,
+        )
+        order = np.argsort(self.nok[found], kind="stable")
+        return found[order if verdict is Verdict.NOK else order[::-1]]
+
+
+def basis_of(judged: JudgedSet) -> Basis:
+    """Prepare a judged set for rules.
+
+    Raises:
+        ConfigError: if there is no picture, a probability is no number, or the classes have no
+            verdicts.
+    """
+    check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
+    if not has_both(judged.verdicts):
+        raise _no_verdicts(judged)
+    truth = truths(judged.targets, judged.verdicts)
+    nok = nok_probability(judged.probabilities, judged.verdicts)
+    return Basis(judged, nok, truth, part_scores(nok, truth, judged.parts))
+
+
+def _no_verdicts(judged: JudgedSet) -> ConfigError:
+    given = [v for v in judged.verdicts if v is not None]
+    what = (
+        f"every class with a verdict is {given[0]}" if given else "no class is marked OK or NOK yet"
+    )
+    return ConfigError(
+        f"In dataset '{judged.dataset.name}' {what}: without good and defective classes there is "
+        "nothing to decide.",
+        "Say on the Datasets page which classes are OK and which are NOK (or: touchstone classes "
+        f'"{judged.dataset.name}" --ok NAME).',
+    )
+
+
+def load_basis(workspace: Workspace, model_id: str, subset: Subset = Subset.VALIDATION) -> Basis:
+    """What rules of a model are tried on.
+
+    Raises:
+        NotFoundError: if there is no such model, or nothing stored for the subset.
+        SealedError: if the test set is sealed.
+        ConfigError: if the classes have no verdicts, or a probability is no number.
+    """
+    return basis_of(judged_set(workspace, model_id, subset))
+
+
+def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
+    """Changes whenever the judged sets of a model may have changed; cheap. A key for caches."""
+    if model.dataset_id is None:
+        return (model.id,)
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, model.dataset_id)
+        check = quality.load_check(db, dataset.id)
+    return (model.id, dataset.version, dataset.class_verdicts, check and check.created_at)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a rule shall reach; rates in [0, 1].
+
+    Attributes:
+        max_escape: escape at most this.
+        max_overkill: overkill at most this; with both, a person takes what is between.
+        proven: the one-sided exact bound keeps the limits, not just the rate seen.
+        guarantee: the limits are promised also for the choice itself.
+        scenario: the line, for the least cost.
+        with_person: whether the least cost may send parts to a person.
+        class_error: of the pictures predicted as a class at most this share is wrong; less sure
+            ones go to a person.
+        confidence: of bounds and promises.
+    """
+
+    max_escape: float | None = None
+    max_overkill: float | None = None
+    proven: bool = False
+    guarantee: bool = False
+    scenario: Scenario | None = None
+    with_person: bool = True
+    class_error: float | None = None
+    confidence: float = CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A rule that was chosen, and why."""
+
+    point: OperatingPoint
+    chosen_by: str
+    promise: Guarantee | None = None
+    least: LeastCost | None = None
+
+
+def choose(basis: Basis, wish: Wish) -> Choice:
+    """The rule that does what is wished on these (validation) parts.
+
+    Raises:
+        ConfigError: if nothing is wished, wishes contradict each other, or parts are missing.
+    """
+    _refuse_contradiction(wish)
+    if wish.scenario is not None:
+        found = least_cost(basis.scores, wish.scenario, with_person=wish.with_person)
+        return Choice(found.point, "least cost", least=found)
+    if wish.class_error is not None:
+        judged = basis.judged
+        limits = class_thresholds_for_error(judged.probabilities, judged.targets, wish.class_error)
+        words = (
+            f"each predicted class wrong at most {_percent(wish.class_error)}, seen on pictures "
+            "and not proven"
+        )
+        return Choice(OperatingPoint(class_thresholds=limits), words)
+    if wish.guarantee:
+        return _promised(basis, wish)
+    point = choose_point(
+        basis.scores,
+        max_escape=wish.max_escape,
+        max_overkill=wish.max_overkill,
+        confidence=wish.confidence if wish.proven else None,
+    )
+    proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
+    return Choice(point, _limits_in_words(wish) + proven)
+
+
+def _refuse_contradiction(wish: Wish) -> None:
+    limits = wish.max_escape is not None or wish.max_overkill is not None
+    goals = {
+        "the least cost": wish.scenario is not None,
+        "a threshold per class": wish.class_error is not None,
+        "limits on escape or overkill": limits or wish.guarantee or wish.proven,
+    }
+    asked = [goal for goal, is_asked in goals.items() if is_asked]
+    if len(asked) > 1:
+        raise ConfigError(
+            f"A rule can be chosen for {' or for '.join(asked)}, not for both at once.",
+            "Choose one of them; proofs and guarantees belong to limits.",
+        )
+
+
+def _promised(basis: Basis, wish: Wish) -> Choice:
+    if wish.max_escape is None:
+        raise ConfigError(
+            "A guarantee needs the largest escape that it promises.", "Give one, such as 1%."
+        )
+    promise = guarantee(
+        basis.scores,
+        max_escape=wish.max_escape,
+        max_overkill=wish.max_overkill,
+        confidence=wish.confidence,
+    )
+    words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g}%"
+    return Choice(promise.point, words, promise=promise)
+
+
+def _limits_in_words(wish: Wish) -> str:
+    said = (("escape", wish.max_escape), ("overkill", wish.max_overkill))
+    return ", ".join(f"{what} at most {_percent(v)}" for what, v in said if v is not None)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4g}%"
+
+
+def save_rule(
+    workspace: Workspace,
+    basis: Basis,
+    choice: Choice,
+    *,
+    confidence: float = CONFIDENCE,
+    scenario: Scenario | None = None,
+) -> DecisionRule:
+    """Keep a rule with its model, replacing an earlier one; the same rule keeps its time."""
+    judged = basis.judged
+    rule = DecisionRule(
+        point=choice.point,
+        class_names=judged.class_names,
+        verdicts=judged.verdicts,
+        chosen_by=choice.chosen_by,
+        confidence=confidence,
+        saved_at=utc_now(),
+        scenario=scenario,
+    )
+    with connect(workspace) as db, transaction(db):
+        text = judgement.operating_point(db, judged.model.id)
+        earlier = _readable(text)
+        if earlier is not None and earlier.same_decisions(rule):
+            rule = replace(rule, saved_at=earlier.saved_at, chosen_by=earlier.chosen_by)
+        judgement.save_operating_point(db, judged.model.id, rule_to_json(rule))
+    return rule
+
+
+def saved_rule(workspace: Workspace, model_id: str) -> DecisionRule | None:
+    """The rule kept with a model, by its id or name; None if nobody chose one.
+
+    Raises:
+        NotFoundError: if there is no such model.
+        ConfigError: if what is kept cannot be read.
+    """
+    with connect(workspace) as db:
+        text = judgement.operating_point(db, models.find_model(db, model_id).id)
+    return rule_from_json(text) if text else None
+
+
+def _readable(text: str | None) -> DecisionRule | None:
+    try:
+        return rule_from_json(text) if text else None
+    except TouchstoneError:
+        return None
+
+
+class Hidden(StrEnum):
+    """Why test pictures are not shown."""
+
+    SEALED = "sealed"  # until they are opened on purpose
+    UNSEEN = "unseen"  # nobody has looked yet, and nobody said that it shall be done now
+    DRAFT = "draft"  # the rule on the screen is not saved: test is for the verdict
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class OnTest:
+    """What the rule is tried on for the verdict, or why there is nothing to see."""
+
+    basis: Basis | None
+    reason: str = ""
+    hidden: Hidden | None = None
+
+
+def look_at_test(
+    workspace: Workspace,
+    model: Model,
+    *,
+    purpose: str | None = None,
+    load: Callable[[Workspace, str, Subset], Basis] = load_basis,
+) -> OnTest:
+    """The test pictures of a model, if they may be looked at.
+
+    Args:
+        workspace: where the model lives.
+        model: whose test pictures.
+        purpose: recorded as a look at the test set; None: it was counted already.
+        load: gives the basis; a page has one with a memory.
+    """
+    if is_closed(workspace, model):
+        return OnTest(None, "The test set is sealed: nobody has looked at it yet.", Hidden.SEALED)
+    try:
+        basis = load(workspace, model.id, Subset.TEST)
+        if purpose is not None:
+            count_look(workspace, model, purpose)
+    except SealedError as err:
+        return OnTest(None, err.message, Hidden.SEALED)
+    except TouchstoneError as err:
+        return OnTest(None, err.message, Hidden.MISSING)
+    return OnTest(basis)
+
+
+def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
+    """The pictures of these ids, in their order."""
+    with connect(workspace) as db:
+        return datasets.samples_by_id(db, [int(i) for i in sample_ids])
+
+
+def rate_as_dict(found: Rate) -> dict[str, object]:
+    """A rate with its bounds as plain values; all None where nothing was counted."""
+    bounds = found.interval
+    return {
+        "rate": found.value,
+        "low": bounds.low if bounds else None,
+        "high": bounds.high if bounds else None,
+        "k": found.k,
+        "n": found.n,
+    }
+
+
+def estimate_as_dict(found: Estimate) -> dict[str, object]:
+    """A measure with its bounds as plain values."""
+    bounds = found.interval
+    return {
+        "value": found.value,
+        "low": bounds.low if bounds else None,
+        "high": bounds.high if bounds else None,
+    }
+
+
+def point_as_dict(point: OperatingPoint, class_names: tuple[str, ...]) -> dict[str, object]:
+    """A rule as plain values."""
+    return {
+        "accept_below": point.accept_below,
+        "reject_from": point.reject_from,
+        "class_thresholds": dict(zip(class_names, point.class_thresholds, strict=False)),
+        "in_words": point_in_words(point),
+    }
+
+
+def outcome_as_dict(basis: Basis, found: Outcome) -> dict[str, object]:
+    """What a rule does with a subset, as plain values."""
+    return {
+        "escape": rate_as_dict(found.escape),
+        "overkill": rate_as_dict(found.overkill),
+        "ok_to_person": rate_as_dict(found.ok_to_person),
+        "nok_to_person": rate_as_dict(found.nok_to_person),
+        "automatic": rate_as_dict(found.automatic),
+        "matrix": {
+            verdict.value: dict(zip(DECISION_WORDS.values(), row, strict=True))
+            for verdict, row in ((Verdict.OK, found.ok), (Verdict.NOK, found.nok))
+        },
+        "unit": basis.unit.value,
+        "confidence": found.confidence,
+        "remarks": list(found.remarks),
+    }
+
+
+def choice_as_dict(
+    basis: Basis, choice: Choice, wish: Wish, on_test: OnTest, scenario: Scenario | None
+) -> dict[str, object]:
+    """A chosen rule, what it does on validation and test, and what that means, for JSON."""
+    names = basis.judged.class_names
+    here = basis.outcome(choice.point, wish.confidence)
+    there = on_test.basis.outcome(choice.point, wish.confidence) if on_test.basis else None
+    result: dict[str, object] = {
+        "model_id": basis.judged.model.id,
+        "operating_point": point_as_dict(choice.point, names),
+        "chosen_by": choice.chosen_by,
+        "validation": outcome_as_dict(basis, here),
+        "test": outcome_as_dict(on_test.basis, there) if on_test.basis and there else None,
+        "test_note": on_test.reason or None,
+        "notice": basis.judged.notice,
+    }
+    if scenario is not None:
+        result["line"] = _line_as_dict(choice, there or here, scenario, wish.confidence)
+        result["line"]["rates_from"] = "test" if there else "validation"  # type: ignore[index]
+    if choice.point.class_thresholds:
+        result["wrong_class"] = {
+            "validation": rate_as_dict(basis.wrong_class(choice.point, wish.confidence)),
+            "test": rate_as_dict(on_test.basis.wrong_class(choice.point, wish.confidence))
+            if on_test.basis
+            else None,
+        }
+    if choice.promise is not None:
+        result["guarantee"] = {
+            "is_possible": choice.promise.is_possible,
+            "automatic": rate_as_dict(choice.promise.automatic),
+            "remarks": list(choice.promise.remarks),
+            "on_test": verify(choice.promise, there).value if there else None,
+        }
+    return result
+
+
+def _line_as_dict(
+    choice: Choice, found: Outcome, scenario: Scenario, confidence: float
+) -> dict[str, object]:
+    line = consequences(choice.point, found, scenario, confidence)
+    result: dict[str, object] = {
+        "scenario": asdict(scenario),
+        "outgoing_ppm": estimate_as_dict(line.outgoing_ppm),
+        "true_reject_share": estimate_as_dict(line.true_reject_share),
+        "rejects_per_shift": estimate_as_dict(line.rejects_per_shift),
+        "looks_per_shift": estimate_as_dict(line.looks_per_shift),
+        "cost_per_1000": estimate_as_dict(line.cost_per_1000),
+    }
+    if choice.least is not None:
+        result["flat"] = {
+            "accept_below": list(choice.least.accept_range),
+            "reject_from": list(choice.least.reject_range),
+            "least_cost_per_1000": choice.least.least_cost_per_1000,
+        }
+    return result

@@ -1,0 +1,1 @@
+"""What people do before a release: criteria, sealed test, report."""

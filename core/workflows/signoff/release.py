@@ -1,0 +1,260 @@
+"""The gate before a release: criteria of a dataset, golden samples, pass or block."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.domain.datasets import Sample, Verdict
+from core.domain.ids import utc_now
+from core.domain.signoff import MarkKind
+from core.domain.splits import Subset
+from core.errors import ConfigError, NotFoundError
+from core.evaluation.decisions.outcome import Decision, decide, has_both
+from core.evaluation.decisions.rule import DecisionRule
+from core.evaluation.measures.classification import class_measures, confusion_matrix
+from core.evaluation.measures.intervals import rate_of
+from core.evaluation.measures.parts import choose
+from core.evaluation.release.check import Criterion, Gate, Measured, release_gate
+from core.evaluation.release.criteria import (
+    ESCAPE,
+    MACRO_F1,
+    OVERKILL,
+    RECALL,
+    KeptCriteria,
+    ReleaseCriteria,
+    criteria_from_json,
+    criteria_to_json,
+)
+from core.store import datasets, judgement, predictions
+from core.store.database import connect, transaction
+from core.workflows.results.comparison import PREDICTED_CLASS, ModelComparison
+from core.workflows.results.judging import JudgedSet, judged_set
+from core.workflows.results.thresholds import basis_of, saved_rule
+from core.workspace import Workspace
+
+
+def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) -> KeptCriteria:
+    """Set what models of a dataset must reach; earlier criteria stay on record with their time.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+        ConfigError: if one of them can never fail, or never be met.
+    """
+    _refuse_empty_limits(criteria)
+    with connect(workspace) as db, transaction(db):
+        found = datasets.find_dataset(db, dataset)
+        text = judgement.criteria(db, found.id)
+        now = utc_now()
+        kept = (
+            criteria_from_json(text).changed_to(criteria, now)
+            if text
+            else KeptCriteria(criteria, now)
+        )
+        judgement.save_criteria(db, found.id, criteria_to_json(kept))
+    return kept
+
+
+def _refuse_empty_limits(criteria: ReleaseCriteria) -> None:
+    limits = [
+        (criteria.max_escape, 0, 1, "An escape rate", "at most"),
+        (criteria.max_overkill, None, 1, "An overkill", "at most"),
+        (criteria.min_macro_f1, None, 0, "A macro F1", "at least"),
+        (criteria.min_recall, None, 0, "A recall", "at least"),
+    ]
+    for value, impossible, always, what, how in limits:
+        if value is not None and value in (impossible, always):
+            fault = "holds for every model" if value == always else "can never be proven"
+            raise ConfigError(
+                f"{what} of {how} {100 * value:g}% {fault}, so it asks nothing of use.",
+                "Choose a value between, or leave it empty.",
+            )
+
+
+def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
+    """The release criteria of a dataset with their history; None if nobody set any.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db:
+        text = judgement.criteria(db, datasets.find_dataset(db, dataset).id)
+    return criteria_from_json(text) if text else None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Whether a model may be released: the criteria it was held against, and what came out.
+
+    `remarks` say what could not be looked at.
+    """
+
+    kept: KeptCriteria
+    gate: Gate
+    subset: Subset
+    golden: Mapping[str, bool]
+    remarks: tuple[str, ...] = ()
+
+
+def hold_against(
+    workspace: Workspace, comparison: ModelComparison | None, judged: JudgedSet
+) -> GateReport | None:
+    """Hold a model against the criteria of its dataset; None if there are no criteria.
+
+    Args:
+        workspace: where the criteria live.
+        comparison: with the model so far; None: new escapes cannot be known, which blocks where
+            the criteria ask for none.
+        judged: the model's whole subset, usually the test set.
+    """
+    kept = criteria_of(workspace, judged.dataset.id)
+    if kept is None:
+        return None
+    rule = saved_rule(workspace, judged.model.id)
+    golden = golden_results(workspace, judged, rule) if kept.criteria.golden_must_pass else {}
+    limits = kept.criteria.limits(judged.class_names)
+    gate = _gate(kept.criteria, limits, _measures(judged, rule), golden, comparison)
+    remarks = _unknown_escapes(kept.criteria, comparison)
+    return GateReport(kept, gate, judged.subset, golden, tuple(remarks))
+
+
+def _gate(
+    criteria: ReleaseCriteria,
+    limits: Sequence[Criterion],
+    measures: Mapping[str, Measured],
+    golden: Mapping[str, bool],
+    comparison: ModelComparison | None,
+) -> Gate:
+    held = release_gate(limits, measures, golden) if limits or golden else None
+    reasons = [*(held.reasons if held else ()), *_new_escapes(criteria, comparison)]
+    if held is None and not criteria.no_new_escapes:
+        reasons.append("There is nothing to hold the model against: no limit, no golden sample.")
+    checks, failed = (held.checks, held.failed_golden) if held else ((), ())
+    return Gate(not reasons, checks, failed, tuple(reasons))
+
+
+def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
+    if not criteria.no_new_escapes:
+        return []
+    if comparison is None or comparison.decisions is None:
+        return ["New escapes are not known: there is no comparison with the model so far."]
+    new = comparison.decisions.escapes.only_first_right
+    if not new:
+        return []
+    unit = comparison.unit.value
+    counted = f"1 defective {unit[:-1]}" if new == 1 else f"{new:,} defective {unit}"
+    return [f"New escapes: {counted} that the model so far did not accept."]
+
+
+def _unknown_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
+    """What the comparison cannot say, because the model so far was not tested on everything."""
+    if not criteria.no_new_escapes or comparison is None or not comparison.only_second:
+        return []
+    shared, missing = len(comparison.sample_ids), comparison.only_second
+    return [
+        f"New escapes are known for {shared:,} of {shared + missing:,} pictures only: the model "
+        "so far was not tested on the others. Train both with the same split to know all."
+    ]
+
+
+def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[str, Measured]:
+    predicted = judged.probabilities.argmax(axis=1)
+    names = judged.class_names
+    matrix = confusion_matrix(predicted, judged.targets, len(names))
+    present = [item.f1 for item in class_measures(matrix, names) if item.has_data]
+    measures: dict[str, Measured] = {MACRO_F1: float(np.mean(present))}
+    for index, name in enumerate(names):
+        of_class = judged.targets == index
+        wrong = rate_of(predicted[of_class] != index, choose(judged.parts, of_class))
+        measures[f"{RECALL}{name}"] = wrong.complement
+    if has_both(judged.verdicts):
+        found = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
+        measures.update({ESCAPE: found.escape, OVERKILL: found.overkill})
+    return measures
+
+
+def golden_results(
+    workspace: Workspace, judged: JudgedSet, rule: DecisionRule | None
+) -> dict[str, bool]:
+    """File name of every golden sample -> whether the model judges it right.
+
+    For a model whose test was sealed they are those of that day, whatever was marked since.
+    Right: a defective one is not accepted, a good one not rejected; without verdicts the predicted
+    class is the true one. A golden sample without a stored result of the model is not right. Those
+    of a sealed test set are found out when it is opened.
+    """
+    with connect(workspace) as db:
+        seal = judgement.find_seal(db, judged.model.id)
+        ids = judgement.marked(db, judged.dataset.id, MarkKind.GOLDEN)
+        if seal is not None and seal.golden is not None:
+            ids = list(seal.golden)
+        samples = datasets.samples_by_id(db, ids)
+        subsets = predictions.predicted_subsets(db, judged.model.id)
+    right: dict[int, bool] = {}
+    for subset in subsets if ids else []:
+        if subset is Subset.TEST and judged.subset is not Subset.TEST:
+            continue  # Why: no look at the test set through the back door.
+        own = judged if subset is judged.subset else _stored(workspace, judged.model.id, subset)
+        if own is not None:
+            right.update(_right_ones(own, rule, ids))
+    return {_unique(s.name or s.path, s.id, samples): right.get(s.id, False) for s in samples}
+
+
+def _unique(name: str, sample_id: int, samples: Sequence[Sample]) -> str:
+    alike = sum((s.name or s.path) == name for s in samples)
+    return name if alike == 1 else f"{name} ({sample_id})"
+
+
+def _stored(workspace: Workspace, model_id: str, subset: Subset) -> JudgedSet | None:
+    try:
+        return judged_set(workspace, model_id, subset)
+    except NotFoundError:
+        return None
+
+
+def _right_ones(
+    judged: JudgedSet, rule: DecisionRule | None, ids: Sequence[int]
+) -> dict[int, bool]:
+    rows = np.flatnonzero(np.isin(judged.sample_ids, ids))
+    probabilities, targets = judged.probabilities[rows], judged.targets[rows]
+    right = probabilities.argmax(axis=1) == targets
+    if has_both(judged.verdicts):
+        decisions = decide(rule.point if rule else PREDICTED_CLASS, probabilities, judged.verdicts)
+        for i, target in enumerate(targets):
+            verdict = judged.verdicts[int(target)]
+            if verdict is not None:
+                wrong = Decision.ACCEPT if verdict is Verdict.NOK else Decision.REJECT
+                right[i] = decisions[i] != wrong
+    return {int(i): bool(r) for i, r in zip(judged.sample_ids[rows], right, strict=True)}
+
+
+def gate_as_dict(report: GateReport) -> dict[str, object]:
+    """Pass or block with the reasons, as plain values."""
+    return {
+        "verdict": "PASS" if report.gate.passed else "BLOCK",
+        "reasons": list(report.gate.reasons),
+        "checks": [
+            {
+                "measure": check.criterion.measure,
+                "limit": check.criterion.limit,
+                "at_most": check.criterion.at_most,
+                "proven": check.criterion.proven,
+                "passed": check.passed,
+                "value": check.value,
+                "bound": check.bound,
+                "reason": check.reason,
+            }
+            for check in report.gate.checks
+        ],
+        "golden": dict(report.golden),
+        "remarks": list(report.remarks),
+        "subset": report.subset.value,
+        "criteria": kept_as_dict(report.kept),
+    }
+
+
+def kept_as_dict(kept: KeptCriteria) -> dict[str, object]:
+    """Criteria with their history as plain values."""
+    values: dict[str, object] = json.loads(criteria_to_json(kept))
+    return values

@@ -1,0 +1,176 @@
+"""The test report: gather everything known of a model and its test, put it into words, write it.
+
+Gathering reads the store and computes numbers; drawing is done by `core.reporting`. Heatmaps need
+the network, so a full report with mistakes is finished by a worker.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.data.exports import safe_cell
+from core.domain.ids import new_id
+from core.domain.jobs import Job, JobKind
+from core.domain.splits import Subset
+from core.errors import ConfigError, NotFoundError
+from core.reporting.render import render
+from core.workflows import jobs as job_actions
+from core.workflows.results.judging import JudgedSet, count_look, judged_set
+from core.workflows.signoff import report_words
+from core.workflows.signoff.release import GateReport, hold_against
+from core.workflows.signoff.report_material import Material, gather
+from core.workflows.signoff.sealing import Progress, SignOff, no_progress
+from core.workflows.use.models import exported_bundle
+from core.workspace import Workspace
+
+LANGUAGES = ("en",)
+MAX_PICTURES = 120
+_ID = re.compile(r"report-[a-z0-9]{8}")
+
+
+class Form(StrEnum):
+    """How much a report says."""
+
+    SHORT = "short"  # two pages
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A report that is ready, or that a job is still drawing heatmaps for."""
+
+    id: str
+    job: Job | None
+
+
+def make_report(
+    workspace: Workspace,
+    model_id: str,
+    form: Form = Form.FULL,
+    *,
+    against: str | None = None,
+    language: str = "en",
+    max_pictures: int = MAX_PICTURES,
+    on_progress: Progress = no_progress,
+) -> Ticket:
+    """Write the report of a model, with its table of probabilities; counted as a look at its test.
+
+    Args:
+        workspace: where the model lives.
+        model_id: its id or name.
+        form: two pages, or everything.
+        against: id or name of the model so far.
+        language: of the report.
+        max_pictures: mistakes that a full report shows at most.
+        on_progress: told how far the check of the picture files is.
+
+    Raises:
+        NotFoundError: if there is no such model, or it has no test results.
+        SealedError: if its test set was not opened yet.
+        ConfigError: if the language is not there, or the models share no pictures.
+    """
+    if language not in LANGUAGES:
+        raise ConfigError(
+            f"There is no report in '{language}' yet.", f"Choose from: {', '.join(LANGUAGES)}."
+        )
+    judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
+    other = judged_set(workspace, against, Subset.TEST) if against else None
+    count_look(workspace, judged.model, f"Test report ({form.value})")
+    material = gather(workspace, judged, other, on_progress=on_progress)
+    shown = report_words.mistakes(material)[: max_pictures if form is Form.FULL else 0]
+    ticket = Ticket(new_id("report"), None)
+    write_table(workspace, material, report_file(workspace, ticket.id, "csv"))
+    values = report_words.as_values(workspace, material, form.value, shown, language)
+    if not shown:
+        _write(report_file(workspace, ticket.id), render(values))
+        return ticket
+    draft = report_file(workspace, ticket.id, "json")
+    _write(draft, json.dumps(values))
+    paths = {i: str(workspace.resolve(s.path)) for i, s in material.samples.items()}
+    payload: dict[str, object] = {
+        "draft": draft.name,
+        "model": material.model.sha256,
+        "bundle": str(exported_bundle(workspace, material.model)),
+        "pictures": [
+            [paths[m.sample_id], m.predicted, material.samples[m.sample_id].sha256] for m in shown
+        ],
+    }
+    return Ticket(ticket.id, job_actions.submit(workspace, JobKind.REPORT, ticket.id, payload))
+
+
+def gate_of(workspace: Workspace, found: SignOff) -> GateReport | None:
+    """What the release criteria say of an opened test; None if there are none.
+
+    Raises:
+        SealedError: if the test set was not opened yet.
+    """
+    return hold_against(workspace, None, judged_set(workspace, found.model.id, Subset.TEST))
+
+
+def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> Path:
+    """Where a report, its table (`csv`) or its values (`json`) lie.
+
+    Raises:
+        NotFoundError: if this is no id of a report.
+    """
+    if not _ID.fullmatch(report_id):
+        raise NotFoundError("There is no such report.", "Make it again.")
+    return workspace.results / f"{report_id}.{ending}"
+
+
+def write_table(workspace: Workspace, material: Material, target: Path) -> None:
+    """Every picture of validation and test with all probabilities, as CSV; written whole or not.
+
+    From it all numbers of the report can be computed again. Texts that a spreadsheet program would
+    run as a formula are quoted.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    tables = [
+        _columns(material, judged)
+        for judged in (material.validation, material.judged)
+        if judged is not None
+    ]
+    joined = pa.concat_tables([pa.table(columns) for columns in tables])
+    partial = target.with_suffix(".partial")
+    csv.write_csv(joined, str(partial))
+    partial.replace(target)
+
+
+def _columns(material: Material, judged: JudgedSet) -> dict[str, Any]:
+    import pyarrow as pa
+
+    names = [safe_cell(name) or "" for name in judged.class_names]
+    samples = [material.samples[int(i)] for i in judged.sample_ids]
+    predicted = judged.probabilities.argmax(axis=1)
+    decisions = report_words.decision_words(material, judged)
+    others = report_words.other_answers(material, judged)
+    parts = judged.parts if judged.parts is not None else judged.sample_ids
+    verdicts = [verdict.value if verdict else "" for verdict in judged.verdicts]
+    return {
+        "subset": [judged.subset.value] * len(samples),
+        "sample_id": judged.sample_ids,
+        "name": [safe_cell(sample.name) for sample in samples],
+        "sha256": [sample.sha256 for sample in samples],
+        "part": parts,
+        "true_class": [names[i] for i in judged.targets],
+        "true_verdict": [verdicts[i] for i in judged.targets],
+        "predicted_class": [names[i] for i in predicted],
+        "decision": decisions,
+        "other_class": pa.array([safe_cell(name) for name, _ in others], pa.string()),
+        "other_decision": pa.array([decision for _, decision in others], pa.string()),
+        **{
+            f"p:{name}": judged.probabilities[:, index]
+            for index, name in enumerate(judged.class_names)
+        },
+    }
+
+
+def _write(target: Path, text: str) -> None:
+    partial = target.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(target)

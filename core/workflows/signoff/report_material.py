@@ -1,0 +1,109 @@
+"""What a test report is made of: rows and numbers, not yet words."""
+
+from dataclasses import dataclass
+
+from core.domain.datasets import Sample
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.domain.training import TrainingRun
+from core.errors import NotFoundError
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule
+from core.evaluation.release.report_numbers import Results, TestData, comparison_values, results
+from core.store import datasets, runs
+from core.store.database import connect
+from core.workflows.results.comparison import ModelComparison, compare_judged
+from core.workflows.results.judging import JudgedSet, judged_set
+from core.workflows.results.thresholds import saved_rule
+from core.workflows.signoff.release import GateReport, hold_against
+from core.workflows.signoff.sealing import Progress, SignOff, no_progress, sign_off
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report is made of, before it is put into words.
+
+    `rule` is None where the verdict of the predicted class decides, `gate` where no criteria are
+    set, `other` where no comparison was asked for. `samples` are by id.
+    """
+
+    sign_off: SignOff
+    judged: JudgedSet
+    validation: JudgedSet | None
+    rule: DecisionRule | None
+    found: Results
+    gate: GateReport | None
+    other: ModelComparison | None
+    samples: dict[int, Sample]
+
+    @property
+    def model(self) -> Model:
+        """The judged model."""
+        return self.judged.model
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The decision rule in force."""
+        return self.rule.point if self.rule else OperatingPoint()
+
+
+def gather(
+    workspace: Workspace,
+    judged: JudgedSet,
+    other: JudgedSet | None = None,
+    *,
+    on_progress: Progress = no_progress,
+) -> Material:
+    """Everything that the report of a model's test is made of."""
+    model = judged.model
+    rule = saved_rule(workspace, model.id)
+    validation = _validation(workspace, model)
+    comparison = None
+    if other is not None:
+        comparison = compare_judged(other, judged, saved_rule(workspace, other.model.id), rule)
+    found = results(
+        _data(judged),
+        judged.class_names,
+        judged.verdicts,
+        rule.point if rule else OperatingPoint(),
+        _data(validation) if validation else None,
+        rule.scenario if rule else None,
+    )
+    if comparison is not None:
+        found.values.update(comparison_values(comparison.classes, comparison.decisions))
+    wanted = [int(i) for part in (judged, validation) if part for i in part.sample_ids]
+    with connect(workspace) as db:
+        samples = {s.id: s for s in datasets.samples_by_id(db, wanted)}
+    return Material(
+        sign_off=sign_off(workspace, model.id, check_files=True, on_progress=on_progress),
+        judged=judged,
+        validation=validation,
+        rule=rule,
+        found=found,
+        gate=hold_against(workspace, comparison, judged),
+        other=comparison,
+        samples=samples,
+    )
+
+
+def training_run(workspace: Workspace, material: Material) -> TrainingRun | None:
+    """The training that made the judged model; None where its record was deleted."""
+    if material.model.run_id is None:
+        return None
+    try:
+        with connect(workspace) as db:
+            return runs.find_run(db, material.model.run_id)
+    except NotFoundError:
+        return None
+
+
+def _validation(workspace: Workspace, model: Model) -> JudgedSet | None:
+    try:
+        return judged_set(workspace, model.id, Subset.VALIDATION)
+    except NotFoundError:
+        return None
+
+
+def _data(judged: JudgedSet) -> TestData:
+    return TestData(judged.probabilities, judged.targets, judged.parts)

@@ -1,0 +1,1 @@
+"""What people do with training runs: start, follow, stop, resume."""

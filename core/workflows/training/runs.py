@@ -1,0 +1,269 @@
+"""Actions on trainings: start, follow, stop, resume."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.ids import new_id, utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.splits import Split
+from core.domain.training import EpochMetrics, TrainingRun
+from core.errors import (
+    ConfigError,
+    NetworkUnavailableError,
+    SplitError,
+    TrainingError,
+    WorkspaceError,
+)
+from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
+from core.store import datasets, jobs, runs
+from core.store.database import connect, transaction
+from core.workflows import jobs as job_actions
+from core.workflows.data.datasets import checked_name
+from core.workflows.data.splits import find_split
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with what is happening to it."""
+
+    run: TrainingRun
+    job: Job | None
+
+    @property
+    def status(self) -> JobStatus:
+        """The state of its newest attempt."""
+        return self.job.status if self.job else JobStatus.STOPPED
+
+    @property
+    def model_id(self) -> str | None:
+        """The model it made."""
+        return self.job.result.get("model_id") if self.job else None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether another attempt makes sense."""
+        return self.status in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.INTERRUPTED)
+
+
+def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
+    """The catalog, with where each network's weights are."""
+    return [(network, availability(network, workspace.weights)) for network in NETWORKS]
+
+
+def default_preprocess(
+    workspace: Workspace, dataset_id: str, network: str, *, image_size_px: int | None = None
+) -> PreprocessConfig:
+    """The data set's saved preprocessing, else the network's own picture size."""
+    with connect(workspace) as db:
+        saved = datasets.saved_preprocess(db, dataset_id)
+    config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
+    return replace(config, image_size_px=image_size_px) if image_size_px else config
+
+
+def start_training(
+    workspace: Workspace,
+    dataset_id: str,
+    train: TrainConfig,
+    *,
+    split: str | None = None,
+    preprocess: PreprocessConfig | None = None,
+    augment: AugmentConfig | None = None,
+    name: str | None = None,
+    fold: int | None = None,
+) -> RunView:
+    """Store a run and queue it.
+
+    Args:
+        workspace: where the data set lives.
+        dataset_id: its id or name.
+        train: recipe and settings.
+        split: id or name; None: the newest.
+        preprocess: None: as saved for the data set, else the network's own.
+        augment: None: the usual.
+        name: of the run and its model.
+        fold: in [0, k), the fold that validates, for a split with folds; None: the first.
+
+    Raises:
+        SplitError: if there is no split, or it has no such fold.
+        NetworkUnavailableError: if the network's weights cannot be had.
+        ConfigError: if the pictures would be too small for the network.
+    """
+    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    if chosen.folds:
+        return _queued(workspace, _of_fold(run, chosen, fold or 0))
+    if fold is not None:
+        raise SplitError(
+            f"The split '{chosen.name}' has no folds.", "Choose a split with folds, or no fold."
+        )
+    return _queued(workspace, run)
+
+
+def start_cross_validation(
+    workspace: Workspace,
+    dataset_id: str,
+    train: TrainConfig,
+    *,
+    split: str | None = None,
+    preprocess: PreprocessConfig | None = None,
+    augment: AugmentConfig | None = None,
+    name: str | None = None,
+) -> list[RunView]:
+    """Store and queue one run for each fold of a split; the arguments are as for one training.
+
+    Raises:
+        SplitError: if there is no split, or it has no folds.
+        NetworkUnavailableError: if the network's weights cannot be had.
+        ConfigError: if the pictures would be too small for the network.
+    """
+    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    if not chosen.folds:
+        raise SplitError(
+            f"The split '{chosen.name}' has no folds.", "Make a split with folds first."
+        )
+    every = [_of_fold(run, chosen, fold) for fold in range(chosen.folds)]
+    return [_queued(workspace, item) for item in every]
+
+
+def _new_run(
+    workspace: Workspace,
+    dataset_id: str,
+    train: TrainConfig,
+    split: str | None,
+    preprocess: PreprocessConfig | None,
+    augment: AugmentConfig | None,
+    name: str | None,
+) -> tuple[TrainingRun, Split]:
+    """A checked request that is not stored yet, with its split."""
+    network = find_network(train.network)
+    if availability(network, workspace.weights) is Availability.MISSING:
+        raise NetworkUnavailableError(
+            f"The pretrained weights of {network.title} are not on this machine, and there is no "
+            "internet.",
+            f"Pick a built-in network (EfficientNet-Lite), or put {network.name}.safetensors into "
+            f"{workspace.weights}.",
+        )
+    config = preprocess or default_preprocess(workspace, dataset_id, train.network)
+    if config.image_size_px < network.min_size_px:
+        raise ConfigError(
+            f"{network.title} needs pictures of at least {network.min_size_px} px.",
+            "Choose a larger image size.",
+        )
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+    chosen = find_split(workspace, dataset.id, split)
+    run = TrainingRun(
+        id=new_id("run"),
+        name=checked_name(name) if name else f"{dataset.name} {network.title} {train.recipe}",
+        dataset_id=dataset.id,
+        split_id=chosen.id,
+        preprocess=config,
+        augment=augment or AugmentConfig(),
+        train=train,
+        created_at=utc_now(),
+        version=dataset.version,
+    )
+    return run, chosen
+
+
+def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
+    if not 0 <= fold < split.folds:
+        raise SplitError(
+            f"The split '{split.name}' has no fold {fold + 1}.", f"It has folds 1 to {split.folds}."
+        )
+    # Why the same time for all folds: together with the split it names what belongs together.
+    return replace(
+        run, id=new_id("run"), name=f"{run.name} fold {fold + 1} of {split.folds}", fold=fold
+    )
+
+
+def _queued(workspace: Workspace, run: TrainingRun) -> RunView:
+    with connect(workspace) as db, transaction(db):
+        runs.insert_run(db, run)
+    return RunView(run, job_actions.submit(workspace, JobKind.TRAIN, run.id, {}))
+
+
+def list_runs(workspace: Workspace, dataset_id: str | None = None) -> list[RunView]:
+    """Runs with their state, newest first."""
+    latest = job_actions.latest_of_kind(workspace, JobKind.TRAIN)
+    with connect(workspace) as db:
+        return [RunView(run, latest.get(run.id)) for run in runs.list_runs(db, dataset_id)]
+
+
+def find_run(workspace: Workspace, name_or_id: str) -> RunView:
+    """A run with its true state.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    with connect(workspace) as db:
+        run = runs.find_run(db, name_or_id)
+    return RunView(run, job_actions.latest(workspace, run.id))
+
+
+def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
+    """The learning curve so far."""
+    with connect(workspace) as db:
+        return runs.epochs_of(db, run_id)
+
+
+def best_scores(workspace: Workspace) -> dict[str, float]:
+    """Run id -> best validation macro F1 so far."""
+    with connect(workspace) as db:
+        return runs.best_scores(db)
+
+
+def seconds_left(run: TrainingRun, job: Job, curve: Sequence[EpochMetrics]) -> float | None:
+    """Estimated rest of a training from its last epochs; None before the first has ended."""
+    if not curve or not job.total:
+        return None
+    last = [item.duration_s for item in curve[-5:]]
+    epochs_left = run.train.epochs * (1 - job.done / job.total)
+    return max(0.0, epochs_left * sum(last) / len(last))
+
+
+def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) -> Job:
+    """A new attempt of a run, from its last checkpoint.
+
+    Args:
+        workspace: where the run lives.
+        run_id: the run.
+        finish: do not train on; make a model of the best epoch so far.
+
+    Raises:
+        TrainingError: if the run is active or completed.
+    """
+    view = find_run(workspace, run_id)
+    if not view.can_resume:
+        raise TrainingError(
+            f"The run '{view.run.name}' is {view.status}.",
+            "Only stopped, failed and interrupted runs can be resumed.",
+        )
+    return job_actions.submit(workspace, JobKind.TRAIN, view.run.id, {"finish": finish})
+
+
+def delete_run(workspace: Workspace, run_id: str) -> None:
+    """Remove a run, its curve and its checkpoints; its model stays.
+
+    Raises:
+        WorkspaceError: if it is running.
+    """
+    with connect(workspace) as db:
+        job = jobs.latest_job(db, run_id)
+        if job and job.status.is_active:
+            raise WorkspaceError("This run is active.", "Stop it first.")
+        runs.delete_run(db, run_id)
+    shutil.rmtree(checkpoint_folder(workspace, run_id), ignore_errors=True)
+
+
+def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
+    """Whether something of a run was saved to go on from."""
+    return any((checkpoint_folder(workspace, run_id) / "checkpoints").glob("*.ckpt"))
+
+
+def checkpoint_folder(workspace: Workspace, run_id: str) -> Path:
+    """Where a run keeps its checkpoints."""
+    return workspace.runs / run_id

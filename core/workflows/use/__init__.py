@@ -1,0 +1,1 @@
+"""What people do with models: predict, explain, keep, hand over."""

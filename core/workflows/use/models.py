@@ -1,0 +1,121 @@
+"""Actions on models: list, rename, delete, download, upload."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from core.domain.ids import new_id, utc_now
+from core.domain.models import Model
+from core.models.bundle import read_card, read_tensors
+from core.store import models
+from core.store.database import connect, transaction
+from core.workflows.data.datasets import MAX_NAME, checked_name
+from core.workspace import Workspace
+
+
+def list_models(workspace: Workspace) -> list[Model]:
+    """All models, newest first."""
+    with connect(workspace) as db:
+        return models.list_models(db)
+
+
+def find_model(workspace: Workspace, name_or_id: str) -> Model:
+    """The model of this id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    with connect(workspace) as db:
+        return models.find_model(db, name_or_id)
+
+
+def rename_model(workspace: Workspace, model_id: str, name: str) -> None:
+    """Give a model another name.
+
+    Raises:
+        NameTakenError: if it is taken.
+    """
+    with connect(workspace) as db:
+        models.rename_model(db, model_id, checked_name(name))
+
+
+def delete_model(workspace: Workspace, name_or_id: str) -> None:
+    """Remove a model with its weights and results.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    with connect(workspace) as db:
+        model = models.find_model(db, name_or_id)
+        models.delete_model(db, model.id)
+    bundle_path(workspace, model).unlink(missing_ok=True)
+
+
+def bundle_path(workspace: Workspace, model: Model) -> Path:
+    """Where the exported file of a model is or would be."""
+    return workspace.cache / "models" / f"{model.sha256}.safetensors"
+
+
+def exported_bundle(workspace: Workspace, model: Model) -> Path:
+    """The model as a file, written from the database on first use and checked on the way.
+
+    Raises:
+        ModelFileError: if the stored weights are damaged.
+    """
+    target = bundle_path(workspace, model)
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    try:
+        with connect(workspace) as db, partial.open("wb") as file:
+            for chunk in models.model_chunks(db, model):
+                file.write(chunk)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Path], None]) -> Model:
+    """Store a model file that was made by Touchstone.
+
+    Args:
+        workspace: where it will live.
+        path: the file.
+        check: loads it strictly (needs torch; the app passes it to the inference process).
+
+    Raises:
+        ModelFileError: if it is none, or broken.
+    """
+    card = read_card(path)
+    read_tensors(path)
+    check(path, workspace.cache / "runtimes")
+    content = path.read_bytes()
+    with connect(workspace) as db, transaction(db):
+        model = Model(
+            id=new_id("model"),
+            name=models.free_model_name(db, checked_name(card.name[:MAX_NAME])),
+            run_id=None,
+            dataset_id=None,
+            dataset_name=card.origin.get("dataset", ""),
+            split_id=None,
+            class_names=card.class_names,
+            network=card.network,
+            preprocess=card.preprocess,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            created_at=utc_now(),
+        )
+        models.insert_model(db, model, content)
+    return model
+
+
+def remove_file(path: Path) -> None:
+    """Remove an uploaded file or folder."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

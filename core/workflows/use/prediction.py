@@ -1,0 +1,157 @@
+"""Actions that use a model: predict pictures, explain one, run a folder."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.data.exports import safe_cell
+from core.data.pixels.images import pictures_below
+from core.domain.ids import new_id
+from core.domain.jobs import Job, JobKind
+from core.domain.models import HeatmapMethod, Model, Prediction
+from core.errors import ImportSourceError
+from core.evaluation.decisions.rule import rule_to_json
+from core.inference import service
+from core.workflows import jobs as job_actions
+from core.workflows.results.thresholds import saved_rule
+from core.workflows.use.models import exported_bundle
+from core.workspace import Workspace, allowed_import_path
+
+BATCH_COLUMNS = ("path", "class", "confidence", "decision", "error")
+Result = TypeVar("Result")
+# Runs a function of `core.inference.service`: here, or in the app's inference process.
+Call = Callable[..., Any]
+
+
+def call_directly(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Run an inference function in this process."""
+    return function(*arguments)
+
+
+def predict(
+    workspace: Workspace,
+    model: Model,
+    sources: Sequence[Path | bytes],
+    names: Sequence[str],
+    *,
+    call: Call = call_directly,
+) -> list[Prediction]:
+    """One prediction per picture, in order; unreadable ones carry their error.
+
+    Where the model has an operating point, each carries the decision of it too.
+    """
+    bundle = exported_bundle(workspace, model)
+    result: list[Prediction] = call(
+        service.predict, bundle, workspace.cache / "runtimes", list(sources), list(names)
+    )
+    return decided(workspace, model, result)
+
+
+def decided(workspace: Workspace, model: Model, items: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions with the decisions of the operating point that the model has now."""
+    rule = saved_rule(workspace, model.id)
+    return [rule.decided(item) if rule else replace(item, decision=None) for item in items]
+
+
+def heatmaps(
+    workspace: Workspace,
+    model: Model,
+    source: Path | bytes,
+    class_names: Iterable[str],
+    *,
+    method: HeatmapMethod = HeatmapMethod.GRAD_CAM,
+    call: Call = call_directly,
+) -> list[bytes]:
+    """PNG pictures: the preprocessed picture, then one heatmap overlay per class name.
+
+    Raises:
+        UnreadableImageError: if the picture cannot be decoded.
+    """
+    bundle = exported_bundle(workspace, model)
+    indices = [model.class_names.index(name) for name in class_names]
+    result: list[bytes] = call(
+        service.heatmaps, bundle, workspace.cache / "runtimes", source, indices, method
+    )
+    return result
+
+
+def picture_files(paths: Iterable[Path]) -> list[Path]:
+    """The files named, with folders replaced by the pictures below them."""
+    files: list[Path] = []
+    for path in paths:
+        files.extend(pictures_below(path) if path.is_dir() else [path])
+    return files
+
+
+def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
+    """Queue the prediction of all pictures of a folder.
+
+    Raises:
+        ImportSourceError: if it is no folder this app may read.
+    """
+    path = allowed_import_path(folder)
+    if not path.is_dir():
+        raise ImportSourceError(
+            f"{folder} is not a folder.", "Give the path of a folder on the server."
+        )
+    payload: dict[str, object] = {
+        "folder": str(path),
+        "model_id": model.id,
+        "bundle": str(exported_bundle(workspace, model)),
+    }
+    rule = saved_rule(workspace, model.id)
+    if rule is not None:
+        payload["rule"] = rule_to_json(rule)
+    return job_actions.submit(workspace, JobKind.PREDICT, new_id("batch"), payload)
+
+
+def batch_table(workspace: Workspace, job: Job) -> Path:
+    """The CSV file of a completed batch."""
+    return workspace.results / Path(str(job.result["table"])).name
+
+
+def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[str]]:
+    """The first rows of a completed batch, by column."""
+    with batch_table(workspace, job).open(newline="", encoding="utf-8") as file:
+        rows = list(islice(csv.DictReader(file), limit))
+    shown = [name for name in BATCH_COLUMNS if not rows or name in rows[0]]
+    return {name: [row[name] for row in rows] for name in shown}
+
+
+def as_dict(item: Prediction) -> dict[str, object]:
+    """A prediction as plain values, for JSON."""
+    if item.error is not None:
+        return {"path": item.path, "error": item.error}
+    return {
+        "path": item.path,
+        "class_name": item.class_name,
+        "confidence": item.confidence,
+        **({"decision": item.decision} if item.decision is not None else {}),
+        "confidences": [list(pair) for pair in item.confidences],
+    }
+
+
+def as_csv(items: Sequence[Prediction], class_names: Sequence[str]) -> str:
+    """Predictions as a table, one row per picture; cells that spreadsheets would run are quoted."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    decided = any(item.decision for item in items)
+    extra = ["decision"] if decided else []
+    writer.writerow(["path", "class", "confidence", *extra, "error", *map(safe_cell, class_names)])
+    for item in items:
+        confidences = dict(item.confidences)
+        writer.writerow(
+            [
+                safe_cell(item.path),
+                safe_cell(item.class_name),
+                item.confidence,
+                *([item.decision] if decided else []),
+                safe_cell(item.error),
+                *(confidences.get(name) for name in class_names),
+            ]
+        )
+    return buffer.getvalue()

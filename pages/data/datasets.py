@@ -1,0 +1,395 @@
+"""Datasets: look at the pictures, relabel them, change the classes."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.domain.datasets import (
+    Dataset,
+    DatasetVersion,
+    SampleFilter,
+    SampleOrder,
+    SampleStatus,
+    Verdict,
+)
+from core.domain.findings import FindingKind
+from core.domain.splits import Subset
+from core.errors import TouchstoneError
+from core.workflows.data import datasets, edits, image_facts, quality, splits, versions
+from core.workspace import Workspace
+from pages.ui import errors, state, text, widgets
+from pages.ui.components import chart, selectable_chart
+from pages.ui.figures import common
+from pages.ui.image_grid import editable_pictures
+
+TABS = ("Pictures", "Map", "Statistics", "Classes")
+ORDER_WORDS = {
+    SampleOrder.IMPORT: "import order",
+    SampleOrder.NAME: "name",
+    SampleOrder.SIZE: "number of pixels",
+    SampleOrder.DATE: "file date",
+    SampleOrder.SHARPNESS: "sharpness",
+    SampleOrder.BRIGHTNESS: "brightness",
+    SampleOrder.CONFIDENCE: "confidence in the label",
+}
+STATUS_WORDS = {SampleStatus.USED: "in use", SampleStatus.EXCLUDED: "excluded"}
+UNDECIDED = "–"
+
+
+@st.dialog("Delete dataset")
+@errors.shown()
+def confirm_delete(dataset: Dataset) -> None:
+    st.markdown(
+        f"Delete **{text.plain(dataset.name)}** with its splits and runs? Models trained on it "
+        "stay. Pictures that were imported from a folder are not touched."
+    )
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
+        datasets.delete_dataset(state.workspace(), dataset.id)
+        st.session_state.pop("chosen_dataset", None)
+        st.query_params.clear()
+        st.rerun()
+
+
+@st.dialog("Rename dataset")
+@errors.shown()
+def rename(dataset: Dataset) -> None:
+    name = st.text_input("New name", value=dataset.name, max_chars=100)
+    if st.button("Rename", type="primary", key="rename_now"):
+        try:
+            datasets.rename_dataset(state.workspace(), dataset.id, name)
+        except TouchstoneError as err:
+            errors.show(err)
+        else:
+            st.rerun()
+
+
+def facts(workspace: Workspace, dataset: Dataset) -> None:
+    cells = st.columns(4)
+    excluded = datasets.count_pictures(
+        workspace, dataset.id, SampleFilter(status=SampleStatus.EXCLUDED)
+    )
+    cells[0].metric(
+        "Pictures",
+        f"{dataset.sample_count:,}",
+        border=True,
+        help="Pictures in use. Excluded ones stay stored and can be brought back.",
+    )
+    cells[1].metric(
+        "Classes", len(dataset.class_names), border=True, help="What the pictures are sorted into."
+    )
+    cells[2].metric(
+        "Splits",
+        len(splits.list_splits(workspace, dataset.id)),
+        border=True,
+        help="Saved divisions into training, validation and test.",
+    )
+    cells[3].metric(
+        "Version",
+        dataset.version,
+        border=True,
+        help="Every change makes a version that can be looked at and gone back to. "
+        f"Content {dataset.digest[:12]}.",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
+            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+        if st.button("Versions and export", icon=":material/history:", key="to_versions"):
+            st.switch_page("data/versions.py", query_params={"dataset": dataset.id})
+        if st.button("Rename", icon=":material/edit:", key="rename"):
+            rename(dataset)
+        if st.button("Delete", icon=":material/delete:", key="delete"):
+            confirm_delete(dataset)
+        st.caption(
+            f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}."
+            + (f" {excluded:,} excluded." if excluded else "")
+        )
+    widgets.skipped_files(dataset.skipped, "skipped at the import")
+
+
+def subset_options(workspace: Workspace, dataset: Dataset) -> list[tuple[str, Subset] | None]:
+    found = splits.list_splits(workspace, dataset.id)[:10]
+    return [None, *((split.id, subset) for split in found for subset in Subset)]
+
+
+@st.fragment
+@errors.shown()
+def show_pictures(workspace: Workspace, dataset_id: str) -> None:
+    dataset = datasets.find_dataset(workspace, dataset_id)
+    names = ["all classes", *dataset.class_names]
+    split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    kinds: list[FindingKind | None] = [None, *quality.finding_counts(workspace, dataset.id)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.selectbox(
+            "Class",
+            range(len(names)),
+            format_func=names.__getitem__,
+            key=f"class_filter_{len(names)}",
+            width=180,
+            help="Show one class only.",
+        )
+        place = st.selectbox(
+            "Subset",
+            subset_options(workspace, dataset),
+            key="subset_filter",
+            width=210,
+            format_func=lambda o: f"{o[1].value} of {split_names[o[0]]}" if o else "all subsets",
+            help="Show what a split uses for training, validation or test.",
+        )
+        kind = st.selectbox(
+            "Finding",
+            kinds,
+            key="finding_filter",
+            width=180,
+            format_func=lambda k: k.value.replace("_", " ") if k else "any or none",
+            help="Show pictures with an open finding of the quality check.",
+        )
+        text_part = st.text_input(
+            "Name or group contains",
+            key="text_filter",
+            width=190,
+            help="Part of file name, folder or group.",
+        )
+        order = st.selectbox(
+            "Sort by",
+            list(SampleOrder),
+            key="order",
+            width=190,
+            format_func=ORDER_WORDS.__getitem__,
+            help="Sharpness, brightness and confidence are known after a quality check; pictures "
+            "without a value come last.",
+        )
+        descending = st.toggle(
+            "descending", key="descending", help="Largest, newest or last first."
+        )
+        status = st.segmented_control(
+            "State",
+            list(STATUS_WORDS),
+            format_func=STATUS_WORDS.__getitem__,
+            required=True,
+            default=SampleStatus.USED,
+            key="status_filter",
+            help="Excluded pictures are stored but used for nothing.",
+        )
+    chosen = SampleFilter(
+        label=label - 1 if label else None,
+        split_id=place[0] if place else None,
+        subset=place[1] if place else None,
+        finding=kind,
+        status=status,
+        text=text_part.strip(),
+    )
+    editable_pictures(
+        workspace, dataset.id, chosen, key="pictures", order=order, descending=descending
+    )
+
+
+@st.fragment
+@errors.shown()
+def show_map(workspace: Workspace, dataset_id: str) -> None:
+    dataset = datasets.find_dataset(workspace, dataset_id)
+    found = image_facts.picture_map(workspace, dataset.id)
+    if not found.points:
+        st.info(
+            "There is no map yet. The quality check makes it: pictures that look alike to a "
+            "pretrained network lie side by side, so that a picture among another class stands out."
+        )
+        if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
+            st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
+        return
+    st.caption(
+        "Neighbours look alike to a pretrained network. Draw around points to see these pictures; "
+        "a point of one colour among another is worth a look. Double-click clears the selection."
+    )
+    if found.total > len(found.points):
+        st.caption(f"{len(found.points):,} of {found.total:,} pictures are drawn.")
+    figure = common.picture_map(found.points, dataset.class_names, dark=state.is_dark())
+    ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar pictures")
+    if ids:
+        st.subheader(f"{text.count(len(ids), 'picture')} in the selection")
+        editable_pictures(workspace, dataset.id, SampleFilter(ids=ids), key="map_pictures")
+
+
+def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
+    dark = state.is_dark()
+    found = image_facts.statistics(workspace, dataset)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Pictures per class**")
+        counts = datasets.class_counts(workspace, dataset)
+        chart(
+            common.class_counts(counts, dark=dark, coloured=True),
+            "class_counts",
+            description="Pictures per class",
+        )
+        st.markdown("**Sizes**")
+        chart(common.sizes(found.sizes, dark=dark), "sizes", description="Sizes of pictures")
+        if found.size_count > len(found.sizes):
+            st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
+    with right:
+        if not found.brightness and not found.sharpness:
+            st.info("Brightness and sharpness are not measured yet; the quality check does it.")
+        if found.brightness:
+            st.markdown("**Brightness**")
+            chart(
+                common.spread(
+                    found.brightness,
+                    found.brightness_edges,
+                    dark=dark,
+                    title="mean gray value, 0 black to 1 white",
+                ),
+                "brightness",
+                description="Brightness of pictures",
+            )
+        if found.sharpness:
+            st.markdown("**Sharpness**")
+            chart(
+                common.spread(
+                    found.sharpness,
+                    found.sharpness_edges,
+                    dark=dark,
+                    title="variance of the Laplacian, logarithmic",
+                    logarithmic=True,
+                ),
+                "sharpness",
+                description="Sharpness of pictures",
+            )
+
+
+def show_classes(workspace: Workspace, dataset: Dataset) -> None:
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        verdicts(workspace, dataset)
+    with right:
+        rename_class(workspace, dataset)
+        merge_classes(workspace, dataset)
+        add_class(workspace, dataset)
+        undo_button(workspace, dataset)
+
+
+def verdicts(workspace: Workspace, dataset: Dataset) -> None:
+    st.markdown("**OK or NOK**")
+    st.caption(
+        "What a class means on the shop floor. OK: the part is good. NOK: it must not reach the "
+        "customer. With this, results are also given as missed defects and false alarms, which is "
+        "what counts in production, not only class by class."
+    )
+    counts = datasets.class_counts(workspace, dataset)
+    shown = {
+        "class": list(dataset.class_names),
+        "pictures": [counts[name] for name in dataset.class_names],
+        "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
+    }
+    edited = st.data_editor(
+        shown,
+        hide_index=True,
+        disabled=["class", "pictures"],
+        key=f"verdicts_{dataset.version}",
+        column_config={
+            "verdict": st.column_config.SelectboxColumn(
+                "verdict",
+                options=[UNDECIDED, *(v.value for v in Verdict)],
+                required=True,
+                help="OK: good part. NOK: defective part.",
+            )
+        },
+    )
+    wanted = {
+        name: None if verdict == UNDECIDED else Verdict(verdict)
+        for name, verdict in zip(dataset.class_names, edited["verdict"], strict=True)
+    }
+    changed = tuple(wanted.values()) != dataset.verdicts
+    if st.button("Save verdicts", type="primary", key="save_verdicts", disabled=not changed):
+        act(lambda: edits.set_verdicts(workspace, dataset.id, wanted))
+
+
+def rename_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("rename_class", clear_on_submit=True):
+        st.markdown("**Rename a class**")
+        old = st.selectbox("Class", dataset.class_names, key="rename_from")
+        new = st.text_input("New name", key="rename_to", max_chars=200)
+        if st.form_submit_button("Rename", key="do_rename_class"):
+            act(lambda: edits.rename_class(workspace, dataset.id, old, new))
+
+
+def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("merge_classes", clear_on_submit=True):
+        st.markdown("**Merge classes**")
+        wanted = st.multiselect(
+            "Classes",
+            dataset.class_names,
+            key="merge_from",
+            help="At least two. Their pictures get one class.",
+        )
+        into = st.text_input(
+            "Name of the merged class",
+            key="merge_into",
+            max_chars=200,
+            help="One of their names, or a new one.",
+        )
+        if st.form_submit_button("Merge", key="do_merge_classes"):
+            act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
+
+
+def add_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("add_class", clear_on_submit=True):
+        st.markdown("**Add a class**")
+        name = st.text_input(
+            "Name",
+            key="add_name",
+            max_chars=200,
+            help="It has no pictures until some are moved to it.",
+        )
+        if st.form_submit_button("Add", key="do_add_class"):
+            act(lambda: edits.add_class(workspace, dataset.id, name))
+
+
+def undo_button(workspace: Workspace, dataset: Dataset) -> None:
+    last = versions.next_undo(workspace, dataset.id)
+    if last and st.button(
+        "Undo", icon=":material/undo:", key="undo", help=f"Takes back: {text.plain(last.summary)}"
+    ):
+        act(lambda: edits.undo(workspace, dataset.id))
+
+
+def act(edit: Callable[[], DatasetVersion]) -> None:
+    """Do an edit and show what it made, or why it could not be done."""
+    try:
+        made = edit()
+    except TouchstoneError as err:
+        errors.show(err)
+    else:
+        st.toast(text.plain(made.summary), icon=":material/check:")
+        st.rerun()
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state(
+            "photo_library",
+            "No pictures yet",
+            "Import a folder or a ZIP, or start with the demo.",
+            ("data/import_images.py", "Import pictures", "upload"),
+            ("home.py", "Try the demo", "home"),
+        )
+        return
+    chosen_id = state.choose("dataset", found, label="Dataset", help="Which pictures to look at.")
+    dataset = datasets.find_dataset(workspace, chosen_id or "")
+    facts(workspace, dataset)
+    tabs = st.tabs(TABS, on_change="rerun", key="dataset_tabs")
+    with tabs[0]:
+        if tabs[0].open:
+            show_pictures(workspace, dataset.id)
+    with tabs[1]:
+        if tabs[1].open:
+            show_map(workspace, dataset.id)
+    with tabs[2]:
+        if tabs[2].open:
+            show_statistics(workspace, dataset)
+    with tabs[3]:
+        if tabs[3].open:
+            show_classes(workspace, dataset)
+
+
+widgets.page_heading("Datasets", "Know your pictures before you train on them.")
+page(state.workspace())

@@ -1,0 +1,159 @@
+"""Preprocess: see the pixels the network will see."""
+
+import base64
+import io
+from dataclasses import replace
+
+import streamlit as st
+from PIL import Image
+
+from core.data.pixels.images import read_image
+from core.data.pixels.preprocess import preprocess_image
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset
+from core.errors import TouchstoneError
+from core.models.catalog import DEFAULT_NETWORK
+from core.workflows.data import datasets
+from core.workflows.training import runs
+from core.workspace import Workspace
+from pages.ui import errors, state, text, widgets
+
+SHOWN = 4
+
+
+def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
+    names = ["image_size_px", "resize_mode", "channels", "normalization"]
+    values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
+    with st.expander("Region of interest"):
+        st.caption("Only this part of every picture is used, in percent of its sides.")
+        values |= _range("Left to right", "roi_left", "roi_right", config, dataset_id)
+        values |= _range("Top to bottom", "roi_top", "roi_bottom", config, dataset_id)
+    return replace(config, **values)
+
+
+def _range(
+    title: str, low: str, high: str, config: PreprocessConfig, dataset_id: str
+) -> dict[str, float]:
+    """One slider with two handles at least 5% apart, so that no empty region can be asked for."""
+    start = (round(100 * getattr(config, low)), round(100 * getattr(config, high)))
+    first, last = st.slider(
+        title,
+        0,
+        100,
+        start,
+        format="%d%%",
+        key=f"pre_{dataset_id}_{low}",
+        help="What lies outside is cut off before scaling.",
+    )
+    first = min(first, 95)
+    return {low: first / 100, high: max(last, first + 5) / 100}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple[str, str]:
+    """Data URLs of the picture and of the network's pixels; `digest` stands for the config.
+
+    Why no st.image: its files vanish when a slider moves again before the browser has them.
+    """
+    image = read_image(state.workspace().resolve(path))
+    after = Image.fromarray(preprocess_image(image, _config))
+    image.thumbnail((600, 600))
+    return _data_url(image), _data_url(after)
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def preview(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
+    chosen = _one_per_class(workspace, dataset)
+    if not chosen:
+        return
+    side = config.image_size_px
+    for sample, column in zip(chosen, st.columns(len(chosen)), strict=True):
+        with column:
+            try:
+                before, after = before_and_after(sample.path, config, config.digest)
+            except TouchstoneError as err:
+                errors.show(err)
+                continue
+            st.markdown(f"**{text.plain(dataset.class_names[sample.label or 0])}**")
+            _picture(before)
+            st.caption(f"the file, {sample.width} × {sample.height} px")
+            _picture(after)
+            st.caption(f"for the network, {side} × {side} px")
+
+
+def _picture(data_url: str) -> None:
+    st.html(f"<img src='{data_url}' alt='' style='width:100%;border-radius:8px;display:block'>")
+
+
+def _one_per_class(workspace: Workspace, dataset: Dataset) -> list:  # type: ignore[type-arg]
+    offset = st.session_state.get("preview_offset", 0)
+    chosen = []
+    for label in range(min(SHOWN, len(dataset.class_names))):
+        found, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
+        if total:
+            found, _ = datasets.samples(
+                workspace, dataset.id, label=label, limit=1, offset=offset % total
+            )
+        chosen.extend(found)
+    return chosen
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state(
+            "tune",
+            "No pictures yet",
+            "Import pictures first.",
+            ("data/import_images.py", "Import pictures", "upload"),
+        )
+        return
+    chosen = state.choose("dataset", found, label="Dataset", help="Which pictures.")
+    dataset = datasets.find_dataset(workspace, chosen or "")
+    left, right = st.columns([2, 5], gap="large")
+    saved = datasets.saved_preprocess(workspace, dataset.id)
+    start = saved or runs.default_preprocess(workspace, dataset.id, DEFAULT_NETWORK)
+    with left, st.container(border=True):
+        try:
+            config = form(start, dataset.id)
+        except TouchstoneError as err:
+            errors.show(err)
+            return
+        with st.container(horizontal=True):
+            if st.button(
+                "Save for training",
+                type="primary",
+                icon=":material/save:",
+                key="save",
+                disabled=config == saved,
+            ):
+                datasets.save_preprocess(workspace, dataset.id, config)
+                st.toast("Saved: the next training on this dataset uses it.")
+                st.rerun()
+            if saved and st.button("Back to the network's own", key="forget"):
+                datasets.save_preprocess(workspace, dataset.id, None)
+                for key in [k for k in st.session_state if str(k).startswith("pre_")]:
+                    del st.session_state[key]
+                st.rerun()
+        st.caption(
+            "Saved settings are used by the next training on this dataset; they travel inside the "
+            "model."
+            if saved
+            else "Nothing is saved: trainings use the picture size of their network, stretched."
+        )
+        if config.image_size_px < 96:
+            st.warning("Below 96 px, most networks see too little. The smallest is 32 px.")
+    with right:
+        preview(workspace, dataset, config)
+        if st.button("Other pictures", icon=":material/refresh:", key="other"):
+            st.session_state.preview_offset = st.session_state.get("preview_offset", 0) + 1
+            st.rerun()
+
+
+widgets.page_heading("Preprocess", "See what the network will see, before it learns from it.")
+page(state.workspace())

@@ -1,0 +1,354 @@
+"""The clickable matrix in all its views, for one model or several side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.evaluation.decisions.outcome import decide, has_both
+from core.evaluation.measures.classification import confused_pairs
+from core.evaluation.measures.views import (
+    MatrixView,
+    Order,
+    class_matrix,
+    classes_to_show,
+    decision_matrix,
+    ok_nok_matrix,
+)
+from core.workflows.results.evaluation import Judgement
+from core.workspace import Workspace
+from pages.ui import errors, image_panel, judged, state, text
+from pages.ui.components import clickable_matrix, clicked_cell
+from pages.ui.figures import results
+
+COUNTS, OF_TRUE, OF_PREDICTED = "counts", "% of true", "% of predicted"
+OK_NOK, DECISION, PAIRS, TABLE = "OK / NOK", "decision", "confused pairs", "table"
+SHARES = {OF_TRUE: "true", OF_PREDICTED: "predicted"}
+WINDOWS = (15, 25, 50, 100)
+FEW_CELLS = 8
+FEW = 25  # so many classes are all shown at first
+MOST_PAIRS = 200
+VIEW_HELP = (
+    "Counts, or shares of each true class (recall on the diagonal) or of each predicted class "
+    "(precision on the diagonal). OK / NOK folds the classes by their verdict; decision applies "
+    "the saved operating point. Confused pairs lists the most frequent mistakes; the table can "
+    "be used by keyboard."
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of the matrix is in view."""
+
+    kind: str
+    search: str = ""
+    most: int = 25
+
+
+@st.fragment
+@errors.shown()
+def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
+    """One matrix beside its pictures, or several matrices above them."""
+    found = [judged.judgement(workspace, model, subset) for model in models]
+    st.subheader("Confusion matrix")
+    shown = _choose_view(workspace, found[0], len(models) > 1)
+    for item in found:
+        _note_click(item, shown)
+    if len(found) == 1:
+        # Why wider: the cells of many classes would else be too small for their numbers.
+        wide = len(found[0].judged.class_names) > FEW_CELLS
+        left, right = st.columns([6, 5] if wide else [5, 6], gap="large")
+        with left:
+            _matrix(workspace, found[0], shown, is_open=True)
+        with right:
+            _pictures(workspace, found, shown)
+        return
+    for first in range(0, len(found), 2):  # more than two in a row are too small to read
+        for column, item in zip(st.columns(2, gap="large"), found[first : first + 2], strict=False):
+            with column:
+                st.markdown(f"**{text.plain(item.judged.model.name)}**")
+                _matrix(workspace, item, shown, is_open=item is _opened_model(found))
+    _pictures(workspace, found, shown)
+
+
+def close_cell() -> None:
+    """Forget the open cell, also in tables, which would keep their selection."""
+    st.query_params.pop("cell", None)
+    st.query_params.pop("of", None)
+    st.session_state.table_round = st.session_state.get("table_round", 0) + 1
+
+
+def open_cell(model_id: str, row: int, column: int) -> None:
+    """Show the pictures of this cell; row and column are class indices in the class views."""
+    st.query_params["cell"] = f"{row}-{column}"
+    st.query_params["of"] = model_id
+
+
+def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> Shown:
+    options = [COUNTS, OF_TRUE, OF_PREDICTED]
+    if has_both(found.judged.verdicts):
+        options.append(OK_NOK)
+        if judged.saved_point(workspace, found.judged.model) is not None:
+            options.append(DECISION)
+    options += [PAIRS] if side_by_side else [PAIRS, TABLE]
+    many = len(found.judged.class_names) > WINDOWS[0]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.session_state.get("matrix_view") not in options:
+            st.session_state.matrix_view = COUNTS
+        kind = st.segmented_control(
+            "Show",
+            options,
+            required=True,
+            key="matrix_view",
+            help=VIEW_HELP,
+            on_change=close_cell,
+        )
+        if not many or kind in (OK_NOK, TABLE):
+            return Shown(str(kind), most=max(WINDOWS))
+        search = st.text_input(
+            "Find a class",
+            key="class_search",
+            placeholder="part of its name",
+            width=190,
+            help="Shows the classes of this name, and those they are most confused with.",
+        )
+        if kind == PAIRS:
+            return Shown(PAIRS, search)
+        count = len(found.judged.class_names)
+        sizes = [n for n in WINDOWS if n < count]
+        if count <= max(WINDOWS):
+            sizes.append(count)
+        usual = count if count <= FEW else WINDOWS[0]
+        most = st.selectbox(
+            "Classes in view",
+            sizes,
+            index=sizes.index(usual),
+            key="matrix_size",
+            width=130,
+            help="The most confused classes are shown first; fewer classes are easier to read.",
+        )
+    return Shown(str(kind), search, int(most))
+
+
+def _view(workspace: Workspace, found: Judgement, shown: Shown) -> MatrixView:
+    data = found.judged
+    if shown.kind == OK_NOK:
+        return ok_nok_matrix(found.predicted, data.targets, data.verdicts)
+    opened = _class_cell(found)
+    classes = classes_to_show(found.matrix, data.class_names, search=shown.search, most=shown.most)
+    # Why: a link to a cell must show it, whatever the window.
+    classes = tuple(sorted({*classes, *(opened or ())})) if classes else ()
+    if shown.kind == DECISION:
+        point = judged.saved_point(workspace, data.model)
+        if point is not None and has_both(data.verdicts):
+            decisions = decide(point, data.probabilities, data.verdicts)
+            return decision_matrix(
+                decisions,
+                data.targets,
+                data.verdicts,
+                data.class_names,
+                classes_to_show(
+                    found.matrix, data.class_names, search=shown.search, most=shown.most
+                ),
+            )
+    return class_matrix(found.predicted, data.targets, data.class_names, classes)
+
+
+def _class_cell(found: Judgement) -> tuple[int, int] | None:
+    """The open cell, if it can be a pair of classes of this model."""
+    cell, count = _cell_in_link(), len(found.judged.class_names)
+    return cell if cell and max(cell) < count else None
+
+
+def _cell_in_link() -> tuple[int, int] | None:
+    parts = st.query_params.get("cell", "").split("-")
+    if len(parts) != 2 or not all(part.isdecimal() and len(part) < 7 for part in parts):
+        return None
+    return int(parts[0]), int(parts[1])
+
+
+def _place(view: MatrixView, cell: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The cell of the link as row and column of the view; None where it is not in view."""
+    if cell is None:
+        return None
+    row = _index(view.row_classes, cell[0], len(view.rows))
+    column = _index(view.column_classes, cell[1], len(view.columns))
+    return None if row is None or column is None else (row, column)
+
+
+def _index(classes: tuple[int, ...] | None, value: int, count: int) -> int | None:
+    if classes is not None:
+        return classes.index(value) if value in classes else None
+    return value if value < count else None
+
+
+def _key(found: Judgement, shown: Shown) -> str:
+    kind = "classes" if shown.kind in (COUNTS, *SHARES) else shown.kind.replace(" / ", "_")
+    return f"matrix_{found.judged.model.id}_{found.judged.subset}_{kind}"
+
+
+def _note_click(found: Judgement, shown: Shown) -> None:
+    """Put the newest click of this matrix into the link."""
+    key = _key(found, shown)
+    clicked = clicked_cell(key)
+    if not clicked or clicked == st.session_state.get(f"{key}_seen"):
+        return
+    st.session_state[f"{key}_seen"] = clicked
+    rows, columns = st.session_state.get(f"{key}_classes", (None, None))
+    row = rows[clicked[0]] if rows and clicked[0] < len(rows) else clicked[0]
+    column = columns[clicked[1]] if columns and clicked[1] < len(columns) else clicked[1]
+    open_cell(found.judged.model.id, row, column)
+
+
+def _opened_model(found: Sequence[Judgement]) -> Judgement:
+    wanted = st.query_params.get("of")
+    return next((item for item in found if item.judged.model.id == wanted), found[0])
+
+
+def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bool) -> None:
+    if shown.kind == PAIRS:
+        _pairs(found, shown)
+        return
+    view = _view(workspace, found, shown)
+    if not view.rows:
+        st.info("No class has this name.")
+        return
+    if shown.kind == TABLE:
+        _table(found, view)
+        return
+    key = _key(found, shown)
+    st.session_state[f"{key}_classes"] = (view.row_classes, view.column_classes)
+    cell = _place(view, _cell_in_link()) if is_open else None
+    figure = results.matrix(
+        view,
+        shares=SHARES.get(shown.kind, ""),
+        dark=state.is_dark(),
+        cell=cell,
+    )
+    clickable_matrix(
+        figure,
+        key,
+        cell=cell,
+        zoom=results.can_zoom(view),
+        description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
+        "arrow keys, to see its pictures.",
+    )
+    st.caption(_caption(found, view, shown))
+
+
+def _caption(found: Judgement, view: MatrixView, shown: Shown) -> str:
+    words = "Click a cell to see exactly its pictures. Rows: true class, columns: "
+    words += {
+        OK_NOK: "verdict of the predicted class.",
+        DECISION: "what the saved operating point does with the picture.",
+    }.get(shown.kind, "predicted class.")
+    if results.can_zoom(view):
+        words += " The wheel zooms, dragging moves, a double click shows all."
+    count = len(found.judged.class_names)
+    if view.row_classes is not None and len(view.row_classes) < count:
+        wrong = int((~found.right).sum())
+        seen = view.counts.sum() - sum(
+            view.counts[r, c]
+            for r in range(len(view.rows))
+            for c in range(len(view.columns))
+            if view.column_classes and view.row_classes[r] == view.column_classes[c]
+        )
+        words += f" {len(view.row_classes)} of {count:,} classes are in view"
+        words += f", with {seen:,} of {wrong:,} mistakes." if view.column_classes else "."
+    elif view.outside:
+        words += f" {text.count(view.outside, 'picture')} of classes without verdict are left out."
+    return words
+
+
+def _table(found: Judgement, view: MatrixView) -> None:
+    key = f"table_{_key(found, Shown(TABLE))}_{st.session_state.get('table_round', 0)}"
+    names = [f"{n} " if n == "true \\ predicted" else n for n in view.columns]
+    columns = dict(zip(names, view.counts.T.tolist(), strict=True))
+    event = st.dataframe(
+        {"true \\ predicted": list(view.rows), **columns},
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=key,
+    )
+    cells = [cell for cell in event.selection.cells if cell[1] in names]
+    # Why compared: the table keeps its selection at every rerun.
+    if cells and cells[0] != st.session_state.get(f"{key}_seen"):
+        st.session_state[f"{key}_seen"] = cells[0]
+        row, column = cells[0][0], names.index(cells[0][1])
+        classes = view.row_classes or tuple(range(len(names)))
+        open_cell(found.judged.model.id, classes[row], classes[column])
+        st.rerun(scope="fragment")
+
+
+def _pairs(found: Judgement, shown: Shown) -> None:
+    names, wanted = found.judged.class_names, shown.search.casefold().strip()
+    pairs = [
+        pair
+        for pair in confused_pairs(found.matrix, most=10_000)
+        if wanted in names[pair.true].casefold() or wanted in names[pair.predicted].casefold()
+    ][:MOST_PAIRS]
+    if not pairs:
+        st.info("No class is confused with another one here.")
+        return
+    key = f"{_key(found, shown)}_{wanted}_{st.session_state.get('table_round', 0)}"
+    event = st.dataframe(
+        {
+            "true": [names[p.true] for p in pairs],
+            "taken for": [names[p.predicted] for p in pairs],
+            "pictures": [p.count for p in pairs],
+            "of the class": [p.share for p in pairs],
+        },
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
+        column_config={
+            "of the class": st.column_config.NumberColumn(
+                format="percent", help="Share of all pictures of the true class."
+            )
+        },
+    )
+    rows = list(event.selection.rows)
+    if rows and rows[0] < len(pairs) and rows[0] != st.session_state.get(f"{key}_seen"):
+        st.session_state[f"{key}_seen"] = rows[0]
+        open_cell(found.judged.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
+        st.rerun(scope="fragment")
+    st.caption("The most frequent mistakes first. Choose a row to see its pictures.")
+
+
+def _pictures(workspace: Workspace, found: Sequence[Judgement], shown: Shown) -> None:
+    item = _opened_model(found)
+    kind = shown if shown.kind in (OK_NOK, DECISION) else Shown(COUNTS, most=max(WINDOWS))
+    view = _view(workspace, item, kind)
+    place = _place(view, _cell_in_link())
+    key = f"pictures_{item.judged.model.id}_{item.judged.subset}"
+    if place is None:
+        st.subheader("All errors")
+        if item.right.all():
+            st.info("No error on these pictures.")
+            return
+        st.caption("The most confident mistakes teach the most.")
+        image_panel.panel(workspace, item, np.flatnonzero(~item.right), key=f"{key}_errors")
+        return
+    row, column = place
+    true, said = text.plain(view.rows[row]), text.plain(view.columns[column])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"{true} → {said}")
+        if len(found) > 1:
+            st.badge(text.plain(item.judged.model.name))
+        if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
+            close_cell()
+            st.rerun(scope="fragment")
+    positions = view.pictures(row, column)
+    tone = view.tones[row][column]
+    st.caption(
+        f"{text.count(len(positions), 'picture')}, {tone}: true class **{true}**, "
+        f"{'predicted' if view.column_classes else 'here'} **{said}**."
+    )
+    image_panel.panel(
+        workspace, item, positions, key=f"{key}_{shown.kind}_{row}_{column}", order=Order.CONFIDENT
+    )

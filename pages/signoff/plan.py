@@ -1,0 +1,185 @@
+"""Test planner: how many parts prove a claim, before anybody collects them."""
+
+import streamlit as st
+
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.errors import TouchstoneError
+from core.evaluation.decisions.planner import PlanRow, parts_needed, plan_test, proven_rate
+from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.use import models
+from core.workspace import Workspace
+from pages.ui import judged_images, state, text, threshold_form, widgets
+
+EXAMPLES = (20, 50, 100, 300, 1000)
+
+
+def claim() -> tuple[float, float, float]:
+    """What shall be proven: largest escape, largest overkill, confidence."""
+    first, second, third, fourth = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
+    escape = first.number_input(
+        "Escape below, %",
+        0.001,
+        99.0,
+        1.0,
+        0.1,
+        format="%.4g",
+        key="plan_escape",
+        help="The claim: of all defective parts, less than this share is accepted.",
+    )
+    overkill = second.number_input(
+        "Overkill below, %",
+        0.001,
+        99.0,
+        5.0,
+        0.1,
+        format="%.4g",
+        key="plan_overkill",
+        help="The claim: of all good parts, less than this share is rejected.",
+    )
+    with third:
+        expected = st.number_input(
+            "Expected true rate, % of the limit",
+            0,
+            100,
+            20,
+            5,
+            key="plan_expected",
+            help="How good you think the model really is. 20: its true rate is a fifth of what you "
+            "claim. Gives the chance that a test of this size passes.",
+        )
+    with fourth:
+        confidence = threshold_form.confidence_box()
+    st.session_state.plan_share = expected / 100
+    return escape / 100, overkill / 100, confidence
+
+
+def needed(escape: float, overkill: float, confidence: float) -> None:
+    share = st.session_state.plan_share
+    plan = plan_test(
+        escape,
+        overkill,
+        confidence=confidence,
+        expected_escape=share * escape,
+        expected_overkill=share * overkill,
+    )
+    none = plan.defective[0].parts
+    st.markdown(
+        f"### {none:,} defective parts without a single escape\n"
+        f"prove an escape below {100 * escape:.4g}% at {confidence:.0%} confidence. "
+        f"{plan.good[0].parts:,} good parts without a false reject prove an overkill below "
+        f"{100 * overkill:.4g}%."
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        _table("Defective parts", "escapes allowed", plan.defective, "plan_defective")
+    with right:
+        _table("Good parts", "false rejects allowed", plan.good, "plan_good")
+    st.caption(
+        "Fix the number of parts and the errors allowed before the test, and test all of them: "
+        "collecting on until it fits proves nothing. Parts count, not pictures of one part."
+    )
+
+
+def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> None:
+    st.markdown(f"**{title}**")
+    st.dataframe(
+        {
+            allowed: [row.errors for row in rows],
+            "parts needed": [row.parts for row in rows],
+            "chance to pass": [row.chance_to_pass for row in rows],
+        },
+        hide_index=True,
+        key=key,
+        column_config={
+            "parts needed": st.column_config.NumberColumn(format="localized"),
+            "chance to pass": st.column_config.ProgressColumn(
+                min_value=0,
+                max_value=1,
+                format="percent",
+                help="If the true rate is as expected. Allowing an error needs more parts, but "
+                "makes an unlucky failure less likely.",
+            ),
+        },
+    )
+
+
+def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
+    """What the present sets of a model can prove at best."""
+    st.subheader("What the present pictures can prove at best")
+    found = {m.id: m.name for m in models.list_models(workspace)}
+    if not found:
+        st.caption("There is no model yet; this is what sets of some sizes can prove.")
+        _sizes(confidence)
+        return
+    chosen = state.choose("model", found, label="Model", help="Whose validation and test parts.")
+    model = models.find_model(workspace, chosen or "")
+    rows = [
+        row
+        for subset in (Subset.VALIDATION, Subset.TEST)
+        for row in _rows_of(workspace, model, subset, confidence)
+    ]
+    if rows:
+        st.dataframe(
+            {
+                "set": [row[0] for row in rows],
+                "kind": [row[1] for row in rows],
+                "parts": [row[2] for row in rows],
+                "without an error": [row[3] for row in rows],
+            },
+            hide_index=True,
+            key="plan_best",
+            column_config={
+                "without an error": st.column_config.NumberColumn(
+                    "proves at best a rate below",
+                    format="percent",
+                    help="With no error at all. Every error makes it larger.",
+                )
+            },
+        )
+        for line in _in_words(rows, escape, confidence):
+            st.markdown(line)
+    _sizes(confidence)
+
+
+Row = tuple[str, str, int, float | None]
+
+
+def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: float) -> list[Row]:
+    """Counts only: no result of the model is looked at, so this is no look at the test set."""
+    if subset not in evaluation.evaluated_subsets(workspace, model.id):
+        return []
+    if subset is Subset.TEST and judging.is_closed(workspace, model):
+        st.caption("The test set is sealed; its parts are not counted here.")
+        return []
+    try:
+        basis = judged_images.basis(workspace, model, subset)
+    except TouchstoneError as err:
+        st.info(f"{subset}: {text.plain(err.message)} {text.plain(err.hint)}")
+        return []
+    outcome = basis.outcome(thresholds.OperatingPoint(0.5, 0.5))
+    return [
+        (subset.value, kind, n, proven_rate(0, n, confidence=confidence))
+        for kind, n in (("defective", sum(outcome.nok)), ("good", sum(outcome.ok)))
+    ]
+
+
+def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
+    more = parts_needed(escape, confidence=confidence)
+    return [
+        f"- **{name}**: {n:,} defective parts without an escape still allow {proven:.2%}."
+        + (f" For {100 * escape:.4g}%, **{more - n:,} more** are needed." if n < more else "")
+        for name, kind, n, proven in rows
+        if kind == "defective" and proven is not None
+    ]
+
+
+def _sizes(confidence: float) -> None:
+    said = [f"{n:,} parts: {proven_rate(0, n, confidence=confidence):.2%}" for n in EXAMPLES]
+    st.caption(f"Without an error, at {confidence:.0%}: " + text.plain(" · ".join(said)))
+
+
+widgets.page_heading("Test planner", "How many parts prove a claim, before anybody collects them?")
+escape, overkill, confidence = claim()
+needed(escape, overkill, confidence)
+best_case(state.workspace(), escape, confidence)

@@ -1,0 +1,279 @@
+"""Train: choose a recipe and a network, and start."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
+from core.domain.datasets import Dataset
+from core.domain.splits import Split
+from core.errors import TouchstoneError
+from core.models.catalog import DEFAULT_NETWORK, Availability, Network
+from core.models.devices import default_recipe, find_devices
+from core.workflows.data import datasets, splits
+from core.workflows.training import runs
+from core.workspace import Workspace
+from pages.ui import errors, state, text, widgets
+
+RECIPES = {
+    Recipe.QUICK: (
+        "Quick",
+        "Keeps the pretrained network and fits its last layer. Minutes on any CPU, hard to get "
+        "wrong: start with this.",
+    ),
+    Recipe.FULL: (
+        "Full",
+        "Trains all layers with augmentation. For unusual pictures and the last percent; best "
+        "with a GPU.",
+    ),
+}
+BASIC = ["epochs", "batch_size", "learning_rate"]
+MORE = {
+    Recipe.QUICK: [
+        "optimizer",
+        "schedule",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "balance_classes",
+        "patience",
+        "seed",
+    ],
+    Recipe.FULL: [
+        "optimizer",
+        "schedule",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "balance_classes",
+        "patience",
+        "seed",
+    ],
+}
+
+
+def choose_recipe() -> Recipe:
+    return st.radio(
+        "Recipe",
+        list(RECIPES),
+        index=list(RECIPES).index(default_recipe()),
+        format_func=lambda r: RECIPES[r][0],
+        captions=[words for _, words in RECIPES.values()],
+        key="recipe",
+        horizontal=True,
+    )
+
+
+def choose_network(workspace: Workspace) -> Network:
+    catalog = {network.name: (network, place) for network, place in runs.networks(workspace)}
+    name = st.selectbox(
+        "Network",
+        list(catalog),
+        index=list(catalog).index(DEFAULT_NETWORK),
+        key="network",
+        format_func=lambda n: f"{catalog[n][0].title} · {catalog[n][1].value}",
+        help="A network that has already learned to see on millions of photographs; training only "
+        "teaches it your classes.",
+    )
+    network, place = catalog[name]
+    st.caption(
+        f"{network.when} {network.parameters_m:g} million weights, {network.image_size_px} px, "
+        f"{_speed_words(network.speed)}."
+    )
+    if place is Availability.MISSING:
+        st.warning(
+            f"Its weights are not on this machine and there is no internet. An administrator can "
+            f"put `{network.name}.safetensors` into the workspace's weights folder."
+        )
+    return network
+
+
+def _speed_words(speed: float) -> str:
+    if speed == 1:
+        return "the speed others are compared with"
+    return f"{speed:g} × as fast as the default" if speed > 1 else f"{1 / speed:.1f} × slower"
+
+
+def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
+    key = f"train_{defaults.recipe}"
+    columns = st.columns(len(BASIC))
+    values = {}
+    for column, name in zip(columns, BASIC, strict=True):
+        with column:
+            values |= widgets.config_fields(defaults, [name], key=key)
+    with st.expander("More settings"):
+        grid = st.columns(3)
+        for position, name in enumerate(MORE[defaults.recipe]):
+            with grid[position % 3]:
+                values |= widgets.config_fields(defaults, [name], key=key)
+    augment = AugmentConfig()
+    if defaults.recipe is Recipe.FULL:
+        with st.expander("Augmentation"):
+            grid = st.columns(3)
+            changed = {}
+            for position, name in enumerate(AugmentConfig.__dataclass_fields__):
+                with grid[position % 3]:
+                    changed |= widgets.config_fields(augment, [name], key="augment")
+            augment = replace(augment, **changed)
+    return replace(defaults, **values), augment
+
+
+def choose_device() -> str:
+    devices = {device.name: device.title for device in find_devices()}
+    best = next(iter(devices.values()))
+    names = ["auto", *devices]
+    return st.selectbox(
+        "Device",
+        names,
+        key="device",
+        format_func=lambda n: f"automatic: {best}" if n == "auto" else devices[n],
+        help="Where to compute. Automatic takes a GPU where there is one; the result is the same.",
+    )
+
+
+def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
+    config = runs.default_preprocess(workspace, dataset.id, network.name)
+    saved = datasets.saved_preprocess(workspace, dataset.id) is not None
+    origin = "as saved on the Preprocess page" if saved else "the network's own"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"Pictures: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
+            f"{config.channels} ({origin})."
+        )
+        st.page_link(
+            "data/preprocess.py",
+            label="Change",
+            icon=":material/tune:",
+            query_params={"dataset": dataset.id},
+        )
+
+
+def choose_fold(split: Split) -> int | None:
+    """The fold that validates, from 0; None for all of them."""
+    folds: list[int | None] = [None, *range(split.folds)]
+    words = {None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"}
+    # Why positions and not the folds: a select box takes None for nothing chosen.
+    chosen = st.selectbox(
+        "Fold",
+        range(len(folds)),
+        key=f"fold_{split.id}",
+        format_func=lambda i: words.get(folds[i], f"fold {i} of {split.folds} validates"),
+        help="One training tells how good one model is; a training per fold tells how much that "
+        "depends on luck.",
+    )
+    return folds[chosen]
+
+
+def split_words(split: Split) -> None:
+    """What a result on this split is worth."""
+    found = split.certificate
+    with st.container(horizontal=True):
+        if found and found.is_clean:
+            st.badge(
+                "no leaks",
+                icon=":material/verified:",
+                color="green",
+                help="No group, equal file or look-alike lies on two sides of this split.",
+            )
+        else:
+            st.badge(
+                "leaks, or not looked for",
+                icon=":material/gpp_maybe:",
+                color="orange",
+                help="Results on this split may flatter: see its certificate on the Split page.",
+            )
+        if split.sealed:
+            st.badge(
+                "test set sealed",
+                icon=":material/lock:",
+                color="violet",
+                help="These test pictures never train a model of this version.",
+            )
+
+
+def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    split_words(split)
+    with st.container(border=True):
+        fold = choose_fold(split) if split.folds else None
+        recipe = choose_recipe()
+        network = choose_network(workspace)
+        pixels_line(workspace, dataset, network)
+        config, augment = settings(recipe_defaults(recipe, network.name))
+        left, right = st.columns(2)
+        with left:
+            device = choose_device()
+        name = right.text_input(
+            "Name",
+            max_chars=100,
+            key="run_name",
+            placeholder=f"{dataset.name} {network.title} {recipe}",
+            help="How the run and its model are called.",
+        )
+        if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
+            try:
+                config = replace(config, device=device)
+                if split.folds and fold is None:
+                    view = runs.start_cross_validation(
+                        workspace,
+                        dataset.id,
+                        config,
+                        split=split.id,
+                        augment=augment,
+                        name=name or None,
+                    )[0]
+                else:
+                    view = runs.start_training(
+                        workspace,
+                        dataset.id,
+                        config,
+                        split=split.id,
+                        augment=augment,
+                        name=name or None,
+                        fold=fold,
+                    )
+            except TouchstoneError as err:
+                errors.show(err)
+                return
+            st.switch_page("training/runs.py", query_params={"run": view.run.id})
+        st.caption(
+            "Training runs on the server by itself: you can leave this page, close the browser and "
+            "come back."
+        )
+
+
+def page(workspace: Workspace) -> None:
+    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not found:
+        widgets.empty_state(
+            "model_training",
+            "Nothing to train on yet",
+            "Import pictures first.",
+            ("data/import_images.py", "Import pictures", "upload"),
+        )
+        return
+    left, right = st.columns(2)
+    with left:
+        chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to learn.")
+    dataset = datasets.find_dataset(workspace, chosen or "")
+    existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
+    if not existing:
+        st.info(
+            f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
+            "train the model and which judge it."
+        )
+        if st.button("Split the pictures", type="primary", icon=":material/call_split:"):
+            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+        return
+    with right:
+        names = {key: split.name for key, split in existing.items()}
+        split_id = state.choose(
+            "split",
+            names,
+            label="Split",
+            help="Train learns, validation chooses the best epoch, test judges.",
+        )
+    form(workspace, dataset, existing[split_id or ""])
+
+
+widgets.page_heading("Train", "Teach a pretrained network your classes.")
+page(state.workspace())

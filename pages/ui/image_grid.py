@@ -1,0 +1,208 @@
+"""A gallery in which pictures are selected, relabelled by keyboard and looked at closely.
+
+Key presses go to the server beside Streamlit (route `/datasets/…/edits`): Streamlit may drop a
+rerun for a newer one, and with it what the rerun would have stored.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.domain.datasets import (
+    Dataset,
+    EditAction,
+    Sample,
+    SampleFilter,
+    SampleOrder,
+    SampleStatus,
+)
+from core.workflows.data import datasets, versions
+from core.workspace import Workspace
+from pages.ui import image_words, routes, text
+
+PAGE = 60
+_ASSETS = Path(__file__).parent / "assets"
+# Edits of single pictures, after which the page in view stays as it is, with its new labels.
+_QUIET = {
+    EditAction.RELABEL,
+    EditAction.EXCLUDE,
+    EditAction.RESTORE,
+    EditAction.GROUP,
+    EditAction.UNDO,
+}
+
+_grid = st.components.v2.component(
+    "touchstone_pictures",
+    html=(_ASSETS / "pictures.html").read_text(encoding="utf-8"),
+    css=(_ASSETS / "pictures.css").read_text(encoding="utf-8"),
+    js=(_ASSETS / "pictures.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a person asked to see."""
+
+    dataset_id: str
+    chosen: SampleFilter
+    order: SampleOrder
+    descending: bool
+    page: int
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """What is on the screen: kept while pictures are relabelled, or they would run away."""
+
+    wish: _Wish
+    version: int
+    class_names: tuple[str, ...]
+    ids: tuple[int, ...]
+    ahead: tuple[str, ...]
+    total: int
+
+
+def editable_pictures(
+    workspace: Workspace,
+    dataset_id: str,
+    chosen: SampleFilter,
+    *,
+    key: str,
+    order: SampleOrder = SampleOrder.IMPORT,
+    descending: bool = False,
+) -> None:
+    """Pages of the pictures that a filter lets through; inside a fragment."""
+    dataset = datasets.find_dataset(workspace, dataset_id)
+    pin = _pinned(workspace, dataset, chosen, order, descending, key)
+    if not pin.ids:
+        st.info("No picture matches.")
+        return
+    samples = datasets.find_samples(workspace, pin.ids)
+    pages = math.ceil(pin.total / PAGE)
+    answer: Any = _grid(
+        key=key,
+        data=_data(samples, dataset, pin, pages),
+        on_edited_change=lambda: None,
+        on_turn_change=lambda: _turn(key),
+    )
+    if pages > 1:
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.pagination(pages, width="stretch", key=f"{key}_page")
+    _offer_refresh(workspace, pin, key)
+    if answer.edited is not None:
+        st.rerun()
+
+
+def _turn(key: str) -> None:
+    answer: Any = st.session_state[key]
+    if answer.turn is not None:
+        st.session_state[f"{key}_page"] = int(answer.turn)
+
+
+def _pinned(
+    workspace: Workspace,
+    dataset: Dataset,
+    chosen: SampleFilter,
+    order: SampleOrder,
+    descending: bool,
+    key: str,
+) -> _Pin:
+    last: _Pin | None = st.session_state.get(f"{key}_pin")
+    wish = _Wish(dataset.id, chosen, order, descending, st.session_state.get(f"{key}_page", 1))
+    if last and replace(wish, page=1) != replace(last.wish, page=1) and wish.page != 1:
+        st.session_state[f"{key}_page"] = 1
+        wish = replace(wish, page=1)
+    if last and last.wish == wish and _still_good(workspace, dataset, last):
+        return last
+    pin = _load(workspace, dataset, wish)
+    if not pin.ids and wish.page > 1:
+        st.session_state[f"{key}_page"] = 1
+        pin = _load(workspace, dataset, replace(wish, page=1))
+    st.session_state[f"{key}_pin"] = pin
+    return pin
+
+
+def _still_good(workspace: Workspace, dataset: Dataset, pin: _Pin) -> bool:
+    if pin.version == dataset.version:
+        return True
+    since = [v for v in versions.list_versions(workspace, dataset.id) if v.number > pin.version]
+    return pin.class_names == dataset.class_names and all(v.action in _QUIET for v in since)
+
+
+def _load(workspace: Workspace, dataset: Dataset, wish: _Wish) -> _Pin:
+    found, total = datasets.find_pictures(
+        workspace,
+        dataset.id,
+        wish.chosen,
+        order=wish.order,
+        descending=wish.descending,
+        limit=2 * PAGE,
+        offset=(wish.page - 1) * PAGE,
+    )
+    ids = tuple(sample.id for sample in found[:PAGE])
+    ahead = tuple(routes.thumbnail_url(s.id, s.sha256) for s in found[PAGE:])
+    return _Pin(wish, dataset.version, dataset.class_names, ids, ahead, total)
+
+
+def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
+    matching = datasets.count_pictures(
+        workspace, pin.wish.dataset_id, replace(pin.wish.chosen, ids=pin.ids)
+    )
+    gone = len(pin.ids) - matching
+    if not gone:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        verb = "does" if gone == 1 else "do"
+        st.caption(f"{text.count(gone, 'picture')} in view {verb} not match the filter any more.")
+        st.button(
+            "Refresh",
+            key=f"{key}_refresh",
+            icon=":material/refresh:",
+            help="Show what matches now.",
+            on_click=st.session_state.pop,
+            args=(f"{key}_pin", None),
+        )
+
+
+def _summary(pin: _Pin) -> str:
+    first = (pin.wish.page - 1) * PAGE + 1
+    if pin.total <= len(pin.ids):
+        return text.count(pin.total, "picture")
+    return f"Pictures {first:,} to {first + len(pin.ids) - 1:,} of {pin.total:,}"
+
+
+def _data(samples: Sequence[Sample], dataset: Dataset, pin: _Pin, pages: int) -> dict[str, Any]:
+    items = [_item(sample, dataset) for sample in samples]
+    state = repr([(item["key"], item["title"], item["excluded"]) for item in items])
+    return {
+        "items": items,
+        "signature": zlib.crc32((state + repr(dataset.class_names)).encode()),
+        "classes": dataset.class_names,
+        "dataset": dataset.id,
+        "header": routes.UPLOAD_HEADER,
+        "ahead": pin.ahead,
+        "page": pin.wish.page,
+        "pages": pages,
+        "first": (pin.wish.page - 1) * PAGE + 1,
+        "total": pin.total,
+        "summary": _summary(pin),
+        "side": 118,
+    }
+
+
+def _item(sample: Sample, dataset: Dataset) -> dict[str, Any]:
+    name = sample.name or sample.path
+    return {
+        "key": str(sample.id),
+        "url": routes.thumbnail_url(sample.id, sample.sha256),
+        "full": routes.picture_url(sample.id, sample.sha256),
+        "title": image_words.class_name(sample, dataset.class_names),
+        "detail": name.rsplit("/", 1)[-1],
+        "hint": f"{name}\n{sample.width} × {sample.height}",
+        "excluded": sample.status is SampleStatus.EXCLUDED,
+    }

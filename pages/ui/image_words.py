@@ -1,0 +1,63 @@
+"""What is said of a picture beside it: rows of name and value, plain text."""
+
+from collections.abc import Sequence
+
+from core.domain.datasets import Sample, SampleStatus
+from core.workflows.data.image_facts import PictureFacts
+from core.workflows.data.versions import Change, ChangeKind
+from pages.ui import text
+
+
+def class_name(sample: Sample, class_names: Sequence[str]) -> str:
+    return "no label" if sample.label is None else class_names[sample.label]
+
+
+def rows(facts: PictureFacts) -> list[tuple[str, str]]:
+    """Name and value of everything that is known; what is not known is left out."""
+    sample = facts.sample
+    known = [
+        ("Class", facts.class_name or "no label"),
+        ("File", sample.name or sample.path),
+        ("State", "excluded" if sample.status is SampleStatus.EXCLUDED else ""),
+        ("Group", sample.group or ""),
+        ("Pixels", f"{sample.width:,} × {sample.height:,}"),
+        ("Colour", "gray" if sample.mode == "L" else "colour"),
+        ("Format", sample.format or ""),
+        ("File size", text.size(sample.file_size)),
+        ("File date", text.when(sample.modified_at) if sample.modified_at else ""),
+        ("Brightness", text.percent(sample.brightness, 0) if sample.brightness is not None else ""),
+        ("Sharpness", f"{sample.sharpness:.3g}" if sample.sharpness is not None else ""),
+        *_insight(facts),
+        ("Subset", "\n".join(f"{subset.value} ({split.name})" for split, subset in facts.subsets)),
+        ("Findings", "\n".join(finding.message for finding in facts.findings)),
+        *sample.attributes.items(),
+    ]
+    return [(name, value) for name, value in known if value]
+
+
+def _insight(facts: PictureFacts) -> list[tuple[str, str]]:
+    if facts.insight is None or facts.insight.confidence is None:
+        return []
+    told = f"{text.percent(facts.insight.confidence, 0)} for its class"
+    if facts.suggested and facts.suggested != facts.class_name:
+        told += f"\nlooks more like {facts.suggested}"
+    return [("Confidence", told)]
+
+
+def history(facts: PictureFacts) -> list[str]:
+    """What happened to the picture, newest first."""
+    return [
+        f"Version {version.number}, {text.when(version.created_at)}: {change_words(change)}"
+        for version, change in facts.history
+    ]
+
+
+def change_words(change: Change) -> str:
+    match change.kind:
+        case ChangeKind.ADDED:
+            return f"added as {change.label_after}"
+        case ChangeKind.REMOVED:
+            return "left out"
+        case ChangeKind.RELABELLED:
+            return f"{change.label_before or 'no label'} → {change.label_after or 'no label'}"
+    return f"group {change.group_before or '–'} → {change.group_after or '–'}"

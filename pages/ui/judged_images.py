@@ -1,0 +1,203 @@
+"""Judged pictures in pages: loaded once, looks at test sets counted once, shown as a gallery."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.domain.datasets import Sample
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.evaluation.decisions.outcome import OperatingPoint, TradeOff, trade_off
+from core.evaluation.measures.intervals import Rate
+from core.workflows.results import judging, thresholds
+from core.workflows.results.judging import JudgedSet
+from core.workflows.results.thresholds import Basis, Hidden, OnTest
+from core.workspace import Workspace
+from pages.ui import errors, judged, routes, text, widgets
+from pages.ui.components import Tile, gallery
+
+PAGE = 24
+DRAFT = (
+    "The verdict on the test pictures follows when the rule is saved. Thresholds that are tuned "
+    "while one looks at the test prove nothing there."
+)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _basis(_judged: JudgedSet, model_id: str, subset: Subset, state: tuple[object, ...]) -> Basis:
+    return thresholds.basis_of(_judged)
+
+
+def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
+    """The judged set of a model; read once per version of its dataset."""
+    if subset is Subset.TEST and judging.is_closed(workspace, model):
+        return judging.judged_set(workspace, model.id, subset)  # raises
+    return judged.judgement(workspace, model, subset).judged
+
+
+def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
+    """What rules are tried on; read once per version of the dataset."""
+    found = judged_set(workspace, model, subset)
+    return _basis(found, model.id, subset, thresholds.state_of(workspace, model))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _curve(
+    root: str, model_id: str, state: tuple[object, ...], confidence: float, _basis: Basis
+) -> TradeOff:
+    return trade_off(_basis.scores, confidence=confidence)
+
+
+def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
+    """Escape against overkill on validation; the same for every position of the slider."""
+    model = basis.judged.model
+    state = thresholds.state_of(workspace, model)
+    return _curve(str(workspace.root), model.id, state, confidence, basis)
+
+
+def verdict_on_test(
+    workspace: Workspace, model: Model, purpose: str, rule: OperatingPoint | None
+) -> OnTest:
+    """The test pictures for the verdict over a saved rule; every rule is a look of its own.
+
+    Args:
+        workspace: where the model lives.
+        model: whose test pictures.
+        purpose: recorded with the look.
+        rule: the saved one; None while the rule on the screen is a draft.
+    """
+    if judging.is_closed(workspace, model):
+        return thresholds.look_at_test(workspace, model)
+    if rule is None:
+        return OnTest(None, DRAFT, Hidden.DRAFT)
+    if not judging.has_looked(workspace, model):
+        return OnTest(None, "Nobody has looked at the test results yet.", Hidden.UNSEEN)
+    seen = _seen()
+    found = thresholds.look_at_test(
+        workspace,
+        model,
+        purpose=None if (model.id, purpose, rule) in seen else purpose,
+        load=lambda _, __, subset: basis(workspace, model, subset),
+    )
+    if found.basis is not None:
+        seen.add((model.id, purpose, rule))
+    return found
+
+
+def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
+    """Count one look at the test set of a model per session and purpose."""
+    if (model.id, purpose, None) not in _seen():
+        judging.count_look(workspace, model, purpose)
+        mark_seen(model, purpose)
+
+
+def mark_seen(model: Model, purpose: str, rule: OperatingPoint | None = None) -> None:
+    """This session's look was counted already."""
+    _seen().add((model.id, purpose, rule))
+
+
+def _seen() -> set[tuple[str, str, OperatingPoint | None]]:
+    seen: set[tuple[str, str, OperatingPoint | None]] = st.session_state.setdefault(
+        "looked_at_test", set()
+    )
+    return seen
+
+
+def rate_metric(label: str, found: Rate, unit: str, *, help: str) -> None:
+    """A rate as a number, with what it proves below."""
+    st.metric(label, _rate(found.value), border=True, help=help)
+    if found.interval is None:
+        st.caption(f"no such {unit} here")
+        return
+    low, high = _rate(found.interval.low), _rate(found.interval.high)
+    st.caption(f"{found.k:,} of {found.n:,} · {low} to {high}")
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return "no data"
+    return f"{100 * value:.2f}%" if 0 < value < 0.1 else f"{100 * value:.1f}%"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the gallery with everything its drawer needs."""
+
+    model: Model
+    probabilities: NDArray[np.float32]
+    target: int
+    class_names: tuple[str, ...]
+
+
+def pictures(
+    workspace: Workspace,
+    sample_ids: NDArray[np.int64],
+    about: Callable[[int], tuple[str, str]],
+    shown: Callable[[int], Shown],
+    *,
+    key: str,
+) -> None:
+    """A paged gallery of pictures by position; a click opens the confidences and heatmaps.
+
+    Args:
+        workspace: where the pictures are known.
+        sample_ids: in the order of the gallery.
+        about: position in `sample_ids` -> title and detail of the tile.
+        shown: position -> what the drawer shows.
+        key: of the widgets.
+    """
+    pages = max(1, -(-len(sample_ids) // PAGE))
+    page = min(st.session_state.get(f"{key}_page", 1), pages)
+    first = (page - 1) * PAGE
+    samples = thresholds.samples_of(workspace, sample_ids[first : first + PAGE])
+    tiles = [_tile(s, *about(first + i)) for i, s in enumerate(samples)]
+    clicked = gallery(tiles, key, side_px=104)
+    if pages > 1:
+        st.pagination(pages, width="stretch", key=f"{key}_page")
+    for i, sample in enumerate(samples):
+        if str(sample.id) == clicked:
+            _drawer(workspace, sample, shown(first + i))
+
+
+def _tile(sample: Sample, title: str, detail: str) -> Tile:
+    return Tile(
+        key=str(sample.id),
+        url=routes.thumbnail_url(sample.id),
+        title=title,
+        detail=detail,
+        hint=sample.name or sample.path,
+    )
+
+
+@st.dialog("Why this decision?", width="large", position="right")
+@errors.shown()
+def _drawer(workspace: Workspace, sample: Sample, shown: Shown) -> None:
+    ranked = ranking(shown.model.class_names, shown.probabilities)
+    true_class = shown.class_names[shown.target]
+    path = workspace.resolve(sample.path)
+    left, right = st.columns([4, 5], gap="medium")
+    with left:
+        if path.is_file():
+            st.image(str(path), width="stretch")
+        else:
+            st.warning("The file is not there any more; only its stored confidences are.")
+        st.caption(text.plain(sample.name or sample.path))
+    with right:
+        st.markdown(
+            f"True class **{text.plain(true_class)}**, predicted **{text.plain(ranked[0][0])}** "
+            f"by {text.plain(shown.model.name)}."
+        )
+        key = f"drawer_{sample.id}_{shown.model.id}"
+        widgets.confidences(ranked, true_class=true_class, key=f"drawer_{shown.model.id}")
+        if path.is_file():
+            widgets.heatmaps(workspace, shown.model, path, ranked, true_class=true_class, key=key)
+
+
+def ranking(names: Sequence[str], row: NDArray[Any]) -> list[tuple[str, float]]:
+    """Class names with their probabilities, the most confident first."""
+    order = np.argsort(-row, kind="stable")
+    return [(names[i], float(row[i])) for i in order]

@@ -1,0 +1,302 @@
+"""The rule that a person is choosing: its place in the session, its sliders and inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import streamlit as st
+
+from core.errors import TouchstoneError
+from core.evaluation.decisions.costs import Costs, Scenario
+from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, two_zones
+from core.evaluation.decisions.rule import DecisionRule, as_limit
+from core.evaluation.measures.intervals import CONFIDENCE
+from core.workflows.results.thresholds import Basis, Choice
+from pages.ui import errors
+
+# Even steps of the log odds: finer towards 0 and 1, where probabilities crowd.
+STOPS = [0.0, *(float(v) for v in 1 / (1 + np.exp(-np.linspace(-9.2, 9.2, 185)))), 1.0, ABOVE_ALL]
+ONE, TWO, CLASSES = "One threshold", "With a zone for a person", "Per class"
+DEFAULT_LINE = Scenario(0.01, 1000, Costs(500, 5, 1), 0.1, 0.02)
+
+
+class Goal(StrEnum):
+    """What a rule can be chosen for."""
+
+    ESCAPE = "few escapes"
+    OVERKILL = "little overkill"
+    BOTH = "both, a person takes the rest"
+    COST = "least cost"
+    CLASS_ERROR = "a threshold per class"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is on the screen: nothing of it is kept before somebody saves it."""
+
+    choice: Choice
+    mode: str
+    scenario: Scenario | None = None
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The limits."""
+        return self.choice.point
+
+
+def draft(model_id: str, saved: DecisionRule | None) -> Draft:
+    """The rule being chosen for this model; begins with the saved one."""
+    key = _key(model_id)
+    if key not in st.session_state:
+        point = saved.point if saved else two_zones(0.5)
+        chosen_by = saved.chosen_by if saved else "by hand"
+        st.session_state[key] = Draft(
+            Choice(point, chosen_by), _mode(point), saved.scenario if saved else None
+        )
+    found: Draft = st.session_state[key]
+    return found
+
+
+def put(model_id: str, choice: Choice) -> None:
+    """Show another rule."""
+    old: Draft = st.session_state[_key(model_id)]
+    st.session_state[_key(model_id)] = replace(old, choice=choice, mode=_mode(choice.point))
+    st.session_state.cut_round = st.session_state.get("cut_round", 0) + 1
+
+
+def put_scenario(model_id: str, scenario: Scenario) -> None:
+    """Keep what was entered of the line, for the other tabs and for saving."""
+    old: Draft = st.session_state[_key(model_id)]
+    st.session_state[_key(model_id)] = replace(old, scenario=scenario)
+
+
+def _round() -> int:
+    """Part of the keys of the inputs: another one after each change from elsewhere.
+
+    Why: an input whose value the server writes still reports its old one when a person is quicker
+    than the answer, and that would undo the change. A new input has no old value.
+    """
+    return int(st.session_state.get("cut_round", 0))
+
+
+def _key(model_id: str) -> str:
+    return f"draft_{model_id}"
+
+
+def _mode(point: OperatingPoint) -> str:
+    if point.class_thresholds or point.accept_below is None:
+        return CLASSES
+    return ONE if point.accept_below == point.reject_from else TWO
+
+
+def _by_hand(model_id: str, point: OperatingPoint) -> None:
+    put(model_id, Choice(point, "by hand"))
+
+
+def controls(model_id: str, basis: Basis) -> None:
+    """Mode, slider and exact values; every change is in the draft before the page is drawn."""
+    now: Draft = st.session_state[_key(model_id)]
+    key = f"rule_mode_{_round()}"
+    st.segmented_control(
+        "Rule",
+        [ONE, TWO, CLASSES],
+        default=now.mode,
+        required=True,
+        key=key,
+        on_change=_change_mode,
+        args=(model_id, key, len(basis.judged.class_names), _round()),
+        help="One threshold: every part is accepted or rejected. With a zone: unsure parts go to a "
+        "person. Per class: the predicted class decides, and needs at least its own confidence.",
+    )
+    if now.mode == CLASSES:
+        _class_table(model_id, basis)
+    else:
+        _limits(model_id, now)
+
+
+def _change_mode(model_id: str, key: str, class_count: int, drawn_round: int) -> None:
+    if drawn_round != _round():
+        return
+    old: Draft = st.session_state[_key(model_id)]
+    mode, point = st.session_state[key], old.point
+    low = 0.5 if point.accept_below is None else point.accept_below
+    high = 0.5 if point.reject_from is None else point.reject_from
+    if mode == CLASSES:
+        _by_hand(model_id, OperatingPoint(class_thresholds=(0.5,) * class_count))
+        return
+    if mode == ONE:
+        _by_hand(model_id, two_zones(low))
+        return
+    spread = OperatingPoint(_step(low, -15), _step(high, 15)) if low == high else None
+    _by_hand(model_id, spread or OperatingPoint(low, high))
+
+
+def _step(value: float, steps: int) -> float:
+    """Some stops of the slider further."""
+    return STOPS[min(len(STOPS) - 2, max(1, STOPS.index(_nearest(value)) + steps))]
+
+
+def _nearest(value: float) -> float:
+    return min(STOPS, key=lambda stop: abs(stop - value))
+
+
+def _limits(model_id: str, now: Draft) -> None:
+    low, high = now.point.accept_below or 0.0, now.point.reject_from or 0.0
+    is_one = now.mode == ONE
+    ends = (_nearest(low), _nearest(high))
+    key = f"cut_{model_id}_{_round()}_{now.mode}"
+    first = st.session_state.setdefault(f"{key}_first", ends)
+    left, *exact = st.columns([6, 2] if is_one else [5, 2, 2], vertical_alignment="bottom")
+    with left:
+        st.select_slider(
+            "NOK probability",
+            STOPS,
+            value=first[0] if is_one else first,
+            key=key,
+            format_func=as_limit,
+            on_change=_from_slider,
+            args=(model_id, key, _round()),
+            help="The sum of the confidences of all NOK classes. Further left, more parts are "
+            "rejected: fewer escapes, more overkill. The steps are finer towards both ends.",
+        )
+    named = (
+        (("Reject from, %", high),)
+        if is_one
+        else (
+            ("Accept below, %", low),
+            ("Reject from, %", high),
+        )
+    )
+    keys = [f"exact_{label[:6].lower()}_{value!r}_{_round()}" for label, value in named]
+    for column, (label, value), field in zip(exact, named, keys, strict=True):
+        column.number_input(
+            label,
+            0.0,
+            100 * ABOVE_ALL,
+            100 * value,
+            0.1,
+            format="%.6g",
+            key=field,
+            on_change=_from_numbers,
+            args=(model_id, keys, (low, high), _round()),
+            help="The exact limit. 101% is above every probability: nothing reaches it.",
+        )
+
+
+def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
+    if drawn_round != _round():
+        return
+    value = st.session_state[key]
+    low, high = value if isinstance(value, tuple) else (value, value)
+    old: Draft = st.session_state[_key(model_id)]
+    # Why: the end that was not moved keeps its exact value between two stops.
+    if old.point.accept_below is not None and low == _nearest(old.point.accept_below):
+        low = old.point.accept_below if isinstance(value, tuple) else low
+    if old.point.reject_from is not None and high == _nearest(old.point.reject_from):
+        high = old.point.reject_from if isinstance(value, tuple) else high
+    choice = Choice(OperatingPoint(min(low, high), max(low, high)), "by hand")
+    st.session_state[_key(model_id)] = replace(old, choice=choice)
+
+
+def _from_numbers(
+    model_id: str, keys: list[str], drawn: tuple[float, float], drawn_round: int
+) -> None:
+    limits = [st.session_state[key] / 100 for key in keys]
+    low, high = limits[0], limits[-1]
+    # Why: an input that left the page reports its value once more, as if it had been typed.
+    if drawn_round != _round() or np.allclose((low, high), drawn, rtol=0, atol=1e-12):
+        return
+    if low > high:
+        st.session_state.crossing = (low, high)
+        st.session_state.cut_round = _round() + 1
+        return
+    _by_hand_in_mode(model_id, OperatingPoint(low, high))
+
+
+def _by_hand_in_mode(model_id: str, point: OperatingPoint) -> None:
+    """A zone that was drawn to nothing stays a zone on the screen."""
+    mode = st.session_state[_key(model_id)].mode
+    _by_hand(model_id, point)
+    st.session_state[_key(model_id)] = replace(st.session_state[_key(model_id)], mode=mode)
+
+
+def try_to(action: Callable[[], object]) -> None:
+    """Do something in a callback; an error is shown at the next draw."""
+    try:
+        action()
+    except TouchstoneError as err:
+        st.session_state.decide_error = err
+
+
+def show_error() -> None:
+    """Say once what went wrong in a callback."""
+    err = st.session_state.pop("decide_error", None)
+    if err is not None:
+        errors.show(err)
+
+
+def crossing() -> None:
+    """Say once that limits typed in cross each other."""
+    limits = st.session_state.pop("crossing", None)
+    if limits:
+        low, high = (as_limit(v) for v in limits)
+        st.warning(
+            f"Parts would be accepted below {low}, but rejected from {high}: nothing was changed. "
+            "The limit for rejecting must not lie below the limit for accepting."
+        )
+
+
+def _class_table(model_id: str, basis: Basis) -> None:
+    names, verdicts = basis.judged.class_names, basis.judged.verdicts
+    now: Draft = st.session_state[_key(model_id)]
+    key = f"class_limits_{model_id}_{_round()}"
+    # Why kept: the table forgets what was typed when the values it begins with change.
+    given = st.session_state.setdefault(
+        f"{key}_base", now.point.class_thresholds or (0.0,) * len(names)
+    )
+    left, right = st.columns([3, 2])
+    with left:
+        edited = st.data_editor(
+            {
+                "class": list(names),
+                "verdict": [str(v) if v else "none: to a person" for v in verdicts],
+                "needs at least, %": [round(100 * v, 4) for v in given],
+            },
+            hide_index=True,
+            disabled=["class", "verdict"],
+            height=min(320, 80 + 35 * len(names)),
+            key=key,
+            column_config={
+                "needs at least, %": st.column_config.NumberColumn(
+                    min_value=0,
+                    max_value=100 * ABOVE_ALL,
+                    required=True,
+                    help="A picture predicted as this class with less confidence goes to a person. "
+                    "101%: always to a person.",
+                )
+            },
+        )
+    right.caption(
+        "The verdict of the predicted class decides: accept if it is OK, reject if it is NOK. "
+        "Whatever is less sure than its class asks goes to a person."
+    )
+    column = edited["needs at least, %"]
+    limits = tuple(min(ABOVE_ALL, max(0.0, float(v) / 100)) for v in column)
+    if not np.allclose(limits, now.point.class_thresholds or given, atol=1e-6):
+        point = OperatingPoint(class_thresholds=limits)
+        st.session_state[_key(model_id)] = replace(now, choice=Choice(point, "by hand"))
+
+
+def confidence_box() -> float:
+    """The confidence of all bounds of the page."""
+    chosen: float = st.selectbox(
+        "Confidence",
+        [0.9, CONFIDENCE, 0.99],
+        index=1,
+        format_func=lambda v: f"{v:.0%}",
+        key="confidence",
+        persist_state="session",
+        help="How sure every bound and promise is. 95% is customary; 99% needs more parts.",
+    )
+    return chosen

@@ -1,0 +1,151 @@
+"""Models: the list, and what can be done with each."""
+
+import streamlit as st
+
+from core.domain.models import Model
+from core.errors import TouchstoneError
+from core.inference import service
+from core.workflows.data import datasets
+from core.workflows.use import models
+from core.workspace import Workspace
+from pages.ui import errors, inference, routes, state, text, widgets
+
+
+@st.dialog("Rename model")
+@errors.shown()
+def rename(model: Model) -> None:
+    name = st.text_input("New name", value=model.name, max_chars=100)
+    if st.button("Rename", type="primary", key="rename_now"):
+        try:
+            models.rename_model(state.workspace(), model.id, name)
+        except TouchstoneError as err:
+            errors.show(err)
+        else:
+            st.rerun()
+
+
+@st.dialog("Delete model")
+@errors.shown()
+def confirm_delete(model: Model) -> None:
+    st.markdown(
+        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone; "
+        "download it first if in doubt."
+    )
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
+        models.delete_model(state.workspace(), model.id)
+        st.session_state.pop("chosen_model", None)
+        st.query_params.clear()
+        st.rerun()
+
+
+def upload(workspace: Workspace) -> None:
+    with st.expander("Upload a model"):
+        file = st.file_uploader(
+            "Model file",
+            type=["safetensors"],
+            key=f"model_{st.session_state.get('uploads', 0)}",
+            help="A file that was downloaded from a Models page. It holds weights, classes, "
+            "network and preprocessing, and no code.",
+        )
+        if file and st.button("Add to this workspace", type="primary", key="add"):
+            folder = datasets.new_upload_folder(workspace)
+            try:
+                kept = datasets.store_upload(folder, file.name, file.getbuffer())
+                with st.spinner("Checking the model …"):
+                    added = models.upload_model(
+                        workspace,
+                        kept,
+                        check=lambda path, runtimes: inference.call(
+                            service.check_bundle, path, runtimes
+                        ),
+                    )
+            except TouchstoneError as err:
+                errors.show(err)
+                return
+            finally:
+                models.remove_file(folder)
+            st.session_state.uploads = st.session_state.get("uploads", 0) + 1
+            st.query_params["model"] = added.id
+            st.toast(f"{text.plain(added.name)} was added.")
+            st.rerun()
+
+
+def table(found: list[Model]) -> None:
+    st.dataframe(
+        {
+            "name": [m.name for m in found],
+            "dataset": [m.dataset_name or "–" for m in found],
+            "network": [m.network for m in found],
+            "classes": [len(m.class_names) for m in found],
+            "validation macro F1": [m.val_macro_f1 for m in found],
+            "test macro F1": [m.test_macro_f1 for m in found],
+            "size": [text.size(m.size_bytes) for m in found],
+            "made": [text.when(m.created_at) for m in found],
+        },
+        hide_index=True,
+        column_config={
+            "validation macro F1": st.column_config.NumberColumn(
+                format="%.3f",
+                help="On the pictures that chose the best epoch: a little flattering.",
+            ),
+            "test macro F1": st.column_config.NumberColumn(
+                format="%.3f",
+                help="On pictures that training never saw: the honest figure. Empty "
+                "until somebody has looked at the test results, which is counted.",
+            ),
+        },
+    )
+
+
+def details(workspace: Workspace, model: Model) -> None:
+    pixels = model.preprocess
+    with st.container(border=True):
+        st.subheader(text.plain(model.name))
+        st.markdown(
+            f"Classes: {', '.join(f'**{text.plain(name)}**' for name in model.class_names[:30])}"
+            f"{' …' if len(model.class_names) > 30 else ''}"
+        )
+        st.caption(
+            f"{text.plain(model.network)} · {pixels.image_size_px} px, {pixels.resize_mode}, "
+            f"{pixels.channels} · {text.size(model.size_bytes)} · sha256 {model.sha256[:16]}…"
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Evaluate", icon=":material/grid_on:", key="evaluate"):
+                st.switch_page("results/evaluate.py", query_params={"model": model.id})
+            if st.button("Sign-off and report", icon=":material/verified:", key="signoff"):
+                st.switch_page("signoff/signoff.py", query_params={"model": model.id})
+            if st.button("Predict", icon=":material/image_search:", key="predict"):
+                st.switch_page("use/predict.py", query_params={"model": model.id})
+            st.link_button(
+                "Download",
+                routes.model_url(model.id),
+                icon=":material/download:",
+                help="One safetensors file with everything that is needed to use it.",
+            )
+            if st.button("Rename", icon=":material/edit:", key="rename"):
+                rename(model)
+            if st.button("Delete", icon=":material/delete:", key="delete"):
+                confirm_delete(model)
+
+
+def page(workspace: Workspace) -> None:
+    found = models.list_models(workspace)
+    if not found:
+        widgets.empty_state(
+            "deployed_code",
+            "No model yet",
+            "Train one, or upload one below.",
+            ("training/train.py", "Train a model", "model_training"),
+        )
+        upload(workspace)
+        return
+    table(found)
+    chosen = state.choose(
+        "model", {m.id: m.name for m in found}, label="Model", help="What to do something with."
+    )
+    details(workspace, models.find_model(workspace, chosen or ""))
+    upload(workspace)
+
+
+widgets.page_heading("Models", "Everything that was trained here or brought along.")
+page(state.workspace())

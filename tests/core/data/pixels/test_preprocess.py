@@ -1,0 +1,124 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.data.pixels.preprocess import load_pixels, normalization_constants, preprocess_image
+from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
+
+WIDE = np.zeros((50, 100, 3), np.uint8)
+WIDE[:, :50], WIDE[:, 50:] = (200, 0, 0), (0, 0, 200)
+
+
+def _pixels(image, **settings):
+    return preprocess_image(Image.fromarray(image), PreprocessConfig(image_size_px=64, **settings))
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from(ResizeMode),
+    st.sampled_from(Channels),
+    st.sampled_from(Normalization),
+    st.tuples(st.floats(0, 0.95), st.floats(0, 0.95)),
+    st.sampled_from(["L", "RGB"]),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_picture_becomes_the_square(width, height, mode, channels, normalization, corner, kind):
+    image = Image.new(kind, (width, height), 77 if kind == "L" else (77, 88, 99))
+    config = PreprocessConfig(32, mode, channels, normalization, corner[0], corner[1], 1.0, 1.0)
+    pixels = preprocess_image(image, config)
+    assert pixels.shape == (32, 32, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_stretch_uses_every_pixel():
+    pixels = _pixels(WIDE)
+    assert pixels[:, 0].tolist() == [[200, 0, 0]] * 64
+    assert pixels[:, -1].tolist() == [[0, 0, 200]] * 64
+
+
+def test_letterbox_keeps_proportions_between_gray_bars():
+    pixels = _pixels(WIDE, resize_mode=ResizeMode.LETTERBOX)
+    assert np.all(pixels[:16] == 127)
+    assert np.all(pixels[48:] == 127)
+    assert pixels[32, 0].tolist() == [200, 0, 0]
+    assert pixels[32, -1].tolist() == [0, 0, 200]
+
+
+def test_crop_keeps_the_middle():
+    image = WIDE.copy()
+    image[:, :20] = 255
+    pixels = _pixels(image, resize_mode=ResizeMode.CROP)
+    assert pixels.max() <= 210
+    assert pixels[32, 2].tolist() == [200, 0, 0]
+    assert pixels[32, -2].tolist() == [0, 0, 200]
+
+
+def test_gray_makes_three_equal_channels():
+    pixels = _pixels(WIDE, channels=Channels.GRAY)
+    assert np.array_equal(pixels[..., 0], pixels[..., 1])
+    assert np.array_equal(pixels[..., 0], pixels[..., 2])
+    gray_file = preprocess_image(Image.fromarray(WIDE).convert("L"), PreprocessConfig(64))
+    assert np.array_equal(gray_file, pixels)
+
+
+def test_the_region_is_cut_out_first():
+    pixels = _pixels(WIDE, roi_left=0.5, resize_mode=ResizeMode.STRETCH)
+    assert np.all(pixels == (0, 0, 200))
+
+
+def test_a_region_of_a_tiny_picture_still_holds_a_pixel_of_it():
+    # A region at the far edge of a 1 px picture used to lie outside and came out black.
+    image = Image.new("RGB", (1, 1), (10, 200, 30))
+    config = PreprocessConfig(32, roi_left=0.9, roi_top=0.9)
+    assert np.all(preprocess_image(image, config) == (10, 200, 30))
+
+
+def test_all_channels_stretches_every_channel_to_its_own_range():
+    ramp = np.linspace(50, 100, 64).astype(np.uint8)
+    image = np.stack(
+        [np.tile(ramp, (64, 1)), np.tile(ramp // 2, (64, 1)), np.full((64, 64), 9, np.uint8)], -1
+    )
+    pixels = _pixels(image, normalization=Normalization.ALL_CHANNELS)
+    assert [(pixels[..., c].min(), pixels[..., c].max()) for c in range(3)] == [
+        (0, 255),
+        (0, 255),
+        (0, 0),
+    ]
+
+
+def test_first_channel_stretches_all_by_the_range_of_the_first():
+    ramp = np.linspace(50, 100, 64).astype(np.uint8)
+    image = np.stack(
+        [np.tile(ramp, (64, 1)), np.full((64, 64), 75, np.uint8), np.full((64, 64), 200, np.uint8)],
+        -1,
+    )
+    pixels = _pixels(image, normalization=Normalization.FIRST_CHANNEL)
+    assert (pixels[..., 0].min(), pixels[..., 0].max()) == (0, 255)
+    assert np.unique(pixels[..., 1]).tolist() == [128]
+    assert np.unique(pixels[..., 2]).tolist() == [255]
+
+
+def test_no_normalization_means_gray_values_between_0_and_1():
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    none = PreprocessConfig(normalization=Normalization.NONE)
+    assert normalization_constants(none, mean, std) == ((0.0,) * 3, (1.0,) * 3)
+    for other in (Normalization.NETWORK, Normalization.ALL_CHANNELS, Normalization.FIRST_CHANNEL):
+        config = PreprocessConfig(normalization=other)
+        assert normalization_constants(config, mean, std) == (mean, std)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_path_and_an_open_file_give_the_same_pixels(tmp_path, kind):
+    noise = np.random.default_rng(1).integers(0, 255, (700, 900, 3), np.uint8)
+    path = tmp_path / "picture"
+    Image.fromarray(noise).save(path, kind)
+    config = PreprocessConfig(96)
+    from_path = load_pixels(path, config)
+    assert np.array_equal(from_path, load_pixels(io.BytesIO(path.read_bytes()), config))
+    with path.open("rb") as file:
+        assert np.array_equal(from_path, load_pixels(file, config))

@@ -1,0 +1,125 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.configs import (
+    AugmentConfig,
+    Normalization,
+    OptimizerName,
+    PreprocessConfig,
+    Recipe,
+    ResizeMode,
+    TrainConfig,
+    config_from_json,
+    config_to_json,
+    recipe_defaults,
+)
+from core.domain.ids import new_id
+from core.domain.jobs import JobKind, JobStatus
+from core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        PreprocessConfig(),
+        PreprocessConfig(96, ResizeMode.CROP, normalization=Normalization.NONE, roi_left=0.25),
+        AugmentConfig(share=0.0, rotate_quarter=True, rotate_degrees=17.5),
+        TrainConfig(),
+        TrainConfig(Recipe.FULL, "resnet18", optimizer=OptimizerName.SGD, balance_classes=True),
+        recipe_defaults(Recipe.FULL, "resnet50"),
+    ],
+)
+def test_a_config_survives_its_json(config):
+    assert config_from_json(type(config), config_to_json(config)) == config
+
+
+@given(
+    st.builds(
+        TrainConfig,
+        epochs=st.integers(1, 1000),
+        learning_rate=st.floats(1e-7, 10.0),
+        seed=st.integers(0, 2**31 - 1),
+        balance_classes=st.booleans(),
+    )
+)
+def test_any_allowed_training_config_survives_its_json(config):
+    assert config_from_json(TrainConfig, config_to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (PreprocessConfig, {"image_size_px": 31}),
+        (PreprocessConfig, {"image_size_px": 1025}),
+        (PreprocessConfig, {"roi_left": 0.6, "roi_right": 0.5}),
+        (AugmentConfig, {"share": 1.01}),
+        (AugmentConfig, {"brightness": -0.1}),
+        (TrainConfig, {"epochs": 0}),
+        (TrainConfig, {"batch_size": 0}),
+        (TrainConfig, {"learning_rate": 0.0}),
+        (TrainConfig, {"learning_rate": math.nan}),
+        (TrainConfig, {"seed": -1}),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_with_a_hint(kind, values):
+    with pytest.raises(ConfigError) as caught:
+        kind(**values)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "7",
+        '{"image_size_px": "large"}',
+        '{"image_size_px": null}',
+        '{"image_size_px": 1e999}',  # used to escape as OverflowError
+        '{"resize_mode": "fold"}',
+        '{"newer_setting": 1}',
+        '{"roi_left": NaN}',
+        "[" * 100_000,
+    ],
+)
+def test_settings_that_are_none_raise_one_of_our_errors(text):
+    with pytest.raises(ConfigError):
+        config_from_json(PreprocessConfig, text)
+
+
+def test_yes_and_no_are_not_guessed_from_text():
+    with pytest.raises(ConfigError):
+        config_from_json(AugmentConfig, json.dumps({"mirror_rows": "false"}))
+
+
+def test_the_digest_names_pixels_and_nothing_else():
+    plain = PreprocessConfig()
+    assert plain.digest == PreprocessConfig(normalization=Normalization.NONE).digest
+    others = [
+        PreprocessConfig(image_size_px=240),
+        PreprocessConfig(resize_mode=ResizeMode.CROP),
+        PreprocessConfig(normalization=Normalization.ALL_CHANNELS),
+        PreprocessConfig(normalization=Normalization.FIRST_CHANNEL),
+        PreprocessConfig(roi_left=0.1),
+    ]
+    assert len({config.digest for config in [plain, *others]}) == 6
+
+
+def test_ids_are_short_different_and_easy_to_read():
+    ids = {new_id("ds") for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(i) == 11 and not set(i[3:]) & set("ilo01") for i in ids)
+
+
+def test_every_status_is_either_active_or_an_end():
+    active = {status for status in JobStatus if status.is_active}
+    assert active == {JobStatus.QUEUED, JobStatus.RUNNING}
+
+
+def test_trainings_do_not_wait_for_imports():
+    assert JobKind.TRAIN.lane != JobKind.IMPORT.lane == JobKind.PREDICT.lane

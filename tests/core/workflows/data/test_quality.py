@@ -1,0 +1,107 @@
+"""The quality check by the real worker, and the splits that follow from it."""
+
+import shutil
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from core.domain.datasets import LabelSource
+from core.domain.findings import FindingKind
+from core.errors import SplitError
+from core.workflows import jobs
+from core.workflows.data import datasets, quality, splits
+from tests.conftest import copy_of, save_picture
+
+
+def _texture(seed):
+    noise = np.random.default_rng(seed).normal(0, 1, (96, 96))
+    waves = ndimage.gaussian_filter(noise, 2) * 6 + ndimage.gaussian_filter(noise, 6) * 12
+    return np.clip(128 + 30 * waves, 30, 225)
+
+
+def write_parts(root):
+    """Eight parts per class, photographed three times under other exposures; one file twice."""
+    for label, name in enumerate(("good", "bad")):
+        for part in range(8):
+            for shot, exposure in enumerate((1.0, 0.8, 0.6)):
+                path = root / name / f"part{part}_{shot}.png"
+                save_picture(path, _texture(100 * label + part) * exposure)
+    shutil.copy(root / "good" / "part0_0.png", root / "bad" / "again.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    from core.workspace import Workspace
+
+    root = tmp_path_factory.mktemp("quality")
+    workspace = Workspace(root / "workspace").create()
+    job = datasets.start_import(
+        workspace, write_parts(root / "parts"), "Parts", LabelSource.LAST_FOLDER
+    )
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "Parts")
+    before = splits.create_split(workspace, dataset.id, name="before")
+    with pytest.raises(SplitError, match="Nobody has looked"):
+        splits.create_split(workspace, dataset.id, group_by="auto")
+    phases = []
+    job = quality.start_check(workspace, dataset.id)
+    jobs.wait(workspace, job.id, on_change=lambda j: phases.append(j.phase))
+    return workspace, dataset, before
+
+
+def test_parts_photographed_several_times_are_found(checked):
+    workspace, dataset, _ = checked
+    check = quality.last_check(workspace, dataset.id)
+    assert (check.groups, check.grouped_samples) == (16, 49)
+    report = quality.report_as_dict(workspace, check)
+    assert report["findings"]["exact_duplicate"] == 1
+    assert report["label_conflicts"] >= 1
+    assert report["groups"] == {"count": 16, "samples": 49}
+    assert report["format_leaks"] == []
+    (exact,) = quality.findings(workspace, dataset.id, FindingKind.EXACT_DUPLICATE)
+    assert len(datasets.find_samples(workspace, exact.sample_ids)) == 2
+
+
+def test_a_split_without_a_check_says_that_nobody_has_looked(checked):
+    certificate = checked[2].certificate
+    assert (certificate.groups_across, certificate.near_across) == (None, None)
+    assert certificate.exact_across == 0
+    assert not certificate.is_clean
+    assert "Nobody has looked" in splits.flattery_warning(None)
+
+
+def test_a_random_split_is_warned_of_and_a_grouped_one_is_clean(checked):
+    workspace, dataset, _ = checked
+    check = quality.last_check(workspace, dataset.id)
+    random = splits.create_split(workspace, dataset.id)
+    assert random.certificate.groups_across > 0
+    assert random.certificate.near_across > 0
+    assert "flatters" in splits.flattery_warning(check)
+    grouped = splits.create_split(workspace, dataset.id, group_by="auto")
+    assert grouped.certificate.is_clean
+    assert grouped.name.endswith("by look-alikes")
+    assert splits.find_split(workspace, dataset.id, grouped.id) == grouped
+
+
+def test_groups_can_be_read_from_names(checked):
+    workspace, dataset, _ = checked
+    pattern = r"regex:(?P<group>\w+/part\d+)_"
+    split = splits.create_split(workspace, dataset.id, group_by=pattern)
+    assert split.certificate.groups_across == 0
+    for wrong in ("folder", "colour", "regex:", "regex:("):
+        with pytest.raises(SplitError):
+            splits.create_split(workspace, dataset.id, group_by=wrong)
+
+
+def test_a_check_is_repeatable_and_goes_with_its_dataset(checked, tmp_path):
+    workspace, dataset = copy_of(checked[0], tmp_path / "copy"), checked[1]
+    before = quality.finding_counts(workspace, dataset.id)
+    splits.create_split(workspace, dataset.id, group_by="auto", name="clean")
+    job = quality.start_check(workspace, dataset.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    assert before.pop(FindingKind.SUBSET_LEAK) > 5  # of the split that was there then
+    assert quality.finding_counts(workspace, dataset.id) == before
+    datasets.delete_dataset(workspace, dataset.id)
+    assert quality.last_check(workspace, dataset.id) is None

@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+
+from core.domain.signoff import MarkKind
+from core.domain.splits import Subset
+from core.errors import ConfigError, NotFoundError, SealedError
+from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.release.criteria import ReleaseCriteria
+from core.store import judgement, predictions
+from core.store.database import connect, transaction
+from core.workflows.results import comparison, thresholds
+from core.workflows.results.judging import judged_set
+from core.workflows.results.thresholds import Choice
+from core.workflows.signoff import release
+from tests.made import NAMES, add_model, made_probabilities, make_dataset
+
+
+@pytest.fixture
+def made(workspace):
+    made = make_dataset(workspace)
+    add_model(made, "present", seed=1, skill=2.0)
+    add_model(made, "new", seed=5, skill=4.0)
+    return made
+
+
+def _gate(made, **criteria):
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(**criteria))
+    found = comparison.compare(made.workspace, "present", "new")
+    report = release.hold_against(made.workspace, found, found.second.judged)
+    assert report is not None
+    return report
+
+
+def test_the_better_model_is_named_with_the_evidence(made):
+    found = comparison.compare(made.workspace, "present", "new")
+    table = found.classes.table
+    assert table.n == 200
+    assert table.only_second_right > table.only_first_right
+    assert table.difference.interval.low > 0
+    assert comparison.evidence(table).startswith("The new model is better")
+    swapped = comparison.compare(made.workspace, "new", "present").classes.table
+    assert comparison.evidence(swapped).startswith("The present model is better")
+
+
+def test_new_escapes_are_those_that_only_the_second_model_accepts(made):
+    found = comparison.compare(made.workspace, "present", "new")
+    new = found.decisions.new_escapes
+    defective = found.targets > 0
+    expected = defective & (found.second.predicted == 0) & (found.first.predicted != 0)
+    assert new.tolist() == np.flatnonzero(expected).tolist()
+
+
+def test_saved_rules_decide_where_there_are_any(made):
+    basis = thresholds.load_basis(made.workspace, "new")
+    thresholds.save_rule(made.workspace, basis, Choice(two_zones(1.0), "by hand"))
+    found = comparison.compare(made.workspace, "present", "new")
+    assert found.first.rule is None
+    assert found.second.rule is not None
+    # A rule that accepts everything lets every defective part escape.
+    assert found.decisions.escapes.neither_right + found.decisions.escapes.only_first_right == 100
+
+
+def test_models_with_other_splits_are_compared_on_what_they_share(made):
+    kept = made.ids[Subset.TEST][:60]
+    made.ids[Subset.TEST], made.targets[Subset.TEST] = kept, made.targets[Subset.TEST][:60]
+    add_model(made, "other split", seed=3)
+    found = comparison.compare(made.workspace, "present", "other split")
+    assert (len(found.sample_ids), found.only_first, found.only_second) == (60, 140, 0)
+
+
+def test_models_that_share_nothing_are_refused_with_a_sentence(made):
+    made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
+    add_model(made, "elsewhere", seed=3)
+    with pytest.raises(ConfigError, match="share no test picture"):
+        comparison.compare(made.workspace, "present", "elsewhere")
+    with pytest.raises(ConfigError, match="one and the same"):
+        comparison.compare(made.workspace, "present", "present")
+    with pytest.raises(NotFoundError):
+        comparison.compare(made.workspace, "present", "new", Subset.TRAIN)
+
+
+def test_the_same_classes_in_another_order_are_the_same_classes(made):
+    order = [2, 0, 1]
+    rows = {
+        s: made_probabilities(made.targets[s], seed=1 + len(s), skill=2.0)[:, order]
+        for s in (Subset.VALIDATION, Subset.TEST)
+    }
+    first = judged_set(made.workspace, "present", Subset.TEST)
+    model = add_model(made, "turned", seed=9)
+    names = tuple(NAMES[i] for i in order)
+    positions = np.array([order.index(i) for i in range(3)])
+    second = comparison.JudgedSet(
+        model=type(model)(**{**model.__dict__, "class_names": names}),
+        dataset=first.dataset,
+        subset=first.subset,
+        sample_ids=first.sample_ids,
+        targets=positions[first.targets],
+        probabilities=rows[Subset.TEST],
+        parts=None,
+        verdicts=tuple(first.verdicts[i] for i in order),
+    )
+    found = comparison.compare_judged(first, second, None, None)
+    assert found.classes.table.only_first_right == found.classes.table.only_second_right == 0
+
+
+def test_pictures_whose_class_changed_between_the_trainings_are_refused(made):
+    first = judged_set(made.workspace, "present", Subset.TEST)
+    second = judged_set(made.workspace, "new", Subset.TEST)
+    changed = type(second)(**{**second.__dict__, "targets": (second.targets + 1) % 3})
+    with pytest.raises(ConfigError, match="another true class"):
+        comparison.compare_judged(first, changed, None, None)
+
+
+def test_a_sealed_test_set_is_not_compared(workspace):
+    made = make_dataset(workspace, sealed=True)
+    add_model(made, "a", seed=1)
+    add_model(made, "b", seed=2)
+    with pytest.raises(SealedError):
+        comparison.compare(workspace, "a", "b")
+    assert comparison.compare(workspace, "a", "b", Subset.VALIDATION).part_count == 200
+
+
+def test_the_gate_passes_what_reaches_the_criteria_and_blocks_with_reasons(made):
+    assert _gate(made, max_overkill=0.5, min_macro_f1=0.3).gate.passed
+    blocked = _gate(made, max_escape=0.001, min_recall=0.999)
+    assert not blocked.gate.passed
+    assert any(reason.startswith("escape:") for reason in blocked.gate.reasons)
+    assert any(reason.startswith("recall of") for reason in blocked.gate.reasons)
+
+
+def test_the_gate_blocks_new_escapes_and_where_they_cannot_be_known(made):
+    new = len(comparison.compare(made.workspace, "present", "new").decisions.new_escapes)
+    assert new > 0
+    report = _gate(made, no_new_escapes=True)
+    assert str(new) in report.gate.reasons[-1]
+    alone = release.hold_against(
+        made.workspace, None, judged_set(made.workspace, "new", Subset.TEST)
+    )
+    assert "not known" in alone.gate.reasons[-1]
+
+
+def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
+    with connect(made.workspace) as db, db.conn:
+        stored = predictions.load_matrix(db, "model-present", Subset.TEST)
+        assert stored is not None
+        predictions.insert_predictions(
+            db,
+            "model-present",
+            "ds-1",
+            Subset.TEST,
+            stored.sample_ids[:8],
+            stored.probabilities[:8],
+        )
+    report = _gate(made, no_new_escapes=True)
+    assert report.remarks[0].startswith("New escapes are known for 8 of 200 pictures only")
+
+
+def test_a_golden_sample_that_is_judged_wrong_blocks(made):
+    judged = judged_set(made.workspace, "new", Subset.TEST)
+    predicted = judged.probabilities.argmax(axis=1)
+    escape = int(judged.sample_ids[np.flatnonzero((judged.targets > 0) & (predicted == 0))[0]])
+    right = int(judged.sample_ids[np.flatnonzero(judged.targets == predicted)[0]])
+    with connect(made.workspace) as db, transaction(db):
+        judgement.set_mark(db, [escape, right], MarkKind.GOLDEN, on=True)
+    report = _gate(made, max_overkill=0.9)
+    assert sorted(report.golden.values()) == [False, True]
+    assert not report.gate.passed
+    assert "1 of 2 golden samples" in report.gate.reasons[0]
+    assert _gate(made, max_overkill=0.9, golden_must_pass=False).gate.passed
+
+
+def test_a_golden_sample_without_a_result_does_not_pass(made):
+    with connect(made.workspace) as db, transaction(db):
+        judgement.set_mark(db, [int(made.ids[Subset.TRAIN][0])], MarkKind.GOLDEN, on=True)
+    assert list(_gate(made, max_overkill=0.9).golden.values()) == [False]
+
+
+def test_criteria_that_ask_for_nothing_let_nothing_pass(made):
+    assert "nothing to hold" in _gate(made).gate.reasons[0]
+
+
+def test_changed_criteria_stay_on_record(made):
+    first = release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.01))
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.01))
+    kept = release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.2))
+    assert kept.earlier == ((first.set_at, first.criteria),)
+    assert release.criteria_of(made.workspace, "parts") == kept
+    with pytest.raises(NotFoundError):
+        release.criteria_of(made.workspace, "nobody")
+
+
+def test_evidence_says_where_no_test_can_tell():
+    table = comparison.PairedTable(50, 0, 5, 0, 0.0625, None)
+    assert "fewer than 6" in comparison.evidence(table)
+    same = comparison.PairedTable(50, 0, 0, 3, 1.0, None)
+    assert "exactly the same parts" in comparison.evidence(same)

@@ -1,0 +1,248 @@
+from pathlib import Path
+
+import pytest
+
+from core.domain.datasets import Verdict
+from core.domain.findings import QualityCheck
+from core.domain.signoff import MarkKind
+from core.domain.splits import Split, Subset
+from core.errors import ConfigError, SealedError, WorkspaceError
+from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.release.criteria import ReleaseCriteria
+from core.store import datasets, quality, splits
+from core.store.database import connect, transaction
+from core.workflows.data import edits
+from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.signoff import release, sealing
+from core.workflows.use import models
+from tests.made import add_model, make_dataset
+
+
+@pytest.fixture
+def made(workspace, tmp_path):
+    """Two models of one split, criteria set, nothing sealed; real picture files."""
+    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    add_model(made, "a")
+    add_model(made, "b", seed=1)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.5))
+    return made
+
+
+def _rule(made, model, threshold):
+    basis = thresholds.load_basis(made.workspace, model)
+    thresholds.save_rule(made.workspace, basis, thresholds.Choice(two_zones(threshold), "a test"))
+
+
+def _sealed(made, model="a"):
+    return sealing.seal_test(made.workspace, model)
+
+
+def _changes(made, model="a", **options):
+    return sealing.sign_off(made.workspace, model, **options).changes
+
+
+def test_sealing_closes_the_test_set_and_opening_opens_it_for_this_model_only(made):
+    judging.judged_set(made.workspace, "a", Subset.TEST)
+    _sealed(made)
+    for model in ("a", "b"):
+        with pytest.raises(SealedError):
+            judging.judged_set(made.workspace, model, Subset.TEST)
+    opened = sealing.open_test(made.workspace, "a", " release\n 1 ")
+    assert opened.is_proof
+    assert [o.purpose for o in opened.own_openings] == ["release 1"]
+    assert len(judging.judged_set(made.workspace, "a", Subset.TEST).targets) == 24
+    with pytest.raises(SealedError):
+        judging.judged_set(made.workspace, "b", Subset.TEST)
+
+
+def test_figures_of_a_closed_test_set_are_not_in_the_list_of_models(made):
+    with connect(made.workspace) as db:
+        db.execute("UPDATE models SET test_macro_f1 = 0.9")
+    _sealed(made)
+    assert [m.test_macro_f1 for m in models.list_models(made.workspace)] == [None, None]
+    sealing.open_test(made.workspace, "a", "release")
+    assert models.find_model(made.workspace, "a").test_macro_f1 == 0.9
+    assert models.find_model(made.workspace, "b").test_macro_f1 is None
+
+
+def test_every_look_of_every_model_is_counted(made):
+    _sealed(made)
+    sealing.open_test(made.workspace, "a", "first")
+    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "second")
+    _sealed(made, "b")
+    found = sealing.open_test(made.workspace, "b", "third")
+    assert [(o.model_name, o.purpose) for o in found.openings] == [
+        ("a", "first"),
+        ("a", "second"),
+        ("b", "third"),
+    ]
+    assert len(found.own_openings) == 1
+
+
+def test_another_criterion_voids_the_seal_and_the_old_one_heals_it(made):
+    _sealed(made)
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.6))
+    assert _changes(made) == ("The release criteria were changed.",)
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.5))
+    assert _changes(made) == ()
+
+
+def test_another_threshold_voids_the_seal(made):
+    _rule(made, "a", 0.4)
+    _sealed(made)
+    _rule(made, "a", 0.4)
+    assert _changes(made) == ()
+    _rule(made, "a", 0.5)
+    assert _changes(made) == ("The thresholds were changed.",)
+
+
+def test_a_threshold_that_was_chosen_after_sealing_voids_the_seal(made):
+    _sealed(made)
+    _rule(made, "a", 0.4)
+    assert _changes(made) == ("The thresholds were changed.",)
+
+
+def test_relabelled_excluded_and_regrouped_test_pictures_void_the_seal_by_name(made):
+    first, second, third = (int(i) for i in made.ids[Subset.TEST][:3])
+    _sealed(made)
+    edits.relabel(made.workspace, "parts", {first: 1})
+    edits.exclude(made.workspace, "parts", [second])
+    edits.set_group(made.workspace, "parts", {third: "part x"})
+    changes = " ".join(_changes(made))
+    assert "1 test picture got another class: '00048.png'." in changes
+    assert "1 test picture left the dataset: '00049.png'." in changes
+    assert "1 test picture moved to another part: '00050.png'." in changes
+    for _ in range(3):
+        edits.undo(made.workspace, "parts")
+    assert _changes(made) == ()
+
+
+def test_edits_of_training_pictures_do_not_void_the_seal(made):
+    _sealed(made)
+    edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TRAIN][0]): 1})
+    assert _changes(made) == ()
+
+
+def test_look_alikes_that_are_found_later_void_the_seal(made):
+    # n counts parts: with other groups, the same errors prove something else.
+    _sealed(made)
+    test = [int(i) for i in made.ids[Subset.TEST]]
+    train = [int(i) for i in made.ids[Subset.TRAIN]]
+    _check(made, [(train[0], train[1])])
+    assert _changes(made) == ()
+    _check(made, [(test[0], test[1])])
+    (change,) = _changes(made)
+    assert change.startswith("Which test pictures show the same part is not what was sealed")
+    _sealed(made)
+    assert _changes(made) == ()
+
+
+def _check(made, near_pairs):
+    with connect(made.workspace) as db, transaction(db):
+        quality.save_check(db, QualityCheck("ds-1", 1.0, tuple(near_pairs), 1, 2), [])
+
+
+def test_golden_samples_are_those_of_the_day_of_sealing(made):
+    # Taking the mark off a golden sample that failed once turned BLOCK into PASS.
+    judged = judging.judged_set(made.workspace, "a", Subset.TEST)
+    wrong = judged.probabilities.argmax(axis=1) != judged.targets
+    sample_id = int(judged.sample_ids[wrong][0])
+    evaluation.mark(made.workspace, [sample_id], MarkKind.GOLDEN, on=True)
+    _sealed(made)
+    sealing.open_test(made.workspace, "a", "release")
+    judged = judging.judged_set(made.workspace, "a", Subset.TEST)
+    before = release.golden_results(made.workspace, judged, None)
+    evaluation.mark(made.workspace, [sample_id], MarkKind.GOLDEN, on=False)
+    evaluation.mark(made.workspace, [sample_id + 1], MarkKind.GOLDEN, on=True)
+    assert release.golden_results(made.workspace, judged, None) == before
+    assert len(before) == 1
+
+
+def test_looks_at_the_same_pictures_count_whatever_the_split_is_called(made):
+    # A second split with the same test pictures once had a clean record.
+    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "first")
+    members = {int(i): subset for subset, ids in made.ids.items() for i in ids}
+    again = Split("split-2", "ds-1", "again", "stratified", 1, (0.4, 0.3, 0.3), "d", 2.0)
+    with connect(made.workspace) as db, transaction(db):
+        splits.insert_split(db, again, members)
+        db.conn.execute("UPDATE models SET split_id = 'split-2' WHERE id = 'model-b'")
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
+    assert not sealing.sign_off(made.workspace, "b").is_opened
+    with connect(made.workspace) as db, transaction(db):
+        db.conn.execute("UPDATE models SET split_id = NULL WHERE id = 'model-a'")
+        splits.delete_split(db, "split-1")
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
+
+
+def test_other_verdicts_and_renamed_classes_void_the_seal(made):
+    _sealed(made)
+    edits.set_verdicts(made.workspace, "parts", {"hole": Verdict.OK})
+    assert "What counts as OK and NOK was changed." in _changes(made)
+    edits.rename_class(made.workspace, "parts", "hole", "pit")
+    assert "Classes of the dataset were renamed, merged or added." in _changes(made)
+
+
+def test_a_file_with_other_content_or_a_missing_one_voids_the_seal(made):
+    _sealed(made)
+    with connect(made.workspace) as db:
+        samples = datasets.samples_by_id(db, [int(i) for i in made.ids[Subset.TEST][:2]])
+    Path(samples[0].path).write_bytes(b"other")
+    Path(samples[1].path).unlink()
+    assert _changes(made) == ()  # only a look at the files can tell
+    changes = _changes(made, check_files=True)
+    assert "1 test picture cannot be read any more: '00049.png'." in changes
+    assert "1 test picture changed in content: '00048.png'." in changes
+    with pytest.raises(SealedError, match="void"):
+        sealing.open_test(made.workspace, "a", "release")
+    with pytest.raises(SealedError, match="cannot be sealed"):
+        _sealed(made)
+
+
+def test_a_void_seal_does_not_open_but_can_be_made_anew_before_the_first_look(made):
+    _sealed(made)
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    with pytest.raises(SealedError, match="criteria were changed"):
+        sealing.open_test(made.workspace, "a", "release")
+    assert not sealing.sign_off(made.workspace, "a").is_opened
+    _sealed(made)
+    assert sealing.open_test(made.workspace, "a", "release").is_proof
+
+
+def test_after_the_first_look_nothing_can_be_sealed_for_this_model(made):
+    model = models.find_model(made.workspace, "a")
+    judging.count_look(made.workspace, model, "Evaluate page")
+    with pytest.raises(SealedError, match="looked at already"):
+        _sealed(made)
+    assert _sealed(made, "b").is_proof
+
+
+def test_a_changed_criterion_after_opening_shows_for_good(made):
+    _sealed(made)
+    sealing.open_test(made.workspace, "a", "release")
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    found = sealing.sign_off(made.workspace, "a")
+    assert found.is_void
+    with pytest.raises((SealedError, WorkspaceError)):
+        _sealed(made)
+
+
+def test_opening_needs_a_seal_and_a_purpose(made):
+    with pytest.raises(SealedError, match="not sealed yet"):
+        sealing.open_test(made.workspace, "a", "release")
+    _sealed(made)
+    with pytest.raises(ConfigError, match="purpose"):
+        sealing.open_test(made.workspace, "a", "  ")
+
+
+def test_without_criteria_there_is_nothing_to_seal(workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=8, pictures=tmp_path / "pictures")
+    add_model(made, "a")
+    with pytest.raises(ConfigError, match="no release criteria"):
+        _sealed(made)
+
+
+def test_the_intended_use_is_kept_and_bounded(made):
+    sealing.save_intended_use(made.workspace, "a", " for line 3 ")
+    assert sealing.intended_use(made.workspace, "model-a") == "for line 3"
+    with pytest.raises(ConfigError, match="characters"):
+        sealing.save_intended_use(made.workspace, "a", "x" * 5000)

@@ -1,0 +1,64 @@
+"""The decision of a saved operating point beside every new prediction."""
+
+import csv
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from core.cli.app import app
+from core.domain.datasets import Verdict
+from core.domain.models import Prediction
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
+from core.store import judgement
+from core.store.database import connect
+from core.workflows import jobs
+from core.workflows.use import prediction
+from tests.conftest import copy_of
+
+
+@pytest.fixture
+def decided(trained, tmp_path):
+    """A copy of the trained workspace in which "stripes" are defects."""
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    names = trained.model.class_names
+    verdicts = tuple(Verdict.NOK if name == "stripes" else Verdict.OK for name in names)
+    rule = DecisionRule(OperatingPoint(0.3, 0.7), names, verdicts, "by hand", 0.95, 1.0)
+    with connect(workspace) as db, db.conn:
+        judgement.save_operating_point(db, trained.model.id, rule_to_json(rule))
+    return workspace
+
+
+def test_every_readable_picture_gets_its_decision(decided, trained, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    sources = [
+        trained.pictures / "stripes" / "000.png",
+        trained.pictures / "blue disc" / "000.png",
+        broken,
+    ]
+    found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
+    assert [item.decision for item in found] == ["reject", "accept", None]
+    assert "decision" not in prediction.as_dict(found[2])
+    table = list(csv.DictReader(prediction.as_csv(found, trained.model.class_names).splitlines()))
+    assert [row["decision"] for row in table] == ["reject", "accept", ""]
+
+    arguments = ["predict", trained.model.id, str(sources[0]), "--workspace", str(decided.root)]
+    answer = CliRunner().invoke(app, [*arguments, "--json"])
+    assert json.loads(answer.stdout)["predictions"][0]["decision"] == "reject"
+
+
+def test_without_an_operating_point_nothing_is_decided(trained):
+    item = Prediction("a.png", (("stripes", 0.9), ("blue disc", 0.1)), decision="reject")
+    found = prediction.decided(trained.workspace, trained.model, [item])
+    assert found[0].decision is None
+    assert "decision" not in prediction.as_dict(found[0])
+    assert "decision" not in prediction.as_csv(found, trained.model.class_names)
+
+
+def test_a_folder_gets_its_decisions_too(decided, trained):
+    job = prediction.start_batch(decided, trained.model, trained.pictures / "stripes")
+    ended = jobs.wait(decided, job.id, on_change=lambda _: None)
+    rows = prediction.batch_rows(decided, ended, limit=5)
+    assert set(rows["decision"]) == {"reject"}
