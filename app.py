@@ -40,6 +40,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 app = st.App(
     "pages/frame.py",
     routes=routes.ROUTES,
-    middleware=[Middleware(routes.Gate)],
+    middleware=[Middleware(routes.HostGuard)],
     lifespan=lifespan,
 )

@@ -7,9 +7,9 @@
 `scale`: a dataset of so many rows (few files) in a temporary workspace: filters, sorted pages,
 edits and reruns of the data pages, slowest of three, and the memory of the process that ran them.
 
-`quality`: the quality check of so many files, made of the pictures of SOURCE (class folders) by
+`quality`: the quality check of so many files, made of the images of SOURCE (class folders) by
 turning, mirroring and shifting, in a worker of its own: seconds per phase, peak memory of the
-worker (Linux only), findings. On two cores 10,000 pictures of 128 px took 112 s: 34 s to find
+worker (Linux only), findings. On two cores 10,000 images of 128 px took 112 s: 34 s to find
 look-alikes, 66 s for pixels and features, 6 s for the map; 2.8 GB, mapped files included.
 
 `import`: made JPEG files are imported, against two processes that merely decode them; the share by
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import import_rate
 from core.domain.datasets import Dataset, Sample, SampleFilter, SampleOrder, content_digest
-from core.domain.findings import Finding, FindingKind, Insight, QualityCheck, Severity
+from core.domain.findings import FeatureInsight, Finding, FindingKind, QualityCheck, Severity
 from core.domain.jobs import Job
 from core.domain.splits import Split, Subset
 from core.store import datasets as dataset_rows
@@ -91,7 +91,11 @@ def store_many(workspace: Workspace, count: int) -> tuple[Dataset, Split]:
         ]
         quality_rows.save_check(db, QualityCheck(dataset.id, 2.0, (), 0, 0), pairs)
         quality_rows.save_insights(
-            db, (Insight(i, chance.random(), None, chance.random(), chance.random()) for i in ids)
+            db,
+            (
+                FeatureInsight(i, chance.random(), None, chance.random(), chance.random())
+                for i in ids
+            ),
         )
     return dataset, split
 
@@ -115,14 +119,14 @@ def filter_times(workspace: Workspace, dataset: Dataset, split: Split) -> dict[s
     }
     times = {
         f"filter: {name}": slowest(
-            lambda chosen=chosen: datasets.find_pictures(workspace, dataset.id, chosen, limit=48)
+            lambda chosen=chosen: datasets.find_images(workspace, dataset.id, chosen, limit=48)
         )
         for name, chosen in filters.items()
     }
     for order in SampleOrder:
         for where, offset in (("first page", 0), ("last page", deep)):
             times[f"sort by {order}, {where}"] = slowest(
-                lambda order=order, offset=offset: datasets.find_pictures(
+                lambda order=order, offset=offset: datasets.find_images(
                     workspace,
                     dataset.id,
                     SampleFilter(),
@@ -136,7 +140,7 @@ def filter_times(workspace: Workspace, dataset: Dataset, split: Split) -> dict[s
 
 
 def edit_times(workspace: Workspace, dataset: Dataset) -> dict[str, float]:
-    """Seconds of edits, of one picture and of a class, and of looking at versions."""
+    """Seconds of edits, of one image and of a class, and of looking at versions."""
     label = iter(range(1, ROUNDS + 1))
     return {
         "relabel one": slowest(lambda: edits.relabel(workspace, dataset.id, {1: next(label)})),
@@ -181,13 +185,13 @@ def page_times(workspace: Workspace) -> dict[str, float]:
     return times
 
 
-def scale(pictures: int) -> dict[str, object]:
+def scale(images: int) -> dict[str, object]:
     """Times and memory at `pictures` rows."""
     root = Path(tempfile.mkdtemp(prefix="touchstone-scale-"))
     try:
         workspace = Workspace(root / "workspace").create()
         started = time.perf_counter()
-        dataset, split = store_many(workspace, pictures)
+        dataset, split = store_many(workspace, images)
         times = {"store": time.perf_counter() - started}
         times |= filter_times(workspace, dataset, split)
         times |= page_times(workspace)
@@ -195,11 +199,11 @@ def scale(pictures: int) -> dict[str, object]:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"pictures": pictures, "seconds": times, "peak_memory_mb": round(peak)}
+    return {"pictures": images, "seconds": times, "peak_memory_mb": round(peak)}
 
 
 def write_many(source: Path, target: Path, count: int) -> None:
-    """So many pictures in class folders: the originals, then parts of them that differ; seeded."""
+    """So many images in class folders: the originals, then parts of them that differ; seeded."""
     import numpy as np
     from PIL import Image
 
@@ -237,7 +241,7 @@ def memory_of_children_mb() -> int:
     return max(found)
 
 
-def quality_check(source: Path, pictures: int) -> dict[str, object]:
+def quality_check(source: Path, images: int) -> dict[str, object]:
     """Time and memory of one check; nothing else should run on the machine."""
     from core.domain.datasets import LabelSource
     from core.workflows import jobs
@@ -246,7 +250,7 @@ def quality_check(source: Path, pictures: int) -> dict[str, object]:
     root = Path(tempfile.mkdtemp(prefix="touchstone-quality-"))
     try:
         workspace = Workspace(root / "workspace").create()
-        write_many(source, root / "pictures", pictures)
+        write_many(source, root / "pictures", images)
         job = datasets.start_import(
             workspace, root / "pictures", "Many", LabelSource.LAST_FOLDER, consume=False
         )
@@ -283,7 +287,7 @@ def quality_check(source: Path, pictures: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sections = parser.add_subparsers(dest="section", required=True)
-    at_scale = sections.add_parser("scale", help="100,000 pictures as rows")
+    at_scale = sections.add_parser("scale", help="100,000 images as rows")
     at_scale.add_argument("--pictures", type=int, default=100_000)
     check = sections.add_parser("quality", help="the quality check of 10,000 files")
     check.add_argument("source", type=Path)
@@ -294,11 +298,11 @@ def main() -> None:
     importing.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.section == "import":
-        result = import_rate.measure(arguments.pictures, arguments.side, arguments.rounds)
+        result = import_rate.measure(arguments.images, arguments.side, arguments.rounds)
     elif arguments.section == "quality":
-        result = quality_check(arguments.source, arguments.pictures)
+        result = quality_check(arguments.source, arguments.images)
     else:
-        result = scale(arguments.pictures)
+        result = scale(arguments.images)
     print(json.dumps(result, indent=1, default=lambda value: round(value, 3)))
 
 

@@ -4,7 +4,7 @@
 
 Starts the app with made-up predictions and clicks as a person does, with a pause before each click.
 Every line is one interaction, the median and the slowest of the rounds: first until what was asked
-for is on the screen, then until the page has come to rest. Heatmaps are not among it: the pictures
+for is on the screen, then until the page has come to rest. Heatmaps are not among it: the images
 do not exist.
 """
 
@@ -29,10 +29,10 @@ from tests.browser.test_journey import click_cell  # noqa: E402
 RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 DRAWER = '[data-testid="stDialog"]'
 COUNT = '[data-testid="stMetricValue"]'
-TABLE, PICTURES = '[data-testid="stDataFrame"]', '[data-testid="stBidiComponentIsolated"]'
+TABLE, IMAGES = '[data-testid="stDataFrame"]', '[data-testid="stBidiComponentIsolated"]'
 TABS = {
     "Classes": ".barlayer",
-    "Errors": PICTURES,
+    "Errors": IMAGES,
     "Confidence": ".barlayer",
     "Slices": ".barlayer",
     "Measures": TABLE,
@@ -81,8 +81,8 @@ def rows(count: int) -> str:
 
 
 def first_tile(text: str) -> str:
-    """That the first picture of the gallery says this."""
-    galleries = f"[...document.querySelectorAll('{PICTURES}')]"
+    """That the first image of the gallery says this."""
+    galleries = f"[...document.querySelectorAll('{IMAGES}')]"
     tiles = "(e.shadowRoot ?? e.firstElementChild.shadowRoot ?? e).querySelector('.title')"
     return f"{galleries}.some(e => {tiles}?.textContent.includes('{text}'))"
 
@@ -98,7 +98,7 @@ def option(page: Page, name: str) -> Callable[[], None]:
     return page.get_by_role("option", name=name, exact=True).first.click
 
 
-def a_round(clicks: Clicks, pictures: int) -> None:
+def a_round(clicks: Clicks, images: int) -> None:
     page = clicks.page
     for name, shown in TABS.items():
         clicks.time(f"tab {name}", page.get_by_role("tab", name=name).click, there(shown))
@@ -122,10 +122,10 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     )
     for order, shown in (("loss", "loss"), ("margin", "margin"), ("confidence", "100.0%")):
         sort = page.locator('[class*="_order"]').get_by_text(order, exact=True)
-        clicks.time(f"pictures by {order}", sort.click, first_tile(shown))
-    clicks.time("a picture is opened", clicks.click(".ts-gallery button"), there(".st-key-exclude"))
+        clicks.time(f"images by {order}", sort.click, first_tile(shown))
+    clicks.time("an image is opened", clicks.click(".ts-gallery button"), there(".st-key-exclude"))
     clicks.time(
-        "the next picture", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")
+        "the next image", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")
     )
     clicks.time(
         "it is marked as a limit sample",
@@ -136,8 +136,8 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     page.wait_for_selector('.st-key-mark_limit_sample [kind="secondary"]')
     page.mouse.move(1270, 890)  # away from the tooltip of what was clicked last
     wanted = page.locator(f'{DRAWER} [class*="st-key-class_"] input').first
-    # Another one in every round: the picture has the last one by now.
-    name = f"class {len(clicks.times['a picture is opened']):03d}"
+    # Another one in every round: the image has the last one by now.
+    name = f"class {len(clicks.times['a image is opened']):03d}"
     wanted.fill(name)
     wanted.press("Enter")
     page.wait_for_selector(".st-key-give_class button:not([disabled])")
@@ -149,13 +149,13 @@ def a_round(clicks: Clicks, pictures: int) -> None:
     clicks.time(
         "it is excluded, the counts follow",
         clicks.click(".st-key-exclude button"),
-        there(COUNT, f"{pictures - 1:,}"),
+        there(COUNT, f"{images - 1:,}"),
     )
     page.keyboard.press("Escape")
     clicks.time(
         "that is undone, the counts follow",
         clicks.click(".st-key-undo button"),
-        there(COUNT, f"{pictures:,}"),
+        there(COUNT, f"{images:,}"),
     )
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         app = App(Path(folder) / "workspace", free_port())
-        make_workspace(app.workspace, asked.pictures, asked.classes)
+        make_workspace(app.workspace, asked.images, asked.classes)
         app.start()
         try:
             page = launch(playwright).new_page(viewport={"width": 1280, "height": 900})
@@ -178,7 +178,7 @@ def main() -> None:
             page.wait_for_selector(".heatmaplayer")
             clicks = Clicks(page, asked.pause)
             for number in range(asked.rounds):
-                a_round(clicks, asked.pictures)
+                a_round(clicks, asked.images)
                 print(f"round {number + 1} of {asked.rounds}", file=sys.stderr, flush=True)
         finally:
             app.stop()

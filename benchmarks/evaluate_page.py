@@ -22,8 +22,8 @@ sys.path.insert(0, str(PROJECT))
 MODEL = "model-made"
 
 
-def make_workspace(root: Path, pictures: int, classes: int) -> None:
-    """A model with stored probabilities: 85% right, confident, half of the pictures in groups."""
+def make_workspace(root: Path, images: int, classes: int) -> None:
+    """A model with stored probabilities: 85% right, confident, half of the images in groups."""
     from core.domain.configs import PreprocessConfig
     from core.domain.datasets import Dataset, Sample, Verdict
     from core.domain.models import Model
@@ -33,10 +33,10 @@ def make_workspace(root: Path, pictures: int, classes: int) -> None:
     from core.workspace import Workspace
 
     random = np.random.default_rng(0)
-    targets = random.integers(0, classes, pictures)
-    said = np.where(random.random(pictures) < 0.85, targets, random.integers(0, classes, pictures))
-    logits = random.normal(0, 1, (pictures, classes)).astype(np.float32)
-    logits[np.arange(pictures), said] += random.gamma(9, 1, pictures).astype(np.float32)
+    targets = random.integers(0, classes, images)
+    said = np.where(random.random(images) < 0.85, targets, random.integers(0, classes, images))
+    logits = random.normal(0, 1, (images, classes)).astype(np.float32)
+    logits[np.arange(images), said] += random.gamma(9, 1, images).astype(np.float32)
     logits = np.exp(logits - logits.max(axis=1, keepdims=True))
     names = tuple(f"class {i:03d}" for i in range(classes))
     verdicts = tuple(Verdict.OK if i < classes // 2 else Verdict.NOK for i in range(classes))
@@ -57,9 +57,9 @@ def make_workspace(root: Path, pictures: int, classes: int) -> None:
             sharpness=float(n % 89),
             attributes={"line": f"line {n % 4}", "shift": f"shift {n % 3}"},
         )
-        for n in range(pictures)
+        for n in range(images)
     )
-    dataset = Dataset("ds-made", "made", names, "/p", "d", pictures, 1.0, class_verdicts=verdicts)
+    dataset = Dataset("ds-made", "made", names, "/p", "d", images, 1.0, class_verdicts=verdicts)
     split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
     model = Model(
         MODEL,
@@ -103,7 +103,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TOUCHSTONE_WORKSPACE"] = folder
-        make_workspace(Path(folder), asked.pictures, asked.classes)
+        make_workspace(Path(folder), asked.images, asked.classes)
         interact(asked.rest)
 
 
@@ -149,13 +149,13 @@ def interact(rest_s: float) -> None:
     run(tab="Slices")
     timed("slices by camera", lambda: run(slice_by="folder"))
     timed("slices by group of numbers", lambda: run(slice_by="sharpness"))
-    timed("errors: hardest pictures", lambda: run(tab="Errors", errors_kind="hardest pictures"))
+    timed("errors: hardest images", lambda: run(tab="Errors", errors_kind="hardest images"))
     run(tab="Overview")
     found = evaluation.judge(workspace, MODEL, Subset.TEST)
     review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.judged.sample_ids[:9]), 0)
     run(review=review)
     timed(
-        "a picture is excluded, the counts follow", lambda: app.button(key="exclude").click().run()
+        "an image is excluded, the counts follow", lambda: app.button(key="exclude").click().run()
     )
     app.session_state["review"] = None
     timed("the change is undone", lambda: app.button(key="undo").click().run())

@@ -1,4 +1,4 @@
-"""How fast are pictures imported, against two processes that merely decode them?
+"""How fast are images imported, against two processes that merely decode them?
 
 The section `import` of `data_room.py`. Makes so many JPEG files, then in turn: two processes that
 decode them with Pillow and do nothing else, and the reading of the import (decode, hash, measure,
@@ -19,11 +19,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from core.data.importing.listing import plan_import, read_pictures
+from core.data.importing.listing import plan_import, read_images
 from core.data.importing.rules import ImportRules
 
 
-def write_pictures(root: Path, count: int, side: int) -> list[Path]:
+def write_images(root: Path, count: int, side: int) -> list[Path]:
     """Textured JPEG files in two classes; seeded."""
     random = np.random.default_rng(7)
     coarse = random.integers(0, 255, (64, side // 8 + 1, side // 8 + 1, 3), np.uint8)
@@ -65,10 +65,10 @@ def _processor_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def measure(pictures: int, side: int, rounds: int) -> dict[str, object]:
+def measure(images: int, side: int, rounds: int) -> dict[str, object]:
     """Rates and processor times of both, medians over the rounds."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_pictures(Path(folder), pictures, side)
+        paths = write_images(Path(folder), images, side)
         plain, ours = [], []
         for _ in range(rounds):
             plain.append(seconds(lambda: decode_all(paths)))
@@ -78,9 +78,9 @@ def measure(pictures: int, side: int, rounds: int) -> dict[str, object]:
         for times in (plain, ours)
     )
     return {
-        "pictures": pictures,
-        "plain_per_s": round(pictures / plain_s),
-        "import_per_s": round(pictures / import_s),
+        "pictures": images,
+        "plain_per_s": round(images / plain_s),
+        "import_per_s": round(images / import_s),
         "share": plain_s / import_s,
         "plain_cpu_s": plain_cpu_s,
         "import_cpu_s": import_cpu_s,
@@ -90,5 +90,5 @@ def measure(pictures: int, side: int, rounds: int) -> dict[str, object]:
 
 def read(root: Path) -> None:
     """The import without its storing."""
-    found = read_pictures(root, plan_import(root, ImportRules()))
+    found = read_images(root, plan_import(root, ImportRules()))
     assert not found.skipped

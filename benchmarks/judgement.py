@@ -44,15 +44,15 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=30_000)
     asked = parser.parse_args()
     random = np.random.default_rng(0)
-    probabilities, targets = predictions(asked.pictures, asked.classes, random)
-    others, _ = predictions(asked.pictures, asked.classes, np.random.default_rng(0))
+    probabilities, targets = predictions(asked.images, asked.classes, random)
+    others, _ = predictions(asked.images, asked.classes, np.random.default_rng(0))
     others = np.where(random.random((len(targets), 1)) < 0.95, probabilities, others)
     names = [str(i) for i in range(asked.classes)]
     verdicts = ["OK"] * (asked.classes // 2) + ["NOK"] * (asked.classes - asked.classes // 2)
-    parts = random.integers(0, asked.groups, asked.pictures)
+    parts = random.integers(0, asked.groups, asked.images)
     report = lambda **more: evaluate(probabilities, targets, names, verdicts=verdicts, **more)  # noqa: E731
     best_of_three("report, all numbers", report)
-    best_of_three("report, all numbers, pictures in groups", lambda: report(parts=parts))
+    best_of_three("report, all numbers, images in groups", lambda: report(parts=parts))
 
     nok = outcome.nok_probability(probabilities, verdicts)
     truth = outcome.truths(targets, verdicts)
@@ -61,7 +61,7 @@ def main() -> None:
     point = outcome.OperatingPoint(0.3, 0.7)
     scenario = costs.Scenario(0.01, 10_000, costs.Costs(200, 5, 0.5))
     thresholds = [0.9] * asked.classes
-    cameras = random.integers(0, 20, asked.pictures).astype(str)
+    cameras = random.integers(0, 20, asked.images).astype(str)
     best_of_three("confusion matrix", lambda: confusion_matrix(predicted, targets, asked.classes))
     best_of_three("top-K error, any K", lambda: true_class_ranks(probabilities, targets))
     best_of_three("one ROC curve", lambda: roc_curve(probabilities[:, 0], targets == 0))

@@ -4,8 +4,8 @@
 
 Both run in turn on the same machine: the whole quick job through the command line (import, split,
 train, evaluate; every process start included, new workspace each round), and one epoch of a plain
-PyTorch/timm loop (PIL loader, batch 32, SGD, same network, weights, picture size and training
-pictures; its imports and model building are not counted). Prints both, and the ratio.
+PyTorch/timm loop (PIL loader, batch 32, SGD, same network, weights, image size and training
+images; its imports and model building are not counted). Prints both, and the ratio.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from core.models.catalog import find_network
 from core.models.weights import pretrained_state
 
-class Pictures(Dataset):
+class Images(Dataset):
     def __init__(self, items): self.items = items
     def __len__(self): return len(self.items)
     def __getitem__(self, i):
@@ -42,7 +42,7 @@ if __name__ == "__main__":
     model = timm.create_model(network.name, num_classes=1 + max(label for _, label in items))
     state = pretrained_state(network, Path("."))
     model.load_state_dict({k: v for k, v in state.items() if "classifier" not in k}, strict=False)
-    loader = DataLoader(Pictures(items), batch_size=32, shuffle=True, num_workers=2)
+    loader = DataLoader(Images(items), batch_size=32, shuffle=True, num_workers=2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     model.train()
     started = time.perf_counter()

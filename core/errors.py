@@ -7,7 +7,7 @@ TouchstoneError
 ├── ImportSourceError         folder, archive or table that cannot be imported
 │   ├── PathNotAllowedError   outside the folders this app may read
 │   └── ArchiveError          a ZIP that is broken, hostile or too large
-├── UnreadableImageError      one picture that cannot be decoded
+├── UnreadableImageError      one image that cannot be decoded
 ├── SplitError                a split that is impossible or missing
 ├── ConfigError               a setting out of its range
 ├── NetworkUnavailableError   pretrained weights that are not on this machine
@@ -49,7 +49,7 @@ class NameTakenError(TouchstoneError):
 
 
 class ImportSourceError(TouchstoneError):
-    """A source of pictures that cannot be imported."""
+    """A source of images that cannot be imported."""
 
 
 class PathNotAllowedError(ImportSourceError):
@@ -61,7 +61,7 @@ class ArchiveError(ImportSourceError):
 
 
 class UnreadableImageError(TouchstoneError):
-    """One picture that cannot be decoded."""
+    """One image that cannot be decoded."""
 
 
 class SplitError(TouchstoneError):

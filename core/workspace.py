@@ -9,7 +9,7 @@ from core.errors import PathNotAllowedError, WorkspaceError
 ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
 IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
 
-# Never pictures, and reading some of them has side effects or no end.
+# Never images, and reading some of them has side effects or no end.
 _SYSTEM_FOLDERS = tuple(Path(p) for p in ("/proc", "/sys", "/dev", "/run"))
 
 
@@ -26,7 +26,7 @@ class Workspace:
 
     @property
     def uploads(self) -> Path:
-        """Pictures and archives that came through the browser."""
+        """Images and archives that came through the browser."""
         return self.root / "uploads"
 
     @property
@@ -100,13 +100,13 @@ def open_workspace(root: Path | None = None) -> Workspace:
 
 
 def import_roots() -> tuple[Path, ...]:
-    """Folders pictures may be read from; empty means: every folder but the system's own."""
+    """Folders images may be read from; empty means: every folder but the system's own."""
     configured = os.environ.get(IMPORT_ROOTS_VARIABLE, "")
     return tuple(Path(part).expanduser().resolve() for part in configured.split(os.pathsep) if part)
 
 
 def is_system_path(path: Path) -> bool:
-    """Whether a resolved path lies in a folder of the operating system that holds no pictures."""
+    """Whether a resolved path lies in a folder of the operating system that holds no images."""
     return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
 
 

@@ -1,4 +1,4 @@
-"""Take the pictures of the README from a running app whose workspace holds the trained demo.
+"""Take the images of the README from a running app whose workspace holds the trained demo.
 
 python docs/screenshots.py http://127.0.0.1:8501 PICTURE...    (PICTURE: files for the Predict page)
 """
@@ -33,7 +33,7 @@ def shoot(page: Page, name: str) -> None:
     page.screenshot(path=OUT / f"{name}.png")
 
 
-def main(url: str, pictures: list[str]) -> None:
+def main(url: str, images: list[str]) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -63,7 +63,7 @@ def main(url: str, pictures: list[str]) -> None:
             page.get_by_text("what the network saw").wait_for(timeout=60_000)
             shoot(page, f"why-{theme}")
             page.goto(f"{url}/predict")
-            page.locator('[data-testid="stFileUploader"] input').set_input_files(pictures)
+            page.locator('[data-testid="stFileUploader"] input').set_input_files(images)
             page.get_by_text("what the network saw").wait_for(timeout=60_000)
             shoot(page, f"predict-{theme}")
             page.close()

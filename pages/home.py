@@ -14,18 +14,18 @@ from pages.ui import routes, state, text
 from pages.ui.components import Tile, gallery
 
 STEPS = (
-    ("upload", "Import", "a folder or ZIP of labelled pictures"),
-    ("call_split", "Split", "into pictures that train and pictures that judge"),
+    ("upload", "Import", "a folder or ZIP of labelled images"),
+    ("call_split", "Split", "into images that train and images that judge"),
     ("model_training", "Train", "in minutes, on any CPU or GPU"),
-    ("grid_on", "Judge", "every error, with the picture and the reason"),
-    ("image_search", "Use", "classify new pictures, hand over the model"),
+    ("grid_on", "Judge", "every error, with the image and the reason"),
+    ("image_search", "Use", "classify new images, hand over the model"),
 )
 
 
 def welcome() -> None:
-    st.title("Teach a computer to sort your pictures")
+    st.title("Teach a computer to sort your images")
     st.markdown(
-        "Touchstone trains an image classifier on **your own** pictures, shows you honestly how "
+        "Touchstone trains an image classifier on **your own** images, shows you honestly how "
         "good it is, and lets you use it. In your browser, without code, without internet."
     )
     with st.container(horizontal=True):
@@ -34,20 +34,20 @@ def welcome() -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="demo",
-            help="Draws 300 pictures of good, contaminated and cracked pills "
+            help="Draws 300 images of good, contaminated and cracked pills "
             "and imports them; nothing is downloaded.",
         ):
             start_demo()
-        if st.button("Import your pictures", icon=":material/upload:", key="go_import"):
+        if st.button("Import your images", icon=":material/upload:", key="go_import"):
             st.switch_page("data/import_images.py")
 
 
 def start_demo() -> None:
-    bar = st.progress(0.0, text="Drawing pill pictures …")
+    bar = st.progress(0.0, text="Drawing pill images …")
     job = demo.start_demo(
         state.workspace(),
         on_progress=lambda done, total: bar.progress(
-            done / total, text=f"Drawing pill pictures … {done} of {total}"
+            done / total, text=f"Drawing pill images … {done} of {total}"
         ),
     )
     st.switch_page("data/import_images.py", query_params={"import": job.subject_id})
@@ -78,12 +78,12 @@ def _example_pills() -> list[tuple[str, Image.Image]]:
 def examples() -> None:
     st.caption("From the demo: good, cracked and contaminated pills, drawn on this machine.")
     pills = _example_pills()
-    for column, (name, picture) in zip(st.columns(len(pills)), pills, strict=True):
-        column.image(picture, caption=name, width="stretch")
+    for column, (name, image) in zip(st.columns(len(pills)), pills, strict=True):
+        column.image(image, caption=name, width="stretch")
 
 
 def next_step(dataset: Dataset) -> None:
-    """The one thing that is missing for the newest data set."""
+    """The one thing that is missing for the newest dataset."""
     own_models = [m for m in models.list_models(state.workspace()) if m.dataset_id == dataset.id]
     name = text.plain(dataset.name)
     if own_models:
@@ -100,8 +100,8 @@ def next_step(dataset: Dataset) -> None:
         words = f"**{name}** is split and ready to train."
         query = {"dataset": dataset.id}
     else:
-        page, label, icon = "data/split.py", "Split the pictures", "call_split"
-        words = f"**{name}** needs a split: which pictures train the model, which judge it."
+        page, label, icon = "data/split.py", "Split the images", "call_split"
+        words = f"**{name}** needs a split: which images train the model, which judge it."
         query = {"dataset": dataset.id}
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
         st.markdown(f"**Next step** · {words}")
@@ -113,13 +113,13 @@ def overview(found: list[Dataset], made: list[Model]) -> None:
     scores = [m.test_macro_f1 for m in made if m.test_macro_f1 is not None and not leaks(m)]
     cells = st.columns(4)
     cells[0].metric("Datasets", len(found), border=True)
-    cells[1].metric("Pictures", f"{sum(d.sample_count for d in found):,}", border=True)
+    cells[1].metric("Images", f"{sum(d.sample_count for d in found):,}", border=True)
     cells[2].metric("Models", len(made), border=True)
     cells[3].metric(
         "Best test macro F1",
         f"{max(scores):.3f}" if scores else "–",
         border=True,
-        help="Macro F1 weighs every class the same: 1 is perfect. Measured on pictures that the "
+        help="Macro F1 weighs every class the same: 1 is perfect. Measured on images that the "
         "training never saw, for models whose test results were looked at and whose split does not "
         "leak. Compare only models of the same dataset.",
     )
@@ -168,7 +168,7 @@ def _model_card(model: Model) -> None:
 def _dataset_tile(dataset: Dataset) -> Tile:
     samples, _ = datasets.samples(state.workspace(), dataset.id, limit=1)
     url = routes.thumbnail_url(samples[0].id, samples[0].sha256) if samples else ""
-    words = f"{dataset.sample_count:,} pictures, {len(dataset.class_names)} classes"
+    words = f"{dataset.sample_count:,} images, {len(dataset.class_names)} classes"
     return Tile(dataset.id, url, dataset.name, words)
 
 
@@ -180,7 +180,7 @@ if known:
     overview(known, trained)
     recent(known, trained)
     with st.container(horizontal=True):
-        if st.button("Import pictures", icon=":material/upload:", key="go_import"):
+        if st.button("Import images", icon=":material/upload:", key="go_import"):
             st.switch_page("data/import_images.py")
         if st.button("Draw another pill demo", icon=":material/play_arrow:", key="demo"):
             start_demo()

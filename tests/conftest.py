@@ -1,4 +1,4 @@
-"""Shared small, real things: a workspace, a few pictures, one trained model."""
+"""Shared small, real things: a workspace, a few images, one trained model."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 MARK_PX = 64
-PICTURE_PX = 192
+IMAGE_PX = 192
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +52,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def class_folders(tmp_path: Path) -> Path:
-    """Three classes of small pictures; names with blanks and Unicode, one folder nested."""
-    return write_class_folders(tmp_path / "my pictures")
+    """Three classes of small images; names with blanks and Unicode, one folder nested."""
+    return write_class_folders(tmp_path / "my images")
 
 
 def write_class_folders(root: Path, per_class: int = 6) -> Path:
@@ -63,24 +63,24 @@ def write_class_folders(root: Path, per_class: int = 6) -> Path:
             random = np.random.default_rng([number, *colour])
             shape = (32 + 4 * number, 64 - 4 * number, 3)
             pixels = np.clip(np.array(colour) + random.integers(-30, 30, shape), 0, 255)
-            save_picture(root / folder / f"pic {number} é.png", pixels)
+            save_image(root / folder / f"pic {number} é.png", pixels)
     return root
 
 
-def save_picture(path: Path, pixels: np.ndarray, **options: object) -> Path:
+def save_image(path: Path, pixels: np.ndarray, **options: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(pixels, np.uint8)).save(path, **options)
     return path
 
 
-def marked_picture(kind: str, seed: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """A noisy gray picture with one mark somewhere; the mark alone tells the class.
+def marked_image(kind: str, seed: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """A noisy gray image with one mark somewhere; the mark alone tells the class.
 
     Returns the pixels [192, 192, 3] and the top left corner of the 64 px mark.
     """
     random = np.random.default_rng([seed, len(kind)])
-    pixels = random.normal(128, 12, (PICTURE_PX, PICTURE_PX, 3))
-    x, y = (int(v) for v in random.integers(4, PICTURE_PX - MARK_PX - 4, 2))
+    pixels = random.normal(128, 12, (IMAGE_PX, IMAGE_PX, 3))
+    x, y = (int(v) for v in random.integers(4, IMAGE_PX - MARK_PX - 4, 2))
     patch = pixels[y : y + MARK_PX, x : x + MARK_PX]
     if kind == "stripes":
         patch[:, (np.arange(MARK_PX) // 8) % 2 == 0] = (235, 215, 40)
@@ -91,10 +91,10 @@ def marked_picture(kind: str, seed: int) -> tuple[np.ndarray, tuple[int, int]]:
     return np.clip(pixels, 0, 255).astype(np.uint8), (x, y)
 
 
-def write_marked_pictures(root: Path, per_class: int) -> Path:
+def write_marked_images(root: Path, per_class: int) -> Path:
     for kind in ("stripes", "blue disc"):
         for number in range(per_class):
-            save_picture(root / kind / f"{number:03d}.png", marked_picture(kind, number)[0])
+            save_image(root / kind / f"{number:03d}.png", marked_image(kind, number)[0])
     return root
 
 
@@ -105,7 +105,7 @@ def store_rows(
     *,
     dataset_id: str = "ds-rows",
 ) -> Dataset:
-    """A dataset of rows alone, one picture per label, without files."""
+    """A dataset of rows alone, one image per label, without files."""
     samples = [
         Sample(
             0,
@@ -134,7 +134,7 @@ class Trained:
     """A workspace in which a small set was imported, split and quick-trained."""
 
     workspace: Workspace
-    pictures: Path
+    images: Path
     dataset: Dataset
     split: Split
     run: RunView
@@ -158,14 +158,14 @@ QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Made once by the real worker; tests must not change it."""
     root = tmp_path_factory.mktemp("trained")
-    pictures = write_marked_pictures(root / "marks", 20)
+    images = write_marked_images(root / "marks", 20)
     workspace = Workspace(root / "workspace").create()
-    job = datasets.start_import(workspace, pictures, "Marks", LabelSource.LAST_FOLDER)
+    job = datasets.start_import(workspace, images, "Marks", LabelSource.LAST_FOLDER)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     dataset = datasets.find_dataset(workspace, "Marks")
     split = splits.create_split(workspace, dataset.id)
     preprocess = runs.default_preprocess(
-        workspace, dataset.id, QUICK.network, image_size_px=PICTURE_PX
+        workspace, dataset.id, QUICK.network, image_size_px=IMAGE_PX
     )
     view = runs.start_training(
         workspace, dataset.id, QUICK, preprocess=preprocess, name="Marks quick"
@@ -175,4 +175,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     assert ended.status is JobStatus.COMPLETED
     run = runs.find_run(workspace, view.run.id)
     model = models.find_model(workspace, str(ended.result["model_id"]))
-    return Trained(workspace, pictures, dataset, split, run, model)
+    return Trained(workspace, images, dataset, split, run, model)

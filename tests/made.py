@@ -35,12 +35,12 @@ def make_dataset(
     per_subset: int = 200,
     verdicts: tuple[Verdict | None, ...] = VERDICTS,
     groups: bool = False,
-    pictures: Path | None = None,
+    images: Path | None = None,
     sealed: bool = False,
 ) -> Made:
-    """Dataset "parts" with as many pictures in each subset: half good, a quarter of each defect."""
+    """Dataset "parts" with as many images in each subset: half good, a quarter of each defect."""
     targets = np.resize(np.array([0, 1, 0, 2]), 3 * per_subset)
-    paths = [_picture(pictures, i, int(label)) for i, label in enumerate(targets)]
+    paths = [_image(images, i, int(label)) for i, label in enumerate(targets)]
     samples = [
         Sample(
             0,
@@ -72,7 +72,7 @@ def _sha256(path: str, number: int) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else f"sha{number}"
 
 
-def _picture(folder: Path | None, number: int, label: int) -> str:
+def _image(folder: Path | None, number: int, label: int) -> str:
     if folder is None:
         return f"/p/{number:05d}.png"
     path = folder / NAMES[label] / f"{number:05d}.png"

@@ -41,7 +41,9 @@ class Numbers(html.parser.HTMLParser):
         given = dict(attrs)
         if tag == "data":
             text = given["value"]
-            self.marked.append((given["data-measure"], float(text) if text else None))
+            # Why: reports before 0.2 call the Matthews correlation by its whole name.
+            name = given["data-measure"].replace("matthews", "mcc")
+            self.marked.append((name, float(text) if text else None))
         if "data-rule" in given:
             self.rule = json.loads(given["data-rule"])
 
@@ -159,12 +161,12 @@ class Recomputed:
             "macro_precision": metrics.precision_score(y, said, **scores),
             "macro_f1": metrics.f1_score(y, said, **scores),
             "kappa": metrics.cohen_kappa_score(y, said) if len({*y, *said}) > 1 else None,
-            "matthews": metrics.matthews_corrcoef(y, said)
+            "mcc": metrics.matthews_corrcoef(y, said)
             if min(len(set(y)), len(set(said))) > 1
             else None,
         }
-        self._mean_of_pictures("log_loss", losses, most=np.inf)
-        self._mean_of_pictures("brier", distances, most=2.0)
+        self._mean_of_images("log_loss", losses, most=np.inf)
+        self._mean_of_images("brier", distances, most=2.0)
         self._mean_of_classes(
             "roc_area", areas, [_roc_bounds(p[:, c], y == c, self.part) for c in known]
         )
@@ -174,7 +176,7 @@ class Recomputed:
             [_share_bounds(a, n) for a, n in zip(precisions, positives, strict=True)],
         )
 
-    def _mean_of_pictures(self, name, values, most):
+    def _mean_of_images(self, name, values, most):
         """Mean with a t interval whose spread is that between parts, from 0 to `most`."""
         mean = values.mean()
         sums = pd.Series(values - mean).groupby(self.part).sum()
@@ -242,7 +244,7 @@ class Recomputed:
             ("macro_precision", "precision"),
             ("macro_f1", "f1"),
             ("kappa", None),
-            ("matthews", None),
+            ("mcc", None),
         ):
             values = np.array([d[name] for d in drawn])
             self._bounds(name, values[np.isfinite(values)], measure)
@@ -346,7 +348,7 @@ class Recomputed:
         return min(1.0, escape), min(1.0, overkill)
 
     def _nok_probability(self, p):
-        """Sum over the classes whose pictures are NOK; needs every class to have a picture."""
+        """Sum over the classes whose images are NOK; needs every class to have an image."""
         every = pd.concat([self.rows, self.validation])
         verdict = dict(zip(every["true_class"], every["true_verdict"], strict=True))
         columns = [i for cell, i in self.classes.items() if verdict.get(cell) == "NOK"]
@@ -358,7 +360,7 @@ class Recomputed:
             return []
         every = pd.concat([self.rows, self.validation])
         if set(every["true_class"]) != set(self.classes):
-            return []  # Why: what a class without pictures stands for is not in the table.
+            return []  # Why: what a class without images stands for is not in the table.
         nok = self._nok_probability(self.p)
         near = np.minimum(abs(nok - self.rule["accept_below"]), abs(nok - self.rule["reject_from"]))
         codes = (nok >= self.rule["accept_below"]).astype(int) + (nok >= self.rule["reject_from"])
@@ -433,7 +435,7 @@ class Recomputed:
 
 
 def _newly(before, after, part):
-    """Pictures with the event, of parts that had none before."""
+    """Images with the event, of parts that had none before."""
     return int((after & ~part.isin(set(part[before]))).sum())
 
 
@@ -512,7 +514,7 @@ def _means_of(matrix):
             "macro_precision": precision[here].mean(),
             "macro_f1": (2 * hits / (support + said))[here].mean(),
             "kappa": (hits.sum() / n - cross / n**2) / (1 - cross / n**2),
-            "matthews": (hits.sum() * n - cross)
+            "mcc": (hits.sum() * n - cross)
             / np.sqrt((n**2 - (said**2).sum()) * (n**2 - (support**2).sum())),
         }
 

@@ -27,11 +27,12 @@ from core.cli.session import table as _table
 from core.cli.signoff import app as signoff_commands
 from core.domain.configs import Recipe, TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset, LabelSource
-from core.domain.findings import Cure, FindingKind, QualityCheck
+from core.domain.findings import FindingKind, Fix, QualityCheck
 from core.domain.jobs import Job
 from core.domain.models import HeatmapMethod
 from core.domain.splits import OrderBy, Split, Subset
 from core.errors import ConfigError, NotFoundError
+from core.evaluation.measures.parts import Unit
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
@@ -43,7 +44,7 @@ from core.workspace import ROOT_VARIABLE, Workspace
 
 app = typer.Typer(
     name="touchstone",
-    help="Train, judge and use an image classifier on your own pictures.",
+    help="Train, judge and use an image classifier on your own images.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,7 +59,7 @@ def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
     """Draw the pill demo and import it."""
     with _session(workspace, as_json) as session:
         with Progress(console=_errors, transient=True) as progress:
-            task = progress.add_task("Drawing pictures", total=None)
+            task = progress.add_task("Drawing images", total=None)
             job = demo.start_demo(
                 session.workspace,
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
@@ -69,7 +70,7 @@ def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
 
 @app.command(name="import")
 def import_source(
-    source: Annotated[Path, typer.Argument(help="Folder or ZIP file with pictures.")],
+    source: Annotated[Path, typer.Argument(help="Folder or ZIP file with images.")],
     name: Annotated[str | None, typer.Option(help="Name of the new dataset.")] = None,
     into: Annotated[
         str | None, typer.Option(help="Add to this dataset, by name or id, as a new version.")
@@ -126,7 +127,7 @@ def import_source(
         typer.Option("--ready-split/--ignore-split", help="Keep train, val and test as they are."),
     ] = True,
     companions: Annotated[
-        bool, typer.Option("--companions", help="Import masks beside pictures too.")
+        bool, typer.Option("--companions", help="Import masks beside images too.")
     ] = False,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="Class to leave out; may be given several times.")
@@ -141,7 +142,7 @@ def import_source(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import labelled pictures as a new dataset, or add them to one."""
+    """Import labelled images as a new dataset, or add them to one."""
     if (name is None) == (into is None):
         raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with _session(workspace, as_json) as session:
@@ -178,22 +179,24 @@ def import_source(
 @app.command(name="quality")
 def check_quality(
     dataset: DatasetArgument,
-    cure: Annotated[
+    fix: Annotated[
         list[str] | None,
         typer.Option(
-            help="Cure all of a kind after the check, KIND:CURE, for example "
-            "exact_duplicate:keep_one; may be given several times."
+            "--fix",
+            "--cure",
+            help="Fix all of a kind after the check, KIND:FIX, for example "
+            "exact_duplicate:keep_one; may be given several times.",
         ),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for duplicates, look-alikes, wrong labels, unusual pictures and leaks in a dataset."""
+    """Look for duplicates, look-alikes, wrong labels, unusual images and leaks in a dataset."""
     with _session(workspace, as_json) as session:
         found = datasets.find_dataset(session.workspace, dataset)
-        wanted = [_kind_and_cure(text) for text in cure or ()]
+        wanted = [_kind_and_fix(text) for text in fix or ()]
         check = _checked(session, found)
-        done = [fixes.cure_all(session.workspace, found.id, *each).words for each in wanted]
+        done = [fixes.fix_all(session.workspace, found.id, *each).words for each in wanted]
 
         def show() -> None:
             counts = quality.finding_counts(session.workspace, found.id)
@@ -221,7 +224,7 @@ def make_split(
         typer.Option(help="Fraction that judges the model; 0.2, with --kfold 0 unless given."),
     ] = None,
     counts: Annotated[
-        str | None, typer.Option(help="Pictures instead of fractions: TRAIN,VALIDATION,TEST.")
+        str | None, typer.Option(help="Images instead of fractions: TRAIN,VALIDATION,TEST.")
     ] = None,
     per_class: Annotated[bool, typer.Option(help="--counts holds for every class.")] = False,
     kfold: Annotated[int, typer.Option(help="Number of folds, for example 5; 0: none.")] = 0,
@@ -279,8 +282,8 @@ def train(
         DEFAULT_NETWORK
     ),
     image_size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="How often all pictures are shown.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often all images are shown.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Size of one step.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 42,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -346,7 +349,7 @@ def resume(
 @app.command()
 def evaluate(
     model: ModelArgument,
-    subset: Annotated[Subset, typer.Option(help="Which pictures.")] = Subset.TEST,
+    subset: Annotated[Subset, typer.Option(help="Which images.")] = Subset.TEST,
     top_k: Annotated[
         str | None, typer.Option(help="K of the top-K errors, such as 1,2,3,5.")
     ] = None,
@@ -393,8 +396,8 @@ def _show_report(report: dict[str, Any]) -> None:
     """The report for a person; every rate with its bounds."""
     bounds = report["intervals"]
     _output.print(
-        f"{report['n']:,} pictures, {report['accuracy']:.2%} right · "
-        f"{report['independent']:,} {report['unit']}, {_with_bounds(bounds['accuracy'])} right · "
+        f"{report['n']:,} images, {report['accuracy']:.2%} right · "
+        f"{report['independent']:,} {Unit(report['unit']).word}, {_with_bounds(bounds['accuracy'])} right · "
         f"macro F1 {report['macro_f1']:.3f}"
     )
     _show_ok_nok(report)
@@ -415,7 +418,7 @@ def _show_report(report: dict[str, Any]) -> None:
         ["AUC (macro)", _decimal(area), *_range(bounds["auc"]["macro"])],
     ]
     rows += [
-        [f"top-{k} error ({report['unit']})", _decimal(e["rate"]), *_range(e)]
+        [f"top-{k} error ({Unit(report['unit']).word})", _decimal(e["rate"]), *_range(e)]
         for k, e in bounds["top_k_error"].items()
     ]
     _table(["measure", "value", "low", "high"], rows)
@@ -431,7 +434,7 @@ def _show_report(report: dict[str, Any]) -> None:
                 measures["support"],
             ]
         )
-    _table(["class", "precision", "recall", "F1", "pictures"], classes)
+    _table(["class", "precision", "recall", "F1", "images"], classes)
     names, matrix = report["class_names"], report["confusion_matrix"]
     if len(names) <= 20:
         _table(
@@ -450,7 +453,9 @@ def _show_ok_nok(report: dict[str, Any]) -> None:
         words = (
             "no data"
             if found is None
-            else (f"{found['k']} of {found['n']} {of} {report['unit']}: {_with_bounds(found)}")
+            else (
+                f"{found['k']} of {found['n']} {of} {Unit(report['unit']).word}: {_with_bounds(found)}"
+            )
         )
         _output.print(f"{side}: {words}", markup=False)
     _output.print(f"Rule: {report['ok_nok']['rule']}", markup=False)
@@ -473,14 +478,14 @@ def _range(bounds: dict[str, float] | None) -> list[str]:
 @app.command()
 def predict(
     model: ModelArgument,
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Classify pictures; an unreadable one does not stop the others."""
+    """Classify images; an unreadable one does not stop the others."""
     with _session(workspace, as_json) as session:
         found = models.find_model(session.workspace, model)
-        files = prediction.picture_files(paths)
+        files = prediction.image_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
         rows = [
             [
@@ -493,14 +498,14 @@ def predict(
         ]
         session.answer(
             {"predictions": [prediction.as_dict(item) for item in results]},
-            lambda: _table(["picture", "class", "confidence", "decision"], rows),
+            lambda: _table(["image", "class", "confidence", "decision"], rows),
         )
 
 
 @app.command()
 def heatmap(
     model: ModelArgument,
-    image: Annotated[Path, typer.Argument(help="The picture to explain.")],
+    image: Annotated[Path, typer.Argument(help="The image to explain.")],
     out: Annotated[Path, typer.Option(help="PNG file to write.")],
     class_name: Annotated[
         str | None, typer.Option("--class", help="Class to explain; else the predicted one.")
@@ -509,12 +514,12 @@ def heatmap(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a picture with the heatmap of a class laid over it."""
+    """Write an image with the heatmap of a class laid over it."""
     with _session(workspace, as_json) as session:
         found = models.find_model(session.workspace, model)
         answer = prediction.predict(session.workspace, found, [image], [str(image)])[0]
         if answer.error is not None:
-            raise ConfigError(answer.error, "Give a readable picture.")
+            raise ConfigError(answer.error, "Give a readable image.")
         chosen = class_name or answer.class_name or ""
         if chosen not in found.class_names:
             raise NotFoundError(
@@ -548,7 +553,7 @@ def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False
         ]
         rows = [[d.id, d.name, d.sample_count, ", ".join(d.class_names)] for d in found]
         session.answer(
-            {"datasets": result}, lambda: _table(["id", "name", "pictures", "classes"], rows)
+            {"datasets": result}, lambda: _table(["id", "name", "images", "classes"], rows)
         )
 
 
@@ -609,7 +614,7 @@ def delete(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a dataset, run or model. Pictures that were imported in place are never touched."""
+    """Delete a dataset, run or model. Images that were imported in place are never touched."""
     with _session(workspace, as_json) as session:
         kind, found_id, name = _find_anything(session.workspace, thing)
         if not yes and not as_json:
@@ -679,7 +684,7 @@ def _answer_dataset(session: Session, dataset: Dataset, **more: Any) -> None:
     }
 
     def show() -> None:
-        _table(["class", "pictures"], [[name, count] for name, count in counts.items()])
+        _table(["class", "images"], [[name, count] for name, count in counts.items()])
         for decision in more.get("decisions", ()):
             _output.print(f"{decision['sentence']}.", markup=False)
         for item in result["skipped"][:20]:
@@ -694,7 +699,7 @@ def _answer_import(session: Session, job: Job) -> None:
     dataset = datasets.find_dataset(session.workspace, job.result["dataset_id"])
     told = ("added", "already_there", "new_classes", "decisions")
     more: dict[str, Any] = {key: job.result[key] for key in told if key in job.result}
-    if "skipped" in job.result:  # of added pictures; the dataset keeps those of its first import
+    if "skipped" in job.result:  # of added images; the dataset keeps those of its first import
         more["skipped"] = [{"path": p, "reason": why} for p, why in job.result["skipped"]]
     verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
     more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
@@ -714,14 +719,14 @@ def _checked(session: Session, dataset: Dataset) -> QualityCheck:
     return check
 
 
-def _kind_and_cure(text: str) -> tuple[FindingKind, Cure]:
+def _kind_and_fix(text: str) -> tuple[FindingKind, Fix]:
     kind, _, how = text.replace("-", "_").partition(":")
     try:
-        return FindingKind(kind), Cure(how)
+        return FindingKind(kind), Fix(how)
     except ValueError:
         raise ConfigError(
-            f"'{text}' is no kind of finding with a cure.",
-            f"Kinds: {', '.join(FindingKind)}. Cures: {', '.join(Cure)}.",
+            f"'{text}' is no kind of finding with a fix.",
+            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}.",
         ) from None
 
 
@@ -771,7 +776,7 @@ def _answer_split(session: Session, dataset: Dataset, split: Split, warning: str
         if split.sealed:
             _output.print("The test set is sealed: later splits of this version keep it.")
         if result["kept_out"]:
-            _output.print(f"kept out, for they are like sealed pictures: {result['kept_out']}")
+            _output.print(f"kept out, for they are like sealed images: {result['kept_out']}")
         if warning:
             _errors.print(warning, style="yellow", markup=False)
 
@@ -790,7 +795,7 @@ def _answer_folds(session: Session, started: Sequence[RunView]) -> None:
 
     def show() -> None:
         _table(
-            ["fold", "pictures", "accuracy", "macro F1"],
+            ["fold", "images", "accuracy", "macro F1"],
             [[s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"] for s in found.scores],
         )
         _output.print(

@@ -22,7 +22,7 @@ from core.workflows.data import datasets, edits, exports, typed_edits, versions
 app = typer.Typer()
 
 PathsArgument = Annotated[
-    list[str], typer.Argument(help="Pictures, as paths below the imported folder.")
+    list[str], typer.Argument(help="Images, as paths below the imported folder.")
 ]
 
 
@@ -50,7 +50,7 @@ def list_versions(
             rows = [[v.number, v.summary, v.sample_count, v.digest[:12]] for v in listed]
             opened.answer(
                 {"versions": [_as_dict(version) for version in listed]},
-                lambda: table(["version", "what", "pictures", "content"], rows),
+                lambda: table(["version", "what", "images", "content"], rows),
             )
 
 
@@ -70,7 +70,7 @@ def relabel(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give pictures another class."""
+    """Give images another class."""
     with session(workspace, as_json) as opened:
         found = datasets.find_dataset(opened.workspace, dataset)
         wanted = dict(typed_edits.read_move(move, found.class_names) for move in moves)
@@ -86,7 +86,7 @@ def exclude(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Leave pictures out; they stay stored and can be brought back."""
+    """Leave images out; they stay stored and can be brought back."""
     with session(workspace, as_json) as opened:
         ids = datasets.ids_of_names(opened.workspace, dataset, paths)
         _answer(opened, edits.exclude(opened.workspace, dataset, ids.values()))
@@ -99,7 +99,7 @@ def bring_back(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring excluded pictures back."""
+    """Bring excluded images back."""
     with session(workspace, as_json) as opened:
         ids = datasets.ids_of_names(opened.workspace, dataset, paths)
         _answer(opened, edits.restore(opened.workspace, dataset, ids.values()))
@@ -173,7 +173,7 @@ def export(
             "missing": missing,
         }
         opened.answer(
-            result, lambda: output.print(f"{result['pictures']} pictures in {to}", markup=False)
+            result, lambda: output.print(f"{result['pictures']} images in {to}", markup=False)
         )
 
 
@@ -223,5 +223,5 @@ def _answer_classes(opened: Session, dataset: Dataset) -> None:
             "classes": counts,
             "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict},
         },
-        lambda: table(["class", "pictures", "verdict"], rows),
+        lambda: table(["class", "images", "verdict"], rows),
     )

@@ -16,7 +16,7 @@ from core.cli.session import (
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
-from core.evaluation.decisions.outcome import Outcome, two_zones
+from core.evaluation.decisions.outcome import Outcome, single_threshold
 from core.evaluation.decisions.planner import PlanRow, plan_test, proven_rate
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
@@ -24,7 +24,7 @@ from core.evaluation.release.comparison import PairedTable
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.workflows.data import datasets
 from core.workflows.results import comparison, judging, thresholds
-from core.workflows.results.thresholds import Choice, Hidden, OnTest, Wish
+from core.workflows.results.thresholds import Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
 from core.workspace import Workspace
 
@@ -82,7 +82,7 @@ def threshold(
     with session(workspace, as_json) as opened:
         basis = thresholds.load_basis(opened.workspace, model)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
-        wish = Wish(
+        wish = ThresholdGoal(
             max_escape=max_escape,
             max_overkill=max_overkill,
             proven=proven,
@@ -109,7 +109,7 @@ def threshold(
 def _on_test(
     workspace: Workspace, basis: thresholds.Basis, *, asked: bool, is_kept: bool
 ) -> OnTest:
-    """The test pictures for the verdict over a kept rule; or why they are not shown."""
+    """The test images for the verdict over a kept rule; or why they are not shown."""
     model = basis.judged.model
     if judging.is_closed(workspace, model) or asked:
         return thresholds.look_at_test(workspace, model, purpose="touchstone threshold")
@@ -139,24 +139,31 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
         ) from err
 
 
-def _choice(workspace: Workspace, basis: thresholds.Basis, wish: Wish, at: float | None) -> Choice:
+def _choice(
+    workspace: Workspace, basis: thresholds.Basis, wish: ThresholdGoal, at: float | None
+) -> ThresholdChoice:
     """What is wished; by hand; without a wish the rule that is saved."""
     if at is not None:
         # Why costs may stand beside it: then they only price the rule.
-        if wish != Wish(confidence=wish.confidence, scenario=wish.scenario):
+        if wish != ThresholdGoal(confidence=wish.confidence, scenario=wish.scenario):
             raise ConfigError(
                 "A threshold by hand leaves nothing to choose.", "Leave --at out, or the wishes."
             )
-        return Choice(two_zones(at), "by hand")
-    if wish == Wish(confidence=wish.confidence):
+        return ThresholdChoice(single_threshold(at), "by hand")
+    if wish == ThresholdGoal(confidence=wish.confidence):
         saved = thresholds.saved_rule(workspace, basis.judged.model.id)
         if saved is not None:
-            return Choice(saved.point, saved.chosen_by)
+            return ThresholdChoice(saved.point, saved.chosen_by)
     return thresholds.choose(basis, wish)
 
 
 def _show_choice(
-    basis: thresholds.Basis, choice: Choice, on_test: OnTest, confidence: float, *, saved: bool
+    basis: thresholds.Basis,
+    choice: ThresholdChoice,
+    on_test: OnTest,
+    confidence: float,
+    *,
+    saved: bool,
 ) -> None:
     output.print(f"{point_in_words(choice.point)} ({choice.chosen_by})", markup=False)
     columns: dict[str, Outcome] = {"validation": basis.outcome(choice.point, confidence)}
@@ -263,23 +270,23 @@ SecondArgument = Annotated[str, typer.Argument(help="Name or id of the new model
 def compare(
     first: FirstArgument,
     second: SecondArgument,
-    subset: Annotated[Subset, typer.Option(help="Which pictures.")] = Subset.TEST,
+    subset: Annotated[Subset, typer.Option(help="Which images.")] = Subset.TEST,
     confidence: ConfidenceOption = CONFIDENCE,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold two models against each other on the same pictures, and the new one against the gate."""
+    """Hold two models against each other on the same images, and the new one against the gate."""
     with session(workspace, as_json) as opened:
         found = comparison.compare(opened.workspace, first, second, subset, confidence=confidence)
         if subset is Subset.TEST:
             for side in (found.first, found.second):
                 judging.count_look(opened.workspace, side.model, "touchstone compare")
-        gate = release.hold_against(opened.workspace, found, found.second.judged)
+        gate = release.check_release(opened.workspace, found, found.second.judged)
         result = comparison.comparison_as_dict(opened.workspace, found)
         result["gate"] = release.gate_as_dict(gate) if gate else None
 
         def show() -> None:
-            unit = found.unit.value
+            unit = found.unit.word
             output.print(f"{found.part_count:,} {unit} that both models judged ({subset}).")
             rows = [["classes", *_table_row(found.classes.table)]]
             if found.decisions is not None:

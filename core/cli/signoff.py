@@ -31,13 +31,13 @@ app = typer.Typer()
 def seal_test(
     model: ModelArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Fix criteria, thresholds and test pictures before anybody looks at the test set."""
+    """Fix criteria, thresholds and test images before anybody looks at the test set."""
     with session(workspace, as_json) as opened, _progress() as show:
         found = sealing.seal_test(opened.workspace, model, on_progress=show)
         opened.answer(
             sealing.as_dict(found),
             lambda: output.print(
-                f"Sealed: {found.pictures:,} test pictures, digest {found.digest[:16]}…. Open the "
+                f"Sealed: {found.images:,} test images, digest {found.digest[:16]}…. Open the "
                 "test with `touchstone open-test`.",
                 markup=False,
             ),
@@ -73,9 +73,15 @@ def write_report(
     against: Annotated[
         str | None, typer.Option(help="Name or id of the model so far, to compare with.")
     ] = None,
-    max_pictures: Annotated[
-        int, typer.Option(min=0, help="Mistakes that the full form shows with heatmaps at most.")
-    ] = report.MAX_PICTURES,
+    max_images: Annotated[
+        int,
+        typer.Option(
+            "--max-images",
+            "--max-pictures",
+            min=0,
+            help="Mistakes that the full form shows with heatmaps at most.",
+        ),
+    ] = report.MAX_IMAGES,
     language: Annotated[str, typer.Option(help="Language of the report.")] = "en",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -92,7 +98,7 @@ def write_report(
                 form,
                 against=against,
                 language=language,
-                max_pictures=max_pictures,
+                max_images=max_images,
                 on_progress=show,
             )
         if ticket.job is not None:
@@ -116,7 +122,7 @@ def _refuse_bad_target(target: Path | None) -> None:
 
 
 def _show_opened(found: SignOff, gate: dict[str, Any] | None) -> None:
-    output.print(f"Opened; look {len(found.openings)} at this test set.", markup=False)
+    output.print(f"Opened; look {len(found.accesses)} at this test set.", markup=False)
     for change in found.changes:
         output.print(f"Seal void: {change}", style="red", markup=False)
     if gate is not None:
@@ -126,8 +132,8 @@ def _show_opened(found: SignOff, gate: dict[str, Any] | None) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[sealing.Progress]:
-    """A bar for the check of the picture files."""
+def _progress() -> Iterator[sealing.ProgressCallback]:
+    """A bar for the check of the image files."""
     with Progress(console=errors, transient=True) as bar:
         task = bar.add_task("Gathering", total=None)
         yield lambda phase, done, total: bar.update(

@@ -1,10 +1,10 @@
-"""A rendered picture set of medical pills, so that the app can be tried before own pictures exist.
+"""A rendered image set of medical pills, so that the app can be tried before own images exist.
 
 Classes: `good`, `contamination` (specks, fibres, smears) and `crack` (crack lines, chipped edges).
 A pill is a height field under one soft light, drawn at twice the asked size and averaged down. One
-picture in sixteen is borderline on purpose: a set that any classifier solves teaches nothing.
+image in sixteen is borderline on purpose: a set that any classifier solves teaches nothing.
 
-Units: lengths and heights in half picture sides; a point is x + iy, both in [-1, 1], y down; a
+Units: lengths and heights in half image sides; a point is x + iy, both in [-1, 1], y down; a
 plane is a float32 array [side, side], side in pixels; colours are linear-light RGB in [0, 1].
 """
 
@@ -25,7 +25,7 @@ AMBIENT = 0.3  # share of the light that comes from everywhere
 _Plane = NDArray[np.float32]
 _Rgb = NDArray[np.float64]  # [3]
 _Rng = np.random.Generator
-_Light = tuple[complex, float]  # unit vector towards it: part in the picture plane, height
+_Light = tuple[complex, float]  # unit vector towards it: part in the image plane, height
 _Segment = tuple[complex, complex, float]  # tail, tip, thickness relative to the first
 _WHITE, _IVORY = (0.80, 0.78, 0.74), (0.79, 0.69, 0.49)
 _PILLS = (_WHITE, _WHITE, _IVORY)
@@ -62,9 +62,9 @@ def render_pill(class_name: str, index: int, *, seed: int = 42, size_px: int = 3
 
     Args:
         class_name: one of `DEMO_CLASSES`.
-        index: which picture of the class, from 0; does not depend on how many are drawn.
+        index: which image of the class, from 0; does not depend on how many are drawn.
         seed: of the whole set, from 0.
-        size_px: edge length of the square picture.
+        size_px: edge length of the square image.
 
     Raises:
         ValueError: for an unknown class, or a negative index or seed.
@@ -95,17 +95,17 @@ def write_demo_images(
     """Write the set as `folder/<class>/<class>_0001.jpg` and so on, replacing older files.
 
     Args:
-        folder: made when missing; a reader never sees a half-written picture in it.
-        per_class: pictures of each class.
+        folder: made when missing; a reader never sees a half-written image in it.
+        per_class: images of each class.
         seed: see `render_pill`; file 0001 is index 0.
         size_px: see `render_pill`.
-        on_progress: called with (done, total) after each picture.
+        on_progress: called with (done, total) after each image.
 
     Returns:
         The written paths, class by class.
 
     Raises:
-        OSError: when a file cannot be written; the pictures before it stay.
+        OSError: when a file cannot be written; the images before it stay.
     """
     paths: list[Path] = []
     for class_name in DEMO_CLASSES:
@@ -160,11 +160,11 @@ def _mark_depth(pill: _Pill, along: _Plane) -> _Plane:
     """How deep the score line or the letters are pressed in."""
     if pill.mark == "score":
         return 0.035 * _bump(along / 0.022)
-    side = len(along) // 2  # enough for soft letters; turning a picture is slow
+    side = len(along) // 2  # enough for soft letters; turning an image is slow
     mask, middle = Image.new("L", (side, side)), (side / 2, side / 2)
     font, width = ImageFont.load_default(0.4 * pill.radius * side), side / 150
     ImageDraw.Draw(mask).text(middle, pill.mark, 255, font, "mm", stroke_width=width)
-    # Why minus: Pillow turns counter-clockwise; in picture coordinates y points down.
+    # Why minus: Pillow turns counter-clockwise; in image coordinates y points down.
     turn, (x, y) = -math.degrees(cmath.phase(pill.axis)), _pixel(pill.center, side)
     shift = (round(x - side / 2), round(y - side / 2))
     turned = mask.rotate(turn, Image.Resampling.BILINEAR, translate=shift)
@@ -228,9 +228,9 @@ def _crack(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> _Surfa
     for tail, tip, thickness in _branch(rng, start, heading, steps):
         ends, width = [_pixel(tail, side), _pixel(tip, side)], round(width_px * thickness)
         ImageDraw.Draw(mask).line(ends, 255, max(1, width))
-    opening = _softened(mask, side / 700) * min(1.0, 0.25 + severity)
-    stains = (*surface.stains, (0.9 * opening, 0.08 * pill.colour))
-    return replace(surface, height=surface.height - 0.014 * opening, stains=stains)
+    access = _softened(mask, side / 700) * min(1.0, 0.25 + severity)
+    stains = (*surface.stains, (0.9 * access, 0.08 * pill.colour))
+    return replace(surface, height=surface.height - 0.014 * access, stains=stains)
 
 
 def _branch(rng: _Rng, tail: complex, heading: float, steps: int) -> list[_Segment]:
@@ -295,13 +295,13 @@ def _compose(surface: _Surface, pill: _Pill, light: _Light, background: _Plane) 
     """Light the pill and lay it on the background; linear RGB, [size_px, size_px, 3]."""
     diffuse, highlight = _shading(surface.height, pill.gloss, light)
     bare, cover = surface.cover * diffuse, _halved(surface.cover)
-    picture = background * ((1 - cover) * _shadow(cover, light))[..., None]
+    scene = background * ((1 - cover) * _shadow(cover, light))[..., None]
     # Why one plane per colour: averaging planes is three times cheaper than averaging RGB.
     for alpha, colour in surface.stains:
-        picture += _halved(bare * alpha)[..., None] * colour.astype(np.float32)
+        scene += _halved(bare * alpha)[..., None] * colour.astype(np.float32)
         bare = bare * (1 - alpha)
-    picture += (_halved(bare) * surface.shade)[..., None] * pill.colour.astype(np.float32)
-    return picture + _halved(surface.cover * highlight)[..., None]
+    scene += (_halved(bare) * surface.shade)[..., None] * pill.colour.astype(np.float32)
+    return scene + _halved(surface.cover * highlight)[..., None]
 
 
 def _shading(height: _Plane, gloss: float, light: _Light) -> tuple[_Plane, _Plane]:
@@ -325,14 +325,14 @@ def _shadow(cover: _Plane, light: _Light) -> _Plane:
     return (AMBIENT + (1 - AMBIENT) * z * (1 - 0.8 * cast)) * (1 - 0.4 * _softened(mask, side / 40))
 
 
-def _develop(rng: _Rng, picture: _Plane, light: _Light) -> Image.Image:
+def _develop(rng: _Rng, scene: _Plane, light: _Light) -> Image.Image:
     """Expose, focus and digitise linear RGB; adds sensor noise."""
-    side, warmth = len(picture), rng.normal(0, 0.04)
+    side, warmth = len(scene), rng.normal(0, 0.04)
     towards, _ = _axes(side, axis=light[0])
     exposure = 1.75 * math.exp(rng.normal(0, 0.11)) * (1 + rng.uniform(0.05, 0.3) * towards)
     balance = np.array((1 + warmth, 1, 1 - warmth), np.float32)
     # Why 1 - exp: a soft shoulder keeps highlights from clipping to flat white.
-    toned = np.sqrt(1 - np.exp(-np.maximum(picture * exposure[..., None] * balance, 0)))
+    toned = np.sqrt(1 - np.exp(-np.maximum(scene * exposure[..., None] * balance, 0)))
     sharp = Image.fromarray((255 * toned + 0.5).astype(np.uint8))
     focused = sharp.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7) * side / 300))
     grain = rng.uniform(1.3, 3.5) * rng.standard_normal((side, side, 1), dtype=np.float32)

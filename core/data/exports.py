@@ -26,9 +26,9 @@ _RUNS = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheet programs take for a for
 
 @dataclass(frozen=True)
 class ExportItem:
-    """One picture of an export: where it is, and its place below the exported folder.
+    """One image of an export: where it is, and its place below the exported folder.
 
-    `fold` counts from 0; None where the split has no folds or the picture is in none.
+    `fold` counts from 0; None where the split has no folds or the image is in none.
     """
 
     source: Path
@@ -72,13 +72,13 @@ def export_items(
     *,
     verdicts: Sequence[Verdict | None] = (),
 ) -> list[ExportItem]:
-    """Places of pictures: `[subset/]class/file`, all different whatever the file system.
+    """Places of images: `[subset/]class/file`, all different whatever the file system.
 
     Args:
-        samples: the pictures.
+        samples: the images.
         sources: their files, in the same order.
         class_names: position = class index.
-        places: sample id -> subset and fold, where the folders of a split are wanted; pictures
+        places: sample id -> subset and fold, where the folders of a split are wanted; images
             that the split does not have are left out.
         verdicts: of the classes; empty: none is known.
     """
@@ -113,10 +113,10 @@ def export_items(
 
 
 def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
-    """Copy pictures and their table into a folder, which must be new or empty.
+    """Copy images and their table into a folder, which must be new or empty.
 
     Returns:
-        The names of pictures whose files are gone.
+        The names of images whose files are gone.
 
     Raises:
         ConfigError: if the folder holds something, or cannot be written.
@@ -142,13 +142,13 @@ def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
 
 
 def zip_blocks(items: Sequence[ExportItem]) -> Iterator[bytes]:
-    """A ZIP file of pictures and their table, block by block; memory stays small.
+    """A ZIP file of images and their table, block by block; memory stays small.
 
-    Pictures whose files are gone are named in a text file inside.
+    Images whose files are gone are named in a text file inside.
     """
     sink = _Sink()
     missing = []
-    # Why stored: pictures are compressed already; to try again costs time and gains nothing.
+    # Why stored: images are compressed already; to try again costs time and gains nothing.
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for item in items:
             if not item.source.is_file():

@@ -1,4 +1,4 @@
-"""Groups of pictures that must stay together, read from their names and what is known of them."""
+"""Groups of images that must stay together, read from their names and what is known of them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -61,15 +61,15 @@ def groups_by_pattern(names: Sequence[str], pattern: str) -> Names:
     groups = [(match["group"] or None) if match else None for match in found]
     if not any(groups):
         example = below[0].as_posix() if below else ""
-        raise SplitError(f"The pattern matches no picture, for example not '{example}'.", hint)
+        raise SplitError(f"The pattern matches no image, for example not '{example}'.", hint)
     return groups
 
 
 def groups_by_folder(names: Sequence[str], class_folders: Iterable[str]) -> Names:
-    """The folder of each picture; None for those that lie directly in the folder of a class.
+    """The folder of each image; None for those that lie directly in the folder of a class.
 
     Raises:
-        SplitError: if no picture lies in a folder of its own below the class folder.
+        SplitError: if no image lies in a folder of its own below the class folder.
     """
     known = {normal_name(name) for name in class_folders}
     groups: Names = []
@@ -79,7 +79,7 @@ def groups_by_folder(names: Sequence[str], class_folders: Iterable[str]) -> Name
     if not any(groups):
         raise SplitError(
             "There are no folders below the class folders to group by.",
-            "Put the pictures of one part into one folder, or group by a pattern.",
+            "Put the images of one part into one folder, or group by a pattern.",
         )
     return groups
 
@@ -93,8 +93,8 @@ def groups_by_column(samples: Sequence[Sample]) -> Names:
     groups = [s.group or None for s in samples]
     if not any(groups):
         raise SplitError(
-            "No picture of this dataset has a group.",
-            "Import with a table that has a group column, or group pictures in the gallery.",
+            "No image of this dataset has a group.",
+            "Import with a table that has a group column, or group images in the gallery.",
         )
     return groups
 
@@ -109,7 +109,7 @@ def groups_by_attribute(samples: Sequence[Sample], name: str) -> Names:
     if not any(groups):
         known = sorted({key for s in samples for key in s.attributes})
         raise SplitError(
-            f"No picture has a value in the column '{name}'.",
+            f"No image has a value in the column '{name}'.",
             f"The columns are: {', '.join(known)}."
             if known
             else "This dataset was imported without a table of further columns.",

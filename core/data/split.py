@@ -1,7 +1,7 @@
 """Splitting into train, validation and test, or into folds; groups stay on one side.
 
-One engine serves every strategy. Pictures are put together into groups that are never divided
-(equal files at least), the wish becomes a number of pictures for each class and side, and the
+One engine serves every strategy. Images are put together into groups that are never divided
+(equal files at least), the wish becomes a number of images for each class and side, and the
 groups are laid down side by side until the numbers are met as well as groups allow.
 """
 
@@ -46,7 +46,7 @@ class SplitRequest:
         seed: for the shuffle; the same seed gives the same split.
         group_by: what must stay on one side, as people type it; None: equal files only.
         order_by: the oldest train and the newest test, within each class; None: by chance.
-        counts: pictures of train, validation, test instead of fractions; the rest is not used.
+        counts: images of train, validation, test instead of fractions; the rest is not used.
         per_class: `counts` holds for every class, not for all classes together.
         folds: 0, or k: everything but the test set is divided into k folds, each of which
             validates once.
@@ -93,7 +93,7 @@ class SplitRequest:
 
 
 def request_of(split: Split) -> SplitRequest | None:
-    """The request that made a split, or None where it came with the pictures."""
+    """The request that made a split, or None where it came with the images."""
     match = _STRATEGY.fullmatch("" if split.strategy == "stratified" else split.strategy)
     if match is None:
         return None
@@ -114,8 +114,8 @@ def request_of(split: Split) -> SplitRequest | None:
 class Division:
     """Who is where: sample id -> subset, and -> fold in [0, k) for splits with folds.
 
-    Fold 0 is what is called validation. `kept_out` are pictures that belong to a group of a sealed
-    test picture, or resemble one, without being sealed themselves; they are in no subset.
+    Fold 0 is what is called validation. `kept_out` are images that belong to a group of a sealed
+    test image, or resemble one, without being sealed themselves; they are in no subset.
     """
 
     subsets: dict[int, Subset]
@@ -152,12 +152,12 @@ def divide(
         class_names: names by class index, for messages.
         groups: sample id -> its group; equal files must share one.
         request: the wish.
-        sealed: ids of the test pictures that must be kept, exactly these; empty: none are sealed.
-        alike: ids of further pictures that resemble sealed ones and must be kept out.
+        sealed: ids of the test images that must be kept, exactly these; empty: none are sealed.
+        alike: ids of further images that resemble sealed ones and must be kept out.
 
     Raises:
         SplitError: if a class has too few groups, or dates to order by are not known or not those
-            of the pictures.
+            of the images.
     """
     labelled = [s for s in samples if s.label is not None]
     touched = {groups[i] for i in sealed}
@@ -250,7 +250,7 @@ def count_across(sides: Mapping[int, Hashable], groups: Groups) -> int:
 
 
 def subset_counts(n: int, fractions: Fractions, class_name: str) -> Counts:
-    """How many of n pictures go to each subset: largest remainders, at least one each.
+    """How many of n images go to each subset: largest remainders, at least one each.
 
     Raises:
         SplitError: if n is smaller than the number of subsets asked for.
@@ -305,7 +305,7 @@ def _sides(request: SplitRequest, *, with_test: bool) -> list[_Side]:
 def _targets(
     request: SplitRequest, sides: Sequence[_Side], totals: Sequence[int], names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Pictures [C, S] wished for each class and side; rows sum to the class totals."""
+    """Images [C, S] wished for each class and side; rows sum to the class totals."""
     with_test = any(side.subset is Subset.TEST for side in sides)
     if request.folds:
         test = request.fractions[2] if with_test else 0.0
@@ -331,7 +331,7 @@ def _targets(
 def _counts_per_class(
     counts: Sequence[int], totals: Sequence[int], names: Sequence[str], *, per_class: bool
 ) -> NDArray[np.int64]:
-    """Pictures [C, 3] of each class: the same for all, or spread by largest remainders."""
+    """Images [C, 3] of each class: the same for all, or spread by largest remainders."""
     needed = sum(n > 0 for n in counts)
     for n, name in zip(totals, names, strict=True):
         _refuse_small_class(n, sum(counts) if per_class else needed, name)
@@ -339,7 +339,7 @@ def _counts_per_class(
         return np.tile(np.array(counts, np.int64), (len(totals), 1))
     if sum(counts) > sum(totals):
         raise SplitError(
-            f"{sum(counts):,} pictures were asked for, but there are {sum(totals):,}.",
+            f"{sum(counts):,} images were asked for, but there are {sum(totals):,}.",
             "Ask for fewer, or use percentages.",
         )
     left = _spread(sum(counts), np.array(totals), needed, np.array(totals))
@@ -358,9 +358,9 @@ def _spread(
     """`count` divided by weights, whole numbers, each within its bounds: largest remainders."""
     if not least * len(weights) <= count <= most.sum():
         raise SplitError(
-            f"{count} pictures cannot be spread over {len(weights)} classes with at least one "
-            "picture everywhere.",
-            "Ask for more pictures in this subset, or use percentages.",
+            f"{count} images cannot be spread over {len(weights)} classes with at least one "
+            "image everywhere.",
+            "Ask for more images in this subset, or use percentages.",
         )
     exact = count * weights / max(1, weights.sum())
     result: NDArray[np.int64] = np.clip(np.floor(exact).astype(np.int64), least, most)
@@ -425,7 +425,7 @@ def _place_in_order(
     targets: NDArray[np.float64],
     request: SplitRequest,
 ) -> dict[Hashable, int]:
-    """Side of every group by age, class by class; a group is as old as its oldest picture."""
+    """Side of every group by age, class by class; a group is as old as its oldest image."""
     ages = {key: min(_age(s, request.order_by) for s in group) for key, group in members.items()}
     of_class: dict[int, list[Hashable]] = defaultdict(list)
     for key, group in members.items():
@@ -462,7 +462,7 @@ def _age(sample: Sample, order_by: OrderBy | None) -> tuple[tuple[float, int, st
 
 
 def _refuse_arbitrary_dates(samples: Sequence[Sample]) -> None:
-    """Raise where an order by date would be no order of the pictures.
+    """Raise where an order by date would be no order of the images.
 
     Why class by class: they are ordered within their classes, and copied folder by folder.
     """
@@ -473,16 +473,16 @@ def _refuse_arbitrary_dates(samples: Sequence[Sample]) -> None:
     unknown = len(samples) - sum(map(len, dates.values()))
     if unknown:
         raise SplitError(
-            f"{unknown:,} of {len(samples):,} pictures have no date: files that are uploaded one "
+            f"{unknown:,} of {len(samples):,} images have no date: files that are uploaded one "
             "by one come without, and some ZIP files hold none.",
-            "Order by name, or import the pictures again from a folder or a ZIP that has their "
+            "Order by name, or import the images again from a folder or a ZIP that has their "
             "dates.",
         )
     if dates and all(max(of) - min(of) <= COPIED_WITHIN_S for of in dates.values()):
         raise SplitError(
-            "In each class, all pictures have dates within two minutes of one another: then the "
-            "files were copied or unpacked, which says nothing of when the pictures were taken.",
-            "Order by name, or import the pictures again from files that kept their dates.",
+            "In each class, all images have dates within two minutes of one another: then the "
+            "files were copied or unpacked, which says nothing of when the images were taken.",
+            "Order by name, or import the images again from files that kept their dates.",
         )
 
 
@@ -499,9 +499,9 @@ def _refuse_missing(
         n = sum(any(s.label == label for s in group) for group in members.values())
         sides = int((targets[label] > 0).sum())
         raise SplitError(
-            f"Class '{class_names[label]}' has pictures of {n} different group{'s' * (n != 1)}; "
+            f"Class '{class_names[label]}' has images of {n} different group{'s' * (n != 1)}; "
             f"they cannot be divided into {sides} parts without tearing a group apart.",
-            "Add pictures of other parts of this class, leave the class out when importing, ask "
+            "Add images of other parts of this class, leave the class out when importing, ask "
             "for fewer folds, or set the fraction of a subset to 0.",
         )
 
@@ -509,9 +509,9 @@ def _refuse_missing(
 def _refuse_small_class(n: int, needed: int, name: str, *, what: str = "split") -> None:
     if n < needed:
         raise SplitError(
-            f"Class '{name}' has {n} picture{'s' * (n != 1)}; the {what} needs at least {needed}.",
-            "Add pictures of this class, leave the class out when importing, ask for fewer "
-            "pictures or folds, or set the fraction of a subset to 0.",
+            f"Class '{name}' has {n} image{'s' * (n != 1)}; the {what} needs at least {needed}.",
+            "Add images of this class, leave the class out when importing, ask for fewer "
+            "images or folds, or set the fraction of a subset to 0.",
         )
 
 
@@ -533,7 +533,7 @@ def _check_fractions(fractions: Fractions) -> None:
         )
     if fractions[0] <= 0 or fractions[1] <= 0:
         raise SplitError(
-            "Training and validation both need pictures.",
+            "Training and validation both need images.",
             "Validation chooses the best epoch; give it for example 20%.",
         )
 
@@ -541,7 +541,7 @@ def _check_fractions(fractions: Fractions) -> None:
 def _check_counts(counts: Counts) -> None:
     if min(counts) < 0 or counts[0] < 1 or counts[1] < 1:
         raise SplitError(
-            "Training and validation both need pictures.",
+            "Training and validation both need images.",
             "Give three counts: train, validation, test; the last may be 0.",
         )
 

@@ -10,7 +10,7 @@ from core.errors import ConfigError
 
 
 class ResizeMode(StrEnum):
-    """How a picture of any shape becomes the network's square."""
+    """How an image of any shape becomes the network's square."""
 
     STRETCH = "stretch"
     LETTERBOX = "letterbox"
@@ -18,7 +18,7 @@ class ResizeMode(StrEnum):
 
 
 class Channels(StrEnum):
-    """What the network sees of colour; gray pictures always become three equal channels."""
+    """What the network sees of colour; gray images always become three equal channels."""
 
     COLOR = "color"
     GRAY = "gray"
@@ -93,7 +93,7 @@ class PreprocessConfig:
     image_size_px: int = setting(
         224,
         "Image size",
-        "Side of the square picture the network sees. Larger shows finer defects and takes longer.",
+        "Side of the square image the network sees. Larger shows finer defects and takes longer.",
         low=32,
         high=1024,
         step=16,
@@ -113,7 +113,7 @@ class PreprocessConfig:
         Normalization.NETWORK,
         "Normalization",
         "Network: the mean and deviation the network was pretrained with. All channels / first "
-        "channel: stretch the contrast of every picture to its own darkest and brightest value "
+        "channel: stretch the contrast of every image to its own darkest and brightest value "
         "first. None: gray values divided by 255, nothing else.",
     )
     roi_left: float = setting(
@@ -149,18 +149,26 @@ class PreprocessConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes of training pictures, so that the network learns what does not matter."""
+    """Random changes of training images, so that the network learns what does not matter."""
 
-    share: float = setting(
+    probability: float = setting(
         0.5,
-        "Share of pictures changed",
-        "Part of the training pictures that gets random changes in each epoch.",
+        "Probability",
+        "How likely each training image is to be changed at random in an epoch.",
         low=0.0,
         high=1.0,
         step=0.05,
     )
-    mirror_columns: bool = setting(True, "Mirror left-right", "A mirrored part is the same part.")
-    mirror_rows: bool = setting(True, "Mirror up-down", "An upside-down part is the same part.")
+    flip_horizontal: bool = setting(
+        True,
+        "Flip horizontal",
+        "Mirror left to right. Turn off if a mirrored part is another class or a defect.",
+    )
+    flip_vertical: bool = setting(
+        True,
+        "Flip vertical",
+        "Mirror top to bottom. Turn off if an upside-down part is another class or a defect.",
+    )
     rotate_quarter: bool = setting(
         False, "Quarter turns", "Rotate by 90, 180 or 270 degrees: for parts without an up."
     )
@@ -189,7 +197,7 @@ class TrainConfig:
         Recipe.QUICK,
         "Recipe",
         "Quick keeps the pretrained network and fits its last layer: minutes on any CPU. Full "
-        "trains all layers: better on unusual pictures, and much faster with a GPU.",
+        "trains all layers: better on unusual images, and much faster with a GPU.",
     )
     network: str = setting(
         "tf_efficientnet_lite0", "Network", "The pretrained network that training starts from."
@@ -197,8 +205,7 @@ class TrainConfig:
     epochs: int = setting(
         100,
         "Epochs",
-        "How often all training pictures are shown. The best epoch is kept, so more costs only "
-        "time.",
+        "How often all training images are shown. The best epoch is kept, so more costs only time.",
         low=1,
         high=1000,
         step=1,
@@ -206,7 +213,7 @@ class TrainConfig:
     batch_size: int = setting(
         32,
         "Batch size",
-        "Pictures per step. Larger is smoother and needs more memory.",
+        "Images per step. Larger is smoother and needs more memory.",
         low=1,
         high=1024,
         step=1,
@@ -239,7 +246,7 @@ class TrainConfig:
     balance_classes: bool = setting(
         False,
         "Balance classes",
-        "Count every class the same, however few pictures it has: finds more of rare classes at "
+        "Count every class the same, however few images it has: finds more of rare classes at "
         "the price of more false alarms.",
     )
     patience: int = setting(
@@ -262,7 +269,7 @@ class TrainConfig:
 
 
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
-    """Settings that work for most picture sets, for one recipe."""
+    """Settings that work for most image sets, for one recipe."""
     if recipe is Recipe.QUICK:
         # Why SGD: a linear head on many features generalizes better from it than from AdamW (on
         # magnetic tiles 93 against 92% accuracy over three splits).
@@ -282,6 +289,14 @@ def config_to_json(config: PreprocessConfig | AugmentConfig | TrainConfig) -> st
     return json.dumps(asdict(config), sort_keys=True)
 
 
+# Names that settings had in runs and model files of earlier versions.
+_FORMER_NAMES = {
+    "share": "probability",
+    "mirror_columns": "flip_horizontal",
+    "mirror_rows": "flip_vertical",
+}
+
+
 def config_from_json(kind: type[Config], text: str) -> Config:
     """The config that `config_to_json` wrote.
 
@@ -291,6 +306,7 @@ def config_from_json(kind: type[Config], text: str) -> Config:
     try:
         values = json.loads(text)
         known = {item.name: item for item in fields(kind)}
+        values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
         unknown = set(values) - set(known)
         if unknown:
             raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")

@@ -10,7 +10,7 @@ from core.domain.splits import Subset
 
 
 class LabelSource(StrEnum):
-    """Where the class of a picture is read from."""
+    """Where the class of an image is read from."""
 
     LAST_FOLDER = "last_folder"
     FILE_NAME = "file_name"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 class SampleStatus(StrEnum):
-    """Whether a picture belongs to its dataset; rows are never deleted, so edits can be undone."""
+    """Whether an image belongs to its dataset; rows are never deleted, so edits can be undone."""
 
     USED = "used"
     EXCLUDED = "excluded"
@@ -57,11 +57,11 @@ class EditAction(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a dataset; width, height and mode are those of the picture as it is read.
+    """One image of a dataset; width, height and mode are those of the image as it is read.
 
     That is: turned upright, and as gray (L) or colour (RGB). `name` is the path below the source
     with forward slashes, `format` the real format of the content, `brightness` the mean gray value
-    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray picture; None where
+    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray image; None where
     nobody has measured. `attributes` are further columns of the table it was imported with.
     """
 
@@ -90,7 +90,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleState:
-    """What edits change of a picture."""
+    """What edits change of an image."""
 
     label: int | None
     group: str | None
@@ -117,7 +117,7 @@ class DatasetVersion:
 
 
 class SampleOrder(StrEnum):
-    """What a list of pictures can be sorted by."""
+    """What a list of images can be sorted by."""
 
     IMPORT = "import"
     NAME = "name"
@@ -162,14 +162,14 @@ class Dataset:
 
 
 def content_digest(contents: Iterable[tuple[str, str | None]]) -> str:
-    """One value for pictures and labels (sha256, class name), whatever their order and place."""
+    """One value for images and labels (sha256, class name), whatever their order and place."""
     lines = sorted(f"{sha256} {name or ''}" for sha256, name in contents)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class SampleFilter:
-    """Which pictures of a dataset; what is None or empty does not restrict.
+    """Which images of a dataset; what is None or empty does not restrict.
 
     `subset` belongs to the split `split_id`; `finding`: those in an open finding of this kind;
     `text`: part of the name or of the group; `ids`: only these samples.

@@ -26,10 +26,10 @@ class FindingStatus(StrEnum):
 
     OPEN = "open"
     IGNORED = "ignored"
-    CURED = "cured"
+    FIXED = "cured"
 
 
-class Cure(StrEnum):
+class Fix(StrEnum):
     """What people can do about a finding."""
 
     EXCLUDE = "exclude"
@@ -49,9 +49,9 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a dataset, with the pictures concerned.
+    """One remark on a dataset, with the images concerned.
 
-    `suggested` is the class index that a suspect picture looks like, `score` orders findings of
+    `suggested` is the class index that a suspect image looks like, `score` orders findings of
     one kind (for suspect labels: the confidence in the given label, in [0, 1], lowest first).
     `id` is given by the store.
     """
@@ -72,11 +72,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Insight:
-    """What the features of a pretrained network say of a picture.
+class FeatureInsight:
+    """What the features of a pretrained network say of an image.
 
     `confidence` in its label, in [0, 1], by a model that did not see it; `suggested` the most
-    likely class index; `x`, `y` its place on the map of similar pictures.
+    likely class index; `x`, `y` its place on the map of similar images.
     """
 
     sample_id: int

@@ -40,7 +40,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Confidences of one picture, in decreasing order; `error` instead where it is unreadable.
+    """Confidences of one image, in decreasing order; `error` instead where it is unreadable.
 
     `decision`: "accept", "to a person" or "reject", where the model has an operating point.
     """

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class MarkKind(StrEnum):
-    """What a person says of a picture while judging a model."""
+    """What a person says of an image while judging a model."""
 
     WRONG_LABEL = "wrong_label"
     LIMIT_SAMPLE = "limit_sample"
@@ -13,7 +13,7 @@ class MarkKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Opening:
+class TestSetAccess:
     """One look at the test set of a split; the model's name stays when the model is deleted."""
 
     split_id: str
@@ -28,7 +28,7 @@ class Seal:
     """What was fixed before the test set was opened for a model.
 
     `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
-    test pictures and their labels, `parts_digest` which of them show one part, `golden` the sample
+    test images and their labels, `parts_digest` which of them show one part, `golden` the sample
     ids of the golden samples ('' and None in seals of before, where nobody knows). `opened_at` is
     None while nobody has looked.
     """

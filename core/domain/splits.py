@@ -13,7 +13,7 @@ class Subset(StrEnum):
 
 
 class OrderBy(StrEnum):
-    """What makes a picture older than another."""
+    """What makes an image older than another."""
 
     NAME = "name"
     DATE = "date"
@@ -24,7 +24,7 @@ class LeakCertificate:
     """How much leaks between the subsets (or folds) of a split; None: nobody has looked yet.
 
     `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
-    the pictures that are in no subset because a sealed test picture is like them.
+    the images that are in no subset because a sealed test image is like them.
     """
 
     groups_across: int | None

@@ -30,7 +30,7 @@ class Explainer:
     def heatmap(
         self, pixels: NDArray[np.uint8], class_index: int, method: HeatmapMethod
     ) -> NDArray[np.float32]:
-        """Evidence for a class: float32 [S, S] in [0, 1], aligned to the preprocessed picture.
+        """Evidence for a class: float32 [S, S] in [0, 1], aligned to the preprocessed image.
 
         0 everywhere means that nothing speaks for the class.
 
@@ -96,9 +96,9 @@ def focus(heatmap: NDArray[np.float32]) -> float:
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Explain one picture after the other with one thread.
+    """Explain one image after the other with one thread.
 
-    Why: single pictures gain nothing from threads, and waiting for them costs seconds each on a
+    Why: single images gain nothing from threads, and waiting for them costs seconds each on a
     busy machine.
     """
     threads = torch.get_num_threads()
@@ -130,7 +130,7 @@ def last_map_layer(network: nn.Module, batch: Tensor) -> nn.Module:
 def overlay(
     pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, strength: float = 0.6
 ) -> Image.Image:
-    """The picture with the heatmap laid over it; cold regions stay as they are.
+    """The image with the heatmap laid over it; cold regions stay as they are.
 
     Args:
         pixels: uint8 [S, S, 3].

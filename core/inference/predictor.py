@@ -1,4 +1,4 @@
-"""Using a model file: probabilities for pictures."""
+"""Using a model file: probabilities for images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -69,7 +69,7 @@ class Predictor:
     def predict(
         self, sources: Sequence[Path | IO[bytes]], names: Sequence[str] | None = None
     ) -> Iterator[Prediction]:
-        """One prediction per picture, in order; an unreadable one carries its error instead.
+        """One prediction per image, in order; an unreadable one carries its error instead.
 
         Args:
             sources: files or open files.
@@ -80,14 +80,14 @@ class Predictor:
         return self.judge(zip(labels, decoded, strict=True))
 
     def judge(
-        self, pictures: Iterable[tuple[str, NDArray[np.uint8] | TouchstoneError]]
+        self, images: Iterable[tuple[str, NDArray[np.uint8] | TouchstoneError]]
     ) -> Iterator[Prediction]:
-        """As `predict`, for pictures that are decoded already, or that failed to be.
+        """As `predict`, for images that are decoded already, or that failed to be.
 
         Args:
-            pictures: name, and uint8 pixels [S, S, 3] or the error instead.
+            images: name, and uint8 pixels [S, S, 3] or the error instead.
         """
-        rest = iter(pictures)
+        rest = iter(images)
         while batch := list(islice(rest, BATCH)):
             readable = [pixels for _, pixels in batch if not isinstance(pixels, TouchstoneError)]
             rows = iter(self.probabilities(np.stack(readable)) if readable else ())

@@ -36,7 +36,7 @@ class FeatureRuntime(Protocol):
 def backbone_digest(
     tensors: Tensors, head: str, mean: tuple[float, ...], std: tuple[float, ...], image_size_px: int
 ) -> str:
-    """Names a converted network: weights without the head, normalization and picture size."""
+    """Names a converted network: weights without the head, normalization and image size."""
     digest = hashlib.sha256(f"{mean} {std} {image_size_px}".encode())
     for name in sorted(tensors):
         if not name.startswith(f"{head}."):
@@ -60,7 +60,7 @@ def open_runtime(
         build: makes the torch module; called only when there is no converted form yet, or on a
             GPU.
         cache_folder: where converted networks are kept.
-        image_size_px: side of the pictures.
+        image_size_px: side of the images.
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
     """
     if device != "cpu":
@@ -89,7 +89,7 @@ class OpenVinoRuntime:
         self._width = int(compiled.output(0).shape[1])
 
     def features(self, pixels: Pixels) -> Features:
-        """Uint8 [N, S, S, 3] to float32 [N, D]; pictures run side by side."""
+        """Uint8 [N, S, S, 3] to float32 [N, D]; images run side by side."""
         result = np.empty((len(pixels), self._width), np.float32)
 
         def keep(request: Any, position: int) -> None:

@@ -42,17 +42,17 @@ def warm_up(bundle: Path, runtimes: Path) -> None:
 def predict(
     bundle: Path, runtimes: Path, sources: list[Source], names: list[str]
 ) -> list[Prediction]:
-    """One prediction per picture, in order; unreadable ones carry their error."""
+    """One prediction per image, in order; unreadable ones carry their error."""
     return list(_predictor(bundle, runtimes).predict([_opened(s) for s in sources], names))
 
 
 def heatmaps(
     bundle: Path, runtimes: Path, source: Source, classes: list[int], method: HeatmapMethod
 ) -> list[bytes]:
-    """PNG overlays of one picture, one per class index, preceded by the bare preprocessed picture.
+    """PNG overlays of one image, one per class index, preceded by the bare preprocessed image.
 
     Raises:
-        UnreadableImageError: if the picture cannot be decoded.
+        UnreadableImageError: if the image cannot be decoded.
     """
     from core.inference.heatmaps import overlay
 

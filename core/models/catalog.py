@@ -28,7 +28,7 @@ class Availability(StrEnum):
 class Network:
     """One network: its name in timm, and what a person wants to know before picking it.
 
-    `speed` is relative to the default network at its own picture size on a CPU (1 = as fast, 0.5 =
+    `speed` is relative to the default network at its own image size on a CPU (1 = as fast, 0.5 =
     half as fast); medians of three rounds with the feature runtime on two cores.
     """
 
@@ -141,7 +141,7 @@ NETWORKS = (
     Network(
         "tf_efficientnetv2_s",
         "EfficientNetV2-S",
-        "Accurate on fine structures; wants a GPU and larger pictures.",
+        "Accurate on fine structures; wants a GPU and larger images.",
         300,
         32,
         21.5,

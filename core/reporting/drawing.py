@@ -25,7 +25,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Band:
+class ShadedBand:
     """A filled area between two lines [P] that share their x."""
 
     x: Sequence[float]
@@ -70,7 +70,7 @@ def chart(
     y: Axis,
     lines: Sequence[Line],
     *,
-    bands: Sequence[Band] = (),
+    bands: Sequence[ShadedBand] = (),
     marks: Sequence[Point] = (),
     description: str = "",
 ) -> str:

@@ -1,7 +1,7 @@
 """From the plain values of a report to its HTML.
 
 Everything a user wrote is escaped by Jinja2; only our own drawings are markup. Each number that
-comes from the test pictures is a `<data>` element with the name of the value, so that anybody can
+comes from the test images is a `<data>` element with the name of the value, so that anybody can
 find it and compute it again from the table of probabilities.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.reporting.drawing import Axis, Band, Line, chart, interval_bar
+from core.reporting.drawing import Axis, Line, ShadedBand, chart, interval_bar
 
 NO_DATA = "no data"
 
@@ -67,7 +67,7 @@ def as_text(value: float | int | None, style: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 picture`, `1,300 pictures`."""
+    """`1 image`, `1,300 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -90,7 +90,7 @@ def percent(share: float) -> str:
 
 
 def webp_uri(content: bytes) -> str:
-    """A WebP picture inside the page itself."""
+    """A WebP image inside the page itself."""
     return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
 
 
@@ -139,7 +139,7 @@ def _curve(points: list[list[float]]) -> str:
 
 
 def _reliability(rows: dict[str, list[list[float]]]) -> str:
-    """Rows of bins with pictures: mean confidence, share right; before and after calibration."""
+    """Rows of bins with images: mean confidence, share right; before and after calibration."""
     lines = [Line("ideal", [(0.0, 0.0), (1.0, 1.0)], "gray")]
     lines.append(Line("as is", [(a, b) for a, b in rows["before"]], "teal", dots=True))
     if rows["after"]:
@@ -158,7 +158,7 @@ def _trade_off(rows: dict[str, list[float]]) -> str:
         reach,
         up,
         [Line("", list(zip(x, y, strict=True)), "teal")],
-        bands=[Band(x, rows["escape_low"], rows["escape_high"])],
+        bands=[ShadedBand(x, rows["escape_low"], rows["escape_high"])],
         marks=marks,
         description="Escape against overkill over all thresholds, with 95% bounds of the escape",
     )

@@ -1,4 +1,4 @@
-"""What judging needs of every picture of a dataset, as columns; cheap to bring up to date."""
+"""What judging needs of every image of a dataset, as columns; cheap to bring up to date."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ _ALONE = -1
 class Columns:
     """All samples of a dataset, by ascending id; arrays [N] are read-only.
 
-    `labels` are class indices, -1 without one. Pictures with the same number in `groups` belong
+    `labels` are class indices, -1 without one. Images with the same number in `groups` belong
     together, those with the same in `files` have equal bytes; -1 stands alone. `used` is false for
-    pictures that are excluded or absent. `version`: of the dataset, which these are at least of.
+    images that are excluded or absent. `version`: of the dataset, which these are at least of.
     """
 
     version: int

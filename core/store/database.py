@@ -183,7 +183,7 @@ def add_versions(db: Database) -> None:
 
 @migrations()
 def add_judgement(db: Database) -> None:
-    """Decision rules, criteria, seals and openings of test sets, marks on pictures."""
+    """Decision rules, criteria, seals and openings of test sets, marks on images."""
     for statement in _JUDGEMENT_SCHEMA.split(";"):
         if statement.strip():
             db.conn.execute(statement)
@@ -199,7 +199,7 @@ def add_sign_off(db: Database) -> None:
 
 @migrations()
 def add_focus(db: Database) -> None:
-    """How focused heatmaps are; what else a seal fixes; which pictures were looked at."""
+    """How focused heatmaps are; what else a seal fixes; which images were looked at."""
     for statement in _FOCUS_SCHEMA.split(";"):
         if statement.strip():
             db.conn.execute(statement)
@@ -215,7 +215,7 @@ CREATE TABLE focus (
 CREATE INDEX focus_by_sample ON focus (sample_id);
 ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT '';
 ALTER TABLE seals ADD COLUMN golden TEXT NOT NULL DEFAULT '';
-ALTER TABLE openings ADD COLUMN pictures TEXT NOT NULL DEFAULT ''
+ALTER TABLE openings ADD COLUMN images TEXT NOT NULL DEFAULT ''
 """
 
 _SIGN_OFF_SCHEMA = """

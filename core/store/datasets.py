@@ -188,7 +188,7 @@ def rename_dataset(db: Database, dataset_id: str, name: str) -> None:
 
 
 def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:
-    """Pictures per class, in class order; classes without any are there with 0."""
+    """Images per class, in class order; classes without any are there with 0."""
     counts = dict.fromkeys(dataset.class_names, 0)
     rows = db.query(
         "SELECT label, count(*) AS n FROM samples WHERE dataset_id = ? AND status = 'used'"
@@ -315,7 +315,7 @@ def map_points(
 
 
 def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
-    """sha256 -> label of every picture that is in a dataset, excluded ones too."""
+    """sha256 -> label of every image that is in a dataset, excluded ones too."""
     rows = db.query(
         "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
         [dataset_id],

@@ -68,12 +68,12 @@ def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
     return _job(rows[0]) if rows else None
 
 
-def beat(db: Database, job_id: str, *, owner: str, now: float) -> bool:
+def record_heartbeat(db: Database, job_id: str, *, owner: str, now: float) -> bool:
     """Say that the owner is alive; False tells it that the job is no longer its own."""
     return _own_update(db, job_id, owner, "heartbeat_at = :now", {"now": now})
 
 
-def stop_wished(db: Database, job_id: str) -> bool:
+def stop_requested(db: Database, job_id: str) -> bool:
     """Whether somebody asked this job to stop."""
     rows = list(db.query("SELECT stop_requested FROM jobs WHERE id = ?", [job_id]))
     return bool(rows and rows[0]["stop_requested"])

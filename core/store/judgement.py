@@ -1,4 +1,4 @@
-"""Rows of judgement: decision rules, criteria, seals and openings of test sets, marks on pictures.
+"""Rows of judgement: decision rules, criteria, seals and openings of test sets, marks on images.
 
 Rules and criteria are JSON here; what they mean is known by the rooms that compute with them.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.signoff import MarkKind, Opening, Seal
+from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.errors import WorkspaceError
 
 
@@ -95,23 +95,23 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
     return Seal(*values)
 
 
-def record_opening(db: Database, opening: Opening) -> None:
+def record_access(db: Database, access: TestSetAccess) -> None:
     """Count one look at a test set; call inside a transaction. Openings are never removed."""
     db.conn.execute(
-        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures)"
+        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, images)"
         " VALUES (?, ?, ?, ?, ?, ?)",
         [
-            opening.split_id,
-            opening.model_id,
-            opening.model_name,
-            opening.purpose,
-            opening.opened_at,
-            _pictures_digest(db, opening.split_id),
+            access.split_id,
+            access.model_id,
+            access.model_name,
+            access.purpose,
+            access.opened_at,
+            _images_digest(db, access.split_id),
         ],
     )
     db.conn.execute(
         "UPDATE seals SET opened_at = ? WHERE model_id = ? AND opened_at IS NULL",
-        [opening.opened_at, opening.model_id],
+        [access.opened_at, access.model_id],
     )
 
 
@@ -123,26 +123,26 @@ def is_opened(db: Database, split_id: str, model_id: str) -> bool:
     return rows.fetchone() is not None
 
 
-def openings_of(db: Database, split_id: str) -> list[Opening]:
-    """Every look at test pictures of a split, by whatever model and split, oldest first.
+def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
+    """Every look at test images of a split, by whatever model and split, oldest first.
 
-    Looks through another split count where it has a test picture in common; one that was deleted
-    since counts where it had the same test pictures.
+    Looks through another split count where it has a test image in common; one that was deleted
+    since counts where it had the same test images.
     """
     rows = db.conn.execute(
         "SELECT split_id, model_id, model_name, purpose, opened_at FROM openings"
-        " WHERE split_id = ?1 OR (pictures != '' AND pictures = ?2) OR split_id IN ("
+        " WHERE split_id = ?1 OR (images != '' AND images = ?2) OR split_id IN ("
         "SELECT DISTINCT other.split_id FROM split_members own"
         " JOIN split_members other ON other.sample_id = own.sample_id"
         " WHERE own.split_id = ?1 AND own.subset = 'test' AND other.subset = 'test')"
         " ORDER BY id",
-        [split_id, _pictures_digest(db, split_id)],
+        [split_id, _images_digest(db, split_id)],
     ).fetchall()
-    return [Opening(*row) for row in rows]
+    return [TestSetAccess(*row) for row in rows]
 
 
-def _pictures_digest(db: Database, split_id: str) -> str:
-    """Names the test pictures of a split, whatever its name; '' if there are none."""
+def _images_digest(db: Database, split_id: str) -> str:
+    """Names the test images of a split, whatever its name; '' if there are none."""
     rows = db.conn.execute(
         "SELECT sample_id FROM split_members WHERE split_id = ? AND subset = 'test'"
         " ORDER BY sample_id",
@@ -152,7 +152,7 @@ def _pictures_digest(db: Database, split_id: str) -> str:
 
 
 def set_mark(db: Database, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
-    """Mark pictures, or take the mark away; call inside a transaction."""
+    """Mark images, or take the mark away; call inside a transaction."""
     ids = json.dumps([int(i) for i in sample_ids])
     if on:
         db.conn.execute(

@@ -16,7 +16,7 @@ from core.store.versions import classes_kept_places, states_at
 
 @dataclass(frozen=True)
 class StoredMatrix:
-    """What a model said of the pictures of a subset, as it was stored after the training.
+    """What a model said of the images of a subset, as it was stored after the training.
 
     Shapes: `sample_ids` [N] int64, `probabilities` [N, C] float32, rows sum to 1; both read-only.
     """
@@ -71,7 +71,7 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
 
 
 def load_matrix(db: Database, model_id: str, subset: Subset) -> StoredMatrix | None:
-    """The probabilities alone, whatever became of the pictures; None if nothing is stored."""
+    """The probabilities alone, whatever became of the images; None if nothing is stored."""
     row = db.conn.execute(
         "SELECT sample_ids, probabilities FROM predictions WHERE model_id = ? AND subset = ?",
         [model_id, subset.value],
@@ -89,12 +89,12 @@ def label_matrix(
     """A matrix with today's labels; samples that left the dataset are left out.
 
     Where classes of the dataset were merged or taken away since the training, the labels are those
-    of the version that the model was trained on. Pictures of classes that came later are left out.
+    of the version that the model was trained on. Images of classes that came later are left out.
 
     Args:
         db: of the workspace.
         model_id: whose matrix it is.
-        subset: of which pictures.
+        subset: of which images.
         stored: from `load_matrix`.
         columns: of the dataset that the model was trained on.
 
@@ -142,7 +142,7 @@ def _take_back(
 
 
 def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -> None:
-    """Keep how focused heatmaps are, in [0, 1]; None: the picture cannot be read any more.
+    """Keep how focused heatmaps are, in [0, 1]; None: the image cannot be read any more.
 
     Call inside a transaction. Samples that are gone are left out.
     """
@@ -153,6 +153,6 @@ def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -
 
 
 def focus_of(db: Database, model_id: str) -> dict[int, float | None]:
-    """Sample id -> focus of its heatmap, for the pictures that were explained."""
+    """Sample id -> focus of its heatmap, for the images that were explained."""
     rows = db.conn.execute("SELECT sample_id, value FROM focus WHERE model_id = ?", [model_id])
     return dict(rows.fetchall())

@@ -1,4 +1,4 @@
-"""Properties of many pictures at once, column by column: quick for a hundred thousand of them."""
+"""Properties of many images at once, column by column: quick for a hundred thousand of them."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Values = list[Any]
 def load_properties(
     db: Database, dataset_id: str, sample_ids: NDArray[np.int64]
 ) -> dict[str, Values]:
-    """Name of a property -> value [N] of each picture, None where it is not known.
+    """Name of a property -> value [N] of each image, None where it is not known.
 
     Brightness, sharpness and file size are numbers, the others texts. Columns of the table that a
     dataset was imported with come under their own names.
@@ -38,7 +38,7 @@ def load_properties(
         "folder": [_folder(value) for value in name],
         "file format": list(kind),
         "colour": [{"L": "gray", "RGB": "colour"}.get(value, value) for value in mode],
-        "picture size": [f"{w} × {h}" if w else None for w, h in zip(width, height, strict=True)],
+        "image size": [f"{w} × {h}" if w else None for w, h in zip(width, height, strict=True)],
         "brightness": brightness,
         "sharpness": sharpness,
         "file size": size,

@@ -1,4 +1,4 @@
-"""Rows of quality checks: findings, and which pictures look alike."""
+"""Rows of quality checks: findings, and which images look alike."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.findings import (
+    FeatureInsight,
     Finding,
     FindingKind,
     FindingStatus,
-    Insight,
     QualityCheck,
     Severity,
 )
@@ -139,7 +139,7 @@ def decide_finding(
 ) -> None:
     """Record what was done about a finding; it holds for later checks too. OPEN takes it back.
 
-    `version` is the edit that cured it: undoing that opens the finding again.
+    `version` is the edit that fixed it: undoing that opens the finding again.
     """
     if status is FindingStatus.OPEN:
         db.conn.execute(
@@ -153,14 +153,14 @@ def decide_finding(
     )
 
 
-def reopen_cured_after(db: Database, dataset_id: str, number: int) -> None:
-    """Open the findings again that versions after `number` cured; call inside a transaction."""
+def reopen_fixed_after(db: Database, dataset_id: str, number: int) -> None:
+    """Open the findings again that versions after `number` fixed; call inside a transaction."""
     db.conn.execute(
         "DELETE FROM finding_decisions WHERE dataset_id = ? AND version > ?", [dataset_id, number]
     )
 
 
-def save_insights(db: Database, insights: Iterable[Insight]) -> None:
+def save_insights(db: Database, insights: Iterable[FeatureInsight]) -> None:
     """Replace what is known of these samples; call inside a transaction."""
     db.conn.executemany(
         "INSERT OR REPLACE INTO insights VALUES (?, ?, ?, ?, ?)",
@@ -168,17 +168,17 @@ def save_insights(db: Database, insights: Iterable[Insight]) -> None:
     )
 
 
-def insight_of(db: Database, sample_id: int) -> Insight | None:
+def insight_of(db: Database, sample_id: int) -> FeatureInsight | None:
     """What is known of one sample; None where nobody has looked."""
     rows = db.conn.execute(
         "SELECT sample_id, confidence, suggested, x, y FROM insights WHERE sample_id = ?",
         [sample_id],
     ).fetchall()
-    return Insight(*rows[0]) if rows else None
+    return FeatureInsight(*rows[0]) if rows else None
 
 
 def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:
-    """How many pictures in use have a label (first) where another or the same is suggested."""
+    """How many images in use have a label (first) where another or the same is suggested."""
     rows = db.conn.execute(
         "SELECT s.label, i.suggested, count(*) FROM samples s JOIN insights i ON i.sample_id = s.id"
         " WHERE s.dataset_id = ? AND s.status = 'used' AND s.label IS NOT NULL"

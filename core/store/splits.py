@@ -158,7 +158,7 @@ def split_places(db: Database, split_id: str) -> dict[int, tuple[Subset, int | N
 def place_class_counts(
     db: Database, split_id: str
 ) -> dict[tuple[Subset, int | None], dict[int, int]]:
-    """(subset, fold) -> class index -> pictures that are still in use."""
+    """(subset, fold) -> class index -> images that are still in use."""
     rows = db.query(
         "SELECT m.subset, m.fold, s.label, count(*) AS n FROM split_members m"
         " JOIN samples s ON s.id = m.sample_id WHERE m.split_id = ? AND s.status = 'used'"

@@ -121,7 +121,7 @@ def add_samples(
     *,
     class_names: Sequence[str] | None = None,
 ) -> DatasetVersion:
-    """Append pictures as the next version; call inside a transaction.
+    """Append images as the next version; call inside a transaction.
 
     `class_names` may only append to the present ones.
     """

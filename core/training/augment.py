@@ -1,6 +1,6 @@
-"""Random changes of training pictures: one affine map and one gray-value map per picture.
+"""Random changes of training images: one affine map and one gray-value map per image.
 
-What happens to a picture depends only on (seed, epoch, sample), never on the batch it is in.
+What happens to an image depends only on (seed, epoch, sample), never on the batch it is in.
 """
 
 import math
@@ -17,14 +17,14 @@ from core.domain.configs import AugmentConfig
 def augment(
     images: Tensor, config: AugmentConfig, *, seed: int, epoch: int, samples: NDArray[np.intp]
 ) -> Tensor:
-    """Augmented pictures; a share of `config.share` of them changes.
+    """Augmented images; a share of `config.probability` of them changes.
 
     Args:
         images: float [B, 3, S, S], gray values 0 to 255.
         config: which changes, how strong.
         seed: of the run.
         epoch: of the run.
-        samples: [B], a number for each picture that stays the same over the epochs.
+        samples: [B], a number for each image that stays the same over the epochs.
 
     Returns:
         Float [B, 3, S, S], gray values 0 to 255.
@@ -46,7 +46,7 @@ def _draw(
     identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     # Why all numbers are drawn first: switching one change on does not reshuffle the others.
     share, columns, rows, quarter, angle, bright, contrast, zoom, dx, dy = random.random(10)
-    if share >= config.share:
+    if share >= config.probability:
         return identity, 1.0, 0.0
     degrees = config.rotate_degrees * (2 * angle - 1)
     degrees += 90 * math.floor(4 * quarter) if config.rotate_quarter else 0
@@ -54,8 +54,8 @@ def _draw(
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     flip = np.diag(
         [
-            -1.0 if config.mirror_columns and columns < 0.5 else 1.0,
-            -1.0 if config.mirror_rows and rows < 0.5 else 1.0,
+            -1.0 if config.flip_horizontal and columns < 0.5 else 1.0,
+            -1.0 if config.flip_vertical and rows < 0.5 else 1.0,
         ]
     )
     linear = scale * np.array([[c, -s], [s, c]]) @ flip

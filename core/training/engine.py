@@ -130,7 +130,7 @@ def fit(
     """
     loss_function = _loss(train.targets, config, class_count, device)
     batches = _batch_count(len(train.targets), config.batch_size)
-    while state.epoch < config.epochs and not _is_patient_no_more(state, config):
+    while state.epoch < config.epochs and not should_stop_early(state, config):
         started = time.perf_counter() - state.seconds
         order = _permutation(len(train.targets), config.seed, state.epoch)
         for positions in np.array_split(order, batches)[state.step :]:
@@ -246,7 +246,7 @@ def _close_epoch(
 
 
 def _batch_count(n: int, batch_size: int) -> int:
-    # Why at least two pictures in each: batch normalization cannot learn from one.
+    # Why at least two images in each: batch normalization cannot learn from one.
     return max(1, min(math.ceil(n / batch_size), n // 2))
 
 
@@ -254,7 +254,8 @@ def _permutation(n: int, seed: int, epoch: int) -> NDArray[np.intp]:
     return np.random.default_rng((seed, epoch)).permutation(n)
 
 
-def _is_patient_no_more(state: FitState, config: TrainConfig) -> bool:
+def should_stop_early(state: FitState, config: TrainConfig) -> bool:
+    """Whether the measure has not improved for as many epochs as the config allows."""
     return 0 < config.patience <= state.epoch - 1 - state.best_epoch
 
 

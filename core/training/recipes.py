@@ -32,7 +32,7 @@ class FeatureExamples:
 
 @dataclass
 class PixelExamples:
-    """Pictures of the full recipe, read from the pixel cache.
+    """Images of the full recipe, read from the pixel cache.
 
     `rows` is the whole cache [N_all, S, S, 3]; `positions` says which rows are ours.
     """

@@ -56,7 +56,7 @@ def _sweep(workspace: Workspace, lane: str) -> None:
 def _run(session: JobSession) -> None:
     logging.info("job %s (%s) begins", session.job.id, session.job.kind)
     try:
-        with session.beating():
+        with session.heartbeat():
             _work(session)
     except JobLost:
         logging.warning("job %s was lost to another worker", session.job.id)

@@ -1,4 +1,4 @@
-"""The explain job: how focused the heatmaps of many pictures are, so that they can be sorted."""
+"""The explain job: how focused the heatmaps of many images are, so that they can be sorted."""
 
 import time
 from pathlib import Path
@@ -17,22 +17,22 @@ _SAVE_S = 1.0
 
 
 def run(session: JobSession) -> None:
-    """Explain the pictures of the payload: sample id, path, class index; kept as they come."""
+    """Explain the images of the payload: sample id, path, class index; kept as they come."""
     payload = session.job.payload
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(
         Path(payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
     )
-    explainer, pictures = Explainer(predictor), payload["pictures"]
+    explainer, images = Explainer(predictor), payload["pictures"]
     found: dict[int, float | None] = {}
     saved_at = time.monotonic()
     with single_threaded():
-        for done, (sample_id, path, class_index) in enumerate(pictures, start=1):
+        for done, (sample_id, path, class_index) in enumerate(images, start=1):
             found[sample_id] = _focus(predictor, explainer, Path(path), class_index)
-            if time.monotonic() - saved_at >= _SAVE_S or done == len(pictures):
+            if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
                 _save(session, payload["model_id"], found)
                 found, saved_at = {}, time.monotonic()
-            session.report("Computing heatmaps", done, len(pictures))
+            session.report("Computing heatmaps", done, len(images))
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED)
 
@@ -40,7 +40,7 @@ def run(session: JobSession) -> None:
 def _focus(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int
 ) -> float | None:
-    """None where the picture cannot be read any more."""
+    """None where the image cannot be read any more."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
     except UnreadableImageError:

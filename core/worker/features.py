@@ -1,6 +1,6 @@
-"""Pixels and features of a dataset's pictures, kept on disk for training and quality alike.
+"""Pixels and features of a dataset's images, kept on disk for training and quality alike.
 
-Rows stand for every picture the dataset ever had, excluded ones included, in the order of their
+Rows stand for every image the dataset ever had, excluded ones included, in the order of their
 import: an edit changes which rows are wanted, never what they hold.
 """
 
@@ -61,7 +61,7 @@ def dataset_pixels(
     wanted: NDArray[np.intp],
     preprocess: PreprocessConfig,
 ) -> tuple[RowCache, dict[int, str]]:
-    """Pixels [N, S, S, 3] uint8 of the wanted pictures; the other rows may be empty.
+    """Pixels [N, S, S, 3] uint8 of the wanted images; the other rows may be empty.
 
     Args:
         session: for progress; a stop loses nothing.
@@ -71,12 +71,12 @@ def dataset_pixels(
         preprocess: how files become pixels.
 
     Returns:
-        The cache, and position -> reason for pictures that cannot be read.
+        The cache, and position -> reason for images that cannot be read.
     """
     paths = [session.workspace.resolve(sample.path) for sample in every]
     key = f"{dataset_id}-{_content_key(every)}"
     cache = pixel_cache(session.workspace.cache / "pixels", paths, preprocess, key=key)
-    report = reporter(session, "Preparing pictures")
+    report = reporter(session, "Preparing images")
     return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
 
 
@@ -147,5 +147,5 @@ def reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
 
 
 def _content_key(samples: Sequence[Sample]) -> str:
-    """Names pictures and their order."""
+    """Names images and their order."""
     return hashlib.sha256("\n".join(s.sha256 for s in samples).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The import job: unpack where needed, read every picture, store the data set in one piece."""
+"""The import job: unpack where needed, read every image, store the dataset in one piece."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from core.data.importing.archives import unpack
-from core.data.importing.listing import ImportedPictures, plan_import, read_pictures
+from core.data.importing.listing import ImportedImages, plan_import, read_images
 from core.data.importing.plan import ImportPlan
 from core.data.importing.provided_split import delivered_split
 from core.data.importing.rules import rules_from_dict
@@ -22,11 +22,11 @@ from core.worker.session import JobSession
 from core.workspace import Workspace
 
 FORGOTTEN_AFTER_S = 24 * 3600.0
-_SKIPPED_TOLD = 1000  # of added pictures; a data set of its own keeps them all
+_SKIPPED_TOLD = 1000  # of added images; a dataset of its own keeps them all
 
 
 def run(session: JobSession) -> None:
-    """Import what the job's payload names: a new data set, or more pictures of an existing one.
+    """Import what the job's payload names: a new dataset, or more images of an existing one.
 
     Either everything is stored or nothing.
 
@@ -53,7 +53,7 @@ def sweep(workspace: Workspace, db: Database) -> None:
 
 
 def _private_folders(workspace: Workspace) -> Iterator[Path]:
-    """Folders of unpacked pictures: of whole data sets, and of what was added to one."""
+    """Folders of unpacked images: of whole datasets, and of what was added to one."""
     yield from workspace.uploads.glob("ds-*")
     yield from workspace.uploads.glob("add-*")
     yield from workspace.uploads.glob("ds-*/add-*")
@@ -74,26 +74,26 @@ def _import(session: JobSession, source: Path) -> None:
     plan = plan_import(source, rules_from_dict(asked["rules"]), adding=into is not None)
     folder = _folder(session, source)
     try:
-        pictures = read_pictures(
+        images = read_images(
             folder,
             plan,
             class_names=_class_names(session, into),
-            on_progress=lambda *at: session.report("Reading pictures", *at),
+            on_progress=lambda *at: session.report("Reading images", *at),
         )
-        _warn_of_nearly_black(session, pictures)
+        _warn_of_nearly_black(session, images)
         kept = _kept(session, folder)
-        _store(session, plan, pictures, folder, kept)
+        _store(session, plan, images, folder, kept)
     except BaseException:
         if folder != source:
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _warn_of_nearly_black(session: JobSession, pictures: ImportedPictures) -> None:
-    if pictures.deep and 2 * pictures.nearly_black >= pictures.deep:
+def _warn_of_nearly_black(session: JobSession, images: ImportedImages) -> None:
+    if images.deep and 2 * images.nearly_black >= images.deep:
         session.warn(
-            f"Of the pictures with more than 8 bits, {pictures.nearly_black:,} of "
-            f"{pictures.deep:,} use only the lowest sixteenth of their range and look nearly "
+            f"Of the images with more than 8 bits, {images.nearly_black:,} of "
+            f"{images.deep:,} use only the lowest sixteenth of their range and look nearly "
             "black, as those of cameras with 10 or 12 bits do. Save them with the full 16-bit "
             "range, or as 8 bit, and import them again."
         )
@@ -107,7 +107,7 @@ def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
 
 
 def _folder(session: JobSession, source: Path) -> Path:
-    """Where the pictures are: the source itself, or a private folder for archives and uploads."""
+    """Where the images are: the source itself, or a private folder for archives and uploads."""
     if not session.job.payload["consume"] and source.is_dir():
         return source
     target = session.workspace.uploads / f"{session.job.subject_id}.partial"
@@ -121,7 +121,7 @@ def _folder(session: JobSession, source: Path) -> Path:
 
 
 def _kept(session: JobSession, folder: Path) -> Path:
-    """The final place of the pictures; a private folder loses its mark of being unfinished."""
+    """The final place of the images; a private folder loses its mark of being unfinished."""
     if folder.suffix != ".partial" or folder.parent != session.workspace.uploads:
         return folder
     final = _final_place(session)
@@ -138,7 +138,7 @@ def _final_place(session: JobSession) -> Path:
 
 
 def _store(
-    session: JobSession, plan: ImportPlan, pictures: ImportedPictures, folder: Path, kept: Path
+    session: JobSession, plan: ImportPlan, images: ImportedImages, folder: Path, kept: Path
 ) -> None:
     dated = not _is_upload_of_files(session.job)
 
@@ -150,7 +150,7 @@ def _store(
             modified_at=sample.modified_at if dated else None,
         )
 
-    placed = replace(pictures, samples=tuple(stored(s) for s in pictures.samples))
+    placed = replace(images, samples=tuple(stored(s) for s in images.samples))
     store = _append if session.job.payload.get("into") else _create
     decisions = [asdict(decision) for decision in plan.decisions]
     try:
@@ -163,28 +163,28 @@ def _store(
         raise
 
 
-def _create(session: JobSession, db: Database, pictures: ImportedPictures) -> dict[str, object]:
-    """Store a new data set, with the split that came with it."""
+def _create(session: JobSession, db: Database, images: ImportedImages) -> dict[str, object]:
+    """Store a new dataset, with the split that came with it."""
     asked = session.job.payload
     dataset = Dataset(
         id=session.job.subject_id,
         name=asked["name"],
-        class_names=pictures.class_names,
+        class_names=images.class_names,
         source=asked["shown_source"],
-        digest=pictures.digest,
-        sample_count=len(pictures.samples),
+        digest=images.digest,
+        sample_count=len(images.samples),
         created_at=utc_now(),
-        skipped=pictures.skipped,
+        skipped=images.skipped,
         note=asked.get("note", ""),
-        class_verdicts=_verdicts(pictures),
+        class_verdicts=_verdicts(images),
     )
-    datasets.insert_dataset(db, dataset, pictures.samples)
-    if not any(pictures.subsets):
-        return {"dataset_id": dataset.id, "added": len(pictures.samples)}
+    datasets.insert_dataset(db, dataset, images.samples)
+    if not any(images.subsets):
+        return {"dataset_id": dataset.id, "added": len(images.samples)}
     samples = versions.samples_at(db, dataset.id)  # in the order of import, with their ids
     subsets: dict[int, Subset] = {
         sample.id: subset
-        for sample, subset in zip(samples, pictures.subsets, strict=True)
+        for sample, subset in zip(samples, images.subsets, strict=True)
         if subset is not None
     }
     split = delivered_split(dataset.id, samples, subsets)
@@ -192,24 +192,24 @@ def _create(session: JobSession, db: Database, pictures: ImportedPictures) -> di
     return {"dataset_id": dataset.id, "added": len(samples), "split_id": split.id}
 
 
-def _append(session: JobSession, db: Database, pictures: ImportedPictures) -> dict[str, object]:
-    """Add pictures to a data set as its next version; those it has already are left out."""
+def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[str, object]:
+    """Add images to a dataset as its next version; those it has already are left out."""
     asked = session.job.payload
     dataset = datasets.find_dataset(db, asked["into"])
-    pictures = _with_classes_of(dataset, pictures)
+    images = _with_classes_of(dataset, images)
     known = {} if asked.get("keep_duplicates") else datasets.labels_by_content(db, dataset.id)
-    new = [sample for sample in pictures.samples if sample.sha256 not in known]
-    old = [sample for sample in pictures.samples if sample.sha256 in known]
-    skipped = [*pictures.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]
+    new = [sample for sample in images.samples if sample.sha256 not in known]
+    old = [sample for sample in images.samples if sample.sha256 in known]
+    skipped = [*images.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]
     used = {sample.label for sample in new}
     names = [
-        n for i, n in enumerate(pictures.class_names) if i < len(dataset.class_names) or i in used
+        n for i, n in enumerate(images.class_names) if i < len(dataset.class_names) or i in used
     ]
-    index = {pictures.class_names.index(name): i for i, name in enumerate(names)}
+    index = {images.class_names.index(name): i for i, name in enumerate(names)}
     version = dataset.version
     if new:
         labelled = [replace(s, label=index[s.label]) for s in new if s.label is not None]
-        summary = f"{len(new):,} pictures added from {asked['shown_source']}"
+        summary = f"{len(new):,} images added from {asked['shown_source']}"
         made = versions.add_samples(db, dataset, labelled, summary, class_names=names)
         version = made.number
     return {
@@ -223,16 +223,16 @@ def _append(session: JobSession, db: Database, pictures: ImportedPictures) -> di
     }
 
 
-def _with_classes_of(dataset: Dataset, pictures: ImportedPictures) -> ImportedPictures:
-    """The pictures with the classes of today, which may have changed while they were read."""
+def _with_classes_of(dataset: Dataset, images: ImportedImages) -> ImportedImages:
+    """The images with the classes of today, which may have changed while they were read."""
     known = dataset.class_names
-    names = (*known, *(name for name in pictures.class_names if name not in known))
+    names = (*known, *(name for name in images.class_names if name not in known))
     samples = tuple(
-        replace(s, label=names.index(pictures.class_names[s.label]))
-        for s in pictures.samples
+        replace(s, label=names.index(images.class_names[s.label]))
+        for s in images.samples
         if s.label is not None
     )
-    return replace(pictures, samples=samples, class_names=names)
+    return replace(images, samples=samples, class_names=names)
 
 
 def _already_there(sample: Sample, label: int | None, dataset: Dataset) -> Skipped:
@@ -240,11 +240,11 @@ def _already_there(sample: Sample, label: int | None, dataset: Dataset) -> Skipp
     return Skipped(sample.name, f"it is in the dataset already{known_as}")
 
 
-def _verdicts(pictures: ImportedPictures) -> tuple[Verdict | None, ...]:
-    if not pictures.ok_classes:
+def _verdicts(images: ImportedImages) -> tuple[Verdict | None, ...]:
+    if not images.ok_classes:
         return ()
     return tuple(
-        Verdict.OK if name in pictures.ok_classes else Verdict.NOK for name in pictures.class_names
+        Verdict.OK if name in images.ok_classes else Verdict.NOK for name in images.class_names
     )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from core.data.exports import safe_cell
-from core.data.pixels.images import pictures_below
+from core.data.pixels.images import images_below
 from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
@@ -18,13 +18,13 @@ from core.worker.session import JobSession
 
 
 def run(session: JobSession) -> None:
-    """Predict every picture below the job's folder; unreadable ones get a row with the reason."""
+    """Predict every image below the job's folder; unreadable ones get a row with the reason."""
     folder = Path(session.job.payload["folder"])
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(
         Path(session.job.payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
     )
-    paths = pictures_below(folder)
+    paths = images_below(folder)
     target = result_table(session)
     unfinished = target.with_suffix(".partial")
     try:
@@ -42,7 +42,7 @@ def run(session: JobSession) -> None:
 
 
 def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], table: Path) -> int:
-    """Write all rows; gives how many pictures could not be read."""
+    """Write all rows; gives how many images could not be read."""
     failed = 0
     # Why backslashreplace: a file name may hold bytes that are no text.
     with table.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -52,10 +52,10 @@ def _write_table(session: JobSession, predictor: Predictor, paths: list[Path], t
         rule = rule_from_json(text) if text else None
         extra = ["decision"] if rule else []
         writer.writerow(["path", "class", "confidence", *extra, "error", *map(safe_cell, names)])
-        # Why in other processes: one picture that crashes its reader must not end the batch.
+        # Why in other processes: one image that crashes its reader must not end the batch.
         decoded = run_isolated(partial(load_pixels, config=predictor.card.preprocess), paths)
-        pictures = ((str(paths[position]), pixels) for position, pixels in decoded)
-        for done, item in enumerate(predictor.judge(pictures), start=1):
+        inputs = ((str(paths[position]), pixels) for position, pixels in decoded)
+        for done, item in enumerate(predictor.judge(inputs), start=1):
             failed += item.error is not None
             writer.writerow(_row(rule.decided(item) if rule else item, names, extra))
             session.report("Classifying", done, len(paths))

@@ -14,7 +14,7 @@ from core.data.quality.findings import (
     subset_leaks,
     suspect_labels,
 )
-from core.data.quality.label_errors import Judgement, judge_labels
+from core.data.quality.label_errors import LabelAssessment, judge_labels
 from core.data.quality.outliers import outliers
 from core.data.quality.similarity import (
     Gray,
@@ -23,12 +23,12 @@ from core.data.quality.similarity import (
     links_of_equal,
     near_pairs,
     neighbour_accuracy,
-    small_pictures,
+    small_images,
 )
 from core.data.split import grouped_split, stratified_split
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, SampleStatus
-from core.domain.findings import Finding, Insight, QualityCheck
+from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
@@ -44,7 +44,7 @@ _DELIVERED = "as delivered"
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is checked: every picture the dataset ever had, and which of them it uses.
+    """What is checked: every image the dataset ever had, and which of them it uses.
 
     `subsets` maps the name of a split to the subset of each sample id.
     """
@@ -58,19 +58,19 @@ class _Subject:
 
     @property
     def samples(self) -> list[Sample]:
-        """The pictures in use; positions of findings are positions among these."""
+        """The images in use; positions of findings are positions among these."""
         return [self.every[i] for i in self.used]
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the network says of the pictures in use: labels judged, and places [N, 2] on the map.
+    """What the network says of the images in use: labels judged, and places [N, 2] on the map.
 
-    `known` [M] are the positions of the pictures it could look at.
+    `known` [M] are the positions of the images it could look at.
     """
 
     known: NDArray[np.intp]
-    judgement: Judgement
+    judgement: LabelAssessment
     places: NDArray[np.float32]
 
 
@@ -78,20 +78,20 @@ def run(session: JobSession) -> None:
     """Check the dataset that the job's payload names; either all results are stored or none."""
     subject = _subject(session)
     samples = subject.samples
-    cache = small_pictures(
+    cache = small_images(
         session.workspace.cache / "similarity",
         [session.workspace.resolve(s.path) for s in subject.every],
         [s.sha256 for s in subject.every],
         on_progress=session.report,
         wanted=subject.used,
     )
-    pictures = np.asarray(cache.rows)[subject.used]
+    images = np.asarray(cache.rows)[subject.used]
     ready = cache.ready[subject.used]
-    near = _near(samples, pictures, ready, session)
+    near = _near(samples, images, ready, session)
     seen = _seen(session, subject, near)
     session.report("Writing down the findings", 0, 0)
-    findings = _findings(subject, near, pictures, ready, seen)
-    check = _check(subject, near, pictures)
+    findings = _findings(subject, near, images, ready, seen)
+    check = _check(subject, near, images)
     with connect(session.workspace) as db, transaction(db):
         quality.save_check(db, check, findings)
         if seen is not None:
@@ -120,12 +120,12 @@ def _subject(session: JobSession) -> _Subject:
 
 
 def _near(
-    samples: Sequence[Sample], pictures: Gray, ready: NDArray[np.bool_], session: JobSession
+    samples: Sequence[Sample], images: Gray, ready: NDArray[np.bool_], session: JobSession
 ) -> Pairs:
     """Near pairs [M, 2] as positions of samples; one sample stands for all of equal bytes."""
     first = {s.sha256: i for i, s in reversed(list(enumerate(samples)))}
     chosen = np.array(sorted(i for i in first.values() if ready[i]), np.int64)
-    pairs, _ = near_pairs(pictures[chosen], on_progress=session.report)
+    pairs, _ = near_pairs(images[chosen], on_progress=session.report)
     return chosen[pairs]
 
 
@@ -159,7 +159,7 @@ def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
 
 
 def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
-    """Number [N] of the part that a picture shows, by all that is known: none may be torn apart."""
+    """Number [N] of the part that an image shows, by all that is known: none may be torn apart."""
     return connected(
         len(samples),
         near,
@@ -171,7 +171,7 @@ def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
 def _findings(
     subject: _Subject,
     near: Pairs,
-    pictures: Gray,
+    images: Gray,
     ready: NDArray[np.bool_],
     seen: _Seen | None,
 ) -> list[Finding]:
@@ -187,13 +187,13 @@ def _findings(
         found += subset_leaks(samples, near, subsets, split_name)
     if seen is not None:
         found += suspect_labels([samples[i] for i in seen.known], names, seen.judgement)
-    return found + outlier_findings(samples, outliers(samples, pictures))
+    return found + outlier_findings(samples, outliers(samples, images))
 
 
-def _insights(samples: Sequence[Sample], seen: _Seen) -> list[Insight]:
+def _insights(samples: Sequence[Sample], seen: _Seen) -> list[FeatureInsight]:
     judged = seen.judgement
     return [
-        Insight(
+        FeatureInsight(
             samples[position].id,
             confidence=None if np.isnan(confidence) else float(confidence),
             suggested=None if suggested < 0 else int(suggested),
@@ -206,11 +206,11 @@ def _insights(samples: Sequence[Sample], seen: _Seen) -> list[Insight]:
     ]
 
 
-def _check(subject: _Subject, near: Pairs, pictures: Gray) -> QualityCheck:
+def _check(subject: _Subject, near: Pairs, images: Gray) -> QualityCheck:
     samples, names = subject.samples, subject.dataset.class_names
     groups = look_alike_groups(samples, near)
     sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
-    random_accuracy, grouped_accuracy = _estimate(samples, names, groups, pictures)
+    random_accuracy, grouped_accuracy = _estimate(samples, names, groups, images)
     return QualityCheck(
         dataset_id=subject.dataset.id,
         created_at=utc_now(),
@@ -227,7 +227,7 @@ def _estimate(
     samples: Sequence[Sample],
     class_names: tuple[str, ...],
     groups: NDArray[np.int64],
-    pictures: Gray,
+    images: Gray,
 ) -> tuple[float | None, float | None]:
     """Accuracy of a nearest neighbour on pixels under a random and under a grouped split."""
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
@@ -248,5 +248,5 @@ def _estimate(
             for subset in (Subset.TRAIN, Subset.TEST)
         )
         judged = test[:: 1 + len(test) // _JUDGED_AT_MOST]  # every n-th: all classes take part
-        accuracies.append(neighbour_accuracy(pictures, labels, train, judged))
+        accuracies.append(neighbour_accuracy(images, labels, train, judged))
     return accuracies[0], accuracies[1]

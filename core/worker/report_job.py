@@ -60,7 +60,7 @@ def _kept(session: JobSession, name: str) -> Path:
 def _explain(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int, target: Path
 ) -> None:
-    """Write the heatmap of one picture; nothing where the picture cannot be read any more."""
+    """Write the heatmap of one image; nothing where the image cannot be read any more."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
     except UnreadableImageError:

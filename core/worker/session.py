@@ -84,7 +84,7 @@ class JobSession:
         if not self._wished and now - self._looked_at >= _STOP_LOOK_S:
             self._looked_at = now
             with connect(self.workspace) as db:
-                self._wished = jobs.stop_wished(db, self.job.id)
+                self._wished = jobs.stop_requested(db, self.job.id)
         return self._wished
 
     def warn(self, text: str) -> None:
@@ -130,7 +130,7 @@ class JobSession:
             )
         )
 
-    def beating(self) -> "Heartbeat":
+    def heartbeat(self) -> "Heartbeat":
         """A context in which the job's heart beats from a thread of its own."""
         return Heartbeat(self)
 
@@ -167,6 +167,8 @@ class Heartbeat:
         while not self._ended.wait(BEAT_S):
             # Why: a database that is busy for a while must not still the heart for good.
             with contextlib.suppress(WorkspaceError), connect(session.workspace) as db:
-                if not jobs.beat(db, session.job.id, owner=session.owner, now=utc_now()):
+                if not jobs.record_heartbeat(
+                    db, session.job.id, owner=session.owner, now=utc_now()
+                ):
                     session._lost = True
                     return

@@ -48,10 +48,10 @@ NO_LABEL = -1
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """All that a run learns from: rows of the pixel cache with labels and subsets.
 
-    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them. Pictures
+    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them. Images
     that the run's version does not use are in no subset.
     """
 
@@ -80,7 +80,7 @@ def run(session: JobSession) -> None:
     _store(session, material, tensors, head, probabilities)
 
 
-def _material(session: JobSession) -> Material:
+def _material(session: JobSession) -> TrainingData:
     with connect(session.workspace) as db:
         training = runs.find_run(db, session.job.subject_id)
         dataset = datasets.find_dataset(db, training.dataset_id)
@@ -101,11 +101,11 @@ def _material(session: JobSession) -> Material:
     if failures:
         example = every[next(iter(failures))].path
         session.warn(
-            f"{len(failures)} of {len(wanted)} pictures could not be read any more and were left "
+            f"{len(failures)} of {len(wanted)} images could not be read any more and were left "
             f"out, for example {example}."
         )
     in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
-    material = Material(
+    material = TrainingData(
         training,
         dataset,
         find_network(training.train.network),
@@ -120,7 +120,7 @@ def _material(session: JobSession) -> Material:
 
 
 def _quick(
-    session: JobSession, material: Material
+    session: JobSession, material: TrainingData
 ) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
     """Features once, then a linear head in seconds."""
     module = _pretrained(session, material)
@@ -170,7 +170,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _full(
-    session: JobSession, material: Material
+    session: JobSession, material: TrainingData
 ) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
     """All weights, on augmented pixels from the cache."""
     module = _pretrained(session, material)
@@ -207,7 +207,7 @@ def _full(
 
 def _fit(
     session: JobSession,
-    material: Material,
+    material: TrainingData,
     model: torch.nn.Module,
     examples: Callable[[Subset], Examples],
     device: torch.device,
@@ -259,18 +259,20 @@ def run_folder(session: JobSession, run_id: str) -> Path:
     return session.workspace.runs / run_id
 
 
-def _pretrained(session: JobSession, material: Material) -> PixelFeatures:
+def _pretrained(session: JobSession, material: TrainingData) -> PixelFeatures:
     return pretrained(session, material.network, material.run.preprocess, material.class_count)
 
 
-def _predictor(session: JobSession, material: Material, tensors: Tensors, head: str) -> Predictor:
+def _predictor(
+    session: JobSession, material: TrainingData, tensors: Tensors, head: str
+) -> Predictor:
     session.report("Saving the model", 0, 0)
     card = _card(material, head, "")
     device = str(material.device)
     return Predictor(card, tensors, runtimes=runtimes(session), device=device)
 
 
-def _card(material: Material, head: str, name: str) -> ModelCard:
+def _card(material: TrainingData, head: str, name: str) -> ModelCard:
     training = material.run
     mean, std = normalization_constants(
         training.preprocess, material.network.mean, material.network.std
@@ -295,7 +297,7 @@ def _card(material: Material, head: str, name: str) -> ModelCard:
 
 def _store(
     session: JobSession,
-    material: Material,
+    material: TrainingData,
     tensors: Tensors,
     head: str,
     probabilities: dict[Subset, NDArray[np.float32]],
@@ -342,10 +344,10 @@ def _store(
     )  # nothing to resume any more
 
 
-def _refuse_empty(material: Material) -> None:
+def _refuse_empty(material: TrainingData) -> None:
     for subset in (Subset.TRAIN, Subset.VALIDATION):
         if len(material.subsets[subset]) == 0:
             raise TrainingError(
-                f"The {subset} subset has no readable picture.",
-                "Check that the pictures still lie where they were imported from.",
+                f"The {subset} subset has no readable image.",
+                "Check that the images still lie where they were imported from.",
             )

@@ -1,4 +1,4 @@
-"""Datasets: look at the pictures, relabel them, change the classes."""
+"""Datasets: look at the images, relabel them, change the classes."""
 
 from collections.abc import Callable
 
@@ -20,9 +20,9 @@ from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import common
-from pages.ui.image_grid import editable_pictures
+from pages.ui.image_grid import editable_images
 
-TABS = ("Pictures", "Map", "Statistics", "Classes")
+TABS = ("Images", "Map", "Statistics", "Classes")
 ORDER_WORDS = {
     SampleOrder.IMPORT: "import order",
     SampleOrder.NAME: "name",
@@ -41,7 +41,7 @@ UNDECIDED = "–"
 def confirm_delete(dataset: Dataset) -> None:
     st.markdown(
         f"Delete **{text.plain(dataset.name)}** with its splits and runs? Models trained on it "
-        "stay. Pictures that were imported from a folder are not touched."
+        "stay. Images that were imported from a folder are not touched."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         datasets.delete_dataset(state.workspace(), dataset.id)
@@ -65,17 +65,17 @@ def rename(dataset: Dataset) -> None:
 
 def facts(workspace: Workspace, dataset: Dataset) -> None:
     cells = st.columns(4)
-    excluded = datasets.count_pictures(
+    excluded = datasets.count_images(
         workspace, dataset.id, SampleFilter(status=SampleStatus.EXCLUDED)
     )
     cells[0].metric(
-        "Pictures",
+        "Images",
         f"{dataset.sample_count:,}",
         border=True,
-        help="Pictures in use. Excluded ones stay stored and can be brought back.",
+        help="Images in use. Excluded ones stay stored and can be brought back.",
     )
     cells[1].metric(
-        "Classes", len(dataset.class_names), border=True, help="What the pictures are sorted into."
+        "Classes", len(dataset.class_names), border=True, help="What the images are sorted into."
     )
     cells[2].metric(
         "Splits",
@@ -113,7 +113,7 @@ def subset_options(workspace: Workspace, dataset: Dataset) -> list[tuple[str, Su
 
 @st.fragment
 @errors.shown()
-def show_pictures(workspace: Workspace, dataset_id: str) -> None:
+def show_images(workspace: Workspace, dataset_id: str) -> None:
     dataset = datasets.find_dataset(workspace, dataset_id)
     names = ["all classes", *dataset.class_names]
     split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
@@ -141,7 +141,7 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
             key="finding_filter",
             width=180,
             format_func=lambda k: k.value.replace("_", " ") if k else "any or none",
-            help="Show pictures with an open finding of the quality check.",
+            help="Show images with an open finding of the quality check.",
         )
         text_part = st.text_input(
             "Name or group contains",
@@ -155,7 +155,7 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
             key="order",
             width=190,
             format_func=ORDER_WORDS.__getitem__,
-            help="Sharpness, brightness and confidence are known after a quality check; pictures "
+            help="Sharpness, brightness and confidence are known after a quality check; images "
             "without a value come last.",
         )
         descending = st.toggle(
@@ -168,7 +168,7 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
             required=True,
             default=SampleStatus.USED,
             key="status_filter",
-            help="Excluded pictures are stored but used for nothing.",
+            help="Excluded images are stored but used for nothing.",
         )
     chosen = SampleFilter(
         label=label - 1 if label else None,
@@ -178,7 +178,7 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
         status=status,
         text=text_part.strip(),
     )
-    editable_pictures(
+    editable_images(
         workspace, dataset.id, chosen, key="pictures", order=order, descending=descending
     )
 
@@ -187,26 +187,26 @@ def show_pictures(workspace: Workspace, dataset_id: str) -> None:
 @errors.shown()
 def show_map(workspace: Workspace, dataset_id: str) -> None:
     dataset = datasets.find_dataset(workspace, dataset_id)
-    found = image_facts.picture_map(workspace, dataset.id)
+    found = image_facts.image_map(workspace, dataset.id)
     if not found.points:
         st.info(
-            "There is no map yet. The quality check makes it: pictures that look alike to a "
-            "pretrained network lie side by side, so that a picture among another class stands out."
+            "There is no map yet. The quality check makes it: images that look alike to a "
+            "pretrained network lie side by side, so that an image among another class stands out."
         )
         if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
             st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
         return
     st.caption(
-        "Neighbours look alike to a pretrained network. Draw around points to see these pictures; "
+        "Neighbours look alike to a pretrained network. Draw around points to see these images; "
         "a point of one colour among another is worth a look. Double-click clears the selection."
     )
     if found.total > len(found.points):
-        st.caption(f"{len(found.points):,} of {found.total:,} pictures are drawn.")
-    figure = common.picture_map(found.points, dataset.class_names, dark=state.is_dark())
-    ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar pictures")
+        st.caption(f"{len(found.points):,} of {found.total:,} images are drawn.")
+    figure = common.image_map(found.points, dataset.class_names, dark=state.is_dark())
+    ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar images")
     if ids:
-        st.subheader(f"{text.count(len(ids), 'picture')} in the selection")
-        editable_pictures(workspace, dataset.id, SampleFilter(ids=ids), key="map_pictures")
+        st.subheader(f"{text.count(len(ids), 'image')} in the selection")
+        editable_images(workspace, dataset.id, SampleFilter(ids=ids), key="map_pictures")
 
 
 def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
@@ -214,15 +214,15 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
     found = image_facts.statistics(workspace, dataset)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Pictures per class**")
+        st.markdown("**Images per class**")
         counts = datasets.class_counts(workspace, dataset)
         chart(
             common.class_counts(counts, dark=dark, coloured=True),
             "class_counts",
-            description="Pictures per class",
+            description="Images per class",
         )
         st.markdown("**Sizes**")
-        chart(common.sizes(found.sizes, dark=dark), "sizes", description="Sizes of pictures")
+        chart(common.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
         if found.size_count > len(found.sizes):
             st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
     with right:
@@ -238,7 +238,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
                     title="mean gray value, 0 black to 1 white",
                 ),
                 "brightness",
-                description="Brightness of pictures",
+                description="Brightness of images",
             )
         if found.sharpness:
             st.markdown("**Sharpness**")
@@ -251,7 +251,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
                     logarithmic=True,
                 ),
                 "sharpness",
-                description="Sharpness of pictures",
+                description="Sharpness of images",
             )
 
 
@@ -276,13 +276,13 @@ def verdicts(workspace: Workspace, dataset: Dataset) -> None:
     counts = datasets.class_counts(workspace, dataset)
     shown = {
         "class": list(dataset.class_names),
-        "pictures": [counts[name] for name in dataset.class_names],
+        "images": [counts[name] for name in dataset.class_names],
         "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
     }
     edited = st.data_editor(
         shown,
         hide_index=True,
-        disabled=["class", "pictures"],
+        disabled=["class", "images"],
         key=f"verdicts_{dataset.version}",
         column_config={
             "verdict": st.column_config.SelectboxColumn(
@@ -318,7 +318,7 @@ def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
             "Classes",
             dataset.class_names,
             key="merge_from",
-            help="At least two. Their pictures get one class.",
+            help="At least two. Their images get one class.",
         )
         into = st.text_input(
             "Name of the merged class",
@@ -337,7 +337,7 @@ def add_class(workspace: Workspace, dataset: Dataset) -> None:
             "Name",
             key="add_name",
             max_chars=200,
-            help="It has no pictures until some are moved to it.",
+            help="It has no images until some are moved to it.",
         )
         if st.form_submit_button("Add", key="do_add_class"):
             act(lambda: edits.add_class(workspace, dataset.id, name))
@@ -367,19 +367,19 @@ def page(workspace: Workspace) -> None:
     if not found:
         widgets.empty_state(
             "photo_library",
-            "No pictures yet",
+            "No images yet",
             "Import a folder or a ZIP, or start with the demo.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            ("data/import_images.py", "Import images", "upload"),
             ("home.py", "Try the demo", "home"),
         )
         return
-    chosen_id = state.choose("dataset", found, label="Dataset", help="Which pictures to look at.")
+    chosen_id = state.choose("dataset", found, label="Dataset", help="Which images to look at.")
     dataset = datasets.find_dataset(workspace, chosen_id or "")
     facts(workspace, dataset)
     tabs = st.tabs(TABS, on_change="rerun", key="dataset_tabs")
     with tabs[0]:
         if tabs[0].open:
-            show_pictures(workspace, dataset.id)
+            show_images(workspace, dataset.id)
     with tabs[1]:
         if tabs[1].open:
             show_map(workspace, dataset.id)
@@ -391,5 +391,5 @@ def page(workspace: Workspace) -> None:
             show_classes(workspace, dataset)
 
 
-widgets.page_heading("Datasets", "Know your pictures before you train on them.")
+widgets.page_heading("Datasets", "Know your images before you train on them.")
 page(state.workspace())

@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.importing.listing import Listing
-from core.data.importing.plan import ImportPlan, SourceNames, plan_names, refuse_hopeless
-from core.data.importing.preview import preview_pictures
+from core.data.importing.plan import ImportPlan, SourceNames, plan_names, refuse_empty_import
+from core.data.importing.preview import preview_images
 from core.data.importing.rules import ImportRules
 from core.domain.datasets import Dataset, LabelSource, Skipped
 from core.domain.jobs import Job, JobStatus
@@ -19,7 +19,7 @@ from core.workflows.data import datasets, splits
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules
-from pages.data.import_rules import Look
+from pages.data.import_rules import SourceListing
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
 from pages.ui.figures import common
@@ -27,7 +27,7 @@ from pages.ui.figures import common
 SOURCES = {
     "folder": "Folder on the server",
     "zip": "ZIP file",
-    "files": "Upload pictures",
+    "files": "Upload images",
 }
 # These rules are tried out, so what they make is shown where they are typed.
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
@@ -38,14 +38,14 @@ PLANS_KEPT = 6
 def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
     """(place, is an upload, what to call it), once there is one."""
     kind = st.segmented_control(
-        "Where are the pictures?",
+        "Where are the images?",
         list(SOURCES),
         default="folder",
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",
         help="A folder is used in place: nothing is copied or changed. A ZIP is streamed to the "
-        "server's disk. Uploading single files suits a few hundred pictures.",
+        "server's disk. Uploading single files suits a few hundred images.",
     )
     if kind == "folder":
         return _folder()
@@ -58,7 +58,7 @@ def _folder() -> tuple[Path, bool, str] | None:
         key="folder",
         placeholder="/data/parts",
         help="The path on the machine that runs Touchstone: the folder that holds your class "
-        "folders. Pictures stay where they are and are never changed.",
+        "folders. Images stay where they are and are never changed.",
     )
     if not typed.strip():
         return None
@@ -86,12 +86,12 @@ def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
 
 def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
     st.caption(
-        "For a few hundred pictures. For thousands, use a ZIP or a folder on the server: they are "
+        "For a few hundred images. For thousands, use a ZIP or a folder on the server: they are "
         "many times faster, and keep the dates of the files."
     )
     whole = st.toggle("Upload a whole folder with its class folders", value=True, key="whole")
     uploads = st.file_uploader(
-        "Pictures", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
+        "Images", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
     )
     if not uploads:
         return None
@@ -107,11 +107,11 @@ def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
 
 def listed(place: Path) -> tuple[str, SourceNames] | None:
     """The names in a source and a mark for this look at it; None while it is under way."""
-    kept: Look | None = st.session_state.get("look")
+    kept: SourceListing | None = st.session_state.get("look")
     if kept is None or kept.listing.source != place.resolve() or kept.is_old:
         if kept is not None:
             kept.listing.stop()
-        kept = st.session_state.look = Look(datasets.start_listing(place))
+        kept = st.session_state.look = SourceListing(datasets.start_listing(place))
     if kept.listing.wait(LOOK_S):
         return kept.mark, kept.listing.names()
     _wait_for(kept.listing)
@@ -135,32 +135,32 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
         chart(
             common.class_counts(counts, dark=state.is_dark()),
             "plan_counts",
-            description="Pictures per class",
+            description="Images per class",
         )
     with right:
-        _sample_pictures(plan, place)
+        _sample_images(plan, place)
     small = [name for name, count in counts.items() if count < 3]
     if small:
         st.warning(
-            f"Too few pictures to be split three ways: {text.plain(', '.join(small[:10]))}. "
-            "Leave these classes out, or add pictures."
+            f"Too few images to be split three ways: {text.plain(', '.join(small[:10]))}. "
+            "Leave these classes out, or add images."
         )
     widgets.skipped_files(plan.skipped, "would be skipped")
 
 
-def _sample_pictures(plan: ImportPlan, place: Path) -> None:
+def _sample_images(plan: ImportPlan, place: Path) -> None:
     chosen = list({item.label: item for item in reversed(plan.candidates)}.values())[:6]
-    pictures = previews(str(place), tuple(item.path for item in chosen))
-    shown = [(item, p) for item, p in zip(chosen, pictures, strict=True) if p is not None]
+    images = previews(str(place), tuple(item.path for item in chosen))
+    shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
     for start in range(0, len(shown), 3):
-        for column, (item, picture) in zip(st.columns(3), shown[start : start + 3], strict=False):
-            column.image(picture, caption=text.plain(item.label), width="stretch")
+        for column, (item, image) in zip(st.columns(3), shown[start : start + 3], strict=False):
+            column.image(image, caption=text.plain(item.label), width="stretch")
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)
 def previews(place: str, names: tuple[str, ...]) -> list[bytes | None]:
     # Why elsewhere: these files are not checked yet, and a bad one may crash its reader.
-    return inference.call(preview_pictures, Path(place), list(names))
+    return inference.call(preview_images, Path(place), list(names))
 
 
 def form(workspace: Workspace) -> None:
@@ -172,7 +172,7 @@ def form(workspace: Workspace) -> None:
         rule_place = st.container()
     if source is None:
         st.caption(
-            "Choose a source: what would be imported is shown before anything is stored. Pictures "
+            "Choose a source: what would be imported is shown before anything is stored. Images "
             "can be JPEG, PNG, BMP, TIFF (8 and 16 bit), WebP or GIF."
         )
         return
@@ -198,7 +198,7 @@ def form(workspace: Workspace) -> None:
 
 
 def choose_target(workspace: Workspace) -> Dataset | None:
-    """The dataset that the pictures are added to; None: a new one."""
+    """The dataset that the images are added to; None: a new one."""
     existing = {dataset.id: dataset for dataset in datasets.list_datasets(workspace)}
     if not existing:
         return None
@@ -210,7 +210,7 @@ def choose_target(workspace: Workspace) -> Dataset | None:
         index=options.index(wanted) if wanted in existing else 0,
         format_func=lambda key: f"part of {existing[key].name}" if key else "a new dataset",
         key="into",
-        help="Pictures can be added to a dataset at any time: that makes a new version of it. "
+        help="Images can be added to a dataset at any time: that makes a new version of it. "
         "Those that it has already, byte by byte, are left out.",
     )
     return existing[chosen] if chosen else None
@@ -237,15 +237,15 @@ def review(
         plan = planned(mark, names, rules, into)
         with decisions:
             st.markdown(
-                f"**{text.count(len(plan.candidates), 'picture')}** in "
+                f"**{text.count(len(plan.candidates), 'image')}** in "
                 f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
             )
             import_rules.show_decisions(plan)
             st.caption(
-                "So far only names were looked at. The import decodes every picture; those that "
+                "So far only names were looked at. The import decodes every image; those that "
                 "cannot be read are left out and listed with the reason."
             )
-        refuse_hopeless(Path(shown).name, plan, adding=into is not None)
+        refuse_empty_import(Path(shown).name, plan, adding=into is not None)
         show_plan(plan, place)
         if rules.labels not in SHOWN_AT_ONCE:
             with st.expander(f"How {text.count(len(plan.preview), 'file name')} would be read"):
@@ -283,7 +283,7 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
                 classes,
                 key="leave_out",
                 placeholder="none",
-                help="Pictures of these classes are not imported.",
+                help="Images of these classes are not imported.",
             )
         )
     )
@@ -309,7 +309,7 @@ def _say_new_classes(plan: ImportPlan, into: Dataset) -> None:
     new = [name for name in plan.class_counts if name not in into.class_names]
     st.markdown(
         f"Added to **{text.plain(into.name)}**, which has "
-        f"{text.count(into.sample_count, 'picture')} so far."
+        f"{text.count(into.sample_count, 'image')} so far."
     )
     if new:
         st.warning(
@@ -360,7 +360,7 @@ def _renamed(err: TouchstoneError, place: Path, shown: str) -> TouchstoneError:
 
 
 def _suggested_name(shown: str) -> str:
-    return Path(shown).stem.replace("_", " ").strip() or "My pictures"
+    return Path(shown).stem.replace("_", " ").strip() or "My images"
 
 
 def progress(workspace: Workspace, subject_id: str) -> None:
@@ -370,7 +370,7 @@ def progress(workspace: Workspace, subject_id: str) -> None:
         if job.status.is_active:
             st.subheader(f"Adding to {name}" if adding else f"Importing {name}")
         else:
-            st.subheader(f"Pictures for {name}" if adding else f"Import of {name}")
+            st.subheader(f"Images for {name}" if adding else f"Import of {name}")
         widgets.job_progress(job)
         if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
             jobs.stop(workspace, job.id)
@@ -394,7 +394,7 @@ def _done(workspace: Workspace, job: Job) -> None:
         _added(dataset, job)
     else:
         st.success(
-            f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'picture')} in "
+            f"**{text.plain(dataset.name)}** has {text.count(dataset.sample_count, 'image')} in "
             f"{text.count(len(dataset.class_names), 'class')}.",
             icon=":material/check_circle:",
         )
@@ -407,11 +407,11 @@ def _done(workspace: Workspace, job: Job) -> None:
 
 def _added(dataset: Dataset, job: Job) -> None:
     added, there = job.result["added"], job.result["already_there"]
-    known = f" {text.count(there, 'picture')} it had already." if there else ""
+    known = f" {text.count(there, 'image')} it had already." if there else ""
     if added:
         st.success(
-            f"**{text.plain(dataset.name)}** got {text.count(added, 'picture')} and is now version "
-            f"{job.result['version']}, with {text.count(dataset.sample_count, 'picture')}.{known} "
+            f"**{text.plain(dataset.name)}** got {text.count(added, 'image')} and is now version "
+            f"{job.result['version']}, with {text.count(dataset.sample_count, 'image')}.{known} "
             "They are in no split yet: make a new one to train on them.",
             icon=":material/check_circle:",
         )
@@ -429,19 +429,19 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
     said = f"The delivered split is kept: {sizes}."
     if across:
         st.warning(
-            f"{said} {text.count(across, 'picture')} of it {'is' if across == 1 else 'are'} in "
+            f"{said} {text.count(across, 'image')} of it {'is' if across == 1 else 'are'} in "
             "more than one subset, byte by byte: its results promise too much.",
             icon=":material/content_copy:",
         )
     else:
         st.info(
-            f"{said} No file is in two subsets. Pictures that only look alike are found by the "
+            f"{said} No file is in two subsets. Images that only look alike are found by the "
             "quality check.",
             icon=":material/call_split:",
         )
     if not sum(counts[Subset.VALIDATION].values()):
         st.warning(
-            "It has no validation pictures, and training needs some: make a split of your "
+            "It has no validation images, and training needs some: make a split of your "
             "own on the Split page.",
             icon=":material/warning:",
         )
@@ -450,15 +450,15 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
 def _next_steps(dataset: Dataset) -> None:
     with st.container(horizontal=True):
         if st.button(
-            "Next: check the pictures for faults",
+            "Next: check the images for faults",
             type="primary",
             icon=":material/troubleshoot:",
             key="to_quality",
         ):
             st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
-        if st.button("Split the pictures", icon=":material/call_split:", key="to_split"):
+        if st.button("Split the images", icon=":material/call_split:", key="to_split"):
             st.switch_page("data/split.py", query_params={"dataset": dataset.id})
-        if st.button("Look at the pictures", icon=":material/photo_library:", key="to_pictures"):
+        if st.button("Look at the images", icon=":material/photo_library:", key="to_pictures"):
             st.switch_page("data/datasets.py", query_params={"dataset": dataset.id})
         if st.button("Import more", icon=":material/upload:", key="more"):
             del st.query_params["import"]
@@ -466,7 +466,7 @@ def _next_steps(dataset: Dataset) -> None:
 
 
 widgets.page_heading(
-    "Import pictures", "Bring labelled pictures in. Nothing is stored before you have seen it."
+    "Import images", "Bring labelled images in. Nothing is stored before you have seen it."
 )
 if st.query_params.get("import"):
     progress(state.workspace(), st.query_params["import"])

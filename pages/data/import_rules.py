@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.data.importing.labels import folder_at
 from core.data.importing.listing import Listing
-from core.data.importing.plan import DecisionKind, ImportPlan, PreviewRow
+from core.data.importing.plan import ImportPlan, PlanChoiceKind, PreviewRow
 from core.data.importing.rules import (
     NO_COLUMN,
     Delimiter,
@@ -35,21 +35,21 @@ LABEL_WORDS = {
 FIRST_PATTERN = r"(?P<label>[^/]+)/[^/]+$"
 FEW_LABELS = 12
 _SAID = {
-    DecisionKind.HIDDEN: "visibility_off",
-    DecisionKind.COMPANIONS: "layers_clear",
-    DecisionKind.READY_SPLIT: "call_split",
-    DecisionKind.SUBSET_CLASSES: "warning",
-    DecisionKind.FOLDER_LEVEL: "folder_open",
-    DecisionKind.TABLE: "table",
-    DecisionKind.TABLE_MATCH: "link",
-    DecisionKind.LABEL_COLUMN: "warning",
-    DecisionKind.NUMBER_LABELS: "pin",
-    DecisionKind.OK_CLASSES: "verified",
+    PlanChoiceKind.HIDDEN: "visibility_off",
+    PlanChoiceKind.COMPANIONS: "layers_clear",
+    PlanChoiceKind.READY_SPLIT: "call_split",
+    PlanChoiceKind.SUBSET_CLASSES: "warning",
+    PlanChoiceKind.FOLDER_LEVEL: "folder_open",
+    PlanChoiceKind.TABLE: "table",
+    PlanChoiceKind.TABLE_MATCH: "link",
+    PlanChoiceKind.LABEL_COLUMN: "warning",
+    PlanChoiceKind.NUMBER_LABELS: "pin",
+    PlanChoiceKind.OK_CLASSES: "verified",
 }
 
 
 @dataclass
-class Look:
+class SourceListing:
     """One look at the names of a source; it is repeated after a while, large ones less often."""
 
     listing: Listing
@@ -67,7 +67,7 @@ class Look:
 
 def choose_label_source() -> LabelSource:
     chosen = st.selectbox(
-        "The class of a picture is",
+        "The class of an image is",
         list(LABEL_WORDS),
         format_func=LABEL_WORDS.__getitem__,
         key="labels",
@@ -84,7 +84,7 @@ def upload_table() -> str | None:
         "Label table",
         type=["csv", "txt", "tsv"],
         key="table",
-        help="One picture per line: its path below the source, its label, and more columns if you "
+        help="One image per line: its path below the source, its label, and more columns if you "
         "like. Comma, semicolon, tab or blanks between them; a header line is optional.",
     )
     return table_text(table.getvalue()) if table else None
@@ -115,7 +115,7 @@ def _pattern() -> str:
         live=True,
         help="A regular expression, searched in the path below the source, with forward slashes. "
         "What the named group (?P<label>…) finds is the class; (?P<group>…) may name the part, so "
-        "that its pictures stay together in a split. Examples: (?P<label>[a-z]+)_part(?P<group>"
+        "that its images stay together in a split. Examples: (?P<label>[a-z]+)_part(?P<group>"
         "[0-9]+) for crack_part12_3.png, or ^(?P<label>[^/]+)/ for the top folder.",
     )
 
@@ -130,8 +130,8 @@ def _level(names: Sequence[str]) -> int:
             levels,
             key=f"level_{depth}",
             format_func=lambda level: _level_words(level, folder_at(deepest, level) or "none"),
-            help="Counted from the source downwards, or from the picture upwards: the same where "
-            "all pictures lie equally deep.",
+            help="Counted from the source downwards, or from the image upwards: the same where "
+            "all images lie equally deep.",
         )
     )
 
@@ -161,9 +161,9 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         format_func={
             None: "found by looking",
             True: "names of the columns",
-            False: "a picture already",
+            False: "an image already",
         }.__getitem__,
-        help="Whether the first line names the columns or is a picture like the others.",
+        help="Whether the first line names the columns or is an image like the others.",
     )
     table = read_table(TableRules(table_text, delimiter=delimiter, header=header), names)
     key = f"{mark}_{delimiter}_{header}"
@@ -182,7 +182,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         table,
         None if table.one_hot else table.label,
         f"label_{key}",
-        "The class of the picture: a name or a number.",
+        "The class of the image: a name or a number.",
     )
     group = _column(
         columns[2],
@@ -190,7 +190,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         table,
         table.group,
         f"group_{key}",
-        "Part, serial number or lot: pictures of one group stay on one side of a split.",
+        "Part, serial number or lot: images of one group stay on one side of a split.",
         optional=True,
     )
     split = _column(
@@ -318,7 +318,7 @@ def _names_of(
                 value=label,
                 max_chars=100,
                 key=f"name_{i}_{key}",
-                help="The class name for this number; empty leaves its pictures out.",
+                help="The class name for this number; empty leaves its images out.",
             ),
         )
         for i, (label, n) in enumerate(counts)
@@ -341,7 +341,7 @@ def preview_table(rows: Sequence[PreviewRow]) -> None:
             shown, hide_index=True, height=318, alt="What the rule makes of some file names"
         )
         fits = sum(row.label is not None for row in rows)
-        st.caption(f"{fits} of {text.count(len(rows), 'picture')}, spread over all, get a class.")
+        st.caption(f"{fits} of {text.count(len(rows), 'image')}, spread over all, get a class.")
 
 
 def show_decisions(plan: ImportPlan) -> None:
@@ -352,11 +352,11 @@ def show_decisions(plan: ImportPlan) -> None:
             st.markdown(f"{icon} {text.plain(decision.sentence)}.")
 
 
-def change_decisions(kinds: set[DecisionKind], *, adding: bool) -> tuple[bool, bool]:
+def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool, bool]:
     """(keep the delivered split, keep companions), as far as there is something to change."""
     keep_split, keep_companions = True, False
     with st.container(horizontal=True):
-        if DecisionKind.READY_SPLIT in kinds and not adding:
+        if PlanChoiceKind.READY_SPLIT in kinds and not adding:
             keep_split = st.toggle(
                 "Keep the delivered split",
                 value=True,
@@ -364,12 +364,12 @@ def change_decisions(kinds: set[DecisionKind], *, adding: bool) -> tuple[bool, b
                 help="Results can be compared with those that others published for it. Leaks "
                 "between its subsets are counted and shown. Off: make your own split later.",
             )
-        if DecisionKind.COMPANIONS in kinds:
+        if PlanChoiceKind.COMPANIONS in kinds:
             keep_companions = st.toggle(
-                "Import the accompanying pictures too",
+                "Import the accompanying images too",
                 value=False,
                 key="keep_companions",
-                help="Masks show where a defect is; as pictures of their own they would teach the "
+                help="Masks show where a defect is; as images of their own they would teach the "
                 "network nothing but to know a mask. Turn on only where these are photographs.",
             )
     return keep_split, keep_companions

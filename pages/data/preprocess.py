@@ -25,7 +25,7 @@ def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
     names = ["image_size_px", "resize_mode", "channels", "normalization"]
     values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
     with st.expander("Region of interest"):
-        st.caption("Only this part of every picture is used, in percent of its sides.")
+        st.caption("Only this part of every image is used, in percent of its sides.")
         values |= _range("Left to right", "roi_left", "roi_right", config, dataset_id)
         values |= _range("Top to bottom", "roi_top", "roi_bottom", config, dataset_id)
     return replace(config, **values)
@@ -51,7 +51,7 @@ def _range(
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple[str, str]:
-    """Data URLs of the picture and of the network's pixels; `digest` stands for the config.
+    """Data URLs of the image and of the network's pixels; `digest` stands for the config.
 
     Why no st.image: its files vanish when a slider moves again before the browser has them.
     """
@@ -80,13 +80,13 @@ def preview(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) ->
                 errors.show(err)
                 continue
             st.markdown(f"**{text.plain(dataset.class_names[sample.label or 0])}**")
-            _picture(before)
+            _image(before)
             st.caption(f"the file, {sample.width} × {sample.height} px")
-            _picture(after)
+            _image(after)
             st.caption(f"for the network, {side} × {side} px")
 
 
-def _picture(data_url: str) -> None:
+def _image(data_url: str) -> None:
     st.html(f"<img src='{data_url}' alt='' style='width:100%;border-radius:8px;display:block'>")
 
 
@@ -108,12 +108,12 @@ def page(workspace: Workspace) -> None:
     if not found:
         widgets.empty_state(
             "tune",
-            "No pictures yet",
-            "Import pictures first.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            "No images yet",
+            "Import images first.",
+            ("data/import_images.py", "Import images", "upload"),
         )
         return
-    chosen = state.choose("dataset", found, label="Dataset", help="Which pictures.")
+    chosen = state.choose("dataset", found, label="Dataset", help="Which images.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     left, right = st.columns([2, 5], gap="large")
     saved = datasets.saved_preprocess(workspace, dataset.id)
@@ -144,13 +144,13 @@ def page(workspace: Workspace) -> None:
             "Saved settings are used by the next training on this dataset; they travel inside the "
             "model."
             if saved
-            else "Nothing is saved: trainings use the picture size of their network, stretched."
+            else "Nothing is saved: trainings use the image size of their network, stretched."
         )
         if config.image_size_px < 96:
             st.warning("Below 96 px, most networks see too little. The smallest is 32 px.")
     with right:
         preview(workspace, dataset, config)
-        if st.button("Other pictures", icon=":material/refresh:", key="other"):
+        if st.button("Other images", icon=":material/refresh:", key="other"):
             st.session_state.preview_offset = st.session_state.get("preview_offset", 0) + 1
             st.rerun()
 

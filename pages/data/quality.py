@@ -1,4 +1,4 @@
-"""Quality: find what is wrong with the pictures before a model learns it, and cure it."""
+"""Quality: find what is wrong with the images before a model learns it, and fix it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.data.quality.similarity import LOOK_ALIKES
 from core.domain.datasets import Dataset, Sample, SampleStatus
-from core.domain.findings import Cure, Finding, FindingKind, FindingStatus, QualityCheck, Severity
+from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
 from core.domain.jobs import Job, JobStatus
 from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
@@ -15,23 +15,23 @@ from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import gallery
 
-SHOWN_PICTURES = 12
+SHOWN_IMAGES = 12
 PER_PAGE = 5
-COLUMNS = 4  # of findings of one picture each
+COLUMNS = 4  # of findings of one image each
 MENU_CLASSES = 30  # more do not fit into a menu: the dataset's page relabels to any class
 SURE_ENOUGH = 0.9  # a model that agrees with fewer labels relabels nothing in one go
-ONE_PICTURE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
+ONE_IMAGE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
 # Title, and what to do about it.
 WORDS = {
     FindingKind.LABEL_CONFLICT: (
-        "The same picture under two labels",
-        "One of the labels is wrong, or the defect cannot be seen in the picture. Either way the "
-        "model is taught a contradiction: decide for one label, or leave the pictures out.",
+        "The same image under two labels",
+        "One of the labels is wrong, or the defect cannot be seen in the image. Either way the "
+        "model is taught a contradiction: decide for one label, or leave the images out.",
     ),
     FindingKind.FORMAT_LEAK: (
         "File properties that give the class away",
-        "The model may learn how a picture was stored instead of what it shows, and fail on "
-        "pictures from elsewhere. Export all classes in the same way.",
+        "The model may learn how an image was stored instead of what it shows, and fail on "
+        "images from elsewhere. Export all classes in the same way.",
     ),
     FindingKind.EXACT_DUPLICATE: (
         "Files that are the same",
@@ -39,68 +39,68 @@ WORDS = {
         "together.",
     ),
     FindingKind.NEAR_DUPLICATE: (
-        "Pictures that look nearly the same",
+        "Images that look nearly the same",
         "If one of them trains the model and another one judges it, the result is too good to be "
         f"true. Group the split by look-alikes. {LOOK_ALIKES}",
     ),
     FindingKind.SUBSET_LEAK: (
         "The same part on both sides of a split",
-        "The test judges the model by pictures it has learned from: the figure is too good. Make "
-        "them one group and split again by group, or keep one picture of each.",
+        "The test judges the model by images it has learned from: the figure is too good. Make "
+        "them one group and split again by group, or keep one image of each.",
     ),
     FindingKind.SUSPECT_LABEL: (
         "Labels that look wrong",
-        "A model that was trained without these pictures, and without their look-alikes, takes "
+        "A model that was trained without these images, and without their look-alikes, takes "
         "them for another class. The least believed come first. Some are only hard: look before "
         "you relabel.",
     ),
     FindingKind.OUTLIER: (
-        "Pictures unlike the others of their class",
+        "Images unlike the others of their class",
         "Much darker, brighter, blurred, larger, smaller or of another shape: often a failed "
-        "shot, or a picture of something else. A model wastes effort on them.",
+        "shot, or an image of something else. A model wastes effort on them.",
     ),
     FindingKind.CLASS_TOO_SMALL: (
-        "Classes with too few pictures",
-        "Their results are mostly luck. Add pictures, or merge the class with another one.",
+        "Classes with too few images",
+        "Their results are mostly luck. Add images, or merge the class with another one.",
     ),
     FindingKind.CLASS_IMBALANCE: (
         "Classes of very different size",
         "Accuracy hides what happens to the small class: look at macro F1 and at its own row.",
     ),
     FindingKind.UNREADABLE: (
-        "Pictures that cannot be read any more",
+        "Images that cannot be read any more",
         "Bring the files back, or import the folder again.",
     ),
 }
 
 
-# What a cure is called on its button and for all of a kind, its icon, and what it does.
+# What a fix is called on its button and for all of a kind, its icon, and what it does.
 CURE_WORDS = {
-    Cure.EXCLUDE: (
+    Fix.EXCLUDE: (
         "Exclude",
         "Exclude all",
         "hide_image",
-        "Leave these pictures out of the dataset. No file is deleted.",
+        "Leave these images out of the dataset. No file is deleted.",
     ),
-    Cure.KEEP_ONE: (
+    Fix.KEEP_ONE: (
         "Keep one",
         "Keep one of each",
         "filter_1",
-        "Keep the largest, sharpest picture and leave the others out. No file is deleted.",
+        "Keep the largest, sharpest image and leave the others out. No file is deleted.",
     ),
-    Cure.RELABEL: (
+    Fix.RELABEL: (
         "Relabel",
         "Relabel the sure ones",
         "label",
-        "Give the pictures the class they look like.",
+        "Give the images the class they look like.",
     ),
-    Cure.GROUP: (
+    Fix.GROUP: (
         "Group",
         "Group all",
         "group_work",
         "These are one part: a split by group keeps them on one side.",
     ),
-    Cure.IGNORE: (
+    Fix.IGNORE: (
         "Ignore",
         "Ignore all",
         "visibility_off",
@@ -110,15 +110,15 @@ CURE_WORDS = {
 STATUS_WORDS = {
     FindingStatus.OPEN: "Open",
     FindingStatus.IGNORED: "Ignored",
-    FindingStatus.CURED: "Cured",
+    FindingStatus.FIXED: "Cured",
 }
 
 
 @dataclass(frozen=True)
-class Choice:
+class FixOption:
     """One thing that can be done about a finding."""
 
-    how: Cure
+    how: Fix
     words: str
     label: int | None = None
 
@@ -129,7 +129,7 @@ def check_again(workspace: Workspace, dataset: Dataset, label: str) -> None:
         type="primary" if label == "Check now" else "secondary",
         icon=":material/troubleshoot:",
         key="do_check",
-        help="Looks at every picture again; what you ignored stays ignored.",
+        help="Looks at every image again; what you ignored stays ignored.",
     ):
         quality.start_check(workspace, dataset.id)
         st.rerun()
@@ -142,7 +142,7 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
         if job.status is JobStatus.COMPLETED:
             return
         with st.container(border=True):
-            st.subheader("Checking the pictures")
+            st.subheader("Checking the images")
             widgets.job_progress(job)
             if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
                 jobs.stop(workspace, job.id)
@@ -151,8 +151,8 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
     return job is not None and job.status.is_active
 
 
-def act(dataset: Dataset, do: Callable[[], fixes.Cured]) -> None:
-    """Do a cure, remember how to take it back, and show the page anew."""
+def act(dataset: Dataset, do: Callable[[], fixes.AppliedFix]) -> None:
+    """Do a fix, remember how to take it back, and show the page anew."""
     done = do()
     st.session_state.setdefault(f"cures_{dataset.id}", []).append(done)
     # Why a toast too: the page may be scrolled far down, and Undo stands at its head.
@@ -161,7 +161,7 @@ def act(dataset: Dataset, do: Callable[[], fixes.Cured]) -> None:
 
 
 def undo_bar(workspace: Workspace, dataset: Dataset) -> None:
-    done: list[fixes.Cured] = st.session_state.get(f"cures_{dataset.id}", [])
+    done: list[fixes.AppliedFix] = st.session_state.get(f"cures_{dataset.id}", [])
     if not done:
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo_bar"):
@@ -169,7 +169,7 @@ def undo_bar(workspace: Workspace, dataset: Dataset) -> None:
         if st.button(
             "Undo",
             icon=":material/undo:",
-            key="undo_cure",
+            key="undo_fix",
             help="Takes this back; its findings are open again.",
         ):
             last = done[-1]
@@ -187,7 +187,7 @@ def summary(
         "Open findings",
         f"{sum(counts.values()):,}",
         border=True,
-        help="What the check found and nobody has cured or ignored yet.",
+        help="What the check found and nobody has fixed or ignored yet.",
     )
     cells[1].metric(
         "Groups of look-alikes",
@@ -196,17 +196,17 @@ def summary(
         help=f"Each group is probably one part that was photographed several times. {LOOK_ALIKES}",
     )
     cells[2].metric(
-        "Pictures in groups",
+        "Images in groups",
         f"{check.grouped_samples:,}",
         border=True,
-        help="Pictures that have at least one look-alike.",
+        help="Images that have at least one look-alike.",
     )
     agreement = quality.agreement(workspace, dataset.id)
     cells[3].metric(
         "Labels confirmed",
         text.percent(agreement),
         border=True,
-        help="Every picture was judged by a model that had not seen it. Where classes "
+        help="Every image was judged by a model that had not seen it. Where classes "
         "are easy to tell apart, the rest are mostly wrong labels.",
     )
     warning = splits.flattery_warning(check)
@@ -214,7 +214,7 @@ def summary(
         st.warning(text.plain(warning), icon=":material/content_copy:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            "Next: split the pictures", type="primary", icon=":material/call_split:", key="to_split"
+            "Next: split the images", type="primary", icon=":material/call_split:", key="to_split"
         ):
             st.switch_page("data/split.py", query_params={"dataset": dataset.id})
         check_again(workspace, dataset, "Check again")
@@ -229,53 +229,57 @@ def changes_since(workspace: Workspace, check: QualityCheck) -> str:
     if dataset.version > check.version:
         words += (
             f" The dataset was changed {text.count(dataset.version - check.version, 'time')} since "
-            "(cures included): check again to look at it with fresh eyes."
+            "(fixes included): check again to look at it with fresh eyes."
         )
     if known and known[0].created_at > check.created_at:
         words += " The newest split was made later; check again to find its leaks."
     return words
 
 
-def choices_for(finding: Finding, dataset: Dataset, pictures: Sequence[Sample]) -> list[Choice]:
+def choices_for(finding: Finding, dataset: Dataset, images: Sequence[Sample]) -> list[FixOption]:
     """What can be done, the most advisable first; the last ones go into a menu."""
-    found: list[Choice] = []
+    found: list[FixOption] = []
     for how in fixes.CURES[finding.kind]:
-        if how is not Cure.RELABEL:
-            found.append(Choice(how, CURE_WORDS[how][0]))
+        if how is not Fix.RELABEL:
+            found.append(FixOption(how, CURE_WORDS[how][0]))
         elif finding.kind is FindingKind.SUSPECT_LABEL:
-            found.append(Choice(how, "Relabel"))
+            found.append(FixOption(how, "Relabel"))
         else:
-            labels = sorted({s.label for s in pictures if s.label is not None})
+            labels = sorted({s.label for s in images if s.label is not None})
             found += [
-                Choice(how, f"All are {text.plain(dataset.class_names[label])}", label)
+                FixOption(how, f"All are {text.plain(dataset.class_names[label])}", label)
                 for label in labels[:3]
             ]
     if finding.kind is FindingKind.SUSPECT_LABEL and len(dataset.class_names) <= MENU_CLASSES:
-        own = {s.label for s in pictures}
+        own = {s.label for s in images}
         found += [
-            Choice(Cure.RELABEL, f"It is {text.plain(name)}", label)
+            FixOption(Fix.RELABEL, f"It is {text.plain(name)}", label)
             for label, name in enumerate(dataset.class_names)
             if label not in own
         ]
     return found
 
 
-def cure_buttons(
-    workspace: Workspace, dataset: Dataset, finding: Finding, choices: Sequence[Choice], shown: int
+def fix_buttons(
+    workspace: Workspace,
+    dataset: Dataset,
+    finding: Finding,
+    choices: Sequence[FixOption],
+    shown: int,
 ) -> None:
     """The first choices as buttons, the others in a menu."""
 
-    def do(choice: Choice) -> None:
+    def do(choice: FixOption) -> None:
         act(
             dataset,
-            lambda: fixes.cure(workspace, dataset.id, [finding.id], choice.how, label=choice.label),
+            lambda: fixes.fix(workspace, dataset.id, [finding.id], choice.how, label=choice.label),
         )
 
     with st.container(horizontal=True, gap="small"):
         for number, choice in enumerate(choices[:shown]):
             if st.button(
                 choice.words,
-                key=f"cure_{finding.id}_{number}",
+                key=f"fix_{finding.id}_{number}",
                 icon=f":material/{CURE_WORDS[choice.how][2]}:",
                 help=CURE_WORDS[choice.how][3],
             ):
@@ -294,9 +298,9 @@ def cure_buttons(
 
 
 def buttons_of(
-    workspace: Workspace, dataset: Dataset, finding: Finding, pictures: Sequence[Sample]
+    workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]
 ) -> None:
-    if finding.status is FindingStatus.CURED:
+    if finding.status is FindingStatus.FIXED:
         return
     if finding.status is FindingStatus.IGNORED:
         if st.button(
@@ -308,18 +312,16 @@ def buttons_of(
             fixes.reopen(workspace, dataset.id, [finding.id])
             st.rerun()
         return
-    choices = choices_for(finding, dataset, pictures)
-    cure_buttons(
-        workspace, dataset, finding, choices, shown=1 if finding.kind in ONE_PICTURE else 4
-    )
+    choices = choices_for(finding, dataset, images)
+    fix_buttons(workspace, dataset, finding, choices, shown=1 if finding.kind in ONE_IMAGE else 4)
 
 
 def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int) -> None:
-    """Buttons that cure every open finding of a kind in one edit."""
+    """Buttons that fix every open finding of a kind in one edit."""
     offered = [
         how
         for how in fixes.CURES_FOR_ALL[kind]
-        if how is not Cure.RELABEL or may_relabel_all(workspace, dataset)
+        if how is not Fix.RELABEL or may_relabel_all(workspace, dataset)
     ]
     if count < 2 or not offered:
         return
@@ -334,7 +336,7 @@ def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: in
                 type="tertiary",
                 help=f"{help_text} One edit, which can be undone.",
             ):
-                act(dataset, lambda how=how: fixes.cure_all(workspace, dataset.id, kind, how))
+                act(dataset, lambda how=how: fixes.fix_all(workspace, dataset.id, kind, how))
 
 
 def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
@@ -344,9 +346,9 @@ def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
     return sure and agreement >= SURE_ENOUGH
 
 
-@st.dialog("Picture", width="large", position="right")
+@st.dialog("Image", width="large", position="right")
 @errors.shown()
-def show_picture(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
+def show_image(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
     path = workspace.resolve(sample.path)
     if path.is_file():
         st.image(str(path), width=min(640, max(256, 3 * sample.width)))
@@ -359,55 +361,53 @@ def show_picture(workspace: Workspace, sample: Sample, dataset: Dataset) -> None
         f"{text.size(sample.file_size)}"
     )
     if st.button(
-        "Exclude this picture",
+        "Exclude this image",
         icon=":material/hide_image:",
         key="exclude_one",
-        help=CURE_WORDS[Cure.EXCLUDE][3],
+        help=CURE_WORDS[Fix.EXCLUDE][3],
     ):
-        act(dataset, lambda: fixes.exclude_pictures(workspace, dataset.id, [sample.id]))
+        act(dataset, lambda: fixes.exclude_images(workspace, dataset.id, [sample.id]))
 
 
-def pictures_gallery(
-    workspace: Workspace, dataset: Dataset, pictures: Sequence[Sample], key: str, side_px: int = 120
+def images_gallery(
+    workspace: Workspace, dataset: Dataset, images: Sequence[Sample], key: str, side_px: int = 120
 ) -> None:
-    tiles = [widgets.sample_tile(s, dataset.class_names) for s in pictures]
+    tiles = [widgets.sample_tile(s, dataset.class_names) for s in images]
     clicked = gallery(tiles, key, side_px=side_px)
-    opened = next((s for s in pictures if str(s.id) == clicked), None)
+    opened = next((s for s in images if str(s.id) == clicked), None)
     if opened:
-        show_picture(workspace, opened, dataset)
+        show_image(workspace, opened, dataset)
 
 
-def row(
-    workspace: Workspace, dataset: Dataset, finding: Finding, pictures: Sequence[Sample]
-) -> None:
-    """A finding of several pictures: message, gallery, cures."""
+def row(workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]) -> None:
+    """A finding of several images: message, gallery, fixes."""
     with st.container(key=f"finding_{finding.id}"):
         st.markdown(text.plain(finding.message))
-        if pictures:
-            pictures_gallery(workspace, dataset, pictures, f"pictures_{finding.id}")
+        if images:
+            images_gallery(workspace, dataset, images, f"pictures_{finding.id}")
         total = len(finding.sample_ids)
-        if len(pictures) == SHOWN_PICTURES < total:
-            st.caption(f"The first {SHOWN_PICTURES} of {text.count(total, 'picture')}.")
-        elif total > len(pictures):
-            gone = text.count(total - len(pictures), "picture")
+        if len(images) == SHOWN_IMAGES < total:
+            st.caption(f"The first {SHOWN_IMAGES} of {text.count(total, 'image')}.")
+        elif total > len(images):
+            gone = text.count(total - len(images), "image")
             st.caption(f"{gone} left out of the dataset since the check.")
-        buttons_of(workspace, dataset, finding, pictures)
+        buttons_of(workspace, dataset, finding, images)
 
 
 def cards(
     workspace: Workspace,
     dataset: Dataset,
     found: Sequence[Finding],
-    pictures: dict[int, Sample],
+    images: dict[int, Sample],
 ) -> None:
-    """Findings of one picture each, side by side."""
+    """Findings of one image each, side by side."""
     for start in range(0, len(found), COLUMNS):
         columns = st.columns(COLUMNS)
         for column, finding in zip(columns, found[start : start + COLUMNS], strict=False):
             with column, st.container(border=True, key=f"finding_{finding.id}"):
-                own = [pictures[i] for i in finding.sample_ids if i in pictures]
+                own = [images[i] for i in finding.sample_ids if i in images]
                 if own:
-                    pictures_gallery(workspace, dataset, own, f"pictures_{finding.id}", 160)
+                    images_gallery(workspace, dataset, own, f"pictures_{finding.id}", 160)
                 st.caption(text.plain(finding.message))
                 buttons_of(workspace, dataset, finding, own)
 
@@ -423,21 +423,21 @@ def card(
         st.caption(f"{text.count(count, 'finding')}. {advice}")
         if status is FindingStatus.OPEN:
             for_all(workspace, dataset, kind, count)
-        per_page = PER_PAGE if kind not in ONE_PICTURE else 2 * COLUMNS
+        per_page = PER_PAGE if kind not in ONE_IMAGE else 2 * COLUMNS
         pages = -(-count // per_page)
         page = min(pages, st.session_state.get(f"page_{kind}_{dataset.id}", 1))
         found = quality.findings(
             workspace, dataset.id, kind, status=status, limit=per_page, offset=(page - 1) * per_page
         )
-        pictures = samples_of(workspace, found, status)
-        if kind in ONE_PICTURE:
-            cards(workspace, dataset, found, pictures)
+        images = samples_of(workspace, found, status)
+        if kind in ONE_IMAGE:
+            cards(workspace, dataset, found, images)
         else:
             for number, finding in enumerate(found):
                 if number:
                     st.divider()
-                own = [pictures[i] for i in finding.sample_ids if i in pictures]
-                row(workspace, dataset, finding, own[:SHOWN_PICTURES])
+                own = [images[i] for i in finding.sample_ids if i in images]
+                row(workspace, dataset, finding, own[:SHOWN_IMAGES])
         if pages > 1:
             with st.container(horizontal=True, horizontal_alignment="center"):
                 st.pagination(pages, width="stretch", key=f"page_{kind}_{dataset.id}")
@@ -446,11 +446,11 @@ def card(
 def samples_of(
     workspace: Workspace, found: Sequence[Finding], status: FindingStatus
 ) -> dict[int, Sample]:
-    """The pictures to show; those that are left out only where the cure is looked at."""
-    ids = [i for finding in found for i in finding.sample_ids[: 4 * SHOWN_PICTURES]]
+    """The images to show; those that are left out only where the fix is looked at."""
+    ids = [i for finding in found for i in finding.sample_ids[: 4 * SHOWN_IMAGES]]
     samples = datasets.find_samples(workspace, ids)
     return {
-        s.id: s for s in samples if status is FindingStatus.CURED or s.status is SampleStatus.USED
+        s.id: s for s in samples if status is FindingStatus.FIXED or s.status is SampleStatus.USED
     }
 
 
@@ -466,7 +466,7 @@ def chosen_status(workspace: Workspace, dataset: Dataset) -> FindingStatus:
         required=True,
         format_func=lambda status: f"{STATUS_WORDS[status]} ({totals[status]:,})",
         key="finding_status",
-        help="Ignored findings can be reopened. Cured ones open again when the edit is undone.",
+        help="Ignored findings can be reopened. Fixed ones open again when the edit is undone.",
     )
     return FindingStatus(chosen)
 
@@ -477,21 +477,21 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "troubleshoot",
             "Nothing to check yet",
-            "Import pictures first.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            "Import images first.",
+            ("data/import_images.py", "Import images", "upload"),
         )
         return
-    chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to check.")
+    chosen = state.choose("dataset", found, label="Dataset", help="Which images to check.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     if progress(workspace, dataset):
         return
     check = quality.last_check(workspace, dataset.id)
     if check is None:
         st.info(
-            "These pictures have not been checked yet. The check looks for duplicates, for the "
+            "These images have not been checked yet. The check looks for duplicates, for the "
             "same part photographed several times, for contradicting and doubtful labels, for "
-            "unusual pictures and for file properties that give the class away. A thousand "
-            "pictures take about a minute."
+            "unusual images and for file properties that give the class away. A thousand "
+            "images take about a minute."
         )
         check_again(workspace, dataset, "Check now")
         return

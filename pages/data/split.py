@@ -1,4 +1,4 @@
-"""Split: decide once which pictures train the model and which judge it."""
+"""Split: decide once which images train the model and which judge it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,11 +29,11 @@ GROUPINGS = {
 }
 CHANCE = "chance"
 SIDE_HELP = {
-    "Train": "Pictures the model learns from.",
-    "Validation": "Pictures that choose the best epoch and set thresholds; never trained on.",
-    "Test": "Pictures that judge the finished model, and nothing else.",
-    "Folds": "The pictures are divided into this many equal parts; each is left out once.",
-    "Per fold": "Pictures in one fold.",
+    "Train": "Images the model learns from.",
+    "Validation": "Images that choose the best epoch and set thresholds; never trained on.",
+    "Test": "Images that judge the finished model, and nothing else.",
+    "Folds": "The images are divided into this many equal parts; each is left out once.",
+    "Per fold": "Images in one fold.",
 }
 ORDERS = {CHANCE: "by chance", OrderBy.NAME: "by name", OrderBy.DATE: "by file date"}
 # Why here and not in the widgets: a split can fill the form, and Streamlit takes one or the other.
@@ -65,7 +65,7 @@ def choose_grouping(
         options,
         format_func=_grouping_words,
         key="grouping",
-        help="Pictures of one part must lie on one side, or the test only asks what was trained.",
+        help="Images of one part must lie on one side, or the test only asks what was trained.",
     )
     if chosen == "none":
         warning = splits.flattery_warning(check)
@@ -85,12 +85,12 @@ def choose_grouping(
             placeholder=r"(?P<group>part\d+)",
             max_chars=300,
             help="A regular expression with a named group 'group', searched in the path below the "
-            "folder of the dataset. Pictures it does not match stand alone.",
+            "folder of the dataset. Images it does not match stand alone.",
         )
         if not pattern.strip():
             st.info(
-                "Type what the names of one part's pictures have in common, in brackets: for names "
-                r"like `part12_a.jpg`, `(?P<group>part\d+)`. Until then pictures are not grouped.",
+                "Type what the names of one part's images have in common, in brackets: for names "
+                r"like `part12_a.jpg`, `(?P<group>part\d+)`. Until then images are not grouped.",
                 icon=":material/edit:",
             )
             return None
@@ -113,7 +113,7 @@ def choose_request(
         required=True,
         key="method",
         help="Percentages: every class in the same proportions. Counts: a fixed number of "
-        "pictures. Folds: several trainings, each judged on another part, show how much a result "
+        "images. Folds: several trainings, each judged on another part, show how much a result "
         "depends on luck.",
     )
     try:
@@ -128,10 +128,10 @@ def choose_request(
             list(ORDERS),
             format_func=ORDERS.__getitem__,
             key="order",
-            help="By name or date: within each class the first or oldest pictures train and the "
+            help="By name or date: within each class the first or oldest images train and the "
             "last or newest judge, as it will be on the shop floor, where tomorrow's parts are "
             "judged by a model of today. Dates are those of the files in the folder or ZIP; "
-            "pictures that were uploaded one by one have none.",
+            "images that were uploaded one by one have none.",
         )
         seed = right.number_input(
             "Seed", 0, 2**31 - 1, key="seed", help="The same seed gives the same split."
@@ -161,7 +161,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
         )
         st.markdown(
             f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the "
-            "pictures that are not sealed"
+            "images that are not sealed"
         )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
     low, high = st.slider(
@@ -180,7 +180,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
         f":gray[test] **{100 - high}%**"
     )
     if high == 100:
-        st.warning("Without test pictures nothing will tell how good the model really is.")
+        st.warning("Without test images nothing will tell how good the model really is.")
     return SplitRequest((low / 100, (high - low) / 100, (100 - high) / 100))
 
 
@@ -188,7 +188,7 @@ def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
     per_class = st.toggle(
         "This many of every class",
         key="per_class",
-        help="Off: pictures of all classes together, spread over them as they are frequent.",
+        help="Off: images of all classes together, spread over them as they are frequent.",
     )
     share = dataset.sample_count // (5 * (len(dataset.class_names) if per_class else 1))
     usual = {"train": 3 * share, "validation": share, "test": share}
@@ -199,12 +199,12 @@ def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
     counts = [
         int(
             column.number_input(
-                name.capitalize(), 0, 10_000_000, help="Pictures.", key=f"count_{name}_{per_class}"
+                name.capitalize(), 0, 10_000_000, help="Images.", key=f"count_{name}_{per_class}"
             )
         )
         for column, name in zip(st.columns(len(usual)), usual, strict=True)
     ]
-    st.caption("Pictures beyond these counts are not used.")
+    st.caption("Images beyond these counts are not used.")
     train, validation, test = (*counts, 0)[:3]
     return SplitRequest(counts=(train, validation, test), per_class=per_class)
 
@@ -229,7 +229,7 @@ def _folds(sealed: Split | None) -> SplitRequest:
             help="Held out from all folds; judges the final model. 0: no test set.",
         )
     st.caption(
-        f"{folds} trainings, each with {1 - 1 / folds:.0%} of the pictures that are not "
+        f"{folds} trainings, each with {1 - 1 / folds:.0%} of the images that are not "
         "test; the Train page starts one or all of them."
     )
     return SplitRequest((0.0, 0.0, test / 100), folds=int(folds))
@@ -245,7 +245,7 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
         if sealed:
             st.info(
                 f"The test set of **{text.plain(sealed.name)}** is sealed: every new split of this "
-                "version of the dataset keeps exactly these test pictures, and only the rest is "
+                "version of the dataset keeps exactly these test images, and only the rest is "
                 "divided. Another version of the dataset is free again.",
                 icon=":material/lock:",
             )
@@ -262,7 +262,7 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
             key="seal",
             disabled=not _has_test(request),
             help="Later splits of this version of the dataset will keep this test set, so that no "
-            "test picture ever trains a model. There is no way back.",
+            "test image ever trains a model. There is no way back.",
         )
         if request and st.button(
             "Split", type="primary", icon=":material/call_split:", key="do_split"
@@ -270,7 +270,7 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
             _make(workspace, dataset, request, name, seal=seal)
         st.caption(
             "Every class is divided in the same proportions, as well as groups allow, with at "
-            "least one picture everywhere. A split is saved and never changed, so results stay "
+            "least one image everywhere. A split is saved and never changed, so results stay "
             "comparable."
         )
     with right:
@@ -329,7 +329,7 @@ def preview(
     chart(
         common.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
         "preview_counts",
-        description="Pictures per class and subset",
+        description="Images per class and subset",
     )
 
 
@@ -347,7 +347,7 @@ def strategy_words(strategy: str) -> str:
 
 
 def numbers(counts: SideCounts) -> None:
-    """Pictures per side; folds are equal, so they share a box."""
+    """Images per side; folds are equal, so they share a box."""
     totals = {side: sum(own.values()) for side, own in counts.items()}
     folds = [n for side, n in totals.items() if side.startswith("fold")]
     boxes = {side.capitalize(): f"{n:,}" for side, n in totals.items() if side[:4] != "fold"}
@@ -383,7 +383,7 @@ def certificate(found: LeakCertificate | None) -> None:
     st.caption(LOOK_ALIKES)
     if found.kept_out:
         st.info(
-            f"{text.count(found.kept_out, 'picture')} left out: like a sealed test picture, so "
+            f"{text.count(found.kept_out, 'image')} left out: like a sealed test image, so "
             "neither for training nor for the sealed test set.",
             icon=":material/lock:",
         )
@@ -414,11 +414,11 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         chart(
             common.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
             "subset_counts",
-            description="Pictures per class and subset",
+            description="Images per class and subset",
         )
     strips(workspace, dataset, split, counts)
-    with st.expander("All pictures of one side"):
-        pictures(workspace, dataset, split, list(counts))
+    with st.expander("All images of one side"):
+        images(workspace, dataset, split, list(counts))
 
 
 def badges(dataset: Dataset, split: Split) -> None:
@@ -468,7 +468,7 @@ def _leak_words(found: LeakCertificate | None) -> str:
 
 
 def changed(workspace: Workspace, dataset: Dataset, split: Split) -> None:
-    """Edits since the split was made, with the pictures."""
+    """Edits since the split was made, with the images."""
     drift = certificates.drift(workspace, dataset, split)
     if drift.is_empty:
         return
@@ -483,10 +483,10 @@ def changed(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         f"{dataset.version}: {' · '.join(words)}.",
         icon=":material/history:",
     )
-    with st.expander("Show these pictures"):
+    with st.expander("Show these images"):
         for what, ids in kinds.items():
             if ids:
-                st.markdown(f"**{text.count(len(ids), 'picture')} {what}**")
+                st.markdown(f"**{text.count(len(ids), 'image')} {what}**")
                 found = datasets.find_samples(workspace, ids[: 2 * STRIP])
                 _tiles(dataset, found, f"drift_{what[:4]}", side_px=96)
 
@@ -523,7 +523,7 @@ def actions(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 @errors.shown()
 def confirm_seal(split: Split) -> None:
     st.markdown(
-        f"From now on every new split of this version of the dataset keeps the test pictures of "
+        f"From now on every new split of this version of the dataset keeps the test images of "
         f"**{text.plain(split.name)}**; only the rest is divided anew. There is no way back. When "
         "the dataset is edited, its next version is free again."
     )
@@ -542,7 +542,7 @@ def confirm_delete(workspace: Workspace, split: Split) -> None:
     if split.sealed:
         st.warning(
             "Its test set is sealed. When the last split that holds it is gone, nothing keeps "
-            "these pictures out of training any more, and figures on them can no longer be "
+            "these images out of training any more, and figures on them can no longer be "
             "checked.",
             icon=":material/lock_open:",
         )
@@ -576,14 +576,14 @@ def _certificate_text(key: tuple[str, ...], _workspace: Workspace, _split: Split
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _first_pictures(
+def _first_images(
     key: tuple[object, ...], _workspace: Workspace, _split: Split, side: str
 ) -> list[Sample]:
-    return splits.pictures_of_side(_workspace, _split, side, limit=STRIP)[0]
+    return splits.images_of_side(_workspace, _split, side, limit=STRIP)[0]
 
 
 def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCounts) -> None:
-    """A few pictures of every side, next to each other."""
+    """A few images of every side, next to each other."""
     sides = [side for side, own in counts.items() if any(own.values())][:STRIPS]
     for start in range(0, len(sides), 3):
         for column, side in zip(
@@ -593,10 +593,10 @@ def strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCou
                 lock = ":material/lock: " if split.sealed and side == Subset.TEST else ""
                 st.markdown(
                     f"**{lock}{side.capitalize()}** :gray[· "
-                    f"{text.count(sum(counts[side].values()), 'picture')}]"
+                    f"{text.count(sum(counts[side].values()), 'image')}]"
                 )
                 key = (str(workspace.root), split.id, dataset.version)
-                found = _first_pictures(key, workspace, split, side)
+                found = _first_images(key, workspace, split, side)
                 _tiles(dataset, found, f"strip_{side}", side_px=64)
 
 
@@ -607,7 +607,7 @@ def _tiles(dataset: Dataset, samples: Iterable[Sample], key: str, *, side_px: in
 
 @st.fragment
 @errors.shown()
-def pictures(workspace: Workspace, dataset: Dataset, split: Split, sides: list[str]) -> None:
+def images(workspace: Workspace, dataset: Dataset, split: Split, sides: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         side = st.segmented_control(
             "Side",
@@ -624,10 +624,10 @@ def pictures(workspace: Workspace, dataset: Dataset, split: Split, sides: list[s
             format_func=names.__getitem__,
             key="split_class",
             width=260,
-            help="Only pictures of one class.",
+            help="Only images of one class.",
         )
     widgets.paged_samples(
-        lambda limit, offset: splits.pictures_of_side(
+        lambda limit, offset: splits.images_of_side(
             workspace,
             split,
             side or sides[0],
@@ -699,19 +699,19 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "call_split",
             "Nothing to split yet",
-            "Import pictures first.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            "Import images first.",
+            ("data/import_images.py", "Import images", "upload"),
         )
         return
     left, right = st.columns(2)
     with left:
-        chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to split.")
+        chosen = state.choose("dataset", found, label="Dataset", help="Which images to split.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     existing = splits.list_splits(workspace, dataset.id)
     if not existing:
         st.info(
             "This dataset has no split yet. 60 / 20 / 20 is a good start; with fewer than about "
-            "20 pictures per class, give the test set more."
+            "20 images per class, give the test set more."
         )
         new_split(workspace, dataset)
         return
@@ -733,6 +733,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Split", "Pictures that train the model must never judge it: divide them once, and keep it."
+    "Split", "Images that train the model must never judge it: divide them once, and keep it."
 )
 page(state.workspace())

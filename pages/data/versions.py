@@ -7,15 +7,15 @@ import streamlit as st
 from core.domain.datasets import Dataset, DatasetVersion
 from core.errors import TouchstoneError
 from core.workflows.data import datasets, edits, splits, versions
-from core.workflows.data.versions import Change, ChangeKind, Comparison
+from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
 from pages.ui import components, errors, image_words, routes, state, text, widgets
 
 KIND_WORDS = {
-    ChangeKind.ADDED: ("Added", "Pictures that the newer version has and the older one has not."),
-    ChangeKind.REMOVED: ("Left out", "Pictures that only the older version has."),
-    ChangeKind.RELABELLED: ("Relabelled", "Pictures with another class."),
-    ChangeKind.REGROUPED: ("Regrouped", "Pictures with the same class in another group."),
+    ChangeKind.ADDED: ("Added", "Images that the newer version has and the older one has not."),
+    ChangeKind.REMOVED: ("Left out", "Images that only the older version has."),
+    ChangeKind.RELABELLED: ("Relabelled", "Images with another class."),
+    ChangeKind.REGROUPED: ("Regrouped", "Images with the same class in another group."),
 }
 
 
@@ -48,7 +48,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
             "version": [v.number for v in listed],
             "when": [text.when(v.created_at) for v in listed],
             "what": [v.summary for v in listed],
-            "pictures": [v.sample_count for v in listed],
+            "images": [v.sample_count for v in listed],
             "classes": [len(v.class_names) for v in listed],
             "content": [v.digest[:12] for v in listed],
         },
@@ -56,7 +56,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
         height=min(420, 38 + 35 * len(listed)),
         column_config={
             "content": st.column_config.TextColumn(
-                "content", help="The same letters mean the same pictures under the same labels."
+                "content", help="The same letters mean the same images under the same labels."
             )
         },
     )
@@ -120,7 +120,7 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
     if found.older.class_verdicts != found.newer.class_verdicts:
         st.markdown("The verdicts OK and NOK of classes differ.")
     if found.older.digest == found.newer.digest:
-        st.success("The same pictures under the same labels.", icon=":material/check:")
+        st.success("The same images under the same labels.", icon=":material/check:")
     for kind, (title, _) in KIND_WORDS.items():
         if found.counts[kind]:
             changed(workspace, found, kind, title)
@@ -131,7 +131,7 @@ def names(class_names: tuple[str, ...], limit: int = 12) -> str:
     return shown + (f" and {len(class_names) - limit} more" if len(class_names) > limit else "")
 
 
-def changed(workspace: Workspace, found: Comparison, kind: ChangeKind, title: str) -> None:
+def changed(workspace: Workspace, found: VersionComparison, kind: ChangeKind, title: str) -> None:
     st.markdown(f"**{title}**")
     key = f"changed_{kind}_{found.older.number}_{found.newer.number}"
     page = st.session_state.get(f"{key}_page", 1)
@@ -191,9 +191,9 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             url=routes.export_url(dataset.id, "csv", number, split),
         )
     st.caption(
-        "The ZIP holds one folder per class and the table labels.csv; excluded pictures stay out. "
+        "The ZIP holds one folder per class and the table labels.csv; excluded images stay out. "
         "It can be imported again. The table also has the verdicts of the classes and the columns "
-        "of the table that the pictures were imported with."
+        "of the table that the images were imported with."
     )
 
 
@@ -203,8 +203,8 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "history",
             "No versions yet",
-            "Import pictures first.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            "Import images first.",
+            ("data/import_images.py", "Import images", "upload"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Whose versions to show.")

@@ -10,7 +10,7 @@ from core.evaluation.decisions.outcome import Decision
 from core.evaluation.decisions.rule import DECISION_WORDS
 from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import comparison, evaluation, judging, thresholds
-from core.workflows.results.comparison import ModelComparison, Side
+from core.workflows.results.comparison import ModelComparison, ModelSide
 from core.workflows.signoff import release
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -27,15 +27,15 @@ from pages.ui.components import chart
 from pages.ui.figures import tradeoffs
 
 PURPOSE = "Compare page"
-VALIDATION_SHOWN = "Compared below: the validation pictures, which chose both models."
+VALIDATION_SHOWN = "Compared below: the validation images, which chose both models."
 
 
 def overview(found: ModelComparison, confidence: float) -> None:
-    unit = found.unit.value
+    unit = found.unit.word
     words = f"**{found.part_count:,} {unit}** that both models judged on {found.subset}."
     if found.only_first or found.only_second:
         words += (
-            f" Left out: {found.only_first:,} pictures that only the present model has there, "
+            f" Left out: {found.only_first:,} images that only the present model has there, "
             f"{found.only_second:,} that only the new one has."
         )
     st.markdown(words)
@@ -59,7 +59,7 @@ def overview(found: ModelComparison, confidence: float) -> None:
         st.caption(f"Present: {_rule(found.first)} New: {_rule(found.second)}")
 
 
-def _rule(side: Side) -> str:
+def _rule(side: ModelSide) -> str:
     if side.rule is None:
         return "no operating point saved, the verdict of the predicted class decides."
     return text.plain(side.rule.in_words)
@@ -113,7 +113,7 @@ def galleries(workspace: Workspace, found: ModelComparison) -> None:
     st.subheader("What is new")
     first = next((name for name, positions in kinds.items() if len(positions)), next(iter(kinds)))
     shown = st.segmented_control(
-        "Pictures",
+        "Images",
         list(kinds),
         required=True,
         default=first,
@@ -123,7 +123,7 @@ def galleries(workspace: Workspace, found: ModelComparison) -> None:
     )
     positions = kinds[shown]
     if not len(positions):
-        st.caption("No picture here.")
+        st.caption("No image here.")
         return
     _gallery(workspace, found, positions, f"compare_{shown}")
 
@@ -139,22 +139,22 @@ def _gallery(
             f"{_says(found.second, at)}"
         )
 
-    def shown(i: int) -> judged_images.Shown:
+    def shown(i: int) -> judged_images.ShownImage:
         at, own = int(positions[i]), found.second.judged
         row = int(np.searchsorted(own.sample_ids, found.sample_ids[at], sorter=order))
-        return judged_images.Shown(
+        return judged_images.ShownImage(
             own.model, own.probabilities[order[row]], int(found.targets[at]), names
         )
 
     order = np.argsort(found.second.judged.sample_ids)
     st.caption(
         "True class above; below it what the present model said → what the new one says. "
-        "The pictures of parts that changed; the tables above count the parts."
+        "The images of parts that changed; the tables above count the parts."
     )
-    judged_images.pictures(workspace, found.sample_ids[positions], about, shown, key=key)
+    judged_images.images(workspace, found.sample_ids[positions], about, shown, key=key)
 
 
-def _says(side: Side, at: int) -> str:
+def _says(side: ModelSide, at: int) -> str:
     if side.decisions is not None:
         return DECISION_WORDS[Decision(int(side.decisions[at]))]
     return side.model.class_names[int(side.predicted[at])]
@@ -189,7 +189,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             required=True,
             format_func=lambda s: s.value,
             key="compare_subset",
-            help="Test gives the verdict; validation pictures chose the models and thresholds.",
+            help="Test gives the verdict; validation images chose the models and thresholds.",
         )
     with fourth:
         confidence = threshold_form.confidence_box()
@@ -225,7 +225,7 @@ def page(workspace: Workspace) -> None:
     if closed:
         st.info(
             f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: nobody "
-            "has looked at it yet. Compare on the validation pictures, or open it on the Sign-off "
+            "has looked at it yet. Compare on the validation images, or open it on the Sign-off "
             "page.",
             icon=":material/lock:",
         )
@@ -259,7 +259,7 @@ def page(workspace: Workspace) -> None:
                 icon=":material/report:",
             )
     release_criteria.show(
-        workspace, found, release.hold_against(workspace, found, found.second.judged)
+        workspace, found, release.check_release(workspace, found, found.second.judged)
     )
     overview(found, confidence)
     galleries(workspace, found)

@@ -1,4 +1,4 @@
-"""Evaluate: every number with its bound, and the pictures behind it."""
+"""Evaluate: every number with its bound, and the images behind it."""
 
 from contextlib import suppress
 
@@ -16,18 +16,18 @@ from pages.ui import image_panel, inference, judged, state, test_access, text, w
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
-    "What you see below are the validation pictures: they chose the model, so their numbers "
+    "What you see below are the validation images: they chose the model, so their numbers "
     "flatter it a little."
 )
 MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
-    "Test pictures were never used in training: only they tell how good the model is. Validation "
+    "Test images were never used in training: only they tell how good the model is. Validation "
     "chose the best epoch; train shows what was learned by heart."
 )
 SEALED = (
     "**The test set is sealed**: nobody has looked at its results yet, so that they will prove "
-    "something. Until then the validation pictures are shown; they are for choosing thresholds and "
+    "something. Until then the validation images are shown; they are for choosing thresholds and "
     "criteria. Opening it is one step on the Sign-off page, and every opening is counted."
 )
 
@@ -157,7 +157,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     with tabs["Overview"]:
         if tabs["Overview"].open:
             evaluate_overview.pies(found[0])
-            evaluate_matrix.matrix_and_pictures(workspace, shown, subset)
+            evaluate_matrix.matrix_and_images(workspace, shown, subset)
     draw = {
         "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
         "Errors": lambda: evaluate_tabs.mistakes(workspace, found[0]),
@@ -183,9 +183,9 @@ def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
     if subset is Subset.TRAIN:
-        st.warning("These pictures trained the model: the numbers flatter it.")
+        st.warning("These images trained the model: the numbers flatter it.")
     if len({item.judged.model.split_id for item in found}) > 1:
-        st.warning("These models were split differently: their numbers are of different pictures.")
+        st.warning("These models were split differently: their numbers are of different images.")
     image_panel.recent_edit(workspace, found[0].judged.dataset.id)
 
 
@@ -239,7 +239,7 @@ def page(workspace: Workspace) -> None:
         ):
             st.switch_page("results/operating_point.py", query_params={"model": model.id})
         if st.button(
-            "Use it on new pictures",
+            "Use it on new images",
             icon=":material/image_search:",
             key="to_predict",
             help="Opens the prediction page.",

@@ -40,7 +40,7 @@ VIEW_HELP = (
 
 
 @dataclass(frozen=True)
-class Shown:
+class MatrixSelection:
     """What of the matrix is in view."""
 
     kind: str
@@ -50,8 +50,8 @@ class Shown:
 
 @st.fragment
 @errors.shown()
-def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
-    """One matrix beside its pictures, or several matrices above them."""
+def matrix_and_images(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
+    """One matrix beside its images, or several matrices above them."""
     found = [judged.judgement(workspace, model, subset) for model in models]
     st.subheader("Confusion matrix")
     shown = _choose_view(workspace, found[0], len(models) > 1)
@@ -64,14 +64,14 @@ def matrix_and_pictures(workspace: Workspace, models: Sequence[Model], subset: S
         with left:
             _matrix(workspace, found[0], shown, is_open=True)
         with right:
-            _pictures(workspace, found, shown)
+            _images(workspace, found, shown)
         return
     for first in range(0, len(found), 2):  # more than two in a row are too small to read
         for column, item in zip(st.columns(2, gap="large"), found[first : first + 2], strict=False):
             with column:
                 st.markdown(f"**{text.plain(item.judged.model.name)}**")
                 _matrix(workspace, item, shown, is_open=item is _opened_model(found))
-    _pictures(workspace, found, shown)
+    _images(workspace, found, shown)
 
 
 def close_cell() -> None:
@@ -82,12 +82,12 @@ def close_cell() -> None:
 
 
 def open_cell(model_id: str, row: int, column: int) -> None:
-    """Show the pictures of this cell; row and column are class indices in the class views."""
+    """Show the images of this cell; row and column are class indices in the class views."""
     st.query_params["cell"] = f"{row}-{column}"
     st.query_params["of"] = model_id
 
 
-def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> Shown:
+def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> MatrixSelection:
     options = [COUNTS, OF_TRUE, OF_PREDICTED]
     if has_both(found.judged.verdicts):
         options.append(OK_NOK)
@@ -107,7 +107,7 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
             on_change=close_cell,
         )
         if not many or kind in (OK_NOK, TABLE):
-            return Shown(str(kind), most=max(WINDOWS))
+            return MatrixSelection(str(kind), most=max(WINDOWS))
         search = st.text_input(
             "Find a class",
             key="class_search",
@@ -116,7 +116,7 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
             help="Shows the classes of this name, and those they are most confused with.",
         )
         if kind == PAIRS:
-            return Shown(PAIRS, search)
+            return MatrixSelection(PAIRS, search)
         count = len(found.judged.class_names)
         sizes = [n for n in WINDOWS if n < count]
         if count <= max(WINDOWS):
@@ -130,10 +130,10 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
             width=130,
             help="The most confused classes are shown first; fewer classes are easier to read.",
         )
-    return Shown(str(kind), search, int(most))
+    return MatrixSelection(str(kind), search, int(most))
 
 
-def _view(workspace: Workspace, found: Judgement, shown: Shown) -> MatrixView:
+def _view(workspace: Workspace, found: Judgement, shown: MatrixSelection) -> MatrixView:
     data = found.judged
     if shown.kind == OK_NOK:
         return ok_nok_matrix(found.predicted, data.targets, data.verdicts)
@@ -185,12 +185,12 @@ def _index(classes: tuple[int, ...] | None, value: int, count: int) -> int | Non
     return value if value < count else None
 
 
-def _key(found: Judgement, shown: Shown) -> str:
+def _key(found: Judgement, shown: MatrixSelection) -> str:
     kind = "classes" if shown.kind in (COUNTS, *SHARES) else shown.kind.replace(" / ", "_")
     return f"matrix_{found.judged.model.id}_{found.judged.subset}_{kind}"
 
 
-def _note_click(found: Judgement, shown: Shown) -> None:
+def _note_click(found: Judgement, shown: MatrixSelection) -> None:
     """Put the newest click of this matrix into the link."""
     key = _key(found, shown)
     clicked = clicked_cell(key)
@@ -208,7 +208,9 @@ def _opened_model(found: Sequence[Judgement]) -> Judgement:
     return next((item for item in found if item.judged.model.id == wanted), found[0])
 
 
-def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bool) -> None:
+def _matrix(
+    workspace: Workspace, found: Judgement, shown: MatrixSelection, *, is_open: bool
+) -> None:
     if shown.kind == PAIRS:
         _pairs(found, shown)
         return
@@ -234,16 +236,16 @@ def _matrix(workspace: Workspace, found: Judgement, shown: Shown, *, is_open: bo
         cell=cell,
         zoom=results.can_zoom(view),
         description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
-        "arrow keys, to see its pictures.",
+        "arrow keys, to see its images.",
     )
     st.caption(_caption(found, view, shown))
 
 
-def _caption(found: Judgement, view: MatrixView, shown: Shown) -> str:
-    words = "Click a cell to see exactly its pictures. Rows: true class, columns: "
+def _caption(found: Judgement, view: MatrixView, shown: MatrixSelection) -> str:
+    words = "Click a cell to see exactly its images. Rows: true class, columns: "
     words += {
         OK_NOK: "verdict of the predicted class.",
-        DECISION: "what the saved operating point does with the picture.",
+        DECISION: "what the saved operating point does with the image.",
     }.get(shown.kind, "predicted class.")
     if results.can_zoom(view):
         words += " The wheel zooms, dragging moves, a double click shows all."
@@ -259,12 +261,12 @@ def _caption(found: Judgement, view: MatrixView, shown: Shown) -> str:
         words += f" {len(view.row_classes)} of {count:,} classes are in view"
         words += f", with {seen:,} of {wrong:,} mistakes." if view.column_classes else "."
     elif view.outside:
-        words += f" {text.count(view.outside, 'picture')} of classes without verdict are left out."
+        words += f" {text.count(view.outside, 'image')} of classes without verdict are left out."
     return words
 
 
 def _table(found: Judgement, view: MatrixView) -> None:
-    key = f"table_{_key(found, Shown(TABLE))}_{st.session_state.get('table_round', 0)}"
+    key = f"table_{_key(found, MatrixSelection(TABLE))}_{st.session_state.get('table_round', 0)}"
     names = [f"{n} " if n == "true \\ predicted" else n for n in view.columns]
     columns = dict(zip(names, view.counts.T.tolist(), strict=True))
     event = st.dataframe(
@@ -284,7 +286,7 @@ def _table(found: Judgement, view: MatrixView) -> None:
         st.rerun(scope="fragment")
 
 
-def _pairs(found: Judgement, shown: Shown) -> None:
+def _pairs(found: Judgement, shown: MatrixSelection) -> None:
     names, wanted = found.judged.class_names, shown.search.casefold().strip()
     pairs = [
         pair
@@ -299,7 +301,7 @@ def _pairs(found: Judgement, shown: Shown) -> None:
         {
             "true": [names[p.true] for p in pairs],
             "taken for": [names[p.predicted] for p in pairs],
-            "pictures": [p.count for p in pairs],
+            "images": [p.count for p in pairs],
             "of the class": [p.share for p in pairs],
         },
         hide_index=True,
@@ -308,7 +310,7 @@ def _pairs(found: Judgement, shown: Shown) -> None:
         key=key,
         column_config={
             "of the class": st.column_config.NumberColumn(
-                format="percent", help="Share of all pictures of the true class."
+                format="percent", help="Share of all images of the true class."
             )
         },
     )
@@ -317,19 +319,19 @@ def _pairs(found: Judgement, shown: Shown) -> None:
         st.session_state[f"{key}_seen"] = rows[0]
         open_cell(found.judged.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
         st.rerun(scope="fragment")
-    st.caption("The most frequent mistakes first. Choose a row to see its pictures.")
+    st.caption("The most frequent mistakes first. Choose a row to see its images.")
 
 
-def _pictures(workspace: Workspace, found: Sequence[Judgement], shown: Shown) -> None:
+def _images(workspace: Workspace, found: Sequence[Judgement], shown: MatrixSelection) -> None:
     item = _opened_model(found)
-    kind = shown if shown.kind in (OK_NOK, DECISION) else Shown(COUNTS, most=max(WINDOWS))
+    kind = shown if shown.kind in (OK_NOK, DECISION) else MatrixSelection(COUNTS, most=max(WINDOWS))
     view = _view(workspace, item, kind)
     place = _place(view, _cell_in_link())
     key = f"pictures_{item.judged.model.id}_{item.judged.subset}"
     if place is None:
         st.subheader("All errors")
         if item.right.all():
-            st.info("No error on these pictures.")
+            st.info("No error on these images.")
             return
         st.caption("The most confident mistakes teach the most.")
         image_panel.panel(workspace, item, np.flatnonzero(~item.right), key=f"{key}_errors")
@@ -343,10 +345,10 @@ def _pictures(workspace: Workspace, found: Sequence[Judgement], shown: Shown) ->
         if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
             close_cell()
             st.rerun(scope="fragment")
-    positions = view.pictures(row, column)
+    positions = view.images(row, column)
     tone = view.tones[row][column]
     st.caption(
-        f"{text.count(len(positions), 'picture')}, {tone}: true class **{true}**, "
+        f"{text.count(len(positions), 'image')}, {tone}: true class **{true}**, "
         f"{'predicted' if view.column_classes else 'here'} **{said}**."
     )
     image_panel.panel(

@@ -28,9 +28,9 @@ OVERKILL_HELP = (
     "Good parts that were rejected (false rejects), of all good parts: false alarms, scrap, rework."
 )
 RIGHT_HELP = (
-    "Share that is classified right. The bounds are exact (Clopper-Pearson, 95%): more pictures "
-    "bring them closer together. Where groups are known, parts are counted, not pictures, and a "
-    "part is right if all its pictures are."
+    "Share that is classified right. The bounds are exact (Clopper-Pearson, 95%): more images "
+    "bring them closer together. Where groups are known, parts are counted, not images, and a "
+    "part is right if all its images are."
 )
 
 
@@ -61,7 +61,7 @@ def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
         _card(
             _right_label(numbers),
             text.percent(numbers.accuracy.value),
-            _truth(numbers) + _pictures_right(found, numbers),
+            _truth(numbers) + _images_right(found, numbers),
             RIGHT_HELP,
         )
     if numbers.ok_nok is None:
@@ -88,13 +88,13 @@ def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
             "Macro F1",
             f"{macro_f1(found.predicted, targets, count):.3f}",
             "1 is perfect; every class counts the same"
-            f"{', pictures are counted' if numbers.unit is Unit.PARTS else ''}.",
+            f"{', images are counted' if numbers.unit is Unit.PARTS else ''}.",
             "Balance of precision and recall, mean over the classes.",
         )
     with size:
         parts = numbers.unit is Unit.PARTS
         words = f"of {numbers.accuracy.n:,} parts" if parts else text.count(count, "class")
-        _card("Pictures", f"{numbers.n:,}", words, "Pictures of this subset.")
+        _card("Images", f"{numbers.n:,}", words, "Images of this subset.")
     _explain(workspace, found, numbers)
 
 
@@ -116,19 +116,19 @@ def _right_label(numbers: Headline) -> str:
     return "Parts right" if numbers.unit is Unit.PARTS else "Right"
 
 
-def _pictures_right(found: Judgement, numbers: Headline) -> str:
-    """Why: the matrix below counts pictures, and would else seem to contradict the headline."""
+def _images_right(found: Judgement, numbers: Headline) -> str:
+    """Why: the matrix below counts images, and would else seem to contradict the headline."""
     if numbers.unit is not Unit.PARTS:
         return ""
     share = float((found.predicted == found.judged.targets).mean())
-    return f" Of single pictures, {text.percent(share)} are right."
+    return f" Of single images, {text.percent(share)} are right."
 
 
 def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-untyped-def]
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
-    unit = "parts" if found.judged.parts is not None else "pictures"
+    unit = "parts" if found.judged.parts is not None else "images"
     for column, name, mean, sentence in (
         (
             first,
@@ -177,7 +177,7 @@ def _range(interval: Interval) -> str:
 
 
 def _unit(unit: Unit) -> str:
-    return "parts" if unit is Unit.PARTS else "pictures"
+    return "parts" if unit is Unit.PARTS else "images"
 
 
 def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
@@ -207,7 +207,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
 
 
 def pies(found: Judgement) -> None:
-    """The manager's picture: precision and recall, the weakest classes beside the mean."""
+    """The manager's image: precision and recall, the weakest classes beside the mean."""
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
@@ -215,14 +215,14 @@ def pies(found: Judgement) -> None:
     st.subheader(
         "Precision and recall",
         help="Precision: of all predictions of a class, the share "
-        "that is right. Recall: of all pictures of a class, the share that was "
+        "that is right. Recall: of all images of a class, the share that was "
         "found. A class that was never predicted has no precision; in the mean it "
         "counts as 0.",
     )
     if found.judged.parts is not None:
         st.caption(
-            "Parts are counted: a part is right if all its pictures are, so a class whose every "
-            "part has a mistake reads 0%. The matrix below counts pictures."
+            "Parts are counted: a part is right if all its images are, so a class whose every "
+            "part has a mistake reads 0%. The matrix below counts images."
         )
     components.chart(
         results.pies(rates, dark=state.is_dark()),
@@ -241,15 +241,15 @@ MEASURES = {
     "Accuracy": "Share that is right.",
     "Balanced accuracy": "Mean recall: every class counts the same.",
     "Macro F1": "Balance of precision and recall, every class counted the same.",
-    "Weighted F1": "The same, classes counted by their pictures.",
+    "Weighted F1": "The same, classes counted by their images.",
     "Macro precision": "Mean share of right predictions, every class counted the same.",
-    "Weighted precision": "The same, classes counted by their pictures.",
+    "Weighted precision": "The same, classes counted by their images.",
     "Cohen's kappa": "Agreement beyond chance; it moves with the class mix (below).",
     "Matthews correlation": "From -1 to 1; 0 is guessing. Robust against uneven classes.",
     "Log loss": "Mean of minus the logarithm of the true class' confidence; lower is better.",
     "Brier score": "Squared distance of the confidences from the truth, 0 to 2; lower is better.",
-    "Calibration error (ECE)": "Gap of confidence and share right; few pictures enlarge it.",
-    "ROC area, macro": "Chance that a picture of a class ranks above one of another.",
+    "Calibration error (ECE)": "Gap of confidence and share right; few images enlarge it.",
+    "ROC area, macro": "Chance that an image of a class ranks above one of another.",
     "Average precision, macro": "Area under the precision-recall curve, mean over the classes.",
 }
 TOP_K = "Share whose true class is not among the K most confident."
@@ -271,7 +271,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
                 min(4, count),
                 key="top_k",
                 width=220,
-                help="A picture counts as an error if its true class is not among the K most "
+                help="An image counts as an error if its true class is not among the K most "
                 "confident ones.",
             )
         )
@@ -298,11 +298,11 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
             },
         },
     )
-    counts = f"{report.independent:,} {report.unit}"
+    counts = f"{report.independent:,} {report.unit.word}"
     of_parts = report.unit is Unit.PARTS
     micro = (
-        "Accuracy and top-K errors count parts, a part with one wrong picture being wrong; the "
-        "other measures count pictures."
+        "Accuracy and top-K errors count parts, a part with one wrong image being wrong; the "
+        "other measures count images."
         if of_parts
         else "Micro means of precision, recall and F1 equal the accuracy."
     )
@@ -328,7 +328,7 @@ def _measure_rows(
         ("Macro precision", summary.macro_precision),
         ("Weighted precision", summary.weighted_precision),
         ("Cohen's kappa", summary.kappa),
-        ("Matthews correlation", summary.matthews),
+        ("Matthews correlation", summary.mcc),
         ("Log loss", summary.log_loss),
         ("Brier score", summary.brier),
         ("ROC area, macro", summary.macro_roc_area),

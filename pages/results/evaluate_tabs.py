@@ -31,7 +31,7 @@ from pages.ui.figures import results
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
     "most confident mistakes",
-    "hardest pictures",
+    "hardest images",
     "least sure",
     "by confidence",
     "marked",
@@ -106,9 +106,9 @@ def _confusions(workspace: Workspace, found: Judgement, item: ClassRates) -> Non
             )
     if not options:
         st.info(
-            "This class has no pictures here."
+            "This class has no images here."
             if not item.recall.has_data
-            else "It is confused with nothing on these pictures."
+            else "It is confused with nothing on these images."
         )
         return
     chosen = st.pills(
@@ -118,7 +118,7 @@ def _confusions(workspace: Workspace, found: Judgement, item: ClassRates) -> Non
         required=True,
         key=f"confused_{data.model.id}_{data.subset}_{index}",
         format_func=text.plain,
-        help="Most frequent first; shows the pictures.",
+        help="Most frequent first; shows the images.",
     )
     true, predicted = options.get(str(chosen), next(iter(options.values())))
     positions = np.flatnonzero((data.targets == true) & (found.predicted == predicted))
@@ -128,15 +128,15 @@ def _confusions(workspace: Workspace, found: Judgement, item: ClassRates) -> Non
 @st.fragment
 @errors.shown()
 def mistakes(workspace: Workspace, found: Judgement) -> None:
-    """Pictures by what they teach."""
+    """Images by what they teach."""
     data = found.judged
     kind = st.segmented_control(
-        "Which pictures",
+        "Which images",
         [MISTAKES, HARDEST, UNSURE, BANDS, MARKED],
         default=MISTAKES,
         required=True,
         key="errors_kind",
-        help="Confident mistakes are often wrong labels. Hard pictures are believed least. Marked "
+        help="Confident mistakes are often wrong labels. Hard images are believed least. Marked "
         "are those that a person marked.",
     )
     key = f"errors_{kind}_{data.model.id}_{data.subset}"
@@ -144,10 +144,10 @@ def mistakes(workspace: Workspace, found: Judgement) -> None:
     if kind == MISTAKES:
         _or_none(workspace, found, np.flatnonzero(~found.right), key, Order.CONFIDENT)
     elif kind == HARDEST:
-        st.caption("All pictures, the true class believed least first.")
+        st.caption("All images, the true class believed least first.")
         image_panel.panel(workspace, found, every, key=key, order=Order.LOSS)
     elif kind == UNSURE:
-        st.caption("All pictures, two classes nearly equal first: candidates for limit samples.")
+        st.caption("All images, two classes nearly equal first: candidates for limit samples.")
         image_panel.panel(workspace, found, every, key=key, order=Order.UNSURE)
     elif kind == BANDS:
         _bands(workspace, found, key)
@@ -159,7 +159,7 @@ def _or_none(
     workspace: Workspace, found: Judgement, positions: np.ndarray, key: str, order: Order
 ) -> None:
     if not len(positions):
-        st.info("No error on these pictures.")
+        st.info("No error on these images.")
         return
     st.caption(
         f"{text.count(len(positions), 'mistake')}, the surest first: look here for wrong labels."
@@ -177,9 +177,9 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
             f"{key}_chart",
             rows=len(bands),
             row=row,
-            description="Right and wrong pictures by confidence. Click a band to see them.",
+            description="Right and wrong images by confidence. Click a band to see them.",
         )
-        st.caption("Click a band to see its pictures.")
+        st.caption("Click a band to see its images.")
     at = next((i for i, band in enumerate(bands) if band.wrong), 0) if row is None else row
     with right:
         st.subheader(results.band_name(bands[at]))
@@ -187,7 +187,7 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
             "Only mistakes",
             value=True,
             key=f"{key}_only",
-            help="Leave pictures out that are classified right.",
+            help="Leave images out that are classified right.",
         )
         inside = band_of(found.confidence) == len(bands) - 1 - at
         positions = np.flatnonzero(inside & ~found.right if only else inside)
@@ -211,11 +211,11 @@ def _marked(workspace: Workspace, found: Judgement, key: str) -> None:
         required=True,
         key="mark_kind",
         format_func=lambda k: f"{image_panel.MARKS[k][0]} ({len(counts[k])})",
-        help="Marks are given in the drawer of a picture.",
+        help="Marks are given in the drawer of an image.",
     )
     positions = np.flatnonzero(np.isin(found.judged.sample_ids, counts[MarkKind(str(kind))]))
     if not len(positions):
-        st.info("No picture of this subset has this mark. Open a picture to give it one.")
+        st.info("No image of this subset has this mark. Open an image to give it one.")
         return
     image_panel.panel(workspace, found, positions, key=f"{key}_{kind}")
 
@@ -225,22 +225,22 @@ def _marked(workspace: Workspace, found: Judgement, key: str) -> None:
 def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
     """Is the model as sure as it should be, and how well does it rank?"""
     data, dark = found.judged, state.is_dark()
-    honesty = judged.honesty(workspace, model, data.subset)
-    before, after, temperature = honesty.before, honesty.after, honesty.temperature
+    calibration = judged.calibration(workspace, model, data.subset)
+    before, after, temperature = calibration.before, calibration.after, calibration.temperature
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("How sure, right and wrong")
         components.chart(
             results.histogram(confidence_histogram(data.probabilities, data.targets), dark=dark),
             "histogram",
-            description="Number of right and wrong pictures by confidence.",
+            description="Number of right and wrong images by confidence.",
         )
     with right:
         st.subheader(
             "Is the confidence honest?",
             help="Above the dotted line the model is more "
             "often right than it says, below it promises too much. Larger dots hold more "
-            "pictures.",
+            "images.",
         )
         components.chart(
             results.reliability(before, after, dark=dark),
@@ -251,7 +251,7 @@ def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
         if after is not None and temperature is not None:
             words += (
                 f", and **{after.ece:.3f}** with the temperature {temperature.value:.2f} fitted "
-                "on the validation pictures"
+                "on the validation images"
             )
         st.caption(f"{words}. On average the model is {_sureness(before.overconfidence)}.")
     _curves(found)
@@ -323,12 +323,12 @@ ERRORS, ESCAPES, OVERKILL = "mistakes", "escapes", "false rejects"
 @st.fragment
 @errors.shown()
 def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
-    """Does one camera, folder, lot or kind of picture do worse?"""
+    """Does one camera, folder, lot or kind of image do worse?"""
     data = found.judged
     columns = judged.columns(workspace, model, data.subset)
     if not columns:
         st.info(
-            "These pictures have nothing to slice by: all have the same format, size and folder, "
+            "These images have nothing to slice by: all have the same format, size and folder, "
             "and no table with further columns was imported with them."
         )
         return
@@ -340,7 +340,7 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
             width=260,
             help="File properties, folders, groups, and columns of the imported "
             "table. Measurements come in ranges; what has another value for nearly "
-            "every picture, as a serial number, is not offered.",
+            "every image, as a serial number, is not offered.",
         )
         kinds = [ERRORS, ESCAPES, OVERKILL] if has_both(data.verdicts) else [ERRORS]
         what = st.segmented_control(
@@ -349,12 +349,12 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
             default=ERRORS,
             required=True,
             key="slice_what",
-            help="Escapes: defective pictures that are accepted, of the defective ones. False "
+            help="Escapes: defective images that are accepted, of the defective ones. False "
             "rejects: good ones that are rejected, of the good ones.",
         )
     inside, event = _event(workspace, found, str(what))
     if not inside.any():
-        st.info("No data: this subset has no such pictures.")
+        st.info("No data: this subset has no such images.")
         return
     values = columns[str(name)]
     kept = [values[i] for i in np.flatnonzero(inside)]
@@ -369,9 +369,9 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
             key,
             rows=len(rates),
             row=row,
-            description="Rate of each slice with bounds. Click one to see its pictures.",
+            description="Rate of each slice with bounds. Click one to see its images.",
         )
-        counted = "pictures" if parts is None else "parts, each in every slice it has pictures in"
+        counted = "images" if parts is None else "parts, each in every slice it has images in"
         st.caption(f"In brackets: how many {counted}.")
         _weak_slices(rates)
     chosen = rates[row or 0]
@@ -396,7 +396,7 @@ def _weak_slices(rates) -> None:  # type: ignore[no-untyped-def]
 
 
 def _event(workspace: Workspace, found: Judgement, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which pictures count [N], and for which of them it happened [N]."""
+    """Which images count [N], and for which of them it happened [N]."""
     data = found.judged
     if what == ERRORS:
         return np.ones(len(found.predicted), bool), ~found.right

@@ -9,7 +9,7 @@ from core.evaluation.decisions.outcome import Decision, Outcome
 from core.evaluation.decisions.rule import DECISION_WORDS, DecisionRule, point_in_words
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, Hidden, OnTest, Wish
+from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdGoal
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_guarantee
@@ -67,7 +67,7 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
         st.subheader("Validation", help="Thresholds are chosen here.")
         _side(basis, here, "validation")
     with right:
-        st.subheader("Test", help="The verdict: these pictures had no part in choosing.")
+        st.subheader("Test", help="The verdict: these images had no part in choosing.")
         if on_test.basis and there:
             _side(on_test.basis, there, "test")
         else:
@@ -88,7 +88,7 @@ def _choose_for_me(basis: Basis, confidence: float) -> None:
             "Goal",
             list(Goal),
             key="goal",
-            help="What the rule shall reach on the validation pictures.",
+            help="What the rule shall reach on the validation images.",
         )
         escape = (
             _limit("Largest escape, %", 1.0, "max_escape")
@@ -116,7 +116,7 @@ def _choose_for_me(basis: Basis, confidence: float) -> None:
             help="On: not only the rate seen stays below the limit, but its exact upper bound. "
             "Stricter, and the only thing that proves something.",
         )
-        wish = Wish(
+        wish = ThresholdGoal(
             escape,
             overkill,
             proven=bool(proven),
@@ -129,19 +129,19 @@ def _choose_for_me(basis: Basis, confidence: float) -> None:
             type="primary",
             key="choose",
             icon=":material/check:",
-            on_click=threshold_form.try_to,
+            on_click=threshold_form.run_or_show_error,
             args=(lambda: _put_choice(basis, wish),),
         )
 
 
 def _limit(label: str, usual: float, key: str) -> float:
     value: float = st.number_input(
-        label, 0.0, 100.0, usual, 0.1, format="%.4g", key=key, help="On the validation pictures."
+        label, 0.0, 100.0, usual, 0.1, format="%.4g", key=key, help="On the validation images."
     )
     return value / 100
 
 
-def _put_choice(basis: Basis, wish: Wish) -> None:
+def _put_choice(basis: Basis, wish: ThresholdGoal) -> None:
     threshold_form.put(basis.judged.model.id, thresholds.choose(basis, wish))
 
 
@@ -157,7 +157,7 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
     st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
     if is_sealed:
         st.caption(
-            "That is as it should be: choose the rule on the validation pictures, save it, and "
+            "That is as it should be: choose the rule on the validation images, save it, and "
             "open the test set on the Sign-off page when everything is fixed."
         )
     elif on_test.hidden is Hidden.DRAFT:
@@ -186,9 +186,9 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         key,
         cell=behind[1:] if behind and behind[0] == name else None,
         description=f"{name}: rows truly OK and NOK; columns accept, to a person, reject. Click a "
-        "cell, or use the arrow keys, to see its pictures.",
+        "cell, or use the arrow keys, to see its images.",
     )
-    unit = basis.unit.value[:-1]
+    unit = basis.unit.word[:-1]
     first, second = st.columns(2)
     with first:
         judged_images.rate_metric(
@@ -215,7 +215,7 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
             outcome.automatic,
             unit,
             help="Parts that no person looks at, in the mix of good and defective "
-            "parts of these pictures.",
+            "parts of these images.",
         )
     point = threshold_form.draft(basis.judged.model.id, None).point
     if point.class_thresholds:
@@ -246,7 +246,7 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
             )
     if basis.unknown:
         st.caption(
-            f"{text.count(basis.unknown, 'picture')} of classes without a verdict count nowhere."
+            f"{text.count(basis.unknown, 'image')} of classes without a verdict count nowhere."
         )
 
 
@@ -266,7 +266,7 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
             description="Escape against overkill over all thresholds, with bounds.",
         )
     with right:
-        st.markdown(f"**Good and defective {basis.unit.value}** · validation")
+        st.markdown(f"**Good and defective {basis.unit.word}** · validation")
         chart(
             tradeoffs.scores(basis.scores, point, dark=dark),
             "scores",
@@ -276,7 +276,7 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
 
 
 def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
-    """The pictures of the cell that was clicked last."""
+    """The images of the cell that was clicked last."""
     name, row, column = st.session_state.get("behind") or ("validation", *ESCAPES)
     if name == "test" and on_test.basis is None:
         name = "validation"
@@ -284,15 +284,15 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     assert chosen is not None
     point = threshold_form.draft(chosen.judged.model.id, None).point
     decision = Decision(column)
-    found = chosen.pictures(point, ROWS[row], decision)
+    found = chosen.images(point, ROWS[row], decision)
     special = {ESCAPES: "Escapes", FALSE_REJECTS: "False rejects"}
     heading = special.get((row, column), f"Truly {ROWS[row]}, {DECISION_WORDS[decision]}")
     st.subheader(f"{heading} on {name}", anchor=False)
     if not len(found):
-        st.caption("No picture here.")
+        st.caption("No image here.")
         return
-    unit = "" if chosen.unit is Unit.PICTURES else " (the numbers above count parts)"
-    st.caption(f"{text.count(len(found), 'picture')}{unit}, the most surprising first.")
+    unit = "" if chosen.unit is Unit.IMAGES else " (the numbers above count parts)"
+    st.caption(f"{text.count(len(found), 'image')}{unit}, the most surprising first.")
     _gallery(workspace, chosen, found, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
 
 
@@ -302,13 +302,13 @@ def _gallery(workspace: Workspace, basis: Basis, found, key: str) -> None:  # ty
     def about(i: int) -> tuple[str, str]:
         return f"NOK {basis.nok[found[i]]:.1%}", own.class_names[int(own.targets[found[i]])]
 
-    def shown(i: int) -> judged_images.Shown:
+    def shown(i: int) -> judged_images.ShownImage:
         at = int(found[i])
-        return judged_images.Shown(
+        return judged_images.ShownImage(
             own.model, own.probabilities[at], int(own.targets[at]), own.class_names
         )
 
-    judged_images.pictures(workspace, own.sample_ids[found], about, shown, key=key)
+    judged_images.images(workspace, own.sample_ids[found], about, shown, key=key)
 
 
 def _keep(
@@ -359,7 +359,7 @@ def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
         )
         st.toast("The operating point is saved.", icon=":material/check_circle:")
 
-    threshold_form.try_to(save)
+    threshold_form.run_or_show_error(save)
 
 
 def page(workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import as_limit, point_in_words
 from core.evaluation.measures.intervals import Estimate
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, OnTest, Wish
+from core.workflows.results.thresholds import Basis, OnTest, ThresholdGoal
 from pages.ui import errors, state, text, threshold_form
 from pages.ui.components import chart
 from pages.ui.figures import tradeoffs
@@ -23,7 +23,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
         threshold_form.put_scenario(model_id, scenario)
     st.subheader(
         "This rule on the line",
-        help="The rates of the validation pictures at the defect rate of the line.",
+        help="The rates of the validation images at the defect rate of the line.",
     )
     st.caption(
         f"{text.plain(point_in_words(draft.point))} Rates from validation, where rules are "
@@ -164,21 +164,21 @@ def _metric(cell, label: str, found: Estimate, pattern: str, help_text: str) -> 
 
 
 def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
-    st.subheader("The cheapest rule", help="Over all limits, on the validation pictures.")
+    st.subheader("The cheapest rule", help="Over all limits, on the validation images.")
     with_person = st.toggle(
         "With a zone for a person",
         value=True,
         key="with_person",
         help="Off: one threshold, nothing goes to a person.",
     )
-    wish = Wish(scenario=scenario, with_person=with_person, confidence=confidence)
+    wish = ThresholdGoal(scenario=scenario, with_person=with_person, confidence=confidence)
     try:
         choice = thresholds.choose(basis, wish)
     except TouchstoneError as err:
         errors.show(err)
         return
     assert choice.least is not None
-    single = thresholds.choose(basis, Wish(scenario=scenario, with_person=False)).least
+    single = thresholds.choose(basis, ThresholdGoal(scenario=scenario, with_person=False)).least
     assert single is not None
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:

@@ -5,25 +5,25 @@ import streamlit as st
 from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
 from core.evaluation.decisions.rule import point_in_words
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, Choice, OnTest, Wish
+from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
 from pages.ui import text, threshold_form
 
-USE_FIRST = "Use this rule and save it: then the test pictures tell whether they are in line."
+USE_FIRST = "Use this rule and save it: then the test images tell whether they are in line."
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
 ON_TEST = {
-    Verification.CONFIRMED: (st.success, "The test pictures alone prove the promise too."),
+    Verification.CONFIRMED: (st.success, "The test images alone prove the promise too."),
     Verification.IN_LINE: (
         st.info,
-        "The test pictures are in line with the promise, but too few to prove it by themselves.",
+        "The test images are in line with the promise, but too few to prove it by themselves.",
     ),
     Verification.CONTRADICTED: (
         st.error,
-        "The test pictures contradict the promise: they are not "
-        "like the validation pictures. Do not rely on it.",
+        "The test images contradict the promise: they are not "
+        "like the validation images. Do not rely on it.",
     ),
     Verification.NO_DATA: (
         st.warning,
-        "The test pictures hold no parts to check the promise with.",
+        "The test images hold no parts to check the promise with.",
     ),
 }
 
@@ -32,7 +32,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     """What is promised, on how many parts, and what the test says of it."""
     st.markdown(
         "The machine decides alone only where it may; everything else goes to a person. The "
-        "promise also covers that the limits were chosen on these pictures."
+        "promise also covers that the limits were chosen on these images."
     )
     left, right = st.columns(2)
     escape = left.number_input(
@@ -65,7 +65,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
             if rejects
             else None
         )
-    wish = Wish(
+    wish = ThresholdGoal(
         escape / 100, overkill / 100 if overkill else None, guarantee=True, confidence=confidence
     )
     choice = thresholds.choose(basis, wish)
@@ -74,7 +74,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     _others(basis, wish)
 
 
-def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> None:
+def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: OnTest) -> None:
     if not promise.is_possible:
         st.warning(" ".join(text.plain(remark) for remark in promise.remarks))
         st.page_link(
@@ -87,7 +87,7 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
     limits = f"escape ≤ {100 * promise.max_escape:.4g}%"
     if promise.max_overkill is not None:
         limits += f", overkill ≤ {100 * promise.max_overkill:.4g}%"
-    st.markdown(f"### Automatic on {share.value:.1%} of the {basis.unit.value}")
+    st.markdown(f"### Automatic on {share.value:.1%} of the {basis.unit.word}")
     st.markdown(
         f"with **{text.plain(limits)}** at {promise.confidence:.0%} confidence. "
         f":gray[{share.k:,} of {share.n:,} on validation; truth {share.interval.low:.1%} to "
@@ -107,7 +107,7 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
             if upper is None
             else (
                 f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
-                f"{on_test.basis.unit.value} escape: below {upper:.2%}."
+                f"{on_test.basis.unit.word} escape: below {upper:.2%}."
             )
         )
         shown(f"**Test: {found.value}.** {words} {text.plain(proof)}")
@@ -120,12 +120,13 @@ def _said(basis: Basis, choice: Choice, promise: Guarantee, on_test: OnTest) -> 
     )
 
 
-def _others(basis: Basis, wish: Wish) -> None:
+def _others(basis: Basis, wish: ThresholdGoal) -> None:
     """What other promises would leave automatic."""
     rows = []
     for limit in LIMITS:
         choice = thresholds.choose(
-            basis, Wish(limit, wish.max_overkill, guarantee=True, confidence=wish.confidence)
+            basis,
+            ThresholdGoal(limit, wish.max_overkill, guarantee=True, confidence=wish.confidence),
         )
         assert choice.promise is not None
         promise = choice.promise

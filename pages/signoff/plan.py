@@ -77,7 +77,7 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
         _table("Good parts", "false rejects allowed", plan.good, "plan_good")
     st.caption(
         "Fix the number of parts and the errors allowed before the test, and test all of them: "
-        "collecting on until it fits proves nothing. Parts count, not pictures of one part."
+        "collecting on until it fits proves nothing. Parts count, not images of one part."
     )
 
 
@@ -106,7 +106,7 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
 
 def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
     """What the present sets of a model can prove at best."""
-    st.subheader("What the present pictures can prove at best")
+    st.subheader("What the present images can prove at best")
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
         st.caption("There is no model yet; this is what sets of some sizes can prove.")

@@ -54,7 +54,7 @@ def leak_note(workspace: Workspace, model: Model) -> None:
 
 
 def fixed_part(workspace: Workspace, found: SignOff) -> None:
-    """What the seal holds: criteria, rule, test pictures."""
+    """What the seal holds: criteria, rule, test images."""
     st.subheader("1 · What must hold")
     left, middle, right = st.columns(3, gap="medium")
     kept = release.criteria_of(workspace, found.dataset.id)
@@ -83,17 +83,16 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
             query_params={"model": found.model.id},
         )
     with right.container(border=True, height="stretch"):
-        st.markdown("**Test pictures**")
+        st.markdown("**Test images**")
         st.markdown(
-            f"{text.count(found.pictures, 'picture')} of split “{text.plain(found.split.name)}”"
+            f"{text.count(found.images, 'image')} of split “{text.plain(found.split.name)}”"
         )
         st.caption(f"Digest of contents and classes: {found.digest[:24]}…")
         if st.button(
             "Check the files",
             icon=":material/fact_check:",
             key="check_files",
-            help="Read every test picture again and compare its content with the day of "
-            "the import.",
+            help="Read every test image again and compare its content with the day of the import.",
         ):
             _check_files(workspace, found)
     release_criteria.criteria(workspace, found.dataset.id, kept, expanded=kept is None)
@@ -102,7 +101,7 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
 
 
 def _check_files(workspace: Workspace, found: SignOff) -> None:
-    with st.spinner("Reading the test pictures …"):
+    with st.spinner("Reading the test images …"):
         changed = sealing.file_changes(workspace, found.model.id)
     for change in changed:
         st.error(text.plain(change))
@@ -118,7 +117,7 @@ def _seal_button(workspace: Workspace, found: SignOff) -> None:
         key="seal",
         type="secondary" if again and not found.is_void else "primary",
         disabled=not found.criteria,
-        help="Fixes criteria, decision rule and test pictures, and closes the test set of "
+        help="Fixes criteria, decision rule and test images, and closes the test set of "
         "this split for every model until it is opened for it.",
     ):
         with st.spinner("Checking the files and sealing …"):
@@ -165,22 +164,22 @@ def opening_part(workspace: Workspace, found: SignOff) -> None:
             confirm_opening(workspace, found.model)
         if not found.is_proof:
             st.caption("Seal first.")
-    openings = list(reversed(found.openings))[:_OPENINGS_SHOWN]
-    if not openings:
+    accesses = list(reversed(found.accesses))[:_OPENINGS_SHOWN]
+    if not accesses:
         st.caption("Nobody has looked at this test set yet, with any model.")
         return
-    models_seen = len({o.model_id for o in found.openings})
+    models_seen = len({o.model_id for o in found.accesses})
     st.caption(
-        f"{text.count(len(found.openings), 'look')} at these pictures so far, by "
+        f"{text.count(len(found.accesses), 'look')} at these images so far, by "
         f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
         "result a little too good."
     )
     with st.expander("Every look at this test set"):
         st.dataframe(
             {
-                "when": [text.when(o.opened_at) for o in openings],
-                "model": [o.model_name for o in openings],
-                "purpose": [o.purpose for o in openings],
+                "when": [text.when(o.opened_at) for o in accesses],
+                "model": [o.model_name for o in accesses],
+                "purpose": [o.purpose for o in accesses],
             },
             hide_index=True,
         )
@@ -204,8 +203,8 @@ def verdict_part(workspace: Workspace, found: SignOff) -> None:
     if left_out:
         st.warning(
             f"**The test set is not what it was when this model was tested**: "
-            f"{text.count(left_out, 'picture')} left it since, or got a class that the model does "
-            "not know. The verdict counts what is left; pictures that are taken out after a look "
+            f"{text.count(left_out, 'image')} left it since, or got a class that the model does "
+            "not know. The verdict counts what is left; images that are taken out after a look "
             "make it too good.",
             icon=":material/report:",
         )
@@ -329,7 +328,7 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
             "Table of probabilities",
             routes.report_url(report_id, ending="csv", name=f"{model.name} probabilities"),
             icon=":material/table:",
-            help="CSV: every picture with its truth, decision and all probabilities. "
+            help="CSV: every image with its truth, decision and all probabilities. "
             "All numbers of the report can be computed again from it.",
         )
 

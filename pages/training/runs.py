@@ -53,13 +53,13 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
         "Epoch",
         f"{len(curve)} / {view.run.train.epochs}",
         border=True,
-        help="One epoch shows every training picture once.",
+        help="One epoch shows every training image once.",
     )
     cells[1].metric(
         "Step",
         f"{job.done} / {job.total}" if job.phase == "Training" else "–",
         border=True,
-        help="One step learns from one batch of pictures.",
+        help="One step learns from one batch of images.",
     )
     cells[2].metric(
         "Time",
@@ -71,7 +71,7 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
         "Best macro F1",
         f"{best.val_macro_f1:.3f}" if best else "–",
         border=True,
-        help="On validation pictures; every class counts the same. 1 is perfect. The "
+        help="On validation images; every class counts the same. 1 is perfect. The "
         "model keeps the weights of this epoch.",
     )
     cells[4].metric(
@@ -184,9 +184,9 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         words = (
-            "On the pictures of the fold that each model did not learn from. The mean says "
-            "what to expect, the deviation (±) how much it depends on which pictures train. "
-            "Slightly flattering, because the same pictures choose the best "
+            "On the images of the fold that each model did not learn from. The mean says "
+            "what to expect, the deviation (±) how much it depends on which images train. "
+            "Slightly flattering, because the same images choose the best "
             "epoch."
         )
         for title, spread in (

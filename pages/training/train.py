@@ -23,7 +23,7 @@ RECIPES = {
     ),
     Recipe.FULL: (
         "Full",
-        "Trains all layers with augmentation. For unusual pictures and the last percent; best "
+        "Trains all layers with augmentation. For unusual images and the last percent; best "
         "with a GPU.",
     ),
 }
@@ -137,7 +137,7 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
     origin = "as saved on the Preprocess page" if saved else "the network's own"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"Pictures: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
+            f"Images: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
             f"{config.channels} ({origin})."
         )
         st.page_link(
@@ -187,7 +187,7 @@ def split_words(split: Split) -> None:
                 "test set sealed",
                 icon=":material/lock:",
                 color="violet",
-                help="These test pictures never train a model of this version.",
+                help="These test images never train a model of this version.",
             )
 
 
@@ -247,21 +247,21 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "model_training",
             "Nothing to train on yet",
-            "Import pictures first.",
-            ("data/import_images.py", "Import pictures", "upload"),
+            "Import images first.",
+            ("data/import_images.py", "Import images", "upload"),
         )
         return
     left, right = st.columns(2)
     with left:
-        chosen = state.choose("dataset", found, label="Dataset", help="Which pictures to learn.")
+        chosen = state.choose("dataset", found, label="Dataset", help="Which images to learn.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
     if not existing:
         st.info(
-            f"**{text.plain(dataset.name)}** has not been split yet: decide which pictures "
+            f"**{text.plain(dataset.name)}** has not been split yet: decide which images "
             "train the model and which judge it."
         )
-        if st.button("Split the pictures", type="primary", icon=":material/call_split:"):
+        if st.button("Split the images", type="primary", icon=":material/call_split:"):
             st.switch_page("data/split.py", query_params={"dataset": dataset.id})
         return
     with right:

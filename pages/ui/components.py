@@ -124,7 +124,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const signature = JSON.stringify(data.items)
   if (root.dataset.signature !== signature) {
     root.dataset.signature = signature
-    // A picture that was there already is not loaded again: most only move by one place.
+    // An image that was there already is not loaded again: most only move by one place.
     const before = root._tiles
     root._tiles = new Map(data.items.map(item => {
       const key = JSON.stringify(item)
@@ -241,7 +241,7 @@ _chart = st.components.v2.component(
 )
 _gallery = st.components.v2.component(
     "touchstone_gallery",
-    html="<div class='ts-gallery' role='group' aria-label='Pictures'></div>",
+    html="<div class='ts-gallery' role='group' aria-label='Images'></div>",
     css=_GALLERY_CSS,
     js=_GALLERY_JS,
 )
@@ -252,7 +252,7 @@ _upload = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery; texts are shown literally."""
+    """One image of a gallery; texts are shown literally."""
 
     key: str
     url: str
@@ -307,7 +307,7 @@ def clicked_cell(key: str) -> tuple[int, int, int] | None:
 
 
 def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | None:
-    """A grid of pictures; gives the key of the one just clicked, once."""
+    """A grid of images; gives the key of the one just clicked, once."""
     answer: Any = _gallery(
         key=key,
         data={"items": [asdict(tile) for tile in tiles], "side": side_px},

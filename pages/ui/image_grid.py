@@ -1,4 +1,4 @@
-"""A gallery in which pictures are selected, relabelled by keyboard and looked at closely.
+"""A gallery in which images are selected, relabelled by keyboard and looked at closely.
 
 Key presses go to the server beside Streamlit (route `/datasets/…/edits`): Streamlit may drop a
 rerun for a newer one, and with it what the rerun would have stored.
@@ -27,7 +27,7 @@ from pages.ui import image_words, routes, text
 
 PAGE = 60
 _ASSETS = Path(__file__).parent / "assets"
-# Edits of single pictures, after which the page in view stays as it is, with its new labels.
+# Edits of single images, after which the page in view stays as it is, with its new labels.
 _QUIET = {
     EditAction.RELABEL,
     EditAction.EXCLUDE,
@@ -45,7 +45,7 @@ _grid = st.components.v2.component(
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _GalleryQuery:
     """What a person asked to see."""
 
     dataset_id: str
@@ -57,9 +57,9 @@ class _Wish:
 
 @dataclass(frozen=True)
 class _Pin:
-    """What is on the screen: kept while pictures are relabelled, or they would run away."""
+    """What is on the screen: kept while images are relabelled, or they would run away."""
 
-    wish: _Wish
+    wish: _GalleryQuery
     version: int
     class_names: tuple[str, ...]
     ids: tuple[int, ...]
@@ -67,7 +67,7 @@ class _Pin:
     total: int
 
 
-def editable_pictures(
+def editable_images(
     workspace: Workspace,
     dataset_id: str,
     chosen: SampleFilter,
@@ -76,11 +76,11 @@ def editable_pictures(
     order: SampleOrder = SampleOrder.IMPORT,
     descending: bool = False,
 ) -> None:
-    """Pages of the pictures that a filter lets through; inside a fragment."""
+    """Pages of the images that a filter lets through; inside a fragment."""
     dataset = datasets.find_dataset(workspace, dataset_id)
     pin = _pinned(workspace, dataset, chosen, order, descending, key)
     if not pin.ids:
-        st.info("No picture matches.")
+        st.info("No image matches.")
         return
     samples = datasets.find_samples(workspace, pin.ids)
     pages = math.ceil(pin.total / PAGE)
@@ -113,7 +113,9 @@ def _pinned(
     key: str,
 ) -> _Pin:
     last: _Pin | None = st.session_state.get(f"{key}_pin")
-    wish = _Wish(dataset.id, chosen, order, descending, st.session_state.get(f"{key}_page", 1))
+    wish = _GalleryQuery(
+        dataset.id, chosen, order, descending, st.session_state.get(f"{key}_page", 1)
+    )
     if last and replace(wish, page=1) != replace(last.wish, page=1) and wish.page != 1:
         st.session_state[f"{key}_page"] = 1
         wish = replace(wish, page=1)
@@ -134,8 +136,8 @@ def _still_good(workspace: Workspace, dataset: Dataset, pin: _Pin) -> bool:
     return pin.class_names == dataset.class_names and all(v.action in _QUIET for v in since)
 
 
-def _load(workspace: Workspace, dataset: Dataset, wish: _Wish) -> _Pin:
-    found, total = datasets.find_pictures(
+def _load(workspace: Workspace, dataset: Dataset, wish: _GalleryQuery) -> _Pin:
+    found, total = datasets.find_images(
         workspace,
         dataset.id,
         wish.chosen,
@@ -150,7 +152,7 @@ def _load(workspace: Workspace, dataset: Dataset, wish: _Wish) -> _Pin:
 
 
 def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
-    matching = datasets.count_pictures(
+    matching = datasets.count_images(
         workspace, pin.wish.dataset_id, replace(pin.wish.chosen, ids=pin.ids)
     )
     gone = len(pin.ids) - matching
@@ -158,7 +160,7 @@ def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         verb = "does" if gone == 1 else "do"
-        st.caption(f"{text.count(gone, 'picture')} in view {verb} not match the filter any more.")
+        st.caption(f"{text.count(gone, 'image')} in view {verb} not match the filter any more.")
         st.button(
             "Refresh",
             key=f"{key}_refresh",
@@ -172,8 +174,8 @@ def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
 def _summary(pin: _Pin) -> str:
     first = (pin.wish.page - 1) * PAGE + 1
     if pin.total <= len(pin.ids):
-        return text.count(pin.total, "picture")
-    return f"Pictures {first:,} to {first + len(pin.ids) - 1:,} of {pin.total:,}"
+        return text.count(pin.total, "image")
+    return f"Images {first:,} to {first + len(pin.ids) - 1:,} of {pin.total:,}"
 
 
 def _data(samples: Sequence[Sample], dataset: Dataset, pin: _Pin, pages: int) -> dict[str, Any]:
@@ -200,7 +202,7 @@ def _item(sample: Sample, dataset: Dataset) -> dict[str, Any]:
     return {
         "key": str(sample.id),
         "url": routes.thumbnail_url(sample.id, sample.sha256),
-        "full": routes.picture_url(sample.id, sample.sha256),
+        "full": routes.image_url(sample.id, sample.sha256),
         "title": image_words.class_name(sample, dataset.class_names),
         "detail": name.rsplit("/", 1)[-1],
         "hint": f"{name}\n{sample.width} × {sample.height}",

@@ -1,4 +1,4 @@
-"""The pictures behind a number: a sorted gallery, and a drawer to look closer and to correct.
+"""The images behind a number: a sorted gallery, and a drawer to look closer and to correct.
 
 What is corrected there makes a version of the dataset; this session's corrections can be undone
 one after the other.
@@ -17,7 +17,7 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
-from core.evaluation.measures.views import Order, sorted_pictures
+from core.evaluation.measures.views import Order, sorted_images
 from core.workflows import jobs
 from core.workflows.data import datasets, edits, versions
 from core.workflows.results import evaluation, focus
@@ -62,7 +62,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Review:
-    """The picture that is open in the drawer, and those before and after it."""
+    """The image that is open in the drawer, and those before and after it."""
 
     model_id: str
     subset: Subset
@@ -82,13 +82,13 @@ def panel(
     key: str,
     order: Order = Order.CONFIDENT,
 ) -> None:
-    """Pictures at these positions, sorted and paged; a click opens the drawer."""
+    """Images at these positions, sorted and paged; a click opens the drawer."""
     if not len(positions):
-        st.info("No picture here.")
+        st.info("No image here.")
         return
     chosen = _order(key, order) if len(positions) > 1 else order
     values = _explained(workspace, found, positions) if chosen is Order.FOCUS else None
-    positions = sorted_pictures(
+    positions = sorted_images(
         positions,
         chosen,
         confidence=found.confidence,
@@ -98,7 +98,7 @@ def panel(
     )
     pages = -(-len(positions) // PAGE)
     page = min(st.session_state.get(f"{key}_page", 1), pages)
-    shown = evaluation.judged_pictures(workspace, found, positions[(page - 1) * PAGE : page * PAGE])
+    shown = evaluation.judged_images(workspace, found, positions[(page - 1) * PAGE : page * PAGE])
     marks = evaluation.marks(workspace, found.judged.dataset.id)
     focus_of = (
         {}
@@ -158,7 +158,7 @@ def _explained(
     if not len(missing):
         if len(positions) > focus.MOST_EXPLAINED:
             st.caption(
-                f"Heatmaps of the {focus.MOST_EXPLAINED} most confident pictures; the "
+                f"Heatmaps of the {focus.MOST_EXPLAINED} most confident images; the "
                 "others come last."
             )
         return values
@@ -224,31 +224,31 @@ def reopen(workspace: Workspace) -> None:
 
 
 def close() -> None:
-    """Forget the open picture."""
+    """Forget the open image."""
     st.session_state.review = None
 
 
 @st.dialog("Why this decision?", width="large", position="right", on_dismiss=close)
 @errors.shown()
 def drawer(workspace: Workspace) -> None:
-    """The open picture: what the model says and why, and what a person says."""
+    """The open image: what the model says and why, and what a person says."""
     review: Review = st.session_state.review
-    judged.put_off()  # one correction follows the other, and no tab can be reached meanwhile
+    judged.cancel_prefetch()  # one correction follows another; no tab is reachable
     model = models.find_model(workspace, review.model_id)
     found = judged.judgement(workspace, model, review.subset)
     at = np.flatnonzero(found.judged.sample_ids == review.sample_id)
     _walk(review)
     if not len(at):
-        st.info("This picture has left the dataset. It can be brought back by Undo.")
+        st.info("This image has left the dataset. It can be brought back by Undo.")
         undo_button(workspace, found.judged.dataset.id, key="drawer_undo")
         return
-    (item,) = evaluation.judged_pictures(workspace, found, at)
+    (item,) = evaluation.judged_images(workspace, found, at)
     _corrections(workspace, found, item)
     _evidence(workspace, model, item)
 
 
 def _walk(review: Review) -> None:
-    """To the picture before and after this one."""
+    """To the image before and after this one."""
     with st.container(horizontal=True, vertical_alignment="center"):
         steps = (("Previous", "arrow_back", "Left", -1), ("Next", "arrow_forward", "Right", 1))
         for label, icon, shortcut, step in steps:
@@ -266,7 +266,7 @@ def _walk(review: Review) -> None:
 
 
 def _go(step: int) -> None:
-    """Another picture of the review; past the end the drawer closes."""
+    """Another image of the review; past the end the drawer closes."""
     review: Review = st.session_state.review
     at = review.at + step
     inside = 0 <= at < len(review.sample_ids)
@@ -286,7 +286,7 @@ def _corrections(workspace: Workspace, found: Judgement, item: JudgedSample) -> 
         )
         st.markdown(
             "**The right class is …**",
-            help="Gives the picture another class in the "
+            help="Gives the image another class in the "
             f"dataset, as a new version that can be undone. {follows}; "
             "models that are trained already stay as they are.",
         )
@@ -307,7 +307,7 @@ def _corrections(workspace: Workspace, found: Judgement, item: JudgedSample) -> 
 
 
 def _class_choice(names: Sequence[str], label: int | None, sample_id: int) -> int | None:
-    """The class that was just given to the picture; number keys for the first nine."""
+    """The class that was just given to the image; number keys for the first nine."""
     if len(names) <= MOST_KEYS:
         with st.container(horizontal=True):
             for index, name in enumerate(names):
@@ -355,7 +355,7 @@ def _mark_buttons(workspace: Workspace, dataset_id: str, sample_id: int) -> None
 
 
 def _edit(act: Callable[[], DatasetVersion]) -> None:
-    """Correct, remember it for Undo, go on to the next picture, and show the new counts."""
+    """Correct, remember it for Undo, go on to the next image, and show the new counts."""
     version = act()
     mine: set[Any] = st.session_state.setdefault("my_edits", set())
     mine.add((version.dataset_id, version.number))

@@ -1,9 +1,9 @@
-"""What is said of a picture beside it: rows of name and value, plain text."""
+"""What is said of an image beside it: rows of name and value, plain text."""
 
 from collections.abc import Sequence
 
 from core.domain.datasets import Sample, SampleStatus
-from core.workflows.data.image_facts import PictureFacts
+from core.workflows.data.image_facts import ImageFacts
 from core.workflows.data.versions import Change, ChangeKind
 from pages.ui import text
 
@@ -12,7 +12,7 @@ def class_name(sample: Sample, class_names: Sequence[str]) -> str:
     return "no label" if sample.label is None else class_names[sample.label]
 
 
-def rows(facts: PictureFacts) -> list[tuple[str, str]]:
+def rows(facts: ImageFacts) -> list[tuple[str, str]]:
     """Name and value of everything that is known; what is not known is left out."""
     sample = facts.sample
     known = [
@@ -35,7 +35,7 @@ def rows(facts: PictureFacts) -> list[tuple[str, str]]:
     return [(name, value) for name, value in known if value]
 
 
-def _insight(facts: PictureFacts) -> list[tuple[str, str]]:
+def _insight(facts: ImageFacts) -> list[tuple[str, str]]:
     if facts.insight is None or facts.insight.confidence is None:
         return []
     told = f"{text.percent(facts.insight.confidence, 0)} for its class"
@@ -44,8 +44,8 @@ def _insight(facts: PictureFacts) -> list[tuple[str, str]]:
     return [("Confidence", told)]
 
 
-def history(facts: PictureFacts) -> list[str]:
-    """What happened to the picture, newest first."""
+def history(facts: ImageFacts) -> list[str]:
+    """What happened to the image, newest first."""
     return [
         f"Version {version.number}, {text.when(version.created_at)}: {change_words(change)}"
         for version, change in facts.history

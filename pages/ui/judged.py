@@ -1,7 +1,7 @@
 """Results of models as the pages read them: computed once, shared by all sessions.
 
 The keys hold everything that the numbers depend on, so that an edit of the dataset is seen at once.
-What takes a second with very many pictures is begun ahead, while people look at something else.
+What takes a second with very many images is begun ahead, while people look at something else.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from core.errors import ConfigError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.measures.classification import EvaluationReport
 from core.workflows.results import evaluation, thresholds
-from core.workflows.results.evaluation import Honesty, Judgement
+from core.workflows.results.evaluation import CalibrationComparison, Judgement
 from core.workflows.results.memory import Memory, Recent
 from core.workspace import Workspace
 
 Result = TypeVar("Result")
 State = tuple[object, ...]
-Columns = dict[str, list[str | None]]
+SliceColumns = dict[str, list[str | None]]
 
 # Without a click, before anything is begun ahead: the next click must not be slowed by it.
 QUIET_S = 1.5
@@ -33,7 +33,7 @@ _MOST_JUDGED = 6
 _pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
 
 
-class Ahead(Generic[Result]):
+class LazyResult(Generic[Result]):
     """A value that is computed in a thread of its own, once it is begun or asked for."""
 
     def __init__(self, function: Callable[[], Result]) -> None:
@@ -77,9 +77,9 @@ class _Judged:
 
     state: State
     judgement: Judgement
-    report: Ahead[EvaluationReport]
-    columns: Ahead[Columns]
-    honesty: Ahead[Honesty]
+    report: LazyResult[EvaluationReport]
+    columns: LazyResult[SliceColumns]
+    calibration: LazyResult[CalibrationComparison]
 
 
 class _Shelf:
@@ -98,7 +98,7 @@ class _Shelf:
                 return self._judged[key]
             # Why first: nobody asks for an older state, and the new one can use its memory.
             old = self._judged.pop(key, None)
-            for ahead in (old.report, old.columns, old.honesty) if old else ():
+            for ahead in (old.report, old.columns, old.calibration) if old else ():
                 ahead.drop()
             del old
             with st.spinner("Reading the results …"):
@@ -106,13 +106,17 @@ class _Shelf:
             self._judged[key] = _Judged(
                 state,
                 found,
-                Ahead(lambda: evaluation.report_of(found.judged)),
-                Ahead(
+                LazyResult(lambda: evaluation.report_of(found.judged)),
+                LazyResult(
                     lambda: evaluation.slice_columns(
                         self.workspace, found.judged.dataset, found.judged
                     )
                 ),
-                Ahead(lambda: evaluation.honesty_of(self.workspace, found.judged, self.memory)),
+                LazyResult(
+                    lambda: evaluation.compare_calibration(
+                        self.workspace, found.judged, self.memory
+                    )
+                ),
             )
             return self._judged[key]
 
@@ -132,13 +136,13 @@ def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
 
 
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:
-    """All numbers, also those that take a second or two with very many pictures."""
+    """All numbers, also those that take a second or two with very many images."""
     return _shelf(workspace).find(model, subset).report.value("Computing all measures …")
 
 
-def honesty(workspace: Workspace, model: Model, subset: Subset) -> Honesty:
+def calibration(workspace: Workspace, model: Model, subset: Subset) -> CalibrationComparison:
     """How honest the confidences are, before and after calibration."""
-    return _shelf(workspace).find(model, subset).honesty.value("Fitting the calibration …")
+    return _shelf(workspace).find(model, subset).calibration.value("Fitting the calibration …")
 
 
 def saved_point(workspace: Workspace, model: Model) -> OperatingPoint | None:
@@ -158,23 +162,23 @@ def rule_problem(workspace: Workspace, model: Model) -> ConfigError | None:
     return None
 
 
-def columns(workspace: Workspace, model: Model, subset: Subset) -> Columns:
-    """What the pictures can be sliced by."""
+def columns(workspace: Workspace, model: Model, subset: Subset) -> SliceColumns:
+    """What the images can be sliced by."""
     return _shelf(workspace).find(model, subset).columns.value("Reading the properties …")
 
 
 def prepare(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Begin what the other tabs need, once this session has left the page alone for a while."""
     found = _shelf(workspace).find(model, subset)
-    soon: list[Ahead[Any]] = [found.honesty, found.columns, found.report]
-    put_off()
+    soon: list[LazyResult[Any]] = [found.calibration, found.columns, found.report]
+    cancel_prefetch()
     timer = Timer(QUIET_S, lambda: [item.begin() for item in soon])
     timer.daemon = True
     timer.start()
     st.session_state.begins_ahead = timer
 
 
-def put_off() -> None:
+def cancel_prefetch() -> None:
     """Do not begin what was to be prepared; the next `prepare` asks for it again."""
     before: Timer | None = st.session_state.get("begins_ahead")
     if before is not None:

@@ -1,4 +1,4 @@
-"""Judged pictures in pages: loaded once, looks at test sets counted once, shown as a gallery."""
+"""Judged images in pages: loaded once, looks at test sets counted once, shown as a gallery."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from pages.ui.components import Tile, gallery
 
 PAGE = 24
 DRAFT = (
-    "The verdict on the test pictures follows when the rule is saved. Thresholds that are tuned "
+    "The verdict on the test images follows when the rule is saved. Thresholds that are tuned "
     "while one looks at the test prove nothing there."
 )
 
@@ -62,11 +62,11 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
 def verdict_on_test(
     workspace: Workspace, model: Model, purpose: str, rule: OperatingPoint | None
 ) -> OnTest:
-    """The test pictures for the verdict over a saved rule; every rule is a look of its own.
+    """The test images for the verdict over a saved rule; every rule is a look of its own.
 
     Args:
         workspace: where the model lives.
-        model: whose test pictures.
+        model: whose test images.
         purpose: recorded with the look.
         rule: the saved one; None while the rule on the screen is a draft.
     """
@@ -124,8 +124,8 @@ def _rate(value: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A picture of the gallery with everything its drawer needs."""
+class ShownImage:
+    """An image of the gallery with everything its drawer needs."""
 
     model: Model
     probabilities: NDArray[np.float32]
@@ -133,18 +133,18 @@ class Shown:
     class_names: tuple[str, ...]
 
 
-def pictures(
+def images(
     workspace: Workspace,
     sample_ids: NDArray[np.int64],
     about: Callable[[int], tuple[str, str]],
-    shown: Callable[[int], Shown],
+    shown: Callable[[int], ShownImage],
     *,
     key: str,
 ) -> None:
-    """A paged gallery of pictures by position; a click opens the confidences and heatmaps.
+    """A paged gallery of images by position; a click opens the confidences and heatmaps.
 
     Args:
-        workspace: where the pictures are known.
+        workspace: where the images are known.
         sample_ids: in the order of the gallery.
         about: position in `sample_ids` -> title and detail of the tile.
         shown: position -> what the drawer shows.
@@ -175,7 +175,7 @@ def _tile(sample: Sample, title: str, detail: str) -> Tile:
 
 @st.dialog("Why this decision?", width="large", position="right")
 @errors.shown()
-def _drawer(workspace: Workspace, sample: Sample, shown: Shown) -> None:
+def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
     ranked = ranking(shown.model.class_names, shown.probabilities)
     true_class = shown.class_names[shown.target]
     path = workspace.resolve(sample.path)

@@ -52,8 +52,8 @@ def _on_validation(name: str, report: GateReport) -> None:
         else "\n".join(["", "", *(f"- {text.plain(r)}" for r in report.gate.reasons)])
     )
     st.info(
-        f"**No verdict yet** · on these validation pictures {name} {says}, but models and "
-        f"thresholds were chosen there. Only the test pictures decide.{reasons}",
+        f"**No verdict yet** · on these validation images {name} {says}, but models and "
+        f"thresholds were chosen there. Only the test images decide.{reasons}",
         icon=":material/rule:",
     )
 
@@ -148,7 +148,7 @@ def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
             "Golden samples must pass",
             now.golden_must_pass,
             key="criteria_golden",
-            help="Pictures marked as golden sample: good "
+            help="Images marked as golden sample: good "
             "ones must not be rejected, defective ones not accepted.",
         )
         if not st.form_submit_button("Set criteria", icon=":material/gavel:", key="set_criteria"):

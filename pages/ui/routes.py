@@ -1,4 +1,4 @@
-"""Files over HTTP beside Streamlit: pictures, plotly.js, model files in, ZIP files in."""
+"""Files over HTTP beside Streamlit: images, plotly.js, model files in, ZIP files in."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def thumbnail_url(sample_id: int, sha256: str = "") -> str:
     return f"/pictures/{sample_id}/thumbnail?{sha256[:12]}"
 
 
-def picture_url(sample_id: int, sha256: str = "") -> str:
+def image_url(sample_id: int, sha256: str = "") -> str:
     return f"/pictures/{sample_id}/full?{sha256[:12]}"
 
 
@@ -78,7 +78,7 @@ async def _thumbnail(request: Request) -> Response:
     return FileResponse(path, media_type="image/webp", headers=_CACHE)
 
 
-async def _picture(request: Request) -> Response:
+async def _image(request: Request) -> Response:
     try:
         path = await run_in_threadpool(
             datasets.sample_path, open_workspace(), request.path_params["sample"]
@@ -107,10 +107,10 @@ async def _model(request: Request) -> Response:
 
 
 async def _facts(request: Request) -> Response:
-    """What the large view says beside a picture: rows of name and value, and its history."""
+    """What the large view says beside an image: rows of name and value, and its history."""
     try:
         facts = await run_in_threadpool(
-            image_facts.picture_facts, open_workspace(), request.path_params["sample"]
+            image_facts.facts_of, open_workspace(), request.path_params["sample"]
         )
     except TouchstoneError as err:
         return JSONResponse({"error": err.message}, 404)
@@ -257,7 +257,7 @@ def _too_large(size: int, free: int) -> str:
 
 ROUTES = [
     Route("/pictures/{sample:int}/thumbnail", _thumbnail),
-    Route("/pictures/{sample:int}/full", _picture),
+    Route("/pictures/{sample:int}/full", _image),
     Route("/pictures/{sample:int}/facts", _facts),
     Route("/datasets/{dataset}/export.{kind}", _export),
     Route("/datasets/{dataset}/edits", _edit, methods=["POST"]),
@@ -268,10 +268,10 @@ ROUTES = [
 ]
 
 
-class Gate:
+class HostGuard:
     """In front of everything: refuses foreign Host names, keeps the app in its own window and net.
 
-    Streamlit checks `server.allowedHosts` for its WebSocket only; pages and pictures need it too,
+    Streamlit checks `server.allowedHosts` for its WebSocket only; pages and images need it too,
     or a hostile site could read them by pointing its own name at this machine.
     """
 

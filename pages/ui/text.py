@@ -51,7 +51,7 @@ def when(timestamp: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 picture`, `1,300 pictures`, `2 classes`."""
+    """`1 image`, `1,300 images`, `2 classes`."""
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"

@@ -9,10 +9,10 @@ import streamlit as st
 
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, Scenario
-from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, two_zones
+from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
 from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
-from core.workflows.results.thresholds import Basis, Choice
+from core.workflows.results.thresholds import Basis, ThresholdChoice
 from pages.ui import errors
 
 # Even steps of the log odds: finer towards 0 and 1, where probabilities crowd.
@@ -35,7 +35,7 @@ class Goal(StrEnum):
 class Draft:
     """What is on the screen: nothing of it is kept before somebody saves it."""
 
-    choice: Choice
+    choice: ThresholdChoice
     mode: str
     scenario: Scenario | None = None
 
@@ -49,16 +49,16 @@ def draft(model_id: str, saved: DecisionRule | None) -> Draft:
     """The rule being chosen for this model; begins with the saved one."""
     key = _key(model_id)
     if key not in st.session_state:
-        point = saved.point if saved else two_zones(0.5)
+        point = saved.point if saved else single_threshold(0.5)
         chosen_by = saved.chosen_by if saved else "by hand"
         st.session_state[key] = Draft(
-            Choice(point, chosen_by), _mode(point), saved.scenario if saved else None
+            ThresholdChoice(point, chosen_by), _mode(point), saved.scenario if saved else None
         )
     found: Draft = st.session_state[key]
     return found
 
 
-def put(model_id: str, choice: Choice) -> None:
+def put(model_id: str, choice: ThresholdChoice) -> None:
     """Show another rule."""
     old: Draft = st.session_state[_key(model_id)]
     st.session_state[_key(model_id)] = replace(old, choice=choice, mode=_mode(choice.point))
@@ -91,7 +91,7 @@ def _mode(point: OperatingPoint) -> str:
 
 
 def _by_hand(model_id: str, point: OperatingPoint) -> None:
-    put(model_id, Choice(point, "by hand"))
+    put(model_id, ThresholdChoice(point, "by hand"))
 
 
 def controls(model_id: str, basis: Basis) -> None:
@@ -126,7 +126,7 @@ def _change_mode(model_id: str, key: str, class_count: int, drawn_round: int) ->
         _by_hand(model_id, OperatingPoint(class_thresholds=(0.5,) * class_count))
         return
     if mode == ONE:
-        _by_hand(model_id, two_zones(low))
+        _by_hand(model_id, single_threshold(low))
         return
     spread = OperatingPoint(_step(low, -15), _step(high, 15)) if low == high else None
     _by_hand(model_id, spread or OperatingPoint(low, high))
@@ -195,7 +195,7 @@ def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
         low = old.point.accept_below if isinstance(value, tuple) else low
     if old.point.reject_from is not None and high == _nearest(old.point.reject_from):
         high = old.point.reject_from if isinstance(value, tuple) else high
-    choice = Choice(OperatingPoint(min(low, high), max(low, high)), "by hand")
+    choice = ThresholdChoice(OperatingPoint(min(low, high), max(low, high)), "by hand")
     st.session_state[_key(model_id)] = replace(old, choice=choice)
 
 
@@ -221,7 +221,7 @@ def _by_hand_in_mode(model_id: str, point: OperatingPoint) -> None:
     st.session_state[_key(model_id)] = replace(st.session_state[_key(model_id)], mode=mode)
 
 
-def try_to(action: Callable[[], object]) -> None:
+def run_or_show_error(action: Callable[[], object]) -> None:
     """Do something in a callback; an error is shown at the next draw."""
     try:
         action()
@@ -272,7 +272,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
                     min_value=0,
                     max_value=100 * ABOVE_ALL,
                     required=True,
-                    help="A picture predicted as this class with less confidence goes to a person. "
+                    help="An image predicted as this class with less confidence goes to a person. "
                     "101%: always to a person.",
                 )
             },
@@ -285,7 +285,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
     limits = tuple(min(ABOVE_ALL, max(0.0, float(v) / 100)) for v in column)
     if not np.allclose(limits, now.point.class_thresholds or given, atol=1e-6):
         point = OperatingPoint(class_thresholds=limits)
-        st.session_state[_key(model_id)] = replace(now, choice=Choice(point, "by hand"))
+        st.session_state[_key(model_id)] = replace(now, choice=ThresholdChoice(point, "by hand"))
 
 
 def confidence_box() -> float:

@@ -1,4 +1,4 @@
-"""Pieces that several pages show: headings, empty states, job progress, galleries, pictures."""
+"""Pieces that several pages show: headings, empty states, job progress, galleries, images."""
 
 import math
 import time
@@ -162,7 +162,7 @@ def paged_samples(
         st.session_state[f"{key}_page"] = 1
         st.rerun()
     if not samples:
-        st.info("No picture matches.")
+        st.info("No image matches.")
         return None
     clicked = components.gallery([tile(sample) for sample in samples], key)
     if pages > 1:
@@ -197,7 +197,7 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
 
 
 def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
-    """Class confidences as bars, in decreasing order; `key` stays from picture to picture."""
+    """Class confidences as bars, in decreasing order; `key` stays from image to image."""
     st.markdown("**Confidences**")
     components.chart(
         common.confidences(ranked, dark=state.is_dark(), true_class=true_class),
@@ -244,16 +244,16 @@ def heatmaps(
         )
     shown = list(dict.fromkeys(name for name in (predicted, true_class, extra) if name))
     with st.spinner("Computing the heatmap …"):
-        pictures = prediction.heatmaps(
+        images = prediction.heatmaps(
             workspace, model, source, shown, method=method, call=inference.call
         )
     captions = [
         "what the network saw",
         *(_heatmap_caption(n, predicted, true_class) for n in shown),
     ]
-    for column, picture, caption in zip(st.columns(len(pictures)), pictures, captions, strict=True):
-        column.image(picture, caption=caption, width="stretch")
-    st.caption("Brighter means that this region speaks more for the class. Scaled per picture.")
+    for column, image, caption in zip(st.columns(len(images)), images, captions, strict=True):
+        column.image(image, caption=caption, width="stretch")
+    st.caption("Brighter means that this region speaks more for the class. Scaled per image.")
 
 
 def _heatmap_caption(name: str, predicted: str, true_class: str | None) -> str:

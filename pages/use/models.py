@@ -86,11 +86,11 @@ def table(found: list[Model]) -> None:
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On the pictures that chose the best epoch: a little flattering.",
+                help="On the images that chose the best epoch: a little flattering.",
             ),
             "test macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On pictures that training never saw: the honest figure. Empty "
+                help="On images that training never saw: the honest figure. Empty "
                 "until somebody has looked at the test results, which is counted.",
             ),
         },

@@ -1,4 +1,4 @@
-"""Predict: classify new pictures."""
+"""Predict: classify new images."""
 
 import base64
 import json
@@ -21,9 +21,9 @@ BATCH = 16
 SHOWN = 60
 
 
-def uploaded_pictures(workspace: Workspace, model: Model) -> None:
+def uploaded_images(workspace: Workspace, model: Model) -> None:
     files = st.file_uploader(
-        "Pictures",
+        "Images",
         accept_multiple_files=True,
         max_upload_size=200,
         key="pictures",
@@ -31,7 +31,7 @@ def uploaded_pictures(workspace: Workspace, model: Model) -> None:
         "name a folder instead.",
     )
     if not files:
-        st.caption("Drop one or many pictures here.")
+        st.caption("Drop one or many images here.")
         return
     results = _predicted(workspace, model, files)
     pairs = list(zip(files, results, strict=True))
@@ -102,7 +102,7 @@ def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
     if clicked:
         st.session_state.opened = clicked
     if len(pairs) > SHOWN:
-        st.caption(f"The first {SHOWN} of {len(pairs):,} pictures; all are in the table below.")
+        st.caption(f"The first {SHOWN} of {len(pairs):,} images; all are in the table below.")
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -159,7 +159,7 @@ def _table(model: Model, results: list[Prediction]) -> None:
         st.markdown("**Table**")
         st.dataframe(
             {
-                "picture": [item.path for item in results],
+                "image": [item.path for item in results],
                 "class": [item.class_name or "–" for item in results],
                 "confidence": [item.confidence for item in results],
                 **(
@@ -211,7 +211,7 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             "Folder on the server",
             key="batch_folder",
             placeholder="/data/incoming",
-            help="All pictures below this folder are classified by the worker; the result is a "
+            help="All images below this folder are classified by the worker; the result is a "
             "table. You can leave the page meanwhile.",
         )
         if st.button(
@@ -251,13 +251,13 @@ def _batch(workspace: Workspace, batch: str) -> None:
 def _batch_result(workspace: Workspace, job: Job) -> None:
     rows = prediction.batch_rows(workspace, job, limit=1000)
     failed = int(job.result["failed"])
-    st.success(f"{text.count(int(job.result['n']) - failed, 'picture')} classified.")
+    st.success(f"{text.count(int(job.result['n']) - failed, 'image')} classified.")
     if failed:
         st.warning(f"{text.count(failed, 'file')} could not be read; the column 'error' says why.")
     st.dataframe(rows, hide_index=True)
     table = prediction.batch_table(workspace, job)
     st.download_button(
-        "CSV of all pictures",
+        "CSV of all images",
         table.read_bytes(),
         table.name,
         "text/csv",
@@ -290,13 +290,13 @@ def page(workspace: Workspace) -> None:
             required=True,
             key="source",
             default="folder" if st.query_params.get("batch") else "upload",
-            format_func={"upload": "Upload pictures", "folder": "Folder on the server"}.__getitem__,
+            format_func={"upload": "Upload images", "folder": "Folder on the server"}.__getitem__,
         )
     if source == "upload":
-        uploaded_pictures(workspace, model)
+        uploaded_images(workspace, model)
     else:
         whole_folder(workspace, model)
 
 
-widgets.page_heading("Predict", "Classify new pictures, and see why.")
+widgets.page_heading("Predict", "Classify new images, and see why.")
 page(state.workspace())

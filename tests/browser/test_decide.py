@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from core.domain.splits import Subset
-from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.decisions.outcome import single_threshold
 from core.workflows.results import comparison, judging, thresholds
-from core.workflows.results.thresholds import Choice
+from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import threshold_form
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def made(app: App) -> Workspace:
     workspace = Workspace(app.workspace).create()
-    made = make_dataset(workspace, pictures=app.workspace.parent / "pictures")
+    made = make_dataset(workspace, images=app.workspace.parent / "pictures")
     add_model(made, "present", seed=1, skill=2.0)
     add_model(made, "new", seed=5, skill=4.0)
     add_model(made, "without a rule", seed=5, skill=4.0)
@@ -52,7 +52,7 @@ def _metric(page: Page, label: str) -> Locator:
 
 def _expected(workspace: Workspace, threshold: float, *subsets: Subset) -> list[list[list[str]]]:
     found = [
-        thresholds.load_basis(workspace, "new", subset).outcome(two_zones(threshold))
+        thresholds.load_basis(workspace, "new", subset).outcome(single_threshold(threshold))
         for subset in subsets
     ]
     return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
@@ -80,7 +80,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     expected = _expected(made, threshold, Subset.VALIDATION)
     becomes(lambda: _matrices(page), expected)
     basis = thresholds.load_basis(made, "new")
-    overkill = basis.outcome(two_zones(threshold)).overkill
+    overkill = basis.outcome(single_threshold(threshold)).overkill
     assert overkill.value is not None
     expect(_metric(page, "Overkill").first).to_have_text(re.compile(f"{100 * overkill.value:.1f}"))
     alarm = page.locator(".st-key-false_validation button")
@@ -121,10 +121,10 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
     expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
 
 
-def test_a_click_on_a_cell_shows_its_pictures(app: App, page: Page, made: Workspace) -> None:
+def test_a_click_on_a_cell_shows_its_images(app: App, page: Page, made: Workspace) -> None:
     _look(made, "present")
     basis = thresholds.load_basis(made, "present")
-    thresholds.save_rule(made, basis, Choice(two_zones(0.5), "by hand"))
+    thresholds.save_rule(made, basis, ThresholdChoice(single_threshold(0.5), "by hand"))
     open_page(page, app, "decide?model=model-present")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     chart = page.locator(".ts-chart").nth(1)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.domain.datasets import LabelSource, Sample, SampleFilter, SampleStatus
-from core.domain.findings import Insight, QualityCheck
+from core.domain.findings import FeatureInsight, QualityCheck
 from core.store import datasets as dataset_rows
 from core.store import quality
 from core.store.database import connect, transaction
@@ -12,7 +12,7 @@ from core.workflows import jobs
 from core.workflows.data import datasets, versions
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, eventually, open_page, settled
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 pytestmark = pytest.mark.browser
 PER_CLASS = 25
@@ -24,12 +24,12 @@ FOCUSED = """() => { let at = document.activeElement
 
 @pytest.fixture(scope="module")
 def dataset(app: App):  # type: ignore[no-untyped-def]
-    """75 pictures of three classes; the map shows each class in a corner of its own."""
+    """75 images of three classes; the map shows each class in a corner of its own."""
     workspace = Workspace(app.workspace).create()
     folder = app.workspace.parent / "set"
     for gray, name in enumerate((LEFT_CLASS, "<b>gut", "割れ")):
         for n in range(PER_CLASS):
-            save_picture(folder / name / f"{n:03d}.png", [[[60 * gray + n] * 3] * 40] * 30)
+            save_image(folder / name / f"{n:03d}.png", [[[60 * gray + n] * 3] * 40] * 30)
     job = datasets.start_import(workspace, folder, "Parts", LabelSource.LAST_FOLDER)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     dataset = datasets.find_dataset(workspace, "Parts")
@@ -40,7 +40,7 @@ def dataset(app: App):  # type: ignore[no-untyped-def]
         quality.save_insights(
             db,
             [
-                Insight(s.id, 0.9, s.label, 0.0 if s.label == left else 10.0, n / 25)
+                FeatureInsight(s.id, 0.9, s.label, 0.0 if s.label == left else 10.0, n / 25)
                 for n, s in enumerate(samples)
             ],
         )
@@ -66,7 +66,7 @@ def open_gallery(page: Page, app: App) -> list[int]:
     return [int(key) for key in keys]
 
 
-def test_pictures_are_relabelled_by_keyboard_and_taken_back(app: App, page: Page, dataset) -> None:  # type: ignore[no-untyped-def]
+def test_images_are_relabelled_by_keyboard_and_taken_back(app: App, page: Page, dataset) -> None:  # type: ignore[no-untyped-def]
     ids = open_gallery(page, app)
     names = dataset.class_names
     before = datasets.find_dataset(Workspace(app.workspace), dataset.id)
@@ -128,7 +128,7 @@ def test_the_keyboard_goes_on_to_the_next_page(app: App, page: Page, dataset) ->
     expect(page.locator(".tile")).to_have_count(3 * PER_CLASS - len(ids))
 
 
-def test_a_lasso_on_the_map_opens_exactly_its_pictures(app: App, page: Page, dataset) -> None:  # type: ignore[no-untyped-def]
+def test_a_lasso_on_the_map_opens_exactly_its_images(app: App, page: Page, dataset) -> None:  # type: ignore[no-untyped-def]
     workspace = Workspace(app.workspace)
     open_gallery(page, app)
     page.get_by_role("tab", name="Map").click()
@@ -150,13 +150,13 @@ def test_a_lasso_on_the_map_opens_exactly_its_pictures(app: App, page: Page, dat
     for corner in corners[1:]:
         page.mouse.move(*corner, steps=12)
     page.mouse.up()
-    expect(page.get_by_text(f"{PER_CLASS} pictures in the selection")).to_be_visible()
+    expect(page.get_by_text(f"{PER_CLASS} images in the selection")).to_be_visible()
     expect(page.locator(".tile")).to_have_count(PER_CLASS)
     shown = page.eval_on_selector_all(
         ".ts-pictures .tile", "tiles => tiles.map(t => t.dataset.key)"
     )
     label = dataset.class_names.index(LEFT_CLASS)
-    expected, _ = datasets.find_pictures(workspace, dataset.id, SampleFilter(label=label))
+    expected, _ = datasets.find_images(workspace, dataset.id, SampleFilter(label=label))
     assert {int(key) for key in shown} == {sample.id for sample in expected}
     page.locator(".tile").first.focus()
     page.keyboard.press("Control+a")

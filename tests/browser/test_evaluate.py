@@ -1,4 +1,4 @@
-"""The Evaluate page as a person uses it: from a number to its pictures, and a label corrected."""
+"""The Evaluate page as a person uses it: from a number to its images, and a label corrected."""
 
 import re
 
@@ -18,7 +18,7 @@ from core.workflows.results import judging
 from core.workspace import Workspace
 from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.browser.test_journey import click_cell
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 pytestmark = pytest.mark.browser
 # True and predicted class: two cracks are called good.
@@ -27,12 +27,12 @@ PAIRS = [(0, 0)] * 10 + [(1, 1)] * 8 + [(1, 0)] * 2
 
 @pytest.fixture(scope="module")
 def made(app: App) -> str:
-    """A model with made-up probabilities and real small pictures."""
+    """A model with made-up probabilities and real small images."""
     workspace = Workspace(app.workspace).create()
     root = app.workspace.parent / "made"
     samples = []
     for n, (true, _) in enumerate(PAIRS):
-        path = save_picture(root / f"{n}.png", np.full((24, 24, 3), 10 * n + 20))
+        path = save_image(root / f"{n}.png", np.full((24, 24, 3), 10 * n + 20))
         samples.append(Sample(0, str(path), f"sha{n}", true, 24, 24, "RGB", 99, name=path.name))
     matrix = np.full((len(PAIRS), 2), 0.1, np.float32)
     matrix[np.arange(len(PAIRS)), [said for _, said in PAIRS]] = 0.9
@@ -107,10 +107,10 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     page.keyboard.press("ArrowRight")
     expect(drawer.get_by_text("2 of 2")).to_be_visible()
 
-    # The key of the first class; after the last picture the drawer closes.
+    # The key of the first class; after the last image the drawer closes.
     page.keyboard.press("1")
     expect(drawer).to_have_count(0)
-    expect(page.get_by_text("Relabelled 1 picture crack → good").first).to_be_visible()
+    expect(page.get_by_text("Relabelled 1 image crack → good").first).to_be_visible()
     settled(page)
     becomes(lambda: (cell_text(page, 1, 0), cell_text(page, 0, 0)), ("1", "11"))
     becomes(lambda: metric(page, "Escapes"), "1 of 9")

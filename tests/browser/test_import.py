@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from core.workflows.data import datasets, splits
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, open_page, settled
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 pytestmark = pytest.mark.browser
 LONG = 90_000
@@ -18,7 +18,7 @@ LONG = 90_000
 
 def _tree(root: Path, *names: str) -> Path:
     for number, name in enumerate(names):
-        save_picture(root / name, np.random.default_rng(number).integers(0, 255, (40, 40, 3)))
+        save_image(root / name, np.random.default_rng(number).integers(0, 255, (40, 40, 3)))
     return root
 
 
@@ -59,13 +59,13 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
     field.press_sequentially(r"(?P<label>ok|dent)_(?P<group>part\d", delay=15)
     expect(page.get_by_text("The pattern cannot be read")).to_be_visible()
     field.press_sequentially(")", delay=15)
-    expect(preview.get_by_text("8 of 8 pictures")).to_be_visible()
-    expect(page.get_by_text(re.compile("8 pictures.*in.*2 classes"))).to_be_visible()
+    expect(preview.get_by_text("8 of 8 images")).to_be_visible()
+    expect(page.get_by_text(re.compile("8 images.*in.*2 classes"))).to_be_visible()
     expect(preview.get_by_text("part2").first).to_be_attached()
     expect(page.get_by_text("Class 'ok' counts as OK by its name")).to_be_visible()
     assert field.evaluate("element => element === document.activeElement")
     field.fill(r"(?P<label>dent)_")
-    expect(preview.get_by_text("4 of 8 pictures")).to_be_visible()
+    expect(preview.get_by_text("4 of 8 images")).to_be_visible()
     expect(preview.get_by_text("the pattern does not match").first).to_be_attached()
     field.fill(r"(?P<label>ok|dent)_(?P<group>part\d)")
     page.locator(".st-key-dataset_name input").fill("By pattern")
@@ -90,9 +90,9 @@ def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: P
     expect(page.get_by_text("1 PNG files have the name of a JPG")).to_be_visible()
     expect(page.get_by_text("The folders train, val and test were found: kept")).to_be_visible()
     page.locator(".st-key-keep_companions").get_by_text("Import the accompanying").click()
-    expect(page.get_by_text(re.compile("13 pictures.*would be imported"))).to_be_visible()
+    expect(page.get_by_text(re.compile("13 images.*would be imported"))).to_be_visible()
     page.locator(".st-key-keep_companions").get_by_text("Import the accompanying").click()
-    expect(page.get_by_text(re.compile("12 pictures.*would be imported"))).to_be_visible()
+    expect(page.get_by_text(re.compile("12 images.*would be imported"))).to_be_visible()
     _import(page)
     expect(
         page.get_by_text("The delivered split is kept: 4 train, 4 validation, 4 test")
@@ -103,7 +103,7 @@ def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: P
     assert splits.find_split(workspace, dataset.id, None).name == "as delivered"
 
 
-def test_pictures_are_added_to_a_dataset(app: App, page: Page, tmp_path: Path) -> None:
+def test_images_are_added_to_a_dataset(app: App, page: Page, tmp_path: Path) -> None:
     workspace = Workspace(app.workspace)
     base = _tree(tmp_path / "base", "a/1.png", "b/2.png")
     _open(page, app, base)

@@ -27,7 +27,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     open_page(page, app)
     click(page, "demo")
     page.wait_for_selector(".st-key-to_split", timeout=LONG)
-    assert "300 pictures" in page.inner_text('[data-testid="stMain"]')
+    assert "300 images" in page.inner_text('[data-testid="stMain"]')
 
     click(page, "to_split")
     page.wait_for_selector(".st-key-do_split")
@@ -56,7 +56,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     report = evaluation.evaluation_report(workspace, model.id, Subset.TEST)
     good = report.class_names.index("good")
     click_cell(page, good, good)
-    expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+    expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
     tiles = page.locator(".ts-gallery button")
     expect(tiles).to_have_count(int(report.confusion_matrix[good, good]))
 
@@ -69,7 +69,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     click(page, "to_predict")
     upload = next((app.workspace / "uploads").rglob("crack_*.jpg"))
     broken = app.workspace.parent / "broken.png"
-    broken.write_bytes(b"this is no picture")
+    broken.write_bytes(b"this is no image")
     page.locator('[data-testid="stFileUploader"] input').set_input_files([str(upload), str(broken)])
     expect(page.get_by_text("1 file could not be read")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("what the network saw")).to_be_visible(timeout=LONG)
@@ -83,7 +83,7 @@ def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
     open_page(page, app, f"evaluate?model={model.id}&cell=0-0")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     assert page.locator('[data-testid="stSidebarNav"]').is_visible()
-    expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+    expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
 
 
 def test_a_cell_can_be_closed_and_opened_again_and_is_in_the_link_with_its_subset(
@@ -97,25 +97,25 @@ def test_a_cell_can_be_closed_and_opened_again_and_is_in_the_link_with_its_subse
         settled(page)
         click_cell(page, 0, 0)
         page.wait_for_url(re.compile("cell=0-0"))
-        expect(page.get_by_text(re.compile("picture.*, right: true class"))).to_be_visible()
+        expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
         click(page, "clear_cell")
         expect(page.get_by_role("heading", name="All errors")).to_be_visible()
     assert "subset=validation" in page.url
 
 
 def test_a_zip_is_uploaded_previewed_and_imported(app: App, page: Page) -> None:
-    pictures = sorted((app.workspace / "uploads").rglob("*_000?.jpg"))
+    images = sorted((app.workspace / "uploads").rglob("*_000?.jpg"))
     archive = app.workspace.parent / "few pills.zip"
     with zipfile.ZipFile(archive, "w") as file:
-        for picture in pictures:
-            file.write(picture, f"{picture.parent.name}/{picture.name}")
+        for image in images:
+            file.write(image, f"{image.parent.name}/{image.name}")
     open_page(page, app, "import")
     page.get_by_text("ZIP file", exact=True).click()
     page.locator(".ts-upload input").set_input_files(str(archive))
-    expect(page.get_by_text(f"{len(pictures)} pictures")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(f"{len(images)} images")).to_be_visible(timeout=LONG)
     click(page, "do_import")
     page.wait_for_selector(".st-key-to_split", timeout=LONG)
-    expect(page.get_by_text(f"has {len(pictures)} pictures in 3 classes")).to_be_visible()
+    expect(page.get_by_text(f"has {len(images)} images in 3 classes")).to_be_visible()
 
 
 def test_the_matrix_can_be_read_by_keyboard(app: App, page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Check, cure and undo in a real browser."""
+"""Check, fix and undo in a real browser."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 LONG = 120_000
 
 
-def test_a_finding_is_cured_in_one_click_and_undone(app: App, page: Page, tmp_path: Path) -> None:
+def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_path: Path) -> None:
     workspace = Workspace(app.workspace).create()
     source = write_parts(tmp_path / "parts")
     job = datasets.start_import(workspace, source, "Parts", LabelSource.LAST_FOLDER)
@@ -32,21 +32,21 @@ def test_a_finding_is_cured_in_one_click_and_undone(app: App, page: Page, tmp_pa
     expect(tiles).to_have_count(2)
 
     (equal,) = quality.findings(workspace, dataset.id, FindingKind.EXACT_DUPLICATE)
-    click(page, f"cure_{equal.id}_0")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 picture")
+    click(page, f"fix_{equal.id}_0")
+    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 image")
     expect(page.locator(".st-key-card_exact_duplicate")).to_have_count(0)
     assert datasets.find_dataset(workspace, "Parts").sample_count == dataset.sample_count - 1
 
-    click(page, "undo_cure")
+    click(page, "undo_fix")
     expect(page.locator(".st-key-card_exact_duplicate .ts-gallery button")).to_have_count(2)
     expect(page.locator(".st-key-undo_bar")).to_have_count(0)
     assert datasets.find_dataset(workspace, "Parts").digest == dataset.digest
 
-    # A picture opens large, and can be left out from there.
+    # An image opens large, and can be left out from there.
     settled(page)
     tiles.first.click()
     drawer = page.locator('[data-testid="stDialog"]')
     expect(drawer.get_by_text(re.compile("96 × 96"))).to_be_visible()
     click(page, "exclude_one")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 picture")
+    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 image")
     expect(page.locator(".st-key-card_exact_duplicate")).to_have_count(0)

@@ -29,13 +29,15 @@ HOSTILE = ("<img src=http://evil.example/x onerror=document.title=1>", LONG + "_
 @pytest.fixture
 def hostile(workspace: Workspace, tmp_path: Path) -> Workspace:
     """A sealed and opened test whose every name wants to break the page."""
-    made = make_dataset(workspace, per_subset=80, pictures=tmp_path / "pictures")
+    made = make_dataset(workspace, per_subset=80, images=tmp_path / "pictures")
     for old, new in zip(NAMES, HOSTILE, strict=True):
         edits.rename_class(workspace, "parts", old, new[:100])
     names = tuple(name[:100] for name in HOSTILE)
     add_model(made, "b", skill=1.0, class_names=names)
     basis = thresholds.load_basis(workspace, "b")
-    choice = thresholds.Choice(OperatingPoint(0.3, 0.7), "<script>document.title=1</script>")
+    choice = thresholds.ThresholdChoice(
+        OperatingPoint(0.3, 0.7), "<script>document.title=1</script>"
+    )
     thresholds.save_rule(workspace, basis, choice)
     release.set_criteria(workspace, "parts", ReleaseCriteria(0.01, 0.01, 0.99, 0.99))
     sealing.save_intended_use(workspace, "b", f"<b>{LONG}</b>\n" * 20)
@@ -50,7 +52,7 @@ def opened(hostile: Workspace, browser: Browser):  # type: ignore[no-untyped-def
     context = browser.new_context(viewport={"width": 900, "height": 1200}, offline=True)
 
     def show(form: Form):  # type: ignore[no-untyped-def]
-        ticket = report.make_report(hostile, "b", form, max_pictures=0)
+        ticket = report.make_report(hostile, "b", form, max_images=0)
         page = context.new_page()
         requests: list[str] = []
         page.on("request", lambda r: requests.append(r.url))
@@ -123,7 +125,7 @@ def test_the_short_form_of_many_classes_with_long_names_has_two_pages(
     assert len(pdfium.PdfDocument(tmp_path / "many.pdf")) == 2
 
 
-def test_the_full_form_repeats_table_heads_and_cuts_no_picture(opened) -> None:  # type: ignore[no-untyped-def]
+def test_the_full_form_repeats_table_heads_and_cuts_no_image(opened) -> None:  # type: ignore[no-untyped-def]
     page, _ = opened(Form.FULL)
     document = pdfium.PdfDocument(page.pdf(prefer_css_page_size=True))
     assert len(document) >= 4

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     workspace = Workspace(tmp_path / "workspace").create()
-    made = make_dataset(workspace, per_subset=48, pictures=tmp_path / "pictures")
+    made = make_dataset(workspace, per_subset=48, images=tmp_path / "pictures")
     add_model(made, "press", skill=12.0)  # makes no mistake, so that no heatmap is needed
     release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.2))
     return made
@@ -42,7 +42,7 @@ def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) 
 
     click(page, "seal")
     expect(page.get_by_text("Sealed. Nobody has looked")).to_be_visible()
-    assert sealing.sign_off(made.workspace, "press").openings == ()
+    assert sealing.sign_off(made.workspace, "press").accesses == ()
 
     click(page, "open_test")
     purpose = page.locator(".st-key-purpose input")
@@ -52,8 +52,8 @@ def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) 
     click(page, "open_now")
     expect(page.get_by_text("Sealed, then opened. Nothing")).to_be_visible()
     expect(page.get_by_text("Criteria met.")).to_be_visible()
-    openings = sealing.sign_off(made.workspace, "press").openings
-    assert [o.purpose for o in openings] == ["release 1 <b>bold</b>"]
+    accesses = sealing.sign_off(made.workspace, "press").accesses
+    assert [o.purpose for o in accesses] == ["release 1 <b>bold</b>"]
 
     click(page, "make_report")
     link = page.locator(".st-key-report_links a").first
@@ -73,5 +73,5 @@ def test_a_change_after_sealing_is_named_on_the_page(app: App, page: Page, made:
     edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TEST][0]): 1})
     open_page(page, app, "signoff")
     expect(page.get_by_text("The seal is void")).to_be_visible()
-    expect(page.get_by_text(re.compile("1 test picture got another class"))).to_be_visible()
+    expect(page.get_by_text(re.compile("1 test image got another class"))).to_be_visible()
     expect(page.locator(".st-key-open_test button").first).to_be_disabled()

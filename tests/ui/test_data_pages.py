@@ -3,7 +3,7 @@
 import pytest
 
 from core.domain.datasets import SampleStatus, Verdict
-from core.domain.findings import Insight
+from core.domain.findings import FeatureInsight
 from core.store import quality
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits, versions
@@ -31,11 +31,11 @@ def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Worksp
     assert {s.label for s in datasets.find_samples(workspace, grid(app).ids)} == {1}
     assert grid(app).total == 5  # crack/1, 10, 13, 16, 19
     app.text_input(key="text_filter").set_value("nothing like it").run()
-    assert any("No picture matches" in info.value for info in app.info)
+    assert any("No image matches" in info.value for info in app.info)
     assert not app.exception
 
 
-def test_the_list_stays_while_its_pictures_are_relabelled(
+def test_the_list_stays_while_its_images_are_relabelled(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/datasets.py", workspace)
@@ -53,9 +53,7 @@ def test_the_list_stays_while_its_pictures_are_relabelled(
     assert grid(app).class_names == ("crack", "dent")
 
 
-def test_excluded_pictures_can_be_looked_at(
-    open_page: OpenPage, workspace: Workspace, rows
-) -> None:  # type: ignore[no-untyped-def]
+def test_excluded_images_can_be_looked_at(open_page: OpenPage, workspace: Workspace, rows) -> None:  # type: ignore[no-untyped-def]
     edits.exclude(workspace, rows.id, [5, 6])
     app = open_page("data/datasets.py", workspace)
     app.segmented_control(key="status_filter").set_value(SampleStatus.EXCLUDED).run()
@@ -75,15 +73,15 @@ def test_without_a_map_the_way_to_the_check_is_shown(
     assert app.button(key="to_quality")
 
 
-def test_a_selection_on_the_map_shows_exactly_its_pictures(
+def test_a_selection_on_the_map_shows_exactly_its_images(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     with connect(workspace) as db, transaction(db):
-        quality.save_insights(db, [Insight(n, 0.5, 0, n, n) for n in range(1, 91)])
+        quality.save_insights(db, [FeatureInsight(n, 0.5, 0, n, n) for n in range(1, 91)])
     app = open_tab(open_page("data/datasets.py", workspace), "Map")
     app.session_state[f"map_{rows.id}"] = {"chosen": {"ids": [3, 4, 80]}}
     app.run()
-    assert any("3 pictures in the selection" in item.value for item in app.subheader)
+    assert any("3 images in the selection" in item.value for item in app.subheader)
     assert grid(app, "map_pictures").ids == (3, 4, 80)
 
 

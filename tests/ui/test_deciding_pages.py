@@ -7,13 +7,13 @@ import pytest
 from core.domain.datasets import Verdict
 from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
 from core.workflows.data import edits
 from core.workflows.results import comparison, judging, thresholds
-from core.workflows.results.thresholds import Choice
+from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -65,8 +65,8 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     _input(app, "Reject from, %").set_value(5.0).run()
     after = _metrics(app)
     basis = thresholds.load_basis(made.workspace, "new")
-    here = basis.outcome(two_zones(0.05))
-    test = thresholds.load_basis(made.workspace, "new", Subset.TEST).outcome(two_zones(0.05))
+    here = basis.outcome(single_threshold(0.05))
+    test = thresholds.load_basis(made.workspace, "new", Subset.TEST).outcome(single_threshold(0.05))
     # A threshold that is tuned while one looks at the test proves nothing there.
     assert _overkills(app) == [f"{100 * here.overkill.value:.1f}%"]
     assert before != after
@@ -78,7 +78,7 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     assert _overkills(app) == both
     saved = thresholds.saved_rule(made.workspace, "new")
     assert saved is not None
-    assert (saved.point, saved.chosen_by) == (two_zones(0.05), "by hand")
+    assert (saved.point, saved.chosen_by) == (single_threshold(0.05), "by hand")
     assert app.button(key="save_rule").disabled
 
 
@@ -105,7 +105,7 @@ def test_every_rule_that_is_judged_on_test_is_a_look_and_counted_once(
     assert looks() == 2
 
 
-def test_money_is_counted_on_the_pictures_that_the_cheapest_rule_is_chosen_on(
+def test_money_is_counted_on_the_images_that_the_cheapest_rule_is_chosen_on(
     open_page: OpenPage, made: Made
 ) -> None:
     # The rule on the screen was priced on test and the cheapest one on validation.
@@ -115,7 +115,9 @@ def test_money_is_counted_on_the_pictures_that_the_cheapest_rule_is_chosen_on(
     app.button(key="use_cheapest").click().run()
     (cost,) = [value for label, value in _metrics(app) if label == "Cost per 1,000"]
     basis = thresholds.load_basis(made.workspace, "new")
-    least = thresholds.choose(basis, thresholds.Wish(scenario=threshold_form.DEFAULT_LINE)).least
+    least = thresholds.choose(
+        basis, thresholds.ThresholdGoal(scenario=threshold_form.DEFAULT_LINE)
+    ).least
     assert least is not None
     assert cost == f"{least.least_cost_per_1000:,.0f}"
 
@@ -290,10 +292,10 @@ def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made
     )
     warnings = [item.value.replace("\\", "") for item in app.warning]
     assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
-    assert all("2 of the predicted pictures are left out" in words for words in warnings)
+    assert all("2 of the predicted images are left out" in words for words in warnings)
 
 
-def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
+def test_images_taken_out_after_a_look_are_said_beside_the_verdict(
     open_page: OpenPage, made: Made
 ) -> None:
     # Excluding the suspect ones after the test had made escapes of 50% into 18%, and nobody said.
@@ -307,7 +309,7 @@ def test_pictures_taken_out_after_a_look_are_said_beside_the_verdict(
     app.run()
     assert not app.exception
     assert "not what it was" in _said(app)
-    assert "7 pictures left it since" in _said(app)
+    assert "7 images left it since" in _said(app)
 
 
 def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made) -> None:
@@ -333,7 +335,7 @@ def test_a_criterion_that_asks_nothing_is_refused(made: Made, asked, words) -> N
     assert release.criteria_of(made.workspace, "parts") is None
 
 
-def test_models_without_shared_pictures_are_refused_on_the_page(
+def test_models_without_shared_images_are_refused_on_the_page(
     open_page: OpenPage, made: Made
 ) -> None:
     made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
@@ -342,19 +344,19 @@ def test_models_without_shared_pictures_are_refused_on_the_page(
         "results/compare.py", made.workspace, model="model-new", against="model-elsewhere"
     )
     app.button(key="show_test").click().run()
-    assert "share no test picture" in app.error[0].value
+    assert "share no test image" in app.error[0].value
 
 
-def test_a_slider_move_at_100000_pictures_and_100_classes_is_quick() -> None:
+def test_a_slider_move_at_100000_images_and_100_classes_is_quick() -> None:
     from tests.core.workflows.results.test_thresholds import large_judged
 
     one, two = large_judged(1), large_judged(2)
     basis = thresholds.basis_of(one)
-    point = two_zones(0.3)
+    point = single_threshold(0.3)
     started = time.perf_counter()
     basis.outcome(point)
-    basis.pictures(point, Verdict.NOK, thresholds.Decision.ACCEPT)
-    thresholds.choose(basis, thresholds.Wish(max_escape=0.01))
+    basis.images(point, Verdict.NOK, thresholds.Decision.ACCEPT)
+    thresholds.choose(basis, thresholds.ThresholdGoal(max_escape=0.01))
     assert time.perf_counter() - started < 1.0
     started = time.perf_counter()
     found = comparison.compare_judged(one, two, None, None)
@@ -364,6 +366,6 @@ def test_a_slider_move_at_100000_pictures_and_100_classes_is_quick() -> None:
 
 def test_a_saved_rule_starts_the_page(open_page: OpenPage, made: Made) -> None:
     basis = thresholds.load_basis(made.workspace, "new")
-    thresholds.save_rule(made.workspace, basis, Choice(two_zones(0.125), "by hand"))
+    thresholds.save_rule(made.workspace, basis, ThresholdChoice(single_threshold(0.125), "by hand"))
     app = open_page("results/operating_point.py", made.workspace, model="model-new")
     assert _input(app, "Reject from, %").value == 12.5

@@ -19,7 +19,7 @@ from pages.ui.image_panel import Review
 from tests.ui.conftest import OpenPage
 
 NAMES = ("good", "crack", "dent")
-# True class and predicted class of every picture.
+# True class and predicted class of every image.
 TRUE_AND_SAID = [(0, 0)] * 12 + [(0, 1)] + [(1, 1)] * 8 + [(1, 0)] * 2 + [(2, 2)] * 5
 VERDICTS = (Verdict.OK, Verdict.NOK, Verdict.NOK)
 
@@ -119,7 +119,7 @@ def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Wor
     shown = metrics(app)
     assert (shown["Right"], shown["Escapes"], shown["Overkill"]) == ("89.3%", "2 of 15", "1 of 13")
     # Exact bounds of 25 of 28, two-sided, and of 2 of 15, one-sided.
-    assert "The truth lies between **71.8% and 97.7%** (28 pictures" in captions(app)
+    assert "The truth lies between **71.8% and 97.7%** (28 images" in captions(app)
     assert "at most 36.3%" in captions(app)
 
 
@@ -145,7 +145,9 @@ def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> No
 )
 def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: Workspace) -> None:
     basis = thresholds.load_basis(judged, "m")
-    thresholds.save_rule(judged, basis, thresholds.choose(basis, thresholds.Wish(max_escape=0.2)))
+    thresholds.save_rule(
+        judged, basis, thresholds.choose(basis, thresholds.ThresholdGoal(max_escape=0.2))
+    )
     app = open_page("results/evaluate.py", judged)
     app.segmented_control(key="matrix_view").set_value(view).run()
     assert not app.exception
@@ -172,21 +174,21 @@ def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
     assert metrics(app)["Escapes"] == "2 of 15"
 
 
-def test_the_headline_says_that_it_counts_parts_and_the_matrix_pictures(
+def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    # The headline used to contradict the matrix beside it: one counted parts, one pictures.
+    # The headline used to contradict the matrix beside it: one counted parts, one images.
     found = evaluation.judge(judged, "m", Subset.TEST)
     good = found.judged.sample_ids[found.judged.targets == 0].tolist()
     edits.set_group(judged, found.judged.dataset.id, dict.fromkeys(good, "part A"))
     app = open_page("results/evaluate.py", judged)
     assert not app.exception
     shown = metrics(app)
-    # 13 pictures of part A, one of them wrong, and 15 parts of one picture, two wrong.
+    # 13 images of part A, one of them wrong, and 15 parts of one image, two wrong.
     assert "Right" not in shown
     assert shown["Parts right"] == "81.2%"
-    assert "Of single pictures, 89.3% are right." in captions(app)
-    assert "The matrix below counts pictures." in captions(app)
+    assert "Of single images, 89.3% are right." in captions(app)
+    assert "The matrix below counts images." in captions(app)
 
 
 def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
@@ -226,11 +228,11 @@ def test_marks_and_exclusions_in_the_drawer_are_stored(
     app.button(key=f"mark_{MarkKind.WRONG_LABEL}").click().run()
     assert MarkKind.WRONG_LABEL not in evaluation.marks(judged, "ds-m-1")[ids[0]]
     app.button(key="exclude").click().run()
-    assert metrics(app)["Pictures"] == str(len(TRUE_AND_SAID) - 1)
+    assert metrics(app)["Images"] == str(len(TRUE_AND_SAID) - 1)
     assert app.session_state["review"].sample_id == ids[1]
 
 
-def test_pictures_are_sorted_by_the_focus_of_their_heatmaps(
+def test_images_are_sorted_by_the_focus_of_their_heatmaps(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     found = evaluation.judge(judged, "m", Subset.TEST)
@@ -273,8 +275,8 @@ def test_a_look_at_the_test_set_is_counted_once_per_session(
     app = open_page("results/evaluate.py", judged)
     app.run()
     with connect(judged) as db:
-        _, opening = judgement.openings_of(db, "split-m-1")
-    assert opening.purpose == "Evaluate page"
+        _, access = judgement.openings_of(db, "split-m-1")
+    assert access.purpose == "Evaluate page"
 
 
 def test_before_the_first_look_validation_is_shown_and_the_test_is_offered(
@@ -335,7 +337,7 @@ def test_one_class_only_is_no_data_for_the_others_and_never_an_error(
     assert not app.exception
     assert not app.error
     assert metrics(app)["Escapes"] == "no data"
-    assert "no defective pictures" in captions(app)
+    assert "no defective images" in captions(app)
 
 
 def test_classes_that_changed_since_the_training_are_said(

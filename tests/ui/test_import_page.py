@@ -6,13 +6,13 @@ from core.domain.datasets import LabelSource
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workspace import Workspace
-from tests.conftest import save_picture
+from tests.conftest import save_image
 from tests.ui.conftest import OpenPage
 
 
 def tree(root, *names):  # type: ignore[no-untyped-def]
     for number, name in enumerate(names):
-        save_picture(root / name, np.random.default_rng(number).integers(0, 255, (16, 16, 3)))
+        save_image(root / name, np.random.default_rng(number).integers(0, 255, (16, 16, 3)))
     return root
 
 

@@ -7,7 +7,7 @@ from core.domain.splits import Subset
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workspace import Workspace
-from tests.conftest import Trained, save_picture, write_class_folders
+from tests.conftest import Trained, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
 
 PAGES = (
@@ -57,11 +57,11 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
     app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id)
     report = evaluation.evaluation_report(trained.workspace, trained.model.id, Subset.TEST)
     shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["Pictures"] == str(report.n)
+    assert shown["Images"] == str(report.n)
     assert shown["Macro F1"] == f"{report.macro_f1:.3f}"
 
 
-def test_a_link_to_a_cell_opens_exactly_its_pictures(open_page: OpenPage, trained: Trained) -> None:
+def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
     assert any("right: true class" in caption.value for caption in app.caption)
 
@@ -93,7 +93,7 @@ def test_a_preview_counts_and_a_confirmed_import_stores(
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value(str(class_folders)).run()
-    assert "18 pictures" in app.markdown[0].value
+    assert "18 images" in app.markdown[0].value
     assert not datasets.list_datasets(workspace)
     app.button(key="do_import").click().run()
     job = next(iter(jobs.latest_of_kind(workspace, jobs.JobKind.IMPORT).values()))
@@ -105,12 +105,12 @@ def test_split_refuses_a_class_that_is_too_small_and_says_what_to_do(
     open_page: OpenPage, workspace: Workspace, tmp_path
 ) -> None:  # type: ignore[no-untyped-def]
     root = write_class_folders(tmp_path / "set")
-    save_picture(root / "only one" / "a.png", [[[1, 2, 3]] * 40] * 40)
+    save_image(root / "only one" / "a.png", [[[1, 2, 3]] * 40] * 40)
     imported(workspace, root, "small")
     app = open_page("data/split.py", workspace)
     app.button(key="do_split").click().run()
     assert "only one" in app.error[0].value.replace("\\", "")
-    assert "Add pictures" in app.error[0].value.replace("\\", "")
+    assert "Add images" in app.error[0].value.replace("\\", "")
 
 
 def test_a_second_split_of_the_same_name_never_overwrites(

@@ -32,11 +32,11 @@ def test_a_check_is_started_followed_and_shown_in_plain_words(
     assert not app.exception
     assert not app.error
     titles = [item.value for item in app.markdown]
-    assert "#### Pictures that look nearly the same" in titles
-    assert "#### The same picture under two labels" in titles
+    assert "#### Images that look nearly the same" in titles
+    assert "#### The same image under two labels" in titles
     assert {m.label: m.value for m in app.metric}["Groups of look-alikes"] == "16"
     assert "16 parts" in app.warning[0].value
-    assert any("Turned or mirrored pictures are not looked for" in c.value for c in app.caption)
+    assert any("Turned or mirrored images are not looked for" in c.value for c in app.caption)
 
 
 def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
@@ -53,7 +53,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     app = open_page("data/split.py", workspace)
     # The split that was made before anybody looked is counted now.
     assert "Leak certificate" in app.error[0].value
-    assert any("Turned or mirrored pictures are not looked for" in c.value for c in app.caption)
+    assert any("Turned or mirrored images are not looked for" in c.value for c in app.caption)
     app.segmented_control(key="split_view").set_value("New split").run()
     assert app.selectbox(key="grouping").value == "auto"
     assert "Leak certificate" in app.success[0].value  # of the preview: nothing is stored yet
@@ -99,21 +99,21 @@ def test_findings_are_cured_undone_ignored_and_reopened(
     app = open_page("data/quality.py", workspace)
     before, total = open_count(FindingKind.NEAR_DUPLICATE), used()
     (equal,) = quality.findings(workspace, parts.id, FindingKind.EXACT_DUPLICATE)
-    app.button(key=f"cure_{equal.id}_0").click().run()  # keep one
+    app.button(key=f"fix_{equal.id}_0").click().run()  # keep one
     assert not app.exception
     assert not app.error
     assert used() == total - 1
     assert open_count(FindingKind.EXACT_DUPLICATE) == 0
-    assert any("Excluded 1 picture" in item.value.replace("\\", "") for item in app.markdown)
+    assert any("Excluded 1 image" in item.value.replace("\\", "") for item in app.markdown)
     assert any("was changed 1 time since" in item.value for item in app.caption)
-    app.button(key="undo_cure").click().run()
+    app.button(key="undo_fix").click().run()
     assert used() == total
     assert open_count(FindingKind.EXACT_DUPLICATE) == 1
     assert [v.undoes for v in versions.list_versions(workspace, parts.id)] == [2, None, None]
 
     app.button(key="all_near_duplicate_group").click().run()
     assert open_count(FindingKind.NEAR_DUPLICATE) == 0
-    app.button(key="undo_cure").click().run()
+    app.button(key="undo_fix").click().run()
     assert open_count(FindingKind.NEAR_DUPLICATE) == before
 
     app.button(key="all_near_duplicate_ignore").click().run()

@@ -23,7 +23,7 @@ OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 @pytest.fixture
 def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
-    app = Starlette(routes=list(routes.ROUTES), middleware=[Middleware(routes.Gate)])
+    app = Starlette(routes=list(routes.ROUTES), middleware=[Middleware(routes.HostGuard)])
     return TestClient(app, base_url="http://localhost")
 
 
@@ -64,7 +64,7 @@ def test_a_foreign_host_name_gets_nothing(
         assert answer.status_code == status, host
 
 
-def test_pictures_thumbnails_and_models_are_served_and_missing_ones_are_404(
+def test_images_thumbnails_and_models_are_served_and_missing_ones_are_404(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, client: TestClient
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
@@ -72,13 +72,13 @@ def test_pictures_thumbnails_and_models_are_served_and_missing_ones_are_404(
     thumbnail = client.get(routes.thumbnail_url(found[0].id, found[0].sha256))
     assert thumbnail.headers["content-type"] == "image/webp"
     assert (
-        client.get(routes.picture_url(found[0].id, found[0].sha256)).content
+        client.get(routes.image_url(found[0].id, found[0].sha256)).content
         == Path(found[0].path).read_bytes()
     )
     model = client.get(routes.model_url(trained.model.id))
     assert len(model.content) == trained.model.size_bytes
     assert "attachment" in model.headers["content-disposition"]
-    missing = (routes.thumbnail_url(10**9), routes.picture_url(10**9), routes.model_url("nothing"))
+    missing = (routes.thumbnail_url(10**9), routes.image_url(10**9), routes.model_url("nothing"))
     for url in missing:
         assert client.get(url).status_code == 404
     assert client.get("/pictures/1%2F..%2F../full").status_code == 404
@@ -110,7 +110,7 @@ def test_key_presses_are_stored_and_answered_with_what_is_shown(
     }
     assert (answer.json()["version"], answer.json()["failed"]) == (3, False)
     again = _press(client, rows, {"action": "undo", "ids": []}).json()
-    assert again["messages"] == ["Undone: Excluded 1 picture"]
+    assert again["messages"] == ["Undone: Excluded 1 image"]
     assert again["states"]["2"] == {"title": "good", "excluded": False}
 
 
@@ -155,7 +155,7 @@ def test_too_large_an_edit_and_one_of_no_dataset_are_refused(
     assert _press(client, rows, {"action": "undo", "ids": []}).status_code == 413
 
 
-def test_the_facts_of_a_picture_are_told_and_never_kept(client: TestClient, rows: Dataset) -> None:
+def test_the_facts_of_a_image_are_told_and_never_kept(client: TestClient, rows: Dataset) -> None:
     _press(client, rows, {"action": "relabel", "ids": [1], "class_name": "dent"})
     answer = client.get("/pictures/1/facts")
     assert ["Class", "dent"] in answer.json()["rows"]
@@ -171,9 +171,9 @@ def test_versions_are_exported_as_a_stream(
     dataset = trained.dataset
     answer = client.get(routes.export_url(dataset.id, "zip", 1, trained.split.id))
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        pictures = [name for name in archive.namelist() if name.endswith(".png")]
-    assert len(pictures) == 40
-    assert sum(name.startswith("train/stripes/") for name in pictures) == 12
+        images = [name for name in archive.namelist() if name.endswith(".png")]
+    assert len(images) == 40
+    assert sum(name.startswith("train/stripes/") for name in images) == 12
     table = client.get(routes.export_url(dataset.id, "csv", 1, None))
     assert table.text.count("\r\n") == 41
     assert "Marks%20v1.csv" in table.headers["content-disposition"]

@@ -41,7 +41,7 @@ def test_folds_are_previewed_made_and_filled_into_the_form_again(
     assert again.digest == split.digest
 
 
-def test_counts_beyond_the_pictures_are_answered_in_words(
+def test_counts_beyond_the_images_are_answered_in_words(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/split.py", workspace)
@@ -84,7 +84,7 @@ def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
     assert [s.id for s in splits.list_splits(workspace, parts.id)] == [first.id]
 
 
-def test_pictures_that_came_after_a_split_are_named_on_its_page(
+def test_images_that_came_after_a_split_are_named_on_its_page(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     splits.create_split(workspace, parts.id)

@@ -194,7 +194,7 @@ def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
         raise ArchiveError(
             f"The ZIP would unpack to {unpacked / 1e9:.1f} GB, which is not plausible for "
             f"{packed / 1e6:.1f} MB.",
-            "Pictures hardly shrink in a ZIP; this one looks like an archive bomb.",
+            "Images hardly shrink in a ZIP; this one looks like an archive bomb.",
         )
     spans = sorted((info.header_offset, info.compress_size) for info in entries)
     for (start, size), (following, _) in itertools.pairwise(spans):

@@ -1,6 +1,6 @@
-"""One file, decoded and described: what the processes that read pictures for an import do.
+"""One file, decoded and described: what the processes that read images for an import do.
 
-Apart from the rest of the import, since what these processes must load delays their first picture.
+Apart from the rest of the import, since what these processes must load delays their first image.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from core.data.pixels.images import PictureFacts, picture_facts
+from core.data.pixels.images import ImageProperties, image_properties
 from core.errors import UnreadableImageError
 
 
@@ -20,7 +20,7 @@ class Inspected:
     `file_size` is in bytes; `modified_at` in seconds since 1970, None where the file has no date.
     """
 
-    facts: PictureFacts
+    facts: ImageProperties
     sha256: str
     file_size: int
     modified_at: float | None
@@ -33,7 +33,7 @@ def inspect_file(path: str) -> Inspected:
         path: of the file; plain text, which costs less than a `Path` between processes.
 
     Raises:
-        UnreadableImageError: if it is no readable picture.
+        UnreadableImageError: if it is no readable image.
     """
     name = os.path.basename(path)  # noqa: PTH119
     try:
@@ -47,7 +47,7 @@ def inspect_file(path: str) -> Inspected:
             f"{name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
         ) from err
     return Inspected(
-        picture_facts(io.BytesIO(content), name=name),
+        image_properties(io.BytesIO(content), name=name),
         hashlib.sha256(content).hexdigest(),
         len(content),
         status.st_mtime if status.st_mtime > 0 else None,

@@ -70,7 +70,7 @@ class Labelled:
 PathRule = Callable[[str], Labelled]
 
 
-@lru_cache(maxsize=8192)  # the same few names come for every picture
+@lru_cache(maxsize=8192)  # the same few names come for every image
 def normal_name(text: str) -> str:
     """One spelling of a name: composed Unicode, no control characters, no outer blanks."""
     composed = unicodedata.normalize("NFC", text)
@@ -120,7 +120,7 @@ def subset_of_word(word: str) -> Subset | None:
 
 
 def good_class(class_names: Iterable[str]) -> str | None:
-    """The one class whose name says that its pictures are good; None where none or several do."""
+    """The one class whose name says that its images are good; None where none or several do."""
     good = [name for name in class_names if _says_good(name)]
     return good[0] if len(good) == 1 else None
 

@@ -33,7 +33,7 @@ _GENERIC = {
     "color",
     "gray",
 }
-_ENOUGH = 0.5  # of the pictures must lie in subset folders
+_ENOUGH = 0.5  # of the images must lie in subset folders
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def count_folders(names: list[str]) -> Counter[str]:
 
 
 def find_ready_split(folders: Mapping[str, int]) -> ReadySplit | None:
-    """The depth at which folders are called train, val and test, where most pictures lie below.
+    """The depth at which folders are called train, val and test, where most images lie below.
 
     Args:
-        folders: pictures per folder path, see `count_folders`.
+        folders: images per folder path, see `count_folders`.
     """
     best: tuple[int, ReadySplit] | None = None
     deepest = max((path.count("/") + 1 for path in folders if path), default=0)

@@ -1,7 +1,7 @@
 """From a folder or ZIP to samples: list, label, check, read.
 
 Two steps: `plan_import` looks at names only and is quick, so that a person can see what would
-happen; `read_pictures` decodes every file and gives the samples to store.
+happen; `read_images` decodes every file and gives the samples to store.
 """
 
 import os
@@ -17,7 +17,7 @@ from core.data.importing.plan import (
     ImportPlan,
     SourceNames,
     plan_names,
-    refuse_hopeless,
+    refuse_empty_import,
     refuse_single_class,
 )
 from core.data.importing.rules import ImportRules
@@ -33,11 +33,11 @@ _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass(frozen=True)
-class ImportedPictures:
+class ImportedImages:
     """What an import found: samples (ids not given yet), classes, and what was skipped.
 
     `subsets` is the subset of each sample in the split that came with the source; empty: none came.
-    `deep` is how many pictures have more than 8 bits, `nearly_black` how many of these use only the
+    `deep` is how many images have more than 8 bits, `nearly_black` how many of these use only the
     lowest sixteenth of their range.
     """
 
@@ -94,7 +94,7 @@ class Listing:
     def _note(self, count: int) -> None:
         self.count = count
         if self._stopped:
-            raise ImportSourceError("The search for pictures was given up.")
+            raise ImportSourceError("The search for images was given up.")
 
 
 def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
@@ -103,14 +103,14 @@ def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> Im
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
-        adding: the pictures are added to others, so that one class is enough; see `plan_names`.
+        adding: the images are added to others, so that one class is enough; see `plan_names`.
 
     Raises:
-        ImportSourceError: if the source cannot be read, or the result could never be a data set.
+        ImportSourceError: if the source cannot be read, or the result could never be a dataset.
         ConfigError: if the rules make no sense.
     """
     plan = plan_names(list_names(source), rules, adding=adding)
-    refuse_hopeless(source.name, plan, adding=adding)
+    refuse_empty_import(source.name, plan, adding=adding)
     return plan
 
 
@@ -141,19 +141,19 @@ def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None
     return SourceNames(tuple(sorted(names)), hidden)
 
 
-def read_pictures(
+def read_images(
     folder: Path,
     plan: ImportPlan,
     *,
     class_names: Sequence[str] = (),
     on_progress: Callable[[int, int], None] | None = None,
-) -> ImportedPictures:
+) -> ImportedImages:
     """Decode every candidate below `folder` in other processes; bad ones are skipped with reason.
 
     Args:
-        folder: where the pictures are.
+        folder: where the images are.
         plan: what they become.
-        class_names: of the data set that they are added to; new classes are appended.
+        class_names: of the dataset that they are added to; new classes are appended.
         on_progress: is told how many of how many are done; may raise to stop.
 
     Raises:
@@ -177,7 +177,7 @@ def read_pictures(
     index = {name: i for i, name in enumerate(names)}
     samples = tuple(_sample_of(found, item, path, index[item.label]) for item, path, found in read)
     dark = [found.facts.is_nearly_black for _, _, found in read]
-    return ImportedPictures(
+    return ImportedImages(
         samples,
         names,
         tuple(skipped),

@@ -50,13 +50,13 @@ class Companions:
 def find_companions(names: tuple[str, ...]) -> Companions:
     """Masks and annotations among the files of a source.
 
-    A companion has the name of a picture in the same folder and another format (`x.png` beside
+    A companion has the name of an image in the same folder and another format (`x.png` beside
     `x.jpg`, `x.json`) or an ending (`x_mask.png` beside `x.jpg`), or lies in a folder of masks
-    with the name of a picture elsewhere (`ground_truth/hole/7_mask.png`, `masks/7.png` beside
+    with the name of an image elsewhere (`ground_truth/hole/7_mask.png`, `masks/7.png` beside
     `images/7.jpg`).
 
     Args:
-        names: paths below the source, with forward slashes; pictures and other files.
+        names: paths below the source, with forward slashes; images and other files.
     """
     reasons: dict[str, str] = {}
     kinds: Counter[str] = Counter()
@@ -90,13 +90,13 @@ def _parts(name: str) -> tuple[str, str, str]:
 def _companion_of(
     folder: str, stem: str, suffix: str, beside: Mapping[tuple[str, str], Sequence[str]]
 ) -> tuple[str, str] | None:
-    """The picture in the same folder that a file goes with, and what to call this."""
-    pictures = beside.get((folder, stem), ())
-    if suffix in _ANNOTATIONS and pictures:
-        return pictures[0], f"{suffix[1:].upper()} files have the name of a picture beside them"
+    """The image in the same folder that a file goes with, and what to call this."""
+    images = beside.get((folder, stem), ())
+    if suffix in _ANNOTATIONS and images:
+        return images[0], f"{suffix[1:].upper()} files have the name of an image beside them"
     if suffix not in _PHOTO_RANK:
         return None
-    better = [name for name in pictures if _rank(name) < _PHOTO_RANK[suffix]]
+    better = [name for name in images if _rank(name) < _PHOTO_RANK[suffix]]
     if better:
         photo = min(better, key=_rank)
         return photo, (
@@ -104,9 +104,9 @@ def _companion_of(
             "them, as masks do"
         )
     bare = _MASK_ENDING.sub("", stem)
-    pictures = beside.get((folder, bare), ()) if bare != stem else ()
+    images = beside.get((folder, bare), ()) if bare != stem else ()
     ending = stem[len(bare) :]
-    return (pictures[0], f"files end in '{ending}' beside a picture") if pictures else None
+    return (images[0], f"files end in '{ending}' beside an image") if images else None
 
 
 def _in_mask_folder(
@@ -124,11 +124,11 @@ def _in_mask_folder(
     if not places:
         return None
     shown = folder.split("/")[masks]
-    return min(places), f"files in folders named '{shown}' have the names of pictures elsewhere"
+    return min(places), f"files in folders named '{shown}' have the names of images elsewhere"
 
 
 def _outside_mask_folders(parts: Mapping[str, tuple[str, str, str]]) -> dict[str, set[str]]:
-    """Pictures by their stem, and by `folder above a photo folder|stem`; empty without masks."""
+    """Images by their stem, and by `folder above a photo folder|stem`; empty without masks."""
     found: dict[str, set[str]] = defaultdict(set)
     every_folder = {folder for folder, _, _ in parts.values()}
     if not any(_MASK_FOLDERS & set(folder.casefold().split("/")) for folder in every_folder):

@@ -28,7 +28,7 @@ from core.errors import ConfigError, ImportSourceError
 PREVIEW_ROWS = 20
 
 
-class DecisionKind(StrEnum):
+class PlanChoiceKind(StrEnum):
     """What an import decided by itself."""
 
     HIDDEN = "hidden"
@@ -44,10 +44,10 @@ class DecisionKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Decision:
+class PlanChoice:
     """One thing that was decided, said to the person; `setting` is the rule that changes it."""
 
-    kind: DecisionKind
+    kind: PlanChoiceKind
     sentence: str
     count: int = 0
     setting: str | None = None
@@ -63,7 +63,7 @@ class SourceNames:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture to be: its path below the source, its class, and what else is said of it."""
+    """An image to be: its path below the source, its class, and what else is said of it."""
 
     path: str
     label: str
@@ -87,23 +87,23 @@ class PreviewRow:
 class ImportPlan:
     """What an import would do, before anything is stored.
 
-    `preview` is what the rule makes of some pictures, spread evenly over all of them.
+    `preview` is what the rule makes of some images, spread evenly over all of them.
     """
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...]
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[PlanChoice, ...] = ()
     ok_classes: tuple[str, ...] = ()
     preview: tuple[PreviewRow, ...] = ()
 
     @property
     def class_counts(self) -> dict[str, int]:
-        """Pictures per class, by name."""
+        """Images per class, by name."""
         return dict(sorted(Counter(item.label for item in self.candidates).items()))
 
     @property
     def subset_counts(self) -> dict[Subset, int]:
-        """Pictures per subset of the split that came with the source; empty: none came."""
+        """Images per subset of the split that came with the source; empty: none came."""
         found = Counter(item.subset for item in self.candidates)
         return {subset: found[subset] for subset in Subset if found[subset]}
 
@@ -114,7 +114,7 @@ def plan_names(source: SourceNames, rules: ImportRules, *, adding: bool = False)
     Args:
         source: the names.
         rules: what a person decided.
-        adding: the pictures are added to others: a split that came with them is not kept, and
+        adding: the images are added to others: a split that came with them is not kept, and
             verdicts are those of the classes they are added to.
 
     Raises:
@@ -125,11 +125,11 @@ def plan_names(source: SourceNames, rules: ImportRules, *, adding: bool = False)
     return planner.plan()
 
 
-def refuse_hopeless(source_name: str, plan: ImportPlan, *, adding: bool = False) -> None:
-    """Raise where a plan could never become a data set, or never be added to one.
+def refuse_empty_import(source_name: str, plan: ImportPlan, *, adding: bool = False) -> None:
+    """Raise where a plan could never become a dataset, or never be added to one.
 
     Raises:
-        ImportSourceError: if there is no labelled picture, or only one class.
+        ImportSourceError: if there is no labelled image, or only one class.
     """
     if not plan.candidates:
         example = (
@@ -138,7 +138,7 @@ def refuse_hopeless(source_name: str, plan: ImportPlan, *, adding: bool = False)
             else ""
         )
         raise ImportSourceError(
-            f"There is no labelled picture in {source_name}.{example}",
+            f"There is no labelled image in {source_name}.{example}",
             f"Put {FORMAT_WORDS} files into one folder per class, or choose another label source.",
         )
     if not adding:
@@ -155,7 +155,7 @@ def refuse_single_class(
     """
     if len(class_names) >= 2:
         return
-    found = f"Only one class ('{class_names[0]}')" if class_names else "No readable picture"
+    found = f"Only one class ('{class_names[0]}')" if class_names else "No readable image"
     reason = (
         f" {len(skipped)} files were skipped, for example {skipped[0].path}: {skipped[0].reason}."
         if skipped
@@ -173,20 +173,20 @@ class _Planner:
     def __init__(self, source: SourceNames, rules: ImportRules, *, adding: bool) -> None:
         self.rules = rules
         self.adding = adding
-        self.decisions: list[Decision] = []
+        self.decisions: list[PlanChoice] = []
         self.skipped: list[Skipped] = []
         self.table: Table | None = None
         self.match: TableMatch | None = None
         if source.hidden:
             self._decide(
-                DecisionKind.HIDDEN,
+                PlanChoiceKind.HIDDEN,
                 f"{_files(source.hidden)} hidden or made by the system: ignored",
                 source.hidden,
             )
         if rules.labels is LabelSource.TABLE:
             self._read_table(source.names)
         names = self._without_companions(source.names)
-        self.names = [name for name in names if self._is_picture(name)]
+        self.names = [name for name in names if self._is_image(name)]
 
     def plan(self) -> ImportPlan:
         """The plan for all names."""
@@ -225,12 +225,12 @@ class _Planner:
         return found if found.subset is subset else replace(found, subset=subset)
 
     def _decide(
-        self, kind: DecisionKind, sentence: str, count: int = 0, setting: str | None = None
+        self, kind: PlanChoiceKind, sentence: str, count: int = 0, setting: str | None = None
     ) -> None:
-        self.decisions.append(Decision(kind, sentence, count, setting))
+        self.decisions.append(PlanChoice(kind, sentence, count, setting))
 
-    def _is_picture(self, name: str) -> bool:
-        reason = _not_a_picture(name)
+    def _is_image(self, name: str) -> bool:
+        reason = _not_a_image(name)
         if reason:
             self.skipped.append(Skipped(name, reason))
         return reason is None
@@ -244,7 +244,7 @@ class _Planner:
         kept = self.rules.keep_companions
         for sentence, count in found.kinds:
             self._decide(
-                DecisionKind.COMPANIONS,
+                PlanChoiceKind.COMPANIONS,
                 f"{count:,} {sentence}: {'kept' if kept else 'left out'}",
                 count,
                 "keep_companions",
@@ -258,15 +258,15 @@ class _Planner:
         if self.rules.table is None:
             raise ImportSourceError(
                 "Labels from a table need the table.",
-                "Give a table with the path of a picture and its label in every line.",
+                "Give a table with the path of an image and its label in every line.",
             )
         self.table = table = read_table(self.rules.table, names)
         refuse_unclear_label(table)
         self.match = match = match_table(table, self.rules.table, names)
-        self._decide(DecisionKind.TABLE, _table_sentence(table), len(table.rows), "table")
+        self._decide(PlanChoiceKind.TABLE, _table_sentence(table), len(table.rows), "table")
         if self.rules.table.label_guessed:
             self._decide(
-                DecisionKind.LABEL_COLUMN,
+                PlanChoiceKind.LABEL_COLUMN,
                 "Several columns of the table could hold the class, and no name says which: "
                 f"{table.columns[table.label]} was taken because it comes first; look whether it "
                 "is the one",
@@ -278,21 +278,21 @@ class _Planner:
         )
         if match.without_extension:
             self._decide(
-                DecisionKind.TABLE_MATCH,
+                PlanChoiceKind.TABLE_MATCH,
                 f"{match.without_extension:,} lines of the table name a file without its extension "
                 "or with another one: matched by the rest of the path",
                 match.without_extension,
             )
         if match.by_base_name:
             self._decide(
-                DecisionKind.TABLE_MATCH,
+                PlanChoiceKind.TABLE_MATCH,
                 f"{match.by_base_name:,} lines of the table name another folder: matched "
                 "by file names that are there only once",
                 match.by_base_name,
             )
         if table.labels_are_numbers and not (self.rules.table.class_map or self.rules.table.bins):
             self._decide(
-                DecisionKind.NUMBER_LABELS,
+                PlanChoiceKind.NUMBER_LABELS,
                 "The labels in the table are numbers: they become class names as they are, "
                 "unless you name them",
                 len(table.labels),
@@ -314,7 +314,7 @@ class _Planner:
         if self.rules.labels is LabelSource.LAST_FOLDER:
             words = ", ".join(split.words)
             self._decide(
-                DecisionKind.SUBSET_CLASSES,
+                PlanChoiceKind.SUBSET_CLASSES,
                 f"The folders {words} are called like the parts of a split, but there are "
                 "no class folders in them: they are taken for classes; choose another "
                 "rule if the class stands elsewhere",
@@ -344,8 +344,8 @@ class _Planner:
         if level != -1:
             below = sorted({folder_at(strip(name), -1) or "" for name in self.names} - {""})
             self._decide(
-                DecisionKind.FOLDER_LEVEL,
-                f"The pictures lie in folders named {', '.join(below[:3])}: the folder "
+                PlanChoiceKind.FOLDER_LEVEL,
+                f"The images lie in folders named {', '.join(below[:3])}: the folder "
                 f"{'above' if level == -2 else 'further up'} is taken as the class",
                 len(self.names),
                 "labels",
@@ -360,7 +360,7 @@ class _Planner:
         if not split and not from_table:
             return
         where = (
-            "The table says which subset a picture belongs to"
+            "The table says which subset an image belongs to"
             if from_table
             else f"The folders {_and(split.words if split else ())} were found"
         )
@@ -368,29 +368,29 @@ class _Planner:
         if self.adding:
             found = "Subsets were found in the table" if from_table else where
             self._decide(
-                DecisionKind.READY_SPLIT,
+                PlanChoiceKind.READY_SPLIT,
                 f"{found}, but not kept: a split covers a whole dataset; make a new split after "
                 "adding",
             )
             return
         if not self.rules.keep_split:
             self._decide(
-                DecisionKind.READY_SPLIT,
-                f"{where}: not kept, the pictures of all of them form one set",
+                PlanChoiceKind.READY_SPLIT,
+                f"{where}: not kept, the images of all of them form one set",
                 setting="keep_split",
             )
             return
         known = sum(counts[subset] for subset in Subset)
         self._decide(
-            DecisionKind.READY_SPLIT,
+            PlanChoiceKind.READY_SPLIT,
             f"{where}: kept as the split 'as delivered'",
             known,
             "keep_split",
         )
         if counts[None]:
             self._decide(
-                DecisionKind.READY_SPLIT,
-                f"{_pictures(counts[None])} in no subset of this split",
+                PlanChoiceKind.READY_SPLIT,
+                f"{_images(counts[None])} in no subset of this split",
                 counts[None],
                 "keep_split",
             )
@@ -398,8 +398,8 @@ class _Planner:
         if Subset.VALIDATION in lacking or Subset.TRAIN in lacking:
             words = _and([subset.value for subset in lacking])
             self._decide(
-                DecisionKind.READY_SPLIT,
-                f"The delivered split has no {words} pictures; training needs some: make "
+                PlanChoiceKind.READY_SPLIT,
+                f"The delivered split has no {words} images; training needs some: make "
                 "a split of your own on the Split page, or add some",
                 setting="keep_split",
             )
@@ -420,7 +420,7 @@ class _Planner:
         if good is None or len(class_names) < 2:
             return ()
         self._decide(
-            DecisionKind.OK_CLASSES,
+            PlanChoiceKind.OK_CLASSES,
             f"Class '{good}' counts as OK by its name, the others as not OK",
             1,
             "ok_classes",
@@ -440,7 +440,7 @@ def _spread(names: Sequence[str]) -> list[str]:
     return [names[int(i * step)] for i in range(min(PREVIEW_ROWS, len(names)))]
 
 
-def _not_a_picture(name: str) -> str | None:
+def _not_a_image(name: str) -> str | None:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -486,5 +486,5 @@ def _files(count: int) -> str:
     return f"{count:,} file is" if count == 1 else f"{count:,} files are"
 
 
-def _pictures(count: int) -> str:
-    return f"{count:,} picture is" if count == 1 else f"{count:,} pictures are"
+def _images(count: int) -> str:
+    return f"{count:,} image is" if count == 1 else f"{count:,} images are"

@@ -1,4 +1,4 @@
-"""A few small pictures of a source that is not imported yet."""
+"""A few small images of a source that is not imported yet."""
 
 import io
 from pathlib import Path
@@ -12,10 +12,10 @@ from core.errors import UnreadableImageError
 PREVIEW_PX = 240
 
 
-def preview_pictures(source: Path, names: list[str]) -> list[bytes | None]:
-    """PNG thumbnails of pictures in a folder or ZIP; None where one cannot be decoded.
+def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
+    """PNG thumbnails of images in a folder or ZIP; None where one cannot be decoded.
 
-    Each is a square, the picture in its middle, so that pictures of any shape stand in rows.
+    Each is a square, the image in its middle, so that images of any shape stand in rows.
 
     Decodes unchecked files: call it in a process that may die.
     """
@@ -28,7 +28,7 @@ def preview_pictures(source: Path, names: list[str]) -> list[bytes | None]:
 
 
 def preview_uploaded(content: bytes) -> bytes | None:
-    """PNG thumbnail of an uploaded picture; None where it cannot be decoded."""
+    """PNG thumbnail of an uploaded image; None where it cannot be decoded."""
     return _small(io.BytesIO(content))
 
 

@@ -65,7 +65,7 @@ class ImportRules:
     """How names become labels, and what is kept.
 
     `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder a
-    picture lies in. `ok_classes` names the classes that count as good; None lets the names decide.
+    image lies in. `ok_classes` names the classes that count as good; None lets the names decide.
     """
 
     labels: LabelSource = LabelSource.LAST_FOLDER
@@ -81,7 +81,7 @@ class ImportRules:
         if self.level == 0 or abs(self.level) > MAX_LEVEL:
             raise ConfigError(
                 f"There is no folder level {self.level}.",
-                "1 is the top folder below the source, -1 the folder a picture lies in.",
+                "1 is the top folder below the source, -1 the folder an image lies in.",
             )
 
 

@@ -103,7 +103,7 @@ def find_roles(
         columns: their titles.
         rows: cells of some lines, without the header; some may be short.
         header: whether the titles come from the table.
-        is_path: whether a cell names a picture.
+        is_path: whether a cell names an image.
 
     Raises:
         ConfigError: if a chosen column does not exist, or none is left for the label.

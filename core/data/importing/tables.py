@@ -54,7 +54,7 @@ class Table:
 
     @property
     def further(self) -> list[int]:
-        """Columns without a part to play; they become attributes of the pictures.
+        """Columns without a part to play; they become attributes of the images.
 
         Those that every export writes say nothing that an import does not know.
         """
@@ -124,7 +124,7 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
     rows = [cells for _, cells in lines]
     if not rows or len(rows[0]) < 2:
         raise ImportSourceError(
-            "The table needs two columns: the path of a picture and its label.",
+            "The table needs two columns: the path of an image and its label.",
             "Example line: images/0001.png,crack",
         )
     header = _has_header(rows, is_path) if rules.header is None else rules.header
@@ -134,7 +134,7 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
     if not body:
         raise ImportSourceError(
             "The table has a header and nothing below it.",
-            "If its first line is a picture, say that the table has no header.",
+            "If its first line is an image, say that the table has no header.",
         )
     look = [cells for _, cells in body[:_LOOK_ROWS]]
     found = find_roles(rules, columns, look, header=header, is_path=is_path)
@@ -186,7 +186,7 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
     A base name counts only where one file has it.
 
     Raises:
-        ImportSourceError: if one picture has two labels, groups or subsets.
+        ImportSourceError: if one image has two labels, groups or subsets.
     """
     ways = _name_indexes(names)
     label_of = _label_words(rules)
@@ -279,7 +279,7 @@ def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
         ]
     except csv.Error as err:
         raise ImportSourceError(
-            f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one picture per line."
+            f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one image per line."
         ) from err
 
 
@@ -342,7 +342,7 @@ def _titles(titles: Sequence[str], width: int) -> tuple[str, ...]:
 def _without_end(
     lines: list[tuple[int, list[str]]], needed: int, is_path: Callable[[str], bool]
 ) -> tuple[list[tuple[int, list[str]]], tuple[tuple[int, str], ...]]:
-    """The lines without short ones at the end that name no picture, such as `total`; and those."""
+    """The lines without short ones at the end that name no image, such as `total`; and those."""
     end = len(lines)
     while end > 1 and len(lines[end - 1][1]) <= needed and not any(map(is_path, lines[end - 1][1])):
         end -= 1
@@ -356,7 +356,7 @@ def _without_end(
 
 
 def _path_test(names: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a cell names a picture: one of the files, or by its extension."""
+    """Whether a cell names an image: one of the files, or by its extension."""
     known = set().union(*_name_indexes(names)) if names else set()
 
     def is_path(cell: str) -> bool:

@@ -69,13 +69,13 @@ def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Ro
 def pixel_cache(
     folder: Path, paths: Sequence[Path], config: PreprocessConfig, *, key: str
 ) -> RowCache:
-    """The uint8 pixel cache [N, S, S, 3] of these pictures, for every run with the same config.
+    """The uint8 pixel cache [N, S, S, 3] of these images, for every run with the same config.
 
     Args:
         folder: where pixel caches live.
-        paths: the pictures, in sample order.
+        paths: the images, in sample order.
         config: how they become pixels.
-        key: names pictures and order, for example the dataset's id and digest.
+        key: names images and order, for example the dataset's id and digest.
     """
     side = config.image_size_px
     cache = open_row_cache(folder / f"{key}-{config.digest}", (len(paths), side, side, 3), np.uint8)
@@ -95,13 +95,13 @@ def fill_pixels(
 
     Args:
         cache: to fill.
-        paths: the pictures, in row order.
+        paths: the images, in row order.
         config: how they become pixels.
         on_progress: called with done, total; may raise to stop, nothing is lost.
         wanted: positions that are needed; None: all.
 
     Returns:
-        Position -> reason for pictures that could not be read; their rows stay unusable.
+        Position -> reason for images that could not be read; their rows stay unusable.
     """
     todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
     total = len(paths) if wanted is None else len(wanted)
@@ -161,7 +161,7 @@ def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     free = shutil.disk_usage(folder.parent).free
     if needed + 1_000_000_000 > free:
         raise WorkspaceError(
-            f"The cache of {shape[0]:,} pictures needs {needed / 1e9:.1f} GB, but only "
+            f"The cache of {shape[0]:,} images needs {needed / 1e9:.1f} GB, but only "
             f"{free / 1e9:.1f} GB are free.",
             "Free some space, choose a smaller image size, or move the workspace.",
         )

@@ -1,4 +1,4 @@
-"""Files to pictures: decode once, safely, and the same way everywhere."""
+"""Files to images: decode once, safely, and the same way everywhere."""
 
 import math
 import struct
@@ -70,7 +70,7 @@ _READ_ERRORS = (
 def read_image(
     source: Path | IO[bytes], *, draft_px: int | None = None, name: str = "This file"
 ) -> Image.Image:
-    """The first frame of a picture file, fully decoded and turned upright, as mode L or RGB.
+    """The first frame of an image file, fully decoded and turned upright, as mode L or RGB.
 
     Transparency is laid on white; 16-bit gray is scaled linearly (65535 becomes 255); float gray
     is stretched to its own range.
@@ -91,10 +91,10 @@ def read_image(
 
 
 @dataclass(frozen=True)
-class PictureFacts:
-    """What a picture is, as `read_image` would give it; see `Sample` for the meaning.
+class ImageProperties:
+    """What an image is, as `read_image` would give it; see `Sample` for the meaning.
 
-    `is_nearly_black`: of a picture with more than 8 bits, whether it uses only the lowest sixteenth
+    `is_nearly_black`: of an image with more than 8 bits, whether it uses only the lowest sixteenth
     of its range, as those of cameras with 10 or 12 bits do; None where 8 bits are all it has.
     """
 
@@ -107,38 +107,38 @@ class PictureFacts:
     is_nearly_black: bool | None = None
 
 
-def picture_facts(source: Path | IO[bytes], *, name: str = "This file") -> PictureFacts:
-    """Decode a picture completely, as `read_image` does, and describe it.
+def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> ImageProperties:
+    """Decode an image completely, as `read_image` does, and describe it.
 
-    A JPEG is decoded as a small gray picture where that is enough: every byte of it is still read
+    A JPEG is decoded as a small gray image where that is enough: every byte of it is still read
     and checked, but fewer pixels are computed.
 
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
     with _opened(source, name) as image:
-        picture_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
+        image_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
         size, mode = image.size, image.mode
         is_nearly_black = None
-        if picture_format == "JPEG" and mode in ("L", "RGB"):
+        if image_format == "JPEG" and mode in ("L", "RGB"):
             factor = _look_factor(size)
             image.draft("L", (max(1, size[0] // factor), max(1, size[1] // factor)))
             image.load()
-            look = look_of(image)
+            look = brightness_and_sharpness(image)
             if _orientation(image) >= _FIRST_TURNED:
                 size = size[::-1]
         else:
             is_deep = _has_more_than_8_bits(image)
             image.load()
             plain = _plain(_upright(image))
-            size, mode, look = plain.size, plain.mode, look_of(plain)
+            size, mode, look = plain.size, plain.mode, brightness_and_sharpness(plain)
             is_nearly_black = _is_nearly_black(plain) if is_deep else None
-        return PictureFacts(*size, mode, picture_format, *look, is_nearly_black)
+        return ImageProperties(*size, mode, image_format, *look, is_nearly_black)
 
 
 @contextmanager
 def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
-    """A picture file of a known format and bearable size; reading errors in plain words."""
+    """An image file of a known format and bearable size; reading errors in plain words."""
     name = source.name if isinstance(source, Path) else name
     try:
         with warnings.catch_warnings():
@@ -148,7 +148,7 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
                 yield image
     except UnidentifiedImageError as err:
         raise UnreadableImageError(
-            f"{name} is not a {FORMAT_WORDS} picture.",
+            f"{name} is not a {FORMAT_WORDS} image.",
             "Convert it, or leave it out.",
         ) from err
     except _READ_ERRORS as err:
@@ -158,12 +158,12 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
         ) from err
 
 
-def look_of(image: Image.Image) -> tuple[float, float]:
-    """Brightness and sharpness of a picture as read, both from a gray copy of at most 256 px.
+def brightness_and_sharpness(image: Image.Image) -> tuple[float, float]:
+    """Brightness and sharpness of an image as read, both from a gray copy of at most 256 px.
 
     Returns:
         The mean gray value in [0, 1], and the variance of the Laplacian of gray values in [0, 255];
-        0 where the picture is too small for one.
+        0 where the image is too small for one.
 
     Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy".
     """
@@ -193,7 +193,7 @@ def _look_factor(size: tuple[int, int]) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How EXIF says the picture is turned; 1: not at all."""
+    """How EXIF says the image is turned; 1: not at all."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _READ_ERRORS:
@@ -215,8 +215,8 @@ def _is_nearly_black(plain: Image.Image) -> bool:
     return all(band.getextrema()[1] < _NEARLY_BLACK for band in plain.split())  # type: ignore[operator]
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """All files with a picture's extension below a folder, sorted."""
+def images_below(folder: Path) -> list[Path]:
+    """All files with an image's extension below a folder, sorted."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
 
 

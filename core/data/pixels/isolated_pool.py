@@ -22,7 +22,7 @@ from core.errors import TouchstoneError, UnreadableImageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Outcome = tuple[int, Result | TouchstoneError]
+PoolResult = tuple[int, Result | TouchstoneError]
 _Worked = tuple[list[Result | TouchstoneError], float]  # of a chunk, and the seconds it took
 
 CHUNK_ITEMS = 64
@@ -43,7 +43,7 @@ def run_isolated(
     *,
     workers: int | None = None,
     item_timeout_s: float = ITEM_TIMEOUT_S,
-) -> Iterator[Outcome[Result]]:
+) -> Iterator[PoolResult[Result]]:
     """Apply a function of an importable module to every item; yields (position, result) in order.
 
     A TouchstoneError of one item takes the place of its result; any other error, a crash and a hang
@@ -82,7 +82,7 @@ class _Pool(Generic[Item, Result]):
     def close(self) -> None:
         self.executor.shutdown(wait=True, kill_workers=True)
 
-    def run(self, items: Sequence[Item]) -> Iterator[Outcome[Result]]:
+    def run(self, items: Sequence[Item]) -> Iterator[PoolResult[Result]]:
         waiting = 0  # everything from here on was not given out yet
         size = 1  # of the next chunk; grows with what is known of the items
         flying: deque[tuple[int, Sequence[Item], Future[_Worked[Result]]]] = deque()

@@ -1,4 +1,4 @@
-"""Pictures to the network's pixels: the only place, for training, evaluation and inference."""
+"""Images to the network's pixels: the only place, for training, evaluation and inference."""
 
 from pathlib import Path
 from typing import IO
@@ -15,7 +15,7 @@ _BAR_GRAY = 127
 
 
 def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[np.uint8]:
-    """A picture file as the network sees it: uint8 [S, S, 3], S = `config.image_size_px`.
+    """An image file as the network sees it: uint8 [S, S, 3], S = `config.image_size_px`.
 
     Raises:
         UnreadableImageError: if the file cannot be decoded.
@@ -27,7 +27,7 @@ def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[n
 
 
 def preprocess_image(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint8]:
-    """An upright picture (mode L or RGB) as uint8 [S, S, 3]."""
+    """An upright image (mode L or RGB) as uint8 [S, S, 3]."""
     image = _region(image, config)
     image = image.convert("L" if config.channels is Channels.GRAY else "RGB")
     pixels = np.asarray(_resized(image, config), dtype=np.uint8)
@@ -54,7 +54,7 @@ def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
     w, h = image.size
     left, top = round(config.roi_left * w), round(config.roi_top * h)
     right, bottom = round(config.roi_right * w), round(config.roi_bottom * h)
-    left, top = min(left, w - 1), min(top, h - 1)  # at least one pixel, however small the picture
+    left, top = min(left, w - 1), min(top, h - 1)  # at least one pixel, however small the image
     if (left, top, right, bottom) == (0, 0, w, h):
         return image
     return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))

@@ -1,6 +1,6 @@
-"""A map of pictures: what the network finds similar lies close together.
+"""A map of images: what the network finds similar lies close together.
 
-Cost: t-SNE places at most 2,500 pictures, chosen evenly; the others go between their most similar
+Cost: t-SNE places at most 2,500 images, chosen evenly; the others go between their most similar
 ones among these, so that the time hardly grows with the set.
 """
 
@@ -19,14 +19,14 @@ Floats = NDArray[np.float32]
 
 
 def map_of(features: Floats, *, seed: int = 0, landmarks: int = LANDMARKS) -> Floats:
-    """Places [N, 2] of pictures on a map, each axis within [-1, 1].
+    """Places [N, 2] of images on a map, each axis within [-1, 1].
 
     The same features and seed give the same map on the same machine.
 
     Args:
         features: [N, D] of a pretrained network.
         seed: for the choice of landmarks and the layout.
-        landmarks: so many pictures are laid out by t-SNE.
+        landmarks: so many images are laid out by t-SNE.
 
     Source: van der Maaten, Hinton 2008, "Visualizing Data using t-SNE".
     """
@@ -61,9 +61,9 @@ def _laid_out(reduced: Floats, seed: int) -> Floats:
 
 
 def _start(reduced: Floats, seed: int) -> Floats:
-    """The two main directions, small as t-SNE wants them, and no two pictures at one place.
+    """The two main directions, small as t-SNE wants them, and no two images at one place.
 
-    Why the noise: equal pictures at one place crash scikit-learn's quad tree, and the process.
+    Why the noise: equal images at one place crash scikit-learn's quad tree, and the process.
     """
     noise = np.random.default_rng(seed).normal(0, 1e-6, (len(reduced), 2))
     main = np.pad(reduced[:, :2], ((0, 0), (0, 2 - min(2, reduced.shape[1]))))
@@ -71,7 +71,7 @@ def _start(reduced: Floats, seed: int) -> Floats:
 
 
 def _placed_between(others: Floats, known: Floats, laid: Floats) -> Floats:
-    """Where the nearest known pictures are, the more similar the closer."""
+    """Where the nearest known images are, the more similar the closer."""
     from sklearn.neighbors import NearestNeighbors
 
     if not len(others):

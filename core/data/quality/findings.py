@@ -1,4 +1,4 @@
-"""What the samples of a dataset say about its faults; knows pictures only as pairs of look-alikes.
+"""What the samples of a dataset say about its faults; knows images only as pairs of look-alikes.
 
 Positions are those in the given sequence of samples.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.importing.labels import normal_name
-from core.data.quality.label_errors import Judgement
+from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import Outlier
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
@@ -20,7 +20,7 @@ from core.domain.findings import Finding, FindingKind, Severity
 from core.domain.splits import Subset
 
 SMALL_CLASS = 20
-IMBALANCE = 10.0  # the largest class has this many times the pictures of the smallest
+IMBALANCE = 10.0  # the largest class has this many times the images of the smallest
 _LEAK_AT_LEAST = 10
 _LEAK_PURITY = 0.95
 _LEAK_CHANCE = 1e-3  # after correction for the number of values tried
@@ -45,8 +45,8 @@ def all_findings(
     Args:
         samples: of one dataset.
         class_names: by class index.
-        near: [M, 2] positions of nearly equal pictures with different bytes.
-        unreadable: positions of pictures that cannot be read any more.
+        near: [M, 2] positions of nearly equal images with different bytes.
+        unreadable: positions of images that cannot be read any more.
         folders_of_classes: names that classes ever had: folders so called made the labels, and are
             no leak.
     """
@@ -65,8 +65,8 @@ def _label_conflicts(
 ) -> Iterator[Finding]:
     exact = _pairs_within(_members([s.sha256 for s in samples]))
     for pairs, severity, words in (
-        (exact, Severity.SERIOUS, "The same picture"),
-        (near.tolist(), Severity.WARNING, "Pictures that look nearly the same"),
+        (exact, Severity.SERIOUS, "The same image"),
+        (near.tolist(), Severity.WARNING, "Images that look nearly the same"),
     ):
         differ = [
             (a, b)
@@ -88,11 +88,11 @@ def _label_conflicts(
 
 
 def suspect_labels(
-    samples: Sequence[Sample], class_names: Sequence[str], judgement: Judgement
+    samples: Sequence[Sample], class_names: Sequence[str], judgement: LabelAssessment
 ) -> list[Finding]:
-    """One finding per picture whose label is doubted, the least believed first.
+    """One finding per image whose label is doubted, the least believed first.
 
-    A warning where the doubt is sure, a note where the picture may only be a hard one.
+    A warning where the doubt is sure, a note where the image may only be a hard one.
     """
     doubted = np.flatnonzero(judgement.is_suspect)
     found = []
@@ -117,10 +117,10 @@ def suspect_labels(
 
 
 def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> list[Finding]:
-    """One finding per unusual picture, the most unusual first."""
-    by_picture: dict[int, list[Outlier]] = defaultdict(list)
+    """One finding per unusual image, the most unusual first."""
+    by_image: dict[int, list[Outlier]] = defaultdict(list)
     for outlier in found:
-        by_picture[outlier.position].append(outlier)
+        by_image[outlier.position].append(outlier)
     return [
         Finding(
             FindingKind.OUTLIER,
@@ -129,7 +129,7 @@ def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> lis
             (samples[i].id,),
             score=own[0].score,
         )
-        for i, own in by_picture.items()
+        for i, own in by_image.items()
     ]
 
 
@@ -140,17 +140,17 @@ def subset_leaks(
 
     Args:
         samples: of one dataset.
-        near: [M, 2] positions of nearly equal pictures.
+        near: [M, 2] positions of nearly equal images.
         subsets: sample id -> subset; a sample may have none.
         split_name: for the messages.
     """
     seen: set[tuple[int, ...]] = set()
     found = []
     for numbers, words in (
-        (look_alike_groups(samples, near), "pictures that look (nearly) the same are"),
+        (look_alike_groups(samples, near), "images that look (nearly) the same are"),
         (
             connected(len(samples), links_of_equal([s.group for s in samples])),
-            "pictures of one part are",
+            "images of one part are",
         ),
     ):
         for siblings in _members(numbers.tolist()):
@@ -187,26 +187,26 @@ def _format_leaks(
         for value, members in sorted(by_value.items()):
             if len(by_value) > 1 and _tells(samples, members, totals, len(by_value)):
                 told[tuple(members)].append(f"{name} {value}")
-    for pictures, shared in told.items():
+    for images, shared in told.items():
         # Why: PNG files of one class also have a size of their own; once is enough.
-        if any(set(pictures) < set(others) for others in told):
+        if any(set(images) < set(others) for others in told):
             continue
-        label, hits = Counter(samples[i].label for i in pictures).most_common(1)[0]
-        share = "All" if hits == len(pictures) else f"{hits} of"
+        label, hits = Counter(samples[i].label for i in images).most_common(1)[0]
+        share = "All" if hits == len(images) else f"{hits} of"
         yield _finding(
             FindingKind.FORMAT_LEAK,
             Severity.SERIOUS,
-            f"{share} {len(pictures)} pictures with {' and '.join(shared)} are in class "
+            f"{share} {len(images)} images with {' and '.join(shared)} are in class "
             f"'{class_names[label or 0]}': a model can learn this instead of the defect.",
             samples,
-            pictures,
+            images,
         )
 
 
 def _tells(
     samples: Sequence[Sample], members: Sequence[int], totals: Mapping[int | None, int], tried: int
 ) -> bool:
-    """Whether nearly all of these pictures are in one class, and not by chance."""
+    """Whether nearly all of these images are in one class, and not by chance."""
     from scipy.stats import binom
 
     label, hits = Counter(samples[i].label for i in members).most_common(1)[0]
@@ -258,7 +258,7 @@ def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
         yield _finding(
             FindingKind.EXACT_DUPLICATE,
             Severity.WARNING,
-            f"{len(members)} files hold the same picture, byte by byte.",
+            f"{len(members)} files hold the same image, byte by byte.",
             samples,
             members,
         )
@@ -269,7 +269,7 @@ def _near_duplicates(samples: Sequence[Sample], near: Pairs) -> Iterator[Finding
         yield _finding(
             FindingKind.NEAR_DUPLICATE,
             Severity.WARNING,
-            f"{len(members)} pictures look nearly the same: probably one part, "
+            f"{len(members)} images look nearly the same: probably one part, "
             "photographed several times.",
             samples,
             members,
@@ -286,7 +286,7 @@ def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Itera
             yield _finding(
                 FindingKind.CLASS_TOO_SMALL,
                 Severity.WARNING,
-                f"Class '{name}' has {len(own)} pictures; fewer than {SMALL_CLASS} say "
+                f"Class '{name}' has {len(own)} images; fewer than {SMALL_CLASS} say "
                 "little about how well it is recognized.",
                 samples,
                 own,
@@ -297,7 +297,7 @@ def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Itera
         yield Finding(
             FindingKind.CLASS_IMBALANCE,
             Severity.NOTE,
-            f"Class '{large}' has {max(sizes)} pictures, class '{small}' {min(sizes)}: "
+            f"Class '{large}' has {max(sizes)} images, class '{small}' {min(sizes)}: "
             "judge by macro F1, not by accuracy.",
         )
 
@@ -307,7 +307,7 @@ def _unreadable(samples: Sequence[Sample], members: Sequence[int]) -> Iterator[F
         yield _finding(
             FindingKind.UNREADABLE,
             Severity.SERIOUS,
-            f"{len(members)} pictures cannot be read any more; they were moved, "
+            f"{len(members)} images cannot be read any more; they were moved, "
             "deleted or damaged after the import.",
             samples,
             members,

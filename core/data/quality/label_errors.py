@@ -1,18 +1,18 @@
 """Labels that a model doubts which did not see them: confident learning.
 
-Every picture is judged by a linear classifier on network features that was fitted without it and
+Every image is judged by a linear classifier on network features that was fitted without it and
 without its look-alikes, so that a copy cannot vouch for a wrong label. The confidence in the given
-label ranks the pictures. A label is suspect where the classifier prefers another class, within the
+label ranks the images. A label is suspect where the classifier prefers another class, within the
 tenth that it believes least; surely so where that class is more confident than it usually is for
-its own pictures.
+its own images.
 
-Measured on 1,360 strip steel pictures with 5% random label errors (three draws): all of them are
+Measured on 1,360 strip steel images with 5% random label errors (three draws): all of them are
 in the first tenth of the ranking, 70% are surely suspect, and 97% of these are errors; on the set
-as it is, one picture is. On 1,344 magnetic tiles, which are hard to tell apart (79% right), 80%
+as it is, one image is. On 1,344 magnetic tiles, which are hard to tell apart (79% right), 80%
 of the errors are in the first tenth.
 
 Source: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
-Labels" (threshold per class: the mean confidence in it among pictures that carry its label).
+Labels" (threshold per class: the mean confidence in it among images that carry its label).
 """
 
 import warnings
@@ -28,11 +28,11 @@ _INVERSE_PENALTY = 1e-3
 _LISTED_SHARE = 0.1
 _LEAST_AGREEMENT = 0.2  # Cohen's kappa; 0 is chance
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LabelAssessment:
     """What a model says of labels it did not see.
 
     Shapes [N]: `confidence` in the given label, in [0, 1], NaN where nobody could say; `suggested`
@@ -52,11 +52,11 @@ def judge_labels(
     groups: NDArray[np.int64],
     *,
     seed: int = 0,
-    on_progress: Progress,
-) -> Judgement:
-    """Compare every label with what the other pictures teach.
+    on_progress: ProgressCallback,
+) -> LabelAssessment:
+    """Compare every label with what the other images teach.
 
-    Classes with fewer than two groups cannot be judged: no other picture teaches them.
+    Classes with fewer than two groups cannot be judged: no other image teaches them.
 
     Args:
         features: [N, D] of a pretrained network.
@@ -83,7 +83,7 @@ def judge_labels(
             hardly = confidence[judged] <= np.quantile(confidence[judged], _LISTED_SHARE)
             is_sure[judged] = sure
             is_suspect[judged] = sure | (hardly & (best != own))
-    return Judgement(confidence, suggested, is_suspect, is_sure)
+    return LabelAssessment(confidence, suggested, is_suspect, is_sure)
 
 
 def out_of_fold(
@@ -92,9 +92,9 @@ def out_of_fold(
     groups: NDArray[np.int64],
     *,
     seed: int = 0,
-    on_progress: Progress,
+    on_progress: ProgressCallback,
 ) -> NDArray[np.float32]:
-    """Probabilities [N, C] of every picture by a classifier without it and its group.
+    """Probabilities [N, C] of every image by a classifier without it and its group.
 
     Args:
         features: [N, D].
@@ -132,13 +132,13 @@ def reduced_features(
     most = min(components, *standard.shape)
     pca = PCA(most, svd_solver="randomized", random_state=seed)
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # equal pictures have no directions, and need none
+        warnings.simplefilter("ignore")  # equal images have no directions, and need none
         reduced: NDArray[np.float32] = pca.fit_transform(standard).astype(np.float32)
     return reduced
 
 
 def _judgeable(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Positions of labelled pictures whose class has at least two groups."""
+    """Positions of labelled images whose class has at least two groups."""
     labelled = np.flatnonzero(labels >= 0)
     pairs = np.unique(np.stack([labels[labelled], groups[labelled]], axis=1), axis=0)
     classes, counts = np.unique(pairs[:, 0], return_counts=True)

@@ -1,6 +1,6 @@
-"""Pictures that differ from the others of their class in size, shape, sharpness or brightness.
+"""Images that differ from the others of their class in size, shape, sharpness or brightness.
 
-Robust statistics: a picture is an outlier where it is far from the median of its class, measured by
+Robust statistics: an image is an outlier where it is far from the median of its class, measured by
 the median deviation from it, and far in absolute terms, too. Classes that are too small for this
 are compared with the whole dataset.
 """
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outlier:
-    """One way in which one picture is unusual; `score` counts deviations from the median."""
+    """One way in which one image is unusual; `score` counts deviations from the median."""
 
     position: int
     measure: str
@@ -32,7 +32,7 @@ class Outlier:
 
 @dataclass(frozen=True)
 class _Measure:
-    """A property of pictures on a scale where distances mean something.
+    """A property of images on a scale where distances mean something.
 
     `least` is the smallest difference from the median that counts; `words` are said below and above
     the median (None: that side is fine); `shown` puts a value into words.
@@ -45,28 +45,28 @@ class _Measure:
     shown: Callable[[float], str]
 
 
-def outliers(samples: Sequence[Sample], pictures: Gray) -> list[Outlier]:
-    """Unusual pictures, the most unusual first.
+def outliers(samples: Sequence[Sample], images: Gray) -> list[Outlier]:
+    """Unusual images, the most unusual first.
 
     Args:
         samples: of one dataset.
-        pictures: [N, 48, 48] the same pictures small and gray, for what was not measured at import;
-            pictures that could not be read are all 0 and never outliers of brightness or sharpness.
+        images: [N, 48, 48] the same images small and gray, for what was not measured at import;
+            images that could not be read are all 0 and never outliers of brightness or sharpness.
     """
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
-    found = [o for measure in _measures(samples, pictures) for o in _far_off(measure, labels)]
+    found = [o for measure in _measures(samples, images) for o in _far_off(measure, labels)]
     return sorted(found, key=lambda o: -o.score)
 
 
-def brightness_of(pictures: Gray) -> Floats:
+def brightness_of(images: Gray) -> Floats:
     """Mean gray value [N] in [0, 1]."""
-    means: Floats = pictures.mean(axis=(1, 2), dtype=np.float64) / 255
+    means: Floats = images.mean(axis=(1, 2), dtype=np.float64) / 255
     return means
 
 
-def sharpness_of(pictures: Gray) -> Floats:
-    """Variance of the Laplacian [N]; small for blurred pictures."""
-    p = pictures.astype(np.float32)
+def sharpness_of(images: Gray) -> Floats:
+    """Variance of the Laplacian [N]; small for blurred images."""
+    p = images.astype(np.float32)
     laplacian = (
         p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:] - 4 * p[:, 1:-1, 1:-1]
     )
@@ -74,10 +74,10 @@ def sharpness_of(pictures: Gray) -> Floats:
     return variances
 
 
-def _measures(samples: Sequence[Sample], pictures: Gray) -> Iterator[_Measure]:
+def _measures(samples: Sequence[Sample], images: Gray) -> Iterator[_Measure]:
     width = np.array([max(1, s.width) for s in samples], np.float64)
     height = np.array([max(1, s.height) for s in samples], np.float64)
-    readable = pictures.any(axis=(1, 2)) if len(pictures) else np.zeros(0, np.bool_)
+    readable = images.any(axis=(1, 2)) if len(images) else np.zeros(0, np.bool_)
     yield _Measure(
         "size",
         np.log(width * height),
@@ -94,7 +94,7 @@ def _measures(samples: Sequence[Sample], pictures: Gray) -> Iterator[_Measure]:
     )
     # Why all or nothing: values of two origins cannot be compared.
     given = [s.brightness for s in samples]
-    bright = brightness_of(pictures) if None in given else np.array(given, np.float64)
+    bright = brightness_of(images) if None in given else np.array(given, np.float64)
     yield _Measure(
         "brightness",
         np.where(readable, bright, np.nan),
@@ -103,7 +103,7 @@ def _measures(samples: Sequence[Sample], pictures: Gray) -> Iterator[_Measure]:
         lambda v: f"{v:.0%} of white",
     )
     given = [s.sharpness for s in samples]
-    sharp = sharpness_of(pictures) if None in given else np.array(given, np.float64)
+    sharp = sharpness_of(images) if None in given else np.array(given, np.float64)
     yield _Measure(
         "sharpness",
         np.where(readable, np.log(sharp + 1e-3), np.nan),
@@ -126,7 +126,7 @@ def _far_off(measure: _Measure, labels: NDArray[np.int64]) -> Iterator[Outlier]:
         for i in members.tolist():
             away = float(measure.values[i]) - middle
             words = measure.words[away > 0]
-            # Why not `<`: a picture without a value is no outlier.
+            # Why not `<`: an image without a value is no outlier.
             if words is None or not abs(away) > max(measure.least, FAR * spread):
                 continue
             score = min(abs(away) / max(spread, measure.least / FAR), 1e3)

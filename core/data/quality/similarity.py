@@ -1,17 +1,17 @@
-"""Which pictures are the same, or nearly: small descriptors propose, pixels confirm.
+"""Which images are the same, or nearly: small descriptors propose, pixels confirm.
 
-A picture is kept as 48 x 48 gray pixels. Illumination and local contrast are taken out of them, so
+An image is kept as 48 x 48 gray pixels. Illumination and local contrast are taken out of them, so
 that brightness, exposure and shading hardly count. Proposing: the ten nearest neighbours of every
-picture and of slightly cropped versions of it. Confirming: the best normalized correlation of the
+image and of slightly cropped versions of it. Confirming: the best normalized correlation of the
 inner part over small shifts and scales. Hashes alone give hundreds of false pairs on textures.
 
-Cost: proposing is a matrix product over blocks, each picture with each up to 20,000 pictures (0.8 s
-for 1,344 pictures, so about 3 min for 20,000); larger sets are first divided into cells around
-sampled pictures, so that the work grows with N^1.5. Confirming takes about 0.5 to 1 ms per proposed
-pair, at most ten pairs per picture.
+Cost: proposing is a matrix product over blocks, each image with each up to 20,000 images (0.8 s
+for 1,344 images, so about 3 min for 20,000); larger sets are first divided into cells around
+sampled images, so that the work grows with N^1.5. Confirming takes about 0.5 to 1 ms per proposed
+pair, at most ten pairs per image.
 
 Measured on 1,344 magnetic tiles, most photographed six times (238 tiles by the order of recording):
-99% of the pictures that have siblings are found together with one, 96% of the tiles stay whole,
+99% of the images that have siblings are found together with one, 96% of the tiles stay whole,
 90% of the pairs are of one tile. On 1,360 strip steel textures: the 9 byte-identical pairs and
 three others. Planted into these, 60 of each: all with brightness +-20% and exposure x0.5, 58 with
 JPEG 40; of crops to 95 and 90% of the side (all around, at a corner, at one side) 96%, to 85% 68%;
@@ -36,7 +36,7 @@ SIDE_PX = 48
 # What people are told wherever look-alikes are counted.
 LOOK_ALIKES = (
     "Look-alikes show the same view: with other brightness, exposure or compression, or cropped by "
-    "up to about a tenth of its side. Turned or mirrored pictures are not looked for."
+    "up to about a tenth of its side. Turned or mirrored images are not looked for."
 )
 LIKENESS = 0.87  # at least, to be called nearly the same
 EACH_WITH_EACH = 20_000
@@ -47,27 +47,27 @@ _PROPOSED = 0.5
 _BLOCK = 1024
 _CHANCE_PAIRS = 300
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 Gray = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Pairs = NDArray[np.int64]
 
 
-def small_pictures(
+def small_images(
     folder: Path,
     paths: Sequence[Path],
     sha256s: Sequence[str],
     *,
-    on_progress: Progress,
+    on_progress: ProgressCallback,
     wanted: NDArray[np.intp] | None = None,
 ) -> RowCache:
-    """Gray pictures [N, 48, 48] uint8, read in other processes and kept on disk.
+    """Gray images [N, 48, 48] uint8, read in other processes and kept on disk.
 
-    Rows of pictures that cannot be read are not `ready`.
+    Rows of images that cannot be read are not `ready`.
 
     Args:
         folder: where such caches live.
-        paths: the pictures.
+        paths: the images.
         sha256s: their content hashes, in the same order; they name the cache.
         on_progress: called with phase, done, total; may raise to stop, nothing is lost.
         wanted: positions that are needed; None: all.
@@ -87,24 +87,24 @@ def small_pictures(
         if len(done) >= 512 or number + 1 == len(todo):
             cache.mark(done, READY)
             done.clear()
-        on_progress("Reading pictures", total - len(todo) + number + 1, total)
+        on_progress("Reading images", total - len(todo) + number + 1, total)
     return cache
 
 
-def near_pairs(pictures: Gray, *, on_progress: Progress) -> tuple[Pairs, Floats]:
-    """Pairs of pictures that show nearly the same.
+def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Floats]:
+    """Pairs of images that show nearly the same.
 
-    Where the pictures of a set are all alike (a part on a fixed background), a pair must be
-    clearly more alike than pictures drawn by chance. Pictures without structure match nothing.
+    Where the images of a set are all alike (a part on a fixed background), a pair must be
+    clearly more alike than images drawn by chance. Images without structure match nothing.
 
     Args:
-        pictures: [N, 48, 48], one per content (leave byte-identical ones out).
+        grays: [N, 48, 48], one per content (leave byte-identical ones out).
         on_progress: called with phase, done, total; may raise to stop.
 
     Returns:
         Positions [M, 2] with first < second, and their likeness [M] in (0, 1].
     """
-    flat = _flattened(pictures)
+    flat = _flattened(grays)
     least = max(LIKENESS, _clearly_above_chance(flat))
     proposed = _proposed(flat, on_progress)
     likeness = _likeness(flat, proposed, on_progress)
@@ -146,17 +146,17 @@ def links_of_codes(codes: NDArray[np.int64]) -> Pairs:
 
 
 def neighbour_accuracy(
-    pictures: Gray,
+    grays: Gray,
     labels: NDArray[np.int64],
     train: NDArray[np.int64],
     test: NDArray[np.int64],
 ) -> float:
-    """Share of test pictures whose nearest training picture, by correlation, has their class.
+    """Share of test images whose nearest training image, by correlation, has their class.
 
-    Needs no learning at all, so a high value says that test pictures resemble training pictures.
+    Needs no learning at all, so a high value says that test images resemble training images.
 
     Args:
-        pictures: [N, 48, 48] gray.
+        grays: [N, 48, 48] gray.
         labels: [N] class indices.
         train: positions to compare with.
         test: positions to judge.
@@ -165,14 +165,14 @@ def neighbour_accuracy(
         ValueError: if train or test is empty.
     """
     if not len(train) or not len(test):
-        raise ValueError("both subsets need pictures")
+        raise ValueError("both subsets need images")
     # Why without shading and exposure: a person sees the same part under another light, and so
     # does a network.
-    known = _unit(_flattened(pictures[train]))
+    known = _unit(_flattened(grays[train]))
     right = 0
     for start in range(0, len(test), _BLOCK):
         block = test[start : start + _BLOCK]
-        nearest = (_unit(_flattened(pictures[block])) @ known.T).argmax(axis=1)  # [block]
+        nearest = (_unit(_flattened(grays[block])) @ known.T).argmax(axis=1)  # [block]
         right += int((labels[train[nearest]] == labels[block]).sum())
     return right / len(test)
 
@@ -182,13 +182,13 @@ def _small_gray(path: Path) -> Gray:
     return np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX), np.uint8)
 
 
-def _flattened(pictures: Gray) -> Floats:
+def _flattened(grays: Gray) -> Floats:
     """[N, 48, 48]: shading subtracted, then divided by the local contrast."""
     from scipy import ndimage
 
-    result = np.empty(pictures.shape, np.float32)
-    for start in range(0, len(pictures), _BLOCK):
-        gray = pictures[start : start + _BLOCK].astype(np.float32)
+    result = np.empty(grays.shape, np.float32)
+    for start in range(0, len(grays), _BLOCK):
+        gray = grays[start : start + _BLOCK].astype(np.float32)
         fine = ndimage.gaussian_filter(gray, (0, 0.7, 0.7))
         fine -= ndimage.gaussian_filter(gray, (0, 3, 3))
         contrast = np.sqrt(ndimage.gaussian_filter(fine**2, (0, 6, 6)))
@@ -197,21 +197,21 @@ def _flattened(pictures: Gray) -> Floats:
     return result
 
 
-def _unit(pictures: Floats) -> Floats:
+def _unit(grays: Floats) -> Floats:
     """[N, D]: mean 0 and length 1, so that a product is a normalized correlation."""
-    flat = pictures.reshape(len(pictures), -1)
+    flat = grays.reshape(len(grays), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit: Floats = flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6)
     return unit
 
 
-def _resized(picture: Floats, side: int) -> Floats:
-    image = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)
+def _resized(plane: Floats, side: int) -> Floats:
+    image = Image.fromarray(plane).resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(image, np.float32)
 
 
 def _crops() -> Iterator[tuple[int, int, int]]:
-    """(top, left, side) of the versions of a picture that look for neighbours."""
+    """(top, left, side) of the versions of an image that look for neighbours."""
     yield 0, 0, SIDE_PX
     for cut in (2, 5):  # 5 and 10%
         for top, left in ((cut // 2, cut // 2), (0, 0), (0, cut), (cut, 0), (cut, cut)):
@@ -221,10 +221,10 @@ def _crops() -> Iterator[tuple[int, int, int]]:
 def _version(flat: Floats, crop: tuple[int, int, int]) -> Floats:
     top, left, side = crop
     cut = flat[:, top : top + side, left : left + side]
-    return _unit(np.stack([_resized(picture, _DESCRIPTOR_PX) for picture in cut]))
+    return _unit(np.stack([_resized(image, _DESCRIPTOR_PX) for image in cut]))
 
 
-def _proposed(flat: Floats, on_progress: Progress) -> Pairs:
+def _proposed(flat: Floats, on_progress: ProgressCallback) -> Pairs:
     """Pairs [M, 2] that may be alike: nearest neighbours within each cell."""
     if len(flat) < 2:
         return np.empty((0, 2), np.int64)
@@ -240,12 +240,12 @@ def _proposed(flat: Floats, on_progress: Progress) -> Pairs:
             )
         )
         if len(cells) > 1:
-            on_progress("Looking for similar pictures", number + 1, len(cells))
+            on_progress("Looking for similar images", number + 1, len(cells))
     return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
 def _nearest(
-    versions: list[Floats], cell: NDArray[np.int64], on_progress: Progress | None
+    versions: list[Floats], cell: NDArray[np.int64], on_progress: ProgressCallback | None
 ) -> Iterator[Pairs]:
     base, n = versions[0], len(cell)
     k = min(_NEIGHBOURS, n - 1)
@@ -259,11 +259,11 @@ def _nearest(
         row, column = np.nonzero(np.take_along_axis(best, nearest, axis=1) >= _PROPOSED)
         yield np.stack([cell[start + row], cell[nearest[row, column]]], axis=1)
         if on_progress is not None:
-            on_progress("Looking for similar pictures", min(n, start + _BLOCK), n)
+            on_progress("Looking for similar images", min(n, start + _BLOCK), n)
 
 
 def _cells(base: Floats) -> list[NDArray[np.int64]]:
-    """All pictures together, or, where they are many, overlapping cells of similar ones."""
+    """All images together, or, where they are many, overlapping cells of similar ones."""
     n = len(base)
     if n <= EACH_WITH_EACH:
         return [np.arange(n)]
@@ -276,7 +276,7 @@ def _cells(base: Floats) -> list[NDArray[np.int64]]:
     return [np.concatenate(parts) for parts in members if parts]
 
 
-def _likeness(flat: Floats, pairs: Pairs, on_progress: Progress | None = None) -> Floats:
+def _likeness(flat: Floats, pairs: Pairs, on_progress: ProgressCallback | None = None) -> Floats:
     """Best correlation [M] of each pair over shifts of about 10% and scales of 15%."""
     # Why here: only the worker needs it.
     from threadpoolctl import threadpool_limits
@@ -301,18 +301,18 @@ def _likeness(flat: Floats, pairs: Pairs, on_progress: Progress | None = None) -
     return result
 
 
-def _windows(picture: Floats) -> tuple[Floats, Floats]:
+def _windows(image: Floats) -> tuple[Floats, Floats]:
     """All parts [121, 38 * 38] of the size of a template, and their lengths [121] about the mean.
 
     Templates have mean 0, so that a product with them needs the mean of a part in its length only.
     """
     shape = (_TEMPLATE_PX, _TEMPLATE_PX)
-    parts = np.lib.stride_tricks.sliding_window_view(picture, shape).reshape(-1, shape[0] ** 2)
+    parts = np.lib.stride_tricks.sliding_window_view(image, shape).reshape(-1, shape[0] ** 2)
     squares = np.einsum("ij,ij->i", parts, parts) - parts.sum(axis=1) ** 2 / parts.shape[1]
     return parts, np.sqrt(np.maximum(squares, 0)) + 1e-6
 
 
-def _templates(picture: Floats) -> Floats:
+def _templates(image: Floats) -> Floats:
     """[13, 38 * 38]: the inner part at some widths and heights, brought to one size.
 
     Why steps of 5% where both sides change: on fine textures, crops between them were not found.
@@ -322,12 +322,12 @@ def _templates(picture: Floats) -> Floats:
     found = []
     for height, width in sizes:
         top, left = (SIDE_PX - height) // 2, (SIDE_PX - width) // 2
-        found.append(_resized(picture[top : top + height, left : left + width], _TEMPLATE_PX))
+        found.append(_resized(image[top : top + height, left : left + width], _TEMPLATE_PX))
     return _unit(np.stack(found))
 
 
 def _clearly_above_chance(flat: Floats) -> float:
-    """A likeness that pictures drawn by chance stay far below (nine of ten do by much)."""
+    """A likeness that images drawn by chance stay far below (nine of ten do by much)."""
     if len(flat) < 3:
         return 0.0
     drawn = np.random.default_rng(0).integers(0, len(flat), (_CHANCE_PAIRS, 2))

@@ -1,4 +1,4 @@
-"""Which pictures stand behind a number of the OK / NOK matrix."""
+"""Which images stand behind a number of the OK / NOK matrix."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from core.evaluation.decisions.outcome import NOK, Decision, Decisions
 from core.evaluation.measures.parts import Parts, choose, units
 
 
-def pictures_in_cell(
+def images_in_cell(
     decisions: Decisions,
     truth: NDArray[np.int8],
     parts: Parts | None,
@@ -17,15 +17,15 @@ def pictures_in_cell(
     true: int,
     decision: Decision,
 ) -> NDArray[np.int64]:
-    """Positions of the pictures that put their parts into this cell.
+    """Positions of the images that put their parts into this cell.
 
-    A part counts by its worst picture (see `core.evaluation.decisions.outcome`), so its other
-    pictures are not shown: they were decided differently.
+    A part counts by its worst image (see `core.evaluation.decisions.outcome`), so its other
+    images are not shown: they were decided differently.
 
     Args:
-        decisions: [N], one per picture.
+        decisions: [N], one per image.
         truth: [N], from `core.evaluation.decisions.truths`.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         true: `OK` or `NOK`, the row.
         decision: the column.
     """
@@ -41,7 +41,7 @@ def pictures_in_cell(
 def spread(
     of_units: NDArray[Any], order: NDArray[np.int64], starts: NDArray[np.int64]
 ) -> NDArray[Any]:
-    """The value of each unit [U] at every one of its pictures [N]."""
+    """The value of each unit [U] at every one of its images [N]."""
     sizes = np.diff(np.append(starts, len(order)))
     result = np.empty(len(order), of_units.dtype)
     result[order] = np.repeat(of_units, sizes)

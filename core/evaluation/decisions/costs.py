@@ -246,7 +246,7 @@ def least_cost(
     if not len(scores.ok) or not len(scores.nok):
         raise ConfigError(
             "Costs need good and defective parts; one kind is missing.",
-            "Choose a subset with pictures of OK and of NOK classes.",
+            "Choose a subset with images of OK and of NOK classes.",
         )
     cuts = thresholds_between(scores)
     accepted, looked, rejected = _costs_at(cuts, scores, scenario)

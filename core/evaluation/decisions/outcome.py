@@ -1,12 +1,12 @@
 """From probabilities to decisions: accept, reject, or to a person; and what escapes.
 
-Every class has a verdict (OK, NOK, or none yet). A picture's NOK probability is the sum over the
+Every class has a verdict (OK, NOK, or none yet). An image's NOK probability is the sum over the
 NOK classes. **Escape**: a defective part is accepted, of all defective parts. **Overkill**: a good
 part is rejected, of all good parts. Parts that go to a person are neither. n counts parts; a part
-with several pictures is judged by its worst one: a defective part escapes if any of its defective
-pictures is accepted, a good part is a false reject if any of its good pictures is rejected.
+with several images is judged by its worst one: a defective part escapes if any of its defective
+images is accepted, a good part is a false reject if any of its good images is rejected.
 
-Pictures whose true class has no verdict count nowhere.
+Images whose true class has no verdict count nowhere.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class OperatingPoint:
         return self.accept_below != self.reject_from or bool(self.class_thresholds)
 
 
-def two_zones(threshold: float) -> OperatingPoint:
+def single_threshold(threshold: float) -> OperatingPoint:
     """Reject from this NOK probability on, accept everything below."""
     return OperatingPoint(threshold, threshold)
 
@@ -147,7 +147,7 @@ def decide(
     verdicts: Verdicts,
     predicted: NDArray[np.int64] | None = None,
 ) -> Decisions:
-    """What happens to every picture [N].
+    """What happens to every image [N].
 
     Args:
         point: the rule.
@@ -167,19 +167,21 @@ def decide(
     else:
         decisions = decide_scores(point, nok_probability(probabilities, verdicts))
     if point.class_thresholds:
-        decisions[held_back(probabilities, point.class_thresholds)] = Decision.PERSON
+        decisions[below_class_threshold(probabilities, point.class_thresholds)] = Decision.PERSON
     return decisions
 
 
 def decide_scores(point: OperatingPoint, nok: Floats) -> Decisions:
-    """What happens to pictures or parts of these NOK probabilities [N]."""
+    """What happens to images or parts of these NOK probabilities [N]."""
     if point.accept_below is None or point.reject_from is None:
         raise ValueError("this rule does not look at the NOK probability")
     zone = (nok >= point.accept_below).astype(np.int8) + (nok >= point.reject_from)
     return zone.astype(np.int8)
 
 
-def held_back(probabilities: Probabilities, class_thresholds: Sequence[float]) -> NDArray[np.bool_]:
+def below_class_threshold(
+    probabilities: Probabilities, class_thresholds: Sequence[float]
+) -> NDArray[np.bool_]:
     """[N]: whether the predicted class stays below its threshold, so that a person decides.
 
     Raises:
@@ -201,7 +203,7 @@ class Outcome:
     """What a rule does to parts whose truth is known.
 
     `ok` and `nok` count good and defective parts as (accepted, to a person, rejected). `both` of
-    them have good and defective pictures, as a part that was photographed from two sides may: they
+    them have good and defective images, as a part that was photographed from two sides may: they
     are counted among both.
     """
 
@@ -252,8 +254,8 @@ class Outcome:
         if not self.both:
             return None
         if self.both == 1:
-            return "1 part has good and defective pictures and counts among both."
-        return f"{self.both:,} parts have good and defective pictures and count among both."
+            return "1 part has good and defective images and counts among both."
+        return f"{self.both:,} parts have good and defective images and count among both."
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -276,9 +278,9 @@ def outcome(
     """Count what happened to good and defective parts.
 
     Args:
-        decisions: [N], one per picture.
+        decisions: [N], one per image.
         truth: [N], from `truths`.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the intervals.
     """
     defective, good = truth == NOK, truth == OK
@@ -302,7 +304,7 @@ def _zones(decisions: NDArray[Any]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class PartScores:
-    """The NOK probability of every part at its worst picture, ascending.
+    """The NOK probability of every part at its worst image, ascending.
 
     `ok` [good parts]: the highest one; `nok` [defective parts]: the lowest one. `both`: see
     `Outcome`.
@@ -323,12 +325,12 @@ class PartScores:
 
 
 def part_scores(nok: Floats, truth: NDArray[np.int8], parts: Parts | None = None) -> PartScores:
-    """Scores of parts from the NOK probabilities of pictures.
+    """Scores of parts from the NOK probabilities of images.
 
     Args:
         nok: [N], in [0, 1], from `nok_probability`.
         truth: [N], from `truths`.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
     """
     defective, good = truth == NOK, truth == OK
     lowest = units(int(defective.sum()), choose(parts, defective)).lowest(nok[defective])
@@ -404,7 +406,7 @@ def threshold_for_escape(
     if not len(scores.nok):
         raise ConfigError(
             "A limit on escapes needs defective parts, and there is none.",
-            "Choose a subset with pictures of NOK classes.",
+            "Choose a subset with images of NOK classes.",
         )
     allowed = _allowed(len(scores.nok), max_escape, confidence)
     if allowed < 0:
@@ -428,7 +430,7 @@ def threshold_for_overkill(
     if not len(scores.ok):
         raise ConfigError(
             "A limit on overkill needs good parts, and there is none.",
-            "Choose a subset with pictures of OK classes.",
+            "Choose a subset with images of OK classes.",
         )
     allowed = _allowed(len(scores.ok), max_overkill, confidence)
     if allowed < 0:
@@ -457,10 +459,10 @@ def choose_point(
         raise ConfigError("No limit was given.", "Set the largest escape, overkill, or both.")
     if max_overkill is None:
         limit = 0.0 if max_escape is None else max_escape
-        return two_zones(threshold_for_escape(scores, limit, confidence=confidence))
+        return single_threshold(threshold_for_escape(scores, limit, confidence=confidence))
     reject_from = threshold_for_overkill(scores, max_overkill, confidence=confidence)
     if max_escape is None:
-        return two_zones(reject_from)
+        return single_threshold(reject_from)
     accept_below = threshold_for_escape(scores, max_escape, confidence=confidence)
     return OperatingPoint(accept_below, max(accept_below, reject_from))
 
@@ -498,9 +500,9 @@ def class_thresholds_for_error(
     """For every class the lowest threshold above which at most this share of its predictions errs.
 
     Args:
-        probabilities: [N, C] of validation pictures, rows sum to 1.
+        probabilities: [N, C] of validation images, rows sum to 1.
         targets: [N], class indices in [0, C).
-        max_error: share, in [0, 1], counted in pictures.
+        max_error: share, in [0, 1], counted in images.
 
     Returns:
         [C]; `ABOVE_ALL` (always to a person) where no threshold keeps the limit or the class is
@@ -519,7 +521,7 @@ def _lowest_threshold(sure: Floats, wrong: NDArray[np.bool_], max_error: float) 
     order = np.argsort(-sure, kind="stable")
     ordered = sure[order]
     errors = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1)
-    # Why only there: pictures of equal confidence go together.
+    # Why only there: images of equal confidence go together.
     last = np.append(np.diff(ordered) != 0, True)[: len(ordered)]
     kept = np.flatnonzero((errors <= max_error) & last)
     if not len(kept):
@@ -537,9 +539,12 @@ def automatic_errors(
 ) -> Rate:
     """Of the parts that thresholds per class leave automatic, those predicted as a wrong class.
 
-    A part goes to a person if any of its pictures does.
+    A part goes to a person if any of its images does.
     """
-    held, predicted = held_back(probabilities, class_thresholds), probabilities.argmax(axis=1)
+    held, predicted = (
+        below_class_threshold(probabilities, class_thresholds),
+        probabilities.argmax(axis=1),
+    )
     counted = units(len(targets), parts)
     automatic = ~counted.highest(held)
     wrong = counted.highest(predicted != targets) & automatic
@@ -550,7 +555,7 @@ def automatic_errors(
 class OkNokReport:
     """The OK / NOK view: the rule applied, and how well the NOK probability ranks at all.
 
-    Areas are of pictures, their intervals of parts; no value where one side is missing.
+    Areas are of images, their intervals of parts; no value where one side is missing.
     """
 
     outcome: Outcome

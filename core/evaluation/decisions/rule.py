@@ -1,6 +1,6 @@
 """The decision rule as it is kept with a model: limits, who chose them, the verdicts they rest on.
 
-It stands alone: it decides on a picture from its confidences without the dataset, which may be
+It stands alone: it decides on an image from its confidences without the dataset, which may be
 gone. Written as JSON, because the store and a seal keep it as text.
 """
 
@@ -48,7 +48,7 @@ class DecisionRule:
     scenario: Scenario | None = None
 
     def decide(self, confidences: Mapping[str, float]) -> Decision:
-        """What happens to a part of which this picture was taken.
+        """What happens to a part of which this image was taken.
 
         Args:
             confidences: class name -> probability; of all classes of the model.
@@ -61,7 +61,7 @@ class DecisionRule:
         return DECISION_WORDS[self.decide(confidences)]
 
     def decided(self, item: Prediction) -> Prediction:
-        """The prediction with its decision; an unreadable picture gets none."""
+        """The prediction with its decision; an unreadable image gets none."""
         if item.error is not None:
             return item
         return replace(item, decision=self.word(dict(item.confidences)))

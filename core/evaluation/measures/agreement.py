@@ -177,7 +177,7 @@ def attribute_study(
 ) -> AttributeStudy:
     """An attribute measurement system analysis.
 
-    An automatic tester is one appraiser; its trials must be newly taken pictures, since the same
+    An automatic tester is one appraiser; its trials must be newly taken images, since the same
     file always gives the same answer.
 
     Args:

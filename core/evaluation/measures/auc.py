@@ -52,7 +52,7 @@ def areas(
     Args:
         scores: [N], higher means positive.
         positive: [N].
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the intervals, two-sided.
     """
     members = np.flatnonzero(positive)
@@ -70,7 +70,7 @@ def areas_of_classes(
     Args:
         probabilities: [N, C].
         targets: [N], class indices in [0, C).
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the intervals, two-sided.
     """
     class_count = probabilities.shape[1]
@@ -91,7 +91,7 @@ def areas_of_classes(
 
 @dataclass(frozen=True)
 class _Membership:
-    """`part` [N] of every picture in [0, G); pictures per part `sizes` [G]."""
+    """`part` [N] of every image in [0, G); images per part `sizes` [G]."""
 
     part: Integers
     sizes: Integers
@@ -140,7 +140,7 @@ def _not_above(ascending: Scores, values: Scores) -> Floats:
 def _influence(
     scores: Scores, members: Integers, found: Scores, wins: Floats, area: float
 ) -> Floats:
-    """[N]: how much each picture moves the area; sums of squares are its variance."""
+    """[N]: how much each image moves the area; sums of squares are its variance."""
     negatives = len(scores) - len(found)
     moved = np.full(len(scores), (1 - area) / negatives)
     # Why only these: whatever is below every positive is beaten by all of them.
@@ -151,13 +151,13 @@ def _influence(
 
 
 def _parts_of_sides(members: Integers, membership: _Membership) -> tuple[int, int]:
-    """How many parts have a positive picture, and how many a negative one."""
+    """How many parts have a positive image, and how many a negative one."""
     own = np.bincount(membership.part[members], minlength=len(membership.sizes))
     return int((own > 0).sum()), int((own < membership.sizes).sum())
 
 
 def _decisions(area: float, variance: float, scarcer: int, confidence: float) -> float:
-    """How many independent decisions tell as much as the pictures did.
+    """How many independent decisions tell as much as the images did.
 
     Where nothing varies, the pairs that can be formed without using a part twice are so many
     independent decisions.

@@ -1,8 +1,8 @@
 """Intervals of means over classes (F1, kappa, …) by drawing parts anew, all replicas at once.
 
-A replica draws as many parts as there are, with replacement; the pictures of a part always come
-together. Parts whose pictures fall into the same cells of the matrix are interchangeable, so a
-replica is one multinomial draw over kinds of parts, not over parts: 100,000 pictures of 100 classes
+A replica draws as many parts as there are, with replacement; the images of a part always come
+together. Parts whose images fall into the same cells of the matrix are interchangeable, so a
+replica is one multinomial draw over kinds of parts, not over parts: 100,000 images of 100 classes
 cost about as much as there are different cells.
 
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap"; drawing whole groups: Davison
@@ -60,7 +60,7 @@ def resampled_margins(
         predicted: [N] class indices.
         targets: [N] class indices.
         class_count: C.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         replicas: R.
         seed: the same seed draws the same sets.
     """
@@ -105,9 +105,9 @@ def _kinds_of_parts(
     class_count: int,
     parts: Parts | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The kind of each part [G]; then kind and cell of every picture of one part of each kind.
+    """The kind of each part [G]; then kind and cell of every image of one part of each kind.
 
-    Two parts are of one kind if as many of their pictures fall into each cell.
+    Two parts are of one kind if as many of their images fall into each cell.
     """
     cells = targets * class_count + predicted
     counted = units(len(cells), parts)
@@ -126,7 +126,7 @@ def _kinds_of_parts(
 def _per_class(
     kinds: NDArray[np.int64], classes: NDArray[np.int64], kind_count: int, class_count: int
 ) -> Any:
-    """Sparse [C, kinds]: pictures of each class in one part of each kind."""
+    """Sparse [C, kinds]: images of each class in one part of each kind."""
     from scipy.sparse import coo_matrix
 
     ones = np.ones(len(kinds))
@@ -144,24 +144,24 @@ def percentile_interval(values: Floats, confidence: float = CONFIDENCE) -> Inter
 
 
 def recalls(margins: Margins) -> Floats:
-    """Share found of every class; NaN for a class without pictures."""
+    """Share found of every class; NaN for a class without images."""
     return _ratio(margins.hits, margins.support)
 
 
 def precisions(margins: Margins) -> Floats:
-    """Share right of every class' predictions; 0 if never predicted, NaN without pictures."""
+    """Share right of every class' predictions; 0 if never predicted, NaN without images."""
     values = _ratio(margins.hits, margins.predicted)
     return np.where(margins.support > 0, np.nan_to_num(values), np.nan)
 
 
 def f1_scores(margins: Margins) -> Floats:
-    """F1 of every class; NaN for a class without pictures."""
+    """F1 of every class; NaN for a class without images."""
     values = _ratio(2 * margins.hits, margins.support + margins.predicted)
     return np.where(margins.support > 0, values, np.nan)
 
 
 def macro(per_class: Measure) -> Measure:
-    """Mean over the classes that have pictures, each counted the same."""
+    """Mean over the classes that have images, each counted the same."""
 
     def mean(margins: Margins) -> Floats:
         values = per_class(margins)
@@ -171,7 +171,7 @@ def macro(per_class: Measure) -> Measure:
 
 
 def weighted(per_class: Measure) -> Measure:
-    """Mean over the classes, each counted by its pictures."""
+    """Mean over the classes, each counted by its images."""
 
     def mean(margins: Margins) -> Floats:
         values = np.nan_to_num(per_class(margins))
@@ -188,7 +188,7 @@ def kappa(margins: Margins) -> Floats:
     return _ratio(agreed - by_chance, 1 - by_chance)
 
 
-def matthews(margins: Margins) -> Floats:
+def mcc(margins: Margins) -> Floats:
     """Matthews correlation (many classes: Gorodkin 2004); NaN if one side has one class only."""
     n = margins.support.sum(axis=-1)
     cross = (margins.support * margins.predicted).sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Does 90% confidence mean 90% right? Reliability, its error, and the cure by a temperature.
+"""Does 90% confidence mean 90% right? Reliability, its error, and the fix by a temperature.
 
 Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
 """
@@ -24,9 +24,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pictures whose confidence lies in [low, high): mean confidence against share right.
+    """Images whose confidence lies in [low, high): mean confidence against share right.
 
-    `accuracy` is that of the pictures; `rate` counts parts (wrong if any picture of it in this bin
+    `accuracy` is that of the images; `rate` counts parts (wrong if any image of it in this bin
     is wrong). Both means are None for an empty bin.
     """
 
@@ -42,7 +42,7 @@ class ReliabilityBin:
 class Reliability:
     """Bins from 0 to 1, and how far confidence and accuracy are apart.
 
-    `ece` is the mean gap weighted by pictures, `largest_gap` the worst bin, `overconfidence` the
+    `ece` is the mean gap weighted by images, `largest_gap` the worst bin, `overconfidence` the
     mean confidence minus the accuracy: above 0, the model promises too much.
     """
 
@@ -66,14 +66,14 @@ def reliability(
         probabilities: [N, C], rows sum to 1.
         targets: [N], class indices in [0, C).
         bins: equal-width bins over [0, 1]; a confidence of 1 belongs to the last.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the intervals.
 
     Raises:
         ValueError: if N is 0.
     """
     if not len(targets):
-        raise ValueError("no pictures")
+        raise ValueError("no images")
     sure = probabilities.max(axis=1).astype(float)
     right = probabilities.argmax(axis=1) == targets
     at = np.clip((sure * bins).astype(np.int64), 0, bins - 1)
@@ -109,7 +109,7 @@ def reliability(
 
 @dataclass(frozen=True)
 class ConfidenceHistogram:
-    """Pictures by confidence of the predicted class: `edges` [B + 1], counts [B] each."""
+    """Images by confidence of the predicted class: `edges` [B + 1], counts [B] each."""
 
     edges: Floats
     right: NDArray[np.int64]
@@ -133,7 +133,7 @@ def confidence_histogram(
 class Temperature:
     """What stored probabilities are cooled (below 1) or warmed (above 1) by; 1 changes nothing.
 
-    Losses are the log loss on the pictures it was fitted on.
+    Losses are the log loss on the images it was fitted on.
     """
 
     value: float
@@ -147,18 +147,18 @@ def fit_temperature(probabilities: Probabilities, targets: NDArray[np.int64]) ->
     It never changes which class is predicted.
 
     Args:
-        probabilities: [N, C] of the validation pictures, rows sum to 1.
+        probabilities: [N, C] of the validation images, rows sum to 1.
         targets: [N], class indices in [0, C).
 
     Raises:
-        ConfigError: if there is no picture.
+        ConfigError: if there is no image.
     """
     from scipy.optimize import minimize_scalar
 
     if not len(targets):
         raise ConfigError(
-            "There is no picture to fit the calibration on.",
-            "Use a split with validation pictures.",
+            "There is no image to fit the calibration on.",
+            "Use a split with validation images.",
         )
     # Why relative to the true class: then the log loss is one log-sum-exp.
     scores = np.log(np.maximum(probabilities, np.float32(_SMALLEST)))  # [N, C]
@@ -167,7 +167,7 @@ def fit_temperature(probabilities: Probabilities, targets: NDArray[np.int64]) ->
     def loss(log_temperature: float) -> float:
         return _mean_log_sum_exp(scores, math.exp(-log_temperature))
 
-    # Why bounded: with every picture right, ever colder would be ever better.
+    # Why bounded: with every image right, ever colder would be ever better.
     found = minimize_scalar(
         loss,
         bounds=(math.log(_COLDEST), math.log(_HOTTEST)),

@@ -1,6 +1,6 @@
 """Classification measures from probabilities. Rows of a confusion matrix are the true classes.
 
-Plain floats without data (no picture of the class, nothing predicted as it) follow the field's
+Plain floats without data (no image of the class, nothing predicted as it) follow the field's
 convention 0, and `support` tells the reader that there was none. Rates and estimates, the values
 with intervals, have no value then: "no data".
 """
@@ -44,7 +44,7 @@ _SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """Measures of one class, in [0, 1]; support is the number of pictures of this class."""
+    """Measures of one class, in [0, 1]; support is the number of images of this class."""
 
     name: str
     precision: float
@@ -55,13 +55,13 @@ class ClassMeasures:
 
     @property
     def has_data(self) -> bool:
-        """Whether the class has pictures in the subset at all."""
+        """Whether the class has images in the subset at all."""
         return self.support > 0
 
 
 @dataclass(frozen=True)
 class ClassBounds:
-    """What is proven of one class; n counts parts, a part is right if all its pictures are.
+    """What is proven of one class; n counts parts, a part is right if all its images are.
 
     `recall` is of the parts of this class, `precision` of the parts predicted as it (no data if it
     was never predicted), `f1` that of the parts that touch the class. Areas are against the rest.
@@ -79,12 +79,12 @@ class ClassBounds:
 class Summary:
     """Measures of the whole subset with intervals.
 
-    Accuracy and top-K errors are exact and count parts; the others describe pictures. Intervals of
+    Accuracy and top-K errors are exact and count parts; the others describe images. Intervals of
     means over classes, kappa and Matthews come from drawing parts anew (see
     `core.evaluation.bootstrap`), widened where few errors leave such draws without spread; those of
     log loss and Brier score are t intervals between parts, those of areas count effective parts
     (see `core.evaluation.areas`). Macro means weigh classes equally, weighted ones by
-    their pictures; micro means equal the accuracy. Balanced accuracy is the macro recall. `kappa`
+    their images; micro means equal the accuracy. Balanced accuracy is the macro recall. `kappa`
     moves with the class mix: never show it without `class_mix` [C], the shares of the classes.
     """
 
@@ -96,7 +96,7 @@ class Summary:
     weighted_precision: Estimate
     weighted_f1: Estimate
     kappa: Estimate
-    matthews: Estimate
+    mcc: Estimate
     log_loss: Estimate
     brier: Estimate
     macro_roc_area: Estimate
@@ -108,8 +108,8 @@ class Summary:
 class EvaluationReport:
     """Derived numbers of one subset; `confusion_matrix` is [C, C], rows true, columns predicted.
 
-    Macro means are unweighted means over the classes that have pictures in the subset. `n` counts
-    pictures, `independent` what intervals count: `unit` says whether that are pictures or parts.
+    Macro means are unweighted means over the classes that have images in the subset. `n` counts
+    images, `independent` what intervals count: `unit` says whether that are images or parts.
     """
 
     class_names: tuple[str, ...]
@@ -147,14 +147,14 @@ def evaluate(
         probabilities: [N, C], rows sum to 1.
         targets: [N], class indices in [0, C).
         class_names: [C].
-        parts: [N] part numbers where several pictures may show one part.
+        parts: [N] part numbers where several images may show one part.
         verdicts: [C], "OK", "NOK" or None; without both kinds there is no OK / NOK view.
         point: the decision rule of that view; None: the verdict of the predicted class decides.
         confidence: of all intervals, two-sided.
         seed: of the draws behind intervals of means.
 
     Raises:
-        ConfigError: if there is no picture, a probability is no number or no share, or a picture
+        ConfigError: if there is no image, a probability is no number or no share, or an image
             has a class that the model does not know.
         ValueError: if shapes differ.
     """
@@ -175,7 +175,7 @@ def evaluate(
         macro_precision=float(np.mean([item.precision for item in present])),
         macro_recall=float(np.mean([item.recall for item in present])),
         macro_f1=float(np.mean([item.f1 for item in present])),
-        unit=Unit.PICTURES if parts is None else Unit.PARTS,
+        unit=Unit.IMAGES if parts is None else Unit.PARTS,
         independent=len(units(len(targets), parts)),
         confidence=confidence,
         summary=_summary(
@@ -216,7 +216,7 @@ def class_measures(matrix: Matrix, class_names: Sequence[str]) -> tuple[ClassMea
 
 
 def macro_f1(predicted: NDArray[np.intp], targets: Targets, class_count: int) -> float:
-    """Unweighted mean F1 over the classes that have pictures."""
+    """Unweighted mean F1 over the classes that have images."""
     matrix = confusion_matrix(predicted, targets, class_count)
     support = matrix.sum(axis=1)
     f1 = _ratio(2 * np.diag(matrix), support + matrix.sum(axis=0))
@@ -227,11 +227,11 @@ def macro_f1(predicted: NDArray[np.intp], targets: Targets, class_count: int) ->
 class TopKError:
     """How often the true class is not among the K most confident ones.
 
-    `of_pictures` is the share of pictures, in [0, 1]; `rate` counts parts. With K classes or fewer
+    `of_images` is the share of images, in [0, 1]; `rate` counts parts. With K classes or fewer
     nothing can be missed: both are 0, and so are the bounds.
     """
 
-    of_pictures: float
+    of_images: float
     rate: Rate
 
 
@@ -248,7 +248,7 @@ def top_k_errors(
         probabilities: [N, C], rows sum to 1.
         targets: [N], class indices in [0, C).
         ks: numbers of classes, of at least 1.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the intervals, two-sided.
     """
     ranks, found = true_class_ranks(probabilities, targets), {}
@@ -267,13 +267,13 @@ def top_k_rate(
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
 ) -> Rate:
-    """Share of parts with a picture whose true class is not among the K most confident ones.
+    """Share of parts with an image whose true class is not among the K most confident ones.
 
     Args:
         probabilities: [N, C].
         targets: [N] class indices.
         k: at least 1; from the number of classes on the error is 0.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the interval.
     """
     return rate_of(true_class_ranks(probabilities, targets) >= k, parts, confidence)
@@ -362,14 +362,14 @@ def _f1_estimates(
     parts: Parts | None,
     confidence: float,
 ) -> list[Estimate]:
-    """F1 over the parts that touch a class: hit only if all such pictures of the part are."""
+    """F1 over the parts that touch a class: hit only if all such images of the part are."""
     wrong = np.flatnonzero(predicted != targets)
-    pictures = np.concatenate([np.arange(len(targets)), wrong])
+    images = np.concatenate([np.arange(len(targets)), wrong])
     classes = np.concatenate([targets, predicted[wrong]])
-    # Why pictures as parts: a wrong picture touches two classes, but each of them only once.
-    counted = units(len(pictures), pictures if parts is None else parts[pictures], classes)
+    # Why images as parts: a wrong image touches two classes, but each of them only once.
+    counted = units(len(images), images if parts is None else parts[images], classes)
     of = counted.first(classes)
-    hit = counted.lowest((predicted == targets)[pictures])
+    hit = counted.lowest((predicted == targets)[images])
     hits = np.bincount(of[hit], minlength=class_count)
     touched = np.bincount(of, minlength=class_count)
     low, high = f1_bounds(hits, touched, confidence)
@@ -416,7 +416,7 @@ def _summary(
         ),
         weighted_f1=estimate(bootstrap.weighted(bootstrap.f1_scores), _spread(f1, shares)),
         kappa=estimate(bootstrap.kappa, agreement),
-        matthews=estimate(bootstrap.matthews, agreement),
+        mcc=estimate(bootstrap.mcc, agreement),
         log_loss=mean_estimate(log_losses(probabilities, targets), parts, confidence, least=0.0),
         brier=mean_estimate(
             brier_scores(probabilities, targets), parts, confidence, least=0.0, most=2.0
@@ -491,7 +491,7 @@ def _mean_known(classes: Sequence[Estimate], confidence: float) -> Estimate:
 
 
 def relative(matrix: Matrix) -> NDArray[np.float64]:
-    """[C, C] shares of each true class; rows without pictures are 0."""
+    """[C, C] shares of each true class; rows without images are 0."""
     return _ratio(matrix, matrix.sum(axis=1, keepdims=True))
 
 
@@ -536,7 +536,7 @@ def check_predictions(
     """Refuse what no measure can be made of, in plain words.
 
     Raises:
-        ConfigError: if there is no picture, a probability is no number or no share, or a picture
+        ConfigError: if there is no image, a probability is no number or no share, or an image
             has a class that the model does not know.
         ValueError: if shapes differ.
     """
@@ -546,7 +546,7 @@ def check_predictions(
         raise ValueError(f"shapes differ: {parts.shape}, {targets.shape}")
     if len(targets) == 0:
         raise ConfigError(
-            "There is no picture in this subset.", "Choose another subset or make another split."
+            "There is no image in this subset.", "Choose another subset or make another split."
         )
     if not np.isfinite(probabilities).all():
         raise ConfigError(
@@ -556,11 +556,11 @@ def check_predictions(
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if probabilities.min() < 0 or np.abs(sums - 1).max() > 0.01:
         raise ConfigError(
-            "Some stored probabilities of a picture do not add up to 100%.",
+            "Some stored probabilities of an image do not add up to 100%.",
             "They do not come from this program's training: evaluate the model again.",
         )
     if targets.min() < 0 or targets.max() >= len(class_names):
         raise ConfigError(
-            "Some pictures have a class that this model does not know.",
+            "Some images have a class that this model does not know.",
             "The classes of the dataset have changed since the training: train again.",
         )

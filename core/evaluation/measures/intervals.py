@@ -1,7 +1,7 @@
 """Rates with what they prove: exact (Clopper-Pearson) intervals and bounds.
 
 A rate of nothing is "no data": its value and interval are None, never 0. n counts independent
-decisions; where several pictures show one part, count with `core.evaluation.parts` first.
+decisions; where several images show one part, count with `core.evaluation.parts` first.
 
 Source: Clopper and Pearson 1934; Newcombe 1998 (Statistics in Medicine 17:2635), method 10; Zou and
 Donner 2008 (Statistics in Medicine 27:1693).
@@ -105,11 +105,11 @@ def rates(k: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE) -> tuple[R
 def rate_of(
     events: NDArray[np.bool_], parts: Parts | None = None, confidence: float = CONFIDENCE
 ) -> Rate:
-    """The share of parts with the event on any of their pictures; n counts parts.
+    """The share of parts with the event on any of their images; n counts parts.
 
     Args:
-        events: [N], one per picture.
-        parts: [N] part numbers; None: every picture is its own part.
+        events: [N], one per image.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the interval.
     """
     counted = units(len(events), parts).highest(np.asarray(events, bool))
@@ -300,17 +300,17 @@ def mean_estimate(
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Estimate:
-    """Mean over pictures with a t interval whose spread is that between parts.
+    """Mean over images with a t interval whose spread is that between parts.
 
     Args:
-        values: [N], such as the loss of every picture.
-        parts: [N] part numbers; None: every picture is its own part.
+        values: [N], such as the loss of every image.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: two-sided.
         least: no value can be below; nor is the interval.
         most: no value can be above; nor is the interval.
 
     Returns:
-        No value for no pictures; no interval for fewer than two parts.
+        No value for no images; no interval for fewer than two parts.
     """
     from scipy.special import stdtrit
 

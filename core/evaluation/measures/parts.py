@@ -1,17 +1,17 @@
-"""Several pictures of one part are one decision: n counts parts.
+"""Several images of one part are one decision: n counts parts.
 
-The rule is the same everywhere: **a part counts as wrong if any of its pictures is wrong.** So the
+The rule is the same everywhere: **a part counts as wrong if any of its images is wrong.** So the
 decisions that are counted are independent, and exact intervals hold. (A bootstrap of the pictures'
 own rate would show no spread where no error was seen, which is just when the bound matters.)
 
-Where a part shows several classes (one picture of it with a scratch, one without), it is counted
+Where a part shows several classes (one image of it with a scratch, one without), it is counted
 once for each of them. Part numbers
-are any integers, equal for pictures of one part; without them every picture is a part of its own.
+are any integers, equal for images of one part; without them every image is a part of its own.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,24 @@ Parts = NDArray[np.int64]
 class Unit(StrEnum):
     """What n counts."""
 
-    PICTURES = "pictures"
+    IMAGES = "pictures"  # as `--json` has always printed it
     PARTS = "parts"
+
+    @property
+    def word(self) -> str:
+        """What people read: `images` or `parts`."""
+        match self:
+            case Unit.IMAGES:
+                return "images"
+            case Unit.PARTS:
+                return "parts"
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True)
 class Units:
-    """Which pictures count together: `order` [N] sorts them, `starts` [U] begins each unit."""
+    """Which images count together: `order` [N] sorts them, `starts` [U] begins each unit."""
 
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -38,15 +49,15 @@ class Units:
         return len(self.starts)
 
     def first(self, values: NDArray[Any]) -> NDArray[Any]:
-        """[U]: the value of each unit's first picture, for values that are the same in a unit."""
+        """[U]: the value of each unit's first image, for values that are the same in a unit."""
         return values[self.order[self.starts]]
 
     def lowest(self, values: NDArray[Any]) -> NDArray[Any]:
-        """[U]: the smallest value among each unit's pictures."""
+        """[U]: the smallest value among each unit's images."""
         return self._reduced(np.minimum, values)
 
     def highest(self, values: NDArray[Any]) -> NDArray[Any]:
-        """[U]: the largest value among each unit's pictures; for booleans: whether any is true."""
+        """[U]: the largest value among each unit's images; for booleans: whether any is true."""
         return self._reduced(np.maximum, values)
 
     def _reduced(self, function: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
@@ -62,9 +73,9 @@ def units(
     """What is counted: each part, or each pair of part and kind (such as its true class).
 
     Args:
-        n: number of pictures.
-        parts: [N] part numbers; None: every picture is its own part.
-        kinds: [N] what else separates pictures of one part; None: nothing.
+        n: number of images.
+        parts: [N] part numbers; None: every image is its own part.
+        kinds: [N] what else separates images of one part; None: nothing.
 
     Raises:
         ValueError: if the lengths differ.
@@ -82,5 +93,5 @@ def units(
 
 
 def choose(parts: Parts | None, chosen: NDArray[Any]) -> Parts | None:
-    """The part numbers of some pictures only."""
+    """The part numbers of some images only."""
     return None if parts is None else parts[chosen]

@@ -18,7 +18,7 @@ Scores = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Curve:
-    """Points [P] of a curve with the score from which on a picture counts as positive.
+    """Points [P] of a curve with the score from which on an image counts as positive.
 
     ROC: x false positive rate, y true positive rate. Precision-recall: x recall, y precision.
     """
@@ -69,8 +69,8 @@ def _counts_from_above(
     if not positive.any() or positive.all():
         kind = "other" if positive.any() else "such"
         raise ConfigError(
-            f"There is no curve: this subset has no {kind} picture.",
-            "Choose a subset that has pictures on both sides.",
+            f"There is no curve: this subset has no {kind} image.",
+            "Choose a subset that has images on both sides.",
         )
     order = np.argsort(-scores, kind="stable")
     ordered, truth = scores[order].astype(float), positive[order]

@@ -52,8 +52,8 @@ def slice_rates(
 
     Args:
         values: [N], any categories; None and NaN become "no value".
-        events: [N], one per picture.
-        parts: [N] part numbers; a part counts once in every slice that it has pictures in.
+        events: [N], one per image.
+        parts: [N] part numbers; a part counts once in every slice that it has images in.
         confidence: of the intervals and the flag.
 
     Raises:

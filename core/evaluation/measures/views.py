@@ -1,6 +1,6 @@
 """What the screen shows of a judged set: headline, rates of classes, and matrices one can click.
 
-A matrix here counts pictures; headline and rates count parts where parts are known.
+A matrix here counts images; headline and rates count parts where parts are known.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ DECISIONS = ("accepted", "to a person", "rejected")
 class Headline:
     """The numbers that everybody asks for first.
 
-    `ok_nok` is None where no class is OK, or none NOK; `n` counts pictures, `accuracy` the `unit`.
+    `ok_nok` is None where no class is OK, or none NOK; `n` counts images, `accuracy` the `unit`.
     """
 
     n: int
@@ -58,7 +58,7 @@ def headline(
     Args:
         probabilities: [N, C], rows sum to 1.
         targets: [N], class indices in [0, C).
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         verdicts: [C], "OK", "NOK" or None.
         point: the decision rule; None: the verdict of the predicted class.
         predicted: [N], the most probable classes, where they are known already.
@@ -72,7 +72,7 @@ def headline(
         judged = outcome(decisions, truths(targets, verdicts), parts, confidence)
     return Headline(
         n=len(targets),
-        unit=Unit.PICTURES if parts is None else Unit.PARTS,
+        unit=Unit.IMAGES if parts is None else Unit.PARTS,
         accuracy=rate_of(wrong, parts, confidence).complement,
         ok_nok=judged,
     )
@@ -94,7 +94,7 @@ def class_rates(
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
 ) -> tuple[ClassRates, ...]:
-    """Both rates of every class; a part is right if all its pictures of the class are."""
+    """Both rates of every class; a part is right if all its images of the class are."""
     right = predicted == targets
     precision = _rates_by(predicted, right, len(class_names), parts, confidence)
     recall = _rates_by(targets, right, len(class_names), parts, confidence)
@@ -120,11 +120,11 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixView:
-    """A matrix [R, K] of pictures: names, counts, meaning, and the cell of every picture.
+    """A matrix [R, K] of images: names, counts, meaning, and the cell of every image.
 
-    `row_of` and `column_of` [N] are -1 for pictures outside of this view. `row_classes` and
+    `row_of` and `column_of` [N] are -1 for images outside of this view. `row_classes` and
     `column_classes` hold the class index behind each row or column, None where they are no
-    classes. `row_totals` [R] and `column_totals` [K] also count pictures outside of this view.
+    classes. `row_totals` [R] and `column_totals` [K] also count images outside of this view.
     """
 
     rows: tuple[str, ...]
@@ -150,11 +150,11 @@ class MatrixView:
 
     @property
     def outside(self) -> int:
-        """Pictures that are not in view."""
+        """Images that are not in view."""
         return len(self.row_of) - int(self.counts.sum())
 
-    def pictures(self, row: int, column: int) -> NDArray[np.int64]:
-        """Positions [n] of the pictures behind a cell."""
+    def images(self, row: int, column: int) -> NDArray[np.int64]:
+        """Positions [n] of the images behind a cell."""
         return np.flatnonzero((self.row_of == row) & (self.column_of == column))
 
 
@@ -186,7 +186,7 @@ def class_matrix(
 def ok_nok_matrix(predicted: Classes, targets: Targets, verdicts: Verdicts) -> MatrixView:
     """Verdict of the true class against verdict of the predicted one.
 
-    [2, 2], or [2, 3] where classes without verdict were predicted. Pictures whose true class has no
+    [2, 2], or [2, 3] where classes without verdict were predicted. Images whose true class has no
     verdict are outside.
     """
     codes = truths(np.arange(len(verdicts)), verdicts).astype(np.int64)
@@ -206,7 +206,7 @@ def decision_matrix(
     class_names: Sequence[str],
     shown: Sequence[int] | None = None,
 ) -> MatrixView:
-    """True class against what happens to the picture: accepted, to a person, rejected.
+    """True class against what happens to the image: accepted, to a person, rejected.
 
     Args:
         decisions: [N], from `core.evaluation.decisions.decide`.
@@ -268,7 +268,7 @@ def _found_classes(class_names: Sequence[str], search: str) -> list[int]:
 
 
 def mean_precision(classes: Sequence[ClassRates]) -> float | None:
-    """Mean over the classes with pictures; one that is never predicted counts as 0.
+    """Mean over the classes with images; one that is never predicted counts as 0.
 
     Why 0: a model that never names a class must not look better by that.
     """
@@ -277,7 +277,7 @@ def mean_precision(classes: Sequence[ClassRates]) -> float | None:
 
 
 def mean_recall(classes: Sequence[ClassRates]) -> float | None:
-    """Mean over the classes with pictures."""
+    """Mean over the classes with images."""
     of_classes = [c.recall.value for c in classes if c.recall.value is not None]
     return sum(of_classes) / len(of_classes) if of_classes else None
 
@@ -316,7 +316,7 @@ def classes_to_show(
 
 
 class Order(StrEnum):
-    """How pictures are sorted."""
+    """How images are sorted."""
 
     CONFIDENT = "most confident"
     UNSURE = "smallest margin"
@@ -324,7 +324,7 @@ class Order(StrEnum):
     FOCUS = "least focused heatmap"
 
 
-def sorted_pictures(
+def sorted_images(
     positions: NDArray[np.int64],
     order: Order,
     *,
@@ -336,7 +336,7 @@ def sorted_pictures(
     """The positions [n], sorted; equal ones stay in their order.
 
     Args:
-        positions: of pictures, in [0, N).
+        positions: of images, in [0, N).
         order: by what.
         confidence: [N] of the predicted class.
         margin: [N] between the predicted class and the next one.
@@ -350,8 +350,8 @@ def sorted_pictures(
 
 
 @dataclass(frozen=True)
-class Band:
-    """Pictures whose confidence lies in [low, high)."""
+class ConfidenceBand:
+    """Images whose confidence lies in [low, high)."""
 
     low: float
     high: float
@@ -364,16 +364,18 @@ EDGES = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
 
 def confidence_bands(
     confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]
-) -> tuple[Band, ...]:
-    """How many pictures are how sure, and how many of them right; the last band includes 1."""
+) -> tuple[ConfidenceBand, ...]:
+    """How many images are how sure, and how many of them right; the last band includes 1."""
     at = band_of(confidence)
     count = len(EDGES) - 1
     good = np.bincount(at[right], minlength=count)
     bad = np.bincount(at[~right], minlength=count)
-    return tuple(Band(EDGES[i], EDGES[i + 1], int(good[i]), int(bad[i])) for i in range(count))
+    return tuple(
+        ConfidenceBand(EDGES[i], EDGES[i + 1], int(good[i]), int(bad[i])) for i in range(count)
+    )
 
 
 def band_of(confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """[N]: the number of the band of each picture."""
+    """[N]: the number of the band of each image."""
     inner = np.array(EDGES[1:-1], confidence.dtype)
     return np.searchsorted(inner, confidence, "right").astype(np.int64)

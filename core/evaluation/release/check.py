@@ -72,7 +72,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Gate:
+class ReleaseVerdict:
     """Pass or block, and why; `failed_golden` are the golden samples that were judged wrong."""
 
     passed: bool
@@ -85,7 +85,7 @@ def release_gate(
     criteria: Sequence[Criterion],
     measures: Mapping[str, Measured],
     golden: Mapping[str, bool] | None = None,
-) -> Gate:
+) -> ReleaseVerdict:
     """Hold the criteria against the measures; every golden sample must be judged right.
 
     Args:
@@ -105,7 +105,7 @@ def release_gate(
     reasons = [check.reason for check in checks if not check.passed]
     if failed:
         reasons.append(f"{len(failed)} of {len(golden or {})} golden samples are judged wrong.")
-    return Gate(not reasons, checks, failed, tuple(reasons))
+    return ReleaseVerdict(not reasons, checks, failed, tuple(reasons))
 
 
 def _check(criterion: Criterion, measured: Measured) -> Check:

@@ -1,7 +1,7 @@
 """Two models, or a model and a person, on the same parts: who is better, and what is new.
 
 Only the parts on which they differ tell anything. n counts parts: a part is right if all its
-pictures are.
+images are.
 
 Source: McNemar 1947 in its exact form; Newcombe 1998 for the difference.
 """
@@ -53,7 +53,7 @@ def paired_table(
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
 ) -> PairedTable:
-    """Compare two on the same pictures [N].
+    """Compare two on the same images [N].
 
     Raises:
         ValueError: if the lengths differ.
@@ -76,9 +76,9 @@ def paired_table(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Classes compared; `new_errors` and `fixed_errors` are positions of pictures.
+    """Classes compared; `new_errors` and `fixed_errors` are positions of images.
 
-    Like the table they tell of parts: new are the wrong pictures of parts that were right so far.
+    Like the table they tell of parts: new are the wrong images of parts that were right so far.
     """
 
     table: PairedTable
@@ -93,7 +93,7 @@ def compare_predictions(
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Predicted classes [N] of two models on the same pictures.
+    """Predicted classes [N] of two models on the same images.
 
     Raises:
         ValueError: if the lengths differ.
@@ -107,7 +107,7 @@ def compare_predictions(
 
 
 def _newly(before: NDArray[np.bool_], after: NDArray[np.bool_], parts: Parts | None) -> Positions:
-    """Positions with the event in parts that did not have it before on any picture."""
+    """Positions with the event in parts that did not have it before on any image."""
     if parts is None:
         return np.flatnonzero(after & ~before)
     return np.flatnonzero(after & ~np.isin(parts, parts[before]))
@@ -118,8 +118,8 @@ class DecisionComparison:
     """OK / NOK decisions compared; a part to a person is neither an escape nor a false reject.
 
     `escapes` compares on defective parts (right: not accepted), `false_rejects` on good parts
-    (right: not rejected). The lists are positions of pictures, of parts that newly escape, or are
-    newly rejected, whose every picture was right so far.
+    (right: not rejected). The lists are positions of images, of parts that newly escape, or are
+    newly rejected, whose every image was right so far.
     """
 
     escapes: PairedTable
@@ -137,13 +137,13 @@ def compare_decisions(
     parts: Parts | None = None,
     confidence: float = CONFIDENCE,
 ) -> DecisionComparison:
-    """Decisions [N] of two models, or of one model under two rules, on the same pictures.
+    """Decisions [N] of two models, or of one model under two rules, on the same images.
 
     Args:
         first: what was used so far, from `core.evaluation.decisions.decide`.
         second: what is to come.
         truth: [N], from `core.evaluation.decisions.truths`.
-        parts: [N] part numbers; None: every picture is its own part.
+        parts: [N] part numbers; None: every image is its own part.
         confidence: of the differences' intervals.
     """
     tables, new, fixed = [], [], []

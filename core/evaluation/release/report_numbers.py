@@ -50,7 +50,7 @@ MOST_CONFUSED = 25
 
 @dataclass(frozen=True)
 class TestData:
-    """The test pictures of a model: probabilities [N, C], targets [N], parts [N] or None."""
+    """The test images of a model: probabilities [N, C], targets [N], parts [N] or None."""
 
     __test__ = False
 
@@ -65,7 +65,7 @@ class Results:
 
     `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
     the most frequent first. `calibrated` is the reliability after the temperature
-    that was fitted on validation; None where there is no validation picture.
+    that was fitted on validation; None where there is no validation image.
     """
 
     values: Values
@@ -85,10 +85,10 @@ def results(
     validation: TestData | None = None,
     scenario: Scenario | None = None,
 ) -> Results:
-    """The numbers of a model on its test pictures.
+    """The numbers of a model on its test images.
 
     Args:
-        test: the pictures.
+        test: the images.
         class_names: [C].
         verdicts: [C], "OK", "NOK" or None.
         point: the decision rule.
@@ -96,7 +96,7 @@ def results(
         scenario: of the line, for PPM; None: three usual defect rates.
 
     Raises:
-        ConfigError: if there is no picture, or a probability is no number.
+        ConfigError: if there is no image, or a probability is no number.
     """
     report = evaluate(
         test.probabilities, test.targets, class_names, parts=test.parts, verdicts=verdicts
@@ -135,7 +135,7 @@ def _summary_values(report: EvaluationReport) -> Values:
     values.update(_rate("accuracy", summary.accuracy))
     for k, item in summary.top_k_error.items():
         values.update(_rate(f"top{k}_error", item))
-    for name in ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "matthews"):
+    for name in ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "mcc"):
         values.update(_estimate(name, getattr(summary, name)))
     values.update(_estimate("log_loss", summary.log_loss))
     values.update(_estimate("brier", summary.brier))

@@ -110,7 +110,7 @@ def count_leaks(
 def certified(workspace: Workspace, split: Split) -> Split:
     """The split with its leaks counted against the newest quality check; stored where it changed.
 
-    A split that was made before anybody looked for look-alikes, or that came with the pictures,
+    A split that was made before anybody looked for look-alikes, or that came with the images,
     is counted as soon as there is a check.
     """
     with connect(workspace) as db:
@@ -130,8 +130,8 @@ def certified(workspace: Workspace, split: Split) -> Split:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """What edits did to the pictures since a split was made: ids of samples."""
+class SplitDrift:
+    """What edits did to the images since a split was made: ids of samples."""
 
     added: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
@@ -143,10 +143,10 @@ class Drift:
         return not (self.added or self.left or self.relabelled)
 
 
-def drift(workspace: Workspace, dataset: Dataset, split: Split) -> Drift:
-    """Pictures that came, left or got another label after a split was made."""
+def drift(workspace: Workspace, dataset: Dataset, split: Split) -> SplitDrift:
+    """Images that came, left or got another label after a split was made."""
     if split.version == dataset.version:
-        return Drift()
+        return SplitDrift()
     moves = class_moves(workspace, dataset.id, split.version)
     with connect(workspace) as db:
         members = splits.split_places(db, split.id)
@@ -160,11 +160,11 @@ def drift(workspace: Workspace, dataset: Dataset, split: Split) -> Drift:
             left.append(sample_id)
         elif sample_id in members and old is not None and moves.get(old) != new:
             relabelled.append(sample_id)
-    return Drift(tuple(added), tuple(left), tuple(relabelled))
+    return SplitDrift(tuple(added), tuple(left), tuple(relabelled))
 
 
 def side_counts(workspace: Workspace, dataset: Dataset, split: Split) -> SideCounts:
-    """Side (subset, or fold and test) -> class -> pictures, as they are labelled today."""
+    """Side (subset, or fold and test) -> class -> images, as they are labelled today."""
     with connect(workspace) as db:
         found = splits.place_class_counts(db, split.id)
     counts: SideCounts = {}
@@ -276,7 +276,7 @@ def _stored_division(db: Database, split: Split) -> Division:
 def _known_groups(
     samples: Sequence[Sample], check: QualityCheck | None
 ) -> Mapping[int, int] | None:
-    """Look-alikes that were found, and groups that came with the pictures or by edits."""
+    """Look-alikes that were found, and groups that came with the images or by edits."""
     stored = [s.group or None for s in samples]
     if check is None and not any(stored):
         return None

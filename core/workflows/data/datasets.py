@@ -1,4 +1,4 @@
-"""Actions on data sets: preview, import, look, delete."""
+"""Actions on datasets: preview, import, look, delete."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,18 +49,18 @@ def start_import(
     consume: bool = False,
     shown_source: str | None = None,
 ) -> Job:
-    """Queue the import of a folder or ZIP file as a new data set.
+    """Queue the import of a folder or ZIP file as a new dataset.
 
     Args:
-        workspace: where the data set will live.
+        workspace: where the dataset will live.
         source: folder or `.zip` on this machine.
-        name: of the new data set.
+        name: of the new dataset.
         rules: where classes come from and what is kept; a label source alone leaves the rest open.
-        consume: the source is an upload: keep its pictures in the workspace, remove it afterwards.
+        consume: the source is an upload: keep its images in the workspace, remove it afterwards.
         shown_source: what to show as source, where the path says nothing.
 
     Raises:
-        NameTakenError: if there is such a data set already.
+        NameTakenError: if there is such a dataset already.
         ImportSourceError: if the source cannot work.
     """
     clean = checked_name(name)
@@ -86,22 +86,22 @@ def start_adding(
     consume: bool = False,
     shown_source: str | None = None,
 ) -> Job:
-    """Queue the import of more pictures into a data set, as its next version.
+    """Queue the import of more images into a dataset, as its next version.
 
     Its classes keep their places and verdicts, new ones are appended; a split that comes with the
-    pictures is not kept, since a split covers a whole version. Arguments: see `start_import`.
+    images is not kept, since a split covers a whole version. Arguments: see `start_import`.
 
     Args:
-        workspace: where the data set lives.
+        workspace: where the dataset lives.
         source: folder or `.zip` on this machine.
         dataset: name or id.
         rules: see `start_import`.
-        keep_duplicates: also add pictures whose bytes the data set has already.
+        keep_duplicates: also add images whose bytes the dataset has already.
         consume: see `start_import`.
         shown_source: see `start_import`.
 
     Raises:
-        NotFoundError: if there is no such data set.
+        NotFoundError: if there is no such dataset.
         ImportSourceError: if the source cannot work.
     """
     found = find_dataset(workspace, dataset)
@@ -143,7 +143,7 @@ def import_rules(
         bins: edges of numeric labels, `0.3, 0.7`.
         bin_names: names of the bins, one more than edges.
         keep_split: whether ready subsets are kept.
-        keep_companions: whether masks and annotations beside pictures are imported.
+        keep_companions: whether masks and annotations beside images are imported.
         leave_out: classes not to import.
         ok_classes: classes that count as OK; None: by their names.
 
@@ -237,13 +237,13 @@ def read_label_table(path: Path) -> str:
 
 
 def list_datasets(workspace: Workspace) -> list[Dataset]:
-    """All data sets, newest first."""
+    """All datasets, newest first."""
     with connect(workspace) as db:
         return datasets.list_datasets(db)
 
 
 def find_dataset(workspace: Workspace, name_or_id: str) -> Dataset:
-    """The data set of this id or name.
+    """The dataset of this id or name.
 
     Raises:
         NotFoundError: if there is none.
@@ -253,7 +253,7 @@ def find_dataset(workspace: Workspace, name_or_id: str) -> Dataset:
 
 
 def class_counts(workspace: Workspace, dataset: Dataset) -> dict[str, int]:
-    """Pictures per class, in class order."""
+    """Images per class, in class order."""
     with connect(workspace) as db:
         return datasets.class_counts(db, dataset)
 
@@ -271,10 +271,10 @@ def samples(
 ) -> tuple[list[Sample], int]:
     """A page of samples, and how many there are in all, by class, subset and part of the name."""
     chosen = SampleFilter(label=label, split_id=split_id, subset=subset, text=text)
-    return find_pictures(workspace, dataset_id, chosen, limit=limit, offset=offset)
+    return find_images(workspace, dataset_id, chosen, limit=limit, offset=offset)
 
 
-def find_pictures(
+def find_images(
     workspace: Workspace,
     dataset_id: str,
     chosen: SampleFilter,
@@ -293,7 +293,7 @@ def find_pictures(
     return found, count
 
 
-def count_pictures(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
+def count_images(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
     """How many samples a filter lets through."""
     with connect(workspace) as db:
         return datasets.count_samples(db, dataset_id, chosen)
@@ -306,17 +306,17 @@ def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
 
 
 def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) -> dict[str, int]:
-    """Name (path below the source) -> sample id, of pictures in use or excluded.
+    """Name (path below the source) -> sample id, of images in use or excluded.
 
     Raises:
-        NotFoundError: if there is no such picture, or several have the name.
+        NotFoundError: if there is no such image, or several have the name.
     """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
         found = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
     for name, ids in found.items():
         if len(ids) != 1:
-            how_many = "no picture" if not ids else f"{len(ids)} pictures"
+            how_many = "no image" if not ids else f"{len(ids)} images"
             raise NotFoundError(
                 f"There is {how_many} '{name}' in this dataset.",
                 "Give the path below the imported folder, as an export to a table shows it.",
@@ -334,14 +334,14 @@ def sample_path(workspace: Workspace, sample_id: int) -> Path:
     path = workspace.resolve(found[0].path) if found else None
     if path is None or not path.is_file():
         raise NotFoundError(
-            "This picture is not there any more.",
+            "This image is not there any more.",
             "It was moved or deleted after the import; bring it back or import again.",
         )
     return path
 
 
 def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
-    """The small picture of a sample, made on first use.
+    """The small image of a sample, made on first use.
 
     Raises:
         NotFoundError: if there is no such sample.
@@ -349,13 +349,13 @@ def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
     """
     found = find_samples(workspace, [sample_id])
     if not found:
-        raise NotFoundError("There is no such picture.")
+        raise NotFoundError("There is no such image.")
     source = workspace.resolve(found[0].path)
     return thumbnail(source, found[0].sha256, workspace.cache / "thumbnails")
 
 
 def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
-    """Give a data set another name.
+    """Give a dataset another name.
 
     Raises:
         NameTakenError: if it is taken.
@@ -365,7 +365,7 @@ def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
-    """Remove a data set with its splits and runs; its models stay, files in place are not touched.
+    """Remove a dataset with its splits and runs; its models stay, files in place are not touched.
 
     Raises:
         NotFoundError: if there is none.
@@ -388,13 +388,13 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
 
 
 def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig | None:
-    """The preprocessing chosen for a data set, if anybody did."""
+    """The preprocessing chosen for a dataset, if anybody did."""
     with connect(workspace) as db:
         return datasets.saved_preprocess(db, dataset_id)
 
 
 def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:
-    """Remember the preprocessing for trainings on this data set; None: the network's own."""
+    """Remember the preprocessing for trainings on this dataset; None: the network's own."""
     with connect(workspace) as db:
         datasets.save_preprocess(db, dataset_id, config)
 

@@ -11,13 +11,13 @@ from core.workflows.data.datasets import new_upload_folder, start_import
 from core.workspace import Workspace
 
 DEMO_NAME = "Pill demo"
-DEMO_SOURCE = "rendered demo pictures"
+DEMO_SOURCE = "rendered demo images"
 
 
 def start_demo(
     workspace: Workspace, *, on_progress: Callable[[int, int], None] | None = None
 ) -> Job:
-    """Draw the demo pictures and queue their import; a taken name gets a number."""
+    """Draw the demo images and queue their import; a taken name gets a number."""
     folder = new_upload_folder(workspace)
     write_demo_images(folder, on_progress=on_progress)
     return start_import(

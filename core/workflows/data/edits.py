@@ -53,7 +53,7 @@ class QuickAction(StrEnum):
 
 @dataclass(frozen=True)
 class QuickEdit:
-    """One key press: what, of which pictures; the class by name, for positions may shift."""
+    """One key press: what, of which images; the class by name, for positions may shift."""
 
     action: QuickAction
     sample_ids: tuple[int, ...] = ()
@@ -127,11 +127,11 @@ def _quick_edit(workspace: Workspace, dataset_id: str, edit: QuickEdit) -> Datas
 def move_to_class(
     workspace: Workspace, dataset_id: str, sample_ids: Iterable[int], class_name: str
 ) -> DatasetVersion:
-    """Give pictures the class of this name, whatever its position is by then.
+    """Give images the class of this name, whatever its position is by then.
 
     Raises:
         ConfigError: if they have it already.
-        NotFoundError: if there is no such class or picture.
+        NotFoundError: if there is no such class or image.
     """
     wanted = list(sample_ids)
 
@@ -150,18 +150,18 @@ def relabel(
     summary: str | None = None,
     finding_ids: Iterable[int] = (),
 ) -> DatasetVersion:
-    """Give pictures another class.
+    """Give images another class.
 
     Args:
         workspace: where the dataset lives.
         dataset_id: its id or name.
         labels: sample id -> class index.
         summary: what was done, in words; else it is said from the classes.
-        finding_ids: findings that this cures; an undo opens them again.
+        finding_ids: findings that this fixes; an undo opens them again.
 
     Raises:
-        ConfigError: if there is no such class, or every picture has its class already.
-        NotFoundError: if a picture or a finding is not there (any more).
+        ConfigError: if there is no such class, or every image has its class already.
+        NotFoundError: if an image or a finding is not there (any more).
     """
 
     def plan(db: Database, dataset: Dataset) -> _Edit:
@@ -183,11 +183,11 @@ def exclude(
     summary: str | None = None,
     finding_ids: Iterable[int] = (),
 ) -> DatasetVersion:
-    """Leave pictures out of the dataset; they stay stored and can be brought back.
+    """Leave images out of the dataset; they stay stored and can be brought back.
 
     Raises:
         ConfigError: if they are out already, or none would be left.
-        NotFoundError: if a picture or a finding is not there (any more).
+        NotFoundError: if an image or a finding is not there (any more).
     """
     wanted = list(sample_ids)
 
@@ -195,10 +195,10 @@ def exclude(
         found = [s for s in _samples(db, dataset, wanted) if s.status is SampleStatus.USED]
         if found and len(found) == dataset.sample_count:
             raise ConfigError(
-                "No picture would be left.", "Delete the dataset instead, or keep some pictures."
+                "No image would be left.", "Delete the dataset instead, or keep some images."
             )
         states = {s.id: replace(s.state, status=SampleStatus.EXCLUDED) for s in found}
-        return _Edit(EditAction.EXCLUDE, summary or f"Excluded {_pictures(len(found))}", states)
+        return _Edit(EditAction.EXCLUDE, summary or f"Excluded {_images(len(found))}", states)
 
     return _apply(workspace, dataset_id, plan, "are excluded already", finding_ids)
 
@@ -211,18 +211,18 @@ def restore(
     summary: str | None = None,
     finding_ids: Iterable[int] = (),
 ) -> DatasetVersion:
-    """Bring excluded pictures back.
+    """Bring excluded images back.
 
     Raises:
         ConfigError: if they are in use already.
-        NotFoundError: if a picture or a finding is not there (any more).
+        NotFoundError: if an image or a finding is not there (any more).
     """
     wanted = list(sample_ids)
 
     def plan(db: Database, dataset: Dataset) -> _Edit:
         found = [s for s in _samples(db, dataset, wanted) if s.status is SampleStatus.EXCLUDED]
         states = {s.id: replace(s.state, status=SampleStatus.USED) for s in found}
-        return _Edit(EditAction.RESTORE, summary or f"Brought back {_pictures(len(found))}", states)
+        return _Edit(EditAction.RESTORE, summary or f"Brought back {_images(len(found))}", states)
 
     return _apply(workspace, dataset_id, plan, "are in use already", finding_ids)
 
@@ -235,18 +235,18 @@ def set_group(
     summary: str | None = None,
     finding_ids: Iterable[int] = (),
 ) -> DatasetVersion:
-    """Say which pictures belong together (one part, one lot); None takes a picture out of any.
+    """Say which images belong together (one part, one lot); None takes an image out of any.
 
     Args:
         workspace: where the dataset lives.
         dataset_id: its id or name.
         groups: sample id -> name of its group.
         summary: what was done, in words.
-        finding_ids: findings that this cures.
+        finding_ids: findings that this fixes.
 
     Raises:
         ConfigError: if a name is too long, or nothing changes.
-        NotFoundError: if a picture or a finding is not there (any more).
+        NotFoundError: if an image or a finding is not there (any more).
     """
     named = {i: _group_name(group) for i, group in groups.items()}
 
@@ -260,7 +260,7 @@ def set_group(
 
 
 def add_class(workspace: Workspace, dataset_id: str, name: str) -> DatasetVersion:
-    """Add a class without pictures, so that pictures can be moved to it.
+    """Add a class without images, so that images can be moved to it.
 
     Raises:
         ConfigError: if the name is empty or too long.
@@ -373,7 +373,7 @@ def set_verdicts(
 
 
 def undo(workspace: Workspace, dataset_id: str) -> DatasetVersion:
-    """Take back the newest edit that still holds; findings that it cured are open again.
+    """Take back the newest edit that still holds; findings that it fixed are open again.
 
     Raises:
         NotFoundError: if there is nothing to undo.
@@ -408,7 +408,7 @@ def _apply(
         dataset = datasets.find_dataset(db, dataset_id)
         edit = plan(db, dataset)
         if unchanged is not None and not edit.states:
-            raise ConfigError(f"Nothing changes: the pictures {unchanged}.")
+            raise ConfigError(f"Nothing changes: the images {unchanged}.")
         version = versions.apply_edit(
             db,
             dataset,
@@ -421,7 +421,7 @@ def _apply(
         for finding_id in dict.fromkeys(finding_ids):
             finding = quality.find_finding(db, finding_id)
             quality.decide_finding(
-                db, dataset.id, finding, FindingStatus.CURED, version=version.number
+                db, dataset.id, finding, FindingStatus.FIXED, version=version.number
             )
     return version
 
@@ -437,7 +437,7 @@ def _samples(db: Database, dataset: Dataset, ids: Iterable[int]) -> list[Sample]
     known = [s for s in found if s.status is not SampleStatus.ABSENT]
     if len(known) < len(wanted):
         raise NotFoundError(
-            f"{_pictures(len(wanted) - len(known))} of these are not in the dataset (any more).",
+            f"{_images(len(wanted) - len(known))} of these are not in the dataset (any more).",
             "Reload and choose again.",
         )
     return known
@@ -453,7 +453,7 @@ def _relabelling(
 
 
 def _merge(db: Database, dataset: Dataset, merged: set[int], into: str) -> _Edit:
-    """All labels move to the new positions, those of excluded pictures too."""
+    """All labels move to the new positions, those of excluded images too."""
     names, verdicts = dataset.class_names, dataset.verdicts
     place = names.index(into) if into in names else min(merged)
     kept = [i for i in range(len(names)) if i == place or i not in merged]
@@ -503,10 +503,10 @@ def _refuse_taken(name: str, others: Sequence[str]) -> None:
 
 
 def _relabelled(moves: Sequence[tuple[int | None, int]], names: Sequence[str]) -> str:
-    """`Relabelled 3 pictures dent → crack`, the most frequent moves first."""
+    """`Relabelled 3 images dent → crack`, the most frequent moves first."""
     counts = Counter(moves)
     parts = [
-        f"{_pictures(count)} {'no label' if old is None else names[old]} → {names[new]}"
+        f"{_images(count)} {'no label' if old is None else names[old]} → {names[new]}"
         for (old, new), count in counts.most_common(3)
     ]
     rest = len(counts) - len(parts)
@@ -516,15 +516,15 @@ def _relabelled(moves: Sequence[tuple[int | None, int]], names: Sequence[str]) -
 def _grouped(names: Sequence[str | None]) -> str:
     different = {name for name in names if name is not None}
     if not different:
-        return f"Took {_pictures(len(names))} out of their groups"
+        return f"Took {_images(len(names))} out of their groups"
     one = (
         f"group '{next(iter(different))}'" if len(different) == 1 else f"{len(different):,} groups"
     )
-    return f"Put {_pictures(len(names))} into {one}"
+    return f"Put {_images(len(names))} into {one}"
 
 
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _listed(names: Sequence[str], limit: int = 8) -> str:

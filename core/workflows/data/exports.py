@@ -37,7 +37,7 @@ def plan_export(
     version: int | None = None,
     split: str | None = None,
 ) -> Export:
-    """The pictures of a version (None: today's), with the subset folders of a split where named.
+    """The images of a version (None: today's), with the subset folders of a split where named.
 
     Raises:
         NotFoundError: if there is no such dataset, version or split.
@@ -60,7 +60,7 @@ def write_export(export: Export, target: Path) -> list[str]:
     """Write an export to a new folder, or to a new file that ends in .zip or .csv.
 
     Returns:
-        The names of pictures whose files are gone.
+        The names of images whose files are gone.
 
     Raises:
         ConfigError: if the target is there already or cannot be written.
@@ -88,12 +88,12 @@ def write_export(export: Export, target: Path) -> list[str]:
 
 
 def zip_export(export: Export) -> Iterator[bytes]:
-    """A ZIP of the pictures, block by block."""
+    """A ZIP of the images, block by block."""
     return exports.zip_blocks(export.items)
 
 
 def csv_export(export: Export) -> Iterator[bytes]:
-    """A table of the pictures, block by block, as spreadsheet programs read it."""
+    """A table of the images, block by block, as spreadsheet programs read it."""
     yield b"\xef\xbb\xbf"
     for line in exports.table_lines(export.items):
         yield line.encode()

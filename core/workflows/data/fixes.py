@@ -1,6 +1,6 @@
-"""Cures of findings: exclude, keep one, relabel, group, ignore; each can be undone.
+"""Fixes of findings: exclude, keep one, relabel, group, ignore; each can be undone.
 
-A cure is an edit of the dataset that also closes the findings it settles, or a decision to ignore.
+A fix is an edit of the dataset that also closes the findings it settles, or a decision to ignore.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from core.data.quality.similarity import connected
 from core.domain.datasets import Sample, SampleState, SampleStatus
-from core.domain.findings import Cure, Finding, FindingKind, FindingStatus, Severity
+from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, Severity
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
@@ -19,33 +19,33 @@ from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
 # What helps against what; the most advisable first.
-CURES: Mapping[FindingKind, tuple[Cure, ...]] = {
-    FindingKind.LABEL_CONFLICT: (Cure.RELABEL, Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.FORMAT_LEAK: (Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.EXACT_DUPLICATE: (Cure.KEEP_ONE, Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.NEAR_DUPLICATE: (Cure.GROUP, Cure.KEEP_ONE, Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.SUBSET_LEAK: (Cure.GROUP, Cure.KEEP_ONE, Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.SUSPECT_LABEL: (Cure.RELABEL, Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.OUTLIER: (Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.CLASS_TOO_SMALL: (Cure.IGNORE,),
-    FindingKind.CLASS_IMBALANCE: (Cure.IGNORE,),
-    FindingKind.UNREADABLE: (Cure.EXCLUDE, Cure.IGNORE),
+CURES: Mapping[FindingKind, tuple[Fix, ...]] = {
+    FindingKind.LABEL_CONFLICT: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.FORMAT_LEAK: (Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.EXACT_DUPLICATE: (Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.NEAR_DUPLICATE: (Fix.GROUP, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.SUBSET_LEAK: (Fix.GROUP, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.SUSPECT_LABEL: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.OUTLIER: (Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.CLASS_TOO_SMALL: (Fix.IGNORE,),
+    FindingKind.CLASS_IMBALANCE: (Fix.IGNORE,),
+    FindingKind.UNREADABLE: (Fix.EXCLUDE, Fix.IGNORE),
 }
 # Why not all: whole classes would go, or every conflict would need a class of its own.
 # Why not to exclude all that look alike: where most parts were photographed several times, one
-# click would leave hardly a picture. Keeping one of each serves the same purpose.
-CURES_FOR_ALL: Mapping[FindingKind, tuple[Cure, ...]] = {
+# click would leave hardly an image. Keeping one of each serves the same purpose.
+CURES_FOR_ALL: Mapping[FindingKind, tuple[Fix, ...]] = {
     **CURES,
     **{
-        kind: tuple(how for how in CURES[kind] if how is not Cure.EXCLUDE)
+        kind: tuple(how for how in CURES[kind] if how is not Fix.EXCLUDE)
         for kind in (
             FindingKind.EXACT_DUPLICATE,
             FindingKind.NEAR_DUPLICATE,
             FindingKind.SUBSET_LEAK,
         )
     },
-    FindingKind.LABEL_CONFLICT: (Cure.EXCLUDE, Cure.IGNORE),
-    FindingKind.FORMAT_LEAK: (Cure.IGNORE,),
+    FindingKind.LABEL_CONFLICT: (Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.FORMAT_LEAK: (Fix.IGNORE,),
 }
 _OF_SEVERAL = {
     FindingKind.LABEL_CONFLICT,
@@ -56,7 +56,7 @@ _OF_SEVERAL = {
 
 
 @dataclass(frozen=True)
-class Cured:
+class AppliedFix:
     """What was done, and how to take it back.
 
     `version` is the edit that was made; None where findings were only ignored.
@@ -67,15 +67,15 @@ class Cured:
     version: int | None = None
 
 
-def cure(
+def fix(
     workspace: Workspace,
     dataset_id: str,
     finding_ids: Sequence[int],
-    how: Cure,
+    how: Fix,
     *,
     label: int | None = None,
-) -> Cured:
-    """Cure findings of one kind in one edit; findings that it settles besides are closed, too.
+) -> AppliedFix:
+    """Fix findings of one kind in one edit; findings that it settles besides are closed, too.
 
     Args:
         workspace: where the dataset lives.
@@ -85,7 +85,7 @@ def cure(
         label: for `RELABEL`, the class index; None takes what each finding suggests.
 
     Raises:
-        ConfigError: if the cure does not fit, no class is suggested, or nothing is left to do.
+        ConfigError: if the fix does not fit, no class is suggested, or nothing is left to do.
         NotFoundError: if a finding is gone: a newer check replaced it.
     """
     with connect(workspace) as db:
@@ -95,31 +95,31 @@ def cure(
         raise NotFoundError("There is no such finding in this dataset.", "Reload and look again.")
     for finding in found:
         if how not in CURES[finding.kind]:
-            raise ConfigError(f"'{how}' is no cure of this finding.", "Choose one that is offered.")
-    if how is Cure.IGNORE:
+            raise ConfigError(f"'{how}' is no fix of this finding.", "Choose one that is offered.")
+    if how is Fix.IGNORE:
         return _ignored(workspace, dataset_id, found)
     return _edited(workspace, dataset_id, found, how, label)
 
 
-def cure_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Cure) -> Cured:
-    """Cure every open finding of a kind in one edit; relabelling takes the sure ones only.
+def fix_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Fix) -> AppliedFix:
+    """Fix every open finding of a kind in one edit; relabelling takes the sure ones only.
 
     Raises:
-        ConfigError: if this kind cannot be cured in one go like this, or nothing is left to do.
+        ConfigError: if this kind cannot be fixed in one go like this, or nothing is left to do.
     """
     if how not in CURES_FOR_ALL[kind]:
         raise ConfigError(f"'{how}' cannot be done for all of these.", "Go through them singly.")
     with connect(workspace) as db:
         found = quality.list_findings(db, dataset_id, kind=kind)
-    if how is Cure.RELABEL:
+    if how is Fix.RELABEL:
         found = [f for f in found if f.severity is Severity.WARNING]
     if not found:
         raise ConfigError("There is no open finding of this kind.", "Nothing needs to be done.")
-    return cure(workspace, dataset_id, [f.id for f in found], how)
+    return fix(workspace, dataset_id, [f.id for f in found], how)
 
 
-def exclude_pictures(workspace: Workspace, dataset_id: str, sample_ids: Sequence[int]) -> Cured:
-    """Leave single pictures out; findings of which nothing is left are closed.
+def exclude_images(workspace: Workspace, dataset_id: str, sample_ids: Sequence[int]) -> AppliedFix:
+    """Leave single images out; findings of which nothing is left are closed.
 
     Raises:
         ConfigError: if they are out already, or none would be left.
@@ -127,13 +127,13 @@ def exclude_pictures(workspace: Workspace, dataset_id: str, sample_ids: Sequence
     """
     samples = _samples(workspace, dataset_id, sample_ids)
     if any(i not in samples for i in sample_ids):
-        raise NotFoundError("This picture is not in the dataset (any more).", "Reload the page.")
+        raise NotFoundError("This image is not in the dataset (any more).", "Reload the page.")
     planned = {i: replace(samples[i].state, status=SampleStatus.EXCLUDED) for i in sample_ids}
-    return _stored(workspace, dataset_id, planned, Cure.EXCLUDE, [])
+    return _stored(workspace, dataset_id, planned, Fix.EXCLUDE, [])
 
 
-def undo(workspace: Workspace, dataset_id: str, done: Cured) -> None:
-    """Take a cure back; its findings are open again.
+def undo(workspace: Workspace, dataset_id: str, done: AppliedFix) -> None:
+    """Take a fix back; its findings are open again.
 
     Raises:
         ConfigError: if the dataset was edited since: then the list of versions must be used.
@@ -164,20 +164,20 @@ def reopen(workspace: Workspace, dataset_id: str, finding_ids: Iterable[int]) ->
 
 
 def best_of(samples: Sequence[Sample]) -> Sample:
-    """The picture to keep: the largest, then the sharpest, then the one imported first."""
+    """The image to keep: the largest, then the sharpest, then the one imported first."""
     return max(samples, key=lambda s: (s.width * s.height, s.sharpness or 0, -s.id))
 
 
-def _ignored(workspace: Workspace, dataset_id: str, found: Sequence[Finding]) -> Cured:
+def _ignored(workspace: Workspace, dataset_id: str, found: Sequence[Finding]) -> AppliedFix:
     with connect(workspace) as db, transaction(db):
         for finding in found:
             quality.decide_finding(db, dataset_id, finding, FindingStatus.IGNORED)
-    return Cured(f"Ignored {_findings(len(found))}", tuple(f.id for f in found))
+    return AppliedFix(f"Ignored {_findings(len(found))}", tuple(f.id for f in found))
 
 
 def _edited(
-    workspace: Workspace, dataset_id: str, found: Sequence[Finding], how: Cure, label: int | None
-) -> Cured:
+    workspace: Workspace, dataset_id: str, found: Sequence[Finding], how: Fix, label: int | None
+) -> AppliedFix:
     samples = _samples(workspace, dataset_id, [i for f in found for i in f.sample_ids])
     planned = _planned(workspace, dataset_id, found, how, label, samples)
     return _stored(workspace, dataset_id, planned, how, [f.id for f in found])
@@ -194,22 +194,22 @@ def _stored(
     workspace: Workspace,
     dataset_id: str,
     planned: Mapping[int, SampleState],
-    how: Cure,
+    how: Fix,
     own: Sequence[int],
-) -> Cured:
+) -> AppliedFix:
     """Make the edit; it closes its own findings and those of which nothing is left."""
     before = _samples(workspace, dataset_id, planned)
     changed = {i: state for i, state in planned.items() if state != before[i].state}
     closed = (*own, *_settled_by(workspace, dataset_id, changed, set(own)))
-    if how is Cure.RELABEL:
+    if how is Fix.RELABEL:
         labels = {i: state.label for i, state in changed.items() if state.label is not None}
         made = edits.relabel(workspace, dataset_id, labels, finding_ids=closed)
-    elif how is Cure.GROUP:
+    elif how is Fix.GROUP:
         groups = {i: state.group for i, state in changed.items()}
         made = edits.set_group(workspace, dataset_id, groups, finding_ids=closed)
     else:
         made = edits.exclude(workspace, dataset_id, list(changed), finding_ids=closed)
-    return Cured(made.summary, closed, made.number)
+    return AppliedFix(made.summary, closed, made.number)
 
 
 def _settled_by(
@@ -231,12 +231,12 @@ def _planned(
     workspace: Workspace,
     dataset_id: str,
     found: Sequence[Finding],
-    how: Cure,
+    how: Fix,
     label: int | None,
     samples: Mapping[int, Sample],
 ) -> dict[int, SampleState]:
-    """Sample id -> its state after the cure, for the pictures in use."""
-    moves = _moves(workspace, dataset_id) if how is Cure.RELABEL and label is None else {}
+    """Sample id -> its state after the fix, for the images in use."""
+    moves = _moves(workspace, dataset_id) if how is Fix.RELABEL and label is None else {}
     planned: dict[int, SampleState] = {}
     sets = [
         [
@@ -246,14 +246,14 @@ def _planned(
         ]
         for finding in found
     ]
-    if how is Cure.GROUP:
+    if how is Fix.GROUP:
         return _grouped(workspace, dataset_id, sets)
     for finding, used in zip(found, sets, strict=True):
-        if how is Cure.RELABEL:
+        if how is Fix.RELABEL:
             target = moves.get(_suggestion(finding)) if label is None else label
             planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
         else:
-            kept = best_of(used).id if how is Cure.KEEP_ONE and used else None
+            kept = best_of(used).id if how is Fix.KEEP_ONE and used else None
             planned |= {
                 s.id: replace(s.state, status=SampleStatus.EXCLUDED) for s in used if s.id != kept
             }
@@ -264,7 +264,7 @@ def _suggestion(finding: Finding) -> int:
     if finding.suggested is None:
         raise ConfigError(
             f"Nothing suggests a class for this finding: {finding.message}",
-            "Say which class its pictures belong to, or leave them out.",
+            "Say which class its images belong to, or leave them out.",
         )
     return finding.suggested
 
@@ -279,7 +279,7 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
 def _grouped(
     workspace: Workspace, dataset_id: str, sets: Sequence[Sequence[Sample]]
 ) -> dict[int, SampleState]:
-    """One group for each set of pictures; groups that some of them have are joined, as a whole."""
+    """One group for each set of images; groups that some of them have are joined, as a whole."""
     joined = _joined_groups(sets)
     names = {group for used in sets for group in {s.group for s in used} if group is not None}
     moved = {name for name in names if joined[name] != name}
@@ -292,7 +292,7 @@ def _grouped(
 
 
 def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
-    """Name of a group, or of a picture without one -> the group it belongs to by these sets."""
+    """Name of a group, or of an image without one -> the group it belongs to by these sets."""
     names = sorted({s.group or _own_name(s) for used in sets for s in used})
     position = {name: i for i, name in enumerate(names)}
     links = [
@@ -314,7 +314,7 @@ def _own_name(sample: Sample) -> str:
 
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
-    """Whether nothing is left of a finding once its pictures are in these states."""
+    """Whether nothing is left of a finding once its images are in these states."""
     left = [
         states[i]
         for i in finding.sample_ids

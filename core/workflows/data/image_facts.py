@@ -1,4 +1,4 @@
-"""Looking at pictures: all that is known of one, and how they are spread."""
+"""Looking at images: all that is known of one, and how they are spread."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.domain.datasets import Dataset, DatasetVersion, Sample
-from core.domain.findings import Finding, Insight
+from core.domain.findings import FeatureInsight, Finding
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, quality, splits
@@ -24,10 +24,10 @@ CLASSES_APART = 8
 
 
 @dataclass(frozen=True)
-class PictureFacts:
-    """A picture with what the dataset, its splits, the quality check and its edits say of it.
+class ImageFacts:
+    """An image with what the dataset, its splits, the quality check and its edits say of it.
 
-    `insight` is None where the picture got another label since the check; `suggested` is the name
+    `insight` is None where the image got another label since the check; `suggested` is the name
     of the class that it looks like, where there is one and it is still there; `history` is newest
     first.
     """
@@ -36,7 +36,7 @@ class PictureFacts:
     dataset: Dataset
     subsets: tuple[tuple[Split, Subset], ...]
     findings: tuple[Finding, ...]
-    insight: Insight | None
+    insight: FeatureInsight | None
     suggested: str | None
     history: tuple[tuple[DatasetVersion, Change], ...]
 
@@ -50,7 +50,7 @@ class PictureFacts:
 class Statistics:
     """Numbers for small charts, of bounded size whatever the dataset.
 
-    `sizes`: (width, height, pictures), most frequent first, and how many sizes there are in all;
+    `sizes`: (width, height, images), most frequent first, and how many sizes there are in all;
     `brightness`, `sharpness`: per class the counts in bins over `*_edges` (bins + 1 values);
     empty where nobody has measured. Sharpness is logarithmic (base 10).
     """
@@ -64,22 +64,22 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class PictureMap:
-    """Places of pictures in a plane in which similar ones are neighbours; bounded in number."""
+class ImageMap:
+    """Places of images in a plane in which similar ones are neighbours; bounded in number."""
 
     points: tuple[tuple[int, int | None, float, float], ...]  # sample id, label, x, y
     total: int
 
 
-def picture_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> PictureMap:
+def image_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> ImageMap:
     """The map that the last quality check made; without points where there is none."""
     with connect(workspace) as db:
         points, total = datasets.map_points(db, dataset_id, limit=limit)
-    return PictureMap(tuple(points), total)
+    return ImageMap(tuple(points), total)
 
 
 def statistics(workspace: Workspace, dataset: Dataset) -> Statistics:
-    """How sizes, brightness and sharpness are spread over the pictures in use."""
+    """How sizes, brightness and sharpness are spread over the images in use."""
     with connect(workspace) as db:
         rows = datasets.measures(db, dataset.id)
     sizes = Counter((width, height) for _, width, height, _, _ in rows)
@@ -120,17 +120,17 @@ def _histograms(
     return counts, tuple(edges.tolist())
 
 
-def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
-    """Everything that is known of a picture.
+def facts_of(workspace: Workspace, sample_id: int) -> ImageFacts:
+    """Everything that is known of an image.
 
     Raises:
-        NotFoundError: if there is no such picture.
+        NotFoundError: if there is no such image.
     """
     with connect(workspace) as db:
         found = datasets.samples_by_id(db, [sample_id])
         dataset = datasets.dataset_of_sample(db, sample_id)
         if not found or dataset is None:
-            raise NotFoundError("There is no such picture.", "Its dataset was deleted.")
+            raise NotFoundError("There is no such image.", "Its dataset was deleted.")
         members = splits.subsets_of_sample(db, sample_id)
         known = {split.id: split for split in splits.list_splits(db, dataset.id)}
         findings = quality.findings_of_sample(db, dataset.id, sample_id)
@@ -138,12 +138,12 @@ def picture_facts(workspace: Workspace, sample_id: int) -> PictureFacts:
         check = quality.load_check(db, dataset.id)
     history = versions.sample_history(workspace, dataset.id, sample_id)
     if check is None or _relabelled_since(check.version, history):
-        insight = None  # it speaks of a label that the picture has no more
+        insight = None  # it speaks of a label that the image has no more
     suggested = None
     if insight is not None and insight.suggested is not None and check is not None:
         place = versions.class_moves(workspace, dataset.id, check.version).get(insight.suggested)
         suggested = None if place is None else dataset.class_names[place]
-    return PictureFacts(
+    return ImageFacts(
         sample=found[0],
         dataset=dataset,
         subsets=tuple((known[i], subset) for i, subset in members.items() if i in known),

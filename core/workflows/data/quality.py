@@ -98,7 +98,7 @@ def _messages(
 
 
 def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
-    names, rows = _pictures_of(workspace, check, FindingKind.SUSPECT_LABEL)
+    names, rows = _images_of(workspace, check, FindingKind.SUSPECT_LABEL)
     moves = class_moves(workspace, check.dataset_id, check.version)
     return [
         {
@@ -114,17 +114,17 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, objec
 
 
 def _outliers(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
-    _, rows = _pictures_of(workspace, check, FindingKind.OUTLIER)
+    _, rows = _images_of(workspace, check, FindingKind.OUTLIER)
     return [
         {"path": sample.path, "name": sample.name, "message": finding.message}
         for finding, sample in rows
     ]
 
 
-def _pictures_of(
+def _images_of(
     workspace: Workspace, check: QualityCheck, kind: FindingKind
 ) -> tuple[tuple[str, ...], list[tuple[Finding, Sample]]]:
-    """Class names of today, and each finding of one picture with its sample."""
+    """Class names of today, and each finding of one image with its sample."""
     found = findings(workspace, check.dataset_id, kind)
     with connect(workspace) as db:
         names = datasets.find_dataset(db, check.dataset_id).class_names

@@ -101,18 +101,18 @@ def store_split(
     """Keep a planned split; existing ones are never touched.
 
     Args:
-        workspace: where the data set lives.
+        workspace: where the dataset lives.
         plan: what `plan_split` gave.
         name: of the split; else it is named by the request.
         seal: lock its test set for later splits of this version.
 
     Raises:
-        SplitError: if the data set changed since, or there is no test set to seal.
-        NameTakenError: if the data set has a split of this name.
+        SplitError: if the dataset changed since, or there is no test set to seal.
+        NameTakenError: if the dataset has a split of this name.
     """
     request, dataset = plan.request, plan.dataset
     if seal and Subset.TEST not in plan.division.subsets.values():
-        raise SplitError("There are no test pictures to seal.", "Give the test set a share.")
+        raise SplitError("There are no test images to seal.", "Give the test set a share.")
     with connect(workspace) as db, transaction(db):
         _refuse_changed(
             plan,
@@ -155,7 +155,7 @@ def create_split(
     """Plan a split and keep it, with its leak certificate.
 
     Args:
-        workspace: where the data set lives.
+        workspace: where the dataset lives.
         dataset_id: its id or name.
         fractions: train, validation, test; with folds only the share of test counts.
         seed: the same seed gives the same split.
@@ -165,14 +165,14 @@ def create_split(
             `attribute:NAME` (a further table column) or `regex:PATTERN` (its named group `group`,
             searched in the path below the source); None keeps only equal files together.
         order_by: the oldest train and the newest test; None: by chance.
-        counts: pictures of train, validation, test instead of fractions.
+        counts: images of train, validation, test instead of fractions.
         per_class: `counts` holds for every class.
         folds: 0, or the number of folds.
         seal: lock its test set for later splits of this version.
 
     Raises:
         SplitError: if a class is too small, the wish makes no sense, or there are no groups.
-        NameTakenError: if the data set has a split of this name.
+        NameTakenError: if the dataset has a split of this name.
     """
     request = SplitRequest(fractions, seed, group_by, order_by, counts, per_class, folds)
     plan = plan_split(workspace, dataset_id, request)
@@ -180,7 +180,7 @@ def create_split(
 
 
 def needs_check(workspace: Workspace, dataset_id: str) -> bool:
-    """Whether pictures of today have not been looked at by a quality check."""
+    """Whether images of today have not been looked at by a quality check."""
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
         samples = [s for s in datasets.samples_of(db, dataset.id) if s.label is not None]
@@ -193,7 +193,7 @@ def seal_test(workspace: Workspace, split_id: str) -> Split:
     There is no way back; another version of the dataset is free again.
 
     Raises:
-        SplitError: if it has no test pictures, belongs to an earlier version, or another test set
+        SplitError: if it has no test images, belongs to an earlier version, or another test set
             of this version is sealed.
     """
     with connect(workspace) as db, transaction(db):
@@ -202,7 +202,7 @@ def seal_test(workspace: Workspace, split_id: str) -> Split:
         test = _test_ids(splits.split_members(db, split.id))
         if not test:
             raise SplitError(
-                f"The split '{split.name}' has no test pictures to seal.",
+                f"The split '{split.name}' has no test images to seal.",
                 "Make a split with a test set.",
             )
         if split.version != version:
@@ -246,22 +246,22 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     found = (
-        f"{check.grouped_samples:,} pictures look like {check.groups:,} parts photographed several "
-        "times; a random split puts pictures of one part on both sides"
+        f"{check.grouped_samples:,} images look like {check.groups:,} parts photographed several "
+        "times; a random split puts images of one part on both sides"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
         return f"{found}, and its result flatters."
     much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
     return (
         f"{found}, {'and its result flatters' if much else 'which matters little here'}. "
-        "An estimate, from the most similar training picture alone: "
+        "An estimate, from the most similar training image alone: "
         f"{check.random_accuracy:.0%} right with a random split, {check.grouped_accuracy:.0%} when "
         "groups stay together."
     )
 
 
 def list_splits(workspace: Workspace, dataset_id: str) -> list[Split]:
-    """The splits of a data set, newest first."""
+    """The splits of a dataset, newest first."""
     with connect(workspace) as db:
         return splits.list_splits(db, dataset_id)
 
@@ -270,7 +270,7 @@ def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) ->
     """A split by name or id; the newest where none is named.
 
     Raises:
-        SplitError: if the data set has none yet.
+        SplitError: if the dataset has none yet.
         NotFoundError: if it has none of this name.
     """
     with connect(workspace) as db:
@@ -280,7 +280,7 @@ def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) ->
     if not existing:
         raise SplitError(
             "This dataset has not been split yet.",
-            "Make a split first: it decides which pictures train the model and which judge it.",
+            "Make a split first: it decides which images train the model and which judge it.",
         )
     return existing[0]
 
@@ -288,7 +288,7 @@ def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) ->
 def subset_counts(
     workspace: Workspace, dataset: Dataset, split_id: str
 ) -> dict[Subset, dict[str, int]]:
-    """Pictures per subset and class; of a split with folds, fold 1 is validation."""
+    """Images per subset and class; of a split with folds, fold 1 is validation."""
     with connect(workspace) as db:
         found = splits.place_class_counts(db, split_id)
     counts = {subset: dict.fromkeys(dataset.class_names, 0) for subset in Subset}
@@ -298,7 +298,7 @@ def subset_counts(
     return counts
 
 
-def pictures_of_side(
+def images_of_side(
     workspace: Workspace,
     split: Split,
     side: str,
@@ -307,7 +307,7 @@ def pictures_of_side(
     limit: int = -1,
     offset: int = 0,
 ) -> tuple[list[Sample], int]:
-    """A page of the pictures of a side (`train`, `fold 2`, `test`), and how many there are.
+    """A page of the images of a side (`train`, `fold 2`, `test`), and how many there are.
 
     Raises:
         ValueError: if the split has no such side.
@@ -346,19 +346,19 @@ def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:
     if check is None:
         raise SplitError(
             "Nobody has looked for groups in this dataset yet.",
-            "Run the quality check first: it finds pictures of the same part.",
+            "Run the quality check first: it finds images of the same part.",
         )
     if missed:
         raise SplitError(
-            f"{missed:,} pictures came after the last quality check.",
-            "Run the quality check again: it finds pictures of the same part.",
+            f"{missed:,} images came after the last quality check.",
+            "Run the quality check again: it finds images of the same part.",
         )
 
 
 def _like(
     sealed: frozenset[int], samples: list[Sample], check: QualityCheck | None
 ) -> frozenset[int]:
-    """Pictures that resemble sealed test pictures."""
+    """Images that resemble sealed test images."""
     if check is None:
         return frozenset()
     groups = found_groups(samples, check)
@@ -382,7 +382,7 @@ def _divided(
             raise
         raise SplitError(
             f"Besides the sealed test set: {err.message}",
-            "Pictures that are like sealed test pictures are kept out. Use another grouping, or "
+            "Images that are like sealed test images are kept out. Use another grouping, or "
             f"another version of the dataset, which is free again. {err.hint}",
         ) from err
 

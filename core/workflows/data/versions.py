@@ -11,7 +11,7 @@ from core.workspace import Workspace
 
 
 class ChangeKind(StrEnum):
-    """What happened to a picture between two versions."""
+    """What happened to an image between two versions."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -21,7 +21,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One picture that differs between two versions; class names are those of each version."""
+    """One image that differs between two versions; class names are those of each version."""
 
     sample: Sample
     kind: ChangeKind
@@ -32,8 +32,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What differs between two versions; a picture appears once, under its greatest change."""
+class VersionComparison:
+    """What differs between two versions; an image appears once, under its greatest change."""
 
     older: DatasetVersion
     newer: DatasetVersion
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def counts(self) -> dict[ChangeKind, int]:
-        """Pictures per kind of change, zeros included."""
+        """Images per kind of change, zeros included."""
         return {kind: len(self.ids[kind]) for kind in ChangeKind}
 
 
@@ -80,7 +80,7 @@ def class_moves(workspace: Workspace, dataset_id: str, since: int) -> dict[int, 
 def go_back(workspace: Workspace, dataset_id: str, number: int) -> DatasetVersion:
     """Make a new version that equals an earlier one; can be undone like any edit.
 
-    Findings that later edits cured are open again.
+    Findings that later edits fixed are open again.
 
     Raises:
         NotFoundError: if there is none of this number.
@@ -88,11 +88,11 @@ def go_back(workspace: Workspace, dataset_id: str, number: int) -> DatasetVersio
     with connect(workspace) as db, transaction(db):
         dataset = datasets.find_dataset(db, dataset_id)
         made = versions.restore_version(db, dataset, number)
-        quality.reopen_cured_after(db, dataset.id, number)
+        quality.reopen_fixed_after(db, dataset.id, number)
     return made
 
 
-def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> Comparison:
+def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> VersionComparison:
     """What changed from one version to another; numbers in any order.
 
     Raises:
@@ -121,7 +121,7 @@ def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> Co
         kind = _kind(*states, before.class_names, after.class_names)
         if kind is not None:
             kinds[kind].append(sample_id)
-    return Comparison(
+    return VersionComparison(
         before,
         after,
         {kind: tuple(sorted(ids)) for kind, ids in kinds.items()},
@@ -133,13 +133,13 @@ def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> Co
 
 def changed_samples(
     workspace: Workspace,
-    comparison: Comparison,
+    comparison: VersionComparison,
     kind: ChangeKind,
     *,
     limit: int = -1,
     offset: int = 0,
 ) -> list[Change]:
-    """A page of the pictures of one kind of change."""
+    """A page of the images of one kind of change."""
     end = None if limit < 0 else offset + limit
     with connect(workspace) as db:
         samples = datasets.samples_by_id(db, comparison.ids[kind][offset:end])
@@ -149,7 +149,7 @@ def changed_samples(
 def sample_history(
     workspace: Workspace, dataset_id: str, sample_id: int
 ) -> list[tuple[DatasetVersion, Change]]:
-    """What happened to one picture, newest first."""
+    """What happened to one image, newest first."""
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
         found = datasets.samples_by_id(db, [sample_id], dataset_id=dataset.id)
@@ -186,7 +186,7 @@ def _kind(
     return ChangeKind.REGROUPED if before.group != after.group else None
 
 
-def _change(sample: Sample, kind: ChangeKind, comparison: Comparison) -> Change:
+def _change(sample: Sample, kind: ChangeKind, comparison: VersionComparison) -> Change:
     before, after = comparison.states[sample.id]
     return Change(
         sample,

@@ -1,4 +1,4 @@
-"""Two models on the same pictures: which is better, and what is new."""
+"""Two models on the same images: which is better, and what is new."""
 
 from dataclasses import dataclass
 
@@ -30,8 +30,8 @@ PREDICTED_CLASS = OperatingPoint()
 
 
 @dataclass(frozen=True)
-class Side:
-    """One model's answers on the shared pictures, row by row as in `ModelComparison`.
+class ModelSide:
+    """One model's answers on the shared images, row by row as in `ModelComparison`.
 
     Shapes: `predicted` [N] indices into the model's own classes, `confidence` [N], `decisions`
     [N] or None where there are no verdicts. `rule` is the saved one; None: the verdict of the
@@ -52,15 +52,15 @@ class Side:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """Two models on the pictures that both have in the subset; the first is the one so far.
+    """Two models on the images that both have in the subset; the first is the one so far.
 
     Shapes: `sample_ids`, `targets` [N], the latter by `class_names`, those of the first model.
-    `only_first`, `only_second` count pictures of one model's subset alone: they say nothing here.
+    `only_first`, `only_second` count images of one model's subset alone: they say nothing here.
     """
 
     subset: Subset
-    first: Side
-    second: Side
+    first: ModelSide
+    second: ModelSide
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     parts: NDArray[np.int64] | None
@@ -77,7 +77,7 @@ class ModelComparison:
     @property
     def unit(self) -> Unit:
         """What n counts."""
-        return Unit.PICTURES if self.parts is None else Unit.PARTS
+        return Unit.IMAGES if self.parts is None else Unit.PARTS
 
     @property
     def part_count(self) -> int:
@@ -93,19 +93,19 @@ def compare(
     *,
     confidence: float = CONFIDENCE,
 ) -> ModelComparison:
-    """Hold two models against each other on the pictures that are in this subset of both.
+    """Hold two models against each other on the images that are in this subset of both.
 
     Args:
         workspace: where the models live.
         first: id or name of the model so far.
         second: id or name of the new one.
-        subset: which pictures.
+        subset: which images.
         confidence: of the differences' intervals.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
         SealedError: if the test set of one of them is sealed.
-        ConfigError: if they share no picture, or the pictures' classes differ between them.
+        ConfigError: if they share no image, or the images' classes differ between them.
     """
     return compare_judged(
         judged_set(workspace, first, subset),
@@ -135,7 +135,7 @@ def compare_judged(
     if not len(shared):
         raise ConfigError(
             f"Models '{first.model.name}' and '{second.model.name}' share no {first.subset} "
-            "picture, so they cannot be compared there.",
+            "image, so they cannot be compared there.",
             "Train both with the same split, or compare them on another subset.",
         )
     targets = first.targets[in_first]
@@ -165,13 +165,15 @@ def compare_judged(
     )
 
 
-def _side(judged: JudgedSet, rule: DecisionRule | None, rows: NDArray[np.intp]) -> Side:
+def _side(judged: JudgedSet, rule: DecisionRule | None, rows: NDArray[np.intp]) -> ModelSide:
     probabilities = judged.probabilities[rows]
     decisions = None
     if has_both(judged.verdicts):
         point = rule.point if rule else PREDICTED_CLASS
         decisions = decide(point, probabilities, judged.verdicts)
-    return Side(judged, rule, probabilities.argmax(axis=1), probabilities.max(axis=1), decisions)
+    return ModelSide(
+        judged, rule, probabilities.argmax(axis=1), probabilities.max(axis=1), decisions
+    )
 
 
 def _refuse_other_truth(
@@ -183,7 +185,7 @@ def _refuse_other_truth(
     other = int((_by_first(first, second)[second_targets] != first_targets).sum())
     if other:
         raise ConfigError(
-            f"{other:,} of the {len(first_targets):,} shared pictures have another true class for "
+            f"{other:,} of the {len(first_targets):,} shared images have another true class for "
             f"'{first.model.name}' than for '{second.model.name}': the classes were changed "
             "between their trainings.",
             "Train the older one anew on the dataset as it is today; then both can be compared.",
@@ -237,7 +239,7 @@ def table_as_dict(table: PairedTable) -> dict[str, object]:
 
 
 def comparison_as_dict(workspace: Workspace, found: ModelComparison) -> dict[str, object]:
-    """A comparison as plain values, for JSON; pictures by name."""
+    """A comparison as plain values, for JSON; images by name."""
     decisions = found.decisions
     return {
         "first": _side_as_dict(found.first),
@@ -268,7 +270,7 @@ def comparison_as_dict(workspace: Workspace, found: ModelComparison) -> dict[str
     }
 
 
-def _side_as_dict(side: Side) -> dict[str, object]:
+def _side_as_dict(side: ModelSide) -> dict[str, object]:
     rule = side.rule.in_words if side.rule else "The verdict of the predicted class decides."
     return {"model_id": side.model.id, "name": side.model.name, "rule": rule}
 

@@ -1,4 +1,4 @@
-"""Reading results: reports, and the pictures behind every number."""
+"""Reading results: reports, and the images behind every number."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True)
 class JudgedSample:
-    """A picture with what the model says of it; probabilities by class index."""
+    """An image with what the model says of it; probabilities by class index."""
 
     sample: Sample
     target: int
@@ -91,7 +91,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Honesty:
+class CalibrationComparison:
     """How honest the confidences of a judged set are, as they are and with a temperature.
 
     `temperature` is fitted on validation; it and `after` are None where there is none.
@@ -123,7 +123,7 @@ def evaluation_report(
     Args:
         workspace: where the model lives.
         model_id: its id or name.
-        subset: which pictures.
+        subset: which images.
         ok_names: classes to take as OK, all others as NOK; without any, the dataset's verdicts.
 
     Raises:
@@ -170,7 +170,7 @@ def judge(
     Args:
         workspace: where the model lives.
         model_id: its id or name.
-        subset: which pictures.
+        subset: which images.
         memory: of this workspace, where one judges again and again.
 
     Raises:
@@ -215,7 +215,7 @@ def judge(
 def temperature_of(
     workspace: Workspace, model_id: str, memory: Memory | None = None
 ) -> Temperature | None:
-    """The calibration of a model, fitted on its validation pictures; None if it has none."""
+    """The calibration of a model, fitted on its validation images; None if it has none."""
     try:
         found = judged_set(workspace, model_id, Subset.VALIDATION, memory)
     except NotFoundError:
@@ -223,21 +223,23 @@ def temperature_of(
     return fit_temperature(found.probabilities, found.targets)
 
 
-def honesty_of(workspace: Workspace, judged: JudgedSet, memory: Memory | None = None) -> Honesty:
+def compare_calibration(
+    workspace: Workspace, judged: JudgedSet, memory: Memory | None = None
+) -> CalibrationComparison:
     """The reliability of a judged set before and after calibration."""
     before = reliability(judged.probabilities, judged.targets, parts=judged.parts)
     temperature = temperature_of(workspace, judged.model.id, memory)
     if temperature is None:
-        return Honesty(before, None, None)
+        return CalibrationComparison(before, None, None)
     calibrated = with_temperature(judged.probabilities, temperature.value)
     after = reliability(calibrated, judged.targets, parts=judged.parts)
-    return Honesty(before, temperature, after)
+    return CalibrationComparison(before, temperature, after)
 
 
-def judged_pictures(
+def judged_images(
     workspace: Workspace, found: Judgement, positions: Iterable[int]
 ) -> list[JudgedSample]:
-    """The pictures at these positions, in this order."""
+    """The images at these positions, in this order."""
     judged, wanted = found.judged, [int(i) for i in positions]
     with connect(workspace) as db:
         loaded = datasets.samples_by_id(db, [int(judged.sample_ids[i]) for i in wanted])
@@ -257,13 +259,13 @@ def judged_pictures(
 
 
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
-    """Sample id -> what people said of the picture, for the marked ones of a dataset."""
+    """Sample id -> what people said of the image, for the marked ones of a dataset."""
     with connect(workspace) as db:
         return judgement.marks_of(db, dataset_id)
 
 
 def mark(workspace: Workspace, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
-    """Mark pictures, or take the mark away."""
+    """Mark images, or take the mark away."""
     with connect(workspace) as db, transaction(db):
         judgement.set_mark(db, sample_ids, kind, on=on)
 
@@ -271,11 +273,11 @@ def mark(workspace: Workspace, sample_ids: Iterable[int], kind: MarkKind, *, on:
 def slice_columns(
     workspace: Workspace, dataset: Dataset, judged: JudgedSet
 ) -> dict[str, list[str | None]]:
-    """What pictures can be sliced by: name of a property -> value of every picture [N].
+    """What images can be sliced by: name of a property -> value of every image [N].
 
-    Numbers come in ranges with about equally many pictures; of more than 200 values the rarest are
+    Numbers come in ranges with about equally many images; of more than 200 values the rarest are
     put together. Properties that tell nothing are left out: those with a single value, with another
-    value for nearly every picture, or that are the class itself (its folder).
+    value for nearly every image, or that are the class itself (its folder).
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
@@ -318,8 +320,8 @@ def report_as_dict(
 ) -> dict[str, object]:
     """The report as plain values, for JSON; None where there is no data.
 
-    Plain values describe pictures, `intervals` count parts where they are known. A class without
-    pictures has no precision, recall or F1; one that is there but was never predicted has the
+    Plain values describe images, `intervals` count parts where they are known. A class without
+    images has no precision, recall or F1; one that is there but was never predicted has the
     precision 0 of the field's convention, and no interval of it.
 
     Args:
@@ -337,7 +339,7 @@ def report_as_dict(
     return {
         "n": report.n,
         "accuracy": report.accuracy,
-        "top_k_error": {str(k): error.of_pictures for k, error in missed.items()},
+        "top_k_error": {str(k): error.of_images for k, error in missed.items()},
         **_means(report),
         "per_class": {item.name: _class_as_dict(item) for item in report.per_class},
         "class_names": list(report.class_names),
@@ -348,7 +350,7 @@ def report_as_dict(
         "balanced_accuracy": summary.balanced_accuracy.value,
         "kappa": summary.kappa.value,
         "class_mix": dict(zip(report.class_names, summary.class_mix, strict=True)),
-        "mcc": summary.matthews.value,
+        "mcc": summary.mcc.value,
         "log_loss": summary.log_loss.value,
         "brier": summary.brier.value,
         "ece": report.reliability.ece,
@@ -379,7 +381,7 @@ def _top_k_errors(
 
 
 def _means(report: EvaluationReport) -> dict[str, float | None]:
-    """Means over classes and pictures; weighted recall and micro F1 are the pictures' accuracy."""
+    """Means over classes and images; weighted recall and micro F1 are the images' accuracy."""
     return {
         "macro_precision": report.macro_precision,
         "macro_recall": report.macro_recall,
@@ -403,8 +405,8 @@ def _class_as_dict(item: ClassMeasures) -> dict[str, object]:
 
 def _intervals(report: EvaluationReport, missed: Mapping[int, TopKError]) -> dict[str, object]:
     summary, unit = report.summary, report.unit.value
-    # Why not with parts: the accuracy of parts is another number than that of their pictures.
-    of_pictures = _bounds(summary.accuracy.interval) if report.unit is Unit.PICTURES else None
+    # Why not with parts: the accuracy of parts is another number than that of their images.
+    of_images = _bounds(summary.accuracy.interval) if report.unit is Unit.IMAGES else None
     return {
         "accuracy": _rate(summary.accuracy, unit),
         "top_k_error": {str(k): _rate(error.rate, unit) for k, error in missed.items()},
@@ -421,11 +423,11 @@ def _intervals(report: EvaluationReport, missed: Mapping[int, TopKError]) -> dic
         "macro_recall": _estimate(summary.balanced_accuracy),
         "macro_f1": _estimate(summary.macro_f1),
         "weighted_precision": _estimate(summary.weighted_precision),
-        "weighted_recall": of_pictures,
+        "weighted_recall": of_images,
         "weighted_f1": _estimate(summary.weighted_f1),
-        "micro_f1": of_pictures,
+        "micro_f1": of_images,
         "kappa": _estimate(summary.kappa),
-        "mcc": _estimate(summary.matthews),
+        "mcc": _estimate(summary.mcc),
         "log_loss": _estimate(summary.log_loss),
         "brier": _estimate(summary.brier),
         "auc": {

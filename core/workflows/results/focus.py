@@ -1,4 +1,4 @@
-"""How focused the heatmaps of pictures are: computed by the worker, kept, used to sort them."""
+"""How focused the heatmaps of images are: computed by the worker, kept, used to sort them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,13 @@ def focus_values(workspace: Workspace, found: Judgement) -> NDArray[np.float64]:
 def unexplained(
     found: Judgement, values: NDArray[np.float64], positions: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Those of the most confident pictures at these positions that have no heatmap yet."""
+    """Those of the most confident images at these positions that have no heatmap yet."""
     ranked = positions[np.argsort(-found.confidence[positions], kind="stable")][:MOST_EXPLAINED]
     return ranked[np.isnan(values[ranked])]
 
 
 def start_explaining(workspace: Workspace, found: Judgement, positions: NDArray[np.int64]) -> Job:
-    """Queue the heatmaps of the predicted class of pictures at these positions.
+    """Queue the heatmaps of the predicted class of images at these positions.
 
     Raises:
         ModelFileError: if the stored weights are damaged.

@@ -17,7 +17,7 @@ from core.domain.datasets import Dataset, Verdict
 from core.domain.findings import QualityCheck
 from core.domain.ids import utc_now
 from core.domain.models import Model
-from core.domain.signoff import Opening
+from core.domain.signoff import TestSetAccess
 from core.domain.splits import LeakCertificate, Subset
 from core.errors import NotFoundError, SealedError, SplitError
 from core.store import (
@@ -42,9 +42,9 @@ class JudgedSet:
     """Everything that the numbers of a model on a subset are computed from.
 
     Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C] float32; `parts` [N] int64,
-    equal for pictures of one part, None where no groups are known. `verdicts` [C] are by the
+    equal for images of one part, None where no groups are known. `verdicts` [C] are by the
     model's classes. `version`: of the labels; None for today's. `left_out` counts predicted
-    pictures that are no longer in the dataset or have a class that the model does not know;
+    images that are no longer in the dataset or have a class that the model does not know;
     `certificate` is that of the model's split.
     """
 
@@ -89,10 +89,10 @@ class JudgedSet:
             says.append(f"Since the training, {_listed(self.renamed)}.")
         if self.left_out:
             says.append(
-                "1 of the predicted pictures is left out: it left the dataset since, or has a "
+                "1 of the predicted images is left out: it left the dataset since, or has a "
                 "class that this model does not know."
                 if self.left_out == 1
-                else f"{self.left_out:,} of the predicted pictures are left out: they left the "
+                else f"{self.left_out:,} of the predicted images are left out: they left the "
                 "dataset since, or have a class that this model does not know."
             )
         return " ".join(says) or None
@@ -135,7 +135,7 @@ def judged_set(
     Args:
         workspace: where the model lives.
         model_id: its id or name.
-        subset: which pictures.
+        subset: which images.
         memory: of this workspace, where one judges again and again.
 
     Raises:
@@ -203,7 +203,7 @@ def part_numbers_of(
 ) -> dict[int, int] | None:
     """Sample id -> number of its part (0 and up), for every sample in use; None: nothing is known.
 
-    Pictures are of one part if anything says so: the group they were imported with or given, the
+    Images are of one part if anything says so: the group they were imported with or given, the
     look-alikes of the quality check, the rule that the split was grouped by, or equal bytes.
     """
     memory = Memory()
@@ -246,7 +246,7 @@ def _near_links(known: NDArray[np.int64], check: QualityCheck | None) -> Pairs:
 def _groups_of_split(
     db: Database, dataset: Dataset, split_id: str | None, columns: Columns, memory: Memory
 ) -> NDArray[np.int64] | None:
-    """Group [N] of all pictures, used or not, by the rule of a split; -1 for those without one.
+    """Group [N] of all images, used or not, by the rule of a split; -1 for those without one.
 
     None where there is no rule, or what it finds is stored elsewhere.
     """
@@ -292,8 +292,8 @@ def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
         return
     with connect(workspace) as db, transaction(db):
         _refuse_closed(db, model)
-        opening = Opening(model.split_id, model.id, model.name, purpose, utc_now())
-        judgement.record_opening(db, opening)
+        access = TestSetAccess(model.split_id, model.id, model.name, purpose, utc_now())
+        judgement.record_access(db, access)
 
 
 def _is_closed(db: Database, model: Model) -> bool:
@@ -308,7 +308,7 @@ def _refuse_closed(db: Database, model: Model) -> None:
     if _is_closed(db, model):
         raise SealedError(
             f"The test set of model '{model.name}' is sealed: nobody has looked at it yet.",
-            "Choose criteria and thresholds on the validation pictures first, then open it on the "
+            "Choose criteria and thresholds on the validation images first, then open it on the "
             "Sign-off page (or with `touchstone open-test`). Every opening is counted.",
         )
 

@@ -87,7 +87,7 @@ class Memory:
             return self._answers[key]
 
     def columns(self, db: Database, dataset_id: str) -> Columns:
-        """The pictures of a dataset as they are today."""
+        """The images of a dataset as they are today."""
         with self._lock:
             before = self._columns.get(dataset_id)
             found = columns.load_columns(db, dataset_id, before)

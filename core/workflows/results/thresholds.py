@@ -12,7 +12,7 @@ from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import ConfigError, SealedError, TouchstoneError
-from core.evaluation.decisions.cells import pictures_in_cell
+from core.evaluation.decisions.cells import images_in_cell
 from core.evaluation.decisions.costs import LeastCost, Scenario, consequences, least_cost
 from core.evaluation.decisions.guarantee import Guarantee, guarantee, verify
 from core.evaluation.decisions.outcome import (
@@ -51,7 +51,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class Basis:
-    """What rules are tried on: the pictures of one subset with truth and NOK probability.
+    """What rules are tried on: the images of one subset with truth and NOK probability.
 
     Shapes: `nok` [N] in [0, 1], `truth` [N] int8 (NOK 1, OK 0, unknown -1).
     """
@@ -64,15 +64,15 @@ class Basis:
     @property
     def unit(self) -> Unit:
         """What n counts."""
-        return Unit.PICTURES if self.judged.parts is None else Unit.PARTS
+        return Unit.IMAGES if self.judged.parts is None else Unit.PARTS
 
     @property
     def unknown(self) -> int:
-        """How many pictures count nowhere, because their class has no verdict."""
+        """How many images count nowhere, because their class has no verdict."""
         return int((self.truth < 0).sum())
 
     def decisions(self, point: OperatingPoint) -> Decisions:
-        """What the rule does with every picture [N]."""
+        """What the rule does with every image [N]."""
         return decide(point, self.judged.probabilities, self.judged.verdicts)
 
     def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
@@ -91,11 +91,11 @@ class Basis:
             confidence,
         )
 
-    def pictures(
+    def images(
         self, point: OperatingPoint, verdict: Verdict, decision: Decision
     ) -> NDArray[np.int64]:
-        """Positions of the pictures behind a number of the matrix, the most surprising first."""
-        found = pictures_in_cell(
+        """Positions of the images behind a number of the matrix, the most surprising first."""
+        found = images_in_cell(
             self.decisions(point),
             self.truth,
             self.judged.parts,
@@ -110,7 +110,7 @@ def basis_of(judged: JudgedSet) -> Basis:
     """Prepare a judged set for rules.
 
     Raises:
-        ConfigError: if there is no picture, a probability is no number, or the classes have no
+        ConfigError: if there is no image, a probability is no number, or the classes have no
             verdicts.
     """
     check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
@@ -156,7 +156,7 @@ def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ThresholdGoal:
     """What a rule shall reach; rates in [0, 1].
 
     Attributes:
@@ -166,7 +166,7 @@ class Wish:
         guarantee: the limits are promised also for the choice itself.
         scenario: the line, for the least cost.
         with_person: whether the least cost may send parts to a person.
-        class_error: of the pictures predicted as a class at most this share is wrong; less sure
+        class_error: of the images predicted as a class at most this share is wrong; less sure
             ones go to a person.
         confidence: of bounds and promises.
     """
@@ -182,7 +182,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ThresholdChoice:
     """A rule that was chosen, and why."""
 
     point: OperatingPoint
@@ -191,7 +191,7 @@ class Choice:
     least: LeastCost | None = None
 
 
-def choose(basis: Basis, wish: Wish) -> Choice:
+def choose(basis: Basis, wish: ThresholdGoal) -> ThresholdChoice:
     """The rule that does what is wished on these (validation) parts.
 
     Raises:
@@ -200,15 +200,15 @@ def choose(basis: Basis, wish: Wish) -> Choice:
     _refuse_contradiction(wish)
     if wish.scenario is not None:
         found = least_cost(basis.scores, wish.scenario, with_person=wish.with_person)
-        return Choice(found.point, "least cost", least=found)
+        return ThresholdChoice(found.point, "least cost", least=found)
     if wish.class_error is not None:
         judged = basis.judged
         limits = class_thresholds_for_error(judged.probabilities, judged.targets, wish.class_error)
         words = (
-            f"each predicted class wrong at most {_percent(wish.class_error)}, seen on pictures "
+            f"each predicted class wrong at most {_percent(wish.class_error)}, seen on images "
             "and not proven"
         )
-        return Choice(OperatingPoint(class_thresholds=limits), words)
+        return ThresholdChoice(OperatingPoint(class_thresholds=limits), words)
     if wish.guarantee:
         return _promised(basis, wish)
     point = choose_point(
@@ -218,10 +218,10 @@ def choose(basis: Basis, wish: Wish) -> Choice:
         confidence=wish.confidence if wish.proven else None,
     )
     proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
-    return Choice(point, _limits_in_words(wish) + proven)
+    return ThresholdChoice(point, _limits_in_words(wish) + proven)
 
 
-def _refuse_contradiction(wish: Wish) -> None:
+def _refuse_contradiction(wish: ThresholdGoal) -> None:
     limits = wish.max_escape is not None or wish.max_overkill is not None
     goals = {
         "the least cost": wish.scenario is not None,
@@ -236,7 +236,7 @@ def _refuse_contradiction(wish: Wish) -> None:
         )
 
 
-def _promised(basis: Basis, wish: Wish) -> Choice:
+def _promised(basis: Basis, wish: ThresholdGoal) -> ThresholdChoice:
     if wish.max_escape is None:
         raise ConfigError(
             "A guarantee needs the largest escape that it promises.", "Give one, such as 1%."
@@ -248,10 +248,10 @@ def _promised(basis: Basis, wish: Wish) -> Choice:
         confidence=wish.confidence,
     )
     words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g}%"
-    return Choice(promise.point, words, promise=promise)
+    return ThresholdChoice(promise.point, words, promise=promise)
 
 
-def _limits_in_words(wish: Wish) -> str:
+def _limits_in_words(wish: ThresholdGoal) -> str:
     said = (("escape", wish.max_escape), ("overkill", wish.max_overkill))
     return ", ".join(f"{what} at most {_percent(v)}" for what, v in said if v is not None)
 
@@ -263,7 +263,7 @@ def _percent(value: float) -> str:
 def save_rule(
     workspace: Workspace,
     basis: Basis,
-    choice: Choice,
+    choice: ThresholdChoice,
     *,
     confidence: float = CONFIDENCE,
     scenario: Scenario | None = None,
@@ -308,7 +308,7 @@ def _readable(text: str | None) -> DecisionRule | None:
 
 
 class Hidden(StrEnum):
-    """Why test pictures are not shown."""
+    """Why test images are not shown."""
 
     SEALED = "sealed"  # until they are opened on purpose
     UNSEEN = "unseen"  # nobody has looked yet, and nobody said that it shall be done now
@@ -332,11 +332,11 @@ def look_at_test(
     purpose: str | None = None,
     load: Callable[[Workspace, str, Subset], Basis] = load_basis,
 ) -> OnTest:
-    """The test pictures of a model, if they may be looked at.
+    """The test images of a model, if they may be looked at.
 
     Args:
         workspace: where the model lives.
-        model: whose test pictures.
+        model: whose test images.
         purpose: recorded as a look at the test set; None: it was counted already.
         load: gives the basis; a page has one with a memory.
     """
@@ -354,7 +354,7 @@ def look_at_test(
 
 
 def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
-    """The pictures of these ids, in their order."""
+    """The images of these ids, in their order."""
     with connect(workspace) as db:
         return datasets.samples_by_id(db, [int(i) for i in sample_ids])
 
@@ -410,7 +410,11 @@ def outcome_as_dict(basis: Basis, found: Outcome) -> dict[str, object]:
 
 
 def choice_as_dict(
-    basis: Basis, choice: Choice, wish: Wish, on_test: OnTest, scenario: Scenario | None
+    basis: Basis,
+    choice: ThresholdChoice,
+    wish: ThresholdGoal,
+    on_test: OnTest,
+    scenario: Scenario | None,
 ) -> dict[str, object]:
     """A chosen rule, what it does on validation and test, and what that means, for JSON."""
     names = basis.judged.class_names
@@ -446,7 +450,7 @@ def choice_as_dict(
 
 
 def _line_as_dict(
-    choice: Choice, found: Outcome, scenario: Scenario, confidence: float
+    choice: ThresholdChoice, found: Outcome, scenario: Scenario, confidence: float
 ) -> dict[str, object]:
     line = consequences(choice.point, found, scenario, confidence)
     result: dict[str, object] = {

@@ -16,7 +16,7 @@ from core.evaluation.decisions.rule import DecisionRule
 from core.evaluation.measures.classification import class_measures, confusion_matrix
 from core.evaluation.measures.intervals import rate_of
 from core.evaluation.measures.parts import choose
-from core.evaluation.release.check import Criterion, Gate, Measured, release_gate
+from core.evaluation.release.check import Criterion, Measured, ReleaseVerdict, release_gate
 from core.evaluation.release.criteria import (
     ESCAPE,
     MACRO_F1,
@@ -91,13 +91,13 @@ class GateReport:
     """
 
     kept: KeptCriteria
-    gate: Gate
+    gate: ReleaseVerdict
     subset: Subset
     golden: Mapping[str, bool]
     remarks: tuple[str, ...] = ()
 
 
-def hold_against(
+def check_release(
     workspace: Workspace, comparison: ModelComparison | None, judged: JudgedSet
 ) -> GateReport | None:
     """Hold a model against the criteria of its dataset; None if there are no criteria.
@@ -125,13 +125,13 @@ def _gate(
     measures: Mapping[str, Measured],
     golden: Mapping[str, bool],
     comparison: ModelComparison | None,
-) -> Gate:
+) -> ReleaseVerdict:
     held = release_gate(limits, measures, golden) if limits or golden else None
     reasons = [*(held.reasons if held else ()), *_new_escapes(criteria, comparison)]
     if held is None and not criteria.no_new_escapes:
         reasons.append("There is nothing to hold the model against: no limit, no golden sample.")
     checks, failed = (held.checks, held.failed_golden) if held else ((), ())
-    return Gate(not reasons, checks, failed, tuple(reasons))
+    return ReleaseVerdict(not reasons, checks, failed, tuple(reasons))
 
 
 def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
@@ -142,7 +142,7 @@ def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) 
     new = comparison.decisions.escapes.only_first_right
     if not new:
         return []
-    unit = comparison.unit.value
+    unit = comparison.unit.word
     counted = f"1 defective {unit[:-1]}" if new == 1 else f"{new:,} defective {unit}"
     return [f"New escapes: {counted} that the model so far did not accept."]
 
@@ -153,7 +153,7 @@ def _unknown_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | No
         return []
     shared, missing = len(comparison.sample_ids), comparison.only_second
     return [
-        f"New escapes are known for {shared:,} of {shared + missing:,} pictures only: the model "
+        f"New escapes are known for {shared:,} of {shared + missing:,} images only: the model "
         "so far was not tested on the others. Train both with the same split to know all."
     ]
 

@@ -20,14 +20,14 @@ from core.reporting.render import render
 from core.workflows import jobs as job_actions
 from core.workflows.results.judging import JudgedSet, count_look, judged_set
 from core.workflows.signoff import report_words
-from core.workflows.signoff.release import GateReport, hold_against
-from core.workflows.signoff.report_material import Material, gather
-from core.workflows.signoff.sealing import Progress, SignOff, no_progress
+from core.workflows.signoff.release import GateReport, check_release
+from core.workflows.signoff.report_material import ReportMaterial, gather
+from core.workflows.signoff.sealing import ProgressCallback, SignOff, no_progress
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 
 LANGUAGES = ("en",)
-MAX_PICTURES = 120
+MAX_IMAGES = 120
 _ID = re.compile(r"report-[a-z0-9]{8}")
 
 
@@ -39,7 +39,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True)
-class Ticket:
+class ReportRequest:
     """A report that is ready, or that a job is still drawing heatmaps for."""
 
     id: str
@@ -53,9 +53,9 @@ def make_report(
     *,
     against: str | None = None,
     language: str = "en",
-    max_pictures: int = MAX_PICTURES,
-    on_progress: Progress = no_progress,
-) -> Ticket:
+    max_images: int = MAX_IMAGES,
+    on_progress: ProgressCallback = no_progress,
+) -> ReportRequest:
     """Write the report of a model, with its table of probabilities; counted as a look at its test.
 
     Args:
@@ -64,13 +64,13 @@ def make_report(
         form: two pages, or everything.
         against: id or name of the model so far.
         language: of the report.
-        max_pictures: mistakes that a full report shows at most.
-        on_progress: told how far the check of the picture files is.
+        max_images: mistakes that a full report shows at most.
+        on_progress: told how far the check of the image files is.
 
     Raises:
         NotFoundError: if there is no such model, or it has no test results.
         SealedError: if its test set was not opened yet.
-        ConfigError: if the language is not there, or the models share no pictures.
+        ConfigError: if the language is not there, or the models share no images.
     """
     if language not in LANGUAGES:
         raise ConfigError(
@@ -80,8 +80,8 @@ def make_report(
     other = judged_set(workspace, against, Subset.TEST) if against else None
     count_look(workspace, judged.model, f"Test report ({form.value})")
     material = gather(workspace, judged, other, on_progress=on_progress)
-    shown = report_words.mistakes(material)[: max_pictures if form is Form.FULL else 0]
-    ticket = Ticket(new_id("report"), None)
+    shown = report_words.mistakes(material)[: max_images if form is Form.FULL else 0]
+    ticket = ReportRequest(new_id("report"), None)
     write_table(workspace, material, report_file(workspace, ticket.id, "csv"))
     values = report_words.as_values(workspace, material, form.value, shown, language)
     if not shown:
@@ -98,7 +98,9 @@ def make_report(
             [paths[m.sample_id], m.predicted, material.samples[m.sample_id].sha256] for m in shown
         ],
     }
-    return Ticket(ticket.id, job_actions.submit(workspace, JobKind.REPORT, ticket.id, payload))
+    return ReportRequest(
+        ticket.id, job_actions.submit(workspace, JobKind.REPORT, ticket.id, payload)
+    )
 
 
 def gate_of(workspace: Workspace, found: SignOff) -> GateReport | None:
@@ -107,7 +109,7 @@ def gate_of(workspace: Workspace, found: SignOff) -> GateReport | None:
     Raises:
         SealedError: if the test set was not opened yet.
     """
-    return hold_against(workspace, None, judged_set(workspace, found.model.id, Subset.TEST))
+    return check_release(workspace, None, judged_set(workspace, found.model.id, Subset.TEST))
 
 
 def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> Path:
@@ -121,8 +123,8 @@ def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> P
     return workspace.results / f"{report_id}.{ending}"
 
 
-def write_table(workspace: Workspace, material: Material, target: Path) -> None:
-    """Every picture of validation and test with all probabilities, as CSV; written whole or not.
+def write_table(workspace: Workspace, material: ReportMaterial, target: Path) -> None:
+    """Every image of validation and test with all probabilities, as CSV; written whole or not.
 
     From it all numbers of the report can be computed again. Texts that a spreadsheet program would
     run as a formula are quoted.
@@ -141,7 +143,7 @@ def write_table(workspace: Workspace, material: Material, target: Path) -> None:
     partial.replace(target)
 
 
-def _columns(material: Material, judged: JudgedSet) -> dict[str, Any]:
+def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
     import pyarrow as pa
 
     names = [safe_cell(name) or "" for name in judged.class_names]

@@ -28,7 +28,7 @@ from core.store import jobs, splits, versions
 from core.store.database import connect
 from core.workflows.data.demo import DEMO_NAME, DEMO_SOURCE
 from core.workflows.signoff import sealing
-from core.workflows.signoff.report_material import Material, training_run
+from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
 
 Option = str | int | float | Sequence[str] | None
@@ -36,8 +36,8 @@ _EDITS_SHOWN = 20
 _OPTIONAL = {"epochs", "batch_size", "learning_rate", "seed", "device"}
 
 
-def commands(workspace: Workspace, material: Material) -> list[str]:
-    """Every step from the pictures to the report, in the order in which they must run."""
+def commands(workspace: Workspace, material: ReportMaterial) -> list[str]:
+    """Every step from the images to the report, in the order in which they must run."""
     dataset, split = material.judged.dataset, material.sign_off.split
     with connect(workspace) as db:
         job = jobs.latest_jobs(db, JobKind.IMPORT).get(dataset.id)
@@ -96,7 +96,7 @@ def _import(dataset: Dataset, job: Job | None) -> list[str]:
         source = source if is_archive else "pictures"
         lines.append(
             _remark(
-                f"The pictures came through the browser ({dataset.source}); the next line needs "
+                f"The images came through the browser ({dataset.source}); the next line needs "
                 f"them as the {'file' if is_archive else 'folder'} {source} again."
             )
         )
@@ -201,7 +201,7 @@ def _verdicts(dataset: Dataset, name: str) -> list[str]:
     return [_command("classes", name, ok=ok, nok=nok)]
 
 
-def _criteria(material: Material, name: str) -> list[str]:
+def _criteria(material: ReportMaterial, name: str) -> list[str]:
     if material.gate is None:
         return []
     asked, golden = material.gate.kept.criteria, len(material.gate.golden)
@@ -228,7 +228,7 @@ def _unusual(value: float, usual: float) -> float | None:
     return None if value == usual else value
 
 
-def _splits(material: Material, sealed: Split | None, name: str) -> list[str]:
+def _splits(material: ReportMaterial, sealed: Split | None, name: str) -> list[str]:
     """The split of the model, after the one whose sealed test set it keeps, if it does."""
     split, is_sealed = material.sign_off.split, material.sign_off.seal is not None
     made = [split]
@@ -243,7 +243,7 @@ def _splits(material: Material, sealed: Split | None, name: str) -> list[str]:
 
 def _split(split: Split, name: str, *, seal: bool) -> list[str]:
     if split.strategy == AS_DELIVERED:
-        return [_remark(f"The split '{split.name}' came with the pictures; the import keeps it.")]
+        return [_remark(f"The split '{split.name}' came with the images; the import keeps it.")]
     request = request_of(split)
     if request is None:
         return [_remark(f"No command makes the split '{split.name}' again ({split.strategy}).")]
@@ -359,14 +359,14 @@ def _person_remarks(line: Scenario | None) -> list[str]:
     ]
 
 
-def _opening(material: Material, model: str) -> list[str]:
+def _opening(material: ReportMaterial, model: str) -> list[str]:
     if material.sign_off.seal is None:
         return []
     purpose = material.sign_off.own_openings[0].purpose
     return [_command("seal", model), _command("open-test", model, purpose=purpose)]
 
 
-def _report(material: Material, model: str, *, has_use: bool) -> list[str]:
+def _report(material: ReportMaterial, model: str, *, has_use: bool) -> list[str]:
     lines = [_remark("The intended use is written down in the app.")] if has_use else []
     other = material.other.first.model.name if material.other else None
     if other is not None:

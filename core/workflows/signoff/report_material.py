@@ -15,13 +15,13 @@ from core.store.database import connect
 from core.workflows.results.comparison import ModelComparison, compare_judged
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.thresholds import saved_rule
-from core.workflows.signoff.release import GateReport, hold_against
-from core.workflows.signoff.sealing import Progress, SignOff, no_progress, sign_off
+from core.workflows.signoff.release import GateReport, check_release
+from core.workflows.signoff.sealing import ProgressCallback, SignOff, no_progress, sign_off
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Material:
+class ReportMaterial:
     """What a report is made of, before it is put into words.
 
     `rule` is None where the verdict of the predicted class decides, `gate` where no criteria are
@@ -53,8 +53,8 @@ def gather(
     judged: JudgedSet,
     other: JudgedSet | None = None,
     *,
-    on_progress: Progress = no_progress,
-) -> Material:
+    on_progress: ProgressCallback = no_progress,
+) -> ReportMaterial:
     """Everything that the report of a model's test is made of."""
     model = judged.model
     rule = saved_rule(workspace, model.id)
@@ -75,19 +75,19 @@ def gather(
     wanted = [int(i) for part in (judged, validation) if part for i in part.sample_ids]
     with connect(workspace) as db:
         samples = {s.id: s for s in datasets.samples_by_id(db, wanted)}
-    return Material(
+    return ReportMaterial(
         sign_off=sign_off(workspace, model.id, check_files=True, on_progress=on_progress),
         judged=judged,
         validation=validation,
         rule=rule,
         found=found,
-        gate=hold_against(workspace, comparison, judged),
+        gate=check_release(workspace, comparison, judged),
         other=comparison,
         samples=samples,
     )
 
 
-def training_run(workspace: Workspace, material: Material) -> TrainingRun | None:
+def training_run(workspace: Workspace, material: ReportMaterial) -> TrainingRun | None:
     """The training that made the judged model; None where its record was deleted."""
     if material.model.run_id is None:
         return None

@@ -39,10 +39,10 @@ from core.workflows.results.comparison import evidence
 from core.workflows.results.judging import JudgedSet
 from core.workflows.signoff import sealing
 from core.workflows.signoff.report_commands import commands
-from core.workflows.signoff.report_material import Material, training_run
+from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
 
-STRIP = 8  # pictures on the second page of the short form
+STRIP = 8  # images on the second page of the short form
 _SKIPPED_SHOWN = 50
 _CURVE_POINTS = 400
 _BAND_POINTS = 200
@@ -52,7 +52,7 @@ _PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy", "scipy", "pill
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was judged wrong; classes by index, `kind` 0 escape, 1 false reject, 2 other.
+    """An image that was judged wrong; classes by index, `kind` 0 escape, 1 false reject, 2 other.
 
     `decision` is what the rule does with it, in words; empty without verdicts.
     """
@@ -69,12 +69,16 @@ _KINDS = ("escape", "false reject", "")
 
 
 def as_values(
-    workspace: Workspace, material: Material, form: str, shown: Sequence[Mistake], language: str
+    workspace: Workspace,
+    material: ReportMaterial,
+    form: str,
+    shown: Sequence[Mistake],
+    language: str,
 ) -> dict[str, Any]:
     """Everything that the report says, as JSON values; heatmaps are added by the worker."""
     judged, model = material.judged, material.model
     found = mistakes(material)
-    pictured = found[:STRIP] if form == "short" else shown
+    imaged = found[:STRIP] if form == "short" else shown
     has_decisions = material.found.outcome is not None
     classes = _classes(material)
     return {
@@ -97,9 +101,9 @@ def as_values(
         "seal": {"sentence": _seal_sentence(material), "changes": material.sign_off.changes},
         "openings": [
             {"when": when(o.opened_at), "model": o.model_name, "purpose": o.purpose}
-            for o in reversed(material.sign_off.openings)
+            for o in reversed(material.sign_off.accesses)
         ],
-        "unit": material.found.report.unit.value,
+        "unit": material.found.report.unit.word,
         "notice": judged.notice,
         "has_decisions": has_decisions,
         "no_decisions": _no_decisions(material),
@@ -116,8 +120,8 @@ def as_values(
         "series": _series(workspace, material),
         "errors": {
             "count": len(found),
-            "sentence": _mistakes_sentence(found, len(pictured)),
-            "shown": [_pictured(workspace, material, item) for item in pictured],
+            "sentence": _mistakes_sentence(found, len(imaged)),
+            "shown": [_imaged(workspace, material, item) for item in imaged],
         },
         "against": _against(material),
         "limits_said": _limits(workspace, material),
@@ -131,8 +135,8 @@ def when(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def mistakes(material: Material) -> list[Mistake]:
-    """Wrongly judged pictures: escapes, then false rejects, then the rest; most confident first."""
+def mistakes(material: ReportMaterial) -> list[Mistake]:
+    """Wrongly judged images: escapes, then false rejects, then the rest; most confident first."""
     judged = material.judged
     predicted, sure = judged.probabilities.argmax(axis=1), judged.probabilities.max(axis=1)
     kinds = np.where(predicted != judged.targets, 2, -1)
@@ -156,15 +160,17 @@ def mistakes(material: Material) -> list[Mistake]:
     ]
 
 
-def decision_words(material: Material, judged: JudgedSet) -> list[str]:
-    """What the rule does with every picture, in words; empty without verdicts."""
+def decision_words(material: ReportMaterial, judged: JudgedSet) -> list[str]:
+    """What the rule does with every image, in words; empty without verdicts."""
     if not has_both(judged.verdicts):
         return [""] * len(judged.targets)
     decisions = decide(material.point, judged.probabilities, judged.verdicts)
     return [DECISION_WORDS[Decision(int(d))] for d in decisions]
 
 
-def other_answers(material: Material, judged: JudgedSet) -> list[tuple[str | None, str | None]]:
+def other_answers(
+    material: ReportMaterial, judged: JudgedSet
+) -> list[tuple[str | None, str | None]]:
     """Predicted class and decision of the compared model, None where it has none; [N]."""
     if material.other is None or judged is not material.judged:
         return [(None, None)] * len(judged.targets)
@@ -180,7 +186,7 @@ def other_answers(material: Material, judged: JudgedSet) -> list[tuple[str | Non
     return [answers.get(int(i), (None, None)) for i in judged.sample_ids]
 
 
-def _verdict(material: Material) -> dict[str, Any]:
+def _verdict(material: ReportMaterial) -> dict[str, Any]:
     state, gate = material.sign_off, material.gate
     if gate is None:
         return {
@@ -216,36 +222,36 @@ def _verdict(material: Material) -> dict[str, Any]:
     return {
         "tone": "pass",
         "title": "Release criteria met",
-        "sentence": "Criteria, thresholds and test pictures were sealed before the test set was "
+        "sentence": "Criteria, thresholds and test images were sealed before the test set was "
         "opened, and have not changed since.",
         "reasons": [],
     }
 
 
-def _seal_sentence(material: Material) -> str:
+def _seal_sentence(material: ReportMaterial) -> str:
     state = material.sign_off
-    looks = count(len(state.openings), "look")
-    others = len({o.model_id for o in state.openings} - {material.model.id})
+    looks = count(len(state.accesses), "look")
+    others = len({o.model_id for o in state.accesses} - {material.model.id})
     shared = f", {count(others, 'other model')} among them" if others else ""
     counted = f"This test set has had {looks}{shared}."
     if state.seal is None or state.seal.opened_at is None:
         return f"The test was not sealed: nothing was fixed before the first look. {counted}"
     said = (
         f"Sealed {when(state.seal.created_at)}, opened {when(state.seal.opened_at)}; digest of "
-        f"the test pictures and labels {state.seal.test_digest[:16]}…"
+        f"the test images and labels {state.seal.test_digest[:16]}…"
     )
     changed = (
         "Void: it has changed since."
         if state.changes
         else (
-            f"All {count(state.pictures, 'test picture')} were read again for this report and are "
+            f"All {count(state.images, 'test image')} were read again for this report and are "
             "unchanged."
         )
     )
     return f"{said}. {changed} {counted}"
 
 
-def _criteria(material: Material) -> list[dict[str, Any]]:
+def _criteria(material: ReportMaterial) -> list[dict[str, Any]]:
     """Every criterion with what was found, failed ones first."""
     if material.gate is None:
         return []
@@ -287,7 +293,7 @@ def _check(check: Check) -> dict[str, Any]:
     return _row(asked, said, check.passed)
 
 
-def _no_decisions(material: Material) -> str:
+def _no_decisions(material: ReportMaterial) -> str:
     name = material.judged.dataset.name
     return (
         f"No escape or overkill can be given: in dataset “{name}” the classes are not marked OK "
@@ -296,7 +302,7 @@ def _no_decisions(material: Material) -> str:
     )
 
 
-def _rule(material: Material) -> dict[str, Any]:
+def _rule(material: ReportMaterial) -> dict[str, Any]:
     rule = material.rule
     if rule is None:
         why = "No thresholds were chosen."
@@ -310,7 +316,7 @@ def _rule(material: Material) -> dict[str, Any]:
     }
 
 
-def _stated_rule(material: Material) -> dict[str, Any]:
+def _stated_rule(material: ReportMaterial) -> dict[str, Any]:
     """What PPM and decisions are computed from besides the table, for whoever does it again."""
     given = material.rule.scenario if material.rule else None
     return {
@@ -321,7 +327,7 @@ def _stated_rule(material: Material) -> dict[str, Any]:
     }
 
 
-def _lines(material: Material) -> list[dict[str, str]]:
+def _lines(material: ReportMaterial) -> list[dict[str, str]]:
     given = material.rule.scenario if material.rule else None
     own = " (the line's own rate)" if given else ""
     return [
@@ -333,7 +339,7 @@ def _lines(material: Material) -> list[dict[str, str]]:
     ]
 
 
-def _lines_assume(material: Material) -> str:
+def _lines_assume(material: ReportMaterial) -> str:
     given = material.rule.scenario if material.rule else None
     if given is None or not (given.person_escape or given.person_overkill):
         return "rightly"
@@ -343,8 +349,8 @@ def _lines_assume(material: Material) -> str:
     )
 
 
-def _classes(material: Material) -> list[dict[str, Any]]:
-    """Classes with pictures, the least found first; then those without."""
+def _classes(material: ReportMaterial) -> list[dict[str, Any]]:
+    """Classes with images, the least found first; then those without."""
     judged, report = material.judged, material.found.report
     matrix = report.confusion_matrix
 
@@ -377,7 +383,7 @@ def verdict_word(verdict: Verdict | None) -> str | None:
     return verdict.value if verdict else None
 
 
-def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
+def _data(workspace: Workspace, material: ReportMaterial) -> dict[str, Any]:
     dataset, split = material.judged.dataset, material.sign_off.split
     counts = subset_counts(workspace, dataset, split.id)
     with connect(workspace) as db:
@@ -387,9 +393,9 @@ def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
     version = f"{dataset.version}" + (" (as imported)" if dataset.version == 1 else "")
     facts = [
         ["Dataset", dataset.name],
-        ["Pictures today", f"{dataset.sample_count:,}"],
+        ["Images today", f"{dataset.sample_count:,}"],
         ["Version", version],
-        ["Digest (pictures and labels)", dataset.digest],
+        ["Digest (images and labels)", dataset.digest],
         ["Test digest", material.sign_off.digest],
         ["Imported", f"{when(dataset.created_at)} from {dataset.source}"],
         ["Not imported", count(len(dataset.skipped), "file")],
@@ -403,7 +409,7 @@ def _data(workspace: Workspace, material: Material) -> dict[str, Any]:
         "short_facts": [
             ["Dataset", f"{dataset.name}, version {version}, digest {dataset.digest[:16]}…"],
             [
-                "Test pictures",
+                "Test images",
                 f"{test:,} of {dataset.sample_count:,}, never used in training; "
                 f"digest {material.sign_off.digest[:16]}…",
             ],
@@ -445,20 +451,20 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
 
 def _strategy(split: Split) -> str:
     before, by_looks, _ = split.strategy.partition("grouped by auto")
-    together = "pictures of one part, found by their looks, stay together"
+    together = "images of one part, found by their looks, stay together"
     return f"{before}{together}" if by_looks else split.strategy
 
 
-def _split(material: Material) -> dict[str, Any]:
+def _split(material: ReportMaterial) -> dict[str, Any]:
     split = material.sign_off.split
     fractions = " / ".join(f"{100 * f:g}%" for f in split.fractions)
     certificate = split.certificate
     rows = []
     if certificate is not None:
         questions = (
-            ("Pictures of one part or group", certificate.groups_across),
+            ("Images of one part or group", certificate.groups_across),
             ("Files with equal content", certificate.exact_across),
-            ("Pictures that look nearly the same", certificate.near_across),
+            ("Images that look nearly the same", certificate.near_across),
         )
         rows = [
             {
@@ -482,7 +488,7 @@ def _split(material: Material) -> dict[str, Any]:
     }
 
 
-def _training(workspace: Workspace, material: Material) -> dict[str, Any]:
+def _training(workspace: Workspace, material: ReportMaterial) -> dict[str, Any]:
     run = training_run(workspace, material)
     if run is None:
         return {
@@ -521,7 +527,7 @@ _RECIPES = {
 }
 
 
-def _series(workspace: Workspace, material: Material) -> dict[str, Any]:
+def _series(workspace: Workspace, material: ReportMaterial) -> dict[str, Any]:
     run = training_run(workspace, material)
     curve: list[list[float]] = []
     if run is not None:
@@ -552,7 +558,7 @@ def _bins(found: Reliability) -> list[list[float]]:
     ]
 
 
-def _trade_off(material: Material) -> dict[str, Any]:
+def _trade_off(material: ReportMaterial) -> dict[str, Any]:
     outcome = material.found.outcome
     if outcome is None or not sum(outcome.ok) or not sum(outcome.nok):
         return {}
@@ -571,26 +577,26 @@ def _trade_off(material: Material) -> dict[str, Any]:
 
 def _mistakes_sentence(found: Sequence[Mistake], shown: int) -> str:
     if not found:
-        return "No test picture was judged wrong."
+        return "No test image was judged wrong."
     escapes, rejects = (sum(m.kind == kind for m in found) for kind in (0, 1))
     was = "was" if len(found) == 1 else "were"
-    parts = [f"{count(len(found), 'test picture')} {was} judged wrong"]
+    parts = [f"{count(len(found), 'test image')} {was} judged wrong"]
     if escapes or rejects:
         parts.append(f"{escapes:,} of them escapes, {rejects:,} false rejects")
     which = "all" if shown == len(found) else f"{shown:,}, the most serious" if shown else "none"
     return f"{', '.join(parts)}. Shown here: {which}."
 
 
-def _pictured(workspace: Workspace, material: Material, item: Mistake) -> dict[str, Any]:
+def _imaged(workspace: Workspace, material: ReportMaterial, item: Mistake) -> dict[str, Any]:
     sample = material.samples[item.sample_id]
     names = material.judged.class_names
     try:
         path = thumbnail(
             workspace.resolve(sample.path), sample.sha256, workspace.cache / "thumbnails"
         )
-        picture = webp_uri(path.read_bytes())
+        image = webp_uri(path.read_bytes())
     except (TouchstoneError, OSError):
-        picture = None
+        image = None
     return {
         "name": sample.name,
         "true": names[item.true],
@@ -598,12 +604,12 @@ def _pictured(workspace: Workspace, material: Material, item: Mistake) -> dict[s
         "confidence": percent(item.confidence),
         "mistake": _KINDS[item.kind],
         "decision": item.decision,
-        "picture": picture,
+        "picture": image,
         "heatmap": None,
     }
 
 
-def _against(material: Material) -> dict[str, Any] | None:
+def _against(material: ReportMaterial) -> dict[str, Any] | None:
     other = material.other
     if other is None:
         return None
@@ -618,7 +624,7 @@ def _against(material: Material) -> dict[str, Any] | None:
     }
 
 
-def _limits(workspace: Workspace, material: Material) -> list[str]:
+def _limits(workspace: Workspace, material: ReportMaterial) -> list[str]:
     """What the test does not show, most important first."""
     state, judged, found = material.sign_off, material.judged, material.found
     certificate = state.split.certificate
@@ -627,8 +633,8 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
     few = sum(0 < b.recall.n < _FEW for b in found.report.bounds)
     absent = sum(not b.recall.n for b in found.report.bounds)
     conflicts = findings.get("label_conflict", 0) + findings.get("suspect_label", 0)
-    unit = found.report.unit.value
-    others = len({o.model_id for o in state.openings} - {material.model.id})
+    unit = found.report.unit.word
+    others = len({o.model_id for o in state.accesses} - {material.model.id})
     both = found.report.ok_nok.outcome.both_in_words if found.report.ok_nok else None
     says = [
         (both, both or ""),
@@ -639,12 +645,12 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
         ),
         (
             absent,
-            f"{absent} {'class has' if absent == 1 else 'classes have'} no test picture: "
+            f"{absent} {'class has' if absent == 1 else 'classes have'} no test image: "
             "nothing is known about them.",
         ),
         (
             judged.parts is None,
-            "Nobody knows which pictures show the same part; every picture "
+            "Nobody knows which images show the same part; every image "
             "counts as a part of its own, which makes the bounds too narrow "
             "where one part was photographed several times.",
         ),
@@ -664,15 +670,15 @@ def _limits(workspace: Workspace, material: Material) -> list[str]:
         ),
         (
             True,
-            "The labels are taken to be right, and future pictures to come from the same "
-            "product, camera and light as the test pictures. No test can show that; watch the "
+            "The labels are taken to be right, and future images to come from the same "
+            "product, camera and light as the test images. No test can show that; watch the "
             "input in use.",
         ),
     ]
     return [sentence for applies, sentence in says if applies]
 
 
-def _software(material: Material) -> dict[str, Any]:
+def _software(material: ReportMaterial) -> dict[str, Any]:
     version = _version("touchstone")
     model, dataset, state = material.model, material.judged.dataset, material.sign_off
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)

@@ -1,6 +1,6 @@
 """The sealed test: what must hold is fixed first, then the test set is opened, and counted.
 
-A seal holds the release criteria, the decision rule and a digest of the test pictures and their
+A seal holds the release criteria, the decision rule and a digest of the test images and their
 labels. Whatever of it changes later voids the seal, and is named.
 """
 
@@ -23,7 +23,7 @@ from core.domain.datasets import (
 )
 from core.domain.ids import utc_now
 from core.domain.models import Model
-from core.domain.signoff import MarkKind, Opening, Seal
+from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.rule import rule_from_json
@@ -35,8 +35,8 @@ from core.workspace import Workspace
 
 MAX_PURPOSE = 300
 MAX_INTENDED_USE = 4000
-_NAMED = 3  # pictures named in a sentence
-Progress = Callable[[str, int, int], None]
+_NAMED = 3  # images named in a sentence
+ProgressCallback = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
@@ -47,27 +47,27 @@ def no_progress(phase: str, done: int, total: int) -> None:
 class SignOff:
     """Where the sealed test of a model stands.
 
-    `digest` names the test pictures and labels of today, `parts_digest` which of them show one
+    `digest` names the test images and labels of today, `parts_digest` which of them show one
     part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
-    voids the seal; `openings` are all looks at the test set of the split, by whatever model.
+    voids the seal; `accesses` are all looks at the test set of the split, by whatever model.
     """
 
     model: Model
     dataset: Dataset
     split: Split
-    pictures: int
+    images: int
     digest: str
     parts_digest: str
     criteria: str | None
     rule: str | None
     seal: Seal | None
-    openings: tuple[Opening, ...]
+    accesses: tuple[TestSetAccess, ...]
     changes: tuple[str, ...] = ()
 
     @property
-    def own_openings(self) -> tuple[Opening, ...]:
+    def own_openings(self) -> tuple[TestSetAccess, ...]:
         """The looks for this model."""
-        return tuple(o for o in self.openings if o.model_id == self.model.id)
+        return tuple(o for o in self.accesses if o.model_id == self.model.id)
 
     @property
     def is_opened(self) -> bool:
@@ -90,14 +90,14 @@ def sign_off(
     model_id: str,
     *,
     check_files: bool = False,
-    on_progress: Progress = no_progress,
+    on_progress: ProgressCallback = no_progress,
 ) -> SignOff:
     """Where the sealed test of a model stands today.
 
     Args:
         workspace: where the model lives.
         model_id: its id or name.
-        check_files: read every test picture again and compare its content; seconds for thousands.
+        check_files: read every test image again and compare its content; seconds for thousands.
         on_progress: told how far that is.
 
     Raises:
@@ -112,13 +112,13 @@ def sign_off(
             model=model,
             dataset=dataset,
             split=split,
-            pictures=len(samples),
+            images=len(samples),
             digest=_digest(samples, dataset.class_names),
             parts_digest=_parts_digest(samples, part_numbers_of(db, dataset, split.id)),
             criteria=judgement.criteria(db, dataset.id),
             rule=judgement.operating_point(db, model.id),
             seal=seal,
-            openings=tuple(judgement.openings_of(db, split.id)),
+            accesses=tuple(judgement.openings_of(db, split.id)),
         )
         changes = _changes(db, found) if seal else []
     if seal and check_files:
@@ -127,9 +127,9 @@ def sign_off(
 
 
 def file_changes(
-    workspace: Workspace, model_id: str, *, on_progress: Progress = no_progress
+    workspace: Workspace, model_id: str, *, on_progress: ProgressCallback = no_progress
 ) -> list[str]:
-    """Which test pictures of a model are gone or have another content than when imported."""
+    """Which test images of a model are gone or have another content than when imported."""
     found = sign_off(workspace, model_id)
     with connect(workspace) as db:
         samples = _test_samples(db, found.dataset, found.split)
@@ -137,14 +137,14 @@ def file_changes(
 
 
 def seal_test(
-    workspace: Workspace, model_id: str, *, on_progress: Progress = no_progress
+    workspace: Workspace, model_id: str, *, on_progress: ProgressCallback = no_progress
 ) -> SignOff:
-    """Fix criteria, decision rule and test pictures; the split's test set is closed from now on.
+    """Fix criteria, decision rule and test images; the split's test set is closed from now on.
 
     Before the first look, sealing again replaces the seal.
 
     Raises:
-        ConfigError: if there are no criteria, or no test pictures.
+        ConfigError: if there are no criteria, or no test images.
         SealedError: if the results of this model were looked at already, or files have changed.
     """
     found = sign_off(workspace, model_id)
@@ -174,7 +174,11 @@ def seal_test(
 
 
 def open_test(
-    workspace: Workspace, model_id: str, purpose: str, *, on_progress: Progress = no_progress
+    workspace: Workspace,
+    model_id: str,
+    purpose: str,
+    *,
+    on_progress: ProgressCallback = no_progress,
 ) -> SignOff:
     """Open a sealed test set for a model; counted with time and purpose, and never undone.
 
@@ -191,8 +195,8 @@ def open_test(
     if not found.is_opened:
         _refuse_opening(found)
     with connect(workspace) as db, transaction(db):
-        opening = Opening(found.split.id, found.model.id, found.model.name, words, utc_now())
-        judgement.record_opening(db, opening)
+        access = TestSetAccess(found.split.id, found.model.id, found.model.name, words, utc_now())
+        judgement.record_access(db, access)
     return SignOff(**{**vars(sign_off(workspace, found.model.id)), "changes": found.changes})
 
 
@@ -223,7 +227,7 @@ def as_dict(found: SignOff) -> dict[str, object]:
     return {
         "model_id": found.model.id,
         "split_id": found.split.id,
-        "pictures": found.pictures,
+        "pictures": found.images,
         "test_digest": found.digest,
         "sealed_at": seal.created_at if seal else None,
         "opened_at": seal.opened_at if seal else None,
@@ -231,7 +235,7 @@ def as_dict(found: SignOff) -> dict[str, object]:
         "changes": list(found.changes),
         "openings": [
             {"model": o.model_name, "purpose": o.purpose, "opened_at": o.opened_at}
-            for o in found.openings
+            for o in found.accesses
         ],
     }
 
@@ -261,7 +265,7 @@ def _digest(samples: Sequence[Sample], class_names: Sequence[str]) -> str:
 
 
 def _parts_digest(samples: Sequence[Sample], numbers: Mapping[int, int] | None) -> str:
-    """Names which pictures show one part; every picture names the first one of its part."""
+    """Names which images show one part; every image names the first one of its part."""
     first: dict[int, int] = {}
     pairs = []
     for sample in sorted(samples, key=lambda s: s.id):
@@ -279,8 +283,8 @@ def _refuse_sealing(found: SignOff) -> None:
             "A test that was seen can no longer be sealed for this model: seal the split before "
             "the next model is trained.",
         )
-    if not found.pictures:
-        raise ConfigError("There is no test picture to seal.", "Make a split with a test subset.")
+    if not found.images:
+        raise ConfigError("There is no test image to seal.", "Make a split with a test subset.")
     if not found.criteria:
         raise ConfigError(
             f"Dataset '{found.dataset.name}' has no release criteria yet.",
@@ -293,8 +297,7 @@ def _refuse_opening(found: SignOff) -> None:
     if found.seal is None:
         raise SealedError(
             f"The test of model '{found.model.name}' is not sealed yet.",
-            "Seal it first: that fixes criteria, thresholds and test pictures before anybody "
-            "looks.",
+            "Seal it first: that fixes criteria, thresholds and test images before anybody looks.",
         )
     if found.is_void:
         raise SealedError(
@@ -328,7 +331,7 @@ def _same_rule(sealed: str, today: str | None) -> bool:
 
 
 def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
-    """What people did to the test pictures since the seal, from the versions of the dataset."""
+    """What people did to the test images since the seal, from the versions of the dataset."""
     then = _version_at(versions.list_versions(db, found.dataset.id), seal.created_at)
     members = splits.split_members(db, found.split.id)
     changed = {
@@ -348,11 +351,11 @@ def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
     if _verdicts(then) != _verdicts(found.dataset):
         says.append("What counts as OK and NOK was changed.")
     if seal.test_digest != found.digest and not says:
-        says.append("The test pictures or their classes are not the ones that were sealed.")
+        says.append("The test images or their classes are not the ones that were sealed.")
     if seal.parts_digest not in ("", found.parts_digest) and not says:
         says.append(
-            "Which test pictures show the same part is not what was sealed (a later quality check, "
-            "or an edit of pictures like them): parts are counted otherwise."
+            "Which test images show the same part is not what was sealed (a later quality check, "
+            "or an edit of images like them): parts are counted otherwise."
         )
     return says
 
@@ -388,7 +391,7 @@ _STATE_CHANGES = (
 
 
 def _file_changes(
-    workspace: Workspace, samples: Sequence[Sample], on_progress: Progress
+    workspace: Workspace, samples: Sequence[Sample], on_progress: ProgressCallback
 ) -> list[str]:
     """Read every file again: which are gone, which have another content."""
     gone, other = [], []
@@ -398,7 +401,7 @@ def _file_changes(
             gone.append(sample.name)
         elif digest != sample.sha256:
             other.append(sample.name)
-        on_progress("Reading the test pictures again", done, len(samples))
+        on_progress("Reading the test images again", done, len(samples))
     says = (_said("cannot be read any more", gone), _said("changed in content", other))
     return [sentence for sentence in says if sentence]
 
@@ -416,4 +419,4 @@ def _said(words: str, names: Sequence[str]) -> str:
         return ""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     listed = ", ".join(f"'{name}'" for name in names[:_NAMED])
-    return f"{len(names):,} test picture{'s' if len(names) > 1 else ''} {words}: {listed}{more}."
+    return f"{len(names):,} test image{'s' if len(names) > 1 else ''} {words}: {listed}{more}."

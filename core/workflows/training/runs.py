@@ -57,7 +57,7 @@ def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
 def default_preprocess(
     workspace: Workspace, dataset_id: str, network: str, *, image_size_px: int | None = None
 ) -> PreprocessConfig:
-    """The data set's saved preprocessing, else the network's own picture size."""
+    """The dataset's saved preprocessing, else the network's own image size."""
     with connect(workspace) as db:
         saved = datasets.saved_preprocess(db, dataset_id)
     config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
@@ -78,11 +78,11 @@ def start_training(
     """Store a run and queue it.
 
     Args:
-        workspace: where the data set lives.
+        workspace: where the dataset lives.
         dataset_id: its id or name.
         train: recipe and settings.
         split: id or name; None: the newest.
-        preprocess: None: as saved for the data set, else the network's own.
+        preprocess: None: as saved for the dataset, else the network's own.
         augment: None: the usual.
         name: of the run and its model.
         fold: in [0, k), the fold that validates, for a split with folds; None: the first.
@@ -90,7 +90,7 @@ def start_training(
     Raises:
         SplitError: if there is no split, or it has no such fold.
         NetworkUnavailableError: if the network's weights cannot be had.
-        ConfigError: if the pictures would be too small for the network.
+        ConfigError: if the images would be too small for the network.
     """
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if chosen.folds:
@@ -117,7 +117,7 @@ def start_cross_validation(
     Raises:
         SplitError: if there is no split, or it has no folds.
         NetworkUnavailableError: if the network's weights cannot be had.
-        ConfigError: if the pictures would be too small for the network.
+        ConfigError: if the images would be too small for the network.
     """
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if not chosen.folds:
@@ -149,7 +149,7 @@ def _new_run(
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     if config.image_size_px < network.min_size_px:
         raise ConfigError(
-            f"{network.title} needs pictures of at least {network.min_size_px} px.",
+            f"{network.title} needs images of at least {network.min_size_px} px.",
             "Choose a larger image size.",
         )
     with connect(workspace) as db:

@@ -1,4 +1,4 @@
-"""Actions that use a model: predict pictures, explain one, run a folder."""
+"""Actions that use a model: predict images, explain one, run a folder."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.data.exports import safe_cell
-from core.data.pixels.images import pictures_below
+from core.data.pixels.images import images_below
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model, Prediction
@@ -40,7 +40,7 @@ def predict(
     *,
     call: Call = call_directly,
 ) -> list[Prediction]:
-    """One prediction per picture, in order; unreadable ones carry their error.
+    """One prediction per image, in order; unreadable ones carry their error.
 
     Where the model has an operating point, each carries the decision of it too.
     """
@@ -66,10 +66,10 @@ def heatmaps(
     method: HeatmapMethod = HeatmapMethod.GRAD_CAM,
     call: Call = call_directly,
 ) -> list[bytes]:
-    """PNG pictures: the preprocessed picture, then one heatmap overlay per class name.
+    """PNG images: the preprocessed image, then one heatmap overlay per class name.
 
     Raises:
-        UnreadableImageError: if the picture cannot be decoded.
+        UnreadableImageError: if the image cannot be decoded.
     """
     bundle = exported_bundle(workspace, model)
     indices = [model.class_names.index(name) for name in class_names]
@@ -79,16 +79,16 @@ def heatmaps(
     return result
 
 
-def picture_files(paths: Iterable[Path]) -> list[Path]:
-    """The files named, with folders replaced by the pictures below them."""
+def image_files(paths: Iterable[Path]) -> list[Path]:
+    """The files named, with folders replaced by the images below them."""
     files: list[Path] = []
     for path in paths:
-        files.extend(pictures_below(path) if path.is_dir() else [path])
+        files.extend(images_below(path) if path.is_dir() else [path])
     return files
 
 
 def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
-    """Queue the prediction of all pictures of a folder.
+    """Queue the prediction of all images of a folder.
 
     Raises:
         ImportSourceError: if it is no folder this app may read.
@@ -136,7 +136,7 @@ def as_dict(item: Prediction) -> dict[str, object]:
 
 
 def as_csv(items: Sequence[Prediction], class_names: Sequence[str]) -> str:
-    """Predictions as a table, one row per picture; cells that spreadsheets would run are quoted."""
+    """Predictions as a table, one row per image; cells that spreadsheets would run are quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     decided = any(item.decision for item in items)

@@ -1,4 +1,4 @@
-// A page of pictures that can be selected, opened and relabelled by keyboard.
+// A page of images that can be selected, opened and relabelled by keyboard.
 // Every edit is sent at once to the server, beside Streamlit: a rerun can be dropped, an edit not.
 
 const sessions = new WeakMap()
@@ -61,7 +61,7 @@ function start(root) {
   }
   function edit(action, more = {}) {
     const keys = action === 'undo' ? [] : chosen()
-    if (action !== 'undo' && !keys.length) return say('Select a picture first.', true)
+    if (action !== 'undo' && !keys.length) return say('Select an image first.', true)
     S.queue.push({ action, ids: keys.map(Number), ...more })
     for (const key of keys) {
       const one = item(key)

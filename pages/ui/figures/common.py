@@ -31,7 +31,7 @@ _CLASS_COLOURS = (
 def subset_counts(
     counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str], *, dark: bool
 ) -> go.Figure:
-    """Stacked bars: pictures per class and side (subset or fold); past 40 classes the largest."""
+    """Stacked bars: images per class and side (subset or fold); past 40 classes the largest."""
     totals = {name: sum(side[name] for side in counts.values()) for name in class_names}
     shown = list(class_names)
     if len(shown) > _MAX_BARS:
@@ -63,7 +63,7 @@ def subset_counts(
     )
     # Why a category: class names that are numbers would become places on a scale.
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(title="pictures")
+    figure.update_xaxes(title="images")
     return figure
 
 
@@ -103,7 +103,7 @@ def fold_scores(scores: Mapping[int, tuple[float, float]], *, dark: bool) -> go.
 
 
 def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = False) -> go.Figure:
-    """Bars: pictures per class; past 40 classes the largest, the rest as one.
+    """Bars: images per class; past 40 classes the largest, the rest as one.
 
     `coloured` gives few classes the colours that they have in the other charts.
     """
@@ -125,14 +125,14 @@ def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = Fals
             orientation="h",
             marker_color=colours,
             text=list(counts.values()),
-            hovertemplate="%{y}: %{x} pictures<extra></extra>",
+            hovertemplate="%{y}: %{x} images<extra></extra>",
         )
     )
     _style(figure, dark=dark, height=max(160, 60 + 30 * len(names)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
     # Why a category: class names that are numbers would become places on a scale.
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(title="pictures")
+    figure.update_xaxes(title="images")
     return figure
 
 
@@ -144,13 +144,13 @@ def spread(
     title: str,
     logarithmic: bool = False,
 ) -> go.Figure:
-    """Stacked bars: how many pictures of each class lie in each bin of a measure."""
+    """Stacked bars: how many images of each class lie in each bin of a measure."""
     middles = [(a + b) / 2 for a, b in pairwise(edges)]
     shown = [10**value for value in middles] if logarithmic else middles
     figure = go.Figure()
     for number, (name, values) in enumerate(counts.items()):
         hover = [
-            f"{html(name)}: {count} pictures near {value:.3g}"
+            f"{html(name)}: {count} images near {value:.3g}"
             for value, count in zip(shown, values, strict=True)
         ]
         figure.add_bar(
@@ -166,7 +166,7 @@ def spread(
         barmode="stack", bargap=0.04, showlegend=False, margin={"l": 10, "r": 10, "t": 10, "b": 40}
     )
     figure.update_xaxes(title=title)
-    figure.update_yaxes(title="pictures")
+    figure.update_yaxes(title="images")
     if logarithmic:
         ticks = range(math.floor(edges[0]), math.ceil(edges[-1]) + 1)
         figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0**tick:g}" for tick in ticks])
@@ -174,7 +174,7 @@ def spread(
 
 
 def sizes(found: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
-    """Points: width and height of pictures, the larger the more pictures have them."""
+    """Points: width and height of images, the larger the more images have them."""
     most = max(count for _, _, count in found)
     figure = go.Figure(
         go.Scatter(
@@ -187,7 +187,7 @@ def sizes(found: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
                 "opacity": 0.65,
                 "line": {"width": 0},
             },
-            hovertext=[f"{w} × {h}: {count} pictures" for w, h, count in found],
+            hovertext=[f"{w} × {h}: {count} images" for w, h, count in found],
             hoverinfo="text",
         )
     )
@@ -198,7 +198,7 @@ def sizes(found: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
     return figure
 
 
-def picture_map(
+def image_map(
     points: Sequence[tuple[int, int | None, float, float]],
     class_names: Sequence[str],
     *,

@@ -11,8 +11,8 @@ from core.evaluation.measures.intervals import Interval, Rate
 from core.evaluation.measures.ranking import Curve
 from core.evaluation.measures.slices import Slice
 from core.evaluation.measures.views import (
-    Band,
     ClassRates,
+    ConfidenceBand,
     MatrixView,
     Tone,
     mean_precision,
@@ -268,7 +268,7 @@ def _mean_hover(mean: float | None) -> str:
 
 
 def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:
-    """Classes by the smaller of precision and recall; those without pictures last."""
+    """Classes by the smaller of precision and recall; those without images last."""
 
     def key(item: ClassRates) -> tuple[bool, float, int]:
         known = [r.value for r in (item.precision, item.recall) if r.value is not None]
@@ -390,8 +390,8 @@ def _row_style(figure: go.Figure, names: Sequence[str], *, dark: bool, row: int 
         )
 
 
-def bands(found: Sequence[Band], *, dark: bool, row: int | None = None) -> go.Figure:
-    """Right and wrong pictures per band of confidence, the surest on top; rows can be clicked."""
+def bands(found: Sequence[ConfidenceBand], *, dark: bool, row: int | None = None) -> go.Figure:
+    """Right and wrong images per band of confidence, the surest on top; rows can be clicked."""
     figure = go.Figure()
     for name, colour in (("right", right_colour(dark)), ("wrong", wrong_colour(dark))):
         values = [getattr(band, name) for band in found]
@@ -407,11 +407,11 @@ def bands(found: Sequence[Band], *, dark: bool, row: int | None = None) -> go.Fi
     _row_style(figure, [band_name(band) for band in found], dark=dark, row=row)
     legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
     figure.update_layout(barmode="stack", legend=legend)
-    figure.update_xaxes(title="pictures")
+    figure.update_xaxes(title="images")
     return figure
 
 
-def band_name(band: Band) -> str:
+def band_name(band: ConfidenceBand) -> str:
     return f"{band.low:.0%} to {band.high:.0%} sure"
 
 
@@ -433,8 +433,8 @@ def histogram(found: ConfidenceHistogram, *, dark: bool) -> go.Figure:
     style(figure, dark=dark, height=320)
     _legend_above(figure, barmode="stack")
     figure.update_xaxes(title="confidence of the predicted class", tickformat=".0%", range=[0, 1])
-    # Why logarithmic: a handful of sure mistakes must be seen beside thousands of right pictures.
-    figure.update_yaxes(title="pictures, logarithmic", type="log", dtick=1, rangemode="tozero")
+    # Why logarithmic: a handful of sure mistakes must be seen beside thousands of right images.
+    figure.update_yaxes(title="images, logarithmic", type="log", dtick=1, rangemode="tozero")
     return figure
 
 
@@ -467,7 +467,7 @@ def reliability(before: Reliability, after: Reliability | None, *, dark: bool) -
             },
             error_y=_errors([b.rate for b in filled], dark=dark) if found is before else None,
             hovertext=[
-                f"{b.n:,} pictures, {b.confidence:.1%} sure on average, {b.accuracy:.1%} "
+                f"{b.n:,} images, {b.confidence:.1%} sure on average, {b.accuracy:.1%} "
                 f"right<br>{_bounds_text(b.rate.interval)}"
                 for b in filled
             ],

@@ -18,7 +18,7 @@ from core.store.judgement import openings_of
 from core.workflows.data import edits
 from core.workflows.results import judging
 from core.workspace import Workspace
-from tests.conftest import copy_of, save_picture
+from tests.conftest import copy_of, save_image
 from tests.core.workflows.data.test_quality import write_parts
 from tests.made import add_model, make_dataset
 from tests.recompute_report import mismatches
@@ -45,7 +45,7 @@ def _caller(workspace):
 
 
 def test_import_split_train_and_use_as_a_script_would(call, workspace, class_folders, tmp_path):
-    (class_folders / "gut" / "broken.png").write_bytes(b"no picture")
+    (class_folders / "gut" / "broken.png").write_bytes(b"no image")
     imported = call("import", class_folders, "--name", "Teile")
     assert imported["classes"] == {"größe falsch": 6, "gut": 6, "割れ": 6}
     assert (imported["name"], imported["samples"]) == ("Teile", 18)
@@ -78,8 +78,8 @@ def test_import_split_train_and_use_as_a_script_would(call, workspace, class_fol
     assert call("delete", "Teile")["kind"] == "dataset"
     assert call("datasets") == {"datasets": []}
     # The model goes on without its dataset.
-    picture = class_folders / "gut" / "pic 1 é.png"
-    assert call("predict", "Farben", picture)["predictions"][0]["path"] == str(picture)
+    image_path = class_folders / "gut" / "pic 1 é.png"
+    assert call("predict", "Farben", image_path)["predictions"][0]["path"] == str(image_path)
     assert "error" in call("evaluate", "Farben", code=1)
     assert call("delete", "Farben")["kind"] == "model"
     assert call("models") == {"models": []}
@@ -204,7 +204,7 @@ def test_means_of_every_kind_come_with_their_bounds(call, workspace):
         assert bounds["low"] < report[name] < bounds["high"]
 
 
-def test_the_accuracy_of_parts_gives_no_bounds_of_means_over_pictures(call, workspace):
+def test_the_accuracy_of_parts_gives_no_bounds_of_means_over_images(call, workspace):
     add_model(make_dataset(workspace, per_subset=40, groups=True), "b", skill=1.0)
     report = call("evaluate", "b", "--top-k", "1,2")
     assert report["intervals"]["weighted_recall"] is None
@@ -218,7 +218,7 @@ def test_a_person_reads_bounds_too(trained):
     options = ("--ok", "stripes", "--workspace", str(trained.workspace.root))
     shown = CliRunner().invoke(app, ["evaluate", "Marks quick", *options]).stdout
     assert "63.1% to 100.0%" in shown
-    assert "escape: 0 of 4 defective pictures: 0.0% (0.0% to 60.2%)" in shown
+    assert "escape: 0 of 4 defective images: 0.0% (0.0% to 60.2%)" in shown
 
 
 def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
@@ -230,7 +230,7 @@ def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
         trained.model.id,
         tmp_path / "broken.png",
         tmp_path / "none.png",
-        trained.pictures / "stripes",
+        trained.images / "stripes",
     )["predictions"]
     assert len(found) == 22
     assert all(set(item) == {"path", "error"} for item in found[:2])
@@ -240,10 +240,12 @@ def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
     assert [name for name, _ in first["confidences"]] == ["stripes", "blue disc"]
 
 
-def test_a_heatmap_is_written_as_a_picture(call_trained, trained, tmp_path):
-    picture = trained.pictures / "stripes" / "002.png"
+def test_a_heatmap_is_written_as_a_image(call_trained, trained, tmp_path):
+    image_path = trained.images / "stripes" / "002.png"
     out = tmp_path / "heat.png"
-    answer = call_trained("heatmap", "marks quick", picture, "--out", out, "--class", "blue disc")
+    answer = call_trained(
+        "heatmap", "marks quick", image_path, "--out", out, "--class", "blue disc"
+    )
     assert answer["class_name"] == "blue disc"
     assert answer["confidence"] < 0.5
     with Image.open(out) as image:
@@ -251,9 +253,9 @@ def test_a_heatmap_is_written_as_a_picture(call_trained, trained, tmp_path):
     missing = tmp_path / "no folder" / "heat.png"
     assert (
         "cannot be written"
-        in call_trained("heatmap", "marks quick", picture, "--out", missing, code=1)["error"]
+        in call_trained("heatmap", "marks quick", image_path, "--out", missing, code=1)["error"]
     )
-    wrong = call_trained("heatmap", "marks quick", picture, "--out", out, "--class", "x", code=1)
+    wrong = call_trained("heatmap", "marks quick", image_path, "--out", out, "--class", "x", code=1)
     assert "no class 'x'" in wrong["error"]
 
 
@@ -323,9 +325,9 @@ def test_a_completed_run_cannot_be_resumed(call_trained):
 def test_too_small_a_class_is_named(call, tmp_path):
     for name in ("good", "crack"):
         for number in range(5 if name == "good" else 2):
-            save_picture(tmp_path / "s" / name / f"{number}.png", [[[number * 9, 2, 3]] * 9] * 9)
+            save_image(tmp_path / "s" / name / f"{number}.png", [[[number * 9, 2, 3]] * 9] * 9)
     call("import", tmp_path / "s", "--name", "Small")
-    assert "'crack' has 2 pictures" in call("split", "Small", code=1)["error"]
+    assert "'crack' has 2 images" in call("split", "Small", code=1)["error"]
 
 
 def test_a_table_gives_the_labels(call, class_folders, tmp_path):
@@ -365,7 +367,7 @@ def test_the_installed_command_answers_people_and_keeps_stdout_clean(trained, tm
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "There is no model 'nothing'." in failed.stderr
     copy = copy_of(trained.workspace, tmp_path / "copy").root
-    again = run("import", trained.pictures, "--name", "Twice", "--workspace", copy, "--json")
+    again = run("import", trained.images, "--name", "Twice", "--workspace", copy, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["samples"] == 40
     assert len(again.stdout.splitlines()) == 1
@@ -401,16 +403,16 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert report["groups"] == {"count": 16, "samples": 49}
     assert call("split", "Parts")["certificate"]["groups_across"] > 0
     assert "regex" in call("split", "Parts", "--group-by", "nonsense", code=1)["hint"]
-    cured = call(
-        "quality", "Parts", "--cure", "exact-duplicate:keep-one", "--cure", "near_duplicate:group"
+    fixed = call(
+        "quality", "Parts", "--fix", "exact-duplicate:keep-one", "--fix", "near_duplicate:group"
     )
-    assert cured["cured"][0] == "Excluded 1 picture"
-    assert "near_duplicate" not in cured["findings"]
-    assert "Kinds: " in call("quality", "Parts", "--cure", "spots:paint", code=1)["hint"]
+    assert fixed["cured"][0] == "Excluded 1 image"
+    assert "near_duplicate" not in fixed["findings"]
+    assert "Kinds: " in call("quality", "Parts", "--fix", "spots:paint", code=1)["hint"]
 
 
 def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
-    call("import", trained.pictures, "--name", "Marks")
+    call("import", trained.images, "--name", "Marks")
     made = call("split", "Marks", "--kfold", "3", "--test", "0.2", "--seal", "--name", "three")
     assert (made["folds"], made["sealed"]) == (3, True)
     assert [sum(made["counts"][f"fold {i}"].values()) for i in (1, 2, 3)] == [11, 11, 10]
@@ -448,13 +450,13 @@ def test_counts_and_orders_as_a_script_would(call, class_folders):
     ordered = call("split", "S", "--order-by", "name")
     assert ordered["strategy"] == "ordered by name"
     assert "three counts" in call("split", "S", "--counts", "many", code=1)["error"]
-    assert "19 pictures were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
-    assert "No picture" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
+    assert "19 images were asked for" in call("split", "S", "--counts", "9,5,5", code=1)["error"]
+    assert "No image" in call("split", "S", "--group-by", "attribute:lot", code=1)["error"]
     assert call("split", "S", "--order-by", "size", code=2)
 
 
 def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace, tmp_path):
-    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "pictures")
     add_model(made, "press", skill=12.0)
     assert "no release criteria" in call("seal", "press", code=1)["error"]
     call("criteria", "parts", "--max-overkill", "0.2")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from tests.conftest import save_picture, write_class_folders
+from tests.conftest import save_image, write_class_folders
 
 GOOD, WRONG, BROKEN = "gut", "größe falsch", "割れ"
 
@@ -56,8 +56,8 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
 def test_names_with_commas_and_equal_signs(call, tmp_path):
     # Merging split every name at its comma, and a path was parted at the last equal sign.
     pixels = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3))
-    for name, picture in zip(("a,b/x=1.png", "=ok/y.png", "c/z.png"), pixels, strict=True):
-        save_picture(tmp_path / "set" / name, picture)
+    for name, image in zip(("a,b/x=1.png", "=ok/y.png", "c/z.png"), pixels, strict=True):
+        save_image(tmp_path / "set" / name, image)
     call("import", tmp_path / "set", "--name", "Set")
     call("relabel", "Set", "a,b/x=1.png==ok")
     assert call("classes", "Set")["classes"] == {"=ok": 2, "a,b": 0, "c": 1}
@@ -88,7 +88,7 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
     classes = ("-crack", "=ok", "@dent")
     for number, name in enumerate(classes * 4):
         pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3))
-        save_picture(tmp_path / "set" / name / f"+{number}.png", pixels)
+        save_image(tmp_path / "set" / name / f"+{number}.png", pixels)
     lines = [
         f"{name}/+{number}.png;{name};c{number % 2}" for number, name in enumerate(classes * 4)
     ]
@@ -122,9 +122,9 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
     ("arguments", "words"),
     [
         (("relabel", "Set", "gut/pic 0 é.png"), "cannot be understood"),
-        (("relabel", "Set", "none.png=gut"), "no picture 'none.png'"),
+        (("relabel", "Set", "none.png=gut"), "no image 'none.png'"),
         (("relabel", "Set", "gut/pic 0 é.png=none"), "no class 'none'"),
-        (("exclude", "Set", "none.png"), "no picture 'none.png'"),
+        (("exclude", "Set", "none.png"), "no image 'none.png'"),
         (("classes", "Set", "--rename", "gut"), "cannot be understood"),
         (("versions", "Set", "--compare", "1-2"), "no two versions"),
         (("versions", "Set", "--go-back", "9"), "no version 9"),

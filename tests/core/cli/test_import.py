@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def call(workspace):
 def _tree(root, *names):
     for number, name in enumerate(names):
         pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3))
-        save_picture(root / name, pixels)
+        save_image(root / name, pixels)
     return root
 
 
@@ -115,7 +115,7 @@ def test_ready_folders_and_companions(call, tmp_path):
     assert call(root, "--name", "B", "--companions", "--ignore-split")["samples"] == 9
 
 
-def test_pictures_are_added_to_a_dataset(call, tmp_path):
+def test_images_are_added_to_a_dataset(call, tmp_path):
     call(_tree(tmp_path / "s", "a/1.png", "b/2.png"), "--name", "Parts")
     more = _tree(tmp_path / "more", "a/1.png", "x/2.png", "c/3.png")
     made = call(more, "--into", "Parts")
@@ -129,7 +129,7 @@ def test_pictures_are_added_to_a_dataset(call, tmp_path):
     call(more, "--name", "X", "--labels", "magic", code=2)
 
 
-def test_a_split_that_comes_with_added_pictures_is_said_not_to_be_kept(call, tmp_path):
+def test_a_split_that_comes_with_added_images_is_said_not_to_be_kept(call, tmp_path):
     call(_tree(tmp_path / "s", "a/1.png", "b/2.png"), "--name", "Parts")
     more = _tree(
         tmp_path / "more",
@@ -141,7 +141,7 @@ def test_a_split_that_comes_with_added_pictures_is_said_not_to_be_kept(call, tmp
     assert "but not kept: a split covers a whole dataset" in said
 
 
-def test_pictures_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
+def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
     # 12 bits in a file of 16 are read as nearly black, and nobody was told.
     for number in range(6):
         highest = 4095 if number < 3 else 65535

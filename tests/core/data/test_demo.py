@@ -11,26 +11,26 @@ def test_same_arguments_give_the_same_pixels(class_name):
     assert first.tobytes() == second.tobytes()
 
 
-def test_index_seed_and_class_each_change_the_picture():
-    pictures = [
+def test_index_seed_and_class_each_change_the_image():
+    images = [
         render_pill("good", 0, seed=7, size_px=64),
         render_pill("good", 1, seed=7, size_px=64),
         render_pill("good", 0, seed=8, size_px=64),
         render_pill("crack", 0, seed=7, size_px=64),
     ]
-    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+    assert len({image.tobytes() for image in images}) == len(images)
 
 
 @pytest.mark.parametrize("class_name", DEMO_CLASSES)
 @pytest.mark.parametrize("size_px", [33, 128, 300])
-def test_picture_has_the_asked_size_and_shows_something(class_name, size_px):
-    picture = render_pill(class_name, 0, size_px=size_px)
-    assert (picture.mode, picture.size) == ("RGB", (size_px, size_px))
-    assert np.asarray(picture).std() > 10
+def test_image_has_the_asked_size_and_shows_something(class_name, size_px):
+    image = render_pill(class_name, 0, size_px=size_px)
+    assert (image.mode, image.size) == ("RGB", (size_px, size_px))
+    assert np.asarray(image).std() > 10
 
 
 def test_every_kind_of_pill_and_defect_can_be_drawn():
-    # Thirty pictures of each class meet every mark, background, stain and break.
+    # Thirty images of each class meet every mark, background, stain and break.
     for class_name in DEMO_CLASSES:
         for index in range(30):
             assert np.asarray(render_pill(class_name, index, size_px=48)).max() > 90
@@ -61,8 +61,8 @@ def test_set_is_one_folder_per_class_and_progress_counts_to_the_total(tmp_path):
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(expected)
     assert steps == [(done, 6) for done in range(1, 7)]
     for path in paths:
-        with Image.open(path) as picture:
-            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (64, 64))
+        with Image.open(path) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (64, 64))
 
 
 def test_a_larger_set_starts_with_the_same_files(tmp_path):

@@ -1,4 +1,4 @@
-"""Exports: names that are safe anywhere, all pictures there, nothing that runs."""
+"""Exports: names that are safe anywhere, all images there, nothing that runs."""
 
 import csv
 import io
@@ -36,12 +36,12 @@ NAMES = ("crack", "Crack", "a/b", "=cmd()")
 
 @pytest.fixture
 def items(tmp_path):
-    """Eight pictures: names that collide, a class that is no folder name, one file gone."""
+    """Eight images: names that collide, a class that is no folder name, one file gone."""
     samples, sources = [], []
     for number in range(8):
         source = tmp_path / "in" / f"{number}.png"
         source.parent.mkdir(exist_ok=True)
-        source.write_bytes(b"picture %d" % number)
+        source.write_bytes(b"image %d" % number)
         samples.append(
             Sample(
                 number,
@@ -86,7 +86,7 @@ def test_a_zip_is_made_in_blocks_and_names_what_is_gone(items):
     assert len(blocks) > len(found)
     with zipfile.ZipFile(io.BytesIO(b"".join(blocks))) as archive:
         assert archive.testzip() is None
-        assert archive.read("crack/part (2).PNG") == b"picture 4"
+        assert archive.read("crack/part (2).PNG") == b"image 4"
         assert archive.read(exports.MISSING_LIST) == b"x/Part.png"
         assert len(archive.namelist()) == 7 + 2
 
@@ -94,7 +94,7 @@ def test_a_zip_is_made_in_blocks_and_names_what_is_gone(items):
 def test_a_folder_is_written_once_and_never_over_another(items, tmp_path):
     found = exports.export_items(*items, NAMES)
     assert exports.write_folder(found, tmp_path / "out") == ["x/Part.png"]
-    assert (tmp_path / "out/Crack (2)/Part.png").read_bytes() == b"picture 1"
+    assert (tmp_path / "out/Crack (2)/Part.png").read_bytes() == b"image 1"
     with pytest.raises(ConfigError, match="not empty"):
         exports.write_folder(found, tmp_path / "out")
 

@@ -49,7 +49,7 @@ def test_names_below_the_source_are_searched_as_they_are():
 def test_a_pattern_that_would_run_for_ever_is_answered_at_once():
     # Backtracking engines need longer than the universe for this one.
     started = time.perf_counter()
-    with pytest.raises(SplitError, match="matches no picture"):
+    with pytest.raises(SplitError, match="matches no image"):
         groups_by_pattern(["a" * 60 + "/x.png"] * 200, r"(?P<group>(a+)+)$")
     assert time.perf_counter() - started < 2
 
@@ -61,7 +61,7 @@ def test_groups_come_from_columns_and_attributes():
     with pytest.raises(SplitError) as caught:
         group_names(samples, "attribute:line", [])
     assert "shift" in caught.value.hint
-    with pytest.raises(SplitError, match="No picture of this dataset has a group"):
+    with pytest.raises(SplitError, match="No image of this dataset has a group"):
         group_names(_named("b.png"), "column", [])
 
 

@@ -43,7 +43,7 @@ def _table(samples, subsets, class_count):
     ]
 
 
-def test_a_hundred_pictures_are_split_as_asked():
+def test_a_hundred_images_are_split_as_asked():
     samples = _samples([100, 50])
     subsets = stratified_split(samples, ["a", "b"], fractions=USUAL)
     assert _table(samples, subsets, 2) == [[60, 20, 20], [30, 10, 10]]
@@ -98,7 +98,7 @@ def test_a_subset_that_was_not_asked_for_stays_empty():
 
 
 def test_a_class_that_is_too_small_is_named_with_its_count():
-    with pytest.raises(SplitError, match="'crack' has 2 pictures; the split needs at least 3"):
+    with pytest.raises(SplitError, match="'crack' has 2 images; the split needs at least 3"):
         stratified_split(_samples([10, 2]), ["good", "crack"])
     assert subset_counts(3, USUAL, "tiny") == (1, 1, 1)
 
@@ -139,7 +139,7 @@ def _grouped_samples(groups):
 )
 @settings(max_examples=60)
 def test_a_group_never_crosses_subsets_and_nobody_is_lost(mixed, seed):
-    # Pictures of one part look alike; a leak would flatter the test result.
+    # Images of one part look alike; a leak would flatter the test result.
     samples, groups = _grouped_samples([[0], [0], [0], [1], [1], [1], *mixed])
     try:
         subsets = grouped_split(samples, ["a", "b"], groups, seed=seed)
@@ -158,7 +158,7 @@ def test_groups_of_equal_size_are_divided_in_the_asked_share():
 
 def test_of_several_ways_to_lay_groups_down_the_nearest_is_taken(monkeypatch):
     # Of 219 tiles one way put a fifth more of a rare class into the test set than was asked.
-    # Only the first entry of a part is of its own class; a part has pictures of others besides.
+    # Only the first entry of a part is of its own class; a part has images of others besides.
     draw = random.Random(1)
     mixed = [[part % 3, *draw.choices(range(3), k=draw.randint(0, 4))] for part in range(45)]
     samples, groups = _grouped_samples(mixed)
@@ -182,7 +182,7 @@ def test_of_several_ways_to_lay_groups_down_the_nearest_is_taken(monkeypatch):
 
 def test_a_class_of_two_groups_cannot_be_divided_by_three():
     samples, groups = _grouped_samples([[0]] * 6 + [[1] * 9, [1] * 9])
-    with pytest.raises(SplitError, match="'b' has pictures of 2 different groups"):
+    with pytest.raises(SplitError, match="'b' has images of 2 different groups"):
         grouped_split(samples, ["a", "b"], groups)
 
 
@@ -231,7 +231,7 @@ def test_counts_per_class_are_the_same_for_every_class_and_the_rest_is_not_used(
     request = SplitRequest(counts=(10, 5, 5), per_class=True)
     found = divide(samples, ["a", "b"], _everyone(samples), request)
     assert _table_of_members(samples, found.subsets, 2) == [[10, 5, 5], [10, 5, 5]]
-    with pytest.raises(SplitError, match="'b' has 30 pictures; the split needs at least 40"):
+    with pytest.raises(SplitError, match="'b' has 30 images; the split needs at least 40"):
         divide(
             samples,
             ["a", "b"],
@@ -243,7 +243,7 @@ def test_counts_per_class_are_the_same_for_every_class_and_the_rest_is_not_used(
 def test_counts_that_cannot_be_had_are_refused_in_words():
     samples = _samples([20, 20])
     for counts, words in (
-        ((30, 10, 10), "50 pictures were asked for"),
+        ((30, 10, 10), "50 images were asked for"),
         ((30, 1, 9), "cannot be spread"),
         ((0, 5, 5), "both need"),
     ):
@@ -276,7 +276,7 @@ def test_folds_partition_what_is_not_test_and_never_tear_a_group(mixed, k, with_
         assert {s.label for s in samples if found.folds.get(s.id) == fold} == {0, 1}
 
 
-def test_folds_of_single_pictures_are_of_equal_size():
+def test_folds_of_single_images_are_of_equal_size():
     samples = _samples([53, 28, 11])
     found = divide(samples, list("abc"), _everyone(samples), SplitRequest((0, 0, 0), folds=5))
     for label, n in enumerate((53, 28, 11)):
@@ -287,9 +287,9 @@ def test_folds_of_single_pictures_are_of_equal_size():
     assert max(totals) - min(totals) <= 1
 
 
-def test_a_class_with_fewer_pictures_than_folds_is_named():
+def test_a_class_with_fewer_images_than_folds_is_named():
     samples = _samples([20, 4])
-    with pytest.raises(SplitError, match="'b' has 4 pictures; the division into folds needs"):
+    with pytest.raises(SplitError, match="'b' has 4 images; the division into folds needs"):
         divide(samples, ["a", "b"], _everyone(samples), SplitRequest((0, 0, 0), folds=5))
 
 
@@ -336,8 +336,8 @@ def _by_date(dates):
     return divide(samples, ["a", "b"], _everyone(samples), SplitRequest(order_by=OrderBy.DATE))
 
 
-def test_pictures_without_a_date_cannot_be_ordered_by_it():
-    with pytest.raises(SplitError, match="1 of 10 pictures have no date") as caught:
+def test_images_without_a_date_cannot_be_ordered_by_it():
+    with pytest.raises(SplitError, match="1 of 10 images have no date") as caught:
         _by_date([86_400.0 * i for i in range(9)] + [None])
     assert "Order by name" in caught.value.hint
 
@@ -394,7 +394,7 @@ def test_the_words_of_a_strategy_are_read_back(request_):
     assert request_of(replace(split, strategy=AS_DELIVERED)) is None
 
 
-def test_many_classes_and_pictures_are_divided_in_seconds():
+def test_many_classes_and_images_are_divided_in_seconds():
     samples = _samples([40] * 500)
     started = time.perf_counter()
     found = divide(samples, [str(i) for i in range(500)], _everyone(samples), SplitRequest())

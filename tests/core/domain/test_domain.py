@@ -27,7 +27,7 @@ from core.errors import ConfigError
     [
         PreprocessConfig(),
         PreprocessConfig(96, ResizeMode.CROP, normalization=Normalization.NONE, roi_left=0.25),
-        AugmentConfig(share=0.0, rotate_quarter=True, rotate_degrees=17.5),
+        AugmentConfig(probability=0.0, rotate_quarter=True, rotate_degrees=17.5),
         TrainConfig(),
         TrainConfig(Recipe.FULL, "resnet18", optimizer=OptimizerName.SGD, balance_classes=True),
         recipe_defaults(Recipe.FULL, "resnet50"),
@@ -56,7 +56,7 @@ def test_any_allowed_training_config_survives_its_json(config):
         (PreprocessConfig, {"image_size_px": 31}),
         (PreprocessConfig, {"image_size_px": 1025}),
         (PreprocessConfig, {"roi_left": 0.6, "roi_right": 0.5}),
-        (AugmentConfig, {"share": 1.01}),
+        (AugmentConfig, {"probability": 1.01}),
         (AugmentConfig, {"brightness": -0.1}),
         (TrainConfig, {"epochs": 0}),
         (TrainConfig, {"batch_size": 0}),
@@ -123,3 +123,11 @@ def test_every_status_is_either_active_or_an_end():
 
 def test_trainings_do_not_wait_for_imports():
     assert JobKind.TRAIN.lane != JobKind.IMPORT.lane == JobKind.PREDICT.lane
+
+
+def test_settings_of_earlier_versions_are_read_under_their_former_names():
+    # Runs and model files before 0.2 call the flips "mirror" and the probability "share".
+    text = json.dumps({"share": 0.3, "mirror_columns": False, "mirror_rows": True})
+    assert config_from_json(AugmentConfig, text) == AugmentConfig(
+        probability=0.3, flip_horizontal=False, flip_vertical=True
+    )

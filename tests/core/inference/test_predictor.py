@@ -14,7 +14,7 @@ from core.models.bundle import read_card, read_tensors, write_bundle
 from core.workflows.data import datasets
 from core.workflows.results import judging
 from core.workflows.use import models
-from tests.conftest import marked_picture, save_picture
+from tests.conftest import marked_image, save_image
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def predictor(bundle, runtimes):
 
 
 def test_the_fast_runtime_computes_what_torch_computes(predictor):
-    pixels = np.stack([marked_picture("stripes", seed)[0] for seed in range(5)])
+    pixels = np.stack([marked_image("stripes", seed)[0] for seed in range(5)])
     module = build_module(predictor.card, predictor.tensors)
     with torch.inference_mode():
         expected = module(torch.from_numpy(pixels)).numpy()
@@ -54,39 +54,39 @@ def test_using_the_model_gives_the_numbers_that_were_stored_when_it_was_made(tra
 
 
 def test_confidences_come_in_decreasing_order_and_sum_to_one(trained, predictor):
-    for item in predictor.predict(sorted(trained.pictures.glob("*/00?.png"))):
+    for item in predictor.predict(sorted(trained.images.glob("*/00?.png"))):
         values = [confidence for _, confidence in item.confidences]
         assert values == sorted(values, reverse=True)
         assert sum(values) == pytest.approx(1, abs=1e-5)
         assert item.class_name == item.confidences[0][0]
 
 
-def test_an_unreadable_picture_carries_its_error_and_the_others_go_on(trained, predictor, tmp_path):
+def test_an_unreadable_image_carries_its_error_and_the_others_go_on(trained, predictor, tmp_path):
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    good = sorted(trained.pictures.glob("stripes/*.png"))[:70]
+    broken.write_bytes(b"no image")
+    good = sorted(trained.images.glob("stripes/*.png"))[:70]
     items = list(predictor.predict([broken, *good, broken]))
     assert [item.error is not None for item in items] == [True] + [False] * len(good) + [True]
     assert {item.class_name for item in items[1:-1]} == {"stripes"}
     assert items[0].class_name is items[0].confidence is None
 
 
-def test_two_pictures_of_one_name_keep_their_own_results(predictor, trained):
-    stripes = (trained.pictures / "stripes" / "000.png").read_bytes()
-    disc = (trained.pictures / "blue disc" / "000.png").read_bytes()
+def test_two_images_of_one_name_keep_their_own_results(predictor, trained):
+    stripes = (trained.images / "stripes" / "000.png").read_bytes()
+    disc = (trained.images / "blue disc" / "000.png").read_bytes()
     items = list(predictor.predict([io.BytesIO(stripes), io.BytesIO(disc)], ["x.png", "x.png"]))
     assert [item.path for item in items] == ["x.png", "x.png"]
     assert [item.class_name for item in items] == ["stripes", "blue disc"]
 
 
 def test_the_inference_process_sees_files_and_uploads_alike(trained, bundle, runtimes):
-    path = trained.pictures / "stripes" / "003.png"
+    path = trained.images / "stripes" / "003.png"
     items = service.predict(bundle, runtimes, [path, path.read_bytes()], ["a", "b"])
     assert items[0].confidences == items[1].confidences
 
 
 def test_a_file_can_be_predicted_alone_or_among_many(predictor, trained):
-    paths = sorted(trained.pictures.glob("*/01?.png"))
+    paths = sorted(trained.images.glob("*/01?.png"))
     together = [item.confidences for item in predictor.predict(paths)]
     alone = [next(iter(predictor.predict([path]))).confidences for path in paths]
     for one, two in zip(together, alone, strict=True):
@@ -129,6 +129,6 @@ def test_ranking_and_softmax():
 
 
 def test_pixels_of_the_predictor_are_those_of_the_preprocessing(predictor, tmp_path):
-    pixels, _ = marked_picture("stripes", 77)
-    path = save_picture(tmp_path / "a.png", pixels)
+    pixels, _ = marked_image("stripes", 77)
+    path = save_image(tmp_path / "a.png", pixels)
     assert np.array_equal(load_pixels(path, predictor.card.preprocess), pixels)

@@ -23,7 +23,7 @@ def test_what_the_catalog_says_is_what_timm_says(network):
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
-def test_a_network_works_at_its_smallest_picture_size(network):
+def test_a_network_works_at_its_smallest_image_size(network):
     with torch.device("meta"):  # shapes only: filling ten networks with random numbers is slow
         features = PixelFeatures(build_network(network.name, 3), network.mean, network.std).train()
         pixels = torch.zeros(2, network.min_size_px, network.min_size_px, 3, dtype=torch.uint8)

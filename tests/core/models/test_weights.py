@@ -23,7 +23,7 @@ def test_packaged_weights_fill_the_network_exactly(name, tmp_path):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_translated_weights_recognize_a_ball(name, tmp_path):
-    # Wrongly placed weights load as well, but answer nearly the same for every picture.
+    # Wrongly placed weights load as well, but answer nearly the same for every image.
     network = find_network(name)
     model = timm.create_model(name, pretrained=False).eval()
     model.load_state_dict(pretrained_state(network, tmp_path))

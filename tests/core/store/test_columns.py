@@ -74,7 +74,7 @@ def test_brought_up_to_date_they_equal_those_that_are_read_anew(workspace):
         assert _same_partition(kept.groups, fresh.groups)
 
 
-def test_an_undo_and_pictures_that_came_later_are_seen(workspace):
+def test_an_undo_and_images_that_came_later_are_seen(workspace):
     ids = _stored(workspace, [_sample(0), _sample(1)])
     first = _load(workspace)
     _edit(workspace, {ids[0]: SampleState(2, None, SampleStatus.EXCLUDED)})
@@ -91,7 +91,7 @@ def test_an_undo_and_pictures_that_came_later_are_seen(workspace):
     assert len(_load(workspace, third).ids) == 3
 
 
-def test_a_dataset_without_pictures_has_empty_columns(workspace):
+def test_a_dataset_without_images_has_empty_columns(workspace):
     _stored(workspace, [])
     found = _load(workspace, _load(workspace))
     assert len(found.ids) == 0

@@ -15,10 +15,10 @@ from core.domain.datasets import (
     SampleStatus,
 )
 from core.domain.findings import (
+    FeatureInsight,
     Finding,
     FindingKind,
     FindingStatus,
-    Insight,
     QualityCheck,
     Severity,
 )
@@ -64,7 +64,7 @@ def db(workspace):
             subsets = {n: Subset.TRAIN if n < 20 else Subset.TEST for n in range(1, COUNT + 1)}
             splits.insert_split(db, split, subsets)
             quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), [finding])
-            quality.save_insights(db, [Insight(n, n / 100) for n in range(1, 11)])
+            quality.save_insights(db, [FeatureInsight(n, n / 100) for n in range(1, 11)])
         yield db
 
 
@@ -93,7 +93,7 @@ def test_a_filter_lets_through_what_it_says_and_the_count_agrees(db, chosen, fit
     assert datasets.count_samples(db, "ds-1", chosen) == len(expected)
 
 
-def test_excluded_pictures_are_listed_when_they_are_asked_for(db):
+def test_excluded_images_are_listed_when_they_are_asked_for(db):
     excluded = SampleFilter(status=SampleStatus.EXCLUDED)
     assert datasets.sample_ids(db, "ds-1", excluded) == [3]
     assert datasets.sample_ids(db, "ds-1", replace(excluded, label=0)) == []

@@ -69,12 +69,12 @@ def test_the_oldest_job_of_the_lane_comes_first(db):
 def test_only_the_owner_can_write(db):
     job_id = _queued(db)
     jobs.claim(db, "training", owner="me", now=2.0)
-    assert not jobs.beat(db, job_id, owner="thief", now=3.0)
+    assert not jobs.record_heartbeat(db, job_id, owner="thief", now=3.0)
     assert not jobs.report(db, job_id, owner="thief", phase="x", done=1, total=2, now=3.0)
     assert not jobs.warn(db, job_id, owner="thief", warnings=["x"])
     assert not jobs.finish(db, job_id, JobStatus.COMPLETED, owner="thief", now=3.0)
     assert jobs.find_job(db, job_id).phase == "Starting"
-    assert jobs.beat(db, job_id, owner="me", now=3.0)
+    assert jobs.record_heartbeat(db, job_id, owner="me", now=3.0)
 
 
 def test_an_interrupted_worker_can_write_nothing_late(db):
@@ -107,9 +107,9 @@ def test_a_job_never_goes_back(db, end):
 def test_a_stop_is_a_wish_that_the_worker_reads(db):
     job_id = _queued(db)
     jobs.claim(db, "training", owner="me", now=2.0)
-    assert not jobs.stop_wished(db, job_id)
+    assert not jobs.stop_requested(db, job_id)
     assert jobs.request_stop(db, job_id)
-    assert jobs.stop_wished(db, job_id)
+    assert jobs.stop_requested(db, job_id)
     assert jobs.find_job(db, job_id).status is JobStatus.RUNNING
 
 

@@ -3,7 +3,7 @@ import pytest
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.models import Model
-from core.domain.signoff import MarkKind, Opening, Seal
+from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.errors import WorkspaceError
 from core.store import datasets, judgement, models
 from core.store.database import connect, transaction
@@ -36,7 +36,7 @@ def db(workspace):
 
 def _open(db, at):
     with transaction(db):
-        judgement.record_opening(db, Opening("split-1", "model-1", "m", "report", at))
+        judgement.record_access(db, TestSetAccess("split-1", "model-1", "m", "report", at))
 
 
 def test_the_first_opening_is_written_into_the_seal_and_all_are_counted(db):

@@ -40,11 +40,11 @@ def test_properties_come_in_the_order_asked_and_unknown_ones_are_none(workspace)
     assert found["group"] == [None, None, "g", "g"]
     assert found["table: shift"] == [None, "late", None, None]
     assert found["brightness"][0] is None
-    assert found["picture size"] == ["640 × 480"] * 4
+    assert found["image size"] == ["640 × 480"] * 4
     assert found["file size"] == [3000, 2000, 1000, 0]
 
 
-def test_a_picture_that_is_gone_has_no_properties(workspace):
+def test_a_image_that_is_gone_has_no_properties(workspace):
     ids = _stored(workspace, [Sample(0, "/p/a", "s", 0, 8, 8, "L", 9, name="a.png")])
     with connect(workspace) as db:
         found = load_properties(db, "ds-1", np.append(ids, 99))

@@ -97,7 +97,7 @@ def test_classes_and_verdicts_belong_to_their_version(db):
     assert _labels(db) == _labels(db, 1)
 
 
-def test_added_pictures_are_not_there_before_and_leave_with_an_undo(db):
+def test_added_images_are_not_there_before_and_leave_with_an_undo(db):
     dataset = datasets.find_dataset(db, "ds-1")
     with transaction(db):
         versions.add_samples(
@@ -119,7 +119,7 @@ def test_changes_between_versions_leave_out_what_came_back(db):
     assert versions.changes_between(db, "ds-1", 1, 3) == {2: (_used(1), _used(2, "part 7"))}
 
 
-def test_a_cured_finding_opens_again_with_the_undo(db):
+def test_a_fixed_finding_opens_again_with_the_undo(db):
     finding = Finding(FindingKind.EXACT_DUPLICATE, Severity.WARNING, "two alike", (1, 4))
     with transaction(db):
         quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), [finding])
@@ -127,7 +127,7 @@ def test_a_cured_finding_opens_again_with_the_undo(db):
     assert replace(stored, id=0) == finding
     made = _edit(db, {4: SampleState(0, None, SampleStatus.EXCLUDED)})
     with transaction(db):
-        quality.decide_finding(db, "ds-1", stored, FindingStatus.CURED, version=made.number)
+        quality.decide_finding(db, "ds-1", stored, FindingStatus.FIXED, version=made.number)
     assert quality.count_findings(db, "ds-1") == {}
     with transaction(db):
         versions.undo(db, datasets.find_dataset(db, "ds-1"))

@@ -216,8 +216,8 @@ def test_a_diverging_training_says_so_and_what_to_do():
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 31, 32, 33, 65])
-def test_no_batch_holds_a_single_picture(n):
-    # Batch normalization cannot learn from one picture.
+def test_no_batch_holds_a_single_image(n):
+    # Batch normalization cannot learn from one image.
     config = _config(epochs=1, batch_size=32)
     state = new_state(SmallNet(), config, CPU)
     assert len(_fit(state, lambda seed=0: _pixel_task(n), config)) == 1

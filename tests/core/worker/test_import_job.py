@@ -1,4 +1,4 @@
-"""What the import job stores: splits, verdicts, attributes, and pictures added to a dataset."""
+"""What the import job stores: splits, verdicts, attributes, and images added to a dataset."""
 
 import shutil
 import zipfile
@@ -19,14 +19,14 @@ from core.store.versions import list_versions, samples_at, undo
 from core.worker import import_job
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
-from tests.conftest import save_picture, write_class_folders
+from tests.conftest import save_image, write_class_folders
 
 
 def _finished(workspace, job):
     return jobs.wait(workspace, job.id, on_change=lambda _: None)
 
 
-def _picture(seed):
+def _image(seed):
     return np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
 
 
@@ -38,7 +38,7 @@ def _all(workspace, name):
 def test_a_ready_split_is_kept_with_its_certificate(workspace, tmp_path):
     root = tmp_path / "set"
     for number, place in enumerate(["train/ok", "train/ok", "train/hole", "test/ok", "test/hole"]):
-        save_picture(root / place / f"{number}.png", _picture(number))
+        save_image(root / place / f"{number}.png", _image(number))
     shutil.copy(root / "train/ok/0.png", root / "test/ok/again.png")
     (root / "test/ok/broken.png").write_bytes(b"broken")
     job = _finished(workspace, datasets.start_import(workspace, root, "Set", ImportRules()))
@@ -57,13 +57,13 @@ def test_a_ready_split_is_kept_with_its_certificate(workspace, tmp_path):
         None,
     )
     assert dataset.verdicts == (Verdict.NOK, Verdict.OK)
-    assert any("no validation pictures" in d["sentence"] for d in job.result["decisions"])
+    assert any("no validation images" in d["sentence"] for d in job.result["decisions"])
 
 
 def test_a_table_fills_group_split_and_attributes(workspace, tmp_path):
     root = tmp_path / "set"
     for number in range(6):
-        save_picture(root / f"{number}.png", _picture(number))
+        save_image(root / f"{number}.png", _image(number))
     rows = ["path;score;serial;split;camera"]
     rows += [f"{i};{i / 5};S{i // 2};{'train' if i < 3 else 'test'};c{i % 2}" for i in range(6)]
     table = TableRules("\n".join(rows), label_column="score", bins=(0.5,), bin_names=("ok", "bad"))
@@ -79,10 +79,10 @@ def test_a_table_fills_group_split_and_attributes(workspace, tmp_path):
     assert (certificate.groups_across, certificate.exact_across) == (1, 0)
 
 
-def test_what_is_measured_of_a_picture(workspace, tmp_path):
+def test_what_is_measured_of_a_image(workspace, tmp_path):
     root = tmp_path / "set"
-    save_picture(root / "a" / "flat.jpg", np.full((300, 400, 3), 51), format="PNG")
-    save_picture(root / "b" / "sharp.png", _picture(1))
+    save_image(root / "a" / "flat.jpg", np.full((300, 400, 3), 51), format="PNG")
+    save_image(root / "b" / "sharp.png", _image(1))
     _finished(workspace, datasets.start_import(workspace, root, "Two", ImportRules()))
     flat, sharp = _all(workspace, "Two")
     assert (flat.name, flat.format, flat.sharpness) == ("a/flat.jpg", "PNG", 0.0)
@@ -91,12 +91,12 @@ def test_what_is_measured_of_a_picture(workspace, tmp_path):
     assert flat.modified_at == pytest.approx((root / "a/flat.jpg").stat().st_mtime)
 
 
-def test_pictures_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspace, tmp_path):
+def test_images_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspace, tmp_path):
     # Both used to have the minute of the import, and a split by date trained on any order.
     place = workspace.uploads / "zip-1.zip"
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(10):
-            file = save_picture(tmp_path / f"{number}.png", _picture(number))
+            file = save_image(tmp_path / f"{number}.png", _image(number))
             info = zipfile.ZipInfo(
                 f"{'ab'[number % 2]}/{number}.png", (2021, 5, 20 - number, 6, 0, 0)
             )
@@ -108,7 +108,7 @@ def test_pictures_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspa
     made = splits.create_split(
         workspace, datasets.find_dataset(workspace, "ZIP").id, order_by=OrderBy.DATE
     )
-    newest, _ = splits.pictures_of_side(workspace, made, Subset.TEST)
+    newest, _ = splits.images_of_side(workspace, made, Subset.TEST)
     assert [s.name for s in newest] == ["a/0.png", "b/1.png"]
 
     upload = datasets.new_upload_folder(workspace)
@@ -117,20 +117,20 @@ def test_pictures_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspa
         workspace, datasets.start_import(workspace, upload, "Files", ImportRules(), consume=True)
     )
     assert {s.modified_at for s in _all(workspace, "Files")} == {None}
-    with pytest.raises(TouchstoneError, match="18 of 18 pictures have no date"):
+    with pytest.raises(TouchstoneError, match="18 of 18 images have no date"):
         splits.create_split(
             workspace, datasets.find_dataset(workspace, "Files").id, order_by=OrderBy.DATE
         )
 
 
-def test_pictures_are_added_as_a_version_with_new_classes_at_the_end(
+def test_images_are_added_as_a_version_with_new_classes_at_the_end(
     workspace, class_folders, tmp_path
 ):
     _finished(workspace, datasets.start_import(workspace, class_folders, "Parts", ImportRules()))
     more = tmp_path / "more"
     shutil.copy(class_folders / "gut" / "pic 0 é.png", save_folder(more / "gut") / "again.png")
-    save_picture(more / "gut" / "new.png", _picture(1))
-    save_picture(more / "beule" / "1.png", _picture(2))
+    save_image(more / "gut" / "new.png", _image(1))
+    save_image(more / "beule" / "1.png", _image(2))
     job = _finished(workspace, datasets.start_adding(workspace, more, "Parts", ImportRules()))
     dataset = datasets.find_dataset(workspace, "Parts")
     assert dataset.class_names == ("größe falsch", "gut", "割れ", "beule")
@@ -167,12 +167,12 @@ def save_folder(folder: Path) -> Path:
     return folder
 
 
-def test_pictures_of_one_class_can_be_added_but_not_none(workspace, class_folders, tmp_path):
+def test_images_of_one_class_can_be_added_but_not_none(workspace, class_folders, tmp_path):
     _finished(workspace, datasets.start_import(workspace, class_folders, "Parts", ImportRules()))
-    save_picture(tmp_path / "more" / "gut" / "new.png", _picture(1))
+    save_image(tmp_path / "more" / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, tmp_path / "more", "Parts", LabelSource.LAST_FOLDER)
     assert _finished(workspace, job).result["added"] == 1
-    with pytest.raises(TouchstoneError, match="no labelled picture"):
+    with pytest.raises(TouchstoneError, match="no labelled image"):
         datasets.start_adding(
             workspace, tmp_path / "more", "Parts", ImportRules(leave_out=("gut",))
         )
@@ -182,7 +182,7 @@ def test_added_uploads_live_and_die_with_their_dataset(workspace, tmp_path):
     source = write_class_folders(tmp_path / "source")
     _finished(workspace, datasets.start_import(workspace, source, "Parts", ImportRules()))
     upload = datasets.new_upload_folder(workspace)
-    save_picture(upload / "gut" / "new.png", _picture(1))
+    save_image(upload / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, upload, "Parts", ImportRules(), consume=True)
     _finished(workspace, job)
     dataset = datasets.find_dataset(workspace, "Parts")
@@ -191,8 +191,8 @@ def test_added_uploads_live_and_die_with_their_dataset(workspace, tmp_path):
     assert not upload.exists()
 
     leftover = workspace.uploads / dataset.id / "add-killed"
-    save_picture(leftover / "gut" / "half.png", _picture(2))
-    save_picture(workspace.uploads / "add-dead.partial" / "x.png", _picture(3))
+    save_image(leftover / "gut" / "half.png", _image(2))
+    save_image(workspace.uploads / "add-dead.partial" / "x.png", _image(3))
     with connect(workspace) as db:
         import_job.sweep(workspace, db)
     assert not leftover.exists()
@@ -208,7 +208,7 @@ def test_adding_to_a_dataset_that_was_deleted_meanwhile_fails_cleanly(workspace,
     _finished(workspace, datasets.start_import(workspace, source, "Parts", ImportRules()))
     dataset = datasets.find_dataset(workspace, "Parts")
     upload = datasets.new_upload_folder(workspace)
-    save_picture(upload / "gut" / "new.png", _picture(1))
+    save_image(upload / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, upload, "Parts", ImportRules(), consume=True)
     payload = {**job.payload, "source": str(source), "consume": False, "into": "ds-gone"}
     jobs.wait(workspace, job.id, on_change=lambda _: None)

@@ -30,7 +30,7 @@ from core.workflows.results import evaluation, judging
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
 from core.workspace import Workspace
-from tests.conftest import copy_of, save_picture
+from tests.conftest import copy_of, save_image
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds the worker through /proc")
 
@@ -169,14 +169,14 @@ def _assert_predicts_what_was_stored(workspace, model):
 def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path):
     source = tmp_path / "source"
     noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), np.uint8)
-    first = save_picture(source / "a" / "0.png", noise)
+    first = save_image(source / "a" / "0.png", noise)
     for number in range(120):
         shutil.copy(first, source / "ab"[number % 2] / f"{number}.png") if number else (
             source / "b"
         ).mkdir()
     upload = Path(shutil.make_archive(str(workspace.uploads / "zip-1"), "zip", source))
     job = datasets.start_import(workspace, upload, "Many", LabelSource.LAST_FOLDER, consume=True)
-    _wait_for_phase(workspace, job.subject_id, "Reading pictures", 5)
+    _wait_for_phase(workspace, job.subject_id, "Reading images", 5)
     _kill(workspace, "data")
     _wait_until(lambda: not jobs.latest(workspace, job.subject_id).status.is_active, 5)
     assert jobs.latest(workspace, job.subject_id).status is JobStatus.INTERRUPTED
@@ -191,7 +191,7 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path)
 
 def test_a_failed_import_says_why_and_leaves_no_files(workspace, tmp_path):
     upload = datasets.new_upload_folder(workspace)
-    save_picture(upload / "good" / "1.png", [[[1, 2, 3]]])
+    save_image(upload / "good" / "1.png", [[[1, 2, 3]]])
     datasets.store_upload(upload, "bad/1.png", b"broken")
     job = datasets.start_import(workspace, upload, "Bad", LabelSource.LAST_FOLDER, consume=True)
     with pytest.raises(TouchstoneError, match="Only one class") as caught:
@@ -229,8 +229,8 @@ def test_an_upload_is_kept_in_the_workspace_and_survives_its_move(
 
 
 def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
-    folder = tmp_path / "new pictures"
-    shutil.copytree(trained.pictures, folder)
+    folder = tmp_path / "new images"
+    shutil.copytree(trained.images, folder)
     (folder / "=cmd.png").write_bytes(b"broken")
     job = _finished(copy, prediction.start_batch(copy, trained.model, folder))
     table = (copy.results / job.result["table"]).read_text(encoding="utf-8").splitlines()
@@ -243,7 +243,7 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
 def test_a_stopped_batch_leaves_no_table(trained, copy, tmp_path):
     folder = tmp_path / "many"
     for number in range(40):
-        shutil.copytree(trained.pictures, folder / str(number))
+        shutil.copytree(trained.images, folder / str(number))
     job = prediction.start_batch(copy, trained.model, folder)
     _wait_until(lambda: jobs.latest(copy, job.subject_id).phase == "Classifying")
     jobs.stop(copy, job.id)

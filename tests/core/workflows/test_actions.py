@@ -52,7 +52,7 @@ def test_a_split_is_never_overwritten(copy, trained):
     assert len(splits.list_splits(copy, dataset.id)) == 2
 
 
-def test_every_picture_is_in_the_subset_that_the_counts_say(trained):
+def test_every_image_is_in_the_subset_that_the_counts_say(trained):
     counts = splits.subset_counts(trained.workspace, trained.dataset, trained.split.id)
     for subset in Subset:
         for label, name in enumerate(trained.dataset.class_names):
@@ -93,10 +93,10 @@ def test_what_a_running_training_uses_cannot_be_deleted(copy, trained):
     assert models.find_model(copy, trained.model.id).name == trained.model.name
 
 
-def test_deleting_a_dataset_keeps_its_models_and_the_pictures_in_place(copy, trained):
+def test_deleting_a_dataset_keeps_its_models_and_the_images_in_place(copy, trained):
     datasets.delete_dataset(copy, trained.dataset.id)
     assert models.find_model(copy, trained.model.id).dataset_id is None
-    assert len(list(trained.pictures.glob("*/*.png"))) == 40
+    assert len(list(trained.images.glob("*/*.png"))) == 40
     assert not list((copy.cache / "pixels").iterdir())
     with pytest.raises(NotFoundError, match="no test results"):
         evaluation.evaluation_report(copy, trained.model.id, Subset.TEST)
@@ -124,16 +124,16 @@ def test_saved_preprocessing_is_the_next_default(copy, trained):
     assert runs.default_preprocess(copy, key, QUICK.network).image_size_px == 224
     datasets.save_preprocess(copy, key, config)
     assert runs.default_preprocess(copy, key, QUICK.network) == config
-    wished = runs.default_preprocess(copy, key, QUICK.network, image_size_px=96)
-    assert wished == replace(config, image_size_px=96)
+    requested = runs.default_preprocess(copy, key, QUICK.network, image_size_px=96)
+    assert requested == replace(config, image_size_px=96)
     datasets.save_preprocess(copy, key, None)
     assert datasets.saved_preprocess(copy, key) is None
 
 
-def test_judged_pictures_come_in_the_order_asked_for(trained):
+def test_judged_images_come_in_the_order_asked_for(trained):
     found = evaluation.judge(trained.workspace, trained.model.id, Subset.TRAIN)
     stripes = [int(i) for i in np.flatnonzero(found.judged.targets == 1)][::-1]
-    cell = evaluation.judged_pictures(trained.workspace, found, stripes)
+    cell = evaluation.judged_images(trained.workspace, found, stripes)
     assert [item.sample.id for item in cell] == found.judged.sample_ids[stripes].tolist()
     assert all("stripes/" in item.sample.path and item.target == 1 for item in cell)
 
@@ -144,9 +144,9 @@ def test_a_downloaded_model_can_be_uploaded_elsewhere(workspace, trained):
     assert (uploaded.name, uploaded.sha256) == (trained.model.name, trained.model.sha256)
     again = models.upload_model(workspace, bundle, check=service.check_bundle)
     assert again.name == "Marks quick 2"
-    picture = trained.pictures / "stripes" / "000.png"
+    image = trained.images / "stripes" / "000.png"
     here, there = (
-        prediction.predict(place, model, [picture], ["x"])[0].confidences
+        prediction.predict(place, model, [image], ["x"])[0].confidences
         for place, model in ((trained.workspace, trained.model), (workspace, uploaded))
     )
     assert here == there
@@ -208,7 +208,7 @@ def test_uploaded_folders_keep_their_structure(workspace):
 def test_only_allowed_folders_are_predicted(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("TOUCHSTONE_IMPORT_ROOTS", str(tmp_path))
     with pytest.raises(PathNotAllowedError):
-        prediction.start_batch(trained.workspace, trained.model, trained.pictures)
+        prediction.start_batch(trained.workspace, trained.model, trained.images)
 
 
 def test_the_table_of_predictions_runs_nothing_in_a_spreadsheet():
@@ -255,7 +255,7 @@ def test_measurements_of_a_table_are_sliced_in_ranges_and_serial_numbers_not_at_
     assert len(set(columns["group"])) <= 200
 
 
-def test_pictures_are_not_sliced_by_the_folder_that_is_their_class(trained):
+def test_images_are_not_sliced_by_the_folder_that_is_their_class(trained):
     # The tab used to open on it: a second table of the classes, under another name.
     found = evaluation.judge(trained.workspace, trained.model.id, Subset.TEST)
     columns = evaluation.slice_columns(trained.workspace, trained.dataset, found.judged)

@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from core.data.importing.inspection import inspect_file
-from core.data.importing.listing import plan_import, read_pictures
+from core.data.importing.listing import plan_import, read_images
 from core.data.importing.rules import ImportRules, TableRules
 from core.domain.datasets import LabelSource, content_digest
 from core.errors import ImportSourceError, UnreadableImageError
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 FOLDER = ImportRules()
 
@@ -26,7 +26,7 @@ def test_class_folders_at_any_depth_become_classes(class_folders):
 
 
 def test_what_is_read_has_sizes_hashes_and_labels(class_folders):
-    found = read_pictures(class_folders, plan_import(class_folders, FOLDER))
+    found = read_images(class_folders, plan_import(class_folders, FOLDER))
     assert found.class_names == ("größe falsch", "gut", "割れ")
     assert len(found.samples) == 18
     first = found.samples[0]
@@ -36,7 +36,7 @@ def test_what_is_read_has_sizes_hashes_and_labels(class_folders):
 
 
 def test_the_digest_knows_content_and_labels_but_not_order(class_folders):
-    found = read_pictures(class_folders, plan_import(class_folders, FOLDER))
+    found = read_images(class_folders, plan_import(class_folders, FOLDER))
     contents = [(s.sha256, found.class_names[s.label]) for s in found.samples]
     assert content_digest(contents[::-1]) == found.digest
     assert content_digest([(sha256, "a") for sha256, _ in contents]) != found.digest
@@ -53,26 +53,26 @@ def test_hidden_files_and_litter_of_other_systems_are_not_even_mentioned(class_f
     assert not plan.skipped
 
 
-def test_what_is_no_picture_or_has_no_class_is_listed_with_the_reason(class_folders):
+def test_what_is_no_image_or_has_no_class_is_listed_with_the_reason(class_folders):
     (class_folders / "gut" / "notes.txt").write_text("hello")
-    save_picture(class_folders / "stray.png", [[[1, 2, 3]]])
+    save_image(class_folders / "stray.png", [[[1, 2, 3]]])
     reasons = _reasons(plan_import(class_folders, FOLDER))
     assert "not a supported format" in reasons["gut/notes.txt"]
     assert reasons["stray.png"] == "it is not inside a class folder"
 
 
-def test_an_unreadable_picture_is_skipped_and_the_rest_is_imported(class_folders):
+def test_an_unreadable_image_is_skipped_and_the_rest_is_imported(class_folders):
     (class_folders / "gut" / "pic 0 é.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     (class_folders / "gut" / "no extension").write_bytes(b"neither")
-    found = read_pictures(class_folders, plan_import(class_folders, FOLDER))
+    found = read_images(class_folders, plan_import(class_folders, FOLDER))
     assert len(found.samples) == 17
     assert {item.path for item in found.skipped} == {"gut/pic 0 é.png", "gut/no extension"}
     assert all(item.reason for item in found.skipped)
 
 
-def test_a_picture_without_extension_counts(class_folders):
+def test_a_image_without_extension_counts(class_folders):
     (class_folders / "gut" / "pic 0 é.png").rename(class_folders / "gut" / "bare")
-    found = read_pictures(class_folders, plan_import(class_folders, FOLDER))
+    found = read_images(class_folders, plan_import(class_folders, FOLDER))
     assert len(found.samples) == 18
 
 
@@ -84,7 +84,7 @@ def test_classes_can_be_left_out(class_folders):
 
 def test_the_class_may_stand_in_the_file_name(tmp_path):
     for name in ("apple_01.png", "apple_02.png", "rolled-in_scale_1.png"):
-        save_picture(tmp_path / "flat" / name, [[[1, 2, 3]]])
+        save_image(tmp_path / "flat" / name, [[[1, 2, 3]]])
     plan = plan_import(tmp_path / "flat", ImportRules(LabelSource.FILE_NAME_REMOVE_INDEX))
     assert plan.class_counts == {"apple": 2, "rolled-in_scale": 1}
     whole = plan_import(tmp_path / "flat", ImportRules(LabelSource.FILE_NAME))
@@ -122,25 +122,25 @@ def test_a_hopeless_source_says_what_to_do(tmp_path, kind):
     elif kind != "missing":
         source.mkdir()
     if kind == "one class":
-        save_picture(source / "only" / "1.png", [[[1, 2, 3]]])
+        save_image(source / "only" / "1.png", [[[1, 2, 3]]])
     if kind == "no class":
-        save_picture(source / "1.png", [[[1, 2, 3]]])
+        save_image(source / "1.png", [[[1, 2, 3]]])
     with pytest.raises(ImportSourceError) as caught:
         plan_import(source, FOLDER)
     assert caught.value.hint
 
 
-def test_a_class_whose_pictures_are_all_broken_leaves_too_few(tmp_path):
-    save_picture(tmp_path / "s" / "a" / "1.png", [[[1, 2, 3]]])
+def test_a_class_whose_images_are_all_broken_leaves_too_few(tmp_path):
+    save_image(tmp_path / "s" / "a" / "1.png", [[[1, 2, 3]]])
     (tmp_path / "s" / "b").mkdir()
     (tmp_path / "s" / "b" / "1.png").write_bytes(b"broken")
     plan = plan_import(tmp_path / "s", FOLDER)
     with pytest.raises(ImportSourceError, match="Only one class"):
-        read_pictures(tmp_path / "s", plan)
+        read_images(tmp_path / "s", plan)
 
 
 def test_links_inside_are_followed_and_links_that_lead_out_are_not(class_folders, tmp_path):
-    secret = save_picture(tmp_path / "outside" / "secret.png", [[[9, 9, 9]]])
+    secret = save_image(tmp_path / "outside" / "secret.png", [[[9, 9, 9]]])
     (class_folders / "way out").symlink_to(secret.parent)
     (class_folders / "gut" / "secret.png").symlink_to(secret)
     (class_folders / "gut" / "again.png").symlink_to(class_folders / "gut" / "pic 0 é.png")
@@ -150,7 +150,7 @@ def test_links_inside_are_followed_and_links_that_lead_out_are_not(class_folders
     paths = {item.path for item in plan.candidates}
     assert "gut/again.png" in paths
     assert not any("secret" in path or "loop" in path for path in paths)
-    found = read_pictures(class_folders, plan)
+    found = read_images(class_folders, plan)
     assert len(found.samples) == 19
 
 

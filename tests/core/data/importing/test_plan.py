@@ -1,9 +1,9 @@
-"""Every form that real picture sets have, as trees of names."""
+"""Every form that real image sets have, as trees of names."""
 
 import pytest
 
 from core.data.importing.listing import Listing, list_names, plan_import
-from core.data.importing.plan import DecisionKind, SourceNames, plan_names
+from core.data.importing.plan import PlanChoiceKind, SourceNames, plan_names
 from core.data.importing.rules import ImportRules, TableRules, rules_as_dict, rules_from_dict
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
@@ -35,17 +35,17 @@ def test_ready_subset_folders_are_kept_as_a_split(prefix, words):
     plan = _plan(_numbered(*(f"{prefix}{w}/{c}" for w in words for c in ("ok", "crack"))))
     assert plan.class_counts == {"crack": 6, "ok": 6}
     assert plan.subset_counts == dict.fromkeys(Subset, 4)
-    assert "kept as the split 'as delivered'" in _sentence(plan, DecisionKind.READY_SPLIT)
+    assert "kept as the split 'as delivered'" in _sentence(plan, PlanChoiceKind.READY_SPLIT)
 
 
 def test_a_ready_split_can_be_ignored():
     names = _numbered("train/a", "test/a", "train/b", "test/b")
     plan = _plan(names, keep_split=False)
     assert (plan.class_counts, plan.subset_counts) == ({"a": 4, "b": 4}, {})
-    assert "not kept" in _sentence(plan, DecisionKind.READY_SPLIT)
+    assert "not kept" in _sentence(plan, PlanChoiceKind.READY_SPLIT)
 
 
-def test_of_pictures_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
+def test_of_images_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
     # The preview said "kept", and the split was gone.
     names = tuple(_numbered("train/ok", "test/ok", "train/b", "test/b"))
     rules = ImportRules(
@@ -55,35 +55,35 @@ def test_of_pictures_that_are_added_a_ready_split_is_not_kept_and_that_is_said()
     for chosen, found in ((ImportRules(), "The folders train and test"), (rules, "in the table")):
         plan = plan_names(SourceNames(names), chosen, adding=True)
         assert plan.subset_counts == {}
-        (said,) = [d for d in plan.decisions if d.kind is DecisionKind.READY_SPLIT]
+        (said,) = [d for d in plan.decisions if d.kind is PlanChoiceKind.READY_SPLIT]
         assert found in said.sentence
         assert "but not kept: a split covers a whole dataset" in said.sentence
-        assert (said.setting, DecisionKind.OK_CLASSES in _kinds(plan)) == (None, False)
+        assert (said.setting, PlanChoiceKind.OK_CLASSES in _kinds(plan)) == (None, False)
 
 
 def test_a_ready_split_without_validation_or_with_a_class_missing_works_and_says_so():
     plan = _plan(_numbered("train/good", "test/good", "test/crack"))
     assert plan.subset_counts == {Subset.TRAIN: 2, Subset.TEST: 4}
-    assert any("no validation pictures" in d.sentence for d in plan.decisions)
+    assert any("no validation images" in d.sentence for d in plan.decisions)
 
 
 def test_subset_folders_may_lie_below_the_class_and_hold_a_generic_folder():
     plan = _plan(_numbered("crack/train/img", "crack/test/img", "ok/train/img", "ok/test/img"))
     assert plan.class_counts == {"crack": 4, "ok": 4}
     assert plan.subset_counts == {Subset.TRAIN: 4, Subset.TEST: 4}
-    assert DecisionKind.FOLDER_LEVEL in _kinds(plan)
+    assert PlanChoiceKind.FOLDER_LEVEL in _kinds(plan)
 
 
-def test_pictures_outside_the_subset_folders_are_in_no_subset():
+def test_images_outside_the_subset_folders_are_in_no_subset():
     plan = _plan([*_numbered("train/a", "train/b", "test/a", "test/b"), "more/a/x.jpg"])
     assert plan.subset_counts == {Subset.TRAIN: 4, Subset.TEST: 4}
-    assert any("1 picture is in no subset" in d.sentence for d in plan.decisions)
+    assert any("1 image is in no subset" in d.sentence for d in plan.decisions)
 
 
 def test_folders_called_train_and_test_without_classes_are_doubted():
     plan = _plan(_numbered("train", "test"))
     assert plan.class_counts == {"test": 2, "train": 2}
-    assert DecisionKind.SUBSET_CLASSES in _kinds(plan)
+    assert PlanChoiceKind.SUBSET_CLASSES in _kinds(plan)
     named = _plan(
         [f"{s}/{c}_{i}.jpg" for s in ("train", "test") for c in "ab" for i in "12"],
         labels=LabelSource.FILE_NAME_REMOVE_INDEX,
@@ -101,8 +101,8 @@ def test_classes_that_are_vehicles_are_no_split():
 def test_the_folder_above_is_taken_where_all_last_folders_are_called_alike(last):
     plan = _plan(_numbered(f"MT_Free/{last}", f"MT_Crack/{last}"))
     assert plan.class_counts == {"MT_Crack": 2, "MT_Free": 2}
-    assert last in _sentence(plan, DecisionKind.FOLDER_LEVEL)
-    assert "further up" not in _sentence(plan, DecisionKind.FOLDER_LEVEL)
+    assert last in _sentence(plan, PlanChoiceKind.FOLDER_LEVEL)
+    assert "further up" not in _sentence(plan, PlanChoiceKind.FOLDER_LEVEL)
     deeper = _plan(_numbered(f"ok/raw/{last}", f"nok/raw/{last}", "nok/raw/photos"))
     assert deeper.class_counts == {"nok": 4, "ok": 2}
 
@@ -140,11 +140,11 @@ def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept()
     ]
     plan = _plan(names)
     assert {c.path for c in plan.candidates} == {"a/1.jpg", "b/2.JPG", "b/3.png", "b/4.bmp"}
-    assert sum(d.count for d in plan.decisions if d.kind is DecisionKind.COMPANIONS) == 5
+    assert sum(d.count for d in plan.decisions if d.kind is PlanChoiceKind.COMPANIONS) == 5
     assert "it accompanies a/1.jpg" in {item.reason for item in plan.skipped}
     kept = _plan(names, keep_companions=True)
     assert len(kept.candidates) == 7
-    assert all("kept" in d.sentence for d in kept.decisions if d.kind is DecisionKind.COMPANIONS)
+    assert all("kept" in d.sentence for d in kept.decisions if d.kind is PlanChoiceKind.COMPANIONS)
 
 
 def test_masks_in_folders_of_their_own_are_left_out():
@@ -168,7 +168,7 @@ def test_a_class_called_masks_with_the_same_numbers_is_no_companion():
     assert not plan.decisions
 
 
-def test_mixed_formats_with_names_of_their_own_are_all_pictures():
+def test_mixed_formats_with_names_of_their_own_are_all_images():
     plan = _plan(["a/1.jpg", "a/2.png", "b/1.png", "b/2.jpg", "b/3.jpeg", "b/3.jpg"])
     assert len(plan.candidates) == 6
     assert not plan.decisions
@@ -181,14 +181,14 @@ def test_what_a_table_names_is_no_companion():
 
 
 @pytest.mark.parametrize(
-    ("folder", "classes", "pictures"), [("x_sdd", 7, 1360), ("magnetic_tile", 6, 1344)]
+    ("folder", "classes", "images"), [("x_sdd", 7, 1360), ("magnetic_tile", 6, 1344)]
 )
-def test_nothing_of_real_sets_is_taken_for_a_companion(folder, classes, pictures):
+def test_nothing_of_real_sets_is_taken_for_a_companion(folder, classes, images):
     if not (REAL / folder).is_dir():
-        pytest.skip("the real pictures are not on this machine")
+        pytest.skip("the real images are not on this machine")
     plan = plan_import(REAL / folder, ImportRules())
-    assert (len(plan.class_counts), len(plan.candidates)) == (classes, pictures)
-    assert DecisionKind.COMPANIONS not in _kinds(plan)
+    assert (len(plan.class_counts), len(plan.candidates)) == (classes, images)
+    assert PlanChoiceKind.COMPANIONS not in _kinds(plan)
     assert plan.ok_classes == (("MT_Free",) if folder == "magnetic_tile" else ())
 
 
@@ -213,9 +213,9 @@ def test_a_table_gives_split_group_and_attributes_and_says_how_it_was_read():
     )
     assert first.attributes == (("camera", "left"),)
     assert plan.subset_counts == dict.fromkeys(Subset, 1)
-    assert "kept as attributes: camera" in _sentence(plan, DecisionKind.TABLE)
-    assert DecisionKind.NUMBER_LABELS in _kinds(plan)
-    assert [d.count for d in plan.decisions if d.kind is DecisionKind.TABLE_MATCH] == [2, 1]
+    assert "kept as attributes: camera" in _sentence(plan, PlanChoiceKind.TABLE)
+    assert PlanChoiceKind.NUMBER_LABELS in _kinds(plan)
+    assert [d.count for d in plan.decisions if d.kind is PlanChoiceKind.TABLE_MATCH] == [2, 1]
     reasons = {item.path: item.reason for item in plan.skipped}
     assert reasons == {
         "4.jpg": "the table has no label for it",
@@ -230,8 +230,8 @@ def test_what_is_no_part_of_a_table_is_said_and_listed():
     assert [(i.path, i.reason) for i in plan.skipped] == [
         ("line 5 of the table", "it has too few columns: total 2")
     ]
-    assert "1 line above it that begin" in _sentence(plan, DecisionKind.TABLE)
-    assert "1 line at its end" in _sentence(plan, DecisionKind.TABLE)
+    assert "1 line above it that begin" in _sentence(plan, PlanChoiceKind.TABLE)
+    assert "1 line at its end" in _sentence(plan, PlanChoiceKind.TABLE)
 
 
 def test_a_label_column_is_never_guessed_silently():
@@ -241,17 +241,17 @@ def test_a_label_column_is_never_guessed_silently():
         _plan(names, ImportRules(LabelSource.TABLE, table=TableRules(text)))
     guessed = TableRules(text, label_column="camera", label_guessed=True)
     plan = _plan(names, ImportRules(LabelSource.TABLE, table=guessed))
-    assert "camera was taken" in _sentence(plan, DecisionKind.LABEL_COLUMN)
+    assert "camera was taken" in _sentence(plan, PlanChoiceKind.LABEL_COLUMN)
     said = TableRules(text, label_column="camera")
     plan = _plan(names, ImportRules(LabelSource.TABLE, table=said))
-    assert DecisionKind.LABEL_COLUMN not in _kinds(plan)
+    assert PlanChoiceKind.LABEL_COLUMN not in _kinds(plan)
 
 
 def test_the_class_that_sounds_good_is_proposed_and_can_be_changed():
     names = _numbered("free", "crack", "hole")
     plan = _plan(names)
     assert plan.ok_classes == ("free",)
-    assert "Class 'free' counts as OK by its name" in _sentence(plan, DecisionKind.OK_CLASSES)
+    assert "Class 'free' counts as OK by its name" in _sentence(plan, PlanChoiceKind.OK_CLASSES)
     assert _plan(names, ok_classes=()).ok_classes == ()
     assert _plan(names, ok_classes=("hole",)).ok_classes == ("hole",)
     assert _plan(names, leave_out=("free",)).ok_classes == ()

@@ -62,7 +62,7 @@ def test_a_table_that_is_none_says_why(text, reason):
 @pytest.mark.parametrize(
     ("column", "what"), [("part", "groups: 'A' and 'B'"), ("split", "subsets: 'train' and 'test'")]
 )
-def test_a_picture_in_two_groups_or_subsets_is_a_contradiction(column, what):
+def test_a_image_in_two_groups_or_subsets_is_a_contradiction(column, what):
     # The first line used to win without a word.
     cells = {"part": "AB", "split": ("train", "test")}[column]
     with pytest.raises(ImportSourceError, match=f"a.png two {what}"):
@@ -82,10 +82,10 @@ def test_comments_above_the_table_are_skipped():
     assert (len(named.rows), named.comments) == (2, 0)
 
 
-def test_short_lines_at_the_end_are_left_out_but_no_picture_is():
+def test_short_lines_at_the_end_are_left_out_but_no_image_is():
     # A line 'total' used to refuse the whole table.
-    table = read_table(TableRules("path,label,part\na.png,x,1\nb.png,y,2\ntotal\n2 pictures"))
-    assert (len(table.rows), table.cut_off) == (2, ((4, "total"), (5, "2 pictures")))
+    table = read_table(TableRules("path,label,part\na.png,x,1\nb.png,y,2\ntotal\n2 images"))
+    assert (len(table.rows), table.cut_off) == (2, ((4, "total"), (5, "2 images")))
     for text in ("a.png,x\ntotal\nb.png,y", "path,label\nx\ny", "a.png,x\nb.png\ntotal"):
         with pytest.raises(ImportSourceError, match="Line 2 of the table"):
             read_table(TableRules(text))

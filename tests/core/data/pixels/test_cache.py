@@ -5,7 +5,7 @@ from core.data.pixels.cache import FAILED, MISSING, READY, fill_pixels, open_row
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs import PreprocessConfig
 from core.errors import WorkspaceError
-from tests.conftest import save_picture
+from tests.conftest import save_image
 
 CONFIG = PreprocessConfig(32)
 
@@ -14,7 +14,7 @@ CONFIG = PreprocessConfig(32)
 def paths(tmp_path):
     random = np.random.default_rng(0)
     return [
-        save_picture(tmp_path / f"{n}.png", random.integers(0, 255, (40, 50, 3))) for n in range(6)
+        save_image(tmp_path / f"{n}.png", random.integers(0, 255, (40, 50, 3))) for n in range(6)
     ]
 
 
@@ -24,7 +24,7 @@ def _fill(folder, paths, steps=None):
     return cache, fill_pixels(cache, paths, CONFIG, on_progress=note)
 
 
-def test_every_row_holds_the_pixels_of_its_picture(tmp_path, paths):
+def test_every_row_holds_the_pixels_of_its_image(tmp_path, paths):
     steps = []
     cache, failures = _fill(tmp_path / "cache", paths, steps)
     assert failures == {}
@@ -58,7 +58,7 @@ def test_a_killed_filling_goes_on_where_it_was(tmp_path, paths):
     assert np.array_equal(cache.rows[4], load_pixels(paths[4], CONFIG))
 
 
-def test_a_failed_picture_is_marked_told_and_tried_again_next_time(tmp_path, paths):
+def test_a_failed_image_is_marked_told_and_tried_again_next_time(tmp_path, paths):
     good = paths[3].read_bytes()
     paths[3].write_bytes(b"broken")
     cache, failures = _fill(tmp_path / "cache", paths)

@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from core.data.pixels.images import FORMATS, MAX_PIXELS, look_of, picture_facts, read_image
+from core.data.pixels.images import (
+    FORMATS,
+    MAX_PIXELS,
+    brightness_and_sharpness,
+    image_properties,
+    read_image,
+)
 from core.errors import UnreadableImageError
 from tests.real_data import SHARED_DATA
 
 BAD_INPUTS = SHARED_DATA / "bad_inputs"
 needs_bad_inputs = pytest.mark.skipif(
     not (BAD_INPUTS / "manifest.csv").exists(),
-    reason="the collection of odd pictures (../shared/data/bad_inputs) is not here",
+    reason="the collection of odd images (../shared/data/bad_inputs) is not here",
 )
 
-# A picture whose four corners differ, so that every turn and mirror can be told apart.
+# An image whose four corners differ, so that every turn and mirror can be told apart.
 CORNERS = np.zeros((20, 30, 3), np.uint8)
 CORNERS[:10, :15], CORNERS[:10, 15:], CORNERS[10:, :15] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -30,7 +36,7 @@ def _encoded(image, kind="PNG", **options):
     return buffer
 
 
-# What a camera that notes this orientation has done to the upright picture.
+# What a camera that notes this orientation has done to the upright image.
 STORED_AS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -53,7 +59,7 @@ def test_a_turned_photograph_comes_out_upright(orientation, kind):
     exif[0x0112] = orientation
     image = read_image(_encoded(stored, kind, exif=exif))
     assert image.size == (30, 20)
-    facts = picture_facts(_encoded(stored, kind, exif=exif))
+    facts = image_properties(_encoded(stored, kind, exif=exif))
     assert (facts.width, facts.height, facts.mode, facts.format) == (30, 20, "RGB", kind)
     pixels = np.asarray(image, int)
     assert np.abs(pixels[2:8, 2:12] - (255, 0, 0)).max() < 60
@@ -76,16 +82,16 @@ def test_sixteen_bits_of_which_a_camera_fills_ten_or_twelve_are_noticed(
     kind, highest, nearly_black
 ):
     values = np.linspace(0, highest, 256).astype(np.uint16).reshape(16, 16)
-    facts = picture_facts(_encoded(Image.fromarray(values), kind))
+    facts = image_properties(_encoded(Image.fromarray(values), kind))
     assert facts.is_nearly_black is nearly_black
-    dark = picture_facts(_encoded(Image.fromarray((values // 4096).astype(np.uint8)), kind))
+    dark = image_properties(_encoded(Image.fromarray((values // 4096).astype(np.uint8)), kind))
     assert dark.is_nearly_black is None  # 8 bits are all it has
 
 
 def test_sixteen_bits_of_colour_are_noticed_too():
     for highest, nearly_black in ((1023, True), (40_000, False)):
         content = _png_of_16_bit_colour(highest)
-        assert picture_facts(io.BytesIO(content)).is_nearly_black is nearly_black
+        assert image_properties(io.BytesIO(content)).is_nearly_black is nearly_black
 
 
 def _png_of_16_bit_colour(value, side=8):
@@ -115,7 +121,7 @@ def test_float_gray_is_stretched_and_survives_values_that_are_no_numbers():
     assert np.asarray(read_image(_encoded(Image.fromarray(nothing), "TIFF"))).max() == 0
 
 
-def test_one_bit_pictures_are_black_and_white():
+def test_one_bit_images_are_black_and_white():
     bits = Image.fromarray(np.tile([[True, False]], (4, 4)))
     assert np.unique(read_image(_encoded(bits))).tolist() == [0, 255]
 
@@ -149,7 +155,7 @@ def test_printing_colours_become_screen_colours():
     assert red > 200 > 60 > max(green, blue)
 
 
-def test_a_cut_off_picture_is_refused_not_filled_with_gray():
+def test_a_cut_off_image_is_refused_not_filled_with_gray():
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     for kind in ("PNG", "JPEG", "TIFF", "BMP"):
         content = _encoded(Image.fromarray(noise), kind).getvalue()
@@ -157,7 +163,7 @@ def test_a_cut_off_picture_is_refused_not_filled_with_gray():
             read_image(io.BytesIO(content[: len(content) // 2]), name="part.jpg")
 
 
-def test_a_huge_picture_is_refused_before_it_is_decoded():
+def test_a_huge_image_is_refused_before_it_is_decoded():
     side = int(MAX_PIXELS**0.5) + 1
     small_file = _encoded(Image.new("1", (side, side)))
     with pytest.raises(UnreadableImageError, match="megapixels"):
@@ -209,42 +215,47 @@ def _read_or_refuse(path):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("size", [(700, 500), (2300, 90), (256, 100), (2, 300), (1, 1)])
-def test_brightness_and_sharpness_are_those_of_the_picture_whatever_its_format(kind, size):
+def test_brightness_and_sharpness_are_those_of_the_image_whatever_its_format(kind, size):
     random = np.random.default_rng(3)
     small = Image.fromarray(random.integers(0, 255, (40, 40, 3), np.uint8))
     image = small.resize(size, Image.Resampling.BICUBIC)
-    facts = picture_facts(_encoded(image, kind, quality=100))
-    bright, sharp = look_of(image)
+    facts = image_properties(_encoded(image, kind, quality=100))
+    bright, sharp = brightness_and_sharpness(image)
     assert facts.brightness == pytest.approx(bright, abs=0.01)
     assert facts.sharpness == pytest.approx(sharp, rel=0.1, abs=1.0)
 
 
-def test_a_blurred_picture_is_less_sharp_and_a_dark_one_less_bright():
+def test_a_blurred_image_is_less_sharp_and_a_dark_one_less_bright():
     pixels = np.random.default_rng(0).integers(0, 255, (200, 300), np.uint8)
     image = Image.fromarray(pixels)
-    assert look_of(image.filter(ImageFilter.GaussianBlur(3)))[1] < look_of(image)[1] / 10
-    assert look_of(Image.fromarray(pixels // 2))[0] == pytest.approx(
-        look_of(image)[0] / 2, abs=0.01
+    assert (
+        brightness_and_sharpness(image.filter(ImageFilter.GaussianBlur(3)))[1]
+        < brightness_and_sharpness(image)[1] / 10
+    )
+    assert brightness_and_sharpness(Image.fromarray(pixels // 2))[0] == pytest.approx(
+        brightness_and_sharpness(image)[0] / 2, abs=0.01
     )
     # The definition, computed plainly.
     v = pixels[::, :250].astype(float)
     laplacian = v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:] - 4 * v[1:-1, 1:-1]
-    assert look_of(Image.fromarray(pixels[:, :250]))[1] == pytest.approx(laplacian.var(), rel=1e-4)
+    assert brightness_and_sharpness(Image.fromarray(pixels[:, :250]))[1] == pytest.approx(
+        laplacian.var(), rel=1e-4
+    )
 
 
 def test_a_cut_off_photograph_has_no_facts():
-    # Decoded as a small gray picture, a JPEG is still read to its last byte.
+    # Decoded as a small gray image, a JPEG is still read to its last byte.
     pixels = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
     whole = _encoded(Image.fromarray(pixels), "JPEG").getvalue()
-    assert picture_facts(io.BytesIO(whole)).width == 600
+    assert image_properties(io.BytesIO(whole)).width == 600
     for share in (0.3, 0.7, 0.97):
         with pytest.raises(UnreadableImageError):
-            picture_facts(io.BytesIO(whole[: int(len(whole) * share)]))
+            image_properties(io.BytesIO(whole[: int(len(whole) * share)]))
 
 
 @needs_bad_inputs
 @pytest.mark.parametrize("row", _manifest(), ids=lambda row: row["file"])
-def test_pictures_that_break_readers_are_read_right_or_refused_in_words(row):
+def test_images_that_break_readers_are_read_right_or_refused_in_words(row):
     path = BAD_INPUTS / row["file"]
     readable = row["expected"] != "fails" and row["format"] in (*FORMATS, "MPO")
     with warnings.catch_warnings():
@@ -252,12 +263,12 @@ def test_pictures_that_break_readers_are_read_right_or_refused_in_words(row):
         image = _read_or_refuse(path)
     if isinstance(image, UnreadableImageError):
         with pytest.raises(UnreadableImageError):
-            picture_facts(path)
+            image_properties(path)
         assert image.hint
         assert not readable or "megapixels" in image.message
         return
     assert image.mode in ("L", "RGB")
-    facts = picture_facts(path)
+    facts = image_properties(path)
     assert (facts.width, facts.height, facts.mode) == (*image.size, image.mode)
     if readable:
         width, height = (int(v) for v in row["size_after_exif_transpose"].split("x"))

@@ -20,7 +20,7 @@ def test_results_come_in_order_for_many_chunks():
 
 
 def test_slow_items_come_in_small_chunks_and_quick_ones_in_large():
-    # Progress of huge pictures was shown 16 at a time; small ones lost a tenth of the rate to it.
+    # Progress of huge images was shown 16 at a time; small ones lost a tenth of the rate to it.
     assert next_size(1, 0.3) == next_size(16, 8.0) == 1
     assert next_size(4, 0.2) == 2
     assert next_size(1, 0.0) == 2

@@ -27,7 +27,7 @@ def _pixels(image, **settings):
     st.sampled_from(["L", "RGB"]),
 )
 @settings(max_examples=80, deadline=None)
-def test_any_picture_becomes_the_square(width, height, mode, channels, normalization, corner, kind):
+def test_any_image_becomes_the_square(width, height, mode, channels, normalization, corner, kind):
     image = Image.new(kind, (width, height), 77 if kind == "L" else (77, 88, 99))
     config = PreprocessConfig(32, mode, channels, normalization, corner[0], corner[1], 1.0, 1.0)
     pixels = preprocess_image(image, config)
@@ -71,8 +71,8 @@ def test_the_region_is_cut_out_first():
     assert np.all(pixels == (0, 0, 200))
 
 
-def test_a_region_of_a_tiny_picture_still_holds_a_pixel_of_it():
-    # A region at the far edge of a 1 px picture used to lie outside and came out black.
+def test_a_region_of_a_tiny_image_still_holds_a_pixel_of_it():
+    # A region at the far edge of a 1 px image used to lie outside and came out black.
     image = Image.new("RGB", (1, 1), (10, 200, 30))
     config = PreprocessConfig(32, roi_left=0.9, roi_top=0.9)
     assert np.all(preprocess_image(image, config) == (10, 200, 30))

@@ -17,7 +17,7 @@ def _agreement(places, labels):
     return (labels[nearest] == labels).mean()
 
 
-def test_similar_pictures_lie_close_together_and_the_map_is_repeatable():
+def test_similar_images_lie_close_together_and_the_map_is_repeatable():
     labels, features = _classes(200)
     places = map_of(features)
     assert places.shape == (200, 2)
@@ -34,11 +34,11 @@ def test_a_large_set_is_placed_between_its_landmarks():
 
 
 @pytest.mark.parametrize("n", [0, 1, 4, 7])
-def test_few_pictures_have_places_too(n):
+def test_few_images_have_places_too(n):
     places = map_of(np.random.default_rng(0).normal(0, 1, (n, 20)).astype(np.float32))
     assert places.shape == (n, 2)
     assert np.isfinite(places).all()
 
 
-def test_equal_pictures_do_not_break_the_map():
+def test_equal_images_do_not_break_the_map():
     assert np.isfinite(map_of(np.ones((40, 20), np.float32))).all()

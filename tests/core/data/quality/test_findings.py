@@ -9,7 +9,7 @@ from core.data.quality.findings import (
     subset_leaks,
     suspect_labels,
 )
-from core.data.quality.label_errors import Judgement
+from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import outliers
 from core.domain.datasets import Sample
 from core.domain.findings import FindingKind, Severity
@@ -31,7 +31,7 @@ def test_a_clean_set_has_no_findings():
     assert all_findings(samples, ["a", "b"], NONE, []) == []
 
 
-def test_the_same_picture_under_two_labels_is_serious():
+def test_the_same_image_under_two_labels_is_serious():
     samples = [_sample(i, i % 2) for i in range(60)]
     samples += [_sample(100, 0, sha="x"), _sample(101, 1, sha="x"), _sample(102, 1, sha="x")]
     found = all_findings(samples, ["good", "bad"], np.array([[3, 4], [5, 7]]), [])
@@ -48,7 +48,7 @@ def test_a_file_type_that_only_one_class_has_is_a_leak():
     samples = [_sample(i, i % 3) for i in range(90)]
     samples += [_sample(100 + i, 2, suffix="PNG") for i in range(30)]
     (leak,) = _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b", "c"], NONE, []))
-    assert leak.message.startswith("All 30 pictures with file extension .png are in class 'c'")
+    assert leak.message.startswith("All 30 images with file extension .png are in class 'c'")
     assert len(leak.sample_ids) == 30
 
 
@@ -57,7 +57,7 @@ def test_sizes_and_modes_leak_too_and_a_few_files_prove_nothing():
     samples += [_sample(200 + i, 0, size=99, mode="L") for i in range(25)]
     samples += [_sample(300 + i, 1, size=77) for i in range(6)]
     leaks = _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b"], NONE, []))
-    assert len(leaks) == 1  # one finding for the same pictures
+    assert len(leaks) == 1  # one finding for the same images
     assert "size 99 × 99 and colour mode gray" in leaks[0].message
 
 
@@ -97,7 +97,7 @@ def test_file_sizes_that_only_one_class_has_are_a_leak_told_once():
     assert not _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b"], NONE, []))
     large = [replace(_sample(500 + i, 1, suffix="png"), file_size=200_000 + i) for i in range(45)]
     (leak,) = _of(FindingKind.FORMAT_LEAK, all_findings(samples + large, ["a", "b"], NONE, []))
-    assert "file extension .png" in leak.message  # its size says the same of fewer pictures
+    assert "file extension .png" in leak.message  # its size says the same of fewer images
 
 
 def test_look_alikes_and_parts_in_two_subsets_are_leaks():
@@ -117,15 +117,15 @@ def test_look_alikes_and_parts_in_two_subsets_are_leaks():
     subsets = dict(enumerate(sides))
     found = subset_leaks(samples, np.array([[0, 1], [1, 2], [3, 4]]), subsets, "random")
     assert [f.sample_ids for f in found] == [(0, 1, 2), (6, 7)]
-    assert "3 pictures that look (nearly) the same are in train and test" in found[0].message
-    assert "2 pictures of one part are in validation and test" in found[1].message
+    assert "3 images that look (nearly) the same are in train and test" in found[0].message
+    assert "2 images of one part are in validation and test" in found[1].message
     assert {f.severity for f in found} == {Severity.SERIOUS}
     del subsets[2]
     assert len(subset_leaks(samples, np.array([[0, 1], [1, 2]]), subsets, "random")) == 1
 
 
 def test_doubted_labels_become_findings_the_worst_first():
-    judgement = Judgement(
+    judgement = LabelAssessment(
         np.array([0.2, 0.9, 0.05], np.float32),
         np.array([1, 1, 0]),
         np.array([True, False, True]),
@@ -139,16 +139,16 @@ def test_doubted_labels_become_findings_the_worst_first():
     assert (first.severity, second.severity) == (Severity.NOTE, Severity.WARNING)
 
 
-def test_dark_blurred_large_and_oblong_pictures_stand_out_in_their_class():
+def test_dark_blurred_large_and_oblong_images_stand_out_in_their_class():
     random = np.random.default_rng(0)
-    pictures = random.integers(90, 150, (60, 48, 48)).astype(np.uint8)
-    pictures[30:] //= 2  # one class is dark; that is not odd
-    pictures[0] //= 4
-    pictures[1] = 120 + pictures[1] // 30
+    images = random.integers(90, 150, (60, 48, 48)).astype(np.uint8)
+    images[30:] //= 2  # one class is dark; that is not odd
+    images[0] //= 4
+    images[1] = 120 + images[1] // 30
     samples = [_sample(i, int(i >= 30)) for i in range(60)]
     samples[2] = replace(samples[2], width=640, height=640)
     samples[3] = replace(samples[3], width=128, height=64)
-    found = outlier_findings(samples, outliers(samples, pictures))
+    found = outlier_findings(samples, outliers(samples, images))
     words = {f.sample_ids[0]: f.message for f in found}
     assert sorted(words) == [0, 1, 2, 3]
     assert "much darker" in words[0]
@@ -158,17 +158,17 @@ def test_dark_blurred_large_and_oblong_pictures_stand_out_in_their_class():
 
 
 def test_measures_of_the_import_are_used_where_all_have_them():
-    pictures = np.random.default_rng(0).integers(90, 150, (30, 48, 48)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(90, 150, (30, 48, 48)).astype(np.uint8)
     samples = [replace(_sample(i, 0), brightness=0.5, sharpness=100.0 + i) for i in range(30)]
     samples[4] = replace(samples[4], brightness=0.9)
-    assert [o.position for o in outliers(samples, pictures)] == [4]
+    assert [o.position for o in outliers(samples, images)] == [4]
     samples[5] = replace(samples[5], brightness=None)
-    assert outliers(samples, pictures) == []
+    assert outliers(samples, images) == []
 
 
-def test_unreadable_and_few_pictures_are_no_outliers():
-    pictures = np.zeros((30, 48, 48), np.uint8)
-    pictures[1:] = 100
-    assert outliers([_sample(i, 0) for i in range(30)], pictures) == []
-    assert outliers([_sample(i, 0, size=10**i) for i in range(4)], pictures[:4]) == []
-    assert outliers([], pictures[:0]) == []
+def test_unreadable_and_few_images_are_no_outliers():
+    images = np.zeros((30, 48, 48), np.uint8)
+    images[1:] = 100
+    assert outliers([_sample(i, 0) for i in range(30)], images) == []
+    assert outliers([_sample(i, 0, size=10**i) for i in range(4)], images[:4]) == []
+    assert outliers([], images[:0]) == []

@@ -50,14 +50,14 @@ def test_a_copy_with_the_same_wrong_label_does_not_vouch_for_it():
 
 
 def test_a_classifier_that_learned_nothing_doubts_nobody():
-    # Labels by chance used to make most pictures suspect.
+    # Labels by chance used to make most images suspect.
     random = np.random.default_rng(0)
     features = random.normal(0, 1, (80, 30)).astype(np.float32)
     labels = random.integers(0, 2, 80)
     assert not judge_labels(features, labels, np.arange(80), on_progress=SILENT).is_suspect.any()
 
 
-def test_pictures_without_label_and_classes_without_company_are_not_judged():
+def test_images_without_label_and_classes_without_company_are_not_judged():
     labels = np.array([0, 1] * 20 + [2, -1, 3, 3])
     groups = np.array([*range(40), 40, 41, 42, 42])
     judged = judge_labels(_features(np.abs(labels)), labels, groups, on_progress=SILENT)

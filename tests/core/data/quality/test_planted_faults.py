@@ -13,7 +13,7 @@ from PIL import Image
 from core.data.pixels.cache import fill_pixels, pixel_cache
 from core.data.quality.findings import all_findings
 from core.data.quality.label_errors import judge_labels
-from core.data.quality.similarity import connected, links_of_equal, near_pairs, small_pictures
+from core.data.quality.similarity import connected, links_of_equal, near_pairs, small_images
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Sample
 from core.domain.findings import FindingKind
@@ -23,7 +23,7 @@ DATA = SHARED_DATA / "x_sdd"
 SILENT = lambda *_: None  # noqa: E731
 PLANTED_PER_FAULT = 40
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real pictures are not here")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here")
 
 
 def _jpeg_40(pixels):
@@ -47,7 +47,7 @@ FAULTS = {
 }
 
 
-def _pictures():
+def _images():
     return sorted(p for p in DATA.rglob("*") if p.suffix in (".jpg", ".png"))
 
 
@@ -58,7 +58,7 @@ def _sha(path):
 
 
 def _plant(folder, originals):
-    """Copies of pictures, exact and changed; gives file and position of its original."""
+    """Copies of images, exact and changed; gives file and position of its original."""
     order = np.random.default_rng(7).permutation(len(originals))
     planted = {"exact": []}
     for i in order[:PLANTED_PER_FAULT]:
@@ -77,12 +77,12 @@ def _plant(folder, originals):
 
 
 def test_planted_copies_are_found_and_hardly_any_false_pair(tmp_path):
-    originals = _pictures()
+    originals = _images()
     planted = _plant(tmp_path, originals)
     copies = [(path, i, name) for name, found in planted.items() for path, i in found]
     paths = [*originals, *(path for path, _, _ in copies)]
     shas = [_sha(path) for path in paths]
-    small = small_pictures(tmp_path / "cache", paths, shas, on_progress=SILENT)
+    small = small_images(tmp_path / "cache", paths, shas, on_progress=SILENT)
     first = {sha: i for i, sha in reversed(list(enumerate(shas)))}
     chosen = np.array(sorted(first.values()))
     near, _ = near_pairs(np.asarray(small.rows)[chosen], on_progress=SILENT)
@@ -120,7 +120,7 @@ def features(tmp_path_factory):
     from core.training import recipes
 
     folder = tmp_path_factory.mktemp("features")
-    paths, config = _pictures(), PreprocessConfig(image_size_px=224)
+    paths, config = _images(), PreprocessConfig(image_size_px=224)
     pixels = pixel_cache(folder, paths, config, key="x")
     assert not fill_pixels(pixels, paths, config, on_progress=SILENT)
     network = find_network(DEFAULT_NETWORK)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from core.data.quality import similarity
 from core.data.quality.similarity import connected, links_of_equal, near_pairs, neighbour_accuracy
-from tests.conftest import save_picture
+from tests.conftest import save_image
 from tests.real_data import SHARED_DATA
 
 DATA = SHARED_DATA
@@ -50,8 +50,8 @@ def _small(pixels):
 def test_changed_copies_are_found_and_other_textures_are_not(change):
     originals = [_texture(seed) for seed in range(40)]
     copies = [CHANGES[change](pixels) for pixels in originals[:20]]
-    pictures = np.stack([_small(pixels) for pixels in originals + copies])
-    pairs, likeness = near_pairs(pictures, on_progress=SILENT)
+    images = np.stack([_small(pixels) for pixels in originals + copies])
+    pairs, likeness = near_pairs(images, on_progress=SILENT)
     found = {tuple(pair) for pair in pairs.tolist()}
     planted = {(number, 40 + number) for number in range(20)}
     assert len(found & planted) >= 19
@@ -60,25 +60,25 @@ def test_changed_copies_are_found_and_other_textures_are_not(change):
 
 
 def test_cells_of_a_large_set_find_the_same_pairs(monkeypatch):
-    pictures = np.stack([_small(_texture(s)) for s in range(60)] * 2)
-    expected, _ = near_pairs(pictures, on_progress=SILENT)
+    images = np.stack([_small(_texture(s)) for s in range(60)] * 2)
+    expected, _ = near_pairs(images, on_progress=SILENT)
     monkeypatch.setattr(similarity, "EACH_WITH_EACH", 50)
-    found, _ = near_pairs(pictures, on_progress=SILENT)
+    found, _ = near_pairs(images, on_progress=SILENT)
     assert found.tolist() == expected.tolist() == [[i, i + 60] for i in range(60)]
 
 
-def test_pictures_of_one_kind_of_part_are_no_duplicates():
-    # The same mark on every picture used to make one group of the whole set.
+def test_images_of_one_kind_of_part_are_no_duplicates():
+    # The same mark on every image used to make one group of the whole set.
     random = np.random.default_rng(0)
     rows, columns = np.ogrid[:48, :48]
     disc = np.where((rows - 24) ** 2 + (columns - 24) ** 2 < 200, 200, 60)
-    pictures = np.clip(disc + random.normal(0, 8, (40, 48, 48)), 0, 255).astype(np.uint8)
-    pairs, _ = near_pairs(pictures, on_progress=SILENT)
+    images = np.clip(disc + random.normal(0, 8, (40, 48, 48)), 0, 255).astype(np.uint8)
+    pairs, _ = near_pairs(images, on_progress=SILENT)
     assert len(pairs) <= 2
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
-def test_few_or_empty_pictures_match_nothing(n):
+def test_few_or_empty_images_match_nothing(n):
     pairs, likeness = near_pairs(np.full((n, 48, 48), 128, np.uint8), on_progress=SILENT)
     assert pairs.shape == (0, 2)
     assert likeness.shape == (0,)
@@ -93,32 +93,32 @@ def test_linked_positions_share_a_group():
     assert len(set(numbers.tolist())) == 3
 
 
-def test_small_pictures_are_read_once_and_bad_ones_are_left_out(tmp_path):
-    paths = [save_picture(tmp_path / f"{i}.png", _texture(i)) for i in range(3)]
+def test_small_images_are_read_once_and_bad_ones_are_left_out(tmp_path):
+    paths = [save_image(tmp_path / f"{i}.png", _texture(i)) for i in range(3)]
     (tmp_path / "1.png").write_bytes(b"broken")
     read = []
     note = lambda phase, done, total: read.append(done)  # noqa: E731
-    cache = similarity.small_pictures(tmp_path / "c", paths, list("abc"), on_progress=note)
+    cache = similarity.small_images(tmp_path / "c", paths, list("abc"), on_progress=note)
     assert cache.ready.tolist() == [True, False, True]
     assert np.array_equal(cache.rows[2], _small(_texture(2)))
     paths[0].unlink()
     read.clear()
-    again = similarity.small_pictures(tmp_path / "c", paths, list("abc"), on_progress=note)
+    again = similarity.small_images(tmp_path / "c", paths, list("abc"), on_progress=note)
     assert again.ready.tolist() == [True, False, True]
     assert len(read) == 1  # only the broken one was tried again
 
 
 def test_nearest_neighbours_know_the_class_of_a_copy():
-    pictures = np.stack([_small(_texture(s)) for s in range(4)] * 2)
+    images = np.stack([_small(_texture(s)) for s in range(4)] * 2)
     labels = np.array([0, 1, 0, 1, 0, 1, 0, 0])
-    accuracy = neighbour_accuracy(pictures, labels, np.arange(4), np.arange(4, 8))
+    accuracy = neighbour_accuracy(images, labels, np.arange(4), np.arange(4, 8))
     assert accuracy == 0.75
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real pictures (../shared/data) are not here")
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real images (../shared/data) are not here")
 def test_real_textures_have_nine_identical_pairs_and_hardly_any_near_ones(tmp_path):
     paths = sorted(p for p in (DATA / "x_sdd").rglob("*") if p.suffix in (".jpg", ".png"))
-    cache = similarity.small_pictures(tmp_path, paths, [p.name for p in paths], on_progress=SILENT)
+    cache = similarity.small_images(tmp_path, paths, [p.name for p in paths], on_progress=SILENT)
     pairs, likeness = near_pairs(np.asarray(cache.rows), on_progress=SILENT)
     assert (likeness > 0.999).sum() == 9
     assert len(pairs) - 9 <= 0.01 * len(paths)

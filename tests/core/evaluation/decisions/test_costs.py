@@ -16,8 +16,8 @@ from core.evaluation.decisions.outcome import (
     OperatingPoint,
     Outcome,
     PartScores,
+    single_threshold,
     thresholds_between,
-    two_zones,
 )
 
 LINE = Scenario(0.01, 8000, Costs(escape=200, false_reject=4, look=0.5))
@@ -96,7 +96,7 @@ def test_intervals_hold_the_truth_as_often_as_promised():
 
 
 def test_the_values_lie_within_their_bounds_and_no_error_leaves_doubt():
-    found = consequences(two_zones(0.5), Outcome((99, 0, 1), (0, 0, 50)), LINE)
+    found = consequences(single_threshold(0.5), Outcome((99, 0, 1), (0, 0, 50)), LINE)
     assert found.outgoing_ppm.value == 0
     assert 500 < found.outgoing_ppm.interval.high < 1100
     assert found.looks_per_shift.value == 0
@@ -108,23 +108,27 @@ def test_the_values_lie_within_their_bounds_and_no_error_leaves_doubt():
 
 def test_bounds_stay_where_nothing_is_delivered_or_nothing_rejected():
     # The worst case was dropped with the value.
-    rejected = consequences(two_zones(0.0), Outcome((0, 0, 10), (0, 0, 10)), LINE).outgoing_ppm
+    rejected = consequences(
+        single_threshold(0.0), Outcome((0, 0, 10), (0, 0, 10)), LINE
+    ).outgoing_ppm
     assert rejected.value is None
     assert (rejected.interval.low, rejected.interval.high) == (0.0, 1e6)
-    accepted = consequences(two_zones(1.01), Outcome((10, 0, 0), (10, 0, 0)), LINE)
+    accepted = consequences(single_threshold(1.01), Outcome((10, 0, 0), (10, 0, 0)), LINE)
     assert accepted.true_reject_share.value is None
     assert (accepted.true_reject_share.interval.low, accepted.true_reject_share.interval.high) == (
         0.0,
         1.0,
     )
     only_bad = Scenario(1.0, 1, Costs(1, 1))
-    all_bad = consequences(two_zones(0.0), Outcome((0, 0, 10), (0, 0, 10)), only_bad).outgoing_ppm
+    all_bad = consequences(
+        single_threshold(0.0), Outcome((0, 0, 10), (0, 0, 10)), only_bad
+    ).outgoing_ppm
     assert all_bad.value is None
     assert (all_bad.interval.low, all_bad.interval.high) == (1e6, 1e6)
 
 
 def test_without_defective_parts_nothing_is_claimed():
-    found = consequences(two_zones(0.5), Outcome((9, 0, 1), (0, 0, 0)), LINE)
+    found = consequences(single_threshold(0.5), Outcome((9, 0, 1), (0, 0, 0)), LINE)
     assert found.outgoing_ppm.value is None
     assert "no defective part" in found.remarks[0]
 
@@ -155,13 +159,15 @@ def test_flatness_tells_how_far_the_limit_may_move():
     assert low < found.point.accept_below < high
     assert found.accept_range == found.reject_range
     for threshold in (low, high):
-        assert _cost(two_zones(threshold), scores, LINE) <= 1.0501 * found.least_cost_per_1000
+        assert (
+            _cost(single_threshold(threshold), scores, LINE) <= 1.0501 * found.least_cost_per_1000
+        )
     cuts = thresholds_between(scores)
     for threshold in (cuts[cuts < low].max(), cuts[cuts > high].min()):
-        assert _cost(two_zones(threshold), scores, LINE) > 1.05 * found.least_cost_per_1000
+        assert _cost(single_threshold(threshold), scores, LINE) > 1.05 * found.least_cost_per_1000
     assert len(found.thresholds) <= 500
     at = len(found.thresholds) // 3
-    assert _cost(two_zones(found.thresholds[at]), scores, LINE) == pytest.approx(
+    assert _cost(single_threshold(found.thresholds[at]), scores, LINE) == pytest.approx(
         found.cost_per_1000[at]
     )
 

@@ -119,7 +119,7 @@ def test_a_limit_that_cannot_be_promised_is_refused(limit):
 def strip_steel():
     """NOK probabilities and truth of real textures, by a simple model that errs often enough."""
     if not X_SDD.is_dir():
-        pytest.skip("the real pictures (../shared/data) are not here")
+        pytest.skip("the real images (../shared/data) are not here")
     classes = sorted(path for path in X_SDD.iterdir() if path.is_dir())
     features, targets = [], []
     for index, folder in enumerate(classes):

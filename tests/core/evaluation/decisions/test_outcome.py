@@ -11,19 +11,19 @@ from core.evaluation.decisions.outcome import (
     OperatingPoint,
     PartScores,
     automatic_errors,
+    below_class_threshold,
     choose_point,
     class_thresholds_for_error,
     decide,
-    held_back,
     nok_probability,
     ok_nok_report,
     outcome,
     part_scores,
+    single_threshold,
     threshold_for_escape,
     threshold_for_overkill,
     trade_off,
     truths,
-    two_zones,
 )
 from core.evaluation.measures.intervals import exact_bounds, upper_bounds
 
@@ -44,7 +44,7 @@ def test_the_nok_probability_is_the_sum_over_nok_classes():
 
 
 def test_without_limits_the_verdict_of_the_predicted_class_decides():
-    # The second picture is most likely OK as a class, though NOK classes have more together.
+    # The second image is most likely OK as a class, though NOK classes have more together.
     assert decide(OperatingPoint(), PROBABILITIES, VERDICTS).tolist() == [
         Decision.ACCEPT,
         Decision.ACCEPT,
@@ -62,22 +62,27 @@ def test_three_zones():
         Decision.PERSON,
     ]
     assert point.has_person_zone
-    assert not two_zones(0.5).has_person_zone
+    assert not single_threshold(0.5).has_person_zone
 
 
 def test_a_class_below_its_threshold_goes_to_a_person():
     point = OperatingPoint(0.5, 0.5, class_thresholds=(0.95, 0.7, 0.0, 0.0))
-    assert held_back(PROBABILITIES, point.class_thresholds).tolist() == [True, True, False, False]
+    assert below_class_threshold(PROBABILITIES, point.class_thresholds).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert decide(point, PROBABILITIES, VERDICTS).tolist() == [1, 1, 2, 0]
 
 
-def test_pictures_without_verdict_count_nowhere():
+def test_images_without_verdict_count_nowhere():
     truth = truths(np.array([0, 1, 3, 3]), VERDICTS)
     assert truth.tolist() == [0, 1, -1, -1]
     assert outcome(np.array([0, 0, 0, 2], np.int8), truth).n == 2
 
 
-def test_a_part_is_judged_by_its_worst_picture():
+def test_a_part_is_judged_by_its_worst_image():
     truth = np.array([1, 1, 0, 0, 1], np.int8)
     decisions = np.array([2, 0, 0, 2, 1], np.int8)
     found = outcome(decisions, truth, np.array([7, 7, 8, 8, 9]))
@@ -88,18 +93,18 @@ def test_a_part_is_judged_by_its_worst_picture():
     assert found.matrix.tolist() == [[0, 0, 1], [1, 1, 0]]
 
 
-def test_a_part_with_good_and_defective_pictures_counts_on_both_sides_and_that_is_said():
+def test_a_part_with_good_and_defective_images_counts_on_both_sides_and_that_is_said():
     # "45 parts" beside "14 defective and 32 good ones" looked like a mistake.
     truth, decisions = np.array([1, 0, 0, 1], np.int8), np.array([2, 0, 0, 2], np.int8)
     found = outcome(decisions, truth, np.array([7, 7, 8, 9]))
     assert (found.both, found.n) == (1, 4)
-    assert found.both_in_words == "1 part has good and defective pictures and counts among both."
+    assert found.both_in_words == "1 part has good and defective images and counts among both."
     assert outcome(decisions, truth).both_in_words is None
 
 
 @given(st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=60)
-def test_scores_of_parts_give_what_pictures_give(seed, one, two):
+def test_scores_of_parts_give_what_images_give(seed, one, two):
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(4), 60).astype(np.float32)
     targets, parts = random.integers(0, 4, 60), random.integers(0, 20, 60)
@@ -122,7 +127,7 @@ def test_the_trade_off_is_the_roc_curve_with_exact_bounds():
     assert found.escape_high == pytest.approx(exact_bounds(k, 80)[1])
     assert (np.diff(found.thresholds) > 0).all()
     at = len(found.thresholds) // 2
-    applied = scores.outcome(two_zones(float(found.thresholds[at])))
+    applied = scores.outcome(single_threshold(float(found.thresholds[at])))
     assert applied.escape.value == pytest.approx(found.escape[at])
     assert applied.overkill.value == pytest.approx(found.overkill[at])
 
@@ -146,18 +151,18 @@ def test_without_defective_parts_the_trade_off_has_no_escapes_and_does_not_fail(
 def test_the_chosen_threshold_keeps_its_limit_and_no_higher_one_does(seed, limit):
     scores = _scores(seed, good=40, bad=25)
     every = trade_off(scores, max_points=10_000)
-    chosen = scores.outcome(two_zones(threshold_for_escape(scores, limit)))
+    chosen = scores.outcome(single_threshold(threshold_for_escape(scores, limit)))
     assert chosen.escape.value <= limit
     assert chosen.overkill.value == every.overkill[every.escape <= limit].min()
-    chosen = scores.outcome(two_zones(threshold_for_overkill(scores, limit)))
+    chosen = scores.outcome(single_threshold(threshold_for_overkill(scores, limit)))
     assert chosen.overkill.value <= limit
     assert chosen.escape.value == every.escape[every.overkill <= limit].min()
 
 
 def test_a_limit_on_the_bound_is_stricter_than_one_on_the_value():
     scores = _scores()
-    seen = scores.outcome(two_zones(threshold_for_escape(scores, 0.1)))
-    proven = scores.outcome(two_zones(threshold_for_escape(scores, 0.1, confidence=0.95)))
+    seen = scores.outcome(single_threshold(threshold_for_escape(scores, 0.1)))
+    proven = scores.outcome(single_threshold(threshold_for_escape(scores, 0.1, confidence=0.95)))
     assert proven.escape.upper() <= 0.1 < seen.escape.upper()
     assert upper_bounds(proven.escape.k + 1, 80) > 0.1
 
@@ -180,7 +185,9 @@ def test_with_both_limits_a_person_takes_what_is_between():
     easy = choose_point(scores, max_escape=0.5, max_overkill=0.5)
     assert not easy.has_person_zone
     assert not choose_point(scores, max_overkill=0.1).has_person_zone
-    assert choose_point(scores, max_escape=0.1) == two_zones(threshold_for_escape(scores, 0.1))
+    assert choose_point(scores, max_escape=0.1) == single_threshold(
+        threshold_for_escape(scores, 0.1)
+    )
 
 
 def test_a_score_never_lies_on_the_chosen_threshold():
@@ -195,7 +202,7 @@ def test_thresholds_per_class_keep_the_error_of_each_class():
     probabilities = random.dirichlet(np.full(3, 0.4), 2000).astype(np.float32)
     targets = (probabilities.cumsum(axis=1) < random.random((2000, 1))).sum(axis=1).clip(0, 2)
     thresholds = class_thresholds_for_error(probabilities, targets, 0.05)
-    predicted, held = probabilities.argmax(axis=1), held_back(probabilities, thresholds)
+    predicted, held = probabilities.argmax(axis=1), below_class_threshold(probabilities, thresholds)
     for index in range(3):
         kept = (predicted == index) & ~held
         assert kept.sum() > 50
@@ -217,12 +224,12 @@ def test_a_class_never_predicted_always_goes_to_a_person():
 def test_nothing_automatic_is_said_and_is_no_division_by_zero():
     found = automatic_errors(PROBABILITIES, np.array([0, 1, 2, 3]), [ABOVE_ALL] * 4)
     assert (found.n, found.value) == (0, None)
-    empty = _scores().outcome(two_zones(0.0))
+    empty = _scores().outcome(single_threshold(0.0))
     assert empty.remarks == ("No part is accepted automatically.",)
     assert empty.escape.value == 0.0
 
 
-def test_a_part_goes_to_a_person_if_any_of_its_pictures_does():
+def test_a_part_goes_to_a_person_if_any_of_its_images_does():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.9, 0.1]], np.float32)
     found = automatic_errors(probabilities, np.array([1, 1, 1]), (0.8, 0.8), np.array([0, 0, 1]))
     assert (found.k, found.n) == (1, 1)
@@ -238,7 +245,7 @@ def test_missing_sides_say_no_data():
 
 def test_the_report_of_decisions():
     targets = np.array([0, 1, 2, 3])
-    found = ok_nok_report(PROBABILITIES, targets, VERDICTS, point=two_zones(0.5))
+    found = ok_nok_report(PROBABILITIES, targets, VERDICTS, point=single_threshold(0.5))
     assert (found.outcome.escape.k, found.outcome.overkill.k) == (0, 0)
     assert (found.roc_area.value, found.average_precision.value) == (1.0, 1.0)
     alone = ok_nok_report(PROBABILITIES, np.array([0, 0, 0, 3]), VERDICTS)
@@ -254,7 +261,7 @@ def test_the_report_of_decisions():
         (lambda: OperatingPoint(0.7, 0.3), "rejected from 0.3"),
         (lambda: OperatingPoint(-0.1, 0.3), "makes no sense"),
         (lambda: OperatingPoint(class_thresholds=(2.0,)), "makes no sense"),
-        (lambda: held_back(PROBABILITIES, (0.5,)), "thresholds for 1 classes"),
+        (lambda: below_class_threshold(PROBABILITIES, (0.5,)), "thresholds for 1 classes"),
         (lambda: choose_point(_scores()), "No limit"),
         (lambda: threshold_for_escape(_scores(bad=0), 0.1), "needs defective parts"),
         (lambda: threshold_for_overkill(_scores(good=0), 0.1), "needs good parts"),

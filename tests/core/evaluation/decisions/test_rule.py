@@ -42,7 +42,7 @@ def test_a_broken_rule_is_said_and_not_guessed(text):
         rule_from_json(text)
 
 
-def test_a_rule_decides_on_one_picture_from_its_confidences():
+def test_a_rule_decides_on_one_image_from_its_confidences():
     rule = _rule(OperatingPoint(0.25, 0.75))
     assert rule.decide({"good": 0.9, "hole": 0.1, "odd": 0.0}) is Decision.ACCEPT
     assert rule.word({"good": 0.5, "hole": 0.5, "odd": 0.0}) == "to a person"

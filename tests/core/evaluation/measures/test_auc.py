@@ -66,7 +66,7 @@ def test_a_perfect_ranking_still_has_a_bound_that_the_scarcer_side_sets():
     assert found.roc.interval.low == pytest.approx(0.025 ** (1 / 20))
 
 
-def test_pictures_of_one_part_are_no_more_proof_than_the_part():
+def test_images_of_one_part_are_no_more_proof_than_the_part():
     random = np.random.default_rng(3)
     positive = np.arange(60) < 20
     scores = random.normal(0, 1, 60) + 1.5 * positive
@@ -76,24 +76,24 @@ def test_pictures_of_one_part_are_no_more_proof_than_the_part():
     assert four_times.roc.value == pytest.approx(once.roc.value)
     assert four_times.roc.interval.low == pytest.approx(once.roc.interval.low)
     assert four_times.roc.interval.high == pytest.approx(once.roc.interval.high)
-    as_pictures = areas(np.tile(scores, 4), np.tile(positive, 4))
-    assert as_pictures.roc.interval.low > four_times.roc.interval.low
+    as_images = areas(np.tile(scores, 4), np.tile(positive, 4))
+    assert as_images.roc.interval.low > four_times.roc.interval.low
 
 
 @pytest.mark.parametrize(
-    ("positives", "negatives", "distance", "pictures"),
+    ("positives", "negatives", "distance", "images"),
     [(10, 40, 2.5, 1), (8, 300, 2.0, 1), (50, 200, 1.5, 1), (30, 90, 1.5, 3), (20, 20, 3.0, 1)],
 )
 def test_the_interval_of_a_roc_area_holds_as_often_as_it_says(
-    positives, negatives, distance, pictures
+    positives, negatives, distance, images
 ):
     true = stats.norm.cdf(distance / np.sqrt(2))
     random = np.random.default_rng(positives)
     n = positives + negatives
     positive = np.arange(n) < positives
-    parts = np.where(positive, 0, 1000) + np.arange(n) // pictures
+    parts = np.where(positive, 0, 1000) + np.arange(n) // images
     _, part = np.unique(parts, return_inverse=True)
-    shared = 0.6 if pictures > 1 else 0.0
+    shared = 0.6 if images > 1 else 0.0
     held, rounds = 0, 300
     for _ in range(rounds):
         of_part = random.normal(0, np.sqrt(shared), part.max() + 1)[part]

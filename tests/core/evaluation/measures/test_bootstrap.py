@@ -19,21 +19,21 @@ def _labels(seed, n=400, classes=4, right=0.8):
 def test_kappa_and_matthews_equal_scikit_learns(seed, classes, n):
     predicted, targets = _labels(seed, n, classes, right=0.5)
     margins = margins_of(confusion_matrix(predicted, targets, classes))
-    kappa, matthews = float(bootstrap.kappa(margins)), float(bootstrap.matthews(margins))
+    kappa, mcc = float(bootstrap.kappa(margins)), float(bootstrap.mcc(margins))
     if len(set(targets)) > 1 and len(set(predicted)) > 1:
         assert kappa == pytest.approx(oracle.cohen_kappa_score(targets, predicted), abs=1e-9)
-        assert matthews == pytest.approx(oracle.matthews_corrcoef(targets, predicted), abs=1e-9)
+        assert mcc == pytest.approx(oracle.matthews_corrcoef(targets, predicted), abs=1e-9)
     else:
-        assert np.isnan(matthews)
+        assert np.isnan(mcc)
 
 
-def test_a_draw_has_as_many_parts_as_there_are_and_keeps_their_pictures_together():
+def test_a_draw_has_as_many_parts_as_there_are_and_keeps_their_images_together():
     targets = np.array([0, 0, 0, 1, 1, 1, 1])
     predicted = np.array([0, 0, 1, 1, 1, 0, 1])
     parts = np.array([0, 0, 0, 1, 1, 1, 1])
     drawn = resampled_margins(predicted, targets, 2, parts, replicas=200)
-    pictures = drawn.support.sum(axis=1)
-    assert set(pictures.tolist()) == {6.0, 7.0, 8.0}  # two parts of 3 or 4 pictures
+    images = drawn.support.sum(axis=1)
+    assert set(images.tolist()) == {6.0, 7.0, 8.0}  # two parts of 3 or 4 images
     assert np.allclose(drawn.support[:, 0] / 3 * 2, drawn.hits[:, 0])
     assert np.allclose(drawn.support.sum(axis=1), drawn.predicted.sum(axis=1))
 
@@ -47,7 +47,7 @@ def test_the_same_seed_draws_the_same():
 
 
 @pytest.mark.parametrize("group_size", [1, 4])
-def test_draws_of_kinds_spread_as_draws_of_single_pictures_do(group_size):
+def test_draws_of_kinds_spread_as_draws_of_single_images_do(group_size):
     # The slow way, one replica after the other, is the oracle.
     predicted, targets = _labels(1, n=240)
     parts = np.arange(240) // group_size
@@ -91,7 +91,7 @@ def _covered(groups_of, draws=300):
         "macro_f1": float(bootstrap.macro(bootstrap.f1_scores)(true)),
         "balanced_accuracy": float(bootstrap.macro(bootstrap.recalls)(true)),
         "kappa": float(bootstrap.kappa(true)),
-        "matthews": float(bootstrap.matthews(true)),
+        "mcc": float(bootstrap.mcc(true)),
     }
     held = dict.fromkeys(truths, 0)
     for _ in range(draws):

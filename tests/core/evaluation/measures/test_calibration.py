@@ -67,7 +67,7 @@ def test_bins_count_parts():
 
 
 def test_nothing_has_no_reliability():
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         reliability(np.empty((0, 2), np.float32), np.empty(0, np.int64))
 
 
@@ -85,11 +85,11 @@ def test_the_temperature_that_was_put_in_is_found(temperature):
     found = fit_temperature(probabilities, targets)
     assert found.value == pytest.approx(temperature, rel=0.05)
     assert found.loss_after <= found.loss_before
-    cured = with_temperature(probabilities, found.value)
-    assert _log_loss(targets, cured) == pytest.approx(found.loss_after, abs=1e-4)
-    assert reliability(cured, targets).ece < 0.015
-    assert np.array_equal(cured.argmax(axis=1), probabilities.argmax(axis=1))
-    assert cured.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    fixed = with_temperature(probabilities, found.value)
+    assert _log_loss(targets, fixed) == pytest.approx(found.loss_after, abs=1e-4)
+    assert reliability(fixed, targets).ece < 0.015
+    assert np.array_equal(fixed.argmax(axis=1), probabilities.argmax(axis=1))
+    assert fixed.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_losses_are_those_of_scikit_learn():
@@ -98,7 +98,7 @@ def test_losses_are_those_of_scikit_learn():
     assert found.loss_before == pytest.approx(_log_loss(targets, probabilities), 1e-4)
 
 
-def test_with_every_picture_right_the_temperature_stays_finite():
+def test_with_every_image_right_the_temperature_stays_finite():
     found = fit_temperature(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32), np.array([0, 1]))
     assert 0.04 < found.value < 1
 
@@ -107,14 +107,14 @@ def test_probabilities_of_zero_stay_numbers():
     hard = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
     found = fit_temperature(hard, np.array([0, 1, 1]))
     assert found.value > 5
-    cured = with_temperature(hard, found.value)
-    assert np.isfinite(cured).all()
+    fixed = with_temperature(hard, found.value)
+    assert np.isfinite(fixed).all()
     expected = log_softmax(np.log([1.0, 1e-12]) / found.value)
-    assert np.log(cured[0]) == pytest.approx(expected, abs=1e-4)
+    assert np.log(fixed[0]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_what_cannot_be_calibrated_is_said():
-    with pytest.raises(ConfigError, match="no picture"):
+    with pytest.raises(ConfigError, match="no image"):
         fit_temperature(np.empty((0, 2), np.float32), np.empty(0, np.int64))
     for value in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="makes no sense"):

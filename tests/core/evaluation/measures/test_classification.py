@@ -81,7 +81,7 @@ def test_every_measure_equals_scikit_learns(case):
         assert error == pytest.approx(1 - score)
 
 
-def test_a_class_without_pictures_does_not_enter_the_means():
+def test_a_class_without_images_does_not_enter_the_means():
     report = evaluate(_one_hot([0, 0, 1], 3), np.array([0, 0, 1]), ["a", "b", "absent"])
     absent = report.per_class[2]
     assert (absent.support, absent.has_data, absent.f1) == (0, False, 0.0)
@@ -106,7 +106,7 @@ def test_probabilities_that_are_no_numbers_are_refused_in_words():
 
 
 def test_nothing_to_judge_is_said():
-    with pytest.raises(ConfigError, match="no picture"):
+    with pytest.raises(ConfigError, match="no image"):
         evaluate(np.empty((0, 2), np.float32), np.empty(0, np.int64), ["a", "b"])
 
 
@@ -195,7 +195,7 @@ def test_without_errors_every_interval_still_leaves_doubt():
         "weighted_f1",
         "weighted_precision",
         "kappa",
-        "matthews",
+        "mcc",
     ):
         found = getattr(summary, name)
         assert found.value == 1.0
@@ -220,7 +220,7 @@ def test_a_class_never_predicted_has_recall_zero_but_no_precision():
 def test_one_class_alone_has_no_kappa():
     report = evaluate(_one_hot([0, 0, 0], 2), np.array([0, 0, 0]), ["a", "b"])
     assert report.summary.kappa.value is None
-    assert report.summary.matthews.value is None
+    assert report.summary.mcc.value is None
     assert report.summary.macro_roc_area.value is None
     assert report.accuracy == 1.0
 
@@ -242,11 +242,11 @@ def test_parts_are_counted_where_they_are_known():
     a, b = report.bounds
     assert (a.recall.k, a.recall.n) == (0, 1)
     assert (b.recall.k, b.recall.n) == (2, 2)
-    # Pictures called b: one of part 0 (wrong), two of part 1, one of part 2.
+    # Images called b: one of part 0 (wrong), two of part 1, one of part 2.
     assert (b.precision.k, b.precision.n) == (2, 3)
 
 
-def test_copies_of_pictures_widen_nothing_if_they_are_of_one_part():
+def test_copies_of_images_widen_nothing_if_they_are_of_one_part():
     random = np.random.default_rng(0)
     targets = random.integers(0, 3, 100)
     predicted = np.where(random.random(100) < 0.8, targets, (targets + 1) % 3)
@@ -278,11 +278,11 @@ def test_any_k_can_be_asked_for():
     targets = random.integers(0, 12, 200)
     found = top_k_errors(probabilities, targets, (1, 7, 11, 12, 50), np.arange(200) // 2)
     assert list(found) == [1, 7, 11, 12, 50]
-    assert (found[1].rate.n, found[1].rate.value > found[1].of_pictures) == (100, True)
+    assert (found[1].rate.n, found[1].rate.value > found[1].of_images) == (100, True)
     for certain in (found[12], found[50]):
-        assert (certain.of_pictures, certain.rate.value) == (0.0, 0.0)
+        assert (certain.of_images, certain.rate.value) == (0.0, 0.0)
         assert (certain.rate.interval.low, certain.rate.interval.high) == (0.0, 0.0)
-    assert found[7].of_pictures == pytest.approx(
+    assert found[7].of_images == pytest.approx(
         1 - oracle.top_k_accuracy_score(targets, probabilities, k=7, labels=range(12))
     )
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -291,7 +291,7 @@ def test_any_k_can_be_asked_for():
     ]
 
 
-def test_loss_and_margin_of_a_picture():
+def test_loss_and_margin_of_a_image():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]], np.float32)
     assert log_losses(probabilities, np.array([0, 0])) == pytest.approx(
         [-np.log(0.7), -np.log(1e-12)], rel=1e-5
@@ -325,6 +325,6 @@ def test_unusable_predictions_are_refused_in_words(row, target, words):
         evaluate(np.array([row], np.float32), np.array([target]), ["a", "b"])
 
 
-def test_parts_of_other_pictures_are_a_programmers_mistake():
+def test_parts_of_other_images_are_a_programmers_mistake():
     with pytest.raises(ValueError, match="shapes differ"):
         evaluate(_one_hot([0], 2), np.array([0]), "ab", parts=np.array([0, 1]))

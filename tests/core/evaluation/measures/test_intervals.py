@@ -101,7 +101,7 @@ def test_the_complement_turns_counts_and_interval_around():
     assert other.interval.high == pytest.approx(rate(7, 10).interval.high)
 
 
-def test_n_counts_parts_and_one_wrong_picture_makes_a_part_wrong():
+def test_n_counts_parts_and_one_wrong_image_makes_a_part_wrong():
     wrong = np.array([True, False, False, False, False, False])
     assert (rate_of(wrong).k, rate_of(wrong).n) == (1, 6)
     grouped = rate_of(wrong, np.array([0, 0, 0, 1, 1, 2]))
@@ -163,7 +163,7 @@ def test_a_mean_has_the_t_interval_of_scipy():
     assert (found.interval.low, found.interval.high) == pytest.approx(expected)
 
 
-def test_copies_of_a_picture_do_not_make_a_mean_surer():
+def test_copies_of_a_image_do_not_make_a_mean_surer():
     values = np.random.default_rng(3).normal(0, 1, 30)
     single = mean_estimate(values)
     parts = np.repeat(np.arange(30), 5)

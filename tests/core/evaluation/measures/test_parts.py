@@ -4,7 +4,7 @@ import pytest
 from core.evaluation.measures.parts import choose, units
 
 
-def test_the_worst_picture_speaks_for_a_part():
+def test_the_worst_image_speaks_for_a_part():
     parts = np.array([5, 3, 5, 3, 9])
     counted = units(5, parts)
     values = np.array([1, 2, 3, 4, 5])
@@ -29,6 +29,6 @@ def test_lengths_must_agree():
         units(3, np.array([1, 2]))
 
 
-def test_parts_of_some_pictures():
+def test_parts_of_some_images():
     assert choose(None, np.array([True])) is None
     assert choose(np.array([4, 5, 6]), np.array([True, False, True])).tolist() == [4, 6]

@@ -25,7 +25,7 @@ def test_curves_equal_scikit_learns(seed, n, is_coarse):
     assert curve.y == pytest.approx(precision[::-1])
 
 
-def test_curves_of_many_pictures_stay_small_and_keep_their_shape():
+def test_curves_of_many_images_stay_small_and_keep_their_shape():
     random = np.random.default_rng(1)
     positive = random.random(50_000) < 0.1
     scores = random.normal(0, 1, 50_000) + positive
@@ -39,9 +39,9 @@ def test_curves_of_many_pictures_stay_small_and_keep_their_shape():
 
 
 def test_no_curve_without_both_sides_is_said_in_words():
-    with pytest.raises(ConfigError, match="no such picture"):
+    with pytest.raises(ConfigError, match="no such image"):
         roc_curve(np.array([0.1, 0.9]), np.array([False, False]))
-    with pytest.raises(ConfigError, match="no other picture"):
+    with pytest.raises(ConfigError, match="no other image"):
         precision_recall_curve(np.array([0.1, 0.9]), np.array([True, True]))
 
 

@@ -17,7 +17,7 @@ from core.evaluation.measures.views import (
     decision_matrix,
     headline,
     ok_nok_matrix,
-    sorted_pictures,
+    sorted_images,
 )
 
 NAMES = ("good", "crack", "dent")
@@ -33,7 +33,7 @@ def judged(draw):
 
 
 @given(judged())
-def test_the_cells_of_a_matrix_hold_exactly_their_pictures(case):
+def test_the_cells_of_a_matrix_hold_exactly_their_images(case):
     predicted, targets, classes = case
     view = class_matrix(predicted, targets, [str(i) for i in range(classes)])
     assert np.array_equal(
@@ -41,7 +41,7 @@ def test_the_cells_of_a_matrix_hold_exactly_their_pictures(case):
     )
     for row in range(classes):
         for column in range(classes):
-            found = view.pictures(row, column)
+            found = view.images(row, column)
             assert len(found) == view.counts[row, column]
             assert set(targets[found]) <= {row}
             assert set(predicted[found]) <= {column}
@@ -64,7 +64,7 @@ def test_class_rates_are_precision_and_recall(case):
             assert item.precision.value == pytest.approx(precision[i])
 
 
-def test_a_window_shows_some_classes_and_says_how_many_pictures_are_outside():
+def test_a_window_shows_some_classes_and_says_how_many_images_are_outside():
     targets, predicted = np.array([0, 1, 2, 2]), np.array([0, 2, 2, 0])
     view = class_matrix(predicted, targets, NAMES, shown=(1, 2))
     assert view.counts.tolist() == [[0, 1], [0, 1]]
@@ -72,7 +72,7 @@ def test_a_window_shows_some_classes_and_says_how_many_pictures_are_outside():
     assert view.row_classes == (1, 2)
     assert view.of_rows.tolist() == [[0, 1], [0, 0.5]]
     assert view.of_columns.tolist() == [[0, 0.5], [0, 0.5]]
-    assert view.pictures(0, 1).tolist() == [1]
+    assert view.images(0, 1).tolist() == [1]
 
 
 def test_ok_and_nok_fold_the_classes():
@@ -80,7 +80,7 @@ def test_ok_and_nok_fold_the_classes():
     view = ok_nok_matrix(predicted, targets, VERDICTS)
     assert view.counts.tolist() == [[1, 1], [1, 2]]
     assert view.tones[1][0] is Tone.WRONG
-    assert view.pictures(1, 0).tolist() == [2]
+    assert view.images(1, 0).tolist() == [2]
 
 
 def test_a_class_without_verdict_is_neither_right_nor_wrong():
@@ -132,19 +132,19 @@ def test_of_many_classes_the_most_confused_are_shown_and_any_can_be_searched():
     assert classes_to_show(matrix[:5, :5], names[:5]) == (0, 1, 2, 3, 4)
 
 
-def test_pictures_are_sorted_by_what_was_asked():
+def test_images_are_sorted_by_what_was_asked():
     values = {
         "confidence": np.array([0.5, 0.9, 0.7]),
         "margin": np.array([0.3, 0.1, 0.2]),
         "loss": np.array([1.0, 3.0, 2.0]),
     }
     every = np.arange(3)
-    assert sorted_pictures(every, Order.CONFIDENT, **values).tolist() == [1, 2, 0]
-    assert sorted_pictures(every, Order.UNSURE, **values).tolist() == [1, 2, 0]
-    assert sorted_pictures(every[:2], Order.LOSS, **values).tolist() == [1, 0]
+    assert sorted_images(every, Order.CONFIDENT, **values).tolist() == [1, 2, 0]
+    assert sorted_images(every, Order.UNSURE, **values).tolist() == [1, 2, 0]
+    assert sorted_images(every[:2], Order.LOSS, **values).tolist() == [1, 0]
 
 
-def test_bands_hold_every_picture_once():
+def test_bands_hold_every_image_once():
     confidence = np.array([0.2, 0.5, 0.7, 0.95, 0.99, 1.0], np.float32)
     bands = confidence_bands(confidence, np.array([True, False, True, True, True, True]))
     assert sum(b.right + b.wrong for b in bands) == 6

@@ -39,7 +39,7 @@ def test_the_table_of_two_models():
     assert table.p_value == 1.0
 
 
-def test_a_part_is_right_only_if_all_its_pictures_are():
+def test_a_part_is_right_only_if_all_its_images_are():
     first = np.array([True, False, False, False])
     second = np.array([False, False, False, True])
     found = paired_table(first, second, np.array([0, 0, 0, 1]))
@@ -61,7 +61,7 @@ def test_new_escapes_and_new_false_rejects_are_told_apart():
 
 
 def test_a_part_that_escaped_before_is_no_new_escape():
-    # The gate once blocked for a picture of a part that the model so far had accepted already.
+    # The gate once blocked for an image of a part that the model so far had accepted already.
     truth = np.array([1, 1, 1, 1], np.int8)
     parts = np.array([7, 7, 8, 8])
     before = np.array([0, 2, 2, 2], np.int8)
@@ -77,6 +77,6 @@ def test_comparing_nothing_claims_nothing():
     assert (found.table.p_value, found.table.difference.value) == (1.0, None)
 
 
-def test_other_pictures_are_a_programmers_mistake():
+def test_other_images_are_a_programmers_mistake():
     with pytest.raises(ValueError, match="lengths differ"):
         paired_table(np.array([True]), np.array([True, False]))

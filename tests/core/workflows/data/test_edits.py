@@ -44,17 +44,17 @@ def test_relabelling_makes_a_version_that_says_what_was_done(workspace, dataset)
     first, second, *_ = _ids(workspace, dataset)
     version = edits.relabel(workspace, dataset.id, {first: 1, second: 1})
     assert (version.number, version.action) == (2, EditAction.RELABEL)
-    assert version.summary == "Relabelled 2 pictures good → crack"
+    assert version.summary == "Relabelled 2 images good → crack"
     assert _named(workspace, dataset)[first] == ("crack", None)
     assert _named(workspace, dataset, 1)[first] == ("good", None)
 
 
-def test_excluded_pictures_are_left_out_and_come_back(workspace, dataset):
+def test_excluded_images_are_left_out_and_come_back(workspace, dataset):
     ids = _ids(workspace, dataset)
     assert edits.exclude(workspace, dataset.id, ids[:2]).sample_count == 7
     assert ids[0] not in _named(workspace, dataset)
     back = edits.restore(workspace, dataset.id, ids[:1])
-    assert (back.sample_count, back.summary) == (8, "Brought back 1 picture")
+    assert (back.sample_count, back.summary) == (8, "Brought back 1 image")
 
 
 def test_groups_are_set_and_taken_away(workspace, dataset):
@@ -63,10 +63,10 @@ def test_groups_are_set_and_taken_away(workspace, dataset):
     assert _named(workspace, dataset)[ids[0]] == ("good", "part 7")
     gone = edits.set_group(workspace, dataset.id, {ids[0]: None})
     assert _named(workspace, dataset)[ids[0]] == ("good", None)
-    assert gone.summary == "Took 1 picture out of their groups"
+    assert gone.summary == "Took 1 image out of their groups"
 
 
-def test_a_merge_moves_every_label_and_those_of_excluded_pictures(workspace, dataset):
+def test_a_merge_moves_every_label_and_those_of_excluded_images(workspace, dataset):
     ids = _ids(workspace, dataset)
     edits.exclude(workspace, dataset.id, [ids[-1]])
     version = edits.merge_classes(workspace, dataset.id, ["good"], "crack")
@@ -106,9 +106,9 @@ def test_a_renamed_class_changes_the_content_but_no_label(workspace, dataset):
         (lambda w, d, i: edits.relabel(w, d, {i[0]: 3}), ConfigError, "no such class"),
         (lambda w, d, i: edits.relabel(w, d, {i[0]: 0}), ConfigError, "Nothing changes"),
         (lambda w, d, i: edits.relabel(w, d, {}), ConfigError, "Nothing changes"),
-        (lambda w, d, i: edits.relabel(w, d, {10**6: 0}), NotFoundError, "1 picture of these"),
+        (lambda w, d, i: edits.relabel(w, d, {10**6: 0}), NotFoundError, "1 image of these"),
         (lambda w, d, i: edits.relabel(w, "ds-none", {1: 0}), NotFoundError, "no dataset"),
-        (lambda w, d, i: edits.exclude(w, d, i), ConfigError, "No picture would be left"),
+        (lambda w, d, i: edits.exclude(w, d, i), ConfigError, "No image would be left"),
         (lambda w, d, i: edits.restore(w, d, i), ConfigError, "in use already"),
         (lambda w, d, i: edits.set_group(w, d, {i[0]: "x" * 201}), ConfigError, "too long"),
         (lambda w, d, i: edits.add_class(w, d, " Crack "), NameTakenError, "already"),
@@ -132,7 +132,7 @@ def test_what_makes_no_sense_is_refused_in_words_and_makes_no_version(
     assert _today(workspace, dataset) == dataset
 
 
-def test_pictures_of_another_dataset_cannot_be_edited(workspace, dataset):
+def test_images_of_another_dataset_cannot_be_edited(workspace, dataset):
     other = store_rows(workspace, (0, 1), dataset_id="ds-other")
     with pytest.raises(NotFoundError):
         edits.exclude(workspace, dataset.id, _ids(workspace, other)[:1])
@@ -151,7 +151,7 @@ def _open_findings(workspace, dataset):
         return sum(quality.count_findings(db, dataset.id).values())
 
 
-def test_a_cure_is_recorded_with_its_version_and_opens_again(workspace, dataset):
+def test_a_fix_is_recorded_with_its_version_and_opens_again(workspace, dataset):
     ids = _ids(workspace, dataset)
     finding = _finding(workspace, dataset, ids[:2])
     edits.exclude(workspace, dataset.id, ids[:1], finding_ids=[finding.id])
@@ -163,7 +163,7 @@ def test_a_cure_is_recorded_with_its_version_and_opens_again(workspace, dataset)
     assert _open_findings(workspace, dataset) == 1
 
 
-def test_a_cure_whose_finding_is_gone_changes_nothing(workspace, dataset):
+def test_a_fix_whose_finding_is_gone_changes_nothing(workspace, dataset):
     ids = _ids(workspace, dataset)
     with pytest.raises(NotFoundError, match="not there any more"):
         edits.exclude(workspace, dataset.id, ids[:1], finding_ids=[99])
@@ -217,14 +217,14 @@ def test_class_indices_of_an_earlier_version_are_followed_through_edits(workspac
     assert versions.class_moves(workspace, dataset.id, 7) == {0: 0, 1: 1, 2: 2}
 
 
-_PICTURES = st.sets(st.integers(0, len(LABELS) - 1), min_size=1, max_size=4)
+_IMAGES = st.sets(st.integers(0, len(LABELS) - 1), min_size=1, max_size=4)
 _NAMES = st.sampled_from(["good", "crack", "dent", "hole", "scratch"])
 _EDITS = st.lists(
     st.one_of(
-        st.tuples(st.just("relabel"), _PICTURES, st.integers(0, 3)),
-        st.tuples(st.just("exclude"), _PICTURES),
-        st.tuples(st.just("restore"), _PICTURES),
-        st.tuples(st.just("group"), _PICTURES, st.sampled_from(["a", "b", None])),
+        st.tuples(st.just("relabel"), _IMAGES, st.integers(0, 3)),
+        st.tuples(st.just("exclude"), _IMAGES),
+        st.tuples(st.just("restore"), _IMAGES),
+        st.tuples(st.just("group"), _IMAGES, st.sampled_from(["a", "b", None])),
         st.tuples(st.just("add"), _NAMES),
         st.tuples(st.just("rename"), _NAMES, _NAMES),
         st.tuples(st.just("merge"), st.sets(_NAMES, min_size=1, max_size=2), _NAMES),

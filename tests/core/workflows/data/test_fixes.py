@@ -1,9 +1,9 @@
-"""Findings are cured by one edit, closed by it, and open again when it is undone."""
+"""Findings are fixed by one edit, closed by it, and open again when it is undone."""
 
 import pytest
 
 from core.domain.datasets import Dataset, Sample, SampleStatus, content_digest
-from core.domain.findings import Cure, Finding, FindingKind, FindingStatus, QualityCheck, Severity
+from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
@@ -66,19 +66,19 @@ def _states(workspace):
 
 
 def test_keep_one_keeps_the_largest_then_the_sharpest(parts):
-    done = fixes.cure_all(parts, "ds-1", K.EXACT_DUPLICATE, Cure.KEEP_ONE)
+    done = fixes.fix_all(parts, "ds-1", K.EXACT_DUPLICATE, Fix.KEEP_ONE)
     assert _used(parts) == [3, 4, 6, 7, 8, 9]
-    assert done.words == "Excluded 3 pictures"
+    assert done.words == "Excluded 3 images"
     assert K.EXACT_DUPLICATE not in finding_counts(parts, "ds-1")
-    # Their pictures are gone, so these are settled, too.
+    # Their images are gone, so these are settled, too.
     assert K.LABEL_CONFLICT not in finding_counts(parts, "ds-1")
     assert K.OUTLIER not in finding_counts(parts, "ds-1")
-    assert finding_counts(parts, "ds-1", FindingStatus.CURED)[K.EXACT_DUPLICATE] == 2
+    assert finding_counts(parts, "ds-1", FindingStatus.FIXED)[K.EXACT_DUPLICATE] == 2
 
 
-def test_an_undo_brings_pictures_and_findings_back(parts):
+def test_an_undo_brings_images_and_findings_back(parts):
     before = finding_counts(parts, "ds-1")
-    done = fixes.cure(parts, "ds-1", _ids(parts, K.EXACT_DUPLICATE)[:1], Cure.EXCLUDE)
+    done = fixes.fix(parts, "ds-1", _ids(parts, K.EXACT_DUPLICATE)[:1], Fix.EXCLUDE)
     assert len(_used(parts)) == 6
     fixes.undo(parts, "ds-1", done)
     assert len(_used(parts)) == 9
@@ -86,7 +86,7 @@ def test_an_undo_brings_pictures_and_findings_back(parts):
 
 
 def test_an_undo_after_another_edit_is_refused(parts):
-    done = fixes.cure(parts, "ds-1", _ids(parts, K.OUTLIER), Cure.EXCLUDE)
+    done = fixes.fix(parts, "ds-1", _ids(parts, K.OUTLIER), Fix.EXCLUDE)
     edits.relabel(parts, "ds-1", {9: 1})
     with pytest.raises(ConfigError, match="changed after"):
         fixes.undo(parts, "ds-1", done)
@@ -97,15 +97,15 @@ def test_an_undo_after_another_edit_is_refused(parts):
 
 def test_a_suspect_gets_the_suggested_class_or_a_chosen_one(parts):
     sure, hard = _ids(parts, K.SUSPECT_LABEL)
-    assert fixes.cure(parts, "ds-1", [sure], Cure.RELABEL).words.endswith("crack → dent")
+    assert fixes.fix(parts, "ds-1", [sure], Fix.RELABEL).words.endswith("crack → dent")
     assert _states(parts)[4].label == 2
-    fixes.cure(parts, "ds-1", [hard], Cure.RELABEL, label=2)
+    fixes.fix(parts, "ds-1", [hard], Fix.RELABEL, label=2)
     assert _states(parts)[6].label == 2
     assert not _ids(parts, K.SUSPECT_LABEL)
 
 
 def test_relabelling_all_takes_the_sure_ones_only(parts):
-    fixes.cure_all(parts, "ds-1", K.SUSPECT_LABEL, Cure.RELABEL)
+    fixes.fix_all(parts, "ds-1", K.SUSPECT_LABEL, Fix.RELABEL)
     assert (_states(parts)[4].label, _states(parts)[6].label) == (2, 0)
     assert len(_ids(parts, K.SUSPECT_LABEL)) == 1
 
@@ -113,74 +113,74 @@ def test_relabelling_all_takes_the_sure_ones_only(parts):
 def test_a_suggestion_follows_its_class_when_classes_were_merged(parts):
     # 'dent' was class 2 when it was suggested, and is class 1 now.
     edits.merge_classes(parts, "ds-1", ["good", "crack"], "good")
-    fixes.cure(parts, "ds-1", _ids(parts, K.SUSPECT_LABEL)[:1], Cure.RELABEL)
+    fixes.fix(parts, "ds-1", _ids(parts, K.SUSPECT_LABEL)[:1], Fix.RELABEL)
     with connect(parts) as db:
         names = datasets.find_dataset(db, "ds-1").class_names
     assert names[_states(parts)[4].label] == "dent"
 
 
 def test_a_conflict_is_settled_by_one_label_for_all(parts):
-    fixes.cure(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Cure.RELABEL, label=0)
+    fixes.fix(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Fix.RELABEL, label=0)
     assert _states(parts)[1].label == _states(parts)[2].label == 0
     assert not _ids(parts, K.LABEL_CONFLICT)
     assert _ids(parts, K.OUTLIER)  # still dark
 
 
 def test_a_finding_without_a_suggested_class_needs_one_to_be_named(parts):
-    # Its pictures used to get the first class.
+    # Its images used to get the first class.
     with pytest.raises(ConfigError, match="Nothing suggests a class") as caught:
-        fixes.cure(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Cure.RELABEL)
+        fixes.fix(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Fix.RELABEL)
     assert "which class" in caught.value.hint
     assert [_states(parts)[i].label for i in (1, 2)] == [1, 2]
 
 
 def test_look_alikes_become_groups_and_join_those_that_are_there(parts):
     edits.set_group(parts, "ds-1", {7: "lot 1", 8: "lot 2", 5: "lot 2"})
-    fixes.cure_all(parts, "ds-1", K.NEAR_DUPLICATE, Cure.GROUP)
+    fixes.fix_all(parts, "ds-1", K.NEAR_DUPLICATE, Fix.GROUP)
     groups = {i: state.group for i, state in _states(parts).items()}
-    assert groups[3] == groups[4] == "look-alikes 3"  # named by its first picture
+    assert groups[3] == groups[4] == "look-alikes 3"  # named by its first image
     assert {groups[i] for i in (5, 7, 8, 9)} == {"lot 1"}
     assert len(_used(parts)) == 9
 
 
-def test_single_pictures_can_be_left_out_and_settle_what_they_leave(parts):
-    fixes.exclude_pictures(parts, "ds-1", [2])
+def test_single_images_can_be_left_out_and_settle_what_they_leave(parts):
+    fixes.exclude_images(parts, "ds-1", [2])
     assert not _ids(parts, K.LABEL_CONFLICT)
     assert not _ids(parts, K.OUTLIER)
     assert len(_ids(parts, K.EXACT_DUPLICATE)) == 2  # 1 and 3 are still the same
     with pytest.raises(NotFoundError):
-        fixes.exclude_pictures(parts, "ds-1", [77])
+        fixes.exclude_images(parts, "ds-1", [77])
 
 
 def test_ignored_findings_are_kept_apart_and_can_be_reopened(parts):
-    done = fixes.cure(parts, "ds-1", _ids(parts, K.CLASS_IMBALANCE), Cure.IGNORE)
+    done = fixes.fix(parts, "ds-1", _ids(parts, K.CLASS_IMBALANCE), Fix.IGNORE)
     assert done.version is None
     assert K.CLASS_IMBALANCE not in finding_counts(parts, "ds-1")
     (ignored,) = _ids(parts, K.CLASS_IMBALANCE, FindingStatus.IGNORED)
     fixes.reopen(parts, "ds-1", [ignored])
     assert _ids(parts, K.CLASS_IMBALANCE) == [ignored]
-    done = fixes.cure_all(parts, "ds-1", K.OUTLIER, Cure.IGNORE)
+    done = fixes.fix_all(parts, "ds-1", K.OUTLIER, Fix.IGNORE)
     fixes.undo(parts, "ds-1", done)
     assert _ids(parts, K.OUTLIER)
 
 
-def test_cures_that_do_not_fit_are_refused(parts):
-    with pytest.raises(ConfigError, match="no cure"):
-        fixes.cure(parts, "ds-1", _ids(parts, K.OUTLIER), Cure.GROUP)
+def test_fixes_that_do_not_fit_are_refused(parts):
+    with pytest.raises(ConfigError, match="no fix"):
+        fixes.fix(parts, "ds-1", _ids(parts, K.OUTLIER), Fix.GROUP)
     with pytest.raises(ConfigError, match="for all"):
-        fixes.cure_all(parts, "ds-1", K.LABEL_CONFLICT, Cure.RELABEL)
+        fixes.fix_all(parts, "ds-1", K.LABEL_CONFLICT, Fix.RELABEL)
     with pytest.raises(ConfigError, match="no open finding"):
-        fixes.cure_all(parts, "ds-1", K.UNREADABLE, Cure.EXCLUDE)
+        fixes.fix_all(parts, "ds-1", K.UNREADABLE, Fix.EXCLUDE)
     with pytest.raises(NotFoundError):
-        fixes.cure(parts, "ds-1", [999], Cure.IGNORE)
-    cured = _ids(parts, K.EXACT_DUPLICATE)[0]
-    fixes.cure(parts, "ds-1", [cured], Cure.KEEP_ONE)
+        fixes.fix(parts, "ds-1", [999], Fix.IGNORE)
+    fixed = _ids(parts, K.EXACT_DUPLICATE)[0]
+    fixes.fix(parts, "ds-1", [fixed], Fix.KEEP_ONE)
     with pytest.raises(ConfigError, match="Nothing changes"):
-        fixes.cure(parts, "ds-1", [cured], Cure.KEEP_ONE)
+        fixes.fix(parts, "ds-1", [fixed], Fix.KEEP_ONE)
     assert _states(parts)[1].status is SampleStatus.EXCLUDED
 
 
 def test_look_alikes_cannot_all_be_excluded_in_one_click(parts):
-    # One click used to leave out nearly the whole dataset where every part has several pictures.
+    # One click used to leave out nearly the whole dataset where every part has several images.
     with pytest.raises(ConfigError, match="cannot be done for all"):
-        fixes.cure_all(parts, "ds-1", K.NEAR_DUPLICATE, Cure.EXCLUDE)
+        fixes.fix_all(parts, "ds-1", K.NEAR_DUPLICATE, Fix.EXCLUDE)

@@ -1,4 +1,4 @@
-"""What is known of pictures, quick edits of a gallery, and exports of versions."""
+"""What is known of images, quick edits of a gallery, and exports of versions."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import io
 import pytest
 
 from core.domain.datasets import SampleFilter
-from core.domain.findings import Finding, FindingKind, Insight, QualityCheck, Severity
+from core.domain.findings import FeatureInsight, Finding, FindingKind, QualityCheck, Severity
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets as rows
@@ -54,7 +54,7 @@ def test_an_undo_takes_back_the_press_before_it_or_the_newest_version(workspace,
     undo = QuickEdit(QuickAction.UNDO)
     edits.quick_edits(workspace, dataset.id, [_relabel(ids[0], "crack")])
     answer = edits.quick_edits(workspace, dataset.id, [_relabel(ids[1], "dent"), undo, undo])
-    assert answer.messages == ("Undone: Relabelled 1 picture good → crack",)
+    assert answer.messages == ("Undone: Relabelled 1 image good → crack",)
     assert datasets.find_dataset(workspace, dataset.id).digest == dataset.digest
 
 
@@ -67,7 +67,7 @@ def test_a_press_that_fails_does_not_stop_the_next(workspace, dataset, ids):
     assert datasets.find_samples(workspace, ids[:1])[0].label == 2
 
 
-def test_everything_known_of_a_picture_is_told(workspace, dataset, ids):
+def test_everything_known_of_a_image_is_told(workspace, dataset, ids):
     split = Split("split-1", dataset.id, "mine", "stratified", 7, (0.6, 0.2, 0.2), "-", 1.0)
     edits.relabel(workspace, dataset.id, {ids[0]: 1})
     finding = Finding(FindingKind.OUTLIER, Severity.NOTE, "very dark", (ids[0],))
@@ -75,33 +75,33 @@ def test_everything_known_of_a_picture_is_told(workspace, dataset, ids):
         splits.insert_split(db, split, {ids[0]: Subset.TEST})
         check = QualityCheck(dataset.id, 1.0, (), 0, 0, version=2)
         quality.save_check(db, check, [finding])
-        quality.save_insights(db, [Insight(ids[0], 0.2, 2, 1.0, 2.0)])
+        quality.save_insights(db, [FeatureInsight(ids[0], 0.2, 2, 1.0, 2.0)])
     edits.merge_classes(workspace, dataset.id, ["good"], "crack")
-    facts = image_facts.picture_facts(workspace, ids[0])
+    facts = image_facts.facts_of(workspace, ids[0])
     assert (facts.class_name, facts.suggested) == ("crack", "dent")
     assert [(s.name, subset) for s, subset in facts.subsets] == [("mine", Subset.TEST)]
     assert [f.message for f in facts.findings] == ["very dark"]
     assert [(v.number, c.label_before) for v, c in facts.history] == [(2, "good")]
     edits.move_to_class(workspace, dataset.id, ids[:1], "dent")
     # What the check said of the label says nothing of another one.
-    assert image_facts.picture_facts(workspace, ids[0]).insight is None
+    assert image_facts.facts_of(workspace, ids[0]).insight is None
     with pytest.raises(NotFoundError):
-        image_facts.picture_facts(workspace, 10**9)
+        image_facts.facts_of(workspace, 10**9)
 
 
-def test_the_map_is_bounded_and_leaves_excluded_pictures_out(workspace, dataset, ids):
-    assert image_facts.picture_map(workspace, dataset.id).points == ()
+def test_the_map_is_bounded_and_leaves_excluded_images_out(workspace, dataset, ids):
+    assert image_facts.image_map(workspace, dataset.id).points == ()
     with connect(workspace) as db, transaction(db):
-        quality.save_insights(db, [Insight(i, 0.5, 0, float(i), 1.0) for i in ids[:-1]])
-        quality.save_insights(db, [Insight(ids[-1], 0.5)])
+        quality.save_insights(db, [FeatureInsight(i, 0.5, 0, float(i), 1.0) for i in ids[:-1]])
+        quality.save_insights(db, [FeatureInsight(ids[-1], 0.5)])
     edits.exclude(workspace, dataset.id, ids[:1])
-    found = image_facts.picture_map(workspace, dataset.id)
+    found = image_facts.image_map(workspace, dataset.id)
     assert [point[0] for point in found.points] == ids[1:-1]
-    few = image_facts.picture_map(workspace, dataset.id, limit=3)
+    few = image_facts.image_map(workspace, dataset.id, limit=3)
     assert (len({point[0] for point in few.points}), few.total) == (3, 7)
 
 
-def test_statistics_count_every_picture_once(workspace, dataset, ids):
+def test_statistics_count_every_image_once(workspace, dataset, ids):
     with connect(workspace) as db, transaction(db):
         for number, sample_id in enumerate(ids):
             db.conn.execute(
@@ -142,10 +142,10 @@ def test_an_export_never_overwrites_a_file(workspace, dataset, tmp_path):
         exports.write_export(plan, tmp_path / "none" / "a.zip")
 
 
-def test_names_find_their_pictures_and_nothing_else(workspace, dataset, ids):
+def test_names_find_their_images_and_nothing_else(workspace, dataset, ids):
     found = datasets.ids_of_names(workspace, dataset.id, ["good/0.png", "dent/8.png"])
     assert found == {"good/0.png": ids[0], "dent/8.png": ids[8]}
-    with pytest.raises(NotFoundError, match="no picture 'good/1'"):
+    with pytest.raises(NotFoundError, match="no image 'good/1'"):
         datasets.ids_of_names(workspace, dataset.id, ["good/1"])
-    assert datasets.count_pictures(workspace, dataset.id, SampleFilter(ids=())) == 0
+    assert datasets.count_images(workspace, dataset.id, SampleFilter(ids=())) == 0
     assert versions.next_undo(workspace, dataset.id) is None

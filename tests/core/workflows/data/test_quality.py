@@ -11,7 +11,7 @@ from core.domain.findings import FindingKind
 from core.errors import SplitError
 from core.workflows import jobs
 from core.workflows.data import datasets, quality, splits
-from tests.conftest import copy_of, save_picture
+from tests.conftest import copy_of, save_image
 
 
 def _texture(seed):
@@ -26,7 +26,7 @@ def write_parts(root):
         for part in range(8):
             for shot, exposure in enumerate((1.0, 0.8, 0.6)):
                 path = root / name / f"part{part}_{shot}.png"
-                save_picture(path, _texture(100 * label + part) * exposure)
+                save_image(path, _texture(100 * label + part) * exposure)
     shutil.copy(root / "good" / "part0_0.png", root / "bad" / "again.png")
     return root
 

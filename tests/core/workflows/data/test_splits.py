@@ -70,7 +70,7 @@ def look(workspace, dataset):
 
 
 def edit(workspace, dataset, changed):
-    """Relabel (an index), exclude (None) or add pictures."""
+    """Relabel (an index), exclude (None) or add images."""
     with connect(workspace) as db, transaction(db):
         now = dataset_rows.find_dataset(db, dataset.id)
         found = {s.id: s for s in dataset_rows.samples_of(db, dataset.id)}
@@ -204,7 +204,7 @@ def test_two_different_test_sets_cannot_both_be_sealed(workspace, parts):
     without = splits.create_split(
         workspace, make_parts(workspace, "Other").id, fractions=(0.8, 0.2, 0.0)
     )
-    with pytest.raises(SplitError, match="no test pictures"):
+    with pytest.raises(SplitError, match="no test images"):
         splits.seal_test(workspace, without.id)
 
 
@@ -241,12 +241,12 @@ def test_a_certificate_is_counted_again_when_somebody_looked(workspace, parts):
     assert counted.near_across > 0
 
 
-def test_auto_needs_a_check_that_saw_all_pictures(workspace, parts):
+def test_auto_needs_a_check_that_saw_all_images(workspace, parts):
     look(workspace, parts)
     assert not splits.needs_check(workspace, parts.id)
     add(workspace, parts, 2)
     assert splits.needs_check(workspace, parts.id)
-    with pytest.raises(SplitError, match="2 pictures came after"):
+    with pytest.raises(SplitError, match="2 images came after"):
         splits.create_split(workspace, parts.id, group_by="auto")
     by_column = splits.create_split(workspace, parts.id, group_by="column")
     assert by_column.certificate.near_across is None
@@ -280,7 +280,7 @@ def test_the_certificate_can_be_copied_as_json(workspace, parts):
     assert (text["groups_across"], text["exact_across"], text["near_across"]) == (0, 0, 0)
 
 
-def test_what_pictures_can_be_grouped_by_is_known(workspace):
+def test_what_images_can_be_grouped_by_is_known(workspace):
     full = make_parts(workspace, "Full")
     plain = make_parts(workspace, "Plain", group=None, attributes={})
     assert splits.groupings(workspace, full.id) == ["auto", "folder", "column", "attribute:lot"]

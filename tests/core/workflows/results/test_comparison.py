@@ -4,13 +4,13 @@ import pytest
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError, SealedError
-from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement, predictions
 from core.store.database import connect, transaction
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.judging import judged_set
-from core.workflows.results.thresholds import Choice
+from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
 from tests.made import NAMES, add_model, made_probabilities, make_dataset
 
@@ -26,7 +26,7 @@ def made(workspace):
 def _gate(made, **criteria):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(**criteria))
     found = comparison.compare(made.workspace, "present", "new")
-    report = release.hold_against(made.workspace, found, found.second.judged)
+    report = release.check_release(made.workspace, found, found.second.judged)
     assert report is not None
     return report
 
@@ -52,7 +52,7 @@ def test_new_escapes_are_those_that_only_the_second_model_accepts(made):
 
 def test_saved_rules_decide_where_there_are_any(made):
     basis = thresholds.load_basis(made.workspace, "new")
-    thresholds.save_rule(made.workspace, basis, Choice(two_zones(1.0), "by hand"))
+    thresholds.save_rule(made.workspace, basis, ThresholdChoice(single_threshold(1.0), "by hand"))
     found = comparison.compare(made.workspace, "present", "new")
     assert found.first.rule is None
     assert found.second.rule is not None
@@ -71,7 +71,7 @@ def test_models_with_other_splits_are_compared_on_what_they_share(made):
 def test_models_that_share_nothing_are_refused_with_a_sentence(made):
     made.ids[Subset.TEST] = made.ids[Subset.TRAIN]
     add_model(made, "elsewhere", seed=3)
-    with pytest.raises(ConfigError, match="share no test picture"):
+    with pytest.raises(ConfigError, match="share no test image"):
         comparison.compare(made.workspace, "present", "elsewhere")
     with pytest.raises(ConfigError, match="one and the same"):
         comparison.compare(made.workspace, "present", "present")
@@ -103,7 +103,7 @@ def test_the_same_classes_in_another_order_are_the_same_classes(made):
     assert found.classes.table.only_first_right == found.classes.table.only_second_right == 0
 
 
-def test_pictures_whose_class_changed_between_the_trainings_are_refused(made):
+def test_images_whose_class_changed_between_the_trainings_are_refused(made):
     first = judged_set(made.workspace, "present", Subset.TEST)
     second = judged_set(made.workspace, "new", Subset.TEST)
     changed = type(second)(**{**second.__dict__, "targets": (second.targets + 1) % 3})
@@ -133,7 +133,7 @@ def test_the_gate_blocks_new_escapes_and_where_they_cannot_be_known(made):
     assert new > 0
     report = _gate(made, no_new_escapes=True)
     assert str(new) in report.gate.reasons[-1]
-    alone = release.hold_against(
+    alone = release.check_release(
         made.workspace, None, judged_set(made.workspace, "new", Subset.TEST)
     )
     assert "not known" in alone.gate.reasons[-1]
@@ -152,7 +152,7 @@ def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
             stored.probabilities[:8],
         )
     report = _gate(made, no_new_escapes=True)
-    assert report.remarks[0].startswith("New escapes are known for 8 of 200 pictures only")
+    assert report.remarks[0].startswith("New escapes are known for 8 of 200 images only")
 
 
 def test_a_golden_sample_that_is_judged_wrong_blocks(made):

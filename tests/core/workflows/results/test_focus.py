@@ -1,11 +1,11 @@
-"""Heatmaps of many pictures by the real worker, and what is sorted by them."""
+"""Heatmaps of many images by the real worker, and what is sorted by them."""
 
 import numpy as np
 import pytest
 
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
-from core.evaluation.measures.views import Order, sorted_pictures
+from core.evaluation.measures.views import Order, sorted_images
 from core.inference.heatmaps import focus as focus_of
 from core.store import predictions
 from core.store.database import connect
@@ -21,20 +21,20 @@ def test_focus_is_zero_for_a_flat_map_and_near_one_for_a_point():
     assert focus_of(point) > 0.99
     assert focus_of(np.zeros((20, 20), np.float32)) == 0
     half = np.zeros((20, 20), np.float32)
-    half[:10] = 1  # half of the evidence lies in a quarter of the picture
+    half[:10] = 1  # half of the evidence lies in a quarter of the image
     assert focus_of(half) == pytest.approx(0.5, abs=0.01)
 
 
-def test_pictures_without_a_heatmap_come_last():
+def test_images_without_a_heatmap_come_last():
     values = np.array([0.9, np.nan, 0.1, 0.5])
     same = np.zeros(4)
-    ordered = sorted_pictures(
+    ordered = sorted_images(
         np.arange(4), Order.FOCUS, confidence=same, margin=same, loss=same, focus=values
     )
     assert ordered.tolist() == [2, 3, 0, 1]
 
 
-def test_the_worker_explains_pictures_and_an_unreadable_one_is_said_once(trained, tmp_path):
+def test_the_worker_explains_images_and_an_unreadable_one_is_said_once(trained, tmp_path):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
     found = evaluation.judge(workspace, trained.model.id, Subset.VALIDATION)
     values = focus.focus_values(workspace, found)
@@ -56,7 +56,7 @@ def test_the_worker_explains_pictures_and_an_unreadable_one_is_said_once(trained
     assert not len(focus.unexplained(found, values, every))
 
 
-def test_only_the_most_confident_pictures_are_explained(trained, monkeypatch):
+def test_only_the_most_confident_images_are_explained(trained, monkeypatch):
     monkeypatch.setattr(focus, "MOST_EXPLAINED", 2)
     found = evaluation.judge(trained.workspace, trained.model.id, Subset.VALIDATION)
     every = np.arange(len(found.predicted))

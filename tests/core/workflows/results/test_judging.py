@@ -19,7 +19,7 @@ NAMES = ("good", "crack")
 
 @pytest.fixture
 def judged(workspace):
-    """A model with stored probabilities of four test pictures; nothing was really trained."""
+    """A model with stored probabilities of four test images; nothing was really trained."""
     samples = [
         Sample(0, f"/p/{n}.png", f"sha{n}", n % 2, 8, 8, "L", 9, group="part 1" if n < 2 else None)
         for n in range(4)
@@ -86,7 +86,7 @@ def test_where_classes_were_merged_the_labels_of_the_training_count(judged):
     assert "version 1" in (found.notice or "")
 
 
-def test_groups_make_parts_and_pictures_without_group_stand_alone(judged):
+def test_groups_make_parts_and_images_without_group_stand_alone(judged):
     parts = judging.judged_set(judged, "m", Subset.TEST).parts
     assert parts is not None
     assert parts[0] == parts[1]
@@ -127,7 +127,7 @@ def test_numbers_of_a_leaking_split_say_so_by_themselves(judged):
 
 
 def test_one_more_known_group_never_makes_more_parts(judged):
-    # One picture with a stored group once made everybody forget the look-alikes that were found.
+    # One image with a stored group once made everybody forget the look-alikes that were found.
     with connect(judged) as db, transaction(db):
         quality.save_check(db, QualityCheck("ds-1", 2.0, ((2, 3),), 1, 2), [])
     parts = judging.judged_set(judged, "m", Subset.TEST).parts

@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
-from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.measures.calibration import reliability, with_temperature
 from core.evaluation.measures.views import headline
 from core.store import columns
@@ -80,7 +80,7 @@ def test_answers_and_groups_of_names_are_read_once(made, monkeypatch):
     assert second.judged.targets[0] == 2
 
 
-def test_pictures_that_count_by_an_earlier_version_only_are_parts_of_their_own(made):
+def test_images_that_count_by_an_earlier_version_only_are_parts_of_their_own(made):
     # Their numbers were below zero, which the count of parts on both sides took for positions.
     last = int(made.ids[Subset.TEST][-1])
     edits.merge_classes(made.workspace, "parts", ["hole", "scratch"], "hole")
@@ -97,7 +97,7 @@ def test_pictures_that_count_by_an_earlier_version_only_are_parts_of_their_own(m
 def test_known_predictions_change_no_headline(made):
     found = evaluation.judge(made.workspace, "m", Subset.TEST)
     data = found.judged
-    for point in (None, two_zones(0.3)):
+    for point in (None, single_threshold(0.3)):
         known = headline(
             data.probabilities,
             data.targets,
@@ -114,12 +114,12 @@ def test_known_predictions_change_no_headline(made):
 
 def test_the_honesty_of_confidences_is_that_before_and_after_the_temperature(made):
     judged = judging.judged_set(made.workspace, "m", Subset.TEST)
-    found = evaluation.honesty_of(made.workspace, judged)
+    found = evaluation.compare_calibration(made.workspace, judged)
     assert found.temperature is not None
     assert found.before == reliability(judged.probabilities, judged.targets, parts=judged.parts)
     calibrated = with_temperature(judged.probabilities, found.temperature.value)
     assert found.after == reliability(calibrated, judged.targets, parts=judged.parts)
     add_model(made, "no validation", subsets=(Subset.TEST,))
     judged = judging.judged_set(made.workspace, "no validation", Subset.TEST)
-    alone = evaluation.honesty_of(made.workspace, judged)
+    alone = evaluation.compare_calibration(made.workspace, judged)
     assert (alone.temperature, alone.after) == (None, None)

@@ -7,12 +7,12 @@ from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
-from core.evaluation.decisions.outcome import Decision, OperatingPoint, two_zones
+from core.evaluation.decisions.outcome import Decision, OperatingPoint, single_threshold
 from core.store import judgement
 from core.store.database import connect
 from core.workflows.results import thresholds
 from core.workflows.results.judging import JudgedSet
-from core.workflows.results.thresholds import Choice, Wish
+from core.workflows.results.thresholds import ThresholdChoice, ThresholdGoal
 from tests.made import add_model, make_dataset
 
 LINE = Scenario(0.01, 1000, Costs(500, 5, 1))
@@ -27,7 +27,7 @@ def made(workspace):
 
 def test_a_limit_on_escapes_is_kept_on_validation_and_shown_on_test(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    choice = thresholds.choose(basis, Wish(max_escape=0.02))
+    choice = thresholds.choose(basis, ThresholdGoal(max_escape=0.02))
     assert basis.outcome(choice.point).escape.value <= 0.02
     model = basis.judged.model
     on_test = thresholds.look_at_test(made.workspace, model, purpose="a test")
@@ -39,8 +39,8 @@ def test_a_limit_on_escapes_is_kept_on_validation_and_shown_on_test(made):
 
 def test_a_proven_limit_is_stricter_than_one_just_seen(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    seen = basis.outcome(thresholds.choose(basis, Wish(max_escape=0.06)).point).escape
-    proven = thresholds.choose(basis, Wish(max_escape=0.06, proven=True))
+    seen = basis.outcome(thresholds.choose(basis, ThresholdGoal(max_escape=0.06)).point).escape
+    proven = thresholds.choose(basis, ThresholdGoal(max_escape=0.06, proven=True))
     found = basis.outcome(proven.point).escape
     assert found.upper() <= 0.06 < seen.upper()
     assert "proven at 95%" in proven.chosen_by
@@ -48,7 +48,7 @@ def test_a_proven_limit_is_stricter_than_one_just_seen(made):
 
 def test_both_limits_leave_a_zone_for_a_person(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    point = thresholds.choose(basis, Wish(max_escape=0.0, max_overkill=0.0)).point
+    point = thresholds.choose(basis, ThresholdGoal(max_escape=0.0, max_overkill=0.0)).point
     found = basis.outcome(point)
     assert (found.escape.k, found.overkill.k) == (0, 0)
     assert found.nok_to_person.k + found.ok_to_person.k > 0
@@ -56,7 +56,7 @@ def test_both_limits_leave_a_zone_for_a_person(made):
 
 def test_the_least_cost_is_not_above_any_other_threshold(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    choice = thresholds.choose(basis, Wish(scenario=LINE, with_person=False))
+    choice = thresholds.choose(basis, ThresholdGoal(scenario=LINE, with_person=False))
     assert choice.least is not None
     assert choice.least.least_cost_per_1000 <= choice.least.cost_per_1000.min() + 1e-9
     assert choice.point.accept_below == choice.point.reject_from
@@ -64,17 +64,17 @@ def test_the_least_cost_is_not_above_any_other_threshold(made):
 
 def test_a_guarantee_says_what_is_missing_where_validation_is_too_small(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    choice = thresholds.choose(basis, Wish(max_escape=0.001, guarantee=True))
+    choice = thresholds.choose(basis, ThresholdGoal(max_escape=0.001, guarantee=True))
     assert choice.promise is not None
     assert not choice.promise.is_possible
     assert "2,995 are needed" in choice.promise.remarks[0]
     with pytest.raises(ConfigError, match="largest escape"):
-        thresholds.choose(basis, Wish(guarantee=True))
+        thresholds.choose(basis, ThresholdGoal(guarantee=True))
 
 
-def test_thresholds_per_class_send_unsure_pictures_to_a_person(made):
+def test_thresholds_per_class_send_unsure_images_to_a_person(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    point = thresholds.choose(basis, Wish(class_error=0.0)).point
+    point = thresholds.choose(basis, ThresholdGoal(class_error=0.0)).point
     held = basis.decisions(point) == Decision.PERSON
     judged = basis.judged
     wrong = judged.probabilities.argmax(axis=1) != judged.targets
@@ -82,7 +82,9 @@ def test_thresholds_per_class_send_unsure_pictures_to_a_person(made):
     assert 0 < held.mean() < 1
 
 
-@pytest.mark.parametrize("point", [two_zones(0.4), OperatingPoint(0.2, 0.7), OperatingPoint()])
+@pytest.mark.parametrize(
+    "point", [single_threshold(0.4), OperatingPoint(0.2, 0.7), OperatingPoint()]
+)
 def test_the_quick_count_equals_the_count_of_decisions(workspace, point):
     made = make_dataset(workspace, groups=True)
     add_model(made, "m", seed=2)
@@ -92,30 +94,32 @@ def test_the_quick_count_equals_the_count_of_decisions(workspace, point):
     assert basis.outcome(point) == slow
 
 
-def test_pictures_of_a_cell_come_the_most_surprising_first(made):
+def test_images_of_a_cell_come_the_most_surprising_first(made):
     basis = thresholds.load_basis(made.workspace, "m")
-    point = two_zones(0.5)
-    escapes = basis.pictures(point, Verdict.NOK, Decision.ACCEPT)
+    point = single_threshold(0.5)
+    escapes = basis.images(point, Verdict.NOK, Decision.ACCEPT)
     assert len(escapes) == basis.outcome(point).nok[0] > 0
     assert (np.diff(basis.nok[escapes]) >= 0).all()
-    rejects = basis.pictures(point, Verdict.OK, Decision.REJECT)
+    rejects = basis.images(point, Verdict.OK, Decision.REJECT)
     assert (np.diff(basis.nok[rejects]) <= 0).all()
 
 
 def test_a_saved_rule_is_found_with_its_line_and_replaced_by_another(made):
     basis = thresholds.load_basis(made.workspace, "m")
     assert thresholds.saved_rule(made.workspace, "m") is None
-    first = thresholds.save_rule(made.workspace, basis, Choice(two_zones(0.3), "by hand"))
+    first = thresholds.save_rule(
+        made.workspace, basis, ThresholdChoice(single_threshold(0.3), "by hand")
+    )
     again = thresholds.save_rule(
-        made.workspace, basis, Choice(two_zones(0.3), "least cost"), scenario=LINE
+        made.workspace, basis, ThresholdChoice(single_threshold(0.3), "least cost"), scenario=LINE
     )
     # The same decisions keep their time, so that a seal of them is not voided for nothing.
     assert (again.saved_at, again.chosen_by) == (first.saved_at, "by hand")
     found = thresholds.saved_rule(made.workspace, "m")
     assert found == again
     assert found.scenario == LINE
-    thresholds.save_rule(made.workspace, basis, Choice(two_zones(0.4), "by hand"))
-    assert thresholds.saved_rule(made.workspace, "m").point == two_zones(0.4)
+    thresholds.save_rule(made.workspace, basis, ThresholdChoice(single_threshold(0.4), "by hand"))
+    assert thresholds.saved_rule(made.workspace, "m").point == single_threshold(0.4)
 
 
 def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
@@ -150,8 +154,8 @@ def test_a_subset_without_defects_says_what_it_cannot_tell(workspace):
     made.targets[Subset.VALIDATION] = made.targets[Subset.VALIDATION][good]
     add_model(made, "m", seed=1)
     basis = thresholds.load_basis(workspace, "m")
-    assert basis.outcome(two_zones(0.5)).escape.value is None
-    for wish in (Wish(max_escape=0.1), Wish(scenario=LINE)):
+    assert basis.outcome(single_threshold(0.5)).escape.value is None
+    for wish in (ThresholdGoal(max_escape=0.1), ThresholdGoal(scenario=LINE)):
         with pytest.raises(ConfigError, match=r"needs? .*defective|need good and defective"):
             thresholds.choose(basis, wish)
 

@@ -38,7 +38,7 @@ RULES = (
 
 @pytest.fixture
 def made(workspace, tmp_path):
-    made = make_dataset(workspace, per_subset=120, groups=True, pictures=tmp_path / "pictures")
+    made = make_dataset(workspace, per_subset=120, groups=True, images=tmp_path / "pictures")
     add_model(made, "a", skill=2.0)
     add_model(made, "b", seed=1, skill=2.5)
     return made
@@ -46,11 +46,11 @@ def made(workspace, tmp_path):
 
 def _rule(made, model, point):
     basis = thresholds.load_basis(made.workspace, model)
-    thresholds.save_rule(made.workspace, basis, thresholds.Choice(point, "a test"))
+    thresholds.save_rule(made.workspace, basis, thresholds.ThresholdChoice(point, "a test"))
 
 
 def _files(made, model="b", form=Form.FULL, **options):
-    options = {"max_pictures": 0, **options}
+    options = {"max_images": 0, **options}
     ticket = report.make_report(made.workspace, model, form, **options)
     assert ticket.job is None
     return [report.report_file(made.workspace, ticket.id, e) for e in ("html", "csv")]
@@ -69,16 +69,16 @@ def test_every_number_of_a_report_follows_from_its_table(made, form, point):
 
 @pytest.mark.parametrize("point", [None, OperatingPoint(0.0, 0.0)])
 @pytest.mark.parametrize("kind", ["right", "wrong", "one class", "chance"])
-@pytest.mark.parametrize("pictures", [1, 3, 6])
-def test_numbers_of_tiny_and_poor_models_follow_from_the_table(workspace, pictures, kind, point):
+@pytest.mark.parametrize("images", [1, 3, 6])
+def test_numbers_of_tiny_and_poor_models_follow_from_the_table(workspace, images, kind, point):
     # Draws of few parts jump, kappa and Matthews have no value where one class is said always.
-    made = make_dataset(workspace, per_subset=pictures, groups=pictures == 6)
+    made = make_dataset(workspace, per_subset=images, groups=images == 6)
     targets = made.targets[Subset.TEST]
     said = {
         "right": np.eye(3, dtype=np.float32)[targets],
         "wrong": np.eye(3, dtype=np.float32)[(targets + 1) % 3],
-        "one class": np.tile(np.array([[0.1, 0.1, 0.8]], np.float32), (pictures, 1)),
-        "chance": made_probabilities(targets, seed=pictures, skill=0.0),
+        "one class": np.tile(np.array([[0.1, 0.1, 0.8]], np.float32), (images, 1)),
+        "chance": made_probabilities(targets, seed=images, skill=0.0),
     }
     add_model(made, "b", given={Subset.TEST: said[kind]})
     add_model(made, "a", skill=0.5)
@@ -101,7 +101,7 @@ def test_where_everything_is_rejected_the_worst_case_is_still_said(made):
 def test_ppm_of_the_own_line_follows_from_the_table_too(made):
     line = Scenario(0.0123, 500, Costs(9, 1), person_escape=0.15, person_overkill=0.05)
     basis = thresholds.load_basis(made.workspace, "b")
-    choice = thresholds.Choice(OperatingPoint(0.2, 0.7), "a test")
+    choice = thresholds.ThresholdChoice(OperatingPoint(0.2, 0.7), "a test")
     thresholds.save_rule(made.workspace, basis, choice, scenario=line)
     for form in Form:
         files = _files(made, form=form)
@@ -111,7 +111,7 @@ def test_ppm_of_the_own_line_follows_from_the_table_too(made):
 
 @pytest.mark.parametrize(
     ("left", "words", "unknown"),
-    [(0, "no defective pictures", "escape"), (1, "no good pictures", "overkill")],
+    [(0, "no defective images", "escape"), (1, "no good images", "overkill")],
 )
 def test_one_kind_of_part_alone_leaves_the_other_unknown(workspace, left, words, unknown):
     made = make_dataset(workspace, per_subset=12)
@@ -152,7 +152,7 @@ def test_without_verdicts_the_report_says_so_and_its_numbers_hold(workspace, tmp
     assert not [name for name in read_report(page).found if name.startswith(("escape", "zone"))]
 
 
-def test_classes_without_pictures_have_no_data(workspace):
+def test_classes_without_images_have_no_data(workspace):
     made = make_dataset(workspace, per_subset=40)
     rest = [
         int(i)
@@ -164,7 +164,7 @@ def test_classes_without_pictures_have_no_data(workspace):
     page, table = _files(made)
     assert mismatches(page, table) == []
     assert read_report(page).found["class.2.recall"] is None
-    assert "1 class has no test picture" in page.read_text()
+    assert "1 class has no test image" in page.read_text()
 
 
 def test_names_of_users_are_shown_literally_and_never_run(workspace, tmp_path):
@@ -233,11 +233,11 @@ def test_without_verdicts_the_first_page_says_how_the_bounds_of_macro_f1_were_ma
     made = make_dataset(workspace, per_subset=40, verdicts=(None, None, None))
     add_model(made, "b")
     text = _files(made, form=Form.SHORT)[0].read_text()
-    assert "Those of the macro F1 are the wider of two: pictures drawn anew" in text
+    assert "Those of the macro F1 are the wider of two: images drawn anew" in text
 
 
 def test_bounds_of_losses_stay_where_losses_can_be(workspace):
-    # A t interval of few pictures reached below 0.
+    # A t interval of few images reached below 0.
     made = make_dataset(workspace, per_subset=4)
     sure = np.full((4, 3), 0.001, np.float32)
     sure[np.arange(4), made.targets[Subset.TEST]] = 0.998
@@ -267,7 +267,7 @@ def test_a_closed_test_set_has_no_report_and_is_not_counted(made):
     sealing.seal_test(made.workspace, "b")
     with pytest.raises(SealedError):
         _files(made)
-    assert sealing.sign_off(made.workspace, "b").openings == ()
+    assert sealing.sign_off(made.workspace, "b").accesses == ()
 
 
 def _title(page: Path) -> str:
@@ -293,7 +293,7 @@ def test_the_verdict_says_what_was_proven(made):
     assert _title(_files(made, "b")[0]) == "block: Release criteria not met"
 
 
-def test_a_changed_picture_file_voids_the_seal_in_the_report(made, tmp_path):
+def test_a_changed_image_file_voids_the_seal_in_the_report(made, tmp_path):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     sealing.seal_test(made.workspace, "b")
     sealing.open_test(made.workspace, "b", "release")
@@ -322,13 +322,13 @@ def test_the_worker_adds_a_heatmap_to_every_mistake(trained: Trained, tmp_path):
     ended = jobs.wait(workspace, ticket.job.id, on_change=lambda _: None)
     assert ended.status is JobStatus.COMPLETED
     page = report.report_file(workspace, ticket.id).read_text()
-    assert page.count('alt="heatmap of the predicted class"') == page.count('alt="test picture"')
+    assert page.count('alt="heatmap of the predicted class"') == page.count('alt="test image"')
     assert page.count('alt="heatmap of the predicted class"') >= 2
     assert not report.report_file(workspace, ticket.id, "json").exists()
     table = report.report_file(workspace, ticket.id, "csv")
     assert mismatches(report.report_file(workspace, ticket.id), table) == []
     out = tmp_path / "one.html"
-    options = ("--max-pictures", "1", "--workspace", str(workspace.root))
+    options = ("--max-images", "1", "--workspace", str(workspace.root))
     answer = CliRunner().invoke(app, ["report", "Marks quick", "--out", str(out), *options])
     assert answer.exit_code == 0, answer.output
     assert out.read_text().count('alt="heatmap of the predicted class"') == 1
@@ -340,7 +340,7 @@ def test_the_report_says_how_many_mistakes_there_are_and_how_many_are_shown(made
     wrong = int((judged.probabilities.argmax(axis=1) != judged.targets).sum())
     assert wrong > 8
     full, short = (_files(made, form=form)[0].read_text() for form in (Form.FULL, Form.SHORT))
-    assert f"{wrong} test pictures were judged wrong" in full
+    assert f"{wrong} test images were judged wrong" in full
     assert "Shown here: none." in full
     assert full.count('class="picture"') == 0
     assert f"Most serious mistakes (8 of {wrong})" in short

@@ -16,7 +16,7 @@ from core.domain.models import Model
 from core.domain.splits import OrderBy, Subset
 from core.domain.training import TrainingRun
 from core.evaluation.decisions.costs import Costs, Scenario
-from core.evaluation.decisions.outcome import OperatingPoint, two_zones
+from core.evaluation.decisions.outcome import OperatingPoint, single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import models, predictions, runs
 from core.store import splits as split_rows
@@ -26,7 +26,7 @@ from core.workflows.data import datasets, demo, edits, quality, splits
 from core.workflows.results import evaluation, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workspace import Workspace
-from tests.conftest import QUICK, copy_of, save_picture
+from tests.conftest import QUICK, copy_of, save_image
 from tests.core.workflows.data.test_quality import write_parts
 from tests.made import add_model, make_dataset
 from tests.recompute_report import read_report
@@ -34,7 +34,7 @@ from tests.recompute_report import read_report
 
 def _printed(workspace, model, **options):
     """The lines of the report, remarks and commands."""
-    ticket = report.make_report(workspace, model, max_pictures=0, **options)
+    ticket = report.make_report(workspace, model, max_images=0, **options)
     page = report.report_file(workspace, ticket.id).read_text()
     (lines,) = re.findall(r'<pre class="mono">(.*?)</pre>', page, re.DOTALL)
     return html.unescape(lines).splitlines()
@@ -68,7 +68,7 @@ def _imported(workspace, source, rules=None, **options):
 
 
 def _judged(workspace, dataset, split, run=None):
-    """A model "m" with made probabilities for the validation and test pictures of a split."""
+    """A model "m" with made probabilities for the validation and test images of a split."""
     model = Model(
         "model-m",
         "m",
@@ -169,7 +169,7 @@ def test_by_name_and_look_alikes_and_a_later_split_that_keeps_its_sealed_test_se
 def _tree(root, names):
     for number, name in enumerate(names):
         pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3))
-        save_picture(root / name, pixels)
+        save_image(root / name, pixels)
     return root
 
 
@@ -224,13 +224,13 @@ def test_a_label_table_is_asked_for_by_its_content(workspace, tmp_path, monkeypa
     assert _split_of(again).digest == split.digest
 
 
-def test_a_split_that_came_with_the_pictures_needs_no_command(workspace, tmp_path):
+def test_a_split_that_came_with_the_images_needs_no_command(workspace, tmp_path):
     names = [f"{s}/{c}/{i}.png" for s in ("train", "val", "test") for c in "ab" for i in range(4)]
     dataset = _imported(workspace, _tree(tmp_path / "s", names))
     split = splits.find_split(workspace, dataset.id, None)
     _judged(workspace, dataset, split)
     lines = _printed(workspace, "m")
-    assert "came with the pictures; the import keeps it" in _remarks(lines)
+    assert "came with the images; the import keeps it" in _remarks(lines)
     assert not [line for line in lines if line.startswith("touchstone split")]
     again = _run(lines, tmp_path / "again", until="report")
     assert _split_of(again, None).digest == split.digest
@@ -259,7 +259,7 @@ def test_the_demo_is_drawn_again_under_its_own_name(workspace, tmp_path):
 
 def test_edits_are_counted_and_named_for_no_line_repeats_them(workspace, tmp_path):
     dataset = _imported(workspace, _lots(tmp_path / "s"))
-    pictures, _ = datasets.samples(workspace, dataset.id)
+    images, _ = datasets.samples(workspace, dataset.id)
     edits.set_verdicts(workspace, dataset.id, {"ok x": Verdict.OK, "bad x": None, "odd x": None})
     split = splits.create_split(workspace, dataset.id, name="S")
     _judged(workspace, datasets.find_dataset(workspace, dataset.id), split)
@@ -269,8 +269,8 @@ def test_edits_are_counted_and_named_for_no_line_repeats_them(workspace, tmp_pat
     again = datasets.list_datasets(_run(unedited, tmp_path / "again", until="report"))[0]
     # A class that its name makes NOK at the import has no verdict any more.
     assert again.verdicts == (None, None, Verdict.OK)
-    edits.relabel(workspace, dataset.id, {pictures[0].id: 1})
-    edits.exclude(workspace, dataset.id, [pictures[1].id])
+    edits.relabel(workspace, dataset.id, {images[0].id: 1})
+    edits.exclude(workspace, dataset.id, [images[1].id])
     said = _remarks(_printed(workspace, "m"))
     assert "2 edits were made after the import" in said
     assert len(re.findall(r"^# version \d: ", said, re.MULTILINE)) == 2
@@ -296,7 +296,7 @@ def test_a_rule_that_no_option_can_set_is_said_in_words(workspace, point, words)
     made = make_dataset(workspace)
     add_model(made, "b")
     basis = thresholds.load_basis(workspace, "b")
-    thresholds.save_rule(workspace, basis, thresholds.Choice(point, "by hand"))
+    thresholds.save_rule(workspace, basis, thresholds.ThresholdChoice(point, "by hand"))
     lines = _printed(workspace, "b")
     assert words in _remarks(lines)
     assert not [line for line in lines if line.startswith("touchstone threshold")]
@@ -348,7 +348,7 @@ def test_all_printed_commands_together_make_the_same_report(trained, tmp_path, m
     release.set_criteria(workspace, trained.dataset.id, criteria)
     basis = thresholds.load_basis(workspace, "Marks quick")
     line = Scenario(0.02, 500.0, Costs(50.0, 2.0, 0.5))
-    choice = thresholds.Choice(two_zones(1 / 3), "by hand")
+    choice = thresholds.ThresholdChoice(single_threshold(1 / 3), "by hand")
     thresholds.save_rule(workspace, basis, choice, scenario=line)
     sealing.seal_test(workspace, "Marks quick")
     sealing.open_test(workspace, "Marks quick", "for the customer's audit")

@@ -7,7 +7,7 @@ from core.domain.findings import QualityCheck
 from core.domain.signoff import MarkKind
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, SealedError, WorkspaceError
-from core.evaluation.decisions.outcome import two_zones
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import datasets, quality, splits
 from core.store.database import connect, transaction
@@ -20,8 +20,8 @@ from tests.made import add_model, make_dataset
 
 @pytest.fixture
 def made(workspace, tmp_path):
-    """Two models of one split, criteria set, nothing sealed; real picture files."""
-    made = make_dataset(workspace, per_subset=24, pictures=tmp_path / "pictures")
+    """Two models of one split, criteria set, nothing sealed; real image files."""
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "pictures")
     add_model(made, "a")
     add_model(made, "b", seed=1)
     release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.5))
@@ -30,7 +30,9 @@ def made(workspace, tmp_path):
 
 def _rule(made, model, threshold):
     basis = thresholds.load_basis(made.workspace, model)
-    thresholds.save_rule(made.workspace, basis, thresholds.Choice(two_zones(threshold), "a test"))
+    thresholds.save_rule(
+        made.workspace, basis, thresholds.ThresholdChoice(single_threshold(threshold), "a test")
+    )
 
 
 def _sealed(made, model="a"):
@@ -71,7 +73,7 @@ def test_every_look_of_every_model_is_counted(made):
     judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "second")
     _sealed(made, "b")
     found = sealing.open_test(made.workspace, "b", "third")
-    assert [(o.model_name, o.purpose) for o in found.openings] == [
+    assert [(o.model_name, o.purpose) for o in found.accesses] == [
         ("a", "first"),
         ("a", "second"),
         ("b", "third"),
@@ -102,22 +104,22 @@ def test_a_threshold_that_was_chosen_after_sealing_voids_the_seal(made):
     assert _changes(made) == ("The thresholds were changed.",)
 
 
-def test_relabelled_excluded_and_regrouped_test_pictures_void_the_seal_by_name(made):
+def test_relabelled_excluded_and_regrouped_test_images_void_the_seal_by_name(made):
     first, second, third = (int(i) for i in made.ids[Subset.TEST][:3])
     _sealed(made)
     edits.relabel(made.workspace, "parts", {first: 1})
     edits.exclude(made.workspace, "parts", [second])
     edits.set_group(made.workspace, "parts", {third: "part x"})
     changes = " ".join(_changes(made))
-    assert "1 test picture got another class: '00048.png'." in changes
-    assert "1 test picture left the dataset: '00049.png'." in changes
-    assert "1 test picture moved to another part: '00050.png'." in changes
+    assert "1 test image got another class: '00048.png'." in changes
+    assert "1 test image left the dataset: '00049.png'." in changes
+    assert "1 test image moved to another part: '00050.png'." in changes
     for _ in range(3):
         edits.undo(made.workspace, "parts")
     assert _changes(made) == ()
 
 
-def test_edits_of_training_pictures_do_not_void_the_seal(made):
+def test_edits_of_training_images_do_not_void_the_seal(made):
     _sealed(made)
     edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TRAIN][0]): 1})
     assert _changes(made) == ()
@@ -132,7 +134,7 @@ def test_look_alikes_that_are_found_later_void_the_seal(made):
     assert _changes(made) == ()
     _check(made, [(test[0], test[1])])
     (change,) = _changes(made)
-    assert change.startswith("Which test pictures show the same part is not what was sealed")
+    assert change.startswith("Which test images show the same part is not what was sealed")
     _sealed(made)
     assert _changes(made) == ()
 
@@ -158,20 +160,20 @@ def test_golden_samples_are_those_of_the_day_of_sealing(made):
     assert len(before) == 1
 
 
-def test_looks_at_the_same_pictures_count_whatever_the_split_is_called(made):
-    # A second split with the same test pictures once had a clean record.
+def test_looks_at_the_same_images_count_whatever_the_split_is_called(made):
+    # A second split with the same test images once had a clean record.
     judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "first")
     members = {int(i): subset for subset, ids in made.ids.items() for i in ids}
     again = Split("split-2", "ds-1", "again", "stratified", 1, (0.4, 0.3, 0.3), "d", 2.0)
     with connect(made.workspace) as db, transaction(db):
         splits.insert_split(db, again, members)
         db.conn.execute("UPDATE models SET split_id = 'split-2' WHERE id = 'model-b'")
-    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").accesses] == ["first"]
     assert not sealing.sign_off(made.workspace, "b").is_opened
     with connect(made.workspace) as db, transaction(db):
         db.conn.execute("UPDATE models SET split_id = NULL WHERE id = 'model-a'")
         splits.delete_split(db, "split-1")
-    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").openings] == ["first"]
+    assert [o.purpose for o in sealing.sign_off(made.workspace, "b").accesses] == ["first"]
 
 
 def test_other_verdicts_and_renamed_classes_void_the_seal(made):
@@ -190,8 +192,8 @@ def test_a_file_with_other_content_or_a_missing_one_voids_the_seal(made):
     Path(samples[1].path).unlink()
     assert _changes(made) == ()  # only a look at the files can tell
     changes = _changes(made, check_files=True)
-    assert "1 test picture cannot be read any more: '00049.png'." in changes
-    assert "1 test picture changed in content: '00048.png'." in changes
+    assert "1 test image cannot be read any more: '00049.png'." in changes
+    assert "1 test image changed in content: '00048.png'." in changes
     with pytest.raises(SealedError, match="void"):
         sealing.open_test(made.workspace, "a", "release")
     with pytest.raises(SealedError, match="cannot be sealed"):
@@ -235,7 +237,7 @@ def test_opening_needs_a_seal_and_a_purpose(made):
 
 
 def test_without_criteria_there_is_nothing_to_seal(workspace, tmp_path):
-    made = make_dataset(workspace, per_subset=8, pictures=tmp_path / "pictures")
+    made = make_dataset(workspace, per_subset=8, images=tmp_path / "pictures")
     add_model(made, "a")
     with pytest.raises(ConfigError, match="no release criteria"):
         _sealed(made)

@@ -30,12 +30,12 @@ def decided(trained, tmp_path):
     return workspace
 
 
-def test_every_readable_picture_gets_its_decision(decided, trained, tmp_path):
+def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     sources = [
-        trained.pictures / "stripes" / "000.png",
-        trained.pictures / "blue disc" / "000.png",
+        trained.images / "stripes" / "000.png",
+        trained.images / "blue disc" / "000.png",
         broken,
     ]
     found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
@@ -58,7 +58,7 @@ def test_without_an_operating_point_nothing_is_decided(trained):
 
 
 def test_a_folder_gets_its_decisions_too(decided, trained):
-    job = prediction.start_batch(decided, trained.model, trained.pictures / "stripes")
+    job = prediction.start_batch(decided, trained.model, trained.images / "stripes")
     ended = jobs.wait(decided, job.id, on_change=lambda _: None)
     rows = prediction.batch_rows(decided, ended, limit=5)
     assert set(rows["decision"]) == {"reject"}
