@@ -395,9 +395,10 @@ def _numbers(listed: str) -> list[int]:
 def _show_report(report: dict[str, Any]) -> None:
     """The report for a person; every rate with its bounds."""
     bounds = report["intervals"]
+    unit = Unit(report["unit"]).word
     _output.print(
         f"{report['n']:,} images, {report['accuracy']:.2%} right · "
-        f"{report['independent']:,} {Unit(report['unit']).word}, {_with_bounds(bounds['accuracy'])} right · "
+        f"{report['independent']:,} {unit}, {_with_bounds(bounds['accuracy'])} right · "
         f"macro F1 {report['macro_f1']:.3f}"
     )
     _show_ok_nok(report)
@@ -448,14 +449,13 @@ def _show_ok_nok(report: dict[str, Any]) -> None:
     if report["ok_nok"] is None:
         _output.print(report["ok_nok_missing"], markup=False)
         return
+    unit = Unit(report["unit"]).word
     for side, of in (("escape", "defective"), ("overkill", "good")):
         found = report["ok_nok"][side]
         words = (
             "no data"
             if found is None
-            else (
-                f"{found['k']} of {found['n']} {of} {Unit(report['unit']).word}: {_with_bounds(found)}"
-            )
+            else (f"{found['k']} of {found['n']} {of} {unit}: {_with_bounds(found)}")
         )
         _output.print(f"{side}: {words}", markup=False)
     _output.print(f"Rule: {report['ok_nok']['rule']}", markup=False)
