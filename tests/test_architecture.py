@@ -207,3 +207,25 @@ def test_what_is_dangerous_appears_nowhere(what):
         for match in re.finditer(BANNED[what], _code(path))
     ]
     assert not found
+
+
+PYTHON_FILES = [
+    path
+    for folder in ("core", "pages", "tests", "benchmarks", "docs")
+    for path in _files(PROJECT / folder)
+]
+
+
+def test_the_formatter_formats_everything():
+    marker = "fmt: " + "skip"
+    assert not [path for path in PYTHON_FILES if marker in path.read_text(encoding="utf-8")]
+
+
+def test_a_public_type_has_one_home():
+    # Two types of one name were read as one: `Decision` of an import and of a part, for example.
+    homes: dict[str, list[str]] = {}
+    for path in OWN_FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(PROJECT)))
+    assert not {name: files for name, files in homes.items() if len(files) > 1}
