@@ -215,7 +215,7 @@ CREATE TABLE focus (
 CREATE INDEX focus_by_sample ON focus (sample_id);
 ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT '';
 ALTER TABLE seals ADD COLUMN golden TEXT NOT NULL DEFAULT '';
-ALTER TABLE openings ADD COLUMN images TEXT NOT NULL DEFAULT ''
+ALTER TABLE openings ADD COLUMN pictures TEXT NOT NULL DEFAULT ''
 """
 
 _SIGN_OFF_SCHEMA = """

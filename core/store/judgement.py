@@ -98,7 +98,7 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
 def record_access(db: Database, access: TestSetAccess) -> None:
     """Count one look at a test set; call inside a transaction. Openings are never removed."""
     db.conn.execute(
-        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, images)"
+        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures)"
         " VALUES (?, ?, ?, ?, ?, ?)",
         [
             access.split_id,
@@ -131,7 +131,7 @@ def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
     """
     rows = db.conn.execute(
         "SELECT split_id, model_id, model_name, purpose, opened_at FROM openings"
-        " WHERE split_id = ?1 OR (images != '' AND images = ?2) OR split_id IN ("
+        " WHERE split_id = ?1 OR (pictures != '' AND pictures = ?2) OR split_id IN ("
         "SELECT DISTINCT other.split_id FROM split_members own"
         " JOIN split_members other ON other.sample_id = own.sample_id"
         " WHERE own.split_id = ?1 AND own.subset = 'test' AND other.subset = 'test')"

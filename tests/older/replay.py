@@ -26,7 +26,7 @@ from typing import Any
 from sqlite_utils.utils import sqlite3
 from typer.testing import CliRunner
 
-from core.cli import app as command_line  # the entry point
+from core.cli.app import app as command_line  # the entry point
 from core.workspace import Workspace
 from tests.recompute_report import read_report
 from tests.ui.test_pages import PAGES as PAGES  # the list of pages

@@ -71,27 +71,27 @@ def _links() -> list[tuple[str, dict[str, str]]]:
     """Pages, plain and as links open them."""
     links: list[tuple[str, dict[str, str]]] = [(file, {}) for file in replay.PAGES]
     of_dataset = (
-        "datasets.py",
-        "versions.py",
-        "quality.py",
-        "split.py",
-        "preprocess.py",
-        "train.py",
+        "data/datasets.py",
+        "data/versions.py",
+        "data/quality.py",
+        "data/split.py",
+        "data/preprocess.py",
+        "training/train.py",
     )
-    of_model = ("evaluate.py", "decide.py", "signoff.py")
+    of_model = ("results/evaluate.py", "results/operating_point.py", "signoff/signoff.py")
     links += [(file, {"dataset": replay.SHEET}) for file in of_dataset]
     names = ("Sheet sealed", "Sheet closed", SHEET_MODELS[-1], "Rohling A", BLANK_MODELS[-1])
     links += [(file, {"model": name}) for file in of_model for name in names]
-    links += [("predict.py", {"model": "Sheet one"})]
-    links += [("compare.py", {"model": "Sheet two", "against": "Sheet one"})]
+    links += [("use/predict.py", {"model": "Sheet one"})]
+    links += [("results/compare.py", {"model": "Sheet two", "against": "Sheet one"})]
     return links
 
 
 # Boxes of errors that are content: a run that failed, criteria that are not met.
 ERROR_BOXES = {
-    ("runs.py", None): 1,
-    ("signoff.py", "Sheet sealed"): 1,
-    ("signoff.py", "Rohling A"): 1,
+    ("training/runs.py", None): 1,
+    ("signoff/signoff.py", "Sheet sealed"): 1,
+    ("signoff/signoff.py", "Rohling A"): 1,
 }
 
 
