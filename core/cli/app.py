@@ -6,8 +6,6 @@ call was wrong.
 """
 
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from rich.progress import Progress
 
 from core.cli.data import app as editing_commands
 from core.cli.results import app as judgement_commands
+from core.cli.serve import serve
 from core.cli.session import DatasetArgument, JsonOption, ModelArgument, Session, WorkspaceOption
 from core.cli.session import errors as _errors
 from core.cli.session import follow as _follow
@@ -40,7 +39,7 @@ from core.workflows.results import evaluation, judging, thresholds
 from core.workflows.training import folds, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models, prediction
-from core.workspace import ROOT_VARIABLE, Workspace
+from core.workspace import Workspace
 
 app = typer.Typer(
     name="touchstone",
@@ -644,27 +643,11 @@ def ui(
     """Start the app and print its address."""
     with _session(workspace, as_json) as session:
         root = session.workspace.root
-    project = Path(__file__).resolve().parents[2]
-    os.environ[ROOT_VARIABLE] = str(root)
-    os.chdir(project)  # Streamlit reads .streamlit/config.toml from here
     if as_json:
         print(json.dumps({"url": f"http://{host}:{port}", "workspace": str(root)}), flush=True)
     else:
         _errors.print(f"Touchstone: http://{host}:{port}  (workspace {root})")
-    arguments = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.address",
-        host,
-        "--server.port",
-        str(port),
-    ]
-    for name in ("localhost", "127.0.0.1", "::1", host, *(allow_host or ())):
-        arguments += ["--server.allowedHosts", name]
-    os.execv(sys.executable, arguments)
+    serve(session.workspace, host, port, allow_host or ())
 
 
 def main() -> None:

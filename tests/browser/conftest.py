@@ -110,13 +110,13 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     remote: list[str] = []
-    page.on("request", lambda r: remote.append(r.url) if _is_remote(r.url) else None)
+    page.on("request", lambda r: remote.append(r.url) if is_remote(r.url) else None)
     yield page
     context.close()
     assert not remote, f"the app asked the internet for {remote}"
 
 
-def _is_remote(url: str) -> bool:
+def is_remote(url: str) -> bool:
     return url.startswith(("http", "ws")) and "127.0.0.1" not in url
 
 

@@ -679,7 +679,7 @@ def _limits(workspace: Workspace, material: ReportMaterial) -> list[str]:
 
 
 def _software(material: ReportMaterial) -> dict[str, Any]:
-    version = _version("touchstone")
+    version = _version("touchstone-vision")
     model, dataset, state = material.model, material.judged.dataset, material.sign_off
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"

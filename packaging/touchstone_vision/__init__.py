@@ -1,0 +1,1 @@
+"""Touchstone as an installed package: one folder that holds the whole app."""
