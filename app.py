@@ -3,6 +3,7 @@
 Start it with `streamlit run app.py` (or `touchstone ui`).
 """
 
+import contextlib
 import gc
 import importlib
 import logging
@@ -14,8 +15,10 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+from core.errors import TouchstoneError
 from core.store.database import sqlite_warning
-from pages.ui import inference, routes
+from core.workspace import open_workspace
+from pages.ui import errors, inference, routes
 
 
 def _import_pages() -> None:
@@ -28,7 +31,9 @@ def _import_pages() -> None:
 
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
-    """Warn of an old SQLite at the start; leave no process behind at the end."""
+    """Open the log and warn of an old SQLite at the start; leave no process behind at the end."""
+    with contextlib.suppress(TouchstoneError):  # every page says it
+        errors.log_to_file(open_workspace())
     warning = sqlite_warning()
     if warning:
         logging.getLogger("touchstone").warning(warning)

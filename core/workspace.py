@@ -46,8 +46,13 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """Output of worker processes."""
+        """What the app and its workers write down about their work."""
         return self.root / "logs"
+
+    @property
+    def app_log(self) -> Path:
+        """The log of the web server: errors with their full trace."""
+        return self.logs / "app.log"
 
     @property
     def results(self) -> Path:

@@ -1,8 +1,6 @@
 """The networks on offer, in plain words. Knows no torch: pages read it."""
 
 import importlib.util
-import os
-import socket
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +12,7 @@ DEFAULT_NETWORK = "tf_efficientnet_lite0"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _TENSORFLOW = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _ONLINE_CHECK_S = 300.0
+_PATIENCE_S = 2.0
 
 
 class Availability(StrEnum):
@@ -179,10 +178,13 @@ def find_network(name: str) -> Network:
 
 
 def availability(network: Network, weights_folder: Path) -> Availability:
-    """Where the pretrained weights of a network are; takes at most about a second once."""
+    """Where the pretrained weights of a network are.
+
+    Asks the model hub where they are not on this machine: a second or so, once in five minutes.
+    """
     if local_weights(network, weights_folder) or wheel_file(network) or _in_hub_cache(network):
         return Availability.HERE
-    return Availability.DOWNLOAD if _online() else Availability.MISSING
+    return Availability.DOWNLOAD if _on_the_hub(network) else Availability.MISSING
 
 
 def local_weights(network: Network, weights_folder: Path) -> Path | None:
@@ -207,19 +209,34 @@ def _in_hub_cache(network: Network) -> bool:
     return isinstance(try_to_load_from_cache(network.hub_id, "model.safetensors"), str)
 
 
-_last_check: tuple[float, bool] | None = None
+_answers: dict[str, tuple[float, bool]] = {}
+_unreachable_since = -_ONLINE_CHECK_S
 
 
-def _online() -> bool:
-    """Whether the model hub answers, checked at most once in five minutes."""
-    global _last_check
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+def _on_the_hub(network: Network) -> bool:
+    """Whether the model hub offers the weights; asked at most once in five minutes.
+
+    Asks through the hub's own client, which also downloads them: it knows the proxy, a mirror in
+    HF_ENDPOINT, a token for it, and HF_HUB_OFFLINE.
+    """
+    global _unreachable_since
+    now = time.monotonic()
+    asked_at, answer = _answers.get(network.hub_id, (-_ONLINE_CHECK_S, False))
+    if now - asked_at < _ONLINE_CHECK_S:
+        return answer
+    # Why: a plant without internet must not wait once for every network of the catalog.
+    if now - _unreachable_since < _ONLINE_CHECK_S:
         return False
-    if _last_check is None or time.monotonic() - _last_check[0] > _ONLINE_CHECK_S:
-        try:
-            socket.create_connection(("huggingface.co", 443), timeout=1.0).close()
-            answer = True
-        except OSError:
-            answer = False
-        _last_check = (time.monotonic(), answer)
-    return _last_check[1]
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(network.hub_id, "model.safetensors"), timeout=_PATIENCE_S)
+        answer = True
+    except HfHubHTTPError:  # the hub answers, and has no such file for us
+        answer = False
+    except Exception:  # offline by choice, no route, a wrong name: its client raises many kinds
+        _unreachable_since = now
+        return False
+    _answers[network.hub_id] = (now, answer)
+    return answer

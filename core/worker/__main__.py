@@ -5,6 +5,7 @@ The job is claimed before anything heavy is imported, so that the page shows "st
 
 import errno
 import logging
+import os
 import sys
 import traceback
 
@@ -15,7 +16,7 @@ from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import TouchstoneError
 from core.store import jobs
 from core.store.database import connect, transaction
-from core.worker.launcher import lane_lock
+from core.worker.launcher import LOG_VARIABLE, lane_lock
 from core.worker.session import JobLost, JobSession, StopRequested
 from core.workspace import Workspace, open_workspace
 
@@ -123,7 +124,7 @@ def _advice(err: Exception, session: JobSession) -> str:
         return "Use a smaller batch size or image size, then start again."
     if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Free some space on the disk of {session.workspace.root}, then start again."
-    log = session.workspace.logs / f"worker-{session.job.kind.lane}.log"
+    log = os.environ.get(LOG_VARIABLE, session.workspace.logs)
     return f"The details are in {log}. Resume goes on from the last saved state."
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +22,8 @@ from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace
 
 LANES = ("data", "training")
+LOG_VARIABLE = "TOUCHSTONE_WORKER_LOG"
+KEPT_LOGS = 20  # of a lane; each worker writes one
 START_PATIENCE_S = 5.0
 _started_at: dict[tuple[Path, str], float] = {}
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -43,7 +46,8 @@ def start_worker(workspace: Workspace, lane: str) -> None:
         # Why: its many small products gain nothing from threads, and lose a lot on a busy machine.
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     _started_at[workspace.root, lane] = time.monotonic()
-    log = workspace.logs / f"worker-{lane}.log"
+    log = _new_log(workspace, lane)
+    environment[LOG_VARIABLE] = str(log)
     with log.open("ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "core.worker", lane],
@@ -55,6 +59,15 @@ def start_worker(workspace: Workspace, lane: str) -> None:
             start_new_session=sys.platform != "win32",
             creationflags=_DETACHED,
         )
+
+
+def _new_log(workspace: Workspace, lane: str) -> Path:
+    """The file for the next worker's output; the oldest ones of the lane are deleted."""
+    older = sorted(workspace.logs.glob(f"worker-{lane}-*.log"))
+    for log in older[: max(0, len(older) - KEPT_LOGS + 1)]:
+        with contextlib.suppress(OSError):  # Windows keeps the file of a worker that still runs
+            log.unlink()
+    return workspace.logs / f"worker-{lane}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.log"
 
 
 def reconcile(workspace: Workspace) -> list[Job]:

@@ -5,11 +5,26 @@ import secrets
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 
 import streamlit as st
 
 from core.errors import TouchstoneError
+from core.workspace import Workspace, open_workspace
 from pages.ui import text
+
+LOG_BYTES = 2_000_000
+OLDER_LOGS = 4
+
+
+def log_to_file(workspace: Workspace) -> None:
+    """Keep what the server's loggers say in the workspace, in files of bounded size."""
+    log = RotatingFileHandler(
+        workspace.app_log, maxBytes=LOG_BYTES, backupCount=OLDER_LOGS, encoding="utf-8"
+    )
+    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("touchstone", "uvicorn", "asyncio"):
+        logging.getLogger(name).addHandler(log)
 
 
 def show(err: TouchstoneError) -> None:
@@ -31,7 +46,7 @@ def shown() -> Iterator[None]:
         logging.getLogger("touchstone").error("incident %s\n%s", incident, traceback.format_exc())
         st.error(
             f"Something went wrong here (incident {incident}). Nothing that was stored is lost. "
-            "Reload the page; if it happens again, give this number to your administrator: the "
-            "details are in the server's log.",
+            "Reload the page. If it happens again, give this number to your administrator: the "
+            f"details are in {text.plain(str(open_workspace().app_log))}.",
             icon=":material/error:",
         )

@@ -23,7 +23,7 @@ from core.models.bundle import read_tensors
 from core.store import datasets as dataset_rows
 from core.store import jobs as job_rows
 from core.store.database import connect
-from core.worker.launcher import lane_lock, reconcile, start_worker
+from core.worker.launcher import KEPT_LOGS, lane_lock, reconcile, start_worker
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.results import evaluation, judging
@@ -300,3 +300,13 @@ def test_signs_of_life_and_the_time_left():
     assert jobs.seconds_left(job, now=110.0) == pytest.approx(30.0)
     assert jobs.seconds_left(replace(job, done=0), now=110.0) is None
     assert jobs.seconds_left(job, now=0.0) == 0.0  # a clock that was set back
+
+
+def test_every_worker_writes_its_own_log_and_only_the_last_ones_stay(workspace):
+    for number in range(KEPT_LOGS + 5):
+        (workspace.logs / f"worker-data-20260101-0000{number:02d}-000000.log").touch()
+    start_worker(workspace, "data")
+    logs = sorted(workspace.logs.glob("worker-data-*.log"))
+    assert len(logs) == KEPT_LOGS
+    assert logs[-1].name > "worker-data-20260102"
+    assert "worker-data-20260101-000005-000000.log" not in {log.name for log in logs}
