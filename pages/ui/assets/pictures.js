@@ -40,7 +40,7 @@ function start(root) {
       S.version = answer.version ?? S.version
       paint()
       if (S.open) fill()
-    } catch (error) {
+    } catch {
       // An undo is not repeated: it may have been done before the connection was lost.
       S.queue.unshift(...batch.filter(edit => edit.action !== 'undo'))
       say('No connection. ' + S.queue.length + ' changes wait and are sent again.', true)
