@@ -101,7 +101,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     (site_packages / "dependencies.pth").write_text("\n".join(existing) + "\n")
     pip = [sys.executable, "-m", "pip", "--python", _program(environment, "python")]
     wheels = [_build(stranger, root / "dist"), wheel]
-    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", *wheels], check=True)
+    # Why ignore: this repository may be installed among the dependencies, in the same version.
+    options = ["--quiet", "--no-index", "--no-deps", "--ignore-installed"]
+    subprocess.run([*pip, "install", *options, *wheels], check=True)
     return Installed(environment, site_packages, elsewhere)
 
 
