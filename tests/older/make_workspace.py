@@ -18,7 +18,8 @@ What differs from a real workspace, so that the recording is small and looks the
   themselves, so they predict and explain anywhere; only the *runs* name another network afterwards
   (`NAMED_NETWORK`), for pages and reports look the network of a run up in the catalog.
 - Workers run inside this process. Ids come from a seeded generator, times from a clock that steps.
-- Absolute paths of the machine are replaced by `/pictures/...` and `/workspace/...`.
+- Absolute paths of the machine begin with `/nowhere` instead: a worker removes used-up uploads, and
+  must not find anything there.
 """
 
 import json
@@ -68,6 +69,7 @@ from core.workspace import ROOT_VARIABLE, Workspace  # noqa: E402
 TINY = "test_efficientnet"
 NAMED_NETWORK = "mobilenetv3_large_100"
 SIDE = 64
+NOWHERE = "/nowhere"
 FIRST_MOMENT = 1_741_600_000.0  # 2025-03-10, 09:46 UTC
 SHEET, BLANK = "Sheet parts", "Rohlinge Größe"
 
@@ -500,7 +502,7 @@ def _pack(workspace: Workspace, build: Path, target: Path) -> None:
             name = path.relative_to(workspace.root).as_posix()
             kept = path.read_bytes()
             if path.suffix == ".csv":
-                kept = kept.replace(str(build).encode(), b"")
+                kept = kept.replace(str(build).encode(), NOWHERE.encode())
             archive.writestr(zipfile.ZipInfo(name, (2025, 3, 10, 9, 0, 0)), kept)
 
 
@@ -511,9 +513,9 @@ def _forget_the_machine(db: Any, build: Path) -> None:
         for _, column, kind, *_ in db.execute(f"PRAGMA table_info({table})").fetchall():
             if kind == "TEXT":
                 db.execute(
-                    f"UPDATE {table} SET {column} = replace({column}, ?, '') "
+                    f"UPDATE {table} SET {column} = replace({column}, ?, ?) "
                     f"WHERE instr({column}, ?)",
-                    [str(build), str(build)],
+                    [str(build), NOWHERE, str(build)],
                 )
 
 

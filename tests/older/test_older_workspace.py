@@ -109,6 +109,9 @@ def test_a_page_shows_the_older_workspace_without_error(
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """One copy for all pages; they may count looks in it."""
+    # Why once: they share one inference process, as the pages of an app do.
+    st.cache_resource.clear()
+    st.cache_data.clear()
     return replay.unpacked(tmp_path_factory.mktemp("pages") / "older")
 
 
@@ -116,8 +119,6 @@ def opened_page(
     workspace: Workspace, file: str, link: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AppTest:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
-    st.cache_resource.clear()
-    st.cache_data.clear()
     app = AppTest.from_file(str(replay.FRAME), default_timeout=60)
     app.run()
     app.switch_page(file)
