@@ -21,6 +21,7 @@ from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import common
 from pages.ui.image_grid import editable_images
+from pages.ui.places import Place
 
 TABS = ("Images", "Map", "Statistics", "Classes")
 ORDER_WORDS = {
@@ -92,9 +93,9 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         if st.button("Versions and export", icon=":material/history:", key="to_versions"):
-            st.switch_page("data/versions.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.VERSIONS, query_params={"dataset": dataset.id})
         if st.button("Rename", icon=":material/edit:", key="rename"):
             rename(dataset)
         if st.button("Delete", icon=":material/delete:", key="delete"):
@@ -194,7 +195,7 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
             "pretrained network lie side by side, so that an image among another class stands out."
         )
         if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
-            st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
         return
     st.caption(
         "Neighbours look alike to a pretrained network. Draw around points to see these images; "
@@ -369,8 +370,8 @@ def page(workspace: Workspace) -> None:
             "photo_library",
             "No images yet",
             "Import a folder or a ZIP, or start with the demo.",
-            ("data/import_images.py", "Import images", "upload"),
-            ("home.py", "Try the demo", "home"),
+            (Place.IMPORT, "Import images"),
+            (Place.HOME, "Try the demo"),
         )
         return
     chosen_id = state.choose("dataset", found, label="Dataset", help="Which images to look at.")

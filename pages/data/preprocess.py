@@ -17,6 +17,7 @@ from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.places import Place
 
 SHOWN = 4
 
@@ -110,7 +111,7 @@ def page(workspace: Workspace) -> None:
             "tune",
             "No images yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which images.")

@@ -14,6 +14,7 @@ from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import gallery
+from pages.ui.places import Place
 
 SHOWN_IMAGES = 12
 PER_PAGE = 5
@@ -216,7 +217,7 @@ def summary(
         if st.button(
             "Next: split the images", type="primary", icon=":material/call_split:", key="to_split"
         ):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         check_again(workspace, dataset, "Check again")
         st.caption(f"Checked {text.when(check.created_at)}.{changes_since(workspace, check)}")
 
@@ -478,7 +479,7 @@ def page(workspace: Workspace) -> None:
             "troubleshoot",
             "Nothing to check yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which images to check.")

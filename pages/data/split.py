@@ -18,6 +18,7 @@ from core.workspace import Workspace
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import common
+from pages.ui.places import Place
 
 SHARES, COUNTS, FOLDS = "Percentages", "Counts", "Folds"
 GROUPINGS = {
@@ -73,7 +74,7 @@ def choose_grouping(
             st.warning(text.plain(warning), icon=":material/content_copy:")
     if check is None and chosen in ("none", "auto"):
         st.page_link(
-            "data/quality.py",
+            Place.QUALITY,
             label="Run the quality check",
             icon=":material/troubleshoot:",
             query_params={"dataset": dataset.id},
@@ -400,9 +401,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         if st.button(
             "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
         ):
-            st.switch_page(
-                "training/train.py", query_params={"dataset": dataset.id, "split": split.id}
-            )
+            st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
             actions(workspace, dataset, split)
         st.caption(
@@ -700,7 +699,7 @@ def page(workspace: Workspace) -> None:
             "call_split",
             "Nothing to split yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     left, right = st.columns(2)

@@ -25,6 +25,7 @@ from pages.ui import (
 )
 from pages.ui.components import chart
 from pages.ui.figures import tradeoffs
+from pages.ui.places import Place
 
 PURPOSE = "Compare page"
 VALIDATION_SHOWN = "Compared below: the validation images, which chose both models."
@@ -169,7 +170,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             "Two models are needed",
             "Train another one with the same split; then both are held against "
             "each other on the same parts.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return None
     first, second, third, fourth = st.columns([3, 3, 2, 1], vertical_alignment="bottom")

@@ -13,6 +13,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import evaluate_matrix, evaluate_overview, evaluate_tabs
 from pages.ui import image_panel, inference, judged, state, test_access, text, widgets
+from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
@@ -92,7 +93,7 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
     ):
         st.info(SEALED, icon=":material/lock:")
         st.page_link(
-            "signoff/signoff.py",
+            Place.SIGN_OFF,
             label="Go to Sign-off",
             icon=":material/lock_open:",
             query_params={"model": model.id},
@@ -196,7 +197,7 @@ def page(workspace: Workspace) -> None:
             "grid_on",
             "No model to judge yet",
             "Train one first.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     first_column, second_column, subset_column = st.columns([5, 4, 4], vertical_alignment="bottom")
@@ -212,7 +213,7 @@ def page(workspace: Workspace) -> None:
             "deleted. It can still be used for predictions."
         )
         st.page_link(
-            "use/predict.py",
+            Place.PREDICT,
             label="Predict with it",
             icon=":material/image_search:",
             query_params={"model": model.id},
@@ -237,14 +238,14 @@ def page(workspace: Workspace) -> None:
             help="From which probability on a part is rejected, and what a "
             "missed or a falsely rejected part costs.",
         ):
-            st.switch_page("results/operating_point.py", query_params={"model": model.id})
+            st.switch_page(Place.OPERATING_POINT, query_params={"model": model.id})
         if st.button(
             "Use it on new images",
             icon=":material/image_search:",
             key="to_predict",
             help="Opens the prediction page.",
         ):
-            st.switch_page("use/predict.py", query_params={"model": model.id})
+            st.switch_page(Place.PREDICT, query_params={"model": model.id})
 
 
 widgets.page_heading("Evaluate", "How good is the model, where does it err, and why?")

@@ -19,6 +19,7 @@ from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state, text
 from pages.ui.figures import results
+from pages.ui.places import Place
 
 ESCAPE_HELP = (
     "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
@@ -193,7 +194,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
                 width="stretch",
             )
             st.page_link(
-                "data/datasets.py",
+                Place.DATASETS,
                 label="Datasets",
                 icon=":material/photo_library:",
                 query_params={"dataset": data.dataset.id},

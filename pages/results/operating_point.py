@@ -16,6 +16,7 @@ from pages.results import threshold_costs, threshold_guarantee
 from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import tradeoffs
+from pages.ui.places import Place
 from pages.ui.threshold_form import Goal
 
 PURPOSE = "Operating point page"
@@ -340,7 +341,7 @@ def _keep(
                 f"Chosen: {text.plain(saved.chosen_by)}."
             )
             st.page_link(
-                "signoff/signoff.py",
+                Place.SIGN_OFF,
                 label="Next: sign-off",
                 icon=":material/verified:",
                 query_params={"model": basis.judged.model.id},
@@ -369,7 +370,7 @@ def page(workspace: Workspace) -> None:
             "tune",
             "No model to decide with yet",
             "Train one first.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     left, right = st.columns([5, 1], vertical_alignment="bottom")
@@ -387,7 +388,7 @@ def page(workspace: Workspace) -> None:
             "Which classes are good?",
             "Say on the Datasets page for every class whether "
             "a part of it is OK or NOK; then escapes and overkill can be counted.",
-            ("data/datasets.py", "Datasets", "photo_library"),
+            (Place.DATASETS, "Datasets"),
         )
         return
     chooser(workspace, model)

@@ -18,6 +18,7 @@ from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import common
+from pages.ui.places import Place
 
 
 def live(workspace: Workspace, view: RunView) -> None:
@@ -124,7 +125,7 @@ def actions(workspace: Workspace, view: RunView) -> None:
                 key="to_evaluate",
             )
         ):
-            st.switch_page("results/evaluate.py", query_params={"model": view.model_id})
+            st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
         if view.can_resume:
             if st.button(
                 "Resume",
@@ -261,7 +262,7 @@ def page(workspace: Workspace) -> None:
             "monitoring",
             "No training yet",
             "Start one: it takes a few minutes.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}

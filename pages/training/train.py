@@ -14,6 +14,7 @@ from core.workflows.data import datasets, splits
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.places import Place
 
 RECIPES = {
     Recipe.QUICK: (
@@ -141,7 +142,7 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
             f"{config.channels} ({origin})."
         )
         st.page_link(
-            "data/preprocess.py",
+            Place.PREPROCESS,
             label="Change",
             icon=":material/tune:",
             query_params={"dataset": dataset.id},
@@ -234,7 +235,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             except TouchstoneError as err:
                 errors.show(err)
                 return
-            st.switch_page("training/runs.py", query_params={"run": view.run.id})
+            st.switch_page(Place.RUNS, query_params={"run": view.run.id})
         st.caption(
             "Training runs on the server by itself: you can leave this page, close the browser and "
             "come back."
@@ -248,7 +249,7 @@ def page(workspace: Workspace) -> None:
             "model_training",
             "Nothing to train on yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     left, right = st.columns(2)
@@ -262,7 +263,7 @@ def page(workspace: Workspace) -> None:
             "train the model and which judge it."
         )
         if st.button("Split the images", type="primary", icon=":material/call_split:"):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         return
     with right:
         names = {key: split.name for key, split in existing.items()}

@@ -19,6 +19,7 @@ from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import components, errors, inference, routes, state, text
 from pages.ui.figures import common
+from pages.ui.places import Place
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -33,14 +34,14 @@ def page_heading(title: str, sentence: str) -> None:
     st.caption(sentence)
 
 
-def empty_state(icon: str, title: str, sentence: str, *links: tuple[str, str, str]) -> None:
-    """What is missing here, and links (page, label, icon) to where it is made."""
+def empty_state(icon: str, title: str, sentence: str, *links: tuple[Place, str]) -> None:
+    """What is missing here, and links (page, label) to where it is made."""
     with st.container(border=True, horizontal_alignment="center", key=f"empty_{links[0][0][:-3]}"):
         st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
         st.markdown(sentence, text_alignment="center")
         with st.container(horizontal=True, horizontal_alignment="center"):
-            for page, label, link_icon in links:
-                st.page_link(page, label=label, icon=f":material/{link_icon}:")
+            for place, label in links:
+                st.page_link(place, label=label, icon=place.icon)
 
 
 def status_badge(status: JobStatus) -> None:
