@@ -23,7 +23,7 @@ page = st.navigation(
         section: [
             st.Page(
                 place,
-                title=place.title,
+                title=place.label,
                 icon=place.icon,
                 url_path=place.url_path,
                 default=place is Place.HOME,

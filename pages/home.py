@@ -45,12 +45,11 @@ def welcome() -> None:
 
 def start_demo() -> None:
     bar = st.progress(0.0, text="Drawing pill images …")
-    job = demo.start_demo(
-        state.workspace(),
-        on_progress=lambda done, total: bar.progress(
-            done / total, text=f"Drawing pill images … {done} of {total}"
-        ),
-    )
+
+    def show(done: int, total: int) -> None:
+        bar.progress(done / total, text=f"Drawing pill images … {done} of {total}")
+
+    job = demo.start_demo(state.workspace(), on_progress=show)
     st.switch_page(Place.IMPORT, query_params={"import": job.subject_id})
 
 

@@ -1,6 +1,7 @@
 """Datasets: look at the images, relabel them, change the classes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -118,6 +119,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
     dataset = datasets.find_dataset(workspace, dataset_id)
     names = ["all classes", *dataset.class_names]
     split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    orders = list(SampleOrder)
     kinds: list[FindingKind | None] = [None, *quality.finding_counts(workspace, dataset.id)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
@@ -152,7 +154,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
         )
         order = st.selectbox(
             "Sort by",
-            list(SampleOrder),
+            orders,
             key="order",
             width=190,
             format_func=ORDER_WORDS.__getitem__,
@@ -275,7 +277,7 @@ def verdicts(workspace: Workspace, dataset: Dataset) -> None:
         "what counts in production, not only class by class."
     )
     counts = datasets.class_counts(workspace, dataset)
-    shown = {
+    shown: dict[str, list[Any]] = {
         "class": list(dataset.class_names),
         "images": [counts[name] for name in dataset.class_names],
         "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -337,7 +338,7 @@ def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: in
                 type="tertiary",
                 help=f"{help_text} One edit, which can be undone.",
             ):
-                act(dataset, lambda how=how: fixes.fix_all(workspace, dataset.id, kind, how))
+                act(dataset, partial(fixes.fix_all, workspace, dataset.id, kind, how))
 
 
 def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:

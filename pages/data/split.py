@@ -165,7 +165,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
             "images that are not sealed"
         )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
-    low, high = st.slider(
+    st.slider(
         "Train · validation · test",
         5,
         100,
@@ -176,6 +176,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
         "epoch. Right of the second handle: test, which judges the model and is used for "
         "nothing else.",
     )
+    low, high = st.session_state.bounds
     st.markdown(
         f":gray[Train] **{low}%** · :gray[validation] **{high - low}%** · "
         f":gray[test] **{100 - high}%**"

@@ -184,7 +184,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
         if "compare_subset" not in st.session_state:
             is_seen = not test_access.unseen(workspace, both)
             st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
-        subset: Subset = st.segmented_control(
+        subset = st.segmented_control(
             "Subset",
             [Subset.TEST, Subset.VALIDATION],
             required=True,
@@ -192,6 +192,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             key="compare_subset",
             help="Test gives the verdict; validation images chose the models and thresholds.",
         )
+        assert subset is not None  # required, and set above
     with fourth:
         confidence = threshold_form.confidence_box()
     return both[0], both[1], subset, confidence

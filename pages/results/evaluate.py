@@ -1,5 +1,6 @@
 """Evaluate: every number with its bound, and the images behind it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import streamlit as st
@@ -44,7 +45,7 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     linked = st.query_params.get("subset")
     if st.session_state.get("subset") not in subsets:
         st.session_state.subset = next((s for s in subsets if s.value == linked), usual)
-    chosen: Subset = st.segmented_control(
+    chosen = st.segmented_control(
         "Subset",
         subsets,
         required=True,
@@ -53,6 +54,7 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
         help=SUBSET_HELP,
         on_change=evaluate_matrix.close_cell,
     )
+    assert chosen is not None  # required, and set above
     if chosen is usual:
         st.query_params.pop("subset", None)
     elif linked != chosen.value:
@@ -159,7 +161,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
         if tabs["Overview"].open:
             evaluate_overview.pies(found[0])
             evaluate_matrix.matrix_and_images(workspace, shown, subset)
-    draw = {
+    draw: dict[str, Callable[[], None]] = {
         "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
         "Errors": lambda: evaluate_tabs.mistakes(workspace, found[0]),
         "Confidence": lambda: evaluate_tabs.confidence(workspace, model, found[0]),

@@ -1,6 +1,7 @@
 """What everybody looks at first: headline numbers with bounds, pies, and all measures."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.models import Model
 from core.domain.splits import Subset
@@ -125,7 +126,7 @@ def _images_right(found: Judgement, numbers: Headline) -> str:
     return f" Of single images, {text.percent(share)} are right."
 
 
-def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-untyped-def]
+def _class_cards(found: Judgement, first: DeltaGenerator, second: DeltaGenerator) -> None:
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
@@ -343,5 +344,6 @@ def _measure_rows(
 
 
 def _row(name: str, found: Rate | Estimate) -> tuple[str, float | None, float | None, float | None]:
-    bounds = found.interval
-    return name, found.value, bounds and bounds.low, bounds and bounds.high
+    if found.interval is None:
+        return name, found.value, None, None
+    return name, found.value, found.interval.low, found.interval.high

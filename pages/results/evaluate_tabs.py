@@ -1,5 +1,7 @@
 """The other tabs of the Evaluate page: classes, errors, confidence, slices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
@@ -21,7 +23,7 @@ from core.evaluation.measures.calibration import confidence_histogram
 from core.evaluation.measures.intervals import Estimate
 from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
-from core.evaluation.measures.slices import NO_VALUE, slice_rates
+from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
 from core.evaluation.measures.views import ClassRates, Order, band_of, class_rates, confidence_bands
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import Judgement
@@ -383,7 +385,7 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
         )
 
 
-def _weak_slices(rates) -> None:  # type: ignore[no-untyped-def]
+def _weak_slices(rates: Sequence[Slice]) -> None:
     weak = [item for item in rates if item.is_worse]
     if weak:
         names = ", ".join(text.plain(item.value) for item in weak[:5])

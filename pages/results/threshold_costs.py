@@ -1,6 +1,7 @@
 """PPM and money: what a rule does to the real line."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, LeastCost, Scenario, consequences
@@ -147,14 +148,18 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
     return Scenario(shares[0], volume, Costs(escape, reject, look), shares[1], shares[2])
 
 
-def _number(column, label: str, value: float, most: float, key: str, help_text: str) -> float:  # type: ignore[no-untyped-def]
+def _number(
+    column: DeltaGenerator, label: str, value: float, most: float, key: str, help_text: str
+) -> float:
     chosen: float = column.number_input(
         label, 0.0, most, float(value), format="%.6g", key=f"line_{key}", help=help_text
     )
     return chosen
 
 
-def _metric(cell, label: str, found: Estimate, pattern: str, help_text: str) -> None:  # type: ignore[no-untyped-def]
+def _metric(
+    cell: DeltaGenerator, label: str, found: Estimate, pattern: str, help_text: str
+) -> None:
     with cell:
         value = "no data" if found.value is None else pattern.format(found.value)
         st.metric(label, value, border=True, help=help_text)

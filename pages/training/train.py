@@ -1,6 +1,7 @@
 """Train: choose a recipe and a network, and start."""
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -98,7 +99,7 @@ def _speed_words(speed: float) -> str:
 def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
     key = f"train_{defaults.recipe}"
     columns = st.columns(len(BASIC))
-    values = {}
+    values: dict[str, Any] = {}
     for column, name in zip(columns, BASIC, strict=True):
         with column:
             values |= widgets.config_fields(defaults, [name], key=key)
@@ -111,7 +112,7 @@ def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
     if defaults.recipe is Recipe.FULL:
         with st.expander("Augmentation"):
             grid = st.columns(3)
-            changed = {}
+            changed: dict[str, Any] = {}
             for position, name in enumerate(AugmentConfig.__dataclass_fields__):
                 with grid[position % 3]:
                     changed |= widgets.config_fields(augment, [name], key="augment")
@@ -152,7 +153,9 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
 def choose_fold(split: Split) -> int | None:
     """The fold that validates, from 0; None for all of them."""
     folds: list[int | None] = [None, *range(split.folds)]
-    words = {None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"}
+    words: dict[int | None, str] = {
+        None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"
+    }
     # Why positions and not the folds: a select box takes None for nothing chosen.
     chosen = st.selectbox(
         "Fold",

@@ -1,4 +1,4 @@
-"""The pages of the menu: each is declared here once, with its file, title, icon and address."""
+"""The pages of the menu: each is declared here once, with its file, label, icon and address."""
 
 from enum import StrEnum
 
@@ -6,15 +6,15 @@ from enum import StrEnum
 class Place(StrEnum):
     """A page; as text its file below `pages`, which is what Streamlit's page links take."""
 
-    title: str
+    label: str
     icon: str
     url_path: str
 
-    def __new__(cls, file: str, title: str, icon: str, url_path: str) -> "Place":
+    def __new__(cls, file: str, label: str, icon: str, url_path: str) -> "Place":
         """Declare a page; `icon` is the name of a Material symbol."""
         place = str.__new__(cls, file)
         place._value_ = file
-        place.title, place.icon, place.url_path = title, f":material/{icon}:", url_path
+        place.label, place.icon, place.url_path = label, f":material/{icon}:", url_path
         return place
 
     HOME = "home.py", "Home", "home", "home"

@@ -45,7 +45,7 @@ def empty_state(icon: str, title: str, sentence: str, *links: tuple[Place, str])
 
 
 def status_badge(status: JobStatus) -> None:
-    st.badge(status.value, color=text.STATUS_COLOURS[status])  # type: ignore[arg-type]
+    st.badge(status.value, color=text.STATUS_COLOURS[status])
 
 
 def job_progress(job: Job, *, left_s: float | None = None) -> None:

@@ -136,7 +136,7 @@ def _detail(
     )
 
 
-DECISION_LOOK = {
+DECISION_LOOK: dict[str, tuple[text.BadgeColour, str]] = {
     "accept": ("green", "check_circle"),
     "to a person": ("orange", "person_search"),
     "reject": ("red", "block"),
@@ -150,7 +150,7 @@ def _decision(item: Prediction) -> None:
         st.badge(
             item.decision,
             color=colour,
-            icon=f":material/{icon}:",  # type: ignore[arg-type]
+            icon=f":material/{icon}:",
             help="By the operating point of this model.",
         )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.evaluation.decisions.costs import LeastCost
 from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores, TradeOff
 from core.evaluation.decisions.rule import as_limit
+from core.evaluation.measures.intervals import Rate
 from pages.ui.figures.common import _style
 
 GOOD, DEFECT, PERSON, MARK = "#2a9d8f", "#d1495b", "#d9962b", "#e0a93b"
@@ -25,7 +26,8 @@ _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 def log_odds(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a probability is drawn, from -9.21 (0.01% and below) to 9.21."""
     inside = np.clip(np.asarray(value, float), 1e-4, 1 - 1e-4)
-    return np.log(inside / (1 - inside))
+    odds: NDArray[np.float64] = inside / (1 - inside)
+    return np.log(odds)
 
 
 def ok_nok_matrix(
@@ -162,7 +164,9 @@ def _band(
     )
 
 
-def _bars(rate) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _bars(rate: Rate) -> dict[str, object]:
+    if rate.value is None or rate.interval is None:
+        return {}
     return {
         "type": "data",
         "symmetric": False,
@@ -173,7 +177,7 @@ def _bars(rate) -> dict[str, object]:  # type: ignore[no-untyped-def]
     }
 
 
-def _reach(rate, values: NDArray[np.float64]) -> float:  # type: ignore[no-untyped-def]
+def _reach(rate: Rate, values: NDArray[np.float64]) -> float:
     """How far an axis goes: past the rule's bound, not over the whole square."""
     if rate.interval is None:
         return 102.0
@@ -260,7 +264,8 @@ def cost_curve(found: LeastCost, point: OperatingPoint, *, dark: bool) -> go.Fig
     _style(figure, dark=dark, height=290)
     low, high = (float(log_odds(v)) for v in found.accept_range)
     figure.add_vrect(x0=low, x1=high, fillcolor=GOOD, opacity=0.14, line_width=0, layer="below")
-    for at in {point.accept_below, point.reject_from} - {None}:
+    limits = {v for v in (point.accept_below, point.reject_from) if v is not None}
+    for at in limits:
         figure.add_vline(x=float(log_odds(at)), line={"color": MARK, "width": 2.5})
     figure.add_hline(y=found.least_cost_per_1000, line={"color": GOOD, "width": 1.4, "dash": "dot"})
     finite = found.cost_per_1000[np.isfinite(found.cost_per_1000)]
