@@ -20,7 +20,7 @@ from core.workflows.data import datasets, edits, image_facts, quality, splits, v
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
 from pages.ui.image_grid import editable_images
 from pages.ui.places import Place
 
@@ -205,7 +205,7 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
     )
     if found.total > len(found.points):
         st.caption(f"{len(found.points):,} of {found.total:,} images are drawn.")
-    figure = common.image_map(found.points, dataset.class_names, dark=state.is_dark())
+    figure = dataset_charts.image_map(found.points, dataset.class_names, dark=state.is_dark())
     ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar images")
     if ids:
         st.subheader(f"{text.count(len(ids), 'image')} in the selection")
@@ -220,12 +220,12 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         st.markdown("**Images per class**")
         counts = datasets.class_counts(workspace, dataset)
         chart(
-            common.class_counts(counts, dark=dark, coloured=True),
+            dataset_charts.class_counts(counts, dark=dark, coloured=True),
             "class_counts",
             description="Images per class",
         )
         st.markdown("**Sizes**")
-        chart(common.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
+        chart(dataset_charts.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
         if found.size_count > len(found.sizes):
             st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
     with right:
@@ -234,7 +234,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         if found.brightness:
             st.markdown("**Brightness**")
             chart(
-                common.spread(
+                dataset_charts.spread(
                     found.brightness,
                     found.brightness_edges,
                     dark=dark,
@@ -246,7 +246,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         if found.sharpness:
             st.markdown("**Sharpness**")
             chart(
-                common.spread(
+                dataset_charts.spread(
                     found.sharpness,
                     found.sharpness_edges,
                     dark=dark,

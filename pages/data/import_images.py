@@ -22,7 +22,7 @@ from pages.data import import_rules
 from pages.data.import_rules import SourceListing
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
 from pages.ui.places import Place
 
 SOURCES = {
@@ -134,7 +134,7 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(
-            common.class_counts(counts, dark=state.is_dark()),
+            dataset_charts.class_counts(counts, dark=state.is_dark()),
             "plan_counts",
             description="Images per class",
         )

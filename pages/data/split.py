@@ -17,7 +17,7 @@ from core.workflows.data.splits import SplitPlan
 from core.workspace import Workspace
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.components import chart
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
 from pages.ui.places import Place
 
 SHARES, COUNTS, FOLDS = "Percentages", "Counts", "Folds"
@@ -329,7 +329,7 @@ def preview(
     numbers(plan.counts)
     certificate(plan.certificate)
     chart(
-        common.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
+        dataset_charts.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
         "preview_counts",
         description="Images per class and subset",
     )
@@ -412,7 +412,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         certificate_file(workspace, split)
     with right:
         chart(
-            common.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
+            dataset_charts.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
             "subset_counts",
             description="Images per class and subset",
         )

@@ -24,7 +24,7 @@ from pages.ui import (
     widgets,
 )
 from pages.ui.components import chart
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import outcome_matrices
 from pages.ui.places import Place
 
 PURPOSE = "Compare page"
@@ -77,7 +77,7 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         (table.only_first_right, table.neither_right),
     )
     chart(
-        tradeoffs.paired(rows, dark=state.is_dark()),
+        outcome_matrices.paired(rows, dark=state.is_dark()),
         f"paired_{title}",
         description=f"{title}: both right {table.both_right}, only new right "
         f"{table.only_second_right}, only present right {table.only_first_right}, neither "

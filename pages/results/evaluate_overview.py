@@ -19,7 +19,7 @@ from core.evaluation.measures.views import (
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state, text
-from pages.ui.figures import results
+from pages.ui.figures import class_charts
 from pages.ui.places import Place
 
 ESCAPE_HELP = (
@@ -227,14 +227,14 @@ def pies(found: Judgement) -> None:
             "part has a mistake reads 0%. The matrix below counts images."
         )
     components.chart(
-        results.pies(rates, dark=state.is_dark()),
+        class_charts.pies(rates, dark=state.is_dark()),
         f"pies_{found.judged.model.id}_{found.judged.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",
     )
-    if count > results.MAX_PIES:
+    if count > class_charts.MAX_PIES:
         st.caption(
-            f"The {results.MAX_PIES} weakest of {count:,} classes; all of them "
+            f"The {class_charts.MAX_PIES} weakest of {count:,} classes; all of them "
             "are in the tab Classes."
         )
 

@@ -19,7 +19,7 @@ from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_guarantee
 from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
 from pages.ui.components import chart, clickable_matrix, clicked_cell
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
 from pages.ui.threshold_form import Goal
 
@@ -192,7 +192,7 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         st.session_state.behind = (name, clicked[0], clicked[1])
     behind = st.session_state.get("behind")
     clickable_matrix(
-        tradeoffs.ok_nok_matrix(
+        outcome_matrices.ok_nok_matrix(
             outcome,
             dark=state.is_dark(),
             cell=behind[1:] if behind and behind[0] == name else None,
@@ -275,14 +275,14 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
         st.markdown("**Escape against overkill** · validation")
         curve = judged_images.curve(workspace, basis, confidence)
         chart(
-            tradeoffs.trade_off(curve, here, dark=dark),
+            threshold_charts.trade_off(curve, here, dark=dark),
             "trade_off",
             description="Escape against overkill over all thresholds, with bounds.",
         )
     with right:
         st.markdown(f"**Good and defective {basis.unit.word}** · validation")
         chart(
-            tradeoffs.scores(basis.scores, point, dark=dark),
+            threshold_charts.scores(basis.scores, point, dark=dark),
             "scores",
             description="How many good and defective parts have which NOK probability, with the "
             "limits as lines.",

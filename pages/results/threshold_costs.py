@@ -12,7 +12,7 @@ from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdGoal
 from pages.ui import errors, state, text, threshold_form
 from pages.ui.components import chart
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import threshold_charts
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -188,7 +188,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:
         chart(
-            tradeoffs.cost_curve(single, choice.point, dark=state.is_dark()),
+            threshold_charts.cost_curve(single, choice.point, dark=state.is_dark()),
             "cost_curve",
             description="Cost per thousand parts of every single threshold.",
         )

@@ -18,7 +18,7 @@ from core.workflows import jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import components, errors, inference, routes, state, text
-from pages.ui.figures import common
+from pages.ui.figures import confidence_charts
 from pages.ui.places import Place
 
 GALLERY_PAGE = 48
@@ -201,7 +201,7 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, 
     """Class confidences as bars, in decreasing order; `key` stays from image to image."""
     st.markdown("**Confidences**")
     components.chart(
-        common.confidences(ranked, dark=state.is_dark(), true_class=true_class),
+        confidence_charts.confidences(ranked, dark=state.is_dark(), true_class=true_class),
         f"{key}_confidences",
         description="Bars of the confidence in each class, highest first.",
     )
