@@ -123,7 +123,7 @@ def a_round(clicks: Clicks, images: int) -> None:
     for order, shown in (("loss", "loss"), ("margin", "margin"), ("confidence", "100.0%")):
         sort = page.locator('[class*="_order"]').get_by_text(order, exact=True)
         clicks.time(f"images by {order}", sort.click, first_tile(shown))
-    clicks.time("an image is opened", clicks.click(".ts-gallery button"), there(".st-key-exclude"))
+    clicks.time("an image is opened", clicks.click(".ts-images .tile"), there(".st-key-exclude"))
     clicks.time(
         "the next image", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")
     )

@@ -59,7 +59,7 @@ def main(url: str, images: list[str]) -> None:
             page.wait_for_timeout(WAIT_MS)
             cell(page, 1, 2)
             shoot(page, f"evaluate-{theme}")
-            page.locator(".ts-gallery button").first.click()
+            page.locator(".ts-images .tile").first.click()
             page.get_by_text("what the network saw").wait_for(timeout=60_000)
             shoot(page, f"why-{theme}")
             page.goto(f"{url}/predict")

@@ -7,6 +7,7 @@ import streamlit as st
 from core.domain.jobs import JobKind, JobStatus
 from core.workflows import jobs
 from pages.ui import errors, state, text
+from pages.ui.places import MENU, Place
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
@@ -19,96 +20,21 @@ st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="lar
 
 page = st.navigation(
     {
-        "": [
-            st.Page("home.py", title="Home", icon=":material/home:", url_path="home", default=True),
-        ],
-        "Data": [
+        section: [
             st.Page(
-                "data/import_images.py", title="Import", icon=":material/upload:", url_path="import"
-            ),
-            st.Page(
-                "data/datasets.py",
-                title="Datasets",
-                icon=":material/photo_library:",
-                url_path="datasets",
-            ),
-            st.Page(
-                "data/versions.py", title="Versions", icon=":material/history:", url_path="versions"
-            ),
-            st.Page(
-                "data/quality.py",
-                title="Quality",
-                icon=":material/troubleshoot:",
-                url_path="quality",
-            ),
-            st.Page("data/split.py", title="Split", icon=":material/call_split:", url_path="split"),
-            st.Page(
-                "data/preprocess.py",
-                title="Preprocess",
-                icon=":material/tune:",
-                url_path="preprocess",
-            ),
-        ],
-        "Training": [
-            st.Page(
-                "training/train.py",
-                title="Train",
-                icon=":material/model_training:",
-                url_path="train",
-            ),
-            st.Page(
-                "training/runs.py", title="Runs", icon=":material/monitoring:", url_path="runs"
-            ),
-        ],
-        "Results": [
-            st.Page(
-                "results/evaluate.py",
-                title="Evaluate",
-                icon=":material/grid_on:",
-                url_path="evaluate",
-            ),
-            st.Page(
-                "results/operating_point.py",
-                title="Operating point",
-                icon=":material/balance:",
-                url_path="decide",
-            ),
-            st.Page(
-                "results/compare.py",
-                title="Compare",
-                icon=":material/compare_arrows:",
-                url_path="compare",
-            ),
-            st.Page(
-                "signoff/plan.py",
-                title="Test planner",
-                icon=":material/checklist:",
-                url_path="plan",
-            ),
-            st.Page(
-                "signoff/signoff.py",
-                title="Sign-off",
-                icon=":material/verified:",
-                url_path="signoff",
-            ),
-        ],
-        "Use": [
-            st.Page(
-                "use/predict.py",
-                title="Predict",
-                icon=":material/image_search:",
-                url_path="predict",
-            ),
-            st.Page(
-                "use/models.py", title="Models", icon=":material/deployed_code:", url_path="models"
-            ),
-        ],
+                place,
+                title=place.label,
+                icon=place.icon,
+                url_path=place.url_path,
+                default=place is Place.HOME,
+            )
+            for place in places
+        ]
+        for section, places in MENU.items()
     },
     # Why: with the line of a running job below it, the menu would fold the last pages away.
     expanded=True,
 )
-
-
 st.set_page_config(page_title=f"{page.title} · Touchstone")
 # Streamlit's own running icon and its Stop button would stop half a page, never a job.
 st.html("<style>[data-testid='stStatusWidget'] { display: none; }</style>")

@@ -12,6 +12,7 @@ from core.workflows.training import runs
 from core.workflows.use import models
 from pages.ui import routes, state, text
 from pages.ui.components import Tile, gallery
+from pages.ui.places import Place
 
 STEPS = (
     ("upload", "Import", "a folder or ZIP of labelled images"),
@@ -39,18 +40,17 @@ def welcome() -> None:
         ):
             start_demo()
         if st.button("Import your images", icon=":material/upload:", key="go_import"):
-            st.switch_page("data/import_images.py")
+            st.switch_page(Place.IMPORT)
 
 
 def start_demo() -> None:
     bar = st.progress(0.0, text="Drawing pill images …")
-    job = demo.start_demo(
-        state.workspace(),
-        on_progress=lambda done, total: bar.progress(
-            done / total, text=f"Drawing pill images … {done} of {total}"
-        ),
-    )
-    st.switch_page("data/import_images.py", query_params={"import": job.subject_id})
+
+    def show(done: int, total: int) -> None:
+        bar.progress(done / total, text=f"Drawing pill images … {done} of {total}")
+
+    job = demo.start_demo(state.workspace(), on_progress=show)
+    st.switch_page(Place.IMPORT, query_params={"import": job.subject_id})
 
 
 def steps() -> None:
@@ -87,20 +87,20 @@ def next_step(dataset: Dataset) -> None:
     own_models = [m for m in models.list_models(state.workspace()) if m.dataset_id == dataset.id]
     name = text.plain(dataset.name)
     if own_models:
-        page, label, icon = "results/evaluate.py", "See how good it is", "grid_on"
+        page, label, icon = Place.EVALUATE, "See how good it is", "grid_on"
         words = f"**{text.plain(own_models[0].name)}** is trained. Look at its errors before use."
         query = {"model": own_models[0].id}
     elif runs.list_runs(state.workspace(), dataset.id):
         run = runs.list_runs(state.workspace(), dataset.id)[0]
-        page, label, icon = "training/runs.py", "Open the training", "monitoring"
+        page, label, icon = Place.RUNS, "Open the training", "monitoring"
         words = f"**{text.plain(run.run.name)}** is {run.status}."
         query = {"run": run.run.id}
     elif splits.list_splits(state.workspace(), dataset.id):
-        page, label, icon = "training/train.py", "Train a model", "model_training"
+        page, label, icon = Place.TRAIN, "Train a model", "model_training"
         words = f"**{name}** is split and ready to train."
         query = {"dataset": dataset.id}
     else:
-        page, label, icon = "data/split.py", "Split the images", "call_split"
+        page, label, icon = Place.SPLIT, "Split the images", "call_split"
         words = f"**{name}** needs a split: which images train the model, which judge it."
         query = {"dataset": dataset.id}
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
@@ -138,7 +138,7 @@ def recent(found: list[Dataset], made: list[Model]) -> None:
         tiles = [_dataset_tile(dataset) for dataset in found[:6]]
         clicked = gallery(tiles, "recent_datasets", side_px=150)
         if clicked:
-            st.switch_page("data/datasets.py", query_params={"dataset": clicked})
+            st.switch_page(Place.DATASETS, query_params={"dataset": clicked})
     with right:
         st.subheader("Models")
         if not made:
@@ -158,7 +158,7 @@ def _model_card(model: Model) -> None:
         name.markdown(f"**{text.plain(model.name)}**{flag}")
         name.caption(f"{words} · {text.when(model.created_at)}")
         link.page_link(
-            "results/evaluate.py",
+            Place.EVALUATE,
             label="Evaluate",
             icon=":material/grid_on:",
             query_params={"model": model.id},
@@ -181,7 +181,7 @@ if known:
     recent(known, trained)
     with st.container(horizontal=True):
         if st.button("Import images", icon=":material/upload:", key="go_import"):
-            st.switch_page("data/import_images.py")
+            st.switch_page(Place.IMPORT)
         if st.button("Draw another pill demo", icon=":material/play_arrow:", key="demo"):
             start_demo()
 else:

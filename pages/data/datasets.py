@@ -1,6 +1,7 @@
 """Datasets: look at the images, relabel them, change the classes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -19,8 +20,9 @@ from core.workflows.data import datasets, edits, image_facts, quality, splits, v
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
 from pages.ui.image_grid import editable_images
+from pages.ui.places import Place
 
 TABS = ("Images", "Map", "Statistics", "Classes")
 ORDER_WORDS = {
@@ -92,9 +94,9 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         if st.button("Versions and export", icon=":material/history:", key="to_versions"):
-            st.switch_page("data/versions.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.VERSIONS, query_params={"dataset": dataset.id})
         if st.button("Rename", icon=":material/edit:", key="rename"):
             rename(dataset)
         if st.button("Delete", icon=":material/delete:", key="delete"):
@@ -117,6 +119,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
     dataset = datasets.find_dataset(workspace, dataset_id)
     names = ["all classes", *dataset.class_names]
     split_names = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
+    orders = list(SampleOrder)
     kinds: list[FindingKind | None] = [None, *quality.finding_counts(workspace, dataset.id)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
@@ -151,7 +154,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
         )
         order = st.selectbox(
             "Sort by",
-            list(SampleOrder),
+            orders,
             key="order",
             width=190,
             format_func=ORDER_WORDS.__getitem__,
@@ -194,7 +197,7 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
             "pretrained network lie side by side, so that an image among another class stands out."
         )
         if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
-            st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
         return
     st.caption(
         "Neighbours look alike to a pretrained network. Draw around points to see these images; "
@@ -202,7 +205,7 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
     )
     if found.total > len(found.points):
         st.caption(f"{len(found.points):,} of {found.total:,} images are drawn.")
-    figure = common.image_map(found.points, dataset.class_names, dark=state.is_dark())
+    figure = dataset_charts.image_map(found.points, dataset.class_names, dark=state.is_dark())
     ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar images")
     if ids:
         st.subheader(f"{text.count(len(ids), 'image')} in the selection")
@@ -217,12 +220,12 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         st.markdown("**Images per class**")
         counts = datasets.class_counts(workspace, dataset)
         chart(
-            common.class_counts(counts, dark=dark, coloured=True),
+            dataset_charts.class_counts(counts, dark=dark, coloured=True),
             "class_counts",
             description="Images per class",
         )
         st.markdown("**Sizes**")
-        chart(common.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
+        chart(dataset_charts.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
         if found.size_count > len(found.sizes):
             st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
     with right:
@@ -231,7 +234,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         if found.brightness:
             st.markdown("**Brightness**")
             chart(
-                common.spread(
+                dataset_charts.spread(
                     found.brightness,
                     found.brightness_edges,
                     dark=dark,
@@ -243,7 +246,7 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
         if found.sharpness:
             st.markdown("**Sharpness**")
             chart(
-                common.spread(
+                dataset_charts.spread(
                     found.sharpness,
                     found.sharpness_edges,
                     dark=dark,
@@ -274,7 +277,7 @@ def verdicts(workspace: Workspace, dataset: Dataset) -> None:
         "what counts in production, not only class by class."
     )
     counts = datasets.class_counts(workspace, dataset)
-    shown = {
+    shown: dict[str, list[Any]] = {
         "class": list(dataset.class_names),
         "images": [counts[name] for name in dataset.class_names],
         "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
@@ -369,8 +372,8 @@ def page(workspace: Workspace) -> None:
             "photo_library",
             "No images yet",
             "Import a folder or a ZIP, or start with the demo.",
-            ("data/import_images.py", "Import images", "upload"),
-            ("home.py", "Try the demo", "home"),
+            (Place.IMPORT, "Import images"),
+            (Place.HOME, "Try the demo"),
         )
         return
     chosen_id = state.choose("dataset", found, label="Dataset", help="Which images to look at.")

@@ -22,7 +22,8 @@ from pages.data import import_rules
 from pages.data.import_rules import SourceListing
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import chart, zip_upload
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
+from pages.ui.places import Place
 
 SOURCES = {
     "folder": "Folder on the server",
@@ -133,7 +134,7 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(
-            common.class_counts(counts, dark=state.is_dark()),
+            dataset_charts.class_counts(counts, dark=state.is_dark()),
             "plan_counts",
             description="Images per class",
         )
@@ -455,11 +456,11 @@ def _next_steps(dataset: Dataset) -> None:
             icon=":material/troubleshoot:",
             key="to_quality",
         ):
-            st.switch_page("data/quality.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
         if st.button("Split the images", icon=":material/call_split:", key="to_split"):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         if st.button("Look at the images", icon=":material/photo_library:", key="to_pictures"):
-            st.switch_page("data/datasets.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.DATASETS, query_params={"dataset": dataset.id})
         if st.button("Import more", icon=":material/upload:", key="more"):
             del st.query_params["import"]
             st.rerun()

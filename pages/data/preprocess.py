@@ -10,13 +10,14 @@ from PIL import Image
 from core.data.pixels.images import read_image
 from core.data.pixels.preprocess import preprocess_image
 from core.domain.configs import PreprocessConfig
-from core.domain.datasets import Dataset
+from core.domain.datasets import Dataset, Sample
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.places import Place
 
 SHOWN = 4
 
@@ -90,9 +91,9 @@ def _image(data_url: str) -> None:
     st.html(f"<img src='{data_url}' alt='' style='width:100%;border-radius:8px;display:block'>")
 
 
-def _one_per_class(workspace: Workspace, dataset: Dataset) -> list:  # type: ignore[type-arg]
+def _one_per_class(workspace: Workspace, dataset: Dataset) -> list[Sample]:
     offset = st.session_state.get("preview_offset", 0)
-    chosen = []
+    chosen: list[Sample] = []
     for label in range(min(SHOWN, len(dataset.class_names))):
         found, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
         if total:
@@ -110,7 +111,7 @@ def page(workspace: Workspace) -> None:
             "tune",
             "No images yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which images.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import gallery
+from pages.ui.places import Place
 
 SHOWN_IMAGES = 12
 PER_PAGE = 5
@@ -216,7 +218,7 @@ def summary(
         if st.button(
             "Next: split the images", type="primary", icon=":material/call_split:", key="to_split"
         ):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         check_again(workspace, dataset, "Check again")
         st.caption(f"Checked {text.when(check.created_at)}.{changes_since(workspace, check)}")
 
@@ -336,7 +338,7 @@ def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: in
                 type="tertiary",
                 help=f"{help_text} One edit, which can be undone.",
             ):
-                act(dataset, lambda how=how: fixes.fix_all(workspace, dataset.id, kind, how))
+                act(dataset, partial(fixes.fix_all, workspace, dataset.id, kind, how))
 
 
 def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
@@ -478,7 +480,7 @@ def page(workspace: Workspace) -> None:
             "troubleshoot",
             "Nothing to check yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Which images to check.")

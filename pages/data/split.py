@@ -17,7 +17,8 @@ from core.workflows.data.splits import SplitPlan
 from core.workspace import Workspace
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.components import chart
-from pages.ui.figures import common
+from pages.ui.figures import dataset_charts
+from pages.ui.places import Place
 
 SHARES, COUNTS, FOLDS = "Percentages", "Counts", "Folds"
 GROUPINGS = {
@@ -73,7 +74,7 @@ def choose_grouping(
             st.warning(text.plain(warning), icon=":material/content_copy:")
     if check is None and chosen in ("none", "auto"):
         st.page_link(
-            "data/quality.py",
+            Place.QUALITY,
             label="Run the quality check",
             icon=":material/troubleshoot:",
             query_params={"dataset": dataset.id},
@@ -164,7 +165,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
             "images that are not sealed"
         )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
-    low, high = st.slider(
+    st.slider(
         "Train · validation · test",
         5,
         100,
@@ -175,6 +176,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
         "epoch. Right of the second handle: test, which judges the model and is used for "
         "nothing else.",
     )
+    low, high = st.session_state.bounds
     st.markdown(
         f":gray[Train] **{low}%** · :gray[validation] **{high - low}%** · "
         f":gray[test] **{100 - high}%**"
@@ -327,7 +329,7 @@ def preview(
     numbers(plan.counts)
     certificate(plan.certificate)
     chart(
-        common.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
+        dataset_charts.subset_counts(plan.counts, dataset.class_names, dark=state.is_dark()),
         "preview_counts",
         description="Images per class and subset",
     )
@@ -400,9 +402,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         if st.button(
             "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
         ):
-            st.switch_page(
-                "training/train.py", query_params={"dataset": dataset.id, "split": split.id}
-            )
+            st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
             actions(workspace, dataset, split)
         st.caption(
@@ -412,7 +412,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         certificate_file(workspace, split)
     with right:
         chart(
-            common.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
+            dataset_charts.subset_counts(counts, dataset.class_names, dark=state.is_dark()),
             "subset_counts",
             description="Images per class and subset",
         )
@@ -700,7 +700,7 @@ def page(workspace: Workspace) -> None:
             "call_split",
             "Nothing to split yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     left, right = st.columns(2)

@@ -10,6 +10,7 @@ from core.workflows.data import datasets, edits, splits, versions
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
 from pages.ui import components, errors, image_words, routes, state, text, widgets
+from pages.ui.places import Place
 
 KIND_WORDS = {
     ChangeKind.ADDED: ("Added", "Images that the newer version has and the older one has not."),
@@ -204,7 +205,7 @@ def page(workspace: Workspace) -> None:
             "history",
             "No versions yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     chosen = state.choose("dataset", found, label="Dataset", help="Whose versions to show.")

@@ -24,7 +24,8 @@ from pages.ui import (
     widgets,
 )
 from pages.ui.components import chart
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import outcome_matrices
+from pages.ui.places import Place
 
 PURPOSE = "Compare page"
 VALIDATION_SHOWN = "Compared below: the validation images, which chose both models."
@@ -76,7 +77,7 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         (table.only_first_right, table.neither_right),
     )
     chart(
-        tradeoffs.paired(rows, dark=state.is_dark()),
+        outcome_matrices.paired(rows, dark=state.is_dark()),
         f"paired_{title}",
         description=f"{title}: both right {table.both_right}, only new right "
         f"{table.only_second_right}, only present right {table.only_first_right}, neither "
@@ -169,7 +170,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             "Two models are needed",
             "Train another one with the same split; then both are held against "
             "each other on the same parts.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return None
     first, second, third, fourth = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
@@ -183,7 +184,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
         if "compare_subset" not in st.session_state:
             is_seen = not test_access.unseen(workspace, both)
             st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
-        subset: Subset = st.segmented_control(
+        subset = st.segmented_control(
             "Subset",
             [Subset.TEST, Subset.VALIDATION],
             required=True,
@@ -191,6 +192,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             key="compare_subset",
             help="Test gives the verdict; validation images chose the models and thresholds.",
         )
+        assert subset is not None  # required, and set above
     with fourth:
         confidence = threshold_form.confidence_box()
     return both[0], both[1], subset, confidence

@@ -1,5 +1,6 @@
 """Evaluate: every number with its bound, and the images behind it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import streamlit as st
@@ -13,6 +14,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import evaluate_matrix, evaluate_overview, evaluate_tabs
 from pages.ui import image_panel, inference, judged, state, test_access, text, widgets
+from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
@@ -43,7 +45,7 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     linked = st.query_params.get("subset")
     if st.session_state.get("subset") not in subsets:
         st.session_state.subset = next((s for s in subsets if s.value == linked), usual)
-    chosen: Subset = st.segmented_control(
+    chosen = st.segmented_control(
         "Subset",
         subsets,
         required=True,
@@ -52,6 +54,7 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
         help=SUBSET_HELP,
         on_change=evaluate_matrix.close_cell,
     )
+    assert chosen is not None  # required, and set above
     if chosen is usual:
         st.query_params.pop("subset", None)
     elif linked != chosen.value:
@@ -92,7 +95,7 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
     ):
         st.info(SEALED, icon=":material/lock:")
         st.page_link(
-            "signoff/signoff.py",
+            Place.SIGN_OFF,
             label="Go to Sign-off",
             icon=":material/lock_open:",
             query_params={"model": model.id},
@@ -158,7 +161,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
         if tabs["Overview"].open:
             evaluate_overview.pies(found[0])
             evaluate_matrix.matrix_and_images(workspace, shown, subset)
-    draw = {
+    draw: dict[str, Callable[[], None]] = {
         "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
         "Errors": lambda: evaluate_tabs.mistakes(workspace, found[0]),
         "Confidence": lambda: evaluate_tabs.confidence(workspace, model, found[0]),
@@ -196,7 +199,7 @@ def page(workspace: Workspace) -> None:
             "grid_on",
             "No model to judge yet",
             "Train one first.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     first_column, second_column, subset_column = st.columns([5, 4, 4], vertical_alignment="bottom")
@@ -212,7 +215,7 @@ def page(workspace: Workspace) -> None:
             "deleted. It can still be used for predictions."
         )
         st.page_link(
-            "use/predict.py",
+            Place.PREDICT,
             label="Predict with it",
             icon=":material/image_search:",
             query_params={"model": model.id},
@@ -237,14 +240,14 @@ def page(workspace: Workspace) -> None:
             help="From which probability on a part is rejected, and what a "
             "missed or a falsely rejected part costs.",
         ):
-            st.switch_page("results/operating_point.py", query_params={"model": model.id})
+            st.switch_page(Place.OPERATING_POINT, query_params={"model": model.id})
         if st.button(
             "Use it on new images",
             icon=":material/image_search:",
             key="to_predict",
             help="Opens the prediction page.",
         ):
-            st.switch_page("use/predict.py", query_params={"model": model.id})
+            st.switch_page(Place.PREDICT, query_params={"model": model.id})
 
 
 widgets.page_heading("Evaluate", "How good is the model, where does it err, and why?")

@@ -22,7 +22,7 @@ from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import errors, image_panel, judged, state, text
 from pages.ui.components import clickable_matrix, clicked_cell
-from pages.ui.figures import results
+from pages.ui.figures import confusion_matrix
 
 COUNTS, OF_TRUE, OF_PREDICTED = "counts", "% of true", "% of predicted"
 OK_NOK, DECISION, PAIRS, TABLE = "OK / NOK", "decision", "confused pairs", "table"
@@ -224,7 +224,7 @@ def _matrix(
     key = _key(found, shown)
     st.session_state[f"{key}_classes"] = (view.row_classes, view.column_classes)
     cell = _place(view, _cell_in_link()) if is_open else None
-    figure = results.matrix(
+    figure = confusion_matrix.matrix(
         view,
         shares=SHARES.get(shown.kind, ""),
         dark=state.is_dark(),
@@ -234,7 +234,7 @@ def _matrix(
         figure,
         key,
         cell=cell,
-        zoom=results.can_zoom(view),
+        zoom=confusion_matrix.can_zoom(view),
         description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
         "arrow keys, to see its images.",
     )
@@ -247,7 +247,7 @@ def _caption(found: Judgement, view: MatrixView, shown: MatrixSelection) -> str:
         OK_NOK: "verdict of the predicted class.",
         DECISION: "what the saved operating point does with the image.",
     }.get(shown.kind, "predicted class.")
-    if results.can_zoom(view):
+    if confusion_matrix.can_zoom(view):
         words += " The wheel zooms, dragging moves, a double click shows all."
     count = len(found.judged.class_names)
     if view.row_classes is not None and len(view.row_classes) < count:

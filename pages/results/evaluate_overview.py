@@ -1,6 +1,7 @@
 """What everybody looks at first: headline numbers with bounds, pies, and all measures."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.models import Model
 from core.domain.splits import Subset
@@ -18,7 +19,8 @@ from core.evaluation.measures.views import (
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state, text
-from pages.ui.figures import results
+from pages.ui.figures import class_charts
+from pages.ui.places import Place
 
 ESCAPE_HELP = (
     "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
@@ -124,7 +126,7 @@ def _images_right(found: Judgement, numbers: Headline) -> str:
     return f" Of single images, {text.percent(share)} are right."
 
 
-def _class_cards(found: Judgement, first, second) -> None:  # type: ignore[no-untyped-def]
+def _class_cards(found: Judgement, first: DeltaGenerator, second: DeltaGenerator) -> None:
     rates = class_rates(
         found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
     )
@@ -193,7 +195,7 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
                 width="stretch",
             )
             st.page_link(
-                "data/datasets.py",
+                Place.DATASETS,
                 label="Datasets",
                 icon=":material/photo_library:",
                 query_params={"dataset": data.dataset.id},
@@ -225,14 +227,14 @@ def pies(found: Judgement) -> None:
             "part has a mistake reads 0%. The matrix below counts images."
         )
     components.chart(
-        results.pies(rates, dark=state.is_dark()),
+        class_charts.pies(rates, dark=state.is_dark()),
         f"pies_{found.judged.model.id}_{found.judged.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",
     )
-    if count > results.MAX_PIES:
+    if count > class_charts.MAX_PIES:
         st.caption(
-            f"The {results.MAX_PIES} weakest of {count:,} classes; all of them "
+            f"The {class_charts.MAX_PIES} weakest of {count:,} classes; all of them "
             "are in the tab Classes."
         )
 
@@ -342,5 +344,6 @@ def _measure_rows(
 
 
 def _row(name: str, found: Rate | Estimate) -> tuple[str, float | None, float | None, float | None]:
-    bounds = found.interval
-    return name, found.value, bounds and bounds.low, bounds and bounds.high
+    if found.interval is None:
+        return name, found.value, None, None
+    return name, found.value, found.interval.low, found.interval.high

@@ -1,5 +1,7 @@
 """The other tabs of the Evaluate page: classes, errors, confidence, slices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
@@ -21,13 +23,13 @@ from core.evaluation.measures.calibration import confidence_histogram
 from core.evaluation.measures.intervals import Estimate
 from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
-from core.evaluation.measures.slices import NO_VALUE, slice_rates
+from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
 from core.evaluation.measures.views import ClassRates, Order, band_of, class_rates, confidence_bands
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, judged, state, text
-from pages.ui.figures import results
+from pages.ui.figures import class_charts, confidence_charts, ranking_curves
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
     "most confident mistakes",
@@ -51,8 +53,8 @@ def classes(workspace: Workspace, found: Judgement) -> None:
     """Bars of every class, worst first; a click shows what it is confused with."""
     data = found.judged
     every = class_rates(found.predicted, data.targets, data.class_names, data.parts)
-    ordered = results.worst_first(every)
-    if len(ordered) > results.MAX_ROWS // 2:
+    ordered = class_charts.worst_first(every)
+    if len(ordered) > class_charts.MAX_ROWS // 2:
         search = st.text_input(
             "Find a class",
             key="bars_search",
@@ -61,7 +63,7 @@ def classes(workspace: Workspace, found: Judgement) -> None:
             help="Shows the classes of this name.",
         )
         ordered = [c for c in ordered if search.casefold().strip() in c.name.casefold()]
-    shown = ordered[: results.MAX_ROWS]
+    shown = ordered[: class_charts.MAX_ROWS]
     if not shown:
         st.info("No class has this name.")
         return
@@ -74,7 +76,7 @@ def classes(workspace: Workspace, found: Judgement) -> None:
     row = _clicked_row(key, len(shown))
     with left:
         components.clickable_rows(
-            results.class_bars(shown, dark=state.is_dark(), row=row),
+            class_charts.class_bars(shown, dark=state.is_dark(), row=row),
             key,
             rows=len(shown),
             row=row,
@@ -173,7 +175,7 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
     row = _clicked_row(f"{key}_chart", len(bands))
     with left:
         components.clickable_rows(
-            results.bands(bands, dark=state.is_dark(), row=row),
+            confidence_charts.bands(bands, dark=state.is_dark(), row=row),
             f"{key}_chart",
             rows=len(bands),
             row=row,
@@ -182,7 +184,7 @@ def _bands(workspace: Workspace, found: Judgement, key: str) -> None:
         st.caption("Click a band to see its images.")
     at = next((i for i, band in enumerate(bands) if band.wrong), 0) if row is None else row
     with right:
-        st.subheader(results.band_name(bands[at]))
+        st.subheader(confidence_charts.band_name(bands[at]))
         only = st.toggle(
             "Only mistakes",
             value=True,
@@ -231,7 +233,9 @@ def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
     with left:
         st.subheader("How sure, right and wrong")
         components.chart(
-            results.histogram(confidence_histogram(data.probabilities, data.targets), dark=dark),
+            confidence_charts.histogram(
+                confidence_histogram(data.probabilities, data.targets), dark=dark
+            ),
             "histogram",
             description="Number of right and wrong images by confidence.",
         )
@@ -243,7 +247,7 @@ def confidence(workspace: Workspace, model: Model, found: Judgement) -> None:
             "images.",
         )
         components.chart(
-            results.reliability(before, after, dark=dark),
+            confidence_charts.reliability(before, after, dark=dark),
             "reliability",
             description="Share of right predictions against confidence.",
         )
@@ -298,14 +302,14 @@ def _curves(found: Judgement) -> None:
             help="1 ranks perfectly, 0.5 guesses. In brackets: between these bounds the "
             "truth lies, with 95% confidence.",
         )
-        components.chart(results.roc(curves[0], dark=dark), "roc", description="ROC curve.")
+        components.chart(ranking_curves.roc(curves[0], dark=dark), "roc", description="ROC curve.")
     with right:
         st.markdown(
             f"**Precision and recall**: average precision {_area(found_areas.average_precision)}",
             help="1 is perfect; tells more than ROC where the class is rare.",
         )
         components.chart(
-            results.precision_recall(curves[1], dark=dark),
+            ranking_curves.precision_recall(curves[1], dark=dark),
             "pr",
             description="Precision-recall curve.",
         )
@@ -359,13 +363,13 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
     values = columns[str(name)]
     kept = [values[i] for i in np.flatnonzero(inside)]
     parts = None if data.parts is None else data.parts[inside]
-    rates = slice_rates(kept, event[inside], parts)[: results.MAX_ROWS]
+    rates = slice_rates(kept, event[inside], parts)[: class_charts.MAX_ROWS]
     left, right = st.columns([6, 5], gap="large")
     key = f"slices_{data.model.id}_{data.subset}_{name}_{what}"
     row = _clicked_row(key, len(rates))
     with left:
         components.clickable_rows(
-            results.slice_bars(rates, str(what), dark=state.is_dark(), row=row),
+            class_charts.slice_bars(rates, str(what), dark=state.is_dark(), row=row),
             key,
             rows=len(rates),
             row=row,
@@ -383,7 +387,7 @@ def slices(workspace: Workspace, model: Model, found: Judgement) -> None:
         )
 
 
-def _weak_slices(rates) -> None:  # type: ignore[no-untyped-def]
+def _weak_slices(rates: Sequence[Slice]) -> None:
     weak = [item for item in rates if item.is_worse]
     if weak:
         names = ", ".join(text.plain(item.value) for item in weak[:5])

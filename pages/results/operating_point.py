@@ -1,6 +1,10 @@
 """Operating point: from which NOK probability on a part is rejected, and what that means."""
 
+from typing import assert_never
+
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
 from core.domain.models import Model
@@ -15,7 +19,8 @@ from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_guarantee
 from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
 from pages.ui.components import chart, clickable_matrix, clicked_cell
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import outcome_matrices, threshold_charts
+from pages.ui.places import Place
 from pages.ui.threshold_form import Goal
 
 PURPOSE = "Operating point page"
@@ -83,55 +88,64 @@ def _in_words(draft: threshold_form.Draft) -> str:
 
 
 def _choose_for_me(basis: Basis, confidence: float) -> None:
+    goals = list(Goal)
     with st.popover("Choose for me", icon=":material/target:", key="choose_for_me"):
         goal = st.radio(
             "Goal",
-            list(Goal),
+            goals,
             key="goal",
-            help="What the rule shall reach on the validation images.",
+            help="What the rule must achieve on the validation images.",
         )
-        escape = (
-            _limit("Largest escape, %", 1.0, "max_escape")
-            if goal in (Goal.ESCAPE, Goal.BOTH)
-            else None
-        )
-        overkill = (
-            _limit("Largest overkill, %", 2.0, "max_overkill")
-            if goal in (Goal.OVERKILL, Goal.BOTH)
-            else None
-        )
-        error = (
-            _limit("Wrong among the automatic ones, %", 1.0, "class_error")
-            if (goal is Goal.CLASS_ERROR)
-            else None
-        )
-        scenario = None
-        if goal is Goal.COST:
-            draft = threshold_form.draft(basis.judged.model.id, None)
-            scenario = draft.scenario or threshold_form.DEFAULT_LINE
-            st.caption("With the defect rate and costs of the tab 'PPM and money'.")
-        proven = goal in (Goal.ESCAPE, Goal.OVERKILL, Goal.BOTH) and st.toggle(
-            "The bound keeps the limit",
-            key="proven",
-            help="On: not only the rate seen stays below the limit, but its exact upper bound. "
-            "Stricter, and the only thing that proves something.",
-        )
-        wish = ThresholdGoal(
-            escape,
-            overkill,
-            proven=bool(proven),
-            scenario=scenario,
-            class_error=error,
-            confidence=confidence,
-        )
+        request = _request(goal, basis, confidence)
         st.button(
             "Choose",
             type="primary",
             key="choose",
             icon=":material/check:",
             on_click=threshold_form.run_or_show_error,
-            args=(lambda: _put_choice(basis, wish),),
+            args=(lambda: _put_choice(basis, request),),
         )
+
+
+def _request(goal: Goal, basis: Basis, confidence: float) -> ThresholdGoal:
+    """The inputs of a goal, and what they ask for."""
+    match goal:
+        case Goal.ESCAPE:
+            escape = _escape_limit()
+            return ThresholdGoal(escape, proven=_proven(), confidence=confidence)
+        case Goal.OVERKILL:
+            overkill = _overkill_limit()
+            return ThresholdGoal(None, overkill, proven=_proven(), confidence=confidence)
+        case Goal.BOTH:
+            escape, overkill = _escape_limit(), _overkill_limit()
+            return ThresholdGoal(escape, overkill, proven=_proven(), confidence=confidence)
+        case Goal.COST:
+            draft = threshold_form.draft(basis.judged.model.id, None)
+            scenario = draft.scenario or threshold_form.DEFAULT_LINE
+            st.caption("Uses the defect rate and costs of the tab 'PPM and money'.")
+            return ThresholdGoal(scenario=scenario, confidence=confidence)
+        case Goal.CLASS_ERROR:
+            error = _limit("Largest error rate per predicted class, %", 1.0, "class_error")
+            return ThresholdGoal(class_error=error, confidence=confidence)
+        case _:
+            assert_never(goal)
+
+
+def _escape_limit() -> float:
+    return _limit("Largest escape rate, %", 1.0, "max_escape")
+
+
+def _overkill_limit() -> float:
+    return _limit("Largest false reject rate, %", 2.0, "max_overkill")
+
+
+def _proven() -> bool:
+    return st.toggle(
+        "Require statistical proof (upper bound)",
+        key="proven",
+        help="On: the exact upper bound of the rate must stay below the limit, not only the "
+        "observed rate. Stricter, but the only real proof.",
+    )
 
 
 def _limit(label: str, usual: float, key: str) -> float:
@@ -141,8 +155,8 @@ def _limit(label: str, usual: float, key: str) -> float:
     return value / 100
 
 
-def _put_choice(basis: Basis, wish: ThresholdGoal) -> None:
-    threshold_form.put(basis.judged.model.id, thresholds.choose(basis, wish))
+def _put_choice(basis: Basis, request: ThresholdGoal) -> None:
+    threshold_form.put(basis.judged.model.id, thresholds.choose(basis, request))
 
 
 def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -178,7 +192,7 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         st.session_state.behind = (name, clicked[0], clicked[1])
     behind = st.session_state.get("behind")
     clickable_matrix(
-        tradeoffs.ok_nok_matrix(
+        outcome_matrices.ok_nok_matrix(
             outcome,
             dark=state.is_dark(),
             cell=behind[1:] if behind and behind[0] == name else None,
@@ -261,14 +275,14 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
         st.markdown("**Escape against overkill** · validation")
         curve = judged_images.curve(workspace, basis, confidence)
         chart(
-            tradeoffs.trade_off(curve, here, dark=dark),
+            threshold_charts.trade_off(curve, here, dark=dark),
             "trade_off",
             description="Escape against overkill over all thresholds, with bounds.",
         )
     with right:
         st.markdown(f"**Good and defective {basis.unit.word}** · validation")
         chart(
-            tradeoffs.scores(basis.scores, point, dark=dark),
+            threshold_charts.scores(basis.scores, point, dark=dark),
             "scores",
             description="How many good and defective parts have which NOK probability, with the "
             "limits as lines.",
@@ -296,19 +310,19 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     _gallery(workspace, chosen, found, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
 
 
-def _gallery(workspace: Workspace, basis: Basis, found, key: str) -> None:  # type: ignore[no-untyped-def]
+def _gallery(workspace: Workspace, basis: Basis, positions: NDArray[np.int64], key: str) -> None:
     own = basis.judged
 
     def about(i: int) -> tuple[str, str]:
-        return f"NOK {basis.nok[found[i]]:.1%}", own.class_names[int(own.targets[found[i]])]
+        return f"NOK {basis.nok[positions[i]]:.1%}", own.class_names[int(own.targets[positions[i]])]
 
     def shown(i: int) -> judged_images.ShownImage:
-        at = int(found[i])
+        at = int(positions[i])
         return judged_images.ShownImage(
             own.model, own.probabilities[at], int(own.targets[at]), own.class_names
         )
 
-    judged_images.images(workspace, own.sample_ids[found], about, shown, key=key)
+    judged_images.images(workspace, own.sample_ids[positions], about, shown, key=key)
 
 
 def _keep(
@@ -340,7 +354,7 @@ def _keep(
                 f"Chosen: {text.plain(saved.chosen_by)}."
             )
             st.page_link(
-                "signoff/signoff.py",
+                Place.SIGN_OFF,
                 label="Next: sign-off",
                 icon=":material/verified:",
                 query_params={"model": basis.judged.model.id},
@@ -369,7 +383,7 @@ def page(workspace: Workspace) -> None:
             "tune",
             "No model to decide with yet",
             "Train one first.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     left, right = st.columns([5, 1], vertical_alignment="bottom")
@@ -387,7 +401,7 @@ def page(workspace: Workspace) -> None:
             "Which classes are good?",
             "Say on the Datasets page for every class whether "
             "a part of it is OK or NOK; then escapes and overkill can be counted.",
-            ("data/datasets.py", "Datasets", "photo_library"),
+            (Place.DATASETS, "Datasets"),
         )
         return
     chooser(workspace, model)

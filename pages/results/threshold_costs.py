@@ -1,6 +1,7 @@
 """PPM and money: what a rule does to the real line."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, LeastCost, Scenario, consequences
@@ -11,7 +12,7 @@ from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdGoal
 from pages.ui import errors, state, text, threshold_form
 from pages.ui.components import chart
-from pages.ui.figures import tradeoffs
+from pages.ui.figures import threshold_charts
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -147,14 +148,18 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
     return Scenario(shares[0], volume, Costs(escape, reject, look), shares[1], shares[2])
 
 
-def _number(column, label: str, value: float, most: float, key: str, help_text: str) -> float:  # type: ignore[no-untyped-def]
+def _number(
+    column: DeltaGenerator, label: str, value: float, most: float, key: str, help_text: str
+) -> float:
     chosen: float = column.number_input(
         label, 0.0, most, float(value), format="%.6g", key=f"line_{key}", help=help_text
     )
     return chosen
 
 
-def _metric(cell, label: str, found: Estimate, pattern: str, help_text: str) -> None:  # type: ignore[no-untyped-def]
+def _metric(
+    cell: DeltaGenerator, label: str, found: Estimate, pattern: str, help_text: str
+) -> None:
     with cell:
         value = "no data" if found.value is None else pattern.format(found.value)
         st.metric(label, value, border=True, help=help_text)
@@ -183,7 +188,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:
         chart(
-            tradeoffs.cost_curve(single, choice.point, dark=state.is_dark()),
+            threshold_charts.cost_curve(single, choice.point, dark=state.is_dark()),
             "cost_curve",
             description="Cost per thousand parts of every single threshold.",
         )

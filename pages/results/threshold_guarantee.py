@@ -7,6 +7,7 @@ from core.evaluation.decisions.rule import point_in_words
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
 from pages.ui import text, threshold_form
+from pages.ui.places import Place
 
 USE_FIRST = "Use this rule and save it: then the test images tell whether they are in line."
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -78,7 +79,7 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
     if not promise.is_possible:
         st.warning(" ".join(text.plain(remark) for remark in promise.remarks))
         st.page_link(
-            "signoff/plan.py", label="Plan how many parts are needed", icon=":material/checklist:"
+            Place.TEST_PLANNER, label="Plan how many parts are needed", icon=":material/checklist:"
         )
         return
     share = promise.automatic

@@ -5,8 +5,9 @@ import streamlit as st
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.decisions.planner import PlanRow, parts_needed, plan_test, proven_rate
-from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.results import evaluation, judging
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import judged_images, state, text, threshold_form, widgets
@@ -157,7 +158,7 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
     except TouchstoneError as err:
         st.info(f"{subset}: {text.plain(err.message)} {text.plain(err.hint)}")
         return []
-    outcome = basis.outcome(thresholds.OperatingPoint(0.5, 0.5))
+    outcome = basis.outcome(single_threshold(0.5))
     return [
         (subset.value, kind, n, proven_rate(0, n, confidence=confidence))
         for kind, n in (("defective", sum(outcome.nok)), ("good", sum(outcome.ok)))

@@ -13,6 +13,7 @@ from core.workflows.signoff.sealing import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, release_criteria, routes, state, text, widgets
+from pages.ui.places import Place
 
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
 _OPENINGS_SHOWN = 200
@@ -77,7 +78,7 @@ def fixed_part(workspace: Workspace, found: SignOff) -> None:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
         st.page_link(
-            "results/operating_point.py",
+            Place.OPERATING_POINT,
             label="Choose on the Operating point page",
             icon=":material/balance:",
             query_params={"model": found.model.id},
@@ -340,7 +341,7 @@ def page(workspace: Workspace) -> None:
             "verified",
             "No model to sign off yet",
             "Train one first.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     chosen = state.choose("model", found, label="Model", help="Models, newest first.")

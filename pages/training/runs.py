@@ -17,7 +17,8 @@ from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart
-from pages.ui.figures import common
+from pages.ui.figures import training_curves
+from pages.ui.places import Place
 
 
 def live(workspace: Workspace, view: RunView) -> None:
@@ -90,15 +91,19 @@ def _charts(curve: list[EpochMetrics]) -> None:
     dark = state.is_dark()
     left, right = st.columns(2)
     with left:
-        chart(common.loss_curve(curve, dark=dark), "loss", description="Loss over the epochs")
+        chart(
+            training_curves.loss_curve(curve, dark=dark),
+            "loss",
+            description="Loss over the epochs",
+        )
     with right:
         chart(
-            common.score_curve(curve, dark=dark),
+            training_curves.score_curve(curve, dark=dark),
             "score",
             description="Validation accuracy and macro F1 over the epochs",
         )
     with st.expander("Learning rate and table"):
-        chart(common.rate_curve(curve, dark=dark), "rate", description="Learning rate")
+        chart(training_curves.rate_curve(curve, dark=dark), "rate", description="Learning rate")
         st.dataframe(
             {
                 "epoch": [e.epoch + 1 for e in curve],
@@ -124,7 +129,7 @@ def actions(workspace: Workspace, view: RunView) -> None:
                 key="to_evaluate",
             )
         ):
-            st.switch_page("results/evaluate.py", query_params={"model": view.model_id})
+            st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
         if view.can_resume:
             if st.button(
                 "Resume",
@@ -198,7 +203,7 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
             st.caption(f"{len(found.scores)} of {found.folds} folds so far.")
     with right:
         chart(
-            common.fold_scores(
+            training_curves.fold_scores(
                 {s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores}, dark=state.is_dark()
             ),
             "fold_scores",
@@ -261,7 +266,7 @@ def page(workspace: Workspace) -> None:
             "monitoring",
             "No training yet",
             "Start one: it takes a few minutes.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         return
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}

@@ -1,6 +1,7 @@
 """Train: choose a recipe and a network, and start."""
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from core.workflows.data import datasets, splits
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.places import Place
 
 RECIPES = {
     Recipe.QUICK: (
@@ -97,7 +99,7 @@ def _speed_words(speed: float) -> str:
 def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
     key = f"train_{defaults.recipe}"
     columns = st.columns(len(BASIC))
-    values = {}
+    values: dict[str, Any] = {}
     for column, name in zip(columns, BASIC, strict=True):
         with column:
             values |= widgets.config_fields(defaults, [name], key=key)
@@ -110,7 +112,7 @@ def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
     if defaults.recipe is Recipe.FULL:
         with st.expander("Augmentation"):
             grid = st.columns(3)
-            changed = {}
+            changed: dict[str, Any] = {}
             for position, name in enumerate(AugmentConfig.__dataclass_fields__):
                 with grid[position % 3]:
                     changed |= widgets.config_fields(augment, [name], key="augment")
@@ -141,7 +143,7 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
             f"{config.channels} ({origin})."
         )
         st.page_link(
-            "data/preprocess.py",
+            Place.PREPROCESS,
             label="Change",
             icon=":material/tune:",
             query_params={"dataset": dataset.id},
@@ -151,7 +153,9 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
 def choose_fold(split: Split) -> int | None:
     """The fold that validates, from 0; None for all of them."""
     folds: list[int | None] = [None, *range(split.folds)]
-    words = {None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"}
+    words: dict[int | None, str] = {
+        None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"
+    }
     # Why positions and not the folds: a select box takes None for nothing chosen.
     chosen = st.selectbox(
         "Fold",
@@ -234,7 +238,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             except TouchstoneError as err:
                 errors.show(err)
                 return
-            st.switch_page("training/runs.py", query_params={"run": view.run.id})
+            st.switch_page(Place.RUNS, query_params={"run": view.run.id})
         st.caption(
             "Training runs on the server by itself: you can leave this page, close the browser and "
             "come back."
@@ -248,7 +252,7 @@ def page(workspace: Workspace) -> None:
             "model_training",
             "Nothing to train on yet",
             "Import images first.",
-            ("data/import_images.py", "Import images", "upload"),
+            (Place.IMPORT, "Import images"),
         )
         return
     left, right = st.columns(2)
@@ -262,7 +266,7 @@ def page(workspace: Workspace) -> None:
             "train the model and which judge it."
         )
         if st.button("Split the images", type="primary", icon=":material/call_split:"):
-            st.switch_page("data/split.py", query_params={"dataset": dataset.id})
+            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         return
     with right:
         names = {key: split.name for key, split in existing.items()}

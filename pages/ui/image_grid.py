@@ -1,4 +1,4 @@
-"""A gallery in which images are selected, relabelled by keyboard and looked at closely.
+"""A gallery in which images are selected, relabelled by keyboard and opened large.
 
 Key presses go to the server beside Streamlit (route `/datasets/…/edits`): Streamlit may drop a
 rerun for a newer one, and with it what the rerun would have stored.
@@ -8,7 +8,6 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -23,10 +22,10 @@ from core.domain.datasets import (
 )
 from core.workflows.data import datasets, versions
 from core.workspace import Workspace
-from pages.ui import image_words, routes, text
+from pages.ui import components, image_words, routes, text
 
 PAGE = 60
-_ASSETS = Path(__file__).parent / "assets"
+SIDE_PX = 118
 # Edits of single images, after which the page in view stays as it is, with its new labels.
 _QUIET = {
     EditAction.RELABEL,
@@ -35,13 +34,6 @@ _QUIET = {
     EditAction.GROUP,
     EditAction.UNDO,
 }
-
-_grid = st.components.v2.component(
-    "touchstone_pictures",
-    html=(_ASSETS / "pictures.html").read_text(encoding="utf-8"),
-    css=(_ASSETS / "pictures.css").read_text(encoding="utf-8"),
-    js=(_ASSETS / "pictures.js").read_text(encoding="utf-8"),
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class _GalleryQuery:
 class _Pin:
     """What is on the screen: kept while images are relabelled, or they would run away."""
 
-    wish: _GalleryQuery
+    query: _GalleryQuery
     version: int
     class_names: tuple[str, ...]
     ids: tuple[int, ...]
@@ -84,17 +76,19 @@ def editable_images(
         return
     samples = datasets.find_samples(workspace, pin.ids)
     pages = math.ceil(pin.total / PAGE)
-    answer: Any = _grid(
-        key=key,
-        data=_data(samples, dataset, pin, pages),
-        on_edited_change=lambda: None,
-        on_turn_change=lambda: _turn(key),
+    items = [_item(sample, dataset) for sample in samples]
+    is_edited = components.editable_gallery(
+        items,
+        _editing(items, dataset, pin, pages),
+        key,
+        side_px=SIDE_PX,
+        on_turn=lambda: _turn(key),
     )
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.pagination(pages, width="stretch", key=f"{key}_page")
     _offer_refresh(workspace, pin, key)
-    if answer.edited is not None:
+    if is_edited:
         st.rerun()
 
 
@@ -113,18 +107,18 @@ def _pinned(
     key: str,
 ) -> _Pin:
     last: _Pin | None = st.session_state.get(f"{key}_pin")
-    wish = _GalleryQuery(
+    query = _GalleryQuery(
         dataset.id, chosen, order, descending, st.session_state.get(f"{key}_page", 1)
     )
-    if last and replace(wish, page=1) != replace(last.wish, page=1) and wish.page != 1:
+    if last and replace(query, page=1) != replace(last.query, page=1) and query.page != 1:
         st.session_state[f"{key}_page"] = 1
-        wish = replace(wish, page=1)
-    if last and last.wish == wish and _still_good(workspace, dataset, last):
+        query = replace(query, page=1)
+    if last and last.query == query and _still_good(workspace, dataset, last):
         return last
-    pin = _load(workspace, dataset, wish)
-    if not pin.ids and wish.page > 1:
+    pin = _load(workspace, dataset, query)
+    if not pin.ids and query.page > 1:
         st.session_state[f"{key}_page"] = 1
-        pin = _load(workspace, dataset, replace(wish, page=1))
+        pin = _load(workspace, dataset, replace(query, page=1))
     st.session_state[f"{key}_pin"] = pin
     return pin
 
@@ -136,31 +130,31 @@ def _still_good(workspace: Workspace, dataset: Dataset, pin: _Pin) -> bool:
     return pin.class_names == dataset.class_names and all(v.action in _QUIET for v in since)
 
 
-def _load(workspace: Workspace, dataset: Dataset, wish: _GalleryQuery) -> _Pin:
-    found, total = datasets.find_images(
+def _load(workspace: Workspace, dataset: Dataset, query: _GalleryQuery) -> _Pin:
+    samples, total = datasets.find_images(
         workspace,
         dataset.id,
-        wish.chosen,
-        order=wish.order,
-        descending=wish.descending,
+        query.chosen,
+        order=query.order,
+        descending=query.descending,
         limit=2 * PAGE,
-        offset=(wish.page - 1) * PAGE,
+        offset=(query.page - 1) * PAGE,
     )
-    ids = tuple(sample.id for sample in found[:PAGE])
-    ahead = tuple(routes.thumbnail_url(s.id, s.sha256) for s in found[PAGE:])
-    return _Pin(wish, dataset.version, dataset.class_names, ids, ahead, total)
+    ids = tuple(sample.id for sample in samples[:PAGE])
+    ahead = tuple(routes.thumbnail_url(s.id, s.sha256) for s in samples[PAGE:])
+    return _Pin(query, dataset.version, dataset.class_names, ids, ahead, total)
 
 
 def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
     matching = datasets.count_images(
-        workspace, pin.wish.dataset_id, replace(pin.wish.chosen, ids=pin.ids)
+        workspace, pin.query.dataset_id, replace(pin.query.chosen, ids=pin.ids)
     )
     gone = len(pin.ids) - matching
     if not gone:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        verb = "does" if gone == 1 else "do"
-        st.caption(f"{text.count(gone, 'image')} in view {verb} not match the filter any more.")
+        verb = "no longer matches" if gone == 1 else "no longer match"
+        st.caption(f"{text.count(gone, 'image')} in view {verb} the filter.")
         st.button(
             "Refresh",
             key=f"{key}_refresh",
@@ -172,32 +166,32 @@ def _offer_refresh(workspace: Workspace, pin: _Pin, key: str) -> None:
 
 
 def _summary(pin: _Pin) -> str:
-    first = (pin.wish.page - 1) * PAGE + 1
+    first = (pin.query.page - 1) * PAGE + 1
     if pin.total <= len(pin.ids):
         return text.count(pin.total, "image")
     return f"Images {first:,} to {first + len(pin.ids) - 1:,} of {pin.total:,}"
 
 
-def _data(samples: Sequence[Sample], dataset: Dataset, pin: _Pin, pages: int) -> dict[str, Any]:
-    items = [_item(sample, dataset) for sample in samples]
-    state = repr([(item["key"], item["title"], item["excluded"]) for item in items])
+def _editing(
+    items: Sequence[dict[str, object]], dataset: Dataset, pin: _Pin, pages: int
+) -> dict[str, object]:
+    """What the gallery needs to edit; `signature` changes with everything that it shows."""
+    shown = repr([(item["key"], item["title"], item["excluded"]) for item in items])
     return {
-        "items": items,
-        "signature": zlib.crc32((state + repr(dataset.class_names)).encode()),
+        "signature": zlib.crc32((shown + repr(dataset.class_names)).encode()),
         "classes": dataset.class_names,
         "dataset": dataset.id,
         "header": routes.UPLOAD_HEADER,
         "ahead": pin.ahead,
-        "page": pin.wish.page,
+        "page": pin.query.page,
         "pages": pages,
-        "first": (pin.wish.page - 1) * PAGE + 1,
+        "first": (pin.query.page - 1) * PAGE + 1,
         "total": pin.total,
         "summary": _summary(pin),
-        "side": 118,
     }
 
 
-def _item(sample: Sample, dataset: Dataset) -> dict[str, Any]:
+def _item(sample: Sample, dataset: Dataset) -> dict[str, object]:
     name = sample.name or sample.path
     return {
         "key": str(sample.id),

@@ -1,6 +1,9 @@
 """The release gate: pass or block with the reasons, and the criteria behind it."""
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
@@ -93,7 +96,7 @@ def criteria(
             _history(kept)
 
 
-def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
+def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
     """The criteria to set, once the button was pressed."""
     with st.form("criteria_form", border=False):
         st.caption(
@@ -155,15 +158,27 @@ def _form(now: ReleaseCriteria):  # type: ignore[no-untyped-def]
             return None
 
     def made() -> ReleaseCriteria:
-        shares = [
-            None if v is None else round(v / 100, 12) for v in (escape, overkill, macro_f1, recall)
-        ]
-        return ReleaseCriteria(*shares, new_escapes, golden, round(confidence / 100, 12))
+        return ReleaseCriteria(
+            max_escape=_fraction(escape),
+            max_overkill=_fraction(overkill),
+            min_macro_f1=_fraction(macro_f1),
+            min_recall=_fraction(recall),
+            no_new_escapes=new_escapes,
+            golden_must_pass=golden,
+            confidence=round(confidence / 100, 12),
+        )
 
     return made
 
 
-def _percent(cell, label: str, value: float | None, key: str, help_text: str) -> float | None:  # type: ignore[no-untyped-def]
+def _fraction(percent: float | None) -> float | None:
+    # Why rounded: 7% is 0.07 again, and not another criterion.
+    return None if percent is None else round(percent / 100, 12)
+
+
+def _percent(
+    cell: DeltaGenerator, label: str, value: float | None, key: str, help_text: str
+) -> float | None:
     chosen: float | None = cell.number_input(
         label,
         0.0,

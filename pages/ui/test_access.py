@@ -8,6 +8,7 @@ from core.domain.models import Model
 from core.workflows.results import judging
 from core.workspace import Workspace
 from pages.ui import text
+from pages.ui.places import Place
 
 UNSEEN = (
     "**Nobody has looked at the test results of {names} yet.** If it may be released: fix criteria "
@@ -62,7 +63,7 @@ def ask(
                 help="Counted, with time and purpose, in the list on Sign-off.",
             )
             st.page_link(
-                "signoff/signoff.py",
+                Place.SIGN_OFF,
                 label="Seal the test first",
                 icon=":material/lock:",
                 query_params={"model": models[0].id},

@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime
+from typing import Literal
 
 from core.domain.jobs import JobStatus
 
@@ -57,7 +58,8 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
 
 
-STATUS_COLOURS = {
+BadgeColour = Literal["red", "orange", "blue", "green", "gray"]
+STATUS_COLOURS: dict[JobStatus, BadgeColour] = {
     JobStatus.QUEUED: "gray",
     JobStatus.RUNNING: "blue",
     JobStatus.COMPLETED: "green",

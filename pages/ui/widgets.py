@@ -18,7 +18,8 @@ from core.workflows import jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import components, errors, inference, routes, state, text
-from pages.ui.figures import common
+from pages.ui.figures import confidence_charts
+from pages.ui.places import Place
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -33,18 +34,18 @@ def page_heading(title: str, sentence: str) -> None:
     st.caption(sentence)
 
 
-def empty_state(icon: str, title: str, sentence: str, *links: tuple[str, str, str]) -> None:
-    """What is missing here, and links (page, label, icon) to where it is made."""
+def empty_state(icon: str, title: str, sentence: str, *links: tuple[Place, str]) -> None:
+    """What is missing here, and links (page, label) to where it is made."""
     with st.container(border=True, horizontal_alignment="center", key=f"empty_{links[0][0][:-3]}"):
         st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
         st.markdown(sentence, text_alignment="center")
         with st.container(horizontal=True, horizontal_alignment="center"):
-            for page, label, link_icon in links:
-                st.page_link(page, label=label, icon=f":material/{link_icon}:")
+            for place, label in links:
+                st.page_link(place, label=label, icon=place.icon)
 
 
 def status_badge(status: JobStatus) -> None:
-    st.badge(status.value, color=text.STATUS_COLOURS[status])  # type: ignore[arg-type]
+    st.badge(status.value, color=text.STATUS_COLOURS[status])
 
 
 def job_progress(job: Job, *, left_s: float | None = None) -> None:
@@ -200,7 +201,7 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, 
     """Class confidences as bars, in decreasing order; `key` stays from image to image."""
     st.markdown("**Confidences**")
     components.chart(
-        common.confidences(ranked, dark=state.is_dark(), true_class=true_class),
+        confidence_charts.confidences(ranked, dark=state.is_dark(), true_class=true_class),
         f"{key}_confidences",
         description="Bars of the confidence in each class, highest first.",
     )

@@ -9,6 +9,7 @@ from core.workflows.data import datasets
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
+from pages.ui.places import Place
 
 
 @st.dialog("Rename model")
@@ -111,11 +112,11 @@ def details(workspace: Workspace, model: Model) -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Evaluate", icon=":material/grid_on:", key="evaluate"):
-                st.switch_page("results/evaluate.py", query_params={"model": model.id})
+                st.switch_page(Place.EVALUATE, query_params={"model": model.id})
             if st.button("Sign-off and report", icon=":material/verified:", key="signoff"):
-                st.switch_page("signoff/signoff.py", query_params={"model": model.id})
+                st.switch_page(Place.SIGN_OFF, query_params={"model": model.id})
             if st.button("Predict", icon=":material/image_search:", key="predict"):
-                st.switch_page("use/predict.py", query_params={"model": model.id})
+                st.switch_page(Place.PREDICT, query_params={"model": model.id})
             st.link_button(
                 "Download",
                 routes.model_url(model.id),
@@ -135,7 +136,7 @@ def page(workspace: Workspace) -> None:
             "deployed_code",
             "No model yet",
             "Train one, or upload one below.",
-            ("training/train.py", "Train a model", "model_training"),
+            (Place.TRAIN, "Train a model"),
         )
         upload(workspace)
         return

@@ -16,6 +16,7 @@ from core.workflows.use import models, prediction
 from core.workspace import Workspace
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import Tile, gallery
+from pages.ui.places import Place
 
 BATCH = 16
 SHOWN = 60
@@ -135,7 +136,7 @@ def _detail(
     )
 
 
-DECISION_LOOK = {
+DECISION_LOOK: dict[str, tuple[text.BadgeColour, str]] = {
     "accept": ("green", "check_circle"),
     "to a person": ("orange", "person_search"),
     "reject": ("red", "block"),
@@ -149,7 +150,7 @@ def _decision(item: Prediction) -> None:
         st.badge(
             item.decision,
             color=colour,
-            icon=f":material/{icon}:",  # type: ignore[arg-type]
+            icon=f":material/{icon}:",
             help="By the operating point of this model.",
         )
 
@@ -274,8 +275,8 @@ def page(workspace: Workspace) -> None:
             "image_search",
             "No model yet",
             "Train one, or upload a model file.",
-            ("training/train.py", "Train a model", "model_training"),
-            ("use/models.py", "Upload a model", "deployed_code"),
+            (Place.TRAIN, "Train a model"),
+            (Place.MODELS, "Upload a model"),
         )
         return
     left, right = st.columns([3, 2], vertical_alignment="bottom")

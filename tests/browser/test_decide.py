@@ -88,7 +88,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
 
     alarm.click()
     expect(page.get_by_role("heading", name="False rejects on validation")).to_be_visible()
-    expect(page.locator(".ts-gallery button")).to_have_count(min(24, int(expected[0][0][2])))
+    expect(page.locator(".ts-images .tile")).to_have_count(min(24, int(expected[0][0][2])))
     click(page, "save_rule")
     expect(page.get_by_text(re.compile("Saved just now"))).to_be_visible()
     saved = thresholds.saved_rule(made, "new")
@@ -138,14 +138,14 @@ def test_a_click_on_a_cell_shows_its_images(app: App, page: Page, made: Workspac
 def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Workspace) -> None:
     _look(made, "present", "without a rule")
     open_page(page, app, "compare?model=model-without a rule&against=model-present")
-    page.wait_for_selector(".ts-gallery button")
+    page.wait_for_selector(".ts-images .tile")
     found = comparison.compare(made, "present", "without a rule")
     assert found.decisions is not None
     new = len(found.decisions.new_escapes)
     assert new > 0
     expect(page.get_by_text(f"New escapes ({new})")).to_be_visible()
-    expect(page.locator(".ts-gallery button")).to_have_count(new)
+    expect(page.locator(".ts-images .tile")).to_have_count(new)
     rejected = len(found.decisions.fixed_false_rejects)
     settled(page)
     page.get_by_text(f"False rejects gone ({rejected})").click()
-    expect(page.locator(".ts-gallery button")).to_have_count(min(24, rejected))
+    expect(page.locator(".ts-images .tile")).to_have_count(min(24, rejected))

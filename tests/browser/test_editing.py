@@ -60,9 +60,9 @@ def class_of(app: App, sample_id: int) -> str:
 
 def open_gallery(page: Page, app: App) -> list[int]:
     open_page(page, app, "datasets")
-    page.wait_for_selector(".ts-pictures .tile")
+    page.wait_for_selector(".ts-images .tile")
     settled(page)
-    keys = page.eval_on_selector_all(".ts-pictures .tile", "tiles => tiles.map(t => t.dataset.key)")
+    keys = page.eval_on_selector_all(".ts-images .tile", "tiles => tiles.map(t => t.dataset.key)")
     return [int(key) for key in keys]
 
 
@@ -124,7 +124,7 @@ def test_the_keyboard_goes_on_to_the_next_page(app: App, page: Page, dataset) ->
     assert len(ids) < 3 * PER_CLASS
     page.locator(".tile").last.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".ts-pictures .summary")).to_contain_text(f"of {3 * PER_CLASS}")
+    expect(page.locator(".ts-images .summary")).to_contain_text(f"of {3 * PER_CLASS}")
     expect(page.locator(".tile")).to_have_count(3 * PER_CLASS - len(ids))
 
 
@@ -152,9 +152,7 @@ def test_a_lasso_on_the_map_opens_exactly_its_images(app: App, page: Page, datas
     page.mouse.up()
     expect(page.get_by_text(f"{PER_CLASS} images in the selection")).to_be_visible()
     expect(page.locator(".tile")).to_have_count(PER_CLASS)
-    shown = page.eval_on_selector_all(
-        ".ts-pictures .tile", "tiles => tiles.map(t => t.dataset.key)"
-    )
+    shown = page.eval_on_selector_all(".ts-images .tile", "tiles => tiles.map(t => t.dataset.key)")
     label = dataset.class_names.index(LEFT_CLASS)
     expected, _ = datasets.find_images(workspace, dataset.id, SampleFilter(label=label))
     assert {int(key) for key in shown} == {sample.id for sample in expected}
@@ -170,7 +168,7 @@ def test_versions_are_taken_back_and_exported(app: App, page: Page, dataset) -> 
     workspace = Workspace(app.workspace)
     first = versions.list_versions(workspace, dataset.id)[-1]
     open_page(page, app, "datasets")
-    page.wait_for_selector(".ts-pictures .tile")
+    page.wait_for_selector(".ts-images .tile")
     page.locator(".tile").first.focus()
     page.keyboard.press("2")
     eventually(lambda: datasets.find_dataset(workspace, dataset.id).digest != first.digest)

@@ -99,7 +99,7 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     page.wait_for_url(re.compile("cell=1-0"))
     expect(page.get_by_role("heading", name="crack → good")).to_be_visible()
     settled(page)
-    tiles = page.locator(".ts-gallery button")
+    tiles = page.locator(".ts-images .tile")
     expect(tiles).to_have_count(2)
     tiles.first.click()
     drawer = page.locator('[data-testid="stDialog"]')
@@ -133,7 +133,7 @@ def test_a_class_bar_can_be_clicked_and_shows_its_confusions(
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     expect(page.get_by_text("crack taken for it (2)")).to_be_visible()
-    expect(page.locator(".ts-gallery button")).to_have_count(2)
+    expect(page.locator(".ts-images .tile")).to_have_count(2)
 
 
 def test_charts_follow_the_width_and_what_did_not_change_is_not_drawn_again(
@@ -148,7 +148,7 @@ def test_charts_follow_the_width_and_what_did_not_change_is_not_drawn_again(
     becomes(lambda: matrix.evaluate("e => e.clientWidth") > narrow + 20, True)
     becomes(lambda: matrix.evaluate("e => Math.round(e._fullLayout.width - e.clientWidth)"), 0)
 
-    tiles, drawer = page.locator(".ts-gallery button"), page.locator('[data-testid="stDialog"]')
+    tiles, drawer = page.locator(".ts-images .tile"), page.locator('[data-testid="stDialog"]')
     click_cell(page, 0, 0)
     expect(tiles).to_have_count(10)
     tiles.last.evaluate("e => { e._same = true }")

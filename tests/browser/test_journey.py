@@ -57,7 +57,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     good = report.class_names.index("good")
     click_cell(page, good, good)
     expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
-    tiles = page.locator(".ts-gallery button")
+    tiles = page.locator(".ts-images .tile")
     expect(tiles).to_have_count(int(report.confusion_matrix[good, good]))
 
     tiles.first.click()

@@ -28,7 +28,7 @@ def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_pa
     open_page(page, app, f"quality?dataset={dataset.id}")
     click(page, "do_check")
     page.wait_for_selector(".st-key-card_exact_duplicate", timeout=LONG)
-    tiles = page.locator(".st-key-card_exact_duplicate .ts-gallery button")
+    tiles = page.locator(".st-key-card_exact_duplicate .ts-images .tile")
     expect(tiles).to_have_count(2)
 
     (equal,) = quality.findings(workspace, dataset.id, FindingKind.EXACT_DUPLICATE)
@@ -38,7 +38,7 @@ def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_pa
     assert datasets.find_dataset(workspace, "Parts").sample_count == dataset.sample_count - 1
 
     click(page, "undo_fix")
-    expect(page.locator(".st-key-card_exact_duplicate .ts-gallery button")).to_have_count(2)
+    expect(page.locator(".st-key-card_exact_duplicate .ts-images .tile")).to_have_count(2)
     expect(page.locator(".st-key-undo_bar")).to_have_count(0)
     assert datasets.find_dataset(workspace, "Parts").digest == dataset.digest
 

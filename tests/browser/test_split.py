@@ -54,7 +54,7 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
     page.wait_for_selector(".st-key-to_train")
     expect(green).to_contain_text("0 groups, 0 equal files and 0 look-alikes")
     assert splits.list_splits(workspace, parts.id)[0].certificate.is_clean
-    expect(page.locator(".ts-gallery button").first).to_be_visible()
+    expect(page.locator(".ts-images .tile").first).to_be_visible()
 
 
 def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page, parts) -> None:  # type: ignore[no-untyped-def]

@@ -1,36 +1,82 @@
 """Every page, empty and filled, and what it says when something is wrong."""
 
+import ast
+from pathlib import Path
+
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
-from core.workspace import Workspace
+from core.workspace import ROOT_VARIABLE, Workspace
+from pages.ui.places import MENU, Place
 from tests.conftest import Trained, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
 
-PAGES = (
-    "home.py",
-    "data/import_images.py",
-    "data/datasets.py",
-    "data/versions.py",
-    "data/quality.py",
-    "data/split.py",
-    "data/preprocess.py",
-    "training/train.py",
-    "training/runs.py",
-    "results/evaluate.py",
-    "results/operating_point.py",
-    "results/compare.py",
-    "signoff/plan.py",
-    "signoff/signoff.py",
-    "use/predict.py",
-    "use/models.py",
-)
+PAGES = Path(__file__).parents[2] / "pages"
+# People keep these addresses in bookmarks and documents: none may ever change.
+ADDRESSES = {
+    "": "home.py",
+    "import": "data/import_images.py",
+    "datasets": "data/datasets.py",
+    "versions": "data/versions.py",
+    "quality": "data/quality.py",
+    "split": "data/split.py",
+    "preprocess": "data/preprocess.py",
+    "train": "training/train.py",
+    "runs": "training/runs.py",
+    "evaluate": "results/evaluate.py",
+    "decide": "results/operating_point.py",
+    "compare": "results/compare.py",
+    "plan": "signoff/plan.py",
+    "signoff": "signoff/signoff.py",
+    "predict": "use/predict.py",
+    "models": "use/models.py",
+}
 
 
-@pytest.mark.parametrize("file", PAGES)
+def test_every_page_is_declared_and_in_the_menu_once() -> None:
+    # Whatever no other module imports is a page; a page that nobody declares opens for nobody.
+    files = [path for path in PAGES.rglob("*.py") if path.parent != PAGES / "ui" / "figures"]
+    modules = {".".join(path.relative_to(PAGES.parent).with_suffix("").parts) for path in files}
+    imported = {name for path in PAGES.rglob("*.py") for name in _imported(path)}
+    pages = modules - imported - {"pages.frame"}
+    assert pages == {f"pages.{place[:-3].replace('/', '.')}" for place in Place}
+    assert sorted(place for places in MENU.values() for place in places) == sorted(Place)
+
+
+def _imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {name for node in froms for name in (node.module or "", *_members(node))}
+
+
+def _members(node: ast.ImportFrom) -> list[str]:
+    return [f"{node.module}.{alias.name}" for alias in node.names]
+
+
+def test_no_page_is_named_by_its_path_anywhere_else() -> None:
+    paths = [path for path in PAGES.rglob("*.py") if path.name != "places.py"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    assert [place.value for place in Place if f'"{place.value}"' in text] == []
+
+
+def test_every_address_of_the_past_opens_its_page(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
+    app = AppTest.from_file(str(PAGES / "frame.py"), default_timeout=60)
+    app.run()
+    opened = {
+        page["url_pathname"]: Path(page["script_path"]).relative_to(PAGES).as_posix()
+        for page in app._registered_pages.values()
+    }
+    assert opened == ADDRESSES
+
+
+@pytest.mark.parametrize("file", Place)
 def test_an_empty_workspace_shows_a_next_step_and_no_error(
     file: str, open_page: OpenPage, workspace: Workspace
 ) -> None:
@@ -40,7 +86,7 @@ def test_an_empty_workspace_shows_a_next_step_and_no_error(
     assert app.title
 
 
-@pytest.mark.parametrize("file", PAGES)
+@pytest.mark.parametrize("file", Place)
 def test_a_filled_workspace_shows_every_page_without_error(
     file: str, open_page: OpenPage, trained: Trained
 ) -> None:

@@ -1,0 +1,70 @@
+"""What bars of rates share: rows that can be clicked, whiskers, words of bounds."""
+
+import textwrap
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from core.evaluation.measures.intervals import Interval, Rate
+from pages.ui.figures.theme import MARK, style
+from pages.ui.text import html
+
+
+def row_style(figure: go.Figure, names: Sequence[str], *, dark: bool, row: int | None) -> None:
+    """One row of 34 pixels per name, from the top; a frame around the open row."""
+    count = len(names)
+    style(figure, dark=dark, height=90 + 34 * count)
+    figure.update_layout(
+        margin={"l": 10, "r": 16, "t": 34, "b": 30},
+        barmode="overlay",
+        dragmode=False,
+        hovermode="closest",
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(count)),
+        fixedrange=True,
+        ticktext=[two_lines(n, 22) for n in names],
+        showgrid=False,
+        range=[count - 0.5, -0.5],
+    )
+    figure.update_xaxes(fixedrange=True)
+    if row is not None:
+        figure.add_shape(
+            type="rect",
+            xref="paper",
+            x0=0,
+            x1=1,
+            y0=row - 0.48,
+            y1=row + 0.48,
+            line={"color": MARK, "width": 2},
+        )
+
+
+def whiskers(rates: Sequence[Rate], *, dark: bool) -> dict[str, object]:
+    """Error bars from the lower to the upper bound of each rate."""
+    up = [r.interval.high - r.value if r.interval and r.value is not None else 0 for r in rates]
+    down = [r.value - r.interval.low if r.interval and r.value is not None else 0 for r in rates]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": up,
+        "arrayminus": down,
+        "thickness": 1.4,
+        "width": 3,
+        "color": "#e4eae7" if dark else "#1b2422",
+    }
+
+
+def bounds_text(interval: Interval | None) -> str:
+    """For tooltips; empty where there is none."""
+    if interval is None:
+        return ""
+    name = f"{interval.confidence:.0%} confidence interval"
+    return f"{name}: {interval.low:.1%} to {interval.high:.1%}"
+
+
+def two_lines(name: str, limit: int = 15) -> str:
+    """A name for a narrow place: broken at a blank, cut where it is still too long."""
+    lines = textwrap.wrap(name, limit, max_lines=2, placeholder=" …", break_long_words=True)
+    return "<br>".join(html(line) for line in lines)

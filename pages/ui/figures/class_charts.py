@@ -1,0 +1,179 @@
+"""Figures of classes and slices: pies and bars of rates with their bounds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.evaluation.measures.intervals import Rate
+from core.evaluation.measures.slices import Slice
+from core.evaluation.measures.views import ClassRates, mean_precision, mean_recall
+from pages.ui.figures.bars import bounds_text, row_style, two_lines, whiskers
+from pages.ui.figures.theme import muted_colour, right_colour, style, wrong_colour
+from pages.ui.text import html
+
+MAX_PIES = 6
+MAX_ROWS = 40
+
+
+def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
+    """Precision (upper row) and recall (lower row): the mean, then the weakest classes."""
+    means = [mean_precision(classes), mean_recall(classes)]
+    columns: list[tuple[str, list[tuple[float | None, str]]]] = [
+        ("mean of all classes", [(mean, _mean_hover(mean)) for mean in means])
+    ]
+    for item in worst_first(classes)[:MAX_PIES]:
+        columns.append(
+            (
+                item.name,
+                [
+                    (item.precision.value, _pie_hover(item, "precision")),
+                    (item.recall.value, _pie_hover(item, "recall")),
+                ],
+            )
+        )
+    traces, notes = [], []
+    width = 1 / len(columns)
+    for number, (name, values) in enumerate(columns):
+        middle = (number + 0.5) * width
+        for (value, hover), (low, high) in zip(values, ((0.61, 1.0), (0.17, 0.56)), strict=True):
+            domain = {"x": [number * width, (number + 1) * width], "y": [low, high]}
+            traces.append(_pie(value, hover, domain, dark=dark))
+            notes.append(_note(middle, (low + high) / 2, _pie_text(value), size=13))
+        notes.append(_note(middle, 0.13, f"<b>{two_lines(name)}</b>", size=12, yanchor="top"))
+    for y, name in ((0.805, "precision"), (0.365, "recall")):
+        notes.append(_note(-0.01, y, name, size=13, xanchor="right"))
+    # Why all at once: a figure checks all that it has at every note that is added.
+    figure = go.Figure(traces, {"annotations": notes, "showlegend": False})
+    style(figure, dark=dark, height=270)
+    figure.update_layout(margin={"l": 70, "r": 6, "t": 4, "b": 12})
+    return figure
+
+
+def _note(
+    x: float, y: float, text: str, *, size: int, xanchor: str = "center", yanchor: str = "middle"
+) -> dict[str, object]:
+    return {
+        "x": x,
+        "y": y,
+        "text": text,
+        "xanchor": xanchor,
+        "yanchor": yanchor,
+        "showarrow": False,
+        "font": {"size": size},
+    }
+
+
+def _pie(value: float | None, hover: str, domain: dict[str, list[float]], *, dark: bool) -> go.Pie:
+    colours = [right_colour(dark), wrong_colour(dark)]
+    values = [1.0, 0.0] if value is None else [value, 1 - value]
+    if value is None:
+        colours = [muted_colour(dark)] * 2
+    return go.Pie(
+        values=values,
+        domain=domain,
+        hole=0.66,
+        sort=False,
+        direction="clockwise",
+        textinfo="none",
+        marker={"colors": colours},
+        hovertext=[hover, hover],
+        hoverinfo="text",
+    )
+
+
+def _pie_text(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.0%}" if value in (0, 1) else f"{value:.1%}"
+
+
+def _pie_hover(item: ClassRates, kind: str) -> str:
+    rate: Rate = getattr(item, kind)
+    name = html(item.name)
+    if not rate.has_data:
+        nothing = "is never predicted" if kind == "precision" else "has no images here"
+        return f"{name} {nothing}: no data"
+    of = f"predictions of {name}" if kind == "precision" else f"with true class {name}"
+    return f"{rate.k:,} of {rate.n:,} {of} are correct<br>{bounds_text(rate.interval)}"
+
+
+def _mean_hover(mean: float | None) -> str:
+    return "no data" if mean is None else f"unweighted mean over the classes: {mean:.1%}"
+
+
+def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:
+    """Classes by the smaller of precision and recall; those without images last."""
+
+    def key(item: ClassRates) -> tuple[bool, float, int]:
+        known = [r.value for r in (item.precision, item.recall) if r.value is not None]
+        return not item.recall.has_data, min(known, default=1.0), -item.recall.n
+
+    return sorted(classes, key=key)
+
+
+def class_bars(classes: Sequence[ClassRates], *, dark: bool, row: int | None = None) -> go.Figure:
+    """Precision and recall of each class with bounds, in the order given; rows can be clicked."""
+    figure = go.Figure()
+    places = np.arange(len(classes))
+    kinds = (("precision", "#4f6bd8", -0.19), ("recall", right_colour(dark), 0.19))
+    for kind, colour, shift in kinds:
+        rates = [getattr(c, kind) for c in classes]
+        figure.add_bar(
+            y=places + shift,
+            x=[r.value or 0 for r in rates],
+            orientation="h",
+            name=kind,
+            width=0.34,
+            marker_color=colour,
+            error_x=whiskers(rates, dark=dark),
+            hovertext=[_pie_hover(c, kind) for c in classes],
+            hoverinfo="text",
+        )
+        for place, rate in zip(places, rates, strict=True):
+            if not rate.has_data:
+                figure.add_annotation(
+                    x=0,
+                    y=float(place + shift),
+                    text="no data",
+                    showarrow=False,
+                    xanchor="left",
+                    font={"size": 11},
+                )
+    row_style(figure, [c.name for c in classes], dark=dark, row=row)
+    figure.update_layout(
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
+    )
+    figure.update_xaxes(range=[0, 1.005], tickformat=".0%")
+    return figure
+
+
+def slice_bars(
+    slices: Sequence[Slice], what: str, *, dark: bool, row: int | None = None
+) -> go.Figure:
+    """Rate of each slice with bounds; those that stand out as worse are red."""
+    figure = go.Figure(
+        go.Bar(
+            y=list(range(len(slices))),
+            x=[s.rate.value or 0 for s in slices],
+            orientation="h",
+            width=0.6,
+            error_x=whiskers([s.rate for s in slices], dark=dark),
+            marker_color=[wrong_colour(dark) if s.is_worse else "#8a9692" for s in slices],
+            hovertext=[_slice_hover(s, what) for s in slices],
+            hoverinfo="text",
+        )
+    )
+    names = [f"{s.value}  ({s.rate.n:,})" for s in slices]
+    row_style(figure, names, dark=dark, row=row)
+    high = max([s.rate.interval.high for s in slices if s.rate.interval] or [0.1])
+    figure.update_xaxes(range=[0, min(1.0, high * 1.08)], tickformat=".0%", title=what)
+    return figure
+
+
+def _slice_hover(item: Slice, what: str) -> str:
+    if item.rate.value is None:
+        return f"{html(item.value)}: no data"
+    rest = f"<br>all others: {item.rest.value:.1%}" if item.rest.value is not None else ""
+    return (
+        f"<b>{html(item.value)}</b>: {item.rate.k:,} of {item.rate.n:,} {what}<br>"
+        f"{bounds_text(item.rate.interval)}{rest}"
+    )

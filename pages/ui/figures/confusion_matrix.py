@@ -1,0 +1,183 @@
+"""The confusion matrix to click, in all its views; bounded in points."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.evaluation.measures.views import MatrixView, Tone
+from pages.ui.figures.theme import frame_cell, right_colour, style, wrong_colour
+from pages.ui.text import html
+
+_MAX_MATRIX_TEXT = 25
+_MOST_SLANTED = 15
+_CELL_PX = 20
+_TONES = {Tone.RIGHT: 1, Tone.WRONG: -1, Tone.OPEN: 0}
+
+
+def matrix(
+    view: MatrixView, *, shares: str, dark: bool, cell: tuple[int, int] | None = None
+) -> go.Figure:
+    """A matrix to click: right decisions teal, wrong ones red, the stronger the larger the share.
+
+    Args:
+        view: rows, columns and counts.
+        shares: what the cells say: "" counts, "true" share of the row, "predicted" of the column.
+        dark: for the dark theme.
+        cell: the open one.
+    """
+    rows, columns = [html(n) for n in view.rows], [html(n) for n in view.columns]
+    part = view.of_columns if shares == "predicted" else view.of_rows
+    tones = np.array([[_TONES[tone] for tone in row] for row in view.tones]).reshape(part.shape)
+    # Why the second scale: neither right nor wrong is gray, beyond the two ends of the colours.
+    colours = np.where(tones == 0, 2 + part, part * tones)
+    # Why lists: reading the cells of arrays one by one takes a quarter of a second for 100 classes.
+    text = (
+        [
+            [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
+            for row in zip(view.counts.tolist(), part.tolist(), strict=True)
+        ]
+        if len(rows) <= _MAX_MATRIX_TEXT
+        else None
+    )
+    gap = 0.5 if can_zoom(view) else 2
+    heatmap = go.Heatmap(
+        z=colours.tolist(),
+        x=list(range(len(columns))),
+        y=list(range(len(rows))),
+        zmin=-1,
+        zmax=3,
+        colorscale=_matrix_scale(dark),
+        showscale=False,
+        xgap=gap,
+        ygap=gap,
+        text=text,
+        texttemplate="%{text}" if text else None,
+        **(
+            _hover_by_numbers(view)
+            if can_zoom(view)
+            else {"hovertext": _cell_hovers(view, rows, columns), "hoverinfo": "text"}
+        ),
+    )
+    figure = go.Figure(heatmap)
+    count = len(rows)
+    height = min(900, max(300, 130 + count * _row_height(count)))
+    style(figure, dark=dark, height=height)
+    zoomable = can_zoom(view)
+    fixed = {
+        "tickmode": "array",
+        "fixedrange": not zoomable,
+        "showgrid": False,
+        "zeroline": False,
+        # Why allowed: looking which of a hundred names reach over the edge takes half a second.
+        "ticklabeloverflow": "allow",
+        "tickfont": {"size": max(7, min(13, (height - 130) // max(1, count)))},
+    }
+    figure.update_xaxes(
+        **fixed,
+        tickvals=list(range(len(columns))),
+        ticktext=_short(columns),
+        range=[-0.5, len(columns) - 0.5],
+        tickangle=_angle(len(columns)),
+        title="predicted" if view.column_classes is not None else None,
+    )
+    figure.update_yaxes(
+        **fixed,
+        tickvals=list(range(count)),
+        ticktext=_short(rows),
+        range=[count - 0.5, -0.5],
+        automargin=True,
+        title={"text": "true" if view.row_classes else None, "standoff": 14},
+    )
+    figure.update_layout(
+        dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+    )
+    frame_cell(figure, cell)
+    return figure
+
+
+def _cell_hovers(view: MatrixView, rows: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
+    said = "decided" if view.column_classes is None else "predicted"
+    true = [
+        (f"true <b>{name}</b>, {said} ", f" of {total:,} in this row (")
+        for name, total in zip(rows, view.row_totals.tolist(), strict=True)
+    ]
+    named = [
+        (f"<b>{name}</b><br>", f")<br>of {total:,} in this column (")
+        for name, total in zip(columns, view.column_totals.tolist(), strict=True)
+    ]
+    cells = zip(view.counts.tolist(), view.of_rows.tolist(), view.of_columns.tolist(), strict=True)
+    return [
+        [
+            f"{row}{column}{count:,}{of_row}{by_row:.1%}{of_column}{by_column:.1%})"
+            for (column, of_column), count, by_row, by_column in zip(named, *values, strict=True)
+        ]
+        for (row, of_row), values in zip(true, cells, strict=True)
+    ]
+
+
+def _hover_by_numbers(view: MatrixView) -> dict[str, object]:
+    """The same words as of `_cell_hovers`, put together by the browser, with the axes' names.
+
+    Why: ten thousand cells in words are two megabytes, and cost half a second.
+    """
+    said = "decided" if view.column_classes is None else "predicted"
+    of_row, of_column = np.broadcast_arrays(view.row_totals[:, None], view.column_totals)
+    parts = [view.counts, of_row, view.of_rows, of_column, view.of_columns]
+    numbers = np.stack(parts, axis=2, dtype=np.float32, casting="same_kind")
+    words = (
+        f"true <b>%{{y}}</b>, {said} <b>%{{x}}</b><br>%{{customdata[0]:,}} of "
+        "%{customdata[1]:,} in this row (%{customdata[2]:.1%})<br>of %{customdata[3]:,} in this "
+        "column (%{customdata[4]:.1%})<extra></extra>"
+    )
+    return {"customdata": numbers, "hovertemplate": words}
+
+
+def _angle(columns: int) -> int:
+    """Of the names below: flat, slanted, or upright where slanted ones would overlap."""
+    return 0 if columns <= 4 else -40 if columns <= _MOST_SLANTED else -90
+
+
+def can_zoom(view: MatrixView) -> bool:
+    """Whether a matrix is so large that one wants to look closer."""
+    return max(len(view.rows), len(view.columns)) > _MAX_MATRIX_TEXT
+
+
+def _row_height(count: int) -> int:
+    return max(_CELL_PX, 52 if count < 8 else 30)
+
+
+def _matrix_scale(dark: bool) -> list[list[object]]:
+    """Over -1 (wrong) .. 0 (empty) .. 1 (right), then 2 .. 3 (neither)."""
+    empty = "#1a2321" if dark else "#f1f3f1"
+    wrong, right = wrong_colour(dark), right_colour(dark)
+    # Why so steep at zero on the wrong side: a single error among many must be seen.
+    faint_wrong = "#57303a" if dark else "#f3c9cf"
+    faint_right = "#1e4a45" if dark else "#cfe6e2"
+    neither = "#7a8683" if dark else "#a9b4b0"
+    stops: list[tuple[float, str]] = [
+        (-1, wrong),
+        (-0.3, wrong),
+        (-0.01, faint_wrong),
+        (-1e-4, faint_wrong),
+        (0, empty),
+        (1e-4, faint_right),
+        (0.5, right),
+        (1, right),
+        (1.5, right),
+        (1.9, empty),
+        (2, empty),
+        (2.001, neither),
+        (3, neither),
+    ]
+    return [[(at + 1) / 4, colour] for at, colour in stops]
+
+
+def _cell_text(count: int, share: float, shares: str) -> str:
+    if count == 0:
+        return ""
+    return f"{share:.0%}" if shares else f"{count:,}"
+
+
+def _short(names: Sequence[str], limit: int = 22) -> list[str]:
+    return [name if len(name) <= limit else name[: limit - 1] + "…" for name in names]

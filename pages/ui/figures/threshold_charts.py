@@ -1,0 +1,196 @@
+"""Figures of thresholds: trade-off, scores, costs.
+
+Thresholds and scores are drawn by their log odds, because probabilities crowd near 0 and 1.
+"""
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from core.evaluation.decisions.costs import LeastCost
+from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores, TradeOff
+from core.evaluation.decisions.rule import as_limit
+from core.evaluation.measures.intervals import Rate
+from pages.ui.figures.theme import MARK, style
+
+GOOD, DEFECT, REVIEW = "#2a9d8f", "#d1495b", "#d9962b"
+_EDGE = 9.21  # log odds of 99.99%  # log odds of 99.99%
+_BINS = 48
+_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+def log_odds(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a probability is drawn, from -9.21 (0.01% and below) to 9.21."""
+    inside = np.clip(np.asarray(value, float), 1e-4, 1 - 1e-4)
+    odds: NDArray[np.float64] = inside / (1 - inside)
+    return np.log(odds)
+
+
+def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
+    """Escapes against false rejects over all thresholds, with bounds and the current threshold."""
+    figure = go.Figure()
+    escape, overkill = outcome.escape, outcome.overkill
+    x, y = curve.overkill * 100, curve.escape * 100
+    _band(figure, x, curve.escape_low * 100, curve.escape_high * 100)
+    figure.add_scatter(
+        x=x.tolist(),
+        y=y.tolist(),
+        mode="lines",
+        name="all thresholds",
+        line={"color": "#4f6bd8", "width": 2.2, "shape": "hv"},
+        customdata=[as_limit(float(t)) for t in curve.thresholds],
+        hovertemplate="threshold %{customdata}: %{x:.2f}% false rejects, %{y:.2f}% escapes"
+        "<extra></extra>",
+    )
+    if escape.value is not None and overkill.value is not None:
+        figure.add_scatter(
+            x=[100 * overkill.value],
+            y=[100 * escape.value],
+            mode="markers",
+            name="current threshold",
+            marker={"size": 13, "color": MARK, "line": {"width": 1.5, "color": "#7a5a16"}},
+            error_x=_bars(overkill),
+            error_y=_bars(escape),
+            hovertemplate="current threshold: %{x:.2f}% false rejects, %{y:.2f}% escapes"
+            "<extra></extra>",
+        )
+    style(figure, dark=dark, height=300)
+    figure.update_xaxes(title="false rejects, % of good", range=[-0.5, _reach(overkill, x)])
+    figure.update_yaxes(title="escapes, % of defective", range=[-0.5, _reach(escape, y)])
+    figure.update_layout(
+        margin={"l": 50, "r": 10, "t": 30, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+    )
+    return figure
+
+
+def scores(parts: PartScores, point: OperatingPoint, *, dark: bool) -> go.Figure:
+    """Good parts upwards, defective ones downwards, by their NOK confidence; zones behind."""
+    edges = np.linspace(-_EDGE, _EDGE, _BINS + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    figure = go.Figure()
+    for values, sign, name, colour in (
+        (parts.ok, 1, "good", GOOD),
+        (parts.nok, -1, "defective", DEFECT),
+    ):
+        counts = np.histogram(log_odds(values), edges)[0]
+        figure.add_bar(
+            x=middle.tolist(),
+            y=(sign * np.log10(1 + counts)).tolist(),
+            name=name,
+            marker_color=colour,
+            customdata=counts.tolist(),
+            width=float(edges[1] - edges[0]) * 0.9,
+            hovertemplate=f"%{{customdata}} {name}<extra></extra>",
+        )
+    style(figure, dark=dark, height=300)
+    _zones(figure, point)
+    most = max(len(parts.ok), len(parts.nok), 1)
+    powers = [10**k for k in range(math.ceil(math.log10(most + 1)) + 1)]
+    steps = [0, *sorted([*powers, *(3 * power for power in powers)])]
+    heights = [math.log10(1 + step) for step in steps]
+    figure.update_yaxes(
+        tickvals=[*(-h for h in heights[:0:-1]), *heights],
+        ticktext=[f"{s:,}" for s in [*steps[:0:-1], *steps]],
+        title="defective | good parts",
+    )
+    _probability_axis(figure)
+    figure.update_layout(
+        barmode="relative",
+        bargap=0,
+        margin={"l": 50, "r": 10, "t": 30, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+    )
+    return figure
+
+
+def cost_curve(least: LeastCost, point: OperatingPoint, *, dark: bool) -> go.Figure:
+    """Cost of every single threshold; the range within 5% of the least is shaded."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=log_odds(least.thresholds).tolist(),
+        y=least.cost_per_1000.tolist(),
+        mode="lines",
+        line={"color": "#4f6bd8", "width": 2.2},
+        name="one threshold",
+        customdata=[as_limit(float(t)) for t in least.thresholds],
+        hovertemplate="threshold %{customdata}: %{y:,.1f} per 1,000 parts<extra></extra>",
+    )
+    style(figure, dark=dark, height=290)
+    low, high = (float(log_odds(v)) for v in least.accept_range)
+    figure.add_vrect(x0=low, x1=high, fillcolor=GOOD, opacity=0.14, line_width=0, layer="below")
+    limits = {v for v in (point.accept_below, point.reject_from) if v is not None}
+    for at in limits:
+        figure.add_vline(x=float(log_odds(at)), line={"color": MARK, "width": 2.5})
+    figure.add_hline(y=least.least_cost_per_1000, line={"color": GOOD, "width": 1.4, "dash": "dot"})
+    finite = least.cost_per_1000[np.isfinite(least.cost_per_1000)]
+    top = min(float(finite.max()), 8 * max(float(finite.min()), least.least_cost_per_1000, 1e-9))
+    figure.update_yaxes(title="cost per 1,000 parts", range=[0, 1.05 * top], tickformat=",.4~g")
+    _probability_axis(figure)
+    figure.update_layout(showlegend=False, margin={"l": 60, "r": 10, "t": 12, "b": 44})
+    return figure
+
+
+def _band(
+    figure: go.Figure, x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> None:
+    known = ~np.isnan(high) & ~np.isnan(x)
+    xs = np.concatenate([x[known], x[known][::-1]])
+    ys = np.concatenate([high[known], low[known][::-1]])
+    figure.add_scatter(
+        x=xs.tolist(),
+        y=ys.tolist(),
+        fill="toself",
+        mode="lines",
+        name="bounds",
+        line={"width": 0},
+        fillcolor="rgba(79,107,216,0.16)",
+        hoverinfo="skip",
+    )
+
+
+def _bars(rate: Rate) -> dict[str, object]:
+    if rate.value is None or rate.interval is None:
+        return {}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [100 * (rate.interval.high - rate.value)],
+        "arrayminus": [100 * (rate.value - rate.interval.low)],
+        "color": MARK,
+        "thickness": 1.6,
+    }
+
+
+def _reach(rate: Rate, values: NDArray[np.float64]) -> float:
+    """How far an axis goes: past the bound of the current threshold, not over the whole square."""
+    if rate.interval is None:
+        return 102.0
+    return float(min(102, max(12, 250 * rate.interval.high)))
+
+
+def _probability_axis(figure: go.Figure) -> None:
+    figure.update_xaxes(
+        title="NOK confidence",
+        range=[-_EDGE - 0.2, _EDGE + 0.2],
+        tickvals=[float(log_odds(t)) for t in _TICKS],
+        ticktext=["≤ 0.01%", "0.1%", "1%", "10%", "50%", "90%", "99%", "99.9%", "≥ 99.99%"],
+        tickangle=0,
+        tickfont={"size": 11},
+    )
+
+
+def _zones(figure: go.Figure, point: OperatingPoint) -> None:
+    if point.accept_below is None or point.reject_from is None:
+        return
+    low, high = (float(log_odds(v)) for v in (point.accept_below, point.reject_from))
+    ends = (-_EDGE - 0.2, low, high, _EDGE + 0.2)
+    for colour, start, end in zip((GOOD, REVIEW, DEFECT), ends, ends[1:], strict=False):
+        if end > start:
+            figure.add_vrect(
+                x0=start, x1=end, fillcolor=colour, opacity=0.1, line_width=0, layer="below"
+            )
+    for at in sorted({low, high}):
+        figure.add_vline(x=at, line={"color": MARK, "width": 2.5})
