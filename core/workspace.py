@@ -64,6 +64,38 @@ class Workspace:
         """Pretrained weights that users brought (`<network>.safetensors`)."""
         return self.root / "weights"
 
+    @property
+    def pixels(self) -> Path:
+        """Caches of preprocessed pixels; the name of each begins with the id of its dataset."""
+        return self.cache / "pixels"
+
+    @property
+    def features(self) -> Path:
+        """Caches of features; the name of each begins with the id of its dataset."""
+        return self.cache / "features"
+
+    @property
+    def runtimes(self) -> Path:
+        """Networks converted for the fast runtime of this machine."""
+        return self.cache / "runtimes"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small images for galleries."""
+        return self.cache / "thumbnails"
+
+    def run_folder(self, run_id: str) -> Path:
+        """What one training run keeps on disk while it is not finished."""
+        return self.runs / run_id
+
+    def checkpoints(self, run_id: str) -> Path:
+        """The states from which a run can be resumed."""
+        return self.run_folder(run_id) / "checkpoints"
+
+    def batch_table(self, batch_id: str) -> Path:
+        """The CSV file of a batch prediction."""
+        return self.results / f"{batch_id}.csv"
+
     def resolve(self, stored: str) -> Path:
         """The file behind a stored path; relative ones lie inside the workspace."""
         return self.root / stored  # an absolute path replaces the root

@@ -62,7 +62,8 @@ def read_report(path: Path) -> Numbers:
 def mismatches(report: Path, table: Path) -> list[str]:
     """One line for every number that is not what the table says; empty if all agree."""
     numbers = read_report(report)
-    again = Recomputed(pd.read_csv(table, keep_default_na=False, na_values=[]), numbers.rule)
+    rows = pd.read_csv(table, encoding="utf-8-sig", keep_default_na=False, na_values=[])
+    again = Recomputed(rows, numbers.rule)
     wrong = []
     for name, shown in numbers.marked:
         try:

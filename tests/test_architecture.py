@@ -14,11 +14,12 @@ PROJECT = Path(__file__).parent.parent
 CORE = PROJECT / "core"
 PAGES = PROJECT / "pages"
 
-BASE = {"domain", "errors", "workspace"}
+BASE = {"domain", "errors", "files", "workspace"}
 # What each room may use besides itself and the base.
 ALLOWED = {
     "domain": {"errors"},
     "errors": set(),
+    "files": set(),
     "workspace": {"errors"},
     "store": set(),
     "data": set(),

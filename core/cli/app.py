@@ -32,6 +32,7 @@ from core.domain.models import HeatmapMethod
 from core.domain.splits import OrderBy, Split, Subset
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.measures.parts import Unit
+from core.files import CsvDelimiter
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
@@ -478,6 +479,10 @@ def _range(bounds: dict[str, float] | None) -> list[str]:
 def predict(
     model: ModelArgument,
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file to write as well.")] = None,
+    delimiter: Annotated[
+        CsvDelimiter, typer.Option(help="Between the cells of the CSV file.")
+    ] = CsvDelimiter.COMMA,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -486,6 +491,8 @@ def predict(
         found = models.find_model(session.workspace, model)
         files = prediction.image_files(paths)
         results = prediction.predict(session.workspace, found, files, [str(path) for path in files])
+        if out is not None:
+            prediction.save_csv(results, found.class_names, out, delimiter=delimiter)
         rows = [
             [
                 r.path,

@@ -17,6 +17,7 @@ from core.cli.session import (
 )
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
+from core.files import CsvDelimiter
 from core.workflows.data import datasets, edits, exports, typed_edits, versions
 
 app = typer.Typer()
@@ -156,13 +157,16 @@ def export(
         ),
     ] = None,
     version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
+    delimiter: Annotated[
+        CsvDelimiter, typer.Option(help="Between the cells of the table.")
+    ] = CsvDelimiter.COMMA,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset as class folders, a ZIP of them, or a table."""
     with session(workspace, as_json) as opened:
         plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
-        missing = exports.write_export(plan, to)
+        missing = exports.write_export(plan, to, delimiter=delimiter)
         for name in missing[:20]:
             errors.print(f"The file of {name} is gone.", style="yellow", markup=False)
         result = {

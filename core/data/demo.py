@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from core.files import atomic_write
+
 DEMO_CLASSES = ("contamination", "crack", "good")
 AMBIENT = 0.3  # share of the light that comes from everywhere
 _Plane = NDArray[np.float32]
@@ -112,10 +114,10 @@ def write_demo_images(
         (folder / class_name).mkdir(parents=True, exist_ok=True)
         for index in range(per_class):
             path = folder / class_name / f"{class_name}_{index + 1:04d}.jpg"
-            partial = path.with_name(f".{path.name}.partial")
             pill = render_pill(class_name, index, seed=seed, size_px=size_px)
-            pill.save(partial, "JPEG", quality=92)
-            paths.append(partial.replace(path))
+            with atomic_write(path) as partial:
+                pill.save(partial, "JPEG", quality=92)
+            paths.append(path)
             if on_progress is not None:
                 on_progress(len(paths), per_class * len(DEMO_CLASSES))
     return paths

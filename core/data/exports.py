@@ -1,6 +1,5 @@
 """Datasets as files for other programs: class folders, a ZIP of them, a table."""
 
-import csv
 import io
 import re
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from core.domain.datasets import Sample, Verdict
 from core.domain.splits import Subset
 from core.errors import ConfigError
+from core.files import Cell, CsvDelimiter, csv_lines, write_csv
 
 NO_LABEL = "no label"
 MISSING_LIST = "missing files.txt"
@@ -21,7 +21,6 @@ _CHUNK = 1 << 20
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _MAX_NAME = 150
-_RUNS = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheet programs take for a formula, or is marked
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,6 @@ class ExportItem:
     fold: int | None = None
     verdict: Verdict | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-def safe_cell(text: str | None) -> str | None:
-    """Text that a spreadsheet program shows and never runs as a formula."""
-    return f"'{text}" if text and _RUNS.match(text) else text
-
-
-def plain_cell(text: str) -> str:
-    """The text of which `safe_cell` made this cell."""
-    return text[1:] if text.startswith("'") and _RUNS.match(text) else text
 
 
 def safe_file_name(name: str) -> str:
@@ -112,7 +101,9 @@ def export_items(
     return items
 
 
-def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
+def write_folder(
+    items: Sequence[ExportItem], target: Path, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA
+) -> list[str]:
     """Copy images and their table into a folder, which must be new or empty.
 
     Returns:
@@ -133,7 +124,7 @@ def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
             place = target.joinpath(*item.place.split("/"))
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(item.source, place)
-        (target / TABLE).write_text("".join(table_lines(items)), encoding="utf-8-sig", newline="")
+        write_csv(target / TABLE, table_rows(items), delimiter=delimiter)
     except OSError as err:
         raise ConfigError(
             f"{target} cannot be written: {err.strerror or err}.", "Choose another folder."
@@ -141,7 +132,9 @@ def write_folder(items: Sequence[ExportItem], target: Path) -> list[str]:
     return missing
 
 
-def zip_blocks(items: Sequence[ExportItem]) -> Iterator[bytes]:
+def zip_blocks(
+    items: Sequence[ExportItem], *, delimiter: CsvDelimiter = CsvDelimiter.COMMA
+) -> Iterator[bytes]:
     """A ZIP file of images and their table, block by block; memory stays small.
 
     Images whose files are gone are named in a text file inside.
@@ -159,34 +152,29 @@ def zip_blocks(items: Sequence[ExportItem]) -> Iterator[bytes]:
                 while block := file.read(_CHUNK):
                     out.write(block)
                     yield from sink.take()
-        archive.writestr(TABLE, ("\ufeff" + "".join(table_lines(items))).encode())
+        table = csv_lines(table_rows(items), delimiter=delimiter)
+        archive.writestr(TABLE, b"".join(table))
         if missing:
             archive.writestr(MISSING_LIST, "\n".join(missing).encode())
         yield from sink.take()
     yield from sink.take()
 
 
-def table_lines(items: Sequence[ExportItem]) -> Iterator[str]:
-    """Lines of a CSV table, safe for spreadsheets: `TITLES`, then columns of imported tables.
+def table_rows(items: Sequence[ExportItem]) -> Iterator[list[Cell]]:
+    """Header and rows of a table: `TITLES`, then the columns of imported tables.
 
     The fold is there only where a split has folds, and counts from 1.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
     with_fold = any(item.fold is not None for item in items)
     titles = [title for title in TITLES if with_fold or title != "fold"]
     further = list(dict.fromkeys(key for item in items for key in item.attributes))
-    rows = (_cells(item, further, with_fold=with_fold) for item in items)
-    header: list[str | None] = [*titles, *_free_titles(further)]
-    for row in (header, *rows):
-        writer.writerow([safe_cell(cell) for cell in row])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+    yield [*titles, *_free_titles(further)]
+    for item in items:
+        yield _cells(item, further, with_fold=with_fold)
 
 
-def _cells(item: ExportItem, further: Sequence[str], *, with_fold: bool) -> list[str | None]:
-    fold = None if item.fold is None else str(item.fold + 1)
+def _cells(item: ExportItem, further: Sequence[str], *, with_fold: bool) -> list[Cell]:
+    fold = None if item.fold is None else item.fold + 1
     return [
         *(item.place, item.class_name, item.group, item.subset),
         *([fold] if with_fold else []),

@@ -6,8 +6,6 @@ PyTorch.
 """
 
 import hashlib
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.files import atomic_folder
 from core.models.bundle import Tensors
 
 if TYPE_CHECKING:
@@ -142,16 +141,8 @@ def _convert(module: "PixelFeatures", folder: Path, image_size_px: int) -> None:
         network = ov.convert_model(module.eval(), example_input=example)
     network.reshape([1, image_size_px, image_size_px, 3])
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
-    try:
-        partial.replace(folder)
-    except OSError:
-        shutil.rmtree(partial)
-        if not folder.exists():  # else another process was faster
-            raise
+    with atomic_folder(folder) as partial:
+        ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
 
 
 def _openvino() -> Any:

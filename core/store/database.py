@@ -1,6 +1,5 @@
 """Opening the workspace database: connection rules, transactions, migrations."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from sqlite_utils import Database, Migrations
 from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 
 from core.errors import WorkspaceError
+from core.files import atomic_write
 from core.workspace import Workspace
 
 SCHEMA_VERSION = 6
@@ -132,11 +132,9 @@ def _back_up(db: Database, path: Path) -> None:
     if not db.table_names():
         return
     backup = path.with_name(f"{path.name}.before-schema-{SCHEMA_VERSION}")
-    partial = path.with_name(f"{backup.name}.{os.getpid()}.partial")
     if not backup.exists():
-        partial.unlink(missing_ok=True)
-        db.conn.execute("VACUUM INTO ?", [str(partial)])
-        partial.replace(backup)
+        with atomic_write(backup) as partial:
+            db.conn.execute("VACUUM INTO ?", [str(partial)])
 
 
 def _translated(err: Exception, path: Path) -> WorkspaceError:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from core.errors import TrainingError
+from core.files import atomic_write
 
 KEEP = 3
 EVERY_S = 20.0
@@ -42,7 +42,9 @@ class CheckpointFolder:
         numbers = [int(path.stem) for path in self._newest_first()]
         target = self._folder / f"{max(numbers, default=0) + 1:06d}.ckpt"
         try:
-            _write_durably(target, hashlib.sha256(content).digest(), content)
+            with atomic_write(target) as partial, partial.open("wb") as file:
+                file.write(hashlib.sha256(content).digest())
+                file.write(content)
         except OSError as err:
             raise TrainingError(
                 f"The checkpoint could not be written: {err.strerror or err}.",
@@ -64,23 +66,3 @@ class CheckpointFolder:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._folder.glob("*.ckpt"), reverse=True)
-
-
-def _write_durably(target: Path, checksum: bytes, content: memoryview) -> None:
-    partial = target.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(checksum)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError:
-        partial.unlink(missing_ok=True)  # a full disk needs the space back
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -20,9 +20,7 @@ def run(session: JobSession) -> None:
     """Explain the images of the payload: sample id, path, class index; kept as they come."""
     payload = session.job.payload
     session.report("Loading the model", 0, 0)
-    predictor = Predictor.open(
-        Path(payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
-    )
+    predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     explainer, images = Explainer(predictor), payload["pictures"]
     found: dict[int, float | None] = {}
     saved_at = time.monotonic()

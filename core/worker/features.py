@@ -6,7 +6,6 @@ import: an edit changes which rows are wanted, never what they hold.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -75,7 +74,7 @@ def dataset_pixels(
     """
     paths = [session.workspace.resolve(sample.path) for sample in every]
     key = f"{dataset_id}-{_content_key(every)}"
-    cache = pixel_cache(session.workspace.cache / "pixels", paths, preprocess, key=key)
+    cache = pixel_cache(session.workspace.pixels, paths, preprocess, key=key)
     report = reporter(session, "Preparing images")
     return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
 
@@ -111,9 +110,11 @@ def dataset_features(
     size = preprocess.image_size_px
     tensors = recipes.numpy_state(module.network)
     key = backbone_digest(tensors, head_name(module.network), mean, std, size)
-    runtime = open_runtime(key, lambda: module, runtimes(session), size, device=str(device))
+    runtime = open_runtime(
+        key, lambda: module, session.workspace.runtimes, size, device=str(device)
+    )
     bank = open_row_cache(
-        session.workspace.cache / "features" / f"{pixels.folder.name}-{key[:16]}",
+        session.workspace.features / f"{pixels.folder.name}-{key[:16]}",
         (len(pixels.state), head_width(module)),
         np.float32,
     )
@@ -134,11 +135,6 @@ def head_width(module: PixelFeatures) -> int:
     """Number of features D."""
     width = getattr(module.network, "head_hidden_size", module.network.num_features)
     return int(width)  # type: ignore[arg-type]
-
-
-def runtimes(session: JobSession) -> Path:
-    """Where converted networks are kept."""
-    return session.workspace.cache / "runtimes"
 
 
 def reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:

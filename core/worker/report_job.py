@@ -1,6 +1,5 @@
 """The report job: what spoke for each wrong decision, then the report is drawn."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
 from core.errors import UnreadableImageError
+from core.files import atomic_write
 from core.inference.heatmaps import Explainer, overlay, single_threaded
 from core.inference.predictor import Predictor
 from core.reporting.render import render, webp_uri
@@ -26,14 +26,11 @@ def run(session: JobSession) -> None:
     draft = session.workspace.results / str(payload["draft"])
     values = json.loads(draft.read_text(encoding="utf-8"))
     session.report("Loading the model", 0, 0)
-    predictor = Predictor.open(
-        Path(payload["bundle"]), runtimes=session.workspace.cache / "runtimes"
-    )
+    predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     _add_heatmaps(session, predictor, values["errors"]["shown"])
     target = draft.with_suffix(".html")
-    partial = draft.with_suffix(".partial")
-    partial.write_text(render(values), encoding="utf-8")
-    partial.replace(target)
+    with atomic_write(target) as partial:
+        partial.write_text(render(values), encoding="utf-8")
     draft.unlink()
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED, result={"report": target.name})
@@ -68,9 +65,6 @@ def _explain(
     heatmap = explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM)
     image = overlay(pixels, heatmap)
     image.thumbnail((HEATMAP_PX, HEATMAP_PX), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=2)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(target)
+    with atomic_write(target) as partial:
+        image.save(partial, "WEBP", quality=80, method=2)

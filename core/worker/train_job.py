@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,7 +39,6 @@ from core.worker.features import (
     pretrained,
     reporter,
     resolve_device,
-    runtimes,
 )
 from core.worker.session import JobSession, StopRequested
 
@@ -218,7 +216,7 @@ def _fit(
         StopRequested: if a stop was wished; the checkpoint is safe then.
     """
     config = material.run.train
-    checkpoints = CheckpointFolder(run_folder(session, material.run.id) / "checkpoints")
+    checkpoints = CheckpointFolder(session.workspace.checkpoints(material.run.id))
     state = new_state(model, config, device)
     saved = checkpoints.load()
     if checkpoints.damaged:
@@ -254,11 +252,6 @@ def _drop_newer_epochs(session: JobSession, run_id: str, state: FitState) -> Non
         runs.drop_epochs_from(db, run_id, state.epoch, job_id=session.job.id, owner=session.owner)
 
 
-def run_folder(session: JobSession, run_id: str) -> Path:
-    """Where a run keeps its checkpoints."""
-    return session.workspace.runs / run_id
-
-
 def _pretrained(session: JobSession, material: TrainingData) -> PixelFeatures:
     return pretrained(session, material.network, material.run.preprocess, material.class_count)
 
@@ -269,7 +262,7 @@ def _predictor(
     session.report("Saving the model", 0, 0)
     card = _card(material, head, "")
     device = str(material.device)
-    return Predictor(card, tensors, runtimes=runtimes(session), device=device)
+    return Predictor(card, tensors, runtimes=session.workspace.runtimes, device=device)
 
 
 def _card(material: TrainingData, head: str, name: str) -> ModelCard:
@@ -339,9 +332,8 @@ def _store(
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
         session.finish(db, JobStatus.COMPLETED, result={"model_id": model.id})
-    shutil.rmtree(
-        run_folder(session, training.id), ignore_errors=True
-    )  # nothing to resume any more
+    # Why: there is nothing to resume any more.
+    shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
 
 
 def _refuse_empty(material: TrainingData) -> None:

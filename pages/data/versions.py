@@ -181,15 +181,16 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             help="With a split, its subsets become the upper folders, and they "
             "and its folds columns of the table.",
         )
+        delimiter = widgets.csv_delimiter("export_delimiter")
         st.link_button(
             "ZIP of class folders",
             icon=":material/folder_zip:",
-            url=routes.export_url(dataset.id, "zip", number, split),
+            url=routes.export_url(dataset.id, "zip", number, split, delimiter),
         )
         st.link_button(
             "Table (CSV)",
             icon=":material/table:",
-            url=routes.export_url(dataset.id, "csv", number, split),
+            url=routes.export_url(dataset.id, "csv", number, split, delimiter),
         )
     st.caption(
         "The ZIP holds one folder per class and the table labels.csv; excluded images stay out. "

@@ -54,7 +54,7 @@ def warm_up(workspace: Workspace, model: Model) -> None:
     if st.session_state.get("warm_model") != model.id:
         st.session_state.warm_model = model.id
         bundle = exported_bundle(workspace, model)
-        _executor().submit(service.warm_up, bundle, workspace.cache / "runtimes")
+        _executor().submit(service.warm_up, bundle, workspace.runtimes)
 
 
 def shut_down() -> None:

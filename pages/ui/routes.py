@@ -16,6 +16,7 @@ from starlette.routing import Route
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.errors import NotFoundError, TouchstoneError
+from core.files import CsvDelimiter, atomic_write
 from core.workflows.data import datasets, edits, exports, image_facts
 from core.workflows.data.edits import QuickAction, QuickAnswer, QuickEdit
 from core.workflows.signoff import report as reports
@@ -52,8 +53,15 @@ def image_url(sample_id: int, sha256: str = "") -> str:
     return f"/pictures/{sample_id}/full?{sha256[:12]}"
 
 
-def export_url(dataset_id: str, kind: str, version: int, split_id: str | None) -> str:
-    return f"/datasets/{dataset_id}/export.{kind}?version={version}&split={split_id or ''}"
+def export_url(
+    dataset_id: str,
+    kind: str,
+    version: int,
+    split_id: str | None,
+    delimiter: CsvDelimiter = CsvDelimiter.COMMA,
+) -> str:
+    wanted = {"version": version, "split": split_id or "", "delimiter": delimiter.value}
+    return f"/datasets/{dataset_id}/export.{kind}?{urlencode(wanted)}"
 
 
 def model_url(model_id: str) -> str:
@@ -181,8 +189,11 @@ async def _export(request: Request) -> Response:
     kind = request.path_params["kind"]
     wanted = request.query_params
     number = wanted.get("version", "")
+    delimiter = wanted.get("delimiter", CsvDelimiter.COMMA.value)
     if kind not in ("zip", "csv") or not (number == "" or number.isdecimal()):
         return Response("There is no such export.", 404)
+    if delimiter not in list(CsvDelimiter):
+        return Response("There is no such delimiter.", 404)
     try:
         export = await run_in_threadpool(
             exports.plan_export,
@@ -193,7 +204,8 @@ async def _export(request: Request) -> Response:
         )
     except TouchstoneError as err:
         return Response(err.message, 404)
-    blocks = exports.zip_export(export) if kind == "zip" else exports.csv_export(export)
+    make_blocks = exports.zip_export if kind == "zip" else exports.csv_export
+    blocks = make_blocks(export, delimiter=CsvDelimiter(delimiter))
     name = quote(f"{export.name}.{kind}", safe="")
     media = "application/zip" if kind == "zip" else "text/csv; charset=utf-8"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
@@ -223,6 +235,10 @@ async def _report(request: Request) -> Response:
     return FileResponse(path, media_type=media, headers=headers)
 
 
+class _TooLargeError(Exception):
+    """More was sent than announced, and more than is taken."""
+
+
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
     if not _from_our_page(request):
@@ -233,19 +249,15 @@ async def _upload_zip(request: Request) -> Response:
     if announced > MAX_ZIP_BYTES or announced > free - 1_000_000_000:
         return JSONResponse({"error": _too_large(announced, free)}, 413)
     target = workspace.uploads / f"{new_id('zip')}.zip"
-    partial = target.with_suffix(".zip.part")
     try:
-        received = 0
-        with partial.open("wb") as file:
+        with atomic_write(target) as partial, partial.open("wb") as file:
             async for block in request.stream():
-                received += len(block)
-                if received > MAX_ZIP_BYTES:
-                    return JSONResponse({"error": _too_large(received, free)}, 413)
+                if (received := file.tell() + len(block)) > MAX_ZIP_BYTES:
+                    raise _TooLargeError(_too_large(received, free))
                 await run_in_threadpool(file.write, block)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return JSONResponse({"upload": target.name, "size": received})
+    except _TooLargeError as err:
+        return JSONResponse({"error": str(err)}, 413)
+    return JSONResponse({"upload": target.name, "size": target.stat().st_size})
 
 
 def _too_large(size: int, free: int) -> str:

@@ -14,6 +14,7 @@ from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
 from core.domain.datasets import Sample, Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import HeatmapMethod, Model
+from core.files import CsvDelimiter
 from core.workflows import jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
@@ -183,6 +184,18 @@ def skipped_files(skipped: Sequence[Skipped], words: str) -> None:
         )
         if len(skipped) > len(shown):
             st.caption(f"… and {len(skipped) - len(shown):,} more.")
+
+
+def csv_delimiter(key: str) -> CsvDelimiter:
+    """Which character separates the cells of a CSV file."""
+    return st.selectbox(
+        "CSV delimiter",
+        list(CsvDelimiter),
+        key=key,
+        width=160,
+        format_func=lambda item: f"{item.value.capitalize()} ( {item.character} )",
+        help="Choose Semicolon if your spreadsheet program uses a decimal comma.",
+    )
 
 
 def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:

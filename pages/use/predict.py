@@ -174,10 +174,11 @@ def _table(model: Model, results: list[Prediction]) -> None:
             hide_index=True,
             column_config={"confidence": st.column_config.NumberColumn(format="percent")},
         )
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            delimiter = widgets.csv_delimiter("csv_delimiter")
             st.download_button(
                 "CSV",
-                prediction.as_csv(results, model.class_names),
+                prediction.as_csv(results, model.class_names, delimiter=delimiter),
                 "predictions.csv",
                 "text/csv",
                 icon=":material/download:",
@@ -215,6 +216,7 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             help="All images below this folder are classified by the worker; the result is a "
             "table. You can leave the page meanwhile.",
         )
+        delimiter = widgets.csv_delimiter("batch_delimiter")
         if st.button(
             "Classify the folder",
             type="primary",
@@ -223,7 +225,9 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             disabled=not typed.strip(),
         ):
             try:
-                job = prediction.start_batch(workspace, model, Path(typed.strip()))
+                job = prediction.start_batch(
+                    workspace, model, Path(typed.strip()), delimiter=delimiter
+                )
             except TouchstoneError as err:
                 errors.show(err)
                 return

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from core.domain.datasets import Dataset
+from core.files import CsvDelimiter
 from core.workflows.data import datasets
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
@@ -176,7 +177,9 @@ def test_versions_are_exported_as_a_stream(
     assert sum(name.startswith("train/stripes/") for name in images) == 12
     table = client.get(routes.export_url(dataset.id, "csv", 1, None))
     assert table.text.count("\r\n") == 41
+    semicolons = client.get(routes.export_url(dataset.id, "csv", 1, None, CsvDelimiter.SEMICOLON))
+    assert semicolons.text == table.text.replace(",", ";")
     assert "Marks%20v1.csv" in table.headers["content-disposition"]
-    wrong_ends = ("exe", "zip?version=9", "csv?version=x", "csv?split=no")
+    wrong_ends = ("exe", "csv?delimiter=x", "zip?version=9", "csv?version=x", "csv?split=no")
     for wrong in (f"export.{end}" for end in wrong_ends):
         assert client.get(f"/datasets/{dataset.id}/{wrong}").status_code == 404

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePosixPath
 
-from core.data.exports import TITLES, plain_cell
+from core.data.exports import TITLES
 from core.data.importing.labels import MAX_LABEL, Labelled, normal_name, normal_path, subset_of_word
 from core.data.importing.rules import Delimiter, TableRules
 from core.data.importing.table_columns import (
@@ -23,6 +23,7 @@ from core.data.importing.table_columns import (
 )
 from core.data.pixels.images import EXTENSIONS
 from core.errors import ImportSourceError
+from core.files import plain_cell
 
 _LOOK_ROWS = 2000  # enough to guess by
 _LOOSELY = re.compile(r"[,;\t]| +")  # between cells, before it is known what is

@@ -5,7 +5,6 @@ per row). Rows are written first, their state after, so a killed computation goe
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs import PreprocessConfig, config_to_json
 from core.errors import TouchstoneError, WorkspaceError
+from core.files import atomic_folder
 
 MISSING, READY, FAILED = 0, 1, 2
 _Arrays = tuple[
@@ -165,9 +165,7 @@ def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
             f"{free / 1e9:.1f} GB are free.",
             "Free some space, choose a smaller image size, or move the workspace.",
         )
-    partial_folder = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial_folder.mkdir(parents=True, exist_ok=True)
-    open_memmap(partial_folder / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
-    open_memmap(partial_folder / "state.npy", mode="w+", dtype=np.uint8, shape=(shape[0],))
-    (partial_folder / "about.json").write_text(json.dumps({"shape": shape, "bytes": needed}))
-    partial_folder.replace(folder)
+    with atomic_folder(folder) as unfinished:
+        open_memmap(unfinished / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
+        open_memmap(unfinished / "state.npy", mode="w+", dtype=np.uint8, shape=(shape[0],))
+        (unfinished / "about.json").write_text(json.dumps({"shape": shape, "bytes": needed}))

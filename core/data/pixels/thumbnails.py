@@ -1,11 +1,11 @@
 """Small images for galleries, made on first use and kept."""
 
-import os
 from pathlib import Path
 
 from PIL import Image
 
 from core.data.pixels.images import read_image
+from core.files import atomic_write
 
 THUMBNAIL_PX = 224
 
@@ -27,7 +27,6 @@ def thumbnail(source: Path, sha256: str, folder: Path) -> Path:
     image = read_image(source, draft_px=2 * THUMBNAIL_PX)
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}-{id(image)}.tmp")
-    image.save(partial, "WEBP", quality=82, method=2)
-    partial.replace(target)
+    with atomic_write(target) as partial:
+        image.save(partial, "WEBP", quality=82, method=2)
     return target

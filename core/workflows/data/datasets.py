@@ -351,7 +351,7 @@ def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
     if not found:
         raise NotFoundError("There is no such image.")
     source = workspace.resolve(found[0].path)
-    return thumbnail(source, found[0].sha256, workspace.cache / "thumbnails")
+    return thumbnail(source, found[0].sha256, workspace.thumbnails)
 
 
 def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
@@ -381,9 +381,9 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
         datasets.delete_dataset(db, dataset.id)
     shutil.rmtree(workspace.uploads / dataset.id, ignore_errors=True)
     for run_id in own_runs:
-        shutil.rmtree(workspace.runs / run_id, ignore_errors=True)
-    for kind in ("pixels", "features"):
-        for folder in (workspace.cache / kind).glob(f"{dataset.id}-*"):
+        shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+    for caches in (workspace.pixels, workspace.features):
+        for folder in caches.glob(f"{dataset.id}-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from core.data.exports import ExportItem
 from core.domain.datasets import Dataset, DatasetVersion
 from core.domain.splits import Split
 from core.errors import ConfigError
+from core.files import CsvDelimiter, atomic_write, csv_lines
 from core.store import datasets, splits, versions
 from core.store.database import connect
 from core.workspace import Workspace
@@ -56,7 +57,9 @@ def plan_export(
     return Export(dataset, found, chosen, tuple(items))
 
 
-def write_export(export: Export, target: Path) -> list[str]:
+def write_export(
+    export: Export, target: Path, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA
+) -> list[str]:
     """Write an export to a new folder, or to a new file that ends in .zip or .csv.
 
     Returns:
@@ -67,33 +70,27 @@ def write_export(export: Export, target: Path) -> list[str]:
     """
     kind = target.suffix.lower()
     if kind not in (".zip", ".csv"):
-        return exports.write_folder(export.items, target)
-    blocks = zip_export(export) if kind == ".zip" else csv_export(export)
-    partial = target.with_name(f"{target.name}.part")
+        return exports.write_folder(export.items, target, delimiter=delimiter)
+    make_blocks = zip_export if kind == ".zip" else csv_export
     if target.exists():
         raise ConfigError(f"{target} exists already.", "Choose another name.")
     try:
-        with partial.open("wb") as file:
-            file.writelines(blocks)
-        partial.replace(target)
+        with atomic_write(target) as partial, partial.open("wb") as file:
+            file.writelines(make_blocks(export, delimiter=delimiter))
     except OSError as err:
         raise ConfigError(
             f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
         ) from err
-    finally:
-        partial.unlink(missing_ok=True)
     if kind == ".csv":
         return []
     return [item.name for item in export.items if not item.source.is_file()]
 
 
-def zip_export(export: Export) -> Iterator[bytes]:
-    """A ZIP of the images, block by block."""
-    return exports.zip_blocks(export.items)
+def zip_export(export: Export, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA) -> Iterator[bytes]:
+    """A ZIP of the images and their table, block by block."""
+    return exports.zip_blocks(export.items, delimiter=delimiter)
 
 
-def csv_export(export: Export) -> Iterator[bytes]:
-    """A table of the images, block by block, as spreadsheet programs read it."""
-    yield b"\xef\xbb\xbf"
-    for line in exports.table_lines(export.items):
-        yield line.encode()
+def csv_export(export: Export, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA) -> Iterator[bytes]:
+    """A table of the images, line by line."""
+    return csv_lines(exports.table_rows(export.items), delimiter=delimiter)

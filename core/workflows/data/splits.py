@@ -339,7 +339,7 @@ def delete_split(workspace: Workspace, split_id: str) -> None:
             raise WorkspaceError("A training is using this split.", "Stop it first.")
         splits.delete_split(db, split_id)
     for run_id in own_runs:
-        shutil.rmtree(workspace.runs / run_id, ignore_errors=True)
+        shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
 
 
 def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:

@@ -6,16 +6,17 @@ the network, so a full report with mistakes is finished by a worker.
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from core.data.exports import safe_cell
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
+from core.files import Cell, atomic_write, write_csv
 from core.reporting.render import render
 from core.workflows import jobs as job_actions
 from core.workflows.results.judging import JudgedSet, count_look, judged_set
@@ -129,24 +130,27 @@ def write_table(workspace: Workspace, material: ReportMaterial, target: Path) ->
     From it all numbers of the report can be computed again. Texts that a spreadsheet program would
     run as a formula are quoted.
     """
+    write_csv(target, _table_rows(material))
+
+
+def _table_rows(material: ReportMaterial) -> Iterator[Sequence[Cell]]:
+    """The header, then one row per image; pyarrow is fast at writing numbers with all digits."""
     import pyarrow as pa
-    from pyarrow import csv
 
     tables = [
-        _columns(material, judged)
+        pa.table(_columns(material, judged))
         for judged in (material.validation, material.judged)
         if judged is not None
     ]
-    joined = pa.concat_tables([pa.table(columns) for columns in tables])
-    partial = target.with_suffix(".partial")
-    csv.write_csv(joined, str(partial))
-    partial.replace(target)
+    yield tables[0].column_names
+    for batch in pa.concat_tables(tables).to_batches(max_chunksize=1000):
+        yield from zip(*(column.cast(pa.string()).to_pylist() for column in batch), strict=True)
 
 
 def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
     import pyarrow as pa
 
-    names = [safe_cell(name) or "" for name in judged.class_names]
+    names = judged.class_names
     samples = [material.samples[int(i)] for i in judged.sample_ids]
     predicted = judged.probabilities.argmax(axis=1)
     decisions = report_words.decision_words(material, judged)
@@ -156,14 +160,14 @@ def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
     return {
         "subset": [judged.subset.value] * len(samples),
         "sample_id": judged.sample_ids,
-        "name": [safe_cell(sample.name) for sample in samples],
+        "name": [sample.name for sample in samples],
         "sha256": [sample.sha256 for sample in samples],
         "part": parts,
         "true_class": [names[i] for i in judged.targets],
         "true_verdict": [verdicts[i] for i in judged.targets],
         "predicted_class": [names[i] for i in predicted],
         "decision": decisions,
-        "other_class": pa.array([safe_cell(name) for name, _ in others], pa.string()),
+        "other_class": pa.array([name for name, _ in others], pa.string()),
         "other_decision": pa.array([decision for _, decision in others], pa.string()),
         **{
             f"p:{name}": judged.probabilities[:, index]
@@ -173,6 +177,5 @@ def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
 
 
 def _write(target: Path, text: str) -> None:
-    partial = target.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(target)
+    with atomic_write(target) as partial:
+        partial.write_text(text, encoding="utf-8")

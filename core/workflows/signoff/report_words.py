@@ -591,9 +591,7 @@ def _imaged(workspace: Workspace, material: ReportMaterial, item: Mistake) -> di
     sample = material.samples[item.sample_id]
     names = material.judged.class_names
     try:
-        path = thumbnail(
-            workspace.resolve(sample.path), sample.sha256, workspace.cache / "thumbnails"
-        )
+        path = thumbnail(workspace.resolve(sample.path), sample.sha256, workspace.thumbnails)
         image = webp_uri(path.read_bytes())
     except (TouchstoneError, OSError):
         image = None

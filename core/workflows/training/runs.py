@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
 from core.domain.ids import new_id, utc_now
@@ -256,14 +255,9 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
         if job and job.status.is_active:
             raise WorkspaceError("This run is active.", "Stop it first.")
         runs.delete_run(db, run_id)
-    shutil.rmtree(checkpoint_folder(workspace, run_id), ignore_errors=True)
+    shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
 
 
 def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
     """Whether something of a run was saved to go on from."""
-    return any((checkpoint_folder(workspace, run_id) / "checkpoints").glob("*.ckpt"))
-
-
-def checkpoint_folder(workspace: Workspace, run_id: str) -> Path:
-    """Where a run keeps its checkpoints."""
-    return workspace.runs / run_id
+    return any(workspace.checkpoints(run_id).glob("*.ckpt"))

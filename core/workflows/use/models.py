@@ -1,13 +1,13 @@
 """Actions on models: list, rename, delete, download, upload."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.ids import new_id, utc_now
 from core.domain.models import Model
+from core.files import atomic_write
 from core.models.bundle import read_card, read_tensors
 from core.store import models
 from core.store.database import connect, transaction
@@ -68,14 +68,8 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    try:
-        with connect(workspace) as db, partial.open("wb") as file:
-            for chunk in models.model_chunks(db, model):
-                file.write(chunk)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
+        file.writelines(models.model_chunks(db, model))
     return target
 
 
@@ -92,7 +86,7 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
     """
     card = read_card(path)
     read_tensors(path)
-    check(path, workspace.cache / "runtimes")
+    check(path, workspace.runtimes)
     content = path.read_bytes()
     with connect(workspace) as db, transaction(db):
         model = Model(

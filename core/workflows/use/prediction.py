@@ -1,27 +1,25 @@
 """Actions that use a model: predict images, explain one, run a folder."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.data.exports import safe_cell
 from core.data.pixels.images import images_below
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model, Prediction
-from core.errors import ImportSourceError
+from core.errors import ConfigError, ImportSourceError
 from core.evaluation.decisions.rule import rule_to_json
+from core.files import Cell, CsvDelimiter, csv_lines, read_csv, write_csv
 from core.inference import service
+from core.inference.prediction_table import COLUMNS, prediction_rows
 from core.workflows import jobs as job_actions
 from core.workflows.results.thresholds import saved_rule
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace, allowed_import_path
 
-BATCH_COLUMNS = ("path", "class", "confidence", "decision", "error")
 Result = TypeVar("Result")
 # Runs a function of `core.inference.service`: here, or in the app's inference process.
 Call = Callable[..., Any]
@@ -46,7 +44,7 @@ def predict(
     """
     bundle = exported_bundle(workspace, model)
     result: list[Prediction] = call(
-        service.predict, bundle, workspace.cache / "runtimes", list(sources), list(names)
+        service.predict, bundle, workspace.runtimes, list(sources), list(names)
     )
     return decided(workspace, model, result)
 
@@ -74,7 +72,7 @@ def heatmaps(
     bundle = exported_bundle(workspace, model)
     indices = [model.class_names.index(name) for name in class_names]
     result: list[bytes] = call(
-        service.heatmaps, bundle, workspace.cache / "runtimes", source, indices, method
+        service.heatmaps, bundle, workspace.runtimes, source, indices, method
     )
     return result
 
@@ -87,8 +85,14 @@ def image_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
-    """Queue the prediction of all images of a folder.
+def start_batch(
+    workspace: Workspace,
+    model: Model,
+    folder: Path,
+    *,
+    delimiter: CsvDelimiter = CsvDelimiter.COMMA,
+) -> Job:
+    """Queue the prediction of all images of a folder into one CSV file.
 
     Raises:
         ImportSourceError: if it is no folder this app may read.
@@ -102,6 +106,7 @@ def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
         "folder": str(path),
         "model_id": model.id,
         "bundle": str(exported_bundle(workspace, model)),
+        "delimiter": delimiter.value,
     }
     rule = saved_rule(workspace, model.id)
     if rule is not None:
@@ -111,15 +116,22 @@ def start_batch(workspace: Workspace, model: Model, folder: Path) -> Job:
 
 def batch_table(workspace: Workspace, job: Job) -> Path:
     """The CSV file of a completed batch."""
-    return workspace.results / Path(str(job.result["table"])).name
+    return workspace.batch_table(job.subject_id)
 
 
 def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[str]]:
-    """The first rows of a completed batch, by column."""
-    with batch_table(workspace, job).open(newline="", encoding="utf-8") as file:
-        rows = list(islice(csv.DictReader(file), limit))
-    shown = [name for name in BATCH_COLUMNS if not rows or name in rows[0]]
-    return {name: [row[name] for row in rows] for name in shown}
+    """The first rows of a completed batch, by column; the confidences of all classes are left out.
+
+    Args:
+        workspace: where the batch was made.
+        job: completed, of this or an earlier version.
+        limit: at most so many rows.
+    """
+    delimiter = CsvDelimiter(job.payload.get("delimiter", CsvDelimiter.COMMA))
+    header, *rows = islice(read_csv(batch_table(workspace, job), delimiter=delimiter), limit + 1)
+    names = [name for name in COLUMNS if name != "decision" or name in header[3:4]]
+    # Why by position: the columns of the classes follow, and one may be called "error" too.
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
 def as_dict(item: Prediction) -> dict[str, object]:
@@ -135,23 +147,38 @@ def as_dict(item: Prediction) -> dict[str, object]:
     }
 
 
-def as_csv(items: Sequence[Prediction], class_names: Sequence[str]) -> str:
-    """Predictions as a table, one row per image; cells that spreadsheets would run are quoted."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    decided = any(item.decision for item in items)
-    extra = ["decision"] if decided else []
-    writer.writerow(["path", "class", "confidence", *extra, "error", *map(safe_cell, class_names)])
-    for item in items:
-        confidences = dict(item.confidences)
-        writer.writerow(
-            [
-                safe_cell(item.path),
-                safe_cell(item.class_name),
-                item.confidence,
-                *([item.decision] if decided else []),
-                safe_cell(item.error),
-                *(confidences.get(name) for name in class_names),
-            ]
-        )
-    return buffer.getvalue()
+def as_csv(
+    predictions: Sequence[Prediction],
+    class_names: Sequence[str],
+    *,
+    delimiter: CsvDelimiter = CsvDelimiter.COMMA,
+) -> bytes:
+    """Predictions as a CSV file, one row per image."""
+    return b"".join(csv_lines(_rows(predictions, class_names), delimiter=delimiter))
+
+
+def save_csv(
+    predictions: Sequence[Prediction],
+    class_names: Sequence[str],
+    target: Path,
+    *,
+    delimiter: CsvDelimiter = CsvDelimiter.COMMA,
+) -> None:
+    """Write predictions to a CSV file, one row per image; an older file is replaced.
+
+    Raises:
+        ConfigError: if the file cannot be written.
+    """
+    try:
+        write_csv(target, _rows(predictions, class_names), delimiter=delimiter)
+    except OSError as err:
+        raise ConfigError(
+            f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
+        ) from err
+
+
+def _rows(
+    predictions: Sequence[Prediction], class_names: Sequence[str]
+) -> Iterator[Sequence[Cell]]:
+    with_decision = any(item.decision for item in predictions)
+    return prediction_rows(predictions, class_names, with_decision=with_decision)

@@ -20,7 +20,7 @@ def bundle(trained):
 
 @pytest.fixture(scope="module")
 def explainer(trained, bundle):
-    return Explainer(Predictor.open(bundle, runtimes=trained.workspace.cache / "runtimes"))
+    return Explainer(Predictor.open(bundle, runtimes=trained.workspace.runtimes))
 
 
 def _share_on_the_mark(explainer, method, kind, seed):
@@ -83,7 +83,7 @@ def test_overlays_come_as_images_one_per_class_after_the_bare_one(trained):
 
 
 def test_an_unreadable_image_has_no_heatmap(trained, bundle):
-    runtimes = trained.workspace.cache / "runtimes"
+    runtimes = trained.workspace.runtimes
     with pytest.raises(UnreadableImageError):
         service.heatmaps(bundle, runtimes, b"broken", [0], HeatmapMethod.GRAD_CAM)
 

@@ -24,7 +24,7 @@ def bundle(trained):
 
 @pytest.fixture(scope="module")
 def runtimes(trained):
-    return trained.workspace.cache / "runtimes"
+    return trained.workspace.runtimes
 
 
 @pytest.fixture(scope="module")

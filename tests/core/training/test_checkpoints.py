@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from core import files
 from core.errors import TrainingError
-from core.training import checkpoints
 from core.training.checkpoints import KEEP, CheckpointFolder
 
 
@@ -91,7 +91,7 @@ def test_a_disk_that_refuses_is_named_and_the_last_state_stays(folder, monkeypat
     def refuse(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.os, "fsync", refuse)
+    monkeypatch.setattr(files.os, "fsync", refuse)
     with pytest.raises(TrainingError, match="No space left"):
         CheckpointFolder(folder).save(_state(7), urgent=True)
     monkeypatch.undo()

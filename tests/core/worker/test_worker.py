@@ -159,7 +159,7 @@ def _assert_predicts_what_was_stored(workspace, model):
     stored = judging.judged_set(workspace, model.id, Subset.TEST)
     samples = datasets.find_samples(workspace, stored.sample_ids.tolist())
     bundle = models.exported_bundle(workspace, model)
-    predictor = Predictor.open(bundle, runtimes=workspace.cache / "runtimes")
+    predictor = Predictor.open(bundle, runtimes=workspace.runtimes)
     predicted = predictor.predict([workspace.resolve(sample.path) for sample in samples])
     for row, item in zip(stored.probabilities, predicted, strict=True):
         assert dict(item.confidences)[model.class_names[0]] == pytest.approx(row[0], abs=1e-5)
@@ -233,7 +233,7 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
     shutil.copytree(trained.images, folder)
     (folder / "=cmd.png").write_bytes(b"broken")
     job = _finished(copy, prediction.start_batch(copy, trained.model, folder))
-    table = (copy.results / job.result["table"]).read_text(encoding="utf-8").splitlines()
+    table = (copy.results / job.result["table"]).read_text(encoding="utf-8-sig").splitlines()
     assert len(table) == 1 + 41
     assert table[0] == "path,class,confidence,error,blue disc,stripes"
     assert sum("is not a JPEG" in line for line in table) == 1

@@ -97,7 +97,7 @@ def test_deleting_a_dataset_keeps_its_models_and_the_images_in_place(copy, train
     datasets.delete_dataset(copy, trained.dataset.id)
     assert models.find_model(copy, trained.model.id).dataset_id is None
     assert len(list(trained.images.glob("*/*.png"))) == 40
-    assert not list((copy.cache / "pixels").iterdir())
+    assert not list(copy.pixels.iterdir())
     with pytest.raises(NotFoundError, match="no test results"):
         evaluation.evaluation_report(copy, trained.model.id, Subset.TEST)
 
@@ -216,7 +216,7 @@ def test_the_table_of_predictions_runs_nothing_in_a_spreadsheet():
         Prediction("=HYPERLINK(1).png", (("@bad", 0.75), ("good", 0.25))),
         Prediction("b.png", error="+broken"),
     ]
-    rows = prediction.as_csv(items, ["good", "@bad"]).splitlines()
+    rows = prediction.as_csv(items, ["good", "@bad"]).decode("utf-8-sig").splitlines()
     assert rows[0] == "path,class,confidence,error,good,'@bad"
     assert rows[1] == "'=HYPERLINK(1).png,'@bad,0.75,,0.25,0.75"
     assert rows[2] == "b.png,,,'+broken,,"

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.exports import safe_cell
 from core.data.pixels.thumbnails import THUMBNAIL_PX, thumbnail
 from core.errors import UnreadableImageError
 from tests.conftest import save_image
@@ -22,13 +21,3 @@ def test_an_unreadable_image_has_none(tmp_path):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(UnreadableImageError):
         thumbnail(tmp_path / "a.png", "ab12", tmp_path)
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
-def test_a_cell_that_a_spreadsheet_would_run_is_quoted(text):
-    assert safe_cell(text) == "'" + text
-
-
-@pytest.mark.parametrize("text", ["crack", "a=b", "", None])
-def test_other_cells_stay_as_they_are(text):
-    assert safe_cell(text) == text

@@ -189,7 +189,7 @@ def test_cells_of_the_table_are_safe_in_a_spreadsheet(workspace):
     edits.rename_class(workspace, "parts", "hole", "=1+1")
     add_model(made, "b", class_names=("good", "=1+1", "scratch"))
     _, table = _files(made)
-    with table.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert len(rows) == 1 + 24
     assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "@")]
@@ -197,7 +197,7 @@ def test_cells_of_the_table_are_safe_in_a_spreadsheet(workspace):
 
 def test_probabilities_keep_every_digit(made):
     _, table = _files(made)
-    with table.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         rows = [row for row in csv.DictReader(file) if row["subset"] == "test"]
     kept = np.array([[row[f"p:{name}"] for name in NAMES] for row in rows], np.float32)
     stored = judging.judged_set(made.workspace, "b", Subset.TEST).probabilities

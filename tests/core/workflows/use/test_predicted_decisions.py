@@ -8,14 +8,20 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.domain.datasets import Verdict
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.models import Prediction
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
+from core.files import CsvDelimiter, write_csv
 from core.store import judgement
 from core.store.database import connect
 from core.workflows import jobs
 from core.workflows.use import prediction
 from tests.conftest import copy_of
+
+
+def _lines(predictions, model):
+    return prediction.as_csv(predictions, model.class_names).decode("utf-8-sig").splitlines()
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
     found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
     assert [item.decision for item in found] == ["reject", "accept", None]
     assert "decision" not in prediction.as_dict(found[2])
-    table = list(csv.DictReader(prediction.as_csv(found, trained.model.class_names).splitlines()))
+    table = list(csv.DictReader(_lines(found, trained.model)))
     assert [row["decision"] for row in table] == ["reject", "accept", ""]
 
     arguments = ["predict", trained.model.id, str(sources[0]), "--workspace", str(decided.root)]
@@ -54,7 +60,7 @@ def test_without_an_operating_point_nothing_is_decided(trained):
     found = prediction.decided(trained.workspace, trained.model, [item])
     assert found[0].decision is None
     assert "decision" not in prediction.as_dict(found[0])
-    assert "decision" not in prediction.as_csv(found, trained.model.class_names)
+    assert "decision" not in _lines(found, trained.model)[0]
 
 
 def test_a_folder_gets_its_decisions_too(decided, trained):
@@ -62,3 +68,42 @@ def test_a_folder_gets_its_decisions_too(decided, trained):
     ended = jobs.wait(decided, job.id, on_change=lambda _: None)
     rows = prediction.batch_rows(decided, ended, limit=5)
     assert set(rows["decision"]) == {"reject"}
+
+
+def test_a_class_called_error_does_not_hide_the_errors(trained, tmp_path):
+    # Rows were read by title: the confidences of this class took the place of the error messages.
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    table = workspace.batch_table("batch-1")
+    rows = prediction.prediction_rows(
+        [Prediction("a.png", error="It is broken.")], ["error", "decision"], with_decision=False
+    )
+    write_csv(table, rows)
+    job = Job("j", JobKind.PREDICT, "batch-1", JobStatus.COMPLETED, 1, {}, 0.0)
+    assert prediction.batch_rows(workspace, job, limit=5) == {
+        "path": ["a.png"],
+        "class": [""],
+        "confidence": [""],
+        "error": ["It is broken."],
+    }
+
+
+def test_the_table_of_a_folder_has_the_delimiter_that_was_asked_for(trained, tmp_path):
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    folder = trained.images / "stripes"
+    semicolon = CsvDelimiter.SEMICOLON
+    job = prediction.start_batch(workspace, trained.model, folder, delimiter=semicolon)
+    ended = jobs.wait(workspace, job.id, on_change=lambda _: None)
+    first = prediction.batch_table(workspace, ended).read_bytes().splitlines()[0]
+    assert first.decode("utf-8-sig") == "path;class;confidence;error;blue disc;stripes"
+    assert set(prediction.batch_rows(workspace, ended, limit=5)["class"]) == {"stripes"}
+
+
+def test_the_command_line_writes_the_same_table(trained, tmp_path):
+    target = tmp_path / "out.csv"
+    image = str(trained.images / "stripes" / "000.png")
+    arguments = ["predict", trained.model.id, image, "--workspace", str(trained.workspace.root)]
+    out = ["--out", str(target), "--delimiter", "semicolon"]
+    assert CliRunner().invoke(app, [*arguments, *out]).exit_code == 0
+    lines = target.read_bytes().decode("utf-8-sig").splitlines()
+    assert lines[0] == "path;class;confidence;error;blue disc;stripes"
+    assert lines[1].startswith(f"{image};stripes;")
