@@ -188,9 +188,10 @@ def skipped_files(skipped: Sequence[Skipped], words: str) -> None:
 
 def csv_delimiter(key: str) -> CsvDelimiter:
     """Which character separates the cells of a CSV file."""
+    delimiters = list(CsvDelimiter)
     return st.selectbox(
         "CSV delimiter",
-        list(CsvDelimiter),
+        delimiters,
         key=key,
         width=160,
         format_func=lambda item: f"{item.value.capitalize()} ( {item.character} )",

@@ -29,7 +29,6 @@ from typer.testing import CliRunner
 from core.cli.app import app as command_line  # the entry point
 from core.workspace import Workspace
 from tests.recompute_report import read_report
-from tests.ui.test_pages import PAGES as PAGES  # the list of pages
 
 HERE = Path(__file__).parent
 FRAME = HERE.parents[1] / "pages" / "frame.py"

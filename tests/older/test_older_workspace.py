@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.workspace import ROOT_VARIABLE, Workspace
+from pages.ui.places import Place
 from tests.older import replay
 from tests.older.replay import BLANK_MODELS, SHEET_MODELS
 
@@ -69,7 +70,7 @@ def test_a_changed_number_is_noticed() -> None:
 
 def _links() -> list[tuple[str, dict[str, str]]]:
     """Pages, plain and as links open them."""
-    links: list[tuple[str, dict[str, str]]] = [(file, {}) for file in replay.PAGES]
+    links: list[tuple[str, dict[str, str]]] = [(file, {}) for file in Place]
     of_dataset = (
         "data/datasets.py",
         "data/versions.py",

@@ -2,7 +2,6 @@
 
 import fnmatch
 import json
-import re
 import subprocess
 import zipfile
 
@@ -10,14 +9,13 @@ import pytest
 from playwright.sync_api import sync_playwright
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from pages.ui.places import Place
 from tests.browser.conftest import is_remote, launch, settled
 
 PACKAGE = "touchstone_vision"
 
 
-def _pages(installed):
-    frame = (installed.site_packages / PACKAGE / "pages" / "frame.py").read_text(encoding="utf-8")
-    return re.findall(r'url_path="([\w-]+)"', frame)
+PAGES = [place.url_path for place in Place]
 
 
 def _background(page, test_id):
@@ -60,7 +58,7 @@ def test_the_command_finds_its_own_modules_beside_a_stranger_with_the_same_names
 
 
 def test_every_page_is_served(server, installed):
-    pages = _pages(installed)
+    pages = PAGES
     assert len(pages) > 10
     assert {server.status(f"/{page}") for page in ("", *pages)} == {200}
 
@@ -114,9 +112,7 @@ def test_every_page_opens_in_a_browser_with_our_look_and_asks_nobody_else(server
         settled(page)
         links = page.locator("[data-testid='stSidebarNavLink']")
         addresses = links.evaluate_all("links => links.map(link => link.href)")
-        assert {address.rsplit("/", 1)[1] or "home" for address in addresses} == set(
-            _pages(installed)
-        )
+        assert {address.rsplit("/", 1)[1] or "home" for address in addresses} == set(PAGES)
         for address in addresses:
             page.goto(address)
             settled(page)
