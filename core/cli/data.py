@@ -1,231 +1,392 @@
-"""Commands that edit datasets: labels, classes, versions, exports."""
+"""Commands on datasets: import, check, split."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from core.cli.session import (
-    DatasetArgument,
-    JsonOption,
-    Session,
-    WorkspaceOption,
-    errors,
-    output,
-    session,
-    table,
-)
-from core.domain.datasets import Dataset, DatasetVersion, Verdict
+from core.cli.output import note, progress_bar, say, table
+from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
+from core.domain.datasets import Dataset, LabelSource
+from core.domain.findings import FindingKind, Fix, QualityCheck
+from core.domain.jobs import Job
+from core.domain.splits import OrderBy, Split
 from core.errors import ConfigError
-from core.files import CsvDelimiter
-from core.workflows.data import datasets, edits, exports, typed_edits, versions
+from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
 
 app = typer.Typer()
 
-PathsArgument = Annotated[
-    list[str], typer.Argument(help="Images, as paths below the imported folder.")
-]
 
-
-@app.command(name="versions")
-def list_versions(
-    dataset: DatasetArgument,
-    compare: Annotated[
-        str | None, typer.Option(help="Say what changed between two versions: 1:3.")
-    ] = None,
-    go_back: Annotated[
-        int | None, typer.Option(help="Make a new version that equals this one.")
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the versions of a dataset, compare two, or go back to one."""
+@app.command(name="demo")
+def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Draw the pill demo and import it."""
     with session(workspace, as_json) as opened:
-        found = datasets.find_dataset(opened.workspace, dataset)
-        if go_back is not None:
-            _answer(opened, versions.go_back(opened.workspace, found.id, go_back))
-        elif compare is not None:
-            _compare(opened, found, compare)
-        else:
-            listed = versions.list_versions(opened.workspace, found.id)
-            rows = [[v.number, v.summary, v.sample_count, v.digest[:12]] for v in listed]
-            opened.answer(
-                {"versions": [_as_dict(version) for version in listed]},
-                lambda: table(["version", "what", "images", "content"], rows),
+        with progress_bar("Drawing images") as bar:
+            job = demo.start_demo(
+                opened.workspace,
+                on_progress=lambda done, total: bar.update(
+                    bar.task_ids[0], completed=done, total=total
+                ),
             )
+        follow(opened, job)
+        _answer_dataset(opened, datasets.find_dataset(opened.workspace, job.subject_id))
 
 
-@app.command()
-def undo(
-    dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
-) -> None:
-    """Take the newest edit back that still holds."""
-    with session(workspace, as_json) as opened:
-        _answer(opened, edits.undo(opened.workspace, dataset))
-
-
-@app.command()
-def relabel(
-    dataset: DatasetArgument,
-    moves: Annotated[list[str], typer.Argument(help="PATH=CLASS, any number.")],
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Give images another class."""
-    with session(workspace, as_json) as opened:
-        found = datasets.find_dataset(opened.workspace, dataset)
-        wanted = dict(typed_edits.read_move(move, found.class_names) for move in moves)
-        ids = datasets.ids_of_names(opened.workspace, found.id, wanted)
-        labels = {ids[name]: edits.class_index(found, label) for name, label in wanted.items()}
-        _answer(opened, edits.relabel(opened.workspace, found.id, labels))
-
-
-@app.command()
-def exclude(
-    dataset: DatasetArgument,
-    paths: PathsArgument,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Leave images out; they stay stored and can be brought back."""
-    with session(workspace, as_json) as opened:
-        ids = datasets.ids_of_names(opened.workspace, dataset, paths)
-        _answer(opened, edits.exclude(opened.workspace, dataset, ids.values()))
-
-
-@app.command(name="restore")
-def bring_back(
-    dataset: DatasetArgument,
-    paths: PathsArgument,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Bring excluded images back."""
-    with session(workspace, as_json) as opened:
-        ids = datasets.ids_of_names(opened.workspace, dataset, paths)
-        _answer(opened, edits.restore(opened.workspace, dataset, ids.values()))
-
-
-@app.command()
-def classes(
-    dataset: DatasetArgument,
-    add: Annotated[list[str] | None, typer.Option(help="Name of a new class.")] = None,
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(help="OLD=NEW; names with an equal sign stand in double quotes."),
+@app.command(name="import")
+def import_source(
+    source: Annotated[Path, typer.Argument(help="Folder or ZIP file with images.")],
+    name: Annotated[str | None, typer.Option(help="Name of the new dataset.")] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Add to this dataset, by name or id, as a new version.")
     ] = None,
-    merge: Annotated[
-        list[str] | None,
+    labels: Annotated[
+        LabelSource | None,
         typer.Option(
-            help="A,B=C: one class C of A and B; names with a comma or an equal sign stand in "
-            'double quotes: "a, b",c=d.'
+            parser=LabelSource,
+            metavar="|".join(LabelSource),
+            help="Where the class comes from.",
+            show_default="what --table, --pattern or --level imply, else last_folder",
         ),
     ] = None,
-    ok: Annotated[list[str] | None, typer.Option(help="Class of good parts.")] = None,
-    nok: Annotated[list[str] | None, typer.Option(help="Class of defective parts.")] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the classes; add, rename, merge them and say which are OK and NOK, in this order."""
-    with session(workspace, as_json) as opened:
-        place = opened.workspace
-        renamed = [typed_edits.read_rename(item) for item in rename or ()]
-        merged = [typed_edits.read_merge(item) for item in merge or ()]
-        for name in add or ():
-            edits.add_class(place, dataset, name)
-        for old, new in renamed:
-            edits.rename_class(place, dataset, old, new)
-        for names, into in merged:
-            edits.merge_classes(place, dataset, names, into)
-        verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
-        found = datasets.find_dataset(place, dataset)
-        present = dict(zip(found.class_names, found.verdicts, strict=True))
-        # Why asked first: a script may say again what is so already.
-        if any(name not in present or present[name] is not v for name, v in verdicts.items()):
-            edits.set_verdicts(place, dataset, verdicts)
-        _answer_classes(opened, datasets.find_dataset(place, dataset))
-
-
-@app.command()
-def export(
-    dataset: DatasetArgument,
-    to: Annotated[Path, typer.Option(help="New folder, or a file that ends in .zip or .csv.")],
-    split: Annotated[
+    pattern: Annotated[
+        str,
+        typer.Option(
+            help="Regular expression for the path, with (?P<label>…) and optionally (?P<group>…)."
+        ),
+    ] = "",
+    level: Annotated[
+        int | None,
+        typer.Option(
+            help="Folder that names the class: 1 is the top folder, -1 the folder of the file."
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", "--csv", help="Label table with path and label columns."),
+    ] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="Name of the column, or its number from 1.")
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(help="As --path-column; needed if several columns could hold the class."),
+    ] = None,
+    group_column: Annotated[
         str | None,
         typer.Option(
-            help="Name or id: its subsets become folders, and they and its folds columns."
+            help="Column of the part, lot or serial number, which stays in one subset of a split."
         ),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column that holds train, val or test; '' for none.")
+    ] = None,
     delimiter: Annotated[
-        CsvDelimiter, typer.Option(help="Between the cells of the table.")
-    ] = CsvDelimiter.COMMA,
+        str | None, typer.Option(help="comma, semicolon, tab or blanks. Default: detected.")
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header", help="Whether the table has a header row. Default: detected."
+        ),
+    ] = None,
+    class_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="Class names of the labels: 0=good,1=crack; may be repeated. Quote names with "
+            'commas: 0="ok, good",1=bad.',
+        ),
+    ] = None,
+    bins: Annotated[
+        str, typer.Option(help="Edges that divide numeric labels into classes: 0.3,0.7.")
+    ] = "",
+    bin_names: Annotated[
+        str, typer.Option(help="Names of these classes, one more than there are edges.")
+    ] = "",
+    ready_split: Annotated[
+        bool,
+        typer.Option(
+            "--ready-split/--ignore-split",
+            help="Keep the train, val and test folders or column as a split.",
+        ),
+    ] = True,
+    companions: Annotated[
+        bool, typer.Option("--companions", help="Also import mask images that lie beside images.")
+    ] = False,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="Class to leave out; may be repeated.")
+    ] = None,
+    ok: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Class of good (OK) parts; may be repeated. Default: guessed from its name."
+        ),
+    ] = None,
+    no_ok: Annotated[bool, typer.Option("--no-ok", help="Mark no class as OK.")] = False,
+    keep_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--keep-duplicates", help="With --into: also add images that are already there."
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a dataset as class folders, a ZIP of them, or a table."""
+    """Import labelled images as a new dataset, or add them to one."""
+    if (name is None) == (into is None):
+        raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with session(workspace, as_json) as opened:
-        plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
-        missing = exports.write_export(plan, to, delimiter=delimiter)
-        for name in missing[:20]:
-            errors.print(f"The file of {name} is gone.", style="yellow", markup=False)
-        result = {
-            "path": str(to),
-            "version": plan.version.number,
-            "digest": plan.version.digest,
-            "pictures": len(plan.items) - len(missing),
-            "missing": missing,
-        }
+        rules = datasets.import_rules(
+            labels=labels,
+            pattern=pattern,
+            level=level,
+            table=table,
+            delimiter=delimiter,
+            header=header,
+            columns={
+                "path": path_column,
+                "label": label_column,
+                "group": group_column,
+                "split": split_column,
+            },
+            class_map=class_map or (),
+            bins=bins,
+            bin_names=bin_names,
+            keep_split=ready_split,
+            keep_companions=companions,
+            leave_out=leave_out or (),
+            ok_classes=() if no_ok else ok,
+        )
+        if into is not None:
+            job = datasets.start_adding(
+                opened.workspace, source, into, rules, keep_duplicates=keep_duplicates
+            )
+        else:
+            job = datasets.start_import(opened.workspace, source, str(name), rules)
+        _answer_import(opened, follow(opened, job))
+
+
+@app.command(name="datasets")
+def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the datasets."""
+    with session(workspace, as_json) as opened:
+        stored = datasets.list_datasets(opened.workspace)
+        result = [
+            {
+                "dataset_id": d.id,
+                "name": d.name,
+                "samples": d.sample_count,
+                "classes": list(d.class_names),
+            }
+            for d in stored
+        ]
+        rows = [[d.id, d.name, d.sample_count, ", ".join(d.class_names)] for d in stored]
         opened.answer(
-            result, lambda: output.print(f"{result['pictures']} images in {to}", markup=False)
+            {"datasets": result}, lambda: table(["id", "name", "images", "classes"], rows)
         )
 
 
-def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
-    first, _, second = numbers.partition(":")
-    if not (first.isdecimal() and second.isdecimal()):
-        raise ConfigError(f"'{numbers}' names no two versions.", "Write them like 1:3.")
-    found = versions.compare(opened.workspace, dataset.id, int(first), int(second))
-    counts = {kind.value: count for kind, count in found.counts.items()}
-    result = {
-        "older": found.older.number,
-        "newer": found.newer.number,
-        **counts,
-        "classes_before": list(found.classes_before),
-        "classes_after": list(found.classes_after),
-    }
-    opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
+@app.command(name="quality")
+def check_quality(
+    dataset: DatasetArgument,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fix",
+            "--cure",
+            help="After the check, fix all findings of a kind: KIND:FIX, for example "
+            "exact_duplicate:keep_one; may be repeated.",
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for duplicates, look-alikes, wrong labels, unusual images and leaks in a dataset."""
+    with session(workspace, as_json) as opened:
+        checked = datasets.find_dataset(opened.workspace, dataset)
+        wanted = [_kind_and_fix(text) for text in fix or ()]
+        check = _checked(opened, checked)
+        done = [fixes.fix_all(opened.workspace, checked.id, *each).words for each in wanted]
+
+        def show() -> None:
+            counts = quality.finding_counts(opened.workspace, checked.id)
+            table(["finding", "count"], [[k.replace("_", " "), n] for k, n in counts.items()])
+            for kind in counts:
+                for item in quality.findings(opened.workspace, checked.id, kind, limit=3):
+                    say(f"{kind.replace('_', ' ')}: {item.message}")
+            if check.groups and (warning := splits.flattery_warning(check)):
+                say(warning)
+            for words in done:
+                say(words)
+
+        report = quality.report_as_dict(opened.workspace, check)
+        opened.answer(report | ({"cured": done} if done else {}), show)
 
 
-def _as_dict(version: DatasetVersion) -> dict[str, object]:
-    return {
-        "version": version.number,
-        "action": version.action.value,
-        "summary": version.summary,
-        "samples": version.sample_count,
-        "classes": list(version.class_names),
-        "digest": version.digest,
-        "undoes": version.undoes,
-    }
+@app.command(name="split")
+def make_split(
+    dataset: DatasetArgument,
+    train: Annotated[float, typer.Option(help="Fraction that trains the model.")] = 0.6,
+    validation: Annotated[float, typer.Option(help="Fraction that chooses the best epoch.")] = 0.2,
+    test: Annotated[
+        float | None,
+        typer.Option(help="Fraction that judges the model.", show_default="0.2; 0 with --kfold"),
+    ] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(help="Numbers of images instead of fractions: TRAIN,VALIDATION,TEST."),
+    ] = None,
+    per_class: Annotated[bool, typer.Option(help="Apply --counts to every class.")] = False,
+    kfold: Annotated[int, typer.Option(help="Number of folds, for example 5; 0 for none.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 42,
+    name: Annotated[str | None, typer.Option(help="Name of the split.")] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep together: auto (look-alikes), folder, column (the stored group), "
+            "attribute:NAME, or regex:(?P<group>…)."
+        ),
+    ] = None,
+    order_by: Annotated[
+        OrderBy | None,
+        typer.Option(
+            help="In each class, train on the oldest images and test on the newest: by file date, "
+            "or by name."
+        ),
+    ] = None,
+    seal: Annotated[
+        bool, typer.Option(help="Seal the test set: later splits of this version keep it.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Split a dataset into train, validation and test, or into folds."""
+    with session(workspace, as_json) as opened:
+        divided = datasets.find_dataset(opened.workspace, dataset)
+        if group_by == "auto" and splits.needs_check(opened.workspace, divided.id):
+            _checked(opened, divided)
+        tested = (0.0 if kfold else 0.2) if test is None else test
+        split = splits.create_split(
+            opened.workspace,
+            divided.id,
+            fractions=(train, validation, tested),
+            seed=seed,
+            name=name,
+            group_by=group_by,
+            order_by=order_by,
+            counts=_three_counts(counts) if counts is not None else None,
+            per_class=per_class,
+            folds=kfold,
+            seal=seal,
+        )
+        check = quality.last_check(opened.workspace, divided.id)
+        _answer_split(opened, divided, split, None if group_by else splits.flattery_warning(check))
 
 
-def _answer(opened: Session, version: DatasetVersion) -> None:
-    opened.answer(
-        _as_dict(version),
-        lambda: output.print(f"Version {version.number}: {version.summary}", markup=False),
-    )
-
-
-def _answer_classes(opened: Session, dataset: Dataset) -> None:
+def _answer_dataset(opened: Session, dataset: Dataset, **more: Any) -> None:
     counts = datasets.class_counts(opened.workspace, dataset)
-    verdicts = dict(zip(dataset.class_names, dataset.verdicts, strict=True))
-    rows = [[name, counts[name], verdicts[name] or "–"] for name in dataset.class_names]
-    opened.answer(
-        {
-            "dataset_id": dataset.id,
-            "version": dataset.version,
-            "classes": counts,
-            "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict},
-        },
-        lambda: table(["class", "images", "verdict"], rows),
-    )
+    result = {
+        "dataset_id": dataset.id,
+        "name": dataset.name,
+        "samples": dataset.sample_count,
+        "classes": counts,
+        "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
+        **more,
+    }
+
+    def show() -> None:
+        table(["class", "images"], [[name, count] for name, count in counts.items()])
+        for decision in more.get("decisions", ()):
+            say(f"{decision['sentence']}.")
+        for item in result["skipped"][:20]:
+            note(f"Skipped {item['path']}: {item['reason']}")
+        if len(result["skipped"]) > 20:
+            note(f"… and {len(result['skipped']) - 20} more")
+
+    opened.answer(result, show)
+
+
+def _answer_import(opened: Session, job: Job) -> None:
+    dataset = datasets.find_dataset(opened.workspace, job.result["dataset_id"])
+    told = ("added", "already_there", "new_classes", "decisions")
+    more: dict[str, Any] = {key: job.result[key] for key in told if key in job.result}
+    if "skipped" in job.result:  # of added images; the dataset keeps those of its first import
+        more["skipped"] = [{"path": p, "reason": why} for p, why in job.result["skipped"]]
+    verdicts = zip(dataset.class_names, dataset.verdicts, strict=True)
+    more["verdicts"] = {name: verdict for name, verdict in verdicts if verdict}
+    more["version"] = dataset.version
+    if job.warnings:
+        more["warnings"] = list(job.warnings)
+    if split_id := job.result.get("split_id"):
+        split = splits.find_split(opened.workspace, dataset.id, split_id)
+        more["split"] = _split_as_dict(opened, dataset, split)
+    _answer_dataset(opened, dataset, **more)
+
+
+def _checked(opened: Session, dataset: Dataset) -> QualityCheck:
+    follow(opened, quality.start_check(opened.workspace, dataset.id))
+    check = quality.last_check(opened.workspace, dataset.id)
+    assert check is not None
+    return check
+
+
+def _kind_and_fix(text: str) -> tuple[FindingKind, Fix]:
+    kind, _, how = text.replace("-", "_").partition(":")
+    try:
+        return FindingKind(kind), Fix(how)
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is not a kind of finding with a fix.",
+            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}.",
+        ) from None
+
+
+def _three_counts(text: str) -> tuple[int, int, int]:
+    try:
+        train, validation, test = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' are not three counts.", "For example: --counts 600,200,200"
+        ) from None
+    return train, validation, test
+
+
+def _split_as_dict(opened: Session, dataset: Dataset, split: Split) -> dict[str, Any]:
+    certificate = split.certificate
+    assert certificate is not None
+    across = {
+        "groups_across": certificate.groups_across,
+        "exact_across": certificate.exact_across,
+        "near_across": certificate.near_across,
+    }
+    return {
+        "split_id": split.id,
+        "name": split.name,
+        "strategy": split.strategy,
+        "counts": certificates.side_counts(opened.workspace, dataset, split),
+        "certificate": across,
+        "folds": split.folds,
+        "sealed": split.sealed,
+        "kept_out": certificate.kept_out,
+        "digest": split.digest,
+        "dataset_version": split.version,
+    }
+
+
+def _answer_split(opened: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
+    result = {**_split_as_dict(opened, dataset, split), "warning": warning}
+    counts, across = result["counts"], result["certificate"]
+    rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
+
+    def show() -> None:
+        table(["class", *counts], rows)
+        for name, count in across.items():
+            say(f"{name.replace('_', ' ')}: {'not checked' if count is None else count}")
+        if split.sealed:
+            say("The test set is sealed: later splits of this version keep it.")
+        if result["kept_out"]:
+            say(f"left out, because they resemble sealed images: {result['kept_out']}")
+        if warning:
+            note(warning)
+
+    opened.answer(result, show)

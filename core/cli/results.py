@@ -4,15 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.session import (
-    DatasetArgument,
-    JsonOption,
-    ModelArgument,
-    WorkspaceOption,
-    output,
-    session,
-    table,
-)
+from core.cli.output import output, table
+from core.cli.session import DatasetArgument, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario

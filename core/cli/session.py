@@ -1,32 +1,39 @@
-"""What every command of the command line shares: options, the workspace, answers, progress."""
+"""What every command of the command line shares: options, the workspace, answers, errors."""
 
 import json
+import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from core.domain.jobs import Job, JobStatus
+from core.cli.output import errors, note, progress_bar
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import TouchstoneError
-from core.workflows import jobs
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
-errors = Console(stderr=True)
-output = Console()
+FAILED = 1
+INTERRUPTED = 130
+_LOG_BYTES = 2_000_000
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", help=f"Workspace folder; else {ROOT_VARIABLE} or ~/.touchstone."),
+    typer.Option(
+        "--workspace",
+        envvar=ROOT_VARIABLE,
+        show_default="~/.touchstone",
+        help="Folder that holds the workspace.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
 ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
+RunArgument = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
 
 @dataclass(frozen=True)
@@ -47,56 +54,96 @@ class Session:
 
 @contextmanager
 def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
-    """Open the workspace; an error of ours becomes a message and exit code 1."""
+    """Open the workspace; errors become a message, a JSON object if asked, and an exit code."""
+    place: Workspace | None = None
     try:
-        yield Session(open_workspace(workspace), as_json)
+        place = open_workspace(workspace)
+        yield Session(place, as_json)
     except TouchstoneError as err:
         fail(err, as_json)
     except KeyboardInterrupt:
-        raise typer.Exit(1) from None
+        _interrupted(as_json)
+    except typer.Abort as err:
+        if isinstance(err.__context__, KeyboardInterrupt):  # at a question
+            _interrupted(as_json)
+        raise
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+        raise
+    except Exception as err:
+        fail_unexpectedly(err, as_json, place)
 
 
 def fail(err: TouchstoneError, as_json: bool) -> NoReturn:
     """Say what happened and what to do, and end with exit code 1."""
+    _end(err.message, err.hint, as_json, FAILED)
+
+
+def fail_unexpectedly(
+    err: Exception, as_json: bool, workspace: Workspace | None = None
+) -> NoReturn:
+    """Log an error of the program itself, say so in one line, and end with exit code 1."""
+    log = _logged(err, workspace.logs if workspace else Path(tempfile.gettempdir()))
+    words = " ".join(f"{type(err).__name__}: {err}".split())
+    _end(f"Something went wrong: {words}", f"The details are in {log}.", as_json, FAILED)
+
+
+def _interrupted(as_json: bool) -> NoReturn:
+    _end("Stopped by Ctrl+C.", "", as_json, INTERRUPTED)
+
+
+def _end(message: str, hint: str, as_json: bool, code: int) -> NoReturn:
     if as_json:
-        print(json.dumps({"error": err.message, "hint": err.hint}, allow_nan=False))
-    errors.print(f"Error: {err.message}", style="red", markup=False, highlight=False)
-    if err.hint:
-        errors.print(err.hint, markup=False, highlight=False)
-    raise typer.Exit(1)
+        print(json.dumps({"error": message, "hint": hint}, allow_nan=False))
+    errors.print(f"Error: {message}", style="red", markup=False, highlight=False)
+    if hint:
+        errors.print(hint, markup=False, highlight=False)
+    raise typer.Exit(code)
 
 
-def follow(session: Session, job: Job) -> Job:
-    """Show a job's progress until it ends; Ctrl+C asks it to stop."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True) as progress:
-        task = progress.add_task("Waiting", total=None)
+def _logged(err: Exception, folder: Path) -> Path:
+    """Append the traceback to the command line's log, a file of bounded size."""
+    log = folder / "command-line.log"
+    handler = RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.Logger("touchstone.cli")
+    logger.addHandler(handler)
+    logger.error("command failed", exc_info=err)
+    handler.close()
+    return log
+
+
+def follow(opened: Session, job: Job) -> Job:
+    """Show a job's progress until it ends; Ctrl+C asks it to stop and waits for that."""
+    from core.workflows import jobs
+
+    with progress_bar("Waiting") as bar:
 
         def show(current: Job) -> None:
             phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
-            progress.update(
-                task, description=phase, completed=current.done, total=current.total or None
+            bar.update(
+                bar.task_ids[0],
+                description=phase,
+                completed=current.done,
+                total=current.total or None,
             )
 
         try:
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
+            ended = jobs.wait(opened.workspace, job.id, on_change=show)
         except KeyboardInterrupt:
-            jobs.stop(session.workspace, job.id)
+            jobs.stop(opened.workspace, job.id)
             errors.print("Stopping …")
-            ended = jobs.wait(session.workspace, job.id, on_change=show)
+            _wait_for_stop(opened, job, show)
+            raise
     for warning in ended.warnings:
-        errors.print(f"Note: {warning}", style="yellow", markup=False)
+        note(f"Note: {warning}")
     return ended
 
 
-def table(headings: list[str], rows: list[list[Any]]) -> None:
-    """Print a table for people; cells are shown literally."""
-    drawn = Table(*headings)
-    for row in rows:
-        drawn.add_row(*(str(cell).replace("[", "\\[") for cell in row))
-    output.print(drawn)
+def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> None:
+    from core.workflows import jobs
+
+    try:
+        jobs.wait(opened.workspace, job.id, on_change=show)
+    except TouchstoneError:
+        if job.kind is JobKind.TRAIN:
+            errors.print("`touchstone resume` continues from the last checkpoint.")

@@ -9,16 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from core.cli.session import (
-    JsonOption,
-    ModelArgument,
-    Session,
-    WorkspaceOption,
-    errors,
-    follow,
-    output,
-    session,
-)
+from core.cli.output import errors, output
+from core.cli.session import JsonOption, ModelArgument, Session, WorkspaceOption, follow, session
 from core.errors import ConfigError
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form

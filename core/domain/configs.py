@@ -1,11 +1,12 @@
 """The settings of a run; each knows its own title, help and range."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from core.domain.ids import json_digest
+from core.domain.settings import check_ranges, setting
 from core.errors import ConfigError
 
 
@@ -18,7 +19,7 @@ class ResizeMode(StrEnum):
 
 
 class Channels(StrEnum):
-    """What the network sees of colour; gray images always become three equal channels."""
+    """Whether the network sees color; gray images always become three equal channels."""
 
     COLOR = "color"
     GRAY = "gray"
@@ -41,7 +42,7 @@ class Recipe(StrEnum):
 
 
 class OptimizerName(StrEnum):
-    """Solvers."""
+    """The rule that turns gradients into steps."""
 
     ADAMW = "adamw"
     SGD = "sgd"
@@ -54,35 +55,6 @@ class ScheduleName(StrEnum):
     STEP = "step"
 
 
-def setting(
-    default: Any,
-    title: str,
-    help: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    step: float | None = None,
-) -> Any:
-    """A dataclass field that knows its own title, help and range; forms and options read them."""
-    return field(
-        default=default,
-        metadata={"title": title, "help": help, "low": low, "high": high, "step": step},
-    )
-
-
-def _check_ranges(config: Any) -> None:
-    for item in fields(config):
-        low, high = item.metadata.get("low"), item.metadata.get("high")
-        value = getattr(config, item.name)
-        if low is None or value is None:
-            continue
-        if not low <= value <= high:
-            raise ConfigError(
-                f"{item.metadata['title']} is {value}, but must be between {low:g} and {high:g}.",
-                item.metadata["help"],
-            )
-
-
 Config = TypeVar("Config", "PreprocessConfig", "AugmentConfig", "TrainConfig")
 
 
@@ -93,28 +65,30 @@ class PreprocessConfig:
     image_size_px: int = setting(
         224,
         "Image size",
-        "Side of the square image the network sees. Larger shows finer defects and takes longer.",
+        "Side of the square image that the network sees, in pixels. Larger images show finer "
+        "defects and take longer.",
         low=32,
         high=1024,
         step=16,
+        option="image-size",
     )
     resize_mode: ResizeMode = setting(
         ResizeMode.STRETCH,
         "Fit into the square",
-        "Stretch uses every pixel but changes proportions; letterbox keeps them and adds gray "
-        "bars; crop keeps them and cuts off the longer sides.",
+        "Stretch keeps every pixel but changes the proportions; letterbox keeps the proportions "
+        "and adds gray bars; crop keeps them and cuts off the ends of the longer side.",
     )
     channels: Channels = setting(
         Channels.COLOR,
         "Channels",
-        "Gray makes the network blind to colour: right when colour only reflects the lighting.",
+        "Gray hides color from the network. Use it if color depends only on the lighting.",
     )
     normalization: Normalization = setting(
         Normalization.NETWORK,
         "Normalization",
-        "Network: the mean and deviation the network was pretrained with. All channels / first "
-        "channel: stretch the contrast of every image to its own darkest and brightest value "
-        "first. None: gray values divided by 255, nothing else.",
+        "Network: the mean and deviation of pretraining. All channels, first channel: first "
+        "stretch the contrast of each image to its darkest and brightest value. None: gray values "
+        "divided by 255.",
     )
     roi_left: float = setting(
         0.0, "Region: left", "Left edge of the region of interest.", low=0.0, high=0.95, step=0.01
@@ -130,7 +104,7 @@ class PreprocessConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_ranges(self)
+        check_ranges(self)
         if self.roi_right - self.roi_left < 0.02 or self.roi_bottom - self.roi_top < 0.02:
             raise ConfigError(
                 "The region of interest is empty.",
@@ -154,10 +128,11 @@ class AugmentConfig:
     probability: float = setting(
         0.5,
         "Probability",
-        "How likely each training image is to be changed at random in an epoch.",
+        "How likely a training image is to be changed at random in each epoch.",
         low=0.0,
         high=1.0,
         step=0.05,
+        option="augment-probability",
     )
     flip_horizontal: bool = setting(
         True,
@@ -170,23 +145,28 @@ class AugmentConfig:
         "Mirror top to bottom. Turn off if an upside-down part is another class or a defect.",
     )
     rotate_quarter: bool = setting(
-        False, "Quarter turns", "Rotate by 90, 180 or 270 degrees: for parts without an up."
+        False, "Quarter turns", "Rotate by 90, 180 or 270 degrees, for parts without a fixed top."
     )
     rotate_degrees: float = setting(
-        0.0, "Rotation", "Random angle up to this many degrees.", low=0, high=180, step=1
+        0.0, "Rotation", "Rotate by up to this many degrees.", low=0, high=180, step=1
     )
     brightness: float = setting(
-        0.1, "Brightness", "Random change of brightness.", low=0.0, high=0.9, step=0.05
+        0.1, "Brightness", "Largest random change of brightness.", low=0.0, high=0.9, step=0.05
     )
     contrast: float = setting(
-        0.1, "Contrast", "Random change of contrast.", low=0.0, high=0.9, step=0.05
+        0.1, "Contrast", "Largest random change of contrast.", low=0.0, high=0.9, step=0.05
     )
     crop: float = setting(
-        0.1, "Random crop", "Cut off up to this share and zoom back.", low=0.0, high=0.7, step=0.05
+        0.1,
+        "Random crop",
+        "Cut off up to this fraction of the image area and enlarge the rest.",
+        low=0.0,
+        high=0.7,
+        step=0.05,
     )
 
     def __post_init__(self) -> None:
-        _check_ranges(self)
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -196,16 +176,19 @@ class TrainConfig:
     recipe: Recipe = setting(
         Recipe.QUICK,
         "Recipe",
-        "Quick keeps the pretrained network and fits its last layer: minutes on any CPU. Full "
-        "trains all layers: better on unusual images, and much faster with a GPU.",
+        "Quick keeps the pretrained network and trains its last layer: minutes on any CPU. Full "
+        "trains all layers: better on unusual images, but slow without a GPU.",
     )
     network: str = setting(
-        "tf_efficientnet_lite0", "Network", "The pretrained network that training starts from."
+        "tf_efficientnet_lite0",
+        "Network",
+        "Pretrained network to start from; `touchstone networks` lists them.",
     )
     epochs: int = setting(
         100,
         "Epochs",
-        "How often all training images are shown. The best epoch is kept, so more costs only time.",
+        "How often the network sees all training images. The best epoch is kept, so more epochs "
+        "only cost time.",
         low=1,
         high=1000,
         step=1,
@@ -213,7 +196,7 @@ class TrainConfig:
     batch_size: int = setting(
         32,
         "Batch size",
-        "Images per step. Larger is smoother and needs more memory.",
+        "Images per step. Larger batches learn more steadily and need more memory.",
         low=1,
         high=1024,
         step=1,
@@ -221,67 +204,93 @@ class TrainConfig:
     learning_rate: float = setting(
         0.01,
         "Learning rate",
-        "Size of one step. Too large jumps around, too small never arrives.",
+        "Size of each step. Too large makes training unstable; too small makes it slow.",
         low=1e-7,
         high=10.0,
     )
     optimizer: OptimizerName = setting(
-        OptimizerName.SGD, "Solver", "AdamW is forgiving; SGD with momentum is the classic."
+        OptimizerName.SGD,
+        "Optimizer",
+        "AdamW works well with most learning rates. SGD with momentum often generalizes better "
+        "once tuned.",
     )
     schedule: ScheduleName = setting(
         ScheduleName.COSINE,
         "Schedule",
-        "Cosine lowers the learning rate smoothly to zero; step divides it by ten at one half and "
-        "three quarters of the epochs.",
+        "Cosine lowers the learning rate smoothly to zero; step divides it by ten after one half "
+        "and after three quarters of the epochs.",
     )
     momentum: float = setting(
-        0.9, "Momentum", "Only for SGD: how much of the last step is kept.", low=0, high=0.999
+        0.9,
+        "Momentum",
+        "For SGD only: how much of the previous step carries over.",
+        low=0.0,
+        high=0.999,
     )
     weight_decay: float = setting(
-        0.001, "Weight decay", "Pulls weights to zero against overfitting.", low=0.0, high=1.0
+        0.001,
+        "Weight decay",
+        "Pulls the weights toward zero, which reduces overfitting.",
+        low=0.0,
+        high=1.0,
     )
     label_smoothing: float = setting(
-        0.0, "Label smoothing", "Softens the labels against overconfidence.", low=0.0, high=0.5
+        0.0,
+        "Label smoothing",
+        "Trains toward slightly less than 100% for the true class, which reduces overconfidence.",
+        low=0.0,
+        high=0.5,
     )
     balance_classes: bool = setting(
         False,
-        "Balance classes",
-        "Count every class the same, however few images it has: finds more of rare classes at "
-        "the price of more false alarms.",
+        "Class weights",
+        "Give every class the same weight, however few images it has. Finds more of the rare "
+        "classes, at the cost of more false rejects.",
     )
     patience: int = setting(
         0,
         "Early stopping",
-        "Stop after this many epochs without a better validation macro F1; 0 never stops early.",
+        "Patience: stop after this many epochs without a better validation macro F1. 0 trains all "
+        "epochs.",
         low=0,
         high=1000,
         step=1,
     )
     seed: int = setting(
-        42, "Seed", "The same seed gives the same model.", low=0, high=2**31 - 1, step=1
+        42,
+        "Seed",
+        "Fixes the random choices. The same run on the same CPU gives the same model; on a GPU, "
+        "repeated runs differ slightly.",
+        low=0,
+        high=2**31 - 1,
+        step=1,
     )
     device: str = setting(
-        "auto", "Device", "Where to compute: auto takes a GPU where there is one."
+        "auto", "Device", "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps."
     )
 
     def __post_init__(self) -> None:
-        _check_ranges(self)
+        check_ranges(self)
 
 
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
-    """Settings that work for most image sets, for one recipe."""
-    if recipe is Recipe.QUICK:
-        # Why SGD: a linear head on many features generalizes better from it than from AdamW (on
-        # magnetic tiles 93 against 92% accuracy over three splits).
-        return TrainConfig(recipe=recipe, network=network)
-    return TrainConfig(
-        recipe=recipe,
-        network=network,
-        epochs=12,
-        learning_rate=0.001,
-        optimizer=OptimizerName.ADAMW,
-        weight_decay=0.02,
-    )
+    """Settings of one recipe that work for most datasets."""
+    match recipe:
+        case Recipe.QUICK:
+            # Why SGD: a linear head on many features generalizes better from it than from AdamW
+            # (on magnetic tiles 93% against 92% accuracy over three splits).
+            return TrainConfig(recipe=recipe, network=network)
+        case Recipe.FULL:
+            return TrainConfig(
+                recipe=recipe,
+                network=network,
+                epochs=12,
+                learning_rate=0.001,
+                optimizer=OptimizerName.ADAMW,
+                weight_decay=0.02,
+            )
+        case _:
+            assert_never(recipe)
 
 
 def config_to_json(config: PreprocessConfig | AugmentConfig | TrainConfig) -> str:
@@ -290,7 +299,7 @@ def config_to_json(config: PreprocessConfig | AugmentConfig | TrainConfig) -> st
 
 
 # Names that settings had in runs and model files of earlier versions.
-_FORMER_NAMES = {
+FORMER_NAMES = {
     "share": "probability",
     "mirror_columns": "flip_horizontal",
     "mirror_rows": "flip_vertical",
@@ -306,7 +315,7 @@ def config_from_json(kind: type[Config], text: str) -> Config:
     try:
         values = json.loads(text)
         known = {item.name: item for item in fields(kind)}
-        values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
+        values = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
         unknown = set(values) - set(known)
         if unknown:
             raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")

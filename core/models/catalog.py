@@ -23,12 +23,21 @@ class Availability(StrEnum):
     MISSING = "not available"
 
 
+class WeightsSource(StrEnum):
+    """Where weights that are on this machine come from."""
+
+    FOLDER = "weights folder"
+    PACKAGE = "installed package"
+    DOWNLOAD = "earlier download"
+
+
 @dataclass(frozen=True)
 class Network:
     """One network: its name in timm, and what a person wants to know before picking it.
 
     `speed` is relative to the default network at its own image size on a CPU (1 = as fast, 0.5 =
-    half as fast); medians of three rounds with the feature runtime on two cores.
+    half as fast); medians of three rounds with the feature runtime on two cores. `license` is the
+    one that the makers of the pretrained weights state (SPDX identifier).
     """
 
     name: str
@@ -42,6 +51,7 @@ class Network:
     std: tuple[float, ...]
     hub_id: str
     wheel: str | None = None
+    license: str = "Apache-2.0"
 
 
 NETWORKS = (
@@ -136,6 +146,7 @@ NETWORKS = (
         0.25,
         *_IMAGENET,
         "timm/regnety_016.tv2_in1k",
+        license="BSD-3-Clause",
     ),
     Network(
         "tf_efficientnetv2_s",
@@ -178,13 +189,27 @@ def find_network(name: str) -> Network:
 
 
 def availability(network: Network, weights_folder: Path) -> Availability:
+<<<<<<< HEAD
     """Where the pretrained weights of a network are.
 
     Asks the model hub where they are not on this machine: a second or so, once in five minutes.
     """
     if local_weights(network, weights_folder) or wheel_file(network) or _in_hub_cache(network):
+=======
+    """Where the pretrained weights of a network are; takes at most about a second once."""
+    if weights_source(network, weights_folder):
+>>>>>>> 00eb8d7 (The command line by the five words: a table of contents, one file per word, every setting of a run as an option; networks and stop)
         return Availability.HERE
     return Availability.DOWNLOAD if _on_the_hub(network) else Availability.MISSING
+
+
+def weights_source(network: Network, weights_folder: Path) -> WeightsSource | None:
+    """Which weights of a network on this machine are used; None if there are none."""
+    if local_weights(network, weights_folder):
+        return WeightsSource.FOLDER
+    if wheel_file(network):
+        return WeightsSource.PACKAGE
+    return WeightsSource.DOWNLOAD if _in_hub_cache(network) else None
 
 
 def local_weights(network: Network, weights_folder: Path) -> Path | None:

@@ -244,6 +244,27 @@ def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) 
     return job_actions.submit(workspace, JobKind.TRAIN, view.run.id, {"finish": finish})
 
 
+def stop_training(workspace: Workspace, run_id: str) -> RunView:
+    """Ask a run to stop after its current step; one that still waits ends at once.
+
+    Args:
+        workspace: where the run lives.
+        run_id: its id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    view = find_run(workspace, run_id)
+    if view.job is None or not view.status.is_active:
+        raise TrainingError(
+            f"The run '{view.run.name}' is {view.status}.",
+            "Only running and waiting runs can be stopped.",
+        )
+    job_actions.stop(workspace, view.job.id)
+    return find_run(workspace, view.run.id)
+
+
 def delete_run(workspace: Workspace, run_id: str) -> None:
     """Remove a run, its curve and its checkpoints; its model stays.
 

@@ -1,0 +1,219 @@
+"""Commands that edit datasets: labels, classes, versions, exports."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.output import errors, output, table
+from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, session
+from core.domain.datasets import Dataset, DatasetVersion, Verdict
+from core.errors import ConfigError
+from core.workflows.data import datasets, edits, exports, typed_edits, versions
+
+app = typer.Typer()
+
+PathsArgument = Annotated[
+    list[str], typer.Argument(help="Images, as paths below the imported folder.")
+]
+
+
+@app.command(name="versions")
+def list_versions(
+    dataset: DatasetArgument,
+    compare: Annotated[
+        str | None, typer.Option(help="Say what changed between two versions: 1:3.")
+    ] = None,
+    go_back: Annotated[
+        int | None, typer.Option(help="Make a new version that equals this one.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the versions of a dataset, compare two, or go back to one."""
+    with session(workspace, as_json) as opened:
+        found = datasets.find_dataset(opened.workspace, dataset)
+        if go_back is not None:
+            _answer(opened, versions.go_back(opened.workspace, found.id, go_back))
+        elif compare is not None:
+            _compare(opened, found, compare)
+        else:
+            listed = versions.list_versions(opened.workspace, found.id)
+            rows = [[v.number, v.summary, v.sample_count, v.digest[:12]] for v in listed]
+            opened.answer(
+                {"versions": [_as_dict(version) for version in listed]},
+                lambda: table(["version", "what", "images", "content"], rows),
+            )
+
+
+@app.command()
+def undo(
+    dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Take the newest edit back that still holds."""
+    with session(workspace, as_json) as opened:
+        _answer(opened, edits.undo(opened.workspace, dataset))
+
+
+@app.command()
+def relabel(
+    dataset: DatasetArgument,
+    moves: Annotated[list[str], typer.Argument(help="PATH=CLASS, any number.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give images another class."""
+    with session(workspace, as_json) as opened:
+        found = datasets.find_dataset(opened.workspace, dataset)
+        wanted = dict(typed_edits.read_move(move, found.class_names) for move in moves)
+        ids = datasets.ids_of_names(opened.workspace, found.id, wanted)
+        labels = {ids[name]: edits.class_index(found, label) for name, label in wanted.items()}
+        _answer(opened, edits.relabel(opened.workspace, found.id, labels))
+
+
+@app.command()
+def exclude(
+    dataset: DatasetArgument,
+    paths: PathsArgument,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave images out; they stay stored and can be brought back."""
+    with session(workspace, as_json) as opened:
+        ids = datasets.ids_of_names(opened.workspace, dataset, paths)
+        _answer(opened, edits.exclude(opened.workspace, dataset, ids.values()))
+
+
+@app.command(name="restore")
+def bring_back(
+    dataset: DatasetArgument,
+    paths: PathsArgument,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring excluded images back."""
+    with session(workspace, as_json) as opened:
+        ids = datasets.ids_of_names(opened.workspace, dataset, paths)
+        _answer(opened, edits.restore(opened.workspace, dataset, ids.values()))
+
+
+@app.command()
+def classes(
+    dataset: DatasetArgument,
+    add: Annotated[list[str] | None, typer.Option(help="Name of a new class.")] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="OLD=NEW; names with an equal sign stand in double quotes."),
+    ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A,B=C: one class C of A and B; names with a comma or an equal sign stand in "
+            'double quotes: "a, b",c=d.'
+        ),
+    ] = None,
+    ok: Annotated[list[str] | None, typer.Option(help="Class of good parts.")] = None,
+    nok: Annotated[list[str] | None, typer.Option(help="Class of defective parts.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the classes; add, rename, merge them and say which are OK and NOK, in this order."""
+    with session(workspace, as_json) as opened:
+        place = opened.workspace
+        renamed = [typed_edits.read_rename(item) for item in rename or ()]
+        merged = [typed_edits.read_merge(item) for item in merge or ()]
+        for name in add or ():
+            edits.add_class(place, dataset, name)
+        for old, new in renamed:
+            edits.rename_class(place, dataset, old, new)
+        for names, into in merged:
+            edits.merge_classes(place, dataset, names, into)
+        verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
+        found = datasets.find_dataset(place, dataset)
+        present = dict(zip(found.class_names, found.verdicts, strict=True))
+        # Why asked first: a script may say again what is so already.
+        if any(name not in present or present[name] is not v for name, v in verdicts.items()):
+            edits.set_verdicts(place, dataset, verdicts)
+        _answer_classes(opened, datasets.find_dataset(place, dataset))
+
+
+@app.command()
+def export(
+    dataset: DatasetArgument,
+    to: Annotated[Path, typer.Option(help="New folder, or a file that ends in .zip or .csv.")],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or id: its subsets become folders, and they and its folds columns."
+        ),
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset as class folders, a ZIP of them, or a table."""
+    with session(workspace, as_json) as opened:
+        plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
+        missing = exports.write_export(plan, to)
+        for name in missing[:20]:
+            errors.print(f"The file of {name} is gone.", style="yellow", markup=False)
+        result = {
+            "path": str(to),
+            "version": plan.version.number,
+            "digest": plan.version.digest,
+            "pictures": len(plan.items) - len(missing),
+            "missing": missing,
+        }
+        opened.answer(
+            result, lambda: output.print(f"{result['pictures']} images in {to}", markup=False)
+        )
+
+
+def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
+    first, _, second = numbers.partition(":")
+    if not (first.isdecimal() and second.isdecimal()):
+        raise ConfigError(f"'{numbers}' names no two versions.", "Write them like 1:3.")
+    found = versions.compare(opened.workspace, dataset.id, int(first), int(second))
+    counts = {kind.value: count for kind, count in found.counts.items()}
+    result = {
+        "older": found.older.number,
+        "newer": found.newer.number,
+        **counts,
+        "classes_before": list(found.classes_before),
+        "classes_after": list(found.classes_after),
+    }
+    opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
+
+
+def _as_dict(version: DatasetVersion) -> dict[str, object]:
+    return {
+        "version": version.number,
+        "action": version.action.value,
+        "summary": version.summary,
+        "samples": version.sample_count,
+        "classes": list(version.class_names),
+        "digest": version.digest,
+        "undoes": version.undoes,
+    }
+
+
+def _answer(opened: Session, version: DatasetVersion) -> None:
+    opened.answer(
+        _as_dict(version),
+        lambda: output.print(f"Version {version.number}: {version.summary}", markup=False),
+    )
+
+
+def _answer_classes(opened: Session, dataset: Dataset) -> None:
+    counts = datasets.class_counts(opened.workspace, dataset)
+    verdicts = dict(zip(dataset.class_names, dataset.verdicts, strict=True))
+    rows = [[name, counts[name], verdicts[name] or "–"] for name in dataset.class_names]
+    opened.answer(
+        {
+            "dataset_id": dataset.id,
+            "version": dataset.version,
+            "classes": counts,
+            "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict},
+        },
+        lambda: table(["class", "images", "verdict"], rows),
+    )

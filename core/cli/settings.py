@@ -1,0 +1,209 @@
+"""Settings on the command line: options, files and `--set`, all made from their declarations."""
+
+import inspect
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.domain.configs import (
+    FORMER_NAMES,
+    AugmentConfig,
+    PreprocessConfig,
+    Recipe,
+    TrainConfig,
+    recipe_defaults,
+)
+from core.domain.settings import Setting, settings_of
+from core.errors import ConfigError
+
+SECTIONS = {"train": TrainConfig, "augment": AugmentConfig, "preprocess": PreprocessConfig}
+_PANELS = {"train": "Training", "augment": "Augmentation", "preprocess": "Pixels"}
+_SECTION_OF = {item.name: key for key, kind in SECTIONS.items() for item in settings_of(kind)}
+
+Values = Mapping[str, object]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="JSON or TOML file of settings in the sections train, augment and preprocess.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting by its name, for example weight_decay=0.01; may be repeated. Wins over "
+        "--config.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ChosenSettings:
+    """The settings that were chosen, by section; everything else keeps its default."""
+
+    train: dict[str, object] = field(default_factory=dict)
+    augment: dict[str, object] = field(default_factory=dict)
+    preprocess: dict[str, object] = field(default_factory=dict)
+
+    def update(self, section: str, values: Values) -> None:
+        """Let the values of one section win over those so far."""
+        chosen: dict[str, object] = getattr(self, section)
+        chosen.update(values)
+
+
+def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with one option per setting; it gets those given as `options`, by name."""
+    options = [
+        _parameter(key, item) for key, kind in SECTIONS.items() for item in settings_of(kind)
+    ]
+    names = {option.name for option in options}
+
+    def called(**arguments: Any) -> None:
+        given = {k: v for k, v in arguments.items() if k in names and v is not None}
+        command(**{k: v for k, v in arguments.items() if k not in names}, options=given)
+
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.name != "options"]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + options
+    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__annotations__ = {p.name: p.annotation for p in parameters}
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called
+
+
+def chosen_settings(
+    file: Path | None, assignments: Sequence[str], options: Values
+) -> ChosenSettings:
+    """What was chosen: the file, changed by `--set`, changed by explicit options.
+
+    Raises:
+        ConfigError: if the file or an assignment cannot be read, or names no setting.
+    """
+    chosen = ChosenSettings()
+    if file is not None:
+        for section, values in _read_file(file).items():
+            chosen.update(section, values)
+    for text in assignments:
+        section, name, value = _assignment(text)
+        chosen.update(section, {name: value})
+    for name, given in options.items():
+        chosen.update(_SECTION_OF[name], {name: given})
+    return chosen
+
+
+def _parameter(section: str, item: Setting) -> inspect.Parameter:
+    names = f"{item.option}/--no-{item.option[2:]}" if item.kind is bool else item.option
+    info = typer.Option(
+        names,
+        help=item.help.replace("[", "\\["),
+        metavar=None if item.low is None else f"{item.low:g}..{item.high:.10g}",
+        show_default=_usual(section, item),
+        rich_help_panel=_PANELS[section],
+    )
+    return inspect.Parameter(
+        item.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[item.kind | None, info],
+    )
+
+
+def _usual(section: str, item: Setting) -> str | bool:
+    """The default in words; False where it depends on dataset and machine."""
+    if section == "preprocess" or item.name == "recipe":
+        return False
+    if section == "augment":
+        return _in_words(item.default)
+    by_recipe = {
+        recipe: _in_words(getattr(recipe_defaults(recipe, str(item.default)), item.name))
+        for recipe in Recipe
+    }
+    if len(set(by_recipe.values())) == 1:
+        return by_recipe[Recipe.QUICK]
+    return ", ".join(f"{recipe} {words}" for recipe, words in by_recipe.items())
+
+
+def _in_words(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _read_file(file: Path) -> dict[str, Values]:
+    try:
+        content = _parsed(file)
+    except OSError as err:
+        raise ConfigError(
+            f"{file} cannot be read: {err.strerror or err}.", "Check the path of --config."
+        ) from err
+    except (ValueError, RecursionError) as err:  # both parsers raise kinds of ValueError
+        raise ConfigError(
+            f"{file} is not valid {file.suffix[1:].upper()}: {err}.",
+            "Settings stand in the sections train, augment and preprocess.",
+        ) from err
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file} has no sections.", f"There are: {', '.join(SECTIONS)}.")
+    return {section: _section(file, section, values) for section, values in content.items()}
+
+
+def _parsed(file: Path) -> object:
+    match file.suffix.lower():
+        case ".toml":
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        case ".json":
+            return json.loads(file.read_text(encoding="utf-8-sig"))
+        case _:
+            raise ConfigError(
+                f"{file} is neither JSON nor TOML.", "Its name must end in .json or .toml."
+            )
+
+
+def _section(file: Path, section: str, values: object) -> Values:
+    if section not in SECTIONS:
+        raise ConfigError(
+            f"{file} has an unknown section '{section}'.", f"There are: {', '.join(SECTIONS)}."
+        )
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"'{section}' in {file} holds no settings.", 'For example: {"train": {"epochs": 30}}.'
+        )
+    return {_known_name(section, str(name)): value for name, value in values.items()}
+
+
+def _assignment(text: str) -> tuple[str, str, str]:
+    """Section, name and value of `weight_decay=0.01` or `train.weight_decay=0.01`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"'{text}' sets nothing.", "For example: --set weight_decay=0.01.")
+    section, dot, name = key.strip().partition(".")
+    if dot:
+        return section, _known_name(section, name), value.strip()
+    name = _plain_name(section)
+    return _SECTION_OF.get(name) or _unknown(name), name, value.strip()
+
+
+def _plain_name(name: str) -> str:
+    plain = name.replace("-", "_")
+    return FORMER_NAMES.get(plain, plain)
+
+
+def _known_name(section: str, name: str) -> str:
+    plain = _plain_name(name)
+    return plain if _SECTION_OF.get(plain) == section else _unknown(f"{section}.{name}")
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.rpartition(".")[2], _SECTION_OF, n=3)
+    known = near or list(_SECTION_OF)
+    raise ConfigError(
+        f"There is no setting '{name}'.",
+        f"{'Similar' if near else 'There are'}: {', '.join(known)}.",
+    )
