@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -426,7 +427,9 @@ def _place_in_order(
     request: SplitRequest,
 ) -> dict[Hashable, int]:
     """Side of every group by age, class by class; a group is as old as its oldest image."""
-    ages = {key: min(_age(s, request.order_by) for s in group) for key, group in members.items()}
+    order_by = request.order_by
+    assert order_by is not None
+    ages = {key: min(_age(s, order_by) for s in group) for key, group in members.items()}
     of_class: dict[int, list[Hashable]] = defaultdict(list)
     for key, group in members.items():
         labels = Counter(s.label or 0 for s in group)
@@ -454,11 +457,15 @@ def _bounds(sizes: Sequence[int], goals: NDArray[np.float64]) -> list[int]:
     return [*cuts, len(sizes)]
 
 
-def _age(sample: Sample, order_by: OrderBy | None) -> tuple[tuple[float, int, str], ...]:
-    if order_by is OrderBy.NAME:
-        return natural_key(sample.name or sample.path)
-    assert sample.modified_at is not None  # others were refused
-    return ((sample.modified_at, 0, ""),)
+def _age(sample: Sample, order_by: OrderBy) -> tuple[tuple[float, int, str], ...]:
+    match order_by:
+        case OrderBy.NAME:
+            return natural_key(sample.name or sample.path)
+        case OrderBy.DATE:
+            assert sample.modified_at is not None  # others were refused
+            return ((sample.modified_at, 0, ""),)
+        case _:
+            assert_never(order_by)
 
 
 def _refuse_arbitrary_dates(samples: Sequence[Sample]) -> None:

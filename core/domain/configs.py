@@ -115,9 +115,14 @@ class PreprocessConfig:
     def digest(self) -> str:
         """Names the pixel cache: everything that changes the uint8 pixels, and only that."""
         pixels = asdict(self)
-        # Why: these two differ only in constants applied after the cached pixels.
-        if self.normalization in (Normalization.NETWORK, Normalization.NONE):
-            pixels["normalization"] = "constant"
+        match self.normalization:
+            case Normalization.NETWORK | Normalization.NONE:
+                # Why: these two differ only in constants applied after the cached pixels.
+                pixels["normalization"] = "constant"
+            case Normalization.ALL_CHANNELS | Normalization.FIRST_CHANNEL:
+                pass
+            case _:
+                assert_never(self.normalization)
         return json_digest(pixels)[:16]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 
 class JobKind(StrEnum):
@@ -18,7 +18,19 @@ class JobKind(StrEnum):
     @property
     def lane(self) -> str:
         """Jobs of one lane run one after the other; lanes run side by side."""
-        return "training" if self is JobKind.TRAIN else "data"
+        match self:
+            case JobKind.TRAIN:
+                return "training"
+            case (
+                JobKind.IMPORT
+                | JobKind.PREDICT
+                | JobKind.QUALITY
+                | JobKind.REPORT
+                | JobKind.EXPLAIN
+            ):
+                return "data"
+            case _:
+                assert_never(self)
 
 
 class JobStatus(StrEnum):

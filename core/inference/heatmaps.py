@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -42,10 +43,13 @@ class Explainer:
 
         Source: Selvaraju et al. 2017, "Grad-CAM"; Zeiler and Fergus 2014 for occlusion.
         """
-        if method is HeatmapMethod.OCCLUSION:
-            values = self._occlusion(pixels, class_index)
-        else:
-            values = self._grad_cam(pixels, class_index)
+        match method:
+            case HeatmapMethod.GRAD_CAM:
+                values = self._grad_cam(pixels, class_index)
+            case HeatmapMethod.OCCLUSION:
+                values = self._occlusion(pixels, class_index)
+            case _:
+                assert_never(method)
         positive = np.maximum(values, 0)
         return (positive / max(float(positive.max()), 1e-12)).astype(np.float32)
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import numpy as np
 import torch
@@ -108,17 +108,17 @@ def fit(
     should_stop: Callable[[], bool],
     on_step: Callable[[int, int], None],
 ) -> Iterator[EpochMetrics]:
-    """Train until the last epoch, early stopping or a stop wish; yields one line per epoch.
+    """Train until the last epoch, early stopping or a stop request; yields one line per epoch.
 
     Afterwards `state.best_weights` holds the epoch with the best validation macro F1 (the lower
-    loss where equal), and `state.stopped` tells whether a wish ended it; a checkpoint was saved
-    then.
+    loss where equal), and `state.stopped` tells whether a request ended it; a
+    checkpoint was saved then.
 
     Args:
         state: from `new_state`, or restored.
         train: examples to learn from.
         validation: examples to choose the epoch by.
-        config: epochs, batch size, solver and so on.
+        config: epochs, batch size, optimizer and so on.
         class_count: number of classes C.
         device: where the model is.
         checkpoints: where states are kept.
@@ -126,7 +126,7 @@ def fit(
         on_step: called with (steps done, steps in all).
 
     Raises:
-        TrainingError: if the loss is no number any more.
+        TrainingError: if the loss became NaN or infinite.
     """
     loss_function = _loss(train.targets, config, class_count, device)
     batches = _batch_count(len(train.targets), config.batch_size)
@@ -134,8 +134,8 @@ def fit(
         started = time.perf_counter() - state.seconds
         order = _permutation(len(train.targets), config.seed, state.epoch)
         for positions in np.array_split(order, batches)[state.step :]:
-            rate = learning_rate(state.epoch * batches + state.step, batches, config)
-            loss = _train_step(state, train, positions, loss_function, rate, config, device)
+            step_size = learning_rate(state.epoch * batches + state.step, batches, config)
+            loss = _train_step(state, train, positions, loss_function, step_size, config, device)
             state.loss_sum += loss * len(positions)
             state.step += 1
             state.seconds = time.perf_counter() - started
@@ -157,9 +157,14 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float
     if step < warm_up:
         return config.learning_rate * (step + 1) / (warm_up + 1)
     progress = step / total
-    if config.schedule is ScheduleName.STEP:
-        return config.learning_rate * 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    match config.schedule:
+        case ScheduleName.COSINE:
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
+        case ScheduleName.STEP:
+            factor = 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+        case _:
+            assert_never(config.schedule)
+    return config.learning_rate * factor
 
 
 def predict_logits(
@@ -181,7 +186,7 @@ def _train_step(
     train: Examples,
     positions: NDArray[np.intp],
     loss_function: nn.Module,
-    rate: float,
+    step_size: float,
     config: TrainConfig,
     device: torch.device,
 ) -> float:
@@ -190,7 +195,7 @@ def _train_step(
     torch.manual_seed(seed % 2**63)
     state.model.train()
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = step_size
     inputs = train.inputs(positions, epoch=state.epoch).to(device)
     targets = torch.from_numpy(train.targets[positions]).to(device)
     precision = _precision(device)
@@ -198,8 +203,8 @@ def _train_step(
         loss = loss_function(state.model(inputs), targets)
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"The training diverged: the loss is no number any more (epoch {state.epoch + 1}).",
-            "Use a smaller learning rate, for example a tenth of it.",
+            f"Training diverged in epoch {state.epoch + 1}: the loss became NaN (not a number).",
+            "Use a smaller learning rate, for example one tenth of this one.",
         )
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(loss).backward()
@@ -277,9 +282,13 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    if config.optimizer is OptimizerName.SGD:
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    match config.optimizer:
+        case OptimizerName.ADAMW:
+            return torch.optim.AdamW(groups, lr=config.learning_rate)
+        case OptimizerName.SGD:
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        case _:
+            assert_never(config.optimizer)
 
 
 def _precision(device: torch.device) -> torch.dtype | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+from typing import assert_never
 
 from filelock import Timeout
 
@@ -74,30 +75,33 @@ def _run(session: JobSession) -> None:
 
 def _work(session: JobSession) -> None:
     """The one place that knows which code belongs to which kind of job."""
-    if session.job.kind is JobKind.IMPORT:
-        from core.worker import import_job
+    match session.job.kind:
+        case JobKind.IMPORT:
+            from core.worker import import_job
 
-        import_job.run(session)
-    elif session.job.kind is JobKind.PREDICT:
-        from core.worker import predict_job
+            import_job.run(session)
+        case JobKind.TRAIN:
+            from core.worker import train_job
 
-        predict_job.run(session)
-    elif session.job.kind is JobKind.QUALITY:
-        from core.worker import quality_job
+            train_job.run(session)
+        case JobKind.PREDICT:
+            from core.worker import predict_job
 
-        quality_job.run(session)
-    elif session.job.kind is JobKind.REPORT:
-        from core.worker import report_job
+            predict_job.run(session)
+        case JobKind.QUALITY:
+            from core.worker import quality_job
 
-        report_job.run(session)
-    elif session.job.kind is JobKind.EXPLAIN:
-        from core.worker import explain_job
+            quality_job.run(session)
+        case JobKind.REPORT:
+            from core.worker import report_job
 
-        explain_job.run(session)
-    else:
-        from core.worker import train_job
+            report_job.run(session)
+        case JobKind.EXPLAIN:
+            from core.worker import explain_job
 
-        train_job.run(session)
+            explain_job.run(session)
+        case _:
+            assert_never(session.job.kind)
 
 
 def _end(

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -71,10 +72,13 @@ class TrainingData:
 def run(session: JobSession) -> None:
     """Train what the job's run asks for, from its last checkpoint where there is one."""
     material = _material(session)
-    if material.run.train.recipe is Recipe.QUICK:
-        tensors, head, probabilities = _quick(session, material)
-    else:
-        tensors, head, probabilities = _full(session, material)
+    match material.run.train.recipe:
+        case Recipe.QUICK:
+            tensors, head, probabilities = _quick(session, material)
+        case Recipe.FULL:
+            tensors, head, probabilities = _full(session, material)
+        case _:
+            assert_never(material.run.train.recipe)
     _store(session, material, tensors, head, probabilities)
 
 

@@ -5,6 +5,7 @@ import uuid
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 import streamlit as st
 
@@ -97,13 +98,18 @@ def choose_rules(labels: LabelSource, names: Sequence[str], table_text: str | No
         ConfigError: if what was typed makes no sense.
         ImportSourceError: if the table cannot be read.
     """
-    if labels is LabelSource.PATTERN:
-        return ImportRules(labels, pattern=_pattern())
-    if labels is LabelSource.FOLDER_LEVEL:
-        return ImportRules(labels, level=_level(names))
-    if labels is LabelSource.TABLE and table_text is not None:
-        return ImportRules(labels, table=_table(table_text, names))
-    return ImportRules(labels)
+    match labels:
+        case LabelSource.PATTERN:
+            return ImportRules(labels, pattern=_pattern())
+        case LabelSource.FOLDER_LEVEL:
+            return ImportRules(labels, level=_level(names))
+        case LabelSource.TABLE:
+            table = None if table_text is None else _table(table_text, names)
+            return ImportRules(labels, table=table)
+        case LabelSource.LAST_FOLDER | LabelSource.FILE_NAME | LabelSource.FILE_NAME_REMOVE_INDEX:
+            return ImportRules(labels)
+        case _:
+            assert_never(labels)
 
 
 def _pattern() -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import assert_never
 
 import streamlit as st
 
@@ -302,20 +303,28 @@ def fix_buttons(
 def buttons_of(
     workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]
 ) -> None:
-    if finding.status is FindingStatus.FIXED:
-        return
-    if finding.status is FindingStatus.IGNORED:
-        if st.button(
-            "Reopen",
-            icon=":material/visibility:",
-            key=f"reopen_{finding.id}",
-            help="Show it among the open findings again.",
-        ):
-            fixes.reopen(workspace, dataset.id, [finding.id])
-            st.rerun()
-        return
-    choices = choices_for(finding, dataset, images)
-    fix_buttons(workspace, dataset, finding, choices, shown=1 if finding.kind in ONE_IMAGE else 4)
+    match finding.status:
+        case FindingStatus.FIXED:
+            return
+        case FindingStatus.IGNORED:
+            reopen_button(workspace, dataset, finding)
+        case FindingStatus.OPEN:
+            choices = choices_for(finding, dataset, images)
+            shown = 1 if finding.kind in ONE_IMAGE else 4
+            fix_buttons(workspace, dataset, finding, choices, shown=shown)
+        case _:
+            assert_never(finding.status)
+
+
+def reopen_button(workspace: Workspace, dataset: Dataset, finding: Finding) -> None:
+    if st.button(
+        "Reopen",
+        icon=":material/visibility:",
+        key=f"reopen_{finding.id}",
+        help="Show it among the open findings again.",
+    ):
+        fixes.reopen(workspace, dataset.id, [finding.id])
+        st.rerun()
 
 
 def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int) -> None:

@@ -1,12 +1,14 @@
 """Train: choose a recipe and a network, and start."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 import streamlit as st
 
 from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
+from core.domain.settings import settings_of
 from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK, Availability, Network
@@ -30,28 +32,7 @@ RECIPES = {
     ),
 }
 BASIC = ["epochs", "batch_size", "learning_rate"]
-MORE = {
-    Recipe.QUICK: [
-        "optimizer",
-        "schedule",
-        "momentum",
-        "weight_decay",
-        "label_smoothing",
-        "balance_classes",
-        "patience",
-        "seed",
-    ],
-    Recipe.FULL: [
-        "optimizer",
-        "schedule",
-        "momentum",
-        "weight_decay",
-        "label_smoothing",
-        "balance_classes",
-        "patience",
-        "seed",
-    ],
-}
+CHOSEN_ABOVE = ["recipe", "network", "device"]  # have controls of their own
 
 
 def choose_recipe() -> Recipe:
@@ -98,26 +79,35 @@ def _speed_words(speed: float) -> str:
 
 def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
     key = f"train_{defaults.recipe}"
-    columns = st.columns(len(BASIC))
-    values: dict[str, Any] = {}
-    for column, name in zip(columns, BASIC, strict=True):
-        with column:
-            values |= widgets.config_fields(defaults, [name], key=key)
+    values = fields_in_columns(defaults, BASIC, key=key)
     with st.expander("More settings"):
-        grid = st.columns(3)
-        for position, name in enumerate(MORE[defaults.recipe]):
-            with grid[position % 3]:
-                values |= widgets.config_fields(defaults, [name], key=key)
-    augment = AugmentConfig()
-    if defaults.recipe is Recipe.FULL:
-        with st.expander("Augmentation"):
-            grid = st.columns(3)
-            changed: dict[str, Any] = {}
-            for position, name in enumerate(AugmentConfig.__dataclass_fields__):
-                with grid[position % 3]:
-                    changed |= widgets.config_fields(augment, [name], key="augment")
-            augment = replace(augment, **changed)
-    return replace(defaults, **values), augment
+        more = [s.name for s in settings_of(defaults) if s.name not in (*BASIC, *CHOSEN_ABOVE)]
+        values |= fields_in_columns(defaults, more, key=key)
+    return replace(defaults, **values), augmentation(defaults.recipe)
+
+
+def augmentation(recipe: Recipe) -> AugmentConfig:
+    usual = AugmentConfig()
+    match recipe:
+        case Recipe.QUICK:  # features of unchanged images are computed once
+            return usual
+        case Recipe.FULL:
+            with st.expander("Augmentation"):
+                names = [setting.name for setting in settings_of(usual)]
+                return replace(usual, **fields_in_columns(usual, names, key="augment"))
+        case _:
+            assert_never(recipe)
+
+
+def fields_in_columns(
+    config: TrainConfig | AugmentConfig, names: Sequence[str], *, key: str
+) -> dict[str, Any]:
+    values = {}
+    columns = st.columns(3)
+    for position, name in enumerate(names):
+        with columns[position % 3]:
+            values |= widgets.config_fields(config, [name], key=key)
+    return values
 
 
 def choose_device() -> str:
@@ -129,7 +119,8 @@ def choose_device() -> str:
         names,
         key="device",
         format_func=lambda n: f"automatic: {best}" if n == "auto" else devices[n],
-        help="Where to compute. Automatic takes a GPU where there is one; the result is the same.",
+        help="Automatic uses a GPU if there is one. A GPU rounds differently from a CPU, so the "
+        "models can differ slightly.",
     )
 
 

@@ -1,6 +1,7 @@
 """What is said of an image beside it: rows of name and value, plain text."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from core.domain.datasets import Sample, SampleStatus
 from core.workflows.data.image_facts import ImageFacts
@@ -60,4 +61,7 @@ def change_words(change: Change) -> str:
             return "left out"
         case ChangeKind.RELABELLED:
             return f"{change.label_before or 'no label'} → {change.label_after or 'no label'}"
-    return f"group {change.group_before or '–'} → {change.group_after or '–'}"
+        case ChangeKind.REGROUPED:
+            return f"group {change.group_before or '–'} → {change.group_after or '–'}"
+        case _:
+            assert_never(change.kind)

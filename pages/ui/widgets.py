@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import streamlit as st
 
@@ -51,24 +51,37 @@ def status_badge(status: JobStatus) -> None:
 
 def job_progress(job: Job, *, left_s: float | None = None) -> None:
     """Status, phase, bar and time of one job; `left_s` replaces the estimate by plain progress."""
-    now = time.time()
-    if job.status is JobStatus.QUEUED:
-        st.progress(0.0, text="Waiting for a free worker …")
-        return
-    if job.status is JobStatus.RUNNING:
-        share = min(1.0, job.done / job.total) if job.total else 0.0
-        left = left_s if job.phase == "Training" else jobs.seconds_left(job, now=now)
-        words = f"{job.phase} · {job.done:,} of {job.total:,}" if job.total else f"{job.phase} …"
-        words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
-        st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
-        if jobs.is_unresponsive(job, now=now):
-            st.warning("The worker has not answered for a while. It may be short of memory.")
-    elif job.status is not JobStatus.COMPLETED:
-        reason = job.error or "It was stopped by a person."
-        shown = st.error if job.status is JobStatus.FAILED else st.warning
-        shown(f"{text.plain(reason)}\n\n{text.plain(job.hint or '')}")
+    match job.status:
+        case JobStatus.QUEUED:
+            st.progress(0.0, text="Waiting for a free worker …")
+        case JobStatus.RUNNING:
+            _running(job, left_s)
+        case JobStatus.COMPLETED:
+            pass
+        case JobStatus.FAILED:
+            st.error(_end_in_words(job))
+        case JobStatus.STOPPED | JobStatus.INTERRUPTED:
+            st.warning(_end_in_words(job))
+        case _:
+            assert_never(job.status)
     for warning in job.warnings:
         st.warning(text.plain(warning))
+
+
+def _running(job: Job, left_s: float | None) -> None:
+    now = time.time()
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    left = left_s if job.phase == "Training" else jobs.seconds_left(job, now=now)
+    words = f"{job.phase} · {job.done:,} of {job.total:,}" if job.total else f"{job.phase} …"
+    words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
+    st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
+    if jobs.is_unresponsive(job, now=now):
+        st.warning("The worker has not answered for a while. It may be short of memory.")
+
+
+def _end_in_words(job: Job) -> str:
+    reason = job.error or "It was stopped by a person."
+    return f"{text.plain(reason)}\n\n{text.plain(job.hint or '')}"
 
 
 def follow(

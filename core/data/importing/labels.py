@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import assert_never
 
 from core.data.patterns import PathPattern
 from core.domain.datasets import LabelSource
@@ -91,20 +92,28 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
     `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:
-        ConfigError: if the pattern is none.
+        ConfigError: if the pattern is not a regular expression of this kind.
+        ValueError: for a table, whose classes do not come from the path.
     """
-    if source is LabelSource.PATTERN:
-        return _pattern_rule(pattern)
-    if source is LabelSource.FILE_NAME:
-        return lambda name: _labelled(_stem(name), "its file name holds no class name")
-    if source is LabelSource.FILE_NAME_REMOVE_INDEX:
-        return lambda name: _labelled(
-            _TRAILING_INDEX.sub("", _stem(name)), "its file name holds no class name"
-        )
-    if source is LabelSource.LAST_FOLDER:
-        return lambda name: _labelled(folder_at(name, -1) or "", "it is not inside a class folder")
-    reason = f"it does not lie {abs(level)} folder{'s' * (abs(level) != 1)} deep"
-    return lambda name: _labelled(folder_at(name, level) or "", reason)
+    match source:
+        case LabelSource.LAST_FOLDER:
+            reason = "it is not inside a class folder"
+            return lambda name: _labelled(folder_at(name, -1) or "", reason)
+        case LabelSource.FOLDER_LEVEL:
+            reason = f"it does not lie {abs(level)} folder{'s' * (abs(level) != 1)} deep"
+            return lambda name: _labelled(folder_at(name, level) or "", reason)
+        case LabelSource.FILE_NAME:
+            reason = "its file name holds no class name"
+            return lambda name: _labelled(_stem(name), reason)
+        case LabelSource.FILE_NAME_REMOVE_INDEX:
+            reason = "its file name holds no class name"
+            return lambda name: _labelled(_TRAILING_INDEX.sub("", _stem(name)), reason)
+        case LabelSource.PATTERN:
+            return _pattern_rule(pattern)
+        case LabelSource.TABLE:
+            raise ValueError("a table gives the class, not the path")
+        case _:
+            assert_never(source)
 
 
 def folder_at(name: str, level: int) -> str | None:

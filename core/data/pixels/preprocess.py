@@ -1,7 +1,7 @@
 """Images to the network's pixels: the only place, for training, evaluation and inference."""
 
 from pathlib import Path
-from typing import IO
+from typing import IO, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,44 @@ def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[n
 def preprocess_image(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint8]:
     """An upright image (mode L or RGB) as uint8 [S, S, 3]."""
     image = _region(image, config)
-    image = image.convert("L" if config.channels is Channels.GRAY else "RGB")
+    image = image.convert(_mode(config.channels))
     pixels = np.asarray(_resized(image, config), dtype=np.uint8)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    if config.normalization is Normalization.ALL_CHANNELS:
-        return _contrast_stretched(pixels, pixels.min((0, 1)), pixels.max((0, 1)))
-    if config.normalization is Normalization.FIRST_CHANNEL:
-        first = pixels[:, :, 0]
-        return _contrast_stretched(pixels, first.min(), first.max())
-    return pixels
+    match config.normalization:
+        case Normalization.NETWORK | Normalization.NONE:
+            return pixels
+        case Normalization.ALL_CHANNELS:
+            return _contrast_stretched(pixels, pixels.min((0, 1)), pixels.max((0, 1)))
+        case Normalization.FIRST_CHANNEL:
+            first = pixels[:, :, 0]
+            return _contrast_stretched(pixels, first.min(), first.max())
+        case _:
+            assert_never(config.normalization)
 
 
 def normalization_constants(
     config: PreprocessConfig, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation to apply to gray values in [0, 1]; the network's unless NONE is asked."""
-    if config.normalization is Normalization.NONE:
-        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return mean, std
+    match config.normalization:
+        case Normalization.NETWORK | Normalization.ALL_CHANNELS | Normalization.FIRST_CHANNEL:
+            return mean, std
+        case Normalization.NONE:
+            return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        case _:
+            assert_never(config.normalization)
+
+
+def _mode(channels: Channels) -> str:
+    """Pillow's name of the channels."""
+    match channels:
+        case Channels.COLOR:
+            return "RGB"
+        case Channels.GRAY:
+            return "L"
+        case _:
+            assert_never(channels)
 
 
 def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
@@ -62,11 +81,16 @@ def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
 
 def _resized(image: Image.Image, config: PreprocessConfig) -> Image.Image:
     side = config.image_size_px
-    if config.resize_mode is ResizeMode.STRETCH:
-        return image.resize((side, side), Image.Resampling.BICUBIC)
     w, h = image.size
-    fit = max if config.resize_mode is ResizeMode.CROP else min
-    scale = fit(side / w, side / h)
+    match config.resize_mode:
+        case ResizeMode.STRETCH:
+            return image.resize((side, side), Image.Resampling.BICUBIC)
+        case ResizeMode.LETTERBOX:
+            scale = min(side / w, side / h)
+        case ResizeMode.CROP:
+            scale = max(side / w, side / h)
+        case _:
+            assert_never(config.resize_mode)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     resized = image.resize(size, Image.Resampling.BICUBIC)
     bars = _BAR_GRAY if image.mode == "L" else (_BAR_GRAY,) * 3

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 from sqlite_utils import Database
 
@@ -121,7 +122,10 @@ def _quick_edit(workspace: Workspace, dataset_id: str, edit: QuickEdit) -> Datas
             return set_group(
                 workspace, dataset_id, dict.fromkeys(edit.sample_ids, edit.group or None)
             )
-    return undo(workspace, dataset_id)
+        case QuickAction.UNDO:
+            return undo(workspace, dataset_id)
+        case _:
+            assert_never(edit.action)
 
 
 def move_to_class(

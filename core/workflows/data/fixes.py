@@ -5,6 +5,7 @@ A fix is an edit of the dataset that also closes the findings it settles, or a d
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 
@@ -201,14 +202,19 @@ def _stored(
     before = _samples(workspace, dataset_id, planned)
     changed = {i: state for i, state in planned.items() if state != before[i].state}
     closed = (*own, *_settled_by(workspace, dataset_id, changed, set(own)))
-    if how is Fix.RELABEL:
-        labels = {i: state.label for i, state in changed.items() if state.label is not None}
-        made = edits.relabel(workspace, dataset_id, labels, finding_ids=closed)
-    elif how is Fix.GROUP:
-        groups = {i: state.group for i, state in changed.items()}
-        made = edits.set_group(workspace, dataset_id, groups, finding_ids=closed)
-    else:
-        made = edits.exclude(workspace, dataset_id, list(changed), finding_ids=closed)
+    match how:
+        case Fix.RELABEL:
+            labels = {i: state.label for i, state in changed.items() if state.label is not None}
+            made = edits.relabel(workspace, dataset_id, labels, finding_ids=closed)
+        case Fix.GROUP:
+            groups = {i: state.group for i, state in changed.items()}
+            made = edits.set_group(workspace, dataset_id, groups, finding_ids=closed)
+        case Fix.EXCLUDE | Fix.KEEP_ONE:
+            made = edits.exclude(workspace, dataset_id, list(changed), finding_ids=closed)
+        case Fix.IGNORE:
+            raise ValueError("ignoring a finding edits nothing")
+        case _:
+            assert_never(how)
     return AppliedFix(made.summary, closed, made.number)
 
 
@@ -246,18 +252,29 @@ def _planned(
         ]
         for finding in found
     ]
-    if how is Fix.GROUP:
-        return _grouped(workspace, dataset_id, sets)
-    for finding, used in zip(found, sets, strict=True):
-        if how is Fix.RELABEL:
-            target = moves.get(_suggestion(finding)) if label is None else label
-            planned |= {s.id: replace(s.state, label=target) for s in used if target is not None}
-        else:
-            kept = best_of(used).id if how is Fix.KEEP_ONE and used else None
-            planned |= {
-                s.id: replace(s.state, status=SampleStatus.EXCLUDED) for s in used if s.id != kept
-            }
+    match how:
+        case Fix.GROUP:
+            return _grouped(workspace, dataset_id, sets)
+        case Fix.RELABEL:
+            for finding, used in zip(found, sets, strict=True):
+                target = moves.get(_suggestion(finding)) if label is None else label
+                if target is not None:
+                    planned |= {s.id: replace(s.state, label=target) for s in used}
+        case Fix.EXCLUDE:
+            planned = _excluded(s for used in sets for s in used)
+        case Fix.KEEP_ONE:
+            for used in filter(None, sets):
+                kept = best_of(used)
+                planned |= _excluded(s for s in used if s is not kept)
+        case Fix.IGNORE:
+            raise ValueError("ignoring a finding changes no image")
+        case _:
+            assert_never(how)
     return planned
+
+
+def _excluded(samples: Iterable[Sample]) -> dict[int, SampleState]:
+    return {s.id: replace(s.state, status=SampleStatus.EXCLUDED) for s in samples}
 
 
 def _suggestion(finding: Finding) -> int:
@@ -322,11 +339,24 @@ def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
     ]
     if len(left) < (2 if finding.kind in _OF_SEVERAL else 1):
         return True
-    if finding.kind is FindingKind.LABEL_CONFLICT:
-        return len({state.label for state in left}) == 1
-    if finding.kind is FindingKind.NEAR_DUPLICATE:
-        return left[0].group is not None and len({state.group for state in left}) == 1
-    return False
+    match finding.kind:
+        case FindingKind.LABEL_CONFLICT:
+            return len({state.label for state in left}) == 1
+        case FindingKind.NEAR_DUPLICATE:
+            return left[0].group is not None and len({state.group for state in left}) == 1
+        case (
+            FindingKind.FORMAT_LEAK
+            | FindingKind.EXACT_DUPLICATE
+            | FindingKind.SUBSET_LEAK
+            | FindingKind.SUSPECT_LABEL
+            | FindingKind.OUTLIER
+            | FindingKind.CLASS_TOO_SMALL
+            | FindingKind.CLASS_IMBALANCE
+            | FindingKind.UNREADABLE
+        ):
+            return False
+        case _:
+            assert_never(finding.kind)
 
 
 def _findings(count: int) -> str:
