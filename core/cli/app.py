@@ -126,9 +126,12 @@ def load_command(name: str) -> TyperCommand:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"touchstone {version(DISTRIBUTION)}")
+        try:
+            typer.echo(f"touchstone {version(DISTRIBUTION)}")
+        except PackageNotFoundError:
+            typer.echo("touchstone, run from a folder that is not installed")
         raise typer.Exit
 
 

@@ -189,16 +189,11 @@ def find_network(name: str) -> Network:
 
 
 def availability(network: Network, weights_folder: Path) -> Availability:
-<<<<<<< HEAD
     """Where the pretrained weights of a network are.
 
     Asks the model hub where they are not on this machine: a second or so, once in five minutes.
     """
-    if local_weights(network, weights_folder) or wheel_file(network) or _in_hub_cache(network):
-=======
-    """Where the pretrained weights of a network are; takes at most about a second once."""
     if weights_source(network, weights_folder):
->>>>>>> 00eb8d7 (The command line by the five words: a table of contents, one file per word, every setting of a run as an option; networks and stop)
         return Availability.HERE
     return Availability.DOWNLOAD if _on_the_hub(network) else Availability.MISSING
 

@@ -7,14 +7,14 @@ remark: it says what has no command, or is not stored.
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from core.data.importing.provided_split import STRATEGY as AS_DELIVERED
 from core.data.importing.rules import ImportRules, TableRules, rules_from_dict
 from core.data.split import request_of
-from core.domain.configs import PreprocessConfig, TrainConfig, recipe_defaults
+from core.domain.configs import AugmentConfig, Config, PreprocessConfig, recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
+from core.domain.settings import Value, settings_of
 from core.domain.splits import Split
 from core.domain.training import TrainingRun
 from core.errors import ConfigError
@@ -23,7 +23,7 @@ from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK, find_network
-from core.reporting.render import count, percent, setting_in_words
+from core.reporting.render import count, percent
 from core.store import jobs, splits, versions
 from core.store.database import connect
 from core.workflows.data.demo import DEMO_NAME, DEMO_SOURCE
@@ -33,7 +33,6 @@ from core.workspace import Workspace
 
 Option = str | int | float | Sequence[str] | None
 _EDITS_SHOWN = 20
-_OPTIONAL = {"epochs", "batch_size", "learning_rate", "seed", "device"}
 
 
 def commands(workspace: Workspace, material: ReportMaterial) -> list[str]:
@@ -271,13 +270,12 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
 def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
-    train, preprocess = run.train, run.preprocess
-    usual = recipe_defaults(train.recipe, train.network)
-    size_px = find_network(train.network).image_size_px
+    train = run.train
     fold, own_name = None, run.name
     if run.fold is not None:
         fold = run.fold + 1
         own_name = run.name.removesuffix(f" fold {fold} of {split.folds}")  # the command adds it
+    size_px = find_network(train.network).image_size_px
     line = _command(
         "train",
         name,
@@ -285,27 +283,22 @@ def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
         fold=fold,
         name=own_name,
         recipe=train.recipe.value,
-        network=None if train.network == DEFAULT_NETWORK else train.network,
-        image_size=None if preprocess.image_size_px == size_px else preprocess.image_size_px,
-        **{k: v for k, v in _changed(train, usual).items() if k in _OPTIONAL},
+        **_changed(train, recipe_defaults(train.recipe, DEFAULT_NETWORK)),
+        **_changed(run.augment, AugmentConfig()),
+        **_changed(run.preprocess, PreprocessConfig(image_size_px=size_px)),
     )
-    return [*_without_option(run, usual), line]
+    return [line]
 
 
-def _changed(config: object, usual: object) -> dict[str, Option]:
-    """Settings that are not the usual ones, by name; both are dataclasses of one kind."""
-    plain = asdict(usual)  # type: ignore[call-overload]
-    return {k: v for k, v in asdict(config).items() if v != plain[k]}  # type: ignore[call-overload]
-
-
-def _without_option(run: TrainingRun, usual: TrainConfig) -> list[str]:
-    plain = PreprocessConfig(image_size_px=run.preprocess.image_size_px)
-    changed = {k: v for k, v in _changed(run.train, usual).items() if k not in _OPTIONAL}
-    changed |= _changed(run.preprocess, plain) | _changed(run.augment, type(run.augment)())
-    if not changed:
-        return []
-    said = ", ".join(f"{name} {setting_in_words(value)}" for name, value in changed.items())
-    return [_remark(f"No option sets what was chosen in the app for this training: {said}.")]
+def _changed(config: Config, usual: Config) -> dict[str, Option]:
+    """Options for the settings that are not the usual ones."""
+    options: dict[str, Option] = {}
+    for setting in settings_of(config):
+        value: Value = getattr(config, setting.name)
+        if value != getattr(usual, setting.name):
+            name = setting.option.removeprefix("--")
+            options[f"no-{name}" if value is False else name] = value is False or value
+    return options
 
 
 def _rule(rule: DecisionRule | None, model: str) -> list[str]:

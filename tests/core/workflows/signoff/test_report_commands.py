@@ -302,7 +302,7 @@ def test_a_rule_that_no_option_can_set_is_said_in_words(workspace, point, words)
     assert not [line for line in lines if line.startswith("touchstone threshold")]
 
 
-def test_settings_without_an_option_are_said_and_a_fold_is_named(workspace, parts, tmp_path):
+def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, tmp_path):
     split = splits.create_split(workspace, parts.id, name="S", folds=3, fractions=(0.6, 0.2, 0.2))
     run = _stored_run(
         workspace,
@@ -311,19 +311,19 @@ def test_settings_without_an_option_are_said_and_a_fold_is_named(workspace, part
         name="CV fold 2 of 3",
         fold=1,
         train=replace(QUICK, seed=5, patience=9),
-        augment=AugmentConfig(rotate_quarter=True),
+        augment=AugmentConfig(rotate_quarter=True, flip_vertical=False, probability=0.25),
         preprocess=PreprocessConfig(image_size_px=160, roi_left=0.25),
     )
     _judged(workspace, parts, split, run)
     lines = _printed(workspace, "m")
     (train,) = [line for line in lines if line.startswith("touchstone train")]
+    # Most settings had no option; the report apologized for them in a remark.
     assert train == (
-        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe quick --image-size 160 "
-        "--epochs 20 --batch-size 16 --seed 5 --device cpu"
+        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe quick --epochs 20 "
+        "--batch-size 16 --patience 9 --seed 5 --device cpu --augment-probability 0.25 "
+        "--no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
     )
-    assert "roi_left 0.25" in _remarks(lines)
-    assert "patience 9" in _remarks(lines)
-    assert "rotate_quarter yes" in _remarks(lines)
+    assert "No option" not in _remarks(lines)
     assert "touchstone report 'CV fold 2 of 3' --out report.html --csv report.csv" in lines
 
 
