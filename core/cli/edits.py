@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.output import errors, output, table
+from core.cli.output import note, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, session
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
@@ -14,7 +14,7 @@ from core.workflows.data import datasets, edits, exports, typed_edits, versions
 app = typer.Typer()
 
 PathsArgument = Annotated[
-    list[str], typer.Argument(help="Images, as paths below the imported folder.")
+    list[str], typer.Argument(help="Images, as paths relative to the imported folder.")
 ]
 
 
@@ -22,23 +22,23 @@ PathsArgument = Annotated[
 def list_versions(
     dataset: DatasetArgument,
     compare: Annotated[
-        str | None, typer.Option(help="Say what changed between two versions: 1:3.")
+        str | None, typer.Option(help="Show what changed between two versions, for example 1:3.")
     ] = None,
     go_back: Annotated[
-        int | None, typer.Option(help="Make a new version that equals this one.")
+        int | None, typer.Option(help="Make a new version equal to this one.")
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the versions of a dataset, compare two, or go back to one."""
     with session(workspace, as_json) as opened:
-        found = datasets.find_dataset(opened.workspace, dataset)
+        chosen = datasets.find_dataset(opened.workspace, dataset)
         if go_back is not None:
-            _answer(opened, versions.go_back(opened.workspace, found.id, go_back))
+            _answer(opened, versions.go_back(opened.workspace, chosen.id, go_back))
         elif compare is not None:
-            _compare(opened, found, compare)
+            _compare(opened, chosen, compare)
         else:
-            listed = versions.list_versions(opened.workspace, found.id)
+            listed = versions.list_versions(opened.workspace, chosen.id)
             rows = [[v.number, v.summary, v.sample_count, v.digest[:12]] for v in listed]
             opened.answer(
                 {"versions": [_as_dict(version) for version in listed]},
@@ -50,7 +50,7 @@ def list_versions(
 def undo(
     dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take the newest edit back that still holds."""
+    """Undo the newest edit that still holds."""
     with session(workspace, as_json) as opened:
         _answer(opened, edits.undo(opened.workspace, dataset))
 
@@ -58,17 +58,17 @@ def undo(
 @app.command()
 def relabel(
     dataset: DatasetArgument,
-    moves: Annotated[list[str], typer.Argument(help="PATH=CLASS, any number.")],
+    moves: Annotated[list[str], typer.Argument(help="PATH=CLASS; may be repeated.")],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give images another class."""
     with session(workspace, as_json) as opened:
-        found = datasets.find_dataset(opened.workspace, dataset)
-        wanted = dict(typed_edits.read_move(move, found.class_names) for move in moves)
-        ids = datasets.ids_of_names(opened.workspace, found.id, wanted)
-        labels = {ids[name]: edits.class_index(found, label) for name, label in wanted.items()}
-        _answer(opened, edits.relabel(opened.workspace, found.id, labels))
+        edited = datasets.find_dataset(opened.workspace, dataset)
+        wanted = dict(typed_edits.read_move(move, edited.class_names) for move in moves)
+        ids = datasets.ids_of_names(opened.workspace, edited.id, wanted)
+        labels = {ids[name]: edits.class_index(edited, label) for name, label in wanted.items()}
+        _answer(opened, edits.relabel(opened.workspace, edited.id, labels))
 
 
 @app.command()
@@ -78,7 +78,7 @@ def exclude(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Leave images out; they stay stored and can be brought back."""
+    """Leave images out; they stay stored and can be restored."""
     with session(workspace, as_json) as opened:
         ids = datasets.ids_of_names(opened.workspace, dataset, paths)
         _answer(opened, edits.exclude(opened.workspace, dataset, ids.values()))
@@ -100,24 +100,30 @@ def bring_back(
 @app.command()
 def classes(
     dataset: DatasetArgument,
-    add: Annotated[list[str] | None, typer.Option(help="Name of a new class.")] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(help="Name of a new class; may be repeated.")
+    ] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option(help="OLD=NEW; names with an equal sign stand in double quotes."),
+        typer.Option(help="OLD=NEW; put names that contain an equal sign in double quotes."),
     ] = None,
     merge: Annotated[
         list[str] | None,
         typer.Option(
-            help="A,B=C: one class C of A and B; names with a comma or an equal sign stand in "
+            help="A,B=C: merge A and B into C; put names that contain a comma or an equal sign in "
             'double quotes: "a, b",c=d.'
         ),
     ] = None,
-    ok: Annotated[list[str] | None, typer.Option(help="Class of good parts.")] = None,
-    nok: Annotated[list[str] | None, typer.Option(help="Class of defective parts.")] = None,
+    ok: Annotated[
+        list[str] | None, typer.Option(help="Class of good (OK) parts; may be repeated.")
+    ] = None,
+    nok: Annotated[
+        list[str] | None, typer.Option(help="Class of defective (NOK) parts; may be repeated.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the classes; add, rename, merge them and say which are OK and NOK, in this order."""
+    """List the classes; add, rename, merge and mark them as OK or NOK, in this order."""
     with session(workspace, as_json) as opened:
         place = opened.workspace
         renamed = [typed_edits.read_rename(item) for item in rename or ()]
@@ -129,9 +135,9 @@ def classes(
         for names, into in merged:
             edits.merge_classes(place, dataset, names, into)
         verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
-        found = datasets.find_dataset(place, dataset)
-        present = dict(zip(found.class_names, found.verdicts, strict=True))
-        # Why asked first: a script may say again what is so already.
+        edited = datasets.find_dataset(place, dataset)
+        present = dict(zip(edited.class_names, edited.verdicts, strict=True))
+        # Why: a script may repeat what holds already; that is no edit.
         if any(name not in present or present[name] is not v for name, v in verdicts.items()):
             edits.set_verdicts(place, dataset, verdicts)
         _answer_classes(opened, datasets.find_dataset(place, dataset))
@@ -140,14 +146,18 @@ def classes(
 @app.command()
 def export(
     dataset: DatasetArgument,
-    to: Annotated[Path, typer.Option(help="New folder, or a file that ends in .zip or .csv.")],
+    to: Annotated[
+        Path, typer.Option(help="New folder, or a file whose name ends in .zip or .csv.")
+    ],
     split: Annotated[
         str | None,
         typer.Option(
-            help="Name or id: its subsets become folders, and they and its folds columns."
+            help="Name or id of a split, whose subsets become folders, or columns of a table."
         ),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="Else today's.")] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Number of the version.", show_default="the current one")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -156,7 +166,7 @@ def export(
         plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
         missing = exports.write_export(plan, to)
         for name in missing[:20]:
-            errors.print(f"The file of {name} is gone.", style="yellow", markup=False)
+            note(f"The file of {name} no longer exists.")
         result = {
             "path": str(to),
             "version": plan.version.number,
@@ -164,23 +174,21 @@ def export(
             "pictures": len(plan.items) - len(missing),
             "missing": missing,
         }
-        opened.answer(
-            result, lambda: output.print(f"{result['pictures']} images in {to}", markup=False)
-        )
+        opened.answer(result, lambda: say(f"{result['pictures']} images in {to}"))
 
 
 def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
     first, _, second = numbers.partition(":")
     if not (first.isdecimal() and second.isdecimal()):
-        raise ConfigError(f"'{numbers}' names no two versions.", "Write them like 1:3.")
-    found = versions.compare(opened.workspace, dataset.id, int(first), int(second))
-    counts = {kind.value: count for kind, count in found.counts.items()}
+        raise ConfigError(f"'{numbers}' does not name two versions.", "For example: --compare 1:3.")
+    comparison = versions.compare(opened.workspace, dataset.id, int(first), int(second))
+    counts = {kind.value: count for kind, count in comparison.counts.items()}
     result = {
-        "older": found.older.number,
-        "newer": found.newer.number,
+        "older": comparison.older.number,
+        "newer": comparison.newer.number,
         **counts,
-        "classes_before": list(found.classes_before),
-        "classes_after": list(found.classes_after),
+        "classes_before": list(comparison.classes_before),
+        "classes_after": list(comparison.classes_after),
     }
     opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
 
@@ -200,7 +208,7 @@ def _as_dict(version: DatasetVersion) -> dict[str, object]:
 def _answer(opened: Session, version: DatasetVersion) -> None:
     opened.answer(
         _as_dict(version),
-        lambda: output.print(f"Version {version.number}: {version.summary}", markup=False),
+        lambda: say(f"Version {version.number}: {version.summary}"),
     )
 
 

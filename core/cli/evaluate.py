@@ -17,18 +17,18 @@ app = typer.Typer()
 @app.command()
 def evaluate(
     model: ModelArgument,
-    subset: Annotated[Subset, typer.Option(help="Which images.")] = Subset.TEST,
+    subset: Annotated[Subset, typer.Option(help="Subset whose images are used.")] = Subset.TEST,
     top_k: Annotated[
-        str | None, typer.Option(help="K of the top-K errors, such as 1,2,3,5.")
+        str | None, typer.Option(help="Values of K for the top-K errors, for example 1,2,5.")
     ] = None,
     ok: Annotated[
         list[str] | None,
-        typer.Option(help="Class to take as OK, all others as NOK; may be given several times."),
+        typer.Option(help="Treat this class as OK and all others as NOK; may be repeated."),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures of a model with their bounds; a look at test results is counted."""
+    """Show the measures of a model with their bounds. Viewing test results is recorded."""
     with session(workspace, as_json) as opened:
         ks = _numbers(top_k or "")
         judged = evaluation.with_verdicts(
@@ -56,7 +56,7 @@ def _numbers(listed: str) -> list[int]:
         return [int(item) for item in listed.split(",") if item.strip()]
     except ValueError as err:
         raise ConfigError(
-            f"'{listed}' is no list of numbers.", "Give for example --top-k 1,2,3,5."
+            f"'{listed}' is not a list of numbers.", "Give for example --top-k 1,2,3,5."
         ) from err
 
 
@@ -119,11 +119,11 @@ def _show_ok_nok(report: dict[str, Any]) -> None:
         return
     unit = Unit(report["unit"]).word
     for side, of in (("escape", "defective"), ("overkill", "good")):
-        found = report["ok_nok"][side]
+        rate = report["ok_nok"][side]
         words = (
             "no data"
-            if found is None
-            else (f"{found['k']} of {found['n']} {of} {unit}: {_with_bounds(found)}")
+            if rate is None
+            else f"{rate['k']} of {rate['n']} {of} {unit}: {_with_bounds(rate)}"
         )
         say(f"{side}: {words}")
     say(f"Rule: {report['ok_nok']['rule']}")

@@ -1,4 +1,4 @@
-"""Jobs: what workers are asked to do, and how far they are."""
+"""Jobs: what workers are asked to do, and how far they have come."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,7 +45,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Still going to change by itself."""
+        """Whether it is still going to change by itself."""
         return self in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 

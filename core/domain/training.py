@@ -1,4 +1,4 @@
-"""Training runs and their learning curves."""
+"""Runs and their learning curves."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Explanations: which pixels speak for a class."""
+"""Heatmaps: which pixels speak for a class."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +86,7 @@ class Explainer:
 
 
 def focus(heatmap: NDArray[np.float32]) -> float:
-    """How small the region is that holds half of the evidence: 0 everywhere alike, 1 a point.
+    """How small the region with half of the evidence is: 0 for an even map, 1 for a point.
 
     Args:
         heatmap: [S, S], at least 0; without any evidence its focus is 0.
@@ -143,8 +143,8 @@ def overlay(
     """
     position = heatmap * (len(_COLOURS) - 1)
     lower = np.minimum(position.astype(int), len(_COLOURS) - 2)
-    share = (position - lower)[..., None]
-    colour = _COLOURS[lower] * (1 - share) + _COLOURS[lower + 1] * share
+    fraction = (position - lower)[..., None]
+    colour = _COLOURS[lower] * (1 - fraction) + _COLOURS[lower + 1] * fraction
     opacity = (heatmap * strength)[..., None]
     mixed = pixels * (1 - opacity) + colour * opacity
     return Image.fromarray(np.clip(mixed + 0.5, 0, 255).astype(np.uint8))

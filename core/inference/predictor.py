@@ -69,7 +69,7 @@ class Predictor:
     def predict(
         self, sources: Sequence[Path | IO[bytes]], names: Sequence[str] | None = None
     ) -> Iterator[Prediction]:
-        """One prediction per image, in order; an unreadable one carries its error instead.
+        """One prediction per image, in order; an unreadable image gives its error instead.
 
         Args:
             sources: files or open files.
@@ -82,10 +82,10 @@ class Predictor:
     def judge(
         self, images: Iterable[tuple[str, NDArray[np.uint8] | TouchstoneError]]
     ) -> Iterator[Prediction]:
-        """As `predict`, for images that are decoded already, or that failed to be.
+        """Like `predict`, for images that are decoded already, or could not be.
 
         Args:
-            images: name, and uint8 pixels [S, S, 3] or the error instead.
+            images: name, and uint8 pixels [S, S, 3] or the error.
         """
         rest = iter(images)
         while batch := list(islice(rest, BATCH)):
@@ -115,8 +115,8 @@ def ranked(
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits [N, C] to probabilities [N, C]."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
-    return shares.astype(np.float32)
+    normalized: NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
+    return normalized.astype(np.float32)
 
 
 def head_weights(

@@ -1,8 +1,8 @@
-"""What the inference process does for the app: plain functions over files.
+"""The work of the inference process: plain functions over files.
 
-They are submitted to one long-lived process, where the loaded model survives between calls. The
-module itself is light, since the app imports it to name the functions; torch comes with the first
-heatmap only.
+The app submits them to one long-lived process, which keeps the model loaded between calls. This
+module is light, because the app imports it to name the functions; only the first heatmap loads
+torch.
 """
 
 import io

@@ -13,11 +13,12 @@ def build_network(name: str, class_count: int) -> nn.Module:
     """An untrained timm network with a linear head for `class_count` classes.
 
     Raises:
-        ModelFileError: if timm knows no such network or it has no linear head.
+        ModelFileError: if timm has no such network, or its head is not linear.
     """
     if not re.fullmatch(r"[\w.]{1,80}", name) or not timm.is_model(name):
         raise ModelFileError(
-            f"The network '{name}' is not known.", "The model may come from a newer version."
+            f"The network '{name}' is not known.",
+            "The model may come from a newer version of Touchstone.",
         )
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=class_count)
     if not isinstance(head_of(network), nn.Linear):

@@ -1,7 +1,7 @@
-"""The model file: one safetensors file that holds weights and all that is needed to use them.
+"""The model file: one safetensors file that holds the weights and all that their use needs.
 
-Its metadata has classes, preprocessing and network, so nothing can get lost on the way. The same
-bytes lie in the database, are downloaded, uploaded and read by the predictor.
+Its metadata has the classes, the preprocessing and the network, so nothing can get lost. The same
+bytes are stored in the database, downloaded, uploaded and read by the predictor.
 """
 
 import json
@@ -27,7 +27,7 @@ class ModelCard:
     """The metadata of a model file.
 
     `head` names the last layer (`<head>.weight` is [C, D]); mean and std are for gray values in
-    [0, 1]; `origin` holds free facts about its making (dataset, run, recipe, metrics).
+    [0, 1]; `origin` holds facts about how it was made (dataset, run, recipe, metrics).
     """
 
     name: str
@@ -61,13 +61,13 @@ def read_card(path: Path) -> ModelCard:
     """The metadata of a model file, checked; weights are not read.
 
     Raises:
-        ModelFileError: if it is no model file of ours.
+        ModelFileError: if it is not a model file of Touchstone.
     """
     metadata = _metadata(path)
     if metadata.get("format") != FORMAT:
         raise ModelFileError(
-            f"{path.name} is a safetensors file, but no Touchstone model.",
-            "Upload a file that was downloaded from the Models page.",
+            f"{path.name} is a safetensors file, but not a Touchstone model.",
+            "Upload a file downloaded from the Models page.",
         )
     try:
         card = ModelCard(
@@ -103,8 +103,8 @@ def read_tensors(path: Path) -> Tensors:
     for name, values in tensors.items():
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise ModelFileError(
-                f"{path.name} holds values that are no numbers (in {name}).",
-                "The training diverged or the file is damaged; use another model.",
+                f"{path.name} holds values that are not numbers (in {name}).",
+                "Its training diverged, or the file is damaged. Use another model.",
             )
     return tensors
 
@@ -143,12 +143,12 @@ def _check(card: ModelCard) -> None:
     if not 2 <= len(names) <= 100_000 or len(set(names)) != len(names):
         raise ValueError("it needs at least two different classes")
     if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
-        raise ValueError("a class name is empty or no text")
+        raise ValueError("a class name is empty or not text")
     if len(card.mean) != 3 or len(card.std) != 3:
         raise ValueError("mean and deviation need three values each")
     if not all(map(math.isfinite, (*card.mean, *card.std))) or min(card.std) <= 0:
         raise ValueError("mean and deviation must be numbers, the deviation above 0")
     if not all(isinstance(text, str) for text in card.origin.values()):
-        raise ValueError("a fact about its making is no text")
+        raise ValueError("a fact about its origin is not text")
     if not 0 < len(card.name) <= 500:
-        raise ValueError("its name is empty or very long")
+        raise ValueError("its name is empty or too long")

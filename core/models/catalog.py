@@ -1,4 +1,4 @@
-"""The networks on offer, in plain words. Knows no torch: pages read it."""
+"""The catalog of networks, in plain words; free of torch, because pages read it."""
 
 import importlib.util
 import time
@@ -16,7 +16,7 @@ _PATIENCE_S = 2.0
 
 
 class Availability(StrEnum):
-    """Where pretrained weights of a network are."""
+    """Whether the pretrained weights of a network can be used."""
 
     HERE = "on this machine"
     DOWNLOAD = "can be downloaded"
@@ -33,7 +33,7 @@ class WeightsSource(StrEnum):
 
 @dataclass(frozen=True)
 class Network:
-    """One network: its name in timm, and what a person wants to know before picking it.
+    """One network: its name in timm, and what helps to choose it.
 
     `speed` is relative to the default network at its own image size on a CPU (1 = as fast, 0.5 =
     half as fast); medians of three rounds with the feature runtime on two cores. `license` is the
@@ -58,7 +58,7 @@ NETWORKS = (
     Network(
         "tf_efficientnet_lite0",
         "EfficientNet-Lite0",
-        "The default: fast on any CPU and accurate enough for most surfaces and parts.",
+        "The default. Fast on any CPU, and accurate enough for most parts and surfaces.",
         224,
         32,
         4.7,
@@ -70,7 +70,7 @@ NETWORKS = (
     Network(
         "tf_efficientnet_lite1",
         "EfficientNet-Lite1",
-        "A little more accurate at a little more time; sees slightly finer detail.",
+        "Slightly more accurate and slower than Lite0; sees finer detail.",
         240,
         32,
         5.4,
@@ -82,7 +82,7 @@ NETWORKS = (
     Network(
         "tf_efficientnet_lite2",
         "EfficientNet-Lite2",
-        "The most accurate of the built-in three; for fine defects when time allows.",
+        "The most accurate of the three built-in networks, for fine defects.",
         260,
         32,
         6.1,
@@ -94,7 +94,7 @@ NETWORKS = (
     Network(
         "mobilenetv3_large_100",
         "MobileNet V3 Large",
-        "The fastest: for weak edge devices and high cycle rates.",
+        "The fastest. For small edge devices and short cycle times.",
         224,
         32,
         5.5,
@@ -105,7 +105,7 @@ NETWORKS = (
     Network(
         "efficientnet_b0",
         "EfficientNet-B0",
-        "Accurate for its size; a good second opinion to the default.",
+        "Accurate for its size; a good alternative to the default.",
         224,
         32,
         5.3,
@@ -116,7 +116,7 @@ NETWORKS = (
     Network(
         "resnet18",
         "ResNet-18",
-        "The classic: simple, robust, well understood by auditors.",
+        "A classic: simple, robust and well understood.",
         224,
         32,
         11.7,
@@ -127,7 +127,7 @@ NETWORKS = (
     Network(
         "resnet50",
         "ResNet-50",
-        "The larger classic: more detail than ResNet-18, best with a GPU.",
+        "A larger classic: sees more detail than ResNet-18; best with a GPU.",
         224,
         32,
         25.6,
@@ -139,7 +139,7 @@ NETWORKS = (
     Network(
         "regnety_016",
         "RegNetY-1.6GF",
-        "Balanced: more accurate than ResNet-18 at a similar size.",
+        "More accurate than ResNet-18 at a similar size.",
         224,
         32,
         11.2,
@@ -151,7 +151,7 @@ NETWORKS = (
     Network(
         "tf_efficientnetv2_s",
         "EfficientNetV2-S",
-        "Accurate on fine structures; wants a GPU and larger images.",
+        "Accurate on fine structures; needs a GPU and larger images.",
         300,
         32,
         21.5,
@@ -162,7 +162,7 @@ NETWORKS = (
     Network(
         "convnext_tiny",
         "ConvNeXt-Tiny",
-        "The most accurate here: for difficult tasks with a GPU.",
+        "The most accurate network here, for difficult tasks with a GPU.",
         224,
         32,
         28.6,
@@ -208,7 +208,7 @@ def weights_source(network: Network, weights_folder: Path) -> WeightsSource | No
 
 
 def local_weights(network: Network, weights_folder: Path) -> Path | None:
-    """The file a user brought for this network."""
+    """The file in the weights folder for this network, if there is one."""
     path = weights_folder / f"{network.name}.safetensors"
     return path if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Which devices this machine has, found without importing torch."""
+"""The devices of this machine, listed without importing torch."""
 
 import platform
 import shutil
@@ -28,7 +28,7 @@ def find_devices() -> tuple[Device, ...]:
 
 
 def default_recipe() -> Recipe:
-    """Full training where there is a GPU, else quick."""
+    """Full if there is a GPU, else quick."""
     return Recipe.QUICK if find_devices()[0] is CPU else Recipe.FULL
 
 

@@ -1,1 +1,1 @@
-"""Training: recipes, engine, checkpoints, worker process."""
+"""Training: recipes, augmentation, engine, checkpoints."""

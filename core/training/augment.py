@@ -17,14 +17,14 @@ from core.domain.configs import AugmentConfig
 def augment(
     images: Tensor, config: AugmentConfig, *, seed: int, epoch: int, samples: NDArray[np.intp]
 ) -> Tensor:
-    """Augmented images; a share of `config.probability` of them changes.
+    """Augmented images; each one changes with the probability `config.probability`.
 
     Args:
         images: float [B, 3, S, S], gray values 0 to 255.
-        config: which changes, how strong.
+        config: which changes, and how strong they are.
         seed: of the run.
         epoch: of the run.
-        samples: [B], a number for each image that stays the same over the epochs.
+        samples: [B], a number for each image, the same in every epoch.
 
     Returns:
         Float [B, 3, S, S], gray values 0 to 255.
@@ -44,9 +44,9 @@ def _draw(
 ) -> tuple[NDArray[np.float64], float, float]:
     """Affine map [2, 3] in output-to-input form, contrast gain, brightness offset."""
     identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    # Why all numbers are drawn first: switching one change on does not reshuffle the others.
-    share, columns, rows, quarter, angle, bright, contrast, zoom, dx, dy = random.random(10)
-    if share >= config.probability:
+    # Why all numbers are drawn first: turning one change on does not reshuffle the others.
+    chance, columns, rows, quarter, angle, bright, contrast, zoom, dx, dy = random.random(10)
+    if chance >= config.probability:
         return identity, 1.0, 0.0
     degrees = config.rotate_degrees * (2 * angle - 1)
     degrees += 90 * math.floor(4 * quarter) if config.rotate_quarter else 0

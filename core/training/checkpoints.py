@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not at all, newest valid one wins."""
+"""Checkpoints on disk: written whole or not at all; the newest intact one is used."""
 
 import hashlib
 import io
@@ -29,10 +29,10 @@ class CheckpointFolder:
             leftover.unlink()
 
     def save(self, state: dict[str, Any], *, urgent: bool) -> None:
-        """Write a state when the last one is old enough, or at once when urgent.
+        """Write a state if the last one is old enough, or at once if urgent.
 
         Raises:
-            TrainingError: if the disk refuses.
+            TrainingError: if the disk is full or cannot be written.
         """
         if not urgent and time.monotonic() - self._last_save < self._every_s:
             return
@@ -48,14 +48,14 @@ class CheckpointFolder:
         except OSError as err:
             raise TrainingError(
                 f"The checkpoint could not be written: {err.strerror or err}.",
-                "Free some disk space, then resume; the last saved state is kept.",
+                "Free some disk space, then resume the run from its last checkpoint.",
             ) from err
         self._last_save = time.monotonic()
         for old in self._newest_first()[KEEP:]:
             old.unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state whose checksum holds; damaged ones are noted in `damaged`."""
+        """The newest state whose checksum is right; damaged files are added to `damaged`."""
         for path in self._newest_first():
             content = path.read_bytes()
             body = memoryview(content)[_SHA_BYTES:]

@@ -20,7 +20,7 @@ from core.domain.training import EpochMetrics
 from core.errors import TrainingError
 from core.evaluation.measures.classification import macro_f1
 
-_WARM_UP_SHARE = 0.05
+_WARM_UP_FRACTION = 0.05
 
 
 class Examples(Protocol):
@@ -37,17 +37,17 @@ class Checkpoints(Protocol):
     """Where the state of a training is kept."""
 
     def save(self, state: dict[str, Any], *, urgent: bool) -> None:
-        """Keep a state, when it is time to or urgent."""
+        """Keep a state, if enough time has passed or it is urgent."""
         ...
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state that can be read, if any."""
+        """The newest state that can be read, if there is one."""
         ...
 
 
 @dataclass
 class FitState:
-    """Where a training stands; everything a checkpoint holds."""
+    """The progress of a training; everything a checkpoint holds."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -77,7 +77,7 @@ class FitState:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -151,9 +151,9 @@ def fit(
 
 
 def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
-    """The learning rate of a step: a short warm-up, then cosine to zero or tenfold steps."""
+    """The learning rate of a step: a short warm-up, then cosine to zero, or steps by ten."""
     total = max(1, steps_per_epoch * config.epochs)
-    warm_up = int(_WARM_UP_SHARE * total)
+    warm_up = int(_WARM_UP_FRACTION * total)
     if step < warm_up:
         return config.learning_rate * (step + 1) / (warm_up + 1)
     progress = step / total

@@ -1,4 +1,4 @@
-"""The two recipes: what is trained, on which inputs, and how a model file comes out of it."""
+"""The two recipes: what is trained, on which inputs, and what becomes the model file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ class Standardization:
 
 
 def new_linear_head(feature_count: int, class_count: int) -> nn.Linear:
-    """The quick recipe's model; zeros, so that it starts undecided and without chance."""
+    """The quick recipe's model; zeros, so that it starts undecided and not at random."""
     head = nn.Linear(feature_count, class_count)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)

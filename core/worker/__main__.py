@@ -21,7 +21,7 @@ from core.worker.launcher import LOG_VARIABLE, lane_lock
 from core.worker.session import JobLost, JobSession, StopRequested
 from core.workspace import Workspace, open_workspace
 
-# Why: a worker that was started just before another one ends must not miss the queue.
+# Why: a worker that starts just before another one ends must not miss the queue.
 _LOCK_PATIENCE_S = 10.0
 
 
@@ -129,7 +129,7 @@ def _advice(err: Exception, session: JobSession) -> str:
     if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Free some space on the disk of {session.workspace.root}, then start again."
     log = os.environ.get(LOG_VARIABLE, session.workspace.logs)
-    return f"The details are in {log}. Resume goes on from the last saved state."
+    return f"The details are in {log}. Resume continues from the last saved state."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The training job: pixels once, features or fine-tuning, probabilities, model — in one store."""
+"""The training job: pixels, then features or fine-tuning, then probabilities and the model."""
 
 import gc
 import hashlib
@@ -48,7 +48,7 @@ NO_LABEL = -1
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that a run learns from: rows of the pixel cache with labels and subsets.
+    """What a run learns from: rows of the pixel cache with labels and subsets.
 
     Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them. Images
     that the run's version does not use are in no subset.
@@ -70,7 +70,7 @@ class TrainingData:
 
 
 def run(session: JobSession) -> None:
-    """Train what the job's run asks for, from its last checkpoint where there is one."""
+    """Train what the job's run asks for, from its last checkpoint if there is one."""
     material = _material(session)
     match material.run.train.recipe:
         case Recipe.QUICK:
@@ -103,8 +103,8 @@ def _material(session: JobSession) -> TrainingData:
     if failures:
         example = every[next(iter(failures))].path
         session.warn(
-            f"{len(failures)} of {len(wanted)} images could not be read any more and were left "
-            f"out, for example {example}."
+            f"{len(failures):,} of {len(wanted):,} images can no longer be read and were left out, "
+            f"for example {example}."
         )
     in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
     material = TrainingData(
@@ -217,17 +217,14 @@ def _fit(
     """Run the loop, write the curve, and give the best weights.
 
     Raises:
-        StopRequested: if a stop was wished; the checkpoint is safe then.
+        StopRequested: if a stop was requested; the checkpoint is saved then.
     """
     config = material.run.train
     checkpoints = CheckpointFolder(session.workspace.checkpoints(material.run.id))
     state = new_state(model, config, device)
     saved = checkpoints.load()
     if checkpoints.damaged:
-        session.warn(
-            f"{len(checkpoints.damaged)} damaged checkpoints were passed over; the training goes "
-            f"on from {'an older one' if saved else 'its beginning'}."
-        )
+        session.warn(_damage_in_words(len(checkpoints.damaged), has_older=saved is not None))
     if saved:
         state.restore(saved)
     _drop_newer_epochs(session, material.run.id, state)
@@ -249,6 +246,13 @@ def _fit(
     if state.stopped:
         raise StopRequested
     return state.best_weights
+
+
+def _damage_in_words(count: int, *, has_older: bool) -> str:
+    start = "from an older one" if has_older else "from the beginning"
+    if count == 1:
+        return f"A damaged checkpoint was skipped; training continues {start}."
+    return f"{count} damaged checkpoints were skipped; training continues {start}."
 
 
 def _drop_newer_epochs(session: JobSession, run_id: str, state: FitState) -> None:
@@ -310,7 +314,7 @@ def _store(
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
         if splits.find_split(db, dataset.id, training.split_id).sealed:
-            scores.pop(Subset.TEST, None)  # nobody may see it before the test set is opened
+            scores.pop(Subset.TEST, None)  # nobody may see it before the test is opened
         name = models.free_model_name(db, training.name)
         content = write_bundle(_card(material, head, name), tensors)
         model = Model(
@@ -344,6 +348,6 @@ def _refuse_empty(material: TrainingData) -> None:
     for subset in (Subset.TRAIN, Subset.VALIDATION):
         if len(material.subsets[subset]) == 0:
             raise TrainingError(
-                f"The {subset} subset has no readable image.",
-                "Check that the images still lie where they were imported from.",
+                f"The {subset} subset has no readable images.",
+                "Check that the images are still where they were imported from.",
             )

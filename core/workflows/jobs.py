@@ -52,7 +52,7 @@ def submit(workspace: Workspace, kind: JobKind, subject_id: str, payload: dict[s
 
 
 def stop(workspace: Workspace, job_id: str) -> bool:
-    """Wish that a job stops; a queued one ends at once. False where it had ended already."""
+    """Request that a job stops; a queued one ends at once. False if it had already ended."""
     with connect(workspace) as db:
         return jobs.stop_queued(db, job_id, now=utc_now()) or jobs.request_stop(db, job_id)
 

@@ -26,9 +26,9 @@ def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
     names = ["image_size_px", "resize_mode", "channels", "normalization"]
     values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
     with st.expander("Region of interest"):
-        st.caption("Only this part of every image is used, in percent of its sides.")
-        values |= _range("Left to right", "roi_left", "roi_right", config, dataset_id)
-        values |= _range("Top to bottom", "roi_top", "roi_bottom", config, dataset_id)
+        st.caption("Only this part of each image is used, in percent of its width and height.")
+        values |= _range("Left and right edge", "roi_left", "roi_right", config, dataset_id)
+        values |= _range("Top and bottom edge", "roi_top", "roi_bottom", config, dataset_id)
     return replace(config, **values)
 
 
@@ -44,7 +44,7 @@ def _range(
         start,
         format="%d%%",
         key=f"pre_{dataset_id}_{low}",
-        help="What lies outside is cut off before scaling.",
+        help="Everything outside is cut off before resizing.",
     )
     first = min(first, 95)
     return {low: first / 100, high: max(last, first + 5) / 100}
@@ -82,9 +82,9 @@ def preview(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) ->
                 continue
             st.markdown(f"**{text.plain(dataset.class_names[sample.label or 0])}**")
             _image(before)
-            st.caption(f"the file, {sample.width} × {sample.height} px")
+            st.caption(f"original, {sample.width} × {sample.height} px")
             _image(after)
-            st.caption(f"for the network, {side} × {side} px")
+            st.caption(f"network input, {side} × {side} px")
 
 
 def _image(data_url: str) -> None:
@@ -95,18 +95,18 @@ def _one_per_class(workspace: Workspace, dataset: Dataset) -> list[Sample]:
     offset = st.session_state.get("preview_offset", 0)
     chosen: list[Sample] = []
     for label in range(min(SHOWN, len(dataset.class_names))):
-        found, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
+        samples, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
         if total:
-            found, _ = datasets.samples(
+            samples, _ = datasets.samples(
                 workspace, dataset.id, label=label, limit=1, offset=offset % total
             )
-        chosen.extend(found)
+        chosen.extend(samples)
     return chosen
 
 
 def page(workspace: Workspace) -> None:
-    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not found:
+    names_by_id = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not names_by_id:
         widgets.empty_state(
             "tune",
             "No images yet",
@@ -114,7 +114,7 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    chosen = state.choose("dataset", found, label="Dataset", help="Which images.")
+    chosen = state.choose("dataset", names_by_id, label="Dataset", help="Images to show.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     left, right = st.columns([2, 5], gap="large")
     saved = datasets.saved_preprocess(workspace, dataset.id)
@@ -134,21 +134,20 @@ def page(workspace: Workspace) -> None:
                 disabled=config == saved,
             ):
                 datasets.save_preprocess(workspace, dataset.id, config)
-                st.toast("Saved: the next training on this dataset uses it.")
+                st.toast("Saved. The next run on this dataset uses these settings.")
                 st.rerun()
-            if saved and st.button("Back to the network's own", key="forget"):
+            if saved and st.button("Use the network default", key="forget"):
                 datasets.save_preprocess(workspace, dataset.id, None)
                 for key in [k for k in st.session_state if str(k).startswith("pre_")]:
                     del st.session_state[key]
                 st.rerun()
         st.caption(
-            "Saved settings are used by the next training on this dataset; they travel inside the "
-            "model."
+            "The next run on this dataset uses the saved settings and stores them in its model."
             if saved
-            else "Nothing is saved: trainings use the image size of their network, stretched."
+            else "Nothing is saved: runs use the image size of their network, stretched."
         )
         if config.image_size_px < 96:
-            st.warning("Below 96 px, most networks see too little. The smallest is 32 px.")
+            st.warning("Below 96 px, most networks see too little detail. The minimum is 32 px.")
     with right:
         preview(workspace, dataset, config)
         if st.button("Other images", icon=":material/refresh:", key="other"):
@@ -156,5 +155,5 @@ def page(workspace: Workspace) -> None:
             st.rerun()
 
 
-widgets.page_heading("Preprocess", "See what the network will see, before it learns from it.")
+widgets.page_heading("Preprocess", "Choose and check what the network will see.")
 page(state.workspace())

@@ -22,13 +22,13 @@ from pages.ui.places import Place
 RECIPES = {
     Recipe.QUICK: (
         "Quick",
-        "Keeps the pretrained network and fits its last layer. Minutes on any CPU, hard to get "
-        "wrong: start with this.",
+        "Keeps the pretrained network and trains its last layer. Takes minutes on any CPU: start "
+        "with this.",
     ),
     Recipe.FULL: (
         "Full",
-        "Trains all layers with augmentation. For unusual images and the last percent; best "
-        "with a GPU.",
+        "Trains all layers with augmentation. Often more accurate on unusual images; best with a "
+        "GPU.",
     ),
 }
 BASIC = ["epochs", "batch_size", "learning_rate"]
@@ -55,8 +55,8 @@ def choose_network(workspace: Workspace) -> Network:
         index=list(catalog).index(DEFAULT_NETWORK),
         key="network",
         format_func=lambda n: f"{catalog[n][0].title} · {catalog[n][1].value}",
-        help="A network that has already learned to see on millions of photographs; training only "
-        "teaches it your classes.",
+        help="A network that was pretrained on millions of photographs. Training teaches it your "
+        "classes.",
     )
     network, place = catalog[name]
     st.caption(
@@ -65,16 +65,16 @@ def choose_network(workspace: Workspace) -> Network:
     )
     if place is Availability.MISSING:
         st.warning(
-            f"Its weights are not on this machine and there is no internet. An administrator can "
-            f"put `{network.name}.safetensors` into the workspace's weights folder."
+            "Its weights are not on this machine and cannot be downloaded. An administrator can "
+            f"put `{network.name}.safetensors` into the weights folder of the workspace."
         )
     return network
 
 
 def _speed_words(speed: float) -> str:
     if speed == 1:
-        return "the speed others are compared with"
-    return f"{speed:g} × as fast as the default" if speed > 1 else f"{1 / speed:.1f} × slower"
+        return "speed 1 × (the reference)"
+    return f"speed {speed:g} × that of the default"
 
 
 def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
@@ -127,7 +127,7 @@ def choose_device() -> str:
 def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
     config = runs.default_preprocess(workspace, dataset.id, network.name)
     saved = datasets.saved_preprocess(workspace, dataset.id) is not None
-    origin = "as saved on the Preprocess page" if saved else "the network's own"
+    origin = "as saved on the Preprocess page" if saved else "the default of the network"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"Images: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
@@ -145,44 +145,44 @@ def choose_fold(split: Split) -> int | None:
     """The fold that validates, from 0; None for all of them."""
     folds: list[int | None] = [None, *range(split.folds)]
     words: dict[int | None, str] = {
-        None: f"all {split.folds} folds: {split.folds} trainings, mean and spread"
+        None: f"All {split.folds} folds: {split.folds} runs, mean and spread"
     }
     # Why positions and not the folds: a select box takes None for nothing chosen.
     chosen = st.selectbox(
         "Fold",
         range(len(folds)),
         key=f"fold_{split.id}",
-        format_func=lambda i: words.get(folds[i], f"fold {i} of {split.folds} validates"),
-        help="One training tells how good one model is; a training per fold tells how much that "
-        "depends on luck.",
+        format_func=lambda i: words.get(folds[i], f"Fold {i} of {split.folds} validates"),
+        help="One run shows how good one model is. One run per fold shows how much this depends on "
+        "the split.",
     )
     return folds[chosen]
 
 
 def split_words(split: Split) -> None:
-    """What a result on this split is worth."""
-    found = split.certificate
+    """How far a result on this split can be trusted."""
+    certificate = split.certificate
     with st.container(horizontal=True):
-        if found and found.is_clean:
+        if certificate and certificate.is_clean:
             st.badge(
                 "no leaks",
                 icon=":material/verified:",
                 color="green",
-                help="No group, equal file or look-alike lies on two sides of this split.",
+                help="No part, identical file or look-alike is in two subsets of this split.",
             )
         else:
             st.badge(
-                "leaks, or not looked for",
+                "leaks, or not checked",
                 icon=":material/gpp_maybe:",
                 color="orange",
-                help="Results on this split may flatter: see its certificate on the Split page.",
+                help="Results on this split may be too good: see its certificate on Split.",
             )
         if split.sealed:
             st.badge(
                 "test set sealed",
                 icon=":material/lock:",
                 color="violet",
-                help="These test images never train a model of this version.",
+                help="These test images never train a model of this dataset version.",
             )
 
 
@@ -202,7 +202,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             max_chars=100,
             key="run_name",
             placeholder=f"{dataset.name} {network.title} {recipe}",
-            help="How the run and its model are called.",
+            help="Name of the run and its model.",
         )
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
             try:
@@ -231,14 +231,14 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 return
             st.switch_page(Place.RUNS, query_params={"run": view.run.id})
         st.caption(
-            "Training runs on the server by itself: you can leave this page, close the browser and "
-            "come back."
+            "Training runs on the server. You can leave this page or close the browser, and come "
+            "back later."
         )
 
 
 def page(workspace: Workspace) -> None:
-    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not found:
+    names_by_id = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not names_by_id:
         widgets.empty_state(
             "model_training",
             "Nothing to train on yet",
@@ -248,13 +248,13 @@ def page(workspace: Workspace) -> None:
         return
     left, right = st.columns(2)
     with left:
-        chosen = state.choose("dataset", found, label="Dataset", help="Which images to learn.")
+        chosen = state.choose("dataset", names_by_id, label="Dataset", help="Images to train on.")
     dataset = datasets.find_dataset(workspace, chosen or "")
     existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
     if not existing:
         st.info(
-            f"**{text.plain(dataset.name)}** has not been split yet: decide which images "
-            "train the model and which judge it."
+            f"**{text.plain(dataset.name)}** has not been split yet. First choose which images "
+            "train the model and which test it."
         )
         if st.button("Split the images", type="primary", icon=":material/call_split:"):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
@@ -265,7 +265,8 @@ def page(workspace: Workspace) -> None:
             "split",
             names,
             label="Split",
-            help="Train learns, validation chooses the best epoch, test judges.",
+            help="Train images teach the model, validation images choose the best epoch, test "
+            "images judge the result.",
         )
     form(workspace, dataset, existing[split_id or ""])
 

@@ -1,4 +1,4 @@
-"""Actions on trainings: start, follow, stop, resume."""
+"""Actions on runs: start, follow, stop, resume."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with what is happening to it."""
+    """A run and the state of its newest attempt."""
 
     run: TrainingRun
     job: Job | None
@@ -49,14 +49,14 @@ class RunView:
 
 
 def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
-    """The catalog, with where each network's weights are."""
+    """The catalog, and whether the weights of each network can be used."""
     return [(network, availability(network, workspace.weights)) for network in NETWORKS]
 
 
 def default_preprocess(
     workspace: Workspace, dataset_id: str, network: str, *, image_size_px: int | None = None
 ) -> PreprocessConfig:
-    """The dataset's saved preprocessing, else the network's own image size."""
+    """The preprocessing saved for the dataset, else that of the network's image size."""
     with connect(workspace) as db:
         saved = datasets.saved_preprocess(db, dataset_id)
     config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
@@ -82,13 +82,13 @@ def start_training(
         train: recipe and settings.
         split: id or name; None: the newest.
         preprocess: None: as saved for the dataset, else the network's own.
-        augment: None: the usual.
+        augment: None: the defaults.
         name: of the run and its model.
         fold: in [0, k), the fold that validates, for a split with folds; None: the first.
 
     Raises:
         SplitError: if there is no split, or it has no such fold.
-        NetworkUnavailableError: if the network's weights cannot be had.
+        NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
@@ -96,7 +96,8 @@ def start_training(
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
     if fold is not None:
         raise SplitError(
-            f"The split '{chosen.name}' has no folds.", "Choose a split with folds, or no fold."
+            f"The split '{chosen.name}' has no folds.",
+            "Choose a split with folds, or no fold.",
         )
     return _queued(workspace, run)
 
@@ -115,7 +116,7 @@ def start_cross_validation(
 
     Raises:
         SplitError: if there is no split, or it has no folds.
-        NetworkUnavailableError: if the network's weights cannot be had.
+        NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
@@ -140,10 +141,10 @@ def _new_run(
     network = find_network(train.network)
     if availability(network, workspace.weights) is Availability.MISSING:
         raise NetworkUnavailableError(
-            f"The pretrained weights of {network.title} are not on this machine, and there is no "
-            "internet.",
-            f"Pick a built-in network (EfficientNet-Lite), or put {network.name}.safetensors into "
-            f"{workspace.weights}.",
+            f"The pretrained weights of {network.title} are not on this machine and cannot be "
+            "downloaded.",
+            "Choose a built-in network (EfficientNet-Lite), or put "
+            f"{network.name}.safetensors into {workspace.weights}.",
         )
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     if config.image_size_px < network.min_size_px:
@@ -216,7 +217,7 @@ def best_scores(workspace: Workspace) -> dict[str, float]:
 
 
 def seconds_left(run: TrainingRun, job: Job, curve: Sequence[EpochMetrics]) -> float | None:
-    """Estimated rest of a training from its last epochs; None before the first has ended."""
+    """Estimated time left, from the last epochs; None before the first one has ended."""
     if not curve or not job.total:
         return None
     last = [item.duration_s for item in curve[-5:]]
@@ -230,7 +231,7 @@ def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) 
     Args:
         workspace: where the run lives.
         run_id: the run.
-        finish: do not train on; make a model of the best epoch so far.
+        finish: stop training; make a model of the best epoch so far.
 
     Raises:
         TrainingError: if the run is active or completed.
@@ -274,11 +275,11 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
     with connect(workspace) as db:
         job = jobs.latest_job(db, run_id)
         if job and job.status.is_active:
-            raise WorkspaceError("This run is active.", "Stop it first.")
+            raise WorkspaceError("This run is still active.", "Stop it first.")
         runs.delete_run(db, run_id)
     shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
 
 
 def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
-    """Whether something of a run was saved to go on from."""
+    """Whether a run has a checkpoint to continue from."""
     return any(workspace.checkpoints(run_id).glob("*.ckpt"))
