@@ -9,6 +9,7 @@ from core.cli.output import note, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, session
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
+from core.files import CsvDelimiter
 from core.workflows.data import datasets, edits, exports, typed_edits, versions
 
 app = typer.Typer()
@@ -158,13 +159,16 @@ def export(
     version: Annotated[
         int | None, typer.Option(help="Number of the version.", show_default="the current one")
     ] = None,
+    delimiter: Annotated[
+        CsvDelimiter, typer.Option(help="Separates the cells of a table.")
+    ] = CsvDelimiter.COMMA,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset as class folders, a ZIP of them, or a table."""
     with session(workspace, as_json) as opened:
         plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
-        missing = exports.write_export(plan, to)
+        missing = exports.write_export(plan, to, delimiter=delimiter)
         for name in missing[:20]:
             note(f"The file of {name} no longer exists.")
         result = {

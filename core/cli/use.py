@@ -9,6 +9,7 @@ from core.cli.output import note, say, table
 from core.cli.session import FAILED, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.models import HeatmapMethod, Prediction
 from core.errors import ConfigError, NotFoundError
+from core.files import CsvDelimiter
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
@@ -21,6 +22,10 @@ app = typer.Typer()
 def predict(
     model: ModelArgument,
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path | None, typer.Option(help="Also write a CSV file.")] = None,
+    delimiter: Annotated[
+        CsvDelimiter, typer.Option(help="Separates the cells of the CSV file.")
+    ] = CsvDelimiter.COMMA,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,6 +37,8 @@ def predict(
         chosen = models.find_model(opened.workspace, model)
         files = prediction.image_files(paths)
         results = prediction.predict(opened.workspace, chosen, files, [str(path) for path in files])
+        if out is not None:
+            prediction.save_csv(results, chosen.class_names, out, delimiter=delimiter)
         rows = [
             [
                 item.path,

@@ -102,7 +102,7 @@ def augmentation(recipe: Recipe) -> AugmentConfig:
 def fields_in_columns(
     config: TrainConfig | AugmentConfig, names: Sequence[str], *, key: str
 ) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     columns = st.columns(3)
     for position, name in enumerate(names):
         with columns[position % 3]:
