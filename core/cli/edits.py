@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from core.cli.output import note, say, table
-from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, session
+from core.cli.session import FAILED, DatasetArgument, JsonOption, Session, WorkspaceOption, session
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
 from core.files import CsvDelimiter
@@ -179,6 +179,8 @@ def export(
             "missing": missing,
         }
         opened.answer(result, lambda: say(f"{result['pictures']} images in {to}"))
+        if missing and not result["pictures"]:
+            raise typer.Exit(FAILED)
 
 
 def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:

@@ -11,6 +11,7 @@ from core.data.pixels.images import read_image
 from core.data.pixels.preprocess import preprocess_image
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
+from core.domain.settings import settings_of
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
 from core.workflows.data import datasets
@@ -20,10 +21,11 @@ from pages.ui import errors, state, text, widgets
 from pages.ui.places import Place
 
 SHOWN = 4
+REGION = ("roi_left", "roi_top", "roi_right", "roi_bottom")  # two sliders of their own
 
 
 def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
-    names = ["image_size_px", "resize_mode", "channels", "normalization"]
+    names = [setting.name for setting in settings_of(config) if setting.name not in REGION]
     values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
     with st.expander("Region of interest"):
         st.caption("Only this part of each image is used, in percent of its width and height.")
