@@ -141,7 +141,7 @@ def test_without_verdicts_the_report_says_why_there_is_no_escape_rate(call_train
     assert report["auc"]["ok_nok"] is None
     wrong = call_trained("evaluate", "Marks quick", "--ok", "gut", code=1)
     assert "no class 'gut'" in wrong["error"]
-    assert "no list" in call_trained("evaluate", "Marks quick", "--top-k", "x", code=1)["error"]
+    assert "not a list" in call_trained("evaluate", "Marks quick", "--top-k", "x", code=1)["error"]
 
 
 def test_a_look_at_test_results_is_counted(call_trained, trained):

@@ -126,7 +126,7 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
         (("relabel", "Set", "gut/pic 0 é.png=none"), "no class 'none'"),
         (("exclude", "Set", "none.png"), "no image 'none.png'"),
         (("classes", "Set", "--rename", "gut"), "cannot be understood"),
-        (("versions", "Set", "--compare", "1-2"), "no two versions"),
+        (("versions", "Set", "--compare", "1-2"), "does not name two"),
         (("versions", "Set", "--go-back", "9"), "no version 9"),
         (("undo", "Set"), "no change to undo"),
         (("export", "Set", "--to", "x.csv", "--version", "4"), "no version 4"),
