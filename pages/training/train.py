@@ -73,8 +73,8 @@ def choose_network(workspace: Workspace) -> Network:
 
 def _speed_words(speed: float) -> str:
     if speed == 1:
-        return "speed 1 × (the reference)"
-    return f"speed {speed:g} × that of the default"
+        return "the reference for speed"
+    return f"{speed:g} times the speed of the default"
 
 
 def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
