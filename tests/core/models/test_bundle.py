@@ -90,7 +90,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_weights_of_another_program_are_no_touchstone_model(tmp_path):
     for metadata in (None, {"format": "pt"}):
         path = _file(tmp_path, save(TENSORS, metadata))
-        with pytest.raises(ModelFileError, match="no Touchstone model"):
+        with pytest.raises(ModelFileError, match="not a Touchstone model"):
             read_card(path)
 
 
