@@ -12,8 +12,15 @@ from core.workflows.results import evaluation, judging
 from core.workflows.results.evaluation import Judgement
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.results import evaluate_matrix, evaluate_overview, evaluate_tabs
-from pages.ui import image_panel, inference, judged, state, test_access, text, widgets
+from pages.results import (
+    evaluate_classes,
+    evaluate_confidence,
+    evaluate_errors,
+    evaluate_matrix,
+    evaluate_overview,
+    evaluate_slices,
+)
+from pages.ui import image_drawer, inference, judged, state, test_access, text, widgets
 from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
@@ -162,10 +169,10 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
             evaluate_overview.pies(found[0])
             evaluate_matrix.matrix_and_images(workspace, shown, subset)
     draw: dict[str, Callable[[], None]] = {
-        "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
-        "Errors": lambda: evaluate_tabs.mistakes(workspace, found[0]),
-        "Confidence": lambda: evaluate_tabs.confidence(workspace, model, found[0]),
-        "Slices": lambda: evaluate_tabs.slices(workspace, model, found[0]),
+        "Classes": lambda: evaluate_classes.classes(workspace, found[0]),
+        "Errors": lambda: evaluate_errors.mistakes(workspace, found[0]),
+        "Confidence": lambda: evaluate_confidence.confidence(workspace, model, found[0]),
+        "Slices": lambda: evaluate_slices.slices(workspace, model, found[0]),
         "Measures": lambda: evaluate_overview.measures(workspace, model, subset),
     }
     for name, show in draw.items():
@@ -173,7 +180,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
             if tabs[name].open:
                 show()
     judged.prepare(workspace, model, subset)
-    image_panel.reopen(workspace)
+    image_drawer.reopen(workspace)
 
 
 def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
@@ -189,7 +196,7 @@ def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
         st.warning("These images trained the model: the numbers flatter it.")
     if len({item.judged.model.split_id for item in found}) > 1:
         st.warning("These models were split differently: their numbers are of different images.")
-    image_panel.recent_edit(workspace, found[0].judged.dataset.id)
+    image_drawer.recent_edit(workspace, found[0].judged.dataset.id)
 
 
 def page(workspace: Workspace) -> None:

@@ -15,7 +15,7 @@ from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import evaluation, judging, thresholds
 from core.workspace import Workspace
-from pages.ui.image_panel import Review
+from pages.ui.image_drawer import Review
 from tests.ui.conftest import OpenPage
 
 NAMES = ("good", "crack", "dent")
