@@ -109,7 +109,7 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
 
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
-    assert any("right: true class" in caption.value for caption in app.caption)
+    assert any("correct: true class" in caption.value for caption in app.caption)
 
 
 @pytest.mark.parametrize("cell", ["9-9", "x", "1-", "-1-0", "0-0-0"])
@@ -123,7 +123,7 @@ def test_a_broken_link_to_a_cell_shows_all_errors_instead(
 
 def test_a_link_to_a_deleted_model_says_so(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model="model-gone")
-    assert any("not there any more" in warning.value for warning in app.warning)
+    assert any("no longer exists" in warning.value for warning in app.warning)
 
 
 def test_a_folder_that_does_not_exist_is_answered_in_words(
