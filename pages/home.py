@@ -129,8 +129,8 @@ def overview(known: list[Dataset], trained: list[Model]) -> None:
         "Best test macro F1",
         f"{max(scores):.3f}" if scores else "–",
         border=True,
-        help="Macro F1 gives every class equal weight; 1 is perfect. Counts models with viewed test "
-        "results and without a leaking split. Compare only models of the same dataset.",
+        help="Macro F1 gives every class equal weight; 1 is perfect. Counts models with viewed "
+        "test results and without a leaking split. Compare only models of the same dataset.",
     )
 
 
