@@ -1,7 +1,5 @@
 """Operating point: the confidence from which a part is rejected, and what that means."""
 
-from typing import assert_never
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -13,15 +11,14 @@ from core.evaluation.decisions.outcome import Decision, Outcome
 from core.evaluation.decisions.rule import DECISION_WORDS, DecisionRule, point_in_words
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdGoal
+from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.results import threshold_costs, threshold_guarantee
+from pages.results import threshold_costs, threshold_goal, threshold_guarantee
 from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
-from pages.ui.threshold_form import Goal
 
 PURPOSE = "Operating point page"
 ROWS = (Verdict.OK, Verdict.NOK)
@@ -62,7 +59,7 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
         threshold_form.controls(model.id, basis)
         threshold_form.crossing()
         with st.container(horizontal=True, vertical_alignment="center"):
-            _choose_for_me(basis, confidence)
+            threshold_goal.choose_for_me(basis, confidence)
             st.markdown(_in_words(threshold_form.draft(model.id, None)))
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
@@ -84,85 +81,6 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
 def _in_words(draft: threshold_form.Draft) -> str:
     chosen_by = text.plain(draft.choice.chosen_by)
     return f"{text.plain(point_in_words(draft.point))} :gray[Chosen: {chosen_by}.]"
-
-
-def _choose_for_me(basis: Basis, confidence: float) -> None:
-    goals = list(Goal)
-    with st.popover("Choose for me", icon=":material/target:", key="choose_for_me"):
-        goal = st.radio(
-            "Goal",
-            goals,
-            key="goal",
-            help="What the threshold must achieve on the validation images.",
-        )
-        request = _request(goal, basis, confidence)
-        st.button(
-            "Choose",
-            type="primary",
-            key="choose",
-            icon=":material/check:",
-            on_click=threshold_form.run_or_show_error,
-            args=(lambda: _put_choice(basis, request),),
-        )
-
-
-def _request(goal: Goal, basis: Basis, confidence: float) -> ThresholdGoal:
-    """The inputs of a goal, and what they ask for."""
-    match goal:
-        case Goal.ESCAPE:
-            escape = _escape_limit()
-            return ThresholdGoal(escape, proven=_proven(), confidence=confidence)
-        case Goal.OVERKILL:
-            overkill = _overkill_limit()
-            return ThresholdGoal(None, overkill, proven=_proven(), confidence=confidence)
-        case Goal.BOTH:
-            escape, overkill = _escape_limit(), _overkill_limit()
-            return ThresholdGoal(escape, overkill, proven=_proven(), confidence=confidence)
-        case Goal.COST:
-            draft = threshold_form.draft(basis.judged.model.id, None)
-            scenario = draft.scenario or threshold_form.DEFAULT_LINE
-            st.caption("Uses the defect rate and costs from the PPM and money tab.")
-            return ThresholdGoal(scenario=scenario, confidence=confidence)
-        case Goal.CLASS_ERROR:
-            error = _limit("Largest error rate per predicted class, %", 1.0, "class_error")
-            return ThresholdGoal(class_error=error, confidence=confidence)
-        case _:
-            assert_never(goal)
-
-
-def _escape_limit() -> float:
-    return _limit("Largest escape rate, %", 1.0, "max_escape")
-
-
-def _overkill_limit() -> float:
-    return _limit("Largest false reject rate, %", 2.0, "max_overkill")
-
-
-def _proven() -> bool:
-    return st.toggle(
-        "Require statistical proof (upper bound)",
-        key="proven",
-        help="On: the exact upper bound of the rate must stay below the limit, not only the "
-        "observed rate. Stricter, but the only real proof.",
-    )
-
-
-def _limit(label: str, usual: float, key: str) -> float:
-    value: float = st.number_input(
-        label,
-        0.0,
-        100.0,
-        usual,
-        0.1,
-        format="%.4g",
-        key=key,
-        help="On the validation images.",
-    )
-    return value / 100
-
-
-def _put_choice(basis: Basis, request: ThresholdGoal) -> None:
-    threshold_form.put(basis.judged.model.id, thresholds.choose(basis, request))
 
 
 def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
