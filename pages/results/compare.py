@@ -28,7 +28,7 @@ from pages.ui.figures import outcome_matrices
 from pages.ui.places import Place
 
 PURPOSE = "Compare page"
-VALIDATION_SHOWN = "The comparison below is on the validation images, which chose both models."
+VALIDATION_SHOWN = "Below: the validation images, which chose both models."
 
 
 def overview(result: ModelComparison, confidence: float) -> None:

@@ -25,8 +25,7 @@ from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
-    "The results below are from the validation images. They chose the model, so they look slightly "
-    "better than they are."
+    "Below: the validation images. They chose the model, so results look slightly too good."
 )
 MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")

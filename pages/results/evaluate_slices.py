@@ -83,7 +83,7 @@ def slices(workspace: Workspace, model: Model, judgement: Judgement) -> None:
         _weak_slices(rates)
     chosen = rates[row or 0]
     with right:
-        st.subheader(f"{text.plain(chosen.value)}: {what}")
+        st.subheader(f"{str(what).capitalize()} in {text.plain(chosen.value)}")
         same = np.array([(v if v is not None else NO_VALUE) == chosen.value for v in values])
         image_panel.panel(
             workspace, judgement, np.flatnonzero(same & inside & event), key=f"{key}_{row or 0}"

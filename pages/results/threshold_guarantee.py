@@ -135,7 +135,7 @@ def _others(basis: Basis, goal: ThresholdGoal) -> None:
             (
                 limit,
                 promise.automatic.value if promise.is_possible else None,
-                " ".join(promise.remarks),
+                next(iter(promise.remarks), ""),
             )
         )
     st.markdown("**Other guarantees**")

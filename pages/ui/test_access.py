@@ -12,8 +12,7 @@ from pages.ui.places import Place
 
 UNSEEN = (
     "**The test results of {names} have not been viewed yet.** Viewing now is recorded; a "
-    "sealed test is then no longer possible. For a release, set criteria and threshold first and "
-    "seal the test on the Sign-off page."
+    "sealed test is then no longer possible. For a release, seal the test first."
 )
 
 
