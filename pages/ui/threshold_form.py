@@ -99,7 +99,7 @@ def controls(model_id: str, basis: Basis) -> None:
     now: Draft = st.session_state[_key(model_id)]
     key = f"rule_mode_{_round()}"
     st.segmented_control(
-        "Rule",
+        "Threshold type",
         [ONE, TWO, CLASSES],
         default=now.mode,
         required=True,

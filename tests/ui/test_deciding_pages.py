@@ -44,7 +44,7 @@ def _input(app, label: str):  # type: ignore[no-untyped-def]
 
 
 def _rule(app):  # type: ignore[no-untyped-def]
-    return next(item for item in app.segmented_control if item.label == "Rule")
+    return next(item for item in app.segmented_control if item.label == "Threshold type")
 
 
 def test_every_stop_of_the_slider_reads_differently() -> None:
