@@ -153,8 +153,7 @@ def _gallery(
 
     order = np.argsort(result.second.judged.sample_ids)
     st.caption(
-        "Top line: true class. Below: result of the present model → result of the new model. "
-        "The tables above count parts."
+        "Top line: true class. Below: present model → new model. The tables above count parts."
     )
     judged_images.images(workspace, result.sample_ids[positions], about, shown, key=key)
 

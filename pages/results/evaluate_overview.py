@@ -184,9 +184,8 @@ def _explain(workspace: Workspace, judgement: Judgement, numbers: Headline) -> N
     if numbers.ok_nok is None:
         with st.container(horizontal=True, vertical_alignment="center", key="no_verdicts"):
             st.caption(
-                ":material/info: To count escapes and false rejects, at least one class must be OK "
-                "and one NOK. Set the verdicts on the Datasets page or with "
-                "`touchstone classes DATASET --ok NAME`.",
+                ":material/info: Escapes and false rejects need OK and NOK classes. Set them on "
+                "the Datasets page or with `touchstone classes DATASET --ok NAME`.",
                 width="stretch",
             )
             st.page_link(

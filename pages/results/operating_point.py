@@ -95,8 +95,8 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
     st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
     if is_sealed:
         st.caption(
-            "This is intended: choose and save the threshold on the validation images, then open "
-            "the test set on the Sign-off page."
+            "Choose and save the threshold on the validation images, then open the test set on the "
+            "Sign-off page."
         )
     elif on_test.hidden is Hidden.DRAFT:
         st.button(

@@ -278,8 +278,8 @@ def _class_table(model_id: str, basis: Basis) -> None:
             },
         )
     right.caption(
-        "A part is accepted if its predicted class is OK and rejected if it is NOK. "
-        "Below the minimum confidence it goes to inspector review."
+        "The predicted class decides: OK is accepted, NOK is rejected. "
+        "Below its minimum confidence, a part goes to inspector review."
     )
     column = edited["minimum confidence, %"]
     limits = tuple(min(ABOVE_ALL, max(0.0, float(v) / 100)) for v in column)
