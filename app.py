@@ -1,4 +1,4 @@
-"""The door: the app with its routes, headers and the end of its inference process.
+"""The door: the app with its routes, its headers and the end of its inference process.
 
 Start it with `streamlit run app.py` (or `touchstone ui`).
 """
@@ -24,14 +24,14 @@ from pages.ui import errors, inference, routes
 def _import_pages() -> None:
     # Why: the first visitor must not wait for imports while the browser still loads its scripts.
     importlib.import_module("pages.ui.widgets")
-    # Why: Streamlit searches for garbage after every run of a page; what was imported is none, and
-    # without it that takes a fifth of the time.
+    # Why: Streamlit collects garbage after every run of a page; without the imported modules that
+    # takes a fifth of the time.
     gc.freeze()
 
 
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
-    """Open the log and warn of an old SQLite at the start; leave no process behind at the end."""
+    """Open the log, warn about an old SQLite and leave no process behind at the end."""
     with contextlib.suppress(TouchstoneError):  # every page says it
         errors.log_to_file(open_workspace())
     warning = sqlite_warning()

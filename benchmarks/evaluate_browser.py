@@ -77,7 +77,7 @@ def there(selector: str, text: str = "") -> str:
 def rows(count: int) -> str:
     """That a matrix with this number of rows is drawn."""
     charts = "[...document.querySelectorAll('.ts-chart')]"
-    return f"{charts}.some(e => e._grid && e._grid[0] === {count})"
+    return f"{charts}.some(e => e.grid && e.grid[0] === {count})"
 
 
 def first_tile(text: str) -> str:

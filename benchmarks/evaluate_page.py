@@ -115,7 +115,7 @@ def interact(rest_s: float) -> None:
     from core.workflows.use import models
     from core.workspace import open_workspace
     from pages.ui import inference
-    from pages.ui.image_panel import Review
+    from pages.ui.image_drawer import Review
 
     inference.warm_up = lambda *_: None  # the weights are made up
     workspace = open_workspace()

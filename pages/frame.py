@@ -1,4 +1,4 @@
-"""The frame around every page: look, navigation, and the one place where errors are shown."""
+"""The frame around every page: theme, navigation, and the one place where errors are shown."""
 
 from pathlib import Path
 
@@ -52,11 +52,11 @@ JOB_WORDS = {
 @st.fragment(run_every=3)
 @errors.shown()
 def active_jobs() -> None:
-    """What is running now, on every page; looking also tells lost jobs from living ones."""
+    """What is running now, on every page; asking also marks lost jobs as interrupted."""
     for job in jobs.active(state.workspace()):
-        share = min(1.0, job.done / job.total) if job.total else 0.0
+        done = min(1.0, job.done / job.total) if job.total else 0.0
         words = job.phase if job.status is JobStatus.RUNNING else "waiting"
-        st.progress(share, text=f"**{JOB_WORDS[job.kind]}** · {text.plain(words)} · {share:.0%}")
+        st.progress(done, text=f"**{JOB_WORDS[job.kind]}** · {text.plain(words)} · {done:.0%}")
 
 
 with errors.shown():

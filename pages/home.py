@@ -1,4 +1,6 @@
-"""Home: what this is, what is here, what runs, and what to do next."""
+"""Home: what this is, what is here, and what to do next."""
+
+from dataclasses import dataclass
 
 import streamlit as st
 from PIL import Image
@@ -16,18 +18,18 @@ from pages.ui.places import Place
 
 STEPS = (
     ("upload", "Import", "a folder or ZIP of labelled images"),
-    ("call_split", "Split", "into images that train and images that judge"),
+    ("call_split", "Split", "into images for training and for testing"),
     ("model_training", "Train", "in minutes, on any CPU or GPU"),
-    ("grid_on", "Judge", "every error, with the image and the reason"),
-    ("image_search", "Use", "classify new images, hand over the model"),
+    ("grid_on", "Evaluate", "every mistake with its image and heatmap"),
+    ("image_search", "Use", "classify new images, export the model"),
 )
 
 
 def welcome() -> None:
-    st.title("Teach a computer to sort your images")
+    st.title("Train an image classifier on your own images")
     st.markdown(
-        "Touchstone trains an image classifier on **your own** images, shows you honestly how "
-        "good it is, and lets you use it. In your browser, without code, without internet."
+        "Touchstone trains a classifier on **your own** images, shows how good it really is and "
+        "puts it to use: in your browser, without code and without internet."
     )
     with st.container(horizontal=True):
         if st.button(
@@ -35,8 +37,8 @@ def welcome() -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="demo",
-            help="Draws 300 images of good, contaminated and cracked pills "
-            "and imports them; nothing is downloaded.",
+            help="Draws 300 images of good, contaminated and cracked pills and imports them. "
+            "Nothing is downloaded.",
         ):
             start_demo()
         if st.button("Import your images", icon=":material/upload:", key="go_import"):
@@ -63,7 +65,7 @@ def steps() -> None:
 
 @st.cache_data(show_spinner=False)
 def _example_pills() -> list[tuple[str, Image.Image]]:
-    # Why these numbers: they show clear defects and the variety of the set at a glance.
+    # Why these: they show clear defects and the variety of the dataset at a glance.
     chosen = [
         ("good", 3),
         ("crack", 2),
@@ -76,100 +78,114 @@ def _example_pills() -> list[tuple[str, Image.Image]]:
 
 
 def examples() -> None:
-    st.caption("From the demo: good, cracked and contaminated pills, drawn on this machine.")
+    st.caption("Images of the demo: good, cracked and contaminated pills, drawn on this machine.")
     pills = _example_pills()
     for column, (name, image) in zip(st.columns(len(pills)), pills, strict=True):
         column.image(image, caption=name, width="stretch")
 
 
+@dataclass(frozen=True)
+class _Step:
+    place: Place
+    label: str
+    words: str
+    query: dict[str, str]
+
+
 def next_step(dataset: Dataset) -> None:
-    """The one thing that is missing for the newest dataset."""
-    own_models = [m for m in models.list_models(state.workspace()) if m.dataset_id == dataset.id]
-    name = text.plain(dataset.name)
-    if own_models:
-        page, label, icon = Place.EVALUATE, "See how good it is", "grid_on"
-        words = f"**{text.plain(own_models[0].name)}** is trained. Look at its errors before use."
-        query = {"model": own_models[0].id}
-    elif runs.list_runs(state.workspace(), dataset.id):
-        run = runs.list_runs(state.workspace(), dataset.id)[0]
-        page, label, icon = Place.RUNS, "Open the training", "monitoring"
-        words = f"**{text.plain(run.run.name)}** is {run.status}."
-        query = {"run": run.run.id}
-    elif splits.list_splits(state.workspace(), dataset.id):
-        page, label, icon = Place.TRAIN, "Train a model", "model_training"
-        words = f"**{name}** is split and ready to train."
-        query = {"dataset": dataset.id}
-    else:
-        page, label, icon = Place.SPLIT, "Split the images", "call_split"
-        words = f"**{name}** needs a split: which images train the model, which judge it."
-        query = {"dataset": dataset.id}
+    """The one thing to do next for the newest dataset."""
+    step = _next_step(dataset)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
-        st.markdown(f"**Next step** · {words}")
-        if st.button(label, type="primary", icon=f":material/{icon}:", key="next"):
-            st.switch_page(page, query_params=query)
+        st.markdown(f"**Next step** · {step.words}")
+        if st.button(step.label, type="primary", icon=step.place.icon, key="next"):
+            st.switch_page(step.place, query_params=step.query)
 
 
-def overview(found: list[Dataset], made: list[Model]) -> None:
-    scores = [m.test_macro_f1 for m in made if m.test_macro_f1 is not None and not leaks(m)]
+def _next_step(dataset: Dataset) -> _Step:
+    workspace, name = state.workspace(), text.plain(dataset.name)
+    for_dataset = {"dataset": dataset.id}
+    own_models = [m for m in models.list_models(workspace) if m.dataset_id == dataset.id]
+    if own_models:
+        words = f"**{text.plain(own_models[0].name)}** is trained. Check its mistakes before use."
+        return _Step(Place.EVALUATE, "Evaluate it", words, {"model": own_models[0].id})
+    own_runs = runs.list_runs(workspace, dataset.id)
+    if own_runs:
+        words = f"**{text.plain(own_runs[0].run.name)}** is {own_runs[0].status}."
+        return _Step(Place.RUNS, "Open the run", words, {"run": own_runs[0].run.id})
+    if splits.list_splits(workspace, dataset.id):
+        words = f"**{name}** is split and ready for training."
+        return _Step(Place.TRAIN, "Train a model", words, for_dataset)
+    words = f"**{name}** needs a split: which images train the model and which test it."
+    return _Step(Place.SPLIT, "Split the images", words, for_dataset)
+
+
+def overview(known: list[Dataset], trained: list[Model]) -> None:
+    scores = [m.test_macro_f1 for m in trained if m.test_macro_f1 is not None and not leaks(m)]
     cells = st.columns(4)
-    cells[0].metric("Datasets", len(found), border=True)
-    cells[1].metric("Images", f"{sum(d.sample_count for d in found):,}", border=True)
-    cells[2].metric("Models", len(made), border=True)
+    cells[0].metric("Datasets", len(known), border=True)
+    cells[1].metric("Images", f"{sum(d.sample_count for d in known):,}", border=True)
+    cells[2].metric("Models", len(trained), border=True)
     cells[3].metric(
         "Best test macro F1",
         f"{max(scores):.3f}" if scores else "–",
         border=True,
-        help="Macro F1 weighs every class the same: 1 is perfect. Measured on images that the "
-        "training never saw, for models whose test results were looked at and whose split does not "
-        "leak. Compare only models of the same dataset.",
+        help="Macro F1 gives every class equal weight; 1 is perfect. Counts models with viewed "
+        "test results and without a leaking split. Compare only models of the same dataset.",
     )
 
 
 def leaks(model: Model) -> bool:
-    """Whether the results of a model flatter, because its split leaks."""
+    """Whether the results of a model look too good because its split leaks."""
     certificate = judging.certificate_of(state.workspace(), model)
     return certificate is not None and certificate.is_leaking
 
 
-def recent(found: list[Dataset], made: list[Model]) -> None:
+def recent(known: list[Dataset], trained: list[Model]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Datasets")
-        tiles = [_dataset_tile(dataset) for dataset in found[:6]]
+        tiles = [_dataset_tile(dataset) for dataset in known[:6]]
         clicked = gallery(tiles, "recent_datasets", side_px=150)
         if clicked:
             st.switch_page(Place.DATASETS, query_params={"dataset": clicked})
     with right:
         st.subheader("Models")
-        if not made:
+        if not trained:
             st.caption("No model yet. Training one takes a minute or two.")
-        for model in made[:5]:
+        for model in trained[:5]:
             _model_card(model)
 
 
 def _model_card(model: Model) -> None:
-    score = model.test_macro_f1
     with st.container(border=True):
         name, link = st.columns([3, 1], vertical_alignment="center")
-        words = "test not looked at yet" if score is None else f"test macro F1 **{score:.3f}**"
-        if score is None and model.val_macro_f1 is not None:
-            words += f" · validation macro F1 {model.val_macro_f1:.3f}"
         flag = " :orange-badge[:material/gpp_maybe: leaking split]" if leaks(model) else ""
         name.markdown(f"**{text.plain(model.name)}**{flag}")
-        name.caption(f"{words} · {text.when(model.created_at)}")
+        name.caption(" · ".join([*_scores(model), text.when(model.created_at)]))
         link.page_link(
             Place.EVALUATE,
             label="Evaluate",
-            icon=":material/grid_on:",
+            icon=Place.EVALUATE.icon,
             query_params={"model": model.id},
         )
+
+
+def _scores(model: Model) -> list[str]:
+    if model.test_macro_f1 is not None:
+        return [f"Test macro F1 **{model.test_macro_f1:.3f}**"]
+    if model.val_macro_f1 is None:
+        return ["Test results not viewed yet"]
+    return ["Test results not viewed yet", f"validation macro F1 {model.val_macro_f1:.3f}"]
 
 
 def _dataset_tile(dataset: Dataset) -> Tile:
     samples, _ = datasets.samples(state.workspace(), dataset.id, limit=1)
     url = routes.thumbnail_url(samples[0].id, samples[0].sha256) if samples else ""
-    words = f"{dataset.sample_count:,} images, {len(dataset.class_names)} classes"
-    return Tile(dataset.id, url, dataset.name, words)
+    counts = (
+        text.count(dataset.sample_count, "image"),
+        text.count(len(dataset.class_names), "class"),
+    )
+    return Tile(dataset.id, url, dataset.name, ", ".join(counts))
 
 
 known = datasets.list_datasets(state.workspace())

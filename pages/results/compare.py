@@ -1,4 +1,4 @@
-"""Compare: two models on the same parts, and the gate before a release."""
+"""Compare: two models on the same parts, and the release criteria."""
 
 import numpy as np
 import streamlit as st
@@ -28,49 +28,50 @@ from pages.ui.figures import outcome_matrices
 from pages.ui.places import Place
 
 PURPOSE = "Compare page"
-VALIDATION_SHOWN = "Compared below: the validation images, which chose both models."
+VALIDATION_SHOWN = "Below: the validation images, which chose both models."
 
 
-def overview(found: ModelComparison, confidence: float) -> None:
-    unit = found.unit.word
-    words = f"**{found.part_count:,} {unit}** that both models judged on {found.subset}."
-    if found.only_first or found.only_second:
-        words += (
-            f" Left out: {found.only_first:,} images that only the present model has there, "
-            f"{found.only_second:,} that only the new one has."
+def overview(result: ModelComparison, confidence: float) -> None:
+    units = text.count(result.part_count, text.noun(result.unit))
+    sentences = [f"**{units}** in the {result.subset} set of both models."]
+    if result.only_first or result.only_second:
+        sentences.append(
+            f"Left out: {text.count(result.only_first, 'image')} of the present model only and "
+            f"{text.count(result.only_second, 'image')} of the new model only."
         )
-    st.markdown(words)
-    kinds = [("Classes", "right class", found.classes.table)]
-    if found.decisions is not None:
+    st.markdown(" ".join(sentences))
+    kinds = [("Classes", "predicted class is correct", result.classes.table)]
+    if result.decisions is not None:
         kinds += [
-            ("Escapes", "defective, not accepted", found.decisions.escapes),
-            ("False rejects", "good, not rejected", found.decisions.false_rejects),
+            ("Escapes", "defective and not accepted", result.decisions.escapes),
+            ("False rejects", "good and not rejected", result.decisions.false_rejects),
         ]
     for column, (title, right, table) in zip(
         st.columns(len(kinds), gap="large"), kinds, strict=True
     ):
         with column:
             _paired(title, right, table, confidence)
-    if found.decisions is None:
+    if result.decisions is None:
         st.info(
-            "Escapes and false rejects are not compared: the classes have no verdicts. Say on the "
-            "Datasets page which classes are OK and which are NOK."
+            "Escapes and false rejects are not compared: the classes have no verdicts. Set the "
+            "verdicts (OK or NOK) on the Datasets page."
         )
     else:
-        st.caption(f"Present: {_rule(found.first)} New: {_rule(found.second)}")
+        st.caption(f"Present model: {_rule(result.first)}")
+        st.caption(f"New model: {_rule(result.second)}")
 
 
 def _rule(side: ModelSide) -> str:
     if side.rule is None:
-        return "no operating point saved, the verdict of the predicted class decides."
+        return "no saved threshold; the verdict of the predicted class decides."
     return text.plain(side.rule.in_words)
 
 
 def _paired(title: str, right: str, table: PairedTable, confidence: float) -> None:
     st.subheader(
         title,
-        help=f"Right means here: {right}. Only the parts on which the models "
-        "differ tell which is better.",
+        help=f"Right here means: {right}. Only the parts on which the models differ show which "
+        "one is better.",
     )
     rows = (
         (table.both_right, table.only_second_right),
@@ -79,17 +80,17 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
     chart(
         outcome_matrices.paired(rows, dark=state.is_dark()),
         f"paired_{title}",
-        description=f"{title}: both right {table.both_right}, only new right "
-        f"{table.only_second_right}, only present right {table.only_first_right}, neither "
+        description=f"{title}: both models right {table.both_right}, only the new one "
+        f"{table.only_second_right}, only the present one {table.only_first_right}, neither "
         f"{table.neither_right}.",
     )
     value, bounds = table.difference.value, table.difference.interval
     if value is None or bounds is None:
-        st.caption("There is no such part.")
+        st.caption("There are no such parts.")
         return
     st.markdown(
-        f"{right.capitalize()}, new − present: **{100 * value:+.1f}** points "
-        f"({100 * bounds.low:+.1f} to {100 * bounds.high:+.1f} at {confidence:.0%})"
+        f"Difference (new − present): **{100 * value:+.1f}** percentage points, "
+        f"{confidence:.0%} confidence interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
     )
     st.caption(
         f"{text.plain(comparison.evidence(table))} McNemar's exact test: {_p(table.p_value)}."
@@ -100,18 +101,21 @@ def _p(value: float) -> str:
     return "p below 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
-def galleries(workspace: Workspace, found: ModelComparison) -> None:
-    """What is new, what is fixed; the most important first."""
+def galleries(workspace: Workspace, result: ModelComparison) -> None:
+    """The images that changed; the most important kind first."""
     kinds: dict[str, NDArray[np.int64]] = {}
-    if found.decisions is not None:
+    if result.decisions is not None:
         kinds |= {
-            "New escapes": found.decisions.new_escapes,
-            "New false rejects": found.decisions.new_false_rejects,
-            "Escapes gone": found.decisions.fixed_escapes,
-            "False rejects gone": found.decisions.fixed_false_rejects,
+            "New escapes": result.decisions.new_escapes,
+            "New false rejects": result.decisions.new_false_rejects,
+            "Fixed escapes": result.decisions.fixed_escapes,
+            "Fixed false rejects": result.decisions.fixed_false_rejects,
         }
-    kinds |= {"Newly wrong": found.classes.new_errors, "Newly right": found.classes.fixed_errors}
-    st.subheader("What is new")
+    kinds |= {
+        "Newly wrong": result.classes.new_errors,
+        "Newly correct": result.classes.fixed_errors,
+    }
+    st.subheader("What changed")
     first = next((name for name, positions in kinds.items() if len(positions)), next(iter(kinds)))
     shown = st.segmented_control(
         "Images",
@@ -124,35 +128,34 @@ def galleries(workspace: Workspace, found: ModelComparison) -> None:
     )
     positions = kinds[shown]
     if not len(positions):
-        st.caption("No image here.")
+        st.caption("There are no such images.")
         return
-    _gallery(workspace, found, positions, f"compare_{shown}")
+    _gallery(workspace, result, positions, f"compare_{shown}")
 
 
 def _gallery(
-    workspace: Workspace, found: ModelComparison, positions: NDArray[np.int64], key: str
+    workspace: Workspace, result: ModelComparison, positions: NDArray[np.int64], key: str
 ) -> None:
-    names = found.class_names
+    names = result.class_names
 
     def about(i: int) -> tuple[str, str]:
         at = int(positions[i])
-        return f"{names[int(found.targets[at])]}", f"{_says(found.first, at)} → " + (
-            f"{_says(found.second, at)}"
+        return f"{names[int(result.targets[at])]}", f"{_says(result.first, at)} → " + (
+            f"{_says(result.second, at)}"
         )
 
     def shown(i: int) -> judged_images.ShownImage:
-        at, own = int(positions[i]), found.second.judged
-        row = int(np.searchsorted(own.sample_ids, found.sample_ids[at], sorter=order))
+        at, own = int(positions[i]), result.second.judged
+        row = int(np.searchsorted(own.sample_ids, result.sample_ids[at], sorter=order))
         return judged_images.ShownImage(
-            own.model, own.probabilities[order[row]], int(found.targets[at]), names
+            own.model, own.probabilities[order[row]], int(result.targets[at]), names
         )
 
-    order = np.argsort(found.second.judged.sample_ids)
+    order = np.argsort(result.second.judged.sample_ids)
     st.caption(
-        "True class above; below it what the present model said → what the new one says. "
-        "The images of parts that changed; the tables above count the parts."
+        "Top line: true class. Below: present model → new model. The tables above count parts."
     )
-    judged_images.images(workspace, found.sample_ids[positions], about, shown, key=key)
+    judged_images.images(workspace, result.sample_ids[positions], about, shown, key=key)
 
 
 def _says(side: ModelSide, at: int) -> str:
@@ -163,22 +166,23 @@ def _says(side: ModelSide, at: int) -> str:
 
 def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     """Present model, new model, subset, confidence."""
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if len(found) < 2:
+    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
+    if len(names_by_id) < 2:
         widgets.empty_state(
             "compare_arrows",
             "Two models are needed",
-            "Train another one with the same split; then both are held against "
-            "each other on the same parts.",
+            "Train another model with the same split to compare both on the same parts.",
             (Place.TRAIN, "Train a model"),
         )
         return None
     first, second, third, fourth = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
     with first:
-        new = state.choose("model", found, label="New model", help="The candidate.")
+        new = state.choose("model", names_by_id, label="New model", help="The release candidate.")
     with second:
-        others = {key: name for key, name in found.items() if key != new}
-        present = state.choose("against", others, label="Present model", help="The one so far.")
+        others = {key: name for key, name in names_by_id.items() if key != new}
+        present = state.choose(
+            "against", others, label="Present model", help="The model now in use."
+        )
     both = [models.find_model(workspace, present or ""), models.find_model(workspace, new or "")]
     with third:
         if "compare_subset" not in st.session_state:
@@ -190,7 +194,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             required=True,
             format_func=lambda s: s.value,
             key="compare_subset",
-            help="Test gives the verdict; validation images chose the models and thresholds.",
+            help="Test images give the verdict. Validation images chose the models and thresholds.",
         )
         assert subset is not None  # required, and set above
     with fourth:
@@ -199,7 +203,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
 
 
 def _has_test(workspace: Workspace, unseen: list[Model]) -> bool:
-    """Whether there are test results of all of them that may be looked at."""
+    """Whether all of them have test results that may be viewed."""
     return all(Subset.TEST in evaluation.open_subsets(workspace, model) for model in unseen)
 
 
@@ -219,16 +223,16 @@ def page(workspace: Workspace) -> None:
     ]
     if missing:
         st.info(
-            f"There are no {subset} results of {text.plain(', '.join(missing))}: uploaded "
-            "models and those of a deleted dataset cannot be compared."
+            f"There are no {subset} results of {text.plain(', '.join(missing))}. Uploaded models "
+            "and models of a deleted dataset cannot be compared."
         )
         return
     closed = [m for m in (present, new) if judging.is_closed(workspace, m)]
     if closed:
         st.info(
-            f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: nobody "
-            "has looked at it yet. Compare on the validation images, or open it on the Sign-off "
-            "page.",
+            f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: its "
+            "results have not been viewed. Compare on the validation images, or open it on the "
+            "Sign-off page.",
             icon=":material/lock:",
         )
         if subset is Subset.TEST:
@@ -244,7 +248,7 @@ def page(workspace: Workspace) -> None:
         )
         if subset is Subset.TEST:
             return
-    found = comparison.compare_judged(
+    result = comparison.compare_judged(
         judged_images.judged_set(workspace, present, subset),
         judged_images.judged_set(workspace, new, subset),
         thresholds.saved_rule(workspace, present.id),
@@ -254,18 +258,20 @@ def page(workspace: Workspace) -> None:
     if subset is Subset.TEST:
         for model in (present, new):
             judged_images.count_look(workspace, model, PURPOSE)
-    for side in (found.first, found.second):
+    for side in (result.first, result.second):
         if side.judged.notice:
             st.warning(
                 f"**{text.plain(side.model.name)}** · {text.plain(side.judged.notice)}",
                 icon=":material/report:",
             )
     release_criteria.show(
-        workspace, found, release.check_release(workspace, found, found.second.judged)
+        workspace, result, release.check_release(workspace, result, result.second.judged)
     )
-    overview(found, confidence)
-    galleries(workspace, found)
+    overview(result, confidence)
+    galleries(workspace, result)
 
 
-widgets.page_heading("Compare", "Is the new model better than the present one, and what is new?")
+widgets.page_heading(
+    "Compare", "See whether the new model is better than the present one and what changed."
+)
 page(state.workspace())

@@ -12,30 +12,36 @@ from core.workflows.results import evaluation, judging
 from core.workflows.results.evaluation import Judgement
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.results import evaluate_matrix, evaluate_overview, evaluate_tabs
-from pages.ui import image_panel, inference, judged, state, test_access, text, widgets
+from pages.results import (
+    evaluate_classes,
+    evaluate_confidence,
+    evaluate_errors,
+    evaluate_matrix,
+    evaluate_overview,
+    evaluate_slices,
+)
+from pages.ui import image_drawer, inference, judged, state, test_access, text, widgets
 from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
-    "What you see below are the validation images: they chose the model, so their numbers "
-    "flatter it a little."
+    "Below: the validation images. They chose the model, so results look slightly too good."
 )
 MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
-    "Test images were never used in training: only they tell how good the model is. Validation "
-    "chose the best epoch; train shows what was learned by heart."
+    "Test images were never used in training: only they show how good the model is. Validation "
+    "images chose the best epoch. Training images show what the model memorized."
 )
 SEALED = (
-    "**The test set is sealed**: nobody has looked at its results yet, so that they will prove "
-    "something. Until then the validation images are shown; they are for choosing thresholds and "
-    "criteria. Opening it is one step on the Sign-off page, and every opening is counted."
+    "**The test set is sealed**: nobody has viewed its results yet, so they can still prove "
+    "something. Until it is opened on the Sign-off page, the validation images are shown; use them "
+    "to choose thresholds and criteria."
 )
 
 
 def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
-    """The subset, in the link where it is not the usual one; another subset closes the cell."""
+    """The subset; in the link unless it is the usual one. Choosing another closes the cell."""
     subsets = evaluation.open_subsets(workspace, model)
     if not subsets:
         return None
@@ -62,9 +68,9 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     return chosen
 
 
-def choose_others(workspace: Workspace, first: Model, found: dict[str, str]) -> list[Model]:
-    """Models to show beside the first one; they stand in the link."""
-    options = {key: name for key, name in found.items() if key != first.id}
+def choose_others(workspace: Workspace, first: Model, names_by_id: dict[str, str]) -> list[Model]:
+    """Models to show beside the first one; they are in the link."""
+    options = {key: name for key, name in names_by_id.items() if key != first.id}
     if not options:
         return []
     linked = [key for key in st.query_params.get("with", "").split(",") if key in options]
@@ -72,15 +78,15 @@ def choose_others(workspace: Workspace, first: Model, found: dict[str, str]) -> 
     if kept is None or not set(kept) <= set(options):
         st.session_state.others = linked[:MOST_BESIDE]
     chosen = st.multiselect(
-        "Beside it",
+        "Compare with",
         list(options),
         key="others",
         format_func=lambda key: options.get(key, key),
-        placeholder="no other model",
+        placeholder="No other model",
         max_selections=MOST_BESIDE,
         on_change=evaluate_matrix.close_cell,
-        help="Up to three more models, side by side. For a fair test of which of two is better, "
-        "use Compare.",
+        help="Shows up to three more models side by side. To test which of two models is better, "
+        "use the Compare page.",
     )
     if not chosen:
         st.query_params.pop("with", None)
@@ -103,7 +109,7 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
 
 
 def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
-    """A look at test results is counted once per model and browser session."""
+    """Record a view of the test results, once per model and browser session."""
     seen: set[str] = st.session_state.setdefault("looked_at", set())
     if subset is Subset.TEST and model.id not in seen:
         judging.count_look(workspace, model, PURPOSE)
@@ -111,7 +117,7 @@ def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
 
 
 def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Model]:
-    """Ask before the first look at test results; gives the models that may be shown now."""
+    """Ask before the first view of the test results; gives the models that may be shown now."""
     unseen = [
         model
         for model in test_access.unseen(workspace, shown)
@@ -138,34 +144,35 @@ def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Mo
 
 
 def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> list[Model]:
-    """Those that have results to show; says which have none."""
+    """The models that have results to show; says which have none."""
     shown = [m for m in others if subset in evaluation.open_subsets(workspace, m)]
     without = [m.name for m in others if m not in shown]
     if without:
-        st.info(f"No {subset} results that may be shown: {text.plain(', '.join(without))}.")
+        names = text.plain(", ".join(without))
+        st.info(f"There are no {subset} results to show of {names}.")
     return shown
 
 
 def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     model = shown[0]
-    found = [judged.judgement(workspace, item, subset) for item in shown]
-    for item in found:
+    judgements = [judged.judgement(workspace, item, subset) for item in shown]
+    for item in judgements:
         count_look(workspace, item.judged.model, subset)
     # Why one place: where something comes or goes between them, browsers build all below anew.
     with st.container(key="notes"):
-        notes(workspace, found, subset)
-    for item in found:
-        evaluate_overview.numbers(workspace, item, named=len(found) > 1)
+        notes(workspace, judgements, subset)
+    for item in judgements:
+        evaluate_overview.numbers(workspace, item, named=len(judgements) > 1)
     tabs = dict(zip(TABS, st.tabs(list(TABS), key="tab", on_change="rerun"), strict=True))
     with tabs["Overview"]:
         if tabs["Overview"].open:
-            evaluate_overview.pies(found[0])
+            evaluate_overview.pies(judgements[0])
             evaluate_matrix.matrix_and_images(workspace, shown, subset)
     draw: dict[str, Callable[[], None]] = {
-        "Classes": lambda: evaluate_tabs.classes(workspace, found[0]),
-        "Errors": lambda: evaluate_tabs.mistakes(workspace, found[0]),
-        "Confidence": lambda: evaluate_tabs.confidence(workspace, model, found[0]),
-        "Slices": lambda: evaluate_tabs.slices(workspace, model, found[0]),
+        "Classes": lambda: evaluate_classes.classes(workspace, judgements[0]),
+        "Errors": lambda: evaluate_errors.mistakes(workspace, judgements[0]),
+        "Confidence": lambda: evaluate_confidence.confidence(workspace, model, judgements[0]),
+        "Slices": lambda: evaluate_slices.slices(workspace, model, judgements[0]),
         "Measures": lambda: evaluate_overview.measures(workspace, model, subset),
     }
     for name, show in draw.items():
@@ -173,46 +180,48 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
             if tabs[name].open:
                 show()
     judged.prepare(workspace, model, subset)
-    image_panel.reopen(workspace)
+    image_drawer.reopen(workspace)
 
 
-def notes(workspace: Workspace, found: list[Judgement], subset: Subset) -> None:
-    """What a reader must know of these numbers, and what was corrected last."""
-    for item in found:
+def notes(workspace: Workspace, judgements: list[Judgement], subset: Subset) -> None:
+    """What a reader must know about these results, and what was corrected last."""
+    for item in judgements:
         if item.judged.notice:
-            whose = f"**{text.plain(item.judged.model.name)}** · " if len(found) > 1 else ""
+            whose = f"**{text.plain(item.judged.model.name)}** · " if len(judgements) > 1 else ""
             st.warning(whose + text.plain(item.judged.notice), icon=":material/report:")
         problem = judged.rule_problem(workspace, item.judged.model)
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
     if subset is Subset.TRAIN:
-        st.warning("These images trained the model: the numbers flatter it.")
-    if len({item.judged.model.split_id for item in found}) > 1:
-        st.warning("These models were split differently: their numbers are of different images.")
-    image_panel.recent_edit(workspace, found[0].judged.dataset.id)
+        st.warning("The model was trained on these images: its results look better than they are.")
+    if len({item.judged.model.split_id for item in judgements}) > 1:
+        st.warning(
+            "These models have different splits: their results are based on different images."
+        )
+    image_drawer.recent_edit(workspace, judgements[0].judged.dataset.id)
 
 
 def page(workspace: Workspace) -> None:
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if not found:
+    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
+    if not names_by_id:
         widgets.empty_state(
             "grid_on",
-            "No model to judge yet",
-            "Train one first.",
+            "No model yet",
+            "Train a model first, then evaluate it here.",
             (Place.TRAIN, "Train a model"),
         )
         return
     first_column, second_column, subset_column = st.columns([5, 4, 4], vertical_alignment="bottom")
     with first_column:
-        chosen = state.choose("model", found, label="Model", help="Models, newest first.")
+        chosen = state.choose("model", names_by_id, label="Model", help="Models, newest first.")
     model = models.find_model(workspace, chosen or "")
     with subset_column:
         subset = choose_subset(workspace, model)
     if subset is None:
         sealed_note(workspace, model)
         st.info(
-            "There are no results of this model here: it was uploaded, or its dataset was "
-            "deleted. It can still be used for predictions."
+            "This model has no results here: it was uploaded, or its dataset was deleted. It can "
+            "still be used for predictions."
         )
         st.page_link(
             Place.PREDICT,
@@ -222,7 +231,7 @@ def page(workspace: Workspace) -> None:
         )
         return
     with second_column:
-        others = choose_others(workspace, model, found)
+        others = choose_others(workspace, model, names_by_id)
     # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
     with suppress(ModelFileError):
         inference.warm_up(workspace, model)
@@ -233,22 +242,22 @@ def page(workspace: Workspace) -> None:
         results(workspace, shown, subset)
     with st.container(horizontal=True):
         if st.button(
-            "Next: choose the operating point",
+            "Next: choose the reject threshold",
             type="primary",
             icon=":material/balance:",
             key="to_decide",
-            help="From which probability on a part is rejected, and what a "
-            "missed or a falsely rejected part costs.",
+            help="Sets the confidence from which a part is rejected, weighing escapes against "
+            "false rejects.",
         ):
             st.switch_page(Place.OPERATING_POINT, query_params={"model": model.id})
         if st.button(
             "Use it on new images",
             icon=":material/image_search:",
             key="to_predict",
-            help="Opens the prediction page.",
+            help="Opens the Predict page with this model.",
         ):
             st.switch_page(Place.PREDICT, query_params={"model": model.id})
 
 
-widgets.page_heading("Evaluate", "How good is the model, where does it err, and why?")
+widgets.page_heading("Evaluate", "See how good the model is, where it makes mistakes and why.")
 page(state.workspace())

@@ -13,6 +13,7 @@ from core.evaluation.measures.classification import confused_pairs
 from core.evaluation.measures.views import (
     MatrixView,
     Order,
+    Tone,
     class_matrix,
     classes_to_show,
     decision_matrix,
@@ -32,11 +33,17 @@ FEW_CELLS = 8
 FEW = 25  # so many classes are all shown at first
 MOST_PAIRS = 200
 VIEW_HELP = (
-    "Counts, or shares of each true class (recall on the diagonal) or of each predicted class "
-    "(precision on the diagonal). OK / NOK folds the classes by their verdict; decision applies "
-    "the saved operating point. Confused pairs lists the most frequent mistakes; the table can "
-    "be used by keyboard."
+    "% of true shows recall on the diagonal, % of predicted shows precision. OK / NOK groups the "
+    "classes by verdict. Decision applies the saved thresholds. Confused pairs lists the most "
+    "frequent mistakes."
 )
+
+TONE_WORDS = {Tone.RIGHT: "correct", Tone.WRONG: "wrong", Tone.OPEN: "undecided"}
+_ROWS_AND_COLUMNS = {
+    COUNTS: "Click a cell to see its images. Rows: true class. Columns: predicted class.",
+    OK_NOK: "Click a cell to see its images. Rows: true verdict. Columns: predicted verdict.",
+    DECISION: "Click a cell to see its images. Rows: true class. Columns: decision.",
+}
 
 
 @dataclass(frozen=True)
@@ -52,30 +59,31 @@ class MatrixSelection:
 @errors.shown()
 def matrix_and_images(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
     """One matrix beside its images, or several matrices above them."""
-    found = [judged.judgement(workspace, model, subset) for model in models]
+    judgements = [judged.judgement(workspace, model, subset) for model in models]
     st.subheader("Confusion matrix")
-    shown = _choose_view(workspace, found[0], len(models) > 1)
-    for item in found:
+    shown = _choose_view(workspace, judgements[0], len(models) > 1)
+    for item in judgements:
         _note_click(item, shown)
-    if len(found) == 1:
+    if len(judgements) == 1:
         # Why wider: the cells of many classes would else be too small for their numbers.
-        wide = len(found[0].judged.class_names) > FEW_CELLS
+        wide = len(judgements[0].judged.class_names) > FEW_CELLS
         left, right = st.columns([6, 5] if wide else [5, 6], gap="large")
         with left:
-            _matrix(workspace, found[0], shown, is_open=True)
+            _matrix(workspace, judgements[0], shown, is_open=True)
         with right:
-            _images(workspace, found, shown)
+            _images(workspace, judgements, shown)
         return
-    for first in range(0, len(found), 2):  # more than two in a row are too small to read
-        for column, item in zip(st.columns(2, gap="large"), found[first : first + 2], strict=False):
+    for first in range(0, len(judgements), 2):  # more than two in a row are too small to read
+        pair = judgements[first : first + 2]
+        for column, item in zip(st.columns(2, gap="large"), pair, strict=False):
             with column:
                 st.markdown(f"**{text.plain(item.judged.model.name)}**")
-                _matrix(workspace, item, shown, is_open=item is _opened_model(found))
-    _images(workspace, found, shown)
+                _matrix(workspace, item, shown, is_open=item is _opened_model(judgements))
+    _images(workspace, judgements, shown)
 
 
 def close_cell() -> None:
-    """Forget the open cell, also in tables, which would keep their selection."""
+    """Close the open cell, also in tables, which would keep their selection."""
     st.query_params.pop("cell", None)
     st.query_params.pop("of", None)
     st.session_state.table_round = st.session_state.get("table_round", 0) + 1
@@ -87,14 +95,14 @@ def open_cell(model_id: str, row: int, column: int) -> None:
     st.query_params["of"] = model_id
 
 
-def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> MatrixSelection:
+def _choose_view(workspace: Workspace, judgement: Judgement, side_by_side: bool) -> MatrixSelection:
     options = [COUNTS, OF_TRUE, OF_PREDICTED]
-    if has_both(found.judged.verdicts):
+    if has_both(judgement.judged.verdicts):
         options.append(OK_NOK)
-        if judged.saved_point(workspace, found.judged.model) is not None:
+        if judged.saved_point(workspace, judgement.judged.model) is not None:
             options.append(DECISION)
     options += [PAIRS] if side_by_side else [PAIRS, TABLE]
-    many = len(found.judged.class_names) > WINDOWS[0]
+    many = len(judgement.judged.class_names) > WINDOWS[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.session_state.get("matrix_view") not in options:
             st.session_state.matrix_view = COUNTS
@@ -111,13 +119,13 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
         search = st.text_input(
             "Find a class",
             key="class_search",
-            placeholder="part of its name",
+            placeholder="Part of its name",
             width=190,
-            help="Shows the classes of this name, and those they are most confused with.",
+            help="Shows the matching classes and those they are most often confused with.",
         )
         if kind == PAIRS:
             return MatrixSelection(PAIRS, search)
-        count = len(found.judged.class_names)
+        count = len(judgement.judged.class_names)
         sizes = [n for n in WINDOWS if n < count]
         if count <= max(WINDOWS):
             sizes.append(count)
@@ -128,38 +136,34 @@ def _choose_view(workspace: Workspace, found: Judgement, side_by_side: bool) -> 
             index=sizes.index(usual),
             key="matrix_size",
             width=130,
-            help="The most confused classes are shown first; fewer classes are easier to read.",
+            help="The most confused classes come first. Fewer classes are easier to read.",
         )
     return MatrixSelection(str(kind), search, int(most))
 
 
-def _view(workspace: Workspace, found: Judgement, shown: MatrixSelection) -> MatrixView:
-    data = found.judged
+def _view(workspace: Workspace, judgement: Judgement, shown: MatrixSelection) -> MatrixView:
+    data = judgement.judged
     if shown.kind == OK_NOK:
-        return ok_nok_matrix(found.predicted, data.targets, data.verdicts)
-    opened = _class_cell(found)
-    classes = classes_to_show(found.matrix, data.class_names, search=shown.search, most=shown.most)
+        return ok_nok_matrix(judgement.predicted, data.targets, data.verdicts)
+    opened = _class_cell(judgement)
+    searched = classes_to_show(
+        judgement.matrix, data.class_names, search=shown.search, most=shown.most
+    )
     # Why: a link to a cell must show it, whatever the window.
-    classes = tuple(sorted({*classes, *(opened or ())})) if classes else ()
+    classes = tuple(sorted({*searched, *(opened or ())})) if searched else ()
     if shown.kind == DECISION:
         point = judged.saved_point(workspace, data.model)
         if point is not None and has_both(data.verdicts):
             decisions = decide(point, data.probabilities, data.verdicts)
             return decision_matrix(
-                decisions,
-                data.targets,
-                data.verdicts,
-                data.class_names,
-                classes_to_show(
-                    found.matrix, data.class_names, search=shown.search, most=shown.most
-                ),
+                decisions, data.targets, data.verdicts, data.class_names, searched
             )
-    return class_matrix(found.predicted, data.targets, data.class_names, classes)
+    return class_matrix(judgement.predicted, data.targets, data.class_names, classes)
 
 
-def _class_cell(found: Judgement) -> tuple[int, int] | None:
+def _class_cell(judgement: Judgement) -> tuple[int, int] | None:
     """The open cell, if it can be a pair of classes of this model."""
-    cell, count = _cell_in_link(), len(found.judged.class_names)
+    cell, count = _cell_in_link(), len(judgement.judged.class_names)
     return cell if cell and max(cell) < count else None
 
 
@@ -185,14 +189,14 @@ def _index(classes: tuple[int, ...] | None, value: int, count: int) -> int | Non
     return value if value < count else None
 
 
-def _key(found: Judgement, shown: MatrixSelection) -> str:
+def _key(judgement: Judgement, shown: MatrixSelection) -> str:
     kind = "classes" if shown.kind in (COUNTS, *SHARES) else shown.kind.replace(" / ", "_")
-    return f"matrix_{found.judged.model.id}_{found.judged.subset}_{kind}"
+    return f"matrix_{judgement.judged.model.id}_{judgement.judged.subset}_{kind}"
 
 
-def _note_click(found: Judgement, shown: MatrixSelection) -> None:
+def _note_click(judgement: Judgement, shown: MatrixSelection) -> None:
     """Put the newest click of this matrix into the link."""
-    key = _key(found, shown)
+    key = _key(judgement, shown)
     clicked = clicked_cell(key)
     if not clicked or clicked == st.session_state.get(f"{key}_seen"):
         return
@@ -200,28 +204,28 @@ def _note_click(found: Judgement, shown: MatrixSelection) -> None:
     rows, columns = st.session_state.get(f"{key}_classes", (None, None))
     row = rows[clicked[0]] if rows and clicked[0] < len(rows) else clicked[0]
     column = columns[clicked[1]] if columns and clicked[1] < len(columns) else clicked[1]
-    open_cell(found.judged.model.id, row, column)
+    open_cell(judgement.judged.model.id, row, column)
 
 
-def _opened_model(found: Sequence[Judgement]) -> Judgement:
+def _opened_model(judgements: Sequence[Judgement]) -> Judgement:
     wanted = st.query_params.get("of")
-    return next((item for item in found if item.judged.model.id == wanted), found[0])
+    return next((item for item in judgements if item.judged.model.id == wanted), judgements[0])
 
 
 def _matrix(
-    workspace: Workspace, found: Judgement, shown: MatrixSelection, *, is_open: bool
+    workspace: Workspace, judgement: Judgement, shown: MatrixSelection, *, is_open: bool
 ) -> None:
     if shown.kind == PAIRS:
-        _pairs(found, shown)
+        _pairs(judgement, shown)
         return
-    view = _view(workspace, found, shown)
+    view = _view(workspace, judgement, shown)
     if not view.rows:
-        st.info("No class has this name.")
+        st.info("No class name contains this text.")
         return
     if shown.kind == TABLE:
-        _table(found, view)
+        _table(judgement, view)
         return
-    key = _key(found, shown)
+    key = _key(judgement, shown)
     st.session_state[f"{key}_classes"] = (view.row_classes, view.column_classes)
     cell = _place(view, _cell_in_link()) if is_open else None
     figure = confusion_matrix.matrix(
@@ -235,38 +239,41 @@ def _matrix(
         key,
         cell=cell,
         zoom=confusion_matrix.can_zoom(view),
-        description="Confusion matrix: rows true, columns predicted. Click a cell, or use the "
-        "arrow keys, to see its images.",
+        description="Confusion matrix: rows true, columns predicted. Click a cell or use the "
+        "arrow keys to see its images.",
     )
-    st.caption(_caption(found, view, shown))
+    st.caption(_caption(judgement, view, shown))
 
 
-def _caption(found: Judgement, view: MatrixView, shown: MatrixSelection) -> str:
-    words = "Click a cell to see exactly its images. Rows: true class, columns: "
-    words += {
-        OK_NOK: "verdict of the predicted class.",
-        DECISION: "what the saved operating point does with the image.",
-    }.get(shown.kind, "predicted class.")
+def _caption(judgement: Judgement, view: MatrixView, shown: MatrixSelection) -> str:
+    """How to read the matrix and what it leaves out."""
+    sentences = [_ROWS_AND_COLUMNS.get(shown.kind, _ROWS_AND_COLUMNS[COUNTS])]
     if confusion_matrix.can_zoom(view):
-        words += " The wheel zooms, dragging moves, a double click shows all."
-    count = len(found.judged.class_names)
+        sentences.append("Scroll to zoom, drag to move, double-click to reset.")
+    count = len(judgement.judged.class_names)
     if view.row_classes is not None and len(view.row_classes) < count:
-        wrong = int((~found.right).sum())
-        seen = view.counts.sum() - sum(
-            view.counts[r, c]
-            for r in range(len(view.rows))
-            for c in range(len(view.columns))
-            if view.column_classes and view.row_classes[r] == view.column_classes[c]
-        )
-        words += f" {len(view.row_classes)} of {count:,} classes are in view"
-        words += f", with {seen:,} of {wrong:,} mistakes." if view.column_classes else "."
+        sentences.append(f"In view: {len(view.row_classes)} of {count:,} classes.")
+        if view.column_classes:
+            sentences.append(_mistakes_in_view(judgement, view))
     elif view.outside:
-        words += f" {text.count(view.outside, 'image')} of classes without verdict are left out."
-    return words
+        left_out = text.count(view.outside, "image")
+        sentences.append(f"Not counted: {left_out} of classes without a verdict.")
+    return " ".join(sentences)
 
 
-def _table(found: Judgement, view: MatrixView) -> None:
-    key = f"table_{_key(found, MatrixSelection(TABLE))}_{st.session_state.get('table_round', 0)}"
+def _mistakes_in_view(judgement: Judgement, view: MatrixView) -> str:
+    right = sum(
+        view.counts[row, column]
+        for row, true in enumerate(view.row_classes or ())
+        for column, predicted in enumerate(view.column_classes or ())
+        if true == predicted
+    )
+    return f"They hold {view.counts.sum() - right:,} of {int((~judgement.right).sum()):,} mistakes."
+
+
+def _table(judgement: Judgement, view: MatrixView) -> None:
+    drawn = st.session_state.get("table_round", 0)
+    key = f"table_{_key(judgement, MatrixSelection(TABLE))}_{drawn}"
     names = [f"{n} " if n == "true \\ predicted" else n for n in view.columns]
     columns = dict(zip(names, view.counts.T.tolist(), strict=True))
     event = st.dataframe(
@@ -282,48 +289,48 @@ def _table(found: Judgement, view: MatrixView) -> None:
         st.session_state[f"{key}_seen"] = cells[0]
         row, column = cells[0][0], names.index(cells[0][1])
         classes = view.row_classes or tuple(range(len(names)))
-        open_cell(found.judged.model.id, classes[row], classes[column])
+        open_cell(judgement.judged.model.id, classes[row], classes[column])
         st.rerun(scope="fragment")
 
 
-def _pairs(found: Judgement, shown: MatrixSelection) -> None:
-    names, wanted = found.judged.class_names, shown.search.casefold().strip()
+def _pairs(judgement: Judgement, shown: MatrixSelection) -> None:
+    names, wanted = judgement.judged.class_names, shown.search.casefold().strip()
     pairs = [
         pair
-        for pair in confused_pairs(found.matrix, most=10_000)
+        for pair in confused_pairs(judgement.matrix, most=10_000)
         if wanted in names[pair.true].casefold() or wanted in names[pair.predicted].casefold()
     ][:MOST_PAIRS]
     if not pairs:
-        st.info("No class is confused with another one here.")
+        st.info("No class is confused with another here.")
         return
-    key = f"{_key(found, shown)}_{wanted}_{st.session_state.get('table_round', 0)}"
+    key = f"{_key(judgement, shown)}_{wanted}_{st.session_state.get('table_round', 0)}"
     event = st.dataframe(
         {
             "true": [names[p.true] for p in pairs],
-            "taken for": [names[p.predicted] for p in pairs],
+            "predicted": [names[p.predicted] for p in pairs],
             "images": [p.count for p in pairs],
-            "of the class": [p.share for p in pairs],
+            "% of class": [p.share for p in pairs],
         },
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
         key=key,
         column_config={
-            "of the class": st.column_config.NumberColumn(
-                format="percent", help="Share of all images of the true class."
+            "% of class": st.column_config.NumberColumn(
+                format="percent", help="Of all images of the true class."
             )
         },
     )
     rows = list(event.selection.rows)
     if rows and rows[0] < len(pairs) and rows[0] != st.session_state.get(f"{key}_seen"):
         st.session_state[f"{key}_seen"] = rows[0]
-        open_cell(found.judged.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
+        open_cell(judgement.judged.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
         st.rerun(scope="fragment")
-    st.caption("The most frequent mistakes first. Choose a row to see its images.")
+    st.caption("Most frequent mistakes first. Select a row to see its images.")
 
 
-def _images(workspace: Workspace, found: Sequence[Judgement], shown: MatrixSelection) -> None:
-    item = _opened_model(found)
+def _images(workspace: Workspace, judgements: Sequence[Judgement], shown: MatrixSelection) -> None:
+    item = _opened_model(judgements)
     kind = shown if shown.kind in (OK_NOK, DECISION) else MatrixSelection(COUNTS, most=max(WINDOWS))
     view = _view(workspace, item, kind)
     place = _place(view, _cell_in_link())
@@ -331,25 +338,26 @@ def _images(workspace: Workspace, found: Sequence[Judgement], shown: MatrixSelec
     if place is None:
         st.subheader("All errors")
         if item.right.all():
-            st.info("No error on these images.")
+            st.info("There are no errors in this subset.")
             return
-        st.caption("The most confident mistakes teach the most.")
+        st.caption("Most confident mistakes first: these are often mislabeled images.")
         image_panel.panel(workspace, item, np.flatnonzero(~item.right), key=f"{key}_errors")
         return
     row, column = place
     true, said = text.plain(view.rows[row]), text.plain(view.columns[column])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"{true} → {said}")
-        if len(found) > 1:
+        if len(judgements) > 1:
             st.badge(text.plain(item.judged.model.name))
         if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
             close_cell()
             st.rerun(scope="fragment")
     positions = view.images(row, column)
-    tone = view.tones[row][column]
+    meaning = TONE_WORDS[view.tones[row][column]]
+    role = "predicted" if view.column_classes else "result"
     st.caption(
-        f"{text.count(len(positions), 'image')}, {tone}: true class **{true}**, "
-        f"{'predicted' if view.column_classes else 'here'} **{said}**."
+        f"{text.count(len(positions), 'image')}, {meaning}: true class **{true}**, "
+        f"{role} **{said}**."
     )
     image_panel.panel(
         workspace, item, positions, key=f"{key}_{shown.kind}_{row}_{column}", order=Order.CONFIDENT

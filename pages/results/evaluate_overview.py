@@ -1,4 +1,4 @@
-"""What everybody looks at first: headline numbers with bounds, pies, and all measures."""
+"""What everybody reads first: headline numbers with bounds, pies, and all measures."""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -23,25 +23,20 @@ from pages.ui.figures import class_charts
 from pages.ui.places import Place
 
 ESCAPE_HELP = (
-    "Defective parts that were accepted, of all defective parts. The bound is what is proven: with "
-    "95% confidence, the true rate is not above it. No escape among few parts proves little."
+    "Defective parts that were accepted. With 95% confidence, the true rate does not exceed the "
+    "proven bound. No escapes among few parts proves little."
 )
-OVERKILL_HELP = (
-    "Good parts that were rejected (false rejects), of all good parts: false alarms, scrap, rework."
+FALSE_REJECT_HELP = "Good parts that were rejected, also called overkill: scrap or rework."
+ACCURACY_HELP = (
+    "Share classified correctly, with exact 95% bounds (Clopper-Pearson): more images narrow them. "
+    "Where parts are known, parts are counted; a part is correct if all its images are."
 )
-RIGHT_HELP = (
-    "Share that is classified right. The bounds are exact (Clopper-Pearson, 95%): more images "
-    "bring them closer together. Where groups are known, parts are counted, not images, and a "
-    "part is right if all its images are."
-)
-
-
 LARGE = 9_999
 
 
-def head(workspace: Workspace, found: Judgement) -> Headline:
+def head(workspace: Workspace, judgement: Judgement) -> Headline:
     """The headline numbers of a judged set."""
-    data = found.judged
+    data = judgement.judged
     point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
     return headline(
         data.probabilities,
@@ -49,55 +44,60 @@ def head(workspace: Workspace, found: Judgement) -> Headline:
         parts=data.parts,
         verdicts=data.verdicts,
         point=point,
-        predicted=found.predicted,
+        predicted=judgement.predicted,
     )
 
 
-def numbers(workspace: Workspace, found: Judgement, *, named: bool) -> None:
+def numbers(workspace: Workspace, judgement: Judgement, *, named: bool) -> None:
     """The headline as four cards; `named` says whose they are."""
-    numbers = head(workspace, found)
+    numbers = head(workspace, judgement)
     if named:
-        st.markdown(f"**{text.plain(found.judged.model.name)}**")
+        st.markdown(f"**{text.plain(judgement.judged.model.name)}**")
     right, escape, overkill, balance, size = st.columns([4, 4, 4, 3, 3])
     with right:
         _card(
-            _right_label(numbers),
+            _accuracy_label(numbers),
             text.percent(numbers.accuracy.value),
-            _truth(numbers) + _images_right(found, numbers),
-            RIGHT_HELP,
+            " ".join(_accuracy_sentences(judgement, numbers)),
+            ACCURACY_HELP,
         )
     if numbers.ok_nok is None:
-        _class_cards(found, escape, overkill)
+        _class_cards(judgement, escape, overkill)
     else:
-        result, unit = numbers.ok_nok, _unit(numbers.unit)
+        result, unit = numbers.ok_nok, text.noun(numbers.unit)
         with escape:
             _card(
                 "Escapes",
                 _of(result.escape),
-                _at_most(result.escape, f"defective {unit}"),
+                _at_most(result.escape, f"defective {unit}s"),
                 ESCAPE_HELP,
             )
         with overkill:
             _card(
-                "Overkill",
+                "False rejects",
                 _of(result.overkill),
-                _between(result.overkill, f"good {unit}"),
-                OVERKILL_HELP,
+                _between(result.overkill, f"good {unit}s"),
+                FALSE_REJECT_HELP,
             )
     with balance:
-        targets, count = found.judged.targets, len(found.judged.class_names)
+        targets, count = judgement.judged.targets, len(judgement.judged.class_names)
         _card(
             "Macro F1",
-            f"{macro_f1(found.predicted, targets, count):.3f}",
-            "1 is perfect; every class counts the same"
-            f"{', images are counted' if numbers.unit is Unit.PARTS else ''}.",
-            "Balance of precision and recall, mean over the classes.",
+            f"{macro_f1(judgement.predicted, targets, count):.3f}",
+            "Counts images, every class with equal weight."
+            if numbers.unit is Unit.PARTS
+            else "1 is perfect. Every class has equal weight.",
+            "Harmonic mean of precision and recall, averaged over the classes.",
         )
     with size:
-        parts = numbers.unit is Unit.PARTS
-        words = f"of {numbers.accuracy.n:,} parts" if parts else text.count(count, "class")
-        _card("Images", f"{numbers.n:,}", words, "Images of this subset.")
-    _explain(workspace, found, numbers)
+        is_parts = numbers.unit is Unit.PARTS
+        words = (
+            f"of {text.count(numbers.accuracy.n, 'part')}"
+            if is_parts
+            else (f"in {text.count(count, 'class')}")
+        )
+        _card("Images", f"{numbers.n:,}", words, "Images in this subset.")
+    _explain(workspace, judgement, numbers)
 
 
 def _card(label: str, value: str, sentence: str, help_text: str) -> None:
@@ -106,47 +106,47 @@ def _card(label: str, value: str, sentence: str, help_text: str) -> None:
         st.caption(sentence)
 
 
-def _truth(numbers: Headline) -> str:
-    interval = numbers.accuracy.interval
+def _accuracy_label(numbers: Headline) -> str:
+    return "Accuracy (parts)" if numbers.unit is Unit.PARTS else "Accuracy"
+
+
+def _accuracy_sentences(judgement: Judgement, numbers: Headline) -> list[str]:
+    interval, total = numbers.accuracy.interval, numbers.accuracy.n
     if interval is None:
-        return "no data"
-    counted = text.count(numbers.accuracy.n, _unit(numbers.unit)[:-1])
-    return f"The truth lies between **{_range(interval)}** ({counted}, 95% sure)."
+        return ["There is no data."]
+    counted = text.count(total, text.noun(numbers.unit))
+    sentences = [f"95% confidence: between **{_range(interval)}** ({counted})."]
+    if numbers.unit is Unit.PARTS:
+        # Why: the matrix below counts images, and would otherwise seem to contradict the headline.
+        share = float((judgement.predicted == judgement.judged.targets).mean())
+        sentences.append(f"Of the single images, {text.percent(share)} are correct.")
+    return sentences
 
 
-def _right_label(numbers: Headline) -> str:
-    return "Parts right" if numbers.unit is Unit.PARTS else "Right"
-
-
-def _images_right(found: Judgement, numbers: Headline) -> str:
-    """Why: the matrix below counts images, and would else seem to contradict the headline."""
-    if numbers.unit is not Unit.PARTS:
-        return ""
-    share = float((found.predicted == found.judged.targets).mean())
-    return f" Of single images, {text.percent(share)} are right."
-
-
-def _class_cards(found: Judgement, first: DeltaGenerator, second: DeltaGenerator) -> None:
+def _class_cards(judgement: Judgement, first: DeltaGenerator, second: DeltaGenerator) -> None:
     rates = class_rates(
-        found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
+        judgement.predicted,
+        judgement.judged.targets,
+        judgement.judged.class_names,
+        judgement.judged.parts,
     )
-    unit = "parts" if found.judged.parts is not None else "images"
+    unit = "parts" if judgement.judged.parts is not None else "images"
     for column, name, mean, sentence in (
         (
             first,
             "Recall",
             mean_recall(rates),
-            f"Mean over the classes of the share of {unit} that was found.",
+            f"Share of a class's {unit} that were recognized, averaged over the classes.",
         ),
         (
             second,
             "Precision",
             mean_precision(rates),
-            "Mean over the classes of the share of predictions that are right; 0 if none was made.",
+            "Share of correct predictions, averaged over the classes; 0 if never predicted.",
         ),
     ):
         with column:
-            _card(name, text.percent(mean), sentence, f"{name}, every class counted the same.")
+            _card(name, text.percent(mean), sentence, f"{name}, every class with equal weight.")
 
 
 def _of(rate: Rate) -> str:
@@ -157,7 +157,7 @@ def _of(rate: Rate) -> str:
 
 def _share(rate: Rate, of: str) -> str:
     if rate.n > LARGE:  # the card has no room for both numbers
-        return f"of {rate.n:,} {of}, {text.percent(rate.value)}"
+        return f"{text.percent(rate.value)} of {rate.n:,} {of}"
     return f"{text.percent(rate.value)} of {of}"
 
 
@@ -165,33 +165,27 @@ def _at_most(rate: Rate, of: str) -> str:
     bound = rate.upper()
     if bound is None or rate.value is None:
         return f"There are no {of} in this subset."
-    return f"{_share(rate, of)}; proven: **at most {text.percent(bound)}**."
+    return f"{_share(rate, of)}. Proven: **at most {text.percent(bound)}**."
 
 
 def _between(rate: Rate, of: str) -> str:
     if rate.interval is None:
         return f"There are no {of} in this subset."
-    return f"{_share(rate, of)}; between **{_range(rate.interval)}**."
+    return f"{_share(rate, of)}. 95% confidence: between **{_range(rate.interval)}**."
 
 
 def _range(interval: Interval) -> str:
     return f"{text.percent(interval.low)} and {text.percent(interval.high)}"
 
 
-def _unit(unit: Unit) -> str:
-    return "parts" if unit is Unit.PARTS else "images"
-
-
-def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
-    """What the numbers rest on, and what is missing for more."""
-    data = found.judged
+def _explain(workspace: Workspace, judgement: Judgement, numbers: Headline) -> None:
+    """What the numbers are based on, and what is missing for more."""
+    data = judgement.judged
     if numbers.ok_nok is None:
-        missing = "" if not any(data.verdicts) else " and at least one of each kind"
         with st.container(horizontal=True, vertical_alignment="center", key="no_verdicts"):
             st.caption(
-                ":material/info: Escapes and overkill need to know which classes are OK and which "
-                f"NOK{missing}: say it on the Datasets page, or with "
-                "`touchstone classes DATASET --ok NAME`.",
+                ":material/info: Escapes and false rejects need OK and NOK classes. Set them on "
+                "the Datasets page or with `touchstone classes DATASET --ok NAME`.",
                 width="stretch",
             )
             st.page_link(
@@ -202,40 +196,45 @@ def _explain(workspace: Workspace, found: Judgement, numbers: Headline) -> None:
             )
         return
     point = judged.saved_point(workspace, data.model)
-    rule = "the saved operating point" if point else "the verdict of the predicted class"
-    says = [f"Escapes and overkill follow {rule}.", *numbers.ok_nok.remarks]
-    says += filter(None, [numbers.ok_nok.both_in_words])
-    st.caption(" ".join(says))
+    basis = (
+        "Escapes and false rejects follow the saved reject threshold."
+        if point
+        else "Escapes and false rejects follow the verdict of the predicted class."
+    )
+    sentences = [basis, *numbers.ok_nok.remarks, numbers.ok_nok.both_in_words or ""]
+    st.caption(" ".join(filter(None, sentences)))
 
 
-def pies(found: Judgement) -> None:
-    """The manager's image: precision and recall, the weakest classes beside the mean."""
+def pies(judgement: Judgement) -> None:
+    """Precision and recall at a glance: the mean, then the weakest classes."""
     rates = class_rates(
-        found.predicted, found.judged.targets, found.judged.class_names, found.judged.parts
+        judgement.predicted,
+        judgement.judged.targets,
+        judgement.judged.class_names,
+        judgement.judged.parts,
     )
     count = len(rates)
     st.subheader(
         "Precision and recall",
-        help="Precision: of all predictions of a class, the share "
-        "that is right. Recall: of all images of a class, the share that was "
-        "found. A class that was never predicted has no precision; in the mean it "
-        "counts as 0.",
+        help="Precision: share of the predictions of a class that are correct. Recall: share of "
+        "the images of a class that are recognized. In the mean, the precision of a class that is "
+        "never predicted counts as 0.",
     )
-    if found.judged.parts is not None:
+    if judgement.judged.parts is not None:
         st.caption(
-            "Parts are counted: a part is right if all its images are, so a class whose every "
-            "part has a mistake reads 0%. The matrix below counts images."
+            "Parts are counted here: a part is correct if all its images are. "
+            "The matrix below counts images."
         )
     components.chart(
         class_charts.pies(rates, dark=state.is_dark()),
-        f"pies_{found.judged.model.id}_{found.judged.subset}",
+        f"pies_{judgement.judged.model.id}_{judgement.judged.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",
     )
     if count > class_charts.MAX_PIES:
         st.caption(
-            f"The {class_charts.MAX_PIES} weakest of {count:,} classes; all of them "
-            "are in the tab Classes."
+            f"The {class_charts.MAX_PIES} weakest of {count:,} classes. "
+            "The Classes tab shows all of them."
         )
 
 

@@ -1,6 +1,4 @@
-"""Operating point: from which NOK probability on a part is rejected, and what that means."""
-
-from typing import assert_never
+"""Operating point: the confidence from which a part is rejected, and what that means."""
 
 import numpy as np
 import streamlit as st
@@ -13,15 +11,14 @@ from core.evaluation.decisions.outcome import Decision, Outcome
 from core.evaluation.decisions.rule import DECISION_WORDS, DecisionRule, point_in_words
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdGoal
+from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.results import threshold_costs, threshold_guarantee
+from pages.results import threshold_costs, threshold_goal, threshold_guarantee
 from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
-from pages.ui.threshold_form import Goal
 
 PURPOSE = "Operating point page"
 ROWS = (Verdict.OK, Verdict.NOK)
@@ -31,7 +28,7 @@ ESCAPES, FALSE_REJECTS = (1, 0), (0, 2)
 @st.fragment
 @errors.shown()
 def chooser(workspace: Workspace, model: Model) -> None:
-    """Everything that moves with the slider."""
+    """Everything that changes with the threshold."""
     basis = judged_images.basis(workspace, model, Subset.VALIDATION)
     saved = thresholds.saved_rule(workspace, model.id)
     point = threshold_form.draft(model.id, saved).point
@@ -62,17 +59,17 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
         threshold_form.controls(model.id, basis)
         threshold_form.crossing()
         with st.container(horizontal=True, vertical_alignment="center"):
-            _choose_for_me(basis, confidence)
+            threshold_goal.choose_for_me(basis, confidence)
             st.markdown(_in_words(threshold_form.draft(model.id, None)))
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
     there = on_test.basis.outcome(point, confidence) if on_test.basis else None
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Validation", help="Thresholds are chosen here.")
+        st.subheader("Validation", help="Thresholds are chosen on these images.")
         _side(basis, here, "validation")
     with right:
-        st.subheader("Test", help="The verdict: these images had no part in choosing.")
+        st.subheader("Test", help="The verdict: these images had no influence on the threshold.")
         if on_test.basis and there:
             _side(on_test.basis, there, "test")
         else:
@@ -82,81 +79,8 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
 
 
 def _in_words(draft: threshold_form.Draft) -> str:
-    return f"{text.plain(point_in_words(draft.point))} :gray[Chosen: " + (
-        f"{text.plain(draft.choice.chosen_by)}.]"
-    )
-
-
-def _choose_for_me(basis: Basis, confidence: float) -> None:
-    goals = list(Goal)
-    with st.popover("Choose for me", icon=":material/target:", key="choose_for_me"):
-        goal = st.radio(
-            "Goal",
-            goals,
-            key="goal",
-            help="What the rule must achieve on the validation images.",
-        )
-        request = _request(goal, basis, confidence)
-        st.button(
-            "Choose",
-            type="primary",
-            key="choose",
-            icon=":material/check:",
-            on_click=threshold_form.run_or_show_error,
-            args=(lambda: _put_choice(basis, request),),
-        )
-
-
-def _request(goal: Goal, basis: Basis, confidence: float) -> ThresholdGoal:
-    """The inputs of a goal, and what they ask for."""
-    match goal:
-        case Goal.ESCAPE:
-            escape = _escape_limit()
-            return ThresholdGoal(escape, proven=_proven(), confidence=confidence)
-        case Goal.OVERKILL:
-            overkill = _overkill_limit()
-            return ThresholdGoal(None, overkill, proven=_proven(), confidence=confidence)
-        case Goal.BOTH:
-            escape, overkill = _escape_limit(), _overkill_limit()
-            return ThresholdGoal(escape, overkill, proven=_proven(), confidence=confidence)
-        case Goal.COST:
-            draft = threshold_form.draft(basis.judged.model.id, None)
-            scenario = draft.scenario or threshold_form.DEFAULT_LINE
-            st.caption("Uses the defect rate and costs of the tab 'PPM and money'.")
-            return ThresholdGoal(scenario=scenario, confidence=confidence)
-        case Goal.CLASS_ERROR:
-            error = _limit("Largest error rate per predicted class, %", 1.0, "class_error")
-            return ThresholdGoal(class_error=error, confidence=confidence)
-        case _:
-            assert_never(goal)
-
-
-def _escape_limit() -> float:
-    return _limit("Largest escape rate, %", 1.0, "max_escape")
-
-
-def _overkill_limit() -> float:
-    return _limit("Largest false reject rate, %", 2.0, "max_overkill")
-
-
-def _proven() -> bool:
-    return st.toggle(
-        "Require statistical proof (upper bound)",
-        key="proven",
-        help="On: the exact upper bound of the rate must stay below the limit, not only the "
-        "observed rate. Stricter, but the only real proof.",
-    )
-
-
-def _limit(label: str, usual: float, key: str) -> float:
-    value: float = st.number_input(
-        label, 0.0, 100.0, usual, 0.1, format="%.4g", key=key, help="On the validation images."
-    )
-    return value / 100
-
-
-def _put_choice(basis: Basis, request: ThresholdGoal) -> None:
-    threshold_form.put(basis.judged.model.id, thresholds.choose(basis, request))
+    chosen_by = text.plain(draft.choice.chosen_by)
+    return f"{text.plain(point_in_words(draft.point))} :gray[Chosen: {chosen_by}.]"
 
 
 def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -171,12 +95,12 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
     st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
     if is_sealed:
         st.caption(
-            "That is as it should be: choose the rule on the validation images, save it, and "
-            "open the test set on the Sign-off page when everything is fixed."
+            "Choose and save the threshold on the validation images, then open the test set on the "
+            "Sign-off page."
         )
     elif on_test.hidden is Hidden.DRAFT:
         st.button(
-            "Save it for the verdict",
+            "Save to see the test result",
             icon=":material/save:",
             key="save_for_test",
             on_click=_save,
@@ -199,37 +123,37 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         ),
         key,
         cell=behind[1:] if behind and behind[0] == name else None,
-        description=f"{name}: rows truly OK and NOK; columns accept, to a person, reject. Click a "
-        "cell, or use the arrow keys, to see its images.",
+        description=f"{name}: rows good and defective; columns accept, inspector review, reject. "
+        "Click a cell or use the arrow keys to see its images.",
     )
-    unit = basis.unit.word[:-1]
+    unit = text.noun(basis.unit)
     first, second = st.columns(2)
     with first:
         judged_images.rate_metric(
-            "Escape",
+            "Escapes",
             outcome.escape,
             f"defective {unit}",
-            help="Defective parts that are accepted, of all defective ones.",
+            help="Defective parts that are accepted, of all defective parts.",
         )
         judged_images.rate_metric(
-            "To a person: defective",
+            "Defective in review",
             outcome.nok_to_person,
             f"defective {unit}",
-            help="Defective parts that a person looks at, of all defective ones.",
+            help="Defective parts that go to inspector review, of all defective parts.",
         )
     with second:
         judged_images.rate_metric(
-            "Overkill",
+            "False rejects",
             outcome.overkill,
             f"good {unit}",
-            help="Good parts that are rejected, of all good ones.",
+            help="Good parts that are rejected, of all good parts; also called overkill.",
         )
         judged_images.rate_metric(
             "Automatic",
             outcome.automatic,
             unit,
-            help="Parts that no person looks at, in the mix of good and defective "
-            "parts of these images.",
+            help="Parts decided without inspector review, at the share of defective parts in "
+            "these images.",
         )
     point = threshold_form.draft(basis.judged.model.id, None).point
     if point.class_thresholds:
@@ -237,8 +161,8 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
             "Wrong class, automatic",
             basis.wrong_class(point, outcome.confidence),
             f"automatic {unit}",
-            help="Of the parts that no person looks at, those predicted as a "
-            "wrong class; a threshold per class is chosen for this.",
+            help="Parts decided without inspector review whose predicted class is wrong. "
+            "Thresholds per class limit this rate.",
         )
     for remark in outcome.remarks:
         st.warning(remark)
@@ -260,7 +184,7 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
             )
     if basis.unknown:
         st.caption(
-            f"{text.count(basis.unknown, 'image')} of classes without a verdict count nowhere."
+            f"Not counted: {text.count(basis.unknown, 'image')} of classes without a verdict."
         )
 
 
@@ -272,20 +196,20 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
     point, dark = threshold_form.draft(basis.judged.model.id, None).point, state.is_dark()
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Escape against overkill** · validation")
+        st.markdown("**Escapes against false rejects** (validation)")
         curve = judged_images.curve(workspace, basis, confidence)
         chart(
             threshold_charts.trade_off(curve, here, dark=dark),
             "trade_off",
-            description="Escape against overkill over all thresholds, with bounds.",
+            description="Escapes against false rejects over all thresholds, with bounds.",
         )
     with right:
-        st.markdown(f"**Good and defective {basis.unit.word}** · validation")
+        st.markdown(f"**Good and defective {basis.unit.word}** (validation)")
         chart(
             threshold_charts.scores(basis.scores, point, dark=dark),
             "scores",
-            description="How many good and defective parts have which NOK probability, with the "
-            "limits as lines.",
+            description="Number of good and defective parts by NOK confidence, with the thresholds "
+            "as lines.",
         )
 
 
@@ -298,16 +222,16 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     assert chosen is not None
     point = threshold_form.draft(chosen.judged.model.id, None).point
     decision = Decision(column)
-    found = chosen.images(point, ROWS[row], decision)
+    positions = chosen.images(point, ROWS[row], decision)
     special = {ESCAPES: "Escapes", FALSE_REJECTS: "False rejects"}
     heading = special.get((row, column), f"Truly {ROWS[row]}, {DECISION_WORDS[decision]}")
     st.subheader(f"{heading} on {name}", anchor=False)
-    if not len(found):
-        st.caption("No image here.")
+    if not len(positions):
+        st.caption("There are no such images.")
         return
-    unit = "" if chosen.unit is Unit.IMAGES else " (the numbers above count parts)"
-    st.caption(f"{text.count(len(found), 'image')}{unit}, the most surprising first.")
-    _gallery(workspace, chosen, found, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
+    words = f"{text.count(len(positions), 'image')}, the most surprising first."
+    st.caption(words if chosen.unit is Unit.IMAGES else f"{words} The numbers above count parts.")
+    _gallery(workspace, chosen, positions, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
 
 
 def _gallery(workspace: Workspace, basis: Basis, positions: NDArray[np.int64], key: str) -> None:
@@ -335,19 +259,17 @@ def _keep(
             draft.scenario,
         )
         st.button(
-            "Save as operating point",
+            "Save threshold",
             type="primary",
             icon=":material/save:",
             key="save_rule",
             disabled=is_saved,
             on_click=_save,
             args=(workspace, basis, confidence),
-            help="Kept with the model: Evaluate, Predict and the report apply it.",
+            help="Saved with the model and applied by Evaluate, Predict and the report.",
         )
         if saved is None:
-            st.caption(
-                "No operating point is saved yet: the verdict of the predicted class counts."
-            )
+            st.caption("No threshold is saved yet: the verdict of the predicted class decides.")
         else:
             st.caption(
                 f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "
@@ -360,35 +282,35 @@ def _keep(
                 query_params={"model": basis.judged.model.id},
             )
         if saved is not None and saved.verdicts != basis.judged.verdicts:
-            st.warning("The verdicts of the classes were changed since: save the rule anew.")
+            st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 
 
 def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
-    """Keep the rule on the screen with the model."""
+    """Save the threshold on the screen with the model."""
     draft = threshold_form.draft(basis.judged.model.id, None)
 
     def save() -> None:
         thresholds.save_rule(
             workspace, basis, draft.choice, confidence=confidence, scenario=draft.scenario
         )
-        st.toast("The operating point is saved.", icon=":material/check_circle:")
+        st.toast("The threshold is saved.", icon=":material/check_circle:")
 
     threshold_form.run_or_show_error(save)
 
 
 def page(workspace: Workspace) -> None:
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if not found:
+    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
+    if not names_by_id:
         widgets.empty_state(
             "tune",
-            "No model to decide with yet",
-            "Train one first.",
+            "No model yet",
+            "Train a model first, then set its reject threshold here.",
             (Place.TRAIN, "Train a model"),
         )
         return
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     with left:
-        chosen = state.choose("model", found, label="Model", help="Models, newest first.")
+        chosen = state.choose("model", names_by_id, label="Model", help="Models, newest first.")
     with right:
         threshold_form.confidence_box()
     model = models.find_model(workspace, chosen or "")
@@ -399,8 +321,8 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "rule",
             "Which classes are good?",
-            "Say on the Datasets page for every class whether "
-            "a part of it is OK or NOK; then escapes and overkill can be counted.",
+            "Set the verdict of every class (OK or NOK) on the Datasets page. "
+            "Escapes and false rejects are counted from it.",
             (Place.DATASETS, "Datasets"),
         )
         return
@@ -408,6 +330,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Operating point", "From where on is a part rejected, and what does that let through?"
+    "Operating point", "Set the reject threshold and see how many defects get through."
 )
 page(state.workspace())

@@ -1,4 +1,4 @@
-"""PPM and money: what a rule does to the real line."""
+"""PPM and money: what a threshold means on the real production line."""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,22 +16,22 @@ from pages.ui.figures import threshold_charts
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
-    """Inputs, what they mean for the rule on the screen, and the cheapest rule."""
+    """Inputs, what they mean for the threshold on the screen, and the cheapest threshold."""
     model_id = basis.judged.model.id
     draft = threshold_form.draft(model_id, None)
     scenario = _inputs(draft.scenario or threshold_form.DEFAULT_LINE, model_id)
     if scenario != draft.scenario:
         threshold_form.put_scenario(model_id, scenario)
     st.subheader(
-        "This rule on the line",
-        help="The rates of the validation images at the defect rate of the line.",
+        "This threshold on your line",
+        help="Applies the rates measured on the validation images to the defect rate of your line.",
     )
     st.caption(
-        f"{text.plain(point_in_words(draft.point))} Rates from validation, where rules are "
-        f"chosen; each range holds at {confidence:.0%}."
+        f"{text.plain(point_in_words(draft.point))} Rates are measured on validation images; "
+        f"ranges are {confidence:.0%} confidence intervals."
     )
     _consequences(basis, draft.point, scenario, confidence)
-    st.markdown("**The verdict on test**")
+    st.markdown("**On the test images**")
     if on_test.basis is None:
         st.caption(text.plain(on_test.reason))
     else:
@@ -42,43 +42,48 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
 def _consequences(
     basis: Basis, point: OperatingPoint, scenario: Scenario, confidence: float
 ) -> None:
-    """What the rule does to the line, by the rates of one subset."""
-    found = consequences(point, basis.outcome(point, confidence), scenario, confidence)
+    """What the threshold means on the line, by the rates of one subset."""
+    effect = consequences(point, basis.outcome(point, confidence), scenario, confidence)
     cells = st.columns(5)
     for cell, (label, estimate, pattern, help_text) in zip(
         cells,
         (
             (
                 "Outgoing PPM",
-                found.outgoing_ppm,
+                effect.outgoing_ppm,
                 "{:,.0f}",
-                "Defective parts in a million delivered ones.",
+                "Defective parts per million delivered parts.",
             ),
             (
                 "Rejects per shift",
-                found.rejects_per_shift,
+                effect.rejects_per_shift,
                 "{:,.1f}",
-                "Parts thrown out, by the machine or by a person.",
+                "Parts rejected by the machine or by an inspector.",
             ),
             (
-                "Truly bad rejects",
-                found.true_reject_share,
+                "Correct rejects",
+                effect.true_reject_share,
                 "{:.1%}",
-                "Of the rejected parts, the share that is really defective. With rare defects most "
-                "rejects are good parts, however good the model is.",
+                "Share of the rejected parts that are defective. If defects are rare, most rejects "
+                "are good parts, even with a good model.",
             ),
-            ("Looks per shift", found.looks_per_shift, "{:,.1f}", "Parts that a person looks at."),
+            (
+                "Reviews per shift",
+                effect.looks_per_shift,
+                "{:,.1f}",
+                "Parts that go to inspector review.",
+            ),
             (
                 "Cost per 1,000",
-                found.cost_per_1000,
+                effect.cost_per_1000,
                 "{:,.0f}",
-                "Of a thousand parts made: escapes, false rejects and looks.",
+                "Escapes, false rejects and reviews of 1,000 parts made.",
             ),
         ),
         strict=True,
     ):
         _metric(cell, label, estimate, pattern, help_text)
-    for remark in found.remarks:
+    for remark in effect.remarks:
         st.warning(remark)
 
 
@@ -90,7 +95,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         100 * given.defect_rate,
         100.0,
         f"{model_id}_rate",
-        "Share of defective parts that reach this inspection, on the real line.",
+        "Share of the parts reaching this inspection that are defective, on the real line.",
     )
     volume = _number(
         first[1],
@@ -98,7 +103,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         given.parts_per_shift,
         1e9,
         f"{model_id}_volume",
-        "How many parts are inspected in a shift.",
+        "Number of parts inspected in one shift.",
     )
     escape = _number(
         first[2],
@@ -106,8 +111,8 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         given.costs.escape,
         1e12,
         f"{model_id}_escape",
-        "What one defective part costs that reaches the customer: sorting, "
-        "replacement, trust. Any currency.",
+        "Cost of one defective part that reaches the customer: sorting, replacement, lost trust. "
+        "In any currency.",
     )
     reject = _number(
         first[3],
@@ -115,33 +120,33 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         given.costs.false_reject,
         1e12,
         f"{model_id}_reject",
-        "What one good part costs that is thrown away.",
+        "Cost of one good part that is rejected.",
     )
     look = _number(
         first[4],
-        "Cost of a look",
+        "Cost of a review",
         given.costs.look,
         1e12,
         f"{model_id}_look",
-        "What it costs that a person looks at one part.",
+        "Cost of one inspector review.",
     )
-    with st.expander("How well people decide"):
+    with st.expander("How well inspectors decide"):
         second = st.columns(2)
         misses = _number(
             second[0],
-            "Defects a person misses, %",
+            "Defects an inspector misses, %",
             100 * given.person_escape,
             100.0,
             f"{model_id}_misses",
-            "Of the defective parts a person looks at. 10 to 20% is common in visual inspection.",
+            "Of the defective parts reviewed. 10 to 20% is common in visual inspection.",
         )
         alarms = _number(
             second[1],
-            "Good parts a person rejects, %",
+            "Good parts an inspector rejects, %",
             100 * given.person_overkill,
             100.0,
             f"{model_id}_alarms",
-            "Of the good parts a person looks at.",
+            "Of the good parts reviewed.",
         )
     # Why rounded: 7% is 0.07 again, and not another line.
     shares = [round(value / 100, 12) for value in (rate, misses, alarms)]
@@ -158,27 +163,32 @@ def _number(
 
 
 def _metric(
-    cell: DeltaGenerator, label: str, found: Estimate, pattern: str, help_text: str
+    cell: DeltaGenerator, label: str, estimate: Estimate, pattern: str, help_text: str
 ) -> None:
     with cell:
-        value = "no data" if found.value is None else pattern.format(found.value)
+        value = "no data" if estimate.value is None else pattern.format(estimate.value)
         st.metric(label, value, border=True, help=help_text)
-        if found.interval is not None:
-            low, high = pattern.format(found.interval.low), pattern.format(found.interval.high)
+        if estimate.interval is not None:
+            low, high = (
+                pattern.format(estimate.interval.low),
+                pattern.format(estimate.interval.high),
+            )
             st.caption(f"{low} to {high}")
 
 
 def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
-    st.subheader("The cheapest rule", help="Over all limits, on the validation images.")
+    st.subheader(
+        "Cheapest threshold", help="The lowest cost of all thresholds, on the validation images."
+    )
     with_person = st.toggle(
-        "With a zone for a person",
+        "With a review zone",
         value=True,
         key="with_person",
-        help="Off: one threshold, nothing goes to a person.",
+        help="Off: one threshold, no inspector review.",
     )
-    wish = ThresholdGoal(scenario=scenario, with_person=with_person, confidence=confidence)
+    goal = ThresholdGoal(scenario=scenario, with_person=with_person, confidence=confidence)
     try:
-        choice = thresholds.choose(basis, wish)
+        choice = thresholds.choose(basis, goal)
     except TouchstoneError as err:
         errors.show(err)
         return
@@ -190,20 +200,20 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
         chart(
             threshold_charts.cost_curve(single, choice.point, dark=state.is_dark()),
             "cost_curve",
-            description="Cost per thousand parts of every single threshold.",
+            description="Cost per 1,000 parts of every single threshold.",
         )
         st.caption(
-            "One threshold without a person; shaded: at most 5% above its least cost. "
-            "Lines: the cheapest rule."
+            "Single thresholds without review. Shaded: within 5% of the lowest cost. "
+            "Lines: the cheapest threshold."
         )
     with right:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
         st.markdown(
-            f"Costs **{choice.least.least_cost_per_1000:,.1f}** per 1,000 parts on validation. "
+            f"Cost: **{choice.least.least_cost_per_1000:,.1f}** per 1,000 parts on validation. "
             + _flatness(choice.least)
         )
         st.button(
-            "Use this rule",
+            "Use this threshold",
             icon=":material/check:",
             key="use_cheapest",
             on_click=threshold_form.put,
@@ -211,20 +221,19 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
         )
 
 
-def _flatness(found: LeastCost) -> str:
-    if found.point.has_person_zone:
-        rejected = (
-            "nothing is rejected"
-            if found.reject_range[0] > 1
-            else f"parts are rejected from {_range(*found.reject_range)} on"
-        )
-        words = (
-            "It stays within 5% of that while parts are accepted below "
-            f"{_range(*found.accept_range)}, or while {rejected}."
-        )
-    else:
-        words = f"It stays within 5% of that for a limit of {_range(*found.accept_range)}."
-    return text.plain(words)
+def _flatness(least: LeastCost) -> str:
+    """How far the threshold may move before the cost rises by 5%."""
+    accept = _range(*least.accept_range)
+    if not least.point.has_person_zone:
+        return text.plain(f"The cost stays within 5% for a threshold of {accept}.")
+    reject = (
+        "no automatic rejection"
+        if least.reject_range[0] > 1
+        else f"a reject threshold of {_range(*least.reject_range)}"
+    )
+    return text.plain(
+        f"The cost stays within 5% for an accept threshold of {accept} or for {reject}."
+    )
 
 
 def _range(low: float, high: float) -> str:

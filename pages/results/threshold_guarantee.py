@@ -1,4 +1,4 @@
-"""Guarantee: automatic on as many parts as can be, with a promise about the rest."""
+"""Guarantee: decide as many parts automatically as a guaranteed escape rate allows."""
 
 import streamlit as st
 
@@ -9,111 +9,111 @@ from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, Th
 from pages.ui import text, threshold_form
 from pages.ui.places import Place
 
-USE_FIRST = "Use this rule and save it: then the test images tell whether they are in line."
+USE_FIRST = "Use and save this threshold to check the guarantee on the test images."
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
 ON_TEST = {
-    Verification.CONFIRMED: (st.success, "The test images alone prove the promise too."),
+    Verification.CONFIRMED: (st.success, "The test images alone also prove the guarantee."),
     Verification.IN_LINE: (
         st.info,
-        "The test images are in line with the promise, but too few to prove it by themselves.",
+        "The test images are consistent with the guarantee, but too few to prove it alone.",
     ),
     Verification.CONTRADICTED: (
         st.error,
-        "The test images contradict the promise: they are not "
-        "like the validation images. Do not rely on it.",
+        "The test images contradict the guarantee: they differ from the validation images. Do not "
+        "rely on it.",
     ),
     Verification.NO_DATA: (
         st.warning,
-        "The test images hold no parts to check the promise with.",
+        "The test images contain no parts to check the guarantee with.",
     ),
 }
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
-    """What is promised, on how many parts, and what the test says of it."""
+    """What is guaranteed, on how many parts, and what the test images say about it."""
     st.markdown(
-        "The machine decides alone only where it may; everything else goes to a person. The "
-        "promise also covers that the limits were chosen on these images."
+        "The machine decides only where the guarantee holds; all other parts go to inspector "
+        "review. The guarantee accounts for choosing the thresholds on these images."
     )
     left, right = st.columns(2)
     escape = left.number_input(
-        "Promise: escape at most, %",
+        "Guaranteed escape rate, %",
         0.01,
         99.0,
         1.0,
         0.1,
         format="%.4g",
         key="promise_escape",
-        help="Of all defective parts at most this share is accepted by the machine.",
+        help="At most this share of all defective parts is accepted by the machine.",
     )
     with right:
         rejects = st.toggle(
-            "Reject without a person too",
+            "Reject automatically too",
             key="promise_rejects",
-            help="Off: the machine only accepts; whatever it does not accept, a person looks at.",
+            help="Off: the machine only accepts. All other parts go to inspector review.",
         )
         overkill = (
             st.number_input(
-                "Promise: overkill at most, %",
+                "Guaranteed false reject rate, %",
                 0.01,
                 99.0,
                 2.0,
                 0.1,
                 format="%.4g",
                 key="promise_overkill",
-                help="Of all good parts at most this share is rejected.",
+                help="At most this share of all good parts is rejected.",
             )
             if rejects
             else None
         )
-    wish = ThresholdGoal(
+    goal = ThresholdGoal(
         escape / 100, overkill / 100 if overkill else None, guarantee=True, confidence=confidence
     )
-    choice = thresholds.choose(basis, wish)
+    choice = thresholds.choose(basis, goal)
     assert choice.promise is not None
     _said(basis, choice, choice.promise, on_test)
-    _others(basis, wish)
+    _others(basis, goal)
 
 
 def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: OnTest) -> None:
     if not promise.is_possible:
         st.warning(" ".join(text.plain(remark) for remark in promise.remarks))
         st.page_link(
-            Place.TEST_PLANNER, label="Plan how many parts are needed", icon=":material/checklist:"
+            Place.TEST_PLANNER, label="Plan how many parts you need", icon=":material/checklist:"
         )
         return
     share = promise.automatic
     assert share.value is not None
     assert share.interval is not None
-    limits = f"escape ≤ {100 * promise.max_escape:.4g}%"
+    limits = f"escapes ≤ {100 * promise.max_escape:.4g}%"
     if promise.max_overkill is not None:
-        limits += f", overkill ≤ {100 * promise.max_overkill:.4g}%"
-    st.markdown(f"### Automatic on {share.value:.1%} of the {basis.unit.word}")
+        limits += f", false rejects ≤ {100 * promise.max_overkill:.4g}%"
+    st.markdown(f"### Automatic for {share.value:.1%} of the {basis.unit.word}")
     st.markdown(
-        f"with **{text.plain(limits)}** at {promise.confidence:.0%} confidence. "
-        f":gray[{share.k:,} of {share.n:,} on validation; truth {share.interval.low:.1%} to "
-        f"{share.interval.high:.1%} for parts of this mix.]"
+        f"Guaranteed at {promise.confidence:.0%} confidence: **{text.plain(limits)}**. "
+        f":gray[Automatic on validation: {share.k:,} of {share.n:,} "
+        f"({share.interval.low:.1%} to {share.interval.high:.1%} for parts of this mix).]"
     )
     st.caption(text.plain(point_in_words(promise.point)))
-    is_this_rule = threshold_form.draft(basis.judged.model.id, None).point == promise.point
-    if on_test.basis is None or not is_this_rule:
-        st.info(text.plain(on_test.reason if is_this_rule else USE_FIRST))
+    is_current = threshold_form.draft(basis.judged.model.id, None).point == promise.point
+    if on_test.basis is None or not is_current:
+        st.info(text.plain(on_test.reason if is_current else USE_FIRST))
     else:
         outcome = on_test.basis.outcome(promise.point, promise.confidence)
-        found = verify(promise, outcome)
-        shown, words = ON_TEST[found]
+        verification = verify(promise, outcome)
+        shown, words = ON_TEST[verification]
         upper = outcome.escape.upper(promise.confidence)
         proof = (
             ""
             if upper is None
             else (
                 f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
-                f"{on_test.basis.unit.word} escape: below {upper:.2%}."
+                f"{on_test.basis.unit.word} escape; proven: at most {upper:.2%}."
             )
         )
-        shown(f"**Test: {found.value}.** {words} {text.plain(proof)}")
+        shown(f"**Test: {verification.value}.** {words} {text.plain(proof)}")
     st.button(
-        "Use this rule",
+        "Use this threshold",
         icon=":material/check:",
         key="use_promise",
         on_click=threshold_form.put,
@@ -121,13 +121,13 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
     )
 
 
-def _others(basis: Basis, wish: ThresholdGoal) -> None:
-    """What other promises would leave automatic."""
+def _others(basis: Basis, goal: ThresholdGoal) -> None:
+    """How many parts other guarantees would leave to the machine."""
     rows = []
     for limit in LIMITS:
         choice = thresholds.choose(
             basis,
-            ThresholdGoal(limit, wish.max_overkill, guarantee=True, confidence=wish.confidence),
+            ThresholdGoal(limit, goal.max_overkill, guarantee=True, confidence=goal.confidence),
         )
         assert choice.promise is not None
         promise = choice.promise
@@ -135,25 +135,25 @@ def _others(basis: Basis, wish: ThresholdGoal) -> None:
             (
                 limit,
                 promise.automatic.value if promise.is_possible else None,
-                " ".join(promise.remarks),
+                next(iter(promise.remarks), ""),
             )
         )
-    st.markdown("**Other promises**")
+    st.markdown("**Other guarantees**")
     st.dataframe(
         {
-            "escape at most": [row[0] for row in rows],
+            "escapes at most": [row[0] for row in rows],
             "automatic": [row[1] for row in rows],
             "remark": [row[2] for row in rows],
         },
         hide_index=True,
         column_config={
-            "escape at most": st.column_config.NumberColumn(format="percent", width=110),
+            "escapes at most": st.column_config.NumberColumn(format="percent", width=110),
             "automatic": st.column_config.ProgressColumn(
                 min_value=0,
                 max_value=1,
                 format="percent",
                 width=140,
-                help="Share of validation parts that no person looks at.",
+                help="Share of the validation parts decided without inspector review.",
             ),
             "remark": st.column_config.TextColumn(width=560),
         },

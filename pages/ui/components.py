@@ -98,6 +98,12 @@ def clicked_cell(key: str) -> tuple[int, int, int] | None:
     return (int(cell[0]), int(cell[1]), int(cell[2])) if cell else None
 
 
+def clicked_row(key: str, count: int) -> int | None:
+    """The row of `clickable_rows` that was clicked last, of so many."""
+    clicked = clicked_cell(key)
+    return clicked[0] if clicked and clicked[0] < count else None
+
+
 def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | None:
     """A grid of images; gives the key of the one just clicked, once."""
     answer: Any = _images(

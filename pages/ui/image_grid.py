@@ -72,7 +72,7 @@ def editable_images(
     dataset = datasets.find_dataset(workspace, dataset_id)
     pin = _pinned(workspace, dataset, chosen, order, descending, key)
     if not pin.ids:
-        st.info("No image matches.")
+        st.info("No images match.")
         return
     samples = datasets.find_samples(workspace, pin.ids)
     pages = math.ceil(pin.total / PAGE)

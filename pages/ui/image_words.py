@@ -1,4 +1,4 @@
-"""What is said of an image beside it: rows of name and value, plain text."""
+"""What is shown beside an image: rows of name and value, plain text."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -14,13 +14,13 @@ def class_name(sample: Sample, class_names: Sequence[str]) -> str:
 
 
 def rows(facts: ImageFacts) -> list[tuple[str, str]]:
-    """Name and value of everything that is known; what is not known is left out."""
+    """Name and value of everything that is known about the image."""
     sample = facts.sample
     known = [
         ("Class", facts.class_name or "no label"),
         ("File", sample.name or sample.path),
         ("State", "excluded" if sample.status is SampleStatus.EXCLUDED else ""),
-        ("Group", sample.group or ""),
+        ("Part", sample.group or ""),
         ("Pixels", f"{sample.width:,} × {sample.height:,}"),
         ("Colour", "gray" if sample.mode == "L" else "colour"),
         ("Format", sample.format or ""),
@@ -39,10 +39,10 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
 def _insight(facts: ImageFacts) -> list[tuple[str, str]]:
     if facts.insight is None or facts.insight.confidence is None:
         return []
-    told = f"{text.percent(facts.insight.confidence, 0)} for its class"
+    lines = [f"{text.percent(facts.insight.confidence, 0)} in its label"]
     if facts.suggested and facts.suggested != facts.class_name:
-        told += f"\nlooks more like {facts.suggested}"
-    return [("Confidence", told)]
+        lines.append(f"looks more like {facts.suggested}")
+    return [("Confidence", "\n".join(lines))]
 
 
 def history(facts: ImageFacts) -> list[str]:
@@ -58,10 +58,10 @@ def change_words(change: Change) -> str:
         case ChangeKind.ADDED:
             return f"added as {change.label_after}"
         case ChangeKind.REMOVED:
-            return "left out"
+            return "excluded"
         case ChangeKind.RELABELLED:
             return f"{change.label_before or 'no label'} → {change.label_after or 'no label'}"
         case ChangeKind.REGROUPED:
-            return f"group {change.group_before or '–'} → {change.group_after or '–'}"
+            return f"part {change.group_before or '–'} → {change.group_after or '–'}"
         case _:
             assert_never(change.kind)

@@ -43,8 +43,7 @@ def call(function: Callable[..., Result], *arguments: Any) -> Result:
         shut_down()
         raise TouchstoneError(
             "The inference process ended without an answer.",
-            "It starts again with the next request; with very large images, memory may have "
-            "run out.",
+            "It restarts with the next request. Very large images may have exhausted the memory.",
         ) from err
     return result
 

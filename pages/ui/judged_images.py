@@ -1,4 +1,4 @@
-"""Judged images in pages: loaded once, looks at test sets counted once, shown as a gallery."""
+"""Judged images in pages: loaded once, views of test sets recorded once, shown as a gallery."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from pages.ui.components import Tile, gallery
 
 PAGE = 24
 DRAFT = (
-    "The verdict on the test images follows when the rule is saved. Thresholds that are tuned "
-    "while one looks at the test prove nothing there."
+    "Save the threshold to see its result on the test images. Thresholds tuned while viewing the "
+    "test results would prove nothing."
 )
 
 
@@ -40,9 +40,9 @@ def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
 
 
 def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
-    """What rules are tried on; read once per version of the dataset."""
-    found = judged_set(workspace, model, subset)
-    return _basis(found, model.id, subset, thresholds.state_of(workspace, model))
+    """What thresholds are tried on; read once per version of the dataset."""
+    images = judged_set(workspace, model, subset)
+    return _basis(images, model.id, subset, thresholds.state_of(workspace, model))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -53,7 +53,7 @@ def _curve(
 
 
 def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
-    """Escape against overkill on validation; the same for every position of the slider."""
+    """Escapes against false rejects on validation; the same for every position of the slider."""
     model = basis.judged.model
     state = thresholds.state_of(workspace, model)
     return _curve(str(workspace.root), model.id, state, confidence, basis)
@@ -62,41 +62,41 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
 def verdict_on_test(
     workspace: Workspace, model: Model, purpose: str, rule: OperatingPoint | None
 ) -> OnTest:
-    """The test images for the verdict over a saved rule; every rule is a look of its own.
+    """The test images for the verdict on a saved threshold; each one is a view of its own.
 
     Args:
         workspace: where the model lives.
         model: whose test images.
-        purpose: recorded with the look.
-        rule: the saved one; None while the rule on the screen is a draft.
+        purpose: recorded with the view.
+        rule: the saved thresholds; None while those on the screen are a draft.
     """
     if judging.is_closed(workspace, model):
         return thresholds.look_at_test(workspace, model)
     if rule is None:
         return OnTest(None, DRAFT, Hidden.DRAFT)
     if not judging.has_looked(workspace, model):
-        return OnTest(None, "Nobody has looked at the test results yet.", Hidden.UNSEEN)
+        return OnTest(None, "The test results have not been viewed yet.", Hidden.UNSEEN)
     seen = _seen()
-    found = thresholds.look_at_test(
+    on_test = thresholds.look_at_test(
         workspace,
         model,
         purpose=None if (model.id, purpose, rule) in seen else purpose,
         load=lambda _, __, subset: basis(workspace, model, subset),
     )
-    if found.basis is not None:
+    if on_test.basis is not None:
         seen.add((model.id, purpose, rule))
-    return found
+    return on_test
 
 
 def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
-    """Count one look at the test set of a model per session and purpose."""
+    """Record one view of the test results of a model per session and purpose."""
     if (model.id, purpose, None) not in _seen():
         judging.count_look(workspace, model, purpose)
         mark_seen(model, purpose)
 
 
 def mark_seen(model: Model, purpose: str, rule: OperatingPoint | None = None) -> None:
-    """This session's look was counted already."""
+    """This session's view has been recorded already."""
     _seen().add((model.id, purpose, rule))
 
 
@@ -107,14 +107,14 @@ def _seen() -> set[tuple[str, str, OperatingPoint | None]]:
     return seen
 
 
-def rate_metric(label: str, found: Rate, unit: str, *, help: str) -> None:
-    """A rate as a number, with what it proves below."""
-    st.metric(label, _rate(found.value), border=True, help=help)
-    if found.interval is None:
-        st.caption(f"no such {unit} here")
+def rate_metric(label: str, rate: Rate, unit: str, *, help: str) -> None:
+    """A rate as a number, with its bounds below."""
+    st.metric(label, _rate(rate.value), border=True, help=help)
+    if rate.interval is None:
+        st.caption(f"There is no {unit}.")
         return
-    low, high = _rate(found.interval.low), _rate(found.interval.high)
-    st.caption(f"{found.k:,} of {found.n:,} · {low} to {high}")
+    low, high = _rate(rate.interval.low), _rate(rate.interval.high)
+    st.caption(f"{rate.k:,} of {rate.n:,} · {low} to {high}")
 
 
 def _rate(value: float | None) -> str:
@@ -141,7 +141,7 @@ def images(
     *,
     key: str,
 ) -> None:
-    """A paged gallery of images by position; a click opens the confidences and heatmaps.
+    """A paged gallery of images by position; a click opens confidences and heatmaps.
 
     Args:
         workspace: where the images are known.
@@ -184,7 +184,7 @@ def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
         if path.is_file():
             st.image(str(path), width="stretch")
         else:
-            st.warning("The file is not there any more; only its stored confidences are.")
+            st.warning("The file no longer exists; only its stored confidences are shown.")
         st.caption(text.plain(sample.name or sample.path))
     with right:
         st.markdown(
@@ -198,6 +198,6 @@ def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
 
 
 def ranking(names: Sequence[str], row: NDArray[Any]) -> list[tuple[str, float]]:
-    """Class names with their probabilities, the most confident first."""
+    """Class names with their confidences, the most confident first."""
     order = np.argsort(-row, kind="stable")
     return [(names[i], float(row[i])) for i in order]

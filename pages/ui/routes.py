@@ -69,7 +69,7 @@ def model_url(model_id: str) -> str:
 
 
 def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bool = False) -> str:
-    """`name`: of the file when it is kept."""
+    """`name`: of the file when it is saved."""
     wanted = {"name": name} if name else {}
     if keep:
         wanted["download"] = "1"
@@ -115,7 +115,7 @@ async def _model(request: Request) -> Response:
 
 
 async def _facts(request: Request) -> Response:
-    """What the large view says beside an image: rows of name and value, and its history."""
+    """What the large view shows beside an image: rows of name and value, and its history."""
     try:
         facts = await run_in_threadpool(
             image_facts.facts_of, open_workspace(), request.path_params["sample"]
@@ -127,7 +127,7 @@ async def _facts(request: Request) -> Response:
 
 
 async def _edit(request: Request) -> Response:
-    """Store the key presses of a gallery; answers with words and the states of what it shows."""
+    """Store the edits made in a gallery; answers with words and the states of what it shows."""
     if not _from_our_page(request):
         return JSONResponse({"error": "This edit did not come from the app's page."}, 403)
     body = bytearray()
@@ -219,7 +219,7 @@ def _from_our_page(request: Request) -> bool:
 
 
 async def _report(request: Request) -> Response:
-    """A report to look at, or with `?download` to keep; its table always to keep."""
+    """A report to view, or with `?download` to save; its table always to save."""
     name, ending = request.path_params["report"], request.path_params["ending"]
     media = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8"}.get(ending)
     try:
@@ -262,7 +262,7 @@ async def _upload_zip(request: Request) -> Response:
 
 def _too_large(size: int, free: int) -> str:
     return (
-        f"The ZIP has {size / 1e9:.1f} GB; the limit is {MAX_ZIP_BYTES / 1e9:.1f} GB and "
+        f"The ZIP file has {size / 1e9:.1f} GB; the limit is {MAX_ZIP_BYTES / 1e9:.1f} GB and "
         f"{free / 1e9:.1f} GB are free. Import a folder on the server instead."
     )
 

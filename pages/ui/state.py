@@ -29,7 +29,7 @@ def choose(
         options: id -> name.
         label: of the box.
         help: its tooltip.
-        required: False offers no choice at first.
+        required: False starts with nothing chosen.
     """
     # Why the names in the key: after a rename the box would go on showing the old one.
     key = f"choose_{noun}_{zlib.crc32(repr(options).encode())}"
@@ -42,7 +42,7 @@ def choose(
         first = next(iter(options), None) if required else None
         st.session_state[key] = remembered if remembered in options else first
     if wanted is not None and wanted not in options:
-        st.warning(f"The {noun} of this link is not there any more; showing another one.")
+        st.warning(f"The {noun} in this link no longer exists. Another one is shown.")
     chosen = st.selectbox(
         label, list(options), format_func=lambda key: options.get(key, key), key=key, help=help
     )

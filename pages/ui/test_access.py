@@ -1,4 +1,4 @@
-"""The first look at test results: said before it happens, since nobody can take it back."""
+"""The first view of test results: announced before it happens, because it cannot be undone."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,14 +11,13 @@ from pages.ui import text
 from pages.ui.places import Place
 
 UNSEEN = (
-    "**Nobody has looked at the test results of {names} yet.** If it may be released: fix criteria "
-    "and operating point first and open the test on Sign-off, for only that proves something. "
-    "A look now is counted, and rules a sealed test of this model out."
+    "**The test results of {names} have not been viewed yet.** Viewing now is recorded; a "
+    "sealed test is then no longer possible. For a release, seal the test first."
 )
 
 
 def unseen(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
-    """The models whose test results nobody has looked at."""
+    """The models whose test results have not been viewed."""
     return [model for model in models if not judging.has_looked(workspace, model)]
 
 
@@ -31,23 +30,23 @@ def ask(
     more: str = "",
     then: Callable[[], None] | None = None,
 ) -> None:
-    """Say what a first look means, and offer it beside the sealed way.
+    """Say what a first view means, and offer it beside a sealed test.
 
     Args:
         workspace: where the models live.
-        models: those that nobody has looked at.
-        purpose: recorded when the look is taken.
+        models: those whose test results have not been viewed.
+        purpose: recorded with the view.
         key: tells several such questions of a page apart.
         more: a further sentence, about what is seen instead.
-        then: done after the look was counted, before the page is drawn again.
+        then: called after the view was recorded, before the page is drawn again.
     """
     names = ", ".join(text.plain(model.name) for model in models)
 
-    def look() -> None:
+    def view() -> None:
         for model in models:
             judging.count_look(workspace, model, purpose)
         st.toast(
-            "Counted as a look at the test results; see Sign-off.", icon=":material/visibility:"
+            "Recorded as a view of the test results; see Sign-off.", icon=":material/visibility:"
         )
         if then is not None:
             then()
@@ -59,8 +58,8 @@ def ask(
                 "Show the test results",
                 icon=":material/visibility:",
                 key=f"show_test{key}",
-                on_click=look,
-                help="Counted, with time and purpose, in the list on Sign-off.",
+                on_click=view,
+                help="Recorded with time and purpose in the list on the Sign-off page.",
             )
             st.page_link(
                 Place.SIGN_OFF,

@@ -1,11 +1,12 @@
-"""Words and numbers for people; names of users are data and never markup."""
+"""Numbers, times and names as people read them; what users typed is data and never markup."""
 
 import re
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, assert_never
 
 from core.domain.jobs import JobStatus
+from core.evaluation.measures.parts import Unit
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
 
@@ -16,7 +17,7 @@ def plain(text: str) -> str:
 
 
 def html(text: str) -> str:
-    """A user's text for Plotly, which renders a little HTML."""
+    """A user's text for Plotly, which renders some HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -41,7 +42,7 @@ def size(count: float) -> str:
 
 
 def when(timestamp: float) -> str:
-    """A time as people say it today, else the date, in the server's time zone."""
+    """`just now`, `5 min ago`, the time of today, else the date; in the server's time zone."""
     age = time.time() - timestamp
     if age < 90:
         return "just now"
@@ -56,6 +57,17 @@ def count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
+
+
+def noun(unit: Unit) -> str:
+    """What one of them is called: `image` or `part`; for `count`."""
+    match unit:
+        case Unit.IMAGES:
+            return "image"
+        case Unit.PARTS:
+            return "part"
+        case _:
+            assert_never(unit)
 
 
 BadgeColour = Literal["red", "orange", "blue", "green", "gray"]

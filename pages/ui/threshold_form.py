@@ -1,4 +1,4 @@
-"""The rule that a person is choosing: its place in the session, its sliders and inputs."""
+"""The thresholds being chosen: their place in the session, sliders and inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,23 +17,23 @@ from pages.ui import errors
 
 # Even steps of the log odds: finer towards 0 and 1, where probabilities crowd.
 STOPS = [0.0, *(float(v) for v in 1 / (1 + np.exp(-np.linspace(-9.2, 9.2, 185)))), 1.0, ABOVE_ALL]
-ONE, TWO, CLASSES = "One threshold", "With a zone for a person", "Per class"
+ONE, TWO, CLASSES = "One threshold", "With a review zone", "Per class"
 DEFAULT_LINE = Scenario(0.01, 1000, Costs(500, 5, 1), 0.1, 0.02)
 
 
 class Goal(StrEnum):
-    """What a rule can be chosen for."""
+    """What thresholds can be chosen for."""
 
     ESCAPE = "few escapes"
-    OVERKILL = "little overkill"
-    BOTH = "both, a person takes the rest"
-    COST = "least cost"
+    OVERKILL = "few false rejects"
+    BOTH = "both, the rest goes to review"
+    COST = "lowest cost"
     CLASS_ERROR = "a threshold per class"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What is on the screen: nothing of it is kept before somebody saves it."""
+    """What is on the screen; nothing is stored until somebody saves it."""
 
     choice: ThresholdChoice
     mode: str
@@ -46,7 +46,7 @@ class Draft:
 
 
 def draft(model_id: str, saved: DecisionRule | None) -> Draft:
-    """The rule being chosen for this model; begins with the saved one."""
+    """The draft of this model; starts with the saved thresholds."""
     key = _key(model_id)
     if key not in st.session_state:
         point = saved.point if saved else single_threshold(0.5)
@@ -54,19 +54,19 @@ def draft(model_id: str, saved: DecisionRule | None) -> Draft:
         st.session_state[key] = Draft(
             ThresholdChoice(point, chosen_by), _mode(point), saved.scenario if saved else None
         )
-    found: Draft = st.session_state[key]
-    return found
+    draft: Draft = st.session_state[key]
+    return draft
 
 
 def put(model_id: str, choice: ThresholdChoice) -> None:
-    """Show another rule."""
+    """Show other thresholds."""
     old: Draft = st.session_state[_key(model_id)]
     st.session_state[_key(model_id)] = replace(old, choice=choice, mode=_mode(choice.point))
     st.session_state.cut_round = st.session_state.get("cut_round", 0) + 1
 
 
 def put_scenario(model_id: str, scenario: Scenario) -> None:
-    """Keep what was entered of the line, for the other tabs and for saving."""
+    """Keep what was entered about the line, for the other tabs and for saving."""
     old: Draft = st.session_state[_key(model_id)]
     st.session_state[_key(model_id)] = replace(old, scenario=scenario)
 
@@ -95,19 +95,19 @@ def _by_hand(model_id: str, point: OperatingPoint) -> None:
 
 
 def controls(model_id: str, basis: Basis) -> None:
-    """Mode, slider and exact values; every change is in the draft before the page is drawn."""
+    """Mode, slider and exact values; a change is in the draft before the page is drawn."""
     now: Draft = st.session_state[_key(model_id)]
     key = f"rule_mode_{_round()}"
     st.segmented_control(
-        "Rule",
+        "Threshold type",
         [ONE, TWO, CLASSES],
         default=now.mode,
         required=True,
         key=key,
         on_change=_change_mode,
         args=(model_id, key, len(basis.judged.class_names), _round()),
-        help="One threshold: every part is accepted or rejected. With a zone: unsure parts go to a "
-        "person. Per class: the predicted class decides, and needs at least its own confidence.",
+        help="One threshold: every part is accepted or rejected. Review zone: unsure parts go to "
+        "an inspector. Per class: the predicted class decides if it reaches its own confidence.",
     )
     if now.mode == CLASSES:
         _class_table(model_id, basis)
@@ -150,15 +150,15 @@ def _limits(model_id: str, now: Draft) -> None:
     left, *exact = st.columns([6, 2] if is_one else [5, 2, 2], vertical_alignment="bottom")
     with left:
         st.select_slider(
-            "NOK probability",
+            "NOK confidence",
             STOPS,
             value=first[0] if is_one else first,
             key=key,
             format_func=as_limit,
             on_change=_from_slider,
             args=(model_id, key, _round()),
-            help="The sum of the confidences of all NOK classes. Further left, more parts are "
-            "rejected: fewer escapes, more overkill. The steps are finer towards both ends.",
+            help="Sum of the confidences of all NOK classes. Further left, more parts are "
+            "rejected: fewer escapes, more false rejects. Steps are finer toward both ends.",
         )
     named = (
         (("Reject from, %", high),)
@@ -180,7 +180,7 @@ def _limits(model_id: str, now: Draft) -> None:
             key=field,
             on_change=_from_numbers,
             args=(model_id, keys, (low, high), _round()),
-            help="The exact limit. 101% is above every probability: nothing reaches it.",
+            help="The exact threshold. No part ever reaches 101%.",
         )
 
 
@@ -215,14 +215,14 @@ def _from_numbers(
 
 
 def _by_hand_in_mode(model_id: str, point: OperatingPoint) -> None:
-    """A zone that was drawn to nothing stays a zone on the screen."""
+    """A review zone that was closed to nothing stays a review zone on the screen."""
     mode = st.session_state[_key(model_id)].mode
     _by_hand(model_id, point)
     st.session_state[_key(model_id)] = replace(st.session_state[_key(model_id)], mode=mode)
 
 
 def run_or_show_error(action: Callable[[], object]) -> None:
-    """Do something in a callback; an error is shown at the next draw."""
+    """Run a callback; an error is shown when the page is drawn next."""
     try:
         action()
     except TouchstoneError as err:
@@ -237,13 +237,13 @@ def show_error() -> None:
 
 
 def crossing() -> None:
-    """Say once that limits typed in cross each other."""
+    """Say once that the thresholds typed in cross each other."""
     limits = st.session_state.pop("crossing", None)
     if limits:
         low, high = (as_limit(v) for v in limits)
         st.warning(
-            f"Parts would be accepted below {low}, but rejected from {high}: nothing was changed. "
-            "The limit for rejecting must not lie below the limit for accepting."
+            f"Parts would be accepted below {low} but rejected from {high}. Nothing was changed. "
+            "The reject threshold must not be below the accept threshold."
         )
 
 
@@ -260,28 +260,28 @@ def _class_table(model_id: str, basis: Basis) -> None:
         edited = st.data_editor(
             {
                 "class": list(names),
-                "verdict": [str(v) if v else "none: to a person" for v in verdicts],
-                "needs at least, %": [round(100 * v, 4) for v in given],
+                "verdict": [str(v) if v else "none: inspector review" for v in verdicts],
+                "minimum confidence, %": [round(100 * v, 4) for v in given],
             },
             hide_index=True,
             disabled=["class", "verdict"],
             height=min(320, 80 + 35 * len(names)),
             key=key,
             column_config={
-                "needs at least, %": st.column_config.NumberColumn(
+                "minimum confidence, %": st.column_config.NumberColumn(
                     min_value=0,
                     max_value=100 * ABOVE_ALL,
                     required=True,
-                    help="An image predicted as this class with less confidence goes to a person. "
-                    "101%: always to a person.",
+                    help="Parts predicted as this class with less confidence go to inspector "
+                    "review. 101%: always.",
                 )
             },
         )
     right.caption(
-        "The verdict of the predicted class decides: accept if it is OK, reject if it is NOK. "
-        "Whatever is less sure than its class asks goes to a person."
+        "The predicted class decides: OK is accepted, NOK is rejected. "
+        "Below its minimum confidence, a part goes to inspector review."
     )
-    column = edited["needs at least, %"]
+    column = edited["minimum confidence, %"]
     limits = tuple(min(ABOVE_ALL, max(0.0, float(v) / 100)) for v in column)
     if not np.allclose(limits, now.point.class_thresholds or given, atol=1e-6):
         point = OperatingPoint(class_thresholds=limits)
@@ -289,7 +289,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
 
 
 def confidence_box() -> float:
-    """The confidence of all bounds of the page."""
+    """The confidence level of all bounds on the page."""
     chosen: float = st.selectbox(
         "Confidence",
         [0.9, CONFIDENCE, 0.99],
@@ -297,6 +297,6 @@ def confidence_box() -> float:
         format_func=lambda v: f"{v:.0%}",
         key="confidence",
         persist_state="session",
-        help="How sure every bound and promise is. 95% is customary; 99% needs more parts.",
+        help="Confidence level of all bounds and guarantees. 95% is usual; 99% needs more parts.",
     )
     return chosen

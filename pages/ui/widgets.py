@@ -1,4 +1,4 @@
-"""Pieces that several pages show: headings, empty states, job progress, galleries, images."""
+"""What several pages show: headings, empty states, job progress, galleries, heatmaps."""
 
 import math
 import time
@@ -76,18 +76,18 @@ def _running(job: Job, left_s: float | None) -> None:
     words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
     st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
     if jobs.is_unresponsive(job, now=now):
-        st.warning("The worker has not answered for a while. It may be short of memory.")
+        st.warning("The worker has stopped responding. It may be short of memory.")
 
 
 def _end_in_words(job: Job) -> str:
-    reason = job.error or "It was stopped by a person."
+    reason = job.error or "The job was stopped."
     return f"{text.plain(reason)}\n\n{text.plain(job.hint or '')}"
 
 
 def follow(
     workspace: Workspace, subject_id: str, draw: Callable[[Job], None], *, every_s: float = 1.0
 ) -> Job | None:
-    """Draw a job again and again while it is active; the whole page once when it ends."""
+    """Redraw a job while it is active, and the whole page once when it ends."""
     first = jobs.latest(workspace, subject_id)
     if first is None:
         return None
@@ -177,7 +177,7 @@ def paged_samples(
         st.session_state[f"{key}_page"] = 1
         st.rerun()
     if not samples:
-        st.info("No image matches.")
+        st.info("No images match.")
         return None
     clicked = components.gallery([tile(sample) for sample in samples], key)
     if pages > 1:
@@ -196,7 +196,7 @@ def skipped_files(skipped: Sequence[Skipped], words: str) -> None:
             {"file": [s.path for s in shown], "reason": [s.reason for s in shown]}, hide_index=True
         )
         if len(skipped) > len(shown):
-            st.caption(f"… and {len(skipped) - len(shown):,} more.")
+            st.caption(f"Not listed: {len(skipped) - len(shown):,} more.")
 
 
 def csv_delimiter(key: str) -> CsvDelimiter:
@@ -243,7 +243,7 @@ def heatmaps(
     true_class: str | None,
     key: str,
 ) -> None:
-    """What the network saw, and what speaks for the predicted and the true class, side by side."""
+    """The network input beside the evidence for the predicted and for the true class."""
     predicted = ranked[0][0]
     others = [name for name, _ in ranked if name not in (predicted, true_class)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -255,8 +255,8 @@ def heatmaps(
             format_func=METHOD_WORDS.__getitem__,
             key="heatmap_method",
             persist_state="session",
-            help="Grad-CAM shows in an instant where the network looked. Occlusion covers one "
-            "region after the other and shows which of them the confidence depends on.",
+            help="Grad-CAM quickly shows which regions the network used. Occlusion covers one "
+            "region after another and shows how much the confidence depends on each.",
         )
         extra = (
             st.selectbox(
@@ -264,8 +264,8 @@ def heatmaps(
                 others,
                 index=None,
                 key=f"{key}_extra",
-                placeholder="another class",
-                help="Shows what speaks for one more class.",
+                placeholder="Another class",
+                help="Shows the evidence for one more class.",
             )
             if others
             else None
@@ -276,12 +276,12 @@ def heatmaps(
             workspace, model, source, shown, method=method, call=inference.call
         )
     captions = [
-        "what the network saw",
+        "network input",
         *(_heatmap_caption(n, predicted, true_class) for n in shown),
     ]
     for column, image, caption in zip(st.columns(len(images)), images, captions, strict=True):
         column.image(image, caption=caption, width="stretch")
-    st.caption("Brighter means that this region speaks more for the class. Scaled per image.")
+    st.caption("Brighter regions are stronger evidence for the class. Scaled per image.")
 
 
 def _heatmap_caption(name: str, predicted: str, true_class: str | None) -> str:

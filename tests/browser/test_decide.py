@@ -82,7 +82,9 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     basis = thresholds.load_basis(made, "new")
     overkill = basis.outcome(single_threshold(threshold)).overkill
     assert overkill.value is not None
-    expect(_metric(page, "Overkill").first).to_have_text(re.compile(f"{100 * overkill.value:.1f}"))
+    expect(_metric(page, "False rejects").first).to_have_text(
+        re.compile(f"{100 * overkill.value:.1f}")
+    )
     alarm = page.locator(".st-key-false_validation button")
     expect(alarm).to_contain_text(f"({expected[0][0][2]})")
 
@@ -105,7 +107,7 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
     # A slider with two ends once came back with one.
     open_page(page, app, "decide?model=model-present")
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    page.get_by_text("With a zone for a person").click()
+    page.get_by_text("With a review zone").click()
     thumbs = page.locator('.stSlider input[type="range"]')
     expect(thumbs).to_have_count(2)
     settled(page)
@@ -118,7 +120,7 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
     assert page.get_by_role("spinbutton", name="Reject from, %").input_value() == high
     page.get_by_role("spinbutton", name="Accept below, %").fill("95")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Nothing was changed"))).to_be_visible()
 
 
 def test_a_click_on_a_cell_shows_its_images(app: App, page: Page, made: Workspace) -> None:
@@ -147,5 +149,5 @@ def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Worksp
     expect(page.locator(".ts-images .tile")).to_have_count(new)
     rejected = len(found.decisions.fixed_false_rejects)
     settled(page)
-    page.get_by_text(f"False rejects gone ({rejected})").click()
+    page.get_by_text(f"Fixed false rejects ({rejected})").click()
     expect(page.locator(".ts-images .tile")).to_have_count(min(24, rejected))

@@ -132,7 +132,7 @@ def test_a_class_bar_can_be_clicked_and_shows_its_confusions(
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("heading", name="good")).to_be_visible()
-    expect(page.get_by_text("crack taken for it (2)")).to_be_visible()
+    expect(page.get_by_text("crack mistaken for it (2)")).to_be_visible()
     expect(page.locator(".ts-images .tile")).to_have_count(2)
 
 

@@ -46,7 +46,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
 
     click(page, "to_evaluate")
     # The first look at the test results is asked for, not slipped in.
-    expect(page.get_by_text("Nobody has looked at the test results")).to_be_visible()
+    expect(page.get_by_text(re.compile("have not been viewed yet"))).to_be_visible()
     page.wait_for_selector(".ts-chart .heatmaplayer")
     click(page, "show_test")
     expect(page.locator(".st-key-show_test")).to_have_count(0)
@@ -56,13 +56,13 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     report = evaluation.evaluation_report(workspace, model.id, Subset.TEST)
     good = report.class_names.index("good")
     click_cell(page, good, good)
-    expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
+    expect(page.get_by_text(re.compile("image.*, correct: true class"))).to_be_visible()
     tiles = page.locator(".ts-images .tile")
     expect(tiles).to_have_count(int(report.confusion_matrix[good, good]))
 
     tiles.first.click()
     drawer = page.locator('[data-testid="stDialog"]')
-    expect(drawer.get_by_text("what the network saw")).to_be_visible(timeout=LONG)
+    expect(drawer.get_by_text("network input")).to_be_visible(timeout=LONG)
     expect(drawer.get_by_text("true and predicted: good")).to_be_visible()
     page.keyboard.press("Escape")
 
@@ -72,7 +72,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     broken.write_bytes(b"this is no image")
     page.locator('[data-testid="stFileUploader"] input').set_input_files([str(upload), str(broken)])
     expect(page.get_by_text("1 file could not be read")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("what the network saw")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("network input")).to_be_visible(timeout=LONG)
 
 
 def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
@@ -83,7 +83,7 @@ def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
     open_page(page, app, f"evaluate?model={model.id}&cell=0-0")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     assert page.locator('[data-testid="stSidebarNav"]').is_visible()
-    expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
+    expect(page.get_by_text(re.compile("image.*, correct: true class"))).to_be_visible()
 
 
 def test_a_cell_can_be_closed_and_opened_again_and_is_in_the_link_with_its_subset(
@@ -97,7 +97,7 @@ def test_a_cell_can_be_closed_and_opened_again_and_is_in_the_link_with_its_subse
         settled(page)
         click_cell(page, 0, 0)
         page.wait_for_url(re.compile("cell=0-0"))
-        expect(page.get_by_text(re.compile("image.*, right: true class"))).to_be_visible()
+        expect(page.get_by_text(re.compile("image.*, correct: true class"))).to_be_visible()
         click(page, "clear_cell")
         expect(page.get_by_role("heading", name="All errors")).to_be_visible()
     assert "subset=validation" in page.url

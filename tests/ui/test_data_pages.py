@@ -31,7 +31,7 @@ def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Worksp
     assert {s.label for s in datasets.find_samples(workspace, grid(app).ids)} == {1}
     assert grid(app).total == 5  # crack/1, 10, 13, 16, 19
     app.text_input(key="text_filter").set_value("nothing like it").run()
-    assert any("No image matches" in info.value for info in app.info)
+    assert any("No images match" in info.value for info in app.info)
     assert not app.exception
 
 

@@ -44,7 +44,7 @@ def _input(app, label: str):  # type: ignore[no-untyped-def]
 
 
 def _rule(app):  # type: ignore[no-untyped-def]
-    return next(item for item in app.segmented_control if item.label == "Rule")
+    return next(item for item in app.segmented_control if item.label == "Threshold type")
 
 
 def test_every_stop_of_the_slider_reads_differently() -> None:
@@ -52,8 +52,8 @@ def test_every_stop_of_the_slider_reads_differently() -> None:
     assert len(set(words)) == len(words)
 
 
-def _overkills(app) -> list[str]:  # type: ignore[no-untyped-def]
-    return [value for label, value in _metrics(app) if label == "Overkill"]
+def _false_rejects(app) -> list[str]:  # type: ignore[no-untyped-def]
+    return [value for label, value in _metrics(app) if label == "False rejects"]
 
 
 def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
@@ -68,14 +68,14 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     here = basis.outcome(single_threshold(0.05))
     test = thresholds.load_basis(made.workspace, "new", Subset.TEST).outcome(single_threshold(0.05))
     # A threshold that is tuned while one looks at the test proves nothing there.
-    assert _overkills(app) == [f"{100 * here.overkill.value:.1f}%"]
+    assert _false_rejects(app) == [f"{100 * here.overkill.value:.1f}%"]
     assert before != after
 
     app.button(key="save_rule").click().run()
-    assert "Nobody has looked at the test results of new yet" in _said(app)
+    assert "The test results of new have not been viewed yet" in _said(app)
     app.button(key="show_test").click().run()
     both = [f"{100 * rate.value:.1f}%" for rate in (here.overkill, test.overkill)]
-    assert _overkills(app) == both
+    assert _false_rejects(app) == both
     saved = thresholds.saved_rule(made.workspace, "new")
     assert saved is not None
     assert (saved.point, saved.chosen_by) == (single_threshold(0.05), "by hand")
@@ -97,11 +97,11 @@ def test_every_rule_that_is_judged_on_test_is_a_look_and_counted_once(
     app.run()
     assert looks() == 1
     _input(app, "Reject from, %").set_value(6.0).run()
-    assert len(_overkills(app)) == 1
+    assert len(_false_rejects(app)) == 1
     assert looks() == 1
     app.button(key="save_for_test").click().run()
     app.run()
-    assert len(_overkills(app)) == 2
+    assert len(_false_rejects(app)) == 2
     assert looks() == 2
 
 
@@ -136,7 +136,7 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
     app.button(key="choose").click().run()
     assert not app.exception
     assert "escape at most 0%" in _said(app)
-    escapes = [value for label, value in _metrics(app) if label == "Escape"]
+    escapes = [value for label, value in _metrics(app) if label == "Escapes"]
     assert escapes[0] == "0.0%"
 
 
@@ -151,7 +151,7 @@ def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) 
 
 @pytest.mark.parametrize(
     ("tab", "words"),
-    [("PPM and money", "The cheapest rule"), ("Guarantee", "Other promises")],
+    [("PPM and money", "Cheapest threshold"), ("Guarantee", "Other guarantees")],
 )
 def test_the_other_tabs_show_their_numbers(
     tab: str, words: str, open_page: OpenPage, made: Made
@@ -237,15 +237,15 @@ def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
         "results/compare.py", made.workspace, model="model-new", against="model-present"
     )
     assert not app.exception
-    assert "Nobody has looked at the test results of present, new yet" in _said(app)
-    assert "both models judged on validation" in _said(app)
+    assert "The test results of present, new have not been viewed yet" in _said(app)
+    assert "in the validation set of both models" in _said(app)
     assert "no criteria are set" in _said(app)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     app.run()
     assert "No verdict yet" in _said(app)
     assert not app.success
     app.button(key="show_test").click().run()
-    assert "both models judged on test" in _said(app)
+    assert "in the test set of both models" in _said(app)
     assert "The new model is better" in _said(app)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.001))
     app.run()

@@ -15,7 +15,7 @@ from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import evaluation, judging, thresholds
 from core.workspace import Workspace
-from pages.ui.image_panel import Review
+from pages.ui.image_drawer import Review
 from tests.ui.conftest import OpenPage
 
 NAMES = ("good", "crack", "dent")
@@ -117,9 +117,13 @@ def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Wor
     app = open_page("results/evaluate.py", judged)
     assert not app.exception
     shown = metrics(app)
-    assert (shown["Right"], shown["Escapes"], shown["Overkill"]) == ("89.3%", "2 of 15", "1 of 13")
+    assert (shown["Accuracy"], shown["Escapes"], shown["False rejects"]) == (
+        "89.3%",
+        "2 of 15",
+        "1 of 13",
+    )
     # Exact bounds of 25 of 28, two-sided, and of 2 of 15, one-sided.
-    assert "The truth lies between **71.8% and 97.7%** (28 images" in captions(app)
+    assert "95% confidence: between **71.8% and 97.7%** (28 images" in captions(app)
     assert "at most 36.3%" in captions(app)
 
 
@@ -185,9 +189,9 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
     assert not app.exception
     shown = metrics(app)
     # 13 images of part A, one of them wrong, and 15 parts of one image, two wrong.
-    assert "Right" not in shown
-    assert shown["Parts right"] == "81.2%"
-    assert "Of single images, 89.3% are right." in captions(app)
+    assert "Accuracy" not in shown
+    assert shown["Accuracy (parts)"] == "81.2%"
+    assert "Of the single images, 89.3% are correct." in captions(app)
     assert "The matrix below counts images." in captions(app)
 
 
@@ -201,11 +205,11 @@ def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
     app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
     app.run()
     app.button(key="class_1").click().run()
-    assert metrics(app)["Overkill"] == "0 of 12"
-    assert metrics(app)["Right"] == "92.9%"
+    assert metrics(app)["False rejects"] == "0 of 12"
+    assert metrics(app)["Accuracy"] == "92.9%"
     assert datasets_version(judged) == 2
     app.button(key="undo").click().run()
-    assert metrics(app)["Overkill"] == "1 of 13"
+    assert metrics(app)["False rejects"] == "1 of 13"
     assert datasets_version(judged) == 3
     assert not [b for b in app.button if b.key == "undo"]
 
@@ -365,10 +369,10 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
     app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
     assert not app.exception
     # The test results of the other one are asked for, the first one's stay in sight.
-    assert len([m for m in app.metric if m.label == "Right"]) == 1
+    assert len([m for m in app.metric if m.label == "Accuracy"]) == 1
     app.button(key="show_test").click().run()
-    assert len([m for m in app.metric if m.label == "Right"]) == 2
-    assert any("split differently" in item.value for item in app.warning)
+    assert len([m for m in app.metric if m.label == "Accuracy"]) == 2
+    assert any("different splits" in item.value for item in app.warning)
 
 
 def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace) -> None:
@@ -386,7 +390,7 @@ def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) 
     beside = ",".join(f"model-{name}-1" for name in ("b", "c", "d"))
     app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": beside})
     assert not app.exception
-    assert len([m for m in app.metric if m.label == "Right"]) == 4
+    assert len([m for m in app.metric if m.label == "Accuracy"]) == 4
     assert app.multiselect(key="others").value == [f"model-{name}-1" for name in ("b", "c", "d")]
 
 

@@ -1,6 +1,7 @@
 """Every page, empty and filled, and what it says when something is wrong."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ ADDRESSES = {
 
 def test_every_page_is_declared_and_in_the_menu_once() -> None:
     # Whatever no other module imports is a page; a page that nobody declares opens for nobody.
-    files = [path for path in PAGES.rglob("*.py") if path.parent != PAGES / "ui" / "figures"]
+    files = [path for path in PAGES.rglob("*.py") if path.name != "__init__.py"]
     modules = {".".join(path.relative_to(PAGES.parent).with_suffix("").parts) for path in files}
     imported = {name for path in PAGES.rglob("*.py") for name in _imported(path)}
     pages = modules - imported - {"pages.frame"}
@@ -61,6 +62,13 @@ def test_no_page_is_named_by_its_path_anywhere_else() -> None:
     paths = [path for path in PAGES.rglob("*.py") if path.name != "places.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     assert [place.value for place in Place if f'"{place.value}"' in text] == []
+
+
+def test_scripts_and_styles_lie_in_files_of_their_own() -> None:
+    # They used to be Python strings, where no tool read them.
+    script = re.compile(r"addEventListener|document\.|=> ?\{|export default")
+    for path in PAGES.rglob("*.py"):
+        assert not script.search(path.read_text(encoding="utf-8")), path
 
 
 def test_every_address_of_the_past_opens_its_page(
@@ -109,7 +117,7 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
 
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
-    assert any("right: true class" in caption.value for caption in app.caption)
+    assert any("correct: true class" in caption.value for caption in app.caption)
 
 
 @pytest.mark.parametrize("cell", ["9-9", "x", "1-", "-1-0", "0-0-0"])
@@ -123,7 +131,7 @@ def test_a_broken_link_to_a_cell_shows_all_errors_instead(
 
 def test_a_link_to_a_deleted_model_says_so(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model="model-gone")
-    assert any("not there any more" in warning.value for warning in app.warning)
+    assert any("no longer exists" in warning.value for warning in app.warning)
 
 
 def test_a_folder_that_does_not_exist_is_answered_in_words(

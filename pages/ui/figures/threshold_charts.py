@@ -38,7 +38,7 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
         x=x.tolist(),
         y=y.tolist(),
         mode="lines",
-        name="all thresholds",
+        name="thresholds",
         line={"color": "#4f6bd8", "width": 2.2, "shape": "hv"},
         customdata=[as_limit(float(t)) for t in curve.thresholds],
         hovertemplate="threshold %{customdata}: %{x:.2f}% false rejects, %{y:.2f}% escapes"
@@ -49,7 +49,7 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
             x=[100 * overkill.value],
             y=[100 * escape.value],
             mode="markers",
-            name="current threshold",
+            name="current",
             marker={"size": 13, "color": MARK, "line": {"width": 1.5, "color": "#7a5a16"}},
             error_x=_bars(overkill),
             error_y=_bars(escape),

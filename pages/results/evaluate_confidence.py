@@ -1,0 +1,128 @@
+"""The tab of the confidence: is it as high as it should be, and how well does it rank?"""
+
+import numpy as np
+import streamlit as st
+
+from core.domain.models import Model
+from core.errors import ConfigError
+from core.evaluation.decisions.outcome import (
+    NOK,
+    OK,
+    has_both,
+    nok_probability,
+    truths,
+)
+from core.evaluation.measures.auc import areas
+from core.evaluation.measures.calibration import confidence_histogram
+from core.evaluation.measures.intervals import Estimate
+from core.evaluation.measures.parts import choose
+from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
+from core.workflows.results.evaluation import Judgement
+from core.workspace import Workspace
+from pages.ui import components, errors, judged, state
+from pages.ui.figures import confidence_charts, ranking_curves
+
+OK_NOK_CURVE = "defective against good"
+
+
+@st.fragment
+@errors.shown()
+def confidence(workspace: Workspace, model: Model, judgement: Judgement) -> None:
+    """Whether the confidence is calibrated, and how well it ranks."""
+    data, dark = judgement.judged, state.is_dark()
+    calibration = judged.calibration(workspace, model, data.subset)
+    before, after, temperature = calibration.before, calibration.after, calibration.temperature
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Confidence of correct and wrong predictions")
+        components.chart(
+            confidence_charts.histogram(
+                confidence_histogram(data.probabilities, data.targets), dark=dark
+            ),
+            "histogram",
+            description="Number of correct and wrong images by confidence.",
+        )
+    with right:
+        st.subheader(
+            "Does the confidence match the accuracy?",
+            help="Above the dotted line the model is correct more often than its confidence "
+            "says; below the line it is overconfident. Larger dots stand for more images.",
+        )
+        components.chart(
+            confidence_charts.reliability(before, after, dark=dark),
+            "reliability",
+            description="Share of correct predictions against confidence.",
+        )
+        sentences = [
+            f"Calibration error (ECE): **{before.ece:.3f}**.",
+            _overconfidence_words(before.overconfidence),
+        ]
+        if after is not None and temperature is not None:
+            sentences.insert(
+                1,
+                f"After calibration on validation (temperature {temperature.value:.2f}): "
+                f"**{after.ece:.3f}**.",
+            )
+        st.caption(" ".join(sentences))
+    _curves(judgement)
+
+
+def _overconfidence_words(overconfidence: float) -> str:
+    """Mean confidence minus accuracy, in words."""
+    if abs(overconfidence) < 0.005:
+        return "On average, confidence equals accuracy."
+    points = f"{abs(100 * overconfidence):.1f} percentage points"
+    side = "above" if overconfidence > 0 else "below"
+    return f"On average, the confidence is {points} {side} the accuracy."
+
+
+def _curves(judgement: Judgement) -> None:
+    data, dark = judgement.judged, state.is_dark()
+    options = [OK_NOK_CURVE] if has_both(data.verdicts) else []
+    st.subheader("Ranking")
+    chosen = st.selectbox(
+        "Curve of",
+        [*options, *data.class_names],
+        key="curve_of",
+        width=320,
+        help="One class against all others, or defective against good.",
+    )
+    if chosen == OK_NOK_CURVE and options:
+        truth = truths(data.targets, data.verdicts)
+        known = (truth == OK) | (truth == NOK)
+        scores = nok_probability(data.probabilities, data.verdicts)[known]
+        positive = truth[known] == NOK
+    else:
+        index = data.class_names.index(str(chosen))
+        scores, positive = data.probabilities[:, index], data.targets == index
+        known = np.ones(len(positive), bool)
+    try:
+        curves = roc_curve(scores, positive), precision_recall_curve(scores, positive)
+    except ConfigError as err:
+        st.info(f"No data: {err.message} {err.hint}")
+        return
+    ranked = areas(scores, positive, choose(data.parts, known))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(
+            f"**ROC**: area {_area(ranked.roc)}",
+            help="1 is a perfect ranking, 0.5 is guessing. In brackets: the 95% confidence "
+            "interval.",
+        )
+        components.chart(ranking_curves.roc(curves[0], dark=dark), "roc", description="ROC curve.")
+    with right:
+        st.markdown(
+            f"**Precision and recall**: average precision {_area(ranked.average_precision)}",
+            help="1 is perfect. More informative than ROC if the class is rare.",
+        )
+        components.chart(
+            ranking_curves.precision_recall(curves[1], dark=dark),
+            "pr",
+            description="Precision-recall curve.",
+        )
+
+
+def _area(area: Estimate) -> str:
+    if area.value is None or area.interval is None:
+        return "no data"
+    return f"{area.value:.4f} :gray[({area.interval.low:.4f} to {area.interval.high:.4f})]"

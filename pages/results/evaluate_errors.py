@@ -1,0 +1,112 @@
+"""The tab of the errors: the images that teach the most."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.domain.signoff import MarkKind
+from core.evaluation.measures.views import Order, band_of, confidence_bands
+from core.workflows.results import evaluation
+from core.workflows.results.evaluation import Judgement
+from core.workspace import Workspace
+from pages.ui import components, errors, image_drawer, image_panel, state, text
+from pages.ui.figures import confidence_charts
+
+MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
+    "most confident mistakes",
+    "hardest images",
+    "least confident",
+    "by confidence",
+    "marked",
+)
+
+
+@st.fragment
+@errors.shown()
+def mistakes(workspace: Workspace, judgement: Judgement) -> None:
+    """Images sorted by what can be learned from them."""
+    data = judgement.judged
+    kind = st.segmented_control(
+        "Which images",
+        [MISTAKES, HARDEST, UNSURE, BANDS, MARKED],
+        default=MISTAKES,
+        required=True,
+        key="errors_kind",
+        help="Confident mistakes are often mislabeled images. The hardest images have the lowest "
+        "confidence in the true class. Marked images were marked in the drawer.",
+    )
+    key = f"errors_{kind}_{data.model.id}_{data.subset}"
+    every = np.arange(len(judgement.predicted))
+    if kind == MISTAKES:
+        _or_none(workspace, judgement, np.flatnonzero(~judgement.right), key, Order.CONFIDENT)
+    elif kind == HARDEST:
+        st.caption("All images, lowest confidence in the true class first.")
+        image_panel.panel(workspace, judgement, every, key=key, order=Order.LOSS)
+    elif kind == UNSURE:
+        st.caption(
+            "All images, smallest lead over the next class first: candidates for limit samples."
+        )
+        image_panel.panel(workspace, judgement, every, key=key, order=Order.UNSURE)
+    elif kind == BANDS:
+        _bands(workspace, judgement, key)
+    else:
+        _marked(workspace, judgement, key)
+
+
+def _or_none(
+    workspace: Workspace, judgement: Judgement, positions: NDArray[np.int64], key: str, order: Order
+) -> None:
+    if not len(positions):
+        st.info("There are no errors in this subset.")
+        return
+    st.caption(
+        f"{text.count(len(positions), 'mistake')}, most confident first: likely mislabeled images."
+    )
+    image_panel.panel(workspace, judgement, positions, key=key, order=order)
+
+
+def _bands(workspace: Workspace, judgement: Judgement, key: str) -> None:
+    bands = confidence_bands(judgement.confidence, judgement.right)[::-1]
+    left, right = st.columns([6, 5], gap="large")
+    row = components.clicked_row(f"{key}_chart", len(bands))
+    with left:
+        components.clickable_rows(
+            confidence_charts.bands(bands, dark=state.is_dark(), row=row),
+            f"{key}_chart",
+            rows=len(bands),
+            row=row,
+            description="Correct and wrong images by confidence. Click a band to see its images.",
+        )
+        st.caption("Click a band to see its images.")
+    at = next((i for i, band in enumerate(bands) if band.wrong), 0) if row is None else row
+    with right:
+        st.subheader(confidence_charts.band_name(bands[at]))
+        only = st.toggle(
+            "Only mistakes",
+            value=True,
+            key=f"{key}_only",
+            help="Hides images that are classified correctly.",
+        )
+        inside = band_of(judgement.confidence) == len(bands) - 1 - at
+        positions = np.flatnonzero(inside & ~judgement.right if only else inside)
+        image_panel.panel(workspace, judgement, positions, key=f"{key}_{at}_{only}")
+
+
+def _marked(workspace: Workspace, judgement: Judgement, key: str) -> None:
+    marks = evaluation.marks(workspace, judgement.judged.dataset.id)
+    ids = judgement.judged.sample_ids.tolist() if marks else []
+    marked = {kind: [i for i in ids if kind in marks.get(i, ())] for kind in MarkKind}
+    kind = st.pills(
+        "Mark",
+        list(MarkKind),
+        default=MarkKind.WRONG_LABEL,
+        required=True,
+        key="mark_kind",
+        format_func=lambda k: f"{image_drawer.MARKS[k].label} ({len(marked[k])})",
+        help="Open an image to mark it.",
+    )
+    positions = np.flatnonzero(np.isin(judgement.judged.sample_ids, marked[MarkKind(str(kind))]))
+    if not len(positions):
+        st.info("No image of this subset has this mark. Open an image to mark it.")
+        return
+    image_panel.panel(workspace, judgement, positions, key=f"{key}_{kind}")
