@@ -31,11 +31,13 @@ from core.domain.jobs import Job
 from core.domain.models import HeatmapMethod
 from core.domain.splits import OrderBy, Split, Subset
 from core.errors import ConfigError, NotFoundError
+from core.evaluation.decisions.rule import decision_in_words
 from core.evaluation.measures.parts import Unit
 from core.files import CsvDelimiter
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
+from core.workflows.data.split_words import strategy_text
 from core.workflows.results import evaluation, judging, thresholds
 from core.workflows.training import folds, runs
 from core.workflows.training.runs import RunView
@@ -498,7 +500,7 @@ def predict(
                 r.path,
                 r.class_name or "–",
                 f"{r.confidence:.3f}" if r.confidence else r.error,
-                r.decision or "–",
+                decision_in_words(r.decision) if r.decision else "–",
             ]
             for r in results
         ]
@@ -741,8 +743,10 @@ def _split_as_dict(session: Session, dataset: Dataset, split: Split) -> dict[str
     return {
         "split_id": split.id,
         "name": split.name,
-        "strategy": split.strategy,
-        "counts": certificates.side_counts(session.workspace, dataset, split),
+        "strategy": strategy_text(split),
+        "counts": certificates.counts_by_name(
+            certificates.side_counts(session.workspace, dataset, split)
+        ),
         "certificate": across,
         "folds": split.folds,
         "sealed": split.sealed,
