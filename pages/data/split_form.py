@@ -59,7 +59,7 @@ def choose_request(
         "result varies.",
     )
     try:
-        request = _sizes(method, dataset, sealed)
+        request = _sizes(method or SplitMethod.FRACTIONS, dataset, sealed)
         group_by = _grouping(workspace, dataset, quality.last_check(workspace, dataset.id))
         left, right = st.columns(2)
         order_by = left.selectbox(
@@ -110,9 +110,7 @@ def _grouping(
     }
     if st.session_state.get("grouping") not in titles:
         found_some = check is not None and check.groups > 0
-        st.session_state["grouping"] = (
-                GroupKind.LOOK_ALIKES.value if found_some else NO_GROUPING
-            )
+        st.session_state["grouping"] = GroupKind.LOOK_ALIKES.value if found_some else NO_GROUPING
     chosen = st.selectbox(
         "Keep together",
         list(titles),

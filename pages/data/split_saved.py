@@ -33,9 +33,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         if st.button(
             "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
         ):
-            st.switch_page(
-                Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id}
-            )
+            st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
             _actions(workspace, dataset, split)
         how = strategy_in_words(split)

@@ -125,9 +125,7 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
     sample = material.samples[item.sample_id]
     names = material.judged.class_names
     try:
-        path = thumbnail(
-            workspace.resolve(sample.path), sample.sha256, workspace.thumbnails
-        )
+        path = thumbnail(workspace.resolve(sample.path), sample.sha256, workspace.thumbnails)
         image = webp_uri(path.read_bytes())
     except (TouchstoneError, OSError):
         image = None
