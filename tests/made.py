@@ -11,7 +11,7 @@ from PIL import Image
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
 from core.workspace import Workspace
@@ -57,7 +57,9 @@ def make_dataset(
         for i, label in enumerate(targets)
     ]
     dataset = Dataset("ds-1", "parts", NAMES, "/p", "d", len(samples), 1.0, class_verdicts=verdicts)
-    split = Split("split-1", "ds-1", "s", "stratified", 1, (0.4, 0.3, 0.3), "d", 1.0, sealed=sealed)
+    split = Split(
+        "split-1", "ds-1", "s", SplitStrategy(), 1, (0.4, 0.3, 0.3), "d", 1.0, sealed=sealed
+    )
     with connect(workspace) as db, transaction(db):
         datasets.insert_dataset(db, dataset, samples)
         ids = np.array([s.id for s in datasets.samples_of(db, "ds-1")], np.int64)

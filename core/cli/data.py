@@ -13,6 +13,7 @@ from core.domain.jobs import Job
 from core.domain.splits import OrderBy, Split
 from core.errors import ConfigError
 from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
+from core.workflows.data.split_words import strategy_text
 
 app = typer.Typer()
 
@@ -362,8 +363,10 @@ def _split_as_dict(opened: Session, dataset: Dataset, split: Split) -> dict[str,
     return {
         "split_id": split.id,
         "name": split.name,
-        "strategy": split.strategy,
-        "counts": certificates.side_counts(opened.workspace, dataset, split),
+        "strategy": strategy_text(split),
+        "counts": certificates.counts_by_name(
+            certificates.side_counts(opened.workspace, dataset, split)
+        ),
         "certificate": across,
         "folds": split.folds,
         "sealed": split.sealed,

@@ -15,6 +15,7 @@ from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.evaluation.release.words import criteria_in_words, reasons_in_words
 from core.workflows.data import datasets
 from core.workflows.results import comparison, judging, thresholds
 from core.workflows.results.thresholds import Hidden, OnTest, ThresholdChoice, ThresholdGoal
@@ -289,7 +290,7 @@ def compare(
             output.print(comparison.evidence(found.classes.table))
             if gate:
                 output.print("PASS" if gate.gate.passed else "BLOCK")
-                for reason in gate.gate.reasons:
+                for reason in reasons_in_words(gate.gate):
                     output.print(f"  {reason}", markup=False)
 
         opened.answer(result, show)
@@ -343,7 +344,7 @@ def criteria(
             if kept is None:
                 output.print("No criteria are set for this dataset.")
                 return
-            for line in kept.criteria.in_words():
+            for line in criteria_in_words(kept.criteria):
                 output.print(line, markup=False)
             if kept.earlier:
                 output.print(f"Changes so far: {len(kept.earlier)}; --json shows them.")

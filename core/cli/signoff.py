@@ -12,7 +12,9 @@ from rich.progress import Progress
 from core.cli.output import errors, output
 from core.cli.session import JsonOption, ModelArgument, Session, WorkspaceOption, follow, session
 from core.errors import ConfigError
+from core.evaluation.release.words import reasons_in_words
 from core.workflows.signoff import release, report, sealing
+from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
 from core.workflows.signoff.sealing import SignOff
 
@@ -23,14 +25,14 @@ app = typer.Typer()
 def seal_test(
     model: ModelArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Fix criteria, thresholds and test images before anybody looks at the test set."""
+    """Seal the test of a model: fix criteria, thresholds and test images before it is viewed."""
     with session(workspace, as_json) as opened, _progress() as show:
-        found = sealing.seal_test(opened.workspace, model, on_progress=show)
+        standing = sealing.seal_test(opened.workspace, model, on_progress=show)
         opened.answer(
-            sealing.as_dict(found),
+            sealing.as_dict(standing),
             lambda: output.print(
-                f"Sealed: {found.images:,} test images, digest {found.digest[:16]}…. Open the "
-                "test with `touchstone open-test`.",
+                f"Sealed: {standing.images:,} test images, digest {standing.digest[:16]}…. Open "
+                "the test with `touchstone open-test`.",
                 markup=False,
             ),
         )
@@ -39,17 +41,19 @@ def seal_test(
 @app.command(name="open-test")
 def open_test(
     model: ModelArgument,
-    purpose: Annotated[str, typer.Option(help="Why the test set is opened; stays on record.")],
+    purpose: Annotated[str, typer.Option(help="Why the test is opened; recorded permanently.")],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open the sealed test set of a model; counted, and never undone."""
+    """Open the sealed test of a model; the view is recorded permanently."""
     with session(workspace, as_json) as opened, _progress() as show:
-        found = sealing.open_test(opened.workspace, model, purpose, on_progress=show)
-        held = report.gate_of(opened.workspace, found)
-        gate = release.gate_as_dict(held) if held else None
-        result = {**sealing.as_dict(found), "gate": gate}
-        opened.answer(result, lambda: _show_opened(found, gate))
+        standing = sealing.open_test(opened.workspace, model, purpose, on_progress=show)
+        gate = report.gate_of(opened.workspace, standing)
+        result = {
+            **sealing.as_dict(standing),
+            "gate": release.gate_as_dict(gate) if gate else None,
+        }
+        opened.answer(result, lambda: _show_opened(standing, gate))
 
 
 @app.command(name="report")
@@ -57,13 +61,13 @@ def write_report(
     model: ModelArgument,
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     csv: Annotated[
-        Path | None, typer.Option(help="Table of all probabilities to write beside it.")
+        Path | None, typer.Option(help="CSV file to write with all probabilities.")
     ] = None,
     short: Annotated[bool, typer.Option("--short/--full", help="Two pages, or everything.")] = (
         False
     ),
     against: Annotated[
-        str | None, typer.Option(help="Name or id of the model so far, to compare with.")
+        str | None, typer.Option(help="Name or id of a model to compare with.")
     ] = None,
     max_images: Annotated[
         int,
@@ -71,20 +75,20 @@ def write_report(
             "--max-images",
             "--max-pictures",
             min=0,
-            help="Mistakes that the full form shows with heatmaps at most.",
+            help="Largest number of mistakes shown with heatmaps in the full form.",
         ),
     ] = report.MAX_IMAGES,
     language: Annotated[str, typer.Option(help="Language of the report.")] = "en",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the test report of a model: one HTML file that needs nothing else, and prints."""
+    """Write the test report of a model: one self-contained HTML file, ready to print."""
     form = Form.SHORT if short else Form.FULL
     with session(workspace, as_json) as opened:
         for target in (out, csv):
             _refuse_bad_target(target)
         with _progress() as show:
-            ticket = report.make_report(
+            request = report.make_report(
                 opened.workspace,
                 model,
                 form,
@@ -93,9 +97,9 @@ def write_report(
                 max_images=max_images,
                 on_progress=show,
             )
-        if ticket.job is not None:
-            follow(opened, ticket.job)
-        _answer_report(opened, ticket.id, form, out, csv)
+        if request.job is not None:
+            follow(opened, request.job)
+        _answer_report(opened, request.id, form, out, csv)
 
 
 def _answer_report(
@@ -110,22 +114,24 @@ def _answer_report(
 
 def _refuse_bad_target(target: Path | None) -> None:
     if target is not None and (target.is_dir() or not target.parent.is_dir()):
-        raise ConfigError(f"{target} cannot be written.", "Name a file in a folder that exists.")
+        raise ConfigError(f"{target} cannot be written.", "Name a file in an existing folder.")
 
 
-def _show_opened(found: SignOff, gate: dict[str, Any] | None) -> None:
-    output.print(f"Opened; look {len(found.accesses)} at this test set.", markup=False)
-    for change in found.changes:
+def _show_opened(standing: SignOff, gate: GateReport | None) -> None:
+    output.print(
+        f"Opened. Recorded views of these test results: {len(standing.accesses)}.", markup=False
+    )
+    for change in standing.changes:
         output.print(f"Seal void: {change}", style="red", markup=False)
     if gate is not None:
-        output.print(gate["verdict"], markup=False)
-        for reason in gate["reasons"]:
+        output.print("PASS" if gate.gate.passed else "BLOCK", markup=False)
+        for reason in reasons_in_words(gate.gate):
             output.print(reason, markup=False)
 
 
 @contextmanager
 def _progress() -> Iterator[sealing.ProgressCallback]:
-    """A bar for the check of the image files."""
+    """A progress bar for the check of the image files."""
     with Progress(console=errors, transient=True) as bar:
         task = bar.add_task("Gathering", total=None)
         yield lambda phase, done, total: bar.update(

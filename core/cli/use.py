@@ -9,6 +9,7 @@ from core.cli.output import note, say, table
 from core.cli.session import FAILED, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.models import HeatmapMethod, Prediction
 from core.errors import ConfigError, NotFoundError
+from core.evaluation.decisions.rule import decision_in_words
 from core.files import CsvDelimiter
 from core.workflows.data import datasets
 from core.workflows.training import runs
@@ -44,7 +45,7 @@ def predict(
                 item.path,
                 item.class_name or "–",
                 f"{item.confidence:.3f}" if item.confidence else item.error,
-                item.decision or "–",
+                decision_in_words(item.decision) if item.decision else "–",
             ]
             for item in results
         ]

@@ -3,41 +3,45 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
+from typing import assert_never
 
 from core.data.importing.labels import normal_name
 from core.data.patterns import PathPattern
 from core.domain.datasets import Sample
+from core.domain.splits import Grouping, GroupKind
 from core.errors import ConfigError, SplitError
 
 Names = list[str | None]
 
 
-def group_names(samples: Sequence[Sample], group_by: str, class_folders: Iterable[str]) -> Names:
+def group_names(
+    samples: Sequence[Sample], grouping: Grouping, class_folders: Iterable[str]
+) -> Names:
     """The group of each sample; None for those that stand alone.
 
     Args:
         samples: of one dataset.
-        group_by: `folder`, `regex:PATTERN`, `column`, or `attribute:NAME`.
+        grouping: by names or columns; look-alikes are not known from them.
         class_folders: names of folders that stand for a class, present and former.
 
     Raises:
-        SplitError: if the rule is unknown or finds no group.
+        SplitError: if no image has a group by this rule.
+        ValueError: for look-alikes.
     """
     names = [s.name or s.path for s in samples]
-    kind, _, value = group_by.partition(":")
-    if kind == "regex" and value:
-        return groups_by_pattern(names, value)
-    if group_by == "folder":
-        return groups_by_folder(names, class_folders)
-    if group_by == "column":
-        return groups_by_column(samples)
-    if kind == "attribute" and value:
-        return groups_by_attribute(samples, value)
-    raise SplitError(
-        f"Groups cannot be made by '{group_by}'.",
-        "Use auto, folder, column, attribute: and the name of a table column, or regex: and a "
-        "pattern with a named group (?P<group>…).",
-    )
+    match grouping.kind:
+        case GroupKind.PATTERN:
+            return groups_by_pattern(names, grouping.value)
+        case GroupKind.FOLDER:
+            return groups_by_folder(names, class_folders)
+        case GroupKind.COLUMN:
+            return groups_by_column(samples)
+        case GroupKind.ATTRIBUTE:
+            return groups_by_attribute(samples, grouping.value)
+        case GroupKind.LOOK_ALIKES:
+            raise ValueError("look-alikes come from a quality check")
+        case _:
+            assert_never(grouping.kind)
 
 
 def groups_by_pattern(names: Sequence[str], pattern: str) -> Names:

@@ -38,17 +38,25 @@ class Model:
     fold: int | None = None
 
 
+class PartDecision(StrEnum):
+    """What happens to a part; the values stand in JSON and tables."""
+
+    ACCEPT = "accept"
+    REVIEW = "to a person"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Confidences of one image, in decreasing order; `error` instead where it is unreadable.
 
-    `decision`: "accept", "to a person" or "reject", where the model has an operating point.
+    `decision` is None where the model has no saved threshold.
     """
 
     path: str
     confidences: tuple[tuple[str, float], ...] = ()
     error: str | None = None
-    decision: str | None = None
+    decision: PartDecision | None = None
 
     @property
     def class_name(self) -> str | None:

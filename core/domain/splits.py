@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.errors import SplitError
+
 
 class Subset(StrEnum):
     """The three parts of a split, in their natural order."""
@@ -20,17 +22,118 @@ class OrderBy(StrEnum):
 
 
 @dataclass(frozen=True)
+class SplitSide:
+    """One side of a split: a subset, or one fold in [0, k) of a split with folds.
+
+    Fold 0 is stored as validation, the others as train.
+    """
+
+    subset: Subset
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For people and as a key in JSON: `train`, `test`, or `fold 2`; folds count from 1."""
+        return self.subset.value if self.fold is None else f"fold {self.fold + 1}"
+
+
+def sides_of(folds: int, *, with_test: bool = True) -> list[SplitSide]:
+    """The sides of a split in their natural order; `with_test` matters to folds only."""
+    if not folds:
+        return [SplitSide(subset) for subset in Subset]
+    sides = [SplitSide(Subset.TRAIN if fold else Subset.VALIDATION, fold) for fold in range(folds)]
+    return [*sides, SplitSide(Subset.TEST)] if with_test else sides
+
+
+class GroupKind(StrEnum):
+    """What tells which images show the same part; spelled as on the command line."""
+
+    LOOK_ALIKES = "auto"
+    FOLDER = "folder"
+    COLUMN = "column"
+    ATTRIBUTE = "attribute"
+    PATTERN = "regex"
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether it needs the name of a column, or a pattern."""
+        return self in (GroupKind.ATTRIBUTE, GroupKind.PATTERN)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What keeps images together on one side of a split.
+
+    `value` is the name of a further table column, or a pattern with a named group `group`; empty
+    for the other kinds.
+    """
+
+    kind: GroupKind
+    value: str = ""
+
+    @property
+    def option(self) -> str:
+        """As it is typed on the command line, such as `folder` or `attribute:lot`."""
+        return f"{self.kind.value}:{self.value}" if self.value else self.kind.value
+
+
+def grouping_of(option: str) -> Grouping:
+    """The grouping that is typed as `auto`, `folder`, `column`, `attribute:NAME`, `regex:PATTERN`.
+
+    Raises:
+        SplitError: if there is none of this kind, or its column or pattern is missing.
+    """
+    kind, colon, value = option.partition(":")
+    if kind in set(GroupKind):
+        grouping = Grouping(GroupKind(kind), value)
+        if bool(value) == grouping.kind.needs_value and bool(colon) == bool(value):
+            return grouping
+    raise SplitError(
+        f"Images cannot be grouped by '{option}'.",
+        "Use auto, folder, column, attribute: and the name of a table column, or regex: and a "
+        "pattern with a named group (?P<group>…).",
+    )
+
+
+class SplitMethod(StrEnum):
+    """What says how many images go where."""
+
+    FRACTIONS = "fractions"
+    COUNTS = "counts"
+    FOLDS = "folds"
+    PROVIDED = "provided"  # it came with the images
+
+
+@dataclass(frozen=True)
+class SplitStrategy:
+    """How a split was made.
+
+    Attributes:
+        method: fractions, counts or folds; the numbers of the first and last stand in the split.
+        grouping: what stays on one side besides equal files.
+        order_by: the oldest train and the newest test; None: by chance.
+        counts: images of train, validation, test, where they were given.
+        per_class: the counts hold for every class.
+    """
+
+    method: SplitMethod = SplitMethod.FRACTIONS
+    grouping: Grouping | None = None
+    order_by: OrderBy | None = None
+    counts: tuple[int, int, int] | None = None
+    per_class: bool = False
+
+
+@dataclass(frozen=True)
 class LeakCertificate:
-    """How much leaks between the subsets (or folds) of a split; None: nobody has looked yet.
+    """How much leaks between the sides of a split; None: not checked.
 
     `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
-    the images that are in no subset because a sealed test image is like them.
+    the images that are in no subset because they resemble a sealed test image.
     """
 
     groups_across: int | None
     exact_across: int
     near_across: int | None
-    strategy: str
     seed: int
     digest: str
     checked_at: float | None = None
@@ -38,12 +141,12 @@ class LeakCertificate:
 
     @property
     def is_clean(self) -> bool:
-        """Looked for everything, found nothing."""
+        """Everything was checked and nothing leaks."""
         return (self.groups_across, self.exact_across, self.near_across) == (0, 0, 0)
 
     @property
     def is_leaking(self) -> bool:
-        """Something was found: results of this split promise too much."""
+        """Something leaks: results on this split are too good."""
         return bool(self.groups_across or self.exact_across or self.near_across)
 
 
@@ -59,7 +162,7 @@ class Split:
     id: str
     dataset_id: str
     name: str
-    strategy: str
+    strategy: SplitStrategy
     seed: int
     fractions: tuple[float, float, float]
     digest: str

@@ -9,7 +9,9 @@ from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
 class TrainingRun:
     """One immutable request: this version of a dataset, this split, these three configs.
 
-    `fold` is the fold that validates, for splits that have folds.
+    `fold` in [0, `folds`) is the fold that validates, for splits that have folds; `given_name` is
+    then the name without the number of the fold. Runs that were started together, one on each
+    fold, share a `cross_validation_id`.
     """
 
     id: str
@@ -22,6 +24,9 @@ class TrainingRun:
     created_at: float
     version: int = 1
     fold: int | None = None
+    folds: int = 0
+    given_name: str = ""
+    cross_validation_id: str | None = None
 
 
 @dataclass(frozen=True)

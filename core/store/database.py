@@ -1,4 +1,4 @@
-"""Opening the workspace database: connection rules, transactions, migrations."""
+"""Opening the workspace database: connection rules, transactions, bringing older files along."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
 # Why from there: it is pysqlite3 where that is installed, with exceptions of its own; the other
 # files of this room import it from here.
@@ -14,14 +14,12 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 
 from core.errors import WorkspaceError
 from core.files import atomic_write
+from core.store.schema import SCHEMA_VERSION, migrations
 from core.workspace import Workspace
 
-SCHEMA_VERSION = 6
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_S = 10.0
 _RETRY_S = 0.02
-
-migrations = Migrations("touchstone")
 
 
 @contextmanager
@@ -153,234 +151,3 @@ def _translated(err: Exception, path: Path) -> WorkspaceError:
             "Restore it from a backup, or choose another workspace.",
         )
     return WorkspaceError(f"The database {path} refused a request: {text}.", "See the log file.")
-
-
-@migrations()
-def create_tables(db: Database) -> None:
-    """The first schema."""
-    for statement in _FIRST_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-@migrations()
-def add_quality(db: Database) -> None:
-    """Findings and look-alikes of datasets; leak certificates of splits."""
-    for statement in _QUALITY_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-@migrations()
-def add_versions(db: Database) -> None:
-    """Versions of datasets, decisions on findings, insights, folds and seals of splits."""
-    for statement in _VERSIONS_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-@migrations()
-def add_judgement(db: Database) -> None:
-    """Decision rules, criteria, seals and openings of test sets, marks on images."""
-    for statement in _JUDGEMENT_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-@migrations()
-def add_sign_off(db: Database) -> None:
-    """What a model is meant for."""
-    for statement in _SIGN_OFF_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-@migrations()
-def add_focus(db: Database) -> None:
-    """How focused heatmaps are; what else a seal fixes; which images were looked at."""
-    for statement in _FOCUS_SCHEMA.split(";"):
-        if statement.strip():
-            db.conn.execute(statement)
-
-
-# Why '' for seals and openings of before: nobody knows any more.
-_FOCUS_SCHEMA = """
-CREATE TABLE focus (
-    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
-    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, value REAL,
-    PRIMARY KEY (model_id, sample_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX focus_by_sample ON focus (sample_id);
-ALTER TABLE seals ADD COLUMN parts_digest TEXT NOT NULL DEFAULT '';
-ALTER TABLE seals ADD COLUMN golden TEXT NOT NULL DEFAULT '';
-ALTER TABLE openings ADD COLUMN pictures TEXT NOT NULL DEFAULT ''
-"""
-
-_SIGN_OFF_SCHEMA = """
-CREATE TABLE intended_uses (
-    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, text TEXT NOT NULL,
-    created_at REAL NOT NULL
-) STRICT
-"""
-
-# Why openings refer to nothing: that a test set was looked at must outlive models and splits.
-_JUDGEMENT_SCHEMA = """
-CREATE TABLE operating_points (
-    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, settings TEXT NOT NULL,
-    created_at REAL NOT NULL
-) STRICT;
-CREATE TABLE criteria (
-    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, settings TEXT NOT NULL,
-    created_at REAL NOT NULL
-) STRICT;
-CREATE TABLE seals (
-    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, split_id TEXT NOT NULL,
-    created_at REAL NOT NULL, criteria TEXT NOT NULL, operating_point TEXT NOT NULL,
-    test_digest TEXT NOT NULL, opened_at REAL
-) STRICT;
-CREATE TABLE openings (
-    id INTEGER PRIMARY KEY, split_id TEXT NOT NULL, model_id TEXT NOT NULL,
-    model_name TEXT NOT NULL, purpose TEXT NOT NULL, opened_at REAL NOT NULL
-) STRICT;
-CREATE INDEX openings_by_split ON openings (split_id, opened_at);
-CREATE TABLE marks (
-    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, kind TEXT NOT NULL,
-    created_at REAL NOT NULL, PRIMARY KEY (sample_id, kind)
-) STRICT, WITHOUT ROWID
-"""
-
-_VERSIONS_SCHEMA = """
-CREATE TABLE dataset_versions (
-    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, number INTEGER NOT NULL,
-    action TEXT NOT NULL, summary TEXT NOT NULL, digest TEXT NOT NULL,
-    sample_count INTEGER NOT NULL, class_names TEXT NOT NULL, class_verdicts TEXT NOT NULL,
-    created_at REAL NOT NULL, undoes INTEGER, PRIMARY KEY (dataset_id, number)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE sample_changes (
-    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, version INTEGER NOT NULL,
-    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
-    label_before INTEGER, part_before TEXT, status_before TEXT NOT NULL,
-    label_after INTEGER, part_after TEXT, status_after TEXT NOT NULL,
-    PRIMARY KEY (dataset_id, version, sample_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX sample_changes_by_sample ON sample_changes (sample_id);
-ALTER TABLE datasets ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE datasets ADD COLUMN class_verdicts TEXT NOT NULL DEFAULT '[]';
-INSERT INTO dataset_versions SELECT id, 1, 'import', 'Imported', digest, sample_count, class_names,
-    '[]', created_at, NULL FROM datasets;
-ALTER TABLE samples ADD COLUMN name TEXT NOT NULL DEFAULT '';
-ALTER TABLE samples ADD COLUMN status TEXT NOT NULL DEFAULT 'used';
-ALTER TABLE samples ADD COLUMN format TEXT;
-ALTER TABLE samples ADD COLUMN modified_at REAL;
-ALTER TABLE samples ADD COLUMN brightness REAL;
-ALTER TABLE samples ADD COLUMN sharpness REAL;
-ALTER TABLE samples ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
-UPDATE samples SET name = path;
-DROP INDEX samples_by_class;
-CREATE INDEX samples_by_class ON samples (dataset_id, status, label);
-CREATE INDEX samples_by_name ON samples (dataset_id, status, name, part);
-CREATE INDEX samples_by_size ON samples (dataset_id, status, width * height);
-CREATE INDEX samples_by_date ON samples (dataset_id, status, modified_at);
-CREATE INDEX samples_by_sharpness ON samples (dataset_id, status, sharpness);
-CREATE INDEX samples_by_brightness ON samples (dataset_id, status, brightness);
-CREATE TABLE insights (
-    sample_id INTEGER PRIMARY KEY REFERENCES samples ON DELETE CASCADE,
-    confidence REAL, suggested INTEGER, x REAL, y REAL
-) STRICT;
-ALTER TABLE quality_checks ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE findings ADD COLUMN key TEXT NOT NULL DEFAULT '';
-ALTER TABLE findings ADD COLUMN suggested INTEGER;
-ALTER TABLE findings ADD COLUMN score REAL;
-CREATE TABLE finding_decisions (
-    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE, key TEXT NOT NULL,
-    status TEXT NOT NULL, version INTEGER, created_at REAL NOT NULL, PRIMARY KEY (dataset_id, key)
-) STRICT, WITHOUT ROWID;
-ALTER TABLE splits ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE splits ADD COLUMN folds INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE splits ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE split_members ADD COLUMN fold INTEGER;
-ALTER TABLE runs ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE runs ADD COLUMN fold INTEGER;
-ALTER TABLE models ADD COLUMN version INTEGER;
-ALTER TABLE models ADD COLUMN fold INTEGER
-"""
-
-_QUALITY_SCHEMA = """
-CREATE TABLE quality_checks (
-    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, created_at REAL NOT NULL,
-    near_pairs TEXT NOT NULL, group_count INTEGER NOT NULL, grouped_samples INTEGER NOT NULL,
-    random_accuracy REAL, grouped_accuracy REAL
-) STRICT;
-CREATE TABLE findings (
-    id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
-    kind TEXT NOT NULL, severity TEXT NOT NULL, message TEXT NOT NULL, sample_ids TEXT NOT NULL
-) STRICT;
-CREATE INDEX findings_by_dataset ON findings (dataset_id, kind);
-ALTER TABLE splits ADD COLUMN certificate TEXT
-"""
-
-_FIRST_SCHEMA = """
-CREATE TABLE datasets (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE, class_names TEXT NOT NULL,
-    source TEXT NOT NULL, digest TEXT NOT NULL, sample_count INTEGER NOT NULL,
-    created_at REAL NOT NULL, skipped TEXT NOT NULL, note TEXT NOT NULL, preprocess TEXT
-) STRICT;
-CREATE TABLE samples (
-    id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
-    path TEXT NOT NULL, sha256 TEXT NOT NULL, label INTEGER, width INTEGER NOT NULL,
-    height INTEGER NOT NULL, mode TEXT NOT NULL, file_size INTEGER NOT NULL, part TEXT
-) STRICT;
-CREATE INDEX samples_by_class ON samples (dataset_id, label);
-CREATE TABLE splits (
-    id TEXT PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
-    name TEXT NOT NULL COLLATE NOCASE, strategy TEXT NOT NULL, seed INTEGER NOT NULL,
-    train REAL NOT NULL, validation REAL NOT NULL, test REAL NOT NULL, digest TEXT NOT NULL,
-    created_at REAL NOT NULL, UNIQUE (dataset_id, name)
-) STRICT;
-CREATE TABLE split_members (
-    split_id TEXT NOT NULL REFERENCES splits ON DELETE CASCADE,
-    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, subset TEXT NOT NULL,
-    PRIMARY KEY (split_id, sample_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX split_members_by_subset ON split_members (split_id, subset);
-CREATE INDEX split_members_by_sample ON split_members (sample_id);
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL,
-    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
-    split_id TEXT NOT NULL REFERENCES splits ON DELETE CASCADE,
-    preprocess TEXT NOT NULL, augment TEXT NOT NULL, train TEXT NOT NULL, created_at REAL NOT NULL
-) STRICT;
-CREATE TABLE epochs (
-    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL,
-    train_loss REAL, val_loss REAL, val_accuracy REAL, val_macro_f1 REAL, learning_rate REAL,
-    duration_s REAL, is_best INTEGER NOT NULL, PRIMARY KEY (run_id, epoch)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE jobs (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, lane TEXT NOT NULL, subject_id TEXT NOT NULL,
-    status TEXT NOT NULL, attempt INTEGER NOT NULL, payload TEXT NOT NULL,
-    created_at REAL NOT NULL, started_at REAL, finished_at REAL, heartbeat_at REAL,
-    stop_requested INTEGER NOT NULL DEFAULT 0, owner TEXT, device TEXT,
-    phase TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
-    total INTEGER NOT NULL DEFAULT 0, phase_started_at REAL, error TEXT, hint TEXT,
-    warnings TEXT NOT NULL DEFAULT '[]', result TEXT NOT NULL DEFAULT '{}',
-    UNIQUE (subject_id, attempt)
-) STRICT;
-CREATE INDEX jobs_by_status ON jobs (status, lane, created_at);
-CREATE TABLE models (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE,
-    run_id TEXT REFERENCES runs ON DELETE SET NULL,
-    dataset_id TEXT REFERENCES datasets ON DELETE SET NULL, dataset_name TEXT NOT NULL,
-    split_id TEXT REFERENCES splits ON DELETE SET NULL, class_names TEXT NOT NULL,
-    network TEXT NOT NULL, preprocess TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, created_at REAL NOT NULL, val_macro_f1 REAL, test_macro_f1 REAL
-) STRICT;
-CREATE TABLE model_chunks (
-    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, position INTEGER NOT NULL,
-    data BLOB NOT NULL, PRIMARY KEY (model_id, position)
-) STRICT;
-CREATE TABLE predictions (
-    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, subset TEXT NOT NULL,
-    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
-    sample_ids BLOB NOT NULL, probabilities BLOB NOT NULL, PRIMARY KEY (model_id, subset)
-) STRICT;
-"""

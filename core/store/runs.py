@@ -33,7 +33,8 @@ def insert_run(db: Database, run: TrainingRun) -> None:
     """Store a run."""
     db.conn.execute(
         "INSERT INTO runs (id, name, dataset_id, split_id, preprocess, augment, train, created_at,"
-        " version, fold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " version, fold, folds, given_name, cross_validation_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             run.id,
             run.name,
@@ -45,6 +46,9 @@ def insert_run(db: Database, run: TrainingRun) -> None:
             run.created_at,
             run.version,
             run.fold,
+            run.folds,
+            run.given_name,
+            run.cross_validation_id,
         ],
     )
 
@@ -150,4 +154,7 @@ def _run(row: dict[str, Any]) -> TrainingRun:
         created_at=row["created_at"],
         version=row["version"],
         fold=row["fold"],
+        folds=row["folds"],
+        given_name=row["given_name"],
+        cross_validation_id=row["cross_validation_id"],
     )

@@ -7,7 +7,16 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain.splits import LeakCertificate, Split, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    LeakCertificate,
+    OrderBy,
+    Split,
+    SplitMethod,
+    SplitStrategy,
+    Subset,
+)
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
@@ -32,7 +41,7 @@ def insert_split(
                 split.id,
                 split.dataset_id,
                 split.name,
-                split.strategy,
+                _strategy_to_json(split.strategy),
                 split.seed,
                 *split.fractions,
                 split.digest,
@@ -238,7 +247,7 @@ def _split(row: dict[str, Any]) -> Split:
         id=row["id"],
         dataset_id=row["dataset_id"],
         name=row["name"],
-        strategy=row["strategy"],
+        strategy=_strategy_from_json(row["strategy"]),
         seed=row["seed"],
         fractions=(row["train"], row["validation"], row["test"]),
         digest=row["digest"],
@@ -249,4 +258,29 @@ def _split(row: dict[str, Any]) -> Split:
         version=row["version"],
         folds=row["folds"],
         sealed=bool(row["sealed"]),
+    )
+
+
+def _strategy_to_json(strategy: SplitStrategy) -> str:
+    grouping = strategy.grouping
+    return json.dumps(
+        {
+            "method": strategy.method.value,
+            "group_by": grouping and {"kind": grouping.kind.value, "value": grouping.value},
+            "order_by": strategy.order_by and strategy.order_by.value,
+            "counts": strategy.counts,
+            "per_class": strategy.per_class,
+        }
+    )
+
+
+def _strategy_from_json(text: str) -> SplitStrategy:
+    values = json.loads(text)
+    grouping, order_by, counts = values["group_by"], values["order_by"], values["counts"]
+    return SplitStrategy(
+        method=SplitMethod(values["method"]),
+        grouping=Grouping(GroupKind(grouping["kind"]), grouping["value"]) if grouping else None,
+        order_by=OrderBy(order_by) if order_by else None,
+        counts=(counts[0], counts[1], counts[2]) if counts else None,
+        per_class=values["per_class"],
     )

@@ -31,7 +31,7 @@ from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
-from core.domain.splits import Subset
+from core.domain.splits import SplitMethod, Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, quality, splits, versions
@@ -39,7 +39,6 @@ from core.store.database import connect, transaction
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds
-_DELIVERED = "as delivered"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _subject(session: JobSession) -> _Subject:
         saved = datasets.saved_preprocess(db, dataset.id)
         names = {name for v in versions.list_versions(db, dataset.id) for name in v.class_names}
         known = splits.list_splits(db, dataset.id)
-        chosen = [s for s in known if s is known[0] or s.strategy == _DELIVERED]
+        chosen = [s for s in known if s is known[0] or s.strategy.method is SplitMethod.PROVIDED]
         subsets = {split.name: splits.split_members(db, split.id) for split in chosen}
     size = find_network(DEFAULT_NETWORK).image_size_px
     return _Subject(

@@ -1,8 +1,8 @@
-"""The report job: what spoke for each wrong decision, then the report is drawn."""
+"""The report job: a heatmap for each mistake, then the report is drawn."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -13,7 +13,10 @@ from core.errors import UnreadableImageError
 from core.files import atomic_write
 from core.inference.heatmaps import Explainer, overlay, single_threaded
 from core.inference.predictor import Predictor
-from core.reporting.render import render, webp_uri
+from core.reporting.draft import from_json
+from core.reporting.render import render
+from core.reporting.text import webp_uri
+from core.reporting.values import MistakeImage
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 
@@ -24,29 +27,35 @@ def run(session: JobSession) -> None:
     """Add the heatmaps to the draft that the payload names and write the report beside it."""
     payload = session.job.payload
     draft = session.workspace.results / str(payload["draft"])
-    values = json.loads(draft.read_text(encoding="utf-8"))
+    report = from_json(draft.read_text(encoding="utf-8"))
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
-    _add_heatmaps(session, predictor, values["errors"]["shown"])
+    shown = _with_heatmaps(session, predictor, report.mistakes.shown)
+    report = replace(report, mistakes=replace(report.mistakes, shown=shown))
     target = draft.with_suffix(".html")
     with atomic_write(target) as partial:
-        partial.write_text(render(values), encoding="utf-8")
+        partial.write_text(render(report), encoding="utf-8")
     draft.unlink()
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED, result={"report": target.name})
 
 
-def _add_heatmaps(session: JobSession, predictor: Predictor, shown: list[dict[str, Any]]) -> None:
+def _with_heatmaps(
+    session: JobSession, predictor: Predictor, shown: Sequence[MistakeImage]
+) -> tuple[MistakeImage, ...]:
     payload = session.job.payload
     explainer = Explainer(predictor)
+    images = list(shown)
     with single_threaded():
         for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
             kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
             if not kept.exists():
                 _explain(predictor, explainer, Path(path), int(class_index), kept)
             if kept.exists():
-                shown[done - 1]["heatmap"] = webp_uri(kept.read_bytes())
-            session.report("Drawing heatmaps", done, len(shown))
+                uri = webp_uri(kept.read_bytes())
+                images[done - 1] = replace(images[done - 1], heatmap=uri)
+            session.report("Drawing heatmaps", done, len(images))
+    return tuple(images)
 
 
 def _kept(session: JobSession, name: str) -> Path:

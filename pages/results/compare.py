@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from core.domain.models import Model
 from core.domain.splits import Subset
-from core.evaluation.decisions.outcome import Decision
-from core.evaluation.decisions.rule import DECISION_WORDS
+from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import comparison, evaluation, judging, thresholds
 from core.workflows.results.comparison import ModelComparison, ModelSide
@@ -160,7 +159,7 @@ def _gallery(
 
 def _says(side: ModelSide, at: int) -> str:
     if side.decisions is not None:
-        return DECISION_WORDS[Decision(int(side.decisions[at]))]
+        return decision_in_words(part_decision(side.decisions[at]))
     return side.model.class_names[int(side.predicted[at])]
 
 

@@ -8,7 +8,12 @@ from core.domain.datasets import Verdict
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import Decision, Outcome
-from core.evaluation.decisions.rule import DECISION_WORDS, DecisionRule, point_in_words
+from core.evaluation.decisions.rule import (
+    DecisionRule,
+    decision_in_words,
+    part_decision,
+    point_in_words,
+)
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
@@ -224,7 +229,9 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     decision = Decision(column)
     positions = chosen.images(point, ROWS[row], decision)
     special = {ESCAPES: "Escapes", FALSE_REJECTS: "False rejects"}
-    heading = special.get((row, column), f"Truly {ROWS[row]}, {DECISION_WORDS[decision]}")
+    heading = special.get(
+        (row, column), f"Truly {ROWS[row]}, {decision_in_words(part_decision(decision))}"
+    )
     st.subheader(f"{heading} on {name}", anchor=False)
     if not len(positions):
         st.caption("There are no such images.")

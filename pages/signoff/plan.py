@@ -1,4 +1,4 @@
-"""Test planner: how many parts prove a claim, before anybody collects them."""
+"""Test planner: how many parts a test needs to prove a claim."""
 
 import streamlit as st
 
@@ -16,27 +16,27 @@ EXAMPLES = (20, 50, 100, 300, 1000)
 
 
 def claim() -> tuple[float, float, float]:
-    """What shall be proven: largest escape, largest overkill, confidence."""
+    """What to prove: largest escape rate, largest false reject rate, confidence."""
     first, second, third, fourth = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     escape = first.number_input(
-        "Escape below, %",
+        "Escape rate below, %",
         0.001,
         99.0,
         1.0,
         0.1,
         format="%.4g",
         key="plan_escape",
-        help="The claim: of all defective parts, less than this share is accepted.",
+        help="The claim: less than this share of the defective parts is accepted.",
     )
     overkill = second.number_input(
-        "Overkill below, %",
+        "False reject rate below, %",
         0.001,
         99.0,
         5.0,
         0.1,
         format="%.4g",
         key="plan_overkill",
-        help="The claim: of all good parts, less than this share is rejected.",
+        help="The claim: less than this share of the good parts is rejected (overkill).",
     )
     with third:
         expected = st.number_input(
@@ -46,8 +46,8 @@ def claim() -> tuple[float, float, float]:
             20,
             5,
             key="plan_expected",
-            help="How good you think the model really is. 20: its true rate is a fifth of what you "
-            "claim. Gives the chance that a test of this size passes.",
+            help="Your estimate of the model. 20 means that its true rate is a fifth of the "
+            "claimed limit. Used for the chance that a test of this size passes.",
         )
     with fourth:
         confidence = threshold_form.confidence_box()
@@ -67,8 +67,8 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
     none = plan.defective[0].parts
     st.markdown(
         f"### {none:,} defective parts without a single escape\n"
-        f"prove an escape below {100 * escape:.4g}% at {confidence:.0%} confidence. "
-        f"{plan.good[0].parts:,} good parts without a false reject prove an overkill below "
+        f"prove an escape rate below {100 * escape:.4g}% with {confidence:.0%} confidence. "
+        f"{plan.good[0].parts:,} good parts without a false reject prove a false reject rate below "
         f"{100 * overkill:.4g}%."
     )
     left, right = st.columns(2, gap="large")
@@ -77,8 +77,8 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
     with right:
         _table("Good parts", "false rejects allowed", plan.good, "plan_good")
     st.caption(
-        "Fix the number of parts and the errors allowed before the test, and test all of them: "
-        "collecting on until it fits proves nothing. Parts count, not images of one part."
+        "Fix the number of parts and allowed errors before the test, and test all parts. Adding "
+        "parts until the result fits proves nothing."
     )
 
 
@@ -99,21 +99,23 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
                 max_value=1,
                 format="percent",
                 help="If the true rate is as expected. Allowing an error needs more parts, but "
-                "makes an unlucky failure less likely.",
+                "makes a failure by bad luck less likely.",
             ),
         },
     )
 
 
 def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
-    """What the present sets of a model can prove at best."""
-    st.subheader("What the present images can prove at best")
+    """The most that the validation and test images of a model can prove."""
+    st.subheader("What the existing images can prove at best")
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
-        st.caption("There is no model yet; this is what sets of some sizes can prove.")
+        st.caption("There is no model yet. For a number of parts, a test can prove at best:")
         _sizes(confidence)
         return
-    chosen = state.choose("model", found, label="Model", help="Whose validation and test parts.")
+    chosen = state.choose(
+        "model", found, label="Model", help="Whose validation and test images to count."
+    )
     model = models.find_model(workspace, chosen or "")
     rows = [
         row
@@ -123,7 +125,7 @@ def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
     if rows:
         st.dataframe(
             {
-                "set": [row[0] for row in rows],
+                "subset": [row[0] for row in rows],
                 "kind": [row[1] for row in rows],
                 "parts": [row[2] for row in rows],
                 "without an error": [row[3] for row in rows],
@@ -134,7 +136,7 @@ def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
                 "without an error": st.column_config.NumberColumn(
                     "proves at best a rate below",
                     format="percent",
-                    help="With no error at all. Every error makes it larger.",
+                    help="Without any error. Every error makes it larger.",
                 )
             },
         )
@@ -147,7 +149,7 @@ Row = tuple[str, str, int, float | None]
 
 
 def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: float) -> list[Row]:
-    """Counts only: no result of the model is looked at, so this is no look at the test set."""
+    """Counts only: no result of the model is read, so this is no view of the test results."""
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
     if subset is Subset.TEST and judging.is_closed(workspace, model):
@@ -168,19 +170,21 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
 def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     more = parts_needed(escape, confidence=confidence)
     return [
-        f"- **{name}**: {n:,} defective parts without an escape still allow {proven:.2%}."
-        + (f" For {100 * escape:.4g}%, **{more - n:,} more** are needed." if n < more else "")
+        f"- **{name}**: {n:,} defective parts without an escape prove a rate below {proven:.2%}."
+        + (f" To prove {100 * escape:.4g}%, add **{more - n:,} parts**." if n < more else "")
         for name, kind, n, proven in rows
         if kind == "defective" and proven is not None
     ]
 
 
 def _sizes(confidence: float) -> None:
-    said = [f"{n:,} parts: {proven_rate(0, n, confidence=confidence):.2%}" for n in EXAMPLES]
-    st.caption(f"Without an error, at {confidence:.0%}: " + text.plain(" · ".join(said)))
+    rates = [f"{n:,} parts: {proven_rate(0, n, confidence=confidence):.2%}" for n in EXAMPLES]
+    st.caption(
+        f"Without an error, with {confidence:.0%} confidence: {text.plain(' · '.join(rates))}"
+    )
 
 
-widgets.page_heading("Test planner", "How many parts prove a claim, before anybody collects them?")
+widgets.page_heading("Test planner", "Find out how many parts a test needs to prove a claim.")
 escape, overkill, confidence = claim()
 needed(escape, overkill, confidence)
 best_case(state.workspace(), escape, confidence)

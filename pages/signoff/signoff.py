@@ -1,4 +1,4 @@
-"""Sign-off: fix what must hold, open the test set once, read the verdict, write the report."""
+"""Sign-off: set criteria, seal the test, open it once, read the verdict, write the report."""
 
 import streamlit as st
 
@@ -6,6 +6,7 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import NotFoundError, TouchstoneError
+from core.evaluation.release.words import criteria_in_words, reasons_in_words, verdict_lines
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form
@@ -16,113 +17,118 @@ from pages.ui import errors, release_criteria, routes, state, text, widgets
 from pages.ui.places import Place
 
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
-_OPENINGS_SHOWN = 200
+_VIEWS_SHOWN = 200
 
 
-def head(found: SignOff) -> None:
-    """Where it stands, in one sentence."""
-    if found.is_void:
-        changes = "\n".join(f"- {text.plain(change)}" for change in found.changes)
-        what = "seal it again" if not found.is_opened else "the result no longer counts as sealed"
-        st.error(f"**The seal is void**: {what}.\n\n{changes}", icon=":material/lock_reset:")
-    elif found.is_opened and found.seal:
+def head(standing: SignOff) -> None:
+    """The state of the sealed test, in one sentence."""
+    if standing.is_void:
+        changes = "\n".join(f"- {text.plain(change)}" for change in standing.changes)
+        effect = (
+            "this result no longer counts as a sealed test"
+            if standing.is_opened
+            else "seal the test again"
+        )
+        st.error(f"**The seal is void**: {effect}.\n\n{changes}", icon=":material/lock_reset:")
+    elif standing.is_opened and standing.seal:
         st.success(
             "Sealed, then opened. Nothing that was sealed has changed.", icon=":material/verified:"
         )
-    elif found.is_opened:
+    elif standing.is_opened:
         st.warning(
-            "The test results were looked at before anything was sealed. They can be reported, but "
-            "not as a sealed test. Seal the split before the next model is trained.",
+            "The test results were viewed before the test was sealed. They can be reported, but "
+            "not as a sealed test. Seal the split before you train the next model.",
             icon=":material/lock_open:",
         )
-    elif found.seal:
+    elif standing.seal:
         st.info(
-            "Sealed. Nobody has looked at the test results of this model yet.",
+            "Sealed. The test results of this model have not been viewed yet.",
             icon=":material/lock:",
         )
     else:
         st.info(
-            "Not sealed yet. Fix below what must hold; then open the test set once.",
+            "Not sealed yet. Set the criteria below, seal the test, then open it once.",
             icon=":material/lock_open:",
         )
 
 
 def leak_note(workspace: Workspace, model: Model) -> None:
-    """No sign-off hides that the split leaks."""
+    """A warning where the split leaks."""
     certificate = judging.certificate_of(workspace, model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
 
 
-def fixed_part(workspace: Workspace, found: SignOff) -> None:
+def fixed_part(workspace: Workspace, standing: SignOff) -> None:
     """What the seal holds: criteria, rule, test images."""
-    st.subheader("1 · What must hold")
+    st.subheader("1 · Criteria and seal")
     left, middle, right = st.columns(3, gap="medium")
-    kept = release.criteria_of(workspace, found.dataset.id)
+    kept = release.criteria_of(workspace, standing.dataset.id)
     with left.container(border=True, height="stretch"):
         st.markdown("**Release criteria**")
         if kept:
-            st.markdown("\n".join(f"- {text.plain(line)}" for line in kept.criteria.in_words()))
+            lines = criteria_in_words(kept.criteria)
+            st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
         else:
-            st.markdown("None yet. Without criteria there is nothing to seal.")
+            st.markdown("None yet. The test can be sealed once criteria are set.")
         if kept and kept.earlier:
             st.caption(
                 f"Changed {text.count(len(kept.earlier), 'time')}; last {text.when(kept.set_at)}."
             )
-    rule = thresholds.saved_rule(workspace, found.model.id)
+    rule = thresholds.saved_rule(workspace, standing.model.id)
     with middle.container(border=True, height="stretch"):
         st.markdown("**Decision rule**")
         if rule is None:
-            st.markdown("None chosen: the verdict of the predicted class decides.")
+            st.markdown("No threshold chosen: the verdict of the predicted class decides.")
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
         st.page_link(
             Place.OPERATING_POINT,
-            label="Choose on the Operating point page",
+            label="Set the threshold",
             icon=":material/balance:",
-            query_params={"model": found.model.id},
+            query_params={"model": standing.model.id},
         )
     with right.container(border=True, height="stretch"):
         st.markdown("**Test images**")
         st.markdown(
-            f"{text.count(found.images, 'image')} of split “{text.plain(found.split.name)}”"
+            f"{text.count(standing.images, 'image')} of split “{text.plain(standing.split.name)}”"
         )
-        st.caption(f"Digest of contents and classes: {found.digest[:24]}…")
+        st.caption(f"Digest of images and labels: {standing.digest[:24]}…")
         if st.button(
             "Check the files",
             icon=":material/fact_check:",
             key="check_files",
-            help="Read every test image again and compare its content with the day of the import.",
+            help="Reads every test image again and compares it with what was imported.",
         ):
-            _check_files(workspace, found)
-    release_criteria.criteria(workspace, found.dataset.id, kept, expanded=kept is None)
-    if not found.is_opened:
-        _seal_button(workspace, found)
+            _check_files(workspace, standing)
+    release_criteria.criteria(workspace, standing.dataset.id, kept, expanded=kept is None)
+    if not standing.is_opened:
+        _seal_button(workspace, standing)
 
 
-def _check_files(workspace: Workspace, found: SignOff) -> None:
+def _check_files(workspace: Workspace, standing: SignOff) -> None:
     with st.spinner("Reading the test images …"):
-        changed = sealing.file_changes(workspace, found.model.id)
+        changed = sealing.file_changes(workspace, standing.model.id)
     for change in changed:
         st.error(text.plain(change))
     if not changed:
-        st.success("All files are as they were imported.")
+        st.success("All test images are unchanged since the import.")
 
 
-def _seal_button(workspace: Workspace, found: SignOff) -> None:
-    again = found.seal is not None
+def _seal_button(workspace: Workspace, standing: SignOff) -> None:
+    again = standing.seal is not None
     if st.button(
         "Seal again" if again else "Seal",
         icon=":material/lock:",
         key="seal",
-        type="secondary" if again and not found.is_void else "primary",
-        disabled=not found.criteria,
-        help="Fixes criteria, decision rule and test images, and closes the test set of "
-        "this split for every model until it is opened for it.",
+        type="secondary" if again and not standing.is_void else "primary",
+        disabled=not standing.criteria,
+        help="Fixes criteria, thresholds and test images. The results then stay hidden for every "
+        "model of this split until the test is opened for that model.",
     ):
         with st.spinner("Checking the files and sealing …"):
-            sealing.seal_test(workspace, found.model.id)
+            sealing.seal_test(workspace, standing.model.id)
         st.rerun()
 
 
@@ -130,15 +136,15 @@ def _seal_button(workspace: Workspace, found: SignOff) -> None:
 @errors.shown()
 def confirm_opening(workspace: Workspace, model: Model) -> None:
     st.markdown(
-        "The results will be seen from now on, and this opening stays on record. If the model "
-        "fails, train another one; do not change criteria or thresholds to make it pass."
+        "The results become visible, and this view is recorded permanently. If the model fails, "
+        "train another one; do not change criteria or thresholds to make it pass."
     )
     purpose = st.text_input(
         "Purpose",
         key="purpose",
         max_chars=sealing.MAX_PURPOSE,
         placeholder="for example: release 1, line 3",
-        help="Why it is opened. Stands in the list of openings and in the report.",
+        help="Why the test is opened. Shown in the list of views and in the report.",
     )
     if st.button("Open it", type="primary", icon=":material/lock_open:", key="open_now"):
         try:
@@ -151,31 +157,31 @@ def confirm_opening(workspace: Workspace, model: Model) -> None:
             st.rerun()
 
 
-def opening_part(workspace: Workspace, found: SignOff) -> None:
+def opening_part(workspace: Workspace, standing: SignOff) -> None:
     st.subheader("2 · Open the test set")
-    if not found.is_opened:
+    if not standing.is_opened:
         if st.button(
             "Open the test set",
             icon=":material/lock_open:",
             key="open_test",
-            type="primary" if found.is_proof else "secondary",
-            disabled=not found.is_proof,
-            help="Only after sealing. Asks once more, and is counted.",
+            type="primary" if standing.is_proof else "secondary",
+            disabled=not standing.is_proof,
+            help="Available once the test is sealed. Asks for confirmation; the view is recorded.",
         ):
-            confirm_opening(workspace, found.model)
-        if not found.is_proof:
-            st.caption("Seal first.")
-    accesses = list(reversed(found.accesses))[:_OPENINGS_SHOWN]
+            confirm_opening(workspace, standing.model)
+        if not standing.is_proof:
+            st.caption("Seal the test first.")
+    accesses = list(reversed(standing.accesses))[:_VIEWS_SHOWN]
     if not accesses:
-        st.caption("Nobody has looked at this test set yet, with any model.")
+        st.caption("The test results have not been viewed for any model yet.")
         return
-    models_seen = len({o.model_id for o in found.accesses})
+    viewed_models = len({o.model_id for o in standing.accesses})
     st.caption(
-        f"{text.count(len(found.accesses), 'look')} at these images so far, by "
-        f"{text.count(models_seen, 'model')}. Each look that leads to a choice makes the "
-        "result a little too good."
+        f"{text.count(len(standing.accesses), 'recorded view')} so far, for "
+        f"{text.count(viewed_models, 'model')}. Each view that leads to a choice makes the result "
+        "slightly too good."
     )
-    with st.expander("Every look at this test set"):
+    with st.expander("All recorded views"):
         st.dataframe(
             {
                 "when": [text.when(o.opened_at) for o in accesses],
@@ -187,58 +193,60 @@ def opening_part(workspace: Workspace, found: SignOff) -> None:
 
 
 def count_once(workspace: Workspace, model: Model) -> None:
-    """Each browser session that sees the verdict is a look; the opening itself counts already."""
+    """Record the view once per browser session; opening the test was recorded already."""
     if not st.session_state.get(f"signed_off_{model.id}"):
         judging.count_look(workspace, model, "Sign-off page")
         st.session_state[f"signed_off_{model.id}"] = True
 
 
-def verdict_part(workspace: Workspace, found: SignOff) -> None:
+def verdict_part(workspace: Workspace, standing: SignOff) -> None:
     st.subheader("3 · Verdict")
-    gate = report.gate_of(workspace, found)
+    gate = report.gate_of(workspace, standing)
     if gate is None:
         st.info("No release criteria are set, so there is no verdict.")
         return
-    count_once(workspace, found.model)
-    left_out = judging.judged_set(workspace, found.model.id, Subset.TEST).left_out
+    count_once(workspace, standing.model)
+    left_out = judging.judged_set(workspace, standing.model.id, Subset.TEST).left_out
     if left_out:
         st.warning(
-            f"**The test set is not what it was when this model was tested**: "
-            f"{text.count(left_out, 'image')} left it since, or got a class that the model does "
-            "not know. The verdict counts what is left; images that are taken out after a look "
-            "make it too good.",
+            f"**The test set has changed since this model was tested**: "
+            f"{text.count(left_out, 'image')} removed, or relabeled to a class that the model does "
+            "not know. The verdict counts the rest; removing images after viewing the results "
+            "makes it too good.",
             icon=":material/report:",
         )
     if gate.gate.passed:
-        proof = "" if found.is_proof else " But this was not a sealed test."
-        st.success(f"**Criteria met.**{proof}", icon=":material/check_circle:")
+        st.success(
+            "**Criteria met.**"
+            if standing.is_proof
+            else "**Criteria met.** However, this was not a sealed test.",
+            icon=":material/check_circle:",
+        )
     else:
         st.error("**Criteria not met.**", icon=":material/cancel:")
-    checks = sorted(gate.gate.checks, key=lambda check: check.passed)
-    said = {check.reason for check in checks}
-    lines = [(check.passed, check.reason) for check in checks]
-    lines += [(False, reason) for reason in gate.gate.reasons if reason not in said]
-    icons = {True: ":green[:material/check:]", False: ":red[:material/close:]"}
-    shown = [f"{icons[passed]} {text.plain(reason)}" for passed, reason in lines]
-    if gate.golden and all(gate.golden.values()):
-        shown.append(f"{icons[True]} golden samples: all {len(gate.golden):,} judged right")
-    elif gate.kept.criteria.golden_must_pass and not gate.golden:
-        shown.append(":gray[:material/remove:] golden samples: none is marked, so none was checked")
-    st.markdown("  \n".join(shown))
+    icons = {
+        True: ":green[:material/check:]",
+        False: ":red[:material/close:]",
+        None: ":gray[:material/remove:]",
+    }
+    lines = verdict_lines(gate.gate, gate.kept.criteria)
+    if gate.gate.is_empty:
+        st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
+    st.markdown("  \n".join(f"{icons[line.passed]} {text.plain(line.sentence)}" for line in lines))
 
 
 def intended_use_part(workspace: Workspace, model: Model) -> None:
     with st.expander("Intended use", expanded=False):
         kept = sealing.intended_use(workspace, model.id)
         written = st.text_area(
-            "What the model is meant for",
+            "What the model is intended for",
             kept,
             key=f"use_{model.id}",
             max_chars=sealing.MAX_INTENDED_USE,
             height=120,
-            placeholder="Part, line, camera and light; what happens with accepted and rejected "
-            "parts; what it is not meant for.",
-            help="Stands at the head of the report. An auditor reads it first.",
+            placeholder="Part, line, camera and lighting; what happens to accepted and rejected "
+            "parts; what it must not be used for.",
+            help="Printed at the top of the report. Auditors read it first.",
         )
         if st.button("Save", key="save_use", disabled=written.strip() == kept):
             sealing.save_intended_use(workspace, model.id, written)
@@ -246,16 +254,16 @@ def intended_use_part(workspace: Workspace, model: Model) -> None:
             st.rerun()
 
 
-def report_part(workspace: Workspace, found: SignOff) -> None:
+def report_part(workspace: Workspace, standing: SignOff) -> None:
     st.subheader("4 · Report")
-    model = found.model
+    model = standing.model
     intended_use_part(workspace, model)
-    if not found.is_opened:
+    if not standing.is_opened:
         st.caption(
-            "Follows when the test set is opened."
-            if found.split.sealed
-            else "Nobody has looked at the test results of this model yet. A report made now is "
-            "the first look: it is counted, and a sealed test of this model is no longer possible."
+            "Available once the test set is opened."
+            if standing.split.sealed
+            else "A report made now is the first recorded view of the test results; this model can "
+            "then no longer have a sealed test."
         )
     others = {
         m.id: m.name
@@ -270,35 +278,35 @@ def report_part(workspace: Workspace, found: SignOff) -> None:
             required=True,
             key="form",
             format_func=FORM_WORDS.__getitem__,
-            help="Short: two A4 pages for the manager. Full: everything with every mistake and its "
-            "heatmap, for the auditor.",
+            help="Short: two A4 pages for managers. Full: everything, including mistakes with "
+            "their heatmaps, for auditors.",
         )
         against = st.selectbox(
             "Compare with",
             list(others),
             index=None,
             format_func=others.__getitem__,
-            placeholder="no other model",
+            placeholder="no comparison",
             key="against",
-            help="The model so far, on the same split: the report shows what is better and what "
-            "is newly wrong.",
+            help="Another model trained on the same split. The report shows what is better and "
+            "which mistakes are new.",
         )
         wanted = st.button(
             "Make the report",
             icon=":material/description:",
             key="make_report",
-            type="primary" if found.is_opened else "secondary",
-            disabled=found.split.sealed and not found.is_opened,
-            help="Counted as a look at the test set.",
+            type="primary" if standing.is_opened else "secondary",
+            disabled=standing.split.sealed and not standing.is_opened,
+            help="Recorded as a view of the test results.",
         )
     if wanted:
-        with st.spinner("Gathering …"):
-            ticket = report.make_report(workspace, model.id, form, against=against)
-        st.session_state.report = (model.id, ticket.id)
+        with st.spinner("Making the report …"):
+            request = report.make_report(workspace, model.id, form, against=against)
+        st.session_state.report = (model.id, request.id)
         st.rerun()
     owner, report_id = st.session_state.get("report", (None, ""))
     if owner == model.id:
-        ready(workspace, found.model, report_id)
+        ready(workspace, standing.model, report_id)
 
 
 def ready(workspace: Workspace, model: Model, report_id: str) -> None:
@@ -317,34 +325,34 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
             "Open",
             routes.report_url(report_id),
             icon=":material/open_in_new:",
-            help="In a new tab; print it from there.",
+            help="Opens in a new tab, where it can be printed.",
         )
         st.link_button(
             "Download",
             routes.report_url(report_id, name=name, keep=True),
             icon=":material/download:",
-            help="One HTML file that needs nothing else.",
+            help="One self-contained HTML file.",
         )
         st.link_button(
             "Table of probabilities",
             routes.report_url(report_id, ending="csv", name=f"{model.name} probabilities"),
             icon=":material/table:",
-            help="CSV: every image with its truth, decision and all probabilities. "
-            "All numbers of the report can be computed again from it.",
+            help="CSV: every image with its true class, decision and all probabilities. All "
+            "numbers of the report can be recomputed from it.",
         )
 
 
 def page(workspace: Workspace) -> None:
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if not found:
+    names = {m.id: m.name for m in models.list_models(workspace)}
+    if not names:
         widgets.empty_state(
             "verified",
             "No model to sign off yet",
-            "Train one first.",
+            "Train a model first.",
             (Place.TRAIN, "Train a model"),
         )
         return
-    chosen = state.choose("model", found, label="Model", help="Models, newest first.")
+    chosen = state.choose("model", names, label="Model", help="Models, newest first.")
     try:
         standing = sealing.sign_off(workspace, chosen or "")
     except NotFoundError as err:
@@ -358,9 +366,11 @@ def page(workspace: Workspace) -> None:
         verdict_part(workspace, standing)
     else:
         st.subheader("3 · Verdict")
-        st.caption("Follows when the test set is opened.")
+        st.caption("Available once the test set is opened.")
     report_part(workspace, standing)
 
 
-widgets.page_heading("Sign-off", "Fix what must hold, open the test set once, read the verdict.")
+widgets.page_heading(
+    "Sign-off", "Seal criteria and test images, open the test set once, read the verdict."
+)
 page(state.workspace())

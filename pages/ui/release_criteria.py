@@ -1,4 +1,4 @@
-"""The release gate: pass or block with the reasons, and the criteria behind it."""
+"""Release criteria: whether a model meets them, and the form that sets them."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,12 @@ from streamlit.delta_generator import DeltaGenerator
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria
+from core.evaluation.release.words import (
+    check_in_words,
+    criteria_in_words,
+    reasons_in_words,
+    remarks_in_words,
+)
 from core.workflows.results.comparison import ModelComparison
 from core.workflows.signoff import release
 from core.workflows.signoff.release import GateReport
@@ -16,30 +22,24 @@ from pages.ui import errors, text
 
 
 def show(workspace: Workspace, found: ModelComparison, report: GateReport | None) -> None:
-    """The verdict over the new model, and the criteria folded away."""
+    """The verdict on the new model, with the criteria folded away."""
     name = text.plain(found.second.model.name)
     with st.container(border=True):
         if report is None:
             st.markdown(
-                f"**Release gate** · no criteria are set for dataset "
+                "**Release criteria** · none are set for dataset "
                 f"{text.plain(found.second.judged.dataset.name)}."
             )
         elif report.subset is not Subset.TEST:
             _on_validation(name, report)
         elif report.gate.passed:
             st.success(
-                f"**PASS** · {name} reaches every criterion on {report.subset}.",
+                f"**PASS** · {name} meets every criterion on the test images.",
                 icon=":material/verified:",
             )
         else:
             st.error(
-                "\n".join(
-                    [
-                        f"**BLOCK** · {name} may not be released:",
-                        "",
-                        *(f"- {text.plain(r)}" for r in report.gate.reasons),
-                    ]
-                ),
+                f"**BLOCK** · {name} does not meet the release criteria:\n\n{_reasons(report)}",
                 icon=":material/block:",
             )
         if report is not None:
@@ -47,43 +47,44 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
         criteria(workspace, found.second.judged.dataset.id, report.kept if report else None)
 
 
+def _reasons(report: GateReport) -> str:
+    return "\n".join(f"- {text.plain(reason)}" for reason in reasons_in_words(report.gate))
+
+
 def _on_validation(name: str, report: GateReport) -> None:
-    says = "would pass" if report.gate.passed else "would be blocked"
-    reasons = (
-        ""
-        if report.gate.passed
-        else "\n".join(["", "", *(f"- {text.plain(r)}" for r in report.gate.reasons)])
-    )
+    would = "would pass" if report.gate.passed else "would be blocked"
     st.info(
-        f"**No verdict yet** · on these validation images {name} {says}, but models and "
-        f"thresholds were chosen there. Only the test images decide.{reasons}",
+        f"**No verdict yet** · on these validation images {name} {would}, but models and "
+        f"thresholds were chosen on them. Only the test images decide.\n\n{_reasons(report)}",
         icon=":material/rule:",
     )
 
 
 def _details(report: GateReport) -> None:
-    for remark in report.remarks:
+    verdict = report.gate
+    for remark in remarks_in_words(verdict):
         st.warning(text.plain(remark), icon=":material/visibility_off:")
-    passed = [check for check in report.gate.checks if check.passed]
+    passed = [check for check in verdict.checks if check.passed]
     if passed:
         with st.expander(f"Criteria that are met ({len(passed)})"):
             for check in passed:
-                st.markdown(f"- {text.plain(check.reason)}")
-    if report.kept.criteria.golden_must_pass and not report.golden:
+                st.markdown(f"- {text.plain(check_in_words(check))}")
+    if report.kept.criteria.golden_must_pass and not verdict.golden:
         st.caption("No golden sample is marked in this dataset.")
-    if report.golden:
-        right = sum(report.golden.values())
-        st.caption(f"Golden samples judged right: {right} of {len(report.golden)}.")
-        wrong = [name for name, is_right in report.golden.items() if not is_right]
-        if wrong:
-            st.caption("Not right: " + text.plain(", ".join(wrong[:20])))
+    if verdict.golden:
+        right = len(verdict.golden) - len(verdict.failed_golden)
+        st.caption(f"Golden samples judged right: {right} of {len(verdict.golden)}.")
+    if verdict.failed_golden:
+        st.caption(f"Judged wrong: {text.plain(', '.join(verdict.failed_golden[:20]))}")
 
 
 def criteria(
     workspace: Workspace, dataset_id: str, kept: KeptCriteria | None, *, expanded: bool = False
 ) -> None:
-    """What models of a dataset must reach: a form, folded away, and what was asked before."""
-    with st.expander("Criteria of this dataset", expanded, icon=":material/rule:", key="criteria"):
+    """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
+    with st.expander(
+        "Release criteria of this dataset", expanded, icon=":material/rule:", key="criteria"
+    ):
         wanted = _form(kept.criteria if kept else ReleaseCriteria())
         if wanted is not None:
             try:
@@ -97,40 +98,40 @@ def criteria(
 
 
 def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
-    """The criteria to set, once the button was pressed."""
+    """Makes the criteria to set, once the button was pressed; they may be refused."""
     with st.form("criteria_form", border=False):
         st.caption(
-            "Set them before the test set is looked at. An empty field asks nothing. Every "
-            "change stays on record."
+            "Set them before viewing the test results. An empty field requires nothing. Every "
+            "change is recorded."
         )
         cells = st.columns(5)
         escape = _percent(
             cells[0],
-            "Proven escape, %",
+            "Escape rate, proven, %",
             now.max_escape,
             "criteria_escape",
-            "The exact upper bound of the escape rate must not exceed this.",
+            "Largest escape rate. The exact upper bound must not exceed it.",
         )
         overkill = _percent(
             cells[1],
-            "Overkill at most, %",
+            "False rejects, %",
             now.max_overkill,
             "criteria_overkill",
-            "The overkill seen must not exceed this.",
+            "Largest false reject rate (overkill) in the test.",
         )
         macro_f1 = _percent(
             cells[2],
-            "Macro F1 at least, %",
+            "Macro F1, %",
             now.min_macro_f1,
             "criteria_f1",
-            "The macro F1 seen must reach this.",
+            "Smallest macro F1 in the test.",
         )
         recall = _percent(
             cells[3],
-            "Recall per class, %",
+            "Recall, %",
             now.min_recall,
             "criteria_recall",
-            "The recall seen of every class must reach this.",
+            "Smallest recall of every class in the test.",
         )
         confidence = cells[4].number_input(
             "Confidence, %",
@@ -139,20 +140,20 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             100 * now.confidence,
             format="%.4g",
             key="criteria_confidence",
-            help="Of the proof of the escape rate.",
+            help="Confidence of the upper bound of the escape rate.",
         )
         new_escapes = st.checkbox(
             "No new escapes",
             now.no_new_escapes,
             key="criteria_new",
-            help="No defective part may be accepted that the present model did not accept.",
+            help="No defective part may be accepted that the current model does not accept.",
         )
         golden = st.checkbox(
             "Golden samples must pass",
             now.golden_must_pass,
             key="criteria_golden",
-            help="Images marked as golden sample: good "
-            "ones must not be rejected, defective ones not accepted.",
+            help="Images marked as golden samples: good ones must not be rejected, defective ones "
+            "not accepted.",
         )
         if not st.form_submit_button("Set criteria", icon=":material/gavel:", key="set_criteria"):
             return None
@@ -188,7 +189,7 @@ def _percent(
         format="%.4g",
         key=key,
         help=help_text,
-        placeholder="not asked",
+        placeholder="not required",
     )
     return chosen
 
@@ -196,10 +197,10 @@ def _percent(
 def _history(kept: KeptCriteria) -> None:
     st.caption(
         f"In force since {text.when(kept.set_at)}: "
-        f"{text.plain('; '.join(kept.criteria.in_words()))}."
+        f"{text.plain('; '.join(criteria_in_words(kept.criteria)))}."
     )
     if kept.earlier:
-        st.warning(f"The criteria were changed {text.count(len(kept.earlier), 'time')}. Before:")
+        st.warning(f"The criteria were changed {text.count(len(kept.earlier), 'time')}. Earlier:")
         for at, criteria in reversed(kept.earlier):
-            words = text.plain("; ".join(criteria.in_words()) or "nothing")
+            words = text.plain("; ".join(criteria_in_words(criteria)) or "nothing")
             st.markdown(f"- from {text.when(at)}: {words}")

@@ -9,8 +9,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data.importing.preview import preview_uploaded
 from core.domain.jobs import Job, JobStatus
-from core.domain.models import Model, Prediction
+from core.domain.models import Model, PartDecision, Prediction
 from core.errors import TouchstoneError
+from core.evaluation.decisions.rule import decision_in_words
 from core.workflows import jobs
 from core.workflows.use import models, prediction
 from core.workspace import Workspace
@@ -89,7 +90,7 @@ def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
             title=item.class_name or "unreadable",
             detail=" · ".join(
                 [
-                    *([item.decision] if item.decision else []),
+                    *([decision_in_words(item.decision)] if item.decision else []),
                     *([f"{item.confidence:.1%}"] if item.confidence else []),
                     file.name,
                 ]
@@ -136,10 +137,10 @@ def _detail(
     )
 
 
-DECISION_LOOK: dict[str, tuple[text.BadgeColour, str]] = {
-    "accept": ("green", "check_circle"),
-    "to a person": ("orange", "person_search"),
-    "reject": ("red", "block"),
+DECISION_LOOK: dict[PartDecision, tuple[text.BadgeColour, str]] = {
+    PartDecision.ACCEPT: ("green", "check_circle"),
+    PartDecision.REVIEW: ("orange", "person_search"),
+    PartDecision.REJECT: ("red", "block"),
 }
 
 
@@ -148,7 +149,7 @@ def _decision(item: Prediction) -> None:
     if item.decision is not None:
         colour, icon = DECISION_LOOK[item.decision]
         st.badge(
-            item.decision,
+            decision_in_words(item.decision),
             color=colour,
             icon=f":material/{icon}:",
             help="By the operating point of this model.",
@@ -164,7 +165,12 @@ def _table(model: Model, results: list[Prediction]) -> None:
                 "class": [item.class_name or "–" for item in results],
                 "confidence": [item.confidence for item in results],
                 **(
-                    {"decision": [item.decision or "–" for item in results]}
+                    {
+                        "decision": [
+                            decision_in_words(item.decision) if item.decision else "–"
+                            for item in results
+                        ]
+                    }
                     if any(item.decision for item in results)
                     else {}
                 ),

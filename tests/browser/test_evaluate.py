@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
 from core.workflows.results import judging
@@ -47,7 +47,7 @@ def made(app: App) -> str:
         1.0,
         class_verdicts=verdicts,
     )
-    split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
+    split = Split("split-made", dataset.id, "s", SplitStrategy(), 1, (0.6, 0.2, 0.2), "d", 1.0)
     model = Model(
         "model-made",
         "made",

@@ -14,7 +14,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.reporting.render import render
 from core.workflows.data import edits
 from core.workflows.results import judging, thresholds
-from core.workflows.signoff import release, report, report_material, report_words, sealing
+from core.workflows.signoff import release, report, report_material, report_values, sealing
 from core.workflows.signoff.report import Form
 from core.workspace import Workspace
 from tests.made import NAMES, add_model, make_dataset
@@ -117,7 +117,7 @@ def test_the_short_form_of_many_classes_with_long_names_has_two_pages(
         verdicts=(Verdict.OK, *(Verdict.NOK,) * 29),
     )
     material = report_material.gather(hostile, many)
-    values = report_words.as_values(hostile, material, "short", [], "en")
+    values = report_values.report_values(hostile, material, Form.SHORT, [], "en")
     page = browser.new_page()
     page.set_content(render(values))
     (tmp_path / "many.pdf").write_bytes(page.pdf(prefer_css_page_size=True))

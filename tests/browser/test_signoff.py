@@ -41,7 +41,9 @@ def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) 
     expect(page.locator(".st-key-open_test button").first).to_be_disabled()
 
     click(page, "seal")
-    expect(page.get_by_text("Sealed. Nobody has looked")).to_be_visible()
+    expect(
+        page.get_by_text("Sealed. The test results of this model have not been viewed")
+    ).to_be_visible()
     assert sealing.sign_off(made.workspace, "press").accesses == ()
 
     click(page, "open_test")

@@ -225,8 +225,8 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
 ) -> None:
     app = open_page("signoff/plan.py", made.workspace, model="model-new")
     assert "299 defective parts" in _said(app)
-    assert "100 defective parts without an escape still allow 2.95%" in _said(app)
-    assert "199 more" in _said(app)
+    assert "100 defective parts without an escape prove a rate below 2.95%" in _said(app)
+    assert "199 parts" in _said(app)
     assert "50 parts: 5.82%" in _said(app)
 
 
@@ -303,13 +303,13 @@ def test_images_taken_out_after_a_look_are_said_beside_the_verdict(
     model = models.find_model(made.workspace, "new")
     judging.count_look(made.workspace, model, "Evaluate page")
     app = open_page("signoff/signoff.py", made.workspace, model=model.id)
-    assert "golden samples: none is marked" in _said(app)
-    assert "not what it was" not in _said(app)
+    assert "Golden samples: none is marked" in _said(app)
+    assert "has changed since" not in _said(app)
     edits.exclude(made.workspace, "ds-1", made.ids[Subset.TEST][:7].tolist())
     app.run()
     assert not app.exception
-    assert "not what it was" in _said(app)
-    assert "7 images left it since" in _said(app)
+    assert "has changed since" in _said(app)
+    assert "7 images removed" in _said(app)
 
 
 def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made) -> None:
@@ -323,10 +323,10 @@ def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"max_escape": 1.0}, "An escape rate of at most 100% holds for every model"),
+        ({"max_escape": 1.0}, "An escape rate of at most 100% is met by every model"),
         ({"max_escape": 0.0}, "can never be proven"),
-        ({"max_overkill": 1.0}, "An overkill of at most 100% holds"),
-        ({"min_recall": 0.0}, "A recall of at least 0% holds"),
+        ({"max_overkill": 1.0}, "A false reject rate of at most 100% is met"),
+        ({"min_recall": 0.0}, "A recall of at least 0% is met"),
     ],
 )
 def test_a_criterion_that_asks_nothing_is_refused(made: Made, asked, words) -> None:  # type: ignore[no-untyped-def]

@@ -8,7 +8,7 @@ from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.evaluation.measures.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
@@ -56,7 +56,7 @@ def make_model(
         probabilities = np.full((len(pairs), len(names)), 0.1 / (len(names) - 1), np.float32)
         probabilities[np.arange(len(pairs)), [said for _, said in pairs]] = 0.9
     dataset = Dataset(f"ds-{key}", name, names, "/p", "d", len(pairs), 1.0, class_verdicts=verdicts)
-    split = Split(f"split-{key}", dataset.id, "s", "stratified", 1, (0.5, 0.25, 0.25), "d", 1.0)
+    split = Split(f"split-{key}", dataset.id, "s", SplitStrategy(), 1, (0.5, 0.25, 0.25), "d", 1.0)
     model = Model(
         f"model-{key}",
         name,

@@ -173,8 +173,8 @@ def test_a_second_split_of_the_same_name_never_overwrites(
     dataset = imported(workspace, class_folders, "set")
     first = splits.create_split(workspace, dataset.id, name="mine")
     app = open_page("data/split.py", workspace)
-    app.segmented_control(key="split_view").set_value("New split").run()
-    app.segmented_control(key="split_view").set_value("New split").run()
+    app.segmented_control(key="split_view").set_value("new").run()
+    app.segmented_control(key="split_view").set_value("new").run()
     app.text_input(key="split_name").set_value("mine").run()
     app.button(key="do_split").click().run()
     assert "already" in app.error[0].value

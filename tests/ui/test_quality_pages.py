@@ -45,7 +45,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     app = open_page("data/split.py", workspace)
     assert "Nobody has looked" in app.warning[0].value
     app.button(key="do_split").click().run()
-    assert any("not looked for" in item.value for item in app.warning)
+    assert any("not checked" in item.value for item in app.warning)
     assert not app.success
 
     job = quality.start_check(workspace, parts.id)
@@ -54,7 +54,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     # The split that was made before anybody looked is counted now.
     assert "Leak certificate" in app.error[0].value
     assert any("Turned or mirrored images are not looked for" in c.value for c in app.caption)
-    app.segmented_control(key="split_view").set_value("New split").run()
+    app.segmented_control(key="split_view").set_value("new").run()
     assert app.selectbox(key="grouping").value == "auto"
     assert "Leak certificate" in app.success[0].value  # of the preview: nothing is stored yet
     assert len(splits.list_splits(workspace, parts.id)) == 1
@@ -62,7 +62,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     assert splits.list_splits(workspace, parts.id)[0].certificate.is_clean
     assert "Leak certificate" in app.success[0].value
 
-    app.segmented_control(key="split_view").set_value("New split").run()
+    app.segmented_control(key="split_view").set_value("new").run()
     app.selectbox(key="grouping").set_value("none").run()
     assert "flatters" in app.warning[0].value
     app.button(key="do_split").click().run()
@@ -76,7 +76,7 @@ def test_a_pattern_that_cannot_be_read_is_answered_in_words(
     app = open_page("data/split.py", workspace)
     app.selectbox(key="grouping").set_value("regex").run()
     assert not app.error  # nothing was typed yet
-    assert any("Type what the names" in item.value for item in app.info)
+    assert any("Enter what the file names" in item.value for item in app.info)
     app.text_input(key="pattern").set_value("(").run()
     assert any("cannot be read" in item.value for item in app.warning)  # the preview says it
     app.button(key="do_split").click().run()

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from core.data.split import request_of
+from core.domain.splits import Grouping, GroupKind, SplitMethod
 from core.workflows.data import splits
 from core.workspace import Workspace
+from pages.data.split_form import View
 from tests.core.workflows.data.test_splits import add, look, make_parts
 from tests.ui.conftest import OpenPage
 
@@ -22,18 +23,19 @@ def test_folds_are_previewed_made_and_filled_into_the_form_again(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/split.py", workspace)
-    app.segmented_control(key="method").set_value("Folds").run()
+    app.segmented_control(key="method").set_value(SplitMethod.FOLDS).run()
     app.number_input(key="folds").set_value(4).run()
     app.selectbox(key="grouping").set_value("attribute:lot").run()
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Folds"] == "4"
     app.button(key="do_split").click().run()
     (split,) = splits.list_splits(workspace, parts.id)
-    assert (split.folds, request_of(split).group_by) == (4, "attribute:lot")
+    assert split.folds == 4
+    assert split.strategy.grouping == Grouping(GroupKind.ATTRIBUTE, "lot")
     assert any("4 folds" in badge.value for badge in app.markdown)
 
     app.button(key="like").click().run()
-    assert app.segmented_control(key="method").value == "Folds"
+    assert app.segmented_control(key="method").value == SplitMethod.FOLDS
     assert app.number_input(key="folds").value == 4
     assert app.selectbox(key="grouping").value == "attribute:lot"
     app.button(key="do_split").click().run()
@@ -45,13 +47,13 @@ def test_counts_beyond_the_images_are_answered_in_words(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/split.py", workspace)
-    app.segmented_control(key="method").set_value("Counts").run()
+    app.segmented_control(key="method").set_value(SplitMethod.COUNTS).run()
     app.number_input(key="count_train_False").set_value(4000).run()
     assert any("were asked for" in item.value for item in app.warning)
     app.number_input(key="count_train_False").set_value(40).run()
     app.button(key="do_split").click().run()
     assert not app.exception
-    assert splits.list_splits(workspace, parts.id)[0].strategy.startswith("counts 40/24/24")
+    assert splits.list_splits(workspace, parts.id)[0].strategy.counts == (40, 24, 24)
 
 
 def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
@@ -64,9 +66,9 @@ def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
     app.button(key="seal_now").click().run()
     assert splits.find_split(workspace, parts.id, first.id).sealed
 
-    app.segmented_control(key="split_view").set_value("New split").run()
+    app.segmented_control(key="split_view").set_value(View.NEW).run()
     assert "sealed" in app.info[0].value
-    assert "free again" in app.info[0].value
+    assert "other versions" in app.info[0].value
     app.slider(key="sealed_bound").set_value(60).run()
     app.button(key="do_split").click().run()
     assert not app.error

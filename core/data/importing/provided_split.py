@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from core.data.split import count_across, split_digest
 from core.domain.datasets import Sample
 from core.domain.ids import new_id, utc_now
-from core.domain.splits import LeakCertificate, Split, Subset
+from core.domain.splits import LeakCertificate, Split, SplitMethod, SplitStrategy, Subset
 
-NAME = STRATEGY = "as delivered"
+NAME = "as delivered"
 
 
 def delivered_split(
@@ -29,7 +29,6 @@ def delivered_split(
         groups_across=count_across(subsets, groups) if has_groups else None,
         exact_across=count_across(subsets, {s.id: s.sha256 for s in members}),
         near_across=None,
-        strategy=STRATEGY,
         seed=0,
         digest=digest,
     )
@@ -39,7 +38,7 @@ def delivered_split(
         id=new_id("split"),
         dataset_id=dataset_id,
         name=NAME,
-        strategy=STRATEGY,
+        strategy=SplitStrategy(SplitMethod.PROVIDED),
         seed=0,
         fractions=(sizes[0] / total, sizes[1] / total, sizes[2] / total),
         digest=digest,

@@ -7,21 +7,21 @@ gone. Written as JSON, because the store and a seal keep it as text.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
 from core.domain.datasets import Verdict
-from core.domain.models import Prediction
+from core.domain.models import PartDecision, Prediction
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
 from core.evaluation.measures.intervals import CONFIDENCE
 
-DECISION_WORDS = {
-    Decision.ACCEPT: "accept",
-    Decision.PERSON: "to a person",
-    Decision.REJECT: "reject",
+_PART_DECISIONS = {
+    Decision.ACCEPT: PartDecision.ACCEPT,
+    Decision.PERSON: PartDecision.REVIEW,
+    Decision.REJECT: PartDecision.REJECT,
 }
 
 
@@ -56,15 +56,11 @@ class DecisionRule:
         row = [[confidences.get(name, 0.0) for name in self.class_names]]
         return Decision(int(decide(self.point, np.array(row, np.float32), self.verdicts)[0]))
 
-    def word(self, confidences: Mapping[str, float]) -> str:
-        """The decision in words: "accept", "to a person" or "reject"."""
-        return DECISION_WORDS[self.decide(confidences)]
-
     def decided(self, item: Prediction) -> Prediction:
         """The prediction with its decision; an unreadable image gets none."""
         if item.error is not None:
             return item
-        return replace(item, decision=self.word(dict(item.confidences)))
+        return replace(item, decision=part_decision(self.decide(dict(item.confidences))))
 
     @property
     def in_words(self) -> str:
@@ -80,6 +76,24 @@ class DecisionRule:
         )
 
 
+def part_decision(decision: Decision | int) -> PartDecision:
+    """The decision on a part, from its number in an array of decisions."""
+    return _PART_DECISIONS[Decision(int(decision))]
+
+
+def decision_in_words(decision: PartDecision) -> str:
+    """What happens to a part, for people."""
+    match decision:
+        case PartDecision.ACCEPT:
+            return "accept"
+        case PartDecision.REVIEW:
+            return "inspector review"
+        case PartDecision.REJECT:
+            return "reject"
+        case _:
+            assert_never(decision)
+
+
 def point_in_words(point: OperatingPoint) -> str:
     """The limits as a sentence, for people."""
     if point.accept_below is None or point.reject_from is None:
@@ -89,10 +103,10 @@ def point_in_words(point: OperatingPoint) -> str:
     else:
         words = (
             f"Accept below a NOK probability of {as_limit(point.accept_below)}, "
-            f"{_rejecting(point.reject_from)}, between them to a person."
+            f"{_rejecting(point.reject_from)}, inspector review in between."
         )
     if point.class_thresholds:
-        words += " A predicted class that is less sure than its own threshold goes to a person."
+        words += " A prediction below the threshold of its own class goes to inspector review."
     return words
 
 

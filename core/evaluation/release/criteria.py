@@ -1,7 +1,7 @@
-"""Release criteria of a dataset: what every model must reach before it may run.
+"""Release criteria of a dataset: what every model must reach before it is released.
 
-They are set before the test set is looked at. Every change is kept with its time, so that a limit
-that was softened afterwards shows.
+They are set before the test results are viewed. Every change is kept with its time, so that a
+limit that was relaxed afterwards shows.
 """
 
 import json
@@ -11,22 +11,19 @@ from typing import Any
 
 from core.errors import ConfigError
 from core.evaluation.measures.intervals import CONFIDENCE
-from core.evaluation.release.check import Criterion
-
-ESCAPE, OVERKILL, MACRO_F1 = "escape", "overkill", "macro F1"
-RECALL = "recall of "
+from core.evaluation.release.check import Criterion, CriterionKind
 
 
 @dataclass(frozen=True)
 class ReleaseCriteria:
-    """What a model must reach; None asks nothing. Rates in [0, 1].
+    """What a model must reach; None requires nothing. Rates in [0, 1].
 
     Attributes:
         max_escape: the escape rate must be proven to be at most this (one-sided upper bound).
-        max_overkill: the overkill seen must be at most this.
-        min_macro_f1: the macro F1 seen must be at least this.
-        min_recall: the recall seen of every class must be at least this.
-        no_new_escapes: no defective part may be accepted that the model so far did not accept.
+        max_overkill: the measured false reject rate must be at most this.
+        min_macro_f1: the measured macro F1 must be at least this.
+        min_recall: the measured recall of every class must be at least this.
+        no_new_escapes: no defective part may be accepted that the current model does not accept.
         golden_must_pass: every golden sample must be judged right.
         confidence: of the proof, one-sided.
     """
@@ -43,11 +40,11 @@ class ReleaseCriteria:
         for value in (self.max_escape, self.max_overkill, self.min_macro_f1, self.min_recall):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(
-                    f"A criterion of {value:g} makes no sense.", "Choose a value from 0 to 100%."
+                    f"A criterion of {value:g} is not possible.", "Choose a value from 0 to 100%."
                 )
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
-                f"A confidence of {self.confidence:g} makes no sense.",
+                f"A confidence of {self.confidence:g} is not possible.",
                 "Choose a value from 0.5 to below 1, usually 0.95.",
             )
 
@@ -56,36 +53,32 @@ class ReleaseCriteria:
         """Whether some of it needs classes that are OK and NOK."""
         return self.max_escape is not None or self.max_overkill is not None or self.no_new_escapes
 
-    def limits(self, class_names: Sequence[str]) -> list[Criterion]:
-        """The limits as criteria of the gate; class names of the model."""
-        said = [
-            (ESCAPE, self.max_escape, True, True),
-            (OVERKILL, self.max_overkill, True, False),
-            (MACRO_F1, self.min_macro_f1, False, False),
-            *((f"{RECALL}{name}", self.min_recall, False, False) for name in class_names),
-        ]
+    def limits(self, class_names: Sequence[str | None]) -> list[Criterion]:
+        """The limits, one by one; a recall for each class of the model, None: of every class."""
         return [
-            Criterion(measure, limit, at_most=at_most, proven=proven, confidence=self.confidence)
-            for measure, limit, at_most, proven in said
-            if limit is not None
+            *self._limit(CriterionKind.ESCAPE, self.max_escape, at_most=True, proven=True),
+            *self._limit(CriterionKind.FALSE_REJECT, self.max_overkill, at_most=True),
+            *self._limit(CriterionKind.MACRO_F1, self.min_macro_f1),
+            *(
+                limit
+                for name in class_names
+                for limit in self._limit(CriterionKind.RECALL, self.min_recall, class_name=name)
+            ),
         ]
 
-    def in_words(self) -> list[str]:
-        """Each criterion as a line for people."""
-        sure = f"proven at {100 * self.confidence:.4g}%"
-        said = [
-            (self.max_escape, f"escape at most {_percent(self.max_escape)}, {sure}"),
-            (self.max_overkill, f"overkill seen at most {_percent(self.max_overkill)}"),
-            (self.min_macro_f1, f"macro F1 at least {self.min_macro_f1 or 0:.3g}"),
-            (self.min_recall, f"recall of every class at least {_percent(self.min_recall)}"),
-            (self.no_new_escapes or None, "no new escape against the model so far"),
-            (self.golden_must_pass or None, "every golden sample is judged right"),
-        ]
-        return [words for value, words in said if value is not None]
-
-
-def _percent(value: float | None) -> str:
-    return f"{100 * (value or 0):.4g}%"
+    def _limit(
+        self,
+        kind: CriterionKind,
+        limit: float | None,
+        *,
+        at_most: bool = False,
+        proven: bool = False,
+        class_name: str | None = None,
+    ) -> list[Criterion]:
+        """The criterion, or none where there is no limit."""
+        if limit is None:
+            return []
+        return [Criterion(kind, limit, at_most, proven, self.confidence, class_name)]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Leaks between the sides of a split, counted from who is where, whatever made it."""
+"""Leaks between the sides of a split, counted from what is stored, however it was made."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,23 +11,32 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.quality.findings import look_alike_groups
 from core.data.quality.similarity import LOOK_ALIKES, connected, links_of_equal
-from core.data.split import Division, count_across, request_of
+from core.data.split import Division, count_across
 from core.domain.datasets import Dataset, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
-from core.domain.splits import LeakCertificate, Split, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    LeakCertificate,
+    Split,
+    SplitSide,
+    Subset,
+    sides_of,
+)
 from core.errors import SplitError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect
+from core.workflows.data.split_words import strategy_text
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
-SideCounts = dict[str, dict[str, int]]
+SideCounts = dict[SplitSide, dict[str, int]]
 
 
 def check_covering(
     db: Database, dataset_id: str, samples: Sequence[Sample]
 ) -> tuple[QualityCheck | None, int]:
-    """The last quality check where it looked at all these samples, and how many it missed."""
+    """The last quality check if it covered all these samples, and how many it did not cover."""
     check = quality.load_check(db, dataset_id)
     if check is None:
         return None, len(samples)
@@ -47,14 +56,14 @@ def found_groups(samples: Sequence[Sample], check: QualityCheck) -> dict[int, in
 
 
 def named_groups(
-    samples: Sequence[Sample], group_by: str, class_folders: Sequence[str]
+    samples: Sequence[Sample], grouping: Grouping, class_folders: Sequence[str]
 ) -> dict[int, int]:
     """Sample id -> number of its group by a rule on names or columns, joined by equal files.
 
     Raises:
         SplitError: if the rule finds no groups.
     """
-    names = group_names(samples, group_by, class_folders)
+    names = group_names(samples, grouping, class_folders)
     links = links_of_equal(names), links_of_equal([s.sha256 for s in samples])
     return _by_id(samples, connected(len(samples), *links).tolist())
 
@@ -71,7 +80,6 @@ def count_leaks(
     groups: Mapping[int, int] | None,
     check: QualityCheck | None,
     *,
-    strategy: str,
     seed: int,
     digest: str,
 ) -> LeakCertificate:
@@ -82,8 +90,7 @@ def count_leaks(
         division: who is where.
         groups: sample id -> group that was asked to stay together; None: none were asked for, so
             the groups that are known anyway are counted.
-        check: a quality check that looked at all members; None: there is none.
-        strategy: of the split.
+        check: a quality check that covered all members; None: there is none.
         seed: of the split.
         digest: of the split.
     """
@@ -99,7 +106,6 @@ def count_leaks(
         groups_across=None if groups is None else count_across(sides, groups),
         exact_across=count_across(sides, {s.id: s.sha256 for s in samples}),
         near_across=near_across,
-        strategy=strategy,
         seed=seed,
         digest=digest,
         checked_at=check.created_at if check else None,
@@ -110,8 +116,8 @@ def count_leaks(
 def certified(workspace: Workspace, split: Split) -> Split:
     """The split with its leaks counted against the newest quality check; stored where it changed.
 
-    A split that was made before anybody looked for look-alikes, or that came with the images,
-    is counted as soon as there is a check.
+    A split that was made before any quality check, or that came with the images, is counted as
+    soon as there is a check.
     """
     with connect(workspace) as db:
         newest = quality.load_check(db, split.dataset_id)
@@ -166,13 +172,13 @@ def drift(workspace: Workspace, dataset: Dataset, split: Split) -> SplitDrift:
 def side_counts(workspace: Workspace, dataset: Dataset, split: Split) -> SideCounts:
     """Side (subset, or fold and test) -> class -> images, as they are labelled today."""
     with connect(workspace) as db:
-        found = splits.place_class_counts(db, split.id)
+        by_place = splits.place_class_counts(db, split.id)
     counts: SideCounts = {}
-    for side in side_names(split.folds, with_test=any(s is Subset.TEST for s, _ in found)):
+    for side in sides_of(split.folds, with_test=any(s is Subset.TEST for s, _ in by_place)):
         counts[side] = dict.fromkeys(dataset.class_names, 0)
-    for (subset, fold), labels in found.items():
+    for (subset, fold), labels in by_place.items():
         for label, n in labels.items():
-            counts[side_name(subset, fold)][dataset.class_names[label]] += n
+            counts[SplitSide(subset, fold)][dataset.class_names[label]] += n
     return counts
 
 
@@ -182,25 +188,18 @@ def division_counts(
     """The same of a division that is not stored."""
     with_test = Subset.TEST in division.subsets.values()
     counts: SideCounts = {
-        side: dict.fromkeys(class_names, 0) for side in side_names(folds, with_test=with_test)
+        side: dict.fromkeys(class_names, 0) for side in sides_of(folds, with_test=with_test)
     }
     for sample in samples:
         if sample.id in division.subsets and sample.label is not None:
-            side = side_name(division.subsets[sample.id], division.folds.get(sample.id))
+            side = SplitSide(division.subsets[sample.id], division.folds.get(sample.id))
             counts[side][class_names[sample.label]] += 1
     return counts
 
 
-def side_name(subset: Subset, fold: int | None) -> str:
-    """How people call a side: folds count from 1."""
-    return subset.value if fold is None else f"fold {fold + 1}"
-
-
-def side_names(folds: int, *, with_test: bool = True) -> list[str]:
-    """The sides of a split, in their natural order."""
-    if not folds:
-        return [subset.value for subset in Subset]
-    return [f"fold {fold + 1}" for fold in range(folds)] + [Subset.TEST.value] * with_test
+def counts_by_name(counts: SideCounts) -> dict[str, dict[str, int]]:
+    """The same under the names of the sides, for JSON and for people."""
+    return {side.name: dict(own) for side, own in counts.items()}
 
 
 def certificate_as_dict(workspace: Workspace, split: Split) -> dict[str, object]:
@@ -218,11 +217,13 @@ def certificate_as_dict(workspace: Workspace, split: Split) -> dict[str, object]
         "split": split.name,
         "split_id": split.id,
         "split_digest": split.digest,
-        "strategy": split.strategy,
+        "strategy": strategy_text(split),
         "seed": split.seed,
         "folds": split.folds,
         "test_sealed": split.sealed,
-        "counts": division_counts(samples, version.class_names, division, split.folds),
+        "counts": counts_by_name(
+            division_counts(samples, version.class_names, division, split.folds)
+        ),
         "groups_across": found.groups_across if found else None,
         "exact_across": found.exact_across if found else None,
         "near_across": found.near_across if found else None,
@@ -245,19 +246,18 @@ def _counted_again(db: Database, split: Split) -> LeakCertificate:
     division = _stored_division(db, split)
     members = [s for s in samples if s.id in division.subsets]
     check, _ = check_covering(db, dataset.id, members)
-    request = request_of(split)
+    grouping = split.strategy.grouping
     groups: dict[int, int] | None = None
-    if request and request.group_by and request.group_by != "auto":
+    if grouping and grouping.kind is not GroupKind.LOOK_ALIKES:
         try:
-            groups = named_groups(samples, request.group_by, class_folders(db, dataset))
+            groups = named_groups(samples, grouping, class_folders(db, dataset))
         except SplitError:
-            groups = None  # the rule finds nothing any more: count what is known anyway
+            groups = None  # no image has such a group any more: count those known anyway
     counted = count_leaks(
         samples,
         division,
         groups,
         check,
-        strategy=split.strategy,
         seed=split.seed,
         digest=split.digest,
     )

@@ -4,20 +4,21 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from core.data.split import (
-    USUAL_FRACTIONS,
-    Counts,
-    Division,
-    Fractions,
-    SplitRequest,
-    divide,
-    groups_of_equal_files,
-    split_digest,
-)
+from core.data.split import Division, divide, groups_of_equal_files, split_digest
+from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitRequest
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
 from core.domain.ids import new_id, utc_now
-from core.domain.splits import LeakCertificate, OrderBy, Split, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    LeakCertificate,
+    OrderBy,
+    Split,
+    SplitSide,
+    Subset,
+    grouping_of,
+)
 from core.errors import SplitError, WorkspaceError
 from core.store import datasets, jobs, quality, runs, splits
 from core.store.database import connect, transaction
@@ -31,16 +32,10 @@ from core.workflows.data.certificates import (
     named_groups,
 )
 from core.workflows.data.datasets import checked_name
+from core.workflows.data.split_words import usual_name
 from core.workspace import Workspace
 
-GROUPED_BY = {
-    "auto": "look-alikes",
-    "folder": "folder",
-    "column": "stored group",
-    "regex": "name pattern",
-    "attribute": "column",
-}
-FLATTERY = 0.02  # a random split that promises this much more accuracy is called flattering
+FLATTERY = 0.02  # a random split that promises this much more accuracy is warned of
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
         labelled = [s for s in samples if s.label is not None]
         check, missed = check_covering(db, dataset.id, labelled)
         groups: Mapping[int, int] | None = None
-        if request.group_by == "auto":
+        if request.group_by and request.group_by.kind is GroupKind.LOOK_ALIKES:
             _refuse_unchecked(quality.load_check(db, dataset.id), missed)
             groups = found_groups(samples, check) if check else None
         elif request.group_by is not None:
@@ -87,7 +82,6 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
         division,
         groups,
         check,
-        strategy=request.strategy,
         seed=request.seed,
         digest=split_digest(division.subsets, samples, division.folds),
     )
@@ -174,7 +168,8 @@ def create_split(
         SplitError: if a class is too small, the wish makes no sense, or there are no groups.
         NameTakenError: if the dataset has a split of this name.
     """
-    request = SplitRequest(fractions, seed, group_by, order_by, counts, per_class, folds)
+    grouping = grouping_of(group_by) if group_by is not None else None
+    request = SplitRequest(fractions, seed, grouping, order_by, counts, per_class, folds)
     plan = plan_split(workspace, dataset_id, request)
     return store_split(workspace, plan, name=name, seal=seal)
 
@@ -228,12 +223,16 @@ def sealed_split(workspace: Workspace, dataset: Dataset) -> Split | None:
         return splits.sealed_split(db, dataset.id, dataset.version)
 
 
-def groupings(workspace: Workspace, dataset_id: str) -> list[str]:
-    """Values of `group_by` that can work for a dataset besides `regex:`; the best first."""
+def groupings(workspace: Workspace, dataset_id: str) -> list[Grouping]:
+    """The groupings that can work for a dataset, besides patterns; the best first."""
     with connect(workspace) as db:
         grouped, names = splits.grouping_facts(db, dataset_id)
-    column = ["column"] if grouped else []
-    return ["auto", "folder", *column, *(f"attribute:{name}" for name in names)]
+    return [
+        Grouping(GroupKind.LOOK_ALIKES),
+        Grouping(GroupKind.FOLDER),
+        *([Grouping(GroupKind.COLUMN)] if grouped else []),
+        *(Grouping(GroupKind.ATTRIBUTE, name) for name in names),
+    ]
 
 
 def flattery_warning(check: QualityCheck | None) -> str | None:
@@ -301,19 +300,15 @@ def subset_counts(
 def images_of_side(
     workspace: Workspace,
     split: Split,
-    side: str,
+    side: SplitSide,
     *,
     label: int | None = None,
     limit: int = -1,
     offset: int = 0,
 ) -> tuple[list[Sample], int]:
-    """A page of the images of a side (`train`, `fold 2`, `test`), and how many there are.
-
-    Raises:
-        ValueError: if the split has no such side.
-    """
-    fold = int(side.removeprefix("fold ")) - 1 if side.startswith("fold ") else None
-    subset = None if fold is not None else Subset(side)
+    """A page of the images of a side, and how many there are in all."""
+    fold = side.fold
+    subset = side.subset if fold is None else None
     with connect(workspace) as db:
         ids, total = splits.samples_in_place(
             db, split.id, subset=subset, fold=fold, label=label, limit=limit, offset=offset
@@ -400,16 +395,7 @@ def _test_ids(members: Mapping[int, Subset]) -> set[int]:
 
 
 def _free_name(request: SplitRequest, taken: set[str]) -> str:
-    if request.folds:
-        base = f"{request.folds} folds"
-        base += f" + {request.fractions[2] * 100:g}% test" if request.fractions[2] else ""
-    elif request.counts:
-        base = f"{'/'.join(map(str, request.counts))} {'per class' * request.per_class}".strip()
-    else:
-        base = "/".join(f"{f * 100:g}" for f in request.fractions)
-    base += f" by {request.order_by}" if request.order_by else f" seed {request.seed}"
-    kind = (request.group_by or "").partition(":")[0]
-    base += f" by {GROUPED_BY[kind]}" if kind else ""
+    base = usual_name(request)
     name, number = base, 2
     while name.lower() in taken:
         name, number = f"{base} ({number})", number + 1

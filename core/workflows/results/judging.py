@@ -12,13 +12,12 @@ from sqlite_utils import Database
 
 from core.data.groups import group_names
 from core.data.quality.similarity import Pairs, connected, links_of_codes, numbered
-from core.data.split import request_of
 from core.domain.datasets import Dataset, Verdict
 from core.domain.findings import QualityCheck
 from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.signoff import TestSetAccess
-from core.domain.splits import LeakCertificate, Subset
+from core.domain.splits import GroupKind, LeakCertificate, Subset
 from core.errors import NotFoundError, SealedError, SplitError
 from core.store import (
     datasets,
@@ -251,20 +250,20 @@ def _groups_of_split(
     None where there is no rule, or what it finds is stored elsewhere.
     """
     split = splits.split_or_none(db, split_id) if split_id else None
-    request = request_of(split) if split else None
-    if request is None or request.group_by in (None, "auto", "column"):
+    grouping = split.strategy.grouping if split else None
+    if grouping is None or grouping.kind in (GroupKind.LOOK_ALIKES, GroupKind.COLUMN):
         return None
-    rule, folders = request.group_by, class_folders(db, dataset)
+    folders = class_folders(db, dataset)
 
     def read() -> NDArray[np.int64]:
         samples = versions.every_sample(db, dataset.id)
         try:
-            return numbered(group_names(samples, rule, folders))
+            return numbered(group_names(samples, grouping, folders))
         except SplitError:  # what its rule spoke of is gone
             return np.full(len(samples), -1, np.int64)
 
     # Why without the version: no edit changes a name or a column of the imported table.
-    key = (dataset.id, columns.ids[-1:].tobytes(), rule, tuple(folders))
+    key = (dataset.id, columns.ids[-1:].tobytes(), grouping, tuple(folders))
     return memory.groups(key, read)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.domain.datasets import Sample, Verdict
 from core.domain.ids import utc_now
-from core.domain.models import Model
+from core.domain.models import Model, PartDecision
 from core.domain.splits import Subset
 from core.errors import ConfigError, SealedError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
@@ -34,7 +34,6 @@ from core.evaluation.decisions.outcome import (
     truths,
 )
 from core.evaluation.decisions.rule import (
-    DECISION_WORDS,
     DecisionRule,
     point_in_words,
     rule_from_json,
@@ -400,7 +399,7 @@ def outcome_as_dict(basis: Basis, found: Outcome) -> dict[str, object]:
         "nok_to_person": rate_as_dict(found.nok_to_person),
         "automatic": rate_as_dict(found.automatic),
         "matrix": {
-            verdict.value: dict(zip(DECISION_WORDS.values(), row, strict=True))
+            verdict.value: dict(zip((d.value for d in PartDecision), row, strict=True))
             for verdict, row in ((Verdict.OK, found.ok), (Verdict.NOK, found.nok))
         },
         "unit": basis.unit.value,

@@ -1,7 +1,7 @@
-"""The gate before a release: criteria of a dataset, golden samples, pass or block."""
+"""Release criteria of a dataset, and whether a model meets them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +16,25 @@ from core.evaluation.decisions.rule import DecisionRule
 from core.evaluation.measures.classification import class_measures, confusion_matrix
 from core.evaluation.measures.intervals import rate_of
 from core.evaluation.measures.parts import choose
-from core.evaluation.release.check import Criterion, Measured, ReleaseVerdict, release_gate
+from core.evaluation.release.check import (
+    CriterionKind,
+    Measured,
+    MeasureKey,
+    NewEscapes,
+    ReleaseVerdict,
+    check_criteria,
+)
 from core.evaluation.release.criteria import (
-    ESCAPE,
-    MACRO_F1,
-    OVERKILL,
-    RECALL,
     KeptCriteria,
     ReleaseCriteria,
     criteria_from_json,
     criteria_to_json,
+)
+from core.evaluation.release.words import (
+    check_in_words,
+    measure_key,
+    reasons_in_words,
+    remarks_in_words,
 )
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
@@ -44,36 +53,36 @@ def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) 
     """
     _refuse_empty_limits(criteria)
     with connect(workspace) as db, transaction(db):
-        found = datasets.find_dataset(db, dataset)
-        text = judgement.criteria(db, found.id)
+        dataset_id = datasets.find_dataset(db, dataset).id
+        text = judgement.criteria(db, dataset_id)
         now = utc_now()
         kept = (
             criteria_from_json(text).changed_to(criteria, now)
             if text
             else KeptCriteria(criteria, now)
         )
-        judgement.save_criteria(db, found.id, criteria_to_json(kept))
+        judgement.save_criteria(db, dataset_id, criteria_to_json(kept))
     return kept
 
 
 def _refuse_empty_limits(criteria: ReleaseCriteria) -> None:
     limits = [
         (criteria.max_escape, 0, 1, "An escape rate", "at most"),
-        (criteria.max_overkill, None, 1, "An overkill", "at most"),
+        (criteria.max_overkill, None, 1, "A false reject rate", "at most"),
         (criteria.min_macro_f1, None, 0, "A macro F1", "at least"),
         (criteria.min_recall, None, 0, "A recall", "at least"),
     ]
     for value, impossible, always, what, how in limits:
         if value is not None and value in (impossible, always):
-            fault = "holds for every model" if value == always else "can never be proven"
+            fault = "is met by every model" if value == always else "can never be proven"
             raise ConfigError(
-                f"{what} of {how} {100 * value:g}% {fault}, so it asks nothing of use.",
-                "Choose a value between, or leave it empty.",
+                f"{what} of {how} {100 * value:g}% {fault}.",
+                "Choose a value in between, or leave it empty.",
             )
 
 
 def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
-    """The release criteria of a dataset with their history; None if nobody set any.
+    """The release criteria of a dataset with their history; None if none were set.
 
     Raises:
         NotFoundError: if there is no such dataset.
@@ -85,92 +94,63 @@ def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
 
 @dataclass(frozen=True)
 class GateReport:
-    """Whether a model may be released: the criteria it was held against, and what came out.
-
-    `remarks` say what could not be looked at.
-    """
+    """Whether a model may be released, and the criteria it was checked against."""
 
     kept: KeptCriteria
     gate: ReleaseVerdict
     subset: Subset
-    golden: Mapping[str, bool]
-    remarks: tuple[str, ...] = ()
 
 
 def check_release(
     workspace: Workspace, comparison: ModelComparison | None, judged: JudgedSet
 ) -> GateReport | None:
-    """Hold a model against the criteria of its dataset; None if there are no criteria.
+    """Check a model against the criteria of its dataset; None if there are no criteria.
 
     Args:
         workspace: where the criteria live.
-        comparison: with the model so far; None: new escapes cannot be known, which blocks where
-            the criteria ask for none.
+        comparison: with the current model; None: new escapes cannot be known, which blocks where
+            the criteria allow none.
         judged: the model's whole subset, usually the test set.
     """
     kept = criteria_of(workspace, judged.dataset.id)
     if kept is None:
         return None
     rule = saved_rule(workspace, judged.model.id)
-    golden = golden_results(workspace, judged, rule) if kept.criteria.golden_must_pass else {}
-    limits = kept.criteria.limits(judged.class_names)
-    gate = _gate(kept.criteria, limits, _measures(judged, rule), golden, comparison)
-    remarks = _unknown_escapes(kept.criteria, comparison)
-    return GateReport(kept, gate, judged.subset, golden, tuple(remarks))
+    criteria = kept.criteria
+    verdict = ReleaseVerdict(
+        check_criteria(criteria.limits(judged.class_names), _measures(judged, rule)),
+        golden_results(workspace, judged, rule) if criteria.golden_must_pass else {},
+        _new_escapes(comparison) if criteria.no_new_escapes else None,
+    )
+    return GateReport(kept, verdict, judged.subset)
 
 
-def _gate(
-    criteria: ReleaseCriteria,
-    limits: Sequence[Criterion],
-    measures: Mapping[str, Measured],
-    golden: Mapping[str, bool],
-    comparison: ModelComparison | None,
-) -> ReleaseVerdict:
-    held = release_gate(limits, measures, golden) if limits or golden else None
-    reasons = [*(held.reasons if held else ()), *_new_escapes(criteria, comparison)]
-    if held is None and not criteria.no_new_escapes:
-        reasons.append("There is nothing to hold the model against: no limit, no golden sample.")
-    checks, failed = (held.checks, held.failed_golden) if held else ((), ())
-    return ReleaseVerdict(not reasons, checks, failed, tuple(reasons))
+def _new_escapes(comparison: ModelComparison | None) -> NewEscapes:
+    if comparison is None:
+        return NewEscapes(None)
+    decisions = comparison.decisions
+    return NewEscapes(
+        count=decisions.escapes.only_first_right if decisions else None,
+        unit=comparison.unit,
+        compared=len(comparison.sample_ids),
+        not_compared=comparison.only_second,
+    )
 
 
-def _new_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
-    if not criteria.no_new_escapes:
-        return []
-    if comparison is None or comparison.decisions is None:
-        return ["New escapes are not known: there is no comparison with the model so far."]
-    new = comparison.decisions.escapes.only_first_right
-    if not new:
-        return []
-    unit = comparison.unit.word
-    counted = f"1 defective {unit[:-1]}" if new == 1 else f"{new:,} defective {unit}"
-    return [f"New escapes: {counted} that the model so far did not accept."]
-
-
-def _unknown_escapes(criteria: ReleaseCriteria, comparison: ModelComparison | None) -> list[str]:
-    """What the comparison cannot say, because the model so far was not tested on everything."""
-    if not criteria.no_new_escapes or comparison is None or not comparison.only_second:
-        return []
-    shared, missing = len(comparison.sample_ids), comparison.only_second
-    return [
-        f"New escapes are known for {shared:,} of {shared + missing:,} images only: the model "
-        "so far was not tested on the others. Train both with the same split to know all."
-    ]
-
-
-def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[str, Measured]:
+def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[MeasureKey, Measured]:
     predicted = judged.probabilities.argmax(axis=1)
     names = judged.class_names
     matrix = confusion_matrix(predicted, judged.targets, len(names))
     present = [item.f1 for item in class_measures(matrix, names) if item.has_data]
-    measures: dict[str, Measured] = {MACRO_F1: float(np.mean(present))}
+    measures: dict[MeasureKey, Measured] = {(CriterionKind.MACRO_F1, None): float(np.mean(present))}
     for index, name in enumerate(names):
         of_class = judged.targets == index
         wrong = rate_of(predicted[of_class] != index, choose(judged.parts, of_class))
-        measures[f"{RECALL}{name}"] = wrong.complement
+        measures[CriterionKind.RECALL, name] = wrong.complement
     if has_both(judged.verdicts):
-        found = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
-        measures.update({ESCAPE: found.escape, OVERKILL: found.overkill})
+        outcome = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
+        measures[CriterionKind.ESCAPE, None] = outcome.escape
+        measures[CriterionKind.FALSE_REJECT, None] = outcome.overkill
     return measures
 
 
@@ -182,7 +162,7 @@ def golden_results(
     For a model whose test was sealed they are those of that day, whatever was marked since.
     Right: a defective one is not accepted, a good one not rejected; without verdicts the predicted
     class is the true one. A golden sample without a stored result of the model is not right. Those
-    of a sealed test set are found out when it is opened.
+    of a sealed test set are judged when it is opened.
     """
     with connect(workspace) as db:
         seal = judgement.find_seal(db, judged.model.id)
@@ -194,7 +174,7 @@ def golden_results(
     right: dict[int, bool] = {}
     for subset in subsets if ids else []:
         if subset is Subset.TEST and judged.subset is not Subset.TEST:
-            continue  # Why: no look at the test set through the back door.
+            continue  # Why: this would be a view of the test results that nobody records.
         own = judged if subset is judged.subset else _stored(workspace, judged.model.id, subset)
         if own is not None:
             right.update(_right_ones(own, rule, ids))
@@ -231,24 +211,28 @@ def _right_ones(
 
 def gate_as_dict(report: GateReport) -> dict[str, object]:
     """Pass or block with the reasons, as plain values."""
+    verdict = report.gate
     return {
-        "verdict": "PASS" if report.gate.passed else "BLOCK",
-        "reasons": list(report.gate.reasons),
+        "verdict": "PASS" if verdict.passed else "BLOCK",
+        "reasons": reasons_in_words(verdict),
         "checks": [
             {
-                "measure": check.criterion.measure,
+                "measure": measure_key(check.criterion),
+                "kind": check.criterion.kind.value,
+                "class_name": check.criterion.class_name,
                 "limit": check.criterion.limit,
                 "at_most": check.criterion.at_most,
                 "proven": check.criterion.proven,
                 "passed": check.passed,
+                "result": check.result.value,
                 "value": check.value,
                 "bound": check.bound,
-                "reason": check.reason,
+                "reason": check_in_words(check),
             }
-            for check in report.gate.checks
+            for check in verdict.checks
         ],
-        "golden": dict(report.golden),
-        "remarks": list(report.remarks),
+        "golden": dict(verdict.golden),
+        "remarks": remarks_in_words(verdict),
         "subset": report.subset.value,
         "criteria": kept_as_dict(report.kept),
     }

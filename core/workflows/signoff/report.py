@@ -1,14 +1,12 @@
-"""The test report: gather everything known of a model and its test, put it into words, write it.
+"""The test report: gather everything known of a model and its test, and write it.
 
 Gathering reads the store and computes numbers; drawing is done by `core.reporting`. Heatmaps need
 the network, so a full report with mistakes is finished by a worker.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,17 @@ from core.domain.jobs import Job, JobKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
 from core.files import Cell, atomic_write, write_csv
+from core.reporting.draft import to_json
 from core.reporting.render import render
+
+# Why from here: the command line knows this room and not the one that draws.
+from core.reporting.values import Form as Form
 from core.workflows import jobs as job_actions
 from core.workflows.results.judging import JudgedSet, count_look, judged_set
-from core.workflows.signoff import report_words
 from core.workflows.signoff.release import GateReport, check_release
 from core.workflows.signoff.report_material import ReportMaterial, gather
+from core.workflows.signoff.report_mistakes import mistakes, other_answers, part_decisions
+from core.workflows.signoff.report_values import report_values
 from core.workflows.signoff.sealing import ProgressCallback, SignOff, no_progress
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
@@ -30,13 +33,6 @@ from core.workspace import Workspace
 LANGUAGES = ("en",)
 MAX_IMAGES = 120
 _ID = re.compile(r"report-[a-z0-9]{8}")
-
-
-class Form(StrEnum):
-    """How much a report says."""
-
-    SHORT = "short"  # two pages
-    FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -57,21 +53,21 @@ def make_report(
     max_images: int = MAX_IMAGES,
     on_progress: ProgressCallback = no_progress,
 ) -> ReportRequest:
-    """Write the report of a model, with its table of probabilities; counted as a look at its test.
+    """Write the report of a model and its table of probabilities; a recorded view of the results.
 
     Args:
         workspace: where the model lives.
         model_id: its id or name.
         form: two pages, or everything.
-        against: id or name of the model so far.
+        against: id or name of the model to compare with.
         language: of the report.
         max_images: mistakes that a full report shows at most.
         on_progress: told how far the check of the image files is.
 
     Raises:
         NotFoundError: if there is no such model, or it has no test results.
-        SealedError: if its test set was not opened yet.
-        ConfigError: if the language is not there, or the models share no images.
+        SealedError: if its test set is sealed and was not opened yet.
+        ConfigError: if there is no report in this language, or the models share no images.
     """
     if language not in LANGUAGES:
         raise ConfigError(
@@ -81,15 +77,15 @@ def make_report(
     other = judged_set(workspace, against, Subset.TEST) if against else None
     count_look(workspace, judged.model, f"Test report ({form.value})")
     material = gather(workspace, judged, other, on_progress=on_progress)
-    shown = report_words.mistakes(material)[: max_images if form is Form.FULL else 0]
-    ticket = ReportRequest(new_id("report"), None)
-    write_table(workspace, material, report_file(workspace, ticket.id, "csv"))
-    values = report_words.as_values(workspace, material, form.value, shown, language)
+    shown = mistakes(material)[: max_images if form is Form.FULL else 0]
+    report_id = new_id("report")
+    write_table(workspace, material, report_file(workspace, report_id, "csv"))
+    values = report_values(workspace, material, form, shown, language)
     if not shown:
-        _write(report_file(workspace, ticket.id), render(values))
-        return ticket
-    draft = report_file(workspace, ticket.id, "json")
-    _write(draft, json.dumps(values))
+        _write(report_file(workspace, report_id), render(values))
+        return ReportRequest(report_id, None)
+    draft = report_file(workspace, report_id, "json")
+    _write(draft, to_json(values))
     paths = {i: str(workspace.resolve(s.path)) for i, s in material.samples.items()}
     payload: dict[str, object] = {
         "draft": draft.name,
@@ -100,17 +96,17 @@ def make_report(
         ],
     }
     return ReportRequest(
-        ticket.id, job_actions.submit(workspace, JobKind.REPORT, ticket.id, payload)
+        report_id, job_actions.submit(workspace, JobKind.REPORT, report_id, payload)
     )
 
 
-def gate_of(workspace: Workspace, found: SignOff) -> GateReport | None:
+def gate_of(workspace: Workspace, standing: SignOff) -> GateReport | None:
     """What the release criteria say of an opened test; None if there are none.
 
     Raises:
         SealedError: if the test set was not opened yet.
     """
-    return check_release(workspace, None, judged_set(workspace, found.model.id, Subset.TEST))
+    return check_release(workspace, None, judged_set(workspace, standing.model.id, Subset.TEST))
 
 
 def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> Path:
@@ -127,8 +123,8 @@ def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> P
 def write_table(workspace: Workspace, material: ReportMaterial, target: Path) -> None:
     """Every image of validation and test with all probabilities, as CSV; written whole or not.
 
-    From it all numbers of the report can be computed again. Texts that a spreadsheet program would
-    run as a formula are quoted.
+    All numbers of the report can be recomputed from it. Texts that a spreadsheet program would run
+    as a formula are quoted.
     """
     write_csv(target, _table_rows(material))
 
@@ -153,8 +149,10 @@ def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
     names = judged.class_names
     samples = [material.samples[int(i)] for i in judged.sample_ids]
     predicted = judged.probabilities.argmax(axis=1)
-    decisions = report_words.decision_words(material, judged)
-    others = report_words.other_answers(material, judged)
+    decisions = [
+        decision.value if decision else "" for decision in part_decisions(material, judged)
+    ]
+    others = other_answers(material, judged)
     parts = judged.parts if judged.parts is not None else judged.sample_ids
     verdicts = [verdict.value if verdict else "" for verdict in judged.verdicts]
     return {
@@ -168,7 +166,9 @@ def _columns(material: ReportMaterial, judged: JudgedSet) -> dict[str, Any]:
         "predicted_class": [names[i] for i in predicted],
         "decision": decisions,
         "other_class": pa.array([name for name, _ in others], pa.string()),
-        "other_decision": pa.array([decision for _, decision in others], pa.string()),
+        "other_decision": pa.array(
+            [decision and decision.value for _, decision in others], pa.string()
+        ),
         **{
             f"p:{name}": judged.probabilities[:, index]
             for index, name in enumerate(judged.class_names)

@@ -8,9 +8,8 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 
-from core.data.importing.provided_split import STRATEGY as AS_DELIVERED
 from core.data.importing.rules import ImportRules, TableRules, rules_from_dict
-from core.data.split import request_of
+from core.data.split_request import request_of
 from core.domain.configs import AugmentConfig, Config, PreprocessConfig, recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
@@ -23,7 +22,7 @@ from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK, find_network
-from core.reporting.render import count, percent
+from core.reporting.text import count, percent
 from core.store import jobs, splits, versions
 from core.store.database import connect
 from core.workflows.data.demo import DEMO_NAME, DEMO_SOURCE
@@ -203,7 +202,7 @@ def _verdicts(dataset: Dataset, name: str) -> list[str]:
 def _criteria(material: ReportMaterial, name: str) -> list[str]:
     if material.gate is None:
         return []
-    asked, golden = material.gate.kept.criteria, len(material.gate.golden)
+    asked, golden = material.gate.kept.criteria, len(material.gate.gate.golden)
     lines = []
     if golden:
         lines.append(_remark(f"{count(golden, 'golden sample')} must be marked in the app again."))
@@ -241,11 +240,9 @@ def _splits(material: ReportMaterial, sealed: Split | None, name: str) -> list[s
 
 
 def _split(split: Split, name: str, *, seal: bool) -> list[str]:
-    if split.strategy == AS_DELIVERED:
-        return [_remark(f"The split '{split.name}' came with the images; the import keeps it.")]
     request = request_of(split)
     if request is None:
-        return [_remark(f"No command makes the split '{split.name}' again ({split.strategy}).")]
+        return [_remark(f"The split '{split.name}' came with the images; the import keeps it.")]
     train, validation, test = request.fractions
     sizes: dict[str, Option] = {"train": train, "validation": validation, "test": test}
     if request.folds:
@@ -261,7 +258,7 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
         **sizes,
         seed=request.seed,
         order_by=order,
-        group_by=request.group_by,
+        group_by=request.group_by.option if request.group_by else None,
         seal=seal,
     )
     return [line]
@@ -271,17 +268,13 @@ def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
     train = run.train
-    fold, own_name = None, run.name
-    if run.fold is not None:
-        fold = run.fold + 1
-        own_name = run.name.removesuffix(f" fold {fold} of {split.folds}")  # the command adds it
     size_px = find_network(train.network).image_size_px
     line = _command(
         "train",
         name,
         split=split.name,
-        fold=fold,
-        name=own_name,
+        fold=None if run.fold is None else run.fold + 1,
+        name=run.given_name or run.name,  # the command adds the number of the fold
         recipe=train.recipe.value,
         **_changed(train, recipe_defaults(train.recipe, DEFAULT_NETWORK)),
         **_changed(run.augment, AugmentConfig()),

@@ -1,4 +1,4 @@
-"""What a test report is made of: rows and numbers, not yet words."""
+"""What a test report is made of: rows and numbers, not words."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReportMaterial:
-    """What a report is made of, before it is put into words.
+    """What a report is made of.
 
     `rule` is None where the verdict of the predicted class decides, `gate` where no criteria are
     set, `other` where no comparison was asked for. `samples` are by id.
@@ -32,7 +32,7 @@ class ReportMaterial:
     judged: JudgedSet
     validation: JudgedSet | None
     rule: DecisionRule | None
-    found: Results
+    results: Results
     gate: GateReport | None
     other: ModelComparison | None
     samples: dict[int, Sample]
@@ -62,7 +62,7 @@ def gather(
     comparison = None
     if other is not None:
         comparison = compare_judged(other, judged, saved_rule(workspace, other.model.id), rule)
-    found = results(
+    numbers = results(
         _data(judged),
         judged.class_names,
         judged.verdicts,
@@ -71,16 +71,16 @@ def gather(
         rule.scenario if rule else None,
     )
     if comparison is not None:
-        found.values.update(comparison_values(comparison.classes, comparison.decisions))
-    wanted = [int(i) for part in (judged, validation) if part for i in part.sample_ids]
+        numbers.values.update(comparison_values(comparison.classes, comparison.decisions))
+    ids = [int(i) for subset in (judged, validation) if subset for i in subset.sample_ids]
     with connect(workspace) as db:
-        samples = {s.id: s for s in datasets.samples_by_id(db, wanted)}
+        samples = {s.id: s for s in datasets.samples_by_id(db, ids)}
     return ReportMaterial(
         sign_off=sign_off(workspace, model.id, check_files=True, on_progress=on_progress),
         judged=judged,
         validation=validation,
         rule=rule,
-        found=found,
+        results=numbers,
         gate=check_release(workspace, comparison, judged),
         other=comparison,
         samples=samples,
@@ -88,7 +88,7 @@ def gather(
 
 
 def training_run(workspace: Workspace, material: ReportMaterial) -> TrainingRun | None:
-    """The training that made the judged model; None where its record was deleted."""
+    """The run that made the judged model; None where it was deleted."""
     if material.model.run_id is None:
         return None
     try:

@@ -1,6 +1,5 @@
-"""Trainings on the folds of one split, read together: what a single split would have hidden."""
+"""Cross-validation: runs on the folds of one split, read together."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from core.errors import NotFoundError
 from core.workflows.results.evaluation import evaluation_report
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-
-_FOLD_NAME = re.compile(r"(?P<base>.*) fold \d+ of (?P<folds>\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,17 @@ def group_runs(views: Sequence[RunView]) -> list[FoldGroup]:
 
     A run on a single fold that was started alone belongs to no group.
     """
-    found: dict[tuple[str, str, float], list[RunView]] = {}
+    together: dict[str, list[RunView]] = {}
     for view in views:
-        match = _FOLD_NAME.fullmatch(view.run.name)
-        if view.run.fold is not None and match:
-            key = (match["base"], view.run.split_id, view.run.created_at)
-            found.setdefault(key, []).append(view)
-    groups = []
-    for (base, _, _), members in found.items():
-        match = _FOLD_NAME.fullmatch(members[0].run.name)
-        if match and len(members) > 1:
-            ordered = sorted(members, key=lambda view: view.run.fold or 0)
-            groups.append(FoldGroup(base, int(match["folds"]), tuple(ordered)))
-    return groups
+        if view.run.cross_validation_id is not None:
+            together.setdefault(view.run.cross_validation_id, []).append(view)
+    return [_group(members) for members in together.values() if len(members) > 1]
+
+
+def _group(members: Sequence[RunView]) -> FoldGroup:
+    ordered = sorted(members, key=lambda view: view.run.fold or 0)
+    first = ordered[0].run
+    return FoldGroup(first.given_name, first.folds, tuple(ordered))
 
 
 def cross_validation(workspace: Workspace, group: FoldGroup) -> CrossValidation | None:

@@ -124,7 +124,8 @@ def start_cross_validation(
         raise SplitError(
             f"The split '{chosen.name}' has no folds.", "Make a split with folds first."
         )
-    every = [_of_fold(run, chosen, fold) for fold in range(chosen.folds)]
+    together = replace(run, cross_validation_id=new_id("cv"))
+    every = [_of_fold(together, chosen, fold) for fold in range(chosen.folds)]
     return [_queued(workspace, item) for item in every]
 
 
@@ -174,9 +175,13 @@ def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
         raise SplitError(
             f"The split '{split.name}' has no fold {fold + 1}.", f"It has folds 1 to {split.folds}."
         )
-    # Why the same time for all folds: together with the split it names what belongs together.
     return replace(
-        run, id=new_id("run"), name=f"{run.name} fold {fold + 1} of {split.folds}", fold=fold
+        run,
+        id=new_id("run"),
+        name=f"{run.name} fold {fold + 1} of {split.folds}",
+        fold=fold,
+        folds=split.folds,
+        given_name=run.name,
     )
 
 

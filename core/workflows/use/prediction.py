@@ -142,7 +142,7 @@ def as_dict(item: Prediction) -> dict[str, object]:
         "path": item.path,
         "class_name": item.class_name,
         "confidence": item.confidence,
-        **({"decision": item.decision} if item.decision is not None else {}),
+        **({"decision": item.decision.value} if item.decision is not None else {}),
         "confidences": [list(pair) for pair in item.confidences],
     }
 

@@ -4,6 +4,7 @@ import pytest
 
 from core.data.groups import group_names, groups_by_folder, groups_by_pattern
 from core.domain.datasets import Sample
+from core.domain.splits import grouping_of
 from core.errors import SplitError
 
 PATHS = ["/data/set/good/part1/a_01.png", "/data/set/good/part2/b_01.png", "/data/set/bad/c_02.png"]
@@ -56,13 +57,13 @@ def test_a_pattern_that_would_run_for_ever_is_answered_at_once():
 
 def test_groups_come_from_columns_and_attributes():
     samples = [*_named("a.png", group="lot 1", attributes={"shift": "early"}), *_named("b.png")]
-    assert group_names(samples, "column", []) == ["lot 1", None]
-    assert group_names(samples, "attribute:shift", []) == ["early", None]
+    assert group_names(samples, grouping_of("column"), []) == ["lot 1", None]
+    assert group_names(samples, grouping_of("attribute:shift"), []) == ["early", None]
     with pytest.raises(SplitError) as caught:
-        group_names(samples, "attribute:line", [])
+        group_names(samples, grouping_of("attribute:line"), [])
     assert "shift" in caught.value.hint
     with pytest.raises(SplitError, match="No image of this dataset has a group"):
-        group_names(_named("b.png"), "column", [])
+        group_names(_named("b.png"), grouping_of("column"), [])
 
 
 def test_a_folder_of_a_former_class_is_no_group():

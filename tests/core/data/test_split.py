@@ -7,18 +7,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.data.split import (
-    AS_DELIVERED,
-    SplitRequest,
     count_across,
     divide,
     grouped_split,
-    request_of,
     split_digest,
     stratified_split,
     subset_counts,
 )
+from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Sample
-from core.domain.splits import OrderBy, Split, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    OrderBy,
+    Split,
+    SplitMethod,
+    SplitStrategy,
+    Subset,
+    grouping_of,
+)
 from core.errors import SplitError
 
 USUAL = (0.6, 0.2, 0.2)
@@ -174,7 +181,7 @@ def test_of_several_ways_to_lay_groups_down_the_nearest_is_taken(monkeypatch):
         )
 
     several = [miss(seed) for seed in range(10)]
-    monkeypatch.setattr("core.data.split.PLACE_ATTEMPTS", 1)
+    monkeypatch.setattr("core.data.placement.PLACE_ATTEMPTS", 1)
     one = [miss(seed) for seed in range(10)]
     assert all(after <= before for after, before in zip(several, one, strict=True))
     assert sum(several) < sum(one) / 2
@@ -379,19 +386,51 @@ def test_a_sealed_test_set_is_kept_exactly_and_its_groups_are_kept_out(mixed, re
     "request_",
     [
         SplitRequest(),
-        SplitRequest((0.5, 0.3, 0.2), 7, "regex:(?P<group>a, grouped by b)", OrderBy.DATE),
-        SplitRequest((0.0, 0.0, 0.1), 3, "auto", folds=4),
-        SplitRequest(counts=(60, 20, 20), per_class=True, group_by="attribute:lot, 2"),
+        SplitRequest(
+            (0.5, 0.3, 0.2),
+            7,
+            Grouping(GroupKind.PATTERN, "(?P<group>a, grouped by b)"),
+            OrderBy.DATE,
+        ),
+        SplitRequest((0.0, 0.0, 0.1), 3, Grouping(GroupKind.LOOK_ALIKES), folds=4),
+        SplitRequest(
+            counts=(60, 20, 20), per_class=True, group_by=Grouping(GroupKind.ATTRIBUTE, "lot, 2")
+        ),
         SplitRequest(counts=(60, 20, 0), order_by=OrderBy.NAME),
     ],
 )
-def test_the_words_of_a_strategy_are_read_back(request_):
+def test_the_request_of_a_split_is_read_from_its_fields(request_):
     # "Make a new split like this one" must make exactly such a one.
     split = Split(
-        "split-x", "ds-x", "x", request_.strategy, request_.seed, request_.fractions, "digest", 0.0
+        "split-x",
+        "ds-x",
+        "x",
+        request_.strategy,
+        request_.seed,
+        request_.fractions,
+        "digest",
+        0.0,
+        folds=request_.folds,
     )
     assert request_of(split) == request_
-    assert request_of(replace(split, strategy=AS_DELIVERED)) is None
+    provided = replace(split, strategy=SplitStrategy(SplitMethod.PROVIDED))
+    assert request_of(provided) is None
+
+
+@pytest.mark.parametrize(
+    "option", ["auto", "folder", "column", "attribute:lot: 2, grouped by a", "regex:(?P<group>:|a)"]
+)
+def test_a_grouping_is_typed_and_read_back(option):
+    assert grouping_of(option).option == option
+
+
+@pytest.mark.parametrize(
+    "option", ["", "wheel", "regex", "regex:", "attribute:", "folder:x", "auto:"]
+)
+def test_what_is_no_grouping_is_refused_with_the_choices(option):
+    with pytest.raises(SplitError, match="cannot be grouped") as caught:
+        grouping_of(option)
+    assert "attribute:" in caught.value.hint
 
 
 def test_many_classes_and_images_are_divided_in_seconds():

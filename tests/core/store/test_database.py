@@ -4,9 +4,18 @@ import sys
 import threading
 
 import pytest
+from sqlite_utils import Database
 
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    LeakCertificate,
+    OrderBy,
+    SplitMethod,
+    SplitStrategy,
+)
 from core.errors import NotFoundError, WorkspaceError
-from core.store import database, datasets, splits, versions
+from core.store import database, datasets, runs, schema, splits, versions
 from core.store.database import connect, sqlite3, sqlite_warning, transaction
 from core.workspace import Workspace
 
@@ -39,7 +48,7 @@ def test_migrations_run_once_when_many_processes_start_together(workspace):
         for _ in range(6)
     ]
     assert [process.communicate(timeout=60)[0].strip() for process in started] == [
-        str(database.SCHEMA_VERSION)
+        str(schema.SCHEMA_VERSION)
     ] * 6
 
 
@@ -125,7 +134,7 @@ def test_an_error_inside_a_transaction_leaves_no_trace(workspace):
 
 
 def test_a_half_done_migration_changes_nothing(workspace, monkeypatch):
-    monkeypatch.setattr(database, "_FIRST_SCHEMA", database._FIRST_SCHEMA + "CREATE NONSENSE;")
+    monkeypatch.setattr(schema, "_FIRST_SCHEMA", schema._FIRST_SCHEMA + "CREATE NONSENSE;")
     with pytest.raises(WorkspaceError), connect(workspace):
         pass
     monkeypatch.undo()
@@ -177,7 +186,7 @@ def _insert_dataset(db, key):
 def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspace):
     old = sqlite3.connect(str(workspace.database))
     old.executescript(
-        database._FIRST_SCHEMA
+        schema._FIRST_SCHEMA
         + "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT,"
         " applied_at TEXT);"
         "INSERT INTO _sqlite_migrations VALUES (1, 'touchstone', 'create_tables', '2026');"
@@ -190,5 +199,86 @@ def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspac
         assert splits.find_split(db, "ds-1", "s").certificate is None
         assert [v.number for v in versions.list_versions(db, "ds-1")] == [1]
     assert workspace.database.with_name(
-        f"workspace.db.before-schema-{database.SCHEMA_VERSION}"
+        f"workspace.db.before-schema-{schema.SCHEMA_VERSION}"
     ).exists()
+
+
+def test_a_migration_that_is_added_counts_in_the_version_of_the_schema(workspace):
+    # The version was a number beside the migrations, which one could forget to raise.
+    with connect(workspace) as db:
+        applied = [migration.name for migration in schema.migrations.applied(db)]
+        version = db.conn.execute("PRAGMA user_version").fetchone()[0]
+    assert version == schema.SCHEMA_VERSION == len(applied) == len(schema.migrations._migrations)
+
+
+FIELDS = {
+    "stratified": SplitStrategy(),
+    "grouped by auto": SplitStrategy(grouping=Grouping(GroupKind.LOOK_ALIKES)),
+    "grouped by attribute:lot, 2": SplitStrategy(grouping=Grouping(GroupKind.ATTRIBUTE, "lot, 2")),
+    "ordered by date, grouped by regex:(?P<group>a, grouped by b)": SplitStrategy(
+        grouping=Grouping(GroupKind.PATTERN, "(?P<group>a, grouped by b)"), order_by=OrderBy.DATE
+    ),
+    "counts 60/20/20 per class, grouped by folder": SplitStrategy(
+        SplitMethod.COUNTS, Grouping(GroupKind.FOLDER), counts=(60, 20, 20), per_class=True
+    ),
+    "counts 60/20/0": SplitStrategy(SplitMethod.COUNTS, counts=(60, 20, 0)),
+    "3 folds, ordered by name, grouped by column": SplitStrategy(
+        SplitMethod.FOLDS, Grouping(GroupKind.COLUMN), OrderBy.NAME
+    ),
+    "as delivered": SplitStrategy(SplitMethod.PROVIDED),
+}
+CERTIFICATE = (
+    '{"groups_across": 1, "exact_across": 0, "near_across": null, "strategy": "grouped by auto",'
+    ' "seed": 7, "digest": "d", "checked_at": 3.0, "kept_out": 2}'
+)
+
+
+@pytest.fixture
+def before_fields(workspace):
+    """A workspace of the sixth schema: strategies are sentences, folds are told by names."""
+    db = Database(sqlite3.connect(str(workspace.database)))
+    schema.migrations.apply(db, stop_before="add_strategy_fields")
+    with db.conn:
+        _insert_dataset(db, "ds-1")
+        for number, words in enumerate(FIELDS):
+            db.conn.execute(
+                "INSERT INTO splits (id, dataset_id, name, strategy, seed, train, validation, test,"
+                " digest, created_at, certificate, folds)"
+                " VALUES (?, 'ds-1', ?, ?, 7, .6, .2, .2, 'd', 0.0, ?, ?)",
+                [f"split-{number}", words, words, CERTIFICATE if number == 1 else None, 0],
+            )
+        for key, name, at, fold in (
+            ("run-a", "CV: A; x fold 1 of 2", 1.0, 0),
+            ("run-b", "CV: A; x fold 2 of 2", 1.0, 1),
+            ("run-c", "CV: A; x fold 2 of 2", 2.0, 1),
+            ("run-d", "plain fold 1 of 2", 1.0, None),
+        ):
+            db.conn.execute(
+                "INSERT INTO runs (id, name, dataset_id, split_id, preprocess, augment, train,"
+                " created_at, version, fold)"
+                " VALUES (?, ?, 'ds-1', 'split-0', '{}', '{}', '{}', ?, 1, ?)",
+                [key, name, at, fold],
+            )
+        db.conn.execute("PRAGMA user_version=6")
+    db.conn.close()
+    return workspace
+
+
+def test_sentences_of_older_splits_become_fields_and_are_backed_up(before_fields):
+    with connect(before_fields) as db:
+        fields = {s.name: s.strategy for s in splits.list_splits(db, "ds-1")}
+        certificate = splits.split_by_id(db, "split-1").certificate
+    assert fields == FIELDS
+    assert certificate == LeakCertificate(1, 0, None, 7, "d", checked_at=3.0, kept_out=2)
+    backup = before_fields.database.with_name(f"workspace.db.before-schema-{schema.SCHEMA_VERSION}")
+    rows = sqlite3.connect(str(backup)).execute("SELECT strategy FROM splits").fetchall()
+    assert {words for (words,) in rows} == set(FIELDS)
+
+
+def test_older_runs_that_were_started_together_get_a_common_id(before_fields):
+    with connect(before_fields) as db:
+        found = {run.id: run for run in runs.list_runs(db)}
+    ids = {key: run.cross_validation_id for key, run in found.items()}
+    assert ids == {"run-a": "cv-a", "run-b": "cv-a", "run-c": None, "run-d": None}
+    assert [found[key].given_name for key in sorted(found)] == ["CV: A; x"] * 3 + [""]
+    assert [found[key].folds for key in sorted(found)] == [2, 2, 2, 0]

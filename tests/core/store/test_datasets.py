@@ -22,7 +22,7 @@ from core.domain.findings import (
     QualityCheck,
     Severity,
 )
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 
@@ -52,7 +52,7 @@ def db(workspace):
         for n in range(COUNT)
     ]
     dataset = Dataset("ds-1", "parts", ("a", "b", "c"), "/p", "-", COUNT, 1.0)
-    split = Split("split-1", "ds-1", "s", "stratified", 7, (0.6, 0.2, 0.2), "-", 1.0)
+    split = Split("split-1", "ds-1", "s", SplitStrategy(), 7, (0.6, 0.2, 0.2), "-", 1.0)
     finding = Finding(FindingKind.NEAR_DUPLICATE, Severity.WARNING, "alike", (2, 5))
     with connect(workspace) as db:
         with transaction(db):

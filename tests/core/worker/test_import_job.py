@@ -10,7 +10,7 @@ import pytest
 from core.data.importing.rules import ImportRules, TableRules
 from core.domain.datasets import LabelSource, Verdict
 from core.domain.jobs import JobKind, JobStatus
-from core.domain.splits import OrderBy, Subset
+from core.domain.splits import OrderBy, SplitSide, Subset
 from core.errors import TouchstoneError
 from core.store import jobs as job_rows
 from core.store.database import connect, transaction
@@ -108,7 +108,7 @@ def test_images_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspace
     made = splits.create_split(
         workspace, datasets.find_dataset(workspace, "ZIP").id, order_by=OrderBy.DATE
     )
-    newest, _ = splits.images_of_side(workspace, made, Subset.TEST)
+    newest, _ = splits.images_of_side(workspace, made, SplitSide(Subset.TEST))
     assert [s.name for s in newest] == ["a/0.png", "b/1.png"]
 
     upload = datasets.new_upload_folder(workspace)

@@ -13,6 +13,7 @@ from core.evaluation.decisions.rule import (
     rule_from_json,
     rule_to_json,
 )
+from core.evaluation.release.check import CriterionKind
 from core.evaluation.release.criteria import (
     KeptCriteria,
     ReleaseCriteria,
@@ -45,13 +46,13 @@ def test_a_broken_rule_is_said_and_not_guessed(text):
 def test_a_rule_decides_on_one_image_from_its_confidences():
     rule = _rule(OperatingPoint(0.25, 0.75))
     assert rule.decide({"good": 0.9, "hole": 0.1, "odd": 0.0}) is Decision.ACCEPT
-    assert rule.word({"good": 0.5, "hole": 0.5, "odd": 0.0}) == "to a person"
-    assert rule.word({"good": 0.2, "hole": 0.8, "odd": 0.0}) == "reject"
+    assert rule.decide({"good": 0.5, "hole": 0.5, "odd": 0.0}) is Decision.PERSON
+    assert rule.decide({"good": 0.2, "hole": 0.8, "odd": 0.0}) is Decision.REJECT
 
 
 def test_without_limits_a_class_without_verdict_goes_to_a_person():
     rule = _rule(OperatingPoint())
-    assert rule.word({"good": 0.1, "hole": 0.1, "odd": 0.8}) == "to a person"
+    assert rule.decide({"good": 0.1, "hole": 0.1, "odd": 0.8}) is Decision.PERSON
 
 
 def test_a_rule_is_the_same_whoever_chose_it():
@@ -89,11 +90,15 @@ def test_unchanged_criteria_keep_their_time():
 
 @pytest.mark.parametrize("bad", [{"max_escape": 1.5}, {"min_recall": -0.1}, {"confidence": 0.2}])
 def test_criteria_out_of_range_are_refused(bad):
-    with pytest.raises(ConfigError, match="makes no sense"):
+    with pytest.raises(ConfigError, match="is not possible"):
         ReleaseCriteria(**bad)
 
 
 def test_criteria_ask_of_every_class():
     limits = ReleaseCriteria(max_escape=0.01, min_recall=0.8).limits(("good", "hole"))
-    assert [c.measure for c in limits] == ["escape", "recall of good", "recall of hole"]
+    assert [c.key for c in limits] == [
+        (CriterionKind.ESCAPE, None),
+        (CriterionKind.RECALL, "good"),
+        (CriterionKind.RECALL, "hole"),
+    ]
     assert [c.proven for c in limits] == [True, False, False]

@@ -7,7 +7,7 @@ import pytest
 
 from core.domain.datasets import SampleFilter
 from core.domain.findings import FeatureInsight, Finding, FindingKind, QualityCheck, Severity
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets as rows
 from core.store import quality, splits
@@ -68,7 +68,7 @@ def test_a_press_that_fails_does_not_stop_the_next(workspace, dataset, ids):
 
 
 def test_everything_known_of_a_image_is_told(workspace, dataset, ids):
-    split = Split("split-1", dataset.id, "mine", "stratified", 7, (0.6, 0.2, 0.2), "-", 1.0)
+    split = Split("split-1", dataset.id, "mine", SplitStrategy(), 7, (0.6, 0.2, 0.2), "-", 1.0)
     edits.relabel(workspace, dataset.id, {ids[0]: 1})
     finding = Finding(FindingKind.OUTLIER, Severity.NOTE, "very dark", (ids[0],))
     with connect(workspace) as db, transaction(db):

@@ -1,16 +1,26 @@
 """Splits as people make, seal, compare and delete them, on datasets made by rows."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from core.data.split import AS_DELIVERED, SplitRequest
+from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
 from core.domain.ids import utc_now
-from core.domain.splits import OrderBy, Split, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    OrderBy,
+    Split,
+    SplitMethod,
+    SplitSide,
+    SplitStrategy,
+    Subset,
+)
 from core.errors import SplitError
 from core.store import datasets as dataset_rows
 from core.store import quality as quality_rows
@@ -18,6 +28,8 @@ from core.store import splits as split_rows
 from core.store import versions
 from core.store.database import connect, transaction
 from core.workflows.data import certificates, datasets, splits
+from core.workflows.data import edits as dataset_edits
+from core.workflows.data.split_words import strategy_in_words, strategy_text
 
 CLASSES = ("good", "bad")
 SHOTS = 3
@@ -125,10 +137,10 @@ def test_every_grouping_goes_with_every_strategy(workspace, parts, group_by, wis
 
 
 def test_the_plan_that_was_shown_is_what_is_stored(workspace, parts):
-    request = SplitRequest((0, 0, 0.25), group_by="column", folds=4)
+    request = SplitRequest((0, 0, 0.25), group_by=Grouping(GroupKind.COLUMN), folds=4)
     plan = splits.plan_split(workspace, parts.id, request)
     assert splits.list_splits(workspace, parts.id) == []
-    assert list(plan.counts) == ["fold 1", "fold 2", "fold 3", "fold 4", "test"]
+    assert [side.name for side in plan.counts] == ["fold 1", "fold 2", "fold 3", "fold 4", "test"]
     split = splits.store_split(workspace, plan)
     assert (split.folds, split.name) == (4, "4 folds + 25% test seed 42 by stored group")
     assert certificates.side_counts(workspace, parts, split) == plan.counts
@@ -137,10 +149,14 @@ def test_the_plan_that_was_shown_is_what_is_stored(workspace, parts):
         for fold in range(4):
             found = split_rows.split_members(db, split.id, fold=fold)
             validating = sum(s is Subset.VALIDATION for s in found.values())
-            assert validating == sum(plan.counts[f"fold {fold + 1}"].values())
+            assert validating == sum(plan.counts[_fold(fold)].values())
     add(workspace, parts, 1)
     with pytest.raises(SplitError, match="changed while"):
         splits.store_split(workspace, plan)
+
+
+def _fold(number):
+    return SplitSide(Subset.TRAIN if number else Subset.VALIDATION, number)
 
 
 def test_a_group_that_people_gave_is_counted_even_in_a_random_split(workspace, parts):
@@ -228,7 +244,7 @@ def test_a_certificate_is_counted_again_when_somebody_looked(workspace, parts):
             "split-d",
             parts.id,
             "As delivered",
-            AS_DELIVERED,
+            SplitStrategy(SplitMethod.PROVIDED),
             0,
             (0.5, 0.25, 0.25),
             "digest",
@@ -283,5 +299,51 @@ def test_the_certificate_can_be_copied_as_json(workspace, parts):
 def test_what_images_can_be_grouped_by_is_known(workspace):
     full = make_parts(workspace, "Full")
     plain = make_parts(workspace, "Plain", group=None, attributes={})
-    assert splits.groupings(workspace, full.id) == ["auto", "folder", "column", "attribute:lot"]
-    assert splits.groupings(workspace, plain.id) == ["auto", "folder"]
+    assert _options(workspace, full) == ["auto", "folder", "column", "attribute:lot"]
+    assert _options(workspace, plain) == ["auto", "folder"]
+
+
+def _options(workspace, dataset):
+    return [grouping.option for grouping in splits.groupings(workspace, dataset.id)]
+
+
+@pytest.mark.parametrize("name", ["type: A; deep", "a, grouped by auto", "x | y, 50%", '"lot"'])
+def test_names_with_punctuation_go_through_splits_and_their_texts(workspace, name):
+    # A strategy was kept as a sentence and read back by its commas and colons.
+    dataset = make_parts(workspace, attributes={name: "1"})
+    dataset_edits.rename_class(workspace, dataset.id, "good", name)
+    split = splits.create_split(workspace, dataset.id, name=name, group_by="column")
+    by_column = splits.create_split(
+        workspace, dataset.id, group_by=f"regex:(?P<group>part\\d+)|{re.escape(name)}"
+    )
+    assert splits.find_split(workspace, dataset.id, name) == split
+    again = splits.find_split(workspace, dataset.id, by_column.id)
+    assert request_of(again) == request_of(by_column)
+    found = json.loads(certificates.certificate_text(workspace, split))
+    assert found["counts"]["test"][name] > 0
+    assert found["strategy"] == "grouped by column"
+
+
+def test_how_a_split_was_made_is_said_as_before_and_in_words(workspace):
+    dataset = make_parts(workspace)
+    look(workspace, dataset)
+    plain = splits.create_split(workspace, dataset.id)
+    counted = splits.create_split(workspace, dataset.id, counts=(10, 5, 5), per_class=True)
+    folded = splits.create_split(
+        workspace,
+        dataset.id,
+        folds=3,
+        fractions=(0, 0, 0.2),
+        order_by=OrderBy.NAME,
+        group_by="auto",
+    )
+    assert [strategy_text(s) for s in (plain, counted, folded)] == [
+        "stratified",
+        "counts 10/5/5 per class",
+        "3 folds, ordered by name, grouped by auto",
+    ]
+    assert [strategy_in_words(s) for s in (plain, counted, folded)] == [
+        "stratified by class",
+        "10/5/5 per class images",
+        "3 folds, ordered by name, look-alikes kept together",
+    ]

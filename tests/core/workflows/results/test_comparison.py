@@ -5,7 +5,9 @@ from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.outcome import single_threshold
+from core.evaluation.release.check import CriterionKind
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.evaluation.release.words import reasons_in_words, remarks_in_words
 from core.store import judgement, predictions
 from core.store.database import connect, transaction
 from core.workflows.results import comparison, thresholds
@@ -124,19 +126,21 @@ def test_the_gate_passes_what_reaches_the_criteria_and_blocks_with_reasons(made)
     assert _gate(made, max_overkill=0.5, min_macro_f1=0.3).gate.passed
     blocked = _gate(made, max_escape=0.001, min_recall=0.999)
     assert not blocked.gate.passed
-    assert any(reason.startswith("escape:") for reason in blocked.gate.reasons)
-    assert any(reason.startswith("recall of") for reason in blocked.gate.reasons)
+    missed = {check.criterion.kind for check in blocked.gate.checks if not check.passed}
+    assert missed == {CriterionKind.ESCAPE, CriterionKind.RECALL}
 
 
 def test_the_gate_blocks_new_escapes_and_where_they_cannot_be_known(made):
     new = len(comparison.compare(made.workspace, "present", "new").decisions.new_escapes)
     assert new > 0
     report = _gate(made, no_new_escapes=True)
-    assert str(new) in report.gate.reasons[-1]
+    assert report.gate.new_escapes.count == new
+    assert str(new) in reasons_in_words(report.gate)[-1]
     alone = release.check_release(
         made.workspace, None, judged_set(made.workspace, "new", Subset.TEST)
     )
-    assert "not known" in alone.gate.reasons[-1]
+    assert alone.gate.new_escapes.count is None
+    assert not alone.gate.passed
 
 
 def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
@@ -152,7 +156,8 @@ def test_the_gate_says_what_the_model_so_far_was_not_tested_on(made):
             stored.probabilities[:8],
         )
     report = _gate(made, no_new_escapes=True)
-    assert report.remarks[0].startswith("New escapes are known for 8 of 200 images only")
+    (remark,) = remarks_in_words(report.gate)
+    assert remark.startswith("New escapes are known for only 8 of 200 images")
 
 
 def test_a_golden_sample_that_is_judged_wrong_blocks(made):
@@ -163,20 +168,22 @@ def test_a_golden_sample_that_is_judged_wrong_blocks(made):
     with connect(made.workspace) as db, transaction(db):
         judgement.set_mark(db, [escape, right], MarkKind.GOLDEN, on=True)
     report = _gate(made, max_overkill=0.9)
-    assert sorted(report.golden.values()) == [False, True]
+    assert sorted(report.gate.golden.values()) == [False, True]
     assert not report.gate.passed
-    assert "1 of 2 golden samples" in report.gate.reasons[0]
+    assert len(report.gate.failed_golden) == 1
     assert _gate(made, max_overkill=0.9, golden_must_pass=False).gate.passed
 
 
 def test_a_golden_sample_without_a_result_does_not_pass(made):
     with connect(made.workspace) as db, transaction(db):
         judgement.set_mark(db, [int(made.ids[Subset.TRAIN][0])], MarkKind.GOLDEN, on=True)
-    assert list(_gate(made, max_overkill=0.9).golden.values()) == [False]
+    assert list(_gate(made, max_overkill=0.9).gate.golden.values()) == [False]
 
 
 def test_criteria_that_ask_for_nothing_let_nothing_pass(made):
-    assert "nothing to hold" in _gate(made).gate.reasons[0]
+    verdict = _gate(made).gate
+    assert verdict.is_empty
+    assert not verdict.passed
 
 
 def test_changed_criteria_stay_on_record(made):

@@ -7,7 +7,7 @@ from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
 from core.domain.findings import QualityCheck
 from core.domain.models import Model
-from core.domain.splits import LeakCertificate, Split, Subset
+from core.domain.splits import LeakCertificate, Split, SplitStrategy, Subset
 from core.errors import NotFoundError, SealedError
 from core.store import datasets, models, predictions, quality, splits, versions
 from core.store.database import connect, transaction
@@ -27,7 +27,7 @@ def judged(workspace):
     dataset = Dataset(
         "ds-1", "parts", NAMES, "/p", "d", 4, 1.0, class_verdicts=(Verdict.OK, Verdict.NOK)
     )
-    split = Split("split-1", "ds-1", "s", "stratified", 1, (0.5, 0.25, 0.25), "d", 1.0)
+    split = Split("split-1", "ds-1", "s", SplitStrategy(), 1, (0.5, 0.25, 0.25), "d", 1.0)
     model = Model(
         "model-1",
         "m",
@@ -115,7 +115,7 @@ def test_a_merge_that_was_taken_back_leaves_nothing(judged):
 
 def test_numbers_of_a_leaking_split_say_so_by_themselves(judged):
     # The certificate stood on the Split page only, and the flattering figure alone on Evaluate.
-    leaking = LeakCertificate(2, 0, 5, "stratified", 1, "d")
+    leaking = LeakCertificate(2, 0, 5, 1, "d")
     with connect(judged) as db, transaction(db):
         splits.save_certificate(db, "split-1", leaking)
     notice = judging.judged_set(judged, "m", Subset.TEST).notice

@@ -1,4 +1,5 @@
 import csv
+import html
 import re
 from pathlib import Path
 
@@ -13,11 +14,15 @@ from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.reporting.draft import from_json, to_json
 from core.workflows import jobs
 from core.workflows.data import edits
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form
+from core.workflows.signoff.report_material import gather
+from core.workflows.signoff.report_mistakes import mistakes
+from core.workflows.signoff.report_values import report_values
 from core.workflows.use import models
 from tests.conftest import Trained, copy_of
 from tests.made import NAMES, add_model, made_probabilities, make_dataset
@@ -111,7 +116,7 @@ def test_ppm_of_the_own_line_follows_from_the_table_too(made):
 
 @pytest.mark.parametrize(
     ("left", "words", "unknown"),
-    [(0, "no defective images", "escape"), (1, "no good images", "overkill")],
+    [(0, "no defective images", "escapes"), (1, "no good images", "false rejects")],
 )
 def test_one_kind_of_part_alone_leaves_the_other_unknown(workspace, left, words, unknown):
     made = make_dataset(workspace, per_subset=12)
@@ -211,7 +216,7 @@ def test_every_limit_of_the_proof_is_said_once(made, form):
     section = re.search(r"Limits of this proof</h2>(.*?)</ul>", text, re.DOTALL)
     said = re.findall("<li>(.*?)</li>", section[1], re.DOTALL)
     assert len(said) == len(set(said)) > 3
-    assert "The labels are taken to be right" in said[-1]
+    assert "The labels are assumed to be correct" in said[-1]
 
 
 def test_the_report_says_how_each_bound_was_made(made):
@@ -220,7 +225,7 @@ def test_the_report_says_how_each_bound_was_made(made):
     assert "All bounds are exact" not in text
     assert "Bounds of rates are exact (Clopper-Pearson)" in text
     for words in (
-        "the wider of two: parts drawn anew (bootstrap)",
+        "the wider of two: resampled parts (bootstrap)",
         "a t interval between parts",
         "as many decisions as explain the variance",
         "Newcombe",
@@ -233,7 +238,7 @@ def test_without_verdicts_the_first_page_says_how_the_bounds_of_macro_f1_were_ma
     made = make_dataset(workspace, per_subset=40, verdicts=(None, None, None))
     add_model(made, "b")
     text = _files(made, form=Form.SHORT)[0].read_text()
-    assert "Those of the macro F1 are the wider of two: images drawn anew" in text
+    assert "The interval of the macro F1 is the wider of two: resampled images" in text
 
 
 def test_bounds_of_losses_stay_where_losses_can_be(workspace):
@@ -258,8 +263,8 @@ def test_a_report_is_a_look_and_shows_every_look_before_it(made):
     text = page.read_text()
     assert "Evaluate page" in text
     assert "Test report (full)" in text
-    assert "by any model (2)" in text
-    assert "1 other model looked at the same test set" in text
+    assert "for any model (2)" in text
+    assert "also viewed for 1 other model" in text
 
 
 def test_a_closed_test_set_has_no_report_and_is_not_counted(made):
@@ -355,3 +360,51 @@ def test_the_reader_of_numbers_finds_values_and_rule():
     )
     assert numbers.found == {"x.y": 0.5, "z": None}
     assert numbers.rule == {"a": 1}
+
+
+PUNCTUATION = (
+    ("type: A; deep", "a, b", "a | b"),
+    ("100% good", 'the "good" one', "x (1 of 2); at least 3"),
+    ("recall of good", "escape", "New escapes: 1"),
+)
+
+
+@pytest.mark.parametrize("names", PUNCTUATION)
+def test_the_report_shows_the_rate_of_a_class_whatever_it_is_called(workspace, names):
+    # A class called "type: A; deep" made the report print "A" in place of "95% (19 of 20)".
+    made = make_dataset(workspace, per_subset=40)
+    for old, new in zip(NAMES, names, strict=True):
+        edits.rename_class(workspace, "parts", old, new)
+    add_model(made, "b", class_names=names)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(min_recall=0.5))
+    judged = judging.judged_set(workspace, "b", Subset.TEST)
+    page, table = _files(made)
+    text = html.unescape(page.read_text())
+    for index, name in enumerate(names):
+        own = judged.targets == index
+        right = int((judged.probabilities.argmax(axis=1)[own] == index).sum())
+        cells = f'recall of {name} at least 50%</td><td class="name">'
+        assert text.count(f"{cells}{100 * right / own.sum():.3g}% ({right} of {own.sum()})") == 1
+    assert mismatches(page, table) == []
+
+
+def test_new_escapes_are_said_by_their_number(made):
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(no_new_escapes=True))
+    alone = _files(made)[0].read_text()
+    assert "no new escapes compared with the current model" in alone
+    assert ">not known</td>" in alone
+    compared = _files(made, against="a")[0].read_text()
+    found = read_report(_files(made, against="a")[0]).found["compare.escapes.only_first"]
+    expected = "none" if not found else f"{found:.0f} defective part"
+    assert expected in compared
+
+
+def test_the_values_of_a_report_survive_the_way_to_the_worker(made):
+    _rule(made, "b", OperatingPoint(0.2, 0.7))
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.5))
+    judged, other = (judging.judged_set(made.workspace, m, Subset.TEST) for m in ("b", "a"))
+    material = gather(made.workspace, judged, other)
+    values = report_values(made.workspace, material, Form.FULL, mistakes(material)[:3], "en")
+    assert from_json(to_json(values)) == values
+    with pytest.raises((ValueError, KeyError)):
+        from_json("{}")

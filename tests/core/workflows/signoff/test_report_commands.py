@@ -13,7 +13,7 @@ from core.cli.app import app
 from core.domain.configs import AugmentConfig, PreprocessConfig
 from core.domain.datasets import Verdict
 from core.domain.models import Model
-from core.domain.splits import OrderBy, Subset
+from core.domain.splits import Grouping, GroupKind, OrderBy, SplitStrategy, Subset
 from core.domain.training import TrainingRun
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint, single_threshold
@@ -160,7 +160,9 @@ def test_by_name_and_look_alikes_and_a_later_split_that_keeps_its_sealed_test_se
         first.digest,
         split.digest,
     ]
-    assert _split_of(again, "first").strategy == "ordered by name, grouped by auto"
+    assert _split_of(again, "first").strategy == SplitStrategy(
+        grouping=Grouping(GroupKind.LOOK_ALIKES), order_by=OrderBy.NAME
+    )
     assert _split_of(again).sealed
     assert "touchstone open-test m --purpose 'release 1'" in lines
     assert "touchstone criteria 'My parts' --min-macro-f1 0.1" in lines
@@ -310,6 +312,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
         split,
         name="CV fold 2 of 3",
         fold=1,
+        given_name="CV",
         train=replace(QUICK, seed=5, patience=9),
         augment=AugmentConfig(rotate_quarter=True, flip_vertical=False, probability=0.25),
         preprocess=PreprocessConfig(image_size_px=160, roi_left=0.25),

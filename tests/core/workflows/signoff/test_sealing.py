@@ -5,7 +5,7 @@ import pytest
 from core.domain.datasets import Verdict
 from core.domain.findings import QualityCheck
 from core.domain.signoff import MarkKind
-from core.domain.splits import Split, Subset
+from core.domain.splits import Split, SplitStrategy, Subset
 from core.errors import ConfigError, SealedError, WorkspaceError
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
@@ -164,7 +164,7 @@ def test_looks_at_the_same_images_count_whatever_the_split_is_called(made):
     # A second split with the same test images once had a clean record.
     judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "first")
     members = {int(i): subset for subset, ids in made.ids.items() for i in ids}
-    again = Split("split-2", "ds-1", "again", "stratified", 1, (0.4, 0.3, 0.3), "d", 2.0)
+    again = Split("split-2", "ds-1", "again", SplitStrategy(), 1, (0.4, 0.3, 0.3), "d", 2.0)
     with connect(made.workspace) as db, transaction(db):
         splits.insert_split(db, again, members)
         db.conn.execute("UPDATE models SET split_id = 'split-2' WHERE id = 'model-b'")

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from core.cli.app import app
 from core.domain.datasets import Verdict
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.models import Prediction
+from core.domain.models import PartDecision, Prediction
 from core.evaluation.decisions.outcome import OperatingPoint
-from core.evaluation.decisions.rule import DecisionRule, rule_to_json
+from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
 from core.files import CsvDelimiter, write_csv
 from core.store import judgement
 from core.store.database import connect
@@ -45,7 +45,7 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
         broken,
     ]
     found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
-    assert [item.decision for item in found] == ["reject", "accept", None]
+    assert [item.decision for item in found] == [PartDecision.REJECT, PartDecision.ACCEPT, None]
     assert "decision" not in prediction.as_dict(found[2])
     table = list(csv.DictReader(_lines(found, trained.model)))
     assert [row["decision"] for row in table] == ["reject", "accept", ""]
@@ -56,7 +56,7 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
 
 
 def test_without_an_operating_point_nothing_is_decided(trained):
-    item = Prediction("a.png", (("stripes", 0.9), ("blue disc", 0.1)), decision="reject")
+    item = Prediction("a.png", (("stripes", 0.9), ("blue disc", 0.1)), decision=PartDecision.REJECT)
     found = prediction.decided(trained.workspace, trained.model, [item])
     assert found[0].decision is None
     assert "decision" not in prediction.as_dict(found[0])
@@ -107,3 +107,29 @@ def test_the_command_line_writes_the_same_table(trained, tmp_path):
     lines = target.read_bytes().decode("utf-8-sig").splitlines()
     assert lines[0] == "path;class;confidence;error;blue disc;stripes"
     assert lines[1].startswith(f"{image};stripes;")
+
+
+@pytest.mark.parametrize("names", [("type: A; deep", "a, b | c"), ('the "good" one', "100%; x: y")])
+def test_decisions_of_classes_with_punctuation_stay_apart_from_their_names(names):
+    rule = DecisionRule(
+        OperatingPoint(0.3, 0.7), names, (Verdict.NOK, Verdict.OK), "a: b; c", 0.95, 1.0
+    )
+    kept = rule_from_json(rule_to_json(rule))
+    items = [
+        kept.decided(Prediction("a.png", tuple(zip(names, shares, strict=True))))
+        for shares in ((0.9, 0.1), (0.5, 0.5), (0.1, 0.9))
+    ]
+    assert [item.decision for item in items] == [
+        PartDecision.REJECT,
+        PartDecision.REVIEW,
+        PartDecision.ACCEPT,
+    ]
+    # The values that scripts read stay what they were, whatever people are shown.
+    assert [prediction.as_dict(item)["decision"] for item in items] == [
+        "reject",
+        "to a person",
+        "accept",
+    ]
+    rows = list(csv.DictReader(prediction.as_csv(items, names).decode("utf-8-sig").splitlines()))
+    assert [row["decision"] for row in rows] == ["reject", "to a person", "accept"]
+    assert float(rows[0][names[0]]) == 0.9

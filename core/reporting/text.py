@@ -1,0 +1,77 @@
+"""Numbers and texts as a report prints them."""
+
+import base64
+import math
+from datetime import UTC, datetime
+from typing import Literal, assert_never
+
+NumberStyle = Literal["percent", "points", "count", "number", "ppm", "p"]
+NO_DATA = "no data"
+
+
+def when(moment: float) -> str:
+    """A time in a report, UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def as_text(value: float | int | None, style: NumberStyle) -> str:
+    """A number as people read it."""
+    if value is None:
+        return NO_DATA
+    match style:
+        case "percent":
+            return percent(value)
+        case "points":
+            return f"{100 * value:+.1f} points"
+        case "count":
+            return f"{value:,}"
+        case "ppm":
+            return f"{value:,.0f} PPM" if value >= 10 else f"{value:.2g} PPM"
+        case "p":
+            return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+        case "number":
+            return f"{value:.3f}"
+        case _:
+            assert_never(style)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `1,300 images`, `2 classes`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
+
+
+def setting_in_words(value: object) -> str:
+    """A setting as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def percent(share: float) -> str:
+    """With as many digits as tell it from 0 and 100%."""
+    if share in (0, 1):
+        return f"{100 * share:.0f}%"
+    near_end = min(share, 1 - share)
+    digits = 1
+    if near_end < 0.01:
+        digits = min(6, 1 - math.floor(math.log10(100 * max(near_end, 1e-9))))
+    return f"{100 * share:.{digits}f}%"
+
+
+def webp_uri(content: bytes) -> str:
+    """A WebP image inside the page itself."""
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+
+
+def cut(text: str, length: int) -> str:
+    """The beginning of a text where it is too long for its place."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def beginning(text: str, length: int, lines: int) -> str:
+    """The first lines of a text, and no more than `length` characters of them."""
+    kept = [line for line in text.splitlines() if line.strip()]
+    more = "…" if len(kept) > lines else ""
+    return cut("\n".join(kept[:lines]) + more, length)

@@ -1,0 +1,95 @@
+"""How a split was made, in words: for JSON, for people and as a name. Nobody reads them back."""
+
+from typing import assert_never
+
+from core.data.split_request import SplitRequest
+from core.domain.splits import Grouping, GroupKind, Split, SplitMethod, SplitStrategy
+
+
+def strategy_text(split: Split) -> str:
+    """The value of `strategy` in JSON, such as "3 folds, ordered by name, grouped by auto"."""
+    strategy = split.strategy
+    match strategy.method:
+        case SplitMethod.PROVIDED:
+            return "as delivered"
+        case SplitMethod.FRACTIONS:
+            first = []
+        case SplitMethod.COUNTS:
+            first = [f"counts {_counts(strategy)}"]
+        case SplitMethod.FOLDS:
+            first = [f"{split.folds} folds"]
+        case _:
+            assert_never(strategy.method)
+    order = [f"ordered by {strategy.order_by}"] if strategy.order_by else []
+    groups = [f"grouped by {strategy.grouping.option}"] if strategy.grouping else []
+    return ", ".join([*first, *order, *groups]) or "stratified"
+
+
+def strategy_in_words(split: Split) -> str:
+    """How a split was made, for people; starts with a small letter."""
+    strategy = split.strategy
+    match strategy.method:
+        case SplitMethod.PROVIDED:
+            return "as it came with the images"
+        case SplitMethod.FRACTIONS:
+            first = "stratified by class"
+        case SplitMethod.COUNTS:
+            first = f"{_counts(strategy)} images"
+        case SplitMethod.FOLDS:
+            first = f"{split.folds} folds"
+        case _:
+            assert_never(strategy.method)
+    order = [f"ordered by {strategy.order_by}"] if strategy.order_by else []
+    groups = [f"{grouping_in_words(strategy.grouping)} kept together"] if strategy.grouping else []
+    return ", ".join([first, *order, *groups])
+
+
+def grouping_in_words(grouping: Grouping) -> str:
+    """What is kept together."""
+    match grouping.kind:
+        case GroupKind.LOOK_ALIKES:
+            return "look-alikes"
+        case GroupKind.FOLDER:
+            return "images of one folder"
+        case GroupKind.COLUMN:
+            return "images of one part"
+        case GroupKind.ATTRIBUTE:
+            return f"images with the same value in column “{grouping.value}”"
+        case GroupKind.PATTERN:
+            return f"images whose names match “{grouping.value}” alike"
+        case _:
+            assert_never(grouping.kind)
+
+
+def usual_name(request: SplitRequest) -> str:
+    """The name of a split that was given none."""
+    if request.folds:
+        base = f"{request.folds} folds"
+        base += f" + {request.fractions[2] * 100:g}% test" if request.fractions[2] else ""
+    elif request.counts:
+        base = f"{'/'.join(map(str, request.counts))} {'per class' * request.per_class}".strip()
+    else:
+        base = "/".join(f"{f * 100:g}" for f in request.fractions)
+    base += f" by {request.order_by}" if request.order_by else f" seed {request.seed}"
+    return f"{base} by {_kind_in_a_name(request.group_by.kind)}" if request.group_by else base
+
+
+def _kind_in_a_name(kind: GroupKind) -> str:
+    match kind:
+        case GroupKind.LOOK_ALIKES:
+            return "look-alikes"
+        case GroupKind.FOLDER:
+            return "folder"
+        case GroupKind.COLUMN:
+            return "stored group"
+        case GroupKind.ATTRIBUTE:
+            return "column"
+        case GroupKind.PATTERN:
+            return "name pattern"
+        case _:
+            assert_never(kind)
+
+
+def _counts(strategy: SplitStrategy) -> str:
+    counts = "/".join(map(str, strategy.counts or ()))
+    return f"{counts} per class" if strategy.per_class else counts

@@ -1,0 +1,87 @@
+"""What a report says of the release: verdict, criteria, seal and recorded views."""
+
+from core.evaluation.release.words import reasons_in_words, verdict_lines
+from core.reporting.text import count, when
+from core.reporting.values import CriterionRow, ReportVerdict, SealSection, VerdictTone, ViewRow
+from core.workflows.signoff.report_material import ReportMaterial
+
+
+def verdict(material: ReportMaterial) -> ReportVerdict:
+    """Whether the release criteria are met, and what that is worth."""
+    state, gate = material.sign_off, material.gate
+    if gate is None:
+        return ReportVerdict(
+            VerdictTone.OPEN,
+            "No release criteria were set",
+            "The figures below show what this test proves. What would be enough for a release was "
+            "not fixed in advance.",
+        )
+    reasons = tuple(reasons_in_words(gate.gate))
+    if state.is_void:
+        title = (
+            "Seal void: release criteria met, but not proven"
+            if gate.gate.passed
+            else "Seal void: release criteria not met"
+        )
+        sentence = "The following has changed since the test was sealed, or is not met:"
+        return ReportVerdict(VerdictTone.VOID, title, sentence, (*state.changes, *reasons))
+    if not gate.gate.passed:
+        return ReportVerdict(VerdictTone.BLOCK, "Release criteria not met", reasons=reasons)
+    if not state.is_proof:
+        return ReportVerdict(
+            VerdictTone.OPEN,
+            "Release criteria met, but the test was not sealed",
+            "Criteria and thresholds were not fixed before the test results could be viewed, so "
+            "they may have been chosen to fit them.",
+        )
+    return ReportVerdict(
+        VerdictTone.PASS,
+        "Release criteria met",
+        "Criteria, thresholds and test images were sealed before the test results were viewed, "
+        "and have not changed since.",
+    )
+
+
+def criteria_rows(material: ReportMaterial) -> tuple[CriterionRow, ...]:
+    """Every criterion with its result; those that are not met come first."""
+    if material.gate is None:
+        return ()
+    lines = verdict_lines(material.gate.gate, material.gate.kept.criteria)
+    return tuple(CriterionRow(line.required, line.measured, line.passed) for line in lines)
+
+
+def seal(material: ReportMaterial) -> SealSection:
+    """What was sealed, when the results were viewed, and what changed since."""
+    return SealSection(_seal_sentence(material), material.sign_off.changes)
+
+
+def _seal_sentence(material: ReportMaterial) -> str:
+    state = material.sign_off
+    others = other_models(material)
+    views = f"Recorded views of these test results: {len(state.accesses):,}"
+    counted = f"{views}, also for {count(others, 'other model')}." if others else f"{views}."
+    if state.seal is None or state.seal.opened_at is None:
+        return (
+            f"The test was not sealed: nothing was fixed before the results were viewed. {counted}"
+        )
+    unchanged = (
+        f"The test images were read again for this report ({state.images:,}) and are unchanged."
+    )
+    return (
+        f"Sealed {when(state.seal.created_at)}, first viewed {when(state.seal.opened_at)}; digest "
+        f"of the test images and labels {state.seal.test_digest[:16]}…. "
+        f"{'Void: it has changed since.' if state.changes else unchanged} {counted}"
+    )
+
+
+def views(material: ReportMaterial) -> tuple[ViewRow, ...]:
+    """Every recorded view of the test results, the newest first."""
+    return tuple(
+        ViewRow(when(access.opened_at), access.model_name, access.purpose)
+        for access in reversed(material.sign_off.accesses)
+    )
+
+
+def other_models(material: ReportMaterial) -> int:
+    """For how many other models the results of these test images were viewed."""
+    return len({o.model_id for o in material.sign_off.accesses} - {material.model.id})

@@ -1,0 +1,118 @@
+"""What a split holds: the images of each side and the leak certificate."""
+
+import streamlit as st
+
+from core.data.quality.similarity import LOOK_ALIKES
+from core.data.split_request import SplitRequest
+from core.domain.datasets import Dataset
+from core.domain.splits import LeakCertificate, Split, Subset
+from core.errors import TouchstoneError
+from core.workflows.data import certificates, quality, splits
+from core.workflows.data.certificates import SideCounts
+from core.workflows.data.splits import SplitPlan
+from core.workspace import Workspace
+from pages.ui import state, text
+from pages.ui.components import chart
+from pages.ui.figures import dataset_charts
+
+PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
+SUBSET_HELP = {
+    Subset.TRAIN: "Images the model learns from.",
+    Subset.VALIDATION: "Images that choose the best epoch and the threshold; never trained on.",
+    Subset.TEST: "Images that judge the finished model, and nothing else.",
+}
+
+
+def preview(
+    workspace: Workspace, dataset: Dataset, request: SplitRequest, sealed: Split | None
+) -> None:
+    """The split that the form would make."""
+    st.subheader("Preview")
+    if dataset.sample_count > PREVIEW_AT_MOST and not st.button(
+        "Show a preview", icon=":material/visibility:", key="do_preview"
+    ):
+        return
+    check = quality.last_check(workspace, dataset.id)
+    key = (
+        str(workspace.root),
+        dataset.id,
+        dataset.version,
+        repr(request),
+        check.created_at if check else None,
+        sealed.id if sealed else None,
+    )
+    try:
+        plan = _plan(key, workspace, dataset.id, request)
+    except TouchstoneError as err:
+        st.warning(f"{text.plain(err.message)}\n\n{text.plain(err.hint)}", icon=":material/rule:")
+        return
+    numbers(plan.counts)
+    certificate(plan.certificate)
+    counts_chart(plan.counts, dataset, "preview_counts")
+
+
+@st.cache_data(max_entries=16, show_spinner="Dividing …")
+def _plan(
+    key: tuple[object, ...], _workspace: Workspace, dataset_id: str, _request: SplitRequest
+) -> SplitPlan:
+    return splits.plan_split(_workspace, dataset_id, _request)
+
+
+def counts_chart(counts: SideCounts, dataset: Dataset, key: str) -> None:
+    """Images per class and side."""
+    chart(
+        dataset_charts.subset_counts(
+            certificates.counts_by_name(counts), dataset.class_names, dark=state.is_dark()
+        ),
+        key,
+        description="Images per class and subset",
+    )
+
+
+def numbers(counts: SideCounts) -> None:
+    """Images per side; folds are about equal and share a box."""
+    totals = {side: sum(own.values()) for side, own in counts.items()}
+    folds = [n for side, n in totals.items() if side.fold is not None]
+    boxes = []
+    if folds:
+        least, most = min(folds), max(folds)
+        span = f"{least:,}" if least == most else f"{least:,} – {most:,}"
+        boxes.append(
+            ("Folds", str(len(folds)), "The images are divided into this many equal folds.")
+        )
+        boxes.append(("Per fold", span, "Images in one fold."))
+    boxes += [
+        (side.name.capitalize(), f"{n:,}", SUBSET_HELP[side.subset])
+        for side, n in totals.items()
+        if side.fold is None
+    ]
+    for cell, (title, value, help_text) in zip(st.columns(len(boxes)), boxes, strict=True):
+        cell.metric(title, value, border=True, help=help_text)
+
+
+def certificate(leaks: LeakCertificate | None) -> None:
+    """Green only when everything was checked and nothing leaks."""
+    if leaks is None:
+        st.info("Leaks of this split have not been checked yet.")
+        return
+    if leaks.is_clean:
+        st.success(
+            "**Leak certificate**: no part, identical file or look-alike is in more than one "
+            "subset.",
+            icon=":material/verified:",
+        )
+    else:
+        counts = (
+            ("parts in several subsets", leaks.groups_across),
+            ("identical files in several subsets", leaks.exact_across),
+            ("pairs of look-alikes in several subsets", leaks.near_across),
+        )
+        lines = [f"{what}: **{'not checked' if n is None else f'{n:,}'}**" for what, n in counts]
+        shown = st.error if leaks.is_leaking else st.warning
+        shown("**Leak certificate**: " + " · ".join(lines), icon=":material/gpp_maybe:")
+    st.caption(LOOK_ALIKES)
+    if leaks.kept_out:
+        st.info(
+            f"{text.count(leaks.kept_out, 'image')} not used: similar to a sealed test image.",
+            icon=":material/lock:",
+        )
