@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +103,14 @@ def _bounds(sizes: Sequence[int], goals: NDArray[np.float64]) -> list[int]:
 
 
 def _age(sample: Sample, order_by: OrderBy) -> tuple[tuple[float, int, str], ...]:
-    if order_by is OrderBy.NAME:
-        return natural_key(sample.name or sample.path)
-    assert sample.modified_at is not None  # others were refused
-    return ((sample.modified_at, 0, ""),)
+    match order_by:
+        case OrderBy.NAME:
+            return natural_key(sample.name or sample.path)
+        case OrderBy.DATE:
+            assert sample.modified_at is not None  # others were refused
+            return ((sample.modified_at, 0, ""),)
+        case _:
+            assert_never(order_by)
 
 
 def refuse_arbitrary_dates(samples: Sequence[Sample]) -> None:
