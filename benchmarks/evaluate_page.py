@@ -111,7 +111,7 @@ def interact(rest_s: float) -> None:
     from streamlit.testing.v1 import AppTest
 
     from core.domain.splits import Subset
-    from core.workflows.results import evaluation, judging
+    from core.workflows.results import access, evaluation
     from core.workflows.use import models
     from core.workspace import open_workspace
     from pages.ui import inference
@@ -119,7 +119,7 @@ def interact(rest_s: float) -> None:
 
     inference.warm_up = lambda *_: None  # the weights are made up
     workspace = open_workspace()
-    judging.count_look(workspace, models.find_model(workspace, MODEL), "benchmark")
+    access.record_view(workspace, models.find_model(workspace, MODEL), "benchmark")
     app = AppTest.from_file(str(PROJECT / "pages" / "frame.py"), default_timeout=120)
     app.run()
     app.switch_page("results/evaluate.py")

@@ -12,10 +12,13 @@ import time
 import numpy as np
 
 from core.evaluation.decisions import costs, guarantee, outcome
+from core.evaluation.decisions.thresholds import automatic_errors, trade_off
 from core.evaluation.measures import calibration, slices
-from core.evaluation.measures.classification import confusion_matrix, evaluate, true_class_ranks
+from core.evaluation.measures.classification import confusion_matrix
+from core.evaluation.measures.losses import true_class_ranks
 from core.evaluation.measures.ranking import roc_curve
 from core.evaluation.release import comparison, report_numbers
+from core.evaluation.report import evaluate
 
 
 def predictions(n: int, classes: int, random: np.random.Generator):
@@ -39,7 +42,7 @@ def best_of_three(what: str, action) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", "--pictures", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--groups", type=int, default=30_000)
     asked = parser.parse_args()
@@ -74,9 +77,9 @@ def main() -> None:
     best_of_three("a threshold moves", lambda: scores.outcome(point))
     best_of_three(
         "thresholds per class move",
-        lambda: outcome.automatic_errors(probabilities, targets, thresholds, parts),
+        lambda: automatic_errors(probabilities, targets, thresholds, parts),
     )
-    best_of_three("escape against overkill", lambda: outcome.trade_off(scores))
+    best_of_three("escape against overkill", lambda: trade_off(scores))
     best_of_three("least cost", lambda: costs.least_cost(scores, scenario))
     best_of_three("guarantee", lambda: guarantee.guarantee(scores, max_escape=0.2))
     best_of_three(

@@ -150,6 +150,7 @@ class Recomputed:
         self._rate("accuracy", n - wrong, n)
         self.present = sorted(set(y))
         scores = {"labels": self.present, "average": "macro", "zero_division": 0}
+        weighted = scores | {"average": "weighted"}
         known = [c for c in self.present if (y != c).any()]
         areas = [metrics.roc_auc_score(y == c, p[:, c]) for c in known]
         precisions = [metrics.average_precision_score(y == c, p[:, c]) for c in known]
@@ -161,11 +162,18 @@ class Recomputed:
             "balanced_accuracy": metrics.recall_score(y, said, **scores),
             "macro_precision": metrics.precision_score(y, said, **scores),
             "macro_f1": metrics.f1_score(y, said, **scores),
+            "weighted_precision": metrics.precision_score(y, said, **weighted),
+            "weighted_f1": metrics.f1_score(y, said, **weighted),
             "kappa": metrics.cohen_kappa_score(y, said) if len({*y, *said}) > 1 else None,
             "mcc": metrics.matthews_corrcoef(y, said)
             if min(len(set(y)), len(set(said))) > 1
             else None,
         }
+        self.values |= {"ece": _ece(p, y), "ece.low": None, "ece.high": None}
+        order = np.argsort(-p, axis=1, kind="stable")
+        ranks = (order == y[:, None]).argmax(axis=1)
+        for k in (1, 2, 3, 5):
+            self._rate(f"top{k}_error", *self._any(ranks >= k, self.part))
         self._mean_of_images("log_loss", losses, most=np.inf)
         self._mean_of_images("brier", distances, most=2.0)
         self._mean_of_classes(
@@ -243,6 +251,8 @@ class Recomputed:
         for name, measure in (
             ("balanced_accuracy", "recall"),
             ("macro_precision", "precision"),
+            ("weighted_precision", "precision"),
+            ("weighted_f1", "f1"),
             ("macro_f1", "f1"),
             ("kappa", None),
             ("mcc", None),
@@ -256,19 +266,21 @@ class Recomputed:
         if value is None or len(drawn) < FEWEST:
             self.values |= {f"{name}.low": None, f"{name}.high": None}
             return
-        below, above = self._spread(measure) if measure else self._agreement()
+        is_weighted = name.startswith("weighted_")
+        below, above = self._spread(measure, is_weighted) if measure else self._agreement()
         first, last = max(0.0, 0.025 - REACH), 0.025 + REACH
         low, high = np.quantile(drawn, [first, last]), np.quantile(drawn, [1 - last, 1 - first])
         self.values[f"{name}.low"] = tuple(max(-1.0, min(v, value - below)) for v in low)
         self.values[f"{name}.high"] = tuple(min(1.0, max(v, value + above)) for v in high)
 
-    def _spread(self, measure):
+    def _spread(self, measure, is_weighted):
         rows = [
             [self.values[f"class.{c}.{measure}{e}"] for e in ("", ".low", ".high")]
+            + [(self.y == c).mean() if is_weighted else 1 / len(self.present)]
             for c in self.present
         ]
-        kept = np.array([r for r in rows if r[0] is not None], float).reshape(-1, 3)
-        weight = 1 / len(self.present)
+        kept = np.array([r for r in rows if r[0] is not None], float).reshape(-1, 4)
+        weight = kept[:, 3]
         return (
             np.sqrt((weight**2 * (kept[:, 0] - kept[:, 1]) ** 2).sum()),
             np.sqrt((weight**2 * (kept[:, 2] - kept[:, 0]) ** 2).sum()),
@@ -514,6 +526,8 @@ def _means_of(matrix):
             "balanced_accuracy": (hits / support)[here].mean(),
             "macro_precision": precision[here].mean(),
             "macro_f1": (2 * hits / (support + said))[here].mean(),
+            "weighted_precision": (precision * support).sum() / n,
+            "weighted_f1": (2 * hits * support / np.maximum(support + said, 1)).sum() / n,
             "kappa": (hits.sum() / n - cross / n**2) / (1 - cross / n**2),
             "mcc": (hits.sum() * n - cross)
             / np.sqrt((n**2 - (said**2).sum()) * (n**2 - (support**2).sum())),

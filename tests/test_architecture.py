@@ -30,11 +30,19 @@ ALLOWED = {
     "training": {"data", "models", "evaluation", "inference"},
     "worker": {"store", "data", "models", "evaluation", "inference", "training", "reporting"},
     "workflows": {"store", "data", "models", "evaluation", "inference", "worker", "reporting"},
-    "cli": {"workflows", "models", "evaluation"},
+    "api": {"workflows", "data", "models", "evaluation"},
+    "cli": {"workflows", "api", "models", "evaluation"},
+}
+# Inside of evaluation: what each part may use besides itself and the base.
+EVALUATION = {
+    "measures": set(),
+    "decisions": {"measures"},
+    "report": {"measures", "decisions"},
+    "release": {"measures", "decisions", "report"},
 }
 # Rooms that web pages use: importing them must not cost seconds and hundreds of megabytes.
 HEAVY = ("torch", "torchvision", "timm", "captum", "openvino", "onnxruntime")
-LIGHT_ROOMS = ("store", "evaluation", "reporting", "workflows", "data")
+LIGHT_ROOMS = ("store", "evaluation", "reporting", "workflows", "data", "api")
 
 
 def _files(folder):
@@ -68,6 +76,19 @@ def test_rooms_import_only_in_the_direction_of_the_design(path):
     room = _room(path)
     allowed = ALLOWED[room] | {room} | (BASE if room not in BASE else set())
     assert _used_rooms(path) <= allowed
+
+
+@pytest.mark.parametrize("part", EVALUATION)
+def test_measures_know_no_decisions_and_decisions_no_release(part):
+    # The folders imported each other, so that no measure could be read without the decisions.
+    folder = CORE / "evaluation" / part
+    used = {
+        name.split(".")[2]
+        for path in ([folder.with_suffix(".py")] if not folder.is_dir() else _files(folder))
+        for name in _imports(ast.parse(path.read_text(encoding="utf-8")))
+        if name.startswith("core.evaluation.")
+    }
+    assert used <= EVALUATION[part] | {part}
 
 
 @pytest.mark.parametrize("path", _files(CORE), ids=lambda p: str(p.relative_to(PROJECT)))

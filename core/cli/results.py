@@ -1,29 +1,37 @@
 """Commands of the judgement room: thresholds, test plans, comparison, release criteria."""
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, assert_never
 
 import typer
 
+from core.api.comparison import comparison_as_json
+from core.api.thresholds import choice_as_json, plan_row_as_json
 from core.cli.output import output, table
 from core.cli.session import DatasetArgument, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
-from core.evaluation.decisions.outcome import Outcome, single_threshold
-from core.evaluation.decisions.planner import PlanRow, plan_test, proven_rate
+from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_threshold
+from core.evaluation.decisions.planner import plan_test, proven_rate
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import criteria_in_words, reasons_in_words
 from core.workflows.data import datasets
-from core.workflows.results import comparison, judging, thresholds
-from core.workflows.results.thresholds import Hidden, OnTest, ThresholdChoice, ThresholdGoal
+from core.workflows.results import access, comparison, thresholds
+from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
 from core.workspace import Workspace
 
 app = typer.Typer()
 
+_DRAFT = "The test gives the verdict on a saved rule: add --save, or --on-test, which is recorded."
+_UNSEEN = (
+    "Nobody has viewed the test results yet. --on-test shows them: the view is recorded, and this "
+    "model can then no longer have a sealed test."
+)
 ConfidenceOption = Annotated[float, typer.Option(help="Of bounds and promises; 0.95 is 95%.")]
 
 
@@ -91,9 +99,9 @@ def threshold(
                 opened.workspace, basis, choice, confidence=confidence, scenario=scenario
             )
         kept = thresholds.saved_rule(opened.workspace, basis.judged.model.id)
-        is_kept = kept is not None and kept.point == choice.point
-        tested = _on_test(opened.workspace, basis, asked=on_test, is_kept=is_kept)
-        result = thresholds.choice_as_dict(basis, choice, wish, tested, scenario)
+        saved = kept.point if kept and kept.point == choice.point else None
+        tested = _on_test(opened.workspace, basis, saved, asked=on_test)
+        result = choice_as_json(basis, choice, wish, tested)
         opened.answer(
             {**result, "saved": save},
             lambda: _show_choice(basis, choice, tested, confidence, saved=save),
@@ -101,26 +109,21 @@ def threshold(
 
 
 def _on_test(
-    workspace: Workspace, basis: thresholds.Basis, *, asked: bool, is_kept: bool
+    workspace: Workspace, basis: Basis, saved: OperatingPoint | None, *, asked: bool
 ) -> OnTest:
-    """The test images for the verdict over a kept rule; or why they are not shown."""
-    model = basis.judged.model
-    if judging.is_closed(workspace, model) or asked:
-        return thresholds.look_at_test(workspace, model, purpose="touchstone threshold")
-    if not judging.has_looked(workspace, model):
-        return OnTest(
-            None,
-            "Nobody has looked at the test results yet. --on-test shows them: that is "
-            "counted, and rules a sealed test of this model out.",
-            Hidden.UNSEEN,
-        )
-    if not is_kept:
-        return OnTest(
-            None,
-            "Test is for the verdict over a kept rule: add --save, or --on-test, which is counted.",
-            Hidden.DRAFT,
-        )
-    return thresholds.look_at_test(workspace, model, purpose="touchstone threshold")
+    """The test images for the verdict on a saved rule, or why they are not shown."""
+    shown = thresholds.verdict_on_test(
+        workspace, basis.judged.model, "touchstone threshold", saved, recorded=set(), asked=asked
+    )
+    match shown.hidden:
+        case Hidden.DRAFT:
+            return replace(shown, reason=_DRAFT)
+        case Hidden.UNSEEN:
+            return replace(shown, reason=_UNSEEN)
+        case Hidden.SEALED | Hidden.MISSING | None:
+            return shown
+        case _:
+            assert_never(shown.hidden)
 
 
 def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
@@ -134,7 +137,7 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
 
 
 def _choice(
-    workspace: Workspace, basis: thresholds.Basis, wish: ThresholdGoal, at: float | None
+    workspace: Workspace, basis: Basis, wish: ThresholdGoal, at: float | None
 ) -> ThresholdChoice:
     """What is wished; by hand; without a wish the rule that is saved."""
     if at is not None:
@@ -152,7 +155,7 @@ def _choice(
 
 
 def _show_choice(
-    basis: thresholds.Basis,
+    basis: Basis,
     choice: ThresholdChoice,
     on_test: OnTest,
     confidence: float,
@@ -220,11 +223,11 @@ def plan(
         result: dict[str, Any] = {
             "rate": rate,
             "confidence": confidence,
-            "rows": [_row_as_dict(row) for row in kept],
+            "rows": [plan_row_as_json(row) for row in kept],
             "needed": kept[0].parts,
         }
         if overkill is not None:
-            result["overkill"] = {"rate": overkill, "rows": [_row_as_dict(row) for row in good]}
+            result["overkill"] = {"rate": overkill, "rows": [plan_row_as_json(row) for row in good]}
         if parts is not None:
             proven = proven_rate(errors or 0, parts, confidence=confidence)
             result["proven"] = {"parts": parts, "errors": errors or 0, "rate": proven}
@@ -246,10 +249,6 @@ def plan(
                 )
 
         opened.answer(result, show)
-
-
-def _row_as_dict(row: PlanRow) -> dict[str, Any]:
-    return {"errors": row.errors, "parts": row.parts, "chance_to_pass": row.chance_to_pass}
 
 
 def _chance(value: float | None) -> str:
@@ -274,10 +273,12 @@ def compare(
         found = comparison.compare(opened.workspace, first, second, subset, confidence=confidence)
         if subset is Subset.TEST:
             for side in (found.first, found.second):
-                judging.count_look(opened.workspace, side.model, "touchstone compare")
+                access.record_view(opened.workspace, side.model, "touchstone compare")
         gate = release.check_release(opened.workspace, found, found.second.judged)
-        result = comparison.comparison_as_dict(opened.workspace, found)
-        result["gate"] = release.gate_as_dict(gate) if gate else None
+        result = {
+            **comparison_as_json(opened.workspace, found),
+            "gate": release.gate_as_dict(gate) if gate else None,
+        }
 
         def show() -> None:
             unit = found.unit.word

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from core.reporting.text import NumberStyle
+
 
 class Form(StrEnum):
     """How much a report shows."""
@@ -279,6 +281,16 @@ class MistakesSection:
 
 
 @dataclass(frozen=True)
+class MeasureRow:
+    """A measure of the whole test set; `key` names its number, `.low` and `.high` its interval."""
+
+    key: str
+    title: str
+    style: NumberStyle
+    meaning: str
+
+
+@dataclass(frozen=True)
 class PairedTitle:
     """A comparison of two models; `key` begins the names of its numbers."""
 
@@ -339,6 +351,7 @@ class ReportValues:
     lines: tuple[LineRow, ...]
     inspectors: str
     values: Mapping[str, float | int | None]
+    measures: tuple[MeasureRow, ...]
     names: tuple[str, ...]
     classes: tuple[ClassRow, ...]
     confused: tuple[ConfusedClasses, ...]

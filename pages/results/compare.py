@@ -8,7 +8,7 @@ from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.evaluation.release.comparison import PairedTable
-from core.workflows.results import comparison, evaluation, judging, thresholds
+from core.workflows.results import access, comparison, evaluation, thresholds
 from core.workflows.results.comparison import ModelComparison, ModelSide
 from core.workflows.signoff import release
 from core.workflows.use import models
@@ -185,7 +185,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     both = [models.find_model(workspace, present or ""), models.find_model(workspace, new or "")]
     with third:
         if "compare_subset" not in st.session_state:
-            is_seen = not test_access.unseen(workspace, both)
+            is_seen = not test_access.not_viewed(workspace, both)
             st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
         subset = st.segmented_control(
             "Subset",
@@ -226,7 +226,7 @@ def page(workspace: Workspace) -> None:
             "and models of a deleted dataset cannot be compared."
         )
         return
-    closed = [m for m in (present, new) if judging.is_closed(workspace, m)]
+    closed = [m for m in (present, new) if access.is_sealed(workspace, m)]
     if closed:
         st.info(
             f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed: its "
@@ -236,7 +236,7 @@ def page(workspace: Workspace) -> None:
         )
         if subset is Subset.TEST:
             return
-    unseen = test_access.unseen(workspace, (present, new))
+    unseen = test_access.not_viewed(workspace, (present, new))
     if unseen and _has_test(workspace, unseen):
         test_access.ask(
             workspace,
@@ -256,7 +256,7 @@ def page(workspace: Workspace) -> None:
     )
     if subset is Subset.TEST:
         for model in (present, new):
-            judged_images.count_look(workspace, model, PURPOSE)
+            test_access.view(workspace, model, PURPOSE)
     for side in (result.first, result.second):
         if side.judged.notice:
             st.warning(

@@ -8,7 +8,7 @@ import streamlit as st
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import ModelFileError
-from core.workflows.results import evaluation, judging
+from core.workflows.results import access, evaluation
 from core.workflows.results.evaluation import Judgement
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -45,7 +45,7 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     subsets = evaluation.open_subsets(workspace, model)
     if not subsets:
         return None
-    hidden = Subset.VALIDATION in subsets and not judging.has_looked(workspace, model)
+    hidden = Subset.VALIDATION in subsets and not access.is_viewed(workspace, model)
     usual = Subset.VALIDATION if hidden or Subset.TEST not in subsets else Subset.TEST
     usual = usual if usual in subsets else subsets[-1]
     linked = st.query_params.get("subset")
@@ -96,7 +96,7 @@ def choose_others(workspace: Workspace, first: Model, names_by_id: dict[str, str
 
 
 def sealed_note(workspace: Workspace, model: Model) -> None:
-    if Subset.TEST in evaluation.evaluated_subsets(workspace, model.id) and judging.is_closed(
+    if Subset.TEST in evaluation.evaluated_subsets(workspace, model.id) and access.is_sealed(
         workspace, model
     ):
         st.info(SEALED, icon=":material/lock:")
@@ -108,19 +108,11 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
         )
 
 
-def count_look(workspace: Workspace, model: Model, subset: Subset) -> None:
-    """Record a view of the test results, once per model and browser session."""
-    seen: set[str] = st.session_state.setdefault("looked_at", set())
-    if subset is Subset.TEST and model.id not in seen:
-        judging.count_look(workspace, model, PURPOSE)
-        seen.add(model.id)
-
-
 def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Model]:
     """Ask before the first view of the test results; gives the models that may be shown now."""
     unseen = [
         model
-        for model in test_access.unseen(workspace, shown)
+        for model in test_access.not_viewed(workspace, shown)
         if Subset.TEST in evaluation.open_subsets(workspace, model)
     ]
     if not unseen:
@@ -128,7 +120,6 @@ def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Mo
 
     def show_test() -> None:
         st.session_state.subset = Subset.TEST
-        st.session_state.setdefault("looked_at", set()).update(model.id for model in unseen)
         evaluate_matrix.close_cell()
 
     test_access.ask(
@@ -156,8 +147,9 @@ def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> lis
 def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     model = shown[0]
     judgements = [judged.judgement(workspace, item, subset) for item in shown]
-    for item in judgements:
-        count_look(workspace, item.judged.model, subset)
+    if subset is Subset.TEST:
+        for viewed in shown:
+            test_access.view(workspace, viewed, PURPOSE)
     # Why one place: where something comes or goes between them, browsers build all below anew.
     with st.container(key="notes"):
         notes(workspace, judgements, subset)

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from core.evaluation.measures.views import ClassRates, class_rates
+from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, state, text

@@ -5,13 +5,7 @@ import streamlit as st
 
 from core.domain.models import Model
 from core.errors import ConfigError
-from core.evaluation.decisions.outcome import (
-    NOK,
-    OK,
-    has_both,
-    nok_probability,
-    truths,
-)
+from core.evaluation.decisions.outcome import NOK, OK, has_both, nok_probability, truths
 from core.evaluation.measures.auc import areas
 from core.evaluation.measures.calibration import confidence_histogram
 from core.evaluation.measures.intervals import Estimate

@@ -9,16 +9,9 @@ import streamlit as st
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import decide, has_both
+from core.evaluation.decisions.views import decision_matrix, ok_nok_matrix
 from core.evaluation.measures.classification import confused_pairs
-from core.evaluation.measures.views import (
-    MatrixView,
-    Order,
-    Tone,
-    class_matrix,
-    classes_to_show,
-    decision_matrix,
-    ok_nok_matrix,
-)
+from core.evaluation.measures.views import MatrixView, Order, Tone, class_matrix, classes_to_show
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import errors, image_panel, judged, state, text

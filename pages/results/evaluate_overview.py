@@ -1,21 +1,20 @@
 """What everybody reads first: headline numbers with bounds, pies, and all measures."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import has_both
-from core.evaluation.measures.classification import EvaluationReport, macro_f1, top_k_rate
-from core.evaluation.measures.intervals import Estimate, Interval, Rate
+from core.evaluation.decisions.views import Headline, headline
+from core.evaluation.measures.catalog import MeasuredValue, top_k_error
+from core.evaluation.measures.class_rates import class_rates, mean_precision, mean_recall
+from core.evaluation.measures.classification import macro_f1
+from core.evaluation.measures.intervals import Interval, Rate
 from core.evaluation.measures.parts import Unit
-from core.evaluation.measures.views import (
-    Headline,
-    class_rates,
-    headline,
-    mean_precision,
-    mean_recall,
-)
+from core.workflows.results import evaluation
 from core.workflows.results.evaluation import Judgement
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state, text
@@ -238,30 +237,12 @@ def pies(judgement: Judgement) -> None:
         )
 
 
-MEASURES = {
-    "Accuracy": "Share that is right.",
-    "Balanced accuracy": "Mean recall: every class counts the same.",
-    "Macro F1": "Balance of precision and recall, every class counted the same.",
-    "Weighted F1": "The same, classes counted by their images.",
-    "Macro precision": "Mean share of right predictions, every class counted the same.",
-    "Weighted precision": "The same, classes counted by their images.",
-    "Cohen's kappa": "Agreement beyond chance; it moves with the class mix (below).",
-    "Matthews correlation": "From -1 to 1; 0 is guessing. Robust against uneven classes.",
-    "Log loss": "Mean of minus the logarithm of the true class' confidence; lower is better.",
-    "Brier score": "Squared distance of the confidences from the truth, 0 to 2; lower is better.",
-    "Calibration error (ECE)": "Gap of confidence and share right; few images enlarge it.",
-    "ROC area, macro": "Chance that an image of a class ranks above one of another.",
-    "Average precision, macro": "Area under the precision-recall curve, mean over the classes.",
-}
-TOP_K = "Share whose true class is not among the K most confident."
-
-
 @st.fragment
 @errors.shown()
 def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
     """Every measure with its bounds and what it means."""
     report = judged.report(workspace, model, subset)
-    rows = _measure_rows(report)
+    listed = list(report.listed)
     count = len(report.class_names)
     if count > 2:
         k = int(
@@ -276,18 +257,12 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
                 "confident ones.",
             )
         )
-        found = judged.judgement(workspace, model, subset).judged
-        if k not in report.summary.top_k_error:
-            rate = top_k_rate(found.probabilities, found.targets, k, found.parts)
-            rows.insert(len(rows) - 1, _row(f"Top-{k} error", rate))
+        further = top_k_error(k)
+        if further.key not in {item.measure.key for item in listed}:
+            data = judged.judgement(workspace, model, subset).judged
+            listed += evaluation.measure(data, [further])
     st.dataframe(
-        {
-            "measure": [name for name, *_ in rows],
-            "value": [_decimal(value) or "no data" for _, value, _, _ in rows],
-            "low": [_decimal(low) for *_, low, _ in rows],
-            "high": [_decimal(high) for *_, high in rows],
-            "what it says": [MEASURES.get(name, TOP_K) for name, *_ in rows],
-        },
+        measure_columns(listed),
         hide_index=True,
         key="measures",
         height="content",
@@ -308,41 +283,22 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
         else "Micro means of precision, recall and F1 equal the accuracy."
     )
     st.caption(f"Bounds hold with {report.confidence:.0%} confidence and count {counts}. {micro}")
-    mix = sorted(zip(report.summary.class_mix, report.class_names, strict=True), reverse=True)
-    listed = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])
-    st.caption(f"Class mix: {listed}{' …' if len(mix) > 12 else ''}")
+    mix = sorted(zip(report.class_mix, report.class_names, strict=True), reverse=True)
+    shares = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])
+    st.caption(f"Class mix: {shares}{' …' if len(mix) > 12 else ''}")
+
+
+def measure_columns(listed: Sequence[MeasuredValue]) -> dict[str, list[str]]:
+    """The table of measures by column."""
+    bounds = [item.interval for item in listed]
+    return {
+        "measure": [item.measure.title for item in listed],
+        "value": [_decimal(item.value) or "no data" for item in listed],
+        "low": [_decimal(item.low if item else None) for item in bounds],
+        "high": [_decimal(item.high if item else None) for item in bounds],
+        "what it says": [item.measure.help for item in listed],
+    }
 
 
 def _decimal(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _measure_rows(
-    report: EvaluationReport,
-) -> list[tuple[str, float | None, float | None, float | None]]:
-    summary = report.summary
-    with_bounds: list[tuple[str, Rate | Estimate]] = [
-        ("Accuracy", summary.accuracy),
-        ("Balanced accuracy", summary.balanced_accuracy),
-        ("Macro F1", summary.macro_f1),
-        ("Weighted F1", summary.weighted_f1),
-        ("Macro precision", summary.macro_precision),
-        ("Weighted precision", summary.weighted_precision),
-        ("Cohen's kappa", summary.kappa),
-        ("Matthews correlation", summary.mcc),
-        ("Log loss", summary.log_loss),
-        ("Brier score", summary.brier),
-        ("ROC area, macro", summary.macro_roc_area),
-        ("Average precision, macro", summary.macro_average_precision),
-        *((f"Top-{k} error", rate) for k, rate in summary.top_k_error.items()),
-    ]
-    return [
-        *(_row(name, found) for name, found in with_bounds),
-        ("Calibration error (ECE)", report.reliability.ece, None, None),
-    ]
-
-
-def _row(name: str, found: Rate | Estimate) -> tuple[str, float | None, float | None, float | None]:
-    if found.interval is None:
-        return name, found.value, None, None
-    return name, found.value, found.interval.low, found.interval.high

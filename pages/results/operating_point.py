@@ -92,9 +92,7 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
     model = basis.judged.model
     if on_test.hidden is Hidden.UNSEEN:
         point = threshold_form.draft(model.id, None).point
-        test_access.ask(
-            workspace, [model], PURPOSE, then=lambda: judged_images.mark_seen(model, PURPOSE, point)
-        )
+        test_access.ask(workspace, [model], PURPOSE, of=point)
         return
     is_sealed = on_test.hidden is Hidden.SEALED
     st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)

@@ -7,7 +7,7 @@ from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.decisions.planner import PlanRow, parts_needed, plan_test, proven_rate
-from core.workflows.results import evaluation, judging
+from core.workflows.results import access, evaluation
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import judged_images, state, text, threshold_form, widgets
@@ -152,7 +152,7 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
     """Counts only: no result of the model is read, so this is no view of the test results."""
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
-    if subset is Subset.TEST and judging.is_closed(workspace, model):
+    if subset is Subset.TEST and access.is_sealed(workspace, model):
         st.caption("The test set is sealed; its parts are not counted here.")
         return []
     try:

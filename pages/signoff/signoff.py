@@ -13,9 +13,10 @@ from core.workflows.signoff.report import Form
 from core.workflows.signoff.sealing import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import errors, release_criteria, routes, state, text, widgets
+from pages.ui import errors, release_criteria, routes, state, test_access, text, widgets
 from pages.ui.places import Place
 
+PURPOSE = "Sign-off page"
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
 _VIEWS_SHOWN = 200
 
@@ -153,7 +154,7 @@ def confirm_opening(workspace: Workspace, model: Model) -> None:
         except TouchstoneError as err:
             errors.show(err)
         else:
-            st.session_state[f"signed_off_{model.id}"] = True
+            test_access.recorded_views().add((model.id, PURPOSE, None))
             st.rerun()
 
 
@@ -192,20 +193,13 @@ def opening_part(workspace: Workspace, standing: SignOff) -> None:
         )
 
 
-def count_once(workspace: Workspace, model: Model) -> None:
-    """Record the view once per browser session; opening the test was recorded already."""
-    if not st.session_state.get(f"signed_off_{model.id}"):
-        judging.count_look(workspace, model, "Sign-off page")
-        st.session_state[f"signed_off_{model.id}"] = True
-
-
 def verdict_part(workspace: Workspace, standing: SignOff) -> None:
     st.subheader("3 · Verdict")
     gate = report.gate_of(workspace, standing)
     if gate is None:
         st.info("No release criteria are set, so there is no verdict.")
         return
-    count_once(workspace, standing.model)
+    test_access.view(workspace, standing.model, PURPOSE, first=True)
     left_out = judging.judged_set(workspace, standing.model.id, Subset.TEST).left_out
     if left_out:
         st.warning(

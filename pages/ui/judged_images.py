@@ -1,4 +1,4 @@
-"""Judged images in pages: loaded once, views of test sets recorded once, shown as a gallery."""
+"""Judged images in pages: loaded once, shown as a gallery with a drawer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from core.domain.datasets import Sample
 from core.domain.models import Model
 from core.domain.splits import Subset
-from core.evaluation.decisions.outcome import OperatingPoint, TradeOff, trade_off
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.thresholds import TradeOff, trade_off
 from core.evaluation.measures.intervals import Rate
 from core.workflows.results import judging, thresholds
+from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet
-from core.workflows.results.thresholds import Basis, Hidden, OnTest
+from core.workflows.results.thresholds import Basis, OnTest
 from core.workspace import Workspace
-from pages.ui import errors, judged, routes, text, widgets
+from pages.ui import errors, judged, routes, test_access, text, widgets
 from pages.ui.components import Tile, gallery
 
 PAGE = 24
-DRAFT = (
-    "Save the threshold to see its result on the test images. Thresholds tuned while viewing the "
-    "test results would prove nothing."
-)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -34,7 +32,7 @@ def _basis(_judged: JudgedSet, model_id: str, subset: Subset, state: tuple[objec
 
 def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
     """The judged set of a model; read once per version of its dataset."""
-    if subset is Subset.TEST and judging.is_closed(workspace, model):
+    if subset is Subset.TEST and is_sealed(workspace, model):
         return judging.judged_set(workspace, model.id, subset)  # raises
     return judged.judgement(workspace, model, subset).judged
 
@@ -60,7 +58,7 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
 
 
 def verdict_on_test(
-    workspace: Workspace, model: Model, purpose: str, rule: OperatingPoint | None
+    workspace: Workspace, model: Model, purpose: str, saved: OperatingPoint | None
 ) -> OnTest:
     """The test images for the verdict on a saved threshold; each one is a view of its own.
 
@@ -68,43 +66,16 @@ def verdict_on_test(
         workspace: where the model lives.
         model: whose test images.
         purpose: recorded with the view.
-        rule: the saved thresholds; None while those on the screen are a draft.
+        saved: the saved thresholds; None while those on the screen are a draft.
     """
-    if judging.is_closed(workspace, model):
-        return thresholds.look_at_test(workspace, model)
-    if rule is None:
-        return OnTest(None, DRAFT, Hidden.DRAFT)
-    if not judging.has_looked(workspace, model):
-        return OnTest(None, "The test results have not been viewed yet.", Hidden.UNSEEN)
-    seen = _seen()
-    on_test = thresholds.look_at_test(
+    return thresholds.verdict_on_test(
         workspace,
         model,
-        purpose=None if (model.id, purpose, rule) in seen else purpose,
+        purpose,
+        saved,
+        recorded=test_access.recorded_views(),
         load=lambda _, __, subset: basis(workspace, model, subset),
     )
-    if on_test.basis is not None:
-        seen.add((model.id, purpose, rule))
-    return on_test
-
-
-def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
-    """Record one view of the test results of a model per session and purpose."""
-    if (model.id, purpose, None) not in _seen():
-        judging.count_look(workspace, model, purpose)
-        mark_seen(model, purpose)
-
-
-def mark_seen(model: Model, purpose: str, rule: OperatingPoint | None = None) -> None:
-    """This session's view has been recorded already."""
-    _seen().add((model.id, purpose, rule))
-
-
-def _seen() -> set[tuple[str, str, OperatingPoint | None]]:
-    seen: set[tuple[str, str, OperatingPoint | None]] = st.session_state.setdefault(
-        "looked_at_test", set()
-    )
-    return seen
 
 
 def rate_metric(label: str, rate: Rate, unit: str, *, help: str) -> None:

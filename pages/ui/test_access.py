@@ -1,24 +1,48 @@
-"""The first view of test results: announced before it happens, because it cannot be undone."""
+"""Viewing test results in pages: recorded once per session; a first view is announced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import streamlit as st
 
 from core.domain.models import Model
-from core.workflows.results import judging
+from core.workflows.results import access
+from core.workflows.results.access import ResultsAccess, View
 from core.workspace import Workspace
 from pages.ui import text
 from pages.ui.places import Place
 
-UNSEEN = (
+NOT_VIEWED = (
     "**The test results of {names} have not been viewed yet.** Viewing now is recorded; a "
     "sealed test is then no longer possible. For a release, seal the test first."
 )
 
 
-def unseen(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
-    """The models whose test results have not been viewed."""
-    return [model for model in models if not judging.has_looked(workspace, model)]
+def recorded_views() -> set[View]:
+    """The views that this browser session has recorded."""
+    recorded: set[View] = st.session_state.setdefault("recorded_views", set())
+    return recorded
+
+
+def view(
+    workspace: Workspace,
+    model: Model,
+    purpose: str,
+    *,
+    of: Hashable = None,
+    first: bool = False,
+) -> ResultsAccess:
+    """Whether the test results of a model are shown now; records the view once per session.
+
+    Arguments as of `core.workflows.results.access.view_test_results`.
+    """
+    return access.view_test_results(
+        workspace, model, purpose, recorded=recorded_views(), of=of, first=first
+    )
+
+
+def not_viewed(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
+    """The models whose test results nobody has viewed."""
+    return [model for model in models if not access.is_viewed(workspace, model)]
 
 
 def ask(
@@ -26,39 +50,39 @@ def ask(
     models: Sequence[Model],
     purpose: str,
     *,
-    key: str = "",
+    of: Hashable = None,
     more: str = "",
     then: Callable[[], None] | None = None,
 ) -> None:
-    """Say what a first view means, and offer it beside a sealed test.
+    """Say what a first view means, and offer it beside the sealed way.
 
     Args:
         workspace: where the models live.
-        models: those whose test results have not been viewed.
-        purpose: recorded with the view.
-        key: tells several such questions of a page apart.
-        more: a further sentence, about what is seen instead.
-        then: called after the view was recorded, before the page is drawn again.
+        models: those whose test results nobody has viewed.
+        purpose: where they are shown, for the record.
+        of: what is viewed apart from the numbers.
+        more: a further sentence, about what is shown instead.
+        then: done after the view was recorded, before the page is drawn again.
     """
     names = ", ".join(text.plain(model.name) for model in models)
 
-    def view() -> None:
+    def show() -> None:
         for model in models:
-            judging.count_look(workspace, model, purpose)
+            view(workspace, model, purpose, of=of, first=True)
         st.toast(
             "Recorded as a view of the test results; see Sign-off.", icon=":material/visibility:"
         )
         if then is not None:
             then()
 
-    with st.container(border=True, key=f"first_look{key}"):
-        st.markdown(f":material/visibility_off: {UNSEEN.format(names=names)} {more}")
+    with st.container(border=True, key="first_view"):
+        st.markdown(f":material/visibility_off: {NOT_VIEWED.format(names=names)} {more}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Show the test results",
                 icon=":material/visibility:",
-                key=f"show_test{key}",
-                on_click=view,
+                key="show_test",
+                on_click=show,
                 help="Recorded with time and purpose in the list on the Sign-off page.",
             )
             st.page_link(

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import single_threshold
-from core.workflows.results import comparison, judging, thresholds
+from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -31,7 +31,7 @@ def made(app: App) -> Workspace:
 def _look(workspace: Workspace, *names: str) -> None:
     """Somebody has looked at the test results before."""
     for name in names:
-        judging.count_look(workspace, models.find_model(workspace, name), "before")
+        access.record_view(workspace, models.find_model(workspace, name), "before")
 
 
 def _matrices(page: Page) -> list[list[list[str]]]:

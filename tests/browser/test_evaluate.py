@@ -14,7 +14,7 @@ from core.domain.models import Model
 from core.domain.splits import Split, SplitStrategy, Subset
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
-from core.workflows.results import judging
+from core.workflows.results import access
 from core.workspace import Workspace
 from tests.browser.conftest import App, becomes, click, open_page, settled
 from tests.browser.test_journey import click_cell
@@ -71,7 +71,7 @@ def made(app: App) -> str:
         predictions.insert_predictions(
             db, model.id, dataset.id, Subset.TEST, np.array(ids, np.int64), matrix
         )
-    judging.count_look(workspace, model, "before")
+    access.record_view(workspace, model, "before")
     return model.id
 
 

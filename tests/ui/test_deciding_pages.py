@@ -12,7 +12,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
 from core.workflows.data import edits
-from core.workflows.results import comparison, judging, thresholds
+from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
 from core.workflows.use import models
@@ -301,7 +301,7 @@ def test_images_taken_out_after_a_look_are_said_beside_the_verdict(
     # Excluding the suspect ones after the test had made escapes of 50% into 18%, and nobody said.
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     model = models.find_model(made.workspace, "new")
-    judging.count_look(made.workspace, model, "Evaluate page")
+    access.record_view(made.workspace, model, "Evaluate page")
     app = open_page("signoff/signoff.py", made.workspace, model=model.id)
     assert "Golden samples: none is marked" in _said(app)
     assert "has changed since" not in _said(app)
@@ -314,7 +314,7 @@ def test_images_taken_out_after_a_look_are_said_beside_the_verdict(
 
 def test_a_page_without_a_verdict_counts_no_look(open_page: OpenPage, made: Made) -> None:
     model = models.find_model(made.workspace, "new")
-    judging.count_look(made.workspace, model, "Evaluate page")
+    access.record_view(made.workspace, model, "Evaluate page")
     open_page("signoff/signoff.py", made.workspace, model=model.id)
     with connect(made.workspace) as db:
         assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["Evaluate page"]

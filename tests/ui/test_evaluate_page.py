@@ -13,7 +13,7 @@ from core.evaluation.measures.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
-from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.results import access, evaluation, thresholds
 from core.workspace import Workspace
 from pages.ui.image_drawer import Review
 from tests.ui.conftest import OpenPage
@@ -97,7 +97,7 @@ def look(workspace: Workspace, model: str) -> None:
     """Somebody has looked at the test results before."""
     with connect(workspace) as db:
         found = models.find_model(db, model)
-    judging.count_look(workspace, found, "before")
+    access.record_view(workspace, found, "before")
 
 
 def open_tab(app: AppTest, name: str) -> AppTest:

@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigError
-from core.evaluation.decisions.outcome import (
-    OperatingPoint,
-    Outcome,
-    PartScores,
-    thresholds_between,
-)
+from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores
+from core.evaluation.decisions.thresholds import thresholds_between
 from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Interval, Rate
 from core.evaluation.measures.ranking import MAX_POINTS, thinned
 

@@ -36,7 +36,7 @@ class Margins:
     predicted: Floats
 
 
-Measure = Callable[[Margins], Floats]
+MarginsMeasure = Callable[[Margins], Floats]
 
 
 def margins_of(matrix: NDArray[np.int64]) -> Margins:
@@ -160,7 +160,7 @@ def f1_scores(margins: Margins) -> Floats:
     return np.where(margins.support > 0, values, np.nan)
 
 
-def macro(per_class: Measure) -> Measure:
+def macro(per_class: MarginsMeasure) -> MarginsMeasure:
     """Mean over the classes that have images, each counted the same."""
 
     def mean(margins: Margins) -> Floats:
@@ -170,7 +170,7 @@ def macro(per_class: Measure) -> Measure:
     return mean
 
 
-def weighted(per_class: Measure) -> Measure:
+def weighted(per_class: MarginsMeasure) -> MarginsMeasure:
     """Mean over the classes, each counted by its images."""
 
     def mean(margins: Margins) -> Floats:

@@ -1,6 +1,6 @@
-"""What the screen shows of a judged set: headline, rates of classes, and matrices one can click.
+"""What the screen shows of predictions: matrices to click, sorted images, bands of confidence.
 
-A matrix here counts images; headline and rates count parts where parts are known.
+All of it counts images.
 """
 
 from collections.abc import Sequence
@@ -11,103 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.decisions.outcome import (
-    NOK,
-    OK,
-    OperatingPoint,
-    Outcome,
-    Verdicts,
-    decide,
-    has_both,
-    outcome,
-    truths,
-)
-from core.evaluation.measures.classification import Matrix, Probabilities, Targets, confused_pairs
-from core.evaluation.measures.intervals import CONFIDENCE, Rate, rate_of, rates
-from core.evaluation.measures.parts import Parts, Unit, units
+from core.evaluation.measures.classification import Matrix, Targets, confused_pairs
 
 Classes = NDArray[np.int64]
-DECISIONS = ("accepted", "to a person", "rejected")
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The numbers that everybody asks for first.
-
-    `ok_nok` is None where no class is OK, or none NOK; `n` counts images, `accuracy` the `unit`.
-    """
-
-    n: int
-    unit: Unit
-    accuracy: Rate
-    ok_nok: Outcome | None
-
-
-def headline(
-    probabilities: Probabilities,
-    targets: Targets,
-    *,
-    parts: Parts | None = None,
-    verdicts: Verdicts = (),
-    point: OperatingPoint | None = None,
-    predicted: Classes | None = None,
-    confidence: float = CONFIDENCE,
-) -> Headline:
-    """Accuracy, escapes and overkill with bounds.
-
-    Args:
-        probabilities: [N, C], rows sum to 1.
-        targets: [N], class indices in [0, C).
-        parts: [N] part numbers; None: every image is its own part.
-        verdicts: [C], "OK", "NOK" or None.
-        point: the decision rule; None: the verdict of the predicted class.
-        predicted: [N], the most probable classes, where they are known already.
-        confidence: of the intervals.
-    """
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    wrong = predicted != targets
-    judged = None
-    if has_both(verdicts):
-        decisions = decide(point or OperatingPoint(), probabilities, verdicts, predicted)
-        judged = outcome(decisions, truths(targets, verdicts), parts, confidence)
-    return Headline(
-        n=len(targets),
-        unit=Unit.IMAGES if parts is None else Unit.PARTS,
-        accuracy=rate_of(wrong, parts, confidence).complement,
-        ok_nok=judged,
-    )
-
-
-@dataclass(frozen=True)
-class ClassRates:
-    """Precision and recall of one class with bounds; no data where it is absent or unpredicted."""
-
-    name: str
-    precision: Rate
-    recall: Rate
-
-
-def class_rates(
-    predicted: Classes,
-    targets: Targets,
-    class_names: Sequence[str],
-    parts: Parts | None = None,
-    confidence: float = CONFIDENCE,
-) -> tuple[ClassRates, ...]:
-    """Both rates of every class; a part is right if all its images of the class are."""
-    right = predicted == targets
-    precision = _rates_by(predicted, right, len(class_names), parts, confidence)
-    recall = _rates_by(targets, right, len(class_names), parts, confidence)
-    return tuple(map(ClassRates, class_names, precision, recall))
-
-
-def _rates_by(
-    classes: Classes, right: NDArray[np.bool_], count: int, parts: Parts | None, confidence: float
-) -> tuple[Rate, ...]:
-    counted = units(len(classes), parts, classes)
-    of = counted.first(classes)
-    hits = np.bincount(of[counted.lowest(right)], minlength=count)
-    return rates(hits, np.bincount(of, minlength=count), confidence)
 
 
 class Tone(StrEnum):
@@ -180,57 +86,10 @@ def class_matrix(
         tuple(Tone.RIGHT if r == c else Tone.WRONG for c in range(len(classes)))
         for r in range(len(classes))
     )
-    return _view(names, names, tones, place[targets], place[predicted], classes, classes)
+    return matrix_view(names, names, tones, place[targets], place[predicted], classes, classes)
 
 
-def ok_nok_matrix(predicted: Classes, targets: Targets, verdicts: Verdicts) -> MatrixView:
-    """Verdict of the true class against verdict of the predicted one.
-
-    [2, 2], or [2, 3] where classes without verdict were predicted. Images whose true class has no
-    verdict are outside.
-    """
-    codes = truths(np.arange(len(verdicts)), verdicts).astype(np.int64)
-    said = np.where(codes < 0, 2, codes)[predicted]
-    columns = ("called OK", "called NOK", "no verdict")[: 3 if (said == 2).any() else 2]
-    tones = (
-        (Tone.RIGHT, Tone.WRONG, Tone.OPEN)[: len(columns)],
-        (Tone.WRONG, Tone.RIGHT, Tone.OPEN)[: len(columns)],
-    )
-    return _view(("truly OK", "truly NOK"), columns, tones, codes[targets], said)
-
-
-def decision_matrix(
-    decisions: NDArray[np.int8],
-    targets: Targets,
-    verdicts: Verdicts,
-    class_names: Sequence[str],
-    shown: Sequence[int] | None = None,
-) -> MatrixView:
-    """True class against what happens to the image: accepted, to a person, rejected.
-
-    Args:
-        decisions: [N], from `core.evaluation.decisions.decide`.
-        targets: [N] class indices.
-        verdicts: [C].
-        class_names: [C].
-        shown: class indices in view; None for all.
-    """
-    classes = tuple(range(len(class_names)) if shown is None else shown)
-    place = np.full(len(class_names), -1, np.int64)
-    place[list(classes)] = np.arange(len(classes))
-    codes = truths(np.arange(len(class_names)), verdicts)
-    meanings = {
-        OK: (Tone.RIGHT, Tone.OPEN, Tone.WRONG),
-        NOK: (Tone.WRONG, Tone.OPEN, Tone.RIGHT),
-    }
-    tones = tuple(meanings.get(int(codes[i]), (Tone.OPEN,) * 3) for i in classes)
-    names = tuple(
-        f"{verdicts[i]} · {class_names[i]}" if verdicts[i] else class_names[i] for i in classes
-    )
-    return _view(names, DECISIONS, tones, place[targets], decisions.astype(np.int64), classes)
-
-
-def _view(
+def matrix_view(
     rows: tuple[str, ...],
     columns: tuple[str, ...],
     tones: tuple[tuple[Tone, ...], ...],
@@ -239,6 +98,17 @@ def _view(
     row_classes: tuple[int, ...] | None = None,
     column_classes: tuple[int, ...] | None = None,
 ) -> MatrixView:
+    """A matrix from the row and column of every image.
+
+    Args:
+        rows: names [R].
+        columns: names [K].
+        tones: [R][K], what each cell means.
+        row_of: [N], -1 for images outside of this view.
+        column_of: [N], the same.
+        row_classes: [R] class indices; None where rows are no classes.
+        column_classes: [K] class indices; None where columns are no classes.
+    """
     inside = (row_of >= 0) & (column_of >= 0)
     flat = np.bincount(
         row_of[inside] * len(columns) + column_of[inside], minlength=len(rows) * len(columns)
@@ -265,21 +135,6 @@ def _found_classes(class_names: Sequence[str], search: str) -> list[int]:
         return []
     found = [i for i, name in enumerate(class_names) if wanted in name.casefold()]
     return sorted(found, key=lambda i: (len(class_names[i]), i))
-
-
-def mean_precision(classes: Sequence[ClassRates]) -> float | None:
-    """Mean over the classes with images; one that is never predicted counts as 0.
-
-    Why 0: a model that never names a class must not look better by that.
-    """
-    of_classes = [c.precision.value or 0.0 for c in classes if c.recall.has_data]
-    return sum(of_classes) / len(of_classes) if of_classes else None
-
-
-def mean_recall(classes: Sequence[ClassRates]) -> float | None:
-    """Mean over the classes with images."""
-    of_classes = [c.recall.value for c in classes if c.recall.value is not None]
-    return sum(of_classes) / len(of_classes) if of_classes else None
 
 
 def classes_to_show(

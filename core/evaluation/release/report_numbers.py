@@ -29,15 +29,12 @@ from core.evaluation.measures.calibration import (
     reliability,
     with_temperature,
 )
-from core.evaluation.measures.classification import (
-    ConfusedPair,
-    EvaluationReport,
-    confused_pairs,
-    evaluate,
-)
+from core.evaluation.measures.catalog import MeasuredValue
+from core.evaluation.measures.classification import ConfusedPair, confused_pairs
 from core.evaluation.measures.intervals import Estimate, Rate
 from core.evaluation.measures.parts import Parts
 from core.evaluation.release.comparison import Comparison, DecisionComparison, PairedTable
+from core.evaluation.report import EvaluationReport, evaluate
 
 Value = float | int | None
 Values = dict[str, Value]
@@ -101,7 +98,7 @@ def results(
     report = evaluate(
         test.probabilities, test.targets, class_names, parts=test.parts, verdicts=verdicts
     )
-    values = _summary_values(report)
+    values = summary_values(report)
     values.update(_class_values(report))
     decided, found = None, None
     if has_both(verdicts):
@@ -129,18 +126,11 @@ def comparison_values(classes: Comparison, decisions: DecisionComparison | None)
     return values
 
 
-def _summary_values(report: EvaluationReport) -> Values:
-    summary = report.summary
+def summary_values(report: EvaluationReport) -> Values:
+    """How many images and parts there are, and every listed measure by its key."""
     values: Values = {"pictures": report.n, "parts": report.independent}
-    values.update(_rate("accuracy", summary.accuracy))
-    for k, item in summary.top_k_error.items():
-        values.update(_rate(f"top{k}_error", item))
-    for name in ("balanced_accuracy", "macro_precision", "macro_f1", "kappa", "mcc"):
-        values.update(_estimate(name, getattr(summary, name)))
-    values.update(_estimate("log_loss", summary.log_loss))
-    values.update(_estimate("brier", summary.brier))
-    values.update(_estimate("roc_area", summary.macro_roc_area))
-    values.update(_estimate("average_precision", summary.macro_average_precision))
+    for item in report.listed:
+        values.update(_measure(item))
     return values
 
 
@@ -207,6 +197,12 @@ def _calibration_values(
         "calibration.temperature": temperature.value if temperature else None,
         "calibration.ece_after": after.ece if after else None,
     }
+
+
+def _measure(item: MeasuredValue) -> Values:
+    if isinstance(item.shown, Rate):
+        return _rate(item.measure.key, item.shown)
+    return _estimate(item.measure.key, item.shown)
 
 
 def _rate(name: str, found: Rate) -> Values:

@@ -23,7 +23,7 @@ from core.evaluation.release.comparison import (
 from core.store import datasets
 from core.store.database import connect
 from core.workflows.results.judging import JudgedSet, judged_set
-from core.workflows.results.thresholds import estimate_as_dict, saved_rule
+from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
 
 PREDICTED_CLASS = OperatingPoint()
@@ -224,58 +224,10 @@ def _percent(value: float) -> str:
     return "less than 0.1%" if value < 0.001 else f"{100 * value:.2g}%" if value < 1 else "100%"
 
 
-def table_as_dict(table: PairedTable) -> dict[str, object]:
-    """A paired table as plain values; `difference` is second minus first."""
-    return {
-        "n": table.n,
-        "both_right": table.both_right,
-        "only_first_right": table.only_first_right,
-        "only_second_right": table.only_second_right,
-        "neither_right": table.neither_right,
-        "p_value": table.p_value,
-        "difference": estimate_as_dict(table.difference),
-        "in_words": evidence(table),
-    }
-
-
-def comparison_as_dict(workspace: Workspace, found: ModelComparison) -> dict[str, object]:
-    """A comparison as plain values, for JSON; images by name."""
-    decisions = found.decisions
-    return {
-        "first": _side_as_dict(found.first),
-        "second": _side_as_dict(found.second),
-        "subset": found.subset.value,
-        "unit": found.unit.value,
-        "shared": {
-            "pictures": len(found.sample_ids),
-            "parts": found.part_count,
-            "only_first": found.only_first,
-            "only_second": found.only_second,
-        },
-        "classes": {
-            **table_as_dict(found.classes.table),
-            "new_errors": _names(workspace, found, found.classes.new_errors),
-            "fixed_errors": _names(workspace, found, found.classes.fixed_errors),
-        },
-        "decisions": None
-        if decisions is None
-        else {
-            "escapes": table_as_dict(decisions.escapes),
-            "false_rejects": table_as_dict(decisions.false_rejects),
-            "new_escapes": _names(workspace, found, decisions.new_escapes),
-            "fixed_escapes": _names(workspace, found, decisions.fixed_escapes),
-            "new_false_rejects": _names(workspace, found, decisions.new_false_rejects),
-            "fixed_false_rejects": _names(workspace, found, decisions.fixed_false_rejects),
-        },
-    }
-
-
-def _side_as_dict(side: ModelSide) -> dict[str, object]:
-    rule = side.rule.in_words if side.rule else "The verdict of the predicted class decides."
-    return {"model_id": side.model.id, "name": side.model.name, "rule": rule}
-
-
-def _names(workspace: Workspace, found: ModelComparison, positions: NDArray[np.int64]) -> list[str]:
+def image_names(
+    workspace: Workspace, comparison: ModelComparison, positions: NDArray[np.int64]
+) -> list[str]:
+    """Names of the images at these positions, in their order."""
     with connect(workspace) as db:
-        samples = datasets.samples_by_id(db, [int(found.sample_ids[i]) for i in positions])
+        samples = datasets.samples_by_id(db, [int(comparison.sample_ids[i]) for i in positions])
     return [sample.name or sample.path for sample in samples]

@@ -1,6 +1,6 @@
 """Reading results: reports, and the images behind every number."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,8 @@ from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
-from core.errors import ConfigError, NotFoundError
-from core.evaluation.decisions.outcome import OperatingPoint, has_both
-from core.evaluation.decisions.rule import point_in_words
+from core.errors import NotFoundError
+from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.measures.calibration import (
     Reliability,
     Temperature,
@@ -21,23 +20,17 @@ from core.evaluation.measures.calibration import (
     reliability,
     with_temperature,
 )
-from core.evaluation.measures.classification import (
-    ClassMeasures,
-    EvaluationReport,
-    TopKError,
-    check_predictions,
-    confusion_matrix,
-    evaluate,
-    log_losses,
-    top_k_errors,
-)
-from core.evaluation.measures.intervals import Estimate, Interval, Rate
-from core.evaluation.measures.parts import Unit
+from core.evaluation.measures.catalog import Measure, MeasuredValue, catalog_of, measured
+from core.evaluation.measures.classification import check_predictions, confusion_matrix
+from core.evaluation.measures.inputs import MeasureInputs
+from core.evaluation.measures.losses import log_losses
 from core.evaluation.measures.slices import in_ranges, most_frequent
+from core.evaluation.report import EvaluationReport, evaluate
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
 from core.store.properties import load_properties
-from core.workflows.results.judging import JudgedSet, is_closed, judged_set
+from core.workflows.results.access import is_sealed
+from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.memory import Memory
 from core.workspace import Workspace
 
@@ -111,7 +104,7 @@ def evaluated_subsets(workspace: Workspace, model_id: str) -> list[Subset]:
 def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
     """Subsets that may be looked at: a closed sealed test set is not among them."""
     stored = evaluated_subsets(workspace, model.id)
-    closed = Subset.TEST in stored and is_closed(workspace, model)
+    closed = Subset.TEST in stored and is_sealed(workspace, model)
     return [subset for subset in stored if not (closed and subset is Subset.TEST)]
 
 
@@ -133,8 +126,19 @@ def evaluation_report(
     return report_of(with_verdicts(judged_set(workspace, model_id, subset), ok_names))
 
 
-def report_of(judged: JudgedSet, point: OperatingPoint | None = None) -> EvaluationReport:
-    """All numbers of a judged set, under a decision rule where there is one."""
+def report_of(
+    judged: JudgedSet, point: OperatingPoint | None = None, *, top_k: Sequence[int] = ()
+) -> EvaluationReport:
+    """All numbers of a judged set.
+
+    Args:
+        judged: the predictions beside the truth.
+        point: the decision rule in force; None: the verdict of the predicted class decides.
+        top_k: K of the top-K errors; empty for the usual ones.
+
+    Raises:
+        ConfigError: if a K is below 1.
+    """
     return evaluate(
         judged.probabilities,
         judged.targets,
@@ -142,7 +146,14 @@ def report_of(judged: JudgedSet, point: OperatingPoint | None = None) -> Evaluat
         parts=judged.parts,
         verdicts=judged.verdicts,
         point=point,
+        catalog=catalog_of(len(judged.class_names), top_k),
     )
+
+
+def measure(judged: JudgedSet, catalog: Sequence[Measure]) -> tuple[MeasuredValue, ...]:
+    """Further measures of a judged set."""
+    inputs = MeasureInputs(judged.probabilities, judged.targets, judged.class_names, judged.parts)
+    return measured(inputs, catalog)
 
 
 def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
@@ -308,192 +319,3 @@ def _is_the_class(values: Sequence[str | None], targets: NDArray[np.int64]) -> b
     """Whether each value stands for one class and each class for one value."""
     pairs = set(zip(values, targets.tolist(), strict=True))
     return len(pairs) == len(set(values)) == len(np.unique(targets))
-
-
-def report_as_dict(
-    report: EvaluationReport,
-    *,
-    judged: JudgedSet | None = None,
-    temperature: Temperature | None = None,
-    top_k: Sequence[int] = (),
-    point: OperatingPoint | None = None,
-) -> dict[str, object]:
-    """The report as plain values, for JSON; None where there is no data.
-
-    Plain values describe images, `intervals` count parts where they are known. A class without
-    images has no precision, recall or F1; one that is there but was never predicted has the
-    precision 0 of the field's convention, and no interval of it.
-
-    Args:
-        report: the numbers.
-        judged: what they were computed from: adds the notice, chosen K, calibrated ECE.
-        temperature: fitted on validation.
-        top_k: other K than the usual ones; needs `judged`.
-        point: the decision rule that the report was made with.
-
-    Raises:
-        ConfigError: if a K is below 1.
-    """
-    summary = report.summary
-    missed = _top_k_errors(report, judged, top_k)
-    return {
-        "n": report.n,
-        "accuracy": report.accuracy,
-        "top_k_error": {str(k): error.of_images for k, error in missed.items()},
-        **_means(report),
-        "per_class": {item.name: _class_as_dict(item) for item in report.per_class},
-        "class_names": list(report.class_names),
-        "confusion_matrix": report.confusion_matrix.tolist(),
-        "unit": report.unit.value,
-        "independent": report.independent,
-        "confidence": report.confidence,
-        "balanced_accuracy": summary.balanced_accuracy.value,
-        "kappa": summary.kappa.value,
-        "class_mix": dict(zip(report.class_names, summary.class_mix, strict=True)),
-        "mcc": summary.mcc.value,
-        "log_loss": summary.log_loss.value,
-        "brier": summary.brier.value,
-        "ece": report.reliability.ece,
-        "temperature": temperature.value if temperature else None,
-        "ece_with_temperature": _calibrated_ece(judged, temperature),
-        "average_precision": summary.macro_average_precision.value,
-        "auc": {
-            "macro": summary.macro_roc_area.value,
-            "per_class": {item.name: item.roc_area.value for item in report.bounds},
-            "ok_nok": report.ok_nok.roc_area.value if report.ok_nok else None,
-        },
-        "intervals": _intervals(report, missed),
-        "ok_nok": _ok_nok(report, point),
-        "ok_nok_missing": None if report.ok_nok else _why_no_ok_nok(judged),
-        "notice": judged.notice if judged else None,
-    }
-
-
-def _top_k_errors(
-    report: EvaluationReport, judged: JudgedSet | None, ks: Sequence[int]
-) -> dict[int, TopKError]:
-    if judged is not None and ks:
-        return top_k_errors(
-            judged.probabilities, judged.targets, _checked_ks(ks), judged.parts, report.confidence
-        )
-    rates = report.summary.top_k_error
-    return {k: TopKError(error, rates[k]) for k, error in report.top_k_error.items()}
-
-
-def _means(report: EvaluationReport) -> dict[str, float | None]:
-    """Means over classes and images; weighted recall and micro F1 are the images' accuracy."""
-    return {
-        "macro_precision": report.macro_precision,
-        "macro_recall": report.macro_recall,
-        "macro_f1": report.macro_f1,
-        "weighted_precision": report.summary.weighted_precision.value,
-        "weighted_recall": report.accuracy,
-        "weighted_f1": report.summary.weighted_f1.value,
-        "micro_f1": report.accuracy,
-    }
-
-
-def _class_as_dict(item: ClassMeasures) -> dict[str, object]:
-    known = item.has_data
-    return {
-        "precision": item.precision if known else None,
-        "recall": item.recall if known else None,
-        "f1": item.f1 if known else None,
-        "support": item.support,
-    }
-
-
-def _intervals(report: EvaluationReport, missed: Mapping[int, TopKError]) -> dict[str, object]:
-    summary, unit = report.summary, report.unit.value
-    # Why not with parts: the accuracy of parts is another number than that of their images.
-    of_images = _bounds(summary.accuracy.interval) if report.unit is Unit.IMAGES else None
-    return {
-        "accuracy": _rate(summary.accuracy, unit),
-        "top_k_error": {str(k): _rate(error.rate, unit) for k, error in missed.items()},
-        "per_class": {
-            item.name: {
-                "precision": _rate(item.precision, unit),
-                "recall": _rate(item.recall, unit),
-                "f1": _estimate(item.f1),
-            }
-            for item in report.bounds
-        },
-        "balanced_accuracy": _estimate(summary.balanced_accuracy),
-        "macro_precision": _estimate(summary.macro_precision),
-        "macro_recall": _estimate(summary.balanced_accuracy),
-        "macro_f1": _estimate(summary.macro_f1),
-        "weighted_precision": _estimate(summary.weighted_precision),
-        "weighted_recall": of_images,
-        "weighted_f1": _estimate(summary.weighted_f1),
-        "micro_f1": of_images,
-        "kappa": _estimate(summary.kappa),
-        "mcc": _estimate(summary.mcc),
-        "log_loss": _estimate(summary.log_loss),
-        "brier": _estimate(summary.brier),
-        "auc": {
-            "macro": _estimate(summary.macro_roc_area),
-            "per_class": {item.name: _estimate(item.roc_area) for item in report.bounds},
-            "ok_nok": _estimate(report.ok_nok.roc_area) if report.ok_nok else None,
-        },
-        "average_precision": _estimate(summary.macro_average_precision),
-    }
-
-
-def _ok_nok(report: EvaluationReport, point: OperatingPoint | None) -> dict[str, object] | None:
-    if report.ok_nok is None:
-        return None
-    result = report.ok_nok.outcome
-    return {
-        "escape": _rate(result.escape),
-        "overkill": _rate(result.overkill),
-        "unit": report.unit.value,
-        "rule": point_in_words(point or OperatingPoint()),
-        "remarks": [*result.remarks, *filter(None, [result.both_in_words])],
-    }
-
-
-def _why_no_ok_nok(judged: JudgedSet | None) -> str | None:
-    if judged is None or has_both(judged.verdicts):
-        return None
-    if not any(judged.verdicts):
-        return (
-            "Nobody has said yet which classes are OK and which NOK: say it on the Datasets page, "
-            "with `touchstone classes DATASET --ok NAME`, or here once with --ok NAME."
-        )
-    side = "OK" if Verdict.NOK in judged.verdicts else "NOK"
-    return f"No class of this model is {side}, so there is nothing to decide between."
-
-
-def _calibrated_ece(judged: JudgedSet | None, temperature: Temperature | None) -> float | None:
-    if judged is None or temperature is None:
-        return None
-    calibrated = with_temperature(judged.probabilities, temperature.value)
-    return reliability(calibrated, judged.targets).ece
-
-
-def _checked_ks(ks: Sequence[int]) -> Sequence[int]:
-    if any(k < 1 for k in ks):
-        raise ConfigError("Top-K needs K of at least 1.", "For example --top-k 1,2,3.")
-    return sorted(set(ks))
-
-
-def _rate(rate: Rate, unit: str | None = None) -> dict[str, object] | None:
-    """Value, bounds and counts; None for no data."""
-    if rate.value is None or rate.interval is None:
-        return None
-    values: dict[str, object] = {
-        "rate": rate.value,
-        "low": rate.interval.low,
-        "high": rate.interval.high,
-        "k": rate.k,
-        "n": rate.n,
-    }
-    return {**values, "unit": unit} if unit else values
-
-
-def _estimate(estimate: Estimate) -> dict[str, float] | None:
-    return None if estimate.value is None else _bounds(estimate.interval)
-
-
-def _bounds(interval: Interval | None) -> dict[str, float] | None:
-    return {"low": interval.low, "high": interval.high} if interval else None

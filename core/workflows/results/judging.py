@@ -1,6 +1,6 @@
 """What every judgement begins with: one model on one subset, with labels, parts and verdicts.
 
-A sealed test set is given out only after it was opened for the model (`core.workflows.sealing`).
+Sealed test results are given out only after they were opened for the model (`access`).
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,11 @@ from core.data.groups import group_names
 from core.data.quality.similarity import Pairs, connected, links_of_codes, numbered
 from core.domain.datasets import Dataset, Verdict
 from core.domain.findings import QualityCheck
-from core.domain.ids import utc_now
 from core.domain.models import Model
-from core.domain.signoff import TestSetAccess
 from core.domain.splits import GroupKind, LeakCertificate, Subset
-from core.errors import NotFoundError, SealedError, SplitError
+from core.errors import NotFoundError, SplitError
 from core.store import (
     datasets,
-    judgement,
     models,
     predictions,
     quality,
@@ -29,9 +26,10 @@ from core.store import (
     versions,
 )
 from core.store.columns import Columns
-from core.store.database import connect, transaction
+from core.store.database import connect
 from core.store.predictions import SubsetPredictions
 from core.workflows.data.certificates import certified, class_folders
+from core.workflows.results import access
 from core.workflows.results.memory import Memory
 from core.workspace import Workspace
 
@@ -147,7 +145,7 @@ def judged_set(
     certificate = certificate_of(workspace, model)
     with connect(workspace) as db:
         if subset is Subset.TEST:
-            _refuse_closed(db, model)
+            access.refuse_sealed(db, model)
         stored = _labelled(db, model, subset, memory)
         if stored is None or not len(stored.targets) or model.dataset_id is None:
             raise NotFoundError(
@@ -265,51 +263,6 @@ def _groups_of_split(
     # Why without the version: no edit changes a name or a column of the imported table.
     key = (dataset.id, columns.ids[-1:].tobytes(), grouping, tuple(folders))
     return memory.groups(key, read)
-
-
-def is_closed(workspace: Workspace, model: Model) -> bool:
-    """Whether the test set of a model is sealed and was not opened for it yet."""
-    with connect(workspace) as db:
-        return _is_closed(db, model)
-
-
-def has_looked(workspace: Workspace, model: Model) -> bool:
-    """Whether anybody has looked at the test results of a model; also true without a split."""
-    if model.split_id is None:
-        return True
-    with connect(workspace) as db:
-        return judgement.is_opened(db, model.split_id, model.id)
-
-
-def count_look(workspace: Workspace, model: Model, purpose: str) -> None:
-    """Record that the test results of a model were looked at; a sealed set must be open already.
-
-    Raises:
-        SealedError: if it is still closed.
-    """
-    if model.split_id is None:
-        return
-    with connect(workspace) as db, transaction(db):
-        _refuse_closed(db, model)
-        access = TestSetAccess(model.split_id, model.id, model.name, purpose, utc_now())
-        judgement.record_access(db, access)
-
-
-def _is_closed(db: Database, model: Model) -> bool:
-    if model.split_id is None or model.dataset_id is None:
-        return False
-    if not splits.find_split(db, model.dataset_id, model.split_id).sealed:
-        return False
-    return not judgement.is_opened(db, model.split_id, model.id)
-
-
-def _refuse_closed(db: Database, model: Model) -> None:
-    if _is_closed(db, model):
-        raise SealedError(
-            f"The test set of model '{model.name}' is sealed: nobody has looked at it yet.",
-            "Choose criteria and thresholds on the validation images first, then open it on the "
-            "Sign-off page (or with `touchstone open-test`). Every opening is counted.",
-        )
 
 
 def _verdicts(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.domain.splits import Subset
-from core.evaluation.measures.classification import margins_to_second
+from core.evaluation.measures.losses import margins_to_second
 from core.store import columns, predictions
 from core.store.columns import Columns
 from core.store.predictions import StoredMatrix

@@ -1,7 +1,7 @@
 """Choosing and keeping the decision rule of a model; on validation, with test for the verdict."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from core.domain.datasets import Sample, Verdict
 from core.domain.ids import utc_now
-from core.domain.models import Model, PartDecision
+from core.domain.models import Model
 from core.domain.splits import Subset
-from core.errors import ConfigError, SealedError, TouchstoneError
+from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
-from core.evaluation.decisions.costs import LeastCost, Scenario, consequences, least_cost
-from core.evaluation.decisions.guarantee import Guarantee, guarantee, verify
+from core.evaluation.decisions.costs import LeastCost, Scenario, least_cost
+from core.evaluation.decisions.guarantee import Guarantee, guarantee
 from core.evaluation.decisions.outcome import (
     NOK,
     OK,
@@ -23,9 +23,6 @@ from core.evaluation.decisions.outcome import (
     OperatingPoint,
     Outcome,
     PartScores,
-    automatic_errors,
-    choose_point,
-    class_thresholds_for_error,
     decide,
     has_both,
     nok_probability,
@@ -35,16 +32,26 @@ from core.evaluation.decisions.outcome import (
 )
 from core.evaluation.decisions.rule import (
     DecisionRule,
-    point_in_words,
     rule_from_json,
     rule_to_json,
 )
+from core.evaluation.decisions.thresholds import (
+    automatic_errors,
+    choose_point,
+    class_thresholds_for_error,
+)
 from core.evaluation.measures.classification import check_predictions
-from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Rate
+from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.measures.parts import Unit
 from core.store import datasets, judgement, models, quality
 from core.store.database import connect, transaction
-from core.workflows.results.judging import JudgedSet, count_look, is_closed, judged_set
+from core.workflows.results.access import (
+    ResultsAccess,
+    View,
+    access_to_test,
+    view_test_results,
+)
+from core.workflows.results.judging import JudgedSet, judged_set
 from core.workspace import Workspace
 
 
@@ -307,48 +314,60 @@ def _readable(text: str | None) -> DecisionRule | None:
 
 
 class Hidden(StrEnum):
-    """Why test images are not shown."""
+    """Why test results are not shown."""
 
-    SEALED = "sealed"  # until they are opened on purpose
-    UNSEEN = "unseen"  # nobody has looked yet, and nobody said that it shall be done now
-    DRAFT = "draft"  # the rule on the screen is not saved: test is for the verdict
+    SEALED = "sealed"  # until somebody opens them
+    UNSEEN = "unseen"  # nobody has viewed them, and nobody has asked to
+    DRAFT = "draft"  # the rule is not saved: the test gives the verdict on a saved rule
     MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class OnTest:
-    """What the rule is tried on for the verdict, or why there is nothing to see."""
+    """The test images for the verdict on a rule, or why they are not shown."""
 
     basis: Basis | None
     reason: str = ""
     hidden: Hidden | None = None
 
 
-def look_at_test(
+def verdict_on_test(
     workspace: Workspace,
     model: Model,
+    purpose: str,
+    saved: OperatingPoint | None,
     *,
-    purpose: str | None = None,
+    recorded: set[View],
+    asked: bool = False,
     load: Callable[[Workspace, str, Subset], Basis] = load_basis,
 ) -> OnTest:
-    """The test images of a model, if they may be looked at.
+    """The test images of a model for the verdict on its saved rule; every rule is a view.
 
     Args:
         workspace: where the model lives.
         model: whose test images.
-        purpose: recorded as a look at the test set; None: it was counted already.
+        purpose: where they are shown, for the record.
+        saved: the saved rule; None while the rule at hand is a draft.
+        recorded: views that this session has recorded; the new one is added.
+        asked: somebody asked to view them, even for a draft, or if nobody has before.
         load: gives the basis; a page has one with a memory.
     """
-    if is_closed(workspace, model):
-        return OnTest(None, "The test set is sealed: nobody has looked at it yet.", Hidden.SEALED)
+    access = access_to_test(workspace, model)
+    if access is ResultsAccess.SEALED:
+        return OnTest(None, "The test results are sealed.", Hidden.SEALED)
+    if saved is None and not asked:
+        words = (
+            "Save the threshold to see its result on the test images. Thresholds tuned while "
+            "viewing the test results would prove nothing."
+        )
+        return OnTest(None, words, Hidden.DRAFT)
+    if access is ResultsAccess.NOT_VIEWED and not asked:
+        return OnTest(None, "The test results have not been viewed yet.", Hidden.UNSEEN)
     try:
         basis = load(workspace, model.id, Subset.TEST)
-        if purpose is not None:
-            count_look(workspace, model, purpose)
-    except SealedError as err:
-        return OnTest(None, err.message, Hidden.SEALED)
     except TouchstoneError as err:
         return OnTest(None, err.message, Hidden.MISSING)
+    view_test_results(workspace, model, purpose, recorded=recorded, of=saved, first=asked)
     return OnTest(basis)
 
 
@@ -356,114 +375,3 @@ def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
     """The images of these ids, in their order."""
     with connect(workspace) as db:
         return datasets.samples_by_id(db, [int(i) for i in sample_ids])
-
-
-def rate_as_dict(found: Rate) -> dict[str, object]:
-    """A rate with its bounds as plain values; all None where nothing was counted."""
-    bounds = found.interval
-    return {
-        "rate": found.value,
-        "low": bounds.low if bounds else None,
-        "high": bounds.high if bounds else None,
-        "k": found.k,
-        "n": found.n,
-    }
-
-
-def estimate_as_dict(found: Estimate) -> dict[str, object]:
-    """A measure with its bounds as plain values."""
-    bounds = found.interval
-    return {
-        "value": found.value,
-        "low": bounds.low if bounds else None,
-        "high": bounds.high if bounds else None,
-    }
-
-
-def point_as_dict(point: OperatingPoint, class_names: tuple[str, ...]) -> dict[str, object]:
-    """A rule as plain values."""
-    return {
-        "accept_below": point.accept_below,
-        "reject_from": point.reject_from,
-        "class_thresholds": dict(zip(class_names, point.class_thresholds, strict=False)),
-        "in_words": point_in_words(point),
-    }
-
-
-def outcome_as_dict(basis: Basis, found: Outcome) -> dict[str, object]:
-    """What a rule does with a subset, as plain values."""
-    return {
-        "escape": rate_as_dict(found.escape),
-        "overkill": rate_as_dict(found.overkill),
-        "ok_to_person": rate_as_dict(found.ok_to_person),
-        "nok_to_person": rate_as_dict(found.nok_to_person),
-        "automatic": rate_as_dict(found.automatic),
-        "matrix": {
-            verdict.value: dict(zip((d.value for d in PartDecision), row, strict=True))
-            for verdict, row in ((Verdict.OK, found.ok), (Verdict.NOK, found.nok))
-        },
-        "unit": basis.unit.value,
-        "confidence": found.confidence,
-        "remarks": list(found.remarks),
-    }
-
-
-def choice_as_dict(
-    basis: Basis,
-    choice: ThresholdChoice,
-    wish: ThresholdGoal,
-    on_test: OnTest,
-    scenario: Scenario | None,
-) -> dict[str, object]:
-    """A chosen rule, what it does on validation and test, and what that means, for JSON."""
-    names = basis.judged.class_names
-    here = basis.outcome(choice.point, wish.confidence)
-    there = on_test.basis.outcome(choice.point, wish.confidence) if on_test.basis else None
-    result: dict[str, object] = {
-        "model_id": basis.judged.model.id,
-        "operating_point": point_as_dict(choice.point, names),
-        "chosen_by": choice.chosen_by,
-        "validation": outcome_as_dict(basis, here),
-        "test": outcome_as_dict(on_test.basis, there) if on_test.basis and there else None,
-        "test_note": on_test.reason or None,
-        "notice": basis.judged.notice,
-    }
-    if scenario is not None:
-        result["line"] = _line_as_dict(choice, there or here, scenario, wish.confidence)
-        result["line"]["rates_from"] = "test" if there else "validation"  # type: ignore[index]
-    if choice.point.class_thresholds:
-        result["wrong_class"] = {
-            "validation": rate_as_dict(basis.wrong_class(choice.point, wish.confidence)),
-            "test": rate_as_dict(on_test.basis.wrong_class(choice.point, wish.confidence))
-            if on_test.basis
-            else None,
-        }
-    if choice.promise is not None:
-        result["guarantee"] = {
-            "is_possible": choice.promise.is_possible,
-            "automatic": rate_as_dict(choice.promise.automatic),
-            "remarks": list(choice.promise.remarks),
-            "on_test": verify(choice.promise, there).value if there else None,
-        }
-    return result
-
-
-def _line_as_dict(
-    choice: ThresholdChoice, found: Outcome, scenario: Scenario, confidence: float
-) -> dict[str, object]:
-    line = consequences(choice.point, found, scenario, confidence)
-    result: dict[str, object] = {
-        "scenario": asdict(scenario),
-        "outgoing_ppm": estimate_as_dict(line.outgoing_ppm),
-        "true_reject_share": estimate_as_dict(line.true_reject_share),
-        "rejects_per_shift": estimate_as_dict(line.rejects_per_shift),
-        "looks_per_shift": estimate_as_dict(line.looks_per_shift),
-        "cost_per_1000": estimate_as_dict(line.cost_per_1000),
-    }
-    if choice.least is not None:
-        result["flat"] = {
-            "accept_below": list(choice.least.accept_range),
-            "reject_from": list(choice.least.reject_range),
-            "least_cost_per_1000": choice.least.least_cost_per_1000,
-        }
-    return result

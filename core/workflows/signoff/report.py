@@ -21,7 +21,8 @@ from core.reporting.render import render
 # Why from here: the command line knows this room and not the one that draws.
 from core.reporting.values import Form as Form
 from core.workflows import jobs as job_actions
-from core.workflows.results.judging import JudgedSet, count_look, judged_set
+from core.workflows.results.access import record_view
+from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.signoff.release import GateReport, check_release
 from core.workflows.signoff.report_material import ReportMaterial, gather
 from core.workflows.signoff.report_mistakes import mistakes, other_answers, part_decisions
@@ -75,7 +76,7 @@ def make_report(
         )
     judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
     other = judged_set(workspace, against, Subset.TEST) if against else None
-    count_look(workspace, judged.model, f"Test report ({form.value})")
+    record_view(workspace, judged.model, f"Test report ({form.value})")
     material = gather(workspace, judged, other, on_progress=on_progress)
     shown = mistakes(material)[: max_images if form is Form.FULL else 0]
     report_id = new_id("report")

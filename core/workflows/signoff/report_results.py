@@ -6,16 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
-from core.evaluation.decisions.outcome import nok_probability, part_scores, trade_off, truths
+from core.evaluation.decisions.outcome import nok_probability, part_scores, truths
 from core.evaluation.decisions.rule import point_in_words
+from core.evaluation.decisions.thresholds import trade_off
 from core.evaluation.measures.calibration import Reliability
+from core.evaluation.measures.catalog import MeasureKind
+from core.evaluation.measures.intervals import Rate
 from core.evaluation.release.report_numbers import scenarios
-from core.reporting.text import percent, when
+from core.reporting.text import NumberStyle, percent, when
 from core.reporting.values import (
     ClassRow,
     ComparedModel,
     CurvePoint,
     LineRow,
+    MeasureRow,
     NamedClass,
     PairedTitle,
     ReliabilityPoint,
@@ -63,6 +67,18 @@ def rule_section(material: ReportMaterial) -> RuleSection:
     )
     on_curve = point.accept_below is not None and not point.has_person_zone
     return RuleSection(point_in_words(point), why, on_curve, stated)
+
+
+def measure_rows(material: ReportMaterial) -> tuple[MeasureRow, ...]:
+    """The measures of the catalog that people see; a rate says what it counts."""
+    report = material.results.report
+    rows = []
+    for item in report.listed:
+        measure, is_rate = item.measure, isinstance(item.shown, Rate)
+        title = f"{measure.title} ({report.unit.word})" if is_rate else measure.title
+        style: NumberStyle = "percent" if measure.kind is MeasureKind.RATE else "number"
+        rows.append(MeasureRow(measure.key, title, style, measure.help))
+    return tuple(rows)
 
 
 def line_rows(material: ReportMaterial) -> tuple[LineRow, ...]:

@@ -54,6 +54,7 @@ def report_values(
         lines=report_results.line_rows(material),
         inspectors=report_results.inspectors(material),
         values=results.values,
+        measures=report_results.measure_rows(material),
         names=judged.class_names,
         classes=report_results.class_rows(material),
         confused=tuple(ConfusedClasses(pair.true, pair.predicted) for pair in results.confused),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from core.evaluation.measures.class_rates import ClassRates, mean_precision, mean_recall
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.slices import Slice
-from core.evaluation.measures.views import ClassRates, mean_precision, mean_recall
 from pages.ui.figures.bars import bounds_text, row_style, two_lines, whiskers
 from pages.ui.figures.theme import muted_colour, right_colour, style, wrong_colour
 from pages.ui.text import html

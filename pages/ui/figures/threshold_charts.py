@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.evaluation.decisions.costs import LeastCost
-from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores, TradeOff
+from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores
 from core.evaluation.decisions.rule import as_limit
+from core.evaluation.decisions.thresholds import TradeOff
 from core.evaluation.measures.intervals import Rate
 from pages.ui.figures.theme import MARK, style
 

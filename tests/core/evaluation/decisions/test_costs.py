@@ -12,13 +12,8 @@ from core.evaluation.decisions.costs import (
     outgoing_ppm,
     true_reject_share,
 )
-from core.evaluation.decisions.outcome import (
-    OperatingPoint,
-    Outcome,
-    PartScores,
-    single_threshold,
-    thresholds_between,
-)
+from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores, single_threshold
+from core.evaluation.decisions.thresholds import thresholds_between
 
 LINE = Scenario(0.01, 8000, Costs(escape=200, false_reject=4, look=0.5))
 

@@ -10,20 +10,22 @@ from core.evaluation.decisions.outcome import (
     Decision,
     OperatingPoint,
     PartScores,
-    automatic_errors,
     below_class_threshold,
-    choose_point,
-    class_thresholds_for_error,
     decide,
     nok_probability,
     ok_nok_report,
     outcome,
     part_scores,
     single_threshold,
+    truths,
+)
+from core.evaluation.decisions.thresholds import (
+    automatic_errors,
+    choose_point,
+    class_thresholds_for_error,
     threshold_for_escape,
     threshold_for_overkill,
     trade_off,
-    truths,
 )
 from core.evaluation.measures.intervals import exact_bounds, upper_bounds
 

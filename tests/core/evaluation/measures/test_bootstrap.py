@@ -6,7 +6,8 @@ from sklearn import metrics as oracle
 
 from core.evaluation.measures import bootstrap
 from core.evaluation.measures.bootstrap import margins_of, percentile_interval, resampled_margins
-from core.evaluation.measures.classification import confusion_matrix, evaluate
+from core.evaluation.measures.classification import confusion_matrix
+from core.evaluation.report import evaluate
 
 
 def _labels(seed, n=400, classes=4, right=0.8):
@@ -98,9 +99,9 @@ def _covered(groups_of, draws=300):
         cells = np.repeat(random.choice(9, 150, p=share.ravel()), groups_of)
         parts = np.repeat(np.arange(150), groups_of) if groups_of > 1 else None
         one_hot = np.eye(3, dtype=np.float32)[cells % 3]
-        summary = evaluate(one_hot, cells // 3, "abc", parts=parts).summary
+        measure = evaluate(one_hot, cells // 3, "abc", parts=parts).measure
         for name, truth in truths.items():
-            interval = getattr(summary, name).interval
+            interval = measure(name).interval
             held[name] += interval.low <= truth <= interval.high
     return {name: count / draws for name, count in held.items()}
 

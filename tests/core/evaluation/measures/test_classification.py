@@ -7,24 +7,32 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from core.errors import ConfigError
+from core.evaluation.measures.catalog import measured, top_k_error
 from core.evaluation.measures.classification import (
-    brier_scores,
     class_measures,
     confused_pairs,
     confusion_matrix,
-    evaluate,
-    log_losses,
     macro_f1,
+)
+from core.evaluation.measures.inputs import MeasureInputs
+from core.evaluation.measures.losses import (
+    brier_scores,
+    log_losses,
     margins_to_second,
-    relative,
-    top_k_errors,
     true_class_ranks,
 )
 from core.evaluation.measures.parts import Unit
+from core.evaluation.report import evaluate
 
 
 def _one_hot(predicted, class_count):
     return np.eye(class_count, dtype=np.float32)[predicted]
+
+
+def _top_k(report):
+    """K -> share of images whose true class is not among the K most confident ones."""
+    rows = [item for item in report.measures if item.measure.path[0] == "top_k_error"]
+    return {int(item.measure.path[1]): item.of_images for item in rows}
 
 
 def test_the_example_of_the_manual():
@@ -69,10 +77,10 @@ def test_every_measure_equals_scikit_learns(case):
     assert report.accuracy == pytest.approx(oracle.accuracy_score(targets, predicted))
     present = support > 0
     assert report.macro_f1 == pytest.approx(f1[present].mean())
-    assert report.macro_recall == pytest.approx(recall[present].mean())
-    assert report.macro_precision == pytest.approx(precision[present].mean())
+    assert report.measure("macro_recall").value == pytest.approx(recall[present].mean())
+    assert report.measure("macro_precision").value == pytest.approx(precision[present].mean())
     assert macro_f1(predicted, targets, classes) == pytest.approx(report.macro_f1)
-    for k, error in report.top_k_error.items():
+    for k, error in _top_k(report).items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             score = oracle.top_k_accuracy_score(
@@ -86,18 +94,17 @@ def test_a_class_without_images_does_not_enter_the_means():
     absent = report.per_class[2]
     assert (absent.support, absent.has_data, absent.f1) == (0, False, 0.0)
     assert report.macro_f1 == 1.0
-    assert relative(report.confusion_matrix)[2].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_equal_confidences_rank_as_the_prediction_does():
     report = evaluate(np.full((4, 4), 0.25, np.float32), np.arange(4), list("abcd"))
     assert report.confusion_matrix[:, 0].tolist() == [1, 1, 1, 1]
-    assert report.top_k_error == {1: 0.75, 2: 0.5, 3: 0.25}
-    assert report.top_k_error[1] == 1 - report.accuracy
+    assert _top_k(report) == {1: 0.75, 2: 0.5, 3: 0.25}
+    assert _top_k(report)[1] == 1 - report.accuracy
 
 
 def test_two_classes_have_no_top_two():
-    assert list(evaluate(_one_hot([0], 2), np.array([1]), ["a", "b"]).top_k_error) == [1]
+    assert list(_top_k(evaluate(_one_hot([0], 2), np.array([1]), ["a", "b"]))) == [1]
 
 
 def test_probabilities_that_are_no_numbers_are_refused_in_words():
@@ -126,32 +133,41 @@ def test_the_matrix_of_many_classes_is_quick_and_right():
 
 @given(judged())
 @settings(max_examples=50)
-def test_the_summary_equals_scikit_learns(case):
+def test_measures_of_the_subset_equal_scikit_learns(case):
     probabilities, targets, classes = case
     predicted, labels = probabilities.argmax(1), list(range(classes))
     exact = probabilities.astype(float)
     exact /= exact.sum(axis=1, keepdims=True)
     report = evaluate(probabilities, targets, [str(i) for i in labels])
-    summary = report.summary
-    assert summary.accuracy.value == pytest.approx(report.accuracy)
-    assert summary.macro_f1.value == pytest.approx(report.macro_f1)
-    assert summary.macro_precision.value == pytest.approx(report.macro_precision)
-    assert summary.balanced_accuracy.value == pytest.approx(report.macro_recall)
+    measure = report.measure
+    assert measure("accuracy").value == pytest.approx(report.accuracy)
+    assert measure("macro_f1").value == pytest.approx(report.macro_f1)
+    assert measure("macro_precision").value == pytest.approx(
+        report.measure("macro_precision").value
+    )
+    assert measure("balanced_accuracy").value == pytest.approx(measure("macro_recall").value)
     weighted = {"labels": labels, "average": "weighted", "zero_division": 0}
-    assert summary.weighted_f1.value == pytest.approx(
+    assert measure("weighted_f1").value == pytest.approx(
         oracle.f1_score(targets, predicted, **weighted)
     )
-    assert summary.weighted_precision.value == pytest.approx(
+    assert measure("weighted_precision").value == pytest.approx(
         oracle.precision_score(targets, predicted, **weighted)
     )
-    assert summary.log_loss.value == pytest.approx(
+    assert measure("log_loss").value == pytest.approx(
         oracle.log_loss(targets, exact, labels=labels), abs=1e-4
     )
     truth = np.eye(classes)[targets]
-    assert summary.brier.value == pytest.approx(((exact - truth) ** 2).sum(axis=1).mean(), abs=1e-5)
-    assert sum(summary.class_mix) == pytest.approx(1)
-    assert summary.top_k_error[1].value == pytest.approx(1 - report.accuracy)
-    for estimate in (summary.macro_f1, summary.kappa, summary.weighted_f1, summary.log_loss):
+    assert measure("brier").value == pytest.approx(
+        ((exact - truth) ** 2).sum(axis=1).mean(), abs=1e-5
+    )
+    assert sum(report.class_mix) == pytest.approx(1)
+    assert measure("top1_error").value == pytest.approx(1 - report.accuracy)
+    for estimate in (
+        measure("macro_f1"),
+        measure("kappa"),
+        measure("weighted_f1"),
+        measure("log_loss"),
+    ):
         if estimate.interval:
             assert estimate.interval.low <= estimate.value <= estimate.interval.high
 
@@ -172,7 +188,7 @@ def test_balanced_accuracy_is_scikit_learns():
     targets = random.integers(0, 4, 90)
     report = evaluate(probabilities, targets, "abcd")
     expected = oracle.balanced_accuracy_score(targets, probabilities.argmax(1))
-    assert report.summary.balanced_accuracy.value == pytest.approx(expected)
+    assert report.measure("balanced_accuracy").value == pytest.approx(expected)
     bounds = report.bounds[2]
     assert bounds.recall.value == pytest.approx(report.per_class[2].recall)
     assert bounds.precision.value == pytest.approx(report.per_class[2].precision)
@@ -186,7 +202,7 @@ def test_balanced_accuracy_is_scikit_learns():
 def test_without_errors_every_interval_still_leaves_doubt():
     # The draws alone would show [1, 1]: they cannot see what did not happen.
     targets = np.repeat(np.arange(3), 20)
-    summary = evaluate(_one_hot(targets, 3), targets, "abc").summary
+    measure = evaluate(_one_hot(targets, 3), targets, "abc").measure
     for name in (
         "accuracy",
         "balanced_accuracy",
@@ -197,7 +213,7 @@ def test_without_errors_every_interval_still_leaves_doubt():
         "kappa",
         "mcc",
     ):
-        found = getattr(summary, name)
+        found = measure(name)
         assert found.value == 1.0
         assert 0.75 < found.interval.low < 0.97, name
 
@@ -207,8 +223,8 @@ def test_an_absent_class_says_no_data():
     absent = report.bounds[2]
     assert (absent.recall.value, absent.precision.value, absent.f1.value) == (None, None, None)
     assert (absent.roc_area.value, absent.average_precision.value) == (None, None)
-    assert report.summary.balanced_accuracy.value == 1.0
-    assert report.summary.macro_roc_area.value == 1.0
+    assert report.measure("balanced_accuracy").value == 1.0
+    assert report.measure("roc_area").value == 1.0
 
 
 def test_a_class_never_predicted_has_recall_zero_but_no_precision():
@@ -219,15 +235,15 @@ def test_a_class_never_predicted_has_recall_zero_but_no_precision():
 
 def test_one_class_alone_has_no_kappa():
     report = evaluate(_one_hot([0, 0, 0], 2), np.array([0, 0, 0]), ["a", "b"])
-    assert report.summary.kappa.value is None
-    assert report.summary.mcc.value is None
-    assert report.summary.macro_roc_area.value is None
+    assert report.measure("kappa").value is None
+    assert report.measure("mcc").value is None
+    assert report.measure("roc_area").value is None
     assert report.accuracy == 1.0
 
 
 def test_a_model_of_a_single_class_is_judged_too():
     report = evaluate(np.ones((3, 1), np.float32), np.zeros(3, np.int64), ["only"])
-    assert (report.accuracy, report.top_k_error) == (1.0, {1: 0.0})
+    assert (report.accuracy, _top_k(report)) == (1.0, {1: 0.0})
     assert margins_to_second(np.ones((3, 1), np.float32)).tolist() == [1, 1, 1]
 
 
@@ -238,7 +254,7 @@ def test_parts_are_counted_where_they_are_known():
     report = evaluate(_one_hot(predicted, 2), targets, "ab", parts=parts)
     assert (report.n, report.independent, report.unit) == (6, 3, Unit.PARTS)
     assert report.accuracy == pytest.approx(5 / 6)
-    assert (report.summary.accuracy.k, report.summary.accuracy.n) == (2, 3)
+    assert (report.measure("accuracy").shown.k, report.measure("accuracy").shown.n) == (2, 3)
     a, b = report.bounds
     assert (a.recall.k, a.recall.n) == (0, 1)
     assert (b.recall.k, b.recall.n) == (2, 2)
@@ -250,16 +266,17 @@ def test_copies_of_images_widen_nothing_if_they_are_of_one_part():
     random = np.random.default_rng(0)
     targets = random.integers(0, 3, 100)
     predicted = np.where(random.random(100) < 0.8, targets, (targets + 1) % 3)
-    single = evaluate(_one_hot(predicted, 3), targets, "abc").summary
+    single = evaluate(_one_hot(predicted, 3), targets, "abc").measure
     parts = np.repeat(np.arange(100), 4)
     copied = evaluate(
         _one_hot(np.repeat(predicted, 4), 3), np.repeat(targets, 4), "abc", parts=parts
-    ).summary
-    assert copied.accuracy == single.accuracy
-    assert copied.macro_f1.value == pytest.approx(single.macro_f1.value)
-    assert copied.macro_f1.interval.low == pytest.approx(single.macro_f1.interval.low, abs=0.01)
-    believed = evaluate(_one_hot(np.repeat(predicted, 4), 3), np.repeat(targets, 4), "abc").summary
-    assert believed.macro_f1.interval.low > single.macro_f1.interval.low + 0.02
+    ).measure
+    assert copied("accuracy").shown == single("accuracy").shown
+    assert copied("macro_f1").value == pytest.approx(single("macro_f1").value)
+    lowest = single("macro_f1").interval.low
+    assert copied("macro_f1").interval.low == pytest.approx(lowest, abs=0.01)
+    believed = evaluate(_one_hot(np.repeat(predicted, 4), 3), np.repeat(targets, 4), "abc").measure
+    assert believed("macro_f1").interval.low > lowest + 0.02
 
 
 def test_the_ok_nok_view_comes_with_verdicts():
@@ -276,13 +293,13 @@ def test_any_k_can_be_asked_for():
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(12), 200).astype(np.float32)
     targets = random.integers(0, 12, 200)
-    found = top_k_errors(probabilities, targets, (1, 7, 11, 12, 50), np.arange(200) // 2)
-    assert list(found) == [1, 7, 11, 12, 50]
-    assert (found[1].rate.n, found[1].rate.value > found[1].of_images) == (100, True)
-    for certain in (found[12], found[50]):
-        assert (certain.of_images, certain.rate.value) == (0.0, 0.0)
-        assert (certain.rate.interval.low, certain.rate.interval.high) == (0.0, 0.0)
-    assert found[7].of_images == pytest.approx(
+    inputs = MeasureInputs(probabilities, targets, tuple("abcdefghijkl"), np.arange(200) // 2)
+    one, seven, twelve, fifty = measured(inputs, [top_k_error(k) for k in (1, 7, 12, 50)])
+    assert (one.shown.n, one.value > one.of_images) == (100, True)
+    for certain in (twelve, fifty):
+        assert (certain.of_images, certain.value) == (0.0, 0.0)
+        assert (certain.interval.low, certain.interval.high) == (0.0, 0.0)
+    assert seven.of_images == pytest.approx(
         1 - oracle.top_k_accuracy_score(targets, probabilities, k=7, labels=range(12))
     )
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -291,7 +308,7 @@ def test_any_k_can_be_asked_for():
     ]
 
 
-def test_loss_and_margin_of_a_image():
+def test_loss_and_margin_of_an_image():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]], np.float32)
     assert log_losses(probabilities, np.array([0, 0])) == pytest.approx(
         [-np.log(0.7), -np.log(1e-12)], rel=1e-5

@@ -5,18 +5,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from core.evaluation.decisions.outcome import OperatingPoint, decide
+from core.evaluation.decisions.views import decision_matrix, headline, ok_nok_matrix
+from core.evaluation.measures.class_rates import class_rates
 from core.evaluation.measures.classification import confusion_matrix
 from core.evaluation.measures.views import (
     Order,
     Tone,
     band_of,
     class_matrix,
-    class_rates,
     classes_to_show,
     confidence_bands,
-    decision_matrix,
-    headline,
-    ok_nok_matrix,
     sorted_images,
 )
 

@@ -12,7 +12,7 @@ from core.errors import NotFoundError, SealedError
 from core.store import datasets, models, predictions, quality, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
-from core.workflows.results import judging
+from core.workflows.results import access, judging
 
 NAMES = ("good", "crack")
 
@@ -164,11 +164,11 @@ def test_a_sealed_test_set_stays_closed_for_every_look(judged):
     with connect(judged) as db:
         splits.seal_split(db, "split-1")
         model = models.find_model(db, "m")
-    assert judging.is_closed(judged, model)
+    assert access.is_sealed(judged, model)
     with pytest.raises(SealedError, match="sealed"):
         judging.judged_set(judged, "m", Subset.TEST)
     with pytest.raises(SealedError):
-        judging.count_look(judged, model, "page")
+        access.record_view(judged, model, "page")
 
 
 def test_a_subset_without_results_is_named(judged):

@@ -7,8 +7,8 @@ import pytest
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.decisions.outcome import single_threshold
+from core.evaluation.decisions.views import headline
 from core.evaluation.measures.calibration import reliability, with_temperature
-from core.evaluation.measures.views import headline
 from core.store import columns
 from core.store.database import connect
 from core.workflows.data import edits

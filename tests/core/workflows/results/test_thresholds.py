@@ -30,8 +30,16 @@ def test_a_limit_on_escapes_is_kept_on_validation_and_shown_on_test(made):
     choice = thresholds.choose(basis, ThresholdGoal(max_escape=0.02))
     assert basis.outcome(choice.point).escape.value <= 0.02
     model = basis.judged.model
-    on_test = thresholds.look_at_test(made.workspace, model, purpose="a test")
+    recorded = set()
+
+    def verdict():
+        return thresholds.verdict_on_test(
+            made.workspace, model, "a test", choice.point, recorded=recorded, asked=True
+        )
+
+    on_test = verdict()
     assert on_test.basis is not None
+    assert verdict().basis is not None  # Why: a session records a view once.
     assert on_test.basis.outcome(choice.point).n == 200
     with connect(made.workspace) as db:
         assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["a test"]
@@ -125,7 +133,9 @@ def test_a_saved_rule_is_found_with_its_line_and_replaced_by_another(made):
 def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
     made = make_dataset(workspace, sealed=True)
     model = add_model(made, "m", seed=1)
-    on_test = thresholds.look_at_test(workspace, model, purpose="a test")
+    on_test = thresholds.verdict_on_test(
+        workspace, model, "a test", single_threshold(0.5), recorded=set(), asked=True
+    )
     assert on_test.basis is None
     assert on_test.hidden is thresholds.Hidden.SEALED
     with connect(workspace) as db:

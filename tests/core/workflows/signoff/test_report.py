@@ -17,7 +17,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.reporting.draft import from_json, to_json
 from core.workflows import jobs
 from core.workflows.data import edits
-from core.workflows.results import judging, thresholds
+from core.workflows.results import access, judging, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form
 from core.workflows.signoff.report_material import gather
@@ -258,7 +258,7 @@ def test_bounds_of_losses_stay_where_losses_can_be(workspace):
 
 
 def test_a_report_is_a_look_and_shows_every_look_before_it(made):
-    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "Evaluate page")
+    access.record_view(made.workspace, models.find_model(made.workspace, "a"), "Evaluate page")
     page, _ = _files(made)
     text = page.read_text()
     assert "Evaluate page" in text

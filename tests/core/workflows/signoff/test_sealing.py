@@ -12,7 +12,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import datasets, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import edits
-from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.results import access, evaluation, judging, thresholds
 from core.workflows.signoff import release, sealing
 from core.workflows.use import models
 from tests.made import add_model, make_dataset
@@ -70,7 +70,7 @@ def test_figures_of_a_closed_test_set_are_not_in_the_list_of_models(made):
 def test_every_look_of_every_model_is_counted(made):
     _sealed(made)
     sealing.open_test(made.workspace, "a", "first")
-    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "second")
+    access.record_view(made.workspace, models.find_model(made.workspace, "a"), "second")
     _sealed(made, "b")
     found = sealing.open_test(made.workspace, "b", "third")
     assert [(o.model_name, o.purpose) for o in found.accesses] == [
@@ -162,7 +162,7 @@ def test_golden_samples_are_those_of_the_day_of_sealing(made):
 
 def test_looks_at_the_same_images_count_whatever_the_split_is_called(made):
     # A second split with the same test images once had a clean record.
-    judging.count_look(made.workspace, models.find_model(made.workspace, "a"), "first")
+    access.record_view(made.workspace, models.find_model(made.workspace, "a"), "first")
     members = {int(i): subset for subset, ids in made.ids.items() for i in ids}
     again = Split("split-2", "ds-1", "again", SplitStrategy(), 1, (0.4, 0.3, 0.3), "d", 2.0)
     with connect(made.workspace) as db, transaction(db):
@@ -212,7 +212,7 @@ def test_a_void_seal_does_not_open_but_can_be_made_anew_before_the_first_look(ma
 
 def test_after_the_first_look_nothing_can_be_sealed_for_this_model(made):
     model = models.find_model(made.workspace, "a")
-    judging.count_look(made.workspace, model, "Evaluate page")
+    access.record_view(made.workspace, model, "Evaluate page")
     with pytest.raises(SealedError, match="looked at already"):
         _sealed(made)
     assert _sealed(made, "b").is_proof

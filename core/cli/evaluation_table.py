@@ -1,0 +1,86 @@
+"""An evaluation at a terminal: headline, every measure of the catalog, classes, matrix."""
+
+from core.api.evaluation import why_no_ok_nok
+from core.cli.output import note, say, table
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import point_in_words
+from core.evaluation.measures.intervals import Estimate, Rate
+from core.evaluation.measures.parts import Unit
+from core.evaluation.report import EvaluationReport
+from core.workflows.results.judging import JudgedSet
+
+_MOST_CLASSES = 20  # a matrix of more is too wide for a terminal
+
+
+def show_evaluation(
+    report: EvaluationReport, judged: JudgedSet, point: OperatingPoint | None = None
+) -> None:
+    """Print it; every rate with its bounds."""
+    accuracy = report.measure("accuracy").shown
+    say(
+        f"{report.n:,} images, {report.accuracy:.2%} correct · "
+        f"{report.independent:,} {report.unit.word}, {_percent(accuracy)} correct · "
+        f"macro F1 {report.macro_f1:.3f}"
+    )
+    _show_ok_nok(report, judged, point)
+    table(["measure", "value", "low", "high"], measure_rows(report))
+    table(["class", "precision", "recall", "F1", "images"], _class_rows(report))
+    if len(report.class_names) <= _MOST_CLASSES:
+        matrix = zip(report.class_names, report.confusion_matrix.tolist(), strict=True)
+        table(
+            ["true \\ predicted", *report.class_names], [[name, *counts] for name, counts in matrix]
+        )
+    if judged.notice:
+        note(judged.notice)
+
+
+def measure_rows(report: EvaluationReport) -> list[list[str]]:
+    """Title, value and bounds of every listed measure; a rate says what it counts."""
+    rows = []
+    for item in report.listed:
+        counts = isinstance(item.shown, Rate) and report.unit is Unit.PARTS
+        title = f"{item.measure.title} ({report.unit.word})" if counts else item.measure.title
+        rows.append([title, _decimal(item.value), *_ends(item.shown)])
+    return rows
+
+
+def _class_rows(report: EvaluationReport) -> list[list[object]]:
+    return [
+        [
+            plain.name,
+            _percent(bounds.precision),
+            _percent(bounds.recall),
+            _decimal(plain.f1 if plain.has_data else None),
+            plain.support,
+        ]
+        for plain, bounds in zip(report.per_class, report.bounds, strict=True)
+    ]
+
+
+def _show_ok_nok(report: EvaluationReport, judged: JudgedSet, point: OperatingPoint | None) -> None:
+    if report.ok_nok is None:
+        say(why_no_ok_nok(judged) or "")
+        return
+    outcome, unit = report.ok_nok.outcome, report.unit.word
+    for name, rate, kind in (
+        ("escape", outcome.escape, "defective"),
+        ("overkill", outcome.overkill, "good"),
+    ):
+        counted = f"{rate.k:,} of {rate.n:,} {kind} {unit}: {_percent(rate)}"
+        say(f"{name}: {counted if rate.has_data else 'no data'}")
+    say(f"Rule: {point_in_words(point or OperatingPoint())}")
+
+
+def _percent(found: Rate | Estimate) -> str:
+    if found.value is None or found.interval is None:
+        return "no data"
+    return f"{found.value:.1%} ({found.interval.low:.1%} to {found.interval.high:.1%})"
+
+
+def _decimal(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.3f}"
+
+
+def _ends(found: Rate | Estimate) -> list[str]:
+    bounds = found.interval
+    return [f"{bounds.low:.3f}", f"{bounds.high:.3f}"] if bounds else ["", ""]
