@@ -25,9 +25,9 @@ from core.domain.ids import utc_now
 from core.errors import NotFoundError
 from core.store.datasets import (
     IN_FILE_ORDER,
+    every_sample,
     insert_samples,
     insert_version,
-    sample_from_row,
     verdicts_from_json,
 )
 
@@ -233,12 +233,6 @@ def samples_at(db: Database, dataset_id: str, number: int | None = None) -> list
     then = {} if number is None else states_at(db, dataset_id, number)
     samples = [_as_it_was(s, then[s.id]) if s.id in then else s for s in samples]
     return [s for s in samples if s.status is SampleStatus.USED]
-
-
-def every_sample(db: Database, dataset_id: str) -> list[Sample]:
-    """Every sample of a dataset by ascending id, also those that are excluded or absent today."""
-    rows = db.query("SELECT * FROM samples WHERE dataset_id = ? ORDER BY id", [dataset_id])
-    return [sample_from_row(row) for row in rows]
 
 
 def changes_between(

@@ -458,15 +458,16 @@ def stored_rows(database: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-# Counted again by itself when a page or command finds that a quality check is newer than it.
-COUNTED_AGAIN = {"splits": "certificate"}
+# A certificate is counted again when a page or command finds that a quality check is newer than it;
+# a strategy was a sentence and is kept as fields since (every `--json` says the sentence still).
+COUNTED_AGAIN = {"splits": ("certificate", "strategy")}
 
 
 def changed_rows(database: Path) -> list[str]:
     """Recorded rows that a database does not hold any more, in the columns of the recording."""
     changed, today = [], stored_rows(database)
     for name, rows in recorded_rows().items():
-        columns = [c for c in (rows[0] if rows else ()) if c != COUNTED_AGAIN.get(name)]
+        columns = [c for c in (rows[0] if rows else ()) if c not in COUNTED_AGAIN.get(name, ())]
         now = {tuple(row.get(c) for c in columns) for row in today[name]}
         kept = [(row, tuple(row[c] for c in columns)) for row in rows]
         changed += [f"{name}: {row!r:.300}" for row, values in kept if values not in now]

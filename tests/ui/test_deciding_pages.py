@@ -239,7 +239,7 @@ def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
     assert not app.exception
     assert "The test results of present, new have not been viewed yet" in _said(app)
     assert "in the validation set of both models" in _said(app)
-    assert "no criteria are set" in _said(app)
+    assert "none are set for dataset" in _said(app)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     app.run()
     assert "No verdict yet" in _said(app)

@@ -65,7 +65,7 @@ def _seal_sentence(material: ReportMaterial) -> str:
             f"The test was not sealed: nothing was fixed before the results were viewed. {counted}"
         )
     unchanged = (
-        f"The test images were read again for this report ({state.images:,}) and are unchanged."
+        f"All test images ({state.images:,}) were read again for this report and are unchanged."
     )
     return (
         f"Sealed {when(state.seal.created_at)}, first viewed {when(state.seal.opened_at)}; digest "

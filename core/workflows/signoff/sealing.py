@@ -1,4 +1,4 @@
-"""The sealed test: what must hold is fixed first, then the test set is opened, and counted.
+"""The sealed test: criteria, thresholds and test images are fixed before the results are viewed.
 
 A seal holds the release criteria, the decision rule and a digest of the test images and their
 labels. Whatever of it changes later voids the seal, and is named.
@@ -49,7 +49,7 @@ class SignOff:
 
     `digest` names the test images and labels of today, `parts_digest` which of them show one
     part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
-    voids the seal; `accesses` are all looks at the test set of the split, by whatever model.
+    voids the seal; `accesses` are all recorded views of the split's test results, for any model.
     """
 
     model: Model
@@ -66,12 +66,12 @@ class SignOff:
 
     @property
     def own_openings(self) -> tuple[TestSetAccess, ...]:
-        """The looks for this model."""
+        """The recorded views for this model."""
         return tuple(o for o in self.accesses if o.model_id == self.model.id)
 
     @property
     def is_opened(self) -> bool:
-        """Whether anybody has looked for this model."""
+        """Whether the test results were viewed for this model."""
         return bool(self.own_openings)
 
     @property
@@ -81,7 +81,7 @@ class SignOff:
 
     @property
     def is_proof(self) -> bool:
-        """Sealed before the first look, and unchanged."""
+        """Sealed before the first view, and unchanged."""
         return self.seal is not None and not self.changes
 
 
@@ -141,11 +141,11 @@ def seal_test(
 ) -> SignOff:
     """Fix criteria, decision rule and test images; the split's test set is closed from now on.
 
-    Before the first look, sealing again replaces the seal.
+    Before the first view, sealing again replaces the seal.
 
     Raises:
         ConfigError: if there are no criteria, or no test images.
-        SealedError: if the results of this model were looked at already, or files have changed.
+        SealedError: if the results of this model were viewed already, or files have changed.
     """
     found = sign_off(workspace, model_id)
     _refuse_sealing(found)
@@ -153,7 +153,7 @@ def seal_test(
     if changed:
         raise SealedError(
             f"The test set cannot be sealed: {changed[0]}",
-            "Bring the files back as they were imported, or import them as a new dataset.",
+            "Restore the files as they were imported, or import them as a new dataset.",
         )
     with connect(workspace) as db, transaction(db):
         splits.seal_split(db, found.split.id)
@@ -180,7 +180,7 @@ def open_test(
     *,
     on_progress: ProgressCallback = no_progress,
 ) -> SignOff:
-    """Open a sealed test set for a model; counted with time and purpose, and never undone.
+    """Open a sealed test set for a model; recorded permanently with time and purpose.
 
     Raises:
         ConfigError: if no purpose is given.
@@ -189,7 +189,7 @@ def open_test(
     words = " ".join(purpose.split())[:MAX_PURPOSE]
     if not words:
         raise ConfigError(
-            "A test set is opened for a purpose.", "Say in a few words why, such as 'Release 3'."
+            "A purpose is required.", "State why the test is opened, such as 'Release 3'."
         )
     found = sign_off(workspace, model_id, check_files=True, on_progress=on_progress)
     if not found.is_opened:
@@ -201,13 +201,13 @@ def open_test(
 
 
 def intended_use(workspace: Workspace, model_id: str) -> str:
-    """What a model is meant for; empty where nobody has said."""
+    """What a model is intended for; empty where it was not described."""
     with connect(workspace) as db:
         return judgement.intended_use(db, model_id)
 
 
 def save_intended_use(workspace: Workspace, model_id: str, text: str) -> None:
-    """Keep what a model is meant for; stands at the head of its report.
+    """Keep what a model is intended for; it stands at the top of its report.
 
     Raises:
         ConfigError: if the text is too long for a report.
@@ -215,7 +215,7 @@ def save_intended_use(workspace: Workspace, model_id: str, text: str) -> None:
     if len(text) > MAX_INTENDED_USE:
         raise ConfigError(
             f"The text has {len(text):,} characters; {MAX_INTENDED_USE:,} fit into the report.",
-            "Say it shorter.",
+            "Shorten the text.",
         )
     with connect(workspace) as db:
         judgement.save_intended_use(db, models.find_model(db, model_id).id, text.strip())
@@ -278,18 +278,17 @@ def _refuse_sealing(found: SignOff) -> None:
     if found.is_opened:
         first = found.own_openings[0]
         raise SealedError(
-            f"The test results of model '{found.model.name}' were looked at already "
+            f"The test results of model '{found.model.name}' were already viewed "
             f"({first.purpose}).",
-            "A test that was seen can no longer be sealed for this model: seal the split before "
-            "the next model is trained.",
+            "This model can no longer have a sealed test. Seal the split before you train the next "
+            "model.",
         )
     if not found.images:
         raise ConfigError("There is no test image to seal.", "Make a split with a test subset.")
     if not found.criteria:
         raise ConfigError(
             f"Dataset '{found.dataset.name}' has no release criteria yet.",
-            "Say first what the model must reach: on the Sign-off page, or with "
-            "`touchstone criteria`.",
+            "Set them first: on the Sign-off page, or with `touchstone criteria`.",
         )
 
 
@@ -297,12 +296,13 @@ def _refuse_opening(found: SignOff) -> None:
     if found.seal is None:
         raise SealedError(
             f"The test of model '{found.model.name}' is not sealed yet.",
-            "Seal it first: that fixes criteria, thresholds and test images before anybody looks.",
+            "Seal it first: this fixes criteria, thresholds and test images before the results are "
+            "viewed.",
         )
     if found.is_void:
         raise SealedError(
             f"The seal is void: {found.changes[0]}",
-            "Nobody has looked yet: take the change back, or seal again.",
+            "The results have not been viewed yet: undo the change, or seal the test again.",
         )
 
 
@@ -331,7 +331,7 @@ def _same_rule(sealed: str, today: str | None) -> bool:
 
 
 def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
-    """What people did to the test images since the seal, from the versions of the dataset."""
+    """Edits of the test images since the seal, from the versions of the dataset."""
     then = _version_at(versions.list_versions(db, found.dataset.id), seal.created_at)
     members = splits.split_members(db, found.split.id)
     changed = {
@@ -354,8 +354,8 @@ def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
         says.append("The test images or their classes are not the ones that were sealed.")
     if seal.parts_digest not in ("", found.parts_digest) and not says:
         says.append(
-            "Which test images show the same part is not what was sealed (a later quality check, "
-            "or an edit of images like them): parts are counted otherwise."
+            "The test images are assigned to other parts than when they were sealed (by a later "
+            "quality check or an edit), so parts are counted differently."
         )
     return says
 

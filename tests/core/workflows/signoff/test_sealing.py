@@ -134,7 +134,7 @@ def test_look_alikes_that_are_found_later_void_the_seal(made):
     assert _changes(made) == ()
     _check(made, [(test[0], test[1])])
     (change,) = _changes(made)
-    assert change.startswith("Which test images show the same part is not what was sealed")
+    assert change.startswith("The test images are assigned to other parts")
     _sealed(made)
     assert _changes(made) == ()
 
@@ -213,7 +213,7 @@ def test_a_void_seal_does_not_open_but_can_be_made_anew_before_the_first_look(ma
 def test_after_the_first_look_nothing_can_be_sealed_for_this_model(made):
     model = models.find_model(made.workspace, "a")
     access.record_view(made.workspace, model, "Evaluate page")
-    with pytest.raises(SealedError, match="looked at already"):
+    with pytest.raises(SealedError, match="already viewed"):
         _sealed(made)
     assert _sealed(made, "b").is_proof
 
