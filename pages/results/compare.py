@@ -35,7 +35,7 @@ def overview(result: ModelComparison, confidence: float) -> None:
     sentences = [f"**{units}** in the {result.subset} set of both models."]
     if result.only_first or result.only_second:
         sentences.append(
-            f"Left out: {text.count(result.only_first, 'image')} of the present model only and "
+            f"Left out: {text.count(result.only_first, 'image')} of the current model only and "
             f"{text.count(result.only_second, 'image')} of the new model only."
         )
     st.markdown(" ".join(sentences))
@@ -56,7 +56,7 @@ def overview(result: ModelComparison, confidence: float) -> None:
             "verdicts (OK or NOK) on the Datasets page."
         )
     else:
-        st.caption(f"Present model: {_rule(result.first)}")
+        st.caption(f"Current model: {_rule(result.first)}")
         st.caption(f"New model: {_rule(result.second)}")
 
 
@@ -80,7 +80,7 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         outcome_matrices.paired(rows, dark=state.is_dark()),
         f"paired_{title}",
         description=f"{title}: both models right {table.both_right}, only the new one "
-        f"{table.only_second_right}, only the present one {table.only_first_right}, neither "
+        f"{table.only_second_right}, only the current one {table.only_first_right}, neither "
         f"{table.neither_right}.",
     )
     value, bounds = table.difference.value, table.difference.interval
@@ -88,7 +88,7 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         st.caption("There are no such parts.")
         return
     st.markdown(
-        f"Difference (new − present): **{100 * value:+.1f}** percentage points, "
+        f"Difference (new − current): **{100 * value:+.1f}** percentage points, "
         f"{confidence:.0%} confidence interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
     )
     st.caption(
@@ -152,7 +152,7 @@ def _gallery(
 
     order = np.argsort(result.second.judged.sample_ids)
     st.caption(
-        "Top line: true class. Below: present model → new model. The tables above count parts."
+        "Top line: true class. Below: current model → new model. The tables above count parts."
     )
     judged_images.images(workspace, result.sample_ids[positions], about, shown, key=key)
 
@@ -164,7 +164,7 @@ def _says(side: ModelSide, at: int) -> str:
 
 
 def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
-    """Present model, new model, subset, confidence."""
+    """Current model, new model, subset, confidence."""
     names_by_id = {m.id: m.name for m in models.list_models(workspace)}
     if len(names_by_id) < 2:
         widgets.empty_state(
@@ -180,7 +180,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     with second:
         others = {key: name for key, name in names_by_id.items() if key != new}
         present = state.choose(
-            "against", others, label="Present model", help="The model now in use."
+            "against", others, label="Current model", help="The model now in use."
         )
     both = [models.find_model(workspace, present or ""), models.find_model(workspace, new or "")]
     with third:
@@ -271,6 +271,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Compare", "See whether the new model is better than the present one and what changed."
+    "Compare", "See whether the new model is better than the current one and what changed."
 )
 page(state.workspace())

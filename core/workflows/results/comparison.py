@@ -204,7 +204,7 @@ def evidence(table: PairedTable) -> str:
     if not differ:
         return "Both are right and wrong on exactly the same parts."
     if table.p_value < 0.05:
-        better = "new" if table.only_second_right > table.only_first_right else "present"
+        better = "new" if table.only_second_right > table.only_first_right else "current"
         return (
             f"The {better} model is better, and chance alone hardly explains it: if both were "
             f"equally good, such a difference came up in {_percent(table.p_value)} of all tests."

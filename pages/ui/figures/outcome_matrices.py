@@ -45,7 +45,7 @@ def ok_nok_matrix(
 
 
 def paired(rows: Sequence[Sequence[int]], *, dark: bool) -> go.Figure:
-    """Parts by which model is right: [[both, only new], [only present, neither]]."""
+    """Parts by which model is right: [[both, only new], [only current, neither]]."""
     tone = [[0.3, 0.9], [-0.9, -0.3]]
     return _small_matrix(
         [
@@ -54,7 +54,7 @@ def paired(rows: Sequence[Sequence[int]], *, dark: bool) -> go.Figure:
         ],
         [[f"<b>{n:,}</b>" for n in row] for row in rows],
         rows=("new right", "new wrong"),
-        columns=("present right", "present wrong"),
+        columns=("current right", "current wrong"),
         height=190,
         dark=dark,
     )

@@ -41,7 +41,7 @@ def test_the_better_model_is_named_with_the_evidence(made):
     assert table.difference.interval.low > 0
     assert comparison.evidence(table).startswith("The new model is better")
     swapped = comparison.compare(made.workspace, "new", "present").classes.table
-    assert comparison.evidence(swapped).startswith("The present model is better")
+    assert comparison.evidence(swapped).startswith("The current model is better")
 
 
 def test_new_escapes_are_those_that_only_the_second_model_accepts(made):
