@@ -29,8 +29,8 @@ class Seal:
 
     `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
     test images and their labels, `parts_digest` which of them show one part, `golden` the sample
-    ids of the golden samples ('' and None in seals of before, where nobody knows). `opened_at` is
-    None while nobody has looked.
+    ids of the golden samples ('' and None in older seals, where it is not known). `opened_at` is
+    None until the first view.
     """
 
     model_id: str

@@ -47,7 +47,7 @@ def save_intended_use(db: Database, model_id: str, text: str) -> None:
 
 
 def intended_use(db: Database, model_id: str) -> str:
-    """What a model is meant for; empty where nobody has said."""
+    """What a model is intended for; empty where it was not described."""
     rows = list(db.query("SELECT text FROM intended_uses WHERE model_id = ?", [model_id]))
     return str(rows[0]["text"]) if rows else ""
 
@@ -116,7 +116,7 @@ def record_access(db: Database, access: TestSetAccess) -> None:
 
 
 def is_opened(db: Database, split_id: str, model_id: str) -> bool:
-    """Whether anybody has looked at the test set of a split for a model."""
+    """Whether the test results of a split were viewed for a model."""
     rows = db.conn.execute(
         "SELECT 1 FROM openings WHERE split_id = ? AND model_id = ? LIMIT 1", [split_id, model_id]
     )

@@ -31,17 +31,17 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
     app: App, page: Page, parts
 ) -> None:  # type: ignore[no-untyped-def]
     open_page(page, app, f"split?dataset={parts.id}")
-    expect(page.get_by_text("Nobody has looked for groups")).to_be_visible()
+    expect(page.get_by_text("has not been checked for look-alikes")).to_be_visible()
     page.get_by_role("link", name="Run the quality check").click()
     page.wait_for_selector(".st-key-do_check")
     click(page, "do_check")
-    expect(page.get_by_text("its result flatters")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("its results are too good")).to_be_visible(timeout=LONG)
 
     workspace = Workspace(app.workspace)
     open_page(page, app, f"split?dataset={parts.id}")
     page.wait_for_selector(".st-key-do_split")
     choose(page, "grouping", "identical files only")
-    expect(page.get_by_text("its result flatters")).to_be_visible()
+    expect(page.get_by_text("its results are too good")).to_be_visible()
     settled(page)
     certificate = page.locator('[data-testid="stAlert"]', has_text="Leak certificate")
     expect(certificate).to_contain_text(re.compile(r"parts in several subsets: [1-9]"))

@@ -43,7 +43,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/split.py", workspace)
-    assert "Nobody has looked" in app.warning[0].value
+    assert "not been checked for look-alikes" in app.warning[0].value
     app.button(key="do_split").click().run()
     assert any("not checked" in item.value for item in app.warning)
     assert not app.success
@@ -64,7 +64,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
 
     app.segmented_control(key="split_view").set_value("new").run()
     app.selectbox(key="grouping").set_value("none").run()
-    assert "flatters" in app.warning[0].value
+    assert "too good" in app.warning[0].value
     app.button(key="do_split").click().run()
     assert "Leak certificate" in app.error[0].value
     assert not app.success

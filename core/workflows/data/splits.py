@@ -165,7 +165,7 @@ def create_split(
         seal: lock its test set for later splits of this version.
 
     Raises:
-        SplitError: if a class is too small, the wish makes no sense, or there are no groups.
+        SplitError: if a class is too small, the request is not possible, or there are no groups.
         NameTakenError: if the dataset has a split of this name.
     """
     grouping = grouping_of(group_by) if group_by is not None else None
@@ -175,7 +175,7 @@ def create_split(
 
 
 def needs_check(workspace: Workspace, dataset_id: str) -> bool:
-    """Whether images of today have not been looked at by a quality check."""
+    """Whether some images of today are not covered by the last quality check."""
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
         samples = [s for s in datasets.samples_of(db, dataset.id) if s.label is not None]
@@ -239,23 +239,23 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     """What to say when a random split is chosen, or None where nothing speaks against it."""
     if check is None:
         return (
-            "Nobody has looked for groups in this dataset yet: if parts were photographed several "
-            "times, a random split promises more than the model can keep. Run the quality check."
+            "This dataset has not been checked for look-alikes: if parts were photographed several "
+            "times, results on a random split are too good. Run the quality check."
         )
     if check.groups == 0:
         return None
-    found = (
+    share = (
         f"{check.grouped_samples:,} images look like {check.groups:,} parts photographed several "
-        "times; a random split puts images of one part on both sides"
+        "times. A random split puts images of one part into several subsets"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
-        return f"{found}, and its result flatters."
-    much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
+        return f"{share}, and its results are too good."
+    is_much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
+    effect = "and its results are too good" if is_much else "which makes little difference here"
     return (
-        f"{found}, {'and its result flatters' if much else 'which matters little here'}. "
-        "An estimate, from the most similar training image alone: "
-        f"{check.random_accuracy:.0%} right with a random split, {check.grouped_accuracy:.0%} when "
-        "groups stay together."
+        f"{share}, {effect}. Estimated from the most similar training image alone: "
+        f"{check.random_accuracy:.0%} right with a random split, {check.grouped_accuracy:.0%} with "
+        "look-alikes kept together."
     )
 
 
@@ -340,7 +340,7 @@ def delete_split(workspace: Workspace, split_id: str) -> None:
 def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:
     if check is None:
         raise SplitError(
-            "Nobody has looked for groups in this dataset yet.",
+            "This dataset has not been checked for look-alikes.",
             "Run the quality check first: it finds images of the same part.",
         )
     if missed:
@@ -386,7 +386,7 @@ def _refuse_changed(plan: SplitPlan, dataset: Dataset, sealed_by: Split | None) 
     same_seal = (sealed_by and sealed_by.id) == (plan.sealed_by and plan.sealed_by.id)
     if dataset.version != plan.dataset.version or not same_seal:
         raise SplitError(
-            "The dataset changed while this split was being made.", "Look again and repeat it."
+            "The dataset changed while this split was being made.", "Make the split again."
         )
 
 

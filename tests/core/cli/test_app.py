@@ -382,7 +382,7 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
         "exact_across": 0,
         "near_across": None,
     }
-    assert "Nobody has looked" in unseen["warning"]
+    assert "not been checked for look-alikes" in unseen["warning"]
     grouped = call("split", "Parts", "--group-by", "auto")
     assert grouped["certificate"] == {"groups_across": 0, "exact_across": 0, "near_across": 0}
     assert grouped["warning"] is None
