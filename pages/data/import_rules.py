@@ -178,7 +178,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         columns[0],
         "Path",
         table,
-        table.path,
+        table.roles.path,
         f"path_{key}",
         "Where it lies below the source, with or without extension.",
     )
@@ -186,7 +186,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         columns[1],
         "Class",
         table,
-        None if table.one_hot else table.label,
+        None if table.roles.one_hot else table.roles.label,
         f"label_{key}",
         "The class of the image: a name or a number.",
     )
@@ -194,7 +194,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         columns[2],
         "Group",
         table,
-        table.group,
+        table.roles.group,
         f"group_{key}",
         "Part, serial number or lot: images of one group stay on one side of a split.",
         optional=True,
@@ -203,7 +203,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         columns[3],
         "Subset",
         table,
-        table.split,
+        table.roles.split,
         f"split_{key}",
         "Says train, val or test, where the table comes with a split.",
         optional=True,
@@ -216,7 +216,7 @@ def _table(table_text: str, names: Sequence[str]) -> TableRules:
         label_column=label,
         group_column=group,
         split_column=split,
-        label_guessed=bool(table.rivals) and label == str(table.label + 1),
+        label_guessed=bool(table.roles.rivals) and label == str(table.roles.label + 1),
     )
     _show_table(table)
     if label == NO_COLUMN:
@@ -355,7 +355,7 @@ def show_decisions(plan: ImportPlan) -> None:
     with st.container(gap="xxsmall"):
         for decision in plan.decisions:
             icon = f":material/{_SAID[decision.kind]}:"
-            st.markdown(f"{icon} {text.plain(decision.sentence)}.")
+            st.markdown(f"{icon} {text.plain(decision.sentence)}")
 
 
 def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool, bool]:

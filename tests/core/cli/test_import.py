@@ -138,7 +138,7 @@ def test_a_split_that_comes_with_added_images_is_said_not_to_be_kept(call, tmp_p
     made = call(more, "--into", "Parts")
     assert "split" not in made
     (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]
-    assert "but not kept: a split covers a whole dataset" in said
+    assert "It is not kept, because a split covers a whole dataset" in said
 
 
 def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):

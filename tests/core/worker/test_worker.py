@@ -194,7 +194,7 @@ def test_a_failed_import_says_why_and_leaves_no_files(workspace, tmp_path):
     save_image(upload / "good" / "1.png", [[[1, 2, 3]]])
     datasets.store_upload(upload, "bad/1.png", b"broken")
     job = datasets.start_import(workspace, upload, "Bad", LabelSource.LAST_FOLDER, consume=True)
-    with pytest.raises(TouchstoneError, match="Only one class") as caught:
+    with pytest.raises(TouchstoneError, match="only one class") as caught:
         _finished(workspace, job)
     assert caught.value.hint
     assert list(workspace.uploads.iterdir()) == []
