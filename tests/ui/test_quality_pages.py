@@ -32,8 +32,8 @@ def test_a_check_is_started_followed_and_shown_in_plain_words(
     assert not app.exception
     assert not app.error
     titles = [item.value for item in app.markdown]
-    assert "#### Images that look nearly the same" in titles
-    assert "#### The same image under two labels" in titles
+    assert "#### Look-alikes" in titles
+    assert "#### The same image with different labels" in titles
     assert {m.label: m.value for m in app.metric}["Groups of look-alikes"] == "16"
     assert "16 parts" in app.warning[0].value
     assert any("Rotated or mirrored images are not detected" in c.value for c in app.caption)

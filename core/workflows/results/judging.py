@@ -256,7 +256,7 @@ def _groups_of_split(
     folders = class_folders(db, dataset)
 
     def read() -> NDArray[np.int64]:
-        samples = versions.every_sample(db, dataset.id)
+        samples = datasets.every_sample(db, dataset.id)
         try:
             return numbered(group_names(samples, grouping, folders))
         except SplitError:  # what its rule spoke of is gone
