@@ -145,7 +145,7 @@ def test_an_export_never_overwrites_a_file(workspace, dataset, tmp_path):
 def test_names_find_their_images_and_nothing_else(workspace, dataset, ids):
     found = datasets.ids_of_names(workspace, dataset.id, ["good/0.png", "dent/8.png"])
     assert found == {"good/0.png": ids[0], "dent/8.png": ids[8]}
-    with pytest.raises(NotFoundError, match="no image 'good/1'"):
+    with pytest.raises(NotFoundError, match="no image with the name 'good/1'"):
         datasets.ids_of_names(workspace, dataset.id, ["good/1"])
     assert datasets.count_images(workspace, dataset.id, SampleFilter(ids=())) == 0
     assert versions.next_undo(workspace, dataset.id) is None
