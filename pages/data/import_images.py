@@ -72,8 +72,8 @@ def form(workspace: Workspace) -> None:
         rule_place = st.container()
     if source is None:
         st.caption(
-            "You see what would be imported before anything is stored. Formats: JPEG, PNG, BMP, TIFF, "
-            "WebP, GIF."
+            "You see what would be imported before anything is stored. Formats: JPEG, PNG, BMP, "
+            "TIFF, WebP, GIF."
         )
         return
     if labels is LabelSource.TABLE and table is None:
@@ -110,8 +110,8 @@ def choose_target(workspace: Workspace) -> Dataset | None:
         index=options.index(wanted) if wanted in existing else 0,
         format_func=lambda key: existing[key].name if key else "New dataset",
         key="into",
-        help="Adding images to a dataset makes a new version of it. Images that it already has, byte "
-        "for byte, are left out.",
+        help="Adding images to a dataset makes a new version of it. Images that it already has, "
+        "byte for byte, are left out.",
     )
     return existing[chosen] if chosen else None
 

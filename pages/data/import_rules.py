@@ -345,8 +345,8 @@ def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool,
                 "Keep the delivered split",
                 value=True,
                 key="keep_split",
-                help="Makes results comparable with others on this split. Leaks between its subsets "
-                "are shown. Turn off to make your own split later.",
+                help="Makes results comparable with others on this split. Leaks between its "
+                "subsets are shown. Turn off to make your own split later.",
             )
         if PlanChoiceKind.COMPANIONS in kinds:
             keep_companions = st.toggle(

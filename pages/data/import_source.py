@@ -48,8 +48,8 @@ def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",
-        help="A folder is used in place: nothing is copied or changed. A ZIP file is uploaded to the "
-        "server. Uploading single files is suitable for a few hundred images.",
+        help="A folder is used in place: nothing is copied or changed. A ZIP file is uploaded to "
+        "the server. Uploading single files is suitable for a few hundred images.",
     )
     if kind == "folder":
         return _folder()
@@ -61,8 +61,8 @@ def _folder() -> tuple[Path, bool, str] | None:
         "Folder",
         key="folder",
         placeholder="/data/parts",
-        help="Path of the folder with your class folders, on the machine that runs Touchstone. Images "
-        "stay where they are and are never changed.",
+        help="Path of the folder with your class folders, on the machine that runs Touchstone. "
+        "Images stay where they are and are never changed.",
     )
     if not typed.strip():
         return None
@@ -94,19 +94,19 @@ def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
         "faster and keep file dates."
     )
     whole = st.toggle("Upload a folder with class folders", value=True, key="whole")
-    uploads = st.file_uploader(
+    files = st.file_uploader(
         "Images", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
     )
-    if not uploads:
+    if not files:
         return None
-    signature = [file.file_id for file in uploads]
+    signature = [file.file_id for file in files]
     if st.session_state.get("files_signature") != signature:
         folder = uploads.new_upload_folder(workspace)
-        for file in uploads:
+        for file in files:
             uploads.store_upload(folder, file.name, file.getvalue())
         st.session_state.files_signature, st.session_state.files_folder = signature, folder
     folder = st.session_state.files_folder
-    return (folder, True, text.count(len(uploads), "uploaded file")) if folder.exists() else None
+    return (folder, True, text.count(len(files), "uploaded file")) if folder.exists() else None
 
 
 def listed(place: Path) -> tuple[str, SourceNames] | None:

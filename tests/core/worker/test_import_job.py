@@ -141,7 +141,10 @@ def test_images_are_added_as_a_version_with_new_classes_at_the_end(
         "already_there": 1,
         "new_classes": ["beule"],
     }
-    assert ["gut/again.png", "it is in the dataset already, as 'gut'"] in job.result["skipped"]
+    assert [
+        "gut/again.png",
+        "The dataset already has this image, with the class 'gut'.",
+    ] in job.result["skipped"]
 
     again = _finished(workspace, datasets.start_adding(workspace, more, "Parts", ImportRules()))
     assert (again.result["added"], again.result["already_there"]) == (0, 3)
