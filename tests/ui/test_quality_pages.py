@@ -36,7 +36,8 @@ def test_a_check_is_started_followed_and_shown_in_plain_words(
     assert "#### The same image with different labels" in titles
     assert {m.label: m.value for m in app.metric}["Groups of look-alikes"] == "16"
     assert "16 parts" in app.warning[0].value
-    assert any("Rotated or mirrored images are not detected" in c.value for c in app.caption)
+    helps = [item.help or "" for item in app.markdown]
+    assert any("Rotated or mirrored images are not detected" in words for words in helps)
 
 
 def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(

@@ -172,9 +172,7 @@ def set_group(
         words = summary or grouped([named[s.id] for s in changed])
         return Edit(EditAction.GROUP, words, states)
 
-    return apply_edit(
-        workspace, dataset_id, plan, "The images already belong to this part.", finding_ids
-    )
+    return apply_edit(workspace, dataset_id, plan, _HAVE_PART, finding_ids)
 
 
 def add_class(workspace: Workspace, dataset_id: str, name: str) -> DatasetVersion:

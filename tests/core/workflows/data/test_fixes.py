@@ -130,7 +130,7 @@ def test_a_finding_without_a_suggested_class_needs_one_to_be_named(parts):
     # Its images used to get the first class.
     with pytest.raises(ConfigError, match="no suggested class") as caught:
         fixes.fix(parts, "ds-1", _ids(parts, K.LABEL_CONFLICT), Fix.RELABEL)
-    assert "which class" in caught.value.hint
+    assert "Choose the class" in caught.value.hint
     assert [_states(parts)[i].label for i in (1, 2)] == [1, 2]
 
 
