@@ -111,7 +111,9 @@ def test_ready_folders_and_companions(call, tmp_path):
     made = call(root, "--name", "A")
     assert made["samples"] == 8
     assert made["split"]["strategy"] == "as delivered"
-    assert made["skipped"] == [{"path": "train/a/1.png", "reason": "It belongs to the image train/a/1.jpg."}]
+    assert made["skipped"] == [
+        {"path": "train/a/1.png", "reason": "It belongs to the image train/a/1.jpg."}
+    ]
     assert call(root, "--name", "B", "--companions", "--ignore-split")["samples"] == 9
 
 
