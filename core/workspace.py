@@ -1,4 +1,4 @@
-"""Where things live: one folder holds the database, uploads, checkpoints and caches."""
+"""Where things are: one folder with the database, uploads, checkpoints and caches."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from core.errors import PathNotAllowedError, WorkspaceError
 ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
 IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
 
-# Never images, and reading some of them has side effects or no end.
+# They contain no images; reading some of them has side effects or never ends.
 _SYSTEM_FOLDERS = tuple(Path(p) for p in ("/proc", "/sys", "/dev", "/run"))
 
 
@@ -26,7 +26,7 @@ class Workspace:
 
     @property
     def uploads(self) -> Path:
-        """Images and archives that came through the browser."""
+        """Images and archives that were uploaded in the browser."""
         return self.root / "uploads"
 
     @property
@@ -36,12 +36,12 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """Everything that can be computed again: pixels, features, thumbnails, runtimes."""
+        """Everything that can be recomputed: pixels, features, thumbnails, runtimes."""
         return self.root / "cache"
 
     @property
     def locks(self) -> Path:
-        """Kernel file locks: who is alive."""
+        """Kernel file locks of running workers."""
         return self.root / "locks"
 
     @property
@@ -56,12 +56,12 @@ class Workspace:
 
     @property
     def results(self) -> Path:
-        """Tables made by batch predictions."""
+        """Tables of batch predictions, and reports."""
         return self.root / "results"
 
     @property
     def weights(self) -> Path:
-        """Pretrained weights that users brought (`<network>.safetensors`)."""
+        """Pretrained weights supplied by users (`<network>.safetensors`)."""
         return self.root / "weights"
 
     @property
@@ -97,18 +97,18 @@ class Workspace:
         return self.results / f"{batch_id}.csv"
 
     def resolve(self, stored: str) -> Path:
-        """The file behind a stored path; relative ones lie inside the workspace."""
+        """The file of a stored path; relative paths are inside the workspace."""
         return self.root / stored  # an absolute path replaces the root
 
     def stored(self, path: Path) -> str:
-        """How `path` is stored: relative inside the workspace, so that it can be moved."""
+        """How a path is stored: relative inside the workspace, so that it can be moved."""
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def create(self) -> "Workspace":
-        """Make the folders, readable by their owner only; harmless when they exist.
+        """Create the folders, accessible to their owner only; existing ones are kept.
 
         Raises:
-            WorkspaceError: if the folder cannot be made or written.
+            WorkspaceError: if the folder cannot be created or written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -125,30 +125,30 @@ class Workspace:
         except OSError as err:
             raise WorkspaceError(
                 f"The workspace folder {self.root} cannot be used: {err.strerror or err}.",
-                f"Choose a folder you may write to, with {ROOT_VARIABLE} or --workspace.",
+                f"Choose a writable folder with {ROOT_VARIABLE} or --workspace.",
             ) from err
         return self
 
 
 def open_workspace(root: Path | None = None) -> Workspace:
-    """The workspace at `root`, else at TOUCHSTONE_WORKSPACE, else `~/.touchstone`; made if new."""
+    """The workspace at `root`, TOUCHSTONE_WORKSPACE or `~/.touchstone`; created if missing."""
     chosen = root or Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
     return Workspace(chosen.expanduser().resolve()).create()
 
 
 def import_roots() -> tuple[Path, ...]:
-    """Folders images may be read from; empty means: every folder but the system's own."""
+    """Folders from which images may be read; empty: all except system folders."""
     configured = os.environ.get(IMPORT_ROOTS_VARIABLE, "")
     return tuple(Path(part).expanduser().resolve() for part in configured.split(os.pathsep) if part)
 
 
 def is_system_path(path: Path) -> bool:
-    """Whether a resolved path lies in a folder of the operating system that holds no images."""
+    """Whether a resolved path is in a folder of the operating system without images."""
     return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
 
 
 def allowed_import_path(path: Path) -> Path:
-    """`path` resolved, when it lies below an allowed root and is no system folder.
+    """The resolved path, if it is below an allowed root and not in a system folder.
 
     Raises:
         PathNotAllowedError: otherwise.
@@ -157,14 +157,14 @@ def allowed_import_path(path: Path) -> Path:
         resolved = path.expanduser().resolve()
     except (RuntimeError, ValueError, OSError) as err:  # no such user, a loop of links, a zero byte
         raise PathNotAllowedError(
-            f"{str(path)!r} is not a path that can be followed: {err}.", "Check the spelling."
+            f"The path {str(path)!r} cannot be resolved: {err}.", "Check the spelling."
         ) from err
     roots = import_roots()
     inside = not roots or any(resolved.is_relative_to(root) for root in roots)
     if inside and not is_system_path(resolved):
         return resolved
     raise PathNotAllowedError(
-        f"{path} is not in a folder this app may read.",
-        f"Allowed: {', '.join(str(root) for root in roots) or 'all but system folders'}. "
-        f"An administrator sets this with {IMPORT_ROOTS_VARIABLE}.",
+        f"{path} is not in a folder that Touchstone may read.",
+        f"Allowed: {', '.join(str(root) for root in roots) or 'all except system folders'}. "
+        f"An administrator can change this with {IMPORT_ROOTS_VARIABLE}.",
     )

@@ -14,12 +14,13 @@ PROJECT = Path(__file__).parent.parent
 CORE = PROJECT / "core"
 PAGES = PROJECT / "pages"
 
-BASE = {"domain", "errors", "files", "workspace"}
+BASE = {"domain", "errors", "files", "words", "workspace"}
 # What each room may use besides itself and the base.
 ALLOWED = {
     "domain": {"errors"},
     "errors": set(),
     "files": set(),
+    "words": set(),
     "workspace": {"errors"},
     "store": set(),
     "data": set(),

@@ -298,7 +298,7 @@ def _answer_dataset(opened: Session, dataset: Dataset, **more: Any) -> None:
     def show() -> None:
         table(["class", "images"], [[name, count] for name, count in counts.items()])
         for decision in more.get("decisions", ()):
-            say(f"{decision['sentence']}.")
+            say(decision["sentence"])
         for item in result["skipped"][:20]:
             note(f"Skipped {item['path']}: {item['reason']}")
         if len(result["skipped"]) > 20:

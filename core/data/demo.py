@@ -1,8 +1,8 @@
-"""A rendered image set of medical pills, so that the app can be tried before own images exist.
+"""Rendered images of medical pills, for trying the app without images of your own.
 
 Classes: `good`, `contamination` (specks, fibres, smears) and `crack` (crack lines, chipped edges).
-A pill is a height field under one soft light, drawn at twice the asked size and averaged down. One
-image in sixteen is borderline on purpose: a set that any classifier solves teaches nothing.
+A pill is a height field under one soft light, drawn at twice the size and averaged down. One image
+in sixteen is borderline on purpose: a dataset that any classifier solves shows nothing.
 
 Units: lengths and heights in half image sides; a point is x + iy, both in [-1, 1], y down; a
 plane is a float32 array [side, side], side in pixels; colours are linear-light RGB in [0, 1].
@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from core.files import atomic_write
 
 DEMO_CLASSES = ("contamination", "crack", "good")
-AMBIENT = 0.3  # share of the light that comes from everywhere
+AMBIENT = 0.3  # fraction of ambient light
 _Plane = NDArray[np.float32]
 _Rgb = NDArray[np.float64]  # [3]
 _Rng = np.random.Generator
@@ -39,7 +39,7 @@ _MARKS = ("score", "score", "score", "T5")
 
 @dataclass(frozen=True)
 class _Pill:
-    """Shape, pose and look of one round pill; `axis` has length 1."""
+    """Shape, pose and appearance of one round pill; `axis` has length 1."""
 
     radius: float
     center: complex
@@ -65,7 +65,7 @@ def render_pill(class_name: str, index: int, *, seed: int = 42, size_px: int = 3
     Args:
         class_name: one of `DEMO_CLASSES`.
         index: which image of the class, from 0; does not depend on how many are drawn.
-        seed: of the whole set, from 0.
+        seed: of the whole dataset, from 0.
         size_px: edge length of the square image.
 
     Raises:
@@ -94,7 +94,7 @@ def write_demo_images(
     size_px: int = 300,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write the set as `folder/<class>/<class>_0001.jpg` and so on, replacing older files.
+    """Write the images as `folder/<class>/<class>_0001.jpg` and so on, replacing older files.
 
     Args:
         folder: made when missing; a reader never sees a half-written image in it.

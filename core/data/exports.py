@@ -1,4 +1,4 @@
-"""Datasets as files for other programs: class folders, a ZIP of them, a table."""
+"""Datasets as files for other programs: class folders, a ZIP file of them, a table."""
 
 import io
 import re
@@ -25,9 +25,9 @@ _MAX_NAME = 150
 
 @dataclass(frozen=True)
 class ExportItem:
-    """One image of an export: where it is, and its place below the exported folder.
+    """One image of an export: its file, and its path below the exported folder.
 
-    `fold` counts from 0; None where the split has no folds or the image is in none.
+    `fold` counts from 0; None if the split has no folds or the image is in none.
     """
 
     source: Path
@@ -43,7 +43,7 @@ class ExportItem:
 
 
 def safe_file_name(name: str) -> str:
-    """A file or folder name that every common system takes and that leads nowhere."""
+    """A file or folder name that is valid on every common system, without path separators."""
     clean = _UNSAFE.sub("_", name).strip().rstrip(". ")
     if _RESERVED.fullmatch(clean) or clean.startswith("."):
         clean = f"_{clean}"
@@ -61,14 +61,14 @@ def export_items(
     *,
     verdicts: Sequence[Verdict | None] = (),
 ) -> list[ExportItem]:
-    """Places of images: `[subset/]class/file`, all different whatever the file system.
+    """Paths of images: `[subset/]class/file`, all different on every file system.
 
     Args:
         samples: the images.
         sources: their files, in the same order.
         class_names: position = class index.
-        places: sample id -> subset and fold, where the folders of a split are wanted; images
-            that the split does not have are left out.
+        places: sample id -> subset and fold, for folders of a split; images that are not in the
+            split are left out.
         verdicts: of the classes; empty: none is known.
     """
     folders = _folders([*class_names, NO_LABEL])
@@ -107,10 +107,10 @@ def write_folder(
     """Copy images and their table into a folder, which must be new or empty.
 
     Returns:
-        The names of images whose files are gone.
+        The names of images whose files are missing.
 
     Raises:
-        ConfigError: if the folder holds something, or cannot be written.
+        ConfigError: if the folder is not empty, or cannot be written.
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -137,11 +137,11 @@ def zip_blocks(
 ) -> Iterator[bytes]:
     """A ZIP file of images and their table, block by block; memory stays small.
 
-    Images whose files are gone are named in a text file inside.
+    Images whose files are missing are listed in a text file inside.
     """
     sink = _Sink()
     missing = []
-    # Why stored: images are compressed already; to try again costs time and gains nothing.
+    # Why stored: images are compressed already; compressing them again only costs time.
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for item in items:
             if not item.source.is_file():
@@ -163,7 +163,7 @@ def zip_blocks(
 def table_rows(items: Sequence[ExportItem]) -> Iterator[list[Cell]]:
     """Header and rows of a table: `TITLES`, then the columns of imported tables.
 
-    The fold is there only where a split has folds, and counts from 1.
+    The fold is included only if a split has folds, and counts from 1.
     """
     with_fold = any(item.fold is not None for item in items)
     titles = [title for title in TITLES if with_fold or title != "fold"]
@@ -184,7 +184,7 @@ def _cells(item: ExportItem, further: Sequence[str], *, with_fold: bool) -> list
 
 
 def _free_titles(further: Sequence[str]) -> Iterator[str]:
-    """Titles of further columns, with a number where one of the others is called the same."""
+    """Titles of further columns, with a number if the title is taken."""
     taken = set(TITLES)
     for key in further:
         title, number = key, 2
@@ -195,7 +195,7 @@ def _free_titles(further: Sequence[str]) -> Iterator[str]:
 
 
 class _Sink(io.RawIOBase):
-    """Takes what the ZIP writer writes and hands it on; cannot go back."""
+    """Passes on what the ZIP writer writes; not seekable."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
@@ -219,10 +219,10 @@ def _folders(class_names: Sequence[str]) -> list[str]:
 
 
 def _free(place: str, taken: set[str]) -> str:
-    """`place`, or with a number where it is taken; capital letters make no difference."""
+    """`place`, or with a number if it is taken; upper and lower case are the same."""
     path = PurePosixPath(place)
-    found, number = place, 2
-    while found.casefold() in taken:
-        found, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
-    taken.add(found.casefold())
-    return found
+    free, number = place, 2
+    while free.casefold() in taken:
+        free, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
+    taken.add(free.casefold())
+    return free

@@ -1,7 +1,7 @@
-"""Regular expressions that people type, searched in paths.
+"""Regular expressions typed by users, searched in paths.
 
-RE2 serves them: it takes linear time and bounded memory whatever the pattern, so that a careless
-one cannot stop the app. It knows no look-around and no back-references.
+RE2 takes linear time and bounded memory for every pattern, so that a careless one cannot stop the
+app. It has no look-around and no back-references.
 """
 
 import re2
@@ -26,7 +26,7 @@ class PathPattern:
         Raises:
             ConfigError: if the pattern is too long, broken, or has no such group.
         """
-        hint = f"Mark what you want as a named group, for example (?P<{needs}>[a-z]+)_\\d+"
+        hint = f"Add a named group, for example (?P<{needs}>[a-z]+)_\\d+"
         if len(pattern) > MAX_PATTERN:
             raise ConfigError(f"The pattern is longer than {MAX_PATTERN} characters.", hint)
         options = re2.Options()
@@ -36,7 +36,7 @@ class PathPattern:
         except re2.error as err:
             raise ConfigError(
                 f"The pattern cannot be read: {_reason(err)}.",
-                "Look-ahead and look-behind are not available."
+                "Look-ahead and look-behind are not supported."
                 if any(odd in pattern for odd in _ODD)
                 else hint,
             ) from err
@@ -44,7 +44,7 @@ class PathPattern:
             raise ConfigError(f"The pattern has no group named '{needs}'.", hint)
 
     def find(self, name: str) -> dict[str, str | None] | None:
-        """What each named group holds in a path; None where the pattern is not found."""
+        """The text of each named group in a path; None if the pattern is not found."""
         match = self._compiled.search(name)
         return dict(match.groupdict()) if match else None
 

@@ -1,4 +1,4 @@
-"""Datasets: samples, versions, and what can be asked of them."""
+"""Datasets: samples, versions, and filters."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ class LabelSource(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "LabelSource | None":
-        return cls.TABLE if value == "csv" else None  # the first name of it, still typed by people
+        return cls.TABLE if value == "csv" else None  # its former name, still in use
 
 
 class Verdict(StrEnum):
-    """What a class means on the shop floor."""
+    """What a class means in production."""
 
     OK = "OK"
     NOK = "NOK"
@@ -59,10 +59,10 @@ class EditAction(StrEnum):
 class Sample:
     """One image of a dataset; width, height and mode are those of the image as it is read.
 
-    That is: turned upright, and as gray (L) or colour (RGB). `name` is the path below the source
+    That is: rotated upright, and as gray (L) or color (RGB). `name` is the path below the source
     with forward slashes, `format` the real format of the content, `brightness` the mean gray value
-    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray image; None where
-    nobody has measured. `attributes` are further columns of the table it was imported with.
+    in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray image; None if not
+    measured. `attributes` are further columns of the table it was imported with.
     """
 
     id: int
@@ -84,13 +84,13 @@ class Sample:
 
     @property
     def state(self) -> "SampleState":
-        """The part of it that edits change."""
+        """The part that edits can change."""
         return SampleState(self.label, self.group, self.status)
 
 
 @dataclass(frozen=True)
 class SampleState:
-    """What edits change of an image."""
+    """What edits can change of an image."""
 
     label: int | None
     group: str | None
@@ -99,9 +99,9 @@ class SampleState:
 
 @dataclass(frozen=True)
 class DatasetVersion:
-    """One state of a dataset: who is in it, under which label; numbers count from 1.
+    """One state of a dataset: its images and their labels; numbers count from 1.
 
-    `undoes` is the number of the version that this one took back.
+    `undoes` is the number of the version that this one undid.
     """
 
     dataset_id: str
@@ -140,7 +140,7 @@ class Skipped:
 class Dataset:
     """A labelled image collection; the position of a class name is its index.
 
-    `version` counts its edits from 1; `class_verdicts` says OK, NOK or nothing yet for each class.
+    `version` counts its edits from 1; `class_verdicts` is OK, NOK or None for each class.
     """
 
     id: str
@@ -157,21 +157,21 @@ class Dataset:
 
     @property
     def verdicts(self) -> tuple[Verdict | None, ...]:
-        """One verdict per class, None where nobody gave one."""
+        """One verdict per class, None if undecided."""
         return (*self.class_verdicts, *(None,) * (len(self.class_names) - len(self.class_verdicts)))
 
 
 def content_digest(contents: Iterable[tuple[str, str | None]]) -> str:
-    """One value for images and labels (sha256, class name), whatever their order and place."""
+    """One value for images and labels (sha256, class name), independent of order and path."""
     lines = sorted(f"{sha256} {name or ''}" for sha256, name in contents)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class SampleFilter:
-    """Which images of a dataset; what is None or empty does not restrict.
+    """Which images of a dataset; None or empty fields do not restrict.
 
-    `subset` belongs to the split `split_id`; `finding`: those in an open finding of this kind;
+    `subset` belongs to the split `split_id`; `finding`: images with an open finding of this kind;
     `text`: part of the name or of the group; `ids`: only these samples.
     """
 

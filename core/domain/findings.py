@@ -22,7 +22,7 @@ class FindingKind(StrEnum):
 
 
 class FindingStatus(StrEnum):
-    """What people did about a finding."""
+    """What was done about a finding."""
 
     OPEN = "open"
     IGNORED = "ignored"
@@ -30,7 +30,7 @@ class FindingStatus(StrEnum):
 
 
 class Fix(StrEnum):
-    """What people can do about a finding."""
+    """What can be done about a finding."""
 
     EXCLUDE = "exclude"
     KEEP_ONE = "keep_one"
@@ -40,7 +40,7 @@ class Fix(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a finding can harm."""
+    """How much harm a finding can do."""
 
     SERIOUS = "serious"
     WARNING = "warning"
@@ -49,11 +49,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a dataset, with the images concerned.
+    """One quality finding in a dataset, with the images concerned.
 
-    `suggested` is the class index that a suspect image looks like, `score` orders findings of
-    one kind (for suspect labels: the confidence in the given label, in [0, 1], lowest first).
-    `id` is given by the store.
+    `suggested` is the class index that a likely mislabeled image looks like, `score` orders the
+    findings of one kind (for labels: the confidence in the given label, in [0, 1], lowest first).
+    `id` is assigned by the store.
     """
 
     kind: FindingKind
@@ -67,16 +67,16 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """Names the same finding in the next check, so that decisions on it last."""
+        """Identifies the same finding in the next check, so that decisions about it last."""
         return json_digest([self.kind, sorted(self.sample_ids)])[:24]
 
 
 @dataclass(frozen=True)
 class FeatureInsight:
-    """What the features of a pretrained network say of an image.
+    """What the features of a pretrained network show about an image.
 
-    `confidence` in its label, in [0, 1], by a model that did not see it; `suggested` the most
-    likely class index; `x`, `y` its place on the map of similar images.
+    `confidence` in its label, in [0, 1], of a model trained without it; `suggested` the most likely
+    class index; `x`, `y` its place on the map of similar images.
     """
 
     sample_id: int
@@ -88,10 +88,10 @@ class FeatureInsight:
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """What is known of a dataset's look-alikes.
+    """The look-alikes of a dataset.
 
-    `near_pairs` holds sample ids; the accuracies in [0, 1] are those of a nearest neighbour on
-    pixels, under a random split and under one by the groups; None where they could not be found.
+    `near_pairs` are sample ids. The accuracies in [0, 1] are those of a nearest neighbour on
+    pixels, with a random split and with a split by groups; None if they could not be computed.
     """
 
     dataset_id: str

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 
 class JobKind(StrEnum):
-    """What a worker can be asked to do."""
+    """What a worker can do."""
 
     IMPORT = "import"
     TRAIN = "train"
@@ -51,7 +51,7 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """What is happening right now; the row behind it is the only mutable record."""
+    """What is happening right now; its row is the only mutable record."""
 
     id: str
     kind: JobKind

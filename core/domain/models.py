@@ -1,4 +1,4 @@
-"""Trained models and what they answer."""
+"""Trained models and their predictions."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ class HeatmapMethod(StrEnum):
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.
 
-    `test_macro_f1` is None until somebody has looked at the test results, which is counted.
+    `test_macro_f1` is None until the test results have been viewed, which is recorded.
     """
 
     id: str

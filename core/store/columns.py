@@ -1,4 +1,4 @@
-"""What judging needs of every image of a dataset, as columns; cheap to bring up to date."""
+"""What evaluation needs of every image of a dataset, as columns; cheap to update."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Columns:
 
     `labels` are class indices, -1 without one. Images with the same number in `groups` belong
     together, those with the same in `files` have equal bytes; -1 stands alone. `used` is false for
-    images that are excluded or absent. `version`: of the dataset, which these are at least of.
+    images that are excluded or absent. `version`: of the dataset; the columns are at least as new.
     """
 
     version: int
@@ -30,11 +30,11 @@ class Columns:
     group_numbers: Mapping[str, int]
 
     def places(self, sample_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Row of each of these samples; -1 for those that the dataset does not have."""
+        """Row of each of these samples; -1 for those that are not in the dataset."""
         if not len(self.ids):
             return np.full(len(sample_ids), -1, np.int64)
-        found = np.minimum(np.searchsorted(self.ids, sample_ids), len(self.ids) - 1)
-        return np.where(self.ids[found] == sample_ids, found, -1).astype(np.int64)
+        rows = np.minimum(np.searchsorted(self.ids, sample_ids), len(self.ids) - 1)
+        return np.where(self.ids[rows] == sample_ids, rows, -1).astype(np.int64)
 
 
 def load_columns(db: Database, dataset_id: str, before: Columns | None = None) -> Columns:

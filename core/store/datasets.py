@@ -22,7 +22,7 @@ from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
 _ALL = SampleFilter()
-# What may stand after ORDER BY; nothing that came from outside ever does.
+# Everything that may follow ORDER BY; never text from outside.
 _ORDERS = {
     SampleOrder.IMPORT: "s.id",
     SampleOrder.NAME: "s.name",
@@ -39,8 +39,8 @@ _IN_OPEN_FINDINGS = (
 )
 
 
-# All rows of a dataset (?1) in the order of the file. Why: they were written together, and by an
-# index, whose order is another one, reading a hundred thousand takes three times as long.
+# All rows of a dataset (?1) in the order of the file. Why: they were written together; by an index,
+# which has another order, reading a hundred thousand rows takes three times as long.
 IN_FILE_ORDER = (
     "FROM samples WHERE id BETWEEN (SELECT min(id) FROM samples WHERE dataset_id = ?1)"
     " AND (SELECT max(id) FROM samples WHERE dataset_id = ?1) AND +dataset_id = ?1"
@@ -48,7 +48,7 @@ IN_FILE_ORDER = (
 
 
 def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) -> None:
-    """Store a dataset with all its samples; call inside a transaction. Sample ids are given here.
+    """Store a dataset with all its samples; call inside a transaction. It assigns the sample ids.
 
     Raises:
         NameTakenError: if another dataset has this name.
@@ -74,7 +74,7 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
         )
     except sqlite3.IntegrityError as err:
         raise NameTakenError(
-            f"A dataset named '{dataset.name}' exists already.",
+            f"A dataset named '{dataset.name}' already exists.",
             "Choose another name, or delete the existing dataset first.",
         ) from err
     insert_samples(db, dataset.id, samples)
@@ -82,7 +82,7 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
 
 
 def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> None:
-    """Append samples to a dataset; their ids are given here. Call inside a transaction."""
+    """Append samples to a dataset; their ids are assigned here. Call inside a transaction."""
     db.conn.executemany(
         "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
         " part, name, status, format, modified_at, brightness, sharpness, attributes)"
@@ -149,13 +149,13 @@ def find_dataset(db: Database, name_or_id: str) -> Dataset:
     )
     if not rows:
         raise NotFoundError(
-            f"There is no dataset '{name_or_id}'.", "See the list of datasets for their names."
+            f"There is no dataset '{name_or_id}'.", "The list of datasets shows their names."
         )
     return _dataset(rows[0])
 
 
 def dataset_of_sample(db: Database, sample_id: int) -> Dataset | None:
-    """The dataset that a sample belongs to; None where there is no such sample."""
+    """The dataset that a sample belongs to; None if there is no such sample."""
     rows = db.query(
         "SELECT d.* FROM samples s JOIN datasets d ON d.id = s.dataset_id WHERE s.id = ?",
         [sample_id],
@@ -164,7 +164,7 @@ def dataset_of_sample(db: Database, sample_id: int) -> Dataset | None:
 
 
 def dataset_name_taken(db: Database, name: str) -> bool:
-    """Whether a dataset of this name exists, whatever its capital letters."""
+    """Whether a dataset of this name exists, in upper or lower case."""
     return bool(list(db.query("SELECT 1 FROM datasets WHERE name = ?", [name])))
 
 
@@ -183,12 +183,12 @@ def rename_dataset(db: Database, dataset_id: str, name: str) -> None:
         db.execute("UPDATE datasets SET name = ? WHERE id = ?", [name, dataset_id])
     except sqlite3.IntegrityError as err:
         raise NameTakenError(
-            f"A dataset named '{name}' exists already.", "Choose another name."
+            f"A dataset named '{name}' already exists.", "Choose another name."
         ) from err
 
 
 def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:
-    """Images per class, in class order; classes without any are there with 0."""
+    """Images per class, in class order; classes without images have 0."""
     counts = dict.fromkeys(dataset.class_names, 0)
     rows = db.query(
         "SELECT label, count(*) AS n FROM samples WHERE dataset_id = ? AND status = 'used'"
@@ -210,7 +210,7 @@ def samples_of(
     limit: int = -1,
     offset: int = 0,
 ) -> list[Sample]:
-    """Samples that a filter lets through, sorted; those without a value come last."""
+    """Samples that match a filter, sorted; those without a value come last."""
     return samples_by_id(
         db,
         sample_ids(
@@ -250,10 +250,10 @@ def sample_ids(
 
 
 def count_samples(db: Database, dataset_id: str, chosen: SampleFilter = _ALL) -> int:
-    """How many samples a filter lets through."""
+    """Number of samples that match a filter."""
     join, where, values = _filter(dataset_id, chosen)
-    found = db.conn.execute(f"SELECT count(*) FROM samples s{join} WHERE {where}", values)
-    return int(found.fetchone()[0])
+    rows = db.conn.execute(f"SELECT count(*) FROM samples s{join} WHERE {where}", values)
+    return int(rows.fetchone()[0])
 
 
 def samples_by_id(
@@ -268,54 +268,25 @@ def samples_by_id(
         " AND (? IS NULL OR dataset_id = ?)",
         [json.dumps([int(i) for i in ids]), dataset_id, dataset_id],
     )
-    found = {row["id"]: sample_from_row(row) for row in rows}
-    return [found[int(i)] for i in ids if int(i) in found]
+    by_id = {row["id"]: sample_from_row(row) for row in rows}
+    return [by_id[int(i)] for i in ids if int(i) in by_id]
 
 
 def ids_of_names(db: Database, dataset_id: str, names: Sequence[str]) -> dict[str, list[int]]:
-    """Name -> the samples, in use or excluded, that have it; all names are there."""
+    """Name -> the samples, in use or excluded, with this name; every name is a key."""
     rows = db.conn.execute(
         "SELECT s.name, s.id FROM json_each(?) e CROSS JOIN samples s ON s.dataset_id = ?"
         " AND s.status IN ('used', 'excluded') AND s.name = e.value",
         [json.dumps(list(names)), dataset_id],
     ).fetchall()
-    found: dict[str, list[int]] = {name: [] for name in names}
+    ids: dict[str, list[int]] = {name: [] for name in names}
     for name, sample_id in rows:
-        found[name].append(sample_id)
-    return found
-
-
-def measures(
-    db: Database, dataset_id: str
-) -> list[tuple[int | None, int, int, float | None, float | None]]:
-    """Label, width, height, brightness, sharpness of every sample in use, in no order."""
-    rows: list[tuple[int | None, int, int, float | None, float | None]] = db.conn.execute(
-        f"SELECT label, width, height, brightness, sharpness {IN_FILE_ORDER} AND +status = 'used'",
-        [dataset_id],
-    ).fetchall()
-    return rows
-
-
-def map_points(
-    db: Database, dataset_id: str, *, limit: int
-) -> tuple[list[tuple[int, int | None, float, float]], int]:
-    """Sample id, label and place on the map of samples in use, and how many there are in all.
-
-    Past `limit` an even part of them, always the same.
-    """
-    rows = db.conn.execute(
-        "SELECT s.id, s.label, i.x, i.y FROM samples s JOIN insights i ON i.sample_id = s.id"
-        " WHERE s.dataset_id = ? AND s.status = 'used' AND i.x IS NOT NULL AND i.y IS NOT NULL"
-        " ORDER BY s.id",
-        [dataset_id],
-    ).fetchall()
-    step = len(rows) / limit
-    kept = rows if step <= 1 else [rows[int(n * step)] for n in range(limit)]
-    return kept, len(rows)
+        ids[name].append(sample_id)
+    return ids
 
 
 def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
-    """sha256 -> label of every image that is in a dataset, excluded ones too."""
+    """sha256 -> label of every image that is in a dataset, excluded ones included."""
     rows = db.query(
         "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
         [dataset_id],
@@ -324,14 +295,14 @@ def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
 
 
 def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
-    """The preprocessing chosen for this dataset, if anybody did."""
+    """The preprocessing chosen for this dataset, if any."""
     rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))
     text = rows[0]["preprocess"] if rows else None
     return config_from_json(PreprocessConfig, text) if text else None
 
 
 def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | None) -> None:
-    """Remember the preprocessing for the next training on this dataset; None forgets it."""
+    """Save the preprocessing for the next run on this dataset; None removes it."""
     text = config_to_json(config) if config else None
     db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
 

@@ -1,8 +1,8 @@
-"""Rows of jobs: what is asked of workers and how far they are.
+"""Rows of jobs: what workers do, and how far they are.
 
-Every change is one statement with the old state in its WHERE; the row count tells whether it
-happened. A worker's writes also carry its owner token, so a worker that lost its job changes
-nothing.
+Every change is one statement with the old state in its WHERE; the row count shows whether it
+happened. A worker's statements also contain its owner token, so that a worker that has lost its job
+changes nothing.
 """
 
 import json
@@ -33,7 +33,7 @@ def enqueue(
         now: the time.
 
     Returns:
-        The job's id, or None where one is active already.
+        The job's id, or None if one is already active.
     """
     job_id = new_id("job")
     cursor = db.execute(
@@ -55,7 +55,7 @@ def enqueue(
 
 
 def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
-    """Take the oldest queued job of a lane for `owner`, or None where there is none."""
+    """Take the oldest queued job of a lane for `owner`, or None if there is none."""
     rows = list(
         db.query(
             "UPDATE jobs SET status = 'running', owner = :owner, started_at = :now,"
@@ -69,7 +69,7 @@ def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
 
 
 def record_heartbeat(db: Database, job_id: str, *, owner: str, now: float) -> bool:
-    """Say that the owner is alive; False tells it that the job is no longer its own."""
+    """Record that the owner is alive; False: the job is no longer its own."""
     return _own_update(db, job_id, owner, "heartbeat_at = :now", {"now": now})
 
 
@@ -80,7 +80,7 @@ def stop_requested(db: Database, job_id: str) -> bool:
 
 
 def request_stop(db: Database, job_id: str) -> bool:
-    """Wish a stop; False where the job had ended already."""
+    """Request a stop; False if the job has already ended."""
     cursor = db.execute(
         f"UPDATE jobs SET stop_requested = 1 WHERE id = ? AND status IN {_ACTIVE}", [job_id]
     )
@@ -88,7 +88,7 @@ def request_stop(db: Database, job_id: str) -> bool:
 
 
 def stop_queued(db: Database, job_id: str, *, now: float) -> bool:
-    """End a job that nobody has taken yet."""
+    """End a job that no worker has claimed yet."""
     cursor = db.execute(
         "UPDATE jobs SET status = 'stopped', finished_at = ? WHERE id = ? AND status = 'queued'",
         [now, job_id],
@@ -99,7 +99,7 @@ def stop_queued(db: Database, job_id: str, *, now: float) -> bool:
 def report(
     db: Database, job_id: str, *, owner: str, phase: str, done: int, total: int, now: float
 ) -> bool:
-    """Progress within a phase; the phase's clock starts anew when its name changes."""
+    """Progress within a phase; the clock of the phase restarts when its name changes."""
     return _own_update(
         db,
         job_id,
@@ -111,12 +111,12 @@ def report(
 
 
 def set_device(db: Database, job_id: str, *, owner: str, device: str) -> bool:
-    """Where the job computes."""
+    """Record the device of the job."""
     return _own_update(db, job_id, owner, "device = :device", {"device": device})
 
 
 def warn(db: Database, job_id: str, *, owner: str, warnings: Sequence[str]) -> bool:
-    """Remarks a person should read although the job goes on."""
+    """Store warnings for the user; the job continues."""
     return _own_update(
         db, job_id, owner, "warnings = :warnings", {"warnings": json.dumps(list(warnings))}
     )
@@ -133,7 +133,7 @@ def finish(
     hint: str | None = None,
     result: dict[str, Any] | None = None,
 ) -> bool:
-    """End the owner's job; False where it was no longer its own."""
+    """End the owner's job; False if it was no longer its own."""
     return _own_update(
         db,
         job_id,
@@ -150,15 +150,15 @@ def finish(
 
 
 def mark_interrupted(db: Database, job: Job, *, now: float) -> bool:
-    """A running job whose owner is gone becomes interrupted."""
+    """Mark a running job whose owner is gone as interrupted."""
     cursor = db.execute(
         "UPDATE jobs SET status = 'interrupted', finished_at = ?, error = ?, hint = ?"
         " WHERE id = ? AND owner = ? AND status = 'running'",
         [
             now,
-            "The worker process ended without finishing.",
-            "It may have been killed, or the machine restarted. Resume goes on from the last saved "
-            "state.",
+            "The worker process ended before the job was finished.",
+            "It may have been killed, or the machine was restarted. Resume continues from the last "
+            "saved state.",
             job.id,
             job.owner,
         ],

@@ -13,7 +13,7 @@ from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
 CHUNK_BYTES = 4 * 1024 * 1024
-# Why `closed`: every look at test results is counted, so no list may give them away before.
+# Why `closed`: every view of test results is recorded, so no list may show them before.
 _MODELS = (
     "SELECT m.*, EXISTS (SELECT 1 FROM splits s WHERE s.id = m.split_id) AND NOT"
     " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
@@ -79,27 +79,27 @@ def find_model(db: Database, name_or_id: str) -> Model:
     )
     if not rows:
         raise NotFoundError(
-            f"There is no model '{name_or_id}'.", "See the list of models for their names."
+            f"There is no model '{name_or_id}'.", "The list of models shows their names."
         )
     return _model(rows[0])
 
 
-def free_model_name(db: Database, wish: str) -> str:
-    """`wish`, or `wish 2`, `wish 3` … where it is taken."""
+def free_model_name(db: Database, name: str) -> str:
+    """The name, or `name 2`, `name 3` … if it is taken."""
     taken = {row["name"].lower() for row in db.query("SELECT name FROM models")}
-    if wish.lower() not in taken:
-        return wish
+    if name.lower() not in taken:
+        return name
     number = 2
-    while f"{wish} {number}".lower() in taken:
+    while f"{name} {number}".lower() in taken:
         number += 1
-    return f"{wish} {number}"
+    return f"{name} {number}"
 
 
 def model_chunks(db: Database, model: Model) -> Iterator[bytes]:
     """The model file, chunk by chunk.
 
     Raises:
-        ModelFileError: at the end, when the content is not what was stored.
+        ModelFileError: at the end, if the content has changed.
     """
     digest = hashlib.sha256()
     for row in db.conn.execute(
@@ -109,7 +109,7 @@ def model_chunks(db: Database, model: Model) -> Iterator[bytes]:
         yield row[0]
     if digest.hexdigest() != model.sha256:
         raise ModelFileError(
-            f"The stored weights of model '{model.name}' are damaged (checksum differs).",
+            f"The stored weights of model '{model.name}' are damaged: the checksum differs.",
             "Restore the workspace from a backup, or train the model again.",
         )
 
@@ -132,7 +132,7 @@ def delete_model(db: Database, model_id: str) -> None:
 
 
 def _name_taken(name: str) -> NameTakenError:
-    return NameTakenError(f"A model named '{name}' exists already.", "Choose another name.")
+    return NameTakenError(f"A model named '{name}' already exists.", "Choose another name.")
 
 
 def _model(row: dict[str, Any]) -> Model:

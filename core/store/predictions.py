@@ -16,7 +16,7 @@ from core.store.versions import classes_kept_places, states_at
 
 @dataclass(frozen=True)
 class StoredMatrix:
-    """What a model said of the images of a subset, as it was stored after the training.
+    """The predictions of a model for the images of a subset, as stored after the training.
 
     Shapes: `sample_ids` [N] int64, `probabilities` [N, C] float32, rows sum to 1; both read-only.
     """
@@ -31,7 +31,7 @@ class SubsetPredictions:
 
     Shapes: `sample_ids` [N] int64, `targets` [N] int64 in [0, C), `probabilities` [N, C] float32,
     rows sum to 1. `version` is the version of the dataset whose labels these are; None: today's.
-    `left_out` counts stored rows whose sample has no label that the model knows.
+    `left_out` counts stored rows whose sample has no label known to the model.
     """
 
     sample_ids: NDArray[np.int64]
@@ -71,7 +71,7 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
 
 
 def load_matrix(db: Database, model_id: str, subset: Subset) -> StoredMatrix | None:
-    """The probabilities alone, whatever became of the images; None if nothing is stored."""
+    """The probabilities alone, without the images; None if nothing is stored."""
     row = db.conn.execute(
         "SELECT sample_ids, probabilities FROM predictions WHERE model_id = ? AND subset = ?",
         [model_id, subset.value],
@@ -88,8 +88,8 @@ def label_matrix(
 ) -> SubsetPredictions | None:
     """A matrix with today's labels; samples that left the dataset are left out.
 
-    Where classes of the dataset were merged or taken away since the training, the labels are those
-    of the version that the model was trained on. Images of classes that came later are left out.
+    If classes of the dataset were merged or removed since the training, the labels are those of
+    the version that the model was trained on. Images of classes that were added later are left out.
 
     Args:
         db: of the workspace.
@@ -141,14 +141,14 @@ def _take_back(
             labels[rows[sample_id]] = -1 if label is None else label
 
 
-def save_focus(db: Database, model_id: str, found: Mapping[int, float | None]) -> None:
-    """Keep how focused heatmaps are, in [0, 1]; None: the image cannot be read any more.
+def save_focus(db: Database, model_id: str, focus: Mapping[int, float | None]) -> None:
+    """Store how focused heatmaps are, in [0, 1]; None: the image can no longer be read.
 
     Call inside a transaction. Samples that are gone are left out.
     """
     db.conn.executemany(
         "INSERT OR REPLACE INTO focus SELECT ?, id, ? FROM samples WHERE id = ?",
-        [(model_id, value, sample_id) for sample_id, value in found.items()],
+        [(model_id, value, sample_id) for sample_id, value in focus.items()],
     )
 
 

@@ -1,4 +1,4 @@
-"""Properties of many images at once, column by column: quick for a hundred thousand of them."""
+"""Properties of many images at once, column by column: fast for a hundred thousand of them."""
 
 import json
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ Values = list[Any]
 def load_properties(
     db: Database, dataset_id: str, sample_ids: NDArray[np.int64]
 ) -> dict[str, Values]:
-    """Name of a property -> value [N] of each image, None where it is not known.
+    """Name of a property -> value [N] of each image, None if unknown.
 
-    Brightness, sharpness and file size are numbers, the others texts. Columns of the table that a
-    dataset was imported with come under their own names.
+    Brightness, sharpness and file size are numbers, the others texts. Columns of the label table
+    have their own names, after "table: ".
     """
     rows = db.conn.execute(
         "SELECT id, part, name, format, mode, width, height, brightness, sharpness, file_size,"
@@ -33,7 +33,7 @@ def load_properties(
     group, name, kind, mode, width, height, brightness, sharpness, size, table = (
         np.array([*column, None], object)[at].tolist() for column in columns
     )
-    found: dict[str, Values] = {
+    properties: dict[str, Values] = {
         "group": [value or None for value in group],
         "folder": [_folder(value) for value in name],
         "file format": list(kind),
@@ -43,7 +43,36 @@ def load_properties(
         "sharpness": sharpness,
         "file size": size,
     }
-    return {**found, **_attributes(table)}
+    return {**properties, **_attributes(table)}
+
+
+def measures(
+    db: Database, dataset_id: str
+) -> list[tuple[int | None, int, int, float | None, float | None]]:
+    """Label, width, height, brightness, sharpness of every sample in use, in any order."""
+    rows: list[tuple[int | None, int, int, float | None, float | None]] = db.conn.execute(
+        f"SELECT label, width, height, brightness, sharpness {IN_FILE_ORDER} AND +status = 'used'",
+        [dataset_id],
+    ).fetchall()
+    return rows
+
+
+def map_points(
+    db: Database, dataset_id: str, *, limit: int
+) -> tuple[list[tuple[int, int | None, float, float]], int]:
+    """Sample id, label and place on the map of samples in use, and their total number.
+
+    Above `limit`, an even selection, always the same.
+    """
+    rows = db.conn.execute(
+        "SELECT s.id, s.label, i.x, i.y FROM samples s JOIN insights i ON i.sample_id = s.id"
+        " WHERE s.dataset_id = ? AND s.status = 'used' AND i.x IS NOT NULL AND i.y IS NOT NULL"
+        " ORDER BY s.id",
+        [dataset_id],
+    ).fetchall()
+    step = len(rows) / limit
+    kept = rows if step <= 1 else [rows[int(n * step)] for n in range(limit)]
+    return kept, len(rows)
 
 
 def _folder(name: str | None) -> str | None:

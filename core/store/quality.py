@@ -19,7 +19,7 @@ from core.errors import NotFoundError
 
 
 def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -> None:
-    """Replace what was found before; call inside a transaction."""
+    """Replace the results of the last check; call inside a transaction."""
     db.conn.execute("DELETE FROM findings WHERE dataset_id = ?", [check.dataset_id])
     db.conn.execute(
         "INSERT OR REPLACE INTO quality_checks (dataset_id, created_at, near_pairs, group_count,"
@@ -76,7 +76,7 @@ def load_check(db: Database, dataset_id: str) -> QualityCheck | None:
 def count_findings(
     db: Database, dataset_id: str, status: FindingStatus = FindingStatus.OPEN
 ) -> dict[FindingKind, int]:
-    """Findings of one status per kind, only kinds that were found, in the order of the kinds."""
+    """Findings of one status per kind, without zeros, in the order of the kinds."""
     rows = db.query(
         "SELECT f.kind, count(*) AS n FROM findings f LEFT JOIN finding_decisions d"
         " ON d.dataset_id = f.dataset_id AND d.key = f.key WHERE f.dataset_id = ?"
@@ -96,7 +96,7 @@ def list_findings(
     limit: int = -1,
     offset: int = 0,
 ) -> list[Finding]:
-    """Findings of one kind and status (None: all), in the order in which they were found."""
+    """Findings of one kind and status (None: all), in the order of the check."""
     rows = db.query(
         f"{_FINDINGS} WHERE f.dataset_id = ? AND (? IS NULL OR f.kind = ?)"
         " AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY f.id LIMIT ? OFFSET ?",
@@ -124,7 +124,7 @@ def find_finding(db: Database, finding_id: int) -> Finding:
     rows = list(db.query(f"{_FINDINGS} WHERE f.id = ?", [finding_id]))
     if not rows:
         raise NotFoundError(
-            "This finding is not there any more.", "A newer check replaced it; look again."
+            "This finding no longer exists.", "A newer check replaced it. Reload the page."
         )
     return _finding(rows[0])
 
@@ -137,9 +137,9 @@ def decide_finding(
     *,
     version: int | None = None,
 ) -> None:
-    """Record what was done about a finding; it holds for later checks too. OPEN takes it back.
+    """Record what was done about a finding, also for later checks; OPEN removes the record.
 
-    `version` is the edit that fixed it: undoing that opens the finding again.
+    `version` is the edit that fixed it: undoing this edit opens the finding again.
     """
     if status is FindingStatus.OPEN:
         db.conn.execute(
@@ -154,14 +154,14 @@ def decide_finding(
 
 
 def reopen_fixed_after(db: Database, dataset_id: str, number: int) -> None:
-    """Open the findings again that versions after `number` fixed; call inside a transaction."""
+    """Reopen the findings that versions after `number` fixed; call inside a transaction."""
     db.conn.execute(
         "DELETE FROM finding_decisions WHERE dataset_id = ? AND version > ?", [dataset_id, number]
     )
 
 
 def save_insights(db: Database, insights: Iterable[FeatureInsight]) -> None:
-    """Replace what is known of these samples; call inside a transaction."""
+    """Replace the insights of these samples; call inside a transaction."""
     db.conn.executemany(
         "INSERT OR REPLACE INTO insights VALUES (?, ?, ?, ?, ?)",
         ((i.sample_id, i.confidence, i.suggested, i.x, i.y) for i in insights),
@@ -169,7 +169,7 @@ def save_insights(db: Database, insights: Iterable[FeatureInsight]) -> None:
 
 
 def insight_of(db: Database, sample_id: int) -> FeatureInsight | None:
-    """What is known of one sample; None where nobody has looked."""
+    """The insight of one sample; None if it has not been checked."""
     rows = db.conn.execute(
         "SELECT sample_id, confidence, suggested, x, y FROM insights WHERE sample_id = ?",
         [sample_id],
@@ -178,7 +178,7 @@ def insight_of(db: Database, sample_id: int) -> FeatureInsight | None:
 
 
 def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:
-    """How many images in use have a label (first) where another or the same is suggested."""
+    """Number of images in use per label and suggested class."""
     rows = db.conn.execute(
         "SELECT s.label, i.suggested, count(*) FROM samples s JOIN insights i ON i.sample_id = s.id"
         " WHERE s.dataset_id = ? AND s.status = 'used' AND s.label IS NOT NULL"

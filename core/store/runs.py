@@ -106,7 +106,7 @@ def save_epochs(
 
 
 def drop_epochs_from(db: Database, run_id: str, epoch: int, *, job_id: str, owner: str) -> None:
-    """Forget lines at and after `epoch`: a resumed run writes them again."""
+    """Remove lines from `epoch` on: a resumed run writes them again."""
     db.execute(
         "DELETE FROM epochs WHERE run_id = ? AND epoch >= ?"
         " AND EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')",

@@ -1,7 +1,7 @@
-"""Versions of datasets: every edit is one, nothing is lost, each can be looked at and taken back.
+"""Versions of datasets: every edit makes one; each can be viewed and undone.
 
 The table `samples` holds today's state; `sample_changes` holds what each version changed, before
-and after, so that an earlier state is today's with the later changes taken back.
+and after, so that an earlier state is today's state without the later changes.
 """
 
 import json
@@ -41,7 +41,7 @@ def list_versions(db: Database, dataset_id: str) -> list[DatasetVersion]:
 
 
 def classes_kept_places(db: Database, dataset_id: str, since: int, count: int) -> bool:
-    """Whether the first classes of a version are the first ones of today, renamed at most.
+    """Whether the first classes of a version are still the first ones, except for renaming.
 
     Args:
         db: of the workspace.
@@ -52,7 +52,7 @@ def classes_kept_places(db: Database, dataset_id: str, since: int, count: int) -
     history = list_versions(db, dataset_id)
     merges = {v.number for v in history if v.action is EditAction.MERGE_CLASSES}
     undone = {v.undoes for v in history if v.number > since and v.undoes is not None}
-    # A merge moves the places of classes; one that was taken back has moved them back.
+    # A merge moves classes to other positions; undoing it has moved them back.
     moved = {n for n in merges if n > since} ^ (merges & undone)
     return not moved and len(history[0].class_names) >= count
 
@@ -71,7 +71,7 @@ def find_version(db: Database, dataset_id: str, number: int) -> DatasetVersion:
     )
     if not rows:
         raise NotFoundError(
-            f"This dataset has no version {number}.", "See the list of its versions."
+            f"This dataset has no version {number}.", "The list of versions shows their numbers."
         )
     return _version(rows[0])
 
@@ -94,10 +94,10 @@ def apply_edit(
         dataset: today's state.
         action: what was done.
         summary: the same in words.
-        states: sample id -> its new state; samples that have it already do not count.
+        states: sample id -> its new state; samples that already have it do not count.
         class_names: the new classes, where they change; labels in `states` refer to them.
         class_verdicts: the new verdicts, where they change.
-        undoes: number of the version that this takes back.
+        undoes: number of the version that this undoes.
     """
     number = dataset.version + 1
     _change_samples(db, dataset.id, number, states)
@@ -123,7 +123,7 @@ def add_samples(
 ) -> DatasetVersion:
     """Append images as the next version; call inside a transaction.
 
-    `class_names` may only append to the present ones.
+    `class_names` may only append to the existing ones.
     """
     number = dataset.version + 1
     newest = db.conn.execute("SELECT coalesce(max(id), 0) FROM samples").fetchone()[0]
@@ -157,7 +157,7 @@ def restore_version(
         db,
         dataset,
         action,
-        summary or f"Back to version {number}",
+        summary or f"Restored version {number}",
         states_at(db, dataset.id, number),
         class_names=target.class_names,
         class_verdicts=target.class_verdicts,
@@ -166,7 +166,7 @@ def restore_version(
 
 
 def undoable(versions: Sequence[DatasetVersion]) -> DatasetVersion | None:
-    """The version that an undo takes back next; None where nothing is left to undo.
+    """The version that the next undo takes back; None if there is nothing to undo.
 
     `versions` are all versions of one dataset, in any order.
     """
@@ -180,7 +180,7 @@ def undoable(versions: Sequence[DatasetVersion]) -> DatasetVersion | None:
 
 
 def undo(db: Database, dataset: Dataset) -> DatasetVersion:
-    """Take back the newest edit that still holds; call inside a transaction.
+    """Undo the newest edit that is not undone yet; call inside a transaction.
 
     Raises:
         NotFoundError: if there is nothing to undo.
@@ -245,7 +245,7 @@ def changes_between(
         " ORDER BY version",
         [dataset_id, older, newer],
     ).fetchall()
-    # Why plain tuples first: most of the many changes of a merge are overtaken by later ones.
+    # Why plain tuples first: most of the many changes of a merge are replaced by later ones.
     first: dict[int, tuple[Any, ...]] = {}
     last: dict[int, tuple[Any, ...]] = {}
     for row in rows:
@@ -273,7 +273,7 @@ def _change_samples(
     db: Database, dataset_id: str, number: int, states: Mapping[int, SampleState]
 ) -> None:
     rows = [[i, s.label, s.group, s.status.value] for i, s in states.items()]
-    # Why CROSS: it fixes the order of the loops; the other one reads the list once per sample.
+    # Why CROSS: it fixes the order of the loops; the other order reads the list for every sample.
     db.conn.execute(
         "INSERT INTO sample_changes SELECT s.dataset_id, ?, s.id, s.label, s.part, s.status,"
         " e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM json_each(?) e"
@@ -282,7 +282,7 @@ def _change_samples(
         " OR s.status IS NOT e.value ->> 3",
         [number, json.dumps(rows), dataset_id],
     )
-    # Why one by one: setting a column rewrites every index that holds it, changed or not.
+    # Why one by one: setting a column rewrites every index that contains it, changed or not.
     for column in ("label", "part", "status"):
         db.conn.execute(
             f"UPDATE samples SET {column} = c.{column}_after FROM sample_changes c"

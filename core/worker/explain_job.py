@@ -1,4 +1,4 @@
-"""The explain job: how focused the heatmaps of many images are, so that they can be sorted."""
+"""The explain job: how focused the heatmaps of many images are, for sorting them."""
 
 import time
 from pathlib import Path
@@ -17,19 +17,19 @@ _SAVE_S = 1.0
 
 
 def run(session: JobSession) -> None:
-    """Explain the images of the payload: sample id, path, class index; kept as they come."""
+    """Explain the images of the payload (sample id, path, class index) and store the results."""
     payload = session.job.payload
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     explainer, images = Explainer(predictor), payload["pictures"]
-    found: dict[int, float | None] = {}
+    unsaved: dict[int, float | None] = {}
     saved_at = time.monotonic()
     with single_threaded():
         for done, (sample_id, path, class_index) in enumerate(images, start=1):
-            found[sample_id] = _focus(predictor, explainer, Path(path), class_index)
+            unsaved[sample_id] = _focus(predictor, explainer, Path(path), class_index)
             if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
-                _save(session, payload["model_id"], found)
-                found, saved_at = {}, time.monotonic()
+                _save(session, payload["model_id"], unsaved)
+                unsaved, saved_at = {}, time.monotonic()
             session.report("Computing heatmaps", done, len(images))
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED)
@@ -38,7 +38,7 @@ def run(session: JobSession) -> None:
 def _focus(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int
 ) -> float | None:
-    """None where the image cannot be read any more."""
+    """None if the image can no longer be read."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
     except UnreadableImageError:
@@ -46,6 +46,6 @@ def _focus(
     return focus(explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM))
 
 
-def _save(session: JobSession, model_id: str, found: dict[int, float | None]) -> None:
+def _save(session: JobSession, model_id: str, focus_by_id: dict[int, float | None]) -> None:
     with connect(session.workspace) as db, transaction(db):
-        predictions.save_focus(db, model_id, found)
+        predictions.save_focus(db, model_id, focus_by_id)

@@ -1,7 +1,7 @@
-"""Pixels and features of a dataset's images, kept on disk for training and quality alike.
+"""Pixels and features of the images of a dataset, cached for training and quality checks.
 
-Rows stand for every image the dataset ever had, excluded ones included, in the order of their
-import: an edit changes which rows are wanted, never what they hold.
+There is a row for every image the dataset ever had, in import order, including excluded ones: an
+edit changes which rows are needed, never their content.
 """
 
 import hashlib
@@ -26,28 +26,28 @@ from core.worker.session import JobSession
 _FEATURE_ROWS = 256
 
 
-def resolve_device(wish: str) -> torch.device:
-    """The device of a wish; `auto` takes a GPU where torch can use one.
+def resolve_device(name: str) -> torch.device:
+    """The torch device of a name; `auto` is a GPU if torch can use one.
 
     Raises:
-        TrainingError: if a named device is not there.
+        TrainingError: if the device is not available.
     """
-    if wish == "auto":
+    if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(wish)
+    device = torch.device(name)
     missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     if missing_cuda or (device.type == "mps" and not torch.backends.mps.is_available()):
         raise TrainingError(
-            f"The device {wish} is not available on this machine.",
+            f"The device {name} is not available on this machine.",
             "Choose 'auto' or 'cpu', or check the GPU driver.",
         )
     return device
 
 
 def device_title(device: torch.device) -> str:
-    """A device in words."""
+    """The name of a device for users."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
@@ -60,10 +60,10 @@ def dataset_pixels(
     wanted: NDArray[np.intp],
     preprocess: PreprocessConfig,
 ) -> tuple[RowCache, dict[int, str]]:
-    """Pixels [N, S, S, 3] uint8 of the wanted images; the other rows may be empty.
+    """Pixels [N, S, S, 3] uint8 of the wanted images; other rows may be empty.
 
     Args:
-        session: for progress; a stop loses nothing.
+        session: for progress; after a stop, the computation continues where it was.
         dataset_id: names the cache.
         every: all N samples the dataset ever had, in import order.
         wanted: positions to read.
@@ -103,7 +103,7 @@ def dataset_features(
 ) -> NDArray[np.float32]:
     """Features [N, D] in the order of the pixel rows, from the cache or computed now.
 
-    Rows that are not wanted or could not be read are 0, or left from an earlier computation.
+    Rows that are not wanted or could not be read are 0 or from an earlier computation.
     """
     session.report("Preparing the network", 0, 0)
     mean, std = normalization_constants(preprocess, network.mean, network.std)
@@ -138,10 +138,10 @@ def head_width(module: PixelFeatures) -> int:
 
 
 def reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
-    """Progress of one phase, as done and total."""
+    """A function that reports the progress of one phase: done, total."""
     return lambda done, total: session.report(phase, done, total)
 
 
 def _content_key(samples: Sequence[Sample]) -> str:
-    """Names images and their order."""
+    """Identifies images and their order."""
     return hashlib.sha256("\n".join(s.sha256 for s in samples).encode()).hexdigest()[:12]

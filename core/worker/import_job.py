@@ -1,4 +1,4 @@
-"""The import job: unpack where needed, read every image, store the dataset in one piece."""
+"""The import job: unpack if needed, read every image, store the dataset in one transaction."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Subset
 from core.store import datasets, jobs, splits, versions
 from core.store.database import connect, transaction
+from core.words import count
 from core.worker.session import JobSession
 from core.workspace import Workspace
 
-FORGOTTEN_AFTER_S = 24 * 3600.0
-_SKIPPED_TOLD = 1000  # of added images; a dataset of its own keeps them all
+ABANDONED_AFTER_S = 24 * 3600.0
+_MAX_SKIPPED = 1000  # when adding images; a new dataset stores all skipped files
 
 
 def run(session: JobSession) -> None:
-    """Import what the job's payload names: a new dataset, or more images of an existing one.
+    """Import a new dataset, or more images for an existing one, as stated in the payload.
 
-    Either everything is stored or nothing.
-
-    An upload is consumed in any case: nothing else refers to it.
+    Either everything is stored or nothing. An upload is removed in any case: nothing else refers to
+    it.
     """
     try:
         _import(session, Path(session.job.payload["source"]))
@@ -39,12 +39,12 @@ def run(session: JobSession) -> None:
 
 
 def sweep(workspace: Workspace, db: Database) -> None:
-    """Remove what killed imports have left; call while holding the lane, so that none is alive."""
+    """Remove what killed imports left behind; call it while holding the lane."""
     latest = jobs.latest_jobs(db, JobKind.IMPORT)
     for job in latest.values():
         if not job.status.is_active:
             _consume(job)
-    _remove_forgotten(workspace)
+    _remove_abandoned(workspace)
     stored = {dataset.id for dataset in datasets.list_datasets(db)}
     done = {subject for subject, job in latest.items() if job.status is JobStatus.COMPLETED}
     for folder in _private_folders(workspace):
@@ -53,25 +53,25 @@ def sweep(workspace: Workspace, db: Database) -> None:
 
 
 def _private_folders(workspace: Workspace) -> Iterator[Path]:
-    """Folders of unpacked images: of whole datasets, and of what was added to one."""
+    """Folders of unpacked images: of whole datasets, and of images added to one."""
     yield from workspace.uploads.glob("ds-*")
     yield from workspace.uploads.glob("add-*")
     yield from workspace.uploads.glob("ds-*/add-*")
 
 
-def _remove_forgotten(workspace: Workspace) -> None:
-    """Uploads that nobody imported within a day."""
+def _remove_abandoned(workspace: Workspace) -> None:
+    """Remove uploads that were not imported within a day."""
     for kind in ("zip-*", "upload-*"):
         for place in workspace.uploads.glob(kind):
-            if utc_now() - place.stat().st_mtime > FORGOTTEN_AFTER_S:
+            if utc_now() - place.stat().st_mtime > ABANDONED_AFTER_S:
                 _remove(place)
 
 
 def _import(session: JobSession, source: Path) -> None:
-    asked = session.job.payload
-    session.report("Looking at the files", 0, 0)
-    into = asked.get("into")
-    plan = plan_import(source, rules_from_dict(asked["rules"]), adding=into is not None)
+    payload = session.job.payload
+    session.report("Listing files", 0, 0)
+    into = payload.get("into")
+    plan = plan_import(source, rules_from_dict(payload["rules"]), adding=into is not None)
     folder = _folder(session, source)
     try:
         images = read_images(
@@ -92,10 +92,10 @@ def _import(session: JobSession, source: Path) -> None:
 def _warn_of_nearly_black(session: JobSession, images: ImportedImages) -> None:
     if images.deep and 2 * images.nearly_black >= images.deep:
         session.warn(
-            f"Of the images with more than 8 bits, {images.nearly_black:,} of "
-            f"{images.deep:,} use only the lowest sixteenth of their range and look nearly "
-            "black, as those of cameras with 10 or 12 bits do. Save them with the full 16-bit "
-            "range, or as 8 bit, and import them again."
+            f"Of {count(images.deep, 'image')} with more than 8 bits, {images.nearly_black:,} "
+            "appear nearly black, because they use only the lowest sixteenth of the range. This is "
+            "typical of cameras with 10 or 12 bits. Save them with the full 16-bit range or as 8 "
+            "bit, and import them again."
         )
 
 
@@ -107,7 +107,7 @@ def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
 
 
 def _folder(session: JobSession, source: Path) -> Path:
-    """Where the images are: the source itself, or a private folder for archives and uploads."""
+    """The folder of the images: the source, or a private folder for archives and uploads."""
     if not session.job.payload["consume"] and source.is_dir():
         return source
     target = session.workspace.uploads / f"{session.job.subject_id}.partial"
@@ -121,11 +121,11 @@ def _folder(session: JobSession, source: Path) -> Path:
 
 
 def _kept(session: JobSession, folder: Path) -> Path:
-    """The final place of the images; a private folder loses its mark of being unfinished."""
+    """The final folder of the images; a private folder loses its suffix `.partial`."""
     if folder.suffix != ".partial" or folder.parent != session.workspace.uploads:
         return folder
     final = _final_place(session)
-    shutil.rmtree(final, ignore_errors=True)  # left by an attempt that died before its row
+    shutil.rmtree(final, ignore_errors=True)  # from an attempt that died before storing its row
     final.parent.mkdir(exist_ok=True)
     folder.replace(final)
     return final
@@ -165,17 +165,17 @@ def _store(
 
 def _create(session: JobSession, db: Database, images: ImportedImages) -> dict[str, object]:
     """Store a new dataset, with the split that came with it."""
-    asked = session.job.payload
+    payload = session.job.payload
     dataset = Dataset(
         id=session.job.subject_id,
-        name=asked["name"],
+        name=payload["name"],
         class_names=images.class_names,
-        source=asked["shown_source"],
+        source=payload["shown_source"],
         digest=images.digest,
         sample_count=len(images.samples),
         created_at=utc_now(),
         skipped=images.skipped,
-        note=asked.get("note", ""),
+        note=payload.get("note", ""),
         class_verdicts=_verdicts(images),
     )
     datasets.insert_dataset(db, dataset, images.samples)
@@ -193,11 +193,11 @@ def _create(session: JobSession, db: Database, images: ImportedImages) -> dict[s
 
 
 def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[str, object]:
-    """Add images to a dataset as its next version; those it has already are left out."""
-    asked = session.job.payload
-    dataset = datasets.find_dataset(db, asked["into"])
+    """Add images to a dataset as its next version; images that it already has are left out."""
+    payload = session.job.payload
+    dataset = datasets.find_dataset(db, payload["into"])
     images = _with_classes_of(dataset, images)
-    known = {} if asked.get("keep_duplicates") else datasets.labels_by_content(db, dataset.id)
+    known = {} if payload.get("keep_duplicates") else datasets.labels_by_content(db, dataset.id)
     new = [sample for sample in images.samples if sample.sha256 not in known]
     old = [sample for sample in images.samples if sample.sha256 in known]
     skipped = [*images.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]
@@ -209,7 +209,7 @@ def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[s
     version = dataset.version
     if new:
         labelled = [replace(s, label=index[s.label]) for s in new if s.label is not None]
-        summary = f"{len(new):,} images added from {asked['shown_source']}"
+        summary = f"Added {count(len(new), 'image')} from {payload['shown_source']}"
         made = versions.add_samples(db, dataset, labelled, summary, class_names=names)
         version = made.number
     return {
@@ -218,7 +218,7 @@ def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[s
         "added": len(new),
         "already_there": len(old),
         "new_classes": names[len(dataset.class_names) :],
-        "skipped": [[item.path, item.reason] for item in skipped[:_SKIPPED_TOLD]],
+        "skipped": [[item.path, item.reason] for item in skipped[:_MAX_SKIPPED]],
         "skipped_count": len(skipped),
     }
 
@@ -236,8 +236,10 @@ def _with_classes_of(dataset: Dataset, images: ImportedImages) -> ImportedImages
 
 
 def _already_there(sample: Sample, label: int | None, dataset: Dataset) -> Skipped:
-    known_as = f", as '{dataset.class_names[label]}'" if label is not None else ""
-    return Skipped(sample.name, f"it is in the dataset already{known_as}")
+    if label is None:
+        return Skipped(sample.name, "The dataset already has this image.")
+    name = dataset.class_names[label]
+    return Skipped(sample.name, f"The dataset already has this image, with the class '{name}'.")
 
 
 def _verdicts(images: ImportedImages) -> tuple[Verdict | None, ...]:
@@ -249,7 +251,7 @@ def _verdicts(images: ImportedImages) -> tuple[Verdict | None, ...]:
 
 
 def _is_upload_of_files(job: Job) -> bool:
-    """Whether the files came one by one; browsers do not tell the dates of those."""
+    """Whether the files were uploaded one by one; browsers do not send their dates."""
     return bool(job.payload["consume"]) and Path(job.payload["source"]).is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Starting workers, and telling lost ones from living ones. Knows no torch.
+"""Starts workers, and finds out which of them are lost. Does not import torch.
 
 One worker per lane holds the lane's kernel file lock for its whole life. A running job in a lane
 whose lock is free has lost its worker, whatever process ids or heartbeats say.
@@ -21,7 +21,6 @@ from core.store import jobs
 from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace
 
-LANES = ("data", "training")
 LOG_VARIABLE = "TOUCHSTONE_WORKER_LOG"
 KEPT_LOGS = 20  # of a lane; each worker writes one
 START_PATIENCE_S = 5.0
@@ -33,17 +32,17 @@ if sys.platform == "win32":
 
 
 def lane_lock(workspace: Workspace, lane: str) -> FileLock:
-    """The lock that says: a worker of this lane is alive."""
+    """The lock that a worker of this lane holds while it is alive."""
     return FileLock(workspace.locks / f"worker-{lane}.lock")
 
 
 def start_worker(workspace: Workspace, lane: str) -> None:
-    """Start a detached worker; it ends at once when another one of this lane keeps working."""
+    """Start a detached worker; it ends at once if another worker of this lane is alive."""
     environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
     search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
     environment["PYTHONPATH"] = search_path
     if lane == "data":
-        # Why: its many small products gain nothing from threads, and lose a lot on a busy machine.
+        # Why: its many small products gain nothing from threads, and lose much on a busy machine.
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     _started_at[workspace.root, lane] = time.monotonic()
     log = _new_log(workspace, lane)
@@ -71,10 +70,10 @@ def _new_log(workspace: Workspace, lane: str) -> Path:
 
 
 def reconcile(workspace: Workspace) -> list[Job]:
-    """Make the job rows true: lost jobs become interrupted, waiting ones get a worker.
+    """Update the job rows: lost jobs become interrupted, waiting ones get a worker.
 
     Returns:
-        The jobs that are active after that.
+        The jobs that are active afterwards.
     """
     root = workspace.root
     with connect(workspace) as db:
@@ -82,7 +81,7 @@ def reconcile(workspace: Workspace) -> list[Job]:
         for lane in {job.kind.lane for job in active}:
             if not _lane_is_free(workspace, lane):
                 continue
-            # Why read again: a worker may have finished between the first look and the lock.
+            # Why read again: a worker may have finished since the first read.
             mine = [job for job in jobs.active_jobs(db) if job.kind.lane == lane]
             for job in mine:
                 if job.status is JobStatus.RUNNING and _lane_is_free(workspace, lane):
@@ -93,7 +92,7 @@ def reconcile(workspace: Workspace) -> list[Job]:
 
 
 def _is_starting(root: Path, lane: str) -> bool:
-    """Whether this process sent a worker a moment ago; polling must not send one each time."""
+    """Whether this process has just started a worker; polling must not start one each time."""
     return time.monotonic() - _started_at.get((root, lane), -math.inf) < START_PATIENCE_S
 
 

@@ -1,4 +1,4 @@
-"""The quality job: find look-alikes and other faults of a dataset, store them in one piece."""
+"""The quality job: check a dataset, and store all findings in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is checked: every image the dataset ever had, and which of them it uses.
+    """The dataset to check: every image it ever had, and which of them it uses.
 
     `subsets` maps the name of a split to the subset of each sample id.
     """
@@ -63,9 +63,9 @@ class _Subject:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the network says of the images in use: labels judged, and places [N, 2] on the map.
+    """Results of the network for the images in use: labels judged, and places [N, 2] on the map.
 
-    `known` [M] are the positions of the images it could look at.
+    `known` [M] are the positions of the readable images.
     """
 
     known: NDArray[np.intp]
@@ -74,7 +74,7 @@ class _Seen:
 
 
 def run(session: JobSession) -> None:
-    """Check the dataset that the job's payload names; either all results are stored or none."""
+    """Check the dataset of the payload; either all results are stored or none."""
     subject = _subject(session)
     samples = subject.samples
     cache = small_images(
@@ -88,7 +88,7 @@ def run(session: JobSession) -> None:
     ready = cache.ready[subject.used]
     near = _near(samples, images, ready, session)
     seen = _seen(session, subject, near)
-    session.report("Writing down the findings", 0, 0)
+    session.report("Storing the findings", 0, 0)
     findings = _findings(subject, near, images, ready, seen)
     check = _check(subject, near, images)
     with connect(session.workspace) as db, transaction(db):
@@ -121,7 +121,7 @@ def _subject(session: JobSession) -> _Subject:
 def _near(
     samples: Sequence[Sample], images: Gray, ready: NDArray[np.bool_], session: JobSession
 ) -> Pairs:
-    """Near pairs [M, 2] as positions of samples; one sample stands for all of equal bytes."""
+    """Near pairs [M, 2] as positions of samples; of identical files, only the first is compared."""
     first = {s.sha256: i for i, s in reversed(list(enumerate(samples)))}
     chosen = np.array(sorted(i for i in first.values() if ready[i]), np.int64)
     pairs, _ = near_pairs(images[chosen], on_progress=session.report)
@@ -129,8 +129,8 @@ def _near(
 
 
 def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
-    """What the features of the pretrained network tell; None where there is no network."""
-    # Why here: torch takes seconds to load, and the look for duplicates does without it.
+    """Results from the features of the pretrained network; None if it is not available."""
+    # Why here: torch takes seconds to load, and the search for duplicates does not need it.
     from core.worker import features
 
     network = find_network(DEFAULT_NETWORK)
@@ -139,7 +139,7 @@ def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
     try:
         module = features.pretrained(session, network, subject.preprocess, 2)
     except NetworkUnavailableError as err:
-        session.warn(f"Suspect labels were not looked for. {err}")
+        session.warn(f"Labels were not checked. {err}")
         return None
     pixels, _ = features.dataset_pixels(
         session, subject.dataset.id, subject.every, subject.used, subject.preprocess
@@ -158,7 +158,7 @@ def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
 
 
 def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
-    """Number [N] of the part that an image shows, by all that is known: none may be torn apart."""
+    """Number [N] of the part in an image, by everything known; parts are kept together."""
     return connected(
         len(samples),
         near,
@@ -175,7 +175,7 @@ def _findings(
     seen: _Seen | None,
 ) -> list[Finding]:
     samples, names = subject.samples, subject.dataset.class_names
-    found = all_findings(
+    findings = all_findings(
         samples,
         names,
         near,
@@ -183,10 +183,10 @@ def _findings(
         folders_of_classes=subject.old_class_names,
     )
     for split_name, subsets in subject.subsets.items():
-        found += subset_leaks(samples, near, subsets, split_name)
+        findings += subset_leaks(samples, near, subsets, split_name)
     if seen is not None:
-        found += suspect_labels([samples[i] for i in seen.known], names, seen.judgement)
-    return found + outlier_findings(samples, outliers(samples, images))
+        findings += suspect_labels([samples[i] for i in seen.known], names, seen.judgement)
+    return findings + outlier_findings(samples, outliers(samples, images))
 
 
 def _insights(samples: Sequence[Sample], seen: _Seen) -> list[FeatureInsight]:
@@ -228,7 +228,7 @@ def _estimate(
     groups: NDArray[np.int64],
     images: Gray,
 ) -> tuple[float | None, float | None]:
-    """Accuracy of a nearest neighbour on pixels under a random and under a grouped split."""
+    """Accuracy of a nearest neighbour on pixels with a random and with a grouped split."""
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
     position = {s.id: i for i, s in enumerate(samples)}
     by_group = {s.id: int(group) for s, group in zip(samples, groups, strict=True)}

@@ -59,14 +59,14 @@ def _with_heatmaps(
 
 
 def _kept(session: JobSession, name: str) -> Path:
-    """Where a heatmap is kept: the next report of this model is drawn at once."""
+    """The file of a heatmap, kept so that the next report of this model is fast."""
     return session.workspace.cache / "heatmaps" / f"{name}.webp"
 
 
 def _explain(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int, target: Path
 ) -> None:
-    """Write the heatmap of one image; nothing where the image cannot be read any more."""
+    """Write the heatmap of one image; nothing if the image can no longer be read."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
     except UnreadableImageError:

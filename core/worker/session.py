@@ -1,4 +1,4 @@
-"""A worker's hold on one job: progress out, stop wish in, every write fenced by the owner token."""
+"""A worker's session with one job: progress out, stop request in, every write fenced."""
 
 import contextlib
 import logging
@@ -15,17 +15,17 @@ from core.store import jobs, runs
 from core.store.database import connect
 from core.workspace import Workspace
 
-BEAT_S = 2.0
+HEARTBEAT_S = 2.0
 _REPORT_S = 0.4
-_STOP_LOOK_S = 0.3
+_STOP_CHECK_S = 0.3
 
 
 class StopRequested(Exception):
-    """Somebody asked the job to stop; not an error."""
+    """A user has requested a stop; not an error."""
 
 
 class JobLost(Exception):
-    """The job belongs to somebody else by now; nothing more may be written."""
+    """The job belongs to another worker by now; nothing more may be written."""
 
 
 @dataclass
@@ -38,16 +38,16 @@ class JobSession:
     _warnings: list[str] = field(default_factory=list)
     _phase: str = ""
     _reported_at: float = 0.0
-    _looked_at: float = 0.0
-    _wished: bool = False
+    _checked_at: float = 0.0
+    _stop_requested: bool = False
     _lost: bool = False
     _epochs: list[EpochMetrics] = field(default_factory=list)
 
     def report(self, phase: str, done: int, total: int) -> None:
-        """Say how far a phase is; at most a few times per second reach the database.
+        """Report the progress of a phase; it is stored at most a few times per second.
 
         Raises:
-            StopRequested: if a stop was wished.
+            StopRequested: if a stop was requested.
             JobLost: if the job is no longer ours.
         """
         self.progress(phase, done, total)
@@ -55,7 +55,7 @@ class JobSession:
             raise StopRequested
 
     def progress(self, phase: str, done: int, total: int) -> None:
-        """As `report`, without looking at the stop wish."""
+        """As `report`, without checking for a stop request."""
         now = time.monotonic()
         if phase == self._phase and done < total and now - self._reported_at < _REPORT_S:
             return
@@ -77,33 +77,33 @@ class JobSession:
             self._write_epochs(db)
 
     def should_stop(self) -> bool:
-        """Whether a stop was wished; looked up a few times per second."""
+        """Whether a stop was requested; checked a few times per second."""
         if self._lost:
             raise JobLost
         now = time.monotonic()
-        if not self._wished and now - self._looked_at >= _STOP_LOOK_S:
-            self._looked_at = now
+        if not self._stop_requested and now - self._checked_at >= _STOP_CHECK_S:
+            self._checked_at = now
             with connect(self.workspace) as db:
-                self._wished = jobs.stop_requested(db, self.job.id)
-        return self._wished
+                self._stop_requested = jobs.stop_requested(db, self.job.id)
+        return self._stop_requested
 
     def warn(self, text: str) -> None:
-        """Leave a remark for the person."""
+        """Store a warning for the user."""
         self._warnings.append(text)
         with connect(self.workspace) as db:
             jobs.warn(db, self.job.id, owner=self.owner, warnings=self._warnings)
 
     def set_device(self, device: str) -> None:
-        """Say where the job computes."""
+        """Store the device of the job."""
         with connect(self.workspace) as db:
             jobs.set_device(db, self.job.id, owner=self.owner, device=device)
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """Add a line to the curve; lines are written together with the next progress."""
+        """Add a line to the learning curve; it is written with the next progress."""
         self._epochs.append(metrics)
 
     def flush_epochs(self) -> None:
-        """Write the lines that wait."""
+        """Write the lines that have not been written yet."""
         with connect(self.workspace) as db:
             self._write_epochs(db)
 
@@ -116,7 +116,7 @@ class JobSession:
         hint: str | None = None,
         result: dict[str, Any] | None = None,
     ) -> None:
-        """End the job, inside a transaction of the caller where there is one."""
+        """End the job, inside the transaction of the caller if there is one."""
         self._held(
             jobs.finish(
                 db,
@@ -131,7 +131,7 @@ class JobSession:
         )
 
     def heartbeat(self) -> "Heartbeat":
-        """A context in which the job's heart beats from a thread of its own."""
+        """A context in which a thread records heartbeats of the job."""
         return Heartbeat(self)
 
     def _write_epochs(self, db: Any) -> None:
@@ -148,7 +148,7 @@ class JobSession:
 
 
 class Heartbeat:
-    """Beats every two seconds over its own connections until left."""
+    """Records a heartbeat every two seconds over its own connections until the context ends."""
 
     def __init__(self, session: JobSession) -> None:
         self._session = session
@@ -164,8 +164,8 @@ class Heartbeat:
 
     def _run(self) -> None:
         session = self._session
-        while not self._ended.wait(BEAT_S):
-            # Why: a database that is busy for a while must not still the heart for good.
+        while not self._ended.wait(HEARTBEAT_S):
+            # Why: a database that is busy for a while must not end the heartbeats.
             with contextlib.suppress(WorkspaceError), connect(session.workspace) as db:
                 if not jobs.record_heartbeat(
                     db, session.job.id, owner=session.owner, now=utc_now()

@@ -1,4 +1,4 @@
-"""Datasets: look at the images, relabel them, change the classes."""
+"""Datasets: view and relabel images, change classes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +18,7 @@ from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.workflows.data import datasets, edits, image_facts, quality, splits, versions
 from core.workspace import Workspace
+from pages.data.quality_words import FINDING_WORDS
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import dataset_charts
@@ -43,7 +44,7 @@ UNDECIDED = "–"
 def confirm_delete(dataset: Dataset) -> None:
     st.markdown(
         f"Delete **{text.plain(dataset.name)}** with its splits and runs? Models trained on it "
-        "stay. Images that were imported from a folder are not touched."
+        "stay. Images in their original folder are not deleted."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         datasets.delete_dataset(state.workspace(), dataset.id)
@@ -74,23 +75,22 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
         "Images",
         f"{dataset.sample_count:,}",
         border=True,
-        help="Images in use. Excluded ones stay stored and can be brought back.",
+        help="Images in use. Excluded images stay stored and can be restored.",
     )
     cells[1].metric(
-        "Classes", len(dataset.class_names), border=True, help="What the images are sorted into."
+        "Classes", len(dataset.class_names), border=True, help="Number of different labels."
     )
     cells[2].metric(
         "Splits",
         len(splits.list_splits(workspace, dataset.id)),
         border=True,
-        help="Saved divisions into training, validation and test.",
+        help="Saved splits into training, validation and test.",
     )
     cells[3].metric(
         "Version",
         dataset.version,
         border=True,
-        help="Every change makes a version that can be looked at and gone back to. "
-        f"Content {dataset.digest[:12]}.",
+        help=f"Every change makes a version that you can restore. Content: {dataset.digest[:12]}.",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
@@ -105,12 +105,12 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             f"From {text.plain(dataset.source)}, imported {text.when(dataset.created_at)}."
             + (f" {excluded:,} excluded." if excluded else "")
         )
-    widgets.skipped_files(dataset.skipped, "skipped at the import")
+    widgets.skipped_files(dataset.skipped, "skipped during the import")
 
 
 def subset_options(workspace: Workspace, dataset: Dataset) -> list[tuple[str, Subset] | None]:
-    found = splits.list_splits(workspace, dataset.id)[:10]
-    return [None, *((split.id, subset) for split in found for subset in Subset)]
+    newest = splits.list_splits(workspace, dataset.id)[:10]
+    return [None, *((split.id, subset) for split in newest for subset in Subset)]
 
 
 @st.fragment
@@ -128,7 +128,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
             format_func=names.__getitem__,
             key=f"class_filter_{len(names)}",
             width=180,
-            help="Show one class only.",
+            help="Shows only images of this class.",
         )
         place = st.selectbox(
             "Subset",
@@ -136,21 +136,21 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
             key="subset_filter",
             width=210,
             format_func=lambda o: f"{o[1].value} of {split_names[o[0]]}" if o else "all subsets",
-            help="Show what a split uses for training, validation or test.",
+            help="Shows only images in this subset of a split.",
         )
         kind = st.selectbox(
             "Finding",
             kinds,
             key="finding_filter",
             width=180,
-            format_func=lambda k: k.value.replace("_", " ") if k else "any or none",
-            help="Show images with an open finding of the quality check.",
+            format_func=lambda k: FINDING_WORDS[k].title if k else "all images",
+            help="Shows only images with an open finding of this kind.",
         )
         text_part = st.text_input(
-            "Name or group contains",
+            "Name or part contains",
             key="text_filter",
             width=190,
-            help="Part of file name, folder or group.",
+            help="Text in the path or in the name of the part.",
         )
         order = st.selectbox(
             "Sort by",
@@ -158,11 +158,10 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
             key="order",
             width=190,
             format_func=ORDER_WORDS.__getitem__,
-            help="Sharpness, brightness and confidence are known after a quality check; images "
-            "without a value come last.",
+            help="Confidence is known after a quality check. Images without a value come last.",
         )
         descending = st.toggle(
-            "descending", key="descending", help="Largest, newest or last first."
+            "Descending", key="descending", help="Largest, newest or last first."
         )
         status = st.segmented_control(
             "State",
@@ -171,7 +170,7 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
             required=True,
             default=SampleStatus.USED,
             key="status_filter",
-            help="Excluded images are stored but used for nothing.",
+            help="Excluded images stay stored but are not used.",
         )
     chosen = SampleFilter(
         label=label - 1 if label else None,
@@ -190,31 +189,31 @@ def show_images(workspace: Workspace, dataset_id: str) -> None:
 @errors.shown()
 def show_map(workspace: Workspace, dataset_id: str) -> None:
     dataset = datasets.find_dataset(workspace, dataset_id)
-    found = image_facts.image_map(workspace, dataset.id)
-    if not found.points:
+    image_map = image_facts.image_map(workspace, dataset.id)
+    if not image_map.points:
         st.info(
-            "There is no map yet. The quality check makes it: images that look alike to a "
-            "pretrained network lie side by side, so that an image among another class stands out."
+            "There is no map yet. The quality check makes it: similar images are close together, "
+            "so that an image among another class stands out."
         )
         if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
             st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
         return
     st.caption(
-        "Neighbours look alike to a pretrained network. Draw around points to see these images; "
-        "a point of one colour among another is worth a look. Double-click clears the selection."
+        "Neighbors look alike. Draw around points to see their images; double-click to clear the "
+        "selection."
     )
-    if found.total > len(found.points):
-        st.caption(f"{len(found.points):,} of {found.total:,} images are drawn.")
-    figure = dataset_charts.image_map(found.points, dataset.class_names, dark=state.is_dark())
+    if image_map.total > len(image_map.points):
+        st.caption(f"Showing {len(image_map.points):,} of {image_map.total:,} images.")
+    figure = dataset_charts.image_map(image_map.points, dataset.class_names, dark=state.is_dark())
     ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar images")
     if ids:
-        st.subheader(f"{text.count(len(ids), 'image')} in the selection")
+        st.subheader(f"{text.count(len(ids), 'selected image')}")
         editable_images(workspace, dataset.id, SampleFilter(ids=ids), key="map_pictures")
 
 
 def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
     dark = state.is_dark()
-    found = image_facts.statistics(workspace, dataset)
+    spread = image_facts.statistics(workspace, dataset)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Images per class**")
@@ -225,32 +224,32 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
             description="Images per class",
         )
         st.markdown("**Sizes**")
-        chart(dataset_charts.sizes(found.sizes, dark=dark), "sizes", description="Sizes of images")
-        if found.size_count > len(found.sizes):
-            st.caption(f"The {len(found.sizes)} most frequent of {found.size_count:,} sizes.")
+        chart(dataset_charts.sizes(spread.sizes, dark=dark), "sizes", description="Sizes of images")
+        if spread.size_count > len(spread.sizes):
+            st.caption(f"The {len(spread.sizes)} most frequent of {spread.size_count:,} sizes.")
     with right:
-        if not found.brightness and not found.sharpness:
-            st.info("Brightness and sharpness are not measured yet; the quality check does it.")
-        if found.brightness:
+        if not spread.brightness and not spread.sharpness:
+            st.info("Brightness and sharpness are not measured yet. Run the quality check.")
+        if spread.brightness:
             st.markdown("**Brightness**")
             chart(
                 dataset_charts.spread(
-                    found.brightness,
-                    found.brightness_edges,
+                    spread.brightness,
+                    spread.brightness_edges,
                     dark=dark,
-                    title="mean gray value, 0 black to 1 white",
+                    title="mean gray value (0 = black, 1 = white)",
                 ),
                 "brightness",
                 description="Brightness of images",
             )
-        if found.sharpness:
+        if spread.sharpness:
             st.markdown("**Sharpness**")
             chart(
                 dataset_charts.spread(
-                    found.sharpness,
-                    found.sharpness_edges,
+                    spread.sharpness,
+                    spread.sharpness_edges,
                     dark=dark,
-                    title="variance of the Laplacian, logarithmic",
+                    title="variance of the Laplacian (logarithmic)",
                     logarithmic=True,
                 ),
                 "sharpness",
@@ -272,18 +271,17 @@ def show_classes(workspace: Workspace, dataset: Dataset) -> None:
 def verdicts(workspace: Workspace, dataset: Dataset) -> None:
     st.markdown("**OK or NOK**")
     st.caption(
-        "What a class means on the shop floor. OK: the part is good. NOK: it must not reach the "
-        "customer. With this, results are also given as missed defects and false alarms, which is "
-        "what counts in production, not only class by class."
+        "Set which classes are good (OK) and which are defective (NOK). Results then include "
+        "escapes and false rejects."
     )
     counts = datasets.class_counts(workspace, dataset)
-    shown: dict[str, list[Any]] = {
+    rows: dict[str, list[Any]] = {
         "class": list(dataset.class_names),
         "images": [counts[name] for name in dataset.class_names],
         "verdict": [verdict.value if verdict else UNDECIDED for verdict in dataset.verdicts],
     }
     edited = st.data_editor(
-        shown,
+        rows,
         hide_index=True,
         disabled=["class", "images"],
         key=f"verdicts_{dataset.version}",
@@ -321,13 +319,13 @@ def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
             "Classes",
             dataset.class_names,
             key="merge_from",
-            help="At least two. Their images get one class.",
+            help="Choose at least two. Their images get the same class.",
         )
         into = st.text_input(
             "Name of the merged class",
             key="merge_into",
             max_chars=200,
-            help="One of their names, or a new one.",
+            help="One of these names, or a new one.",
         )
         if st.form_submit_button("Merge", key="do_merge_classes"):
             act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
@@ -340,7 +338,7 @@ def add_class(workspace: Workspace, dataset: Dataset) -> None:
             "Name",
             key="add_name",
             max_chars=200,
-            help="It has no images until some are moved to it.",
+            help="The class has no images until you relabel some.",
         )
         if st.form_submit_button("Add", key="do_add_class"):
             act(lambda: edits.add_class(workspace, dataset.id, name))
@@ -349,13 +347,13 @@ def add_class(workspace: Workspace, dataset: Dataset) -> None:
 def undo_button(workspace: Workspace, dataset: Dataset) -> None:
     last = versions.next_undo(workspace, dataset.id)
     if last and st.button(
-        "Undo", icon=":material/undo:", key="undo", help=f"Takes back: {text.plain(last.summary)}"
+        "Undo", icon=":material/undo:", key="undo", help=f"Undoes: {text.plain(last.summary)}"
     ):
         act(lambda: edits.undo(workspace, dataset.id))
 
 
 def act(edit: Callable[[], DatasetVersion]) -> None:
-    """Do an edit and show what it made, or why it could not be done."""
+    """Apply an edit and show its summary, or why it is not possible."""
     try:
         made = edit()
     except TouchstoneError as err:
@@ -366,17 +364,17 @@ def act(edit: Callable[[], DatasetVersion]) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not found:
+    dataset_names = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not dataset_names:
         widgets.empty_state(
             "photo_library",
             "No images yet",
-            "Import a folder or a ZIP, or start with the demo.",
+            "Import a folder or a ZIP file, or start with the demo.",
             (Place.IMPORT, "Import images"),
             (Place.HOME, "Try the demo"),
         )
         return
-    chosen_id = state.choose("dataset", found, label="Dataset", help="Which images to look at.")
+    chosen_id = state.choose("dataset", dataset_names, label="Dataset", help="Dataset to view.")
     dataset = datasets.find_dataset(workspace, chosen_id or "")
     facts(workspace, dataset)
     tabs = st.tabs(TABS, on_change="rerun", key="dataset_tabs")

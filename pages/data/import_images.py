@@ -1,4 +1,4 @@
-"""Import: choose a source, see what would happen, then do it."""
+"""Import: choose a source, review what would be imported, then import it."""
 
 import zlib
 from dataclasses import replace
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.importing.listing import Listing
 from core.data.importing.plan import ImportPlan, SourceNames, plan_names, refuse_empty_import
 from core.data.importing.preview import preview_images
 from core.data.importing.rules import ImportRules
@@ -18,115 +17,15 @@ from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.data import import_rules
-from pages.data.import_rules import SourceListing
+from pages.data import import_rules, import_source
 from pages.ui import errors, inference, state, text, widgets
-from pages.ui.components import chart, zip_upload
+from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 from pages.ui.places import Place
 
-SOURCES = {
-    "folder": "Folder on the server",
-    "zip": "ZIP file",
-    "files": "Upload images",
-}
-# These rules are tried out, so what they make is shown where they are typed.
+# Users try these rules out, so their result is shown next to them.
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
-LOOK_S = 1.0  # shorter looks need no progress
 PLANS_KEPT = 6
-
-
-def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
-    """(place, is an upload, what to call it), once there is one."""
-    kind = st.segmented_control(
-        "Where are the images?",
-        list(SOURCES),
-        default="folder",
-        required=True,
-        format_func=SOURCES.__getitem__,
-        key="source_kind",
-        help="A folder is used in place: nothing is copied or changed. A ZIP is streamed to the "
-        "server's disk. Uploading single files suits a few hundred images.",
-    )
-    if kind == "folder":
-        return _folder()
-    return _zip(workspace) if kind == "zip" else _files(workspace)
-
-
-def _folder() -> tuple[Path, bool, str] | None:
-    typed = st.text_input(
-        "Folder",
-        key="folder",
-        placeholder="/data/parts",
-        help="The path on the machine that runs Touchstone: the folder that holds your class "
-        "folders. Images stay where they are and are never changed.",
-    )
-    if not typed.strip():
-        return None
-    path = Path(typed.strip().strip('"')).expanduser()
-    if not path.is_absolute():
-        st.error("Please give the full path, from the root of the disk.", icon=":material/error:")
-        return None
-    return path, False, str(path)
-
-
-def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
-    uploaded = zip_upload("zip_upload")
-    if uploaded:
-        st.session_state.zip = uploaded
-    kept = st.session_state.get("zip")
-    if not kept:
-        return None
-    place = workspace.uploads / Path(kept["upload"]).name
-    if not place.exists():
-        del st.session_state.zip
-        return None
-    st.success(f"{text.plain(kept['name'])} is on the server.", icon=":material/check:")
-    return place, True, kept["name"]
-
-
-def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
-    st.caption(
-        "For a few hundred images. For thousands, use a ZIP or a folder on the server: they are "
-        "many times faster, and keep the dates of the files."
-    )
-    whole = st.toggle("Upload a whole folder with its class folders", value=True, key="whole")
-    uploads = st.file_uploader(
-        "Images", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
-    )
-    if not uploads:
-        return None
-    signature = [file.file_id for file in uploads]
-    if st.session_state.get("files_signature") != signature:
-        folder = datasets.new_upload_folder(workspace)
-        for file in uploads:
-            datasets.store_upload(folder, file.name, file.getvalue())
-        st.session_state.files_signature, st.session_state.files_folder = signature, folder
-    folder = st.session_state.files_folder
-    return (folder, True, text.count(len(uploads), "uploaded file")) if folder.exists() else None
-
-
-def listed(place: Path) -> tuple[str, SourceNames] | None:
-    """The names in a source and a mark for this look at it; None while it is under way."""
-    kept: SourceListing | None = st.session_state.get("look")
-    if kept is None or kept.listing.source != place.resolve() or kept.is_old:
-        if kept is not None:
-            kept.listing.stop()
-        kept = st.session_state.look = SourceListing(datasets.start_listing(place))
-    if kept.listing.wait(LOOK_S):
-        return kept.mark, kept.listing.names()
-    _wait_for(kept.listing)
-    return None
-
-
-def _wait_for(listing: Listing) -> None:
-    @errors.shown()
-    def live() -> None:
-        if listing.wait(0):
-            st.rerun()
-        st.progress(0.0, text=f"Looking at the files … {listing.count:,} so far")
-
-    st.fragment(live, run_every=0.5)()
 
 
 def show_plan(plan: ImportPlan, place: Path) -> None:
@@ -143,8 +42,8 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     small = [name for name, count in counts.items() if count < 3]
     if small:
         st.warning(
-            f"Too few images to be split three ways: {text.plain(', '.join(small[:10]))}. "
-            "Leave these classes out, or add images."
+            f"Classes with too few images for a split: {text.plain(', '.join(small[:10]))}. "
+            "Leave them out, or add images."
         )
     widgets.skipped_files(plan.skipped, "would be skipped")
 
@@ -160,31 +59,31 @@ def _sample_images(plan: ImportPlan, place: Path) -> None:
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)
 def previews(place: str, names: tuple[str, ...]) -> list[bytes | None]:
-    # Why elsewhere: these files are not checked yet, and a bad one may crash its reader.
+    # Why in another process: these files are not checked yet, and one may crash its reader.
     return inference.call(preview_images, Path(place), list(names))
 
 
 def form(workspace: Workspace) -> None:
     with st.container(border=True):
-        source = choose_source(workspace)
+        source = import_source.choose_source(workspace)
         labels = import_rules.choose_label_source()
         table = import_rules.upload_table() if labels is LabelSource.TABLE else None
         into = choose_target(workspace)
         rule_place = st.container()
     if source is None:
         st.caption(
-            "Choose a source: what would be imported is shown before anything is stored. Images "
-            "can be JPEG, PNG, BMP, TIFF (8 and 16 bit), WebP or GIF."
+            "You see what would be imported before anything is stored. Formats: JPEG, PNG, BMP, "
+            "TIFF, WebP, GIF."
         )
         return
     if labels is LabelSource.TABLE and table is None:
-        st.caption("Choose the label table to go on.")
+        st.caption("Choose a label table to continue.")
         return
     place, is_upload, shown = source
     try:
-        found = listed(place)
-        if found is not None:
-            mark, names = found
+        listing = import_source.listed(place)
+        if listing is not None:
+            mark, names = listing
             with rule_place:
                 rules = import_rules.choose_rules(labels, names.names, table)
                 first = planned(mark, names, rules, into)
@@ -192,27 +91,27 @@ def form(workspace: Workspace) -> None:
                     import_rules.preview_table(first.preview)
             review(workspace, source, mark, names, rules, into)
     except TouchstoneError as err:
-        st.session_state.pop("look", None)
+        st.session_state.pop("listing", None)
         errors.show(_renamed(err, place, shown))
         if is_upload and isinstance(err, ArchiveError):
-            models.remove_file(place)  # no other choice on this page can make it work
+            models.remove_file(place)  # no other choice on this page can fix it
 
 
 def choose_target(workspace: Workspace) -> Dataset | None:
-    """The dataset that the images are added to; None: a new one."""
+    """The dataset to which the images are added; None: a new one."""
     existing = {dataset.id: dataset for dataset in datasets.list_datasets(workspace)}
     if not existing:
         return None
     wanted = st.query_params.get("into")
     options = [None, *existing]
     chosen = st.selectbox(
-        "They become",
+        "Add to",
         options,
         index=options.index(wanted) if wanted in existing else 0,
-        format_func=lambda key: f"part of {existing[key].name}" if key else "a new dataset",
+        format_func=lambda key: existing[key].name if key else "New dataset",
         key="into",
-        help="Images can be added to a dataset at any time: that makes a new version of it. "
-        "Those that it has already, byte by byte, are left out.",
+        help="Adding images to a dataset makes a new version of it. Images that it already has, "
+        "byte for byte, are left out.",
     )
     return existing[chosen] if chosen else None
 
@@ -225,7 +124,7 @@ def review(
     rules: ImportRules,
     into: Dataset | None,
 ) -> None:
-    """What would be imported; the decisions that can be changed; the button."""
+    """What would be imported, the choices that can be changed, and the button."""
     place, _, shown = source
     first = planned(mark, names, rules, into)
     kinds = {decision.kind for decision in first.decisions}
@@ -243,13 +142,13 @@ def review(
             )
             import_rules.show_decisions(plan)
             st.caption(
-                "So far only names were looked at. The import decodes every image; those that "
-                "cannot be read are left out and listed with the reason."
+                "Only names were read so far. The import decodes every image, and lists unreadable "
+                "ones with the reason."
             )
         refuse_empty_import(Path(shown).name, plan, adding=into is not None)
         show_plan(plan, place)
         if rules.labels not in SHOWN_AT_ONCE:
-            with st.expander(f"How {text.count(len(plan.preview), 'file name')} would be read"):
+            with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):
                 import_rules.preview_table(plan.preview)
     with st.container(border=True):
         if into is None:
@@ -259,7 +158,7 @@ def review(
                 value=_suggested_name(shown),
                 max_chars=100,
                 key="dataset_name",
-                help="How it is called from now on.",
+                help="You can rename the dataset later.",
             )
         else:
             name = into.name
@@ -280,7 +179,7 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
     return tuple(
         sorted(
             st.multiselect(
-                "Leave out classes",
+                "Classes to leave out",
                 classes,
                 key="leave_out",
                 placeholder="none",
@@ -291,17 +190,16 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
 
 
 def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
-    """The classes that count as OK; None where the proposal by name stands."""
+    """The classes that count as OK; None if the suggestion by name is unchanged."""
     classes = list(plan.class_counts)
     chosen = st.multiselect(
         "Classes that count as OK",
         classes,
         default=list(plan.ok_classes),
         key=f"ok_{zlib.crc32(repr(classes).encode())}",
-        placeholder="none: decide later",
-        help="Good parts, as opposed to all kinds of defects. With this, reports also say how many "
-        "bad parts would pass and how many good ones would be rejected. A class whose name says so "
-        "is proposed; it can be changed at any time.",
+        placeholder="decide later",
+        help="Classes of good parts. Results then include escapes (defective parts accepted) and "
+        "false rejects (good parts rejected). You can change this at any time.",
     )
     return None if tuple(chosen) == plan.ok_classes else tuple(chosen)
 
@@ -314,8 +212,7 @@ def _say_new_classes(plan: ImportPlan, into: Dataset) -> None:
     )
     if new:
         st.warning(
-            f"New in this dataset: {text.plain(', '.join(new[:10]))}. Are they spelled right? "
-            "The other classes keep their places.",
+            f"New classes: {text.plain(', '.join(new[:10]))}. Check their spelling.",
             icon=":material/new_label:",
         )
 
@@ -336,19 +233,19 @@ def start(
         job = datasets.start_adding(
             workspace, place, into.id, rules, consume=is_upload, shown_source=shown
         )
-    for key in ("zip", "files_signature", "files_folder", "look", "plans"):
+    for key in ("zip", "files_signature", "files_folder", "listing", "plans"):
         st.session_state.pop(key, None)
     st.query_params["import"] = job.subject_id
     st.rerun()
 
 
 def planned(mark: str, names: SourceNames, rules: ImportRules, into: Dataset | None) -> ImportPlan:
-    """The plan for these rules; the last few are kept, since every widget asks for them again."""
+    """The plan for these rules; the last few are kept, since every rerun needs them again."""
     plans: dict[tuple[str, ImportRules, bool], ImportPlan]
     plans = st.session_state.setdefault("plans", {})
     key = (mark, rules, into is not None)
     if key not in plans:
-        with st.spinner("Looking at the names …"):
+        with st.spinner("Reading the file names …"):
             plans[key] = plan_names(names, rules, adding=into is not None)
         while len(plans) > PLANS_KEPT:
             plans.pop(next(iter(plans)))
@@ -356,7 +253,7 @@ def planned(mark: str, names: SourceNames, rules: ImportRules, into: Dataset | N
 
 
 def _renamed(err: TouchstoneError, place: Path, shown: str) -> TouchstoneError:
-    """The error with the user's own name of an upload in place of ours."""
+    """The error with the user's name of an upload instead of ours."""
     return TouchstoneError(err.message.replace(place.name, Path(shown).name), err.hint)
 
 
@@ -369,9 +266,9 @@ def progress(workspace: Workspace, subject_id: str) -> None:
         name = text.plain(str(job.payload["name"]))
         adding = bool(job.payload.get("into"))
         if job.status.is_active:
-            st.subheader(f"Adding to {name}" if adding else f"Importing {name}")
+            st.subheader(f"Adding images to {name}" if adding else f"Importing {name}")
         else:
-            st.subheader(f"Images for {name}" if adding else f"Import of {name}")
+            st.subheader(f"Images added to {name}" if adding else f"Import of {name}")
         widgets.job_progress(job)
         if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
             jobs.stop(workspace, job.id)
@@ -384,7 +281,7 @@ def progress(workspace: Workspace, subject_id: str) -> None:
         _done(workspace, job)
     elif not job.status.is_active:
         st.info("Nothing was stored.")
-        if st.button("Back to the form", icon=":material/arrow_back:"):
+        if st.button("Back to the import form", icon=":material/arrow_back:"):
             del st.query_params["import"]
             st.rerun()
 
@@ -408,16 +305,17 @@ def _done(workspace: Workspace, job: Job) -> None:
 
 def _added(dataset: Dataset, job: Job) -> None:
     added, there = job.result["added"], job.result["already_there"]
-    known = f" {text.count(there, 'image')} it had already." if there else ""
     if added:
         st.success(
-            f"**{text.plain(dataset.name)}** got {text.count(added, 'image')} and is now version "
-            f"{job.result['version']}, with {text.count(dataset.sample_count, 'image')}.{known} "
-            "They are in no split yet: make a new one to train on them.",
+            f"Added {text.count(added, 'image')} to **{text.plain(dataset.name)}**, which is now "
+            f"version {job.result['version']} with {text.count(dataset.sample_count, 'image')}. "
+            "The new images are in no split yet. Make a new split to train on them.",
             icon=":material/check_circle:",
         )
     else:
-        st.info(f"Nothing new for **{text.plain(dataset.name)}**.{known}")
+        st.info(f"**{text.plain(dataset.name)}** already has all of these images.")
+    if added and there:
+        st.caption(f"Already in the dataset: {text.count(there, 'image')}.")
     skipped = [Skipped(path, reason) for path, reason in job.result["skipped"]]
     widgets.skipped_files(skipped, "skipped")
 
@@ -427,23 +325,22 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
     counts = splits.subset_counts(workspace, dataset, split.id)
     sizes = ", ".join(f"{sum(by_class.values()):,} {subset}" for subset, by_class in counts.items())
     across = split.certificate.exact_across if split.certificate else 0
-    said = f"The delivered split is kept: {sizes}."
+    kept = f"The delivered split is kept: {sizes}."
     if across:
         st.warning(
-            f"{said} {text.count(across, 'image')} of it {'is' if across == 1 else 'are'} in "
-            "more than one subset, byte by byte: its results promise too much.",
+            f"{kept} Images in more than one subset, byte for byte: {across:,}. Results on this "
+            "split are too good.",
             icon=":material/content_copy:",
         )
     else:
         st.info(
-            f"{said} No file is in two subsets. Images that only look alike are found by the "
-            "quality check.",
+            f"{kept} No file is in two subsets. The quality check also finds look-alikes.",
             icon=":material/call_split:",
         )
     if not sum(counts[Subset.VALIDATION].values()):
         st.warning(
-            "It has no validation images, and training needs some: make a split of your "
-            "own on the Split page.",
+            "This split has no validation images, but training needs some. Make your own split on "
+            "the Split page.",
             icon=":material/warning:",
         )
 
@@ -451,23 +348,23 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
 def _next_steps(dataset: Dataset) -> None:
     with st.container(horizontal=True):
         if st.button(
-            "Next: check the images for faults",
+            "Next: check the quality",
             type="primary",
             icon=":material/troubleshoot:",
             key="to_quality",
         ):
             st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
-        if st.button("Split the images", icon=":material/call_split:", key="to_split"):
+        if st.button("Split the dataset", icon=":material/call_split:", key="to_split"):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
-        if st.button("Look at the images", icon=":material/photo_library:", key="to_pictures"):
+        if st.button("View the images", icon=":material/photo_library:", key="to_pictures"):
             st.switch_page(Place.DATASETS, query_params={"dataset": dataset.id})
-        if st.button("Import more", icon=":material/upload:", key="more"):
+        if st.button("Import more images", icon=":material/upload:", key="more"):
             del st.query_params["import"]
             st.rerun()
 
 
 widgets.page_heading(
-    "Import images", "Bring labelled images in. Nothing is stored before you have seen it."
+    "Import images", "Import labeled images. You see the result before anything is stored."
 )
 if st.query_params.get("import"):
     progress(state.workspace(), st.query_params["import"])

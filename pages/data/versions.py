@@ -1,4 +1,4 @@
-"""Versions: what was changed, take it back, compare, export."""
+"""Versions: history, undo, compare, export."""
 
 from collections.abc import Callable
 
@@ -13,15 +13,15 @@ from pages.ui import components, errors, image_words, routes, state, text, widge
 from pages.ui.places import Place
 
 KIND_WORDS = {
-    ChangeKind.ADDED: ("Added", "Images that the newer version has and the older one has not."),
-    ChangeKind.REMOVED: ("Left out", "Images that only the older version has."),
-    ChangeKind.RELABELLED: ("Relabelled", "Images with another class."),
-    ChangeKind.REGROUPED: ("Regrouped", "Images with the same class in another group."),
+    ChangeKind.ADDED: ("Added", "Images that only the newer version has."),
+    ChangeKind.REMOVED: ("Removed", "Images that only the older version has."),
+    ChangeKind.RELABELLED: ("Relabeled", "Images with another class."),
+    ChangeKind.REGROUPED: ("Reassigned", "Images with the same class but another part."),
 }
 
 
 def act(edit: Callable[[], DatasetVersion]) -> None:
-    """Do an edit and show what it made, or why it could not be done."""
+    """Apply an edit and show its summary, or why it is not possible."""
     try:
         made = edit()
     except TouchstoneError as err:
@@ -40,15 +40,15 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
             key="undo",
             disabled=last is None,
             type="primary",
-            help="Takes back the newest change that holds.",
+            help="Undoes the newest change.",
         ):
             act(lambda: edits.undo(workspace, dataset.id))
-        st.caption(f"Takes back: {text.plain(last.summary)}" if last else "Nothing to take back.")
+        st.caption(f"Undoes: {text.plain(last.summary)}" if last else "Nothing to undo.")
     st.dataframe(
         {
             "version": [v.number for v in listed],
-            "when": [text.when(v.created_at) for v in listed],
-            "what": [v.summary for v in listed],
+            "time": [text.when(v.created_at) for v in listed],
+            "change": [v.summary for v in listed],
             "images": [v.sample_count for v in listed],
             "classes": [len(v.class_names) for v in listed],
             "content": [v.digest[:12] for v in listed],
@@ -57,7 +57,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
         height=min(420, 38 + 35 * len(listed)),
         column_config={
             "content": st.column_config.TextColumn(
-                "content", help="The same letters mean the same images under the same labels."
+                "content", help="Equal letters mean the same images with the same labels."
             )
         },
     )
@@ -69,14 +69,14 @@ def go_back(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         older = {v.number: v for v in listed if v.number != dataset.version}
         number = st.selectbox(
-            "Go back to",
+            "Restore version",
             list(older),
             key="back_to",
             width=400,
             format_func=lambda n: words(older[n]),
-            help="Makes a new version that equals this one; nothing is lost, and it can be undone.",
+            help="Makes a new version that equals this one. You can undo it.",
         )
-        if st.button("Go back", icon=":material/settings_backup_restore:", key="go_back"):
+        if st.button("Restore", icon=":material/settings_backup_restore:", key="go_back"):
             act(lambda: versions.go_back(workspace, dataset.id, number))
 
 
@@ -89,7 +89,7 @@ def words(version: DatasetVersion) -> str:
 def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
     st.subheader("Compare")
     if len(listed) < 2:
-        st.info("There is one version only. Every edit makes another one.")
+        st.info("There is only one version. Every edit makes a new one.")
         return
     known = {v.number: v for v in listed}
     numbers = list(known)
@@ -101,7 +101,7 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
             key=f"from_{dataset.version}",
             width=400,
             format_func=lambda n: words(known[n]),
-            help="The version to start from.",
+            help="Earlier version.",
         )
         after = st.selectbox(
             "To",
@@ -110,37 +110,45 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
             key=f"to_{dataset.version}",
             width=400,
             format_func=lambda n: words(known[n]),
-            help="The version to look at.",
+            help="Later version.",
         )
-    found = versions.compare(workspace, dataset.id, before, after)
+    compared = versions.compare(workspace, dataset.id, before, after)
     cells = st.columns(len(KIND_WORDS))
     for cell, (kind, (title, meaning)) in zip(cells, KIND_WORDS.items(), strict=True):
-        cell.metric(title, f"{found.counts[kind]:,}", border=True, help=meaning)
-    if found.classes_before != found.classes_after:
-        st.markdown(f"Classes: {names(found.classes_before)} → {names(found.classes_after)}")
-    if found.older.class_verdicts != found.newer.class_verdicts:
-        st.markdown("The verdicts OK and NOK of classes differ.")
-    if found.older.digest == found.newer.digest:
-        st.success("The same images under the same labels.", icon=":material/check:")
+        cell.metric(title, f"{compared.counts[kind]:,}", border=True, help=meaning)
+    if compared.classes_before != compared.classes_after:
+        st.markdown(f"Classes: {names(compared.classes_before)} → {names(compared.classes_after)}")
+    if compared.older.class_verdicts != compared.newer.class_verdicts:
+        st.markdown("The verdicts (OK, NOK) of some classes differ.")
+    if compared.older.digest == compared.newer.digest:
+        st.success(
+            "Both versions have the same images with the same labels.", icon=":material/check:"
+        )
     for kind, (title, _) in KIND_WORDS.items():
-        if found.counts[kind]:
-            changed(workspace, found, kind, title)
+        if compared.counts[kind]:
+            changed(workspace, compared, kind, title)
 
 
 def names(class_names: tuple[str, ...], limit: int = 12) -> str:
-    shown = ", ".join(text.plain(name) for name in class_names[:limit])
-    return shown + (f" and {len(class_names) - limit} more" if len(class_names) > limit else "")
+    first = ", ".join(text.plain(name) for name in class_names[:limit])
+    return first + (f" and {len(class_names) - limit} more" if len(class_names) > limit else "")
 
 
-def changed(workspace: Workspace, found: VersionComparison, kind: ChangeKind, title: str) -> None:
+def changed(
+    workspace: Workspace, compared: VersionComparison, kind: ChangeKind, title: str
+) -> None:
     st.markdown(f"**{title}**")
-    key = f"changed_{kind}_{found.older.number}_{found.newer.number}"
+    key = f"changed_{kind}_{compared.older.number}_{compared.newer.number}"
     page = st.session_state.get(f"{key}_page", 1)
-    shown = versions.changed_samples(
-        workspace, found, kind, limit=widgets.GALLERY_PAGE, offset=(page - 1) * widgets.GALLERY_PAGE
+    changes = versions.changed_samples(
+        workspace,
+        compared,
+        kind,
+        limit=widgets.GALLERY_PAGE,
+        offset=(page - 1) * widgets.GALLERY_PAGE,
     )
-    components.gallery([tile(change) for change in shown], key)
-    pages = -(-found.counts[kind] // widgets.GALLERY_PAGE)
+    components.gallery([tile(change) for change in changes], key)
+    pages = -(-compared.counts[kind] // widgets.GALLERY_PAGE)
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.pagination(pages, width="stretch", key=f"{key}_page")
@@ -170,7 +178,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             key=f"export_{dataset.version}",
             width=400,
             format_func=lambda n: words(known[n]),
-            help="Which state of the dataset to take out.",
+            help="Version to export.",
         )
         split = st.selectbox(
             "Split",
@@ -178,12 +186,11 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             key="export_split",
             width=260,
             format_func=lambda i: made[i] if i else "without a split",
-            help="With a split, its subsets become the upper folders, and they "
-            "and its folds columns of the table.",
+            help="The subsets become the top folders, and columns of the table.",
         )
         delimiter = widgets.csv_delimiter("export_delimiter")
         st.link_button(
-            "ZIP of class folders",
+            "ZIP file",
             icon=":material/folder_zip:",
             url=routes.export_url(dataset.id, "zip", number, split, delimiter),
         )
@@ -193,15 +200,14 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             url=routes.export_url(dataset.id, "csv", number, split, delimiter),
         )
     st.caption(
-        "The ZIP holds one folder per class and the table labels.csv; excluded images stay out. "
-        "It can be imported again. The table also has the verdicts of the classes and the columns "
-        "of the table that the images were imported with."
+        "The ZIP file has one folder per class and the table labels.csv. Excluded images are left "
+        "out. It can be imported again."
     )
 
 
 def page(workspace: Workspace) -> None:
-    found = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not found:
+    dataset_names = {d.id: d.name for d in datasets.list_datasets(workspace)}
+    if not dataset_names:
         widgets.empty_state(
             "history",
             "No versions yet",
@@ -209,7 +215,9 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    chosen = state.choose("dataset", found, label="Dataset", help="Whose versions to show.")
+    chosen = state.choose(
+        "dataset", dataset_names, label="Dataset", help="Dataset whose versions are shown."
+    )
     dataset = datasets.find_dataset(workspace, chosen or "")
     listed = versions.list_versions(workspace, dataset.id)
     history(workspace, dataset, listed)
@@ -217,5 +225,5 @@ def page(workspace: Workspace) -> None:
     export(workspace, dataset, listed)
 
 
-widgets.page_heading("Versions", "Every change is kept: look at it, take it back, take it out.")
+widgets.page_heading("Versions", "View, undo, compare and export every version of a dataset.")
 page(state.workspace())

@@ -1,4 +1,4 @@
-"""Runs: watch a training live, stop it, resume it, and look back."""
+"""Runs: watch live, stop, resume and compare."""
 
 import time
 from collections import Counter
@@ -31,7 +31,7 @@ def live(workspace: Workspace, view: RunView) -> None:
             icon=":material/stop:",
             key="stop",
             disabled=job.stop_requested,
-            help="Ends after the present step and keeps everything so far.",
+            help="Stops after the current step and keeps the progress.",
         ):
             jobs.stop(workspace, job.id)
             st.rerun(scope="fragment")
@@ -46,7 +46,7 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.status_badge(job.status)
         st.caption(
-            f"on {text.plain(job.device or 'a device not chosen yet')} · attempt {job.attempt}",
+            f"Device: {text.plain(job.device or 'not chosen yet')} · attempt {job.attempt}",
             width="content",
         )
     cells = st.columns(5)
@@ -54,39 +54,39 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
         "Epoch",
         f"{len(curve)} / {view.run.train.epochs}",
         border=True,
-        help="One epoch shows every training image once.",
+        help="In one epoch, the network sees every training image once.",
     )
     cells[1].metric(
         "Step",
         f"{job.done} / {job.total}" if job.phase == "Training" else "–",
         border=True,
-        help="One step learns from one batch of images.",
+        help="In one step, the network learns from one batch of images.",
     )
     cells[2].metric(
         "Time",
         text.duration(end - job.started_at) if job.started_at else "–",
         border=True,
-        help="Of this attempt, preparations included.",
+        help="Time of this attempt, including preparation.",
     )
     cells[3].metric(
         "Best macro F1",
         f"{best.val_macro_f1:.3f}" if best else "–",
         border=True,
-        help="On validation images; every class counts the same. 1 is perfect. The "
-        "model keeps the weights of this epoch.",
+        help="Mean F1 of all classes on the validation images; 1 is perfect. The model keeps the "
+        "weights of this epoch.",
     )
     cells[4].metric(
         "Best epoch",
         best.epoch + 1 if best else "–",
         border=True,
-        help="The epoch whose weights the model keeps.",
+        help="Epoch whose weights the model keeps.",
     )
 
 
 def _charts(curve: list[EpochMetrics]) -> None:
     if not curve:
         with st.container(border=True):
-            st.caption("The curves appear with the first epoch.")
+            st.caption("The curves appear after the first epoch.")
         return
     dark = state.is_dark()
     left, right = st.columns(2)
@@ -123,7 +123,7 @@ def actions(workspace: Workspace, view: RunView) -> None:
             view.status is JobStatus.COMPLETED
             and view.model_id
             and st.button(
-                "Next: see how good it is",
+                "Next: view the results",
                 type="primary",
                 icon=":material/grid_on:",
                 key="to_evaluate",
@@ -136,12 +136,12 @@ def actions(workspace: Workspace, view: RunView) -> None:
                 type="primary",
                 icon=":material/resume:",
                 key="resume",
-                help="Goes on exactly where it was saved.",
+                help="Continues from the last saved state.",
             ):
                 runs.resume_training(workspace, view.run.id)
                 st.rerun()
             if runs.has_checkpoint(workspace, view.run.id) and st.button(
-                "Make a model of the best epoch so far",
+                "Make a model from the best epoch",
                 icon=":material/deployed_code:",
                 key="finish",
             ):
@@ -165,7 +165,7 @@ def confirm_delete(view: RunView) -> None:
 
 
 def together(workspace: Workspace, run_id: str, group: FoldGroup) -> None:
-    """The folds of one cross-validation, read again while some of them are still to come."""
+    """The folds of one cross-validation, updated while some are still running."""
 
     @errors.shown()
     def live() -> None:
@@ -178,33 +178,32 @@ def together(workspace: Workspace, run_id: str, group: FoldGroup) -> None:
 
 
 def _together(workspace: Workspace, group: FoldGroup) -> None:
-    """Mean and spread, as far as the folds are done."""
+    """Mean and standard deviation of the completed folds."""
     st.subheader(f"All {group.folds} folds of {text.plain(group.name)}")
     states = Counter(view.status.value for view in group.views)
     st.caption(" · ".join(f"{n} {status}" for status, n in states.items()))
-    found = _cross_validation(tuple(view.model_id for view in group.views), workspace, group)
-    if found is None:
-        st.info("Mean and spread appear when two folds are done.")
+    result = _cross_validation(tuple(view.model_id for view in group.views), workspace, group)
+    if result is None:
+        st.info("Mean and standard deviation appear after two folds.")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         words = (
-            "On the images of the fold that each model did not learn from. The mean says "
-            "what to expect, the deviation (±) how much it depends on which images train. "
-            "Slightly flattering, because the same images choose the best "
+            "Mean and standard deviation over the folds, each measured on images that its model "
+            "was not trained on. Slightly optimistic, because these images also select the best "
             "epoch."
         )
         for title, spread in (
-            ("Validation accuracy", found.accuracy),
-            ("Validation macro F1", found.macro_f1),
+            ("Validation accuracy", result.accuracy),
+            ("Validation macro F1", result.macro_f1),
         ):
             st.metric(title, f"{spread.mean:.1%} ± {spread.std:.1%}", border=True, help=words)
-        if len(found.scores) < found.folds:
-            st.caption(f"{len(found.scores)} of {found.folds} folds so far.")
+        if len(result.scores) < result.folds:
+            st.caption(f"{len(result.scores)} of {result.folds} folds completed.")
     with right:
         chart(
             training_curves.fold_scores(
-                {s.fold + 1: (s.accuracy, s.macro_f1) for s in found.scores}, dark=state.is_dark()
+                {s.fold + 1: (s.accuracy, s.macro_f1) for s in result.scores}, dark=state.is_dark()
             ),
             "fold_scores",
             description="Accuracy and macro F1 of every fold",
@@ -264,13 +263,13 @@ def page(workspace: Workspace) -> None:
     if not views:
         widgets.empty_state(
             "monitoring",
-            "No training yet",
-            "Start one: it takes a few minutes.",
+            "No runs yet",
+            "Train a model; this takes a few minutes.",
             (Place.TRAIN, "Train a model"),
         )
         return
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
-    chosen = state.choose("run", names, label="Run", help="Trainings, newest first.")
+    chosen = state.choose("run", names, label="Run", help="Run to view, newest first.")
     view = runs.find_run(workspace, chosen or "")
     live(workspace, view)
     actions(workspace, view)
@@ -281,5 +280,5 @@ def page(workspace: Workspace) -> None:
     compare(workspace, views)
 
 
-widgets.page_heading("Runs", "Trainings: live while they run, and kept to look back.")
+widgets.page_heading("Runs", "Watch runs live, and compare earlier ones.")
 page(state.workspace())

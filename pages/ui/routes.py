@@ -17,8 +17,8 @@ from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.errors import NotFoundError, TouchstoneError
 from core.files import CsvDelimiter, atomic_write
-from core.workflows.data import datasets, edits, exports, image_facts
-from core.workflows.data.edits import QuickAction, QuickAnswer, QuickEdit
+from core.workflows.data import datasets, exports, image_facts, quick_edits
+from core.workflows.data.quick_edits import QuickAction, QuickAnswer, QuickEdit
 from core.workflows.signoff import report as reports
 from core.workflows.use import models
 from core.workspace import open_workspace
@@ -169,7 +169,7 @@ def _read_edits(body: bytes) -> tuple[list[QuickEdit], list[int]]:
 
 
 def _store_edits(dataset_id: str, presses: list[QuickEdit]) -> QuickAnswer:
-    return edits.quick_edits(open_workspace(), dataset_id, presses)
+    return quick_edits.quick_edits(open_workspace(), dataset_id, presses)
 
 
 def _states(dataset_id: str, sample_ids: list[int]) -> dict[str, dict[str, object]]:

@@ -1,11 +1,11 @@
-"""Models: the list, and what can be done with each."""
+"""Models: list, download, rename, delete, upload."""
 
 import streamlit as st
 
 from core.domain.models import Model
 from core.errors import TouchstoneError
 from core.inference import service
-from core.workflows.data import datasets
+from core.workflows.data import uploads
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
@@ -30,7 +30,7 @@ def rename(model: Model) -> None:
 def confirm_delete(model: Model) -> None:
     st.markdown(
         f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone; "
-        "download it first if in doubt."
+        "If in doubt, download it first."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         models.delete_model(state.workspace(), model.id)
@@ -45,13 +45,13 @@ def upload(workspace: Workspace) -> None:
             "Model file",
             type=["safetensors"],
             key=f"model_{st.session_state.get('uploads', 0)}",
-            help="A file that was downloaded from a Models page. It holds weights, classes, "
-            "network and preprocessing, and no code.",
+            help="A file downloaded from a Models page. It contains weights, classes, network and "
+            "preprocessing, but no code.",
         )
         if file and st.button("Add to this workspace", type="primary", key="add"):
-            folder = datasets.new_upload_folder(workspace)
+            folder = uploads.new_upload_folder(workspace)
             try:
-                kept = datasets.store_upload(folder, file.name, file.getbuffer())
+                kept = uploads.store_upload(folder, file.name, file.getbuffer())
                 with st.spinner("Checking the model …"):
                     added = models.upload_model(
                         workspace,
@@ -71,28 +71,28 @@ def upload(workspace: Workspace) -> None:
             st.rerun()
 
 
-def table(found: list[Model]) -> None:
+def table(listed: list[Model]) -> None:
     st.dataframe(
         {
-            "name": [m.name for m in found],
-            "dataset": [m.dataset_name or "–" for m in found],
-            "network": [m.network for m in found],
-            "classes": [len(m.class_names) for m in found],
-            "validation macro F1": [m.val_macro_f1 for m in found],
-            "test macro F1": [m.test_macro_f1 for m in found],
-            "size": [text.size(m.size_bytes) for m in found],
-            "made": [text.when(m.created_at) for m in found],
+            "name": [m.name for m in listed],
+            "dataset": [m.dataset_name or "–" for m in listed],
+            "network": [m.network for m in listed],
+            "classes": [len(m.class_names) for m in listed],
+            "validation macro F1": [m.val_macro_f1 for m in listed],
+            "test macro F1": [m.test_macro_f1 for m in listed],
+            "size": [text.size(m.size_bytes) for m in listed],
+            "created": [text.when(m.created_at) for m in listed],
         },
         hide_index=True,
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On the images that chose the best epoch: a little flattering.",
+                help="On the images that selected the best epoch; slightly optimistic.",
             ),
             "test macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On images that training never saw: the honest figure. Empty "
-                "until somebody has looked at the test results, which is counted.",
+                help="On images that were not used for training. Empty until the test results "
+                "have been viewed, which is recorded.",
             ),
         },
     )
@@ -121,7 +121,7 @@ def details(workspace: Workspace, model: Model) -> None:
                 "Download",
                 routes.model_url(model.id),
                 icon=":material/download:",
-                help="One safetensors file with everything that is needed to use it.",
+                help="One safetensors file with everything needed to use the model.",
             )
             if st.button("Rename", icon=":material/edit:", key="rename"):
                 rename(model)
@@ -130,8 +130,8 @@ def details(workspace: Workspace, model: Model) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    found = models.list_models(workspace)
-    if not found:
+    listed = models.list_models(workspace)
+    if not listed:
         widgets.empty_state(
             "deployed_code",
             "No model yet",
@@ -140,13 +140,16 @@ def page(workspace: Workspace) -> None:
         )
         upload(workspace)
         return
-    table(found)
+    table(listed)
     chosen = state.choose(
-        "model", {m.id: m.name for m in found}, label="Model", help="What to do something with."
+        "model",
+        {m.id: m.name for m in listed},
+        label="Model",
+        help="Model to download, rename or delete.",
     )
     details(workspace, models.find_model(workspace, chosen or ""))
     upload(workspace)
 
 
-widgets.page_heading("Models", "Everything that was trained here or brought along.")
+widgets.page_heading("Models", "All models that were trained here or uploaded.")
 page(state.workspace())

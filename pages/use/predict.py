@@ -1,4 +1,4 @@
-"""Predict: classify new images."""
+"""Predict: classify new images, uploaded or in a folder on the server."""
 
 import base64
 import json
@@ -29,11 +29,11 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
         accept_multiple_files=True,
         max_upload_size=200,
         key="pictures",
-        help="JPEG, PNG, BMP, TIFF, WebP or GIF. They are classified and not kept. For thousands, "
-        "name a folder instead.",
+        help="JPEG, PNG, BMP, TIFF, WebP or GIF. Uploaded images are not stored. For thousands of "
+        "images, use a folder on the server.",
     )
     if not files:
-        st.caption("Drop one or many images here.")
+        st.caption("Drop one or more images here.")
         return
     results = _predicted(workspace, model, files)
     pairs = list(zip(files, results, strict=True))
@@ -47,7 +47,7 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
 
 
 def _predicted(workspace: Workspace, model: Model, files: list[UploadedFile]) -> list[Prediction]:
-    """Predictions of all files; those already made in this session are not made again."""
+    """Predictions of all files; those of this session are not computed again."""
     known: dict[tuple[str, str], Prediction] = st.session_state.setdefault("predictions", {})
     todo = [file for file in files if (model.id, file.file_id) not in known]
     bar = st.progress(0.0, text="Classifying …") if todo else None
@@ -68,7 +68,7 @@ def _predicted(workspace: Workspace, model: Model, files: list[UploadedFile]) ->
             bar.progress(done / len(todo), text=f"Classifying … {done} of {len(todo)}")
     if bar:
         bar.empty()
-    # Why anew: the operating point may have been changed since.
+    # Why again: the thresholds may have changed since.
     return prediction.decided(workspace, model, [known[model.id, f.file_id] for f in files])
 
 
@@ -76,7 +76,7 @@ def _summary(results: list[Prediction]) -> None:
     failed = [item for item in results if item.error]
     if failed:
         st.warning(
-            f"{text.count(len(failed), 'file')} could not be read; the others were classified. "
+            f"{text.count(len(failed), 'file')} could not be read. The others were classified. "
             f"**{text.plain(failed[0].path)}**: {text.plain(failed[0].error or '')}"
         )
 
@@ -104,7 +104,7 @@ def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
     if clicked:
         st.session_state.opened = clicked
     if len(pairs) > SHOWN:
-        st.caption(f"The first {SHOWN} of {len(pairs):,} images; all are in the table below.")
+        st.caption(f"First {SHOWN} of {len(pairs):,} images. The table below has all of them.")
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -175,7 +175,7 @@ def _table(model: Model, results: list[Prediction]) -> None:
                     else {}
                 ),
                 "second choice": [_second(item) for item in results],
-                "remark": [item.error or "" for item in results],
+                "error": [item.error or "" for item in results],
             },
             hide_index=True,
             column_config={"confidence": st.column_config.NumberColumn(format="percent")},
@@ -219,12 +219,12 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             "Folder on the server",
             key="batch_folder",
             placeholder="/data/incoming",
-            help="All images below this folder are classified by the worker; the result is a "
-            "table. You can leave the page meanwhile.",
+            help="All images below this folder are classified into one table. You can leave this "
+            "page in the meantime.",
         )
         delimiter = widgets.csv_delimiter("batch_delimiter")
         if st.button(
-            "Classify the folder",
+            "Classify folder",
             type="primary",
             icon=":material/play_arrow:",
             key="start_batch",
@@ -264,7 +264,7 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
     failed = int(job.result["failed"])
     st.success(f"{text.count(int(job.result['n']) - failed, 'image')} classified.")
     if failed:
-        st.warning(f"{text.count(failed, 'file')} could not be read; the column 'error' says why.")
+        st.warning(f"{text.count(failed, 'file')} could not be read. See the column 'error'.")
     st.dataframe(rows, hide_index=True)
     table = prediction.batch_table(workspace, job)
     st.download_button(
@@ -279,8 +279,8 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if not found:
+    model_names = {m.id: m.name for m in models.list_models(workspace)}
+    if not model_names:
         widgets.empty_state(
             "image_search",
             "No model yet",
@@ -291,7 +291,9 @@ def page(workspace: Workspace) -> None:
         return
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        chosen = state.choose("model", found, label="Model", help="Which model classifies.")
+        chosen = state.choose(
+            "model", model_names, label="Model", help="Model that classifies the images."
+        )
     model = models.find_model(workspace, chosen or "")
     inference.warm_up(workspace, model)
     with right:
@@ -309,5 +311,5 @@ def page(workspace: Workspace) -> None:
         whole_folder(workspace, model)
 
 
-widgets.page_heading("Predict", "Classify new images, and see why.")
+widgets.page_heading("Predict", "Classify new images, and see which regions decide.")
 page(state.workspace())

@@ -110,7 +110,7 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     # The key of the first class; after the last image the drawer closes.
     page.keyboard.press("1")
     expect(drawer).to_have_count(0)
-    expect(page.get_by_text("Relabelled 1 image crack → good").first).to_be_visible()
+    expect(page.get_by_text("Relabeled 1 image crack → good").first).to_be_visible()
     settled(page)
     becomes(lambda: (cell_text(page, 1, 0), cell_text(page, 0, 0)), ("1", "11"))
     becomes(lambda: metric(page, "Escapes"), "1 of 9")

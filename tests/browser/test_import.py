@@ -50,7 +50,7 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
     page.keyboard.press("Enter")
     settled(page)
     _choose(page, "labels", "a pattern in its path")
-    expect(page.get_by_text("Only one class")).to_be_visible()
+    expect(page.get_by_text("only one class")).to_be_visible()
 
     field = page.locator(".st-key-pattern input")
     preview = page.locator(".st-key-rule_preview")
@@ -66,7 +66,7 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
     assert field.evaluate("element => element === document.activeElement")
     field.fill(r"(?P<label>dent)_")
     expect(preview.get_by_text("4 of 8 images")).to_be_visible()
-    expect(preview.get_by_text("the pattern does not match").first).to_be_attached()
+    expect(preview.get_by_text("The pattern does not match.").first).to_be_attached()
     field.fill(r"(?P<label>ok|dent)_(?P<group>part\d)")
     page.locator(".st-key-dataset_name input").fill("By pattern")
     page.keyboard.press("Enter")

@@ -81,7 +81,7 @@ def test_a_selection_on_the_map_shows_exactly_its_images(
     app = open_tab(open_page("data/datasets.py", workspace), "Map")
     app.session_state[f"map_{rows.id}"] = {"chosen": {"ids": [3, 4, 80]}}
     app.run()
-    assert any("3 images in the selection" in item.value for item in app.subheader)
+    assert any("3 selected images" in item.value for item in app.subheader)
     assert grid(app, "map_pictures").ids == (3, 4, 80)
 
 
@@ -123,7 +123,7 @@ def test_versions_are_listed_compared_undone_and_gone_back_to(
     assert list(app.dataframe[0].value["version"]) == [3, 2, 1]
     app.selectbox(key="from_3").set_value(1).run()
     shown = {metric.label: metric.value for metric in app.metric}
-    assert shown == {"Added": "0", "Left out": "0", "Relabelled": "2", "Regrouped": "0"}
+    assert shown == {"Added": "0", "Removed": "0", "Relabeled": "2", "Reassigned": "0"}
     app.button(key="undo").click().run()
     assert versions.next_undo(workspace, rows.id).number == 2
     app.selectbox(key="back_to").set_value(1)

@@ -38,9 +38,9 @@ def test_a_guessed_label_column_is_said_among_the_decisions(
     text = "image,camera,outcome\n1.png,a,x\n2.png,a,y\n3.png,b,x\n4.png,b,y\n"
     app = form_with_table(open_page, workspace, folder, text)
     assert column(app, "Class").value == 1
-    assert said(app, "camera was taken because it comes first")
+    assert said(app, "The column 'camera' was chosen because it comes first")
     column(app, "Class").set_value(2).run()
-    assert not said(app, "was taken because")
+    assert not said(app, "was chosen because")
     assert said(app, "label: outcome")
     assert not app.exception
 
@@ -66,8 +66,8 @@ def test_adding_says_that_a_split_is_not_kept(
     folder = tree(tmp_path / "more", *names)
     app = open_page("data/import_images.py", workspace)
     app.text_input(key="folder").set_value(str(folder)).run()
-    assert said(app, "were found: kept as the split 'as delivered'")
+    assert said(app, "contain a split. It is kept as the split 'as delivered'")
     app.selectbox(key="into").set_value(job.subject_id).run()
-    assert said(app, "were found, but not kept: a split covers a whole dataset")
+    assert said(app, "It is not kept, because a split covers a whole dataset")
     assert not said(app, "kept as the split")
     assert not app.exception

@@ -32,11 +32,12 @@ def test_a_check_is_started_followed_and_shown_in_plain_words(
     assert not app.exception
     assert not app.error
     titles = [item.value for item in app.markdown]
-    assert "#### Images that look nearly the same" in titles
-    assert "#### The same image under two labels" in titles
+    assert "#### Look-alikes" in titles
+    assert "#### The same image with different labels" in titles
     assert {m.label: m.value for m in app.metric}["Groups of look-alikes"] == "16"
     assert "16 parts" in app.warning[0].value
-    assert any("Turned or mirrored images are not looked for" in c.value for c in app.caption)
+    helps = [item.help or "" for item in app.markdown]
+    assert any("Rotated or mirrored images are not detected" in words for words in helps)
 
 
 def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
@@ -53,7 +54,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     app = open_page("data/split.py", workspace)
     # The split that was made before anybody looked is counted now.
     assert "Leak certificate" in app.error[0].value
-    assert any("Turned or mirrored images are not looked for" in c.value for c in app.caption)
+    assert any("Rotated or mirrored images are not detected" in c.value for c in app.caption)
     app.segmented_control(key="split_view").set_value("new").run()
     assert app.selectbox(key="grouping").value == "auto"
     assert "Leak certificate" in app.success[0].value  # of the preview: nothing is stored yet

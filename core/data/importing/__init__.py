@@ -1,1 +1,1 @@
-"""From what people have to samples: listing, labels, tables, archives, the plan of an import."""
+"""From folders, ZIP files and label tables to samples."""

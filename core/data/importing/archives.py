@@ -1,4 +1,4 @@
-"""ZIP files from users: look inside without trusting, unpack without surprises."""
+"""ZIP files from users: checked before anything is unpacked, and unpacked within limits."""
 
 import errno
 import itertools
@@ -24,7 +24,7 @@ MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
 _UTF8_FLAG = 0x800
-_NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write that know none
+_NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write if they do not know the date
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (
     zipfile.BadZipFile,
@@ -39,11 +39,11 @@ _BROKEN = (
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A ZIP whose entries were all checked.
+    """A ZIP file whose entries have all been checked.
 
     Raises:
-        ArchiveError: if it is no ZIP, encrypted, or has entries that point outside, are links,
-            collide, overlap or promise more than the limits.
+        ArchiveError: if it is not a ZIP file, is encrypted, or has entries that point outside, are
+            links, collide, overlap or exceed the limits.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -59,8 +59,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _unreadable(path: Path, err: Exception) -> ArchiveError:
     return ArchiveError(
-        f"{path.name} is not a ZIP that can be read: {err}.",
-        "Make it again with an ordinary ZIP program, without a password.",
+        f"{path.name} cannot be read as a ZIP file: {err}.",
+        "Create it again with a standard ZIP program, without a password.",
     )
 
 
@@ -70,7 +70,7 @@ def file_names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def entry_name(info: zipfile.ZipInfo) -> str:
-    """The name of an entry; old archives without the UTF-8 mark are read as UTF-8 if they are."""
+    """The name of an entry; names without the UTF-8 flag are read as UTF-8 if they are valid."""
     if info.flag_bits & _UTF8_FLAG:
         return info.filename
     try:
@@ -82,12 +82,12 @@ def entry_name(info: zipfile.ZipInfo) -> str:
 def unpack(
     path: Path, target: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Write all files of a checked ZIP below `target` (an empty folder), with their dates.
+    """Write all files of a checked ZIP file to `target` (an empty folder), with their dates.
 
-    A file of which the ZIP gives no date, or an impossible one, is dated 1970 (0 s).
+    A file without a valid date is dated 1970 (0 s).
 
     Raises:
-        ArchiveError: see `open_archive`; also when an entry is larger than it says.
+        ArchiveError: see `open_archive`; also if an entry is larger than declared.
     """
     with open_archive(path) as archive:
         entries = [info for info in archive.infolist() if not info.is_dir()]
@@ -107,18 +107,18 @@ def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
             written += len(block)
             if written > info.file_size:
                 raise ArchiveError(
-                    f"{entry_name(info)} is larger than the archive says.",
-                    "The ZIP is damaged or hostile; make it again.",
+                    f"{entry_name(info)} is larger than the ZIP file declares.",
+                    "The ZIP file is damaged or malicious. Create it again.",
                 )
             sink.write(block)
 
 
 def _written_s(info: zipfile.ZipInfo) -> float:
-    """When the file of an entry was last written, in seconds since 1970; 0 where nobody knows."""
+    """When the file of an entry was last written, in seconds since 1970; 0 if unknown."""
     if info.date_time == _NO_DATE:
         return 0.0
     try:
-        # Why local time: a ZIP names no time zone, and all programs unpack like this.
+        # Why local time: ZIP files have no time zone, and all programs unpack like this.
         return max(0.0, datetime(*info.date_time).timestamp())
     except (ValueError, OverflowError, OSError):
         return 0.0
@@ -128,8 +128,8 @@ def _check(archive: zipfile.ZipFile) -> None:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise ArchiveError(
-            f"The ZIP has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
-            "Split it, or import a folder instead.",
+            f"The ZIP file has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
+            "Divide it into several ZIP files, or import a folder instead.",
         )
     for info in entries:
         _check_entry(info)
@@ -138,14 +138,15 @@ def _check(archive: zipfile.ZipFile) -> None:
 
 
 def _check_collisions(entries: list[zipfile.ZipInfo]) -> None:
-    """No two files of one place, whatever the file system; no file where a folder must be."""
+    """No two entries with the same path on any file system; no file where a folder must be."""
     files: dict[str, str] = {}
     for info in entries:
         name = entry_name(info)
         other = None if info.is_dir() else files.setdefault(_place(PurePosixPath(name)), name)
         if other is not None and other is not name:
             raise ArchiveError(
-                f"The ZIP holds '{other}' and '{name}', which are one file on some systems.",
+                f"The ZIP file contains '{other}' and '{name}', which are the same file on some "
+                "systems.",
                 "Rename one of them.",
             )
     for info in entries:
@@ -153,8 +154,8 @@ def _check_collisions(entries: list[zipfile.ZipInfo]) -> None:
         for folder in (*path.parents, *([path] if info.is_dir() else [])):
             if _place(folder) in files:
                 raise ArchiveError(
-                    f"'{folder}' is a file and a folder at once in the ZIP.",
-                    "The file is damaged or hostile; make it again.",
+                    f"The ZIP file contains '{folder}' both as a file and as a folder.",
+                    "The ZIP file is damaged or malicious. Create it again.",
                 )
 
 
@@ -170,20 +171,21 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
     if path.is_absolute() or ".." in path.parts or "\\" in name or _DRIVE.match(name):
         reason = "points outside the archive"
     elif not path.parts or (":" in name and os.name == "nt"):
-        reason = "has a name that this system cannot store"
+        reason = "has a name that is not allowed on this system"
     elif any(len(part.encode()) > MAX_NAME_BYTES for part in path.parts):
         reason = "has a name that is too long"
     elif any(ord(c) < 32 for c in name):
         reason = "has control characters in its name"
     elif len(path.parts) > MAX_DEPTH:
-        reason = f"lies more than {MAX_DEPTH} folders deep"
+        reason = f"is nested more than {MAX_DEPTH} folders deep"
     elif stat.S_ISLNK(mode) or (mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)):
         reason = "is a link or a device, not a file"
     elif info.flag_bits & 0x1:
         reason = "is encrypted"
     if reason:
         raise ArchiveError(
-            f"The entry '{name}' {reason}.", "Nothing was unpacked. Make the ZIP again without it."
+            f"The entry '{name}' {reason}.",
+            "Nothing was unpacked. Create the ZIP file again without this entry.",
         )
 
 
@@ -192,13 +194,14 @@ def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
     packed = sum(info.compress_size for info in entries)
     if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(packed, 1_000_000):
         raise ArchiveError(
-            f"The ZIP would unpack to {unpacked / 1e9:.1f} GB, which is not plausible for "
-            f"{packed / 1e6:.1f} MB.",
-            "Images hardly shrink in a ZIP; this one looks like an archive bomb.",
+            f"The ZIP file of {packed / 1e6:.1f} MB would unpack to {unpacked / 1e9:.1f} GB, "
+            "which is not plausible for images.",
+            "Images hardly shrink in a ZIP file. This one may be a ZIP bomb.",
         )
     spans = sorted((info.header_offset, info.compress_size) for info in entries)
     for (start, size), (following, _) in itertools.pairwise(spans):
         if start + size > following:
             raise ArchiveError(
-                "Entries of the ZIP overlap.", "The file is damaged or hostile; make it again."
+                "Entries of the ZIP file overlap.",
+                "The ZIP file is damaged or malicious. Create it again.",
             )

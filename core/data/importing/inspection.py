@@ -1,6 +1,6 @@
-"""One file, decoded and described: what the processes that read images for an import do.
+"""One file, decoded and described; runs in the processes that read images for an import.
 
-Apart from the rest of the import, since what these processes must load delays their first image.
+A module of its own, because everything these processes import delays their first image.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from core.errors import UnreadableImageError
 
 @dataclass(frozen=True)
 class Inspected:
-    """A file that was decoded.
+    """A decoded file.
 
-    `file_size` is in bytes; `modified_at` in seconds since 1970, None where the file has no date.
+    `file_size` is in bytes, `modified_at` in seconds since 1970, None if the file has no date.
     """
 
     facts: ImageProperties
@@ -30,21 +30,22 @@ def inspect_file(path: str) -> Inspected:
     """Decode a file completely and describe it.
 
     Args:
-        path: of the file; plain text, which costs less than a `Path` between processes.
+        path: of the file, as text, which is cheaper to send between processes than a `Path`.
 
     Raises:
-        UnreadableImageError: if it is no readable image.
+        UnreadableImageError: if it is not a readable image.
     """
     name = os.path.basename(path)  # noqa: PTH119
     try:
         status = os.stat(path)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
-            raise UnreadableImageError(f"{name} is not an ordinary file.", "Leave it out.")
+            raise UnreadableImageError(f"{name} is not a regular file.", "Leave it out.")
         with open(path, "rb") as file:  # noqa: PTH123
             content = file.read()
     except OSError as err:
         raise UnreadableImageError(
-            f"{name} cannot be opened: {err.strerror}.", "Check that it exists and its rights."
+            f"{name} cannot be opened: {err.strerror}.",
+            "Check that it exists, and its permissions.",
         ) from err
     return Inspected(
         image_properties(io.BytesIO(content), name=name),

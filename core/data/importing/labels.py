@@ -1,4 +1,4 @@
-"""Class names from paths, and what names say by themselves."""
+"""Class names read from paths, and the meaning of common names."""
 
 import re
 import unicodedata
@@ -11,6 +11,7 @@ from typing import assert_never
 from core.data.patterns import PathPattern
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
+from core.words import count
 
 MAX_LABEL = 200  # a class name must fit a model file and a chart
 _TRAILING_INDEX = re.compile(r"[\d_]+$")
@@ -53,13 +54,15 @@ _FAULT_WORDS = {
     "fehler",
     "defekt",
 }
+_NO_CLASS_NAME = "The file name contains no class name."
+_NO_CLASS_FOLDER = "The file is not inside a class folder."
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a rule makes of one name; `reason` says why there is no label."""
+    """What a rule reads from one file name; `reason` is the sentence why there is no label."""
 
     label: str | None = None
     group: str | None = None
@@ -92,44 +95,41 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
     `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:
-        ConfigError: if the pattern is not a regular expression of this kind.
-        ValueError: for a table, whose classes do not come from the path.
+        ConfigError: if the pattern is invalid.
+        ValueError: for `table`, which reads no paths.
     """
     match source:
-        case LabelSource.LAST_FOLDER:
-            reason = "it is not inside a class folder"
-            return lambda name: _labelled(folder_at(name, -1) or "", reason)
-        case LabelSource.FOLDER_LEVEL:
-            reason = f"it does not lie {abs(level)} folder{'s' * (abs(level) != 1)} deep"
-            return lambda name: _labelled(folder_at(name, level) or "", reason)
-        case LabelSource.FILE_NAME:
-            reason = "its file name holds no class name"
-            return lambda name: _labelled(_stem(name), reason)
-        case LabelSource.FILE_NAME_REMOVE_INDEX:
-            reason = "its file name holds no class name"
-            return lambda name: _labelled(_TRAILING_INDEX.sub("", _stem(name)), reason)
         case LabelSource.PATTERN:
             return _pattern_rule(pattern)
+        case LabelSource.FILE_NAME:
+            return lambda name: _labelled(_stem(name), _NO_CLASS_NAME)
+        case LabelSource.FILE_NAME_REMOVE_INDEX:
+            return lambda name: _labelled(_TRAILING_INDEX.sub("", _stem(name)), _NO_CLASS_NAME)
+        case LabelSource.LAST_FOLDER:
+            return lambda name: _labelled(folder_at(name, -1) or "", _NO_CLASS_FOLDER)
+        case LabelSource.FOLDER_LEVEL:
+            reason = f"The file is less than {count(abs(level), 'folder')} deep."
+            return lambda name: _labelled(folder_at(name, level) or "", reason)
         case LabelSource.TABLE:
-            raise ValueError("a table gives the class, not the path")
+            raise ValueError("a table is matched by `match_table`")
         case _:
             assert_never(source)
 
 
 def folder_at(name: str, level: int) -> str | None:
-    """The folder of a level: 1 is the top one, -1 the one that holds the file; None: not there."""
+    """The folder at a level: 1 is the top one, -1 the one with the file; None: there is none."""
     folders = name.split("/")[:-1]
     position = level - 1 if level > 0 else level
     return folders[position] if -len(folders) <= position < len(folders) else None
 
 
 def subset_of_word(word: str) -> Subset | None:
-    """The subset that a folder or a table's cell names, whatever its capital letters."""
+    """The subset that a folder or a table cell names, in upper or lower case."""
     return _SUBSET_WORDS.get(word.strip().lower())
 
 
 def good_class(class_names: Iterable[str]) -> str | None:
-    """The one class whose name says that its images are good; None where none or several do."""
+    """The only class whose name means "good"; None if there is none, or more than one."""
     good = [name for name in class_names if _says_good(name)]
     return good[0] if len(good) == 1 else None
 
@@ -150,11 +150,11 @@ def _pattern_rule(pattern: str) -> PathRule:
     compiled = PathPattern(pattern, needs="label")
 
     def rule(name: str) -> Labelled:
-        found = compiled.find(name)
-        if found is None:
-            return Labelled(reason="the pattern does not match")
-        labelled = _labelled(found["label"] or "", "the pattern finds no label in it")
-        return replace(labelled, group=normal_name(found.get("group") or "") or None)
+        match = compiled.find(name)
+        if match is None:
+            return Labelled(reason="The pattern does not match.")
+        labelled = _labelled(match["label"] or "", "The pattern matches, but its label is empty.")
+        return replace(labelled, group=normal_name(match.get("group") or "") or None)
 
     return rule
 
@@ -164,7 +164,7 @@ def _labelled(text: str, reason: str) -> Labelled:
     if not label:
         return Labelled(reason=reason)
     if len(label) > MAX_LABEL:
-        return Labelled(reason=f"its class name is longer than {MAX_LABEL} characters")
+        return Labelled(reason=f"The class name is longer than {MAX_LABEL} characters.")
     return Labelled(label)
 
 

@@ -1,4 +1,4 @@
-"""What the folders of a source mean: ready splits, and the folder that holds the class."""
+"""What the folders of a source mean: a split that comes with it, and the class folder."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ _ENOUGH = 0.5  # of the images must lie in subset folders
 
 @dataclass(frozen=True)
 class ReadySplit:
-    """Subset folders, all at one depth (0 is the top folder below the source)."""
+    """The subset folders of a source, all at one depth (0: directly below the source)."""
 
     depth: int
     words: tuple[str, ...]
@@ -49,7 +49,7 @@ class ReadySplit:
         return subset_of_word(folders[self.depth]) if len(folders) > self.depth else None
 
     def without(self, name: str) -> str:
-        """The path without its subset folder, so that the rest tells the class."""
+        """The path without its subset folder; the rest contains the class."""
         parts = name.split("/")
         return "/".join(parts[: self.depth] + parts[self.depth + 1 :])
 
@@ -60,7 +60,7 @@ def count_folders(names: list[str]) -> Counter[str]:
 
 
 def find_ready_split(folders: Mapping[str, int]) -> ReadySplit | None:
-    """The depth at which folders are called train, val and test, where most images lie below.
+    """The depth at which folders are named train, val and test; None unless most images are there.
 
     Args:
         folders: images per folder path, see `count_folders`.
@@ -85,9 +85,10 @@ def _in_order(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def class_level(folders: Mapping[str, int]) -> int:
-    """Level of the class folder, -1 for the last one; higher where the last ones say nothing.
+    """Level of the class folder: -1 is the last folder, -2 the one above, and so on.
 
-    `crack/Imgs/1.jpg`, `good/images/1.jpg`: all last folders have general names.
+    Above the last one if all last folders have generic names: `crack/Imgs/1.jpg`,
+    `good/images/1.jpg`.
     """
     level = -1
     while folders and all(_at(path, level).lower() in _GENERIC for path in folders if path):

@@ -1,7 +1,7 @@
-"""From a folder or ZIP to samples: list, label, check, read.
+"""From a folder or ZIP file to samples: list, label, check, read.
 
-Two steps: `plan_import` looks at names only and is quick, so that a person can see what would
-happen; `read_images` decodes every file and gives the samples to store.
+Two steps: `plan_import` reads names only and is fast, so that the user sees what would happen;
+`read_images` decodes every file and returns the samples to store.
 """
 
 import os
@@ -34,11 +34,11 @@ _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 @dataclass(frozen=True)
 class ImportedImages:
-    """What an import found: samples (ids not given yet), classes, and what was skipped.
+    """The result of an import: samples (without ids), classes, and skipped files.
 
-    `subsets` is the subset of each sample in the split that came with the source; empty: none came.
-    `deep` is how many images have more than 8 bits, `nearly_black` how many of these use only the
-    lowest sixteenth of their range.
+    `subsets` is the subset of each sample in the split that came with the source; empty if none
+    came. `deep` counts the images with more than 8 bits, `nearly_black` those among them that use
+    only the lowest sixteenth of their range.
     """
 
     samples: tuple[Sample, ...]
@@ -52,10 +52,10 @@ class ImportedImages:
 
 
 class Listing:
-    """The names in a source, collected by a thread, so that a page can say how far it is."""
+    """The file names of a source, collected by a thread so that a page can show progress."""
 
     def __init__(self, source: Path) -> None:
-        """Begin at once."""
+        """Start at once."""
         self.source = source
         self.count = 0
         self._names: SourceNames | None = None
@@ -65,7 +65,7 @@ class Listing:
         self._thread.start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it ended within this time."""
+        """Whether the listing is complete, after waiting for at most this time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -74,7 +74,7 @@ class Listing:
         self._stopped = True
 
     def names(self) -> SourceNames:
-        """What was found; waits for the end.
+        """The names; waits until the listing is complete.
 
         Raises:
             ImportSourceError: see `list_names`.
@@ -94,20 +94,20 @@ class Listing:
     def _note(self, count: int) -> None:
         self.count = count
         if self._stopped:
-            raise ImportSourceError("The search for images was given up.")
+            raise ImportSourceError("The search for images was canceled.")
 
 
 def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
-    """Look at the names in a folder or ZIP file and decide what each file would become.
+    """Read the names in a folder or ZIP file and decide what each file would become.
 
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
-        adding: the images are added to others, so that one class is enough; see `plan_names`.
+        adding: the images are added to a dataset, so one class is enough; see `plan_names`.
 
     Raises:
-        ImportSourceError: if the source cannot be read, or the result could never be a dataset.
-        ConfigError: if the rules make no sense.
+        ImportSourceError: if the source cannot be read, or the result would not be a dataset.
+        ConfigError: if the rules are contradictory.
     """
     plan = plan_names(list_names(source), rules, adding=adding)
     refuse_empty_import(source.name, plan, adding=adding)
@@ -119,7 +119,7 @@ def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None
 
     Args:
         source: a folder, or a `.zip` file.
-        on_progress: is told how many were found so far; may raise to end the search.
+        on_progress: called with the number of files so far; may raise to end the search.
 
     Raises:
         ImportSourceError: if the source cannot be read or has too many files.
@@ -130,7 +130,7 @@ def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None
         if count > MAX_FILES:
             raise ImportSourceError(
                 f"{source.name} has more than {MAX_FILES:,} files.",
-                "Choose the folder that holds your class folders, not one far above it.",
+                "Choose the folder that directly contains your class folders.",
             )
         if _is_hidden(name):
             hidden += 1
@@ -148,16 +148,16 @@ def read_images(
     class_names: Sequence[str] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportedImages:
-    """Decode every candidate below `folder` in other processes; bad ones are skipped with reason.
+    """Decode all candidates in other processes; unreadable files are skipped with a reason.
 
     Args:
         folder: where the images are.
-        plan: what they become.
-        class_names: of the dataset that they are added to; new classes are appended.
-        on_progress: is told how many of how many are done; may raise to stop.
+        plan: what each image becomes.
+        class_names: of the dataset to which the images are added; new classes are appended.
+        on_progress: called with the numbers done and in total; may raise to stop.
 
     Raises:
-        ImportSourceError: if fewer than two classes are left.
+        ImportSourceError: if fewer than two classes remain.
     """
     read: list[tuple[Candidate, str, Inspected]] = []
     skipped = list(plan.skipped)
@@ -175,13 +175,13 @@ def read_images(
     names = (*class_names, *sorted(labels - set(class_names)))
     refuse_single_class(folder.name, names, skipped)
     index = {name: i for i, name in enumerate(names)}
-    samples = tuple(_sample_of(found, item, path, index[item.label]) for item, path, found in read)
-    dark = [found.facts.is_nearly_black for _, _, found in read]
+    samples = tuple(_sample_of(file, item, path, index[item.label]) for item, path, file in read)
+    dark = [file.facts.is_nearly_black for _, _, file in read]
     return ImportedImages(
         samples,
         names,
         tuple(skipped),
-        content_digest((found.sha256, item.label) for item, _, found in read),
+        content_digest((file.sha256, item.label) for item, _, file in read),
         subsets=tuple(item.subset for item, _, _ in read) if plan.subset_counts else (),
         ok_classes=tuple(name for name in plan.ok_classes if name in names),
         deep=sum(is_dark is not None for is_dark in dark),
@@ -189,21 +189,21 @@ def read_images(
     )
 
 
-def _sample_of(found: Inspected, candidate: Candidate, path: str, label: int) -> Sample:
-    facts = found.facts
+def _sample_of(file: Inspected, candidate: Candidate, path: str, label: int) -> Sample:
+    facts = file.facts
     return Sample(
         id=0,
         path=path,
-        sha256=found.sha256,
+        sha256=file.sha256,
         label=label,
         width=facts.width,
         height=facts.height,
         mode=facts.mode,
-        file_size=found.file_size,
+        file_size=file.file_size,
         group=candidate.group,
         name=candidate.path,
         format=facts.format,
-        modified_at=found.modified_at,
+        modified_at=file.modified_at,
         brightness=facts.brightness,
         sharpness=facts.sharpness,
         attributes=dict(candidate.attributes),
@@ -218,12 +218,12 @@ def _names(source: Path) -> Iterator[str]:
             yield from archives.file_names(archive)
     elif not source.exists():
         raise ImportSourceError(
-            f"{source} does not exist.", "Check the spelling; the path is on the server's disk."
+            f"{source} does not exist.", "Check the spelling. The path must exist on the server."
         )
     else:
         raise ImportSourceError(
             f"{source.name} is neither a folder nor a ZIP file.",
-            "Choose the folder that holds your class folders.",
+            "Choose the folder that contains your class folders.",
         )
 
 
@@ -234,7 +234,7 @@ def _walk(root: Path) -> Iterator[str]:
         os.scandir(root).close()
     except OSError as err:
         raise ImportSourceError(
-            f"{root} cannot be read: {err.strerror}.", "Check the rights of this folder."
+            f"{root} cannot be read: {err.strerror}.", "Check the permissions of this folder."
         ) from err
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -248,7 +248,7 @@ def _walk(root: Path) -> Iterator[str]:
         with os.scandir(folder) as entries:
             links = {entry.name for entry in entries if entry.is_symlink()}
         for name in files:
-            # Why realpath: a link that leads round in a circle is no error of it.
+            # Why realpath: it does not fail for links that form a circle.
             if name in links and not _is_below(home, os.path.realpath(Path(folder, name))):
                 continue
             yield prefix + name

@@ -1,9 +1,10 @@
-"""Files that accompany photographs: masks and annotations, known by their names alone."""
+"""Files that belong to photographs: masks and annotations, recognized by their names alone."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
 _MASK_ENDING = re.compile(
@@ -22,7 +23,7 @@ _MASK_FOLDERS = {
 }
 _PHOTO_FOLDERS = {"image", "images", "img", "imgs", "jpegimages", "photo", "photos", "pictures"}
 _ANNOTATIONS = {".json", ".xml", ".txt", ".csv", ".yaml", ".yml", ".mat", ".npy"}
-# The photograph of two files of one name is the one whose format is worse for masks.
+# Of two files with the same name, the photograph is the one whose format suits masks less.
 _PHOTO_RANK = {
     ".jpg": 0,
     ".jpeg": 0,
@@ -38,28 +39,50 @@ _PHOTO_RANK = {
 }
 
 
+class CompanionRule(StrEnum):
+    """How a companion was recognized."""
+
+    ANNOTATION = "annotation"
+    SAME_NAME = "same_name"
+    ENDING = "ending"
+    MASK_FOLDER = "mask_folder"
+
+
+@dataclass(frozen=True)
+class CompanionKind:
+    """Companions of one kind: the rule, and what it matched.
+
+    `matched` is the file format of annotations and of masks with the name of an image, the ending
+    of the name, or the name of the folder. `image_format` is that of the image with the same name.
+    """
+
+    rule: CompanionRule
+    matched: str
+    image_format: str = ""
+
+
 @dataclass(frozen=True)
 class Companions:
-    """Why each companion is one, by name; and the kinds with their counts, the largest first."""
+    """Companion -> the image that it belongs to; and the kinds with counts, most frequent first."""
 
-    reasons: dict[str, str]
-    kinds: tuple[tuple[str, int], ...]
+    images: dict[str, str]
+    kinds: tuple[tuple[CompanionKind, int], ...]
 
 
-@lru_cache(maxsize=2)  # asked again and again while a person tries rules on one source
+@lru_cache(maxsize=2)  # called again and again while a user tries rules on one source
 def find_companions(names: tuple[str, ...]) -> Companions:
     """Masks and annotations among the files of a source.
 
-    A companion has the name of an image in the same folder and another format (`x.png` beside
-    `x.jpg`, `x.json`) or an ending (`x_mask.png` beside `x.jpg`), or lies in a folder of masks
-    with the name of an image elsewhere (`ground_truth/hole/7_mask.png`, `masks/7.png` beside
+    A companion has the name of an image in the same folder and another format (`x.png` or `x.json`
+    next to `x.jpg`) or an ending (`x_mask.png` next to `x.jpg`), or is in a folder of masks and has
+    the name of an image elsewhere (`ground_truth/hole/7_mask.png`, `masks/7.png` next to
     `images/7.jpg`).
 
     Args:
         names: paths below the source, with forward slashes; images and other files.
     """
-    reasons: dict[str, str] = {}
-    kinds: Counter[str] = Counter()
+    images: dict[str, str] = {}
+    kinds: Counter[CompanionKind] = Counter()
     parts = {name: _parts(name) for name in names}
     beside = defaultdict(list)
     for name, (folder, stem, suffix) in parts.items():
@@ -67,14 +90,13 @@ def find_companions(names: tuple[str, ...]) -> Companions:
             beside[folder, stem].append(name)
     elsewhere = _outside_mask_folders(parts)
     for name, (folder, stem, suffix) in parts.items():
-        found = _companion_of(folder, stem, suffix, beside)
-        if not found and elsewhere:
-            found = _in_mask_folder(folder, stem, suffix, elsewhere)
-        if found:
-            photo, kind = found
-            reasons[name] = f"it accompanies {photo}"
+        match = _companion_of(folder, stem, suffix, beside)
+        if match is None and elsewhere:
+            match = _in_mask_folder(folder, stem, suffix, elsewhere)
+        if match is not None:
+            images[name], kind = match
             kinds[kind] += 1
-    return Companions(reasons, tuple(kinds.most_common()))
+    return Companions(images, tuple(kinds.most_common()))
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -89,59 +111,56 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 def _companion_of(
     folder: str, stem: str, suffix: str, beside: Mapping[tuple[str, str], Sequence[str]]
-) -> tuple[str, str] | None:
-    """The image in the same folder that a file goes with, and what to call this."""
+) -> tuple[str, CompanionKind] | None:
+    """The image in the same folder that a file belongs to, and how this was recognized."""
     images = beside.get((folder, stem), ())
     if suffix in _ANNOTATIONS and images:
-        return images[0], f"{suffix[1:].upper()} files have the name of an image beside them"
+        return images[0], CompanionKind(CompanionRule.ANNOTATION, suffix[1:].upper())
     if suffix not in _PHOTO_RANK:
         return None
     better = [name for name in images if _rank(name) < _PHOTO_RANK[suffix]]
     if better:
         photo = min(better, key=_rank)
-        return photo, (
-            f"{_format(suffix)} files have the name of a {_format(_parts(photo)[2])} file beside "
-            "them, as masks do"
-        )
+        image_format = _format(_parts(photo)[2])
+        return photo, CompanionKind(CompanionRule.SAME_NAME, _format(suffix), image_format)
     bare = _MASK_ENDING.sub("", stem)
     images = beside.get((folder, bare), ()) if bare != stem else ()
     ending = stem[len(bare) :]
-    return (images[0], f"files end in '{ending}' beside an image") if images else None
+    return (images[0], CompanionKind(CompanionRule.ENDING, ending)) if images else None
 
 
 def _in_mask_folder(
     folder: str, stem: str, suffix: str, elsewhere: Mapping[str, set[str]]
-) -> tuple[str, str] | None:
-    """As `_companion_of`, for folders of masks; careful, since a class may have such a name."""
+) -> tuple[str, CompanionKind] | None:
+    """As `_companion_of`, for folders of masks; strict, since a class may have such a name."""
     folders = [part.casefold() for part in folder.split("/")]
     masks = next((i for i, part in enumerate(folders) if part in _MASK_FOLDERS), None)
     if masks is None or (suffix not in _PHOTO_RANK and suffix not in _ANNOTATIONS):
         return None
     bare = _MASK_ENDING.sub("", stem)
     above = "/".join(folders[:masks])
-    # Why: plain equal names prove something only beside a folder of photographs.
+    # Why: equal names alone prove something only next to a folder of photographs.
     places = elsewhere.get(bare, set()) if bare != stem else elsewhere.get(f"{above}|{stem}", set())
     if not places:
         return None
-    shown = folder.split("/")[masks]
-    return min(places), f"files in folders named '{shown}' have the names of images elsewhere"
+    return min(places), CompanionKind(CompanionRule.MASK_FOLDER, folder.split("/")[masks])
 
 
 def _outside_mask_folders(parts: Mapping[str, tuple[str, str, str]]) -> dict[str, set[str]]:
     """Images by their stem, and by `folder above a photo folder|stem`; empty without masks."""
-    found: dict[str, set[str]] = defaultdict(set)
+    images: dict[str, set[str]] = defaultdict(set)
     every_folder = {folder for folder, _, _ in parts.values()}
     if not any(_MASK_FOLDERS & set(folder.casefold().split("/")) for folder in every_folder):
-        return found
+        return images
     for name, (folder, stem, suffix) in parts.items():
         folders = [part.casefold() for part in folder.split("/")]
         if suffix not in _PHOTO_RANK or _MASK_FOLDERS & set(folders):
             continue
-        found[stem].add(name)
+        images[stem].add(name)
         for position, part in enumerate(folders):
             if part in _PHOTO_FOLDERS:
-                found[f"{'/'.join(folders[:position])}|{stem}"].add(name)
-    return found
+                images[f"{'/'.join(folders[:position])}|{stem}"].add(name)
+    return images
 
 
 def _rank(name: str) -> int:

@@ -1,6 +1,6 @@
-"""What an import would do with each name, decided before any file is opened.
+"""What an import would do with each file, decided by name before any file is opened.
 
-Nothing is guessed silently: each decision is a sentence, with the rule that changes it.
+Nothing is decided silently: each choice has a sentence, and the name of the rule that changes it.
 """
 
 from collections import Counter
@@ -8,28 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from core.data.importing import plan_words
 from core.data.importing.labels import Labelled, PathRule, folder_at, good_class, path_rule
 from core.data.importing.layout import ReadySplit, class_level, count_folders, find_ready_split
 from core.data.importing.masks import find_companions
 from core.data.importing.rules import ImportRules
-from core.data.importing.tables import (
-    Table,
-    TableMatch,
-    match_table,
-    not_in_table,
-    read_table,
-    refuse_unclear_label,
-)
+from core.data.importing.table_match import NOT_IN_TABLE, TableMatch, match_table
+from core.data.importing.tables import Table, read_table, refuse_unclear_label
 from core.data.pixels.images import EXTENSIONS, FORMAT_WORDS
 from core.domain.datasets import LabelSource, Skipped
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
+from core.words import count
 
 PREVIEW_ROWS = 20
 
 
 class PlanChoiceKind(StrEnum):
-    """What an import decided by itself."""
+    """What an import decides by itself."""
 
     HIDDEN = "hidden"
     COMPANIONS = "companions"
@@ -45,7 +41,7 @@ class PlanChoiceKind(StrEnum):
 
 @dataclass(frozen=True)
 class PlanChoice:
-    """One thing that was decided, said to the person; `setting` is the rule that changes it."""
+    """One choice of an import, in a sentence; `setting` is the rule that changes it."""
 
     kind: PlanChoiceKind
     sentence: str
@@ -55,7 +51,7 @@ class PlanChoice:
 
 @dataclass(frozen=True)
 class SourceNames:
-    """The files of a source: paths below it, sorted, with forward slashes; hidden ones counted."""
+    """Paths of the files below a source, sorted, with forward slashes; hidden ones are counted."""
 
     names: tuple[str, ...]
     hidden: int = 0
@@ -63,7 +59,7 @@ class SourceNames:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image to be: its path below the source, its class, and what else is said of it."""
+    """An image to import: its path below the source, its class, and what else is known of it."""
 
     path: str
     label: str
@@ -74,7 +70,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PreviewRow:
-    """What a rule makes of one name; `reason` says why it would be skipped."""
+    """What the rules make of one name; `reason` says why it would be skipped."""
 
     name: str
     label: str | None = None
@@ -87,7 +83,7 @@ class PreviewRow:
 class ImportPlan:
     """What an import would do, before anything is stored.
 
-    `preview` is what the rule makes of some images, spread evenly over all of them.
+    `preview` is what the rules make of some images, spread evenly over all of them.
     """
 
     candidates: tuple[Candidate, ...]
@@ -103,72 +99,72 @@ class ImportPlan:
 
     @property
     def subset_counts(self) -> dict[Subset, int]:
-        """Images per subset of the split that came with the source; empty: none came."""
-        found = Counter(item.subset for item in self.candidates)
-        return {subset: found[subset] for subset in Subset if found[subset]}
+        """Images per subset of the split that came with the source; empty if none came."""
+        counts = Counter(item.subset for item in self.candidates)
+        return {subset: counts[subset] for subset in Subset if counts[subset]}
 
 
 def plan_names(source: SourceNames, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
-    """Decide what each name would become; see `plan_import`. Says also what can never work.
+    """Decide what each file would become; see `plan_import`.
 
     Args:
         source: the names.
-        rules: what a person decided.
-        adding: the images are added to others: a split that came with them is not kept, and
-            verdicts are those of the classes they are added to.
+        rules: the user's choices.
+        adding: the images are added to a dataset: a split that came with them is not kept, and
+            the classes keep their verdicts.
 
     Raises:
         ImportSourceError: if the label table cannot be used.
-        ConfigError: if the rules make no sense.
+        ConfigError: if the rules are contradictory.
     """
-    planner = _Planner(source, rules, adding=adding)
-    return planner.plan()
+    return _Planner(source, rules, adding=adding).plan()
 
 
 def refuse_empty_import(source_name: str, plan: ImportPlan, *, adding: bool = False) -> None:
-    """Raise where a plan could never become a dataset, or never be added to one.
+    """Raise if a plan can neither become a dataset nor be added to one.
 
     Raises:
         ImportSourceError: if there is no labelled image, or only one class.
     """
     if not plan.candidates:
-        example = (
-            f" For example {plan.skipped[0].path}: {plan.skipped[0].reason}."
-            if plan.skipped
-            else ""
-        )
         raise ImportSourceError(
-            f"There is no labelled image in {source_name}.{example}",
+            f"There is no labelled image in {source_name}.{_example(plan.skipped)}",
             f"Put {FORMAT_WORDS} files into one folder per class, or choose another label source.",
         )
     if not adding:
-        refuse_single_class(source_name, tuple(plan.class_counts), list(plan.skipped))
+        refuse_single_class(source_name, tuple(plan.class_counts), plan.skipped)
 
 
 def refuse_single_class(
-    source_name: str, class_names: tuple[str, ...], skipped: list[Skipped]
+    source_name: str, class_names: Sequence[str], skipped: Sequence[Skipped]
 ) -> None:
-    """Raise where fewer than two classes are left.
+    """Raise if there are fewer than two classes.
 
     Raises:
-        ImportSourceError: with an example of what was skipped.
+        ImportSourceError: with an example of a skipped file.
     """
     if len(class_names) >= 2:
         return
-    found = f"Only one class ('{class_names[0]}')" if class_names else "No readable image"
-    reason = (
-        f" {len(skipped)} files were skipped, for example {skipped[0].path}: {skipped[0].reason}."
-        if skipped
-        else ""
+    have = (
+        f"{source_name} has only one class ('{class_names[0]}')"
+        if class_names
+        else f"{source_name} has no readable image"
     )
     raise ImportSourceError(
-        f"{found} was found in {source_name}; a classifier needs at least two classes.{reason}",
+        f"{have}; a classifier needs at least two classes.{_example(skipped)}",
         "Choose the folder above your class folders, or another label source.",
     )
 
 
+def _example(skipped: Sequence[Skipped]) -> str:
+    if not skipped:
+        return ""
+    example = skipped[0]
+    return f" {count(len(skipped), 'file')} skipped, for example {example.path}: {example.reason}"
+
+
 class _Planner:
-    """One look at the names; each step narrows them down and notes what it decided."""
+    """One pass over the names; each step narrows them down and records its choices."""
 
     def __init__(self, source: SourceNames, rules: ImportRules, *, adding: bool) -> None:
         self.rules = rules
@@ -179,9 +175,7 @@ class _Planner:
         self.match: TableMatch | None = None
         if source.hidden:
             self._decide(
-                PlanChoiceKind.HIDDEN,
-                f"{_files(source.hidden)} hidden or made by the system: ignored",
-                source.hidden,
+                PlanChoiceKind.HIDDEN, plan_words.hidden_files(source.hidden), source.hidden
             )
         if rules.labels is LabelSource.TABLE:
             self._read_table(source.names)
@@ -193,36 +187,39 @@ class _Planner:
         split = self._ready_split()
         rule = self._rule(split)
         candidates: list[Candidate] = []
-        without: list[Skipped] = []
+        unlabelled: list[Skipped] = []
         for name in self.names:
-            found = self._by_rules(name, rule, split)
-            if found.label is None or found.reason:
-                without.append(Skipped(name, found.reason or "it has no class"))
+            labelled = self._labelled(name, rule, split)
+            if labelled.label is None or labelled.reason:
+                reason = labelled.reason or "The file has no class."
+                unlabelled.append(Skipped(name, reason))
             else:
                 candidates.append(
-                    Candidate(name, found.label, found.group, found.subset, found.attributes)
+                    Candidate(
+                        name, labelled.label, labelled.group, labelled.subset, labelled.attributes
+                    )
                 )
         if self.match:
-            reason = "the table names it, but there is no such file"
+            reason = "The table lists it, but there is no such file."
             self.skipped.extend(Skipped(path, reason) for path in self.match.missing)
         self._note_split(split, candidates)
         ok_classes = self._ok_classes(sorted({item.label for item in candidates}))
         return ImportPlan(
             tuple(candidates),
-            (*without, *self.skipped),
+            (*unlabelled, *self.skipped),
             tuple(self.decisions),
             ok_classes,
-            tuple(_preview_row(n, self._by_rules(n, rule, split)) for n in _spread(self.names)),
+            tuple(_preview_row(n, self._labelled(n, rule, split)) for n in _spread(self.names)),
         )
 
-    def _by_rules(self, name: str, rule: PathRule, split: ReadySplit | None) -> Labelled:
+    def _labelled(self, name: str, rule: PathRule, split: ReadySplit | None) -> Labelled:
         """What all rules together make of one name."""
-        found = rule(name)
-        if found.label is not None and found.label in self.rules.leave_out:
-            return Labelled(reason=f"class '{found.label}' is left out")
-        subset = split.subset_of(name) if split else found.subset
+        labelled = rule(name)
+        if labelled.label is not None and labelled.label in self.rules.leave_out:
+            return Labelled(reason=f"The class '{labelled.label}' is left out.")
+        subset = split.subset_of(name) if split else labelled.subset
         subset = subset if self.rules.keep_split and not self.adding else None
-        return found if found.subset is subset else replace(found, subset=subset)
+        return labelled if labelled.subset is subset else replace(labelled, subset=subset)
 
     def _decide(
         self, kind: PlanChoiceKind, sentence: str, count: int = 0, setting: str | None = None
@@ -230,77 +227,61 @@ class _Planner:
         self.decisions.append(PlanChoice(kind, sentence, count, setting))
 
     def _is_image(self, name: str) -> bool:
-        reason = _not_a_image(name)
+        reason = _reason_not_an_image(name)
         if reason:
             self.skipped.append(Skipped(name, reason))
         return reason is None
 
     def _without_companions(self, names: tuple[str, ...]) -> Sequence[str]:
-        found = find_companions(names)
-        listed = self.match.by_name if self.match else {}
-        reasons = {name: why for name, why in found.reasons.items() if name not in listed}
-        if not reasons:
+        companions = find_companions(names)
+        in_table = self.match.by_name if self.match else {}
+        images = {name: of for name, of in companions.images.items() if name not in in_table}
+        if not images:
             return names
         kept = self.rules.keep_companions
-        for sentence, count in found.kinds:
-            self._decide(
-                PlanChoiceKind.COMPANIONS,
-                f"{count:,} {sentence}: {'kept' if kept else 'left out'}",
-                count,
-                "keep_companions",
-            )
+        for kind, number in companions.kinds:
+            sentence = plan_words.companions(kind, number, kept=kept)
+            self._decide(PlanChoiceKind.COMPANIONS, sentence, number, "keep_companions")
         if kept:
             return names
-        self.skipped.extend(Skipped(name, why) for name, why in reasons.items())
-        return [name for name in names if name not in reasons]
+        self.skipped.extend(
+            Skipped(n, f"It belongs to the image {of}.") for n, of in images.items()
+        )
+        return [name for name in names if name not in images]
 
     def _read_table(self, names: Sequence[str]) -> None:
         if self.rules.table is None:
             raise ImportSourceError(
-                "Labels from a table need the table.",
+                "Labels from a table need a label table.",
                 "Give a table with the path of an image and its label in every line.",
             )
         self.table = table = read_table(self.rules.table, names)
         refuse_unclear_label(table)
-        self.match = match = match_table(table, self.rules.table, names)
-        self._decide(PlanChoiceKind.TABLE, _table_sentence(table), len(table.rows), "table")
+        self.match = match_table(table, self.rules.table, names)
+        self._decide(PlanChoiceKind.TABLE, plan_words.table_read(table), len(table.rows), "table")
         if self.rules.table.label_guessed:
-            self._decide(
-                PlanChoiceKind.LABEL_COLUMN,
-                "Several columns of the table could hold the class, and no name says which: "
-                f"{table.columns[table.label]} was taken because it comes first; look whether it "
-                "is the one",
-                setting="table",
-            )
+            sentence = plan_words.label_column_guessed(table)
+            self._decide(PlanChoiceKind.LABEL_COLUMN, sentence, setting="table")
         self.skipped.extend(
-            Skipped(f"line {number} of the table", f"it has too few columns: {text}")
+            Skipped(f"line {number} of the table", f"It has too few columns: {text}")
             for number, text in table.cut_off
         )
-        if match.without_extension:
-            self._decide(
-                PlanChoiceKind.TABLE_MATCH,
-                f"{match.without_extension:,} lines of the table name a file without its extension "
-                "or with another one: matched by the rest of the path",
-                match.without_extension,
-            )
-        if match.by_base_name:
-            self._decide(
-                PlanChoiceKind.TABLE_MATCH,
-                f"{match.by_base_name:,} lines of the table name another folder: matched "
-                "by file names that are there only once",
-                match.by_base_name,
-            )
+        self._note_inexact_matches(self.match)
         if table.labels_are_numbers and not (self.rules.table.class_map or self.rules.table.bins):
             self._decide(
-                PlanChoiceKind.NUMBER_LABELS,
-                "The labels in the table are numbers: they become class names as they are, "
-                "unless you name them",
-                len(table.labels),
-                "table",
+                PlanChoiceKind.NUMBER_LABELS, plan_words.NUMBER_LABELS, len(table.labels), "table"
             )
 
+    def _note_inexact_matches(self, match: TableMatch) -> None:
+        if number := match.without_extension:
+            sentence = plan_words.matched_without_extension(number)
+            self._decide(PlanChoiceKind.TABLE_MATCH, sentence, number)
+        if number := match.by_base_name:
+            sentence = plan_words.matched_by_file_name(number)
+            self._decide(PlanChoiceKind.TABLE_MATCH, sentence, number)
+
     def _ready_split(self) -> ReadySplit | None:
-        if self.table and self.table.split is not None:
+        if self.table and self.table.roles.split is not None:
             return None
         split = find_ready_split(count_folders(self.names))
         if split is None or self.rules.labels not in (
@@ -312,30 +293,24 @@ class _Planner:
         if len(labels) > 1 and not labels <= set(split.words):
             return split
         if self.rules.labels is LabelSource.LAST_FOLDER:
-            words = ", ".join(split.words)
-            self._decide(
-                PlanChoiceKind.SUBSET_CLASSES,
-                f"The folders {words} are called like the parts of a split, but there are "
-                "no class folders in them: they are taken for classes; choose another "
-                "rule if the class stands elsewhere",
-                setting="labels",
-            )
+            sentence = plan_words.subsets_taken_as_classes(split.words)
+            self._decide(PlanChoiceKind.SUBSET_CLASSES, sentence, setting="labels")
         return None
 
     def _folder_labels(self, split: ReadySplit) -> set[str]:
-        """The classes if the subset folders are no part of them."""
+        """The classes if the subset folders are not part of them."""
         if self.rules.labels is LabelSource.FOLDER_LEVEL:
-            found = {folder_at(name, self.rules.level) for name in self.names}
+            folders = {folder_at(name, self.rules.level) for name in self.names}
         else:
             rest = [split.without(name) for name in self.names]
             level = class_level(count_folders(rest))
-            found = {folder_at(name, level) for name in rest}
-        return {label for label in found if label}
+            folders = {folder_at(name, level) for name in rest}
+        return {label for label in folders if label}
 
     def _rule(self, split: ReadySplit | None) -> PathRule:
         if self.match is not None:
-            listed, missing = self.match.by_name, not_in_table()
-            return lambda name: listed.get(name, missing)
+            by_name = self.match.by_name
+            return lambda name: by_name.get(name, NOT_IN_TABLE)
         labels = self.rules.labels
         if labels is not LabelSource.LAST_FOLDER:
             return path_rule(labels, pattern=self.rules.pattern, level=self.rules.level)
@@ -343,66 +318,35 @@ class _Planner:
         level = class_level(count_folders([strip(name) for name in self.names]))
         if level != -1:
             below = sorted({folder_at(strip(name), -1) or "" for name in self.names} - {""})
-            self._decide(
-                PlanChoiceKind.FOLDER_LEVEL,
-                f"The images lie in folders named {', '.join(below[:3])}: the folder "
-                f"{'above' if level == -2 else 'further up'} is taken as the class",
-                len(self.names),
-                "labels",
-            )
+            sentence = plan_words.class_from_folder_above(below, level)
+            self._decide(PlanChoiceKind.FOLDER_LEVEL, sentence, len(self.names), "labels")
             raised = path_rule(LabelSource.FOLDER_LEVEL, level=level)
             return lambda name: raised(strip(name))
         last = path_rule(labels)
         return lambda name: last(strip(name))
 
     def _note_split(self, split: ReadySplit | None, candidates: Sequence[Candidate]) -> None:
-        from_table = self.table is not None and self.table.split is not None
+        from_table = self.table is not None and self.table.roles.split is not None
         if not split and not from_table:
             return
-        where = (
-            "The table says which subset an image belongs to"
-            if from_table
-            else f"The folders {_and(split.words if split else ())} were found"
-        )
-        counts = Counter(item.subset for item in candidates)
+        source = None if from_table or split is None else split.words
         if self.adding:
-            found = "Subsets were found in the table" if from_table else where
-            self._decide(
-                PlanChoiceKind.READY_SPLIT,
-                f"{found}, but not kept: a split covers a whole dataset; make a new split after "
-                "adding",
-            )
+            self._decide(PlanChoiceKind.READY_SPLIT, plan_words.split_not_added(source))
             return
         if not self.rules.keep_split:
-            self._decide(
-                PlanChoiceKind.READY_SPLIT,
-                f"{where}: not kept, the images of all of them form one set",
-                setting="keep_split",
-            )
+            sentence = plan_words.split_not_kept(source)
+            self._decide(PlanChoiceKind.READY_SPLIT, sentence, setting="keep_split")
             return
+        counts = Counter(item.subset for item in candidates)
         known = sum(counts[subset] for subset in Subset)
-        self._decide(
-            PlanChoiceKind.READY_SPLIT,
-            f"{where}: kept as the split 'as delivered'",
-            known,
-            "keep_split",
-        )
+        self._decide(PlanChoiceKind.READY_SPLIT, plan_words.split_kept(source), known, "keep_split")
         if counts[None]:
-            self._decide(
-                PlanChoiceKind.READY_SPLIT,
-                f"{_images(counts[None])} in no subset of this split",
-                counts[None],
-                "keep_split",
-            )
-        lacking = [subset for subset in Subset if not counts[subset]]
-        if Subset.VALIDATION in lacking or Subset.TRAIN in lacking:
-            words = _and([subset.value for subset in lacking])
-            self._decide(
-                PlanChoiceKind.READY_SPLIT,
-                f"The delivered split has no {words} images; training needs some: make "
-                "a split of your own on the Split page, or add some",
-                setting="keep_split",
-            )
+            sentence = plan_words.outside_split(counts[None])
+            self._decide(PlanChoiceKind.READY_SPLIT, sentence, counts[None], "keep_split")
+        missing = [subset for subset in Subset if not counts[subset]]
+        if Subset.VALIDATION in missing or Subset.TRAIN in missing:
+            sentence = plan_words.split_lacks(missing)
+            self._decide(PlanChoiceKind.READY_SPLIT, sentence, setting="keep_split")
 
     def _ok_classes(self, class_names: Sequence[str]) -> tuple[str, ...]:
         if self.adding:
@@ -412,26 +356,21 @@ class _Planner:
             unknown = [name for name in asked if name not in class_names]
             if unknown and class_names:
                 raise ConfigError(
-                    f"There is no class '{unknown[0]}' that could count as OK.",
+                    f"The class '{unknown[0]}' cannot count as OK: there is no such class.",
                     f"The classes are: {', '.join(class_names[:20])}.",
                 )
             return tuple(asked)
         good = good_class(class_names)
         if good is None or len(class_names) < 2:
             return ()
-        self._decide(
-            PlanChoiceKind.OK_CLASSES,
-            f"Class '{good}' counts as OK by its name, the others as not OK",
-            1,
-            "ok_classes",
-        )
+        self._decide(PlanChoiceKind.OK_CLASSES, plan_words.ok_class(good), 1, "ok_classes")
         return (good,)
 
 
-def _preview_row(name: str, found: Labelled) -> PreviewRow:
-    if found.label is None or found.reason:
-        return PreviewRow(name, reason=found.reason)
-    return PreviewRow(name, found.label, found.group, found.subset)
+def _preview_row(name: str, labelled: Labelled) -> PreviewRow:
+    if labelled.label is None or labelled.reason:
+        return PreviewRow(name, reason=labelled.reason)
+    return PreviewRow(name, labelled.label, labelled.group, labelled.subset)
 
 
 def _spread(names: Sequence[str]) -> list[str]:
@@ -440,51 +379,13 @@ def _spread(names: Sequence[str]) -> list[str]:
     return [names[int(i * step)] for i in range(min(PREVIEW_ROWS, len(names)))]
 
 
-def _not_a_image(name: str) -> str | None:
+def _reason_not_an_image(name: str) -> str | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "its file name is not valid Unicode; rename it"
+        return "The file name is not valid Unicode. Rename the file."
     stem, dot, ending = name.rpartition("/")[2].rpartition(".")
     suffix = f".{ending.lower()}" if dot and stem and ending else ""
     if suffix in EXTENSIONS or not suffix:  # a file without extension is judged by its content
         return None
-    return f"'{suffix}' is not a supported format ({FORMAT_WORDS})"
-
-
-def _table_sentence(table: Table) -> str:
-    parts = [
-        f"separated by {table.delimiter.value}",
-        "the first line is a header" if table.has_header else "there is no header",
-        f"path: {table.columns[table.path]}",
-        f"label: {table.columns[table.label]}",
-    ]
-    if table.group is not None:
-        parts.append(f"group: {table.columns[table.group]}")
-    if table.split is not None:
-        parts.append(f"split: {table.columns[table.split]}")
-    if table.further:
-        parts.append(f"kept as attributes: {', '.join(table.columns[i] for i in table.further)}")
-    if table.comments:
-        parts.append(f"{_count(table.comments, 'line')} above it that begin with # left out")
-    if table.cut_off:
-        parts.append(
-            f"{_count(len(table.cut_off), 'line')} at its end with too few columns left out"
-        )
-    return f"The table was read as {len(table.rows):,} lines, {'; '.join(parts)}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file is" if count == 1 else f"{count:,} files are"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image is" if count == 1 else f"{count:,} images are"
+    return f"'{suffix}' is not a supported format ({FORMAT_WORDS})."

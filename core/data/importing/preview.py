@@ -1,4 +1,4 @@
-"""A few small images of a source that is not imported yet."""
+"""A few small images of a source that has not been imported yet."""
 
 import io
 from pathlib import Path
@@ -13,11 +13,10 @@ PREVIEW_PX = 240
 
 
 def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
-    """PNG thumbnails of images in a folder or ZIP; None where one cannot be decoded.
+    """PNG thumbnails of images in a folder or ZIP file; None for those that cannot be decoded.
 
-    Each is a square, the image in its middle, so that images of any shape stand in rows.
-
-    Decodes unchecked files: call it in a process that may die.
+    Each is a square with the image centered, so that images of any shape line up in rows. Decodes
+    unchecked files: call it in a process that may crash.
     """
     if source.is_dir():
         return [_small(source / name, square=True) for name in names]
@@ -28,7 +27,7 @@ def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
 
 
 def preview_uploaded(content: bytes) -> bytes | None:
-    """PNG thumbnail of an uploaded image; None where it cannot be decoded."""
+    """PNG thumbnail of an uploaded image; None if it cannot be decoded."""
     return _small(io.BytesIO(content))
 
 
@@ -39,9 +38,9 @@ def _small(source: Path | io.BytesIO, *, square: bool = False) -> bytes | None:
         return None
     image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
     if square:
-        whole = Image.new("RGBA", (PREVIEW_PX, PREVIEW_PX))
-        whole.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
-        image = whole
+        canvas = Image.new("RGBA", (PREVIEW_PX, PREVIEW_PX))
+        canvas.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
+        image = canvas
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

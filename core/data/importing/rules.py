@@ -1,4 +1,4 @@
-"""What a person decided about an import: one value that travels from the form to the worker."""
+"""The rules of an import, chosen by the user: one value from the form to the worker."""
 
 import re
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from core.domain.datasets import LabelSource
 from core.errors import ConfigError
 
 MAX_LEVEL = 30
-NO_COLUMN = ""  # "this table has none", where None means "find it"
+NO_COLUMN = ""  # the table has none; None means: detect it
 
 
 class Delimiter(StrEnum):
-    """What stands between the cells of a table."""
+    """What separates the cells of a label table."""
 
     COMMA = "comma"
     SEMICOLON = "semicolon"
@@ -29,12 +29,12 @@ class Delimiter(StrEnum):
 
 @dataclass(frozen=True)
 class TableRules:
-    """A label table and how to read it; None means that it is found by looking.
+    """A label table and how to read it; None means that it is detected.
 
     A column is its name in the header or its number, from 1. `class_map` gives names to labels,
-    mostly numbers. `bins` are edges in rising order, `bin_names` has one name more: a number below
-    the first edge is of the first name, one on an edge is of the name after it. `label_guessed`:
-    several columns could be the label, and nobody has looked at the one that was taken.
+    usually numbers. `bins` are edges in ascending order; `bin_names` has one more name than edges:
+    a number below the first edge gets the first name, a number on an edge the name after it.
+    `label_guessed`: several columns could be the label, and nobody has confirmed the chosen one.
     """
 
     text: str
@@ -51,12 +51,12 @@ class TableRules:
 
     def __post_init__(self) -> None:
         if self.bins and list(self.bins) != sorted(set(self.bins)):
-            raise ConfigError("The edges of the bins must rise.", "For example 0.3, 0.7")
+            raise ConfigError("The edges of the bins must ascend.", "For example: 0.3, 0.7")
         if (self.bins or self.bin_names) and len(self.bin_names) != len(self.bins) + 1:
             raise ConfigError(
-                f"{len(self.bins)} edges make {len(self.bins) + 1} bins, but there are "
-                f"{len(self.bin_names)} names.",
-                "Give one name more than edges: the edge 0.5 and the names ok, bad.",
+                f"The number of bin names must be {len(self.bins) + 1}, one more than the edges; "
+                f"it is {len(self.bin_names)}.",
+                "For example: the edge 0.5 and the names ok, bad.",
             )
 
 
@@ -64,8 +64,8 @@ class TableRules:
 class ImportRules:
     """How names become labels, and what is kept.
 
-    `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder a
-    image lies in. `ok_classes` names the classes that count as good; None lets the names decide.
+    `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder
+    that contains the image. `ok_classes` are the classes that count as OK; None: by their names.
     """
 
     labels: LabelSource = LabelSource.LAST_FOLDER
@@ -81,27 +81,27 @@ class ImportRules:
         if self.level == 0 or abs(self.level) > MAX_LEVEL:
             raise ConfigError(
                 f"There is no folder level {self.level}.",
-                "1 is the top folder below the source, -1 the folder an image lies in.",
+                "1 is the top folder below the source, -1 the folder that contains the image.",
             )
 
 
 def read_class_map(text: str) -> tuple[tuple[str, str], ...]:
-    """Names of labels as people type them: `0=good, 1=crack`; a name may stand in double quotes.
+    """Class names of labels as typed: `0=good, 1=crack`; names may be in double quotes.
 
     Raises:
-        ConfigError: if a part is no such pair, or one label has two names.
+        ConfigError: if a part is not such a pair, or one label has two names.
     """
     return _class_map([part for part in split_quoted(text) if part.strip()])
 
 
 def read_class_pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Names of labels from an option that may be given several times.
+    """Class names of labels from an option that may be given several times.
 
-    Given once, it holds as many pairs as it likes, see `read_class_map`. Given several times, each
-    is one pair, so that names may have commas without quotes: `0=ok, good` and `1=bad`.
+    Given once, it may contain several pairs, see `read_class_map`. Given several times, each is
+    one pair, so that names may contain commas without quotes: `0=ok, good` and `1=bad`.
 
     Raises:
-        ConfigError: see `read_class_map`; also if one of several looks like several pairs.
+        ConfigError: see `read_class_map`; also if one of several values looks like several pairs.
     """
     if len(texts) == 1:
         return read_class_map(texts[0])
@@ -109,66 +109,66 @@ def read_class_pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         parts = split_quoted(text)
         if len(parts) > 1 and all("=" in part for part in parts):
             raise ConfigError(
-                f"'{text}' holds {len(parts)} pairs, where each of several holds one.",
-                "Give one pair each time, or all in one; a name that is meant like this is put in "
+                f"'{text}' looks like {len(parts)} pairs, but the option was given several times.",
+                "Give one pair per option, or all pairs in one option. Put a name like this in "
                 'double quotes: 0="a, b=c"',
             )
     return _class_map(texts)
 
 
 def _class_map(parts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The pairs of label and name, each parted by its first equal sign outside quotes."""
+    """The pairs of label and name, each divided at its first equals sign outside quotes."""
     sides = [split_quoted(part, "=") for part in parts]
     pairs = tuple((unquoted(label), unquoted("=".join(name))) for label, *name in sides)
-    shown = ", ".join(parts)
+    typed = ", ".join(parts)
     if not all(label and name for label, name in pairs):
-        raise ConfigError(f"'{shown}' gives no names to labels.", "For example 0=good, 1=crack")
+        raise ConfigError(
+            f"'{typed}' does not give names to labels.", "For example: 0=good, 1=crack"
+        )
     if len({label for label, _ in pairs}) < len(pairs):
-        raise ConfigError(f"'{shown}' names one label twice.", "Give each label one name.")
+        raise ConfigError(f"'{typed}' gives two names to one label.", "Give each label one name.")
     return pairs
 
 
 def read_edges(text: str) -> tuple[float, ...]:
-    """Edges of bins as people type them: `0.3, 0.7`.
+    """Edges of bins as typed: `0.3, 0.7`.
 
     Raises:
-        ConfigError: if a part is no number.
+        ConfigError: if a part is not a number.
     """
     try:
         return tuple(float(part) for part in read_names(text))
     except ValueError as err:
-        raise ConfigError(f"'{text}' has an edge that is no number.", "For example 0.3, 0.7") from (
-            err
-        )
+        raise ConfigError(f"An edge in '{text}' is not a number.", "For example: 0.3, 0.7") from err
 
 
 def read_names(text: str, separators: str = ",;") -> tuple[str, ...]:
-    """Names as people type them: `ok, "bad, really"`.
+    """Names as typed: `ok, "bad, really"`.
 
     Raises:
-        ConfigError: if a quotation mark has no second one.
+        ConfigError: if a closing quotation mark is missing.
     """
     names = (unquoted(part) for part in split_quoted(text, separators))
     return tuple(name for name in names if name)
 
 
 def split_quoted(text: str, separators: str = ",;") -> list[str]:
-    """What stands between separators; those in double quotes part nothing, and the quotes stay.
+    """The parts between separators outside double quotes; the quotes are kept.
 
     Raises:
-        ConfigError: if a quotation mark has no second one.
+        ConfigError: if a closing quotation mark is missing.
     """
     if text.count('"') % 2:
         raise ConfigError(
-            f"'{text}' has a quotation mark without its second one.",
-            'Names with a comma are put in double quotes: 0="good, clean", 1=crack',
+            f"A closing quotation mark is missing in '{text}'.",
+            'Put names with a comma in double quotes: 0="good, clean", 1=crack',
         )
     # A separator counts where an even number of quotation marks follows.
     return re.split(rf'[{separators}](?=(?:[^"]*"[^"]*")*[^"]*$)', text)
 
 
 def unquoted(text: str) -> str:
-    """A name without the double quotes around it or within, and without outer blanks."""
+    """A name without double quotes and without blanks around it."""
     return text.replace('"', "").strip()
 
 
@@ -181,7 +181,7 @@ def rules_from_dict(values: dict[str, Any]) -> ImportRules:
     """The rules that `rules_as_dict` wrote.
 
     Raises:
-        ConfigError: if they are no such rules.
+        ConfigError: if they are not such rules.
     """
     try:
         table = values.get("table")

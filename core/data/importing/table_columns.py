@@ -1,4 +1,4 @@
-"""Which column of a table holds the path, the label, the group and the subset."""
+"""Which column of a label table contains the path, the label, the group and the subset."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ _LABEL_PARTS = (
     "grade",
     "target",
     "type",
-)  # the more telling first
-# What `labelled_by` and `defect_size` say of the label is not the label.
+)  # most specific first
+# Columns such as `labelled_by` and `defect_size` describe the label; they are not the label.
 _BESIDE_LABEL = {"by", "at", "date", "time", "size", "count", "area", "score", "confidence"}
 _GROUP_WORDS = (
     "group",
@@ -73,11 +73,11 @@ Rows = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Roles:
-    """Positions of columns; None where there is none.
+    """Positions of columns; None if there is none.
 
-    `rivals` could be the label just as well: only the order of the columns has decided. `one_hot`
-    are columns of 0 and 1, one for every class, where no column holds the class itself. Both are
-    empty where a name or a person has decided.
+    `rivals` are columns that could be the label as well; the first of them was chosen. `one_hot`
+    are columns of 0 and 1, one for each class, if no column contains the class itself. Both are
+    empty if a column title or the user has decided.
     """
 
     path: int
@@ -96,23 +96,23 @@ def find_roles(
     header: bool,
     is_path: Callable[[str], bool],
 ) -> Roles:
-    """What each column is, as far as the rules leave it open.
+    """The role of each column, as far as the rules do not state it.
 
     Args:
-        rules: what a person decided.
+        rules: the user's choices.
         columns: their titles.
         rows: cells of some lines, without the header; some may be short.
         header: whether the titles come from the table.
         is_path: whether a cell names an image.
 
     Raises:
-        ConfigError: if a chosen column does not exist, or none is left for the label.
+        ConfigError: if a chosen column does not exist, or none remains for the label.
     """
     words = [column_word(title) for title in columns] if header else [""] * len(columns)
     specs = (rules.path_column, rules.label_column, rules.group_column, rules.split_column)
-    asked = [_asked(spec, columns) for spec in specs]
-    path, label, group, split = asked
-    taken = {position for position in asked if position is not None}
+    chosen = [_chosen(spec, columns) for spec in specs]
+    path, label, group, split = chosen
+    taken = {position for position in chosen if position is not None}
     if path is None:
         path = _named(words, PATH_WORDS, taken)
         path = _path_column(rows, len(columns), taken, is_path) if path is None else path
@@ -125,10 +125,10 @@ def find_roles(
         taken |= {label} if label is not None else set()
     if split is None and rules.split_column is None:
         named = _named(words, _SPLIT_WORDS, taken)
-        says = named is not None and any(
+        has_subsets = named is not None and any(
             subset_of_word(row[named]) for row in rows if len(row) > named
         )
-        split = named if says else _split_column(rows, len(columns), taken)
+        split = named if has_subsets else _split_column(rows, len(columns), taken)
         taken |= {split} if split is not None else set()
     if label is not None:
         return Roles(path, label, group, split)
@@ -140,12 +140,12 @@ def find_roles(
 
 
 def column_word(title: str) -> str:
-    """A title in one spelling: `File Name` and `file-name` become `file_name`."""
+    """A title in a uniform spelling: `File Name` and `file-name` become `file_name`."""
     return title.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def number_of(text: str) -> float | None:
-    """The number that a cell holds, with a point or a comma; None where it is none."""
+    """The number in a cell, with a decimal point or comma; None if it is not a number."""
     try:
         value = float(text.strip().replace(",", "."))
     except ValueError:
@@ -154,12 +154,12 @@ def number_of(text: str) -> float | None:
 
 
 def label_key(cell: str) -> str | float:
-    """Equal for labels that mean the same: 1, 1.0 and 01."""
+    """Equal for labels with the same meaning: 1, 1.0 and 01."""
     number = number_of(cell)
     return normal_name(cell) if number is None else number
 
 
-def _asked(spec: str | None, columns: Sequence[str]) -> int | None:
+def _chosen(spec: str | None, columns: Sequence[str]) -> int | None:
     if spec is None or spec == NO_COLUMN:
         return None
     titles = [title.lower() for title in columns]
@@ -172,16 +172,16 @@ def _asked(spec: str | None, columns: Sequence[str]) -> int | None:
     )
 
 
-def _named(words: Sequence[str], wanted: Iterable[str], taken: set[int]) -> int | None:
+def _named(words: Sequence[str], candidates: Iterable[str], taken: set[int]) -> int | None:
     return next(
-        (words.index(w) for w in wanted if w in words and words.index(w) not in taken), None
+        (words.index(w) for w in candidates if w in words and words.index(w) not in taken), None
     )
 
 
 def _path_column(
     rows: Sequence[Sequence[str]], width: int, taken: set[int], is_path: Callable[[str], bool]
 ) -> int:
-    """The column with most paths; the first free one where none has any."""
+    """The column with the most paths; the first free one if none has any."""
     free = [position for position in range(width) if position not in taken]
     hits = {i: sum(is_path(row[i]) for row in rows if len(row) > i) for i in free}
     return max(free, key=lambda i: (hits[i], -i)) if free else 0
@@ -196,7 +196,7 @@ def _split_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) ->
 
 
 def _fits(rules: TableRules, cells: Sequence[str]) -> bool:
-    """Whether these can be labels, by the names or ranges that a person gave for them."""
+    """Whether these can be labels, given the names or ranges that the user has chosen."""
     if rules.bins:
         return all(number_of(cell) is not None for cell in cells)
     known = {label_key(label) for label, _ in rules.class_map}
@@ -206,7 +206,7 @@ def _fits(rules: TableRules, cells: Sequence[str]) -> bool:
 def _guessed_label(
     words: Sequence[str], cells: Mapping[int, Sequence[str]], n: int
 ) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """The label among the free columns, its rivals, and the columns of 0 and 1 in its place.
+    """The label among the free columns, its rivals, and the columns of 0 and 1 instead of it.
 
     Args:
         words: of all columns.
@@ -214,26 +214,28 @@ def _guessed_label(
         n: lines.
     """
     if not cells:
-        raise ConfigError("The table has no column left for the label.", "Choose other columns.")
-    of_two = [i for i, of in cells.items() if of and {number_of(cell) for cell in of} <= {0.0, 1.0}]
-    named = [i for i in cells if _telling(words[i]) is not None]
-    clear = [i for i in named if i not in of_two or len(of_two) == 1]
+        raise ConfigError("No column of the table is left for the label.", "Choose other columns.")
+    zero_one = [
+        i for i, of in cells.items() if of and {number_of(cell) for cell in of} <= {0.0, 1.0}
+    ]
+    named = [i for i in cells if _label_rank(words[i]) is not None]
+    clear = [i for i in named if i not in zero_one or len(zero_one) == 1]
     has_text = any(map(_is_text, cells.values()))
-    if len(of_two) > 1 and not clear and (len(named) > 1 or not has_text):
-        return of_two[0], (), tuple(of_two)
+    if len(zero_one) > 1 and not clear and (len(named) > 1 or not has_text):
+        return zero_one[0], (), tuple(zero_one)
     repeating = [i for i, of in cells.items() if 1 < len(set(of)) <= n / 2]
     if named:
-        best = min(clear or named, key=lambda i: (i not in repeating, _telling(words[i]), i))
+        best = min(clear or named, key=lambda i: (i not in repeating, _label_rank(words[i]), i))
         return best, (), ()
     different = [i for i, of in cells.items() if len(set(of)) > 1]
     first, *rivals = repeating or different or cells
     return first, tuple(rivals), ()
 
 
-def _telling(word: str) -> tuple[bool, int] | None:
-    """How clearly a column's name says that it is the label, the clearest first; None: it does not.
+def _label_rank(word: str) -> tuple[bool, int] | None:
+    """How well a column title fits the label, the best first; None: not at all.
 
-    A whole word (`result_text`) says more than a part of one (`imagelabels`).
+    A whole word (`result_text`) fits better than a part of one (`imagelabels`).
     """
     whole = word.split("_")
     if _BESIDE_LABEL & set(whole):
@@ -245,5 +247,5 @@ def _telling(word: str) -> tuple[bool, int] | None:
 
 
 def _is_text(cells: Sequence[str]) -> bool:
-    """Whether these could be names of classes: no numbers, and some of them come again."""
+    """Whether these could be class names: not all are numbers, and some of them repeat."""
     return len(set(cells)) < len(cells) and any(number_of(cell) is None for cell in cells)

@@ -1,7 +1,7 @@
-"""Arrays on disk that remember which rows are computed: nothing is computed twice.
+"""Arrays on disk with the state of each row, so that nothing is computed twice.
 
 A cache is a folder with `rows.npy` (memory-mapped, one row per sample) and `state.npy` (one byte
-per row). Rows are written first, their state after, so a killed computation goes on where it was.
+per row). Rows are written before their state, so a killed computation continues where it stopped.
 """
 
 import json
@@ -39,23 +39,23 @@ class RowCache:
 
     @property
     def missing(self) -> NDArray[np.intp]:
-        """Positions not computed yet; failed ones are tried again by a new computation only."""
+        """Positions that are not computed yet; failed ones are retried only after reopening."""
         return np.flatnonzero(self.state == MISSING)
 
     @property
     def ready(self) -> NDArray[np.bool_]:
-        """[N], True where the row can be used."""
+        """[N], True if the row can be used."""
         return np.asarray(self.state == READY)
 
     def mark(self, positions: Sequence[int] | NDArray[np.intp], state: int) -> None:
-        """Remember that rows are ready or failed, after their content is on its way to disk."""
+        """Record that rows are ready or failed, after their content was flushed."""
         self.rows.flush()
         self.state[positions] = state
         self.state.flush()
 
 
 def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> RowCache:
-    """The cache in `folder`, made empty where there is none.
+    """The cache in `folder`; a new one if there is none.
 
     Raises:
         WorkspaceError: if there is not enough disk space.
@@ -69,10 +69,10 @@ def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Ro
 def pixel_cache(
     folder: Path, paths: Sequence[Path], config: PreprocessConfig, *, key: str
 ) -> RowCache:
-    """The uint8 pixel cache [N, S, S, 3] of these images, for every run with the same config.
+    """The uint8 pixel cache [N, S, S, 3] of these images, shared by all runs with this config.
 
     Args:
-        folder: where pixel caches live.
+        folder: of all pixel caches.
         paths: the images, in sample order.
         config: how they become pixels.
         key: names images and order, for example the dataset's id and digest.
@@ -130,10 +130,10 @@ def _write_row(rows_path: Path, config: PreprocessConfig, item: tuple[int, Path]
 
 
 def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | None":
-    """The arrays of a folder, or None where they are missing, cut off or of another shape."""
+    """The arrays of a folder, or None if they are missing, truncated or of another shape."""
     try:
         for name in ("rows.npy", "state.npy"):
-            open_memmap(folder / name, mode="r")  # "r+" would lengthen a file that was cut off
+            open_memmap(folder / name, mode="r")  # "r+" would extend a truncated file
         rows = open_memmap(folder / "rows.npy", mode="r+")
         state = open_memmap(folder / "state.npy", mode="r+")
     except (OSError, ValueError, EOFError):
@@ -145,7 +145,7 @@ def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | 
 def _made(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays":
     """The arrays of a new cache, or those that another process has just made."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Why a lock beside the folder of all caches: it must not be taken for a cache itself.
+    # Why a lock next to the folder of all caches: inside, it would be taken for a cache.
     with FileLock(folder.parent.with_name(f"{folder.parent.name}.lock")):
         opened = _open(folder, shape, dtype)
         if opened is None:
@@ -163,7 +163,7 @@ def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         raise WorkspaceError(
             f"The cache of {shape[0]:,} images needs {needed / 1e9:.1f} GB, but only "
             f"{free / 1e9:.1f} GB are free.",
-            "Free some space, choose a smaller image size, or move the workspace.",
+            "Free some disk space, choose a smaller image size, or move the workspace.",
         )
     with atomic_folder(folder) as unfinished:
         open_memmap(unfinished / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)

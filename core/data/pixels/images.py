@@ -40,11 +40,11 @@ EXTENSIONS = frozenset(
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
-_LOOK_PX = 256
+_MEASURE_PX = 256
 _NEARLY_BLACK = 16  # of 255: 12 bits in 16, or less
 _ORIENTATION_TAG = 0x0112
 _FIRST_TURNED = 5  # orientations from here on swap width and height
-_FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the name that people know
+_FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the common name
 
 _READ_ERRORS = (
     OSError,
@@ -70,15 +70,15 @@ _READ_ERRORS = (
 def read_image(
     source: Path | IO[bytes], *, draft_px: int | None = None, name: str = "This file"
 ) -> Image.Image:
-    """The first frame of an image file, fully decoded and turned upright, as mode L or RGB.
+    """The first frame of an image file, fully decoded and rotated upright, as mode L or RGB.
 
-    Transparency is laid on white; 16-bit gray is scaled linearly (65535 becomes 255); float gray
-    is stretched to its own range.
+    Transparency is composed on white; 16-bit gray is scaled linearly (65535 becomes 255); float
+    gray is stretched to its own range.
 
     Args:
         source: a file path or an open binary file.
         draft_px: decode a JPEG no larger than needed for this side; much faster for large ones.
-        name: what messages call an open file.
+        name: of an open file, for messages.
 
     Raises:
         UnreadableImageError: with the reason in plain words.
@@ -94,8 +94,8 @@ def read_image(
 class ImageProperties:
     """What an image is, as `read_image` would give it; see `Sample` for the meaning.
 
-    `is_nearly_black`: of an image with more than 8 bits, whether it uses only the lowest sixteenth
-    of its range, as those of cameras with 10 or 12 bits do; None where 8 bits are all it has.
+    `is_nearly_black`: whether an image with more than 8 bits uses only the lowest sixteenth of its
+    range, as images of cameras with 10 or 12 bits do; None for images with 8 bits.
     """
 
     width: int
@@ -110,8 +110,8 @@ class ImageProperties:
 def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> ImageProperties:
     """Decode an image completely, as `read_image` does, and describe it.
 
-    A JPEG is decoded as a small gray image where that is enough: every byte of it is still read
-    and checked, but fewer pixels are computed.
+    A JPEG is decoded as a small gray image if that is enough: every byte is still read and checked,
+    but fewer pixels are computed.
 
     Raises:
         UnreadableImageError: with the reason in plain words.
@@ -121,24 +121,24 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
         size, mode = image.size, image.mode
         is_nearly_black = None
         if image_format == "JPEG" and mode in ("L", "RGB"):
-            factor = _look_factor(size)
+            factor = _reduction(size)
             image.draft("L", (max(1, size[0] // factor), max(1, size[1] // factor)))
             image.load()
-            look = brightness_and_sharpness(image)
+            measures = brightness_and_sharpness(image)
             if _orientation(image) >= _FIRST_TURNED:
                 size = size[::-1]
         else:
             is_deep = _has_more_than_8_bits(image)
             image.load()
             plain = _plain(_upright(image))
-            size, mode, look = plain.size, plain.mode, brightness_and_sharpness(plain)
+            size, mode, measures = plain.size, plain.mode, brightness_and_sharpness(plain)
             is_nearly_black = _is_nearly_black(plain) if is_deep else None
-        return ImageProperties(*size, mode, image_format, *look, is_nearly_black)
+        return ImageProperties(*size, mode, image_format, *measures, is_nearly_black)
 
 
 @contextmanager
 def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
-    """An image file of a known format and bearable size; reading errors in plain words."""
+    """An image file of a known format and acceptable size; read errors in plain words."""
     name = source.name if isinstance(source, Path) else name
     try:
         with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     except _READ_ERRORS as err:
         raise UnreadableImageError(
             f"{name} cannot be decoded: {err or type(err).__name__}.",
-            "The file may be damaged or cut off; export it again.",
+            "The file may be damaged or incomplete. Export it again.",
         ) from err
 
 
@@ -163,12 +163,12 @@ def brightness_and_sharpness(image: Image.Image) -> tuple[float, float]:
 
     Returns:
         The mean gray value in [0, 1], and the variance of the Laplacian of gray values in [0, 255];
-        0 where the image is too small for one.
+        0 if the image is too small for it.
 
     Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy".
     """
     gray = image if image.mode == "L" else image.convert("L")
-    factor = _look_factor(gray.size)
+    factor = _reduction(gray.size)
     if factor > 1:
         gray = gray.reduce(factor)
     width, height = gray.size
@@ -187,13 +187,13 @@ def brightness_and_sharpness(image: Image.Image) -> tuple[float, float]:
     return brightness, max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)
 
 
-def _look_factor(size: tuple[int, int]) -> int:
-    # Why a power of two: decoders scale by these, and one scaling can follow another.
-    return int(2 ** max(0, math.ceil(math.log2(max(size) / _LOOK_PX))))
+def _reduction(size: tuple[int, int]) -> int:
+    # Why a power of two: decoders scale by these, and scalings can be combined.
+    return int(2 ** max(0, math.ceil(math.log2(max(size) / _MEASURE_PX))))
 
 
 def _orientation(image: Image.Image) -> int:
-    """How EXIF says the image is turned; 1: not at all."""
+    """The orientation by EXIF; 1: upright."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _READ_ERRORS:
@@ -201,10 +201,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _has_more_than_8_bits(image: Image.Image) -> bool:
-    """Whether the file holds more than is read; ask before it is loaded."""
+    """Whether the file has more than 8 bits per channel; call it before the pixels are loaded."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return True
-    # Why: colours of 16 bits have the mode of those with 8; only their coding tells.
+    # Why: RGB with 16 bits has the same mode as RGB with 8; only the coding differs.
     codings = [tile.args for tile in getattr(image, "tile", ())]
     return any(
         ";16" in (args if isinstance(args, str) else str(args[0])) for args in codings if args
@@ -225,7 +225,7 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
     if pixels > MAX_PIXELS:
         raise UnreadableImageError(
             f"{name} has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS / 1e6:.0f}.",
-            "Scale it down or cut it into parts.",
+            "Reduce it, or divide it into several images.",
         )
 
 
@@ -234,7 +234,7 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     except _READ_ERRORS:
-        # Broken EXIF says nothing about the pixels, which were decoded whole.
+        # Broken EXIF does not affect the pixels, which were decoded completely.
         return image
 
 

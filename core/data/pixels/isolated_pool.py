@@ -1,7 +1,7 @@
-"""Work on many files in other processes, so that one bad file cannot take the rest with it.
+"""Work on many files in other processes, so that one bad file cannot stop all the others.
 
-A reader may crash its process, hang, or ask for absurd amounts of memory. Files are worked on in
-chunks; when a chunk is lost, its files are tried again one by one, and only the culprit fails.
+A reader may crash its process, hang, or request absurd amounts of memory. Files are processed in
+chunks; if a chunk is lost, its files are tried again one by one, and only the culprit fails.
 """
 
 import contextlib
@@ -55,13 +55,13 @@ def run_isolated(
 
 
 def next_size(done: int, seconds: float) -> int:
-    """Items of the next chunk, after a chunk of so many took so long; at most twice as many."""
+    """Items of the next chunk, given the size and time of the last; at most twice as many."""
     fitting = CHUNK_S * done / max(seconds, 1e-9)
     return int(min(max(1, fitting), 2 * done, CHUNK_ITEMS))
 
 
 def serve_parent() -> None:
-    """Start of a helper process: let interactive work go first, and end when the parent ends."""
+    """Set up a helper process: low priority, and end when the parent process ends."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(10)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -83,8 +83,8 @@ class _Pool(Generic[Item, Result]):
         self.executor.shutdown(wait=True, kill_workers=True)
 
     def run(self, items: Sequence[Item]) -> Iterator[PoolResult[Result]]:
-        waiting = 0  # everything from here on was not given out yet
-        size = 1  # of the next chunk; grows with what is known of the items
+        waiting = 0  # everything from here on has not been submitted yet
+        size = 1  # of the next chunk; adapts to the time of the items
         flying: deque[tuple[int, Sequence[Item], Future[_Worked[Result]]]] = deque()
         while waiting < len(items) or flying:
             while waiting < len(items) and len(flying) < 3 * self.workers:
@@ -95,7 +95,7 @@ class _Pool(Generic[Item, Result]):
             try:
                 results, seconds = future.result(timeout=CHUNK_TIMEOUT_ITEMS * self.item_timeout_s)
             except (BrokenProcessPool, FutureTimeoutError):
-                # Why: the other flying chunks died with the pool and are given out again.
+                # Why: the other submitted chunks died with the pool and are submitted again.
                 waiting = start + len(chunk)
                 flying.clear()
                 self._restart()
@@ -116,7 +116,7 @@ class _Pool(Generic[Item, Result]):
             reason = "crashed the decoder"
         self._restart()
         return UnreadableImageError(
-            f"Reading it {reason}.", "The file is damaged; export it again."
+            f"Reading this file {reason}.", "The file is damaged. Export it again."
         )
 
     def _restart(self) -> None:
@@ -135,8 +135,8 @@ def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> "_Worked[Re
         except Exception as err:  # one odd file must not end the work on all others
             results.append(
                 UnreadableImageError(
-                    f"Reading it failed: {type(err).__name__}: {err}.",
-                    "The file may be damaged; export it again.",
+                    f"Reading this file failed: {type(err).__name__}: {err}.",
+                    "The file may be damaged. Export it again.",
                 )
             )
     return results, time.perf_counter() - started

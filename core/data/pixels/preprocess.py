@@ -1,4 +1,4 @@
-"""Images to the network's pixels: the only place, for training, evaluation and inference."""
+"""From images to the pixels of a network: the only place, for training and inference alike."""
 
 from pathlib import Path
 from typing import IO, assert_never
@@ -20,9 +20,10 @@ def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[n
     Raises:
         UnreadableImageError: if the file cannot be decoded.
     """
-    whole = (config.roi_left, config.roi_top, config.roi_right, config.roi_bottom) == (0, 0, 1, 1)
-    # Twice the size keeps resampling quality; a region needs the whole resolution.
-    image = read_image(source, draft_px=2 * config.image_size_px if whole else None)
+    region = (config.roi_left, config.roi_top, config.roi_right, config.roi_bottom)
+    # Why: twice the size keeps the resampling quality; a region needs the full resolution.
+    draft_px = 2 * config.image_size_px if region == (0, 0, 1, 1) else None
+    image = read_image(source, draft_px=draft_px)
     return preprocess_image(image, config)
 
 
@@ -48,7 +49,7 @@ def preprocess_image(image: Image.Image, config: PreprocessConfig) -> NDArray[np
 def normalization_constants(
     config: PreprocessConfig, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation to apply to gray values in [0, 1]; the network's unless NONE is asked."""
+    """Mean and deviation for gray values in [0, 1]: those of the network unless NONE is chosen."""
     match config.normalization:
         case Normalization.NETWORK | Normalization.ALL_CHANNELS | Normalization.FIRST_CHANNEL:
             return mean, std
@@ -104,5 +105,5 @@ def _contrast_stretched(
 ) -> NDArray[np.uint8]:
     span = np.maximum(high.astype(np.float32) - low, 1.0)
     stretched = (pixels.astype(np.float32) - low) / span * 255.0
-    whole: NDArray[np.uint8] = np.clip(stretched + 0.5, 0, 255).astype(np.uint8)
-    return whole
+    rounded: NDArray[np.uint8] = np.clip(stretched + 0.5, 0, 255).astype(np.uint8)
+    return rounded

@@ -1,4 +1,4 @@
-"""Small images for galleries, made on first use and kept."""
+"""Small images for galleries, created on first use and kept."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ THUMBNAIL_PX = 224
 
 
 def thumbnail(source: Path, sha256: str, folder: Path) -> Path:
-    """The WebP thumbnail of an image; made when it is not there yet.
+    """The WebP thumbnail of an image; created on first use.
 
     Args:
         source: the image.
         sha256: its content hash; names the thumbnail.
-        folder: the thumbnail cache.
+        folder: of all thumbnails.
 
     Raises:
-        UnreadableImageError: if the image cannot be decoded (any more).
+        UnreadableImageError: if the image cannot be decoded.
     """
     target = folder / sha256[:2] / f"{sha256}.webp"
     if target.exists():

@@ -1,7 +1,7 @@
-"""A map of images: what the network finds similar lies close together.
+"""A map of images: images with similar network features are close together.
 
-Cost: t-SNE places at most 2,500 images, chosen evenly; the others go between their most similar
-ones among these, so that the time hardly grows with the set.
+Cost: t-SNE places at most 2,500 images, chosen at random; the others are placed between their most
+similar ones among these, so that the time hardly grows with the dataset.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def map_of(features: Floats, *, seed: int = 0, landmarks: int = LANDMARKS) -> Fl
     Args:
         features: [N, D] of a pretrained network.
         seed: for the choice of landmarks and the layout.
-        landmarks: so many images are laid out by t-SNE.
+        landmarks: number of images that t-SNE lays out.
 
     Source: van der Maaten, Hinton 2008, "Visualizing Data using t-SNE".
     """
@@ -51,8 +51,8 @@ def _laid_out(reduced: Floats, seed: int) -> Floats:
     perplexity = min(30.0, (len(reduced) - 1) / 3)
     start = _start(reduced, seed)
     tsne = TSNE(perplexity=perplexity, init=start, max_iter=500, random_state=seed)
-    # Why half of the cores: its threads wait busily for each other, and beside a training on the
-    # same cores they waited ten times as long as they worked.
+    # Why half of the cores: the threads wait busily for each other; next to a training on the same
+    # cores, they waited ten times as long as they worked.
     with threadpool_limits(max(1, worker_count() // 2)):
         laid = tsne.fit_transform(reduced)
     laid -= (laid.max(0) + laid.min(0)) / 2
@@ -61,7 +61,7 @@ def _laid_out(reduced: Floats, seed: int) -> Floats:
 
 
 def _start(reduced: Floats, seed: int) -> Floats:
-    """The two main directions, small as t-SNE wants them, and no two images at one place.
+    """The first two principal components, scaled down for t-SNE, no two images in one place.
 
     Why the noise: equal images at one place crash scikit-learn's quad tree, and the process.
     """
@@ -71,16 +71,16 @@ def _start(reduced: Floats, seed: int) -> Floats:
 
 
 def _placed_between(others: Floats, known: Floats, laid: Floats) -> Floats:
-    """Where the nearest known images are, the more similar the closer."""
+    """The weighted mean place of the nearest known images."""
     from sklearn.neighbors import NearestNeighbors
 
     if not len(others):
         return np.empty((0, 2), np.float32)
     neighbours = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(known))).fit(known)
-    found = []
+    blocks = []
     for start in range(0, len(others), _BLOCK):
         distances, nearest = neighbours.kneighbors(others[start : start + _BLOCK])  # [block, 3]
         weights = 1 / (distances + 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
-        found.append((laid[nearest] * weights[:, :, None]).sum(axis=1))
-    return np.concatenate(found).astype(np.float32)
+        blocks.append((laid[nearest] * weights[:, :, None]).sum(axis=1))
+    return np.concatenate(blocks).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the samples of a dataset say about its faults; knows images only as pairs of look-alikes.
+"""Findings from the samples of a dataset; images are known only as pairs of look-alikes.
 
 Positions are those in the given sequence of samples.
 """
@@ -18,6 +18,7 @@ from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, Severity
 from core.domain.splits import Subset
+from core.words import count, joined
 
 SMALL_CLASS = 20
 IMBALANCE = 10.0  # the largest class has this many times the images of the smallest
@@ -28,7 +29,7 @@ _SIZE_BINS = 10
 
 
 def look_alike_groups(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
-    """Group number [N]: samples linked by equal bytes or near pairs share one."""
+    """Group number [N]; samples that are equal or look alike have the same one."""
     return connected(len(samples), links_of_equal([s.sha256 for s in samples]), near)
 
 
@@ -40,15 +41,15 @@ def all_findings(
     *,
     folders_of_classes: Collection[str] = (),
 ) -> list[Finding]:
-    """What files, labels and look-alikes say, the most harmful kinds first.
+    """Findings from files, labels and look-alikes, the most harmful kinds first.
 
     Args:
         samples: of one dataset.
         class_names: by class index.
         near: [M, 2] positions of nearly equal images with different bytes.
         unreadable: positions of images that cannot be read any more.
-        folders_of_classes: names that classes ever had: folders so called made the labels, and are
-            no leak.
+        folders_of_classes: all names that classes ever had: folders of these names are the source
+            of the labels, not a leak.
     """
     return [
         *_label_conflicts(samples, class_names, near),
@@ -64,9 +65,9 @@ def _label_conflicts(
     samples: Sequence[Sample], class_names: Sequence[str], near: Pairs
 ) -> Iterator[Finding]:
     exact = _pairs_within(_members([s.sha256 for s in samples]))
-    for pairs, severity, words in (
-        (exact, Severity.SERIOUS, "The same image"),
-        (near.tolist(), Severity.WARNING, "Images that look nearly the same"),
+    for pairs, severity, subject in (
+        (exact, Severity.SERIOUS, "The same image has"),
+        (near.tolist(), Severity.WARNING, "Look-alikes have"),
     ):
         differ = [
             (a, b)
@@ -81,7 +82,7 @@ def _label_conflicts(
             yield _finding(
                 FindingKind.LABEL_CONFLICT,
                 severity,
-                f"{words} under {len(labels)} labels: {names}.",
+                f"{subject} {len(labels)} different labels: {names}.",
                 samples,
                 members,
             )
@@ -90,20 +91,20 @@ def _label_conflicts(
 def suspect_labels(
     samples: Sequence[Sample], class_names: Sequence[str], judgement: LabelAssessment
 ) -> list[Finding]:
-    """One finding per image whose label is doubted, the least believed first.
+    """One finding per image that is likely mislabeled, lowest confidence in the label first.
 
-    A warning where the doubt is sure, a note where the image may only be a hard one.
+    A warning if the model is sure, a note if the image may only be a difficult one.
     """
-    doubted = np.flatnonzero(judgement.is_suspect)
-    found = []
-    for i in doubted[np.argsort(judgement.confidence[doubted], kind="stable")].tolist():
+    suspects = np.flatnonzero(judgement.is_suspect)
+    findings = []
+    for i in suspects[np.argsort(judgement.confidence[suspects], kind="stable")].tolist():
         confidence, suggested = float(judgement.confidence[i]), int(judgement.suggested[i])
         message = (
-            f"Labelled '{class_names[samples[i].label or 0]}', looks like "
-            f"'{class_names[suggested]}' ({confidence:.0%} confidence in the label)."
+            f"Labeled '{class_names[samples[i].label or 0]}', but looks like "
+            f"'{class_names[suggested]}' (confidence in the label: {confidence:.0%})."
         )
         severity = Severity.WARNING if judgement.is_sure[i] else Severity.NOTE
-        found.append(
+        findings.append(
             Finding(
                 FindingKind.SUSPECT_LABEL,
                 severity,
@@ -113,19 +114,19 @@ def suspect_labels(
                 confidence,
             )
         )
-    return found
+    return findings
 
 
-def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> list[Finding]:
+def outlier_findings(samples: Sequence[Sample], outliers: Sequence[Outlier]) -> list[Finding]:
     """One finding per unusual image, the most unusual first."""
     by_image: dict[int, list[Outlier]] = defaultdict(list)
-    for outlier in found:
+    for outlier in outliers:
         by_image[outlier.position].append(outlier)
     return [
         Finding(
             FindingKind.OUTLIER,
             Severity.NOTE,
-            "Compared with its class " + ", ".join(o.words for o in own) + ".",
+            f"Unusual for its class: {', '.join(o.words for o in own)}.",
             (samples[i].id,),
             score=own[0].score,
         )
@@ -136,7 +137,7 @@ def outlier_findings(samples: Sequence[Sample], found: Sequence[Outlier]) -> lis
 def subset_leaks(
     samples: Sequence[Sample], near: Pairs, subsets: Mapping[int, Subset], split_name: str
 ) -> list[Finding]:
-    """Look-alikes and parts that lie in more than one subset of a split, largest first.
+    """Look-alikes and parts that are in more than one subset of a split, largest first.
 
     Args:
         samples: of one dataset.
@@ -145,9 +146,9 @@ def subset_leaks(
         split_name: for the messages.
     """
     seen: set[tuple[int, ...]] = set()
-    found = []
-    for numbers, words in (
-        (look_alike_groups(samples, near), "images that look (nearly) the same are"),
+    findings = []
+    for numbers, subject in (
+        (look_alike_groups(samples, near), "look-alikes are"),
         (
             connected(len(samples), links_of_equal([s.group for s in samples])),
             "images of one part are",
@@ -159,17 +160,17 @@ def subset_leaks(
             if len(sides) < 2 or tuple(members) in seen:
                 continue
             seen.add(tuple(members))
-            places = " and ".join(side.value for side in Subset if side in sides)
-            found.append(
+            places = joined([side.value for side in Subset if side in sides])
+            findings.append(
                 _finding(
                     FindingKind.SUBSET_LEAK,
                     Severity.SERIOUS,
-                    f"{len(members)} {words} in {places} of split '{split_name}'.",
+                    f"{len(members)} {subject} in {places} of the split '{split_name}'.",
                     samples,
                     members,
                 )
             )
-    return sorted(found, key=lambda f: -len(f.sample_ids))
+    return sorted(findings, key=lambda f: -len(f.sample_ids))
 
 
 def _format_leaks(
@@ -177,7 +178,7 @@ def _format_leaks(
 ) -> Iterator[Finding]:
     labelled = [i for i, s in enumerate(samples) if s.label is not None]
     totals = Counter(samples[i].label for i in labelled)
-    told: dict[tuple[int, ...], list[str]] = defaultdict(list)  # members -> properties they share
+    shared_by: dict[tuple[int, ...], list[str]] = defaultdict(list)  # members -> shared properties
     for name, value_of in _properties(samples, labelled, known_folders):
         by_value: dict[str, list[int]] = defaultdict(list)
         for i in labelled:
@@ -185,28 +186,28 @@ def _format_leaks(
             if value is not None:
                 by_value[value].append(i)
         for value, members in sorted(by_value.items()):
-            if len(by_value) > 1 and _tells(samples, members, totals, len(by_value)):
-                told[tuple(members)].append(f"{name} {value}")
-    for images, shared in told.items():
-        # Why: PNG files of one class also have a size of their own; once is enough.
-        if any(set(images) < set(others) for others in told):
+            if len(by_value) > 1 and _predicts_class(samples, members, totals, len(by_value)):
+                shared_by[tuple(members)].append(f"{name} {value}")
+    for images, shared in shared_by.items():
+        # Why: the PNG files of one class may also have their own size; one finding is enough.
+        if any(set(images) < set(others) for others in shared_by):
             continue
         label, hits = Counter(samples[i].label for i in images).most_common(1)[0]
         share = "All" if hits == len(images) else f"{hits} of"
         yield _finding(
             FindingKind.FORMAT_LEAK,
             Severity.SERIOUS,
-            f"{share} {len(images)} images with {' and '.join(shared)} are in class "
-            f"'{class_names[label or 0]}': a model can learn this instead of the defect.",
+            f"{share} {len(images)} images with {joined(shared)} have the class "
+            f"'{class_names[label or 0]}'. A model can learn this instead of the defect.",
             samples,
             images,
         )
 
 
-def _tells(
+def _predicts_class(
     samples: Sequence[Sample], members: Sequence[int], totals: Mapping[int | None, int], tried: int
 ) -> bool:
-    """Whether nearly all of these images are in one class, and not by chance."""
+    """Whether nearly all of these images have the same class, and not by chance."""
     from scipy.stats import binom
 
     label, hits = Counter(samples[i].label for i in members).most_common(1)[0]
@@ -219,11 +220,11 @@ def _tells(
 def _properties(
     samples: Sequence[Sample], labelled: Sequence[int], known_folders: Collection[str]
 ) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
-    """What files have besides their pixels: name and value, None where it says nothing."""
+    """Properties of files besides their pixels: name, and value or None if unknown."""
     yield "file extension", lambda s: PurePosixPath(s.path).suffix.lower() or "none"
     yield "file format", lambda s: s.format
-    yield "size", lambda s: f"{s.width} × {s.height}"
-    yield "colour mode", lambda s: "gray" if s.mode == "L" else "colour"
+    yield "image size", lambda s: f"{s.width} × {s.height}"
+    yield "color mode", lambda s: "gray" if s.mode == "L" else "color"
     yield from _folder_levels([samples[i] for i in labelled], known_folders)
     sizes = [samples[i].file_size for i in labelled]
     edges = np.unique(np.quantile(sizes or [0], np.linspace(0, 1, _SIZE_BINS + 1)))
@@ -234,7 +235,7 @@ def _properties(
 def _folder_levels(
     samples: Sequence[Sample], known_folders: Collection[str]
 ) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
-    """Levels of folders below the source, without the one that holds the folders of classes."""
+    """Folder levels below the source, without the level of the class folders."""
     classes = {normal_name(name).casefold() for name in known_folders}
     parents = {PurePath(s.name).parent.parts for s in samples if not PurePath(s.name).is_absolute()}
     for level in range(max((len(parts) for parts in parents), default=0)):
@@ -258,7 +259,7 @@ def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
         yield _finding(
             FindingKind.EXACT_DUPLICATE,
             Severity.WARNING,
-            f"{len(members)} files hold the same image, byte by byte.",
+            f"{len(members)} files contain the same image, byte for byte.",
             samples,
             members,
         )
@@ -269,8 +270,7 @@ def _near_duplicates(samples: Sequence[Sample], near: Pairs) -> Iterator[Finding
         yield _finding(
             FindingKind.NEAR_DUPLICATE,
             Severity.WARNING,
-            f"{len(members)} images look nearly the same: probably one part, "
-            "photographed several times.",
+            f"{len(members)} look-alikes: probably one part that was photographed several times.",
             samples,
             members,
         )
@@ -286,8 +286,8 @@ def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Itera
             yield _finding(
                 FindingKind.CLASS_TOO_SMALL,
                 Severity.WARNING,
-                f"Class '{name}' has {len(own)} images; fewer than {SMALL_CLASS} say "
-                "little about how well it is recognized.",
+                f"The class '{name}' has {count(len(own), 'image')}. With fewer than "
+                f"{SMALL_CLASS}, its results are unreliable.",
                 samples,
                 own,
             )
@@ -297,8 +297,8 @@ def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Itera
         yield Finding(
             FindingKind.CLASS_IMBALANCE,
             Severity.NOTE,
-            f"Class '{large}' has {max(sizes)} images, class '{small}' {min(sizes)}: "
-            "judge by macro F1, not by accuracy.",
+            f"The class '{large}' has {count(max(sizes), 'image')}, the class '{small}' only "
+            f"{min(sizes)}. Judge results by macro F1, not by accuracy.",
         )
 
 
@@ -307,8 +307,8 @@ def _unreadable(samples: Sequence[Sample], members: Sequence[int]) -> Iterator[F
         yield _finding(
             FindingKind.UNREADABLE,
             Severity.SERIOUS,
-            f"{len(members)} images cannot be read any more; they were moved, "
-            "deleted or damaged after the import.",
+            f"{count(len(members), 'image')} can no longer be read; moved, deleted or damaged "
+            "after the import.",
             samples,
             members,
         )
@@ -316,14 +316,14 @@ def _unreadable(samples: Sequence[Sample], members: Sequence[int]) -> Iterator[F
 
 def _members(values: Sequence[object]) -> list[list[int]]:
     """Positions of values that occur more than once, by value, in order of appearance."""
-    found: dict[object, list[int]] = defaultdict(list)
+    by_value: dict[object, list[int]] = defaultdict(list)
     for position, value in enumerate(values):
-        found[value].append(position)
-    return [positions for positions in found.values() if len(positions) > 1]
+        by_value[value].append(position)
+    return [positions for positions in by_value.values() if len(positions) > 1]
 
 
 def _pairs_within(groups: Iterable[list[int]]) -> list[tuple[int, int]]:
-    # Why chains of neighbours and the first: enough to meet every other label of a group.
+    # Why with the first only: this is enough to meet every other label of a group.
     return [(members[0], other) for members in groups for other in members[1:]]
 
 

@@ -1,8 +1,8 @@
 """Images that differ from the others of their class in size, shape, sharpness or brightness.
 
-Robust statistics: an image is an outlier where it is far from the median of its class, measured by
-the median deviation from it, and far in absolute terms, too. Classes that are too small for this
-are compared with the whole dataset.
+Robust statistics: an image is an outlier if it is far from the median of its class, both relative
+to the median absolute deviation and in absolute terms. Classes that are too small for this are
+compared with the whole dataset.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,15 +34,15 @@ class Outlier:
 class _Measure:
     """A property of images on a scale where distances mean something.
 
-    `least` is the smallest difference from the median that counts; `words` are said below and above
-    the median (None: that side is fine); `shown` puts a value into words.
+    `least` is the smallest difference from the median that counts; `words` describe values below
+    and above the median (None: that side is fine); `format_value` writes a value.
     """
 
     name: str
     values: Floats
     least: float
     words: tuple[str | None, str | None]
-    shown: Callable[[float], str]
+    format_value: Callable[[float], str]
 
 
 def outliers(samples: Sequence[Sample], images: Gray) -> list[Outlier]:
@@ -51,11 +51,11 @@ def outliers(samples: Sequence[Sample], images: Gray) -> list[Outlier]:
     Args:
         samples: of one dataset.
         images: [N, 48, 48] the same images small and gray, for what was not measured at import;
-            images that could not be read are all 0 and never outliers of brightness or sharpness.
+            images that could not be read are all 0 and never outliers in brightness or sharpness.
     """
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
-    found = [o for measure in _measures(samples, images) for o in _far_off(measure, labels)]
-    return sorted(found, key=lambda o: -o.score)
+    unusual = [o for measure in _measures(samples, images) for o in _far_off(measure, labels)]
+    return sorted(unusual, key=lambda o: -o.score)
 
 
 def brightness_of(images: Gray) -> Floats:
@@ -90,9 +90,9 @@ def _measures(samples: Sequence[Sample], images: Gray) -> Iterator[_Measure]:
         np.log(width / height),
         np.log(1.3),
         ("much taller", "much wider"),
-        lambda v: f"{np.exp(v):.2f} times as wide as high",
+        lambda v: f"width/height {np.exp(v):.2f}",
     )
-    # Why all or nothing: values of two origins cannot be compared.
+    # Why all or none: values from two sources cannot be compared.
     given = [s.brightness for s in samples]
     bright = brightness_of(images) if None in given else np.array(given, np.float64)
     yield _Measure(
@@ -130,5 +130,6 @@ def _far_off(measure: _Measure, labels: NDArray[np.int64]) -> Iterator[Outlier]:
             if words is None or not abs(away) > max(measure.least, FAR * spread):
                 continue
             score = min(abs(away) / max(spread, measure.least / FAR), 1e3)
-            own, usual = measure.shown(float(measure.values[i])), measure.shown(middle)
-            yield Outlier(i, measure.name, f"{words} ({own}; usual: {usual})", score)
+            own = measure.format_value(float(measure.values[i]))
+            typical = measure.format_value(middle)
+            yield Outlier(i, measure.name, f"{words} ({own}; typical: {typical})", score)

@@ -33,12 +33,12 @@ from core.data.pixels.isolated_pool import run_isolated
 from core.errors import TouchstoneError
 
 SIDE_PX = 48
-# What people are told wherever look-alikes are counted.
+# Shown wherever look-alikes are counted.
 LOOK_ALIKES = (
-    "Look-alikes show the same view: with other brightness, exposure or compression, or cropped by "
-    "up to about a tenth of its side. Turned or mirrored images are not looked for."
+    "Look-alikes show the same view, possibly with other brightness, exposure or compression, or "
+    "cropped by up to about 10%. Rotated or mirrored images are not detected."
 )
-LIKENESS = 0.87  # at least, to be called nearly the same
+LIKENESS = 0.87  # look-alikes have at least this
 EACH_WITH_EACH = 20_000
 _DESCRIPTOR_PX = 24
 _TEMPLATE_PX = 38
@@ -92,10 +92,10 @@ def small_images(
 
 
 def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Floats]:
-    """Pairs of images that show nearly the same.
+    """Pairs of look-alikes.
 
-    Where the images of a set are all alike (a part on a fixed background), a pair must be
-    clearly more alike than images drawn by chance. Images without structure match nothing.
+    If all images of a dataset are similar (a part on a fixed background), a pair must be clearly
+    more similar than pairs drawn at random. Images without structure match nothing.
 
     Args:
         grays: [N, 48, 48], one per content (leave byte-identical ones out).
@@ -113,7 +113,7 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
 
 
 def connected(n: int, *links: Pairs) -> NDArray[np.int64]:
-    """Group number [n] of every position, where linked positions share a group."""
+    """Group number [n] of every position; linked positions are in the same group."""
     # Why here: the app imports this module, and scipy would cost it time and 40 MB.
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -151,9 +151,9 @@ def neighbour_accuracy(
     train: NDArray[np.int64],
     test: NDArray[np.int64],
 ) -> float:
-    """Share of test images whose nearest training image, by correlation, has their class.
+    """Fraction of test images whose nearest training image, by correlation, has the same class.
 
-    Needs no learning at all, so a high value says that test images resemble training images.
+    Needs no training, so a high value means that test images resemble training images.
 
     Args:
         grays: [N, 48, 48] gray.
@@ -166,15 +166,14 @@ def neighbour_accuracy(
     """
     if not len(train) or not len(test):
         raise ValueError("both subsets need images")
-    # Why without shading and exposure: a person sees the same part under another light, and so
-    # does a network.
+    # Why without shading and exposure: a network recognizes the same part under another light.
     known = _unit(_flattened(grays[train]))
-    right = 0
+    correct = 0
     for start in range(0, len(test), _BLOCK):
         block = test[start : start + _BLOCK]
         nearest = (_unit(_flattened(grays[block])) @ known.T).argmax(axis=1)  # [block]
-        right += int((labels[train[nearest]] == labels[block]).sum())
-    return right / len(test)
+        correct += int((labels[train[nearest]] == labels[block]).sum())
+    return correct / len(test)
 
 
 def _small_gray(path: Path) -> Gray:
@@ -211,7 +210,7 @@ def _resized(plane: Floats, side: int) -> Floats:
 
 
 def _crops() -> Iterator[tuple[int, int, int]]:
-    """(top, left, side) of the versions of an image that look for neighbours."""
+    """(top, left, side) of the versions of an image for which neighbours are searched."""
     yield 0, 0, SIDE_PX
     for cut in (2, 5):  # 5 and 10%
         for top, left in ((cut // 2, cut // 2), (0, 0), (0, cut), (cut, 0), (cut, cut)):
@@ -230,9 +229,9 @@ def _proposed(flat: Floats, on_progress: ProgressCallback) -> Pairs:
         return np.empty((0, 2), np.int64)
     versions = [_version(flat, crop) for crop in _crops()]  # 11 x [N, 576]
     cells = _cells(versions[0])
-    found: list[Pairs] = []
+    proposals: list[Pairs] = []
     for number, cell in enumerate(cells):
-        found.extend(
+        proposals.extend(
             _nearest(
                 [v[cell] for v in versions],
                 cell,
@@ -240,8 +239,8 @@ def _proposed(flat: Floats, on_progress: ProgressCallback) -> Pairs:
             )
         )
         if len(cells) > 1:
-            on_progress("Looking for similar images", number + 1, len(cells))
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+            on_progress("Searching for look-alikes", number + 1, len(cells))
+    return np.unique(np.sort(np.concatenate(proposals), axis=1), axis=0)
 
 
 def _nearest(
@@ -259,11 +258,11 @@ def _nearest(
         row, column = np.nonzero(np.take_along_axis(best, nearest, axis=1) >= _PROPOSED)
         yield np.stack([cell[start + row], cell[nearest[row, column]]], axis=1)
         if on_progress is not None:
-            on_progress("Looking for similar images", min(n, start + _BLOCK), n)
+            on_progress("Searching for look-alikes", min(n, start + _BLOCK), n)
 
 
 def _cells(base: Floats) -> list[NDArray[np.int64]]:
-    """All images together, or, where they are many, overlapping cells of similar ones."""
+    """All images in one cell or, if there are many, overlapping cells of similar ones."""
     n = len(base)
     if n <= EACH_WITH_EACH:
         return [np.arange(n)]
@@ -290,8 +289,8 @@ def _likeness(flat: Floats, pairs: Pairs, on_progress: ProgressCallback | None =
         return _windows(flat[position])
 
     result = np.empty(len(pairs), np.float32)
-    # Why one thread: products this small lose more by waking threads than they win, on a busy
-    # machine tenfold.
+    # Why one thread: for products this small, waking threads costs more than it gains, ten times
+    # as much on a busy machine.
     with threadpool_limits(1):
         for number, (first, second) in enumerate(pairs.tolist()):
             parts, lengths = windows(second)
@@ -319,15 +318,15 @@ def _templates(image: Floats) -> Floats:
     """
     sizes = [(height, width) for height in (34, 38, 42) for width in (34, 38, 42)]
     sizes += [(side, side) for side in (32, 36, 40, 44)]
-    found = []
+    templates = []
     for height, width in sizes:
         top, left = (SIDE_PX - height) // 2, (SIDE_PX - width) // 2
-        found.append(_resized(image[top : top + height, left : left + width], _TEMPLATE_PX))
-    return _unit(np.stack(found))
+        templates.append(_resized(image[top : top + height, left : left + width], _TEMPLATE_PX))
+    return _unit(np.stack(templates))
 
 
 def _clearly_above_chance(flat: Floats) -> float:
-    """A likeness that images drawn by chance stay far below (nine of ten do by much)."""
+    """A likeness far above that of images drawn at random (their 90% quantile)."""
     if len(flat) < 3:
         return 0.0
     drawn = np.random.default_rng(0).integers(0, len(flat), (_CHANCE_PAIRS, 2))

@@ -1,11 +1,11 @@
-"""Actions on datasets: preview, import, look, delete."""
+"""Actions on datasets: import, find images, rename, delete."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from core.data.importing.labels import normal_name
-from core.data.importing.listing import Listing, plan_import
+from core.data.importing.listing import plan_import
 from core.data.importing.rules import (
     Delimiter,
     ImportRules,
@@ -25,19 +25,11 @@ from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
 from core.store import datasets, jobs, runs
 from core.store.database import connect
+from core.words import count
 from core.workflows import jobs as job_actions
 from core.workspace import Workspace, allowed_import_path
 
 MAX_NAME = 100
-
-
-def start_listing(source: Path) -> Listing:
-    """Begin to look at the names in a folder or ZIP; large trees take a while.
-
-    Raises:
-        PathNotAllowedError: if it may not be read.
-    """
-    return Listing(allowed_import_path(source))
 
 
 def start_import(
@@ -56,18 +48,18 @@ def start_import(
         source: folder or `.zip` on this machine.
         name: of the new dataset.
         rules: where classes come from and what is kept; a label source alone leaves the rest open.
-        consume: the source is an upload: keep its images in the workspace, remove it afterwards.
-        shown_source: what to show as source, where the path says nothing.
+        consume: the source is an upload: its images move into the workspace.
+        shown_source: what to show as the source, if the path means nothing to the user.
 
     Raises:
-        NameTakenError: if there is such a dataset already.
-        ImportSourceError: if the source cannot work.
+        NameTakenError: if the name is taken.
+        ImportSourceError: if the source cannot be imported.
     """
     clean = checked_name(name)
     with connect(workspace) as db:
         if datasets.dataset_name_taken(db, clean):
             raise NameTakenError(
-                f"A dataset named '{clean}' exists already.",
+                f"A dataset named '{clean}' already exists.",
                 "Choose another name, or delete the existing dataset first.",
             )
     payload = _import_payload(source, rules, consume=consume, shown_source=shown_source)
@@ -88,27 +80,27 @@ def start_adding(
 ) -> Job:
     """Queue the import of more images into a dataset, as its next version.
 
-    Its classes keep their places and verdicts, new ones are appended; a split that comes with the
-    images is not kept, since a split covers a whole version. Arguments: see `start_import`.
+    Its classes keep their positions and verdicts, new ones are appended; a split that comes with
+    the images is not kept, since a split covers a whole version.
 
     Args:
         workspace: where the dataset lives.
         source: folder or `.zip` on this machine.
         dataset: name or id.
         rules: see `start_import`.
-        keep_duplicates: also add images whose bytes the dataset has already.
+        keep_duplicates: also add images that the dataset already has, byte for byte.
         consume: see `start_import`.
         shown_source: see `start_import`.
 
     Raises:
         NotFoundError: if there is no such dataset.
-        ImportSourceError: if the source cannot work.
+        ImportSourceError: if the source cannot be imported.
     """
-    found = find_dataset(workspace, dataset)
+    target = find_dataset(workspace, dataset)
     payload = _import_payload(
         source, rules, consume=consume, shown_source=shown_source, adding=True
     )
-    more = {"name": found.name, "into": found.id, "keep_duplicates": keep_duplicates}
+    more = {"name": target.name, "into": target.id, "keep_duplicates": keep_duplicates}
     return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
 
 
@@ -129,26 +121,26 @@ def import_rules(
     leave_out: Iterable[str] = (),
     ok_classes: Iterable[str] | None = None,
 ) -> ImportRules:
-    """Rules as people type them; what is given tells the label source where none is.
+    """Rules as typed on the command line; the label source follows from the others if not given.
 
     Args:
-        labels: where classes come from.
+        labels: where classes come from; None: follows from the other arguments.
         pattern: for `LabelSource.PATTERN`.
         level: for `LabelSource.FOLDER_LEVEL`.
         table: the file for `LabelSource.TABLE`.
         delimiter: of the table; see `Delimiter`.
-        header: whether the table has one.
+        header: whether the table has one; None: detected.
         columns: name or number of its `path`, `label`, `group` and `split` columns.
         class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
         bins: edges of numeric labels, `0.3, 0.7`.
         bin_names: names of the bins, one more than edges.
-        keep_split: whether ready subsets are kept.
-        keep_companions: whether masks and annotations beside images are imported.
+        keep_split: whether a split that comes with the images is kept.
+        keep_companions: whether masks and annotations are imported as images.
         leave_out: classes not to import.
         ok_classes: classes that count as OK; None: by their names.
 
     Raises:
-        ConfigError: if something cannot be understood.
+        ConfigError: if an argument cannot be read.
     """
     implied = (
         LabelSource.TABLE
@@ -161,7 +153,9 @@ def import_rules(
     )
     known = {item.value for item in Delimiter}
     if delimiter is not None and delimiter not in known:
-        raise ConfigError(f"'{delimiter}' is no delimiter.", f"Use {', '.join(sorted(known))}.")
+        raise ConfigError(
+            f"'{delimiter}' is not a delimiter.", f"Use one of: {', '.join(sorted(known))}."
+        )
     column = columns or {}
     table_rules = table and TableRules(
         text=read_label_table(table),
@@ -195,28 +189,28 @@ def _import_payload(
     shown_source: str | None,
     adding: bool = False,
 ) -> dict[str, object]:
-    """What the worker needs, after a look that refuses what cannot work."""
+    """What the worker needs; raises early if the source cannot be imported."""
     path = allowed_import_path(source)
-    whole = rules if isinstance(rules, ImportRules) else ImportRules(rules)
-    plan_import(path, whole, adding=adding)
+    all_rules = rules if isinstance(rules, ImportRules) else ImportRules(rules)
+    plan_import(path, all_rules, adding=adding)
     return {
         "source": str(path),
-        "rules": rules_as_dict(whole),
+        "rules": rules_as_dict(all_rules),
         "consume": consume,
         "shown_source": shown_source or str(path),
     }
 
 
 def checked_name(name: str) -> str:
-    """A name without odd characters.
+    """A name without control characters and outer blanks.
 
     Raises:
-        ConfigError: if nothing is left, or it is too long.
+        ConfigError: if it is empty or too long.
     """
     clean = normal_name(name)
     if not 0 < len(clean) <= MAX_NAME:
         raise ConfigError(
-            "The name is empty or too long.", f"Give a name of 1 to {MAX_NAME} characters."
+            "The name is empty or too long.", f"Enter a name of 1 to {MAX_NAME} characters."
         )
     return clean
 
@@ -226,13 +220,13 @@ def read_label_table(path: Path) -> str:
 
     Raises:
         ConfigError: if the file cannot be opened.
-        ImportSourceError: if it is no text.
+        ImportSourceError: if it is not text.
     """
     try:
         return table_text(path.read_bytes())
     except OSError as err:
         raise ConfigError(
-            f"The table {path} cannot be read: {err.strerror}.", "Give a CSV file."
+            f"The table {path} cannot be read: {err.strerror}.", "Choose a CSV file."
         ) from err
 
 
@@ -269,7 +263,7 @@ def samples(
     limit: int = -1,
     offset: int = 0,
 ) -> tuple[list[Sample], int]:
-    """A page of samples, and how many there are in all, by class, subset and part of the name."""
+    """A page of samples by class, subset and part of the name, and their total number."""
     chosen = SampleFilter(label=label, split_id=split_id, subset=subset, text=text)
     return find_images(workspace, dataset_id, chosen, limit=limit, offset=offset)
 
@@ -284,23 +278,23 @@ def find_images(
     limit: int = -1,
     offset: int = 0,
 ) -> tuple[list[Sample], int]:
-    """A page of the samples that a filter lets through, sorted, and how many there are in all."""
+    """A page of the samples that match a filter, sorted, and their total number."""
     with connect(workspace) as db:
-        count = datasets.count_samples(db, dataset_id, chosen)
-        found = datasets.samples_of(
+        total = datasets.count_samples(db, dataset_id, chosen)
+        page = datasets.samples_of(
             db, dataset_id, chosen, order=order, descending=descending, limit=limit, offset=offset
         )
-    return found, count
+    return page, total
 
 
 def count_images(workspace: Workspace, dataset_id: str, chosen: SampleFilter) -> int:
-    """How many samples a filter lets through."""
+    """Number of samples that match a filter."""
     with connect(workspace) as db:
         return datasets.count_samples(db, dataset_id, chosen)
 
 
 def find_samples(workspace: Workspace, ids: Iterable[int]) -> list[Sample]:
-    """Samples of these ids, in this order."""
+    """The samples with these ids, in this order."""
     with connect(workspace) as db:
         return datasets.samples_by_id(db, list(ids))
 
@@ -309,49 +303,50 @@ def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) ->
     """Name (path below the source) -> sample id, of images in use or excluded.
 
     Raises:
-        NotFoundError: if there is no such image, or several have the name.
+        NotFoundError: if there is no such image, or more than one.
     """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
-        found = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
-    for name, ids in found.items():
+        ids_by_name = datasets.ids_of_names(db, dataset.id, list(dict.fromkeys(names)))
+    for name, ids in ids_by_name.items():
         if len(ids) != 1:
-            how_many = "no image" if not ids else f"{len(ids)} images"
             raise NotFoundError(
-                f"There is {how_many} '{name}' in this dataset.",
-                "Give the path below the imported folder, as an export to a table shows it.",
+                f"This dataset has {count(len(ids), 'image')} with the name '{name}'."
+                if ids
+                else f"This dataset has no image with the name '{name}'.",
+                "Give the path below the imported folder, as in an exported table.",
             )
-    return {name: ids[0] for name, ids in found.items()}
+    return {name: ids[0] for name, ids in ids_by_name.items()}
 
 
 def sample_path(workspace: Workspace, sample_id: int) -> Path:
     """The file of a sample.
 
     Raises:
-        NotFoundError: if there is no such sample, or its file is gone.
+        NotFoundError: if there is no such sample, or its file is missing.
     """
-    found = find_samples(workspace, [sample_id])
-    path = workspace.resolve(found[0].path) if found else None
+    samples = find_samples(workspace, [sample_id])
+    path = workspace.resolve(samples[0].path) if samples else None
     if path is None or not path.is_file():
         raise NotFoundError(
-            "This image is not there any more.",
-            "It was moved or deleted after the import; bring it back or import again.",
+            "The file of this image is missing.",
+            "It was moved or deleted after the import. Restore it, or import the images again.",
         )
     return path
 
 
 def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
-    """The small image of a sample, made on first use.
+    """The thumbnail of a sample, created on first use.
 
     Raises:
         NotFoundError: if there is no such sample.
-        UnreadableImageError: if its file cannot be decoded any more.
+        UnreadableImageError: if its file can no longer be decoded.
     """
-    found = find_samples(workspace, [sample_id])
-    if not found:
+    samples = find_samples(workspace, [sample_id])
+    if not samples:
         raise NotFoundError("There is no such image.")
-    source = workspace.resolve(found[0].path)
-    return thumbnail(source, found[0].sha256, workspace.thumbnails)
+    source = workspace.resolve(samples[0].path)
+    return thumbnail(source, samples[0].sha256, workspace.thumbnails)
 
 
 def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
@@ -365,7 +360,7 @@ def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
-    """Remove a dataset with its splits and runs; its models stay, files in place are not touched.
+    """Remove a dataset with its splits and runs; its models and the files of the user stay.
 
     Raises:
         NotFoundError: if there is none.
@@ -376,7 +371,7 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
         own_runs = {run.id for run in runs.list_runs(db, dataset.id)}
         if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
             raise WorkspaceError(
-                f"A training is using the dataset '{dataset.name}'.", "Stop it first."
+                f"A run is using the dataset '{dataset.name}'.", "Stop the run first."
             )
         datasets.delete_dataset(db, dataset.id)
     shutil.rmtree(workspace.uploads / dataset.id, ignore_errors=True)
@@ -388,37 +383,12 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
 
 
 def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig | None:
-    """The preprocessing chosen for a dataset, if anybody did."""
+    """The preprocessing chosen for a dataset, if any."""
     with connect(workspace) as db:
         return datasets.saved_preprocess(db, dataset_id)
 
 
 def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:
-    """Remember the preprocessing for trainings on this dataset; None: the network's own."""
+    """Save the preprocessing for runs on this dataset; None: that of the network."""
     with connect(workspace) as db:
         datasets.save_preprocess(db, dataset_id, config)
-
-
-def new_upload_folder(workspace: Workspace) -> Path:
-    """An empty private folder for files that come through the browser."""
-    folder = workspace.uploads / new_id("upload")
-    folder.mkdir()
-    return folder
-
-
-def store_upload(folder: Path, name: str, content: bytes | memoryview) -> Path:
-    """Keep one uploaded file below `folder`; its name may contain folders, never lead outside.
-
-    Returns:
-        Where it is.
-
-    Raises:
-        ConfigError: if the name leads outside.
-    """
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or ":" in parts[0]:
-        raise ConfigError(f"The file name '{name}' cannot be used.", "Rename the file.")
-    target = folder.joinpath(*parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    return target

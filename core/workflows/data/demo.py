@@ -1,4 +1,4 @@
-"""The demo: a rendered pill set, ready to train."""
+"""The demo: rendered images of pills, ready to train."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,8 @@ from core.domain.datasets import LabelSource
 from core.domain.jobs import Job
 from core.store import datasets
 from core.store.database import connect
-from core.workflows.data.datasets import new_upload_folder, start_import
+from core.workflows.data import uploads
+from core.workflows.data.datasets import start_import
 from core.workspace import Workspace
 
 DEMO_NAME = "Pill demo"
@@ -18,7 +19,7 @@ def start_demo(
     workspace: Workspace, *, on_progress: Callable[[int, int], None] | None = None
 ) -> Job:
     """Draw the demo images and queue their import; a taken name gets a number."""
-    folder = new_upload_folder(workspace)
+    folder = uploads.new_upload_folder(workspace)
     write_demo_images(folder, on_progress=on_progress)
     return start_import(
         workspace,

@@ -1,4 +1,4 @@
-"""Taking a dataset out: class folders, a ZIP, a table; of any version, with a split or without."""
+"""Exports of a dataset: class folders, a ZIP file or a table; with or without a split."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class Export:
-    """What is taken out, and a name for it."""
+    """What is exported, and its name."""
 
     dataset: Dataset
     version: DatasetVersion
@@ -38,7 +38,7 @@ def plan_export(
     version: int | None = None,
     split: str | None = None,
 ) -> Export:
-    """The images of a version (None: today's), with the subset folders of a split where named.
+    """The images of a version (None: the newest), in the subset folders of a split if one is named.
 
     Raises:
         NotFoundError: if there is no such dataset, version or split.
@@ -46,15 +46,15 @@ def plan_export(
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
         number = dataset.version if version is None else version
-        found = versions.find_version(db, dataset.id, number)
+        at = versions.find_version(db, dataset.id, number)
         samples = versions.samples_at(db, dataset.id, number)
         chosen = splits.find_split(db, dataset.id, split) if split else None
         places = splits.split_places(db, chosen.id) if chosen else None
     sources = [workspace.resolve(sample.path) for sample in samples]
     items = exports.export_items(
-        samples, sources, found.class_names, places, verdicts=found.class_verdicts
+        samples, sources, at.class_names, places, verdicts=at.class_verdicts
     )
-    return Export(dataset, found, chosen, tuple(items))
+    return Export(dataset, at, chosen, tuple(items))
 
 
 def write_export(
@@ -63,17 +63,17 @@ def write_export(
     """Write an export to a new folder, or to a new file that ends in .zip or .csv.
 
     Returns:
-        The names of images whose files are gone.
+        The names of images whose files are missing.
 
     Raises:
-        ConfigError: if the target is there already or cannot be written.
+        ConfigError: if the target already exists or cannot be written.
     """
     kind = target.suffix.lower()
     if kind not in (".zip", ".csv"):
         return exports.write_folder(export.items, target, delimiter=delimiter)
     make_blocks = zip_export if kind == ".zip" else csv_export
     if target.exists():
-        raise ConfigError(f"{target} exists already.", "Choose another name.")
+        raise ConfigError(f"{target} already exists.", "Choose another name.")
     try:
         with atomic_write(target) as partial, partial.open("wb") as file:
             file.writelines(make_blocks(export, delimiter=delimiter))

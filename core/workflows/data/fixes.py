@@ -1,6 +1,6 @@
 """Fixes of findings: exclude, keep one, relabel, group, ignore; each can be undone.
 
-A fix is an edit of the dataset that also closes the findings it settles, or a decision to ignore.
+A fix is an edit of the dataset that also closes the findings it resolves, or a decision to ignore.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,13 @@ from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, Sever
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
+from core.words import count
 from core.workflows.data import edits
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
-# What helps against what; the most advisable first.
-CURES: Mapping[FindingKind, tuple[Fix, ...]] = {
+# Fixes for each kind of finding, the most advisable first.
+FIXES: Mapping[FindingKind, tuple[Fix, ...]] = {
     FindingKind.LABEL_CONFLICT: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.FORMAT_LEAK: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.EXACT_DUPLICATE: (Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
@@ -32,13 +33,13 @@ CURES: Mapping[FindingKind, tuple[Fix, ...]] = {
     FindingKind.CLASS_IMBALANCE: (Fix.IGNORE,),
     FindingKind.UNREADABLE: (Fix.EXCLUDE, Fix.IGNORE),
 }
-# Why not all: whole classes would go, or every conflict would need a class of its own.
-# Why not to exclude all that look alike: where most parts were photographed several times, one
-# click would leave hardly an image. Keeping one of each serves the same purpose.
-CURES_FOR_ALL: Mapping[FindingKind, tuple[Fix, ...]] = {
-    **CURES,
+# Why not all fixes: whole classes would be lost, or every conflict would need its own class.
+# Why look-alikes cannot all be excluded: if most parts were photographed several times, one click
+# would leave hardly any image. Keeping one of each serves the same purpose.
+FIXES_FOR_ALL: Mapping[FindingKind, tuple[Fix, ...]] = {
+    **FIXES,
     **{
-        kind: tuple(how for how in CURES[kind] if how is not Fix.EXCLUDE)
+        kind: tuple(how for how in FIXES[kind] if how is not Fix.EXCLUDE)
         for kind in (
             FindingKind.EXACT_DUPLICATE,
             FindingKind.NEAR_DUPLICATE,
@@ -58,9 +59,9 @@ _OF_SEVERAL = {
 
 @dataclass(frozen=True)
 class AppliedFix:
-    """What was done, and how to take it back.
+    """What was done, and how to undo it.
 
-    `version` is the edit that was made; None where findings were only ignored.
+    `version` is the edit; None if findings were only ignored.
     """
 
     words: str
@@ -76,68 +77,72 @@ def fix(
     *,
     label: int | None = None,
 ) -> AppliedFix:
-    """Fix findings of one kind in one edit; findings that it settles besides are closed, too.
+    """Fix findings of one kind in one edit; other findings that it resolves are closed as well.
 
     Args:
         workspace: where the dataset lives.
         dataset_id: its id.
         finding_ids: of the last check.
-        how: one of `CURES` of their kind.
-        label: for `RELABEL`, the class index; None takes what each finding suggests.
+        how: one of `FIXES` of their kind.
+        label: for `RELABEL`, the class index; None: the suggestion of each finding.
 
     Raises:
-        ConfigError: if the fix does not fit, no class is suggested, or nothing is left to do.
-        NotFoundError: if a finding is gone: a newer check replaced it.
+        ConfigError: if the fix is not available, no class is suggested, or nothing would change.
+        NotFoundError: if a finding no longer exists: a newer check replaced it.
     """
     with connect(workspace) as db:
-        found = [quality.find_finding(db, i) for i in finding_ids]
+        findings = [quality.find_finding(db, i) for i in finding_ids]
         own = {f.id for f in quality.list_findings(db, dataset_id, status=None)}
-    if not found or not {f.id for f in found} <= own:
-        raise NotFoundError("There is no such finding in this dataset.", "Reload and look again.")
-    for finding in found:
-        if how not in CURES[finding.kind]:
-            raise ConfigError(f"'{how}' is no fix of this finding.", "Choose one that is offered.")
+    if not findings or not {f.id for f in findings} <= own:
+        raise NotFoundError("There is no such finding in this dataset.", "Reload the page.")
+    for finding in findings:
+        if how not in FIXES[finding.kind]:
+            raise ConfigError(
+                f"The fix '{how}' is not available for this finding.", "Choose another fix."
+            )
     if how is Fix.IGNORE:
-        return _ignored(workspace, dataset_id, found)
-    return _edited(workspace, dataset_id, found, how, label)
+        return _ignored(workspace, dataset_id, findings)
+    return _edited(workspace, dataset_id, findings, how, label)
 
 
 def fix_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Fix) -> AppliedFix:
-    """Fix every open finding of a kind in one edit; relabelling takes the sure ones only.
+    """Fix every open finding of a kind in one edit; only sure findings are relabeled.
 
     Raises:
-        ConfigError: if this kind cannot be fixed in one go like this, or nothing is left to do.
+        ConfigError: if the fix is not available for all findings, or there is none.
     """
-    if how not in CURES_FOR_ALL[kind]:
-        raise ConfigError(f"'{how}' cannot be done for all of these.", "Go through them singly.")
+    if how not in FIXES_FOR_ALL[kind]:
+        raise ConfigError(
+            f"The fix '{how}' is not available for all findings at once.", "Fix them one by one."
+        )
     with connect(workspace) as db:
-        found = quality.list_findings(db, dataset_id, kind=kind)
+        findings = quality.list_findings(db, dataset_id, kind=kind)
     if how is Fix.RELABEL:
-        found = [f for f in found if f.severity is Severity.WARNING]
-    if not found:
+        findings = [f for f in findings if f.severity is Severity.WARNING]
+    if not findings:
         raise ConfigError("There is no open finding of this kind.", "Nothing needs to be done.")
-    return fix(workspace, dataset_id, [f.id for f in found], how)
+    return fix(workspace, dataset_id, [f.id for f in findings], how)
 
 
 def exclude_images(workspace: Workspace, dataset_id: str, sample_ids: Sequence[int]) -> AppliedFix:
-    """Leave single images out; findings of which nothing is left are closed.
+    """Exclude single images; findings that this resolves are closed.
 
     Raises:
-        ConfigError: if they are out already, or none would be left.
+        ConfigError: if they are already excluded, or none would be left.
         NotFoundError: if one is not in the dataset.
     """
     samples = _samples(workspace, dataset_id, sample_ids)
     if any(i not in samples for i in sample_ids):
-        raise NotFoundError("This image is not in the dataset (any more).", "Reload the page.")
+        raise NotFoundError("This image is no longer in the dataset.", "Reload the page.")
     planned = {i: replace(samples[i].state, status=SampleStatus.EXCLUDED) for i in sample_ids}
     return _stored(workspace, dataset_id, planned, Fix.EXCLUDE, [])
 
 
 def undo(workspace: Workspace, dataset_id: str, done: AppliedFix) -> None:
-    """Take a fix back; its findings are open again.
+    """Undo a fix; its findings are open again.
 
     Raises:
-        ConfigError: if the dataset was edited since: then the list of versions must be used.
+        ConfigError: if the dataset has been edited since.
     """
     if done.version is None:
         reopen(workspace, dataset_id, done.finding_ids)
@@ -146,17 +151,17 @@ def undo(workspace: Workspace, dataset_id: str, done: AppliedFix) -> None:
         last = versions.undoable(versions.list_versions(db, dataset_id))
         if last is None or last.number != done.version:
             raise ConfigError(
-                "The dataset was changed after this.",
-                "Take the later changes back first, or go back in its list of versions.",
+                "The dataset has been changed since this fix.",
+                "Undo the later changes first, or restore an earlier version on the Versions page.",
             )
         versions.undo(db, datasets.find_dataset(db, dataset_id))
 
 
 def reopen(workspace: Workspace, dataset_id: str, finding_ids: Iterable[int]) -> None:
-    """Take back that findings were ignored.
+    """Reopen ignored findings.
 
     Raises:
-        NotFoundError: if one is gone: a newer check replaced it.
+        NotFoundError: if one no longer exists: a newer check replaced it.
     """
     with connect(workspace) as db, transaction(db):
         for finding_id in finding_ids:
@@ -169,26 +174,26 @@ def best_of(samples: Sequence[Sample]) -> Sample:
     return max(samples, key=lambda s: (s.width * s.height, s.sharpness or 0, -s.id))
 
 
-def _ignored(workspace: Workspace, dataset_id: str, found: Sequence[Finding]) -> AppliedFix:
+def _ignored(workspace: Workspace, dataset_id: str, findings: Sequence[Finding]) -> AppliedFix:
     with connect(workspace) as db, transaction(db):
-        for finding in found:
+        for finding in findings:
             quality.decide_finding(db, dataset_id, finding, FindingStatus.IGNORED)
-    return AppliedFix(f"Ignored {_findings(len(found))}", tuple(f.id for f in found))
+    return AppliedFix(f"Ignored {count(len(findings), 'finding')}", tuple(f.id for f in findings))
 
 
 def _edited(
-    workspace: Workspace, dataset_id: str, found: Sequence[Finding], how: Fix, label: int | None
+    workspace: Workspace, dataset_id: str, findings: Sequence[Finding], how: Fix, label: int | None
 ) -> AppliedFix:
-    samples = _samples(workspace, dataset_id, [i for f in found for i in f.sample_ids])
-    planned = _planned(workspace, dataset_id, found, how, label, samples)
-    return _stored(workspace, dataset_id, planned, how, [f.id for f in found])
+    samples = _samples(workspace, dataset_id, [i for f in findings for i in f.sample_ids])
+    planned = _planned(workspace, dataset_id, findings, how, label, samples)
+    return _stored(workspace, dataset_id, planned, how, [f.id for f in findings])
 
 
 def _samples(workspace: Workspace, dataset_id: str, ids: Iterable[int]) -> dict[int, Sample]:
-    """The samples of these ids that are in the dataset, excluded ones included."""
+    """The samples with these ids that are in the dataset, including excluded ones."""
     with connect(workspace) as db:
-        found = datasets.samples_by_id(db, list(dict.fromkeys(ids)), dataset_id=dataset_id)
-    return {s.id: s for s in found}
+        samples = datasets.samples_by_id(db, list(dict.fromkeys(ids)), dataset_id=dataset_id)
+    return {s.id: s for s in samples}
 
 
 def _stored(
@@ -198,7 +203,7 @@ def _stored(
     how: Fix,
     own: Sequence[int],
 ) -> AppliedFix:
-    """Make the edit; it closes its own findings and those of which nothing is left."""
+    """Make the edit; it closes its own findings and others that it resolves."""
     before = _samples(workspace, dataset_id, planned)
     changed = {i: state for i, state in planned.items() if state != before[i].state}
     closed = (*own, *_settled_by(workspace, dataset_id, changed, set(own)))
@@ -221,7 +226,7 @@ def _stored(
 def _settled_by(
     workspace: Workspace, dataset_id: str, changed: Mapping[int, SampleState], own: set[int]
 ) -> list[int]:
-    """Open findings besides the own ones of which a change leaves nothing."""
+    """Other open findings that a change resolves."""
     with connect(workspace) as db:
         others = [
             f
@@ -236,7 +241,7 @@ def _settled_by(
 def _planned(
     workspace: Workspace,
     dataset_id: str,
-    found: Sequence[Finding],
+    findings: Sequence[Finding],
     how: Fix,
     label: int | None,
     samples: Mapping[int, Sample],
@@ -250,13 +255,13 @@ def _planned(
             for i in finding.sample_ids
             if i in samples and samples[i].status is SampleStatus.USED
         ]
-        for finding in found
+        for finding in findings
     ]
     match how:
         case Fix.GROUP:
             return _grouped(workspace, dataset_id, sets)
         case Fix.RELABEL:
-            for finding, used in zip(found, sets, strict=True):
+            for finding, used in zip(findings, sets, strict=True):
                 target = moves.get(_suggestion(finding)) if label is None else label
                 if target is not None:
                     planned |= {s.id: replace(s.state, label=target) for s in used}
@@ -280,14 +285,14 @@ def _excluded(samples: Iterable[Sample]) -> dict[int, SampleState]:
 def _suggestion(finding: Finding) -> int:
     if finding.suggested is None:
         raise ConfigError(
-            f"Nothing suggests a class for this finding: {finding.message}",
-            "Say which class its images belong to, or leave them out.",
+            f"There is no suggested class for this finding: {finding.message}",
+            "Choose the class of its images, or exclude them.",
         )
     return finding.suggested
 
 
 def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
-    """Class index at the time of the check -> today's: classes may have been merged since."""
+    """Class index at the time of the check -> index today; classes may have been merged since."""
     with connect(workspace) as db:
         check = quality.load_check(db, dataset_id)
     return class_moves(workspace, dataset_id, check.version if check else 1)
@@ -296,7 +301,7 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
 def _grouped(
     workspace: Workspace, dataset_id: str, sets: Sequence[Sequence[Sample]]
 ) -> dict[int, SampleState]:
-    """One group for each set of images; groups that some of them have are joined, as a whole."""
+    """One group for each set of images; existing groups among them are joined as a whole."""
     joined = _joined_groups(sets)
     names = {group for used in sets for group in {s.group for s in used} if group is not None}
     moved = {name for name in names if joined[name] != name}
@@ -309,7 +314,7 @@ def _grouped(
 
 
 def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
-    """Name of a group, or of an image without one -> the group it belongs to by these sets."""
+    """Name of a group, or of an image without one -> the joined group."""
     names = sorted({s.group or _own_name(s) for used in sets for s in used})
     position = {name: i for i, name in enumerate(names)}
     links = [
@@ -320,7 +325,7 @@ def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
     numbers = connected(len(names), np.array(links, np.int64).reshape(-1, 2)).tolist()
     given = {s.group for used in sets for s in used}
     chosen: dict[int, str] = {}
-    # Why given names first: a group that people named keeps its name.
+    # Why given names first: a group that a user has named keeps its name.
     for name in sorted(names, key=lambda name: (name not in given, len(name), name)):
         chosen.setdefault(numbers[position[name]], name)
     return {name: chosen[numbers[position[name]]] for name in names}
@@ -331,7 +336,7 @@ def _own_name(sample: Sample) -> str:
 
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
-    """Whether nothing is left of a finding once its images are in these states."""
+    """Whether a finding is resolved once its images are in these states."""
     left = [
         states[i]
         for i in finding.sample_ids
@@ -357,7 +362,3 @@ def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
             return False
         case _:
             assert_never(finding.kind)
-
-
-def _findings(count: int) -> str:
-    return "1 finding" if count == 1 else f"{count:,} findings"

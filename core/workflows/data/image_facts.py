@@ -1,4 +1,4 @@
-"""Looking at images: all that is known of one, and how they are spread."""
+"""Facts about images: everything known about one, and statistics of all."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from core.domain.datasets import Dataset, DatasetVersion, Sample
 from core.domain.findings import FeatureInsight, Finding
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
-from core.store import datasets, quality, splits
+from core.store import datasets, properties, quality, splits
 from core.store.database import connect
 from core.workflows.data import versions
 from core.workflows.data.versions import Change
@@ -25,11 +25,10 @@ CLASSES_APART = 8
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """An image with what the dataset, its splits, the quality check and its edits say of it.
+    """An image with the facts from its dataset, splits, quality check and edits.
 
-    `insight` is None where the image got another label since the check; `suggested` is the name
-    of the class that it looks like, where there is one and it is still there; `history` is newest
-    first.
+    `insight` is None if the image was relabeled since the check; `suggested` is the name of the
+    class that it looks like, if this class still exists; `history` is newest first.
     """
 
     sample: Sample
@@ -42,17 +41,17 @@ class ImageFacts:
 
     @property
     def class_name(self) -> str | None:
-        """The name of its class; None without one."""
+        """The name of its class; None without a label."""
         return None if self.sample.label is None else self.dataset.class_names[self.sample.label]
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers for small charts, of bounded size whatever the dataset.
+    """Numbers for small charts, of bounded size for every dataset.
 
-    `sizes`: (width, height, images), most frequent first, and how many sizes there are in all;
+    `sizes`: (width, height, images), most frequent first, and `size_count` different sizes in all;
     `brightness`, `sharpness`: per class the counts in bins over `*_edges` (bins + 1 values);
-    empty where nobody has measured. Sharpness is logarithmic (base 10).
+    empty if not measured. Sharpness is logarithmic (base 10).
     """
 
     sizes: tuple[tuple[int, int, int], ...]
@@ -65,23 +64,23 @@ class Statistics:
 
 @dataclass(frozen=True)
 class ImageMap:
-    """Places of images in a plane in which similar ones are neighbours; bounded in number."""
+    """Places of images in a plane, similar images close together; bounded in number."""
 
     points: tuple[tuple[int, int | None, float, float], ...]  # sample id, label, x, y
     total: int
 
 
 def image_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> ImageMap:
-    """The map that the last quality check made; without points where there is none."""
+    """The map of the last quality check; without points if there is none."""
     with connect(workspace) as db:
-        points, total = datasets.map_points(db, dataset_id, limit=limit)
+        points, total = properties.map_points(db, dataset_id, limit=limit)
     return ImageMap(tuple(points), total)
 
 
 def statistics(workspace: Workspace, dataset: Dataset) -> Statistics:
-    """How sizes, brightness and sharpness are spread over the images in use."""
+    """Distributions of size, brightness and sharpness over the images in use."""
     with connect(workspace) as db:
-        rows = datasets.measures(db, dataset.id)
+        rows = properties.measures(db, dataset.id)
     sizes = Counter((width, height) for _, width, height, _, _ in rows)
     bright = [(label, value) for label, _, _, value, _ in rows if value is not None]
     sharp = [(label, math.log10(max(v, 1e-3))) for label, _, _, _, v in rows if v is not None]
@@ -102,7 +101,7 @@ def _histograms(
     class_names: Sequence[str],
     limits: tuple[float, float] | None,
 ) -> tuple[dict[str, tuple[int, ...]], tuple[float, ...]]:
-    """Counts in equal bins, per class where these are few, else of all together."""
+    """Counts in equal bins, per class if there are few, otherwise of all images."""
     if not values:
         return {}, ()
     labels = np.array([-1 if label is None else label for label, _ in values])
@@ -121,15 +120,15 @@ def _histograms(
 
 
 def facts_of(workspace: Workspace, sample_id: int) -> ImageFacts:
-    """Everything that is known of an image.
+    """Everything that is known about an image.
 
     Raises:
         NotFoundError: if there is no such image.
     """
     with connect(workspace) as db:
-        found = datasets.samples_by_id(db, [sample_id])
+        samples = datasets.samples_by_id(db, [sample_id])
         dataset = datasets.dataset_of_sample(db, sample_id)
-        if not found or dataset is None:
+        if not samples or dataset is None:
             raise NotFoundError("There is no such image.", "Its dataset was deleted.")
         members = splits.subsets_of_sample(db, sample_id)
         known = {split.id: split for split in splits.list_splits(db, dataset.id)}
@@ -138,13 +137,13 @@ def facts_of(workspace: Workspace, sample_id: int) -> ImageFacts:
         check = quality.load_check(db, dataset.id)
     history = versions.sample_history(workspace, dataset.id, sample_id)
     if check is None or _relabelled_since(check.version, history):
-        insight = None  # it speaks of a label that the image has no more
+        insight = None  # it is about a former label of the image
     suggested = None
     if insight is not None and insight.suggested is not None and check is not None:
         place = versions.class_moves(workspace, dataset.id, check.version).get(insight.suggested)
         suggested = None if place is None else dataset.class_names[place]
     return ImageFacts(
-        sample=found[0],
+        sample=samples[0],
         dataset=dataset,
         subsets=tuple((known[i], subset) for i, subset in members.items() if i in known),
         findings=tuple(findings),
@@ -155,6 +154,6 @@ def facts_of(workspace: Workspace, sample_id: int) -> ImageFacts:
 
 
 def _relabelled_since(number: int, history: Sequence[tuple[DatasetVersion, Change]]) -> bool:
-    """Whether the label after all changes since a version is another one; newest change first."""
+    """Whether the changes since a version, newest first, have led to another label."""
     since = [change for version, change in history if version.number > number]
     return bool(since) and since[0].label_after != since[-1].label_before

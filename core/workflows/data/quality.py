@@ -1,4 +1,4 @@
-"""Actions on the quality of a dataset: start the check, read what it found."""
+"""Actions on the quality of a dataset: start the check, read its results."""
 
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck, Severity
@@ -11,12 +11,12 @@ from core.workspace import Workspace
 
 
 def job_subject(dataset_id: str) -> str:
-    """What the check of a dataset is called among the jobs."""
+    """The subject id of the check of a dataset."""
     return f"quality-{dataset_id}"
 
 
 def start_check(workspace: Workspace, dataset_id: str) -> Job:
-    """Queue the check of a dataset; asking twice while it runs has one effect.
+    """Queue the check of a dataset, unless it is already running.
 
     Raises:
         NotFoundError: if there is no such dataset.
@@ -29,7 +29,7 @@ def start_check(workspace: Workspace, dataset_id: str) -> Job:
 
 
 def last_check(workspace: Workspace, dataset_id: str) -> QualityCheck | None:
-    """The look-alikes that were found, or None where nobody has looked yet."""
+    """The last check, or None if there was none yet."""
     with connect(workspace) as db:
         return quality.load_check(db, dataset_id)
 
@@ -59,7 +59,7 @@ def findings(
 
 
 def agreement(workspace: Workspace, dataset_id: str) -> float | None:
-    """Share of labels that a model agrees with which did not see them; None: nobody looked."""
+    """Fraction of labels confirmed by a model trained without them; None: not checked."""
     with connect(workspace) as db:
         check = quality.load_check(db, dataset_id)
         counts = quality.suggestions(db, dataset_id)
@@ -124,9 +124,9 @@ def _outliers(workspace: Workspace, check: QualityCheck) -> list[dict[str, objec
 def _images_of(
     workspace: Workspace, check: QualityCheck, kind: FindingKind
 ) -> tuple[tuple[str, ...], list[tuple[Finding, Sample]]]:
-    """Class names of today, and each finding of one image with its sample."""
-    found = findings(workspace, check.dataset_id, kind)
+    """Class names of today, and each finding about one image with its sample."""
+    of_kind = findings(workspace, check.dataset_id, kind)
     with connect(workspace) as db:
         names = datasets.find_dataset(db, check.dataset_id).class_names
-        samples = {s.id: s for s in datasets.samples_by_id(db, [f.sample_ids[0] for f in found])}
-    return names, [(f, samples[f.sample_ids[0]]) for f in found if f.sample_ids[0] in samples]
+        samples = {s.id: s for s in datasets.samples_by_id(db, [f.sample_ids[0] for f in of_kind])}
+    return names, [(f, samples[f.sample_ids[0]]) for f in of_kind if f.sample_ids[0] in samples]

@@ -1,4 +1,4 @@
-"""Edits as people type them on the command line."""
+"""Edits as typed on the command line."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from core.errors import ConfigError
 
 
 def read_move(text: str, class_names: Sequence[str]) -> tuple[str, str]:
-    """Path and class of `PATH=CLASS`: parted where a known class follows, else at the last sign.
+    """Path and class of `PATH=CLASS`: divided before a known class, else at the last equals sign.
 
     Raises:
         ConfigError: if a side is missing.
@@ -17,25 +17,25 @@ def read_move(text: str, class_names: Sequence[str]) -> tuple[str, str]:
         path, label = "=".join(parts[:cut]).strip(), "=".join(parts[cut:]).strip()
         if path and label in class_names:
             return path, label
-    # Why the last one: paths may hold the sign, class names hardly ever.
+    # Why the last one: paths may contain an equals sign, class names hardly ever.
     return _sides(text, "=".join(parts[:-1]), parts[-1], "PATH=CLASS")
 
 
 def read_rename(text: str) -> tuple[str, str]:
-    """Both names of `OLD=NEW`; those with an equal sign stand in double quotes.
+    """Both names of `OLD=NEW`; names with an equals sign are in double quotes.
 
     Raises:
-        ConfigError: if a side is missing, or a quotation mark has no second one.
+        ConfigError: if a side is missing, or a closing quotation mark.
     """
     *old, new = split_quoted(text, "=")
     return _sides(text, unquoted("=".join(old)), unquoted(new), "OLD=NEW")
 
 
 def read_merge(text: str) -> tuple[tuple[str, ...], str]:
-    """The classes of `A,B=C`, and what they become; names with a comma stand in double quotes.
+    """The classes of `A,B=C`, and their new name; names with a comma are in double quotes.
 
     Raises:
-        ConfigError: if a side is missing, or a quotation mark has no second one.
+        ConfigError: if a side is missing, or a closing quotation mark.
     """
     *names, into = split_quoted(text, "=")
     sides = _sides(text, "=".join(names), unquoted(into), "A,B=C")
@@ -44,5 +44,5 @@ def read_merge(text: str) -> tuple[tuple[str, ...], str]:
 
 def _sides(text: str, left: str, right: str, form: str) -> tuple[str, str]:
     if not left.strip() or not right.strip():
-        raise ConfigError(f"'{text}' cannot be understood.", f"Write {form}.")
+        raise ConfigError(f"'{text}' has the wrong form.", f"Use the form {form}.")
     return left.strip(), right.strip()

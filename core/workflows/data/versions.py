@@ -1,4 +1,4 @@
-"""Versions of datasets: list, compare, go back."""
+"""Versions of datasets: list, compare, restore."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class VersionComparison:
-    """What differs between two versions; an image appears once, under its greatest change."""
+    """The differences between two versions; an image appears once, with its main change."""
 
     older: DatasetVersion
     newer: DatasetVersion
@@ -55,14 +55,14 @@ def list_versions(workspace: Workspace, dataset_id: str) -> list[DatasetVersion]
 
 
 def next_undo(workspace: Workspace, dataset_id: str) -> DatasetVersion | None:
-    """What an undo would take back; None where there is nothing."""
+    """The version that an undo would take back; None if there is none."""
     return versions.undoable(list_versions(workspace, dataset_id))
 
 
 def class_moves(workspace: Workspace, dataset_id: str, since: int) -> dict[int, int]:
-    """Class index at a version -> the index of the same class today; merged-away ones are gone.
+    """Class index at a version -> index of the same class today; without merged classes.
 
-    For what was computed at an earlier version and speaks of classes by index.
+    For results of an earlier version that refer to classes by index.
     """
     with connect(workspace) as db:
         listed = versions.list_versions(db, datasets.find_dataset(db, dataset_id).id)
@@ -78,7 +78,7 @@ def class_moves(workspace: Workspace, dataset_id: str, since: int) -> dict[int, 
 
 
 def go_back(workspace: Workspace, dataset_id: str, number: int) -> DatasetVersion:
-    """Make a new version that equals an earlier one; can be undone like any edit.
+    """Make a new version that equals an earlier one; it can be undone like any edit.
 
     Findings that later edits fixed are open again.
 
@@ -93,7 +93,7 @@ def go_back(workspace: Workspace, dataset_id: str, number: int) -> DatasetVersio
 
 
 def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> VersionComparison:
-    """What changed from one version to another; numbers in any order.
+    """The differences between two versions, in any order.
 
     Raises:
         NotFoundError: if there is none of a number.
@@ -104,7 +104,7 @@ def compare(workspace: Workspace, dataset_id: str, older: int, newer: int) -> Ve
         before = versions.find_version(db, dataset.id, first)
         after = versions.find_version(db, dataset.id, last)
         changed = versions.changes_between(db, dataset.id, first, last)
-        # Why: where classes were renamed or merged, a label that stayed has another name.
+        # Why: if classes were renamed or merged, an unchanged label has another name.
         moved = {
             position
             for position, names in enumerate(
@@ -152,22 +152,22 @@ def sample_history(
     """What happened to one image, newest first."""
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
-        found = datasets.samples_by_id(db, [sample_id], dataset_id=dataset.id)
+        samples = datasets.samples_by_id(db, [sample_id], dataset_id=dataset.id)
         steps = versions.changes_of_sample(db, dataset.id, sample_id)
         numbered = {v.number: v for v in versions.list_versions(db, dataset.id)} if steps else {}
     history = []
     for number, before, after in steps:
         older, newer = numbered[number - 1].class_names, numbered[number].class_names
         kind = _kind(before, after, older, newer)
-        if found and kind is not None:
+        if samples and kind is not None:
             labels = _name(before.label, older), _name(after.label, newer)
-            change = Change(found[0], kind, *labels, before.group, after.group)
+            change = Change(samples[0], kind, *labels, before.group, after.group)
             history.append((numbered[number], change))
     return history[::-1]
 
 
 def _renames(version: DatasetVersion, by_number: Mapping[int, DatasetVersion]) -> bool:
-    """Whether a version gave a class another name, or took such a change back."""
+    """Whether a version renamed a class, or undid a renaming."""
     done = by_number[version.undoes] if version.undoes else version
     return done.action is EditAction.RENAME_CLASS
 
@@ -180,7 +180,7 @@ def _kind(
         return ChangeKind.ADDED if after.status is used else ChangeKind.REMOVED
     if before.status is not used:
         return None
-    # Why names: a merge moves the positions of classes that stay as they are.
+    # Why names: a merge changes the positions of other classes as well.
     if _name(before.label, older) != _name(after.label, newer):
         return ChangeKind.RELABELLED
     return ChangeKind.REGROUPED if before.group != after.group else None

@@ -32,7 +32,7 @@ def find_model(workspace: Workspace, name_or_id: str) -> Model:
 
 
 def rename_model(workspace: Workspace, model_id: str, name: str) -> None:
-    """Give a model another name.
+    """Rename a model.
 
     Raises:
         NameTakenError: if it is taken.
@@ -54,12 +54,12 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
 
 
 def bundle_path(workspace: Workspace, model: Model) -> Path:
-    """Where the exported file of a model is or would be."""
+    """The path of the exported file of a model."""
     return workspace.cache / "models" / f"{model.sha256}.safetensors"
 
 
 def exported_bundle(workspace: Workspace, model: Model) -> Path:
-    """The model as a file, written from the database on first use and checked on the way.
+    """The model as a file, written from the database on first use, with its checksum verified.
 
     Raises:
         ModelFileError: if the stored weights are damaged.
@@ -74,7 +74,7 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
 
 
 def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Path], None]) -> Model:
-    """Store a model file that was made by Touchstone.
+    """Store a model file that was downloaded from Touchstone.
 
     Args:
         workspace: where it will live.
@@ -82,7 +82,7 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
         check: loads it strictly (needs torch; the app passes it to the inference process).
 
     Raises:
-        ModelFileError: if it is none, or broken.
+        ModelFileError: if it is not a model file, or damaged.
     """
     card = read_card(path)
     read_tensors(path)

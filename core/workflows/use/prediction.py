@@ -1,4 +1,4 @@
-"""Actions that use a model: predict images, explain one, run a folder."""
+"""Actions that use a model: predict images, explain one, predict a folder."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -38,9 +38,9 @@ def predict(
     *,
     call: Call = call_directly,
 ) -> list[Prediction]:
-    """One prediction per image, in order; unreadable ones carry their error.
+    """One prediction per image, in order; unreadable images have an error instead.
 
-    Where the model has an operating point, each carries the decision of it too.
+    If the model has saved thresholds, each prediction has their decision.
     """
     bundle = exported_bundle(workspace, model)
     result: list[Prediction] = call(
@@ -50,7 +50,7 @@ def predict(
 
 
 def decided(workspace: Workspace, model: Model, items: Sequence[Prediction]) -> list[Prediction]:
-    """The predictions with the decisions of the operating point that the model has now."""
+    """The predictions with the decisions of the thresholds that the model has now."""
     rule = saved_rule(workspace, model.id)
     return [rule.decided(item) if rule else replace(item, decision=None) for item in items]
 
@@ -78,7 +78,7 @@ def heatmaps(
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:
-    """The files named, with folders replaced by the images below them."""
+    """These files, with folders replaced by the images below them."""
     files: list[Path] = []
     for path in paths:
         files.extend(images_below(path) if path.is_dir() else [path])
@@ -95,12 +95,12 @@ def start_batch(
     """Queue the prediction of all images of a folder into one CSV file.
 
     Raises:
-        ImportSourceError: if it is no folder this app may read.
+        ImportSourceError: if it is not a folder that Touchstone may read.
     """
     path = allowed_import_path(folder)
     if not path.is_dir():
         raise ImportSourceError(
-            f"{folder} is not a folder.", "Give the path of a folder on the server."
+            f"{folder} is not a folder.", "Enter the path of a folder on the server."
         )
     payload: dict[str, object] = {
         "folder": str(path),

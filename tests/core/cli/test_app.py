@@ -73,7 +73,7 @@ def test_import_split_train_and_use_as_a_script_would(call, workspace, class_fol
     assert by_name["macro_f1"] == pytest.approx(made["validation"]["macro_f1"])
 
     again = call("import", class_folders, "--name", "TEILE", code=1)
-    assert "exists already" in again["error"]
+    assert "already exists" in again["error"]
     assert call("delete", made["run_id"])["kind"] == "run"
     assert call("delete", "Teile")["kind"] == "dataset"
     assert call("datasets") == {"datasets": []}

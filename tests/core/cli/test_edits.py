@@ -121,11 +121,11 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("relabel", "Set", "gut/pic 0 é.png"), "cannot be understood"),
-        (("relabel", "Set", "none.png=gut"), "no image 'none.png'"),
+        (("relabel", "Set", "gut/pic 0 é.png"), "has the wrong form"),
+        (("relabel", "Set", "none.png=gut"), "no image with the name 'none.png'"),
         (("relabel", "Set", "gut/pic 0 é.png=none"), "no class 'none'"),
-        (("exclude", "Set", "none.png"), "no image 'none.png'"),
-        (("classes", "Set", "--rename", "gut"), "cannot be understood"),
+        (("exclude", "Set", "none.png"), "no image with the name 'none.png'"),
+        (("classes", "Set", "--rename", "gut"), "has the wrong form"),
         (("versions", "Set", "--compare", "1-2"), "does not name two"),
         (("versions", "Set", "--go-back", "9"), "no version 9"),
         (("undo", "Set"), "no change to undo"),

@@ -39,7 +39,7 @@ def test_a_pattern_and_a_folder_level(call, tmp_path):
     wrong = call(root, "--name", "C", "--pattern", "(", code=1)
     assert "cannot be read" in wrong["error"]
     wrong = call(root, "--name", "C", "--ok", "gut", code=1)
-    assert "no class 'gut'" in wrong["error"]
+    assert "'gut' cannot count as OK" in wrong["error"]
 
 
 def test_a_table_with_every_option(call, tmp_path):
@@ -89,7 +89,7 @@ def test_a_table_with_every_option(call, tmp_path):
     assert binned["classes"] == {"high": 2, "low": 1}
     assert "split" not in binned
     assert (
-        "no delimiter"
+        "not a delimiter"
         in call(root, "--name", "C", "--table", table, "--delimiter", "x", code=1)["error"]
     )
 
@@ -111,7 +111,9 @@ def test_ready_folders_and_companions(call, tmp_path):
     made = call(root, "--name", "A")
     assert made["samples"] == 8
     assert made["split"]["strategy"] == "as delivered"
-    assert made["skipped"] == [{"path": "train/a/1.png", "reason": "it accompanies train/a/1.jpg"}]
+    assert made["skipped"] == [
+        {"path": "train/a/1.png", "reason": "It belongs to the image train/a/1.jpg."}
+    ]
     assert call(root, "--name", "B", "--companions", "--ignore-split")["samples"] == 9
 
 
@@ -138,7 +140,7 @@ def test_a_split_that_comes_with_added_images_is_said_not_to_be_kept(call, tmp_p
     made = call(more, "--into", "Parts")
     assert "split" not in made
     (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]
-    assert "but not kept: a split covers a whole dataset" in said
+    assert "It is not kept, because a split covers a whole dataset" in said
 
 
 def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
@@ -150,6 +152,6 @@ def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
     (warning,) = call(tmp_path / "s", "--name", "Half")["warnings"]
-    assert "3 of 6 use only the lowest sixteenth" in warning
+    assert "3 appear nearly black" in warning
     assert "16-bit range, or as 8 bit" in warning
     assert "warnings" not in call(_tree(tmp_path / "t", "a/1.png", "b/2.png"), "--name", "None")

@@ -18,7 +18,7 @@ from core.store.datasets import find_dataset
 from core.store.versions import list_versions, samples_at, undo
 from core.worker import import_job
 from core.workflows import jobs
-from core.workflows.data import datasets, splits
+from core.workflows.data import datasets, splits, uploads
 from tests.conftest import save_image, write_class_folders
 
 
@@ -111,7 +111,7 @@ def test_images_of_a_zip_keep_their_dates_and_uploaded_files_have_none(workspace
     newest, _ = splits.images_of_side(workspace, made, SplitSide(Subset.TEST))
     assert [s.name for s in newest] == ["a/0.png", "b/1.png"]
 
-    upload = datasets.new_upload_folder(workspace)
+    upload = uploads.new_upload_folder(workspace)
     write_class_folders(upload)
     _finished(
         workspace, datasets.start_import(workspace, upload, "Files", ImportRules(), consume=True)
@@ -141,7 +141,10 @@ def test_images_are_added_as_a_version_with_new_classes_at_the_end(
         "already_there": 1,
         "new_classes": ["beule"],
     }
-    assert ["gut/again.png", "it is in the dataset already, as 'gut'"] in job.result["skipped"]
+    assert [
+        "gut/again.png",
+        "The dataset already has this image, with the class 'gut'.",
+    ] in job.result["skipped"]
 
     again = _finished(workspace, datasets.start_adding(workspace, more, "Parts", ImportRules()))
     assert (again.result["added"], again.result["already_there"]) == (0, 3)
@@ -181,7 +184,7 @@ def test_images_of_one_class_can_be_added_but_not_none(workspace, class_folders,
 def test_added_uploads_live_and_die_with_their_dataset(workspace, tmp_path):
     source = write_class_folders(tmp_path / "source")
     _finished(workspace, datasets.start_import(workspace, source, "Parts", ImportRules()))
-    upload = datasets.new_upload_folder(workspace)
+    upload = uploads.new_upload_folder(workspace)
     save_image(upload / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, upload, "Parts", ImportRules(), consume=True)
     _finished(workspace, job)
@@ -207,7 +210,7 @@ def test_adding_to_a_dataset_that_was_deleted_meanwhile_fails_cleanly(workspace,
     source = write_class_folders(tmp_path / "source")
     _finished(workspace, datasets.start_import(workspace, source, "Parts", ImportRules()))
     dataset = datasets.find_dataset(workspace, "Parts")
-    upload = datasets.new_upload_folder(workspace)
+    upload = uploads.new_upload_folder(workspace)
     save_image(upload / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, upload, "Parts", ImportRules(), consume=True)
     payload = {**job.payload, "source": str(source), "consume": False, "into": "ds-gone"}

@@ -25,7 +25,7 @@ from core.store import jobs as job_rows
 from core.store.database import connect
 from core.worker.launcher import KEPT_LOGS, lane_lock, reconcile, start_worker
 from core.workflows import jobs
-from core.workflows.data import datasets
+from core.workflows.data import datasets, uploads
 from core.workflows.results import evaluation, judging
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
@@ -190,11 +190,11 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path)
 
 
 def test_a_failed_import_says_why_and_leaves_no_files(workspace, tmp_path):
-    upload = datasets.new_upload_folder(workspace)
+    upload = uploads.new_upload_folder(workspace)
     save_image(upload / "good" / "1.png", [[[1, 2, 3]]])
-    datasets.store_upload(upload, "bad/1.png", b"broken")
+    uploads.store_upload(upload, "bad/1.png", b"broken")
     job = datasets.start_import(workspace, upload, "Bad", LabelSource.LAST_FOLDER, consume=True)
-    with pytest.raises(TouchstoneError, match="Only one class") as caught:
+    with pytest.raises(TouchstoneError, match="only one class") as caught:
         _finished(workspace, job)
     assert caught.value.hint
     assert list(workspace.uploads.iterdir()) == []
@@ -212,7 +212,7 @@ def test_an_upload_is_kept_in_the_workspace_and_survives_its_move(
     payload = {**job.payload, "source": str(class_folders), "consume": False}
     rival = jobs.submit(workspace, JobKind.IMPORT, "ds-rival", payload)
     _finished(workspace, job)
-    with pytest.raises(TouchstoneError, match="exists already"):
+    with pytest.raises(TouchstoneError, match="already exists"):
         _finished(workspace, rival)
     dataset = datasets.find_dataset(workspace, "Mine")
     assert (dataset.source, dataset.sample_count) == ("mine.zip", 18)

@@ -26,7 +26,7 @@ from core.models.bundle import read_card, read_tensors, write_bundle
 from core.store import jobs
 from core.store import runs as run_rows
 from core.store.database import connect
-from core.workflows.data import datasets, splits
+from core.workflows.data import datasets, splits, uploads
 from core.workflows.results import evaluation
 from core.workflows.results.judging import judged_set
 from core.workflows.training import runs
@@ -193,15 +193,15 @@ def test_models_are_renamed_and_deleted(copy, trained):
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "C:\\x.png", "", "..", "a\\..\\x"])
 def test_an_uploaded_file_cannot_leave_its_folder(workspace, name):
-    folder = datasets.new_upload_folder(workspace)
+    folder = uploads.new_upload_folder(workspace)
     with pytest.raises(ConfigError):
-        datasets.store_upload(folder, name, b"x")
+        uploads.store_upload(folder, name, b"x")
     assert list(folder.iterdir()) == []
 
 
 def test_uploaded_folders_keep_their_structure(workspace):
-    folder = datasets.new_upload_folder(workspace)
-    datasets.store_upload(folder, "/gut/ä 1.png", b"x")
+    folder = uploads.new_upload_folder(workspace)
+    uploads.store_upload(folder, "/gut/ä 1.png", b"x")
     assert (folder / "gut" / "ä 1.png").read_bytes() == b"x"
 
 

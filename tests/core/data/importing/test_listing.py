@@ -58,7 +58,7 @@ def test_what_is_no_image_or_has_no_class_is_listed_with_the_reason(class_folder
     save_image(class_folders / "stray.png", [[[1, 2, 3]]])
     reasons = _reasons(plan_import(class_folders, FOLDER))
     assert "not a supported format" in reasons["gut/notes.txt"]
-    assert reasons["stray.png"] == "it is not inside a class folder"
+    assert reasons["stray.png"] == "The file is not inside a class folder."
 
 
 def test_an_unreadable_image_is_skipped_and_the_rest_is_imported(class_folders):
@@ -96,12 +96,12 @@ def test_a_table_gives_labels_and_is_compared_with_the_files(class_folders):
     plan = plan_import(class_folders, ImportRules(LabelSource.TABLE, table=TableRules(table)))
     assert plan.class_counts == {"nok": 1, "ok": 1}
     reasons = _reasons(plan)
-    assert reasons["gut/gone.png"] == "the table names it, but there is no such file"
-    assert reasons["gut/pic 2 é.png"] == "the table has no label for it"
+    assert reasons["gut/gone.png"] == "The table lists it, but there is no such file."
+    assert reasons["gut/pic 2 é.png"] == "The table has no label for this file."
 
 
 def test_labels_from_a_table_need_the_table(class_folders):
-    with pytest.raises(ImportSourceError, match="need the table"):
+    with pytest.raises(ImportSourceError, match="need a label table"):
         plan_import(class_folders, ImportRules(LabelSource.TABLE))
 
 
@@ -135,7 +135,7 @@ def test_a_class_whose_images_are_all_broken_leaves_too_few(tmp_path):
     (tmp_path / "s" / "b").mkdir()
     (tmp_path / "s" / "b" / "1.png").write_bytes(b"broken")
     plan = plan_import(tmp_path / "s", FOLDER)
-    with pytest.raises(ImportSourceError, match="Only one class"):
+    with pytest.raises(ImportSourceError, match="only one class"):
         read_images(tmp_path / "s", plan)
 
 
@@ -156,7 +156,7 @@ def test_links_inside_are_followed_and_links_that_lead_out_are_not(class_folders
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(UnreadableImageError, match="not an ordinary file"):
+    with pytest.raises(UnreadableImageError, match="not a regular file"):
         inspect_file(tmp_path / "pipe.png")
 
 

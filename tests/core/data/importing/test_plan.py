@@ -52,12 +52,15 @@ def test_of_images_that_are_added_a_ready_split_is_not_kept_and_that_is_said():
         LabelSource.TABLE,
         table=TableRules("\n".join(f"{name},{name[-7]},{name.split('/')[0]}" for name in names)),
     )
-    for chosen, found in ((ImportRules(), "The folders train and test"), (rules, "in the table")):
+    for chosen, source in (
+        (ImportRules(), "The folders train and test"),
+        (rules, "The table states"),
+    ):
         plan = plan_names(SourceNames(names), chosen, adding=True)
         assert plan.subset_counts == {}
         (said,) = [d for d in plan.decisions if d.kind is PlanChoiceKind.READY_SPLIT]
-        assert found in said.sentence
-        assert "but not kept: a split covers a whole dataset" in said.sentence
+        assert source in said.sentence
+        assert "It is not kept, because a split covers a whole dataset" in said.sentence
         assert (said.setting, PlanChoiceKind.OK_CLASSES in _kinds(plan)) == (None, False)
 
 
@@ -77,7 +80,7 @@ def test_subset_folders_may_lie_below_the_class_and_hold_a_generic_folder():
 def test_images_outside_the_subset_folders_are_in_no_subset():
     plan = _plan([*_numbered("train/a", "train/b", "test/a", "test/b"), "more/a/x.jpg"])
     assert plan.subset_counts == {Subset.TRAIN: 4, Subset.TEST: 4}
-    assert any("1 image is in no subset" in d.sentence for d in plan.decisions)
+    assert any("1 image belongs to no subset" in d.sentence for d in plan.decisions)
 
 
 def test_folders_called_train_and_test_without_classes_are_doubted():
@@ -123,7 +126,7 @@ def test_a_folder_level_counts_from_both_ends():
         "nok",
     }
     deep = _plan(names, labels=LabelSource.FOLDER_LEVEL, level=4)
-    assert deep.skipped[0].reason == "it does not lie 4 folders deep"
+    assert deep.skipped[0].reason == "The file is less than 4 folders deep."
 
 
 def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept():
@@ -141,10 +144,14 @@ def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept()
     plan = _plan(names)
     assert {c.path for c in plan.candidates} == {"a/1.jpg", "b/2.JPG", "b/3.png", "b/4.bmp"}
     assert sum(d.count for d in plan.decisions if d.kind is PlanChoiceKind.COMPANIONS) == 5
-    assert "it accompanies a/1.jpg" in {item.reason for item in plan.skipped}
+    assert "It belongs to the image a/1.jpg." in {item.reason for item in plan.skipped}
     kept = _plan(names, keep_companions=True)
     assert len(kept.candidates) == 7
-    assert all("kept" in d.sentence for d in kept.decisions if d.kind is PlanChoiceKind.COMPANIONS)
+    assert all(
+        "They are imported" in d.sentence
+        for d in kept.decisions
+        if d.kind is PlanChoiceKind.COMPANIONS
+    )
 
 
 def test_masks_in_folders_of_their_own_are_left_out():
@@ -218,8 +225,8 @@ def test_a_table_gives_split_group_and_attributes_and_says_how_it_was_read():
     assert [d.count for d in plan.decisions if d.kind is PlanChoiceKind.TABLE_MATCH] == [2, 1]
     reasons = {item.path: item.reason for item in plan.skipped}
     assert reasons == {
-        "4.jpg": "the table has no label for it",
-        "gone.jpg": "the table names it, but there is no such file",
+        "4.jpg": "The table has no label for this file.",
+        "gone.jpg": "The table lists it, but there is no such file.",
     }
 
 
@@ -228,10 +235,10 @@ def test_what_is_no_part_of_a_table_is_said_and_listed():
     plan = _plan(["1.png", "2.png"], ImportRules(LabelSource.TABLE, table=TableRules(text)))
     assert plan.class_counts == {"bad": 1, "ok": 1}
     assert [(i.path, i.reason) for i in plan.skipped] == [
-        ("line 5 of the table", "it has too few columns: total 2")
+        ("line 5 of the table", "It has too few columns: total 2")
     ]
-    assert "1 line above it that begin" in _sentence(plan, PlanChoiceKind.TABLE)
-    assert "1 line at its end" in _sentence(plan, PlanChoiceKind.TABLE)
+    assert "1 comment line above the table" in _sentence(plan, PlanChoiceKind.TABLE)
+    assert "1 line with too few columns at the end" in _sentence(plan, PlanChoiceKind.TABLE)
 
 
 def test_a_label_column_is_never_guessed_silently():
@@ -241,7 +248,7 @@ def test_a_label_column_is_never_guessed_silently():
         _plan(names, ImportRules(LabelSource.TABLE, table=TableRules(text)))
     guessed = TableRules(text, label_column="camera", label_guessed=True)
     plan = _plan(names, ImportRules(LabelSource.TABLE, table=guessed))
-    assert "camera was taken" in _sentence(plan, PlanChoiceKind.LABEL_COLUMN)
+    assert "'camera' was chosen" in _sentence(plan, PlanChoiceKind.LABEL_COLUMN)
     said = TableRules(text, label_column="camera")
     plan = _plan(names, ImportRules(LabelSource.TABLE, table=said))
     assert PlanChoiceKind.LABEL_COLUMN not in _kinds(plan)
@@ -251,11 +258,13 @@ def test_the_class_that_sounds_good_is_proposed_and_can_be_changed():
     names = _numbered("free", "crack", "hole")
     plan = _plan(names)
     assert plan.ok_classes == ("free",)
-    assert "Class 'free' counts as OK by its name" in _sentence(plan, PlanChoiceKind.OK_CLASSES)
+    assert "The class 'free' counts as OK because of its name" in _sentence(
+        plan, PlanChoiceKind.OK_CLASSES
+    )
     assert _plan(names, ok_classes=()).ok_classes == ()
     assert _plan(names, ok_classes=("hole",)).ok_classes == ("hole",)
     assert _plan(names, leave_out=("free",)).ok_classes == ()
-    with pytest.raises(ConfigError, match="no class 'dent'"):
+    with pytest.raises(ConfigError, match="there is no such class"):
         _plan(names, ok_classes=("dent",))
 
 
@@ -269,7 +278,7 @@ def test_the_preview_shows_some_names_from_everywhere_also_where_nothing_fits():
     hidden_masks = _plan(["a/1.jpg", "a/1.png", "b/2.jpg", "b/2.png", "b/x.txt"]).preview
     assert [row.name for row in hidden_masks] == ["a/1.jpg", "b/2.jpg"]
     nothing = _plan(names, labels=LabelSource.PATTERN, pattern="(?P<label>zzz)").preview
-    assert {row.reason for row in nothing} == {"the pattern does not match"}
+    assert {row.reason for row in nothing} == {"The pattern does not match."}
 
 
 def test_rules_travel_to_the_worker_unchanged():

@@ -15,7 +15,7 @@ def _table(header, *lines, **options):
 def _label(header, *lines, **options):
     table = _table(header, *lines, **options)
     refuse_unclear_label(table)
-    return table.columns[table.label]
+    return table.columns[table.roles.label]
 
 
 FOUR = ("left,ok", "left,bad", "right,ok", "right,bad")

@@ -8,7 +8,8 @@ from core.data.importing.rules import (
     read_edges,
     read_names,
 )
-from core.data.importing.tables import match_table, read_table
+from core.data.importing.table_match import match_table
+from core.data.importing.tables import read_table
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
 
@@ -106,7 +107,12 @@ def test_the_parts_of_a_table_are_found_and_can_be_chosen():
     names = ["images/1.png", "images/2.png", "images/3.png"]
     table = read_table(TableRules(text), names)
     assert (table.delimiter, table.has_header) == (Delimiter.BLANKS, False)
-    assert (table.path, table.label, table.group, table.split) == (0, 1, None, 3)
+    assert (table.roles.path, table.roles.label, table.roles.group, table.roles.split) == (
+        0,
+        1,
+        None,
+        3,
+    )
     assert [table.columns[i] for i in table.further] == ["column 3"]
     chosen = TableRules(text, label_column="3", split_column="", group_column="column 2")
     found = match_table(read_table(chosen, names), chosen, names).by_name["images/1.png"]
@@ -134,7 +140,7 @@ def test_a_header_can_be_denied_and_claimed():
     text = "x,label\ny,crack"
     assert len(read_table(TableRules(text, header=True)).rows) == 1
     assert len(read_table(TableRules(text, header=False)).rows) == 2
-    with pytest.raises(ImportSourceError, match="nothing below"):
+    with pytest.raises(ImportSourceError, match="no lines below"):
         read_table(TableRules("path,label", header=True))
 
 
@@ -148,7 +154,7 @@ def test_numbers_get_names_by_map_and_by_bins():
     assert binned == {"1.png": "ok", "2.png": "ok", "3.png": "bad", "4.png": "bad"}
     odd = TableRules("1.png,0\n2.png,many", bins=(0.5,), bin_names=("ok", "bad"))
     found = match_table(read_table(odd, names), odd, names).by_name["2.png"]
-    assert "is no number" in found.reason
+    assert "is not a number" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -191,6 +197,6 @@ def test_of_several_maps_each_is_one_pair():
         ("1", "bad; worn"),
     )
     assert read_class_pairs(["0=ok, 1=bad"]) == (("0", "ok"), ("1", "bad"))
-    with pytest.raises(ConfigError, match="holds 2 pairs"):
+    with pytest.raises(ConfigError, match="looks like 2 pairs"):
         read_class_pairs(["0=ok, 1=bad", "2=worn"])
     assert read_class_pairs(['0="ok, 1=bad"', "2=worn"])[0] == ("0", "ok, 1=bad")

@@ -38,8 +38,8 @@ def test_nothing_to_do_is_no_work():
     ("kind", "reason"),
     [
         ("refuse", "Refused."),
-        ("odd error", "Reading it failed: LookupError: nobody expected this."),
-        ("crash", "Reading it crashed the decoder."),
+        ("odd error", "Reading this file failed: LookupError: nobody expected this."),
+        ("crash", "Reading this file crashed the decoder."),
     ],
 )
 def test_a_bad_item_fails_alone(kind, reason):
@@ -54,5 +54,5 @@ def test_a_hanging_item_fails_alone():
     items = [f"item {n}" for n in range(20)]
     items[2] = "hang"
     shown = _shown(items, item_timeout_s=2.0)
-    assert shown[2] == "Reading it took more than 2 s."
+    assert shown[2] == "Reading this file took more than 2 s."
     assert shown[:2] + shown[3:] == [i.upper() for i in items if i != "hang"]

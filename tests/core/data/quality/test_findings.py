@@ -48,7 +48,7 @@ def test_a_file_type_that_only_one_class_has_is_a_leak():
     samples = [_sample(i, i % 3) for i in range(90)]
     samples += [_sample(100 + i, 2, suffix="PNG") for i in range(30)]
     (leak,) = _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b", "c"], NONE, []))
-    assert leak.message.startswith("All 30 images with file extension .png are in class 'c'")
+    assert leak.message.startswith("All 30 images with file extension .png have the class 'c'")
     assert len(leak.sample_ids) == 30
 
 
@@ -58,7 +58,7 @@ def test_sizes_and_modes_leak_too_and_a_few_files_prove_nothing():
     samples += [_sample(300 + i, 1, size=77) for i in range(6)]
     leaks = _of(FindingKind.FORMAT_LEAK, all_findings(samples, ["a", "b"], NONE, []))
     assert len(leaks) == 1  # one finding for the same images
-    assert "size 99 × 99 and colour mode gray" in leaks[0].message
+    assert "image size 99 × 99 and color mode gray" in leaks[0].message
 
 
 def test_small_classes_and_imbalance_are_named():
@@ -117,7 +117,7 @@ def test_look_alikes_and_parts_in_two_subsets_are_leaks():
     subsets = dict(enumerate(sides))
     found = subset_leaks(samples, np.array([[0, 1], [1, 2], [3, 4]]), subsets, "random")
     assert [f.sample_ids for f in found] == [(0, 1, 2), (6, 7)]
-    assert "3 images that look (nearly) the same are in train and test" in found[0].message
+    assert "3 look-alikes are in train and test" in found[0].message
     assert "2 images of one part are in validation and test" in found[1].message
     assert {f.severity for f in found} == {Severity.SERIOUS}
     del subsets[2]
@@ -134,7 +134,7 @@ def test_doubted_labels_become_findings_the_worst_first():
     samples = [_sample(1, 0), _sample(2, 1), _sample(3, 1)]
     first, second = suspect_labels(samples, ["good", "crack"], judgement)
     assert (first.sample_ids, first.suggested) == ((3,), 0)
-    assert "Labelled 'crack', looks like 'good' (5% confidence" in first.message
+    assert "Labeled 'crack', but looks like 'good' (confidence in the label: 5%)" in first.message
     assert second.sample_ids == (1,)
     assert (first.severity, second.severity) == (Severity.NOTE, Severity.WARNING)
 

@@ -44,7 +44,7 @@ def test_relabelling_makes_a_version_that_says_what_was_done(workspace, dataset)
     first, second, *_ = _ids(workspace, dataset)
     version = edits.relabel(workspace, dataset.id, {first: 1, second: 1})
     assert (version.number, version.action) == (2, EditAction.RELABEL)
-    assert version.summary == "Relabelled 2 images good → crack"
+    assert version.summary == "Relabeled 2 images good → crack"
     assert _named(workspace, dataset)[first] == ("crack", None)
     assert _named(workspace, dataset, 1)[first] == ("good", None)
 
@@ -54,7 +54,7 @@ def test_excluded_images_are_left_out_and_come_back(workspace, dataset):
     assert edits.exclude(workspace, dataset.id, ids[:2]).sample_count == 7
     assert ids[0] not in _named(workspace, dataset)
     back = edits.restore(workspace, dataset.id, ids[:1])
-    assert (back.sample_count, back.summary) == (8, "Brought back 1 image")
+    assert (back.sample_count, back.summary) == (8, "Restored 1 image")
 
 
 def test_groups_are_set_and_taken_away(workspace, dataset):
@@ -63,7 +63,7 @@ def test_groups_are_set_and_taken_away(workspace, dataset):
     assert _named(workspace, dataset)[ids[0]] == ("good", "part 7")
     gone = edits.set_group(workspace, dataset.id, {ids[0]: None})
     assert _named(workspace, dataset)[ids[0]] == ("good", None)
-    assert gone.summary == "Took 1 image out of their groups"
+    assert gone.summary == "Removed 1 image from their parts"
 
 
 def test_a_merge_moves_every_label_and_those_of_excluded_images(workspace, dataset):
@@ -104,22 +104,22 @@ def test_a_renamed_class_changes_the_content_but_no_label(workspace, dataset):
     ("edit", "error", "words"),
     [
         (lambda w, d, i: edits.relabel(w, d, {i[0]: 3}), ConfigError, "no such class"),
-        (lambda w, d, i: edits.relabel(w, d, {i[0]: 0}), ConfigError, "Nothing changes"),
-        (lambda w, d, i: edits.relabel(w, d, {}), ConfigError, "Nothing changes"),
-        (lambda w, d, i: edits.relabel(w, d, {10**6: 0}), NotFoundError, "1 image of these"),
+        (lambda w, d, i: edits.relabel(w, d, {i[0]: 0}), ConfigError, "already have"),
+        (lambda w, d, i: edits.relabel(w, d, {}), ConfigError, "already have"),
+        (lambda w, d, i: edits.relabel(w, d, {10**6: 0}), NotFoundError, "1 image"),
         (lambda w, d, i: edits.relabel(w, "ds-none", {1: 0}), NotFoundError, "no dataset"),
         (lambda w, d, i: edits.exclude(w, d, i), ConfigError, "No image would be left"),
-        (lambda w, d, i: edits.restore(w, d, i), ConfigError, "in use already"),
+        (lambda w, d, i: edits.restore(w, d, i), ConfigError, "already in use"),
         (lambda w, d, i: edits.set_group(w, d, {i[0]: "x" * 201}), ConfigError, "too long"),
         (lambda w, d, i: edits.add_class(w, d, " Crack "), NameTakenError, "already"),
         (lambda w, d, i: edits.add_class(w, d, "\n"), ConfigError, "empty"),
         (lambda w, d, i: edits.rename_class(w, d, "none", "x"), NotFoundError, "no class 'none'"),
-        (lambda w, d, i: edits.rename_class(w, d, "dent", "dent"), ConfigError, "called 'dent'"),
+        (lambda w, d, i: edits.rename_class(w, d, "dent", "dent"), ConfigError, "named 'dent'"),
         (lambda w, d, i: edits.rename_class(w, d, "dent", "good"), NameTakenError, "merge"),
         (lambda w, d, i: edits.merge_classes(w, d, ["dent"], "x"), ConfigError, "nothing to merge"),
         (lambda w, d, i: edits.merge_classes(w, d, ["dent", "crack"], "good"), ConfigError, "Only"),
         (lambda w, d, i: edits.merge_classes(w, d, ["no"], "good"), NotFoundError, "no class 'no'"),
-        (lambda w, d, i: edits.set_verdicts(w, d, {"good": None}), ConfigError, "Nothing changes"),
+        (lambda w, d, i: edits.set_verdicts(w, d, {"good": None}), ConfigError, "already have"),
         (lambda w, d, i: edits.undo(w, d), NotFoundError, "no change to undo"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_fix_is_recorded_with_its_version_and_opens_again(workspace, dataset):
 
 def test_a_fix_whose_finding_is_gone_changes_nothing(workspace, dataset):
     ids = _ids(workspace, dataset)
-    with pytest.raises(NotFoundError, match="not there any more"):
+    with pytest.raises(NotFoundError, match="no longer exists"):
         edits.exclude(workspace, dataset.id, ids[:1], finding_ids=[99])
     assert _today(workspace, dataset) == dataset
 

@@ -12,8 +12,8 @@ from core.errors import ConfigError, NotFoundError
 from core.store import datasets as rows
 from core.store import quality, splits
 from core.store.database import connect, transaction
-from core.workflows.data import datasets, edits, exports, image_facts, versions
-from core.workflows.data.edits import QuickAction, QuickEdit
+from core.workflows.data import datasets, edits, exports, image_facts, quick_edits, versions
+from core.workflows.data.quick_edits import QuickAction, QuickEdit
 from tests.conftest import store_rows
 
 
@@ -40,7 +40,7 @@ def test_quick_presses_are_all_stored_in_their_order(workspace, dataset, ids):
         QuickEdit(QuickAction.EXCLUDE, (ids[3],)),
         QuickEdit(QuickAction.GROUP, (ids[4], ids[5]), group="lot 1"),
     ]
-    answer = edits.quick_edits(workspace, dataset.id, presses)
+    answer = quick_edits.quick_edits(workspace, dataset.id, presses)
     # The two equal presses in a row are one version.
     assert (answer.version, answer.failed) == (5, False)
     names = dataset.class_names
@@ -52,14 +52,14 @@ def test_quick_presses_are_all_stored_in_their_order(workspace, dataset, ids):
 
 def test_an_undo_takes_back_the_press_before_it_or_the_newest_version(workspace, dataset, ids):
     undo = QuickEdit(QuickAction.UNDO)
-    edits.quick_edits(workspace, dataset.id, [_relabel(ids[0], "crack")])
-    answer = edits.quick_edits(workspace, dataset.id, [_relabel(ids[1], "dent"), undo, undo])
-    assert answer.messages == ("Undone: Relabelled 1 image good → crack",)
+    quick_edits.quick_edits(workspace, dataset.id, [_relabel(ids[0], "crack")])
+    answer = quick_edits.quick_edits(workspace, dataset.id, [_relabel(ids[1], "dent"), undo, undo])
+    assert answer.messages == ("Undone: Relabeled 1 image good → crack",)
     assert datasets.find_dataset(workspace, dataset.id).digest == dataset.digest
 
 
 def test_a_press_that_fails_does_not_stop_the_next(workspace, dataset, ids):
-    answer = edits.quick_edits(
+    answer = quick_edits.quick_edits(
         workspace, dataset.id, [_relabel(ids[0], "gone"), _relabel(ids[0], "dent")]
     )
     assert answer.failed
@@ -136,7 +136,7 @@ def test_an_export_is_of_the_version_that_was_asked_for(workspace, dataset, ids)
 def test_an_export_never_overwrites_a_file(workspace, dataset, tmp_path):
     plan = exports.plan_export(workspace, dataset.id)
     exports.write_export(plan, tmp_path / "a.csv")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         exports.write_export(plan, tmp_path / "a.csv")
     with pytest.raises(ConfigError, match="cannot be written"):
         exports.write_export(plan, tmp_path / "none" / "a.zip")
@@ -145,7 +145,7 @@ def test_an_export_never_overwrites_a_file(workspace, dataset, tmp_path):
 def test_names_find_their_images_and_nothing_else(workspace, dataset, ids):
     found = datasets.ids_of_names(workspace, dataset.id, ["good/0.png", "dent/8.png"])
     assert found == {"good/0.png": ids[0], "dent/8.png": ids[8]}
-    with pytest.raises(NotFoundError, match="no image 'good/1'"):
+    with pytest.raises(NotFoundError, match="no image with the name 'good/1'"):
         datasets.ids_of_names(workspace, dataset.id, ["good/1"])
     assert datasets.count_images(workspace, dataset.id, SampleFilter(ids=())) == 0
     assert versions.next_undo(workspace, dataset.id) is None

@@ -22,7 +22,7 @@ from core.store import models, predictions, runs
 from core.store import splits as split_rows
 from core.store.database import connect, transaction
 from core.workflows import jobs
-from core.workflows.data import datasets, demo, edits, quality, splits
+from core.workflows.data import datasets, demo, edits, quality, splits, uploads
 from core.workflows.results import evaluation, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workspace import Workspace
@@ -239,7 +239,7 @@ def test_a_split_that_came_with_the_images_needs_no_command(workspace, tmp_path)
 
 
 def test_an_upload_is_named_as_what_has_to_be_there_again(workspace, tmp_path, monkeypatch):
-    upload = datasets.new_upload_folder(workspace)
+    upload = uploads.new_upload_folder(workspace)
     _lots(upload)
     dataset = _imported(workspace, upload, consume=True, shown_source="36 files")
     split = splits.create_split(workspace, dataset.id, name="S")

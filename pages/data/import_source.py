@@ -1,0 +1,132 @@
+"""The part of the import form that chooses the source, and lists its files."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.importing.listing import Listing
+from core.data.importing.plan import SourceNames
+from core.workflows.data import uploads
+from core.workspace import Workspace
+from pages.ui import errors, text
+from pages.ui.components import zip_upload
+
+SOURCES = {
+    "folder": "Folder on the server",
+    "zip": "ZIP file",
+    "files": "Upload images",
+}
+LISTING_S = 1.0  # a shorter listing needs no progress bar
+
+
+@dataclass
+class SourceListing:
+    """One listing of a source; it is repeated after a while, less often for large sources."""
+
+    listing: Listing
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    began: float = field(default_factory=time.monotonic)
+    took_s: float | None = None
+
+    @property
+    def is_old(self) -> bool:
+        age_s = time.monotonic() - self.began
+        if self.took_s is None and self.listing.wait(0):
+            self.took_s = age_s
+        return self.took_s is not None and age_s > max(60.0, 30 * self.took_s)
+
+
+def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    """Path, whether it is an upload, and its name; None until there is a source."""
+    kind = st.segmented_control(
+        "Where are the images?",
+        list(SOURCES),
+        default="folder",
+        required=True,
+        format_func=SOURCES.__getitem__,
+        key="source_kind",
+        help="A folder is used in place: nothing is copied or changed. A ZIP file is uploaded to "
+        "the server. Uploading single files is suitable for a few hundred images.",
+    )
+    if kind == "folder":
+        return _folder()
+    return _zip(workspace) if kind == "zip" else _files(workspace)
+
+
+def _folder() -> tuple[Path, bool, str] | None:
+    typed = st.text_input(
+        "Folder",
+        key="folder",
+        placeholder="/data/parts",
+        help="Path of the folder with your class folders, on the machine that runs Touchstone. "
+        "Images stay where they are and are never changed.",
+    )
+    if not typed.strip():
+        return None
+    path = Path(typed.strip().strip('"')).expanduser()
+    if not path.is_absolute():
+        st.error("Enter the full path, starting at the root of the disk.", icon=":material/error:")
+        return None
+    return path, False, str(path)
+
+
+def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    uploaded = zip_upload("zip_upload")
+    if uploaded:
+        st.session_state.zip = uploaded
+    kept = st.session_state.get("zip")
+    if not kept:
+        return None
+    place = workspace.uploads / Path(kept["upload"]).name
+    if not place.exists():
+        del st.session_state.zip
+        return None
+    st.success(f"{text.plain(kept['name'])} is on the server.", icon=":material/check:")
+    return place, True, kept["name"]
+
+
+def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
+    st.caption(
+        "For a few hundred images. For more, use a ZIP file or a folder on the server: both are "
+        "faster and keep file dates."
+    )
+    whole = st.toggle("Upload a folder with class folders", value=True, key="whole")
+    files = st.file_uploader(
+        "Images", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
+    )
+    if not files:
+        return None
+    signature = [file.file_id for file in files]
+    if st.session_state.get("files_signature") != signature:
+        folder = uploads.new_upload_folder(workspace)
+        for file in files:
+            uploads.store_upload(folder, file.name, file.getvalue())
+        st.session_state.files_signature, st.session_state.files_folder = signature, folder
+    folder = st.session_state.files_folder
+    return (folder, True, text.count(len(files), "uploaded file")) if folder.exists() else None
+
+
+def listed(place: Path) -> tuple[str, SourceNames] | None:
+    """A mark for this listing and the names in the source; None while it is still running."""
+    kept: SourceListing | None = st.session_state.get("listing")
+    if kept is None or kept.listing.source != place.resolve() or kept.is_old:
+        if kept is not None:
+            kept.listing.stop()
+        kept = st.session_state.listing = SourceListing(uploads.start_listing(place))
+    if kept.listing.wait(LISTING_S):
+        return kept.mark, kept.listing.names()
+    _wait_for(kept.listing)
+    return None
+
+
+def _wait_for(listing: Listing) -> None:
+    @errors.shown()
+    def live() -> None:
+        if listing.wait(0):
+            st.rerun()
+        st.progress(0.0, text=f"Listing files … {listing.count:,} so far")
+
+    st.fragment(live, run_every=0.5)()
