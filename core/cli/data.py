@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from core.api.datasets import dataset_as_json, imported_as_json
+from core.api.quality import quality_as_json
+from core.api.splits import split_as_json
 from core.cli.output import note, progress_bar, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
 from core.domain.datasets import Dataset, LabelSource
@@ -12,8 +15,7 @@ from core.domain.findings import FindingKind, Fix, QualityCheck
 from core.domain.jobs import Job
 from core.domain.splits import OrderBy, Split
 from core.errors import ConfigError
-from core.workflows.data import certificates, datasets, demo, fixes, quality, splits
-from core.workflows.data.split_words import strategy_text
+from core.workflows.data import datasets, demo, fixes, quality, splits
 
 app = typer.Typer()
 
@@ -172,15 +174,7 @@ def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False
     """List the datasets."""
     with session(workspace, as_json) as opened:
         stored = datasets.list_datasets(opened.workspace)
-        result = [
-            {
-                "dataset_id": d.id,
-                "name": d.name,
-                "samples": d.sample_count,
-                "classes": list(d.class_names),
-            }
-            for d in stored
-        ]
+        result = [dataset_as_json(dataset) for dataset in stored]
         rows = [[d.id, d.name, d.sample_count, ", ".join(d.class_names)] for d in stored]
         opened.answer(
             {"datasets": result}, lambda: table(["id", "name", "images", "classes"], rows)
@@ -220,7 +214,7 @@ def check_quality(
             for words in done:
                 say(words)
 
-        report = quality.report_as_dict(opened.workspace, check)
+        report = quality_as_json(opened.workspace, check)
         opened.answer(report | ({"cured": done} if done else {}), show)
 
 
@@ -286,14 +280,7 @@ def make_split(
 
 def _answer_dataset(opened: Session, dataset: Dataset, **more: Any) -> None:
     counts = datasets.class_counts(opened.workspace, dataset)
-    result = {
-        "dataset_id": dataset.id,
-        "name": dataset.name,
-        "samples": dataset.sample_count,
-        "classes": counts,
-        "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
-        **more,
-    }
+    result: dict[str, Any] = imported_as_json(opened.workspace, dataset) | more
 
     def show() -> None:
         table(["class", "images"], [[name, count] for name, count in counts.items()])
@@ -320,7 +307,7 @@ def _answer_import(opened: Session, job: Job) -> None:
         more["warnings"] = list(job.warnings)
     if split_id := job.result.get("split_id"):
         split = splits.find_split(opened.workspace, dataset.id, split_id)
-        more["split"] = _split_as_dict(opened, dataset, split)
+        more["split"] = split_as_json(opened.workspace, dataset, split)
     _answer_dataset(opened, dataset, **more)
 
 
@@ -352,32 +339,8 @@ def _three_counts(text: str) -> tuple[int, int, int]:
     return train, validation, test
 
 
-def _split_as_dict(opened: Session, dataset: Dataset, split: Split) -> dict[str, Any]:
-    certificate = split.certificate
-    assert certificate is not None
-    across = {
-        "groups_across": certificate.groups_across,
-        "exact_across": certificate.exact_across,
-        "near_across": certificate.near_across,
-    }
-    return {
-        "split_id": split.id,
-        "name": split.name,
-        "strategy": strategy_text(split),
-        "counts": certificates.counts_by_name(
-            certificates.side_counts(opened.workspace, dataset, split)
-        ),
-        "certificate": across,
-        "folds": split.folds,
-        "sealed": split.sealed,
-        "kept_out": certificate.kept_out,
-        "digest": split.digest,
-        "dataset_version": split.version,
-    }
-
-
 def _answer_split(opened: Session, dataset: Dataset, split: Split, warning: str | None) -> None:
-    result = {**_split_as_dict(opened, dataset, split), "warning": warning}
+    result: dict[str, Any] = {**split_as_json(opened.workspace, dataset, split), "warning": warning}
     counts, across = result["counts"], result["certificate"]
     rows = [[label, *(side[label] for side in counts.values())] for label in dataset.class_names]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from core.api.datasets import classes_as_json, version_as_json, version_comparison_as_json
 from core.cli.output import note, say, table
 from core.cli.session import FAILED, DatasetArgument, JsonOption, Session, WorkspaceOption, session
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
@@ -42,7 +43,7 @@ def list_versions(
             listed = versions.list_versions(opened.workspace, chosen.id)
             rows = [[v.number, v.summary, v.sample_count, v.digest[:12]] for v in listed]
             opened.answer(
-                {"versions": [_as_dict(version) for version in listed]},
+                {"versions": [version_as_json(version) for version in listed]},
                 lambda: table(["version", "what", "images", "content"], rows),
             )
 
@@ -189,31 +190,15 @@ def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
         raise ConfigError(f"'{numbers}' does not name two versions.", "For example: --compare 1:3.")
     comparison = versions.compare(opened.workspace, dataset.id, int(first), int(second))
     counts = {kind.value: count for kind, count in comparison.counts.items()}
-    result = {
-        "older": comparison.older.number,
-        "newer": comparison.newer.number,
-        **counts,
-        "classes_before": list(comparison.classes_before),
-        "classes_after": list(comparison.classes_after),
-    }
-    opened.answer(result, lambda: table(list(counts), [list(counts.values())]))
-
-
-def _as_dict(version: DatasetVersion) -> dict[str, object]:
-    return {
-        "version": version.number,
-        "action": version.action.value,
-        "summary": version.summary,
-        "samples": version.sample_count,
-        "classes": list(version.class_names),
-        "digest": version.digest,
-        "undoes": version.undoes,
-    }
+    opened.answer(
+        version_comparison_as_json(comparison),
+        lambda: table(list(counts), [list(counts.values())]),
+    )
 
 
 def _answer(opened: Session, version: DatasetVersion) -> None:
     opened.answer(
-        _as_dict(version),
+        version_as_json(version),
         lambda: say(f"Version {version.number}: {version.summary}"),
     )
 
@@ -223,11 +208,6 @@ def _answer_classes(opened: Session, dataset: Dataset) -> None:
     verdicts = dict(zip(dataset.class_names, dataset.verdicts, strict=True))
     rows = [[name, counts[name], verdicts[name] or "–"] for name in dataset.class_names]
     opened.answer(
-        {
-            "dataset_id": dataset.id,
-            "version": dataset.version,
-            "classes": counts,
-            "verdicts": {name: verdict for name, verdict in verdicts.items() if verdict},
-        },
+        classes_as_json(opened.workspace, dataset),
         lambda: table(["class", "images", "verdict"], rows),
     )

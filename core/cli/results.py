@@ -6,6 +6,7 @@ from typing import Annotated, Any, assert_never
 import typer
 
 from core.api.comparison import comparison_as_json
+from core.api.signoff import criteria_as_json, release_as_json
 from core.api.thresholds import choice_as_json, plan_row_as_json
 from core.cli.output import output, table
 from core.cli.session import DatasetArgument, JsonOption, ModelArgument, WorkspaceOption, session
@@ -277,7 +278,7 @@ def compare(
         gate = release.check_release(opened.workspace, found, found.second.judged)
         result = {
             **comparison_as_json(opened.workspace, found),
-            "gate": release.gate_as_dict(gate) if gate else None,
+            "gate": release_as_json(gate) if gate else None,
         }
 
         def show() -> None:
@@ -351,6 +352,6 @@ def criteria(
                 output.print(f"Changes so far: {len(kept.earlier)}; --json shows them.")
 
         opened.answer(
-            {"dataset_id": found.id, "criteria": release.kept_as_dict(kept) if kept else None},
+            {"dataset_id": found.id, "criteria": criteria_as_json(kept) if kept else None},
             show,
         )

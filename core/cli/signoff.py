@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from core.api.signoff import release_as_json, sign_off_as_json
 from core.cli.output import errors, output
 from core.cli.session import JsonOption, ModelArgument, Session, WorkspaceOption, follow, session
 from core.errors import ConfigError
 from core.evaluation.release.words import reasons_in_words
-from core.workflows.signoff import release, report, sealing
+from core.workflows.signoff import report, sealing
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
 from core.workflows.signoff.sealing import SignOff
@@ -29,7 +30,7 @@ def seal_test(
     with session(workspace, as_json) as opened, _progress() as show:
         standing = sealing.seal_test(opened.workspace, model, on_progress=show)
         opened.answer(
-            sealing.as_dict(standing),
+            sign_off_as_json(standing),
             lambda: output.print(
                 f"Sealed: {standing.images:,} test images, digest {standing.digest[:16]}…. Open "
                 "the test with `touchstone open-test`.",
@@ -50,8 +51,8 @@ def open_test(
         standing = sealing.open_test(opened.workspace, model, purpose, on_progress=show)
         gate = report.gate_of(opened.workspace, standing)
         result = {
-            **sealing.as_dict(standing),
-            "gate": release.gate_as_dict(gate) if gate else None,
+            **sign_off_as_json(standing),
+            "gate": release_as_json(gate) if gate else None,
         }
         opened.answer(result, lambda: _show_opened(standing, gate))
 

@@ -5,6 +5,12 @@ from typing import Annotated
 
 import typer
 
+from core.api.training import (
+    cross_validation_as_json,
+    network_as_json,
+    run_as_json,
+    trained_as_json,
+)
 from core.cli.output import errors, say, table
 from core.cli.session import (
     DatasetArgument,
@@ -27,7 +33,7 @@ from core.domain.jobs import Job
 from core.domain.settings import with_settings
 from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.models.catalog import DEFAULT_NETWORK, Availability, Network, weights_source
+from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import datasets
 from core.workflows.results import evaluation
@@ -55,7 +61,7 @@ def networks(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> 
     """List the networks: size, license of the weights, and where the weights are."""
     with session(workspace, as_json) as opened:
         offers = runs.networks(opened.workspace)
-        result = [_network_as_dict(opened, network, place) for network, place in offers]
+        result = [network_as_json(opened.workspace, network, place) for network, place in offers]
         rows = [
             [
                 n["name"],
@@ -161,16 +167,7 @@ def list_runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
     """List the training runs."""
     with session(workspace, as_json) as opened:
         views = runs.list_runs(opened.workspace)
-        result = [
-            {
-                "run_id": v.run.id,
-                "name": v.run.name,
-                "status": v.status.value,
-                "model_id": v.model_id,
-                "error": v.job.error if v.job else None,
-            }
-            for v in views
-        ]
+        result = [run_as_json(view) for view in views]
         rows = [[v.run.id, v.run.name, v.status.value, v.model_id or "–"] for v in views]
         opened.answer({"runs": result}, lambda: table(["id", "name", "status", "model"], rows))
 
@@ -183,7 +180,7 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
     views = [runs.find_run(opened.workspace, view.run.id) for view in started]
     validation = folds.cross_validation(opened.workspace, folds.group_runs(views)[0])
     assert validation is not None
-    result = folds.cross_validation_as_dict(validation)
+    result = cross_validation_as_json(validation)
 
     def show() -> None:
         table(
@@ -207,15 +204,8 @@ def _answer_training(opened: Session, run_id: str, job: Job) -> None:
     view = runs.find_run(opened.workspace, run_id)
     model_id = str(job.result["model_id"])
     report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
-    result = {
-        "run_id": run_id,
-        "model_id": model_id,
-        "recipe": view.run.train.recipe.value,
-        "network": view.run.train.network,
-        "epochs": len(runs.curve(opened.workspace, run_id)),
-        "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
-        "validation": {"accuracy": report.accuracy, "macro_f1": report.macro_f1},
-    }
+    epochs = len(runs.curve(opened.workspace, run_id))
+    result = trained_as_json(view, job, epochs=epochs, validation=report)
     model = models.find_model(opened.workspace, model_id)
     opened.answer(
         result,
@@ -231,20 +221,3 @@ def _train_config(chosen: Values) -> TrainConfig:
     asked = with_settings(TrainConfig(network=DEFAULT_NETWORK), chosen)
     recipe: Recipe = asked.recipe if "recipe" in chosen else default_recipe()
     return with_settings(recipe_defaults(recipe, asked.network), chosen)
-
-
-def _network_as_dict(
-    opened: Session, network: Network, place: Availability
-) -> dict[str, str | int | float | None]:
-    source = weights_source(network, opened.workspace.weights)
-    return {
-        "name": network.name,
-        "title": network.title,
-        "when": network.when,
-        "parameters_m": network.parameters_m,
-        "image_size_px": network.image_size_px,
-        "license": network.license,
-        "availability": place.value,
-        "source": source.value if source else None,
-        "hub_id": network.hub_id,
-    }

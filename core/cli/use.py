@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from core.api.models import model_as_json, prediction_as_json
 from core.cli.output import note, say, table
 from core.cli.session import FAILED, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.models import HeatmapMethod, Prediction
@@ -50,7 +51,7 @@ def predict(
             for item in results
         ]
         opened.answer(
-            {"predictions": [prediction.as_dict(item) for item in results]},
+            {"predictions": [prediction_as_json(item) for item in results]},
             lambda: table(["image", "class", "confidence", "decision"], rows),
         )
         _refuse_nothing_classified(results)
@@ -107,18 +108,7 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     """List the models."""
     with session(workspace, as_json) as opened:
         stored = models.list_models(opened.workspace)
-        result = [
-            {
-                "model_id": m.id,
-                "name": m.name,
-                "dataset": m.dataset_name,
-                "network": m.network,
-                "validation_macro_f1": m.val_macro_f1,
-                "test_macro_f1": m.test_macro_f1,
-                "size_bytes": m.size_bytes,
-            }
-            for m in stored
-        ]
+        result = [model_as_json(model) for model in stored]
         rows = [
             [
                 m.id,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from core.api import splits as split_json
 from core.data.quality.similarity import LOOK_ALIKES
 from core.data.split_request import request_of
 from core.domain.datasets import Dataset, Sample
@@ -202,7 +203,7 @@ def _certificate_file(workspace: Workspace, split: Split) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _certificate_text(key: tuple[str, ...], _workspace: Workspace, _split: Split) -> str:
-    return certificates.certificate_text(_workspace, _split)
+    return split_json.certificate_text(_workspace, _split)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

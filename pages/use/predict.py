@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from core.api.models import prediction_as_json
 from core.data.importing.preview import preview_uploaded
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model, PartDecision, Prediction
@@ -194,7 +195,7 @@ def _table(model: Model, results: list[Prediction]) -> None:
             st.download_button(
                 "JSON",
                 json.dumps(
-                    {"predictions": [prediction.as_dict(r) for r in results]},
+                    {"predictions": [prediction_as_json(r) for r in results]},
                     ensure_ascii=False,
                     indent=2,
                 ),

@@ -1,6 +1,5 @@
 """Leaks between the sides of a split, counted from what is stored, however it was made."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -10,9 +9,9 @@ from sqlite_utils import Database
 
 from core.data.groups import group_names
 from core.data.quality.findings import look_alike_groups
-from core.data.quality.similarity import LOOK_ALIKES, connected, links_of_equal
+from core.data.quality.similarity import connected, links_of_equal
 from core.data.split import Division, count_across
-from core.domain.datasets import Dataset, Sample, SampleState, SampleStatus
+from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
 from core.domain.splits import (
     Grouping,
@@ -26,7 +25,6 @@ from core.domain.splits import (
 from core.errors import SplitError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect
-from core.workflows.data.split_words import strategy_text
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
@@ -202,42 +200,13 @@ def counts_by_name(counts: SideCounts) -> dict[str, dict[str, int]]:
     return {side.name: dict(own) for side, own in counts.items()}
 
 
-def certificate_as_dict(workspace: Workspace, split: Split) -> dict[str, object]:
-    """All that a certificate says, as plain values; counts are those of the day it was made."""
+def counts_when_made(workspace: Workspace, split: Split) -> tuple[DatasetVersion, SideCounts]:
+    """The version that a split was made of, and its images of each side and class on that day."""
     with connect(workspace) as db:
-        dataset = datasets.find_dataset(db, split.dataset_id)
-        version = versions.find_version(db, dataset.id, split.version)
-        samples = versions.samples_at(db, dataset.id, split.version)
+        version = versions.find_version(db, split.dataset_id, split.version)
+        samples = versions.samples_at(db, split.dataset_id, split.version)
         division = _stored_division(db, split)
-    found = split.certificate
-    return {
-        "dataset": dataset.name,
-        "dataset_version": split.version,
-        "dataset_digest": version.digest,
-        "split": split.name,
-        "split_id": split.id,
-        "split_digest": split.digest,
-        "strategy": strategy_text(split),
-        "seed": split.seed,
-        "folds": split.folds,
-        "test_sealed": split.sealed,
-        "counts": counts_by_name(
-            division_counts(samples, version.class_names, division, split.folds)
-        ),
-        "groups_across": found.groups_across if found else None,
-        "exact_across": found.exact_across if found else None,
-        "near_across": found.near_across if found else None,
-        "kept_out": found.kept_out if found else 0,
-        "clean": bool(found and found.is_clean),
-        "made_at": split.created_at,
-        "look_alikes_checked_at": found.checked_at if found else None,
-        "look_alikes_are": LOOK_ALIKES,
-    }
-
-
-def certificate_text(workspace: Workspace, split: Split) -> str:
-    """The certificate as JSON, to copy into a report."""
-    return json.dumps(certificate_as_dict(workspace, split), indent=2, ensure_ascii=False)
+    return version, division_counts(samples, version.class_names, division, split.folds)
 
 
 def _counted_again(db: Database, split: Split) -> LeakCertificate:

@@ -1,7 +1,7 @@
 """Actions on the quality of a dataset: start the check, read its results."""
 
 from core.domain.datasets import Sample
-from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck, Severity
+from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck
 from core.domain.jobs import Job, JobKind
 from core.store import datasets, quality
 from core.store.database import connect
@@ -72,56 +72,7 @@ def agreement(workspace: Workspace, dataset_id: str) -> float | None:
     return agreed / sum(counts.values())
 
 
-def report_as_dict(workspace: Workspace, check: QualityCheck) -> dict[str, object]:
-    """A check as plain values, for JSON; lists hold open findings only."""
-    counts = finding_counts(workspace, check.dataset_id)
-    return {
-        "findings": {kind.value: count for kind, count in counts.items()},
-        "groups": {"count": check.groups, "samples": check.grouped_samples},
-        "near_duplicates": len(check.near_pairs),
-        "label_conflicts": counts.get(FindingKind.LABEL_CONFLICT, 0),
-        "format_leaks": _messages(workspace, check, FindingKind.FORMAT_LEAK),
-        "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
-        "suspect_labels": _suspects(workspace, check),
-        "outliers": _outliers(workspace, check),
-        "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
-    }
-
-
-def _messages(
-    workspace: Workspace, check: QualityCheck, kind: FindingKind
-) -> list[dict[str, object]]:
-    return [
-        {"message": f.message, "samples": len(f.sample_ids)}
-        for f in findings(workspace, check.dataset_id, kind)
-    ]
-
-
-def _suspects(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
-    names, rows = _images_of(workspace, check, FindingKind.SUSPECT_LABEL)
-    moves = class_moves(workspace, check.dataset_id, check.version)
-    return [
-        {
-            "path": sample.path,
-            "name": sample.name,
-            "label": None if sample.label is None else names[sample.label],
-            "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
-            "confidence": finding.score,
-            "sure": finding.severity is Severity.WARNING,
-        }
-        for finding, sample in rows
-    ]
-
-
-def _outliers(workspace: Workspace, check: QualityCheck) -> list[dict[str, object]]:
-    _, rows = _images_of(workspace, check, FindingKind.OUTLIER)
-    return [
-        {"path": sample.path, "name": sample.name, "message": finding.message}
-        for finding, sample in rows
-    ]
-
-
-def _images_of(
+def images_of_findings(
     workspace: Workspace, check: QualityCheck, kind: FindingKind
 ) -> tuple[tuple[str, ...], list[tuple[Finding, Sample]]]:
     """Class names of today, and each finding about one image with its sample."""

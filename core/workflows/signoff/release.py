@@ -1,6 +1,5 @@
 """Release criteria of a dataset, and whether a model meets them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,12 +28,6 @@ from core.evaluation.release.criteria import (
     ReleaseCriteria,
     criteria_from_json,
     criteria_to_json,
-)
-from core.evaluation.release.words import (
-    check_in_words,
-    measure_key,
-    reasons_in_words,
-    remarks_in_words,
 )
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
@@ -207,38 +200,3 @@ def _right_ones(
                 wrong = Decision.ACCEPT if verdict is Verdict.NOK else Decision.REJECT
                 right[i] = decisions[i] != wrong
     return {int(i): bool(r) for i, r in zip(judged.sample_ids[rows], right, strict=True)}
-
-
-def gate_as_dict(report: GateReport) -> dict[str, object]:
-    """Pass or block with the reasons, as plain values."""
-    verdict = report.gate
-    return {
-        "verdict": "PASS" if verdict.passed else "BLOCK",
-        "reasons": reasons_in_words(verdict),
-        "checks": [
-            {
-                "measure": measure_key(check.criterion),
-                "kind": check.criterion.kind.value,
-                "class_name": check.criterion.class_name,
-                "limit": check.criterion.limit,
-                "at_most": check.criterion.at_most,
-                "proven": check.criterion.proven,
-                "passed": check.passed,
-                "result": check.result.value,
-                "value": check.value,
-                "bound": check.bound,
-                "reason": check_in_words(check),
-            }
-            for check in verdict.checks
-        ],
-        "golden": dict(verdict.golden),
-        "remarks": remarks_in_words(verdict),
-        "subset": report.subset.value,
-        "criteria": kept_as_dict(report.kept),
-    }
-
-
-def kept_as_dict(kept: KeptCriteria) -> dict[str, object]:
-    """Criteria with their history as plain values."""
-    values: dict[str, object] = json.loads(criteria_to_json(kept))
-    return values

@@ -221,25 +221,6 @@ def save_intended_use(workspace: Workspace, model_id: str, text: str) -> None:
         judgement.save_intended_use(db, models.find_model(db, model_id).id, text.strip())
 
 
-def as_dict(found: SignOff) -> dict[str, object]:
-    """Where a sealed test stands, as plain values."""
-    seal = found.seal
-    return {
-        "model_id": found.model.id,
-        "split_id": found.split.id,
-        "pictures": found.images,
-        "test_digest": found.digest,
-        "sealed_at": seal.created_at if seal else None,
-        "opened_at": seal.opened_at if seal else None,
-        "is_void": found.is_void,
-        "changes": list(found.changes),
-        "openings": [
-            {"model": o.model_name, "purpose": o.purpose, "opened_at": o.opened_at}
-            for o in found.accesses
-        ],
-    }
-
-
 def _origin(db: Database, model: Model) -> tuple[Dataset, Split]:
     if model.dataset_id is None or model.split_id is None:
         raise NotFoundError(

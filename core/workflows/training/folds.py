@@ -109,24 +109,3 @@ def cross_validation(workspace: Workspace, group: FoldGroup) -> CrossValidation 
         Spread.of([score.accuracy for score in scores]),
         Spread.of([score.macro_f1 for score in scores]),
     )
-
-
-def cross_validation_as_dict(found: CrossValidation) -> dict[str, object]:
-    """The same as plain values, for JSON; folds count from 1."""
-    return {
-        "folds": found.folds,
-        "folds_done": len(found.scores),
-        "accuracy": {"mean": found.accuracy.mean, "std": found.accuracy.std},
-        "macro_f1": {"mean": found.macro_f1.mean, "std": found.macro_f1.std},
-        "per_fold": [
-            {
-                "fold": s.fold + 1,
-                "run_id": s.run_id,
-                "model_id": s.model_id,
-                "n": s.n,
-                "accuracy": s.accuracy,
-                "macro_f1": s.macro_f1,
-            }
-            for s in found.scores
-        ],
-    }

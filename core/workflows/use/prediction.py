@@ -134,19 +134,6 @@ def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[
     return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
-def as_dict(item: Prediction) -> dict[str, object]:
-    """A prediction as plain values, for JSON."""
-    if item.error is not None:
-        return {"path": item.path, "error": item.error}
-    return {
-        "path": item.path,
-        "class_name": item.class_name,
-        "confidence": item.confidence,
-        **({"decision": item.decision.value} if item.decision is not None else {}),
-        "confidences": [list(pair) for pair in item.confidences],
-    }
-
-
 def as_csv(
     predictions: Sequence[Prediction],
     class_names: Sequence[str],

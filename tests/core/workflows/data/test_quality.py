@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from core.api.quality import quality_as_json
 from core.domain.datasets import LabelSource
 from core.domain.findings import FindingKind
 from core.errors import SplitError
@@ -55,7 +56,7 @@ def test_parts_photographed_several_times_are_found(checked):
     workspace, dataset, _ = checked
     check = quality.last_check(workspace, dataset.id)
     assert (check.groups, check.grouped_samples) == (16, 49)
-    report = quality.report_as_dict(workspace, check)
+    report = quality_as_json(workspace, check)
     assert report["findings"]["exact_duplicate"] == 1
     assert report["label_conflicts"] >= 1
     assert report["groups"] == {"count": 16, "samples": 49}

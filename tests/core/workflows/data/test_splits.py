@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from core.api.splits import certificate_text
 from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
@@ -287,7 +288,7 @@ def test_the_certificate_can_be_copied_as_json(workspace, parts):
     look(workspace, parts)
     split = splits.create_split(workspace, parts.id, group_by="auto", seal=True)
     edit(workspace, parts, dict.fromkeys(sorted(members(workspace, split))[:9]))
-    text = json.loads(certificates.certificate_text(workspace, split))
+    text = json.loads(certificate_text(workspace, split))
     assert text["clean"] is True
     assert (text["dataset_version"], text["dataset_digest"]) == (1, "digest")
     assert text["test_sealed"] is True
@@ -319,7 +320,7 @@ def test_names_with_punctuation_go_through_splits_and_their_texts(workspace, nam
     assert splits.find_split(workspace, dataset.id, name) == split
     again = splits.find_split(workspace, dataset.id, by_column.id)
     assert request_of(again) == request_of(by_column)
-    found = json.loads(certificates.certificate_text(workspace, split))
+    found = json.loads(certificate_text(workspace, split))
     assert found["counts"]["test"][name] > 0
     assert found["strategy"] == "grouped by column"
 

@@ -6,6 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from core.api.models import prediction_as_json
 from core.cli.app import app
 from core.domain.datasets import Verdict
 from core.domain.jobs import Job, JobKind, JobStatus
@@ -46,7 +47,7 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
     ]
     found = prediction.predict(decided, trained.model, sources, [str(s) for s in sources])
     assert [item.decision for item in found] == [PartDecision.REJECT, PartDecision.ACCEPT, None]
-    assert "decision" not in prediction.as_dict(found[2])
+    assert "decision" not in prediction_as_json(found[2])
     table = list(csv.DictReader(_lines(found, trained.model)))
     assert [row["decision"] for row in table] == ["reject", "accept", ""]
 
@@ -59,7 +60,7 @@ def test_without_an_operating_point_nothing_is_decided(trained):
     item = Prediction("a.png", (("stripes", 0.9), ("blue disc", 0.1)), decision=PartDecision.REJECT)
     found = prediction.decided(trained.workspace, trained.model, [item])
     assert found[0].decision is None
-    assert "decision" not in prediction.as_dict(found[0])
+    assert "decision" not in prediction_as_json(found[0])
     assert "decision" not in _lines(found, trained.model)[0]
 
 
@@ -125,7 +126,7 @@ def test_decisions_of_classes_with_punctuation_stay_apart_from_their_names(names
         PartDecision.ACCEPT,
     ]
     # The values that scripts read stay what they were, whatever people are shown.
-    assert [prediction.as_dict(item)["decision"] for item in items] == [
+    assert [prediction_as_json(item)["decision"] for item in items] == [
         "reject",
         "to a person",
         "accept",

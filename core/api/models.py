@@ -1,0 +1,30 @@
+"""The JSON of models and predictions."""
+
+from core.api.values import JsonObject
+from core.domain.models import Model, Prediction
+
+
+def model_as_json(model: Model) -> JsonObject:
+    """A model as the list shows it."""
+    return {
+        "model_id": model.id,
+        "name": model.name,
+        "dataset": model.dataset_name,
+        "network": model.network,
+        "validation_macro_f1": model.val_macro_f1,
+        "test_macro_f1": model.test_macro_f1,
+        "size_bytes": model.size_bytes,
+    }
+
+
+def prediction_as_json(item: Prediction) -> JsonObject:
+    """Confidences in decreasing order, or why the image was not read."""
+    if item.error is not None:
+        return {"path": item.path, "error": item.error}
+    return {
+        "path": item.path,
+        "class_name": item.class_name,
+        "confidence": item.confidence,
+        **({"decision": item.decision.value} if item.decision is not None else {}),
+        "confidences": [list(pair) for pair in item.confidences],
+    }

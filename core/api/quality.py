@@ -1,0 +1,54 @@
+"""The JSON of quality checks."""
+
+from core.api.values import JsonObject
+from core.domain.findings import FindingKind, QualityCheck, Severity
+from core.workflows.data import quality
+from core.workflows.data.versions import class_moves
+from core.workspace import Workspace
+
+
+def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
+    """A quality check; lists hold open findings only."""
+    counts = quality.finding_counts(workspace, check.dataset_id)
+    return {
+        "findings": {kind.value: count for kind, count in counts.items()},
+        "groups": {"count": check.groups, "samples": check.grouped_samples},
+        "near_duplicates": len(check.near_pairs),
+        "label_conflicts": counts.get(FindingKind.LABEL_CONFLICT, 0),
+        "format_leaks": _messages(workspace, check, FindingKind.FORMAT_LEAK),
+        "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
+        "suspect_labels": _suspects(workspace, check),
+        "outliers": _outliers(workspace, check),
+        "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
+    }
+
+
+def _messages(workspace: Workspace, check: QualityCheck, kind: FindingKind) -> list[JsonObject]:
+    return [
+        {"message": f.message, "samples": len(f.sample_ids)}
+        for f in quality.findings(workspace, check.dataset_id, kind)
+    ]
+
+
+def _suspects(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
+    names, rows = quality.images_of_findings(workspace, check, FindingKind.SUSPECT_LABEL)
+    moves = class_moves(workspace, check.dataset_id, check.version)
+    return [
+        {
+            "path": sample.path,
+            "name": sample.name,
+            "label": None if sample.label is None else names[sample.label],
+            "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
+            "confidence": finding.score,
+            "sure": finding.severity is Severity.WARNING,
+        }
+        for finding, sample in rows
+    ]
+
+
+def _outliers(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
+    _, rows = quality.images_of_findings(workspace, check, FindingKind.OUTLIER)
+    return [
+        {"path": sample.path, "name": sample.name, "message": finding.message}
+        for finding, sample in rows
+    ]

@@ -1,0 +1,72 @@
+"""The JSON of networks, runs and cross-validations."""
+
+from core.api.values import JsonObject
+from core.domain.jobs import Job
+from core.evaluation.report import EvaluationReport
+from core.models.catalog import Availability, Network, weights_source
+from core.workflows.training.folds import CrossValidation
+from core.workflows.training.runs import RunView
+from core.workspace import Workspace
+
+
+def run_as_json(view: RunView) -> JsonObject:
+    """A run with its status, its model and what went wrong."""
+    return {
+        "run_id": view.run.id,
+        "name": view.run.name,
+        "status": view.status.value,
+        "model_id": view.model_id,
+        "error": view.job.error if view.job else None,
+    }
+
+
+def trained_as_json(
+    view: RunView, job: Job, *, epochs: int, validation: EvaluationReport
+) -> JsonObject:
+    """A run that just ended with a model."""
+    return {
+        "run_id": view.run.id,
+        "model_id": str(job.result["model_id"]),
+        "recipe": view.run.train.recipe.value,
+        "network": view.run.train.network,
+        "epochs": epochs,
+        "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
+        "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
+    }
+
+
+def cross_validation_as_json(validation: CrossValidation) -> JsonObject:
+    """Mean, deviation and every fold; folds count from 1."""
+    return {
+        "folds": validation.folds,
+        "folds_done": len(validation.scores),
+        "accuracy": {"mean": validation.accuracy.mean, "std": validation.accuracy.std},
+        "macro_f1": {"mean": validation.macro_f1.mean, "std": validation.macro_f1.std},
+        "per_fold": [
+            {
+                "fold": s.fold + 1,
+                "run_id": s.run_id,
+                "model_id": s.model_id,
+                "n": s.n,
+                "accuracy": s.accuracy,
+                "macro_f1": s.macro_f1,
+            }
+            for s in validation.scores
+        ],
+    }
+
+
+def network_as_json(workspace: Workspace, network: Network, place: Availability) -> JsonObject:
+    """A network of the catalog, and where its weights are."""
+    source = weights_source(network, workspace.weights)
+    return {
+        "name": network.name,
+        "title": network.title,
+        "when": network.when,
+        "parameters_m": network.parameters_m,
+        "image_size_px": network.image_size_px,
+        "license": network.license,
+        "availability": place.value,
+        "source": source.value if source else None,
+        "hub_id": network.hub_id,
+    }
