@@ -150,7 +150,7 @@ def test_a_lasso_on_the_map_opens_exactly_its_images(app: App, page: Page, datas
     for corner in corners[1:]:
         page.mouse.move(*corner, steps=12)
     page.mouse.up()
-    expect(page.get_by_text(f"{PER_CLASS} images in the selection")).to_be_visible()
+    expect(page.get_by_text(f"{PER_CLASS} selected images")).to_be_visible()
     expect(page.locator(".tile")).to_have_count(PER_CLASS)
     shown = page.eval_on_selector_all(".ts-images .tile", "tiles => tiles.map(t => t.dataset.key)")
     label = dataset.class_names.index(LEFT_CLASS)

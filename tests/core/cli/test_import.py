@@ -153,5 +153,5 @@ def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
         Image.fromarray(pixels).save(path)
     (warning,) = call(tmp_path / "s", "--name", "Half")["warnings"]
     assert "3 appear nearly black" in warning
-    assert "16-bit range, or as 8 bit" in warning
+    assert "16-bit range or as 8 bit" in warning
     assert "warnings" not in call(_tree(tmp_path / "t", "a/1.png", "b/2.png"), "--name", "None")
