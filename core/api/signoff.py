@@ -11,7 +11,7 @@ from core.evaluation.release.words import (
     remarks_in_words,
 )
 from core.workflows.signoff.release import GateReport
-from core.workflows.signoff.sealing import SignOff
+from core.workflows.signoff.seal_changes import SignOff
 
 
 def release_as_json(report: GateReport) -> JsonObject:

@@ -17,7 +17,7 @@ from core.evaluation.release.words import reasons_in_words
 from core.workflows.signoff import report, sealing
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
-from core.workflows.signoff.sealing import SignOff
+from core.workflows.signoff.seal_changes import ProgressCallback, SignOff
 
 app = typer.Typer()
 
@@ -131,7 +131,7 @@ def _show_opened(standing: SignOff, gate: GateReport | None) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[sealing.ProgressCallback]:
+def _progress() -> Iterator[ProgressCallback]:
     """A progress bar for the check of the image files."""
     with Progress(console=errors, transient=True) as bar:
         task = bar.add_task("Gathering", total=None)

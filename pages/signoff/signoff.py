@@ -10,7 +10,7 @@ from core.evaluation.release.words import criteria_in_words, reasons_in_words, v
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form
-from core.workflows.signoff.sealing import SignOff
+from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, release_criteria, routes, state, test_access, text, widgets

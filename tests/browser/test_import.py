@@ -88,7 +88,9 @@ def test_decisions_are_said_and_can_be_changed(app: App, page: Page, tmp_path: P
     folder = _tree(tmp_path / "line", *names, "train/Hole/1.png")
     _open(page, app, folder)
     expect(page.get_by_text("1 PNG file next to a JPG file")).to_be_visible()
-    expect(page.get_by_text("The folders train, val and test contain a split. It is kept")).to_be_visible()
+    expect(
+        page.get_by_text("The folders train, val and test contain a split. It is kept")
+    ).to_be_visible()
     page.locator(".st-key-keep_companions").get_by_text("Import masks as images").click()
     expect(page.get_by_text(re.compile("13 images.*would be imported"))).to_be_visible()
     page.locator(".st-key-keep_companions").get_by_text("Import masks as images").click()

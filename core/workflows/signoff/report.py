@@ -27,7 +27,7 @@ from core.workflows.signoff.release import GateReport, check_release
 from core.workflows.signoff.report_material import ReportMaterial, gather
 from core.workflows.signoff.report_mistakes import mistakes, other_answers, part_decisions
 from core.workflows.signoff.report_values import report_values
-from core.workflows.signoff.sealing import ProgressCallback, SignOff, no_progress
+from core.workflows.signoff.seal_changes import ProgressCallback, SignOff, no_progress
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 

@@ -16,7 +16,8 @@ from core.workflows.results.comparison import ModelComparison, compare_judged
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.thresholds import saved_rule
 from core.workflows.signoff.release import GateReport, check_release
-from core.workflows.signoff.sealing import ProgressCallback, SignOff, no_progress, sign_off
+from core.workflows.signoff.seal_changes import ProgressCallback, SignOff, no_progress
+from core.workflows.signoff.sealing import sign_off
 from core.workspace import Workspace
 
 

@@ -6,19 +6,14 @@ labels. Whatever of it changes later voids the seal, and is named.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlite_utils import Database
 
 from core.domain.datasets import (
     Dataset,
-    DatasetVersion,
     Sample,
-    SampleState,
-    SampleStatus,
-    Verdict,
     content_digest,
 )
 from core.domain.ids import utc_now
@@ -26,63 +21,20 @@ from core.domain.models import Model
 from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
-from core.evaluation.decisions.rule import rule_from_json
-from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json
 from core.store import datasets, judgement, models, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.results.judging import part_numbers_of
+from core.workflows.signoff.seal_changes import (
+    ProgressCallback,
+    SignOff,
+    changed_files,
+    changes_since,
+    no_progress,
+)
 from core.workspace import Workspace
 
 MAX_PURPOSE = 300
 MAX_INTENDED_USE = 4000
-_NAMED = 3  # images named in a sentence
-ProgressCallback = Callable[[str, int, int], None]
-
-
-def no_progress(phase: str, done: int, total: int) -> None:
-    """Tells nobody."""
-
-
-@dataclass(frozen=True)
-class SignOff:
-    """Where the sealed test of a model stands.
-
-    `digest` names the test images and labels of today, `parts_digest` which of them show one
-    part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
-    voids the seal; `accesses` are all recorded views of the split's test results, for any model.
-    """
-
-    model: Model
-    dataset: Dataset
-    split: Split
-    images: int
-    digest: str
-    parts_digest: str
-    criteria: str | None
-    rule: str | None
-    seal: Seal | None
-    accesses: tuple[TestSetAccess, ...]
-    changes: tuple[str, ...] = ()
-
-    @property
-    def own_openings(self) -> tuple[TestSetAccess, ...]:
-        """The recorded views for this model."""
-        return tuple(o for o in self.accesses if o.model_id == self.model.id)
-
-    @property
-    def is_opened(self) -> bool:
-        """Whether the test results were viewed for this model."""
-        return bool(self.own_openings)
-
-    @property
-    def is_void(self) -> bool:
-        """Sealed once, but something has changed since."""
-        return self.seal is not None and bool(self.changes)
-
-    @property
-    def is_proof(self) -> bool:
-        """Sealed before the first view, and unchanged."""
-        return self.seal is not None and not self.changes
 
 
 def sign_off(
@@ -108,7 +60,7 @@ def sign_off(
         dataset, split = _origin(db, model)
         samples = _test_samples(db, dataset, split)
         seal = judgement.find_seal(db, model.id)
-        found = SignOff(
+        standing = SignOff(
             model=model,
             dataset=dataset,
             split=split,
@@ -120,20 +72,20 @@ def sign_off(
             seal=seal,
             accesses=tuple(judgement.openings_of(db, split.id)),
         )
-        changes = _changes(db, found) if seal else []
+        changes = changes_since(db, standing, seal) if seal else []
     if seal and check_files:
-        changes += _file_changes(workspace, samples, on_progress)
-    return replace(found, changes=tuple(changes))
+        changes += changed_files(workspace, samples, on_progress)
+    return replace(standing, changes=tuple(changes))
 
 
 def file_changes(
     workspace: Workspace, model_id: str, *, on_progress: ProgressCallback = no_progress
 ) -> list[str]:
     """Which test images of a model are gone or have another content than when imported."""
-    found = sign_off(workspace, model_id)
+    standing = sign_off(workspace, model_id)
     with connect(workspace) as db:
-        samples = _test_samples(db, found.dataset, found.split)
-    return _file_changes(workspace, samples, on_progress)
+        samples = _test_samples(db, standing.dataset, standing.split)
+    return changed_files(workspace, samples, on_progress)
 
 
 def seal_test(
@@ -147,30 +99,30 @@ def seal_test(
         ConfigError: if there are no criteria, or no test images.
         SealedError: if the results of this model were viewed already, or files have changed.
     """
-    found = sign_off(workspace, model_id)
-    _refuse_sealing(found)
-    changed = file_changes(workspace, found.model.id, on_progress=on_progress)
+    standing = sign_off(workspace, model_id)
+    _refuse_sealing(standing)
+    changed = file_changes(workspace, standing.model.id, on_progress=on_progress)
     if changed:
         raise SealedError(
             f"The test set cannot be sealed: {changed[0]}",
             "Restore the files as they were imported, or import them as a new dataset.",
         )
     with connect(workspace) as db, transaction(db):
-        splits.seal_split(db, found.split.id)
+        splits.seal_split(db, standing.split.id)
         judgement.insert_seal(
             db,
             Seal(
-                model_id=found.model.id,
-                split_id=found.split.id,
+                model_id=standing.model.id,
+                split_id=standing.split.id,
                 created_at=utc_now(),
-                criteria=found.criteria or "",
-                operating_point=found.rule or "",
-                test_digest=found.digest,
-                parts_digest=found.parts_digest,
-                golden=tuple(sorted(judgement.marked(db, found.dataset.id, MarkKind.GOLDEN))),
+                criteria=standing.criteria or "",
+                operating_point=standing.rule or "",
+                test_digest=standing.digest,
+                parts_digest=standing.parts_digest,
+                golden=tuple(sorted(judgement.marked(db, standing.dataset.id, MarkKind.GOLDEN))),
             ),
         )
-    return sign_off(workspace, found.model.id)
+    return sign_off(workspace, standing.model.id)
 
 
 def open_test(
@@ -191,13 +143,15 @@ def open_test(
         raise ConfigError(
             "A purpose is required.", "State why the test is opened, such as 'Release 3'."
         )
-    found = sign_off(workspace, model_id, check_files=True, on_progress=on_progress)
-    if not found.is_opened:
-        _refuse_opening(found)
+    standing = sign_off(workspace, model_id, check_files=True, on_progress=on_progress)
+    if not standing.is_opened:
+        _refuse_opening(standing)
     with connect(workspace) as db, transaction(db):
-        access = TestSetAccess(found.split.id, found.model.id, found.model.name, words, utc_now())
+        access = TestSetAccess(
+            standing.split.id, standing.model.id, standing.model.name, words, utc_now()
+        )
         judgement.record_access(db, access)
-    return SignOff(**{**vars(sign_off(workspace, found.model.id)), "changes": found.changes})
+    return SignOff(**{**vars(sign_off(workspace, standing.model.id)), "changes": standing.changes})
 
 
 def intended_use(workspace: Workspace, model_id: str) -> str:
@@ -255,149 +209,33 @@ def _parts_digest(samples: Sequence[Sample], numbers: Mapping[int, int] | None) 
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
-def _refuse_sealing(found: SignOff) -> None:
-    if found.is_opened:
-        first = found.own_openings[0]
+def _refuse_sealing(standing: SignOff) -> None:
+    if standing.is_opened:
+        first = standing.own_openings[0]
         raise SealedError(
-            f"The test results of model '{found.model.name}' were already viewed "
+            f"The test results of model '{standing.model.name}' were already viewed "
             f"({first.purpose}).",
             "This model can no longer have a sealed test. Seal the split before you train the next "
             "model.",
         )
-    if not found.images:
+    if not standing.images:
         raise ConfigError("There is no test image to seal.", "Make a split with a test subset.")
-    if not found.criteria:
+    if not standing.criteria:
         raise ConfigError(
-            f"Dataset '{found.dataset.name}' has no release criteria yet.",
+            f"Dataset '{standing.dataset.name}' has no release criteria yet.",
             "Set them first: on the Sign-off page, or with `touchstone criteria`.",
         )
 
 
-def _refuse_opening(found: SignOff) -> None:
-    if found.seal is None:
+def _refuse_opening(standing: SignOff) -> None:
+    if standing.seal is None:
         raise SealedError(
-            f"The test of model '{found.model.name}' is not sealed yet.",
+            f"The test of model '{standing.model.name}' is not sealed yet.",
             "Seal it first: this fixes criteria, thresholds and test images before the results are "
             "viewed.",
         )
-    if found.is_void:
+    if standing.is_void:
         raise SealedError(
-            f"The seal is void: {found.changes[0]}",
+            f"The seal is void: {standing.changes[0]}",
             "The results have not been viewed yet: undo the change, or seal the test again.",
         )
-
-
-def _changes(db: Database, found: SignOff) -> list[str]:
-    seal = found.seal
-    assert seal is not None
-    says = []
-    if seal.split_id != found.split.id:
-        says.append("The model now belongs to another split.")
-    if _asked(seal.criteria) != _asked(found.criteria):
-        says.append("The release criteria were changed.")
-    if not _same_rule(seal.operating_point, found.rule):
-        says.append("The thresholds were changed.")
-    return says + _dataset_changes(db, found, seal)
-
-
-def _asked(text: str | None) -> ReleaseCriteria | None:
-    return criteria_from_json(text).criteria if text else None
-
-
-def _same_rule(sealed: str, today: str | None) -> bool:
-    """Whether both decide alike; when it was saved and why does not matter."""
-    if not sealed or not today:
-        return not sealed and not today
-    return rule_from_json(sealed).same_decisions(rule_from_json(today))
-
-
-def _dataset_changes(db: Database, found: SignOff, seal: Seal) -> list[str]:
-    """Edits of the test images since the seal, from the versions of the dataset."""
-    then = _version_at(versions.list_versions(db, found.dataset.id), seal.created_at)
-    members = splits.split_members(db, found.split.id)
-    changed = {
-        i: states
-        for i, states in versions.changes_between(
-            db, found.dataset.id, then.number, found.dataset.version
-        ).items()
-        if members.get(i) is Subset.TEST
-    }
-    names = {s.id: s.name for s in datasets.samples_by_id(db, list(changed))}
-    says = []
-    for words, applies in _STATE_CHANGES:
-        touched = [names[i] for i, states in changed.items() if applies(*states)]
-        says += [_said(words, touched)] if touched else []
-    if then.class_names != found.dataset.class_names:
-        says.append("Classes of the dataset were renamed, merged or added.")
-    if _verdicts(then) != _verdicts(found.dataset):
-        says.append("What counts as OK and NOK was changed.")
-    if seal.test_digest != found.digest and not says:
-        says.append("The test images or their classes are not the ones that were sealed.")
-    if seal.parts_digest not in ("", found.parts_digest) and not says:
-        says.append(
-            "The test images are assigned to other parts than when they were sealed (by a later "
-            "quality check or an edit), so parts are counted differently."
-        )
-    return says
-
-
-def _verdicts(state: Dataset | DatasetVersion) -> dict[str, Verdict]:
-    """The classes that have a verdict."""
-    pairs = zip(state.class_names, state.class_verdicts, strict=False)
-    return {name: verdict for name, verdict in pairs if verdict is not None}
-
-
-def _version_at(history: Sequence[DatasetVersion], moment: float) -> DatasetVersion:
-    """The version that was today's at a moment; `history` is newest first."""
-    return next((v for v in history if v.created_at <= moment), history[-1])
-
-
-def _was_excluded(before: SampleState, after: SampleState) -> bool:
-    return before.status is SampleStatus.USED and after.status is not SampleStatus.USED
-
-
-def _was_relabelled(before: SampleState, after: SampleState) -> bool:
-    return before.label != after.label and after.status is SampleStatus.USED
-
-
-def _was_regrouped(before: SampleState, after: SampleState) -> bool:
-    return before.group != after.group and after.status is SampleStatus.USED
-
-
-_STATE_CHANGES = (
-    ("got another class", _was_relabelled),
-    ("left the dataset", _was_excluded),
-    ("moved to another part", _was_regrouped),
-)
-
-
-def _file_changes(
-    workspace: Workspace, samples: Sequence[Sample], on_progress: ProgressCallback
-) -> list[str]:
-    """Read every file again: which are gone, which have another content."""
-    gone, other = [], []
-    for done, sample in enumerate(samples, start=1):
-        digest = _file_digest(workspace.resolve(sample.path))
-        if digest is None:
-            gone.append(sample.name)
-        elif digest != sample.sha256:
-            other.append(sample.name)
-        on_progress("Reading the test images again", done, len(samples))
-    says = (_said("cannot be read any more", gone), _said("changed in content", other))
-    return [sentence for sentence in says if sentence]
-
-
-def _file_digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _said(words: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    listed = ", ".join(f"'{name}'" for name in names[:_NAMED])
-    return f"{len(names):,} test image{'s' if len(names) > 1 else ''} {words}: {listed}{more}."
