@@ -1,0 +1,181 @@
+"""Where a sealed test stands, and what was changed since its seal was made."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus, Verdict
+from core.domain.models import Model
+from core.domain.signoff import Seal, TestSetAccess
+from core.domain.splits import Split, Subset
+from core.evaluation.decisions.rule import rule_from_json
+from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json
+from core.store import datasets, splits, versions
+from core.workspace import Workspace
+
+_NAMED = 3  # images named in a sentence
+ProgressCallback = Callable[[str, int, int], None]
+
+
+def no_progress(phase: str, done: int, total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class SignOff:
+    """Where the sealed test of a model stands.
+
+    `digest` names the test images and labels of today, `parts_digest` which of them show one
+    part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
+    voids the seal; `accesses` are all recorded views of the split's test results, for any model.
+    """
+
+    model: Model
+    dataset: Dataset
+    split: Split
+    images: int
+    digest: str
+    parts_digest: str
+    criteria: str | None
+    rule: str | None
+    seal: Seal | None
+    accesses: tuple[TestSetAccess, ...]
+    changes: tuple[str, ...] = ()
+
+    @property
+    def own_openings(self) -> tuple[TestSetAccess, ...]:
+        """The recorded views for this model."""
+        return tuple(o for o in self.accesses if o.model_id == self.model.id)
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether the test results were viewed for this model."""
+        return bool(self.own_openings)
+
+    @property
+    def is_void(self) -> bool:
+        """Sealed once, but something has changed since."""
+        return self.seal is not None and bool(self.changes)
+
+    @property
+    def is_proof(self) -> bool:
+        """Sealed before the first view, and unchanged."""
+        return self.seal is not None and not self.changes
+
+
+def changes_since(db: Database, standing: SignOff, seal: Seal) -> list[str]:
+    """What was changed since a seal was made; sentences for people."""
+    says = []
+    if seal.split_id != standing.split.id:
+        says.append("The model now belongs to another split.")
+    if _asked(seal.criteria) != _asked(standing.criteria):
+        says.append("The release criteria were changed.")
+    if not _same_rule(seal.operating_point, standing.rule):
+        says.append("The thresholds were changed.")
+    return says + _dataset_changes(db, standing, seal)
+
+
+def _asked(text: str | None) -> ReleaseCriteria | None:
+    return criteria_from_json(text).criteria if text else None
+
+
+def _same_rule(sealed: str, today: str | None) -> bool:
+    """Whether both decide alike; when it was saved and why does not matter."""
+    if not sealed or not today:
+        return not sealed and not today
+    return rule_from_json(sealed).same_decisions(rule_from_json(today))
+
+
+def _dataset_changes(db: Database, standing: SignOff, seal: Seal) -> list[str]:
+    """Edits of the test images since the seal, from the versions of the dataset."""
+    then = _version_at(versions.list_versions(db, standing.dataset.id), seal.created_at)
+    members = splits.split_members(db, standing.split.id)
+    changed = {
+        i: states
+        for i, states in versions.changes_between(
+            db, standing.dataset.id, then.number, standing.dataset.version
+        ).items()
+        if members.get(i) is Subset.TEST
+    }
+    names = {s.id: s.name for s in datasets.samples_by_id(db, list(changed))}
+    says = []
+    for words, applies in _STATE_CHANGES:
+        touched = [names[i] for i, states in changed.items() if applies(*states)]
+        says += [_said(words, touched)] if touched else []
+    if then.class_names != standing.dataset.class_names:
+        says.append("Classes of the dataset were renamed, merged or added.")
+    if _verdicts(then) != _verdicts(standing.dataset):
+        says.append("What counts as OK and NOK was changed.")
+    if seal.test_digest != standing.digest and not says:
+        says.append("The test images or their classes are not the ones that were sealed.")
+    if seal.parts_digest not in ("", standing.parts_digest) and not says:
+        says.append(
+            "The test images are assigned to other parts than when they were sealed (by a later "
+            "quality check or an edit), so parts are counted differently."
+        )
+    return says
+
+
+def _verdicts(state: Dataset | DatasetVersion) -> dict[str, Verdict]:
+    """The classes that have a verdict."""
+    pairs = zip(state.class_names, state.class_verdicts, strict=False)
+    return {name: verdict for name, verdict in pairs if verdict is not None}
+
+
+def _version_at(history: Sequence[DatasetVersion], moment: float) -> DatasetVersion:
+    """The version that was today's at a moment; `history` is newest first."""
+    return next((v for v in history if v.created_at <= moment), history[-1])
+
+
+def _was_excluded(before: SampleState, after: SampleState) -> bool:
+    return before.status is SampleStatus.USED and after.status is not SampleStatus.USED
+
+
+def _was_relabelled(before: SampleState, after: SampleState) -> bool:
+    return before.label != after.label and after.status is SampleStatus.USED
+
+
+def _was_regrouped(before: SampleState, after: SampleState) -> bool:
+    return before.group != after.group and after.status is SampleStatus.USED
+
+
+_STATE_CHANGES = (
+    ("got another class", _was_relabelled),
+    ("left the dataset", _was_excluded),
+    ("moved to another part", _was_regrouped),
+)
+
+
+def changed_files(
+    workspace: Workspace, samples: Sequence[Sample], on_progress: ProgressCallback
+) -> list[str]:
+    """Read every file again: which are gone, which have another content."""
+    gone, other = [], []
+    for done, sample in enumerate(samples, start=1):
+        digest = _file_digest(workspace.resolve(sample.path))
+        if digest is None:
+            gone.append(sample.name)
+        elif digest != sample.sha256:
+            other.append(sample.name)
+        on_progress("Reading the test images again", done, len(samples))
+    says = (_said("cannot be read any more", gone), _said("changed in content", other))
+    return [sentence for sentence in says if sentence]
+
+
+def _file_digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _said(words: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    listed = ", ".join(f"'{name}'" for name in names[:_NAMED])
+    return f"{len(names):,} test image{'s' if len(names) > 1 else ''} {words}: {listed}{more}."
