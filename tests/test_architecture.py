@@ -252,3 +252,28 @@ def test_a_public_type_has_one_home():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(PROJECT)))
     assert not {name: files for name, files in homes.items() if len(files) > 1}
+
+
+# Folders that may be larger than the rule says, each with its reason.
+LARGE_FOLDERS = {
+    "pages/ui": "what several pages share; whatever one word of the menu needs alone is there"
+}
+
+
+def test_a_folder_holds_about_a_dozen_files():
+    folders = {path.parent for path in OWN_FILES}
+    large = {
+        str(folder.relative_to(PROJECT)): count
+        for folder in folders
+        if (count := sum(p.name != "__init__.py" for p in folder.glob("*.py"))) > 15
+    }
+    assert large.keys() <= LARGE_FOLDERS.keys(), large
+
+
+def test_a_file_holds_about_400_lines():
+    large = {
+        str(path.relative_to(PROJECT)): lines
+        for path in OWN_FILES
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 410
+    }
+    assert not large
