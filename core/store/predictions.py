@@ -64,8 +64,10 @@ def insert_predictions(
 
 
 def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
-    """Subsets with stored probabilities, in the order of `Subset`."""
-    rows = db.query("SELECT subset FROM predictions WHERE model_id = ?", [model_id])
+    """Subsets with stored probabilities, in the order of `Subset`; an empty subset has none."""
+    rows = db.query(
+        "SELECT subset FROM predictions WHERE model_id = ? AND length(sample_ids) > 0", [model_id]
+    )
     stored = {row["subset"] for row in rows}
     return [subset for subset in Subset if subset.value in stored]
 
@@ -76,7 +78,7 @@ def load_matrix(db: Database, model_id: str, subset: Subset) -> StoredMatrix | N
         "SELECT sample_ids, probabilities FROM predictions WHERE model_id = ? AND subset = ?",
         [model_id, subset.value],
     ).fetchone()
-    if row is None:
+    if row is None or not row[0]:  # a split with folds may have no test images
         return None
     sample_ids = np.frombuffer(row[0], dtype="<i8").astype(np.int64, copy=False)
     matrix = np.frombuffer(row[1], dtype="<f4").astype(np.float32, copy=False)

@@ -12,7 +12,8 @@ from core.errors import NotFoundError, SealedError
 from core.store import datasets, models, predictions, quality, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
-from core.workflows.results import access, judging
+from core.workflows.results import access, evaluation, judging
+from tests.made import add_model, make_dataset
 
 NAMES = ("good", "crack")
 
@@ -174,3 +175,14 @@ def test_a_sealed_test_set_stays_closed_for_every_look(judged):
 def test_a_subset_without_results_is_named(judged):
     with pytest.raises(NotFoundError, match="no validation results"):
         judging.judged_set(judged, "m", Subset.VALIDATION)
+
+
+def test_a_model_whose_split_has_no_test_images_says_so(workspace):
+    # The empty matrix of such a model could not be reshaped: an unexpected error.
+    made = make_dataset(workspace, per_subset=8)
+    empty = {Subset.TEST: np.empty((0, 3), np.float32)}
+    made.ids[Subset.TEST] = np.empty(0, np.int64)
+    model = add_model(made, "folds", given=empty)
+    assert evaluation.evaluated_subsets(workspace, model.id) == [Subset.VALIDATION]
+    with pytest.raises(NotFoundError, match="test"):
+        judging.judged_set(workspace, model.id, Subset.TEST)
