@@ -62,7 +62,7 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
     expect(preview.get_by_text("8 of 8 examples")).to_be_visible()
     expect(page.get_by_text(re.compile("8 images.*in.*2 classes"))).to_be_visible()
     expect(preview.get_by_text("part2").first).to_be_attached()
-    expect(page.get_by_text("Class 'ok' counts as OK by its name")).to_be_visible()
+    expect(page.get_by_text("The class 'ok' counts as OK because of its name")).to_be_visible()
     assert field.evaluate("element => element === document.activeElement")
     field.fill(r"(?P<label>dent)_")
     expect(preview.get_by_text("4 of 8 examples")).to_be_visible()
@@ -135,7 +135,7 @@ def test_the_columns_of_a_table_are_chosen_and_numbers_get_names(
     _choose(page, "labels", "label table")
     page.locator('.st-key-table input[type="file"]').set_input_files(str(table))
     expect(page.get_by_text("8 lines of the table with another folder")).to_be_visible()
-    page.get_by_text("Name them").click()
+    page.get_by_text("Name them", exact=True).click()
     for number, name in enumerate(("good", "cracked")):
         page.get_by_role("textbox", name=f"{number} (4 lines)").fill(name)
         page.keyboard.press("Enter")
