@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -141,7 +142,10 @@ def test_one_more_known_group_never_makes_more_parts(judged):
 def test_the_rule_that_a_split_was_grouped_by_makes_parts(judged):
     with connect(judged) as db, db.conn:
         db.conn.execute("UPDATE samples SET part = NULL, name = 'tile' || (id % 2) || '/' || id")
-        db.conn.execute("UPDATE splits SET strategy = 'grouped by regex:(?P<group>tile.)'")
+        strategy = json.dumps({"kind": "regex", "value": "(?P<group>tile.)"})
+        db.conn.execute(
+            "UPDATE splits SET strategy = json_set(strategy, '$.group_by', json(?))", [strategy]
+        )
     parts = judging.judged_set(judged, "m", Subset.TEST).parts
     assert len(set(parts.tolist())) == 2
     with connect(judged) as db, db.conn:
