@@ -7,9 +7,6 @@ its own name, `.k`, `.n`, `.low` and `.high` (two-sided), and as a claim `.upper
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.evaluation.decisions.costs import Costs, Scenario, consequences
 from core.evaluation.decisions.outcome import (
     UNKNOWN,
@@ -32,7 +29,7 @@ from core.evaluation.measures.calibration import (
 from core.evaluation.measures.catalog import MeasuredValue
 from core.evaluation.measures.classification import ConfusedPair, confused_pairs
 from core.evaluation.measures.intervals import Estimate, Rate
-from core.evaluation.measures.parts import Parts
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.release.comparison import Comparison, DecisionComparison, PairedTable
 from core.evaluation.report import EvaluationReport, evaluate
 
@@ -46,18 +43,7 @@ MOST_CONFUSED = 25
 
 
 @dataclass(frozen=True)
-class TestData:
-    """The test images of a model: probabilities [N, C], targets [N], parts [N] or None."""
-
-    __test__ = False
-
-    probabilities: NDArray[np.float32]
-    targets: NDArray[np.int64]
-    parts: Parts | None
-
-
-@dataclass(frozen=True)
-class Results:
+class ReportNumbers:
     """All numbers of a report, and what its figures and lists are drawn from.
 
     `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
@@ -75,18 +61,16 @@ class Results:
 
 
 def results(
-    test: TestData,
-    class_names: tuple[str, ...],
+    test: LabeledPredictions,
     verdicts: Verdicts,
     point: OperatingPoint,
-    validation: TestData | None = None,
+    validation: LabeledPredictions | None = None,
     scenario: Scenario | None = None,
-) -> Results:
+) -> ReportNumbers:
     """The numbers of a model on its test images.
 
     Args:
         test: the images.
-        class_names: [C].
         verdicts: [C], "OK", "NOK" or None.
         point: the decision rule.
         validation: what the calibration is fitted on.
@@ -96,7 +80,7 @@ def results(
         ConfigError: if there is no image, or a probability is no number.
     """
     report = evaluate(
-        test.probabilities, test.targets, class_names, parts=test.parts, verdicts=verdicts
+        test.probabilities, test.targets, test.class_names, parts=test.parts, verdicts=verdicts
     )
     values = summary_values(report)
     values.update(_class_values(report))
@@ -110,7 +94,7 @@ def results(
     temperature, calibrated = _calibration(test, validation)
     values.update(_calibration_values(report.reliability, temperature, calibrated))
     confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
-    return Results(values, report, decided, found, confused, temperature, calibrated)
+    return ReportNumbers(values, report, decided, found, confused, temperature, calibrated)
 
 
 def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:
@@ -179,7 +163,7 @@ def scenarios(scenario: Scenario | None) -> tuple[Scenario, ...]:
 
 
 def _calibration(
-    test: TestData, validation: TestData | None
+    test: LabeledPredictions, validation: LabeledPredictions | None
 ) -> tuple[Temperature | None, Reliability | None]:
     if validation is None or not len(validation.targets):
         return None, None

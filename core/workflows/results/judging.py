@@ -5,6 +5,7 @@ Sealed test results are given out only after they were opened for the model (`ac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from core.domain.findings import QualityCheck
 from core.domain.models import Model
 from core.domain.splits import GroupKind, LeakCertificate, Subset
 from core.errors import NotFoundError, SplitError
+from core.evaluation.measures.classification import Matrix, confusion_matrix
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
+from core.evaluation.measures.losses import log_losses
 from core.store import (
     datasets,
     models,
@@ -27,22 +31,23 @@ from core.store import (
 )
 from core.store.columns import Columns
 from core.store.database import connect
-from core.store.predictions import SubsetPredictions
+from core.store.predictions import StoredMatrix, SubsetPredictions
 from core.workflows.data.certificates import certified, class_folders
 from core.workflows.results import access
-from core.workflows.results.memory import Memory
+from core.workflows.results.memory import Memory, Number, StoredPredictions, read_only
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class JudgedSet:
-    """Everything that the numbers of a model on a subset are computed from.
+    """The predictions of a model on a subset beside the truth: what every number is computed from.
 
-    Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C] float32; `parts` [N] int64,
-    equal for images of one part, None where no groups are known. `verdicts` [C] are by the
-    model's classes. `version`: of the labels; None for today's. `left_out` counts predicted
-    images that are no longer in the dataset or have a class that the model does not know;
-    `certificate` is that of the model's split.
+    All arrays are read-only. Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C]
+    float32; `parts` [N] int64, equal for images of one part, None where no groups are known.
+    `verdicts` [C] are by the model's classes. `version`: of the labels; None for today's.
+    `left_out` counts predicted images that are no longer in the dataset or have a class that the
+    model does not know; `certificate` is that of the model's split. `stored` are the predictions
+    as they were stored, of which these are the rows `kept`; None: these are all there are.
     """
 
     model: Model
@@ -56,6 +61,57 @@ class JudgedSet:
     version: int | None = None
     left_out: int = 0
     certificate: LeakCertificate | None = None
+    stored: StoredPredictions | None = None
+    kept: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.sample_ids, self.targets, self.probabilities, self.parts):
+            if array is not None:
+                array.flags.writeable = False
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """[N]: the most probable class."""
+        return self._rows(self._all.predicted)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """[N]: of the predicted class, in [0, 1]."""
+        return self._rows(self._all.confidence)
+
+    @cached_property
+    def margin(self) -> NDArray[np.float64]:
+        """[N]: confidence of the predicted class minus that of the next one."""
+        return self._rows(self._all.margin)
+
+    @cached_property
+    def loss(self) -> NDArray[np.float64]:
+        """[N]: minus the logarithm of the confidence in the true class."""
+        return read_only(log_losses(self.probabilities, self.targets))
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """[C, C] images, rows true, columns predicted."""
+        return read_only(confusion_matrix(self.predicted, self.targets, len(self.class_names)))
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[N]: whether the prediction is the true class."""
+        right: NDArray[np.bool_] = self.predicted == self.targets
+        return right
+
+    @property
+    def labeled(self) -> LabeledPredictions:
+        """What the measures are computed from."""
+        return LabeledPredictions(self.probabilities, self.targets, self.class_names, self.parts)
+
+    @cached_property
+    def _all(self) -> StoredPredictions:
+        own = StoredMatrix(self.sample_ids, self.probabilities)
+        return self.stored or StoredPredictions(own)
+
+    def _rows(self, values: NDArray[Number]) -> NDArray[Number]:
+        return values if self.kept is None else read_only(values[self.kept])
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -146,39 +202,41 @@ def judged_set(
     with connect(workspace) as db:
         if subset is Subset.TEST:
             access.refuse_sealed(db, model)
-        stored = _labelled(db, model, subset, memory)
-        if stored is None or not len(stored.targets) or model.dataset_id is None:
+        stored = memory.predictions(db, model.id, subset)
+        labeled = _labeled(db, model, subset, stored, memory) if stored else None
+        if labeled is None or not len(labeled.targets) or model.dataset_id is None:
             raise NotFoundError(
                 f"There are no {subset} results of model '{model.name}'.",
                 "The subset is empty, its dataset was deleted, or the model was uploaded; evaluate "
                 "a model that was trained here.",
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
-        verdicts = _verdicts(db, model, dataset, stored.version)
-        parts = _parts(db, model, dataset, stored.sample_ids, memory)
+        verdicts = _verdicts(db, model, dataset, labeled.version)
+        parts = _parts(db, model, dataset, labeled.sample_ids, memory)
     return JudgedSet(
         model=model,
         dataset=dataset,
         subset=subset,
-        sample_ids=stored.sample_ids,
-        targets=stored.targets,
-        probabilities=stored.probabilities,
+        sample_ids=labeled.sample_ids,
+        targets=labeled.targets,
+        probabilities=labeled.probabilities,
         parts=parts,
         verdicts=verdicts,
-        version=stored.version,
-        left_out=stored.left_out,
+        version=labeled.version,
+        left_out=labeled.left_out,
         certificate=certificate,
+        stored=stored,
+        kept=labeled.kept,
     )
 
 
-def _labelled(
-    db: Database, model: Model, subset: Subset, memory: Memory
+def _labeled(
+    db: Database, model: Model, subset: Subset, stored: StoredPredictions, memory: Memory
 ) -> SubsetPredictions | None:
-    answers = memory.answers(db, model.id, subset)
-    if answers is None or model.dataset_id is None:
+    if model.dataset_id is None:
         return None
     columns = memory.columns(db, model.dataset_id)
-    return predictions.label_matrix(db, model.id, subset, answers.matrix, columns)
+    return predictions.label_matrix(db, model.id, subset, stored.matrix, columns)
 
 
 def _parts(

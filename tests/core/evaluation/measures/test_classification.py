@@ -14,7 +14,7 @@ from core.evaluation.measures.classification import (
     confusion_matrix,
     macro_f1,
 )
-from core.evaluation.measures.inputs import MeasureInputs
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.losses import (
     brier_scores,
     log_losses,
@@ -293,7 +293,7 @@ def test_any_k_can_be_asked_for():
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(12), 200).astype(np.float32)
     targets = random.integers(0, 12, 200)
-    inputs = MeasureInputs(probabilities, targets, tuple("abcdefghijkl"), np.arange(200) // 2)
+    inputs = LabeledPredictions(probabilities, targets, tuple("abcdefghijkl"), np.arange(200) // 2)
     one, seven, twelve, fifty = measured(inputs, [top_k_error(k) for k in (1, 7, 12, 50)])
     assert (one.shown.n, one.value > one.of_images) == (100, True)
     for certain in (twelve, fifty):
