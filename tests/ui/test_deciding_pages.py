@@ -135,7 +135,7 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
     app.number_input(key="max_escape").set_value(0.0).run()
     app.button(key="choose").click().run()
     assert not app.exception
-    assert "escape at most 0%" in _said(app)
+    assert "escapes at most 0%" in _said(app)
     escapes = [value for label, value in _metrics(app) if label == "Escapes"]
     assert escapes[0] == "0.0%"
 

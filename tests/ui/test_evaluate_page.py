@@ -328,7 +328,7 @@ def test_probabilities_that_are_no_numbers_are_said_in_words(
     make_model(workspace, [(0, 0)] * 4, probabilities=broken)
     app = open_page("results/evaluate.py", workspace)
     assert not app.exception
-    assert "no numbers" in app.error[0].value
+    assert "not numbers" in app.error[0].value
 
 
 @pytest.mark.parametrize("tab", ["Overview", "Classes", "Confidence", "Measures", "Slices"])

@@ -5,7 +5,7 @@
 
 Top-K errors have a row per K: see `top_k_error`. Rates are exact and count parts; the other
 measures describe images. Intervals of means over classes, kappa and Matthews correlation come
-from drawing parts anew (`bootstrap`), widened where few errors leave such draws without spread
+from resampled parts (`bootstrap`), widened where few errors leave the draws without spread
 (`means`); those of log loss and Brier score are t intervals between parts, those of areas count
 effective parts (`auc`). Macro means weigh classes equally, weighted means by their images.
 """
@@ -159,7 +159,7 @@ def top_k_error(k: int) -> Measure:
         ConfigError: if K is below 1.
     """
     if k < 1:
-        raise ConfigError("Top-K needs K of at least 1.", "For example --top-k 1,2,3.")
+        raise ConfigError("K of a top-K error must be 1 or more.", "For example --top-k 1,2,3.")
 
     def compute(inputs: LabeledPredictions) -> Rate:
         rate = rate_of(inputs.true_class_ranks >= k, inputs.parts, inputs.confidence)
@@ -289,7 +289,7 @@ CATALOG = (
     Measure(
         "ece",
         "Calibration error (ECE)",
-        "Mean gap between confidence and share correct; lower is better, few images enlarge it.",
+        "Mean gap between confidence and share correct; lower is better, larger with few images.",
         MeasureKind.ERROR,
         lambda inputs: Estimate(inputs.reliability.ece),
     ),

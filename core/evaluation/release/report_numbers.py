@@ -77,24 +77,24 @@ def results(
         scenario: of the line, for PPM; None: three usual defect rates.
 
     Raises:
-        ConfigError: if there is no image, or a probability is no number.
+        ConfigError: if there is no image, or a probability is not a number.
     """
     report = evaluate(
         test.probabilities, test.targets, test.class_names, parts=test.parts, verdicts=verdicts
     )
     values = summary_values(report)
     values.update(_class_values(report))
-    decided, found = None, None
+    decided, result = None, None
     if has_both(verdicts):
         decided = decide(point, test.probabilities, verdicts)
         truth = truths(test.targets, verdicts)
-        found = outcome(decided, truth, test.parts)
-        values.update(_decision_values(found, report, point, scenario))
+        result = outcome(decided, truth, test.parts)
+        values.update(_decision_values(result, report, point, scenario))
         values["ok_nok.left_out"] = int((truth == UNKNOWN).sum())
     temperature, calibrated = _calibration(test, validation)
     values.update(_calibration_values(report.reliability, temperature, calibrated))
     confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
-    return ReportNumbers(values, report, decided, found, confused, temperature, calibrated)
+    return ReportNumbers(values, report, decided, result, confused, temperature, calibrated)
 
 
 def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:
@@ -133,21 +133,24 @@ def _class_values(report: EvaluationReport) -> Values:
 
 
 def _decision_values(
-    found: Outcome, report: EvaluationReport, point: OperatingPoint, scenario: Scenario | None
+    result: Outcome, report: EvaluationReport, point: OperatingPoint, scenario: Scenario | None
 ) -> Values:
     values: Values = {}
-    for kind, counts in (("ok", found.ok), ("nok", found.nok)):
+    for kind, counts in (("ok", result.ok), ("nok", result.nok)):
         for zone, count in zip(("accepted", "person", "rejected"), counts, strict=True):
             values[f"zone.{kind}.{zone}"] = count
     for name in ("escape", "overkill", "automatic", "nok_to_person", "ok_to_person"):
-        values.update(_rate(name, getattr(found, name)))
-    values["escape.upper"], values["overkill.upper"] = found.escape.upper(), found.overkill.upper()
-    values["escape.best"] = proven_rate(0, found.escape.n)
-    values["overkill.best"] = proven_rate(0, found.overkill.n)
+        values.update(_rate(name, getattr(result, name)))
+    values["escape.upper"], values["overkill.upper"] = (
+        result.escape.upper(),
+        result.overkill.upper(),
+    )
+    values["escape.best"] = proven_rate(0, result.escape.n)
+    values["overkill.best"] = proven_rate(0, result.overkill.n)
     if report.ok_nok:
         values.update(_estimate("ok_nok.roc_area", report.ok_nok.roc_area))
     for line in scenarios(scenario):
-        seen = consequences(point, found, line)
+        seen = consequences(point, result, line)
         name = f"line.{line.defect_rate:g}"
         values.update(_estimate(f"{name}.ppm", seen.outgoing_ppm))
         values.update(_estimate(f"{name}.true_rejects", seen.true_reject_share))
@@ -189,21 +192,21 @@ def _measure(item: MeasuredValue) -> Values:
     return _estimate(item.measure.key, item.shown)
 
 
-def _rate(name: str, found: Rate) -> Values:
-    bounds = found.interval
+def _rate(name: str, rate: Rate) -> Values:
+    bounds = rate.interval
     return {
-        name: found.value,
-        f"{name}.k": found.k,
-        f"{name}.n": found.n,
+        name: rate.value,
+        f"{name}.k": rate.k,
+        f"{name}.n": rate.n,
         f"{name}.low": bounds.low if bounds else None,
         f"{name}.high": bounds.high if bounds else None,
     }
 
 
-def _estimate(name: str, found: Estimate) -> Values:
-    bounds = found.interval
+def _estimate(name: str, estimate: Estimate) -> Values:
+    bounds = estimate.interval
     return {
-        name: found.value,
+        name: estimate.value,
         f"{name}.low": bounds.low if bounds else None,
         f"{name}.high": bounds.high if bounds else None,
     }

@@ -44,7 +44,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True)
 class JudgedSample:
-    """An image with what the model says of it; probabilities by class index."""
+    """An image with its prediction; probabilities by class index."""
 
     sample: Sample
     target: int
@@ -61,7 +61,7 @@ class JudgedSample:
 
 @dataclass(frozen=True)
 class CalibrationComparison:
-    """How honest the confidences of a judged set are, as they are and with a temperature.
+    """The reliability of a judged set, as it is and with a temperature.
 
     `temperature` is fitted on validation; it and `after` are None where there is none.
     """
@@ -78,7 +78,7 @@ def evaluated_subsets(workspace: Workspace, model_id: str) -> list[Subset]:
 
 
 def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
-    """Subsets that may be looked at: a closed sealed test set is not among them."""
+    """Subsets whose results may be viewed: a sealed test set is not among them."""
     stored = evaluated_subsets(workspace, model.id)
     closed = Subset.TEST in stored and is_sealed(workspace, model)
     return [subset for subset in stored if not (closed and subset is Subset.TEST)]
@@ -157,7 +157,7 @@ def judge(
         workspace: where the model lives.
         model_id: its id or name.
         subset: which images.
-        memory: of this workspace, where one judges again and again.
+        memory: of this workspace, to make repeated calls cheap.
 
     Raises:
         ConfigError: if a stored probability is not a number.
@@ -174,10 +174,10 @@ def temperature_of(
 ) -> Temperature | None:
     """The calibration of a model, fitted on its validation images; None if it has none."""
     try:
-        found = judged_set(workspace, model_id, Subset.VALIDATION, memory)
+        validation = judged_set(workspace, model_id, Subset.VALIDATION, memory)
     except NotFoundError:
         return None
-    return fit_temperature(found.probabilities, found.targets)
+    return fit_temperature(validation.probabilities, validation.targets)
 
 
 def compare_calibration(
@@ -216,7 +216,7 @@ def judged_images(
 
 
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
-    """Sample id -> what people said of the image, for the marked ones of a dataset."""
+    """Sample id -> marks of the image, for the marked images of a dataset."""
     with connect(workspace) as db:
         return judgement.marks_of(db, dataset_id)
 
@@ -238,10 +238,10 @@ def slice_columns(
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
-    found = {name: _as_slices(name, values) for name, values in columns.items()}
+    slices = {name: _as_slices(name, values) for name, values in columns.items()}
     return {
         name: most_frequent(values, MOST_SLICES)
-        for name, values in found.items()
+        for name, values in slices.items()
         if 1 < len(set(values)) <= max(MOST_SLICES, len(values) // 2)
         and not _is_the_class(values, judged.targets)
     }

@@ -1,4 +1,4 @@
-"""What every judgement begins with: one model on one subset, with labels, parts and verdicts.
+"""One model on one subset, with labels, parts and verdicts: what all results start from.
 
 Sealed test results are given out only after they were opened for the model (`access`).
 """
@@ -32,6 +32,7 @@ from core.store import (
 from core.store.columns import Columns
 from core.store.database import connect
 from core.store.predictions import StoredMatrix, SubsetPredictions
+from core.words import count, joined
 from core.workflows.data.certificates import certified, class_folders
 from core.workflows.results import access
 from core.workflows.results.memory import Memory, Number, StoredPredictions, read_only
@@ -129,39 +130,42 @@ class JudgedSet:
     @property
     def notice(self) -> str | None:
         """What a reader must know about these numbers, or None."""
-        says = []
+        sentences = []
         if self.certificate is not None and self.certificate.is_leaking:
-            says.append(leaks_in_words(self.certificate))
+            sentences.append(leaks_in_words(self.certificate))
         if self.version is not None:
-            says.append(
-                f"Classes of the dataset were merged since the training: these numbers use its "
-                f"version {self.version}, which the model was trained on, and corrections that "
-                "are made now change them no more."
+            sentences.append(
+                f"Classes of the dataset were merged after the training. These numbers use version "
+                f"{self.version}, which the model was trained on; later corrections do not change "
+                "them."
             )
         elif self.renamed:
-            says.append(f"Since the training, {_listed(self.renamed)}.")
+            sentences.append(f"Since the training, {_listed(self.renamed)}.")
         if self.left_out:
-            says.append(
-                "1 of the predicted images is left out: it left the dataset since, or has a "
-                "class that this model does not know."
+            sentences.append(
+                "1 predicted image is left out: it was removed from the dataset, or has a class "
+                "that this model does not know."
                 if self.left_out == 1
-                else f"{self.left_out:,} of the predicted images are left out: they left the "
-                "dataset since, or have a class that this model does not know."
+                else f"{self.left_out:,} predicted images are left out: they were removed from the "
+                "dataset, or have a class that this model does not know."
             )
-        return " ".join(says) or None
+        return " ".join(sentences) or None
 
 
-def leaks_in_words(found: LeakCertificate) -> str:
+def leaks_in_words(certificate: LeakCertificate) -> str:
     """What a leaking split does to the numbers of its models."""
-    kinds = (
-        (found.groups_across, "groups"),
-        (found.near_across, "pairs of look-alikes"),
-        (found.exact_across, "equal files"),
-    )
-    listed = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
+    leaks = [
+        count(number, noun)
+        for number, noun in (
+            (certificate.groups_across, "part"),
+            (certificate.near_across, "look-alike pair"),
+            (certificate.exact_across, "identical file"),
+        )
+        if number
+    ]
     return (
-        f"The split of this model leaks: {listed} on two sides, so its numbers promise more than "
-        "new parts will keep. Make a split that keeps them together, and train again."
+        f"The split of this model leaks: {joined(leaks)} in more than one subset. New parts will "
+        "give worse results. Make a split that keeps them together, and train again."
     )
 
 
@@ -170,14 +174,14 @@ def certificate_of(workspace: Workspace, model: Model) -> LeakCertificate | None
     if model.split_id is None:
         return None
     with connect(workspace) as db:
-        found = splits.split_or_none(db, model.split_id)
-    return certified(workspace, found).certificate if found else None
+        split = splits.split_or_none(db, model.split_id)
+    return certified(workspace, split).certificate if split else None
 
 
 def _listed(renamed: Sequence[tuple[str, str]]) -> str:
-    said = [f"class '{old}' is called '{new}'" for old, new in renamed[:3]]
+    names = [f"class '{old}' is now called '{new}'" for old, new in renamed[:3]]
     more = f" and {len(renamed) - 3} more have other names" if len(renamed) > 3 else ""
-    return ", ".join(said) + more
+    return ", ".join(names) + more
 
 
 def judged_set(
@@ -189,7 +193,7 @@ def judged_set(
         workspace: where the model lives.
         model_id: its id or name.
         subset: which images.
-        memory: of this workspace, where one judges again and again.
+        memory: of this workspace, to make repeated calls cheap.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
@@ -207,8 +211,8 @@ def judged_set(
         if labeled is None or not len(labeled.targets) or model.dataset_id is None:
             raise NotFoundError(
                 f"There are no {subset} results of model '{model.name}'.",
-                "The subset is empty, its dataset was deleted, or the model was uploaded; evaluate "
-                "a model that was trained here.",
+                "The subset is empty, the dataset was deleted, or the model was uploaded. Choose a "
+                "model that was trained here.",
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
         verdicts = _verdicts(db, model, dataset, labeled.version)
@@ -248,9 +252,9 @@ def _parts(
     if numbers is None:
         return None
     at = columns.places(sample_ids)
-    found = np.where(at < 0, -1, numbers[at])
-    alone = numbers.max(initial=-1) + 1 + np.arange(len(found))
-    return np.where(found < 0, alone, found).astype(np.int64)
+    part = np.where(at < 0, -1, numbers[at])
+    alone = numbers.max(initial=-1) + 1 + np.arange(len(part))
+    return np.where(part < 0, alone, part).astype(np.int64)
 
 
 def part_numbers_of(

@@ -1,4 +1,4 @@
-"""What judging keeps from one edit of a dataset to the next, so that it costs little again.
+"""What is kept from one edit of a dataset to the next, so that judging again is cheap.
 
 Nothing here goes stale: predictions of a model are written once, columns are brought up to date by
 the versions of their dataset, and what a split was grouped by stands in names that no edit changes.
@@ -92,9 +92,9 @@ class Memory:
         """The images of a dataset as they are today."""
         with self._lock:
             before = self._columns.get(dataset_id)
-            found = columns.load_columns(db, dataset_id, before)
-            self._columns[dataset_id] = found
-            return found
+            today = columns.load_columns(db, dataset_id, before)
+            self._columns[dataset_id] = today
+            return today
 
     def groups(self, key: Hashable, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
         """Groups that no edit changes, made once for a key that holds all they depend on."""

@@ -108,7 +108,7 @@ def test_two_classes_have_no_top_two():
 
 
 def test_probabilities_that_are_no_numbers_are_refused_in_words():
-    with pytest.raises(ConfigError, match="no numbers"):
+    with pytest.raises(ConfigError, match="not numbers"):
         evaluate(np.array([[np.nan, 1.0]], np.float32), np.array([0]), ["a", "b"])
 
 
@@ -330,7 +330,7 @@ def test_the_most_confused_pairs():
 @pytest.mark.parametrize(
     ("row", "target", "words"),
     [
-        ([np.inf, 0.0], 0, "no numbers"),
+        ([np.inf, 0.0], 0, "not numbers"),
         ([0.9, 0.9], 0, "add up"),
         ([1.5, -0.5], 0, "add up"),
         ([0.5, 0.5], 2, "does not know"),
