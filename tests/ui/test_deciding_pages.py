@@ -292,7 +292,7 @@ def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made
     )
     warnings = [item.value.replace("\\", "") for item in app.warning]
     assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
-    assert all("2 of the predicted images are left out" in words for words in warnings)
+    assert all("2 predicted images are left out" in words for words in warnings)
 
 
 def test_images_taken_out_after_a_look_are_said_beside_the_verdict(

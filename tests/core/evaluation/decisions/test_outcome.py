@@ -100,7 +100,7 @@ def test_a_part_with_good_and_defective_images_counts_on_both_sides_and_that_is_
     truth, decisions = np.array([1, 0, 0, 1], np.int8), np.array([2, 0, 0, 2], np.int8)
     found = outcome(decisions, truth, np.array([7, 7, 8, 9]))
     assert (found.both, found.n) == (1, 4)
-    assert found.both_in_words == "1 part has good and defective images and counts among both."
+    assert found.both_in_words == "1 part has good and defective images and counts as both."
     assert outcome(decisions, truth).both_in_words is None
 
 

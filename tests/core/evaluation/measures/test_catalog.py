@@ -29,7 +29,7 @@ def test_every_measure_says_in_one_sentence_what_it_is():
 def test_top_k_errors_are_those_asked_for_in_ascending_order():
     paths = [item.path for item in catalog_of(10, (7, 2, 7))]
     assert paths[len(CATALOG) :] == [("top_k_error", "2"), ("top_k_error", "7")]
-    with pytest.raises(ConfigError, match="at least 1"):
+    with pytest.raises(ConfigError, match="1 or more"):
         top_k_error(0)
 
 
