@@ -152,7 +152,7 @@ def interact(rest_s: float) -> None:
     timed("errors: hardest images", lambda: run(tab="Errors", errors_kind="hardest images"))
     run(tab="Overview")
     found = evaluation.judge(workspace, MODEL, Subset.TEST)
-    review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.judged.sample_ids[:9]), 0)
+    review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.sample_ids[:9]), 0)
     run(review=review)
     timed(
         "an image is excluded, the counts follow", lambda: app.button(key="exclude").click().run()

@@ -120,11 +120,11 @@ def _bounds_as_json(item: ClassBounds, unit: str) -> JsonObject:
     }
 
 
-def _bounds(found: Rate | Estimate, unit: str) -> JsonObject | None:
+def _bounds(value: Rate | Estimate, unit: str) -> JsonObject | None:
     """Bounds beside the plain value: a rate repeats its own, which may count parts."""
-    if isinstance(found, Rate):
-        return rate_as_json(found, unit)
-    return None if found.value is None else interval_as_json(found.interval)
+    if isinstance(value, Rate):
+        return rate_as_json(value, unit)
+    return None if value.value is None else interval_as_json(value.interval)
 
 
 def _ok_nok(report: EvaluationReport, point: OperatingPoint | None) -> JsonObject | None:

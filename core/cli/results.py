@@ -1,4 +1,4 @@
-"""Commands of the judgement room: thresholds, test plans, comparison, release criteria."""
+"""Commands on thresholds, test plans, comparisons and release criteria."""
 
 from dataclasses import replace
 from typing import Annotated, Any, assert_never
@@ -20,6 +20,7 @@ from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import criteria_in_words, reasons_in_words
+from core.words import count
 from core.workflows.data import datasets
 from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
@@ -33,59 +34,66 @@ _UNSEEN = (
     "Nobody has viewed the test results yet. --on-test shows them: the view is recorded, and this "
     "model can then no longer have a sealed test."
 )
-ConfidenceOption = Annotated[float, typer.Option(help="Of bounds and promises; 0.95 is 95%.")]
+ConfidenceOption = Annotated[
+    float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
+]
 
 
 @app.command()
 def threshold(
     model: ModelArgument,
     max_escape: Annotated[
-        float | None, typer.Option(help="Escape at most this; 0.01 is 1%.")
+        float | None, typer.Option(help="Largest escape rate; 0.01 is 1%.")
     ] = None,
     max_overkill: Annotated[
         float | None,
-        typer.Option(help="Overkill at most this; with both, a person takes the rest."),
+        typer.Option(help="Largest false reject rate; with both limits, a review zone is left."),
     ] = None,
     proven: Annotated[
-        bool, typer.Option("--proven", help="The exact upper bound keeps the limits.")
+        bool,
+        typer.Option(
+            "--proven", help="Require statistical proof: the upper bound keeps the limits."
+        ),
     ] = False,
     guarantee: Annotated[
-        bool, typer.Option("--guarantee", help="Promise the limits for parts not seen yet.")
+        bool, typer.Option("--guarantee", help="Guarantee the limits for new parts.")
     ] = False,
     cost: Annotated[
         str | None,
-        typer.Option(help="Choose the least cost: ESCAPE,FALSE_REJECT[,LOOK], such as 500,5,1."),
+        typer.Option(help="Find the least cost: ESCAPE,FALSE_REJECT[,REVIEW], such as 500,5,1."),
     ] = None,
     defect_rate: Annotated[
-        float, typer.Option(help="Share of defective parts on the real line, for PPM and costs.")
+        float, typer.Option(help="Share of defective parts in production, for PPM and costs.")
     ] = 0.01,
     volume: Annotated[float, typer.Option(help="Parts per shift.")] = 1000,
     class_error: Annotated[
         float | None,
-        typer.Option(help="A threshold per class: of its predictions at most this share is wrong."),
+        typer.Option(
+            help="Set a threshold per class; at most this share of its predictions is wrong."
+        ),
     ] = None,
     at: Annotated[
-        float | None, typer.Option(help="Reject from this NOK probability on, by hand.")
+        float | None, typer.Option(help="Reject from this NOK probability; 0.5 is 50%.")
     ] = None,
     confidence: ConfidenceOption = CONFIDENCE,
-    save: Annotated[bool, typer.Option("--save", help="Keep it with the model.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Save it with the model.")] = False,
     on_test: Annotated[
         bool,
         typer.Option(
-            "--on-test", help="Show test even if nobody has looked yet, or without --save. Counted."
+            "--on-test", help="Also show the result on the test images; this is recorded."
         ),
     ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose the operating point on validation; without options the saved one.
+    """Choose, show or save the reject threshold, on the validation images.
 
-    What a kept rule does on test follows where somebody has looked at the test results before.
+    The result of a saved threshold on the test images follows if these were viewed before.
     """
     with session(workspace, as_json) as opened:
         basis = thresholds.load_basis(opened.workspace, model)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
-        wish = ThresholdGoal(
+        goal = ThresholdGoal(
             max_escape=max_escape,
             max_overkill=max_overkill,
             proven=proven,
@@ -94,7 +102,7 @@ def threshold(
             class_error=class_error,
             confidence=confidence,
         )
-        choice = _choice(opened.workspace, basis, wish, at)
+        choice = _choice(opened.workspace, basis, goal, at)
         if save:
             thresholds.save_rule(
                 opened.workspace, basis, choice, confidence=confidence, scenario=scenario
@@ -102,7 +110,7 @@ def threshold(
         kept = thresholds.saved_rule(opened.workspace, basis.judged.model.id)
         saved = kept.point if kept and kept.point == choice.point else None
         tested = _on_test(opened.workspace, basis, saved, asked=on_test)
-        result = choice_as_json(basis, choice, wish, tested)
+        result = choice_as_json(basis, choice, goal, tested)
         opened.answer(
             {**result, "saved": save},
             lambda: _show_choice(basis, choice, tested, confidence, saved=save),
@@ -133,26 +141,28 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
         return Scenario(defect_rate, volume, Costs(*values))
     except (ValueError, TypeError) as err:
         raise ConfigError(
-            f"'{cost}' are no costs.", "Give two or three numbers, such as --cost 500,5,1."
+            f"'{cost}' is not a list of costs.",
+            "Give two or three numbers, for example --cost 500,5,1.",
         ) from err
 
 
 def _choice(
-    workspace: Workspace, basis: Basis, wish: ThresholdGoal, at: float | None
+    workspace: Workspace, basis: Basis, goal: ThresholdGoal, at: float | None
 ) -> ThresholdChoice:
-    """What is wished; by hand; without a wish the rule that is saved."""
+    """The rule that reaches the goal, the one set with --at, or without both the saved one."""
     if at is not None:
         # Why costs may stand beside it: then they only price the rule.
-        if wish != ThresholdGoal(confidence=wish.confidence, scenario=wish.scenario):
+        if goal != ThresholdGoal(confidence=goal.confidence, scenario=goal.scenario):
             raise ConfigError(
-                "A threshold by hand leaves nothing to choose.", "Leave --at out, or the wishes."
+                "--at sets the threshold; it cannot be combined with limits.",
+                "Leave out --at, or the limits.",
             )
         return ThresholdChoice(single_threshold(at), "by hand")
-    if wish == ThresholdGoal(confidence=wish.confidence):
+    if goal == ThresholdGoal(confidence=goal.confidence):
         saved = thresholds.saved_rule(workspace, basis.judged.model.id)
         if saved is not None:
             return ThresholdChoice(saved.point, saved.chosen_by)
-    return thresholds.choose(basis, wish)
+    return thresholds.choose(basis, goal)
 
 
 def _show_choice(
@@ -167,16 +177,16 @@ def _show_choice(
     columns: dict[str, Outcome] = {"validation": basis.outcome(choice.point, confidence)}
     if on_test.basis:
         columns["test"] = on_test.basis.outcome(choice.point, confidence)
-    found = list(columns.values())
+    outcomes = list(columns.values())
     rows = [
-        ["escape", *(_rate(item.escape) for item in found)],
-        ["overkill", *(_rate(item.overkill) for item in found)],
-        ["automatic", *(_rate(item.automatic) for item in found)],
+        ["escapes", *(_rate(item.escape) for item in outcomes)],
+        ["false rejects", *(_rate(item.overkill) for item in outcomes)],
+        ["automatic", *(_rate(item.automatic) for item in outcomes)],
     ]
     table(["rate", *columns], rows)
     for remark in (
         *(choice.promise.remarks if choice.promise else ()),
-        *found[0].remarks,
+        *outcomes[0].remarks,
         on_test.reason,
         "Saved with the model." if saved else "",
     ):
@@ -184,33 +194,33 @@ def _show_choice(
             output.print(remark, markup=False)
 
 
-def _rate(found: Rate) -> str:
-    if found.value is None or found.interval is None:
+def _rate(rate: Rate) -> str:
+    if rate.value is None or rate.interval is None:
         return "no data"
-    low, high = found.interval.low, found.interval.high
-    return f"{found.value:.2%} ({low:.2%} to {high:.2%}; {found.k} of {found.n})"
+    low, high = rate.interval.low, rate.interval.high
+    return f"{rate.value:.2%} ({low:.2%} to {high:.2%}; {rate.k} of {rate.n})"
 
 
 @app.command()
 def plan(
-    rate: Annotated[float, typer.Option(help="The claim: the rate is below this; 0.01 is 1%.")],
+    rate: Annotated[float, typer.Option(help="Claim: the rate is below this; 0.01 is 1%.")],
     confidence: ConfidenceOption = CONFIDENCE,
     errors: Annotated[
-        int | None, typer.Option(min=0, help="Errors the test may have; else a table of 0 to 3.")
+        int | None, typer.Option(min=0, help="Errors allowed in the test; else a table of 0 to 3.")
     ] = None,
     overkill: Annotated[
-        float | None, typer.Option(help="Also claim that overkill is below this.")
+        float | None, typer.Option(help="Also claim that the false reject rate is below this.")
     ] = None,
     expected: Annotated[
-        float | None, typer.Option(help="The true rate you expect: adds the chance to pass.")
+        float | None, typer.Option(help="Expected true rate: adds the chance to pass.")
     ] = None,
     parts: Annotated[
-        int | None, typer.Option(min=1, help="What so many parts prove at best instead.")
+        int | None, typer.Option(min=1, help="Also show what this number of parts proves.")
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How many parts prove a claim, before anybody collects them."""
+    """Calculate how many test parts prove a claim."""
     with session(workspace, as_json) as opened:
         made = plan_test(
             rate,
@@ -245,7 +255,7 @@ def plan(
                 )
             if parts is not None:
                 output.print(
-                    f"{parts:,} parts with {errors or 0} errors still allow a rate of "
+                    f"{count(parts, 'part')} with {count(errors or 0, 'error')} prove a rate below "
                     f"{result['proven']['rate']:.3%}."
                 )
 
@@ -256,7 +266,7 @@ def _chance(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
-FirstArgument = Annotated[str, typer.Argument(help="Name or id of the model so far.")]
+FirstArgument = Annotated[str, typer.Argument(help="Name or id of the current model.")]
 SecondArgument = Annotated[str, typer.Argument(help="Name or id of the new model.")]
 
 
@@ -264,32 +274,34 @@ SecondArgument = Annotated[str, typer.Argument(help="Name or id of the new model
 def compare(
     first: FirstArgument,
     second: SecondArgument,
-    subset: Annotated[Subset, typer.Option(help="Which images.")] = Subset.TEST,
+    subset: Annotated[Subset, typer.Option(help="Subset whose images are used.")] = Subset.TEST,
     confidence: ConfidenceOption = CONFIDENCE,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold two models against each other on the same images, and the new one against the gate."""
+    """Compare two models on the same images, and check the new one against the release criteria."""
     with session(workspace, as_json) as opened:
-        found = comparison.compare(opened.workspace, first, second, subset, confidence=confidence)
+        compared = comparison.compare(
+            opened.workspace, first, second, subset, confidence=confidence
+        )
         if subset is Subset.TEST:
-            for side in (found.first, found.second):
+            for side in (compared.first, compared.second):
                 access.record_view(opened.workspace, side.model, "touchstone compare")
-        gate = release.check_release(opened.workspace, found, found.second.judged)
+        gate = release.check_release(opened.workspace, compared, compared.second.judged)
         result = {
-            **comparison_as_json(opened.workspace, found),
+            **comparison_as_json(opened.workspace, compared),
             "gate": release_as_json(gate) if gate else None,
         }
 
         def show() -> None:
-            unit = found.unit.word
-            output.print(f"{found.part_count:,} {unit} that both models judged ({subset}).")
-            rows = [["classes", *_table_row(found.classes.table)]]
-            if found.decisions is not None:
-                rows.append(["no escape", *_table_row(found.decisions.escapes)])
-                rows.append(["no false reject", *_table_row(found.decisions.false_rejects)])
+            unit = compared.unit.word
+            output.print(f"{compared.part_count:,} {unit} in the {subset} set of both models.")
+            rows = [["classes", *_table_row(compared.classes.table)]]
+            if compared.decisions is not None:
+                rows.append(["no escape", *_table_row(compared.decisions.escapes)])
+                rows.append(["no false reject", *_table_row(compared.decisions.false_rejects)])
             table(["right", "both", "only first", "only second", "neither", "p"], rows)
-            output.print(comparison.evidence(found.classes.table))
+            output.print(comparison.evidence(compared.classes.table))
             if gate:
                 output.print("PASS" if gate.gate.passed else "BLOCK")
                 for reason in reasons_in_words(gate.gate):
@@ -298,13 +310,13 @@ def compare(
         opened.answer(result, show)
 
 
-def _table_row(found: PairedTable) -> list[object]:
+def _table_row(pairs: PairedTable) -> list[object]:
     return [
-        found.both_right,
-        found.only_first_right,
-        found.only_second_right,
-        found.neither_right,
-        f"{found.p_value:.3g}",
+        pairs.both_right,
+        pairs.only_first_right,
+        pairs.only_second_right,
+        pairs.neither_right,
+        f"{pairs.p_value:.3g}",
     ]
 
 
@@ -312,46 +324,47 @@ def _table_row(found: PairedTable) -> list[object]:
 def criteria(
     dataset: DatasetArgument,
     max_escape: Annotated[
-        float | None, typer.Option(help="The proven escape rate must be at most this.")
+        float | None, typer.Option(help="Largest escape rate; must be proven.")
     ] = None,
     max_overkill: Annotated[
-        float | None, typer.Option(help="The overkill seen must be at most this.")
+        float | None, typer.Option(help="Largest false reject rate in the test.")
     ] = None,
     min_macro_f1: Annotated[
-        float | None, typer.Option(help="The macro F1 seen must be at least this.")
+        float | None, typer.Option(help="Smallest macro F1 in the test.")
     ] = None,
     min_recall: Annotated[
-        float | None, typer.Option(help="The recall seen of every class must be at least this.")
+        float | None, typer.Option(help="Smallest recall of every class in the test.")
     ] = None,
     no_new_escapes: Annotated[
-        bool, typer.Option("--no-new-escapes", help="No escape that the model so far had not.")
+        bool,
+        typer.Option("--no-new-escapes", help="No escape that the current model does not have."),
     ] = False,
     golden: Annotated[bool, typer.Option(help="Every golden sample must be judged right.")] = True,
     confidence: ConfidenceOption = CONFIDENCE,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set what models of a dataset must reach before a release; without options: show it."""
+    """Set or show the release criteria of a dataset."""
     with session(workspace, as_json) as opened:
-        found = datasets.find_dataset(opened.workspace, dataset)
+        of_dataset = datasets.find_dataset(opened.workspace, dataset)
         wanted = ReleaseCriteria(
             max_escape, max_overkill, min_macro_f1, min_recall, no_new_escapes, golden, confidence
         )
         if wanted == ReleaseCriteria():
-            kept = release.criteria_of(opened.workspace, found.id)
+            kept = release.criteria_of(opened.workspace, of_dataset.id)
         else:
-            kept = release.set_criteria(opened.workspace, found.id, wanted)
+            kept = release.set_criteria(opened.workspace, of_dataset.id, wanted)
 
         def show() -> None:
             if kept is None:
-                output.print("No criteria are set for this dataset.")
+                output.print("No release criteria are set for this dataset.")
                 return
             for line in criteria_in_words(kept.criteria):
                 output.print(line, markup=False)
             if kept.earlier:
-                output.print(f"Changes so far: {len(kept.earlier)}; --json shows them.")
+                output.print(f"Earlier criteria: {len(kept.earlier)}; --json shows them.")
 
         opened.answer(
-            {"dataset_id": found.id, "criteria": criteria_as_json(kept) if kept else None},
+            {"dataset_id": of_dataset.id, "criteria": criteria_as_json(kept) if kept else None},
             show,
         )

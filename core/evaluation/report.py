@@ -20,8 +20,8 @@ from core.evaluation.measures.classification import (
     Targets,
     check_predictions,
 )
-from core.evaluation.measures.inputs import MeasureInputs
 from core.evaluation.measures.intervals import CONFIDENCE
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.parts import Parts, Unit
 
 
@@ -111,7 +111,7 @@ def evaluate(
         ValueError: if shapes differ.
     """
     check_predictions(probabilities, targets, class_names, parts)
-    inputs = MeasureInputs(probabilities, targets, tuple(class_names), parts, confidence, seed)
+    inputs = LabeledPredictions(probabilities, targets, tuple(class_names), parts, confidence, seed)
     return EvaluationReport(
         class_names=inputs.class_names,
         confusion_matrix=inputs.matrix,

@@ -30,13 +30,15 @@ class SubsetPredictions:
     """Probabilities of one subset, row by row beside the true class of each sample.
 
     Shapes: `sample_ids` [N] int64, `targets` [N] int64 in [0, C), `probabilities` [N, C] float32,
-    rows sum to 1. `version` is the version of the dataset whose labels these are; None: today's.
-    `left_out` counts stored rows whose sample has no label known to the model.
+    rows sum to 1. `kept` [stored rows] says which rows these are. `version` is the version of the
+    dataset whose labels these are; None: today's. `left_out` counts stored rows whose sample has
+    no label known to the model.
     """
 
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    kept: NDArray[np.bool_]
     version: int | None = None
     left_out: int = 0
 
@@ -122,11 +124,12 @@ def label_matrix(
         _take_back(labels, stored.sample_ids, states_at(db, dataset_id, version))
     known = (labels >= 0) & (labels < len(names))
     if known.all():
-        return SubsetPredictions(stored.sample_ids, labels, stored.probabilities, version)
+        return SubsetPredictions(stored.sample_ids, labels, stored.probabilities, known, version)
     return SubsetPredictions(
         stored.sample_ids[known],
         labels[known],
         stored.probabilities[known],
+        known,
         version,
         int((~known).sum()),
     )

@@ -9,7 +9,7 @@ from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import ModelFileError
 from core.workflows.results import access, evaluation
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import (
@@ -175,22 +175,22 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     image_drawer.reopen(workspace)
 
 
-def notes(workspace: Workspace, judgements: list[Judgement], subset: Subset) -> None:
+def notes(workspace: Workspace, judgements: list[JudgedSet], subset: Subset) -> None:
     """What a reader must know about these results, and what was corrected last."""
     for item in judgements:
-        if item.judged.notice:
-            whose = f"**{text.plain(item.judged.model.name)}** · " if len(judgements) > 1 else ""
-            st.warning(whose + text.plain(item.judged.notice), icon=":material/report:")
-        problem = judged.rule_problem(workspace, item.judged.model)
+        if item.notice:
+            whose = f"**{text.plain(item.model.name)}** · " if len(judgements) > 1 else ""
+            st.warning(whose + text.plain(item.notice), icon=":material/report:")
+        problem = judged.rule_problem(workspace, item.model)
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
     if subset is Subset.TRAIN:
         st.warning("The model was trained on these images: its results look better than they are.")
-    if len({item.judged.model.split_id for item in judgements}) > 1:
+    if len({item.model.split_id for item in judgements}) > 1:
         st.warning(
             "These models have different splits: their results are based on different images."
         )
-    image_drawer.recent_edit(workspace, judgements[0].judged.dataset.id)
+    image_drawer.recent_edit(workspace, judgements[0].dataset.id)
 
 
 def page(workspace: Workspace) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core.evaluation.measures.class_rates import ClassRates, class_rates
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, state, text
 from pages.ui.figures import class_charts
@@ -12,10 +12,11 @@ from pages.ui.figures import class_charts
 
 @st.fragment
 @errors.shown()
-def classes(workspace: Workspace, judgement: Judgement) -> None:
+def classes(workspace: Workspace, judgement: JudgedSet) -> None:
     """Bars of every class, worst first; a click shows what it is confused with."""
-    data = judgement.judged
-    every = class_rates(judgement.predicted, data.targets, data.class_names, data.parts)
+    every = class_rates(
+        judgement.predicted, judgement.targets, judgement.class_names, judgement.parts
+    )
     ordered = class_charts.worst_first(every)
     if len(ordered) > class_charts.MAX_ROWS // 2:
         search = st.text_input(
@@ -35,7 +36,7 @@ def classes(workspace: Workspace, judgement: Judgement) -> None:
         help="Bars: observed rate. Whiskers: 95% confidence interval of the true rate.",
     )
     left, right = st.columns([6, 5], gap="large")
-    key = f"class_bars_{data.model.id}_{data.subset}"
+    key = f"class_bars_{judgement.model.id}_{judgement.subset}"
     row = components.clicked_row(key, len(shown))
     with left:
         components.clickable_rows(
@@ -54,21 +55,20 @@ def classes(workspace: Workspace, judgement: Judgement) -> None:
         _confusions(workspace, judgement, shown[row or 0])
 
 
-def _confusions(workspace: Workspace, judgement: Judgement, item: ClassRates) -> None:
+def _confusions(workspace: Workspace, judgement: JudgedSet, item: ClassRates) -> None:
     """What a class is mistaken for, and what is mistaken for it."""
-    data = judgement.judged
-    index = data.class_names.index(item.name)
+    index = judgement.class_names.index(item.name)
     st.subheader(text.plain(item.name))
     taken, given = judgement.matrix[index].copy(), judgement.matrix[:, index].copy()
     taken[index] = given[index] = 0
     options: dict[str, tuple[int, int]] = {}
     for other in np.argsort(-taken, kind="stable")[:8]:
         if taken[other]:
-            words = f"mistaken for {data.class_names[other]} ({taken[other]:,})"
+            words = f"mistaken for {judgement.class_names[other]} ({taken[other]:,})"
             options[words] = (index, int(other))
     for other in np.argsort(-given, kind="stable")[:8]:
         if given[other]:
-            words = f"{data.class_names[other]} mistaken for it ({given[other]:,})"
+            words = f"{judgement.class_names[other]} mistaken for it ({given[other]:,})"
             options[words] = (int(other), index)
     if not options:
         st.info(
@@ -82,12 +82,12 @@ def _confusions(workspace: Workspace, judgement: Judgement, item: ClassRates) ->
         list(options),
         default=next(iter(options)),
         required=True,
-        key=f"confused_{data.model.id}_{data.subset}_{index}",
+        key=f"confused_{judgement.model.id}_{judgement.subset}_{index}",
         format_func=text.plain,
         help="Most frequent first. Choose one to see its images.",
     )
     true, predicted = options.get(str(chosen), next(iter(options.values())))
-    positions = np.flatnonzero((data.targets == true) & (judgement.predicted == predicted))
+    positions = np.flatnonzero((judgement.targets == true) & (judgement.predicted == predicted))
     image_panel.panel(
-        workspace, judgement, positions, key=f"class_{true}_{predicted}_{data.subset}"
+        workspace, judgement, positions, key=f"class_{true}_{predicted}_{judgement.subset}"
     )

@@ -11,7 +11,7 @@ from core.evaluation.measures.calibration import confidence_histogram
 from core.evaluation.measures.intervals import Estimate
 from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state
 from pages.ui.figures import confidence_charts, ranking_curves
@@ -21,17 +21,17 @@ OK_NOK_CURVE = "defective against good"
 
 @st.fragment
 @errors.shown()
-def confidence(workspace: Workspace, model: Model, judgement: Judgement) -> None:
+def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
     """Whether the confidence is calibrated, and how well it ranks."""
-    data, dark = judgement.judged, state.is_dark()
-    calibration = judged.calibration(workspace, model, data.subset)
+    dark = state.is_dark()
+    calibration = judged.calibration(workspace, model, judgement.subset)
     before, after, temperature = calibration.before, calibration.after, calibration.temperature
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Confidence of correct and wrong predictions")
         components.chart(
             confidence_charts.histogram(
-                confidence_histogram(data.probabilities, data.targets), dark=dark
+                confidence_histogram(judgement.probabilities, judgement.targets), dark=dark
             ),
             "histogram",
             description="Number of correct and wrong images by confidence.",
@@ -70,32 +70,32 @@ def _overconfidence_words(overconfidence: float) -> str:
     return f"On average, the confidence is {points} {side} the accuracy."
 
 
-def _curves(judgement: Judgement) -> None:
-    data, dark = judgement.judged, state.is_dark()
-    options = [OK_NOK_CURVE] if has_both(data.verdicts) else []
+def _curves(judgement: JudgedSet) -> None:
+    dark = state.is_dark()
+    options = [OK_NOK_CURVE] if has_both(judgement.verdicts) else []
     st.subheader("Ranking")
     chosen = st.selectbox(
         "Curve of",
-        [*options, *data.class_names],
+        [*options, *judgement.class_names],
         key="curve_of",
         width=320,
         help="One class against all others, or defective against good.",
     )
     if chosen == OK_NOK_CURVE and options:
-        truth = truths(data.targets, data.verdicts)
+        truth = truths(judgement.targets, judgement.verdicts)
         known = (truth == OK) | (truth == NOK)
-        scores = nok_probability(data.probabilities, data.verdicts)[known]
+        scores = nok_probability(judgement.probabilities, judgement.verdicts)[known]
         positive = truth[known] == NOK
     else:
-        index = data.class_names.index(str(chosen))
-        scores, positive = data.probabilities[:, index], data.targets == index
+        index = judgement.class_names.index(str(chosen))
+        scores, positive = judgement.probabilities[:, index], judgement.targets == index
         known = np.ones(len(positive), bool)
     try:
         curves = roc_curve(scores, positive), precision_recall_curve(scores, positive)
     except ConfigError as err:
         st.info(f"No data: {err.message} {err.hint}")
         return
-    ranked = areas(scores, positive, choose(data.parts, known))
+    ranked = areas(scores, positive, choose(judgement.parts, known))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from core.domain.signoff import MarkKind
 from core.evaluation.measures.views import Order, band_of, confidence_bands
 from core.workflows.results import evaluation
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_drawer, image_panel, state, text
 from pages.ui.figures import confidence_charts
@@ -23,9 +23,8 @@ MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
 
 @st.fragment
 @errors.shown()
-def mistakes(workspace: Workspace, judgement: Judgement) -> None:
+def mistakes(workspace: Workspace, judgement: JudgedSet) -> None:
     """Images sorted by what can be learned from them."""
-    data = judgement.judged
     kind = st.segmented_control(
         "Which images",
         [MISTAKES, HARDEST, UNSURE, BANDS, MARKED],
@@ -35,7 +34,7 @@ def mistakes(workspace: Workspace, judgement: Judgement) -> None:
         help="Confident mistakes are often mislabeled images. The hardest images have the lowest "
         "confidence in the true class. Marked images were marked in the drawer.",
     )
-    key = f"errors_{kind}_{data.model.id}_{data.subset}"
+    key = f"errors_{kind}_{judgement.model.id}_{judgement.subset}"
     every = np.arange(len(judgement.predicted))
     if kind == MISTAKES:
         _or_none(workspace, judgement, np.flatnonzero(~judgement.right), key, Order.CONFIDENT)
@@ -54,7 +53,7 @@ def mistakes(workspace: Workspace, judgement: Judgement) -> None:
 
 
 def _or_none(
-    workspace: Workspace, judgement: Judgement, positions: NDArray[np.int64], key: str, order: Order
+    workspace: Workspace, judgement: JudgedSet, positions: NDArray[np.int64], key: str, order: Order
 ) -> None:
     if not len(positions):
         st.info("There are no errors in this subset.")
@@ -65,7 +64,7 @@ def _or_none(
     image_panel.panel(workspace, judgement, positions, key=key, order=order)
 
 
-def _bands(workspace: Workspace, judgement: Judgement, key: str) -> None:
+def _bands(workspace: Workspace, judgement: JudgedSet, key: str) -> None:
     bands = confidence_bands(judgement.confidence, judgement.right)[::-1]
     left, right = st.columns([6, 5], gap="large")
     row = components.clicked_row(f"{key}_chart", len(bands))
@@ -92,9 +91,9 @@ def _bands(workspace: Workspace, judgement: Judgement, key: str) -> None:
         image_panel.panel(workspace, judgement, positions, key=f"{key}_{at}_{only}")
 
 
-def _marked(workspace: Workspace, judgement: Judgement, key: str) -> None:
-    marks = evaluation.marks(workspace, judgement.judged.dataset.id)
-    ids = judgement.judged.sample_ids.tolist() if marks else []
+def _marked(workspace: Workspace, judgement: JudgedSet, key: str) -> None:
+    marks = evaluation.marks(workspace, judgement.dataset.id)
+    ids = judgement.sample_ids.tolist() if marks else []
     marked = {kind: [i for i in ids if kind in marks.get(i, ())] for kind in MarkKind}
     kind = st.pills(
         "Mark",
@@ -105,7 +104,7 @@ def _marked(workspace: Workspace, judgement: Judgement, key: str) -> None:
         format_func=lambda k: f"{image_drawer.MARKS[k].label} ({len(marked[k])})",
         help="Open an image to mark it.",
     )
-    positions = np.flatnonzero(np.isin(judgement.judged.sample_ids, marked[MarkKind(str(kind))]))
+    positions = np.flatnonzero(np.isin(judgement.sample_ids, marked[MarkKind(str(kind))]))
     if not len(positions):
         st.info("No image of this subset has this mark. Open an image to mark it.")
         return

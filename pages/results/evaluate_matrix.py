@@ -12,7 +12,7 @@ from core.evaluation.decisions.outcome import decide, has_both
 from core.evaluation.decisions.views import decision_matrix, ok_nok_matrix
 from core.evaluation.measures.classification import confused_pairs
 from core.evaluation.measures.views import MatrixView, Order, Tone, class_matrix, classes_to_show
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import errors, image_panel, judged, state, text
 from pages.ui.components import clickable_matrix, clicked_cell
@@ -59,7 +59,7 @@ def matrix_and_images(workspace: Workspace, models: Sequence[Model], subset: Sub
         _note_click(item, shown)
     if len(judgements) == 1:
         # Why wider: the cells of many classes would else be too small for their numbers.
-        wide = len(judgements[0].judged.class_names) > FEW_CELLS
+        wide = len(judgements[0].class_names) > FEW_CELLS
         left, right = st.columns([6, 5] if wide else [5, 6], gap="large")
         with left:
             _matrix(workspace, judgements[0], shown, is_open=True)
@@ -70,7 +70,7 @@ def matrix_and_images(workspace: Workspace, models: Sequence[Model], subset: Sub
         pair = judgements[first : first + 2]
         for column, item in zip(st.columns(2, gap="large"), pair, strict=False):
             with column:
-                st.markdown(f"**{text.plain(item.judged.model.name)}**")
+                st.markdown(f"**{text.plain(item.model.name)}**")
                 _matrix(workspace, item, shown, is_open=item is _opened_model(judgements))
     _images(workspace, judgements, shown)
 
@@ -88,14 +88,14 @@ def open_cell(model_id: str, row: int, column: int) -> None:
     st.query_params["of"] = model_id
 
 
-def _choose_view(workspace: Workspace, judgement: Judgement, side_by_side: bool) -> MatrixSelection:
+def _choose_view(workspace: Workspace, judgement: JudgedSet, side_by_side: bool) -> MatrixSelection:
     options = [COUNTS, OF_TRUE, OF_PREDICTED]
-    if has_both(judgement.judged.verdicts):
+    if has_both(judgement.verdicts):
         options.append(OK_NOK)
-        if judged.saved_point(workspace, judgement.judged.model) is not None:
+        if judged.saved_point(workspace, judgement.model) is not None:
             options.append(DECISION)
     options += [PAIRS] if side_by_side else [PAIRS, TABLE]
-    many = len(judgement.judged.class_names) > WINDOWS[0]
+    many = len(judgement.class_names) > WINDOWS[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.session_state.get("matrix_view") not in options:
             st.session_state.matrix_view = COUNTS
@@ -118,7 +118,7 @@ def _choose_view(workspace: Workspace, judgement: Judgement, side_by_side: bool)
         )
         if kind == PAIRS:
             return MatrixSelection(PAIRS, search)
-        count = len(judgement.judged.class_names)
+        count = len(judgement.class_names)
         sizes = [n for n in WINDOWS if n < count]
         if count <= max(WINDOWS):
             sizes.append(count)
@@ -134,29 +134,28 @@ def _choose_view(workspace: Workspace, judgement: Judgement, side_by_side: bool)
     return MatrixSelection(str(kind), search, int(most))
 
 
-def _view(workspace: Workspace, judgement: Judgement, shown: MatrixSelection) -> MatrixView:
-    data = judgement.judged
+def _view(workspace: Workspace, judgement: JudgedSet, shown: MatrixSelection) -> MatrixView:
     if shown.kind == OK_NOK:
-        return ok_nok_matrix(judgement.predicted, data.targets, data.verdicts)
+        return ok_nok_matrix(judgement.predicted, judgement.targets, judgement.verdicts)
     opened = _class_cell(judgement)
     searched = classes_to_show(
-        judgement.matrix, data.class_names, search=shown.search, most=shown.most
+        judgement.matrix, judgement.class_names, search=shown.search, most=shown.most
     )
     # Why: a link to a cell must show it, whatever the window.
     classes = tuple(sorted({*searched, *(opened or ())})) if searched else ()
     if shown.kind == DECISION:
-        point = judged.saved_point(workspace, data.model)
-        if point is not None and has_both(data.verdicts):
-            decisions = decide(point, data.probabilities, data.verdicts)
+        point = judged.saved_point(workspace, judgement.model)
+        if point is not None and has_both(judgement.verdicts):
+            decisions = decide(point, judgement.probabilities, judgement.verdicts)
             return decision_matrix(
-                decisions, data.targets, data.verdicts, data.class_names, searched
+                decisions, judgement.targets, judgement.verdicts, judgement.class_names, searched
             )
-    return class_matrix(judgement.predicted, data.targets, data.class_names, classes)
+    return class_matrix(judgement.predicted, judgement.targets, judgement.class_names, classes)
 
 
-def _class_cell(judgement: Judgement) -> tuple[int, int] | None:
+def _class_cell(judgement: JudgedSet) -> tuple[int, int] | None:
     """The open cell, if it can be a pair of classes of this model."""
-    cell, count = _cell_in_link(), len(judgement.judged.class_names)
+    cell, count = _cell_in_link(), len(judgement.class_names)
     return cell if cell and max(cell) < count else None
 
 
@@ -182,12 +181,12 @@ def _index(classes: tuple[int, ...] | None, value: int, count: int) -> int | Non
     return value if value < count else None
 
 
-def _key(judgement: Judgement, shown: MatrixSelection) -> str:
+def _key(judgement: JudgedSet, shown: MatrixSelection) -> str:
     kind = "classes" if shown.kind in (COUNTS, *SHARES) else shown.kind.replace(" / ", "_")
-    return f"matrix_{judgement.judged.model.id}_{judgement.judged.subset}_{kind}"
+    return f"matrix_{judgement.model.id}_{judgement.subset}_{kind}"
 
 
-def _note_click(judgement: Judgement, shown: MatrixSelection) -> None:
+def _note_click(judgement: JudgedSet, shown: MatrixSelection) -> None:
     """Put the newest click of this matrix into the link."""
     key = _key(judgement, shown)
     clicked = clicked_cell(key)
@@ -197,16 +196,16 @@ def _note_click(judgement: Judgement, shown: MatrixSelection) -> None:
     rows, columns = st.session_state.get(f"{key}_classes", (None, None))
     row = rows[clicked[0]] if rows and clicked[0] < len(rows) else clicked[0]
     column = columns[clicked[1]] if columns and clicked[1] < len(columns) else clicked[1]
-    open_cell(judgement.judged.model.id, row, column)
+    open_cell(judgement.model.id, row, column)
 
 
-def _opened_model(judgements: Sequence[Judgement]) -> Judgement:
+def _opened_model(judgements: Sequence[JudgedSet]) -> JudgedSet:
     wanted = st.query_params.get("of")
-    return next((item for item in judgements if item.judged.model.id == wanted), judgements[0])
+    return next((item for item in judgements if item.model.id == wanted), judgements[0])
 
 
 def _matrix(
-    workspace: Workspace, judgement: Judgement, shown: MatrixSelection, *, is_open: bool
+    workspace: Workspace, judgement: JudgedSet, shown: MatrixSelection, *, is_open: bool
 ) -> None:
     if shown.kind == PAIRS:
         _pairs(judgement, shown)
@@ -238,12 +237,12 @@ def _matrix(
     st.caption(_caption(judgement, view, shown))
 
 
-def _caption(judgement: Judgement, view: MatrixView, shown: MatrixSelection) -> str:
+def _caption(judgement: JudgedSet, view: MatrixView, shown: MatrixSelection) -> str:
     """How to read the matrix and what it leaves out."""
     sentences = [_ROWS_AND_COLUMNS.get(shown.kind, _ROWS_AND_COLUMNS[COUNTS])]
     if confusion_matrix.can_zoom(view):
         sentences.append("Scroll to zoom, drag to move, double-click to reset.")
-    count = len(judgement.judged.class_names)
+    count = len(judgement.class_names)
     if view.row_classes is not None and len(view.row_classes) < count:
         sentences.append(f"In view: {len(view.row_classes)} of {count:,} classes.")
         if view.column_classes:
@@ -254,7 +253,7 @@ def _caption(judgement: Judgement, view: MatrixView, shown: MatrixSelection) -> 
     return " ".join(sentences)
 
 
-def _mistakes_in_view(judgement: Judgement, view: MatrixView) -> str:
+def _mistakes_in_view(judgement: JudgedSet, view: MatrixView) -> str:
     right = sum(
         view.counts[row, column]
         for row, true in enumerate(view.row_classes or ())
@@ -264,7 +263,7 @@ def _mistakes_in_view(judgement: Judgement, view: MatrixView) -> str:
     return f"They hold {view.counts.sum() - right:,} of {int((~judgement.right).sum()):,} mistakes."
 
 
-def _table(judgement: Judgement, view: MatrixView) -> None:
+def _table(judgement: JudgedSet, view: MatrixView) -> None:
     drawn = st.session_state.get("table_round", 0)
     key = f"table_{_key(judgement, MatrixSelection(TABLE))}_{drawn}"
     names = [f"{n} " if n == "true \\ predicted" else n for n in view.columns]
@@ -282,12 +281,12 @@ def _table(judgement: Judgement, view: MatrixView) -> None:
         st.session_state[f"{key}_seen"] = cells[0]
         row, column = cells[0][0], names.index(cells[0][1])
         classes = view.row_classes or tuple(range(len(names)))
-        open_cell(judgement.judged.model.id, classes[row], classes[column])
+        open_cell(judgement.model.id, classes[row], classes[column])
         st.rerun(scope="fragment")
 
 
-def _pairs(judgement: Judgement, shown: MatrixSelection) -> None:
-    names, wanted = judgement.judged.class_names, shown.search.casefold().strip()
+def _pairs(judgement: JudgedSet, shown: MatrixSelection) -> None:
+    names, wanted = judgement.class_names, shown.search.casefold().strip()
     pairs = [
         pair
         for pair in confused_pairs(judgement.matrix, most=10_000)
@@ -317,17 +316,17 @@ def _pairs(judgement: Judgement, shown: MatrixSelection) -> None:
     rows = list(event.selection.rows)
     if rows and rows[0] < len(pairs) and rows[0] != st.session_state.get(f"{key}_seen"):
         st.session_state[f"{key}_seen"] = rows[0]
-        open_cell(judgement.judged.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
+        open_cell(judgement.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
         st.rerun(scope="fragment")
     st.caption("Most frequent mistakes first. Select a row to see its images.")
 
 
-def _images(workspace: Workspace, judgements: Sequence[Judgement], shown: MatrixSelection) -> None:
+def _images(workspace: Workspace, judgements: Sequence[JudgedSet], shown: MatrixSelection) -> None:
     item = _opened_model(judgements)
     kind = shown if shown.kind in (OK_NOK, DECISION) else MatrixSelection(COUNTS, most=max(WINDOWS))
     view = _view(workspace, item, kind)
     place = _place(view, _cell_in_link())
-    key = f"pictures_{item.judged.model.id}_{item.judged.subset}"
+    key = f"pictures_{item.model.id}_{item.subset}"
     if place is None:
         st.subheader("All errors")
         if item.right.all():
@@ -341,7 +340,7 @@ def _images(workspace: Workspace, judgements: Sequence[Judgement], shown: Matrix
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"{true} → {said}")
         if len(judgements) > 1:
-            st.badge(text.plain(item.judged.model.name))
+            st.badge(text.plain(item.model.name))
         if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
             close_cell()
             st.rerun(scope="fragment")

@@ -15,7 +15,7 @@ from core.evaluation.measures.classification import macro_f1
 from core.evaluation.measures.intervals import Interval, Rate
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import evaluation
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, state, text
 from pages.ui.figures import class_charts
@@ -33,25 +33,24 @@ ACCURACY_HELP = (
 LARGE = 9_999
 
 
-def head(workspace: Workspace, judgement: Judgement) -> Headline:
+def head(workspace: Workspace, judgement: JudgedSet) -> Headline:
     """The headline numbers of a judged set."""
-    data = judgement.judged
-    point = judged.saved_point(workspace, data.model) if has_both(data.verdicts) else None
+    point = judged.saved_point(workspace, judgement.model) if has_both(judgement.verdicts) else None
     return headline(
-        data.probabilities,
-        data.targets,
-        parts=data.parts,
-        verdicts=data.verdicts,
+        judgement.probabilities,
+        judgement.targets,
+        parts=judgement.parts,
+        verdicts=judgement.verdicts,
         point=point,
         predicted=judgement.predicted,
     )
 
 
-def numbers(workspace: Workspace, judgement: Judgement, *, named: bool) -> None:
+def numbers(workspace: Workspace, judgement: JudgedSet, *, named: bool) -> None:
     """The headline as four cards; `named` says whose they are."""
     numbers = head(workspace, judgement)
     if named:
-        st.markdown(f"**{text.plain(judgement.judged.model.name)}**")
+        st.markdown(f"**{text.plain(judgement.model.name)}**")
     right, escape, overkill, balance, size = st.columns([4, 4, 4, 3, 3])
     with right:
         _card(
@@ -79,7 +78,7 @@ def numbers(workspace: Workspace, judgement: Judgement, *, named: bool) -> None:
                 FALSE_REJECT_HELP,
             )
     with balance:
-        targets, count = judgement.judged.targets, len(judgement.judged.class_names)
+        targets, count = judgement.targets, len(judgement.class_names)
         _card(
             "Macro F1",
             f"{macro_f1(judgement.predicted, targets, count):.3f}",
@@ -109,27 +108,27 @@ def _accuracy_label(numbers: Headline) -> str:
     return "Accuracy (parts)" if numbers.unit is Unit.PARTS else "Accuracy"
 
 
-def _accuracy_sentences(judgement: Judgement, numbers: Headline) -> list[str]:
+def _accuracy_sentences(judgement: JudgedSet, numbers: Headline) -> list[str]:
     interval, total = numbers.accuracy.interval, numbers.accuracy.n
     if interval is None:
-        return ["There is no data."]
+        return ["There is no judgement."]
     counted = text.count(total, text.noun(numbers.unit))
     sentences = [f"95% confidence: between **{_range(interval)}** ({counted})."]
     if numbers.unit is Unit.PARTS:
         # Why: the matrix below counts images, and would otherwise seem to contradict the headline.
-        share = float((judgement.predicted == judgement.judged.targets).mean())
+        share = float((judgement.predicted == judgement.targets).mean())
         sentences.append(f"Of the single images, {text.percent(share)} are correct.")
     return sentences
 
 
-def _class_cards(judgement: Judgement, first: DeltaGenerator, second: DeltaGenerator) -> None:
+def _class_cards(judgement: JudgedSet, first: DeltaGenerator, second: DeltaGenerator) -> None:
     rates = class_rates(
         judgement.predicted,
-        judgement.judged.targets,
-        judgement.judged.class_names,
-        judgement.judged.parts,
+        judgement.targets,
+        judgement.class_names,
+        judgement.parts,
     )
-    unit = "parts" if judgement.judged.parts is not None else "images"
+    unit = "parts" if judgement.parts is not None else "images"
     for column, name, mean, sentence in (
         (
             first,
@@ -177,9 +176,8 @@ def _range(interval: Interval) -> str:
     return f"{text.percent(interval.low)} and {text.percent(interval.high)}"
 
 
-def _explain(workspace: Workspace, judgement: Judgement, numbers: Headline) -> None:
+def _explain(workspace: Workspace, judgement: JudgedSet, numbers: Headline) -> None:
     """What the numbers are based on, and what is missing for more."""
-    data = judgement.judged
     if numbers.ok_nok is None:
         with st.container(horizontal=True, vertical_alignment="center", key="no_verdicts"):
             st.caption(
@@ -191,10 +189,10 @@ def _explain(workspace: Workspace, judgement: Judgement, numbers: Headline) -> N
                 Place.DATASETS,
                 label="Datasets",
                 icon=":material/photo_library:",
-                query_params={"dataset": data.dataset.id},
+                query_params={"dataset": judgement.dataset.id},
             )
         return
-    point = judged.saved_point(workspace, data.model)
+    point = judged.saved_point(workspace, judgement.model)
     basis = (
         "Escapes and false rejects follow the saved reject threshold."
         if point
@@ -204,13 +202,13 @@ def _explain(workspace: Workspace, judgement: Judgement, numbers: Headline) -> N
     st.caption(" ".join(filter(None, sentences)))
 
 
-def pies(judgement: Judgement) -> None:
+def pies(judgement: JudgedSet) -> None:
     """Precision and recall at a glance: the mean, then the weakest classes."""
     rates = class_rates(
         judgement.predicted,
-        judgement.judged.targets,
-        judgement.judged.class_names,
-        judgement.judged.parts,
+        judgement.targets,
+        judgement.class_names,
+        judgement.parts,
     )
     count = len(rates)
     st.subheader(
@@ -219,14 +217,14 @@ def pies(judgement: Judgement) -> None:
         "the images of a class that are recognized. In the mean, the precision of a class that is "
         "never predicted counts as 0.",
     )
-    if judgement.judged.parts is not None:
+    if judgement.parts is not None:
         st.caption(
             "Parts are counted here: a part is correct if all its images are. "
             "The matrix below counts images."
         )
     components.chart(
         class_charts.pies(rates, dark=state.is_dark()),
-        f"pies_{judgement.judged.model.id}_{judgement.judged.subset}",
+        f"pies_{judgement.model.id}_{judgement.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",
     )
@@ -259,7 +257,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
         )
         further = top_k_error(k)
         if further.key not in {item.measure.key for item in listed}:
-            data = judged.judgement(workspace, model, subset).judged
+            data = judged.judgement(workspace, model, subset)
             listed += evaluation.measure(data, [further])
     st.dataframe(
         measure_columns(listed),

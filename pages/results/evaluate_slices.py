@@ -17,7 +17,7 @@ from core.evaluation.decisions.outcome import (
     truths,
 )
 from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, judged, state, text
 from pages.ui.figures import class_charts
@@ -27,10 +27,9 @@ ERRORS, ESCAPES, FALSE_REJECTS = "mistakes", "escapes", "false rejects"
 
 @st.fragment
 @errors.shown()
-def slices(workspace: Workspace, model: Model, judgement: Judgement) -> None:
+def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
     """Bars of each slice, worst first, beside the images of the one that was clicked."""
-    data = judgement.judged
-    columns = judged.columns(workspace, model, data.subset)
+    columns = judged.columns(workspace, model, judgement.subset)
     if not columns:
         st.info(
             "There is nothing to slice by: all images have the same format, size and folder, and "
@@ -47,7 +46,7 @@ def slices(workspace: Workspace, model: Model, judgement: Judgement) -> None:
             "Measurements are grouped into ranges. Columns that differ for nearly every image, "
             "such as serial numbers, are not offered.",
         )
-        kinds = [ERRORS, ESCAPES, FALSE_REJECTS] if has_both(data.verdicts) else [ERRORS]
+        kinds = [ERRORS, ESCAPES, FALSE_REJECTS] if has_both(judgement.verdicts) else [ERRORS]
         what = st.segmented_control(
             "Count",
             kinds,
@@ -62,10 +61,10 @@ def slices(workspace: Workspace, model: Model, judgement: Judgement) -> None:
         return
     values = columns[str(name)]
     kept = [values[i] for i in np.flatnonzero(inside)]
-    parts = None if data.parts is None else data.parts[inside]
+    parts = None if judgement.parts is None else judgement.parts[inside]
     rates = slice_rates(kept, event[inside], parts)[: class_charts.MAX_ROWS]
     left, right = st.columns([6, 5], gap="large")
-    key = f"slices_{data.model.id}_{data.subset}_{name}_{what}"
+    key = f"slices_{judgement.model.id}_{judgement.subset}_{name}_{what}"
     row = components.clicked_row(key, len(rates))
     with left:
         components.clickable_rows(
@@ -103,15 +102,14 @@ def _weak_slices(rates: Sequence[Slice]) -> None:
 
 
 def _event(
-    workspace: Workspace, judgement: Judgement, what: str
+    workspace: Workspace, judgement: JudgedSet, what: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which images count [N], and which of them are cases [N]."""
-    data = judgement.judged
     if what == ERRORS:
         return np.ones(len(judgement.predicted), bool), ~judgement.right
-    truth = truths(data.targets, data.verdicts)
-    point = judged.saved_point(workspace, data.model) or OperatingPoint()
-    decisions = decide(point, data.probabilities, data.verdicts)
+    truth = truths(judgement.targets, judgement.verdicts)
+    point = judged.saved_point(workspace, judgement.model) or OperatingPoint()
+    decisions = decide(point, judgement.probabilities, judgement.verdicts)
     if what == ESCAPES:
         return truth == NOK, decisions == Decision.ACCEPT
     return truth == OK, decisions == Decision.REJECT

@@ -16,7 +16,8 @@ from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.workflows.data import datasets, edits, versions
 from core.workflows.results import evaluation
-from core.workflows.results.evaluation import JudgedSample, Judgement
+from core.workflows.results.evaluation import JudgedSample
+from core.workflows.results.judging import JudgedSet
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, judged, text, widgets
@@ -93,11 +94,11 @@ def drawer(workspace: Workspace) -> None:
     judged.cancel_prefetch()  # one correction follows another; no tab is reachable
     model = models.find_model(workspace, review.model_id)
     judgement = judged.judgement(workspace, model, review.subset)
-    at = np.flatnonzero(judgement.judged.sample_ids == review.sample_id)
+    at = np.flatnonzero(judgement.sample_ids == review.sample_id)
     _walk(review)
     if not len(at):
         st.info("This image is no longer in the dataset. Undo brings it back.")
-        undo_button(workspace, judgement.judged.dataset.id, key="drawer_undo")
+        undo_button(workspace, judgement.dataset.id, key="drawer_undo")
         return
     (item,) = evaluation.judged_images(workspace, judgement, at)
     _corrections(workspace, judgement, item)
@@ -130,13 +131,13 @@ def _go(step: int) -> None:
     st.session_state.review = replace(review, at=at) if inside else None
 
 
-def _corrections(workspace: Workspace, judgement: Judgement, item: JudgedSample) -> None:
-    dataset_id, sample_id = judgement.judged.dataset.id, item.sample.id
-    names = judgement.judged.dataset.class_names
+def _corrections(workspace: Workspace, judgement: JudgedSet, item: JudgedSample) -> None:
+    dataset_id, sample_id = judgement.dataset.id, item.sample.id
+    names = judgement.dataset.class_names
     with st.container(border=True, key="corrections"):
         effect = (
             "The results are updated at once."
-            if judgement.judged.version is None
+            if judgement.version is None
             else "These results keep the labels of the training: classes were merged since."
         )
         st.markdown(

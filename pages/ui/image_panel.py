@@ -12,7 +12,8 @@ from core.domain.signoff import MarkKind
 from core.evaluation.measures.views import Order, sorted_images
 from core.workflows import jobs
 from core.workflows.results import evaluation, focus
-from core.workflows.results.evaluation import JudgedSample, Judgement
+from core.workflows.results.evaluation import JudgedSample
+from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, image_drawer, routes, widgets
 from pages.ui.image_drawer import MARKS, Review
@@ -29,7 +30,7 @@ ORDER_WORDS = {
 
 def panel(
     workspace: Workspace,
-    judgement: Judgement,
+    judgement: JudgedSet,
     positions: NDArray[np.int64],
     *,
     key: str,
@@ -56,7 +57,7 @@ def panel(
 
 def _page(
     workspace: Workspace,
-    judgement: Judgement,
+    judgement: JudgedSet,
     ordered: NDArray[np.int64],
     order: Order,
     focused: NDArray[np.float64] | None,
@@ -66,13 +67,13 @@ def _page(
     pages = -(-len(ordered) // PAGE)
     page = min(st.session_state.get(f"{key}_page", 1), pages)
     positions = ordered[(page - 1) * PAGE : page * PAGE]
-    marks = evaluation.marks(workspace, judgement.judged.dataset.id)
+    marks = evaluation.marks(workspace, judgement.dataset.id)
     values = np.full(len(positions), np.nan) if focused is None else focused[positions]
-    focus_by_id = dict(zip(judgement.judged.sample_ids[positions].tolist(), values, strict=True))
+    focus_by_id = dict(zip(judgement.sample_ids[positions].tolist(), values, strict=True))
     tiles = [
         _tile(
             item,
-            judgement.judged.class_names,
+            judgement.class_names,
             marks.get(item.sample.id, set()),
             order,
             focus_by_id[item.sample.id],
@@ -86,16 +87,14 @@ def _page(
 
 
 def _open(
-    workspace: Workspace, judgement: Judgement, ordered: NDArray[np.int64], sample_id: int
+    workspace: Workspace, judgement: JudgedSet, ordered: NDArray[np.int64], sample_id: int
 ) -> None:
     """Open the drawer at an image, with those before and after it."""
-    ids = judgement.judged.sample_ids[ordered]
+    ids = judgement.sample_ids[ordered]
     at = int(np.flatnonzero(ids == sample_id)[0])
     start = max(0, at - MOST_REVIEWED // 2)
     kept = tuple(int(i) for i in ids[start : start + MOST_REVIEWED])
-    st.session_state.review = Review(
-        judgement.judged.model.id, judgement.judged.subset, kept, at - start
-    )
+    st.session_state.review = Review(judgement.model.id, judgement.subset, kept, at - start)
     image_drawer.drawer(workspace)
 
 
@@ -115,7 +114,7 @@ def _order(key: str, usual: Order) -> Order:
 
 
 def _explained(
-    workspace: Workspace, judgement: Judgement, positions: NDArray[np.int64]
+    workspace: Workspace, judgement: JudgedSet, positions: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Focus of the heatmaps [N]; missing ones are computed by a job that is followed here."""
     values = focus.focus_values(workspace, judgement)
@@ -127,7 +126,7 @@ def _explained(
                 "the others come last."
             )
         return values
-    subject = focus.job_subject(judgement.judged.model.id)
+    subject = focus.job_subject(judgement.model.id)
     job = jobs.latest(workspace, subject)
     # Why a button: a job that failed would otherwise be started again and again.
     failed = job is not None and not job.status.is_active and job.status is not JobStatus.COMPLETED

@@ -11,7 +11,8 @@ from core.errors import ConfigError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.report import EvaluationReport
 from core.workflows.results import thresholds
-from core.workflows.results.evaluation import CalibrationComparison, Judgement
+from core.workflows.results.evaluation import CalibrationComparison
+from core.workflows.results.judging import JudgedSet
 from core.workflows.results.shelf import (
     LazyResult,
     Prefetch,
@@ -45,9 +46,9 @@ def _value(lazy: LazyResult[Result], words: str) -> Result:
         st.rerun()
 
 
-def judgement(workspace: Workspace, model: Model, subset: Subset) -> Judgement:
+def judgement(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
     """A model on a subset, with today's labels; its arrays are shared and read-only."""
-    return _entry(workspace, model, subset).judgement
+    return _entry(workspace, model, subset).judged
 
 
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:

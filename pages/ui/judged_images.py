@@ -34,7 +34,7 @@ def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
     """The judged set of a model; read once per version of its dataset."""
     if subset is Subset.TEST and is_sealed(workspace, model):
         return judging.judged_set(workspace, model.id, subset)  # raises
-    return judged.judgement(workspace, model, subset).judged
+    return judged.judgement(workspace, model, subset)
 
 
 def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:

@@ -135,7 +135,7 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
     app.number_input(key="max_escape").set_value(0.0).run()
     app.button(key="choose").click().run()
     assert not app.exception
-    assert "escape at most 0%" in _said(app)
+    assert "escapes at most 0%" in _said(app)
     escapes = [value for label, value in _metrics(app) if label == "Escapes"]
     assert escapes[0] == "0.0%"
 
@@ -292,7 +292,7 @@ def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made
     )
     warnings = [item.value.replace("\\", "") for item in app.warning]
     assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
-    assert all("2 of the predicted images are left out" in words for words in warnings)
+    assert all("2 predicted images are left out" in words for words in warnings)
 
 
 def test_images_taken_out_after_a_look_are_said_beside_the_verdict(

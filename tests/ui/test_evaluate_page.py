@@ -183,8 +183,8 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
 ) -> None:
     # The headline used to contradict the matrix beside it: one counted parts, one images.
     found = evaluation.judge(judged, "m", Subset.TEST)
-    good = found.judged.sample_ids[found.judged.targets == 0].tolist()
-    edits.set_group(judged, found.judged.dataset.id, dict.fromkeys(good, "part A"))
+    good = found.sample_ids[found.targets == 0].tolist()
+    edits.set_group(judged, found.dataset.id, dict.fromkeys(good, "part A"))
     app = open_page("results/evaluate.py", judged)
     assert not app.exception
     shown = metrics(app)
@@ -199,8 +199,8 @@ def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     found = evaluation.judge(judged, "m", Subset.TEST)
-    (position,) = np.flatnonzero((found.judged.targets == 0) & (found.predicted == 1))
-    sample_id = int(found.judged.sample_ids[position])
+    (position,) = np.flatnonzero((found.targets == 0) & (found.predicted == 1))
+    sample_id = int(found.sample_ids[position])
     app = open_page("results/evaluate.py", judged)
     app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
     app.run()
@@ -222,7 +222,7 @@ def datasets_version(workspace: Workspace) -> int:
 def test_marks_and_exclusions_in_the_drawer_are_stored(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    ids = [int(i) for i in evaluation.judge(judged, "m", Subset.TEST).judged.sample_ids[:2]]
+    ids = [int(i) for i in evaluation.judge(judged, "m", Subset.TEST).sample_ids[:2]]
     app = open_page("results/evaluate.py", judged)
     app.session_state["review"] = Review("model-m-1", Subset.TEST, tuple(ids), 0)
     app.run()
@@ -240,7 +240,7 @@ def test_images_are_sorted_by_the_focus_of_their_heatmaps(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     found = evaluation.judge(judged, "m", Subset.TEST)
-    wrong = found.judged.sample_ids[~found.right].tolist()
+    wrong = found.sample_ids[~found.right].tolist()
     with connect(judged) as db, transaction(db):
         predictions.save_focus(db, "model-m-1", dict(zip(wrong, (0.75, 0.25, None), strict=True)))
     app = open_tab(open_page("results/evaluate.py", judged), "Errors")
@@ -328,7 +328,7 @@ def test_probabilities_that_are_no_numbers_are_said_in_words(
     make_model(workspace, [(0, 0)] * 4, probabilities=broken)
     app = open_page("results/evaluate.py", workspace)
     assert not app.exception
-    assert "no numbers" in app.error[0].value
+    assert "not numbers" in app.error[0].value
 
 
 @pytest.mark.parametrize("tab", ["Overview", "Classes", "Confidence", "Measures", "Slices"])

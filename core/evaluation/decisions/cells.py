@@ -34,8 +34,8 @@ def images_in_cell(
     counted = units(len(of_row), choose(parts, of_row))
     worst = counted.lowest(values) if true == NOK else counted.highest(values)
     in_cell = spread(worst == decision, counted.order, counted.starts) & (values == decision)
-    found: NDArray[np.int64] = of_row[in_cell]
-    return found
+    positions: NDArray[np.int64] = of_row[in_cell]
+    return positions
 
 
 def spread(

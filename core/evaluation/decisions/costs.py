@@ -1,8 +1,8 @@
-"""What a decision rule costs and lets through, at the defect rate of the real line.
+"""What a decision rule costs, and which defects it misses, at the defect rate of the real line.
 
 Escape and overkill come from a test set; the line has another mix of good and defective parts, so
-everything is computed anew for its defect rate. Intervals hold together: each rate that enters is
-taken at a higher confidence (Bonferroni), so that the result keeps the one asked for.
+everything is computed again for its defect rate. Intervals hold together: each rate that enters
+is taken at a higher confidence (Bonferroni), so that the result keeps the requested one.
 """
 
 import math
@@ -23,10 +23,10 @@ FLAT = 1.05
 
 @dataclass(frozen=True)
 class Costs:
-    """Money per part: a defective part that reaches the customer, a good part thrown away, a look.
+    """Money per part: an escape, a false reject, and an inspector review.
 
     Raises:
-        ConfigError: if one is negative or no number.
+        ConfigError: if one is negative or not a number.
     """
 
     escape: float
@@ -37,20 +37,20 @@ class Costs:
         for cost in (self.escape, self.false_reject, self.look):
             if not 0 <= cost < math.inf:
                 raise ConfigError(
-                    f"A cost of {cost:g} makes no sense.",
-                    "Give what each mistake costs, as a number of at least 0.",
+                    f"A cost of {cost:g} is not possible.",
+                    "Enter costs of 0 or more.",
                 )
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """The line: share of defective parts, parts per shift, costs, and how well people decide.
+    """The line: share of defective parts, parts per shift, costs, and how well inspectors decide.
 
-    `person_escape` and `person_overkill`: of the parts that a person looks at, the share of
-    defective ones passed and of good ones rejected. Everything in [0, 1] but volume and money.
+    `person_escape` and `person_overkill`: of the parts in inspector review, the share of
+    defective ones accepted and of good ones rejected. Everything in [0, 1] but volume and money.
 
     Raises:
-        ConfigError: if a share is not from 0 to 1, or the volume negative or no number.
+        ConfigError: if a share is not from 0 to 1, or the volume is negative or not a number.
     """
 
     defect_rate: float
@@ -62,16 +62,15 @@ class Scenario:
     def __post_init__(self) -> None:
         shares = (self.defect_rate, self.person_escape, self.person_overkill)
         if not all(0 <= share <= 1 for share in shares):
-            said = ", ".join(f"{100 * share:g}%" for share in shares)
+            wrong = next(share for share in shares if not 0 <= share <= 1)
             raise ConfigError(
-                f"A line with shares of {said} cannot be (defective parts, and what people miss "
-                "and reject).",
-                "Give shares from 0 to 100%.",
+                f"{100 * wrong:g}% is not a possible defect rate, or error rate of inspectors.",
+                "Give rates from 0 to 100%.",
             )
         if not 0 <= self.parts_per_shift < math.inf:
             raise ConfigError(
-                f"A shift of {self.parts_per_shift:g} parts cannot be.",
-                "Give a number of parts of at least 0.",
+                "Parts per shift must be 0 or more.",
+                "Enter how many parts are inspected in a shift.",
             )
 
 
@@ -147,7 +146,7 @@ def consequences(
     """The line under this rule, from what the rule did to parts whose truth is known.
 
     Args:
-        point: the rule; without a person's zone no doubt about looks enters the intervals.
+        point: the rule; without a review zone, doubt about reviews does not enter the intervals.
         outcome: of the rule on the test subset.
         scenario: the line.
         confidence: two-sided, of each result.
@@ -159,7 +158,7 @@ def consequences(
     if point.has_person_zone or outcome.ok_to_person.k or outcome.nok_to_person.k:
         rates += [outcome.nok_to_person, outcome.ok_to_person]
     each = 1 - (1 - confidence) / len(rates)
-    found, low, high = (_Rates(*values) for values in _columns([r.at(each) for r in rates]))
+    seen, low, high = (_Rates(*values) for values in _columns([r.at(each) for r in rates]))
     mild = _Rates(high.escape, low.overkill, high.nok_look, low.ok_look)
     strict = _Rates(low.escape, high.overkill, low.nok_look, high.ok_look)
 
@@ -177,27 +176,27 @@ def consequences(
 
     volume = scenario.parts_per_shift
     return Consequences(
-        outgoing_ppm=between(ppm(found), ppm(low), ppm(high)),
-        true_reject_share=between(real(found), real(high), real(low)),
+        outgoing_ppm=between(ppm(seen), ppm(low), ppm(high)),
+        true_reject_share=between(real(seen), real(high), real(low)),
         rejects_per_shift=between(
-            volume * found.rejects(scenario),
+            volume * seen.rejects(scenario),
             volume * mild.rejects(scenario),
             volume * strict.rejects(scenario),
         ),
         looks_per_shift=between(
-            volume * found.looks(scenario),
+            volume * seen.looks(scenario),
             volume * low.looks(scenario),
             volume * high.looks(scenario),
         ),
         cost_per_1000=between(
-            1000 * found.cost(scenario), 1000 * low.cost(scenario), 1000 * high.cost(scenario)
+            1000 * seen.cost(scenario), 1000 * low.cost(scenario), 1000 * high.cost(scenario)
         ),
         remarks=outcome.remarks,
     )
 
 
 def _columns(rates: list[Rate]) -> tuple[list[float], list[float], list[float]]:
-    """Values, lower and upper bounds; zeros for looks where there is no person."""
+    """Values, lower and upper bounds; zeros where there is no inspector review."""
     known = [(r.value or 0.0, r.interval.low, r.interval.high) for r in rates if r.interval]
     padded = known + [(0.0, 0.0, 0.0)] * (4 - len(known))
     values, low, high = (list(column) for column in zip(*padded, strict=True))
@@ -210,7 +209,7 @@ class LeastCost:
 
     `accept_range` and `reject_range`: how far each limit may move, the other one fixed, until the
     cost is 5% above the least. `thresholds` [P] and `cost_per_1000` [P] are the curve of a single
-    threshold without a person's zone. Money is per 1,000 parts made.
+    threshold without a review zone. Money is per 1,000 parts made.
     """
 
     point: OperatingPoint
@@ -233,7 +232,7 @@ def least_cost(
     Args:
         scores: of validation parts.
         scenario: the line.
-        with_person: whether parts may go to a person; else there is one threshold.
+        with_person: whether there may be a review zone; else there is one threshold.
         max_points: of the curve.
 
     Raises:
@@ -241,7 +240,7 @@ def least_cost(
     """
     if not len(scores.ok) or not len(scores.nok):
         raise ConfigError(
-            "Costs need good and defective parts; one kind is missing.",
+            "The least cost needs good and defective parts; one kind is missing.",
             "Choose a subset with images of OK and of NOK classes.",
         )
     cuts = thresholds_between(scores)
@@ -256,7 +255,7 @@ def least_cost(
         by_accept = first[: reject_at + 1] + second[reject_at]
         by_reject = np.full(len(cuts), np.inf)
         by_reject[accept_at:] = first[accept_at] + second[accept_at:]
-        # Why: a person's zone that saves nothing is none.
+        # Why: a review zone that saves nothing is left out.
         if single.min() <= by_accept[accept_at] * (1 + 1e-12):
             accept_at = reject_at = int(np.argmin(single))
             by_accept = by_reject = single

@@ -1,7 +1,7 @@
 """Automatic on as many parts as can be, with a promise that holds with 95% confidence.
 
 Choosing a threshold on validation and then quoting its rate there is too good to be true, because
-the choice looked at the same parts. Here thresholds come from a grid fixed beforehand and are
+the choice used the same parts. Here thresholds come from a grid fixed in advance and are
 tested one after the other from the safest on, each by an exact binomial test, up to the first that
 fails. With the chosen one the true rate is above its limit in at most 5% of all validation sets.
 It holds for parts drawn like the validation parts; a changed line voids it.
@@ -22,7 +22,7 @@ from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, Outcome
 from core.evaluation.decisions.planner import parts_needed
 from core.evaluation.measures.intervals import CONFIDENCE, Rate, checked_confidence
 
-# Fixed beforehand, finer towards 0 and 1: log odds from -14 to 14 (about one in a million).
+# Fixed in advance, finer towards 0 and 1: log odds from -14 to 14 (about one in a million).
 GRID: NDArray[np.float64] = 1 / (1 + np.exp(-np.linspace(-14, 14, 561)))
 
 
@@ -30,8 +30,8 @@ GRID: NDArray[np.float64] = 1 / (1 + np.exp(-np.linspace(-14, 14, 561)))
 class Guarantee:
     """A rule with a promise: escape (and overkill) stay within their limits.
 
-    `automatic` is the share of parts that no person looks at, in the mix of the validation parts.
-    `remarks` says in plain words where nothing can be promised, and what would be needed.
+    `automatic` is the share of parts without inspector review, in the mix of the validation parts.
+    `remarks` says in words where nothing can be guaranteed, and how many parts are needed.
     """
 
     point: OperatingPoint
@@ -52,15 +52,15 @@ def guarantee(
 ) -> Guarantee:
     """The largest automatic share that keeps the promise.
 
-    With a limit on escapes alone, parts are accepted or go to a person; with one on overkill too,
-    the surest defects are rejected, and both promises hold together (each is tested at half the
-    doubt).
+    With a limit on escapes alone, parts are accepted or go to inspector review; with one on
+    overkill too, the surest defects are rejected, and both promises hold together (each is tested
+    at half the doubt).
 
     Args:
         scores: of validation parts, see `core.evaluation.decisions.part_scores`.
         max_escape: defective parts accepted, of all defective parts, at most.
         max_overkill: good parts rejected, of all good parts, at most; None: nothing is rejected
-            without a person.
+            without inspector review.
         confidence: of the promise.
 
     Raises:
@@ -79,25 +79,26 @@ def guarantee(
             GRID[::-1], rejected[::-1], len(scores.ok), max_overkill, doubt, nothing=ABOVE_ALL
         )
     point = OperatingPoint(accept_below, max(accept_below, reject_from))
-    remarks = _missing(len(scores.nok), "defective", "escape", max_escape, doubt)
+    remarks = _missing(len(scores.nok), "defective", "an escape", max_escape, doubt)
     if max_overkill is not None:
-        remarks += _missing(len(scores.ok), "good", "overkill", max_overkill, doubt)
-    found = scores.outcome(point, confidence)
+        remarks += _missing(len(scores.ok), "good", "a false reject", max_overkill, doubt)
+    result = scores.outcome(point, confidence)
     return Guarantee(
         point,
         max_escape,
         max_overkill,
         confidence,
-        found.automatic,
+        result.automatic,
         not remarks,
-        remarks + found.remarks,
+        remarks + result.remarks,
     )
 
 
 def _check_limit(limit: float) -> None:
     if not 0 < limit < 1:
         raise ConfigError(
-            f"A limit of {limit:g} cannot be promised.", "Choose a rate above 0 and below 100%."
+            f"A limit of {100 * limit:g}% cannot be guaranteed.",
+            "Choose a rate above 0 and below 100%.",
         )
 
 
@@ -125,7 +126,7 @@ def _missing(n: int, kind: str, what: str, limit: float, doubt: float) -> tuple[
     if n >= needed:
         return ()
     return (
-        f"{n} {kind} parts cannot prove an {what} rate of at most {100 * limit:.3g}%: at least "
+        f"{n:,} {kind} parts cannot prove {what} rate of at most {100 * limit:.3g}%: at least "
         f"{needed:,} are needed.",
     )
 
@@ -140,7 +141,7 @@ class Verification(StrEnum):
 
 
 def verify(promised: Guarantee, on_test: Outcome) -> Verification:
-    """Hold the promise against test parts that had no part in making it.
+    """Check the promise on test parts that had no part in making it.
 
     Confirmed: the test alone proves it. Contradicted: the test alone proves the opposite. In line:
     too few parts for either. At the promise's confidence, one-sided.
@@ -148,13 +149,13 @@ def verify(promised: Guarantee, on_test: Outcome) -> Verification:
     pairs = [(on_test.escape, promised.max_escape)]
     if promised.max_overkill is not None:
         pairs.append((on_test.overkill, promised.max_overkill))
-    verdicts = {_held_against(found, limit, promised.confidence) for found, limit in pairs}
+    verdicts = {_check_limit_on_test(rate, limit, promised.confidence) for rate, limit in pairs}
     severity = (Verification.CONTRADICTED, Verification.NO_DATA, Verification.IN_LINE)
     return next((v for v in severity if v in verdicts), Verification.CONFIRMED)
 
 
-def _held_against(found: Rate, limit: float, confidence: float) -> Verification:
-    upper, lower = found.upper(confidence), found.lower(confidence)
+def _check_limit_on_test(rate: Rate, limit: float, confidence: float) -> Verification:
+    upper, lower = rate.upper(confidence), rate.lower(confidence)
     if upper is None or lower is None:
         return Verification.NO_DATA
     if lower > limit:

@@ -1,8 +1,8 @@
-"""From probabilities to decisions: accept, reject, or to a person; and what escapes.
+"""From confidences to decisions: accept, reject or inspector review; and which defects escape.
 
 Every class has a verdict (OK, NOK, or none yet). An image's NOK probability is the sum over the
 NOK classes. **Escape**: a defective part is accepted, of all defective parts. **Overkill**: a good
-part is rejected, of all good parts. Parts that go to a person are neither. n counts parts; a part
+part is rejected, of all good parts. Parts in inspector review are neither. n counts parts; a part
 with several images is judged by its worst one: a defective part escapes if any of its defective
 images is accepted, a good part is a false reject if any of its good images is rejected.
 
@@ -53,10 +53,10 @@ class OperatingPoint:
 
     Attributes:
         accept_below: NOK probability below which a part is accepted.
-        reject_from: NOK probability from which on it is rejected; between the two it goes to a
-            person. With both None, the verdict of the predicted class decides.
+        reject_from: NOK probability from which on it is rejected; in between lies the
+            review zone. With both None, the verdict of the predicted class decides.
         class_thresholds: confidence [C] that the predicted class needs at least, else the part
-            goes to a person; empty for none.
+            goes to inspector review; empty for none.
     """
 
     accept_below: float | None = None
@@ -68,22 +68,22 @@ class OperatingPoint:
         if len(given) == 1:
             raise ConfigError(
                 "One of the two limits of the NOK probability is missing.",
-                "Give both; with equal limits nothing goes to a person.",
+                "Give both; with equal limits there is no review zone.",
             )
         for value in (*given, *self.class_thresholds):
             if not 0 <= value <= ABOVE_ALL:
                 raise ConfigError(
-                    f"A threshold of {value:g} makes no sense.", "Choose a value from 0 to 1."
+                    f"A threshold of {value:g} is not possible.", "Choose a value from 0 to 1."
                 )
         if given and given[0] > given[1]:
             raise ConfigError(
                 f"Parts would be accepted below {given[0]:.3g}, but rejected from {given[1]:.3g}.",
-                "The limit for rejecting must not lie below the limit for accepting.",
+                "The reject threshold must not be below the accept threshold.",
             )
 
     @property
     def has_person_zone(self) -> bool:
-        """Whether parts can go to a person."""
+        """Whether parts can go to inspector review."""
         return self.accept_below != self.reject_from or bool(self.class_thresholds)
 
 
@@ -126,8 +126,8 @@ def _check_verdicts(verdicts: Verdicts, probabilities: Probabilities) -> None:
     if not has_both(verdicts):
         missing = Verdict.NOK if Verdict.OK in verdicts else Verdict.OK
         raise ConfigError(
-            f"No class is marked {missing}, so there is no decision between good and defective.",
-            "Say for every class whether a part of it is OK or NOK.",
+            f"No class is marked {missing}, so good and defective cannot be told apart.",
+            "Mark every class as OK or NOK.",
         )
 
 
@@ -149,7 +149,7 @@ def decide(
     Args:
         point: the rule.
         probabilities: [N, C], rows sum to 1.
-        verdicts: [C]; a predicted class without verdict goes to a person.
+        verdicts: [C]; a predicted class without a verdict goes to inspector review.
         predicted: [N], the most probable classes, where they are known already.
 
     Raises:
@@ -171,7 +171,7 @@ def decide(
 def decide_scores(point: OperatingPoint, nok: Floats) -> Decisions:
     """What happens to images or parts of these NOK probabilities [N]."""
     if point.accept_below is None or point.reject_from is None:
-        raise ValueError("this rule does not look at the NOK probability")
+        raise ValueError("this rule does not use the NOK probability")
     zone = (nok >= point.accept_below).astype(np.int8) + (nok >= point.reject_from)
     return zone.astype(np.int8)
 
@@ -179,7 +179,7 @@ def decide_scores(point: OperatingPoint, nok: Floats) -> Decisions:
 def below_class_threshold(
     probabilities: Probabilities, class_thresholds: Sequence[float]
 ) -> NDArray[np.bool_]:
-    """[N]: whether the predicted class stays below its threshold, so that a person decides.
+    """[N]: whether the predicted class is below its threshold: inspector review.
 
     Raises:
         ConfigError: if there is not one threshold for every class.
@@ -188,7 +188,7 @@ def below_class_threshold(
         raise ConfigError(
             f"There are thresholds for {len(class_thresholds)} classes, but the model knows "
             f"{probabilities.shape[1]}.",
-            "Choose the thresholds anew for this model.",
+            "Choose the thresholds for this model again.",
         )
     needed = np.asarray(class_thresholds, float)[probabilities.argmax(axis=1)]
     held: NDArray[np.bool_] = probabilities.max(axis=1).astype(float) < needed
@@ -199,9 +199,9 @@ def below_class_threshold(
 class Outcome:
     """What a rule does to parts whose truth is known.
 
-    `ok` and `nok` count good and defective parts as (accepted, to a person, rejected). `both` of
-    them have good and defective images, as a part that was photographed from two sides may: they
-    are counted among both.
+    `ok` and `nok` count good and defective parts as (accepted, inspector review, rejected).
+    `both` of them have good and defective images, such as a part photographed from two sides: they
+    are counted on both sides.
     """
 
     ok: tuple[int, int, int]
@@ -221,17 +221,17 @@ class Outcome:
 
     @property
     def ok_to_person(self) -> Rate:
-        """Good parts that a person looks at, of all good parts."""
+        """Good parts in inspector review, of all good parts."""
         return rate(self.ok[Decision.PERSON], sum(self.ok), self.confidence)
 
     @property
     def nok_to_person(self) -> Rate:
-        """Defective parts that a person looks at, of all defective parts."""
+        """Defective parts in inspector review, of all defective parts."""
         return rate(self.nok[Decision.PERSON], sum(self.nok), self.confidence)
 
     @property
     def automatic(self) -> Rate:
-        """Parts that no person looks at, in the mix of good and defective of this subset."""
+        """Parts without inspector review, in the mix of good and defective of this subset."""
         person = self.ok[Decision.PERSON] + self.nok[Decision.PERSON]
         return rate(self.n - person, self.n, self.confidence)
 
@@ -242,7 +242,7 @@ class Outcome:
 
     @property
     def matrix(self) -> NDArray[np.int64]:
-        """[2, 3] counts: rows truly OK and NOK; columns accepted, to a person, rejected."""
+        """[2, 3] counts: rows truly OK and NOK; columns accepted, inspector review, rejected."""
         return np.array([self.ok, self.nok], np.int64)
 
     @property
@@ -251,16 +251,16 @@ class Outcome:
         if not self.both:
             return None
         if self.both == 1:
-            return "1 part has good and defective images and counts among both."
-        return f"{self.both:,} parts have good and defective images and count among both."
+            return "1 part has good and defective images and counts as both."
+        return f"{self.both:,} parts have good and defective images and count as both."
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What these numbers cannot say, in plain words."""
         accepted = self.ok[Decision.ACCEPT] + self.nok[Decision.ACCEPT]
         says = [
-            (not sum(self.nok), "There is no defective part: nothing is known about escapes."),
-            (not sum(self.ok), "There is no good part: nothing is known about overkill."),
+            (not sum(self.nok), "There are no defective parts: nothing is known about escapes."),
+            (not sum(self.ok), "There are no good parts: nothing is known about false rejects."),
             (self.n and not accepted, "No part is accepted automatically."),
         ]
         return tuple(sentence for applies, sentence in says if applies)

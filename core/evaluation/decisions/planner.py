@@ -1,4 +1,4 @@
-"""How many parts prove a claim, before anybody collects them; exact binomial, one-sided."""
+"""How many test parts prove a claim; exact binomial, one-sided."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _MOST = 2**30  # scipy's binomial counts in 32 bits
 
 
 def parts_needed(rate: float, *, confidence: float = CONFIDENCE, errors: int = 0) -> int:
-    """The least number of parts that, with so many errors among them, prove "below this rate".
+    """The least number of parts that prove, with so many errors among them, "below this rate".
 
     Args:
         rate: claimed limit of the true rate, in (0, 1).
@@ -60,8 +60,8 @@ def chance_to_pass(n: int, errors: int, true_rate: float) -> float:
 
     if not 0 <= true_rate <= 1:
         raise ConfigError(
-            f"A true rate of {100 * true_rate:g}% cannot be expected.",
-            "Give the rate you expect, from 0 to 100%; 0.01 is 1%.",
+            f"A true rate of {100 * true_rate:g}% is not possible.",
+            "Give the expected rate, from 0 to 1; 0.01 is 1%.",
         )
     return 1.0 if errors >= n else float(bdtr(errors, n, true_rate))
 

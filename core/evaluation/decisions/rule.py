@@ -33,10 +33,10 @@ class DecisionRule:
         point: the limits.
         class_names: of the model, by class index.
         verdicts: by class, as they were when the rule was chosen.
-        chosen_by: in words, such as "escape at most 1%".
-        confidence: of the bounds that were looked at.
+        chosen_by: in words, such as "escapes at most 1%".
+        confidence: of the bounds that were shown.
         saved_at: when; UTC.
-        scenario: the line whose PPM and costs were looked at; None if nobody entered one.
+        scenario: the line whose PPM and costs were shown; None if nobody entered one.
     """
 
     point: OperatingPoint
@@ -82,7 +82,7 @@ def part_decision(decision: Decision | int) -> PartDecision:
 
 
 def decision_in_words(decision: PartDecision) -> str:
-    """What happens to a part, for people."""
+    """What happens to a part, in words."""
     match decision:
         case PartDecision.ACCEPT:
             return "accept"
@@ -95,11 +95,11 @@ def decision_in_words(decision: PartDecision) -> str:
 
 
 def point_in_words(point: OperatingPoint) -> str:
-    """The limits as a sentence, for people."""
+    """The thresholds as a sentence."""
     if point.accept_below is None or point.reject_from is None:
         words = "The verdict of the predicted class decides."
     elif point.accept_below == point.reject_from:
-        words = f"Reject from a NOK probability of {as_limit(point.reject_from)} on, else accept."
+        words = f"Reject from a NOK probability of {as_limit(point.reject_from)}, else accept."
     else:
         words = (
             f"Accept below a NOK probability of {as_limit(point.accept_below)}, "
@@ -111,7 +111,7 @@ def point_in_words(point: OperatingPoint) -> str:
 
 
 def _rejecting(reject_from: float) -> str:
-    return f"reject from {as_limit(reject_from)} on" if reject_from <= 1 else "reject nothing"
+    return f"reject from {as_limit(reject_from)}" if reject_from <= 1 else "reject nothing"
 
 
 def as_limit(value: float) -> str:
@@ -146,7 +146,7 @@ def rule_from_json(text: str) -> DecisionRule:
     """The rule that `rule_to_json` wrote.
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: if the text is not a rule.
     """
     try:
         values = json.loads(text)
@@ -164,7 +164,7 @@ def rule_from_json(text: str) -> DecisionRule:
     except (ValueError, TypeError, KeyError, AttributeError) as err:
         raise ConfigError(
             "The saved operating point of this model cannot be read.",
-            "It may come from a newer version of Touchstone; choose it anew.",
+            "It may come from a newer version of Touchstone; choose it again.",
         ) from err
 
 

@@ -89,7 +89,7 @@ def threshold_for_escape(
     """
     if not len(scores.nok):
         raise ConfigError(
-            "A limit on escapes needs defective parts, and there is none.",
+            "A limit on escapes needs defective parts; there are none.",
             "Choose a subset with images of NOK classes.",
         )
     allowed = _allowed(len(scores.nok), max_escape, confidence)
@@ -113,7 +113,7 @@ def threshold_for_overkill(
     """
     if not len(scores.ok):
         raise ConfigError(
-            "A limit on overkill needs good parts, and there is none.",
+            "A limit on false rejects needs good parts; there are none.",
             "Choose a subset with images of OK classes.",
         )
     allowed = _allowed(len(scores.ok), max_overkill, confidence)
@@ -131,16 +131,18 @@ def choose_point(
     max_overkill: float | None = None,
     confidence: float | None = None,
 ) -> OperatingPoint:
-    """The rule that keeps the limits on these parts; with both, a person takes what is between.
+    """The rule that keeps the limits on these parts; with both, a review zone is left in between.
 
-    Where one threshold can keep both limits, nothing goes to a person, and overkill is the least
+    Where one threshold can keep both limits, there is no review zone, and overkill is the least
     that the limit on escapes allows.
 
     Raises:
-        ConfigError: if no limit is given, or there is no part to hold it against.
+        ConfigError: if no limit is given, or there are no parts to check it on.
     """
     if max_escape is None and max_overkill is None:
-        raise ConfigError("No limit was given.", "Set the largest escape, overkill, or both.")
+        raise ConfigError(
+            "No limit was given.", "Set the largest escape rate, false reject rate, or both."
+        )
     if max_overkill is None:
         limit = 0.0 if max_escape is None else max_escape
         return single_threshold(threshold_for_escape(scores, limit, confidence=confidence))
@@ -154,7 +156,7 @@ def choose_point(
 def _allowed(n: int, limit: float, confidence: float | None) -> int:
     """How many errors of n keep the limit; -1 if not even none does."""
     if not 0 <= limit <= 1:
-        raise ConfigError(f"A limit of {limit:g} makes no sense.", "Choose a rate from 0 to 100%.")
+        raise ConfigError(f"A limit of {limit:g} is not possible.", "Choose a rate from 0 to 100%.")
     k = np.arange(n + 1)
     reached = k / n if confidence is None else upper_bounds(k, np.full(n + 1, n), confidence)
     return int(np.searchsorted(reached, limit + 1e-12, "right")) - 1
@@ -189,11 +191,11 @@ def class_thresholds_for_error(
         max_error: share, in [0, 1], counted in images.
 
     Returns:
-        [C]; `ABOVE_ALL` (always to a person) where no threshold keeps the limit or the class is
-        never predicted.
+        [C]; `ABOVE_ALL` (always inspector review) where no threshold keeps the limit or the
+        class is never predicted.
     """
     if not 0 <= max_error <= 1:
-        raise ConfigError(f"A limit of {max_error:g} makes no sense.", "Choose 0 to 100%.")
+        raise ConfigError(f"A limit of {max_error:g} is not possible.", "Choose 0 to 100%.")
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(float)
     return tuple(
         _lowest_threshold(sure[predicted == c], targets[predicted == c] != c, max_error)
@@ -223,7 +225,7 @@ def automatic_errors(
 ) -> Rate:
     """Of the parts that thresholds per class leave automatic, those predicted as a wrong class.
 
-    A part goes to a person if any of its images does.
+    A part goes to inspector review if any of its images does.
     """
     held, predicted = (
         below_class_threshold(probabilities, class_thresholds),

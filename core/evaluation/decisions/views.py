@@ -23,7 +23,7 @@ from core.evaluation.measures.parts import Parts, Unit
 from core.evaluation.measures.views import MatrixView, Tone, matrix_view
 
 Classes = NDArray[np.int64]
-DECISIONS = ("accepted", "to a person", "rejected")
+DECISIONS = ("accepted", "inspector review", "rejected")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def ok_nok_matrix(predicted: Classes, targets: Targets, verdicts: Verdicts) -> M
     """
     codes = truths(np.arange(len(verdicts)), verdicts).astype(np.int64)
     said = np.where(codes < 0, 2, codes)[predicted]
-    columns = ("called OK", "called NOK", "no verdict")[: 3 if (said == 2).any() else 2]
+    columns = ("predicted OK", "predicted NOK", "no verdict")[: 3 if (said == 2).any() else 2]
     tones = (
         (Tone.RIGHT, Tone.WRONG, Tone.OPEN)[: len(columns)],
         (Tone.WRONG, Tone.RIGHT, Tone.OPEN)[: len(columns)],
@@ -97,7 +97,7 @@ def decision_matrix(
     class_names: Sequence[str],
     shown: Sequence[int] | None = None,
 ) -> MatrixView:
-    """True class against what happens to the image: accepted, to a person, rejected.
+    """True class against what happens to the image: accepted, inspector review, rejected.
 
     Args:
         decisions: [N], from `core.evaluation.decisions.decide`.

@@ -1,4 +1,4 @@
-"""Do people, or a person and a model, judge alike? Kappa, and the attribute study of AIAG.
+"""Do inspectors, or an inspector and a model, judge alike? Kappa, and the attribute study of AIAG.
 
 Source: Cohen 1960; Fleiss 1971; AIAG, "Measurement Systems Analysis", 4th edition, chapter III C.
 """
@@ -29,7 +29,7 @@ def cohen_kappa(
 ) -> Estimate:
     """Agreement of two ratings [N] of the same parts beyond chance; 1 is perfect, 0 is chance.
 
-    It moves with the class mix: never show it without. The interval draws parts anew; where both
+    It moves with the class mix: never show it without. The interval resamples parts; where both
     always agree it cannot say how sure that is, and is left out.
 
     Args:
@@ -76,7 +76,7 @@ def fleiss_kappa(
     Args:
         counts: [N, categories], how many ratings of a part fell into each; every row sums to the
             same number m of at least 2.
-        confidence: two-sided; the interval draws parts anew.
+        confidence: two-sided; the interval resamples parts.
         replicas: draws.
         seed: of the draws.
 
@@ -92,8 +92,8 @@ def fleiss_kappa(
     m = int(ratings[0])
     if m < 2 or (ratings != m).any():
         raise ConfigError(
-            "Every part needs the same number of judgements, at least two.",
-            "Leave parts out that were judged less often.",
+            "Every part needs the same number of ratings, at least two.",
+            "Leave out parts with fewer ratings.",
         )
     agreed = ((counts**2).sum(axis=1) - m) / (m * (m - 1))  # [N]
     n = len(counts)
@@ -194,7 +194,7 @@ def attribute_study(
     if ratings.ndim != 3 or ratings.shape[0] != len(names) or ratings.shape[2] != len(reference):
         raise ValueError(f"shapes differ: {reference.shape}, {ratings.shape}, {len(names)} names")
     if not ratings.size:
-        raise ConfigError("There is no judgement to study.", "Enter at least one trial.")
+        raise ConfigError("There are no ratings to study.", "Enter at least one trial.")
     limits = limits or StudyLimits()
     right = ratings == reference
     called = ratings.reshape(-1, len(reference)).sum(axis=0).astype(np.int64)

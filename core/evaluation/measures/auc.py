@@ -78,15 +78,15 @@ def areas_of_classes(
     ends = np.cumsum(np.bincount(targets, minlength=class_count))
     members = np.split(by_class, ends[:-1])
     membership = _membership(len(targets), parts)
-    found: list[Areas] = []
+    every: list[Areas] = []
     for first in range(0, class_count, _BLOCK_CLASSES):
         # Why blocks: columns are slow to read one by one, and a copy of all may not fit.
         columns = np.ascontiguousarray(probabilities[:, first : first + _BLOCK_CLASSES].T)
-        found += [
+        every += [
             _areas(scores, members[index], membership, confidence)
             for index, scores in enumerate(columns, start=first)
         ]
-    return tuple(found)
+    return tuple(every)
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,18 @@ def _areas(scores: Scores, members: Integers, membership: _Membership, confidenc
     n, p = len(scores), len(members)
     if not 0 < p < n:
         return NO_AREAS
-    every, found = np.sort(scores), np.sort(scores[members])
+    every, ordered = np.sort(scores), np.sort(scores[members])
     # Equal scores count one half: the chance that a positive is above a negative.
     own = scores[members]
-    above, own_above = _not_above(every, own), _not_above(found, own)
+    above, own_above = _not_above(every, own), _not_above(ordered, own)
     wins = (above - own_above) / (n - p)  # [P]
     area = float(wins.mean())
-    moved = _influence(scores, members, found, wins, area)
+    moved = _influence(scores, members, ordered, wins, area)
     sums = np.bincount(membership.part, moved, minlength=len(membership.sizes))
     variance = len(sums) / max(1, len(sums) - 1) * float(sums @ sums)
     positives, negatives = _parts_of_sides(members, membership)
-    at_least = n - np.searchsorted(every, found, "left")
-    precision = float(((p - np.searchsorted(found, found, "left")) / at_least).mean())
+    at_least = n - np.searchsorted(every, ordered, "left")
+    precision = float(((p - np.searchsorted(ordered, ordered, "left")) / at_least).mean())
     decisions = _decisions(area, variance, min(positives, negatives), confidence)
     return Areas(
         share_estimate(area, decisions, confidence),
@@ -130,23 +130,23 @@ def _areas(scores: Scores, members: Integers, membership: _Membership, confidenc
 def _not_above(ascending: Scores, values: Scores) -> Floats:
     """How many of the ascending scores are below each value; equal ones count one half."""
     left = np.searchsorted(ascending, values, "left")
-    found = left.astype(float)
+    below = left.astype(float)
     # Why: most values are between two scores, and one search is half the time.
     equal = np.flatnonzero(ascending[np.minimum(left, len(ascending) - 1)] == values)
-    found[equal] += (np.searchsorted(ascending, values[equal], "right") - left[equal]) / 2
-    return found
+    below[equal] += (np.searchsorted(ascending, values[equal], "right") - left[equal]) / 2
+    return below
 
 
 def _influence(
-    scores: Scores, members: Integers, found: Scores, wins: Floats, area: float
+    scores: Scores, members: Integers, ordered: Scores, wins: Floats, area: float
 ) -> Floats:
     """[N]: how much each image moves the area; sums of squares are its variance."""
-    negatives = len(scores) - len(found)
+    negatives = len(scores) - len(ordered)
     moved = np.full(len(scores), (1 - area) / negatives)
     # Why only these: whatever is below every positive is beaten by all of them.
-    near = np.flatnonzero(scores >= found[0])
-    moved[near] -= _not_above(found, scores[near]) / len(found) / negatives
-    moved[members] = (wins - area) / len(found)
+    near = np.flatnonzero(scores >= ordered[0])
+    moved[near] -= _not_above(ordered, scores[near]) / len(ordered) / negatives
+    moved[members] = (wins - area) / len(ordered)
     return moved
 
 

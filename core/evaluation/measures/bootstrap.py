@@ -1,4 +1,4 @@
-"""Intervals of means over classes (F1, kappa, …) by drawing parts anew, all replicas at once.
+"""Intervals of means over classes (F1, kappa, …) by resampling parts, all replicas at once.
 
 A replica draws as many parts as there are, with replacement; the images of a part always come
 together. Parts whose images fall into the same cells of the matrix are interchangeable, so a
@@ -74,14 +74,14 @@ def resampled_margins(
         _per_class(kinds, true, kind_count, class_count),
         _per_class(kinds, said, kind_count, class_count),
     ]
-    found: list[list[Floats]] = [[], [], []]
+    sums_of_draws: list[list[Floats]] = [[], [], []]
     block = max(1, _BLOCK_VALUES // kind_count)
     for start in range(0, replicas, block):
         drawn = _drawn(random, kind_of_part, kind_count, min(block, replicas - start))
         weights = drawn.T.astype(np.float64)  # [kinds, B]
-        for values, sum_of in zip(found, sums, strict=True):
+        for values, sum_of in zip(sums_of_draws, sums, strict=True):
             values.append((sum_of @ weights).T)
-    return Margins(*(np.concatenate(values) for values in found))
+    return Margins(*(np.concatenate(values) for values in sums_of_draws))
 
 
 def _drawn(
@@ -144,7 +144,7 @@ def percentile_interval(values: Floats, confidence: float = CONFIDENCE) -> Inter
 
 
 def recalls(margins: Margins) -> Floats:
-    """Share found of every class; NaN for a class without images."""
+    """Recall of every class; NaN for a class without images."""
     return _ratio(margins.hits, margins.support)
 
 

@@ -157,7 +157,7 @@ def fit_temperature(probabilities: Probabilities, targets: NDArray[np.int64]) ->
 
     if not len(targets):
         raise ConfigError(
-            "There is no image to fit the calibration on.",
+            "There are no images to fit the calibration on.",
             "Use a split with validation images.",
         )
     # Why relative to the true class: then the log loss is one log-sum-exp.
@@ -168,16 +168,16 @@ def fit_temperature(probabilities: Probabilities, targets: NDArray[np.int64]) ->
         return _mean_log_sum_exp(scores, math.exp(-log_temperature))
 
     # Why bounded: with every image right, ever colder would be ever better.
-    found = minimize_scalar(
+    best = minimize_scalar(
         loss,
         bounds=(math.log(_COLDEST), math.log(_HOTTEST)),
         method="bounded",
         options={"xatol": 1e-4},
     )
-    before, after = loss(0.0), float(found.fun)
+    before, after = loss(0.0), float(best.fun)
     if after >= before:
         return Temperature(1.0, before, before)
-    return Temperature(math.exp(float(found.x)), before, after)
+    return Temperature(math.exp(float(best.x)), before, after)
 
 
 def _mean_log_sum_exp(scores: NDArray[np.float32], scale: float) -> float:
@@ -200,7 +200,7 @@ def with_temperature(probabilities: Probabilities, temperature: float) -> Probab
     """
     if not temperature > 0 or not math.isfinite(temperature):
         raise ConfigError(
-            f"A temperature of {temperature:g} makes no sense.",
+            f"A temperature of {temperature:g} is not possible.",
             "It must be above 0; 1 changes nothing.",
         )
     scores = np.log(np.maximum(probabilities, np.float32(_SMALLEST))) / np.float32(temperature)

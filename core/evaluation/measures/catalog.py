@@ -5,7 +5,7 @@
 
 Top-K errors have a row per K: see `top_k_error`. Rates are exact and count parts; the other
 measures describe images. Intervals of means over classes, kappa and Matthews correlation come
-from drawing parts anew (`bootstrap`), widened where few errors leave such draws without spread
+from resampled parts (`bootstrap`), widened where few errors leave the draws without spread
 (`means`); those of log loss and Brier score are t intervals between parts, those of areas count
 effective parts (`auc`). Macro means weigh classes equally, weighted means by their images.
 """
@@ -17,8 +17,8 @@ from enum import StrEnum
 from core.errors import ConfigError
 from core.evaluation.measures import bootstrap
 from core.evaluation.measures.bootstrap import MarginsMeasure
-from core.evaluation.measures.inputs import MeasureInputs
 from core.evaluation.measures.intervals import Estimate, Interval, Rate, mean_estimate, rate_of
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.losses import brier_scores, log_losses
 from core.evaluation.measures.means import (
     estimate,
@@ -56,8 +56,8 @@ class Measure:
     title: str
     help: str
     kind: MeasureKind
-    compute: Callable[[MeasureInputs], Rate | Estimate]
-    of_images: Callable[[MeasureInputs], float] | None = None
+    compute: Callable[[LabeledPredictions], Rate | Estimate]
+    of_images: Callable[[LabeledPredictions], float] | None = None
     json_path: tuple[str, ...] = ()
     is_listed: bool = True
 
@@ -86,64 +86,64 @@ class MeasuredValue:
         return self.shown.interval
 
 
-def measured(inputs: MeasureInputs, catalog: Iterable[Measure]) -> tuple[MeasuredValue, ...]:
+def measured(inputs: LabeledPredictions, catalog: Iterable[Measure]) -> tuple[MeasuredValue, ...]:
     """Every measure of the catalog on one subset, in its order."""
     return tuple(_measured(item, inputs) for item in catalog)
 
 
-def _measured(item: Measure, inputs: MeasureInputs) -> MeasuredValue:
+def _measured(item: Measure, inputs: LabeledPredictions) -> MeasuredValue:
     shown = item.compute(inputs)
     return MeasuredValue(item, shown, item.of_images(inputs) if item.of_images else shown.value)
 
 
-def _macro(per_class: MarginsMeasure, name: str) -> Callable[[MeasureInputs], Estimate]:
+def _macro(per_class: MarginsMeasure, name: str) -> Callable[[LabeledPredictions], Estimate]:
     """Mean over the classes with images; `name` is that of the measure in `ClassBounds`."""
 
-    def compute(inputs: MeasureInputs) -> Estimate:
+    def compute(inputs: LabeledPredictions) -> Estimate:
         spread = spread_of_mean(_of_classes(inputs, name), inputs.equal_weights)
         return _drawn(bootstrap.macro(per_class), inputs, spread)
 
     return compute
 
 
-def _weighted(per_class: MarginsMeasure, name: str) -> Callable[[MeasureInputs], Estimate]:
+def _weighted(per_class: MarginsMeasure, name: str) -> Callable[[LabeledPredictions], Estimate]:
     """Mean over the classes, weighted by their images."""
 
-    def compute(inputs: MeasureInputs) -> Estimate:
+    def compute(inputs: LabeledPredictions) -> Estimate:
         spread = spread_of_mean(_of_classes(inputs, name), inputs.class_mix)
         return _drawn(bootstrap.weighted(per_class), inputs, spread)
 
     return compute
 
 
-def _of_classes(inputs: MeasureInputs, name: str) -> Sequence[Rate | Estimate]:
+def _of_classes(inputs: LabeledPredictions, name: str) -> Sequence[Rate | Estimate]:
     return [getattr(bounds, name) for bounds in inputs.bounds]
 
 
-def _agreement(measure: MarginsMeasure) -> Callable[[MeasureInputs], Estimate]:
-    def compute(inputs: MeasureInputs) -> Estimate:
+def _agreement(measure: MarginsMeasure) -> Callable[[LabeledPredictions], Estimate]:
+    def compute(inputs: LabeledPredictions) -> Estimate:
         return _drawn(measure, inputs, spread_of_agreement(inputs.margins, inputs.accuracy))
 
     return compute
 
 
 def _drawn(
-    measure: MarginsMeasure, inputs: MeasureInputs, spread: tuple[float, float] | None
+    measure: MarginsMeasure, inputs: LabeledPredictions, spread: tuple[float, float] | None
 ) -> Estimate:
     return estimate(measure, inputs.margins, inputs.drawn, spread, inputs.confidence)
 
 
-def _log_loss(inputs: MeasureInputs) -> Estimate:
+def _log_loss(inputs: LabeledPredictions) -> Estimate:
     values = log_losses(inputs.probabilities, inputs.targets)
     return mean_estimate(values, inputs.parts, inputs.confidence, least=0.0)
 
 
-def _brier(inputs: MeasureInputs) -> Estimate:
+def _brier(inputs: LabeledPredictions) -> Estimate:
     values = brier_scores(inputs.probabilities, inputs.targets)
     return mean_estimate(values, inputs.parts, inputs.confidence, least=0.0, most=2.0)
 
 
-def _image_accuracy(inputs: MeasureInputs) -> Estimate:
+def _image_accuracy(inputs: LabeledPredictions) -> Estimate:
     """The accuracy of images; its interval is known only where images are what is counted."""
     interval = inputs.accuracy.interval if inputs.unit is Unit.IMAGES else None
     return Estimate(inputs.image_accuracy, interval)
@@ -159,9 +159,9 @@ def top_k_error(k: int) -> Measure:
         ConfigError: if K is below 1.
     """
     if k < 1:
-        raise ConfigError("Top-K needs K of at least 1.", "For example --top-k 1,2,3.")
+        raise ConfigError("K of a top-K error must be 1 or more.", "For example --top-k 1,2,3.")
 
-    def compute(inputs: MeasureInputs) -> Rate:
+    def compute(inputs: LabeledPredictions) -> Rate:
         rate = rate_of(inputs.true_class_ranks >= k, inputs.parts, inputs.confidence)
         if k < len(inputs.class_names):
             return rate
@@ -289,7 +289,7 @@ CATALOG = (
     Measure(
         "ece",
         "Calibration error (ECE)",
-        "Mean gap between confidence and share correct; lower is better, few images enlarge it.",
+        "Mean gap between confidence and share correct; lower is better, larger with few images.",
         MeasureKind.ERROR,
         lambda inputs: Estimate(inputs.reliability.ece),
     ),

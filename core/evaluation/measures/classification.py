@@ -83,8 +83,8 @@ def confused_pairs(matrix: Matrix, *, most: int = 50) -> tuple[ConfusedPair, ...
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     flat, support = wrong.ravel(), matrix.sum(axis=1)
-    found = np.argsort(-flat, kind="stable")[: min(most, int((flat > 0).sum()))]
-    rows, columns = np.divmod(found, len(matrix))
+    cells = np.argsort(-flat, kind="stable")[: min(most, int((flat > 0).sum()))]
+    rows, columns = np.divmod(cells, len(matrix))
     return tuple(
         ConfusedPair(int(r), int(c), int(matrix[r, c]), float(matrix[r, c] / support[r]))
         for r, c in zip(rows, columns, strict=True)
@@ -106,10 +106,10 @@ def check_predictions(
     class_names: Sequence[str],
     parts: Parts | None = None,
 ) -> None:
-    """Refuse what no measure can be made of, in plain words.
+    """Refuse predictions that cannot be measured.
 
     Raises:
-        ConfigError: if there is no image, a probability is no number or no share, or an image
+        ConfigError: if there is no image, a probability is not a number or not a share, or an image
             has a class that the model does not know.
         ValueError: if shapes differ.
     """
@@ -119,18 +119,18 @@ def check_predictions(
         raise ValueError(f"shapes differ: {parts.shape}, {targets.shape}")
     if len(targets) == 0:
         raise ConfigError(
-            "There is no image in this subset.", "Choose another subset or make another split."
+            "This subset has no images.", "Choose another subset, or make another split."
         )
     if not np.isfinite(probabilities).all():
         raise ConfigError(
-            "Some stored probabilities are no numbers.",
+            "Some stored confidences are not numbers (NaN).",
             "The training diverged: train again with a smaller learning rate.",
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if probabilities.min() < 0 or np.abs(sums - 1).max() > 0.01:
         raise ConfigError(
-            "Some stored probabilities of an image do not add up to 100%.",
-            "They do not come from this program's training: evaluate the model again.",
+            "The stored confidences of some images do not add up to 100%.",
+            "They were not made by this program: train the model again.",
         )
     if targets.min() < 0 or targets.max() >= len(class_names):
         raise ConfigError(

@@ -165,7 +165,7 @@ def checked_confidence(confidence: float) -> float:
     """
     if not 0.5 <= confidence < 1:
         raise ConfigError(
-            f"A confidence of {confidence:g} makes no sense.",
+            f"A confidence of {confidence:g} is not possible.",
             "Choose a value from 0.5 to below 1, usually 0.95.",
         )
     return confidence
@@ -329,7 +329,7 @@ def mean_estimate(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for having looked at all of them; in the order given.
+    """p-values corrected for the number of tests; in the order given.
 
     Source: Holm 1979.
     """

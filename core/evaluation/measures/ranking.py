@@ -69,7 +69,7 @@ def _counts_from_above(
     if not positive.any() or positive.all():
         kind = "other" if positive.any() else "such"
         raise ConfigError(
-            f"There is no curve: this subset has no {kind} image.",
+            f"There is no curve: this subset has no {kind} images.",
             "Choose a subset that has images on both sides.",
         )
     order = np.argsort(-scores, kind="stable")

@@ -70,12 +70,12 @@ def slice_rates(
     p_values: list[float | None] = [None] * len(names)
     if len(names) > 1:
         p_values = list(holm(fisher_p(k, n, int(k.sum()), int(n.sum())).tolist()))
-    found = [
+    slices = [
         Slice(name, a, b, p, p is not None and p < 1 - confidence)
         for name, a, b, p in zip(names, own, rest, p_values, strict=True)
     ]
     return tuple(
-        sorted(found, key=lambda s: (not s.is_worse, -(s.rate.value or 0.0), -s.rate.n, s.value))
+        sorted(slices, key=lambda s: (not s.is_worse, -(s.rate.value or 0.0), -s.rate.n, s.value))
     )
 
 
@@ -115,7 +115,7 @@ def in_ranges(
     """The range that each number lies in, with about equally many numbers each, for slicing.
 
     Args:
-        values: [N]; None and what is no number stays None.
+        values: [N]; None and what is not a number stays None.
         write: how an edge is written; else with as many digits as tell the edges apart.
         bins: at most; fewer where many values are equal.
 

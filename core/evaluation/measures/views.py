@@ -128,13 +128,13 @@ def matrix_view(
     )
 
 
-def _found_classes(class_names: Sequence[str], search: str) -> list[int]:
+def _matching_classes(class_names: Sequence[str], search: str) -> list[int]:
     """Classes whose names contain what is searched; the very name, or the shortest ones, first."""
     wanted = search.casefold().strip()
     if not wanted:
         return []
-    found = [i for i, name in enumerate(class_names) if wanted in name.casefold()]
-    return sorted(found, key=lambda i: (len(class_names[i]), i))
+    matches = [i for i, name in enumerate(class_names) if wanted in name.casefold()]
+    return sorted(matches, key=lambda i: (len(class_names[i]), i))
 
 
 def classes_to_show(
@@ -146,23 +146,23 @@ def classes_to_show(
     confused with; none where no class has such a name. Else those of the most frequent confusions,
     then the largest.
     """
-    found = _found_classes(class_names, search)
-    if search.strip() and not found:
+    matches = _matching_classes(class_names, search)
+    if search.strip() and not matches:
         return ()
-    if len(matrix) <= most and not found:
+    if len(matrix) <= most and not matches:
         return tuple(range(len(matrix)))
     # Why half: the other half is for what they are confused with.
-    chosen = dict.fromkeys(found[: max(1, most // 2)])
+    chosen = dict.fromkeys(matches[: max(1, most // 2)])
     part = matrix
-    if found:
+    if matches:
         part = np.zeros_like(matrix)
-        part[found], part[:, found] = matrix[found], matrix[:, found]
+        part[matches], part[:, matches] = matrix[matches], matrix[:, matches]
     for pair in confused_pairs(part, most=most * most):
         new = {pair.true, pair.predicted} - set(chosen)
         if len(chosen) + len(new) <= most:
             chosen.update(dict.fromkeys(sorted(new)))
-    if found:
-        further = [i for i in found if i not in chosen]
+    if matches:
+        further = [i for i in matches if i not in chosen]
         chosen.update(dict.fromkeys(further[: most - len(chosen)]))
     elif len(chosen) < 2:
         by_size = np.argsort(-matrix.sum(axis=1), kind="stable")

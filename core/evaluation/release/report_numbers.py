@@ -7,9 +7,6 @@ its own name, `.k`, `.n`, `.low` and `.high` (two-sided), and as a claim `.upper
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.evaluation.decisions.costs import Costs, Scenario, consequences
 from core.evaluation.decisions.outcome import (
     UNKNOWN,
@@ -32,7 +29,7 @@ from core.evaluation.measures.calibration import (
 from core.evaluation.measures.catalog import MeasuredValue
 from core.evaluation.measures.classification import ConfusedPair, confused_pairs
 from core.evaluation.measures.intervals import Estimate, Rate
-from core.evaluation.measures.parts import Parts
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.release.comparison import Comparison, DecisionComparison, PairedTable
 from core.evaluation.report import EvaluationReport, evaluate
 
@@ -46,18 +43,7 @@ MOST_CONFUSED = 25
 
 
 @dataclass(frozen=True)
-class TestData:
-    """The test images of a model: probabilities [N, C], targets [N], parts [N] or None."""
-
-    __test__ = False
-
-    probabilities: NDArray[np.float32]
-    targets: NDArray[np.int64]
-    parts: Parts | None
-
-
-@dataclass(frozen=True)
-class Results:
+class ReportNumbers:
     """All numbers of a report, and what its figures and lists are drawn from.
 
     `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
@@ -75,42 +61,40 @@ class Results:
 
 
 def results(
-    test: TestData,
-    class_names: tuple[str, ...],
+    test: LabeledPredictions,
     verdicts: Verdicts,
     point: OperatingPoint,
-    validation: TestData | None = None,
+    validation: LabeledPredictions | None = None,
     scenario: Scenario | None = None,
-) -> Results:
+) -> ReportNumbers:
     """The numbers of a model on its test images.
 
     Args:
         test: the images.
-        class_names: [C].
         verdicts: [C], "OK", "NOK" or None.
         point: the decision rule.
         validation: what the calibration is fitted on.
         scenario: of the line, for PPM; None: three usual defect rates.
 
     Raises:
-        ConfigError: if there is no image, or a probability is no number.
+        ConfigError: if there is no image, or a probability is not a number.
     """
     report = evaluate(
-        test.probabilities, test.targets, class_names, parts=test.parts, verdicts=verdicts
+        test.probabilities, test.targets, test.class_names, parts=test.parts, verdicts=verdicts
     )
     values = summary_values(report)
     values.update(_class_values(report))
-    decided, found = None, None
+    decided, result = None, None
     if has_both(verdicts):
         decided = decide(point, test.probabilities, verdicts)
         truth = truths(test.targets, verdicts)
-        found = outcome(decided, truth, test.parts)
-        values.update(_decision_values(found, report, point, scenario))
+        result = outcome(decided, truth, test.parts)
+        values.update(_decision_values(result, report, point, scenario))
         values["ok_nok.left_out"] = int((truth == UNKNOWN).sum())
     temperature, calibrated = _calibration(test, validation)
     values.update(_calibration_values(report.reliability, temperature, calibrated))
     confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
-    return Results(values, report, decided, found, confused, temperature, calibrated)
+    return ReportNumbers(values, report, decided, result, confused, temperature, calibrated)
 
 
 def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:
@@ -149,21 +133,24 @@ def _class_values(report: EvaluationReport) -> Values:
 
 
 def _decision_values(
-    found: Outcome, report: EvaluationReport, point: OperatingPoint, scenario: Scenario | None
+    result: Outcome, report: EvaluationReport, point: OperatingPoint, scenario: Scenario | None
 ) -> Values:
     values: Values = {}
-    for kind, counts in (("ok", found.ok), ("nok", found.nok)):
+    for kind, counts in (("ok", result.ok), ("nok", result.nok)):
         for zone, count in zip(("accepted", "person", "rejected"), counts, strict=True):
             values[f"zone.{kind}.{zone}"] = count
     for name in ("escape", "overkill", "automatic", "nok_to_person", "ok_to_person"):
-        values.update(_rate(name, getattr(found, name)))
-    values["escape.upper"], values["overkill.upper"] = found.escape.upper(), found.overkill.upper()
-    values["escape.best"] = proven_rate(0, found.escape.n)
-    values["overkill.best"] = proven_rate(0, found.overkill.n)
+        values.update(_rate(name, getattr(result, name)))
+    values["escape.upper"], values["overkill.upper"] = (
+        result.escape.upper(),
+        result.overkill.upper(),
+    )
+    values["escape.best"] = proven_rate(0, result.escape.n)
+    values["overkill.best"] = proven_rate(0, result.overkill.n)
     if report.ok_nok:
         values.update(_estimate("ok_nok.roc_area", report.ok_nok.roc_area))
     for line in scenarios(scenario):
-        seen = consequences(point, found, line)
+        seen = consequences(point, result, line)
         name = f"line.{line.defect_rate:g}"
         values.update(_estimate(f"{name}.ppm", seen.outgoing_ppm))
         values.update(_estimate(f"{name}.true_rejects", seen.true_reject_share))
@@ -179,7 +166,7 @@ def scenarios(scenario: Scenario | None) -> tuple[Scenario, ...]:
 
 
 def _calibration(
-    test: TestData, validation: TestData | None
+    test: LabeledPredictions, validation: LabeledPredictions | None
 ) -> tuple[Temperature | None, Reliability | None]:
     if validation is None or not len(validation.targets):
         return None, None
@@ -205,21 +192,21 @@ def _measure(item: MeasuredValue) -> Values:
     return _estimate(item.measure.key, item.shown)
 
 
-def _rate(name: str, found: Rate) -> Values:
-    bounds = found.interval
+def _rate(name: str, rate: Rate) -> Values:
+    bounds = rate.interval
     return {
-        name: found.value,
-        f"{name}.k": found.k,
-        f"{name}.n": found.n,
+        name: rate.value,
+        f"{name}.k": rate.k,
+        f"{name}.n": rate.n,
         f"{name}.low": bounds.low if bounds else None,
         f"{name}.high": bounds.high if bounds else None,
     }
 
 
-def _estimate(name: str, found: Estimate) -> Values:
-    bounds = found.interval
+def _estimate(name: str, estimate: Estimate) -> Values:
+    bounds = estimate.interval
     return {
-        name: found.value,
+        name: estimate.value,
         f"{name}.low": bounds.low if bounds else None,
         f"{name}.high": bounds.high if bounds else None,
     }

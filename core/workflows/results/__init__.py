@@ -1,1 +1,1 @@
-"""What people ask of results: evaluate, compare, choose thresholds."""
+"""Actions on results: evaluate, compare, choose thresholds, view the test."""

@@ -52,10 +52,10 @@ class ModelSide:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """Two models on the images that both have in the subset; the first is the one so far.
+    """Two models on the images that both have in the subset; the first is the current one.
 
     Shapes: `sample_ids`, `targets` [N], the latter by `class_names`, those of the first model.
-    `only_first`, `only_second` count images of one model's subset alone: they say nothing here.
+    `only_first`, `only_second` count images of one model's subset alone; they are left out.
     """
 
     subset: Subset
@@ -93,11 +93,11 @@ def compare(
     *,
     confidence: float = CONFIDENCE,
 ) -> ModelComparison:
-    """Hold two models against each other on the images that are in this subset of both.
+    """Compare two models on the images that are in this subset of both.
 
     Args:
         workspace: where the models live.
-        first: id or name of the model so far.
+        first: id or name of the current model.
         second: id or name of the new one.
         subset: which images.
         confidence: of the differences' intervals.
@@ -124,14 +124,14 @@ def compare_judged(
     *,
     confidence: float = CONFIDENCE,
 ) -> ModelComparison:
-    """The same for judged sets that are at hand already."""
+    """The same for judged sets that are already loaded."""
     for judged in (first, second):
         check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
     shared, in_first, in_second = np.intersect1d(
         first.sample_ids, second.sample_ids, assume_unique=True, return_indices=True
     )
     if first.model.id == second.model.id:
-        raise ConfigError("This is one and the same model.", "Choose two different models.")
+        raise ConfigError("A model cannot be compared with itself.", "Choose two different models.")
     if not len(shared):
         raise ConfigError(
             f"Models '{first.model.name}' and '{second.model.name}' share no {first.subset} "
@@ -185,10 +185,10 @@ def _refuse_other_truth(
     other = int((_by_first(first, second)[second_targets] != first_targets).sum())
     if other:
         raise ConfigError(
-            f"{other:,} of the {len(first_targets):,} shared images have another true class for "
-            f"'{first.model.name}' than for '{second.model.name}': the classes were changed "
-            "between their trainings.",
-            "Train the older one anew on the dataset as it is today; then both can be compared.",
+            f"{other:,} of the {len(first_targets):,} shared images have different true classes "
+            f"for '{first.model.name}' and '{second.model.name}': the classes were changed between "
+            "the two runs.",
+            "Train the older model again on the current version of the dataset.",
         )
 
 
@@ -199,15 +199,15 @@ def _by_first(first: JudgedSet, second: JudgedSet) -> NDArray[np.int64]:
 
 
 def evidence(table: PairedTable) -> str:
-    """What McNemar's test says, in plain words."""
+    """What McNemar's test says, in words."""
     differ = table.only_first_right + table.only_second_right
     if not differ:
-        return "Both are right and wrong on exactly the same parts."
+        return "Both models are right and wrong on exactly the same parts."
     if table.p_value < 0.05:
         better = "new" if table.only_second_right > table.only_first_right else "current"
         return (
-            f"The {better} model is better, and chance alone hardly explains it: if both were "
-            f"equally good, such a difference came up in {_percent(table.p_value)} of all tests."
+            f"The {better} model is better. If both were equally good, a difference this large "
+            f"would appear in {_percent(table.p_value)} of all tests."
         )
     more = (
         " With fewer than 6 parts on which they differ, no test can tell them apart."
@@ -215,8 +215,8 @@ def evidence(table: PairedTable) -> str:
         else ""
     )
     return (
-        "No proven difference: if both were equally good, one like this or larger would come up "
-        f"in {_percent(table.p_value)} of all tests.{more}"
+        "No proven difference. If both were equally good, a difference this large would appear in "
+        f"{_percent(table.p_value)} of all tests.{more}"
     )
 
 

@@ -21,9 +21,7 @@ from core.evaluation.measures.calibration import (
     with_temperature,
 )
 from core.evaluation.measures.catalog import Measure, MeasuredValue, catalog_of, measured
-from core.evaluation.measures.classification import check_predictions, confusion_matrix
-from core.evaluation.measures.inputs import MeasureInputs
-from core.evaluation.measures.losses import log_losses
+from core.evaluation.measures.classification import check_predictions
 from core.evaluation.measures.slices import in_ranges, most_frequent
 from core.evaluation.report import EvaluationReport, evaluate
 from core.store import datasets, judgement, predictions
@@ -46,7 +44,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True)
 class JudgedSample:
-    """An image with what the model says of it; probabilities by class index."""
+    """An image with its prediction; probabilities by class index."""
 
     sample: Sample
     target: int
@@ -62,30 +60,8 @@ class JudgedSample:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A judged set with what every view starts from; arrays [N] are read-only.
-
-    `confidence` is of the predicted class, `margin` to the next one, `loss` minus the logarithm of
-    the true class' probability; `matrix` [C, C] has the true classes as rows.
-    """
-
-    judged: JudgedSet
-    predicted: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    margin: NDArray[np.float64]
-    loss: NDArray[np.float64]
-    matrix: NDArray[np.int64]
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """[N]: whether the prediction is the true class."""
-        found: NDArray[np.bool_] = self.predicted == self.judged.targets
-        return found
-
-
-@dataclass(frozen=True)
 class CalibrationComparison:
-    """How honest the confidences of a judged set are, as they are and with a temperature.
+    """The reliability of a judged set, as it is and with a temperature.
 
     `temperature` is fitted on validation; it and `after` are None where there is none.
     """
@@ -102,7 +78,7 @@ def evaluated_subsets(workspace: Workspace, model_id: str) -> list[Subset]:
 
 
 def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
-    """Subsets that may be looked at: a closed sealed test set is not among them."""
+    """Subsets whose results may be viewed: a sealed test set is not among them."""
     stored = evaluated_subsets(workspace, model.id)
     closed = Subset.TEST in stored and is_sealed(workspace, model)
     return [subset for subset in stored if not (closed and subset is Subset.TEST)]
@@ -152,8 +128,7 @@ def report_of(
 
 def measure(judged: JudgedSet, catalog: Sequence[Measure]) -> tuple[MeasuredValue, ...]:
     """Further measures of a judged set."""
-    inputs = MeasureInputs(judged.probabilities, judged.targets, judged.class_names, judged.parts)
-    return measured(inputs, catalog)
+    return measured(judged.labeled, catalog)
 
 
 def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
@@ -175,52 +150,23 @@ def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
 
 def judge(
     workspace: Workspace, model_id: str, subset: Subset, memory: Memory | None = None
-) -> Judgement:
-    """What every view of a model on a subset starts from.
+) -> JudgedSet:
+    """A judged set that measures can be made of: what every view starts from.
 
     Args:
         workspace: where the model lives.
         model_id: its id or name.
         subset: which images.
-        memory: of this workspace, where one judges again and again.
+        memory: of this workspace, to make repeated calls cheap.
 
     Raises:
-        ConfigError: if a stored probability is no number.
+        ConfigError: if a stored probability is not a number.
         NotFoundError: if there is no such model, or nothing stored.
         SealedError: if the test set is sealed and was not opened for this model.
     """
-    memory = memory or Memory()
     judged = judged_set(workspace, model_id, subset, memory)
     check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
-    with connect(workspace) as db:
-        answers = memory.answers(db, judged.model.id, subset)
-    if answers is None:
-        raise NotFoundError(f"The results of model '{judged.model.name}' were just deleted.")
-    there = np.isin(answers.matrix.sample_ids, judged.sample_ids)
-    predicted = answers.predicted[there]
-    found = Judgement(
-        judged=judged,
-        predicted=predicted,
-        confidence=answers.confidence[there],
-        margin=answers.margin[there],
-        loss=log_losses(judged.probabilities, judged.targets),
-        matrix=confusion_matrix(predicted, judged.targets, len(judged.class_names)),
-    )
-    shared = (
-        judged.sample_ids,
-        judged.targets,
-        judged.probabilities,
-        judged.parts,
-        found.predicted,
-        found.confidence,
-        found.margin,
-        found.loss,
-        found.matrix,
-    )
-    for array in shared:
-        if array is not None:
-            array.flags.writeable = False
-    return found
+    return judged
 
 
 def temperature_of(
@@ -228,10 +174,10 @@ def temperature_of(
 ) -> Temperature | None:
     """The calibration of a model, fitted on its validation images; None if it has none."""
     try:
-        found = judged_set(workspace, model_id, Subset.VALIDATION, memory)
+        validation = judged_set(workspace, model_id, Subset.VALIDATION, memory)
     except NotFoundError:
         return None
-    return fit_temperature(found.probabilities, found.targets)
+    return fit_temperature(validation.probabilities, validation.targets)
 
 
 def compare_calibration(
@@ -248,10 +194,10 @@ def compare_calibration(
 
 
 def judged_images(
-    workspace: Workspace, found: Judgement, positions: Iterable[int]
+    workspace: Workspace, judged: JudgedSet, positions: Iterable[int]
 ) -> list[JudgedSample]:
     """The images at these positions, in this order."""
-    judged, wanted = found.judged, [int(i) for i in positions]
+    wanted = [int(i) for i in positions]
     with connect(workspace) as db:
         loaded = datasets.samples_by_id(db, [int(judged.sample_ids[i]) for i in wanted])
     samples = {sample.id: sample for sample in loaded}
@@ -259,10 +205,10 @@ def judged_images(
         JudgedSample(
             samples[int(judged.sample_ids[i])],
             int(judged.targets[i]),
-            int(found.predicted[i]),
+            int(judged.predicted[i]),
             tuple(float(p) for p in judged.probabilities[i]),
-            float(found.loss[i]),
-            float(found.margin[i]),
+            float(judged.loss[i]),
+            float(judged.margin[i]),
         )
         for i in wanted
         if int(judged.sample_ids[i]) in samples
@@ -270,7 +216,7 @@ def judged_images(
 
 
 def marks(workspace: Workspace, dataset_id: str) -> dict[int, set[MarkKind]]:
-    """Sample id -> what people said of the image, for the marked ones of a dataset."""
+    """Sample id -> marks of the image, for the marked images of a dataset."""
     with connect(workspace) as db:
         return judgement.marks_of(db, dataset_id)
 
@@ -292,10 +238,10 @@ def slice_columns(
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
-    found = {name: _as_slices(name, values) for name, values in columns.items()}
+    slices = {name: _as_slices(name, values) for name, values in columns.items()}
     return {
         name: most_frequent(values, MOST_SLICES)
-        for name, values in found.items()
+        for name, values in slices.items()
         if 1 < len(set(values)) <= max(MOST_SLICES, len(values) // 2)
         and not _is_the_class(values, judged.targets)
     }

@@ -7,7 +7,7 @@ from core.domain.jobs import Job, JobKind
 from core.store import datasets, predictions
 from core.store.database import connect
 from core.workflows import jobs as job_actions
-from core.workflows.results.evaluation import Judgement
+from core.workflows.results.judging import JudgedSet
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 
@@ -20,13 +20,13 @@ def job_subject(model_id: str) -> str:
     return f"focus-{model_id}"
 
 
-def focus_values(workspace: Workspace, found: Judgement) -> NDArray[np.float64]:
+def focus_values(workspace: Workspace, judged: JudgedSet) -> NDArray[np.float64]:
     """[N]: focus of the heatmap of the predicted class; -1 unreadable, NaN not explained yet."""
     with connect(workspace) as db:
-        known = predictions.focus_of(db, found.judged.model.id)
-    values = np.full(len(found.judged.sample_ids), np.nan)
+        known = predictions.focus_of(db, judged.model.id)
+    values = np.full(len(judged.sample_ids), np.nan)
     if known:
-        for position, sample_id in enumerate(found.judged.sample_ids.tolist()):
+        for position, sample_id in enumerate(judged.sample_ids.tolist()):
             if sample_id in known:
                 value = known[sample_id]
                 values[position] = -1.0 if value is None else value
@@ -34,23 +34,22 @@ def focus_values(workspace: Workspace, found: Judgement) -> NDArray[np.float64]:
 
 
 def unexplained(
-    found: Judgement, values: NDArray[np.float64], positions: NDArray[np.int64]
+    judged: JudgedSet, values: NDArray[np.float64], positions: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Those of the most confident images at these positions that have no heatmap yet."""
-    ranked = positions[np.argsort(-found.confidence[positions], kind="stable")][:MOST_EXPLAINED]
+    ranked = positions[np.argsort(-judged.confidence[positions], kind="stable")][:MOST_EXPLAINED]
     return ranked[np.isnan(values[ranked])]
 
 
-def start_explaining(workspace: Workspace, found: Judgement, positions: NDArray[np.int64]) -> Job:
+def start_explaining(workspace: Workspace, judged: JudgedSet, positions: NDArray[np.int64]) -> Job:
     """Queue the heatmaps of the predicted class of images at these positions.
 
     Raises:
         ModelFileError: if the stored weights are damaged.
     """
-    judged = found.judged
     with connect(workspace) as db:
         samples = datasets.samples_by_id(db, [int(judged.sample_ids[i]) for i in positions])
-    predicted = dict(zip(judged.sample_ids.tolist(), found.predicted.tolist(), strict=True))
+    predicted = dict(zip(judged.sample_ids.tolist(), judged.predicted.tolist(), strict=True))
     payload: dict[str, object] = {
         "model_id": judged.model.id,
         "bundle": str(exported_bundle(workspace, judged.model)),

@@ -1,10 +1,11 @@
-"""What every judgement begins with: one model on one subset, with labels, parts and verdicts.
+"""One model on one subset, with labels, parts and verdicts: what all results start from.
 
 Sealed test results are given out only after they were opened for the model (`access`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from core.domain.findings import QualityCheck
 from core.domain.models import Model
 from core.domain.splits import GroupKind, LeakCertificate, Subset
 from core.errors import NotFoundError, SplitError
+from core.evaluation.measures.classification import Matrix, confusion_matrix
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
+from core.evaluation.measures.losses import log_losses
 from core.store import (
     datasets,
     models,
@@ -27,22 +31,24 @@ from core.store import (
 )
 from core.store.columns import Columns
 from core.store.database import connect
-from core.store.predictions import SubsetPredictions
+from core.store.predictions import StoredMatrix, SubsetPredictions
+from core.words import count, joined
 from core.workflows.data.certificates import certified, class_folders
 from core.workflows.results import access
-from core.workflows.results.memory import Memory
+from core.workflows.results.memory import Memory, Number, StoredPredictions, read_only
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class JudgedSet:
-    """Everything that the numbers of a model on a subset are computed from.
+    """The predictions of a model on a subset beside the truth: what every number is computed from.
 
-    Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C] float32; `parts` [N] int64,
-    equal for images of one part, None where no groups are known. `verdicts` [C] are by the
-    model's classes. `version`: of the labels; None for today's. `left_out` counts predicted
-    images that are no longer in the dataset or have a class that the model does not know;
-    `certificate` is that of the model's split.
+    All arrays are read-only. Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C]
+    float32; `parts` [N] int64, equal for images of one part, None where no groups are known.
+    `verdicts` [C] are by the model's classes. `version`: of the labels; None for today's.
+    `left_out` counts predicted images that are no longer in the dataset or have a class that the
+    model does not know; `certificate` is that of the model's split. `stored` are the predictions
+    as they were stored, of which these are the rows `kept`; None: these are all there are.
     """
 
     model: Model
@@ -56,6 +62,57 @@ class JudgedSet:
     version: int | None = None
     left_out: int = 0
     certificate: LeakCertificate | None = None
+    stored: StoredPredictions | None = None
+    kept: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.sample_ids, self.targets, self.probabilities, self.parts):
+            if array is not None:
+                array.flags.writeable = False
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """[N]: the most probable class."""
+        return self._rows(self._all.predicted)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """[N]: of the predicted class, in [0, 1]."""
+        return self._rows(self._all.confidence)
+
+    @cached_property
+    def margin(self) -> NDArray[np.float64]:
+        """[N]: confidence of the predicted class minus that of the next one."""
+        return self._rows(self._all.margin)
+
+    @cached_property
+    def loss(self) -> NDArray[np.float64]:
+        """[N]: minus the logarithm of the confidence in the true class."""
+        return read_only(log_losses(self.probabilities, self.targets))
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """[C, C] images, rows true, columns predicted."""
+        return read_only(confusion_matrix(self.predicted, self.targets, len(self.class_names)))
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[N]: whether the prediction is the true class."""
+        right: NDArray[np.bool_] = self.predicted == self.targets
+        return right
+
+    @property
+    def labeled(self) -> LabeledPredictions:
+        """What the measures are computed from."""
+        return LabeledPredictions(self.probabilities, self.targets, self.class_names, self.parts)
+
+    @cached_property
+    def _all(self) -> StoredPredictions:
+        own = StoredMatrix(self.sample_ids, self.probabilities)
+        return self.stored or StoredPredictions(own)
+
+    def _rows(self, values: NDArray[Number]) -> NDArray[Number]:
+        return values if self.kept is None else read_only(values[self.kept])
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -73,39 +130,42 @@ class JudgedSet:
     @property
     def notice(self) -> str | None:
         """What a reader must know about these numbers, or None."""
-        says = []
+        sentences = []
         if self.certificate is not None and self.certificate.is_leaking:
-            says.append(leaks_in_words(self.certificate))
+            sentences.append(leaks_in_words(self.certificate))
         if self.version is not None:
-            says.append(
-                f"Classes of the dataset were merged since the training: these numbers use its "
-                f"version {self.version}, which the model was trained on, and corrections that "
-                "are made now change them no more."
+            sentences.append(
+                f"Classes of the dataset were merged after the training. These numbers use version "
+                f"{self.version}, which the model was trained on; later corrections do not change "
+                "them."
             )
         elif self.renamed:
-            says.append(f"Since the training, {_listed(self.renamed)}.")
+            sentences.append(f"Since the training, {_listed(self.renamed)}.")
         if self.left_out:
-            says.append(
-                "1 of the predicted images is left out: it left the dataset since, or has a "
-                "class that this model does not know."
+            sentences.append(
+                "1 predicted image is left out: it was removed from the dataset, or has a class "
+                "that this model does not know."
                 if self.left_out == 1
-                else f"{self.left_out:,} of the predicted images are left out: they left the "
-                "dataset since, or have a class that this model does not know."
+                else f"{self.left_out:,} predicted images are left out: they were removed from the "
+                "dataset, or have a class that this model does not know."
             )
-        return " ".join(says) or None
+        return " ".join(sentences) or None
 
 
-def leaks_in_words(found: LeakCertificate) -> str:
+def leaks_in_words(certificate: LeakCertificate) -> str:
     """What a leaking split does to the numbers of its models."""
-    kinds = (
-        (found.groups_across, "groups"),
-        (found.near_across, "pairs of look-alikes"),
-        (found.exact_across, "equal files"),
-    )
-    listed = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
+    leaks = [
+        count(number, noun)
+        for number, noun in (
+            (certificate.groups_across, "part"),
+            (certificate.near_across, "look-alike pair"),
+            (certificate.exact_across, "identical file"),
+        )
+        if number
+    ]
     return (
-        f"The split of this model leaks: {listed} on two sides, so its numbers promise more than "
-        "new parts will keep. Make a split that keeps them together, and train again."
+        f"The split of this model leaks: {joined(leaks)} in more than one subset. New parts will "
+        "give worse results. Make a split that keeps them together, and train again."
     )
 
 
@@ -114,14 +174,14 @@ def certificate_of(workspace: Workspace, model: Model) -> LeakCertificate | None
     if model.split_id is None:
         return None
     with connect(workspace) as db:
-        found = splits.split_or_none(db, model.split_id)
-    return certified(workspace, found).certificate if found else None
+        split = splits.split_or_none(db, model.split_id)
+    return certified(workspace, split).certificate if split else None
 
 
 def _listed(renamed: Sequence[tuple[str, str]]) -> str:
-    said = [f"class '{old}' is called '{new}'" for old, new in renamed[:3]]
+    names = [f"class '{old}' is now called '{new}'" for old, new in renamed[:3]]
     more = f" and {len(renamed) - 3} more have other names" if len(renamed) > 3 else ""
-    return ", ".join(said) + more
+    return ", ".join(names) + more
 
 
 def judged_set(
@@ -133,7 +193,7 @@ def judged_set(
         workspace: where the model lives.
         model_id: its id or name.
         subset: which images.
-        memory: of this workspace, where one judges again and again.
+        memory: of this workspace, to make repeated calls cheap.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
@@ -146,39 +206,41 @@ def judged_set(
     with connect(workspace) as db:
         if subset is Subset.TEST:
             access.refuse_sealed(db, model)
-        stored = _labelled(db, model, subset, memory)
-        if stored is None or not len(stored.targets) or model.dataset_id is None:
+        stored = memory.predictions(db, model.id, subset)
+        labeled = _labeled(db, model, subset, stored, memory) if stored else None
+        if labeled is None or not len(labeled.targets) or model.dataset_id is None:
             raise NotFoundError(
                 f"There are no {subset} results of model '{model.name}'.",
-                "The subset is empty, its dataset was deleted, or the model was uploaded; evaluate "
-                "a model that was trained here.",
+                "The subset is empty, the dataset was deleted, or the model was uploaded. Choose a "
+                "model that was trained here.",
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
-        verdicts = _verdicts(db, model, dataset, stored.version)
-        parts = _parts(db, model, dataset, stored.sample_ids, memory)
+        verdicts = _verdicts(db, model, dataset, labeled.version)
+        parts = _parts(db, model, dataset, labeled.sample_ids, memory)
     return JudgedSet(
         model=model,
         dataset=dataset,
         subset=subset,
-        sample_ids=stored.sample_ids,
-        targets=stored.targets,
-        probabilities=stored.probabilities,
+        sample_ids=labeled.sample_ids,
+        targets=labeled.targets,
+        probabilities=labeled.probabilities,
         parts=parts,
         verdicts=verdicts,
-        version=stored.version,
-        left_out=stored.left_out,
+        version=labeled.version,
+        left_out=labeled.left_out,
         certificate=certificate,
+        stored=stored,
+        kept=labeled.kept,
     )
 
 
-def _labelled(
-    db: Database, model: Model, subset: Subset, memory: Memory
+def _labeled(
+    db: Database, model: Model, subset: Subset, stored: StoredPredictions, memory: Memory
 ) -> SubsetPredictions | None:
-    answers = memory.answers(db, model.id, subset)
-    if answers is None or model.dataset_id is None:
+    if model.dataset_id is None:
         return None
     columns = memory.columns(db, model.dataset_id)
-    return predictions.label_matrix(db, model.id, subset, answers.matrix, columns)
+    return predictions.label_matrix(db, model.id, subset, stored.matrix, columns)
 
 
 def _parts(
@@ -190,9 +252,9 @@ def _parts(
     if numbers is None:
         return None
     at = columns.places(sample_ids)
-    found = np.where(at < 0, -1, numbers[at])
-    alone = numbers.max(initial=-1) + 1 + np.arange(len(found))
-    return np.where(found < 0, alone, found).astype(np.int64)
+    part = np.where(at < 0, -1, numbers[at])
+    alone = numbers.max(initial=-1) + 1 + np.arange(len(part))
+    return np.where(part < 0, alone, part).astype(np.int64)
 
 
 def part_numbers_of(

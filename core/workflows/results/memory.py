@@ -1,7 +1,7 @@
-"""What judging keeps from one edit of a dataset to the next, so that it costs little again.
+"""What is kept from one edit of a dataset to the next, so that judging again is cheap.
 
-Nothing here goes stale: answers of a model are written once, columns are brought up to date by the
-versions of their dataset, and what a split was grouped by stands in names that no edit changes.
+Nothing here goes stale: predictions of a model are written once, columns are brought up to date by
+the versions of their dataset, and what a split was grouped by stands in names that no edit changes.
 """
 
 from collections import OrderedDict
@@ -17,35 +17,37 @@ from sqlite_utils import Database
 
 from core.domain.splits import Subset
 from core.evaluation.measures.losses import margins_to_second
-from core.store import columns, predictions
+from core.store import columns
+from core.store import predictions as stored_predictions
 from core.store.columns import Columns
 from core.store.predictions import StoredMatrix
 
 Value = TypeVar("Value")
-_MOST_ANSWERS = 6
+Number = TypeVar("Number", bound=np.generic)
+_MOST_PREDICTIONS = 6
 _MOST_DATASETS = 4
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a model says of a subset, whatever the labels; arrays [N] are read-only."""
+class StoredPredictions:
+    """What a model predicts for a subset, whatever the labels; arrays [N] are read-only."""
 
     matrix: StoredMatrix
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class."""
-        return _read_only(self.matrix.probabilities.argmax(axis=1).astype(np.int64))
+        return read_only(self.matrix.probabilities.argmax(axis=1).astype(np.int64))
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
         """Of the predicted class, in [0, 1]."""
-        return _read_only(self.matrix.probabilities.max(axis=1))
+        return read_only(self.matrix.probabilities.max(axis=1))
 
     @cached_property
     def margin(self) -> NDArray[np.float64]:
         """Of the predicted class to the next one, in [0, 1]."""
-        return _read_only(margins_to_second(self.matrix.probabilities))
+        return read_only(margins_to_second(self.matrix.probabilities))
 
 
 class Recent(OrderedDict[Hashable, Value], Generic[Value]):
@@ -71,37 +73,38 @@ class Memory:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._answers: Recent[Answers] = Recent(_MOST_ANSWERS)
+        self._predictions: Recent[StoredPredictions] = Recent(_MOST_PREDICTIONS)
         self._columns: Recent[Columns] = Recent(_MOST_DATASETS)
         self._groups: Recent[NDArray[np.int64]] = Recent(_MOST_DATASETS)
 
-    def answers(self, db: Database, model_id: str, subset: Subset) -> Answers | None:
-        """What a model says of a subset; None if nothing is stored."""
+    def predictions(self, db: Database, model_id: str, subset: Subset) -> StoredPredictions | None:
+        """What a model predicts for a subset; None if nothing is stored."""
         with self._lock:
             key = (model_id, subset)
-            if key not in self._answers:
-                matrix = predictions.load_matrix(db, model_id, subset)
+            if key not in self._predictions:
+                matrix = stored_predictions.load_matrix(db, model_id, subset)
                 if matrix is None:
                     return None
-                self._answers[key] = Answers(matrix)
-            return self._answers[key]
+                self._predictions[key] = StoredPredictions(matrix)
+            return self._predictions[key]
 
     def columns(self, db: Database, dataset_id: str) -> Columns:
         """The images of a dataset as they are today."""
         with self._lock:
             before = self._columns.get(dataset_id)
-            found = columns.load_columns(db, dataset_id, before)
-            self._columns[dataset_id] = found
-            return found
+            today = columns.load_columns(db, dataset_id, before)
+            self._columns[dataset_id] = today
+            return today
 
     def groups(self, key: Hashable, make: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
         """Groups that no edit changes, made once for a key that holds all they depend on."""
         with self._lock:
             if key not in self._groups:
-                self._groups[key] = _read_only(make())
+                self._groups[key] = read_only(make())
             return self._groups[key]
 
 
-def _read_only(array: NDArray[Value]) -> NDArray[Value]:  # type: ignore[type-var]
+def read_only(array: NDArray[Number]) -> NDArray[Number]:
+    """The array itself, which nobody can write to any more."""
     array.flags.writeable = False
     return array

@@ -16,7 +16,8 @@ from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.report import EvaluationReport
 from core.workflows.results import evaluation
-from core.workflows.results.evaluation import CalibrationComparison, Judgement
+from core.workflows.results.evaluation import CalibrationComparison
+from core.workflows.results.judging import JudgedSet
 from core.workflows.results.memory import Memory, Recent
 from core.workflows.results.thresholds import state_of
 from core.workspace import Workspace
@@ -62,7 +63,7 @@ class ShelfEntry:
     """A model on a subset at one state of its dataset; the state changes with every edit."""
 
     state: tuple[object, ...]
-    judgement: Judgement
+    judged: JudgedSet
     report: LazyResult[EvaluationReport]
     columns: LazyResult[SliceColumns]
     calibration: LazyResult[CalibrationComparison]
@@ -116,15 +117,15 @@ class Shelf:
                 older.drop()
             del older
             with reading():
-                judgement = evaluation.judge(self.workspace, model.id, subset, self.memory)
-            self._entries[key] = self._entry(state, judgement)
+                judged = evaluation.judge(self.workspace, model.id, subset, self.memory)
+            self._entries[key] = self._entry(state, judged)
             return self._entries[key]
 
-    def _entry(self, state: tuple[object, ...], judgement: Judgement) -> ShelfEntry:
-        workspace, judged = self.workspace, judgement.judged
+    def _entry(self, state: tuple[object, ...], judged: JudgedSet) -> ShelfEntry:
+        workspace = self.workspace
         return ShelfEntry(
             state,
-            judgement,
+            judged,
             LazyResult(lambda: evaluation.report_of(judged)),
             LazyResult(lambda: evaluation.slice_columns(workspace, judged.dataset, judged)),
             LazyResult(lambda: evaluation.compare_calibration(workspace, judged, self.memory)),

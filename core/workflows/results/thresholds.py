@@ -82,7 +82,7 @@ class Basis:
         return decide(point, self.judged.probabilities, self.judged.verdicts)
 
     def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
-        """What the rule does with the parts; quick for rules that look at the NOK probability."""
+        """What the rule does with the parts; quick for rules that use the NOK probability only."""
         if point.accept_below is not None and not point.class_thresholds:
             return self.scores.outcome(point, confidence)
         return outcome(self.decisions(point), self.truth, self.judged.parts, confidence)
@@ -101,22 +101,22 @@ class Basis:
         self, point: OperatingPoint, verdict: Verdict, decision: Decision
     ) -> NDArray[np.int64]:
         """Positions of the images behind a number of the matrix, the most surprising first."""
-        found = images_in_cell(
+        positions = images_in_cell(
             self.decisions(point),
             self.truth,
             self.judged.parts,
             true=NOK if verdict is Verdict.NOK else OK,
             decision=decision,
         )
-        order = np.argsort(self.nok[found], kind="stable")
-        return found[order if verdict is Verdict.NOK else order[::-1]]
+        order = np.argsort(self.nok[positions], kind="stable")
+        return positions[order if verdict is Verdict.NOK else order[::-1]]
 
 
 def basis_of(judged: JudgedSet) -> Basis:
     """Prepare a judged set for rules.
 
     Raises:
-        ConfigError: if there is no image, a probability is no number, or the classes have no
+        ConfigError: if there is no image, a probability is not a number, or the classes have no
             verdicts.
     """
     check_predictions(judged.probabilities, judged.targets, judged.class_names, judged.parts)
@@ -133,9 +133,9 @@ def _no_verdicts(judged: JudgedSet) -> ConfigError:
         f"every class with a verdict is {given[0]}" if given else "no class is marked OK or NOK yet"
     )
     return ConfigError(
-        f"In dataset '{judged.dataset.name}' {what}: without good and defective classes there is "
-        "nothing to decide.",
-        "Say on the Datasets page which classes are OK and which are NOK (or: touchstone classes "
+        f"In dataset '{judged.dataset.name}' {what}. A threshold needs both good and defective "
+        "classes.",
+        "Mark good and defective classes on the Datasets page (or: touchstone classes "
         f'"{judged.dataset.name}" --ok NAME).',
     )
 
@@ -146,7 +146,7 @@ def load_basis(workspace: Workspace, model_id: str, subset: Subset = Subset.VALI
     Raises:
         NotFoundError: if there is no such model, or nothing stored for the subset.
         SealedError: if the test set is sealed.
-        ConfigError: if the classes have no verdicts, or a probability is no number.
+        ConfigError: if the classes have no verdicts, or a probability is not a number.
     """
     return basis_of(judged_set(workspace, model_id, subset))
 
@@ -163,17 +163,17 @@ def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class ThresholdGoal:
-    """What a rule shall reach; rates in [0, 1].
+    """What a rule must reach; rates in [0, 1].
 
     Attributes:
         max_escape: escape at most this.
-        max_overkill: overkill at most this; with both, a person takes what is between.
+        max_overkill: overkill at most this; with both, a review zone is left in between.
         proven: the one-sided exact bound keeps the limits, not just the rate seen.
-        guarantee: the limits are promised also for the choice itself.
+        guarantee: the limits hold also for the choice itself.
         scenario: the line, for the least cost.
-        with_person: whether the least cost may send parts to a person.
-        class_error: of the images predicted as a class at most this share is wrong; less sure
-            ones go to a person.
+        with_person: whether the rule of least cost may have a review zone.
+        class_error: of the images predicted as a class at most this share is wrong; less
+            confident ones go to inspector review.
         confidence: of bounds and promises.
     """
 
@@ -197,69 +197,67 @@ class ThresholdChoice:
     least: LeastCost | None = None
 
 
-def choose(basis: Basis, wish: ThresholdGoal) -> ThresholdChoice:
-    """The rule that does what is wished on these (validation) parts.
+def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
+    """The rule that reaches the goal on these (validation) parts.
 
     Raises:
-        ConfigError: if nothing is wished, wishes contradict each other, or parts are missing.
+        ConfigError: if there is no goal, goals contradict each other, or parts are missing.
     """
-    _refuse_contradiction(wish)
-    if wish.scenario is not None:
-        found = least_cost(basis.scores, wish.scenario, with_person=wish.with_person)
-        return ThresholdChoice(found.point, "least cost", least=found)
-    if wish.class_error is not None:
+    _refuse_contradiction(goal)
+    if goal.scenario is not None:
+        least = least_cost(basis.scores, goal.scenario, with_person=goal.with_person)
+        return ThresholdChoice(least.point, "least cost", least=least)
+    if goal.class_error is not None:
         judged = basis.judged
-        limits = class_thresholds_for_error(judged.probabilities, judged.targets, wish.class_error)
+        limits = class_thresholds_for_error(judged.probabilities, judged.targets, goal.class_error)
         words = (
-            f"each predicted class wrong at most {_percent(wish.class_error)}, seen on images "
-            "and not proven"
+            f"at most {_percent(goal.class_error)} wrong in each predicted class, measured on "
+            "images and not proven"
         )
         return ThresholdChoice(OperatingPoint(class_thresholds=limits), words)
-    if wish.guarantee:
-        return _promised(basis, wish)
+    if goal.guarantee:
+        return _promised(basis, goal)
     point = choose_point(
         basis.scores,
-        max_escape=wish.max_escape,
-        max_overkill=wish.max_overkill,
-        confidence=wish.confidence if wish.proven else None,
+        max_escape=goal.max_escape,
+        max_overkill=goal.max_overkill,
+        confidence=goal.confidence if goal.proven else None,
     )
-    proven = f", proven at {100 * wish.confidence:.4g}%" if wish.proven else ""
-    return ThresholdChoice(point, _limits_in_words(wish) + proven)
+    proven = f", proven at {100 * goal.confidence:.4g}%" if goal.proven else ""
+    return ThresholdChoice(point, _limits_in_words(goal) + proven)
 
 
-def _refuse_contradiction(wish: ThresholdGoal) -> None:
-    limits = wish.max_escape is not None or wish.max_overkill is not None
+def _refuse_contradiction(goal: ThresholdGoal) -> None:
+    limits = goal.max_escape is not None or goal.max_overkill is not None
     goals = {
-        "the least cost": wish.scenario is not None,
-        "a threshold per class": wish.class_error is not None,
-        "limits on escape or overkill": limits or wish.guarantee or wish.proven,
+        "the least cost": goal.scenario is not None,
+        "a threshold per class": goal.class_error is not None,
+        "limits on escape or overkill": limits or goal.guarantee or goal.proven,
     }
     asked = [goal for goal, is_asked in goals.items() if is_asked]
     if len(asked) > 1:
         raise ConfigError(
-            f"A rule can be chosen for {' or for '.join(asked)}, not for both at once.",
-            "Choose one of them; proofs and guarantees belong to limits.",
+            f"A rule can be chosen for {' or for '.join(asked)}, not for both.",
+            "Choose one. Proofs and guarantees belong to limits.",
         )
 
 
-def _promised(basis: Basis, wish: ThresholdGoal) -> ThresholdChoice:
-    if wish.max_escape is None:
-        raise ConfigError(
-            "A guarantee needs the largest escape that it promises.", "Give one, such as 1%."
-        )
+def _promised(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
+    if goal.max_escape is None:
+        raise ConfigError("A guarantee needs a limit on the escape rate.", "Set one, such as 1%.")
     promise = guarantee(
         basis.scores,
-        max_escape=wish.max_escape,
-        max_overkill=wish.max_overkill,
-        confidence=wish.confidence,
+        max_escape=goal.max_escape,
+        max_overkill=goal.max_overkill,
+        confidence=goal.confidence,
     )
-    words = f"guarantee: {_limits_in_words(wish)} at {100 * wish.confidence:.4g}%"
+    words = f"guarantee: {_limits_in_words(goal)} at {100 * goal.confidence:.4g}%"
     return ThresholdChoice(promise.point, words, promise=promise)
 
 
-def _limits_in_words(wish: ThresholdGoal) -> str:
-    said = (("escape", wish.max_escape), ("overkill", wish.max_overkill))
-    return ", ".join(f"{what} at most {_percent(v)}" for what, v in said if v is not None)
+def _limits_in_words(goal: ThresholdGoal) -> str:
+    limits = (("escapes", goal.max_escape), ("false rejects", goal.max_overkill))
+    return ", ".join(f"{what} at most {_percent(v)}" for what, v in limits if v is not None)
 
 
 def _percent(value: float) -> str:

@@ -9,7 +9,7 @@ from core.domain.training import TrainingRun
 from core.errors import NotFoundError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule
-from core.evaluation.release.report_numbers import Results, TestData, comparison_values, results
+from core.evaluation.release.report_numbers import ReportNumbers, comparison_values, results
 from core.store import datasets, runs
 from core.store.database import connect
 from core.workflows.results.comparison import ModelComparison, compare_judged
@@ -33,7 +33,7 @@ class ReportMaterial:
     judged: JudgedSet
     validation: JudgedSet | None
     rule: DecisionRule | None
-    results: Results
+    results: ReportNumbers
     gate: GateReport | None
     other: ModelComparison | None
     samples: dict[int, Sample]
@@ -64,11 +64,10 @@ def gather(
     if other is not None:
         comparison = compare_judged(other, judged, saved_rule(workspace, other.model.id), rule)
     numbers = results(
-        _data(judged),
-        judged.class_names,
+        judged.labeled,
         judged.verdicts,
         rule.point if rule else OperatingPoint(),
-        _data(validation) if validation else None,
+        validation.labeled if validation else None,
         rule.scenario if rule else None,
     )
     if comparison is not None:
@@ -104,7 +103,3 @@ def _validation(workspace: Workspace, model: Model) -> JudgedSet | None:
         return judged_set(workspace, model.id, Subset.VALIDATION)
     except NotFoundError:
         return None
-
-
-def _data(judged: JudgedSet) -> TestData:
-    return TestData(judged.probabilities, judged.targets, judged.parts)

@@ -132,9 +132,9 @@ def test_saved_preprocessing_is_the_next_default(copy, trained):
 
 def test_judged_images_come_in_the_order_asked_for(trained):
     found = evaluation.judge(trained.workspace, trained.model.id, Subset.TRAIN)
-    stripes = [int(i) for i in np.flatnonzero(found.judged.targets == 1)][::-1]
+    stripes = [int(i) for i in np.flatnonzero(found.targets == 1)][::-1]
     cell = evaluation.judged_images(trained.workspace, found, stripes)
-    assert [item.sample.id for item in cell] == found.judged.sample_ids[stripes].tolist()
+    assert [item.sample.id for item in cell] == found.sample_ids[stripes].tolist()
     assert all("stripes/" in item.sample.path and item.target == 1 for item in cell)
 
 
@@ -258,6 +258,6 @@ def test_measurements_of_a_table_are_sliced_in_ranges_and_serial_numbers_not_at_
 def test_images_are_not_sliced_by_the_folder_that_is_their_class(trained):
     # The tab used to open on it: a second table of the classes, under another name.
     found = evaluation.judge(trained.workspace, trained.model.id, Subset.TEST)
-    columns = evaluation.slice_columns(trained.workspace, trained.dataset, found.judged)
+    columns = evaluation.slice_columns(trained.workspace, trained.dataset, found)
     assert "folder" not in columns
     assert "brightness" in columns

@@ -111,7 +111,7 @@ def test_test_parts_confirm_contradict_or_leave_it_open():
 
 @pytest.mark.parametrize("limit", [0.0, 1.0, -0.1, float("nan")])
 def test_a_limit_that_cannot_be_promised_is_refused(limit):
-    with pytest.raises(ConfigError, match="cannot be promised"):
+    with pytest.raises(ConfigError, match="cannot be guaranteed"):
         guarantee(_line(np.random.default_rng(0)), max_escape=limit)
 
 

@@ -100,7 +100,7 @@ def test_a_part_with_good_and_defective_images_counts_on_both_sides_and_that_is_
     truth, decisions = np.array([1, 0, 0, 1], np.int8), np.array([2, 0, 0, 2], np.int8)
     found = outcome(decisions, truth, np.array([7, 7, 8, 9]))
     assert (found.both, found.n) == (1, 4)
-    assert found.both_in_words == "1 part has good and defective images and counts among both."
+    assert found.both_in_words == "1 part has good and defective images and counts as both."
     assert outcome(decisions, truth).both_in_words is None
 
 
@@ -240,7 +240,7 @@ def test_a_part_goes_to_a_person_if_any_of_its_images_does():
 def test_missing_sides_say_no_data():
     found = outcome(np.array([0, 2], np.int8), np.array([0, 0], np.int8))
     assert found.escape.value is None
-    assert found.remarks == ("There is no defective part: nothing is known about escapes.",)
+    assert found.remarks == ("There are no defective parts: nothing is known about escapes.",)
     none = outcome(np.empty(0, np.int8), np.empty(0, np.int8))
     assert (none.n, none.automatic.value, len(none.remarks)) == (0, None, 2)
 
@@ -261,17 +261,17 @@ def test_the_report_of_decisions():
         (lambda: nok_probability(PROBABILITIES, (None,) * 4), "No class is marked OK"),
         (lambda: OperatingPoint(0.5, None), "is missing"),
         (lambda: OperatingPoint(0.7, 0.3), "rejected from 0.3"),
-        (lambda: OperatingPoint(-0.1, 0.3), "makes no sense"),
-        (lambda: OperatingPoint(class_thresholds=(2.0,)), "makes no sense"),
+        (lambda: OperatingPoint(-0.1, 0.3), "is not possible"),
+        (lambda: OperatingPoint(class_thresholds=(2.0,)), "is not possible"),
         (lambda: below_class_threshold(PROBABILITIES, (0.5,)), "thresholds for 1 classes"),
         (lambda: choose_point(_scores()), "No limit"),
         (lambda: threshold_for_escape(_scores(bad=0), 0.1), "needs defective parts"),
         (lambda: threshold_for_overkill(_scores(good=0), 0.1), "needs good parts"),
-        (lambda: threshold_for_escape(_scores(), 1.5), "makes no sense"),
-        (lambda: class_thresholds_for_error(PROBABILITIES, np.zeros(4, int), 2), "makes no sense"),
+        (lambda: threshold_for_escape(_scores(), 1.5), "is not possible"),
+        (lambda: class_thresholds_for_error(PROBABILITIES, np.zeros(4, int), 2), "is not possible"),
     ],
 )
-def test_impossible_wishes_are_refused_in_words(action, words):
+def test_impossible_goals_are_refused_in_words(action, words):
     with pytest.raises(ConfigError, match=words):
         action()
 

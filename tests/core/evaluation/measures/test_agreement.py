@@ -102,7 +102,7 @@ def test_fleiss_at_the_edges():
     perfect = fleiss_kappa(np.array([[3, 0], [0, 3]]))
     assert (perfect.value, perfect.interval) == (1.0, None)
     for counts in ([[1, 2], [1, 1]], [[1, 0], [0, 1]]):
-        with pytest.raises(ConfigError, match="same number of judgements"):
+        with pytest.raises(ConfigError, match="same number of ratings"):
             fleiss_kappa(np.array(counts))
 
 
@@ -165,7 +165,7 @@ def test_one_tester_with_one_trial_and_no_defective_part():
 
 
 def test_nothing_to_study_is_said():
-    with pytest.raises(ConfigError, match="no judgement"):
+    with pytest.raises(ConfigError, match="no ratings"):
         attribute_study(np.zeros(0, bool), np.zeros((1, 2, 0), bool), ("A",))
     with pytest.raises(ValueError, match="shapes differ"):
         attribute_study(np.zeros(3, bool), np.zeros((2, 1, 3), bool), ("A",))

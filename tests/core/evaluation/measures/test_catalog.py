@@ -3,14 +3,14 @@ import pytest
 
 from core.errors import ConfigError
 from core.evaluation.measures.catalog import CATALOG, catalog_of, measured, top_k_error
-from core.evaluation.measures.inputs import MeasureInputs
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 
 
 def _inputs(n=60, classes=4, parts=None):
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(classes), n).astype(np.float32)
     names = tuple("abcdefgh"[:classes])
-    return MeasureInputs(probabilities, random.integers(0, classes, n), names, parts)
+    return LabeledPredictions(probabilities, random.integers(0, classes, n), names, parts)
 
 
 def test_every_measure_has_its_own_key_and_its_own_place_in_json():
@@ -29,7 +29,7 @@ def test_every_measure_says_in_one_sentence_what_it_is():
 def test_top_k_errors_are_those_asked_for_in_ascending_order():
     paths = [item.path for item in catalog_of(10, (7, 2, 7))]
     assert paths[len(CATALOG) :] == [("top_k_error", "2"), ("top_k_error", "7")]
-    with pytest.raises(ConfigError, match="at least 1"):
+    with pytest.raises(ConfigError, match="1 or more"):
         top_k_error(0)
 
 

@@ -14,7 +14,7 @@ from core.evaluation.measures.classification import (
     confusion_matrix,
     macro_f1,
 )
-from core.evaluation.measures.inputs import MeasureInputs
+from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.losses import (
     brier_scores,
     log_losses,
@@ -108,7 +108,7 @@ def test_two_classes_have_no_top_two():
 
 
 def test_probabilities_that_are_no_numbers_are_refused_in_words():
-    with pytest.raises(ConfigError, match="no numbers"):
+    with pytest.raises(ConfigError, match="not numbers"):
         evaluate(np.array([[np.nan, 1.0]], np.float32), np.array([0]), ["a", "b"])
 
 
@@ -293,7 +293,7 @@ def test_any_k_can_be_asked_for():
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(12), 200).astype(np.float32)
     targets = random.integers(0, 12, 200)
-    inputs = MeasureInputs(probabilities, targets, tuple("abcdefghijkl"), np.arange(200) // 2)
+    inputs = LabeledPredictions(probabilities, targets, tuple("abcdefghijkl"), np.arange(200) // 2)
     one, seven, twelve, fifty = measured(inputs, [top_k_error(k) for k in (1, 7, 12, 50)])
     assert (one.shown.n, one.value > one.of_images) == (100, True)
     for certain in (twelve, fifty):
@@ -330,7 +330,7 @@ def test_the_most_confused_pairs():
 @pytest.mark.parametrize(
     ("row", "target", "words"),
     [
-        ([np.inf, 0.0], 0, "no numbers"),
+        ([np.inf, 0.0], 0, "not numbers"),
         ([0.9, 0.9], 0, "add up"),
         ([1.5, -0.5], 0, "add up"),
         ([0.5, 0.5], 2, "does not know"),

@@ -84,7 +84,7 @@ def test_ok_and_nok_fold_the_classes():
 def test_a_class_without_verdict_is_neither_right_nor_wrong():
     targets, predicted = np.array([0, 1, 2]), np.array([2, 1, 0])
     view = ok_nok_matrix(predicted, targets, ("OK", "NOK", None))
-    assert view.columns == ("called OK", "called NOK", "no verdict")
+    assert view.columns == ("predicted OK", "predicted NOK", "no verdict")
     assert view.counts.tolist() == [[0, 0, 1], [0, 1, 0]]
     assert view.outside == 1
 

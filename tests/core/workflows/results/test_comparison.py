@@ -75,7 +75,7 @@ def test_models_that_share_nothing_are_refused_with_a_sentence(made):
     add_model(made, "elsewhere", seed=3)
     with pytest.raises(ConfigError, match="share no test image"):
         comparison.compare(made.workspace, "present", "elsewhere")
-    with pytest.raises(ConfigError, match="one and the same"):
+    with pytest.raises(ConfigError, match="compared with itself"):
         comparison.compare(made.workspace, "present", "present")
     with pytest.raises(NotFoundError):
         comparison.compare(made.workspace, "present", "new", Subset.TRAIN)
@@ -109,7 +109,7 @@ def test_images_whose_class_changed_between_the_trainings_are_refused(made):
     first = judged_set(made.workspace, "present", Subset.TEST)
     second = judged_set(made.workspace, "new", Subset.TEST)
     changed = type(second)(**{**second.__dict__, "targets": (second.targets + 1) % 3})
-    with pytest.raises(ConfigError, match="another true class"):
+    with pytest.raises(ConfigError, match="different true classes"):
         comparison.compare_judged(first, changed, None, None)
 
 

@@ -46,7 +46,7 @@ def test_the_worker_explains_images_and_an_unreadable_one_is_said_once(trained, 
     with connect(workspace) as db, db.conn:
         db.conn.execute(
             "UPDATE samples SET path = path || '.gone' WHERE id = ?",
-            [int(found.judged.sample_ids[0])],
+            [int(found.sample_ids[0])],
         )
     job = focus.start_explaining(workspace, found, missing)
     assert jobs.wait(workspace, job.id, on_change=lambda _: None).status is JobStatus.COMPLETED
@@ -67,7 +67,7 @@ def test_only_the_most_confident_images_are_explained(trained, monkeypatch):
 def test_focus_goes_with_its_model(trained, tmp_path):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
     found = evaluation.judge(workspace, trained.model.id, Subset.VALIDATION)
-    sample_id = int(found.judged.sample_ids[0])
+    sample_id = int(found.sample_ids[0])
     with connect(workspace) as db, db.conn:
         predictions.save_focus(db, trained.model.id, {sample_id: 0.25, 10**9: 0.5})
         assert predictions.focus_of(db, trained.model.id) == {sample_id: 0.25}

@@ -75,7 +75,7 @@ def test_a_model_is_judged_by_todays_labels(judged):
     assert found.targets.tolist() == [0, 1, 0]
     assert found.left_out == 1
     assert found.verdicts == (Verdict.OK, Verdict.NOK)
-    assert "1 of the predicted" in (found.notice or "")
+    assert "1 predicted image" in (found.notice or "")
 
 
 def test_where_classes_were_merged_the_labels_of_the_training_count(judged):
@@ -103,7 +103,7 @@ def test_a_renamed_class_keeps_its_place_and_todays_labels_count(judged):
     assert found.targets.tolist() == [0, 1, 0, 0]
     assert found.version is None
     assert found.verdicts == (Verdict.OK, Verdict.NOK)
-    assert found.notice == "Since the training, class 'crack' is called 'break'."
+    assert found.notice == "Since the training, class 'crack' is now called 'break'."
 
 
 def test_a_merge_that_was_taken_back_leaves_nothing(judged):
@@ -122,7 +122,7 @@ def test_numbers_of_a_leaking_split_say_so_by_themselves(judged):
         splits.save_certificate(db, "split-1", leaking)
     notice = judging.judged_set(judged, "m", Subset.TEST).notice
     assert notice is not None
-    assert "2 groups, 5 pairs of look-alikes on two sides" in notice
+    assert "2 parts and 5 look-alike pairs in more than one subset" in notice
     with connect(judged) as db, transaction(db):
         splits.save_certificate(db, "split-1", replace(leaking, groups_across=0, near_across=0))
     assert judging.judged_set(judged, "m", Subset.TEST).notice is None

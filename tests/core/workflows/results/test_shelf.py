@@ -31,15 +31,15 @@ def test_a_model_is_read_once_until_its_dataset_is_edited(shelf):
 
     first = _find(shelf, reading=reading)
     assert _find(shelf, reading=reading) is first
-    edits.relabel(shelf.workspace, "parts", {int(first.judgement.judged.sample_ids[0]): 2})
+    edits.relabel(shelf.workspace, "parts", {int(first.judged.sample_ids[0]): 2})
     second = _find(shelf, reading=reading)
     assert len(reads) == 2
-    assert second.judgement.judged.targets[0] == 2
+    assert second.judged.targets[0] == 2
 
 
 def test_what_an_edit_made_old_is_not_computed_any_more(shelf):
     first = _find(shelf)
-    edits.relabel(shelf.workspace, "parts", {int(first.judgement.judged.sample_ids[0]): 2})
+    edits.relabel(shelf.workspace, "parts", {int(first.judged.sample_ids[0]): 2})
     _find(shelf)
     with pytest.raises(CancelledError):
         first.report.begin().result(5)
@@ -65,4 +65,4 @@ def test_a_cancelled_prefetch_begins_nothing(shelf):
     entry.report.begin = lambda: (begun.set(), report())[1]
     Prefetch(entry, quiet_s=0)
     assert begun.wait(5)
-    assert entry.report.begin().result(30).n == len(entry.judgement.predicted)
+    assert entry.report.begin().result(30).n == len(entry.judged.predicted)

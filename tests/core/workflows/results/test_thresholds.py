@@ -76,7 +76,7 @@ def test_a_guarantee_says_what_is_missing_where_validation_is_too_small(made):
     assert choice.promise is not None
     assert not choice.promise.is_possible
     assert "2,995 are needed" in choice.promise.remarks[0]
-    with pytest.raises(ConfigError, match="largest escape"):
+    with pytest.raises(ConfigError, match="limit on the escape rate"):
         thresholds.choose(basis, ThresholdGoal(guarantee=True))
 
 

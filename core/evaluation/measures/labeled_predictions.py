@@ -1,4 +1,4 @@
-"""What measures are computed from; each intermediate result is made once, when first needed."""
+"""Predictions beside the truth, what all measures are computed from; each step is made once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +22,8 @@ from core.evaluation.measures.parts import Parts, Unit, units
 
 
 @dataclass(frozen=True)
-class MeasureInputs:
-    """The predictions of one subset beside the truth.
+class LabeledPredictions:
+    """The predictions of one subset beside the truth, and what several measures need of them.
 
     Attributes:
         probabilities: [N, C], rows sum to 1.
