@@ -61,7 +61,7 @@ CONTENTS = {
         Entry("plan", "results", "Calculate how many test parts prove a claim."),
     ),
     "Sign-off": (
-        Entry("criteria", "results", "Set or show the release criteria of a dataset."),
+        Entry("criteria", "signoff", "Set or show the release criteria of a dataset."),
         Entry("seal", "signoff", "Seal the test of a model."),
         Entry("open-test", "signoff", "Open a sealed test; this is recorded."),
         Entry("report", "signoff", "Write the test report of a model."),

@@ -6,10 +6,16 @@ from typing import Annotated, Any, assert_never
 import typer
 
 from core.api.comparison import comparison_as_json
-from core.api.signoff import criteria_as_json, release_as_json
+from core.api.signoff import release_as_json
 from core.api.thresholds import choice_as_json, plan_row_as_json
 from core.cli.output import output, table
-from core.cli.session import DatasetArgument, JsonOption, ModelArgument, WorkspaceOption, session
+from core.cli.session import (
+    ConfidenceOption,
+    JsonOption,
+    ModelArgument,
+    WorkspaceOption,
+    session,
+)
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
@@ -18,10 +24,8 @@ from core.evaluation.decisions.planner import plan_test, proven_rate
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
-from core.evaluation.release.criteria import ReleaseCriteria
-from core.evaluation.release.words import criteria_in_words, reasons_in_words
+from core.evaluation.release.words import reasons_in_words
 from core.words import count
-from core.workflows.data import datasets
 from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
@@ -34,9 +38,6 @@ _UNSEEN = (
     "Nobody has viewed the test results yet. --on-test shows them: the view is recorded, and this "
     "model can then no longer have a sealed test."
 )
-ConfidenceOption = Annotated[
-    float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
-]
 
 
 @app.command()
@@ -318,53 +319,3 @@ def _table_row(pairs: PairedTable) -> list[object]:
         pairs.neither_right,
         f"{pairs.p_value:.3g}",
     ]
-
-
-@app.command()
-def criteria(
-    dataset: DatasetArgument,
-    max_escape: Annotated[
-        float | None, typer.Option(help="Largest escape rate; must be proven.")
-    ] = None,
-    max_overkill: Annotated[
-        float | None, typer.Option(help="Largest false reject rate in the test.")
-    ] = None,
-    min_macro_f1: Annotated[
-        float | None, typer.Option(help="Smallest macro F1 in the test.")
-    ] = None,
-    min_recall: Annotated[
-        float | None, typer.Option(help="Smallest recall of every class in the test.")
-    ] = None,
-    no_new_escapes: Annotated[
-        bool,
-        typer.Option("--no-new-escapes", help="No escape that the current model does not have."),
-    ] = False,
-    golden: Annotated[bool, typer.Option(help="Every golden sample must be judged right.")] = True,
-    confidence: ConfidenceOption = CONFIDENCE,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Set or show the release criteria of a dataset."""
-    with session(workspace, as_json) as opened:
-        of_dataset = datasets.find_dataset(opened.workspace, dataset)
-        wanted = ReleaseCriteria(
-            max_escape, max_overkill, min_macro_f1, min_recall, no_new_escapes, golden, confidence
-        )
-        if wanted == ReleaseCriteria():
-            kept = release.criteria_of(opened.workspace, of_dataset.id)
-        else:
-            kept = release.set_criteria(opened.workspace, of_dataset.id, wanted)
-
-        def show() -> None:
-            if kept is None:
-                output.print("No release criteria are set for this dataset.")
-                return
-            for line in criteria_in_words(kept.criteria):
-                output.print(line, markup=False)
-            if kept.earlier:
-                output.print(f"Earlier criteria: {len(kept.earlier)}; --json shows them.")
-
-        opened.answer(
-            {"dataset_id": of_dataset.id, "criteria": criteria_as_json(kept) if kept else None},
-            show,
-        )

@@ -33,6 +33,9 @@ WorkspaceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
 ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
+ConfidenceOption = Annotated[
+    float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
 

@@ -9,17 +9,79 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from core.api.signoff import release_as_json, sign_off_as_json
+from core.api.signoff import criteria_as_json, release_as_json, sign_off_as_json
 from core.cli.output import errors, output
-from core.cli.session import JsonOption, ModelArgument, Session, WorkspaceOption, follow, session
+from core.cli.session import (
+    ConfidenceOption,
+    DatasetArgument,
+    JsonOption,
+    ModelArgument,
+    Session,
+    WorkspaceOption,
+    follow,
+    session,
+)
 from core.errors import ConfigError
-from core.evaluation.release.words import reasons_in_words
-from core.workflows.signoff import report, sealing
+from core.evaluation.measures.intervals import CONFIDENCE
+from core.evaluation.release.criteria import ReleaseCriteria
+from core.evaluation.release.words import criteria_in_words, reasons_in_words
+from core.workflows.data import datasets
+from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
 from core.workflows.signoff.seal_changes import ProgressCallback, SignOff
 
 app = typer.Typer()
+
+
+@app.command()
+def criteria(
+    dataset: DatasetArgument,
+    max_escape: Annotated[
+        float | None, typer.Option(help="Largest escape rate; must be proven.")
+    ] = None,
+    max_overkill: Annotated[
+        float | None, typer.Option(help="Largest false reject rate in the test.")
+    ] = None,
+    min_macro_f1: Annotated[
+        float | None, typer.Option(help="Smallest macro F1 in the test.")
+    ] = None,
+    min_recall: Annotated[
+        float | None, typer.Option(help="Smallest recall of every class in the test.")
+    ] = None,
+    no_new_escapes: Annotated[
+        bool,
+        typer.Option("--no-new-escapes", help="No escape that the current model does not have."),
+    ] = False,
+    golden: Annotated[bool, typer.Option(help="Every golden sample must be judged right.")] = True,
+    confidence: ConfidenceOption = CONFIDENCE,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set or show the release criteria of a dataset."""
+    with session(workspace, as_json) as opened:
+        of_dataset = datasets.find_dataset(opened.workspace, dataset)
+        wanted = ReleaseCriteria(
+            max_escape, max_overkill, min_macro_f1, min_recall, no_new_escapes, golden, confidence
+        )
+        if wanted == ReleaseCriteria():
+            kept = release.criteria_of(opened.workspace, of_dataset.id)
+        else:
+            kept = release.set_criteria(opened.workspace, of_dataset.id, wanted)
+
+        def show() -> None:
+            if kept is None:
+                output.print("No release criteria are set for this dataset.")
+                return
+            for line in criteria_in_words(kept.criteria):
+                output.print(line, markup=False)
+            if kept.earlier:
+                output.print(f"Earlier criteria: {len(kept.earlier)}; --json shows them.")
+
+        opened.answer(
+            {"dataset_id": of_dataset.id, "criteria": criteria_as_json(kept) if kept else None},
+            show,
+        )
 
 
 @app.command(name="seal")

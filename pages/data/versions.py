@@ -7,6 +7,7 @@ import streamlit as st
 from core.domain.datasets import Dataset, DatasetVersion
 from core.errors import TouchstoneError
 from core.workflows.data import datasets, edits, splits, versions
+from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
 from pages.ui import components, errors, image_words, routes, state, text, widgets
@@ -189,16 +190,12 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             help="The subsets become the top folders, and columns of the table.",
         )
         delimiter = widgets.csv_delimiter("export_delimiter")
-        st.link_button(
-            "ZIP file",
-            icon=":material/folder_zip:",
-            url=routes.export_url(dataset.id, "zip", number, split, delimiter),
-        )
-        st.link_button(
-            "Table (CSV)",
-            icon=":material/table:",
-            url=routes.export_url(dataset.id, "csv", number, split, delimiter),
-        )
+        for file_format in ExportFormat:
+            st.link_button(
+                file_format.label,
+                icon=":material/folder_zip:" if file_format.has_images else ":material/table:",
+                url=routes.export_url(dataset.id, file_format, number, split, delimiter),
+            )
     st.caption(
         "The ZIP file has one folder per class and the table labels.csv. Excluded images are left "
         "out. It can be imported again."

@@ -18,6 +18,7 @@ from core.domain.ids import new_id
 from core.errors import NotFoundError, TouchstoneError
 from core.files import CsvDelimiter, atomic_write
 from core.workflows.data import datasets, exports, image_facts, quick_edits
+from core.workflows.data.exports import ExportFormat
 from core.workflows.data.quick_edits import QuickAction, QuickAnswer, QuickEdit
 from core.workflows.signoff import report as reports
 from core.workflows.use import models
@@ -55,13 +56,13 @@ def image_url(sample_id: int, sha256: str = "") -> str:
 
 def export_url(
     dataset_id: str,
-    kind: str,
+    file_format: ExportFormat,
     version: int,
     split_id: str | None,
     delimiter: CsvDelimiter = CsvDelimiter.COMMA,
 ) -> str:
     wanted = {"version": version, "split": split_id or "", "delimiter": delimiter.value}
-    return f"/datasets/{dataset_id}/export.{kind}?{urlencode(wanted)}"
+    return f"/datasets/{dataset_id}/export.{file_format.value}?{urlencode(wanted)}"
 
 
 def model_url(model_id: str) -> str:
@@ -190,7 +191,7 @@ async def _export(request: Request) -> Response:
     wanted = request.query_params
     number = wanted.get("version", "")
     delimiter = wanted.get("delimiter", CsvDelimiter.COMMA.value)
-    if kind not in ("zip", "csv") or not (number == "" or number.isdecimal()):
+    if kind not in list(ExportFormat) or not (number == "" or number.isdecimal()):
         return Response("There is no such export.", 404)
     if delimiter not in list(CsvDelimiter):
         return Response("There is no such delimiter.", 404)
@@ -204,12 +205,11 @@ async def _export(request: Request) -> Response:
         )
     except TouchstoneError as err:
         return Response(err.message, 404)
-    make_blocks = exports.zip_export if kind == "zip" else exports.csv_export
-    blocks = make_blocks(export, delimiter=CsvDelimiter(delimiter))
+    file_format = ExportFormat(kind)
+    blocks = exports.export_blocks(export, file_format, delimiter=CsvDelimiter(delimiter))
     name = quote(f"{export.name}.{kind}", safe="")
-    media = "application/zip" if kind == "zip" else "text/csv; charset=utf-8"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-    return StreamingResponse(blocks, media_type=media, headers=headers)
+    return StreamingResponse(blocks, media_type=file_format.media_type, headers=headers)
 
 
 def _from_our_page(request: Request) -> bool:

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from core.domain.datasets import Dataset
 from core.files import CsvDelimiter
 from core.workflows.data import datasets
+from core.workflows.data.exports import ExportFormat
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
 from tests.conftest import Trained, store_rows
@@ -170,14 +171,16 @@ def test_versions_are_exported_as_a_stream(
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
     dataset = trained.dataset
-    answer = client.get(routes.export_url(dataset.id, "zip", 1, trained.split.id))
+    answer = client.get(routes.export_url(dataset.id, ExportFormat.ZIP, 1, trained.split.id))
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         images = [name for name in archive.namelist() if name.endswith(".png")]
     assert len(images) == 40
     assert sum(name.startswith("train/stripes/") for name in images) == 12
-    table = client.get(routes.export_url(dataset.id, "csv", 1, None))
+    table = client.get(routes.export_url(dataset.id, ExportFormat.CSV, 1, None))
     assert table.text.count("\r\n") == 41
-    semicolons = client.get(routes.export_url(dataset.id, "csv", 1, None, CsvDelimiter.SEMICOLON))
+    semicolons = client.get(
+        routes.export_url(dataset.id, ExportFormat.CSV, 1, None, CsvDelimiter.SEMICOLON)
+    )
     assert semicolons.text == table.text.replace(",", ";")
     assert "Marks%20v1.csv" in table.headers["content-disposition"]
     wrong_ends = ("exe", "csv?delimiter=x", "zip?version=9", "csv?version=x", "csv?split=no")

@@ -17,6 +17,7 @@ from enum import StrEnum
 from core.errors import ConfigError
 from core.evaluation.measures import bootstrap
 from core.evaluation.measures.bootstrap import MarginsMeasure
+from core.evaluation.measures.class_rates import ClassBounds
 from core.evaluation.measures.intervals import Estimate, Interval, Rate, mean_estimate, rate_of
 from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.losses import brier_scores, log_losses
@@ -27,6 +28,8 @@ from core.evaluation.measures.means import (
     spread_of_mean,
 )
 from core.evaluation.measures.parts import Unit
+
+OfClass = Callable[[ClassBounds], Rate | Estimate]
 
 
 class MeasureKind(StrEnum):
@@ -96,28 +99,30 @@ def _measured(item: Measure, inputs: LabeledPredictions) -> MeasuredValue:
     return MeasuredValue(item, shown, item.of_images(inputs) if item.of_images else shown.value)
 
 
-def _macro(per_class: MarginsMeasure, name: str) -> Callable[[LabeledPredictions], Estimate]:
-    """Mean over the classes with images; `name` is that of the measure in `ClassBounds`."""
+def _macro(
+    per_class: MarginsMeasure, of_class: OfClass
+) -> Callable[[LabeledPredictions], Estimate]:
+    """Mean over the classes with images; `of_class` gives the bounds of one of them."""
 
     def compute(inputs: LabeledPredictions) -> Estimate:
-        spread = spread_of_mean(_of_classes(inputs, name), inputs.equal_weights)
+        spread = spread_of_mean(
+            [of_class(bounds) for bounds in inputs.bounds], inputs.equal_weights
+        )
         return _drawn(bootstrap.macro(per_class), inputs, spread)
 
     return compute
 
 
-def _weighted(per_class: MarginsMeasure, name: str) -> Callable[[LabeledPredictions], Estimate]:
+def _weighted(
+    per_class: MarginsMeasure, of_class: OfClass
+) -> Callable[[LabeledPredictions], Estimate]:
     """Mean over the classes, weighted by their images."""
 
     def compute(inputs: LabeledPredictions) -> Estimate:
-        spread = spread_of_mean(_of_classes(inputs, name), inputs.class_mix)
+        spread = spread_of_mean([of_class(bounds) for bounds in inputs.bounds], inputs.class_mix)
         return _drawn(bootstrap.weighted(per_class), inputs, spread)
 
     return compute
-
-
-def _of_classes(inputs: LabeledPredictions, name: str) -> Sequence[Rate | Estimate]:
-    return [getattr(bounds, name) for bounds in inputs.bounds]
 
 
 def _agreement(measure: MarginsMeasure) -> Callable[[LabeledPredictions], Estimate]:
@@ -211,35 +216,35 @@ CATALOG = (
         "Balanced accuracy",
         "Mean recall of the classes; every class counts the same.",
         MeasureKind.RATE,
-        _macro(bootstrap.recalls, "recall"),
+        _macro(bootstrap.recalls, lambda bounds: bounds.recall),
     ),
     Measure(
         "macro_f1",
         "Macro F1",
         "Balance of precision and recall; every class counts the same.",
         MeasureKind.NUMBER,
-        _macro(bootstrap.f1_scores, "f1"),
+        _macro(bootstrap.f1_scores, lambda bounds: bounds.f1),
     ),
     Measure(
         "weighted_f1",
         "Weighted F1",
         "Balance of precision and recall; classes count by their images.",
         MeasureKind.NUMBER,
-        _weighted(bootstrap.f1_scores, "f1"),
+        _weighted(bootstrap.f1_scores, lambda bounds: bounds.f1),
     ),
     Measure(
         "macro_precision",
         "Macro precision",
         "Mean share of correct predictions; every class counts the same.",
         MeasureKind.RATE,
-        _macro(bootstrap.precisions, "precision"),
+        _macro(bootstrap.precisions, lambda bounds: bounds.precision),
     ),
     Measure(
         "weighted_precision",
         "Weighted precision",
         "Mean share of correct predictions; classes count by their images.",
         MeasureKind.RATE,
-        _weighted(bootstrap.precisions, "precision"),
+        _weighted(bootstrap.precisions, lambda bounds: bounds.precision),
     ),
     Measure(
         "kappa",
@@ -298,7 +303,7 @@ CATALOG = (
         "Macro recall",
         "Balanced accuracy under another name.",
         MeasureKind.RATE,
-        _macro(bootstrap.recalls, "recall"),
+        _macro(bootstrap.recalls, lambda bounds: bounds.recall),
         is_listed=False,
     ),
     Measure(

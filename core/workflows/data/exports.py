@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import assert_never
 
 from core.data import exports
 from core.data.exports import ExportItem
@@ -13,6 +15,46 @@ from core.files import CsvDelimiter, atomic_write, csv_lines
 from core.store import datasets, splits, versions
 from core.store.database import connect
 from core.workspace import Workspace
+
+
+class ExportFormat(StrEnum):
+    """A file that a dataset is exported as; the value is the ending of its name."""
+
+    ZIP = "zip"
+    CSV = "csv"
+
+    @property
+    def label(self) -> str:
+        """What it is called on a button."""
+        match self:
+            case ExportFormat.ZIP:
+                return "ZIP file"
+            case ExportFormat.CSV:
+                return "Table (CSV)"
+            case _:
+                assert_never(self)
+
+    @property
+    def media_type(self) -> str:
+        """As HTTP names it."""
+        match self:
+            case ExportFormat.ZIP:
+                return "application/zip"
+            case ExportFormat.CSV:
+                return "text/csv; charset=utf-8"
+            case _:
+                assert_never(self)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether it holds the image files, so that missing ones matter."""
+        match self:
+            case ExportFormat.ZIP:
+                return True
+            case ExportFormat.CSV:
+                return False
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True)
@@ -60,37 +102,54 @@ def plan_export(
 def write_export(
     export: Export, target: Path, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA
 ) -> list[str]:
-    """Write an export to a new folder, or to a new file that ends in .zip or .csv.
+    """Write an export to a new folder, or to a new file whose ending is that of a format.
 
     Returns:
         The names of images whose files are missing.
 
     Raises:
-        ConfigError: if the target already exists or cannot be written.
+        ConfigError: if the target already exists, cannot be written, or has the ending of a file
+            that no format is.
     """
-    kind = target.suffix.lower()
-    if kind not in (".zip", ".csv"):
+    file_format = _format_of(target)
+    if file_format is None:
         return exports.write_folder(export.items, target, delimiter=delimiter)
-    make_blocks = zip_export if kind == ".zip" else csv_export
     if target.exists():
         raise ConfigError(f"{target} already exists.", "Choose another name.")
     try:
         with atomic_write(target) as partial, partial.open("wb") as file:
-            file.writelines(make_blocks(export, delimiter=delimiter))
+            file.writelines(export_blocks(export, file_format, delimiter=delimiter))
     except OSError as err:
         raise ConfigError(
             f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
         ) from err
-    if kind == ".csv":
+    if not file_format.has_images:
         return []
     return [item.name for item in export.items if not item.source.is_file()]
 
 
-def zip_export(export: Export, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA) -> Iterator[bytes]:
-    """A ZIP of the images and their table, block by block."""
-    return exports.zip_blocks(export.items, delimiter=delimiter)
+def export_blocks(
+    export: Export, file_format: ExportFormat, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA
+) -> Iterator[bytes]:
+    """The content of an export's file, block by block; `delimiter` is that of its table."""
+    match file_format:
+        case ExportFormat.ZIP:
+            return exports.zip_blocks(export.items, delimiter=delimiter)
+        case ExportFormat.CSV:
+            return csv_lines(exports.table_rows(export.items), delimiter=delimiter)
+        case _:
+            assert_never(file_format)
 
 
-def csv_export(export: Export, *, delimiter: CsvDelimiter = CsvDelimiter.COMMA) -> Iterator[bytes]:
-    """A table of the images, line by line."""
-    return csv_lines(exports.table_rows(export.items), delimiter=delimiter)
+def _format_of(target: Path) -> ExportFormat | None:
+    """The format that a name asks for; None for a folder, such as `parts v1.2`."""
+    ending = target.suffix.lower().removeprefix(".")
+    if ending in list(ExportFormat):
+        return ExportFormat(ending)
+    if ending.isalpha():
+        known = " or ".join(f".{file_format}" for file_format in ExportFormat)
+        raise ConfigError(
+            f"A dataset cannot be exported as a .{ending} file.",
+            f"End the name in {known}, or name a folder.",
+        )
+    return None

@@ -13,6 +13,7 @@ from core.store import datasets as rows
 from core.store import quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits, exports, image_facts, quick_edits, versions
+from core.workflows.data.exports import ExportFormat
 from core.workflows.data.quick_edits import QuickAction, QuickEdit
 from tests.conftest import store_rows
 
@@ -126,7 +127,7 @@ def test_an_export_is_of_the_version_that_was_asked_for(workspace, dataset, ids)
 
     def table(version):
         plan = exports.plan_export(workspace, dataset.id, version=version)
-        content = b"".join(exports.csv_export(plan)).decode("utf-8-sig")
+        content = b"".join(exports.export_blocks(plan, ExportFormat.CSV)).decode("utf-8-sig")
         return list(csv.DictReader(io.StringIO(content)))
 
     assert [row["label"] for row in table(1)] == ["good"] * 3 + ["crack"] * 3 + ["dent"] * 3
@@ -149,3 +150,16 @@ def test_names_find_their_images_and_nothing_else(workspace, dataset, ids):
         datasets.ids_of_names(workspace, dataset.id, ["good/1"])
     assert datasets.count_images(workspace, dataset.id, SampleFilter(ids=())) == 0
     assert versions.next_undo(workspace, dataset.id) is None
+
+
+@pytest.mark.parametrize("name", ["parts.jsonl", "parts.TXT"])
+def test_an_unknown_ending_is_refused_and_a_folder_may_hold_a_dot(
+    workspace, dataset, tmp_path, name
+):
+    # An unknown ending silently became a folder of that name.
+    plan = exports.plan_export(workspace, dataset.id)
+    with pytest.raises(ConfigError, match="cannot be exported"):
+        exports.write_export(plan, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    exports.write_export(plan, tmp_path / "parts v1.2")
+    assert (tmp_path / "parts v1.2").is_dir()

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import html
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.reporting import values
 from core.reporting.draft import from_json, to_json
 from core.workflows import jobs
 from core.workflows.data import edits
@@ -408,3 +410,16 @@ def test_the_values_of_a_report_survive_the_way_to_the_worker(made):
     assert from_json(to_json(values)) == values
     with pytest.raises((ValueError, KeyError)):
         from_json("{}")
+
+
+def test_every_value_of_a_report_is_shown_by_a_template():
+    # A value that was gathered and forgotten in the templates was noticed by nobody.
+    folder = Path(values.__file__).parent
+    drawn_from = [folder / "render.py", *(folder / "templates").glob("*.html")]
+    shown = " ".join(path.read_text(encoding="utf-8") for path in drawn_from)
+    forgotten = [
+        field.name
+        for field in dataclasses.fields(values.ReportValues)
+        if not re.search(rf"\breport\.{field.name}\b", shown)
+    ]
+    assert not forgotten
