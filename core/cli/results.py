@@ -339,7 +339,9 @@ def criteria(
         bool,
         typer.Option("--no-new-escapes", help="No escape that the current model does not have."),
     ] = False,
-    golden: Annotated[bool, typer.Option(help="Every golden sample must be judged right.")] = True,
+    golden: Annotated[
+        bool, typer.Option(help="Every golden sample must be judged correctly.")
+    ] = True,
     confidence: ConfidenceOption = CONFIDENCE,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

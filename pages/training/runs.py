@@ -35,7 +35,7 @@ def live(workspace: Workspace, view: RunView) -> None:
         ):
             jobs.stop(workspace, job.id)
             st.rerun(scope="fragment")
-        _charts(curve)
+        _charts(curve, job.status)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
 
@@ -83,10 +83,14 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     )
 
 
-def _charts(curve: list[EpochMetrics]) -> None:
+def _charts(curve: list[EpochMetrics], status: JobStatus) -> None:
     if not curve:
         with st.container(border=True):
-            st.caption("The curves appear after the first epoch.")
+            st.caption(
+                "The curves appear after the first epoch."
+                if status.is_active
+                else "There are no curves: no epoch was completed."
+            )
         return
     dark = state.is_dark()
     left, right = st.columns(2)

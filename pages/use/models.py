@@ -29,7 +29,7 @@ def rename(model: Model) -> None:
 @errors.shown()
 def confirm_delete(model: Model) -> None:
     st.markdown(
-        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone; "
+        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone. "
         "If in doubt, download it first."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
@@ -84,10 +84,11 @@ def table(listed: list[Model]) -> None:
             "created": [text.when(m.created_at) for m in listed],
         },
         hide_index=True,
+        placeholder="–",
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On the images that selected the best epoch; slightly optimistic.",
+                help="On the images used to select the best epoch; slightly optimistic.",
             ),
             "test macro F1": st.column_config.NumberColumn(
                 format="%.3f",
