@@ -200,8 +200,8 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             url=routes.export_url(dataset.id, "csv", number, split, delimiter),
         )
     st.caption(
-        "The ZIP file has one folder per class and the table labels.csv. Excluded images are left "
-        "out. It can be imported again."
+        "The ZIP file has one folder per class and the table labels.csv, and can be imported "
+        "again. Excluded images are left out."
     )
 
 

@@ -73,7 +73,7 @@ def choose_network(workspace: Workspace) -> Network:
 
 def _speed_words(speed: float) -> str:
     if speed == 1:
-        return "the speed that the others are compared with"
+        return "reference speed"
     return f"{speed:g} times the speed of the default"
 
 
