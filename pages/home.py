@@ -17,7 +17,7 @@ from pages.ui.components import Tile, gallery
 from pages.ui.places import Place
 
 STEPS = (
-    ("upload", "Import", "a folder or ZIP of labelled images"),
+    ("upload", "Import", "a folder or ZIP of labeled images"),
     ("call_split", "Split", "into images for training and for testing"),
     ("model_training", "Train", "in minutes, on any CPU or GPU"),
     ("grid_on", "Evaluate", "every mistake with its image and heatmap"),

@@ -135,7 +135,7 @@ def import_source(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import labelled images as a new dataset, or add them to one."""
+    """Import labeled images as a new dataset, or add them to one."""
     if (name is None) == (into is None):
         raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with session(workspace, as_json) as opened:
@@ -221,11 +221,13 @@ def check_quality(
 @app.command(name="split")
 def make_split(
     dataset: DatasetArgument,
-    train: Annotated[float, typer.Option(help="Fraction that trains the model.")] = 0.6,
-    validation: Annotated[float, typer.Option(help="Fraction that chooses the best epoch.")] = 0.2,
+    train: Annotated[float, typer.Option(help="Fraction used to train the model.")] = 0.6,
+    validation: Annotated[
+        float, typer.Option(help="Fraction used to choose the best epoch.")
+    ] = 0.2,
     test: Annotated[
         float | None,
-        typer.Option(help="Fraction that judges the model.", show_default="0.2; 0 with --kfold"),
+        typer.Option(help="Fraction used to judge the model.", show_default="0.2; 0 with --kfold"),
     ] = None,
     counts: Annotated[
         str | None,

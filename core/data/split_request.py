@@ -92,7 +92,7 @@ def _check_fractions(fractions: Fractions) -> None:
     if fractions[0] <= 0 or fractions[1] <= 0:
         raise SplitError(
             "Training and validation both need images.",
-            "Validation chooses the best epoch; give it for example 20%.",
+            "Validation images are used to choose the best epoch; give them 20%, for example.",
         )
 
 

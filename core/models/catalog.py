@@ -173,6 +173,11 @@ NETWORKS = (
 )
 
 
+def network_title(name: str) -> str:
+    """The name for people; of a network that this version does not know, `name` itself."""
+    return next((network.title for network in NETWORKS if network.name == name), name)
+
+
 def find_network(name: str) -> Network:
     """The network of this timm name.
 

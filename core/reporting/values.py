@@ -226,7 +226,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class ReliabilityPoint:
-    """A bin of confidences: their mean, and the share judged right."""
+    """A bin of confidences: their mean, and the share judged correctly."""
 
     confidence: float
     accuracy: float

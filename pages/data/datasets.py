@@ -192,8 +192,8 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
     image_map = image_facts.image_map(workspace, dataset.id)
     if not image_map.points:
         st.info(
-            "There is no map yet. The quality check makes it: similar images are close together, "
-            "so that an image among another class stands out."
+            "There is no map yet. The quality check makes it: similar images lie close together, "
+            "so that an image among those of another class stands out."
         )
         if st.button("Go to the quality check", icon=":material/troubleshoot:", key="to_quality"):
             st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})

@@ -71,10 +71,7 @@ def form(workspace: Workspace) -> None:
         into = choose_target(workspace)
         rule_place = st.container()
     if source is None:
-        st.caption(
-            "You see what would be imported before anything is stored. Formats: JPEG, PNG, BMP, "
-            "TIFF, WebP, GIF."
-        )
+        st.caption("Formats: JPEG, PNG, BMP, TIFF, WebP, GIF.")
         return
     if labels is LabelSource.TABLE and table is None:
         st.caption("Choose a label table to continue.")
@@ -142,8 +139,8 @@ def review(
             )
             import_rules.show_decisions(plan)
             st.caption(
-                "Only names were read so far. The import decodes every image, and lists unreadable "
-                "ones with the reason."
+                "Only file names have been read so far. The import decodes every image and lists "
+                "unreadable ones with the reason."
             )
         refuse_empty_import(Path(shown).name, plan, adding=into is not None)
         show_plan(plan, place)

@@ -65,7 +65,7 @@ def upload_table() -> str | None:
         type=["csv", "txt", "tsv"],
         key="table",
         help="One image per line: its path below the source, its label, and optional further "
-        "columns, separated by comma, semicolon, tab or blanks. A header line is optional.",
+        "columns, separated by comma, semicolon, tab or spaces. A header line is optional.",
     )
     return table_text(table.getvalue()) if table else None
 
@@ -275,7 +275,7 @@ def _named_numbers(rules: TableRules, table: Table, key: str) -> TableRules:
             "Names of the ranges",
             value="ok, bad",
             key=f"bins_{key}",
-            help="From the lowest range to the highest; one name more than edges.",
+            help="From the lowest range to the highest; one more name than limits.",
         )
         return replace(rules, bins=read_edges(edges), bin_names=read_names(names))
     return rules

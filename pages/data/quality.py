@@ -398,5 +398,5 @@ def page(workspace: Workspace) -> None:
         card(workspace, dataset, kind, count, status)
 
 
-widgets.page_heading("Quality", "Find and fix problems of the dataset before training.")
+widgets.page_heading("Quality", "Find and fix problems in the dataset before training.")
 page(state.workspace())

@@ -127,6 +127,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Split", "Divide the images once, so that no image that trains the model also judges it."
+    "Split", "Divide the images so that none is used both to train and to test a model."
 )
 page(state.workspace())

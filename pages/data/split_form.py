@@ -116,7 +116,7 @@ def _grouping(
         list(titles),
         format_func=titles.__getitem__,
         key="grouping",
-        help="Images of one part belong into the same subset; otherwise the test images resemble "
+        help="Images of one part belong in the same subset; otherwise the test images resemble "
         "those the model was trained on.",
     )
     if chosen == NO_GROUPING:
@@ -178,7 +178,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
             format="%d%%",
             key="sealed_bound",
             help="The test set is sealed; only the other images are divided. Left: train. Right: "
-            "validation, which chooses the best epoch.",
+            "validation, used to choose the best epoch.",
         )
         st.markdown(
             f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the images that "

@@ -17,9 +17,9 @@ from pages.ui.figures import dataset_charts
 
 PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
 SUBSET_HELP = {
-    Subset.TRAIN: "Images the model learns from.",
-    Subset.VALIDATION: "Images that choose the best epoch and the threshold; never trained on.",
-    Subset.TEST: "Images that judge the finished model, and nothing else.",
+    Subset.TRAIN: "Used to train the model.",
+    Subset.VALIDATION: "Used to choose the best epoch and the threshold, never to train.",
+    Subset.TEST: "Used only to judge the finished model.",
 }
 
 

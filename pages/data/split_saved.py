@@ -40,7 +40,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         how = strategy_in_words(split)
         st.caption(
             f"{text.plain(how[:1].upper() + how[1:])} · seed {split.seed} · "
-            f"made {text.when(split.created_at)} · digest {split.digest[:12]}"
+            f"created {text.when(split.created_at)} · digest {split.digest[:12]}"
         )
         _certificate_file(workspace, split)
     with right:
@@ -73,7 +73,7 @@ def _badges(dataset: Dataset, split: Split) -> None:
                 f"{split.folds} folds",
                 icon=":material/view_week:",
                 color="blue",
-                help="Each fold validates once while the others train.",
+                help="Each fold validates one run; the others train it.",
             )
         if split.sealed:
             st.badge(

@@ -58,7 +58,7 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
         height=min(420, 38 + 35 * len(listed)),
         column_config={
             "content": st.column_config.TextColumn(
-                "content", help="Equal letters mean the same images with the same labels."
+                "content", help="Versions with the same code have the same images and labels."
             )
         },
     )
@@ -197,8 +197,8 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
                 url=routes.export_url(dataset.id, file_format, number, split, delimiter),
             )
     st.caption(
-        "The ZIP file has one folder per class and the table labels.csv. Excluded images are left "
-        "out. It can be imported again."
+        "The ZIP file has one folder per class and the table labels.csv, and can be imported "
+        "again. Excluded images are left out."
     )
 
 
@@ -222,5 +222,5 @@ def page(workspace: Workspace) -> None:
     export(workspace, dataset, listed)
 
 
-widgets.page_heading("Versions", "View, undo, compare and export every version of a dataset.")
+widgets.page_heading("Versions", "View, compare, restore and export the versions of a dataset.")
 page(state.workspace())

@@ -27,7 +27,7 @@ from pages.ui.figures import outcome_matrices
 from pages.ui.places import Place
 
 PURPOSE = "Compare page"
-VALIDATION_SHOWN = "Below: the validation images, which chose both models."
+VALIDATION_SHOWN = "Below: the validation images, which were used to choose both models."
 
 
 def overview(result: ModelComparison, confidence: float) -> None:
@@ -193,7 +193,8 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             required=True,
             format_func=lambda s: s.value,
             key="compare_subset",
-            help="Test images give the verdict. Validation images chose the models and thresholds.",
+            help="The verdict is based on the test images. Validation images were used to choose "
+            "models and thresholds.",
         )
         assert subset is not None  # required, and set above
     with fourth:

@@ -25,13 +25,14 @@ from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
-    "Below: the validation images. They chose the model, so results look slightly too good."
+    "Below: the validation images. They were used to choose the model, so these results are "
+    "slightly optimistic."
 )
 MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
     "Test images were never used in training: only they show how good the model is. Validation "
-    "images chose the best epoch. Training images show what the model memorized."
+    "images were used to choose the best epoch. Training images show what the model memorized."
 )
 SEALED = (
     "**The test set is sealed**: nobody has viewed its results yet, so they can still prove "

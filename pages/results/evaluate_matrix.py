@@ -260,7 +260,8 @@ def _mistakes_in_view(judgement: JudgedSet, view: MatrixView) -> str:
         for column, predicted in enumerate(view.column_classes or ())
         if true == predicted
     )
-    return f"They hold {view.counts.sum() - right:,} of {int((~judgement.right).sum()):,} mistakes."
+    mistakes = int((~judgement.right).sum())
+    return f"They account for {view.counts.sum() - right:,} of {mistakes:,} mistakes."
 
 
 def _table(judgement: JudgedSet, view: MatrixView) -> None:

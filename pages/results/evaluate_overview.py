@@ -245,7 +245,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
     if count > 2:
         k = int(
             st.number_input(
-                "K of a further top-K error",
+                "K for another top-K error",
                 1,
                 count,
                 min(4, count),

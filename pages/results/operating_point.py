@@ -321,7 +321,7 @@ def page(workspace: Workspace) -> None:
     model = models.find_model(workspace, chosen or "")
     own = judged_images.judged_set(workspace, model, Subset.VALIDATION)
     if own.notice:
-        st.info(text.plain(own.notice))
+        st.warning(text.plain(own.notice), icon=":material/report:")
     if not any(own.verdicts):
         widgets.empty_state(
             "rule",

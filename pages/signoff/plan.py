@@ -46,8 +46,8 @@ def claim() -> tuple[float, float, float]:
             20,
             5,
             key="plan_expected",
-            help="Your estimate of the model. 20 means that its true rate is a fifth of the "
-            "claimed limit. Used for the chance that a test of this size passes.",
+            help="The rate that you expect of the model: 20 means a fifth of the claimed limit. "
+            "Used only to estimate the chance that a test passes.",
         )
     with fourth:
         confidence = threshold_form.confidence_box()
@@ -64,12 +64,12 @@ def needed(escape: float, overkill: float, confidence: float) -> None:
         expected_escape=share * escape,
         expected_overkill=share * overkill,
     )
-    none = plan.defective[0].parts
+    defective, good = plan.defective[0].parts, plan.good[0].parts
     st.markdown(
-        f"### {none:,} defective parts without a single escape\n"
-        f"prove an escape rate below {100 * escape:.4g}% with {confidence:.0%} confidence. "
-        f"{plan.good[0].parts:,} good parts without a false reject prove a false reject rate below "
-        f"{100 * overkill:.4g}%."
+        f"### You need {defective:,} defective and {good:,} good parts\n"
+        f"With {confidence:.0%} confidence, {defective:,} defective parts without an escape prove "
+        f"an escape rate below {100 * escape:.4g}%, and {good:,} good parts without a false reject "
+        f"prove a false reject rate below {100 * overkill:.4g}%."
     )
     left, right = st.columns(2, gap="large")
     with left:
@@ -110,18 +110,22 @@ def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
     st.subheader("What the existing images can prove at best")
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
-        st.caption("There is no model yet. For a number of parts, a test can prove at best:")
+        st.caption("There is no model yet.")
         _sizes(confidence)
         return
     chosen = state.choose(
         "model", found, label="Model", help="Whose validation and test images to count."
     )
     model = models.find_model(workspace, chosen or "")
-    rows = [
-        row
-        for subset in (Subset.VALIDATION, Subset.TEST)
-        for row in _rows_of(workspace, model, subset, confidence)
-    ]
+    rows: list[Row] = []
+    problems: set[str] = set()
+    for subset in (Subset.VALIDATION, Subset.TEST):
+        try:
+            rows += _rows_of(workspace, model, subset, confidence)
+        except TouchstoneError as err:
+            problems.add(f"{text.plain(err.message)} {text.plain(err.hint)}")
+    for problem in problems:
+        st.info(problem)
     if rows:
         st.dataframe(
             {
@@ -155,11 +159,7 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
     if subset is Subset.TEST and access.is_sealed(workspace, model):
         st.caption("The test set is sealed; its parts are not counted here.")
         return []
-    try:
-        basis = judged_images.basis(workspace, model, subset)
-    except TouchstoneError as err:
-        st.info(f"{subset}: {text.plain(err.message)} {text.plain(err.hint)}")
-        return []
+    basis = judged_images.basis(workspace, model, subset)
     outcome = basis.outcome(single_threshold(0.5))
     return [
         (subset.value, kind, n, proven_rate(0, n, confidence=confidence))
@@ -178,9 +178,10 @@ def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
 
 
 def _sizes(confidence: float) -> None:
-    rates = [f"{n:,} parts: {proven_rate(0, n, confidence=confidence):.2%}" for n in EXAMPLES]
+    rates = [f"{proven_rate(0, n, confidence=confidence):.2%} with {n:,} parts" for n in EXAMPLES]
     st.caption(
-        f"Without an error, with {confidence:.0%} confidence: {text.plain(' · '.join(rates))}"
+        f"A test without any error proves, with {confidence:.0%} confidence, a rate below: "
+        f"{text.plain(' · '.join(rates))}"
     )
 
 

@@ -78,7 +78,7 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
             )
     rule = thresholds.saved_rule(workspace, standing.model.id)
     with middle.container(border=True, height="stretch"):
-        st.markdown("**Decision rule**")
+        st.markdown("**Reject threshold**")
         if rule is None:
             st.markdown("No threshold chosen: the verdict of the predicted class decides.")
         else:
@@ -179,8 +179,8 @@ def opening_part(workspace: Workspace, standing: SignOff) -> None:
     viewed_models = len({o.model_id for o in standing.accesses})
     st.caption(
         f"{text.count(len(standing.accesses), 'recorded view')} so far, for "
-        f"{text.count(viewed_models, 'model')}. Each view that leads to a choice makes the result "
-        "slightly too good."
+        f"{text.count(viewed_models, 'model')}. Every choice based on a view makes the "
+        "results slightly optimistic."
     )
     with st.expander("All recorded views"):
         st.dataframe(
@@ -256,7 +256,7 @@ def report_part(workspace: Workspace, standing: SignOff) -> None:
         st.caption(
             "Available once the test set is opened."
             if standing.split.sealed
-            else "A report made now is the first recorded view of the test results; this model can "
+            else "A report made now is the first recorded view of the test results: this model can "
             "then no longer have a sealed test."
         )
     others = {
@@ -266,7 +266,7 @@ def report_part(workspace: Workspace, standing: SignOff) -> None:
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         form = st.segmented_control(
-            "Form",
+            "Length",
             list(Form),
             default=Form.FULL,
             required=True,
@@ -365,6 +365,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Sign-off", "Seal criteria and test images, open the test set once, read the verdict."
+    "Sign-off", "Seal criteria and test images, open the test set once, then read the verdict."
 )
 page(state.workspace())

@@ -8,7 +8,7 @@ import streamlit as st
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import EpochMetrics
 from core.errors import TouchstoneError
-from core.models.catalog import NETWORKS
+from core.models.catalog import network_title
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import folds, runs
@@ -35,7 +35,7 @@ def live(workspace: Workspace, view: RunView) -> None:
         ):
             jobs.stop(workspace, job.id)
             st.rerun(scope="fragment")
-        _charts(curve)
+        _charts(curve, job.status)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
 
@@ -83,10 +83,14 @@ def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
     )
 
 
-def _charts(curve: list[EpochMetrics]) -> None:
+def _charts(curve: list[EpochMetrics], status: JobStatus) -> None:
     if not curve:
         with st.container(border=True):
-            st.caption("The curves appear after the first epoch.")
+            st.caption(
+                "The curves appear after the first epoch."
+                if status.is_active
+                else "There are no curves: no epoch was completed."
+            )
         return
     dark = state.is_dark()
     left, right = st.columns(2)
@@ -226,7 +230,7 @@ def settings(workspace: Workspace, view: RunView) -> None:
     with st.expander("Settings of this run"):
         st.markdown(
             f"Dataset **{text.plain(dataset)}** · recipe **{config.recipe}** · network "
-            f"**{text.plain(config.network)}** · {config.epochs} epochs · batch "
+            f"**{text.plain(network_title(config.network))}** · {config.epochs} epochs · batch "
             f"{config.batch_size} · learning rate {config.learning_rate:g} · {config.optimizer}, "
             f"{config.schedule} · weight decay {config.weight_decay:g} · seed {config.seed} · "
             f"{pixels.image_size_px} px, {pixels.resize_mode}, {pixels.channels}, normalization "
@@ -237,13 +241,12 @@ def settings(workspace: Workspace, view: RunView) -> None:
 def compare(workspace: Workspace, views: list[RunView]) -> None:
     st.subheader("All runs")
     scores = runs.best_scores(workspace)
-    titles = {network.name: network.title for network in NETWORKS}
     st.dataframe(
         {
             "run": [v.run.name for v in views],
             "status": [v.status.value for v in views],
             "recipe": [v.run.train.recipe.value for v in views],
-            "network": [titles.get(v.run.train.network, v.run.train.network) for v in views],
+            "network": [network_title(v.run.train.network) for v in views],
             "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
             "size": [v.run.preprocess.image_size_px for v in views],
             "best macro F1": [

@@ -73,7 +73,7 @@ def choose_network(workspace: Workspace) -> Network:
 
 def _speed_words(speed: float) -> str:
     if speed == 1:
-        return "the reference for speed"
+        return "reference speed"
     return f"{speed:g} times the speed of the default"
 
 
@@ -127,7 +127,7 @@ def choose_device() -> str:
 def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
     config = runs.default_preprocess(workspace, dataset.id, network.name)
     saved = datasets.saved_preprocess(workspace, dataset.id) is not None
-    origin = "as saved on the Preprocess page" if saved else "the default of the network"
+    origin = "as saved on the Preprocess page" if saved else "the network's default"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"Images: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
@@ -265,8 +265,8 @@ def page(workspace: Workspace) -> None:
             "split",
             names,
             label="Split",
-            help="Train images teach the model, validation images choose the best epoch, test "
-            "images judge the result.",
+            help="Training images teach the model. Validation images are used to choose the best "
+            "epoch, test images to judge the result.",
         )
     form(workspace, dataset, existing[split_id or ""])
 

@@ -138,7 +138,7 @@ def _corrections(workspace: Workspace, judgement: JudgedSet, item: JudgedSample)
         effect = (
             "The results are updated at once."
             if judgement.version is None
-            else "These results keep the labels of the training: classes were merged since."
+            else "These results keep the labels used in training: classes have been merged since."
         )
         st.markdown(
             "**The correct class is …**",

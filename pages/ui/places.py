@@ -50,8 +50,7 @@ MENU: dict[str, tuple[Place, ...]] = {
         Place.EVALUATE,
         Place.OPERATING_POINT,
         Place.COMPARE,
-        Place.TEST_PLANNER,
-        Place.SIGN_OFF,
     ),
+    "Sign-off": (Place.TEST_PLANNER, Place.SIGN_OFF),
     "Use": (Place.PREDICT, Place.MODELS),
 }

@@ -73,7 +73,7 @@ def _details(report: GateReport) -> None:
         st.caption("No golden sample is marked in this dataset.")
     if verdict.golden:
         right = len(verdict.golden) - len(verdict.failed_golden)
-        st.caption(f"Golden samples judged right: {right} of {len(verdict.golden)}.")
+        st.caption(f"Golden samples judged correctly: {right} of {len(verdict.golden)}.")
     if verdict.failed_golden:
         st.caption(f"Judged wrong: {text.plain(', '.join(verdict.failed_golden[:20]))}")
 

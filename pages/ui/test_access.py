@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 import streamlit as st
 
 from core.domain.models import Model
+from core.words import joined
 from core.workflows.results import access
 from core.workflows.results.access import ResultsAccess, View
 from core.workspace import Workspace
@@ -64,7 +65,7 @@ def ask(
         more: a further sentence, about what is shown instead.
         then: done after the view was recorded, before the page is drawn again.
     """
-    names = ", ".join(text.plain(model.name) for model in models)
+    names = joined([text.plain(model.name) for model in models])
 
     def show() -> None:
         for model in models:

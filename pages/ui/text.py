@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
+from core import words
 from core.domain.jobs import JobStatus
 from core.evaluation.measures.parts import Unit
 
@@ -54,9 +55,7 @@ def when(timestamp: float) -> str:
 
 def count(number: int, noun: str) -> str:
     """`1 image`, `1,300 images`, `2 classes`."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
+    return words.count(number, noun)
 
 
 def noun(unit: Unit) -> str:

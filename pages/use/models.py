@@ -5,6 +5,7 @@ import streamlit as st
 from core.domain.models import Model
 from core.errors import TouchstoneError
 from core.inference import service
+from core.models.catalog import network_title
 from core.workflows.data import uploads
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -29,7 +30,7 @@ def rename(model: Model) -> None:
 @errors.shown()
 def confirm_delete(model: Model) -> None:
     st.markdown(
-        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone; "
+        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone. "
         "If in doubt, download it first."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
@@ -76,7 +77,7 @@ def table(listed: list[Model]) -> None:
         {
             "name": [m.name for m in listed],
             "dataset": [m.dataset_name or "–" for m in listed],
-            "network": [m.network for m in listed],
+            "network": [network_title(m.network) for m in listed],
             "classes": [len(m.class_names) for m in listed],
             "validation macro F1": [m.val_macro_f1 for m in listed],
             "test macro F1": [m.test_macro_f1 for m in listed],
@@ -84,10 +85,11 @@ def table(listed: list[Model]) -> None:
             "created": [text.when(m.created_at) for m in listed],
         },
         hide_index=True,
+        placeholder="–",
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On the images that selected the best epoch; slightly optimistic.",
+                help="On the images used to select the best epoch; slightly optimistic.",
             ),
             "test macro F1": st.column_config.NumberColumn(
                 format="%.3f",
@@ -107,8 +109,9 @@ def details(workspace: Workspace, model: Model) -> None:
             f"{' …' if len(model.class_names) > 30 else ''}"
         )
         st.caption(
-            f"{text.plain(model.network)} · {pixels.image_size_px} px, {pixels.resize_mode}, "
-            f"{pixels.channels} · {text.size(model.size_bytes)} · sha256 {model.sha256[:16]}…"
+            f"{text.plain(network_title(model.network))} · {pixels.image_size_px} px, "
+            f"{pixels.resize_mode}, {pixels.channels} · {text.size(model.size_bytes)} · "
+            f"sha256 {model.sha256[:16]}…"
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Evaluate", icon=":material/grid_on:", key="evaluate"):

@@ -153,7 +153,7 @@ def _decision(item: Prediction) -> None:
             decision_in_words(item.decision),
             color=colour,
             icon=f":material/{icon}:",
-            help="By the operating point of this model.",
+            help="By the saved threshold of this model.",
         )
 
 

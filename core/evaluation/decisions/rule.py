@@ -99,10 +99,10 @@ def point_in_words(point: OperatingPoint) -> str:
     if point.accept_below is None or point.reject_from is None:
         words = "The verdict of the predicted class decides."
     elif point.accept_below == point.reject_from:
-        words = f"Reject from a NOK probability of {as_limit(point.reject_from)}, else accept."
+        words = f"Reject at {as_limit(point.reject_from)} NOK confidence or more, otherwise accept."
     else:
         words = (
-            f"Accept below a NOK probability of {as_limit(point.accept_below)}, "
+            f"Accept below {as_limit(point.accept_below)} NOK confidence, "
             f"{_rejecting(point.reject_from)}, inspector review in between."
         )
     if point.class_thresholds:
@@ -111,7 +111,7 @@ def point_in_words(point: OperatingPoint) -> str:
 
 
 def _rejecting(reject_from: float) -> str:
-    return f"reject from {as_limit(reject_from)}" if reject_from <= 1 else "reject nothing"
+    return f"reject at {as_limit(reject_from)} or more" if reject_from <= 1 else "reject nothing"
 
 
 def as_limit(value: float) -> str:

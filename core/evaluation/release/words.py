@@ -16,7 +16,7 @@ from core.evaluation.release.check import (
 from core.evaluation.release.criteria import ReleaseCriteria
 
 NO_NEW_ESCAPES = "no new escapes compared with the current model"
-GOLDEN_RIGHT = "every golden sample judged right"
+GOLDEN_RIGHT = "every golden sample judged correctly"
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _golden_line(verdict: ReleaseVerdict) -> CheckedLine:
     sentence = (
         f"{wrong:,} of {total:,} golden samples {is_are} judged wrong."
         if wrong
-        else f"Golden samples: all {total:,} judged right."
+        else f"Golden samples: all {total:,} judged correctly."
     )
     return CheckedLine(GOLDEN_RIGHT, f"{total - wrong:,} of {total:,}", not wrong, sentence)
 

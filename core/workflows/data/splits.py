@@ -245,17 +245,16 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     share = (
-        f"{check.grouped_samples:,} images look like {check.groups:,} parts photographed several "
-        "times. A random split puts images of one part into several subsets"
+        f"{check.grouped_samples:,} images probably show only {check.groups:,} parts. A random "
+        "split puts images of one part into several subsets"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
-        return f"{share}, and its results are too good."
+        return f"{share}, so its results are too good."
     is_much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
-    effect = "and its results are too good" if is_much else "which makes little difference here"
+    effect = "so its results are too good" if is_much else "which makes little difference here"
     return (
-        f"{share}, {effect}. Estimated from the most similar training image alone: "
-        f"{check.random_accuracy:.0%} right with a random split, {check.grouped_accuracy:.0%} with "
-        "look-alikes kept together."
+        f"{share}, {effect}. A simple nearest-neighbor model gets {check.random_accuracy:.0%} "
+        f"right on a random split, {check.grouped_accuracy:.0%} with look-alikes kept together."
     )
 
 

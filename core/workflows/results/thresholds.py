@@ -129,12 +129,10 @@ def basis_of(judged: JudgedSet) -> Basis:
 
 def _no_verdicts(judged: JudgedSet) -> ConfigError:
     given = [v for v in judged.verdicts if v is not None]
-    what = (
-        f"every class with a verdict is {given[0]}" if given else "no class is marked OK or NOK yet"
-    )
+    what = f"every class with a verdict is {given[0]}" if given else "no class has a verdict yet"
     return ConfigError(
-        f"In dataset '{judged.dataset.name}' {what}. A threshold needs both good and defective "
-        "classes.",
+        f"In dataset '{judged.dataset.name}', {what}. A threshold needs both good (OK) "
+        "and defective (NOK) classes.",
         "Mark good and defective classes on the Datasets page (or: touchstone classes "
         f'"{judged.dataset.name}" --ok NAME).',
     )
@@ -230,14 +228,14 @@ def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
 def _refuse_contradiction(goal: ThresholdGoal) -> None:
     limits = goal.max_escape is not None or goal.max_overkill is not None
     goals = {
-        "the least cost": goal.scenario is not None,
+        "the lowest cost": goal.scenario is not None,
         "a threshold per class": goal.class_error is not None,
         "limits on escape or overkill": limits or goal.guarantee or goal.proven,
     }
     asked = [goal for goal, is_asked in goals.items() if is_asked]
     if len(asked) > 1:
         raise ConfigError(
-            f"A rule can be chosen for {' or for '.join(asked)}, not for both.",
+            f"A threshold can be chosen for {' or for '.join(asked)}, not for both.",
             "Choose one. Proofs and guarantees belong to limits.",
         )
 

@@ -127,7 +127,9 @@ def cost_curve(least: LeastCost, point: OperatingPoint, *, dark: bool) -> go.Fig
         figure.add_vline(x=float(log_odds(at)), line={"color": MARK, "width": 2.5})
     figure.add_hline(y=least.least_cost_per_1000, line={"color": GOOD, "width": 1.4, "dash": "dot"})
     finite = least.cost_per_1000[np.isfinite(least.cost_per_1000)]
-    top = min(float(finite.max()), 8 * max(float(finite.min()), least.least_cost_per_1000, 1e-9))
+    # Why a floor: where a threshold costs nothing, 8 times the least cost would show nothing.
+    worst = float(finite.max())
+    top = min(worst, 8 * max(float(finite.min()), least.least_cost_per_1000, worst / 40, 1e-9))
     figure.update_yaxes(title="cost per 1,000 parts", range=[0, 1.05 * top], tickformat=",.4~g")
     _probability_axis(figure)
     figure.update_layout(showlegend=False, margin={"l": 60, "r": 10, "t": 12, "b": 44})

@@ -88,8 +88,8 @@ def test_escapes_of_evaluate_follow_the_saved_rule_and_name_it(call, made):
     saved = call("threshold", "new", "--at", 0.0, "--save")
     ruled = call("evaluate", "new", "--subset", "validation")["ok_nok"]
     assert ruled["overkill"]["rate"] == saved["validation"]["overkill"]["rate"] == 1.0
-    assert ruled["rule"].startswith("Reject from")
-    assert "Rule: Reject from" in _text(made.workspace, "evaluate", "new", "--subset", "validation")
+    assert ruled["rule"].startswith("Reject at")
+    assert "Rule: Reject at" in _text(made.workspace, "evaluate", "new", "--subset", "validation")
     given = call("evaluate", "new", "--subset", "validation", "--ok", "good")["ok_nok"]
     assert given["rule"] == plain["rule"]
 
@@ -184,5 +184,5 @@ def test_an_answer_with_a_value_that_is_no_number_is_not_printed_as_json(workspa
 def test_missing_verdicts_are_said(workspace, call):
     add_model(make_dataset(workspace, verdicts=(None, None, None)), "m")
     answer = call("threshold", "m", "--max-escape", 0.1, code=1)
-    assert "no class is marked" in answer["error"]
+    assert "no class has a verdict" in answer["error"]
     assert "touchstone classes" in answer["hint"]

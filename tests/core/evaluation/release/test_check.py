@@ -149,7 +149,7 @@ def test_criteria_are_listed_one_by_one():
         "macro F1 at least 0.9",
         "recall of every class at least 80%",
         "no new escapes compared with the current model",
-        "every golden sample judged right",
+        "every golden sample judged correctly",
     ]
     assert criteria_in_words(ReleaseCriteria(golden_must_pass=False)) == []
 

@@ -145,7 +145,7 @@ def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
-        ((None, None, None), "no class is marked"),
+        ((None, None, None), "no class has a verdict"),
         ((Verdict.OK, None, None), "every class with a verdict is OK"),
     ],
 )
