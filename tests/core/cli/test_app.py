@@ -129,7 +129,7 @@ def test_every_rate_of_the_report_has_its_bounds(call_trained, trained):
     assert missed["1"]["high"] == pytest.approx(1 - 0.6306, abs=1e-4)
     assert (missed["2"]["low"], missed["2"]["high"], missed["2"]["n"]) == (0.0, 0.0, 8)
     assert (
-        "K of at least 1"
+        "must be 1 or more"
         in call_trained("evaluate", "Marks quick", "--top-k", "1,0", code=1)["error"]
     )
 

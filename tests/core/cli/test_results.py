@@ -105,7 +105,7 @@ def test_costs_lead_to_ppm_and_money(call, made):
     assert line["outgoing_ppm"]["low"] <= line["outgoing_ppm"]["value"]
     low, high = line["flat"]["accept_below"]
     assert low <= found["operating_point"]["accept_below"] <= high
-    assert "no costs" in call("threshold", "new", "--cost", "cheap", code=1)["error"]
+    assert "not a list of costs" in call("threshold", "new", "--cost", "cheap", code=1)["error"]
 
 
 def test_rejecting_everything_has_no_ppm_but_a_worst_case(call, made):
@@ -160,7 +160,7 @@ def test_people_read_tables(workspace, made):
     assert "escape" in _text(workspace, "threshold", "new", "--max-escape", "0.02")
     assert "299" in _text(workspace, "plan", "--rate", "0.01", "--overkill", "0.05")
     assert "better" in _text(workspace, "compare", "present", "new")
-    assert "No criteria" in _text(workspace, "criteria", "parts")
+    assert "No release criteria" in _text(workspace, "criteria", "parts")
     assert "escape at most 1%" in _text(workspace, "criteria", "parts", "--max-escape", "0.01")
 
 
@@ -169,7 +169,7 @@ def test_what_is_no_number_is_refused_and_never_printed(call, made):
     assert "cost of nan" in call("threshold", "new", "--cost", "nan,5,1", code=1)["error"]
     assert "cost of inf" in call("threshold", "new", "--cost", "5,inf", code=1)["error"]
     line = ("--cost", "500,5,1", "--volume", "inf")
-    assert "shift of inf parts" in call("threshold", "new", *line, code=1)["error"]
+    assert "Parts per shift must be" in call("threshold", "new", *line, code=1)["error"]
     wish = ("plan", "--rate", 0.01, "--expected", 2)
     assert "true rate of 200%" in call(*wish, code=1)["error"]
     assert "cannot be planned" in call("plan", "--rate", "nan", code=1)["error"]
