@@ -161,7 +161,7 @@ def test_people_read_tables(workspace, made):
     assert "299" in _text(workspace, "plan", "--rate", "0.01", "--overkill", "0.05")
     assert "better" in _text(workspace, "compare", "present", "new")
     assert "No release criteria" in _text(workspace, "criteria", "parts")
-    assert "escape at most 1%" in _text(workspace, "criteria", "parts", "--max-escape", "0.01")
+    assert "escape rate at most 1%" in _text(workspace, "criteria", "parts", "--max-escape", "0.01")
 
 
 def test_what_is_no_number_is_refused_and_never_printed(call, made):
