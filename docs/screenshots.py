@@ -55,7 +55,7 @@ def main(url: str, images: list[str]) -> None:
             page.wait_for_timeout(WAIT_MS)
             page.get_by_role("heading", name="Confusion matrix").scroll_into_view_if_needed()
             page.mouse.move(900, 400)
-            page.mouse.wheel(0, 480)
+            page.mouse.wheel(0, 415)
             page.wait_for_timeout(WAIT_MS)
             cell(page, 1, 2)
             shoot(page, f"evaluate-{theme}")
