@@ -227,7 +227,7 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "299 defective parts" in _said(app)
     assert "100 defective parts without an escape prove a rate below 2.95%" in _said(app)
     assert "199 parts" in _said(app)
-    assert "50 parts: 5.82%" in _said(app)
+    assert "5.82% with 50 parts" in _said(app)
 
 
 def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
@@ -237,7 +237,7 @@ def test_the_comparison_tells_the_better_model_and_the_gate_its_verdict(
         "results/compare.py", made.workspace, model="model-new", against="model-present"
     )
     assert not app.exception
-    assert "The test results of present, new have not been viewed yet" in _said(app)
+    assert "The test results of present and new have not been viewed yet" in _said(app)
     assert "in the validation set of both models" in _said(app)
     assert "none are set for dataset" in _said(app)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
