@@ -1,6 +1,8 @@
 """Take the images of the README from a running app whose workspace holds the trained demo.
 
-python docs/screenshots.py http://127.0.0.1:8501 PICTURE...    (PICTURE: files for the Predict page)
+python docs/screenshots.py http://127.0.0.1:8501 IMAGE...    (IMAGE: files for the Predict page)
+
+Split the demo by look-alikes before training, or the images show a warning about leaks.
 """
 
 import shutil
@@ -53,9 +55,8 @@ def main(url: str, images: list[str]) -> None:
                 page.wait_for_timeout(2 * WAIT_MS)
             page.get_by_text("test", exact=True).first.click()
             page.wait_for_timeout(WAIT_MS)
-            page.get_by_role("heading", name="Confusion matrix").scroll_into_view_if_needed()
-            page.mouse.move(900, 400)
-            page.mouse.wheel(0, 480)
+            heading = page.get_by_role("heading", name="Precision and recall").first
+            heading.evaluate("el => el.scrollIntoView()")
             page.wait_for_timeout(WAIT_MS)
             cell(page, 1, 2)
             shoot(page, f"evaluate-{theme}")
