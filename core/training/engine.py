@@ -264,14 +264,41 @@ def should_stop_early(state: FitState, config: TrainConfig) -> bool:
     return 0 < config.patience <= state.epoch - 1 - state.best_epoch
 
 
+class WeightedCrossEntropy(nn.Module):
+    """Mean cross-entropy with smoothed targets, each image weighted by its true class.
+
+    Why not torch's own: with both, it weights the smoothed part of a target by the classes that it
+    is spread over, so that a rare class with a large weight draws every image towards itself.
+
+    Args:
+        weights: [C], above 0.
+        label_smoothing: share of each target that is spread evenly over all classes, in [0, 1).
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: Tensor, label_smoothing: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Logits [B, C] and class indices [B] to a number."""
+        losses = nn.functional.cross_entropy(
+            logits, targets, reduction="none", label_smoothing=self.label_smoothing
+        )
+        weights = self.weights[targets]
+        return (losses * weights).sum() / weights.sum()
+
+
 def _loss(
     targets: NDArray[np.int64], config: TrainConfig, class_count: int, device: torch.device
 ) -> nn.Module:
-    weight = None
+    weights = torch.ones(class_count)
     if config.balance_classes:
         counts = np.maximum(np.bincount(targets, minlength=class_count), 1)
-        weight = torch.tensor(len(targets) / (class_count * counts), dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing).to(device)
+        weights = torch.tensor(len(targets) / (class_count * counts), dtype=torch.float32)
+    return WeightedCrossEntropy(weights, config.label_smoothing).to(device)
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

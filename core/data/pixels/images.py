@@ -1,6 +1,7 @@
 """Files to images: decode once, safely, and the same way everywhere."""
 
 import math
+import stat
 import struct
 import warnings
 from collections.abc import Iterator
@@ -139,7 +140,9 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
 @contextmanager
 def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     """An image file of a known format and acceptable size; read errors in plain words."""
-    name = source.name if isinstance(source, Path) else name
+    if isinstance(source, Path):
+        name = source.name
+        _refuse_special_file(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -218,6 +221,18 @@ def _is_nearly_black(plain: Image.Image) -> bool:
 def images_below(folder: Path) -> list[Path]:
     """All files with an image's extension below a folder, sorted."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+
+
+def _refuse_special_file(path: Path) -> None:
+    """Raise for a pipe or a device: opening one may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # opening it says why
+    if not stat.S_ISREG(mode):
+        raise UnreadableImageError(
+            f"{path.name} is not a regular file.", "Only files are read, no pipes or devices."
+        )
 
 
 def _refuse_huge(image: Image.Image, name: str) -> None:

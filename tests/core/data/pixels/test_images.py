@@ -1,5 +1,6 @@
 import csv
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -273,3 +274,12 @@ def test_images_that_break_readers_are_read_right_or_refused_in_words(row):
     if readable:
         width, height = (int(v) for v in row["size_after_exif_transpose"].split("x"))
         assert image.size == (width, height)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path):
+    # Opening a pipe waits for a writer: a prediction of a folder with one never ended.
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(UnreadableImageError, match="not a regular file"):
+        read_image(pipe)
