@@ -58,9 +58,9 @@ CONTENTS = {
         Entry("evaluate", "evaluate", "Show the measures of a model with their bounds."),
         Entry("threshold", "results", "Choose, show or save the reject threshold."),
         Entry("compare", "results", "Compare two models on the same images."),
-        Entry("plan", "results", "Calculate how many test parts prove a claim."),
     ),
     "Sign-off": (
+        Entry("plan", "signoff", "Calculate how many test parts prove a claim."),
         Entry("criteria", "signoff", "Set or show the release criteria of a dataset."),
         Entry("seal", "signoff", "Seal the test of a model."),
         Entry("open-test", "signoff", "Open a sealed test; this is recorded."),

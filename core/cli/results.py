@@ -1,13 +1,13 @@
-"""Commands on thresholds, test plans, comparisons and release criteria."""
+"""Commands on results: the reject threshold, and two models compared."""
 
 from dataclasses import replace
-from typing import Annotated, Any, assert_never
+from typing import Annotated, assert_never
 
 import typer
 
 from core.api.comparison import comparison_as_json
 from core.api.signoff import release_as_json
-from core.api.thresholds import choice_as_json, plan_row_as_json
+from core.api.thresholds import choice_as_json
 from core.cli.output import output, table
 from core.cli.session import (
     ConfidenceOption,
@@ -20,12 +20,10 @@ from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_threshold
-from core.evaluation.decisions.planner import plan_test, proven_rate
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
 from core.evaluation.release.words import reasons_in_words
-from core.words import count
 from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
@@ -200,71 +198,6 @@ def _rate(rate: Rate) -> str:
         return "no data"
     low, high = rate.interval.low, rate.interval.high
     return f"{rate.value:.2%} ({low:.2%} to {high:.2%}; {rate.k} of {rate.n})"
-
-
-@app.command()
-def plan(
-    rate: Annotated[float, typer.Option(help="Claim: the rate is below this; 0.01 is 1%.")],
-    confidence: ConfidenceOption = CONFIDENCE,
-    errors: Annotated[
-        int | None, typer.Option(min=0, help="Errors allowed in the test; else a table of 0 to 3.")
-    ] = None,
-    overkill: Annotated[
-        float | None, typer.Option(help="Also claim that the false reject rate is below this.")
-    ] = None,
-    expected: Annotated[
-        float | None, typer.Option(help="Expected true rate: adds the chance to pass.")
-    ] = None,
-    parts: Annotated[
-        int | None, typer.Option(min=1, help="Also show what this number of parts proves.")
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Calculate how many test parts prove a claim."""
-    with session(workspace, as_json) as opened:
-        made = plan_test(
-            rate,
-            rate if overkill is None else overkill,
-            confidence=confidence,
-            expected_escape=expected,
-            most_errors=3 if errors is None else errors,
-        )
-        kept = [row for row in made.defective if errors is None or row.errors == errors]
-        good = [row for row in made.good if errors is None or row.errors == errors]
-        result: dict[str, Any] = {
-            "rate": rate,
-            "confidence": confidence,
-            "rows": [plan_row_as_json(row) for row in kept],
-            "needed": kept[0].parts,
-        }
-        if overkill is not None:
-            result["overkill"] = {"rate": overkill, "rows": [plan_row_as_json(row) for row in good]}
-        if parts is not None:
-            proven = proven_rate(errors or 0, parts, confidence=confidence)
-            result["proven"] = {"parts": parts, "errors": errors or 0, "rate": proven}
-
-        def show() -> None:
-            table(
-                ["errors allowed", "defective parts", "chance to pass"],
-                [[row.errors, f"{row.parts:,}", _chance(row.chance_to_pass)] for row in kept],
-            )
-            if overkill is not None:
-                table(
-                    ["errors allowed", "good parts"],
-                    [[row.errors, f"{row.parts:,}"] for row in good],
-                )
-            if parts is not None:
-                output.print(
-                    f"{count(parts, 'part')} with {count(errors or 0, 'error')} prove a rate below "
-                    f"{result['proven']['rate']:.3%}."
-                )
-
-        opened.answer(result, show)
-
-
-def _chance(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
 
 
 FirstArgument = Annotated[str, typer.Argument(help="Name or id of the current model.")]

@@ -1,4 +1,4 @@
-"""Commands of the sign-off: seal a test, open it, write the report."""
+"""Commands of the sign-off: plan a test, set criteria, seal, open, write the report."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ import typer
 from rich.progress import Progress
 
 from core.api.signoff import criteria_as_json, release_as_json, sign_off_as_json
-from core.cli.output import errors, output
+from core.api.thresholds import plan_row_as_json
+from core.cli.output import errors, output, table
 from core.cli.session import (
     ConfidenceOption,
     DatasetArgument,
@@ -22,9 +23,11 @@ from core.cli.session import (
     session,
 )
 from core.errors import ConfigError
+from core.evaluation.decisions.planner import plan_test, proven_rate
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import criteria_in_words, reasons_in_words
+from core.words import count
 from core.workflows.data import datasets
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.release import GateReport
@@ -32,6 +35,71 @@ from core.workflows.signoff.report import Form
 from core.workflows.signoff.seal_changes import ProgressCallback, SignOff
 
 app = typer.Typer()
+
+
+@app.command()
+def plan(
+    rate: Annotated[float, typer.Option(help="Claim: the rate is below this; 0.01 is 1%.")],
+    confidence: ConfidenceOption = CONFIDENCE,
+    errors: Annotated[
+        int | None, typer.Option(min=0, help="Errors allowed in the test; else a table of 0 to 3.")
+    ] = None,
+    overkill: Annotated[
+        float | None, typer.Option(help="Also claim that the false reject rate is below this.")
+    ] = None,
+    expected: Annotated[
+        float | None, typer.Option(help="Expected true rate: adds the chance to pass.")
+    ] = None,
+    parts: Annotated[
+        int | None, typer.Option(min=1, help="Also show what this number of parts proves.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Calculate how many test parts prove a claim."""
+    with session(workspace, as_json) as opened:
+        made = plan_test(
+            rate,
+            rate if overkill is None else overkill,
+            confidence=confidence,
+            expected_escape=expected,
+            most_errors=3 if errors is None else errors,
+        )
+        kept = [row for row in made.defective if errors is None or row.errors == errors]
+        good = [row for row in made.good if errors is None or row.errors == errors]
+        result: dict[str, Any] = {
+            "rate": rate,
+            "confidence": confidence,
+            "rows": [plan_row_as_json(row) for row in kept],
+            "needed": kept[0].parts,
+        }
+        if overkill is not None:
+            result["overkill"] = {"rate": overkill, "rows": [plan_row_as_json(row) for row in good]}
+        if parts is not None:
+            proven = proven_rate(errors or 0, parts, confidence=confidence)
+            result["proven"] = {"parts": parts, "errors": errors or 0, "rate": proven}
+
+        def show() -> None:
+            table(
+                ["errors allowed", "defective parts", "chance to pass"],
+                [[row.errors, f"{row.parts:,}", _chance(row.chance_to_pass)] for row in kept],
+            )
+            if overkill is not None:
+                table(
+                    ["errors allowed", "good parts"],
+                    [[row.errors, f"{row.parts:,}"] for row in good],
+                )
+            if parts is not None:
+                output.print(
+                    f"{count(parts, 'part')} with {count(errors or 0, 'error')} prove a rate below "
+                    f"{result['proven']['rate']:.3%}."
+                )
+
+        opened.answer(result, show)
+
+
+def _chance(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
 
 
 @app.command()
