@@ -115,7 +115,7 @@ def write_demo_images(
         for index in range(per_class):
             path = folder / class_name / f"{class_name}_{index + 1:04d}.jpg"
             pill = render_pill(class_name, index, seed=seed, size_px=size_px)
-            with atomic_write(path) as partial:
+            with atomic_write(path, durable=False) as partial:
                 pill.save(partial, "JPEG", quality=92)
             paths.append(path)
             if on_progress is not None:

@@ -27,6 +27,6 @@ def thumbnail(source: Path, sha256: str, folder: Path) -> Path:
     image = read_image(source, draft_px=2 * THUMBNAIL_PX)
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(target) as partial:
+    with atomic_write(target, durable=False) as partial:
         image.save(partial, "WEBP", quality=82, method=2)
     return target

@@ -64,3 +64,9 @@ def test_an_unknown_network_is_not_found_and_the_hint_lists_the_known():
         find_network("resnet51")
     assert "resnet50" in caught.value.hint
     assert catalog.DEFAULT_NETWORK in BUILT_IN
+
+
+def test_licenses_are_those_that_the_library_of_networks_states():
+    for network in NETWORKS:
+        stated = timm.get_pretrained_cfg(network.name).license
+        assert network.license.lower() == stated, network.name
