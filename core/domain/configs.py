@@ -221,7 +221,7 @@ class TrainConfig:
     )
     schedule: ScheduleName = setting(
         ScheduleName.COSINE,
-        "Schedule",
+        "Learning rate schedule",
         "Cosine lowers the learning rate smoothly to zero; step divides it by ten after one half "
         "and after three quarters of the epochs.",
     )

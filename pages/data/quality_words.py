@@ -49,19 +49,19 @@ FINDING_WORDS = {
     ),
     FindingKind.NEAR_DUPLICATE: FindingWords(
         "Look-alikes",
-        "If one is used for training and another for testing, results are too good. Split by "
-        "look-alikes.",
+        "If one is used for training and another for testing, results look better than "
+        "they are. Keep look-alikes together when splitting.",
         LOOK_ALIKES,
     ),
     FindingKind.SUBSET_LEAK: FindingWords(
         "The same part in several subsets",
-        "The model is tested on parts that it was trained on, so results are too good. Group the "
-        "images and split again by part.",
+        "The model is tested on parts that it was trained on, so results look too good. Mark "
+        "the images as the same part, then make a new split that keeps them together.",
     ),
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled images",
-        "A model trained without these images predicts another class. Some are only difficult: "
-        "check each image before relabeling.",
+        "A model trained without these images predicts a different class. Some images are "
+        "just hard: check each one before relabeling.",
     ),
     FindingKind.OUTLIER: FindingWords(
         "Images unlike the others of their class",
@@ -90,7 +90,7 @@ FIX_WORDS = {
     ),
     Fix.KEEP_ONE: FixWords(
         "Keep one",
-        "Keep one of each",
+        "Keep one per finding",
         "filter_1",
         "Keeps the largest and sharpest image and excludes the others. No file is deleted.",
     ),
@@ -101,8 +101,8 @@ FIX_WORDS = {
         "Gives the images the class that they look like.",
     ),
     Fix.GROUP: FixWords(
-        "Group",
-        "Group all",
+        "Same part",
+        "All are the same part",
         "group_work",
         "Marks these images as one part, so that a split by part keeps them together.",
     ),

@@ -52,8 +52,8 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
         ):
             _make(workspace, dataset, request, name, seal=seal)
         st.caption(
-            "A split is saved and never changed, so that results stay comparable. Every class has "
-            "images in every subset."
+            "A saved split cannot be changed, so results stay comparable. Every class has images "
+            "in every subset."
         )
     with right:
         if request:
@@ -127,6 +127,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Split", "Divide the images so that none is used both to train and to test a model."
+    "Split", "Divide the images so that no image is used for both training and testing."
 )
 page(state.workspace())

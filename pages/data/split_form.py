@@ -63,7 +63,7 @@ def choose_request(
         group_by = _grouping(workspace, dataset, quality.last_check(workspace, dataset.id))
         left, right = st.columns(2)
         order_by = left.selectbox(
-            "Order",
+            "Assign images",
             list(ORDERS),
             format_func=ORDERS.__getitem__,
             key="order",

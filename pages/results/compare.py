@@ -39,11 +39,11 @@ def overview(result: ModelComparison, confidence: float) -> None:
             f"{text.count(result.only_second, 'image')} of the new model only."
         )
     st.markdown(" ".join(sentences))
-    kinds = [("Classes", "predicted class is correct", result.classes.table)]
+    kinds = [("Classes", "Correct class", result.classes.table)]
     if result.decisions is not None:
         kinds += [
-            ("Escapes", "defective and not accepted", result.decisions.escapes),
-            ("False rejects", "good and not rejected", result.decisions.false_rejects),
+            ("Escapes", "Defective parts caught", result.decisions.escapes),
+            ("False rejects", "Good parts not rejected", result.decisions.false_rejects),
         ]
     for column, (title, right, table) in zip(
         st.columns(len(kinds), gap="large"), kinds, strict=True
@@ -62,14 +62,14 @@ def overview(result: ModelComparison, confidence: float) -> None:
 
 def _rule(side: ModelSide) -> str:
     if side.rule is None:
-        return "no saved threshold; the verdict of the predicted class decides."
+        return "no threshold saved; its predicted class decides."
     return text.plain(side.rule.in_words)
 
 
 def _paired(title: str, right: str, table: PairedTable, confidence: float) -> None:
     st.subheader(
         title,
-        help=f"Right here means: {right}. Only the parts on which the models differ show which "
+        help=f"{right} counts as right. Only the parts on which the models differ show which "
         "one is better.",
     )
     rows = (
@@ -88,8 +88,8 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
         st.caption("There are no such parts.")
         return
     st.markdown(
-        f"Difference (new − current): **{100 * value:+.1f}** percentage points, "
-        f"{confidence:.0%} confidence interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
+        f"{right}: **{100 * value:+.1f}** percentage points with the new model, "
+        f"{confidence:.0%} interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
     )
     st.caption(
         f"{text.plain(comparison.evidence(table))} McNemar's exact test: {_p(table.p_value)}."

@@ -82,7 +82,7 @@ def numbers(workspace: Workspace, judgement: JudgedSet, *, named: bool) -> None:
         _card(
             "Macro F1",
             f"{macro_f1(judgement.predicted, targets, count):.3f}",
-            "Counts images, every class with equal weight."
+            "Per image, all classes weighted equally."
             if numbers.unit is Unit.PARTS
             else "1 is perfect. Every class has equal weight.",
             "Harmonic mean of precision and recall, averaged over the classes.",
@@ -113,11 +113,11 @@ def _accuracy_sentences(judgement: JudgedSet, numbers: Headline) -> list[str]:
     if interval is None:
         return ["There is no judgement."]
     counted = text.count(total, text.noun(numbers.unit))
-    sentences = [f"95% confidence: between **{_range(interval)}** ({counted})."]
+    sentences = [f"95% interval: **{_range(interval)}** ({counted})."]
     if numbers.unit is Unit.PARTS:
         # Why: the matrix below counts images, and would otherwise seem to contradict the headline.
         share = float((judgement.predicted == judgement.targets).mean())
-        sentences.append(f"Of the single images, {text.percent(share)} are correct.")
+        sentences.append(f"By image: {text.percent(share)} correct.")
     return sentences
 
 
@@ -169,11 +169,11 @@ def _at_most(rate: Rate, of: str) -> str:
 def _between(rate: Rate, of: str) -> str:
     if rate.interval is None:
         return f"There are no {of} in this subset."
-    return f"{_share(rate, of)}. 95% confidence: between **{_range(rate.interval)}**."
+    return f"{_share(rate, of)}. 95% interval: **{_range(rate.interval)}**."
 
 
 def _range(interval: Interval) -> str:
-    return f"{text.percent(interval.low)} and {text.percent(interval.high)}"
+    return f"{text.percent(interval.low)} to {text.percent(interval.high)}"
 
 
 def _explain(workspace: Workspace, judgement: JudgedSet, numbers: Headline) -> None:
@@ -196,7 +196,7 @@ def _explain(workspace: Workspace, judgement: JudgedSet, numbers: Headline) -> N
     basis = (
         "Escapes and false rejects follow the saved reject threshold."
         if point
-        else "Escapes and false rejects follow the verdict of the predicted class."
+        else "Escapes and false rejects are counted by predicted class: no threshold is saved."
     )
     sentences = [basis, *numbers.ok_nok.remarks, numbers.ok_nok.both_in_words or ""]
     st.caption(" ".join(filter(None, sentences)))
@@ -219,7 +219,7 @@ def pies(judgement: JudgedSet) -> None:
     )
     if judgement.parts is not None:
         st.caption(
-            "Parts are counted here: a part is correct if all its images are. "
+            "Counted by part: a part is correct only if all its images are. "
             "The matrix below counts images."
         )
     components.chart(

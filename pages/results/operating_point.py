@@ -274,7 +274,9 @@ def _keep(
             help="Saved with the model and applied by Evaluate, Predict and the report.",
         )
         if saved is None:
-            st.caption("No threshold is saved yet: the verdict of the predicted class decides.")
+            st.caption(
+                "No threshold saved. Each part is accepted or rejected by its predicted class."
+            )
         else:
             st.caption(
                 f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "

@@ -80,7 +80,9 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
     with middle.container(border=True, height="stretch"):
         st.markdown("**Reject threshold**")
         if rule is None:
-            st.markdown("No threshold chosen: the verdict of the predicted class decides.")
+            st.markdown(
+                "No threshold saved. Each part is accepted or rejected by its predicted class."
+            )
         else:
             st.markdown(text.plain(rule.in_words))
             st.caption(f"Chosen on validation: {text.plain(rule.chosen_by)}.")
@@ -97,7 +99,7 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
         )
         st.caption(f"Digest of images and labels: {standing.digest[:24]}…")
         if st.button(
-            "Check the files",
+            "Check that files are unchanged",
             icon=":material/fact_check:",
             key="check_files",
             help="Reads every test image again and compares it with what was imported.",
@@ -120,7 +122,7 @@ def _check_files(workspace: Workspace, standing: SignOff) -> None:
 def _seal_button(workspace: Workspace, standing: SignOff) -> None:
     again = standing.seal is not None
     if st.button(
-        "Seal again" if again else "Seal",
+        "Seal again" if again else "Seal the test set",
         icon=":material/lock:",
         key="seal",
         type="secondary" if again and not standing.is_void else "primary",

@@ -73,7 +73,7 @@ def choose_network(workspace: Workspace) -> Network:
 
 def _speed_words(speed: float) -> str:
     if speed == 1:
-        return "reference speed"
+        return "the speed that others are compared with"
     return f"{speed:g} times the speed of the default"
 
 
@@ -171,11 +171,13 @@ def split_words(split: Split) -> None:
                 help="No part, identical file or look-alike is in two subsets of this split.",
             )
         else:
+            leaks = certificate is not None and certificate.is_leaking
             st.badge(
-                "leaks, or not checked",
+                "leaks found" if leaks else "not checked for leaks",
                 icon=":material/gpp_maybe:",
                 color="orange",
-                help="Results on this split may be too good: see its certificate on Split.",
+                help="Results on this split may look better than they are: see its certificate on "
+                "Split.",
             )
         if split.sealed:
             st.badge(

@@ -52,10 +52,11 @@ def _reasons(report: GateReport) -> str:
 
 
 def _on_validation(name: str, report: GateReport) -> None:
-    would = "would pass" if report.gate.passed else "would be blocked"
+    would = "would pass" if report.gate.passed else "would fail"
     st.info(
-        f"**No verdict yet** · on these validation images {name} {would}, but models and "
-        f"thresholds were chosen on them. Only the test images decide.\n\n{_reasons(report)}",
+        f"**No verdict yet** · on the validation images, {name} {would}. Only the test images "
+        "count: the validation images were used to choose the models and thresholds."
+        f"\n\n{_reasons(report)}",
         icon=":material/rule:",
     )
 
@@ -82,9 +83,7 @@ def criteria(
     workspace: Workspace, dataset_id: str, kept: KeptCriteria | None, *, expanded: bool = False
 ) -> None:
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
-    with st.expander(
-        "Release criteria of this dataset", expanded, icon=":material/rule:", key="criteria"
-    ):
+    with st.expander("Edit release criteria", expanded, icon=":material/rule:", key="criteria"):
         wanted = _form(kept.criteria if kept else ReleaseCriteria())
         if wanted is not None:
             try:

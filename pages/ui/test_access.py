@@ -13,8 +13,8 @@ from pages.ui import text
 from pages.ui.places import Place
 
 NOT_VIEWED = (
-    "**The test results of {names} have not been viewed yet.** Viewing now is recorded; a "
-    "sealed test is then no longer possible. For a release, seal the test first."
+    "**The test results of {names} have not been viewed yet.** Viewing is recorded, and "
+    "no sealed test is possible afterwards. To release a model, seal the test set first."
 )
 
 

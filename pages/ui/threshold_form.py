@@ -291,7 +291,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
 def confidence_box() -> float:
     """The confidence level of all bounds on the page."""
     chosen: float = st.selectbox(
-        "Confidence",
+        "Confidence level",
         [0.9, CONFIDENCE, 0.99],
         index=1,
         format_func=lambda v: f"{v:.0%}",

@@ -123,7 +123,7 @@ def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Wor
         "1 of 13",
     )
     # Exact bounds of 25 of 28, two-sided, and of 2 of 15, one-sided.
-    assert "95% confidence: between **71.8% and 97.7%** (28 images" in captions(app)
+    assert "95% interval: **71.8% to 97.7%** (28 images" in captions(app)
     assert "at most 36.3%" in captions(app)
 
 
@@ -191,7 +191,7 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
     # 13 images of part A, one of them wrong, and 15 parts of one image, two wrong.
     assert "Accuracy" not in shown
     assert shown["Accuracy (parts)"] == "81.2%"
-    assert "Of the single images, 89.3% are correct." in captions(app)
+    assert "By image: 89.3% correct." in captions(app)
     assert "The matrix below counts images." in captions(app)
 
 

@@ -246,14 +246,18 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
         return None
     share = (
         f"{check.grouped_samples:,} images probably show only {check.groups:,} parts. A random "
-        "split puts images of one part into several subsets"
+        "split would put images of the same part into several subsets"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
-        return f"{share}, so its results are too good."
+        return f"{share} and make results look better than they are."
     is_much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
-    effect = "so its results are too good" if is_much else "which makes little difference here"
+    effect = (
+        " and make results look better than they are"
+        if is_much
+        else ", which makes little difference here"
+    )
     return (
-        f"{share}, {effect}. A simple nearest-neighbor model gets {check.random_accuracy:.0%} "
+        f"{share}{effect}. A simple nearest-neighbor model gets {check.random_accuracy:.0%} "
         f"right on a random split, {check.grouped_accuracy:.0%} with look-alikes kept together."
     )
 

@@ -207,7 +207,7 @@ def evidence(table: PairedTable) -> str:
         better = "new" if table.only_second_right > table.only_first_right else "current"
         return (
             f"The {better} model is better. If both were equally good, a difference this large "
-            f"would appear in {_percent(table.p_value)} of all tests."
+            f"would occur by chance in {_percent(table.p_value)} of tests."
         )
     more = (
         " With fewer than 6 parts on which they differ, no test can tell them apart."
@@ -215,8 +215,8 @@ def evidence(table: PairedTable) -> str:
         else ""
     )
     return (
-        "No proven difference. If both were equally good, a difference this large would appear in "
-        f"{_percent(table.p_value)} of all tests.{more}"
+        "Not significant. If both were equally good, a difference this large would occur by "
+        f"chance in {_percent(table.p_value)} of tests.{more}"
     )
 
 

@@ -47,7 +47,7 @@ def test_fifty_parts_without_escape_do_not_prove_two_percent_and_how_many_would_
     assert (found.result, found.parts_needed) == (CheckResult.NOT_PROVEN, 149)
     assert check_in_words(found) == (
         "Escape rate: 0% (0 of 50), proven to be below 5.82%; proof of at most 2% is required. "
-        "With no further error, 149 parts would prove it."
+        "With no further error, 149 parts in total would prove it."
     )
 
 
