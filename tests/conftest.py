@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -24,6 +25,9 @@ from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import ROOT_VARIABLE, Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Why: a missing network must fail at once, and no test may depend on the internet.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -149,6 +153,19 @@ def copy_of(workspace: Workspace, root: Path) -> Workspace:
     with connect(workspace) as db:
         db.conn.execute("VACUUM INTO ?", [str(root / "workspace.db")])
     return Workspace(root).create()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium for every test that needs one: a process can run Playwright only once."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.conftest import launch
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -86,14 +86,6 @@ def launch(playwright: Playwright) -> Browser:
         return playwright.chromium.launch(executable_path=system, args=FLAGS)
     except Exception as err:
         pytest.skip(f"no Chromium can be started ({type(err).__name__}): install chromium")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,10 @@ import subprocess
 import zipfile
 
 import pytest
-from playwright.sync_api import sync_playwright
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from pages.ui.places import Place
-from tests.browser.conftest import is_remote, launch, settled
+from tests.browser.conftest import is_remote, settled
 
 PACKAGE = "touchstone_vision"
 
@@ -99,32 +98,30 @@ def test_names_from_the_option_and_from_the_environment_are_allowed(server):
         assert server.status("/", host=host) == 200, host
 
 
-def test_every_page_opens_in_a_browser_with_our_look_and_asks_nobody_else(server, installed):
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page(color_scheme="light")
-        page.set_default_timeout(30_000)
-        remote, broken, frames = [], [], []
-        page.on("websocket", lambda ws: ws.on("framereceived", lambda f: frames.append(f)))
-        page.on("request", lambda r: remote.append(r.url) if is_remote(r.url) else None)
-        page.on("pageerror", lambda err: broken.append(str(err)))
-        page.goto(server.url)
+def test_every_page_opens_in_a_browser_with_our_look_and_asks_nobody_else(server, browser):
+    page = browser.new_page(color_scheme="light")
+    page.set_default_timeout(30_000)
+    remote, broken, frames = [], [], []
+    page.on("websocket", lambda ws: ws.on("framereceived", lambda f: frames.append(f)))
+    page.on("request", lambda r: remote.append(r.url) if is_remote(r.url) else None)
+    page.on("pageerror", lambda err: broken.append(str(err)))
+    page.goto(server.url)
+    settled(page)
+    links = page.locator("[data-testid='stSidebarNavLink']")
+    addresses = links.evaluate_all("links => links.map(link => link.href)")
+    assert {address.rsplit("/", 1)[1] or "home" for address in addresses} == set(PAGES)
+    for address in addresses:
+        page.goto(address)
         settled(page)
-        links = page.locator("[data-testid='stSidebarNavLink']")
-        addresses = links.evaluate_all("links => links.map(link => link.href)")
-        assert {address.rsplit("/", 1)[1] or "home" for address in addresses} == set(PAGES)
-        for address in addresses:
-            page.goto(address)
-            settled(page)
-            assert " · Touchstone" in page.title()
-            assert not page.locator("[data-testid='stException']").count(), address
-            assert not page.get_by_text("Something went wrong").count(), address
-            assert not page.get_by_text("Page not found").count(), address
-        assert _background(page, "stApp") == "rgb(252, 252, 251)"
-        assert _background(page, "stSidebar") == "rgb(23, 32, 30)"
-        assert not page.locator("[data-testid='stAppDeployButton']").count()
-        assert not page.locator("[data-testid='stMainMenu']").count()
-        browser.close()
+        assert " · Touchstone" in page.title()
+        assert not page.locator("[data-testid='stException']").count(), address
+        assert not page.get_by_text("Something went wrong").count(), address
+        assert not page.get_by_text("Page not found").count(), address
+    assert _background(page, "stApp") == "rgb(252, 252, 251)"
+    assert _background(page, "stSidebar") == "rgb(23, 32, 30)"
+    assert not page.locator("[data-testid='stAppDeployButton']").count()
+    assert not page.locator("[data-testid='stMainMenu']").count()
+    page.close()
     assert not broken
     assert not remote
     settings = _client_settings(frames)
