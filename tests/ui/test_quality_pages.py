@@ -65,7 +65,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
 
     app.segmented_control(key="split_view").set_value("new").run()
     app.selectbox(key="grouping").set_value("none").run()
-    assert "too good" in app.warning[0].value
+    assert "better than they are" in app.warning[0].value
     app.button(key="do_split").click().run()
     assert "Leak certificate" in app.error[0].value
     assert not app.success
