@@ -39,11 +39,12 @@ def overview(result: ModelComparison, confidence: float) -> None:
             f"{text.count(result.only_second, 'image')} of the new model only."
         )
     st.markdown(" ".join(sentences))
+    unit = result.unit.word
     kinds = [("Classes", "Correct class", result.classes.table)]
     if result.decisions is not None:
         kinds += [
-            ("Escapes", "Defective parts caught", result.decisions.escapes),
-            ("False rejects", "Good parts not rejected", result.decisions.false_rejects),
+            ("Escapes", f"Defective {unit} caught", result.decisions.escapes),
+            ("False rejects", f"Good {unit} not rejected", result.decisions.false_rejects),
         ]
     for column, (title, right, table) in zip(
         st.columns(len(kinds), gap="large"), kinds, strict=True
@@ -62,7 +63,7 @@ def overview(result: ModelComparison, confidence: float) -> None:
 
 def _rule(side: ModelSide) -> str:
     if side.rule is None:
-        return "no threshold saved; its predicted class decides."
+        return "no threshold saved; the predicted class decides."
     return text.plain(side.rule.in_words)
 
 
@@ -174,7 +175,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             (Place.TRAIN, "Train a model"),
         )
         return None
-    first, second, third, fourth = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
+    first, second, third, fourth = st.columns([5, 5, 4, 3], vertical_alignment="bottom")
     with first:
         new = state.choose("model", names_by_id, label="New model", help="The release candidate.")
     with second:

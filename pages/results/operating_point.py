@@ -315,7 +315,7 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         chosen = state.choose("model", names_by_id, label="Model", help="Models, newest first.")
     with right:
