@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, assert_never
 
 from core.domain.ids import json_digest
-from core.domain.settings import check_ranges, setting
+from core.domain.settings import NO, YES, check_ranges, setting
 from core.errors import ConfigError
 
 
@@ -53,6 +53,33 @@ class ScheduleName(StrEnum):
 
     COSINE = "cosine"
     STEP = "step"
+
+
+class ClassWeights(StrEnum):
+    """How much the images of a class count, by how many it has: the same, n^-1/2, or 1/n."""
+
+    NONE = "none"
+    MODERATE = "moderate"
+    BALANCED = "balanced"
+
+    @property
+    def power(self) -> float:
+        """An image of a class with n images weighs n to the minus this."""
+        match self:
+            case ClassWeights.NONE:
+                return 0.0
+            case ClassWeights.MODERATE:
+                return 0.5
+            case ClassWeights.BALANCED:
+                return 1.0
+            case _:
+                assert_never(self)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ClassWeights | None":
+        # Why: until there was a choice, this setting was yes or no.
+        text = str(value).lower()
+        return cls.BALANCED if text in YES else cls.NONE if text in NO else None
 
 
 Config = TypeVar("Config", "PreprocessConfig", "AugmentConfig", "TrainConfig")
@@ -246,11 +273,11 @@ class TrainConfig:
         low=0.0,
         high=0.5,
     )
-    balance_classes: bool = setting(
-        False,
+    class_weights: ClassWeights = setting(
+        ClassWeights.NONE,
         "Class weights",
-        "Give every class the same weight, however few images it has. Finds more of the rare "
-        "classes, at the cost of more false rejects.",
+        "Balanced gives every class the same weight, however few images it has: more rare classes "
+        "found, more false rejects. Moderate goes half way; none counts every image the same.",
     )
     patience: int = setting(
         0,
@@ -260,6 +287,20 @@ class TrainConfig:
         low=0,
         high=1000,
         step=1,
+    )
+    penalty: float = setting(
+        0.0,
+        "Penalty",
+        "For the quick recipe: how strongly the weights are pulled toward zero. 0 chooses the "
+        "value by cross-validation on the training images.",
+        low=0.0,
+        high=1e6,
+    )
+    refit: bool = setting(
+        True,
+        "Refit with validation",
+        "For the quick recipe: after the penalty is chosen, fit the model on training and "
+        "validation images together. Validation results are then cross-validated.",
     )
     seed: int = setting(
         42,
@@ -308,6 +349,7 @@ FORMER_NAMES = {
     "share": "probability",
     "mirror_columns": "flip_horizontal",
     "mirror_rows": "flip_vertical",
+    "balance_classes": "class_weights",
 }
 
 

@@ -18,8 +18,8 @@ else:
     Config = TypeVar("Config")
 
 Value = bool | int | float | str
-_YES = ("true", "yes", "on", "1")
-_NO = ("false", "no", "off", "0")
+YES = ("true", "yes", "on", "1")
+NO = ("false", "no", "off", "0")
 
 
 def setting(
@@ -162,9 +162,9 @@ def _yes_or_no(value: object) -> bool:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
-    if text in _YES:
+    if text in YES:
         return True
-    if text in _NO:
+    if text in NO:
         return False
     raise ValueError
 

@@ -294,10 +294,8 @@ class WeightedCrossEntropy(nn.Module):
 def _loss(
     targets: NDArray[np.int64], config: TrainConfig, class_count: int, device: torch.device
 ) -> nn.Module:
-    weights = torch.ones(class_count)
-    if config.balance_classes:
-        counts = np.maximum(np.bincount(targets, minlength=class_count), 1)
-        weights = torch.tensor(len(targets) / (class_count * counts), dtype=torch.float32)
+    counts = np.maximum(np.bincount(targets, minlength=class_count), 1)
+    weights = torch.tensor(counts**-config.class_weights.power, dtype=torch.float32)
     return WeightedCrossEntropy(weights, config.label_smoothing).to(device)
 
 

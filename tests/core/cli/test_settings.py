@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from core.cli.app import app, load_command
 from core.cli.settings import SECTIONS, chosen_settings
-from core.domain.configs import AugmentConfig, OptimizerName, TrainConfig
+from core.domain.configs import AugmentConfig, ClassWeights, OptimizerName, TrainConfig
 from core.domain.settings import settings_of
 from core.errors import ConfigError
 from core.store import runs
@@ -120,7 +120,7 @@ def test_a_run_keeps_the_settings_that_were_given_in_all_three_ways(trained, tmp
         label_smoothing=0.1,
         optimizer=OptimizerName.ADAMW,
         device="cpu",
-        balance_classes=True,
+        class_weights=ClassWeights.BALANCED,
     )
     assert run.augment == AugmentConfig(brightness=0.3, flip_vertical=False)
     assert (run.preprocess.image_size_px, run.preprocess.roi_right) == (64, 0.9)

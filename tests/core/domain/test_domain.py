@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.domain.configs import (
     AugmentConfig,
+    ClassWeights,
     Normalization,
     OptimizerName,
     PreprocessConfig,
@@ -29,7 +30,12 @@ from core.errors import ConfigError
         PreprocessConfig(96, ResizeMode.CROP, normalization=Normalization.NONE, roi_left=0.25),
         AugmentConfig(probability=0.0, rotate_quarter=True, rotate_degrees=17.5),
         TrainConfig(),
-        TrainConfig(Recipe.FULL, "resnet18", optimizer=OptimizerName.SGD, balance_classes=True),
+        TrainConfig(
+            Recipe.FULL,
+            "resnet18",
+            optimizer=OptimizerName.SGD,
+            class_weights=ClassWeights.BALANCED,
+        ),
         recipe_defaults(Recipe.FULL, "resnet50"),
     ],
 )
@@ -43,7 +49,7 @@ def test_a_config_survives_its_json(config):
         epochs=st.integers(1, 1000),
         learning_rate=st.floats(1e-7, 10.0),
         seed=st.integers(0, 2**31 - 1),
-        balance_classes=st.booleans(),
+        class_weights=st.sampled_from(ClassWeights),
     )
 )
 def test_any_allowed_training_config_survives_its_json(config):
@@ -131,3 +137,13 @@ def test_settings_of_earlier_versions_are_read_under_their_former_names():
     assert config_from_json(AugmentConfig, text) == AugmentConfig(
         probability=0.3, flip_horizontal=False, flip_vertical=True
     )
+
+
+@pytest.mark.parametrize(
+    ("former", "today"), [(True, ClassWeights.BALANCED), (False, ClassWeights.NONE)]
+)
+def test_class_weights_were_yes_or_no_once(former, today):
+    text = json.dumps({"balance_classes": former})
+    assert config_from_json(TrainConfig, text) == TrainConfig(class_weights=today)
+    with pytest.raises(ConfigError):
+        config_from_json(TrainConfig, json.dumps({"class_weights": "strong"}))

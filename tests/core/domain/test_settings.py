@@ -2,6 +2,7 @@ import pytest
 
 from core.domain.configs import (
     AugmentConfig,
+    ClassWeights,
     OptimizerName,
     PreprocessConfig,
     ResizeMode,
@@ -29,12 +30,12 @@ def test_names_and_options_are_unique_over_all_configs():
 
 
 def test_text_and_numbers_are_read_in_the_type_of_the_setting():
-    values = {"epochs": "30", "learning_rate": 1, "optimizer": "AdamW", "balance_classes": "yes"}
+    values = {"epochs": "30", "learning_rate": 1, "optimizer": "AdamW", "refit": "no"}
     config = with_settings(TrainConfig(), values)
     assert (config.epochs, config.learning_rate) == (30, 1.0)
     assert type(config.learning_rate) is float
     assert config.optimizer is OptimizerName.ADAMW
-    assert config.balance_classes is True
+    assert config.refit is False
     crop = with_settings(PreprocessConfig(), {"resize_mode": "crop"})
     assert crop.resize_mode is ResizeMode.CROP
 
@@ -48,7 +49,7 @@ def test_text_and_numbers_are_read_in_the_type_of_the_setting():
         ("epochs", 0, "Epochs is 0, but must be a whole number between 1 and 1,000."),
         ("momentum", "1.5", "Momentum is 1.5, but must be a number between 0 and 0.999."),
         ("optimizer", "adam", "Optimizer is adam, but must be one of adamw, sgd."),
-        ("balance_classes", "perhaps", "Class weights is perhaps, but must be yes or no."),
+        ("refit", "perhaps", "Refit with validation is perhaps, but must be yes or no."),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_title_range_and_help(name, value, words):
@@ -63,3 +64,8 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
         with_settings(AugmentConfig(), {"zoom": 1})
     assert "no setting 'zoom'" in refused.value.message
     assert "rotate_degrees" in refused.value.hint
+
+
+def test_class_weights_are_also_read_as_the_yes_or_no_that_they_were():
+    for text, weights in (("yes", ClassWeights.BALANCED), ("no", ClassWeights.NONE)):
+        assert with_settings(TrainConfig(), {"class_weights": text}).class_weights is weights

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from core.domain.configs import AugmentConfig, OptimizerName, Recipe, ScheduleName, TrainConfig
+from core.domain.configs import (
+    AugmentConfig,
+    ClassWeights,
+    OptimizerName,
+    Recipe,
+    ScheduleName,
+    TrainConfig,
+)
 from core.errors import TrainingError
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import (
@@ -134,7 +141,7 @@ def test_a_resumed_training_ends_bit_for_bit_where_an_undisturbed_one_does(
     kind, optimizer, tmp_path
 ):
     task, build = TASKS[kind]
-    config = _config(optimizer=optimizer, label_smoothing=0.1, balance_classes=True)
+    config = _config(optimizer=optimizer, label_smoothing=0.1, class_weights=ClassWeights.BALANCED)
     straight = new_state(build(), config, CPU)
     curve = _fit(straight, task, config)
     batches = math.ceil(len(task().targets) / config.batch_size)
@@ -287,7 +294,7 @@ def _false_rejects(**settings):
 def test_label_smoothing_does_not_distort_balanced_classes():
     # torch weights the smoothed part by the classes it is spread over: the rare one drew nearly
     # half of the good images towards itself (2 % false rejects without smoothing, 44 % with it).
-    balanced = {"balance_classes": True, "epochs": 40, "batch_size": 32}
+    balanced = {"class_weights": ClassWeights.BALANCED, "epochs": 40, "batch_size": 32}
     with_smoothing = _false_rejects(label_smoothing=0.1, **balanced)
     assert with_smoothing <= _false_rejects(**balanced) + 0.03
 

@@ -1,0 +1,58 @@
+import pytest
+
+from core.domain.acting import acted_on, acting_settings
+from core.domain.configs import (
+    AugmentConfig,
+    OptimizerName,
+    PreprocessConfig,
+    Recipe,
+    TrainConfig,
+    recipe_defaults,
+)
+from core.domain.settings import settings_of
+from core.domain.training import TrainingRun
+
+QUICK = recipe_defaults(Recipe.QUICK, "resnet18")
+FULL = recipe_defaults(Recipe.FULL, "resnet18")
+STEPS = {"epochs", "batch_size", "learning_rate", "optimizer", "schedule", "patience"}
+AUGMENTATION = {item.name for item in settings_of(AugmentConfig)}
+EVERY = {
+    item.name
+    for kind in (TrainConfig, AugmentConfig, PreprocessConfig)
+    for item in settings_of(kind)
+}
+
+
+def test_a_solved_head_has_no_epochs_and_no_augmentation():
+    # Reports listed augmentation, epochs and a learning rate that the quick recipe never used.
+    names = acting_settings(QUICK, AugmentConfig())
+    assert not names & (STEPS | AUGMENTATION | {"momentum", "weight_decay"})
+    assert {"penalty", "refit", "class_weights", "label_smoothing", "image_size_px"} <= names
+
+
+def test_an_earlier_quick_run_was_trained_in_epochs_without_augmentation():
+    names = acting_settings(QUICK, AugmentConfig(), has_epochs=True)
+    assert names >= STEPS | {"momentum", "weight_decay"}
+    assert not names & (AUGMENTATION | {"penalty", "refit"})
+
+
+def test_every_setting_acts_on_some_run():
+    full = TrainConfig(Recipe.FULL, optimizer=OptimizerName.SGD)
+    acting = acting_settings(QUICK, AugmentConfig()) | acting_settings(full, AugmentConfig())
+    assert acting == EVERY
+
+
+def test_momentum_belongs_to_sgd_and_changes_need_a_probability():
+    never = AugmentConfig(probability=0.0)
+    names = acting_settings(FULL, never)
+    assert FULL.optimizer is OptimizerName.ADAMW
+    assert names & (AUGMENTATION | {"momentum"}) == {"probability"}
+
+
+@pytest.mark.parametrize("train", [QUICK, FULL])
+def test_what_acted_is_listed_with_its_value(train):
+    run = TrainingRun("r", "r", "d", "s", PreprocessConfig(), AugmentConfig(), train, 0.0)
+    listed = acted_on(run, has_epochs=False)
+    values = {item.name: value for item, value in listed}
+    assert set(values) == acting_settings(train, run.augment)
+    assert values["network"] == "resnet18"
