@@ -1,4 +1,4 @@
-"""Runs and their learning curves."""
+"""Runs, and how they came to their model: learning curves and penalty paths."""
 
 from dataclasses import dataclass
 
@@ -41,3 +41,16 @@ class EpochMetrics:
     learning_rate: float
     duration_s: float
     is_best: bool
+
+
+@dataclass(frozen=True)
+class PenaltyPoint:
+    """One point of the penalty path of a quick run.
+
+    `log_loss` is the mean over the training images, each judged by a model fitted without it;
+    `standard_error` is that of the mean over the folds.
+    """
+
+    penalty: float
+    log_loss: float
+    standard_error: float

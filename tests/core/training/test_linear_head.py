@@ -1,0 +1,264 @@
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from core.domain.configs import ClassWeights
+from core.errors import TrainingError
+from core.training.linear_head import (
+    FIRST,
+    STEP,
+    WITHOUT_CHOICE,
+    HeadTask,
+    best_penalty,
+    cross_validated,
+    fit_head,
+    group_folds,
+    image_weights,
+    penalty_path,
+)
+
+
+def _task(n=200, d=12, classes=3, *, seed=0, noise=1.0, counts=None) -> HeadTask:
+    """Classes around centers of their own, with features of different scale and offset."""
+    rng = np.random.default_rng(seed)
+    targets = (
+        rng.integers(0, classes, n) if counts is None else np.repeat(np.arange(classes), counts)
+    )
+    centers = rng.normal(size=(classes, d))
+    plain = centers[targets] + noise * rng.normal(size=(len(targets), d))
+    features = plain * rng.uniform(0.5, 3, d) + rng.normal(size=d)
+    return HeadTask(features.astype(np.float32), targets, np.arange(len(targets)), classes)
+
+
+def _fit(task, penalty):
+    return fit_head(task, penalty, on_step=lambda: None)
+
+
+def _path(task):
+    return list(penalty_path(task, on_step=lambda: None))
+
+
+def _standard(features):
+    return (features - features.mean(0)) / features.std(0)
+
+
+def _standard_weights(head, task):
+    weight = head.weight * task.features.std(0)
+    return weight, head.weight @ task.features.mean(0) + head.bias
+
+
+@pytest.mark.parametrize("n", [300, 30])
+@pytest.mark.parametrize("weights", list(ClassWeights))
+@pytest.mark.parametrize("penalty", [3.0, 0.1])
+def test_the_head_equals_logistic_regression_of_scikit_learn(n, weights, penalty):
+    # Few images are solved in the space that they span; the solution must be the same.
+    task = replace(_task(n, 40, seed=3), class_weights=weights)
+    weight, bias = _standard_weights(_fit(task, penalty), task)
+    oracle = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000)
+    oracle.fit(
+        _standard(task.features.astype(float)), task.targets, sample_weight=image_weights(task)
+    )
+    assert weight == pytest.approx(oracle.coef_, abs=1e-5)
+    assert bias - bias.mean() == pytest.approx(
+        oracle.intercept_ - oracle.intercept_.mean(), abs=1e-5
+    )
+
+
+def test_equal_weights_are_the_usual_regularization():
+    task = _task(150, 10, seed=4)
+    weight, _ = _standard_weights(_fit(task, 0.02), task)
+    oracle = LogisticRegression(C=1 / (150 * 0.02), tol=1e-10, max_iter=10_000)
+    oracle.fit(_standard(task.features.astype(float)), task.targets)
+    assert weight == pytest.approx(oracle.coef_, abs=1e-5)
+
+
+def test_smoothed_targets_are_those_of_images_with_split_labels():
+    # A smoothed image equals one image of each class, weighted by the share of its target.
+    smoothing, task = 0.3, _task(90, 6, seed=5)
+    weight, _ = _standard_weights(_fit(replace(task, label_smoothing=smoothing), 0.05), task)
+    copies = np.tile(_standard(task.features.astype(float)), (3, 1))
+    labels = np.repeat(np.arange(3), 90)
+    shares = smoothing / 3 + (1 - smoothing) * (labels == np.tile(task.targets, 3))
+    oracle = LogisticRegression(C=1 / 0.05, tol=1e-10, max_iter=10_000)
+    oracle.fit(copies, labels, sample_weight=shares / 90)
+    assert weight == pytest.approx(oracle.coef_, abs=1e-5)
+
+
+def test_smoothing_does_not_distort_balanced_classes():
+    # 190 good and 10 defective images: smoothing once weighted by the classes that it spreads
+    # over rejected 44 % of the good ones, against 2 % without it.
+    rng = np.random.default_rng(1)
+    targets = np.repeat([0, 1], [190, 10])
+    features = rng.normal(size=(200, 5)).astype(np.float32) + 2.5 * targets[:, None]
+    task = HeadTask(features.astype(np.float32), targets, np.arange(200), 2, ClassWeights.BALANCED)
+
+    def false_rejects(smoothing):
+        head = _fit(replace(task, label_smoothing=smoothing), 0.01)
+        return float((head.probabilities(features).argmax(1)[targets == 0] == 1).mean())
+
+    assert false_rejects(0.1) <= false_rejects(0.0) + 0.03
+
+
+def test_weights_by_the_size_of_the_class():
+    task = _task(counts=[90, 9, 1], d=2)
+    shares = {
+        weights: np.bincount(task.targets, image_weights(replace(task, class_weights=weights)))
+        for weights in ClassWeights
+    }
+    assert shares[ClassWeights.NONE] == pytest.approx([0.9, 0.09, 0.01])
+    assert shares[ClassWeights.BALANCED] == pytest.approx([1 / 3] * 3)
+    roots = np.sqrt([90, 9, 1])
+    assert shares[ClassWeights.MODERATE] == pytest.approx(roots / roots.sum())
+
+
+def test_a_class_without_images_is_never_predicted():
+    task = replace(_task(60, 5), class_count=5)
+    head = _fit(task, 0.1)
+    anything = 100 * np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
+    probabilities = head.probabilities(anything)
+    assert probabilities[:, 3:].max() < 1e-8
+    assert set(probabilities.argmax(1).tolist()) <= {0, 1, 2}
+
+
+def test_one_class_alone_is_always_predicted():
+    task = _task(counts=[0, 12, 0], d=4)
+    assert _path(task)
+    head = _fit(task, 1.0)
+    assert (head.probabilities(task.features).argmax(1) == 1).all()
+
+
+def test_the_same_task_gives_the_same_bits():
+    task = _task(120, 60, seed=7)
+    first, second = _fit(task, 0.1), _fit(task, 0.1)
+    assert first.weight.tobytes() == second.weight.tobytes()
+    assert first.bias.tobytes() == second.bias.tobytes()
+    assert _path(task) == _path(task)
+
+
+def test_the_path_runs_from_strong_to_weak_and_ends_when_the_loss_keeps_rising():
+    path = _path(_task(120, 30, noise=3.0, seed=2))
+    penalties = [point.penalty for point in path]
+    assert penalties == pytest.approx([FIRST / STEP**i for i in range(len(path))])
+    losses = [point.log_loss for point in path]
+    best = losses.index(min(losses))
+    assert 0 < best == len(losses) - 4
+    assert best_penalty(path) == penalties[best]
+    assert all(point.standard_error > 0 for point in path)
+
+
+def test_the_path_is_extended_upward_where_features_tell_nothing():
+    task = _task(60, 200, noise=1.0, seed=1)
+    noise = np.random.default_rng(5).normal(size=task.features.shape).astype(np.float32)
+    path = _path(replace(task, features=noise))
+    assert max(point.penalty for point in path) > FIRST
+    assert best_penalty(path) > FIRST
+
+
+def test_the_path_goes_far_down_where_classes_are_easy():
+    path = _path(_task(150, 8, noise=0.05))
+    assert best_penalty(path) < 1e-3
+
+
+def test_the_chosen_penalty_is_the_best_of_scikit_learns_cross_validation():
+    task = _task(150, 20, noise=3.0, seed=9)
+    z = _standard(task.features.astype(float))
+    for point in _path(task)[::3]:
+        losses = []
+        for held_out in group_folds(task):
+            kept = np.setdiff1d(np.arange(150), held_out)
+            oracle = LogisticRegression(C=1 / (len(kept) * point.penalty), tol=1e-8, max_iter=9999)
+            log = oracle.fit(z[kept], task.targets[kept]).predict_log_proba(z[held_out])
+            losses.extend(-log[np.arange(len(held_out)), task.targets[held_out]])
+        assert point.log_loss == pytest.approx(np.mean(losses), abs=2e-4)
+
+
+def test_groups_are_never_divided():
+    rng = np.random.default_rng(0)
+    task = replace(_task(100, 3), groups=rng.integers(0, 20, 100))
+    folds = group_folds(task)
+    assert sorted(np.concatenate(folds).tolist()) == list(range(100))
+    at = np.empty(100, int)
+    for number, rows in enumerate(folds):
+        at[rows] = number
+    assert all(len(set(at[task.groups == group])) == 1 for group in range(20))
+
+
+def test_images_of_one_group_do_not_praise_each_other():
+    # Every part has a look of its own and a random class: who sees its twin knows the class.
+    rng = np.random.default_rng(3)
+    parts = np.repeat(np.arange(40), 3)
+    looks, classes = rng.normal(size=(40, 30)), rng.integers(0, 2, 40)
+    features = (looks[parts] + 0.01 * rng.normal(size=(120, 30))).astype(np.float32)
+    task = HeadTask(features, classes[parts], parts, 2)
+    rows = np.arange(120)
+
+    def accuracy(task):
+        judged = cross_validated(task, 0.001, rows, on_step=lambda: None)
+        return float((judged.argmax(1) == task.targets).mean())
+
+    assert accuracy(replace(task, groups=rows)) > 0.95
+    assert accuracy(task) < 0.75
+
+
+def test_cross_validated_confidences_are_those_of_a_model_without_the_image():
+    task = _task(40, 4, noise=2.0)
+    wanted = np.array([3, 17, 31])
+    judged = cross_validated(task, 0.1, wanted, on_step=lambda: None)
+    fold = next(rows for rows in group_folds(task) if 17 in rows)
+    without = _fit(task.only(np.setdiff1d(np.arange(40), fold)), 0.1)
+    assert judged[1] == pytest.approx(without.probabilities(task.features[[17]])[0], abs=1e-6)
+    assert judged.sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize("counts", [[1, 1], [1, 0], [2, 1], [3, 1, 1], [2, 2]])
+def test_tiny_sets_are_solved_and_their_penalty_is_chosen_if_possible(counts):
+    task = _task(counts=counts, classes=len(counts), d=6)
+    path = _path(task)
+    penalty = best_penalty(path)
+    assert penalty == WITHOUT_CHOICE if not path else penalty > 0
+    assert all(np.isfinite(point.log_loss) for point in path)
+    head = _fit(task, penalty)
+    assert np.isfinite(head.weight).all()
+    judged = cross_validated(task, penalty, np.arange(len(task.targets)), on_step=lambda: None)
+    assert judged.sum(axis=1) == pytest.approx(np.ones(len(judged)), abs=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 30))
+def test_any_small_set_gives_finite_weights(seed, n, d):
+    task = _task(n, d, seed=seed)
+    head = _fit(replace(task, class_weights=ClassWeights.MODERATE), 0.01)
+    assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.bias).all()
+
+
+def test_a_stop_ends_the_search_at_once():
+    calls = []
+
+    def stop():
+        calls.append(None)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(penalty_path(_task(), on_step=stop))
+    assert len(calls) == 5
+
+
+def test_features_that_are_no_numbers_are_refused():
+    task = _task(20, 3)
+    task.features[4, 1] = np.nan
+    with pytest.raises(TrainingError, match="not finite"):
+        _fit(task, 1.0)
+
+
+def test_the_solver_needs_no_torch():
+    import subprocess
+
+    code = "import sys, core.training.linear_head; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
