@@ -1,7 +1,11 @@
 """The JSON of networks, runs and cross-validations."""
 
+from collections.abc import Sequence
+
 from core.api.values import JsonObject
+from core.domain.configs import Recipe
 from core.domain.jobs import Job
+from core.domain.training import PenaltyPoint, chosen_penalty
 from core.evaluation.report import EvaluationReport
 from core.models.catalog import Availability, Network, weights_source
 from core.workflows.training.folds import CrossValidation
@@ -21,15 +25,31 @@ def run_as_json(view: RunView) -> JsonObject:
 
 
 def trained_as_json(
-    view: RunView, job: Job, *, epochs: int, validation: EvaluationReport
+    view: RunView,
+    job: Job,
+    *,
+    epochs: int,
+    path: Sequence[PenaltyPoint],
+    validation: EvaluationReport,
 ) -> JsonObject:
-    """A run that just ended with a model."""
+    """A run that just ended with a model; `penalty` is null and `epochs` not 0 in full runs."""
+    train, is_solved = view.run.train, view.run.train.recipe is Recipe.QUICK
     return {
         "run_id": view.run.id,
         "model_id": str(job.result["model_id"]),
-        "recipe": view.run.train.recipe.value,
-        "network": view.run.train.network,
+        "recipe": train.recipe.value,
+        "network": train.network,
         "epochs": epochs,
+        "penalty": chosen_penalty(train, path) if is_solved else None,
+        "penalty_path": [
+            {
+                "penalty": point.penalty,
+                "log_loss": point.log_loss,
+                "standard_error": point.standard_error,
+            }
+            for point in path
+        ],
+        "refit": train.refit if is_solved else None,
         "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
         "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
     }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.domain.acting import recipe_settings
 from core.domain.configs import (
     FORMER_NAMES,
     AugmentConfig,
@@ -22,6 +23,11 @@ from core.domain.settings import Setting, settings_of
 from core.errors import ConfigError
 
 SECTIONS = {"train": TrainConfig, "augment": AugmentConfig, "preprocess": PreprocessConfig}
+_IDLE_HINTS = {
+    Recipe.QUICK: "Quick solves the last layer exactly on unchanged images: without epochs, "
+    "learning rate or augmentation.",
+    Recipe.FULL: "Full trains all layers step by step: use weight decay instead of a penalty.",
+}
 _PANELS = {"train": "Training", "augment": "Augmentation", "preprocess": "Pixels"}
 _SECTION_OF = {item.name: key for key, kind in SECTIONS.items() for item in settings_of(kind)}
 
@@ -64,6 +70,7 @@ def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         _parameter(key, item) for key, kind in SECTIONS.items() for item in settings_of(kind)
     ]
+    options.append(_former_switch("balance_classes"))
     names = {option.name for option in options}
 
     def called(**arguments: Any) -> None:
@@ -95,8 +102,25 @@ def chosen_settings(
         section, name, value = _assignment(text)
         chosen.update(section, {name: value})
     for name, given in options.items():
-        chosen.update(_SECTION_OF[name], {name: given})
+        today = FORMER_NAMES.get(name, name)
+        chosen.update(_SECTION_OF[today], {today: given})
     return chosen
+
+
+def refuse_idle(chosen: ChosenSettings, recipe: Recipe) -> None:
+    """Accept only settings that act in the recipe.
+
+    Raises:
+        ConfigError: if one that was chosen would do nothing.
+    """
+    acting = recipe_settings(recipe)
+    for section, kind in SECTIONS.items():
+        for item in settings_of(kind):
+            if item.name in getattr(chosen, section) and item.name not in acting:
+                raise ConfigError(
+                    f"{item.title} ({item.option}) does nothing in the recipe '{recipe}'.",
+                    f"Leave it out, or choose another recipe. {_IDLE_HINTS[recipe]}",
+                )
 
 
 def _parameter(section: str, item: Setting) -> inspect.Parameter:
@@ -116,6 +140,14 @@ def _parameter(section: str, item: Setting) -> inspect.Parameter:
     )
 
 
+def _former_switch(name: str) -> inspect.Parameter:
+    """The option of a setting that was yes or no under another name: still read, not listed."""
+    switch = name.replace("_", "-")
+    info = typer.Option(f"--{switch}/--no-{switch}", hidden=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=None, annotation=Annotated[bool | None, info])
+
+
 def _usual(section: str, item: Setting) -> str | bool:
     """The default in words; False where it depends on dataset and machine."""
     if section == "preprocess" or item.name == "recipe":
@@ -125,8 +157,9 @@ def _usual(section: str, item: Setting) -> str | bool:
     by_recipe = {
         recipe: _in_words(getattr(recipe_defaults(recipe, str(item.default)), item.name))
         for recipe in Recipe
+        if item.name in recipe_settings(recipe)
     }
-    if len(set(by_recipe.values())) == 1:
+    if len(by_recipe) == len(Recipe) and len(set(by_recipe.values())) == 1:
         return by_recipe[Recipe.QUICK]
     return ", ".join(f"{recipe} {words}" for recipe, words in by_recipe.items())
 

@@ -26,16 +26,18 @@ from core.cli.settings import (
     SetOption,
     Values,
     chosen_settings,
+    refuse_idle,
     with_setting_options,
 )
 from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
 from core.domain.jobs import Job
 from core.domain.settings import with_settings
-from core.domain.splits import Subset
+from core.domain.splits import Split, Subset
 from core.errors import ConfigError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import datasets
+from core.workflows.data.splits import find_split
 from core.workflows.results import evaluation
 from core.workflows.training import folds, runs
 from core.workflows.training.runs import RunView
@@ -49,7 +51,7 @@ touchstone train Pills --recipe quick
 
 touchstone train Pills --recipe full --epochs 20 --no-flip-vertical
 
-touchstone train Pills --config settings.toml --set weight_decay=0.01
+touchstone train Pills --config settings.toml --set class_weights=none
 
 A setting is taken from its option, else from --set, else from --config, else from the recipe.
 Pixels that are not set are those saved for the dataset, else the network's own.
@@ -106,6 +108,9 @@ def train(
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
         chosen = chosen_settings(config, assignments or (), options)
         training = _train_config(chosen.train)
+        refuse_idle(chosen, training.recipe)
+        if "refit" in chosen.train and training.refit:
+            _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
         augment = with_settings(AugmentConfig(), chosen.augment)
         preprocess = with_settings(
             runs.default_preprocess(opened.workspace, dataset_id, training.network),
@@ -205,7 +210,8 @@ def _answer_training(opened: Session, run_id: str, job: Job) -> None:
     model_id = str(job.result["model_id"])
     report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
     epochs = len(runs.curve(opened.workspace, run_id))
-    result = trained_as_json(view, job, epochs=epochs, validation=report)
+    path = runs.penalty_path(opened.workspace, run_id)
+    result = trained_as_json(view, job, epochs=epochs, path=path, validation=report)
     model = models.find_model(opened.workspace, model_id)
     opened.answer(
         result,
@@ -214,6 +220,14 @@ def _answer_training(opened: Session, run_id: str, job: Job) -> None:
             f"macro F1 {report.macro_f1:.3f}, {result['duration_s']} s",
         ),
     )
+
+
+def _refuse_refit_on_folds(split: Split) -> None:
+    if split.folds:
+        raise ConfigError(
+            f"The split '{split.name}' has folds: a refit would leave nothing to validate on.",
+            "Leave --refit out, or choose a split without folds.",
+        )
 
 
 def _train_config(chosen: Values) -> TrainConfig:

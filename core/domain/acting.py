@@ -22,33 +22,52 @@ _IN_EPOCHS = {
     "schedule",
     "weight_decay",
     "patience",
+    "momentum",
 }
 _OF_SGD = {"momentum"}
 _PIXELS = {item.name for item in settings_of(PreprocessConfig)}
 _AUGMENTATION = {item.name for item in settings_of(AugmentConfig)}
+_CHANGES = _AUGMENTATION - {"probability"}
+
+
+def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[str]:
+    """The names of all settings, of the three configs together, that can act in a recipe.
+
+    Args:
+        recipe: of the run.
+        has_epochs: whether the run has stored epochs. A quick run with epochs was made by a
+            version that trained the last layer in steps; today it is solved exactly.
+    """
+    match recipe:
+        case Recipe.QUICK if not has_epochs:
+            return frozenset(_ALWAYS | _PIXELS | _SOLVED)
+        case Recipe.QUICK:
+            return frozenset(_ALWAYS | _PIXELS | _IN_EPOCHS)
+        case Recipe.FULL:
+            return frozenset(_ALWAYS | _PIXELS | _IN_EPOCHS | _AUGMENTATION)
+        case _:
+            assert_never(recipe)
 
 
 def acting_settings(
     train: TrainConfig, augment: AugmentConfig, *, has_epochs: bool = False
 ) -> frozenset[str]:
-    """The names of all settings that act, of the three configs together.
+    """The names of the settings that act beside the values of the others.
 
     Args:
         train: of the run.
         augment: of the run.
-        has_epochs: whether the run has stored epochs. A quick run with epochs was made by a
-            version that trained the last layer in steps; today it is solved exactly.
+        has_epochs: as of `recipe_settings`.
     """
-    names = _ALWAYS | _PIXELS
-    match train.recipe:
-        case Recipe.QUICK if not has_epochs:
-            return frozenset(names | _SOLVED)
-        case Recipe.QUICK:
-            return frozenset(names | _steps(train))
-        case Recipe.FULL:
-            return frozenset(names | _steps(train) | _changes(augment))
+    names = recipe_settings(train.recipe, has_epochs=has_epochs)
+    match train.optimizer:
+        case OptimizerName.SGD:
+            pass
+        case OptimizerName.ADAMW:
+            names -= _OF_SGD
         case _:
-            assert_never(train.recipe)
+            assert_never(train.optimizer)
+    return names if augment.probability > 0 else names - _CHANGES
 
 
 def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value]]:
@@ -60,17 +79,3 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
         for item in settings_of(config)
         if item.name in names
     ]
-
-
-def _steps(train: TrainConfig) -> set[str]:
-    match train.optimizer:
-        case OptimizerName.SGD:
-            return _IN_EPOCHS | _OF_SGD
-        case OptimizerName.ADAMW:
-            return _IN_EPOCHS
-        case _:
-            assert_never(train.optimizer)
-
-
-def _changes(augment: AugmentConfig) -> set[str]:
-    return _AUGMENTATION if augment.probability > 0 else {"probability"}

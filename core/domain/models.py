@@ -17,7 +17,9 @@ class HeatmapMethod(StrEnum):
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.
 
-    `test_macro_f1` is None until the test results have been viewed, which is recorded.
+    `test_macro_f1` is None until the test results have been viewed, which is recorded. Where
+    `validation_cross_validated`, the model was refitted on training and validation images: its
+    stored validation confidences come from models that had not seen the image or its group.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Model:
     test_macro_f1: float | None = None
     version: int | None = None
     fold: int | None = None
+    validation_cross_validated: bool = False
 
 
 class PartDecision(StrEnum):

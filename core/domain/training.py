@@ -1,8 +1,11 @@
 """Runs, and how they came to their model: learning curves and penalty paths."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+
+WITHOUT_CHOICE = 1.0  # the penalty where the images cannot be divided into folds to choose it by
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,11 @@ class PenaltyPoint:
     penalty: float
     log_loss: float
     standard_error: float
+
+
+def chosen_penalty(train: TrainConfig, path: Sequence[PenaltyPoint]) -> float:
+    """The penalty asked for, else the one with the least log loss; the stronger where equal."""
+    if train.penalty > 0:
+        return train.penalty
+    best = min(path, key=lambda point: (point.log_loss, -point.penalty), default=None)
+    return best.penalty if best else WITHOUT_CHOICE

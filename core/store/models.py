@@ -31,7 +31,8 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
         db.conn.execute(
             "INSERT INTO models (id, name, run_id, dataset_id, dataset_name, split_id, class_names,"
             " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, test_macro_f1,"
-            " version, fold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " version, fold, validation_cross_validated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 model.id,
                 model.name,
@@ -49,6 +50,7 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
                 model.test_macro_f1,
                 model.version,
                 model.fold,
+                int(model.validation_cross_validated),
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -153,4 +155,5 @@ def _model(row: dict[str, Any]) -> Model:
         test_macro_f1=None if row["closed"] else row["test_macro_f1"],
         version=row["version"],
         fold=row["fold"],
+        validation_cross_validated=bool(row["validation_cross_validated"]),
     )

@@ -13,7 +13,7 @@ from core.domain.configs import (
     config_from_json,
     config_to_json,
 )
-from core.domain.training import EpochMetrics, TrainingRun
+from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
 from core.errors import NotFoundError
 from core.store.database import transaction
 
@@ -127,9 +127,40 @@ def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
     ]
 
 
+def save_penalty_path(
+    db: Database, run_id: str, path: Sequence[PenaltyPoint], *, job_id: str, owner: str
+) -> None:
+    """Replace the penalty path, and epochs of an earlier version; only by the job's owner."""
+    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
+    with transaction(db):
+        for table in ("penalty_path", "epochs"):
+            db.conn.execute(
+                f"DELETE FROM {table} WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
+            )
+        db.conn.executemany(
+            "INSERT INTO penalty_path (run_id, penalty, log_loss, standard_error)"
+            f" SELECT ?, ?, ?, ? WHERE {ours}",
+            [(run_id, *astuple(point), job_id, owner) for point in path],
+        )
+
+
+def penalty_path_of(db: Database, run_id: str) -> list[PenaltyPoint]:
+    """The penalty path, strongest penalty first; empty for runs that have none."""
+    rows = db.conn.execute(
+        "SELECT penalty, log_loss, standard_error FROM penalty_path WHERE run_id = ?"
+        " ORDER BY penalty DESC",
+        [run_id],
+    ).fetchall()
+    return [PenaltyPoint(*row) for row in rows]
+
+
 def best_scores(db: Database) -> dict[str, float]:
-    """Run id -> best validation macro F1 so far."""
-    rows = db.query("SELECT run_id, max(val_macro_f1) AS best FROM epochs GROUP BY run_id")
+    """Run id -> validation macro F1: of its best epoch so far, else of the model it made."""
+    rows = db.query(
+        "SELECT run_id, max(val_macro_f1) AS best FROM epochs GROUP BY run_id UNION ALL"
+        " SELECT run_id, max(val_macro_f1) FROM models WHERE run_id NOT IN"
+        " (SELECT run_id FROM epochs) GROUP BY run_id"
+    )
     return {row["run_id"]: row["best"] for row in rows if row["best"] is not None}
 
 

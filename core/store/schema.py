@@ -56,11 +56,25 @@ def add_cross_validations(db: Database) -> None:
     former_words.name_cross_validations(db)
 
 
+@migrations()
+def add_penalty_paths(db: Database) -> None:
+    """Cross-validated losses of the quick recipe, and of which kind validation confidences are."""
+    _run(db, _PENALTY_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
+
+_PENALTY_SCHEMA = """
+CREATE TABLE penalty_path (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, penalty REAL NOT NULL,
+    log_loss REAL NOT NULL, standard_error REAL NOT NULL, PRIMARY KEY (run_id, penalty)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE models ADD COLUMN validation_cross_validated INTEGER NOT NULL DEFAULT 0
+"""
 
 # Why '' and 0: a run that is on no fold has neither.
 _CROSS_VALIDATION_SCHEMA = """

@@ -25,7 +25,6 @@ FOLDS = 5
 STEP = 10**0.5  # two penalties per decade
 FIRST, LOWEST, HIGHEST = 10**1.5, 1e-6, 1e5
 RISES = 3  # the search ends that many points after the best one
-WITHOUT_CHOICE = 1.0  # the penalty where no two groups are there to choose it by
 _ABSENT_BIAS = 20.0  # a class that was never seen gets a confidence below e^-20
 _PRECISE, _COARSE = 1e-7, 1e-4  # largest slope at the solution: of a model, of one to compare
 _BLOCK_ROWS = 4096
@@ -127,13 +126,6 @@ def penalty_path(task: HeadTask, *, on_step: OnStep) -> Iterator[PenaltyPoint]:
         yield from curve.downward()
         if curve.losses[0] == min(curve.losses):
             yield from curve.upward()
-
-
-def best_penalty(path: Sequence[PenaltyPoint]) -> float:
-    """The penalty with the least cross-validated log loss; the stronger one where equal."""
-    if not path:
-        return WITHOUT_CHOICE
-    return min(path, key=lambda point: (point.log_loss, -point.penalty)).penalty
 
 
 def cross_validated(

@@ -1,6 +1,5 @@
-"""The two recipes: what is trained, on which inputs, and what becomes the model file."""
+"""Networks of the two recipes: what is trained, on which inputs, what becomes the model file."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +15,6 @@ from core.models.catalog import Network
 from core.training.augment import augment
 
 State = dict[str, Tensor]
-
-
-@dataclass
-class FeatureExamples:
-    """Standardized features [N, D] of the quick recipe."""
-
-    values: Tensor
-    targets: NDArray[np.int64]
-
-    def inputs(self, positions: NDArray[np.intp], *, epoch: int | None) -> Tensor:
-        """Features [B, D]; there is nothing to augment."""
-        return self.values[torch.from_numpy(positions)]
 
 
 @dataclass
@@ -87,37 +74,6 @@ def whole_classifier(features: PixelFeatures, device: torch.device) -> PixelClas
     return classifier.to(memory_format=torch.channels_last)
 
 
-@dataclass(frozen=True)
-class Standardization:
-    """Mean and deviation [D] of the training features; makes one learning rate fit all networks."""
-
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, features: NDArray[np.float32]) -> "Standardization":
-        """From training features [N, D]."""
-        return cls(features.mean(0), np.maximum(features.std(0), 1e-3))
-
-    def applied(self, features: NDArray[np.float32]) -> Tensor:
-        """Features [N, D] with mean 0 and deviation 1, as a tensor."""
-        return torch.from_numpy((features - self.mean) / self.std)
-
-    def folded(self, head: State) -> State:
-        """A linear head for standardized features as one for plain features."""
-        mean, std = torch.from_numpy(self.mean), torch.from_numpy(self.std)
-        weight = head["weight"] / std
-        return {"weight": weight, "bias": head["bias"] - weight @ mean}
-
-
-def new_linear_head(feature_count: int, class_count: int) -> nn.Linear:
-    """The quick recipe's model; zeros, so that it starts undecided and not at random."""
-    head = nn.Linear(feature_count, class_count)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    return head
-
-
 def with_head(features: PixelFeatures, head: State) -> Tensors:
     """All weights of a network, its head replaced: the tensors of a model file."""
     model = features.network
@@ -128,6 +84,3 @@ def with_head(features: PixelFeatures, head: State) -> Tensors:
 def numpy_state(model: nn.Module) -> Tensors:
     """A network's weights as arrays."""
     return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
-
-
-ProgressCallback = Callable[[int, int], None]

@@ -1,179 +1,80 @@
-"""The training job: pixels, then features or fine-tuning, then probabilities and the model."""
+"""The training job: pixels, then a solved head or fine-tuning, then confidences and the model."""
 
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.pixels.cache import RowCache
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs import Recipe
-from core.domain.datasets import Dataset
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import JobStatus
 from core.domain.models import Model
 from core.domain.splits import Subset
-from core.domain.training import TrainingRun
-from core.errors import TrainingError
 from core.evaluation.measures.classification import macro_f1
 from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
 from core.models.build import PixelFeatures, head_name
 from core.models.bundle import ModelCard, Tensors, write_bundle
-from core.models.catalog import Network, find_network
-from core.store import datasets, models, predictions, runs, splits, versions
+from core.store import models, predictions, runs, splits
 from core.store.database import connect, transaction
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import Examples, FitState, fit, new_state
-from core.worker.features import (
-    dataset_features,
-    dataset_pixels,
-    device_title,
-    pretrained,
-    reporter,
-    resolve_device,
-)
+from core.worker.features import pretrained, reporter
+from core.worker.quick_recipe import train_quick
 from core.worker.session import JobSession, StopRequested
-
-NO_LABEL = -1
+from core.worker.training_data import TrainingData, load_training_data
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What a run learns from: rows of the pixel cache with labels and subsets.
+class TrainedModel:
+    """Tensors of the model file, the name of its head in them, and confidences to store [N, C].
 
-    Shapes: `sample_ids`, `targets` [N]; `subsets` maps each subset to positions in them. Images
-    that the run's version does not use are in no subset.
+    `validation_cross_validated`: those of the validation images are not of this very model.
     """
 
-    run: TrainingRun
-    dataset: Dataset
-    network: Network
-    device: torch.device
-    cache: RowCache
-    sample_ids: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    subsets: dict[Subset, NDArray[np.intp]]
-
-    @property
-    def class_count(self) -> int:
-        """Number of classes C."""
-        return len(self.dataset.class_names)
+    tensors: Tensors
+    head: str
+    probabilities: dict[Subset, NDArray[np.float32]]
+    validation_cross_validated: bool = False
 
 
 def run(session: JobSession) -> None:
     """Train what the job's run asks for, from its last checkpoint if there is one."""
-    material = _material(session)
+    material = load_training_data(session)
     match material.run.train.recipe:
         case Recipe.QUICK:
-            tensors, head, probabilities = _quick(session, material)
+            trained = _quick(session, material)
         case Recipe.FULL:
-            tensors, head, probabilities = _full(session, material)
+            trained = _full(session, material)
         case _:
             assert_never(material.run.train.recipe)
-    _store(session, material, tensors, head, probabilities)
+    _store(session, material, trained)
 
 
-def _material(session: JobSession) -> TrainingData:
-    with connect(session.workspace) as db:
-        training = runs.find_run(db, session.job.subject_id)
-        dataset = datasets.find_dataset(db, training.dataset_id)
-        version = versions.find_version(db, dataset.id, training.version)
-        members = splits.split_members(db, training.split_id, fold=training.fold)
-        every = datasets.every_sample(db, dataset.id)
-        label_of = {
-            s.id: s.label
-            for s in versions.samples_at(db, dataset.id, training.version)
-            if s.label is not None
-        }
-    # Why: the run is about the version that was chosen, whatever was edited while it waited.
-    dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
-    device = resolve_device(training.train.device)
-    session.set_device(device_title(device))
-    wanted = np.array([i for i, s in enumerate(every) if s.id in label_of], np.intp)
-    cache, failures = dataset_pixels(session, dataset.id, every, wanted, training.preprocess)
-    if failures:
-        example = every[next(iter(failures))].path
-        session.warn(
-            f"{len(failures):,} of {len(wanted):,} images can no longer be read and were left out, "
-            f"for example {example}."
-        )
-    in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
-    material = TrainingData(
-        training,
-        dataset,
-        find_network(training.train.network),
-        device,
-        cache,
-        np.array([s.id for s in every], np.int64),
-        np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64),
-        {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
-    )
-    _refuse_empty(material)
-    return material
-
-
-def _quick(
-    session: JobSession, material: TrainingData
-) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
-    """Features once, then a linear head in seconds."""
+def _quick(session: JobSession, material: TrainingData) -> TrainedModel:
+    """Features once, then the exact solution of a linear head."""
     module = _pretrained(session, material)
-    wanted = np.sort(np.concatenate(list(material.subsets.values())))
-    bank = dataset_features(
-        session,
-        material.cache,
-        wanted,
-        material.network,
-        material.run.preprocess,
-        module,
-        material.device,
-    )
-    train = bank[material.subsets[Subset.TRAIN]]
-    standard = recipes.Standardization.of(train)
-    model = recipes.new_linear_head(bank.shape[1], material.class_count)
-
-    def examples(subset: Subset) -> Examples:
-        positions = material.subsets[subset]
-        return recipes.FeatureExamples(
-            standard.applied(bank[positions]), material.targets[positions]
-        )
-
-    # Why the CPU: the head is so small that a GPU would only wait.
-    with _one_thread():
-        best = _fit(session, material, model, examples, torch.device("cpu"))
+    quick = train_quick(session, material, module)
     head = head_name(module.network)
-    tensors = recipes.with_head(module, standard.folded(best))
-    predictor = _predictor(session, material, tensors, head)
+    predictor = _predictor(session, material, quick.tensors, head)
     probabilities = {
-        subset: predictor.probabilities_of_features(bank[positions])
+        subset: predictor.probabilities_of_features(quick.features[positions])
         for subset, positions in material.subsets.items()
     }
-    return tensors, head, probabilities
+    if quick.validation is not None:
+        probabilities[Subset.VALIDATION] = quick.validation
+    return TrainedModel(quick.tensors, head, probabilities, quick.validation is not None)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # Why: steps of a few microseconds lose more by waking threads than they win, above all on a
-    # machine that is busy with something else.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _full(
-    session: JobSession, material: TrainingData
-) -> tuple[Tensors, str, dict[Subset, NDArray[np.float32]]]:
+def _full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
     module = _pretrained(session, material)
     model = recipes.whole_classifier(module, material.device)
@@ -204,7 +105,7 @@ def _full(
             rows.append(predictor.probabilities(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
             report(part.stop, len(positions))
         probabilities[subset] = np.concatenate(rows)
-    return tensors, head, probabilities
+    return TrainedModel(tensors, head, probabilities)
 
 
 def _fit(
@@ -296,19 +197,13 @@ def _card(material: TrainingData, head: str, name: str) -> ModelCard:
     )
 
 
-def _store(
-    session: JobSession,
-    material: TrainingData,
-    tensors: Tensors,
-    head: str,
-    probabilities: dict[Subset, NDArray[np.float32]],
-) -> None:
+def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
     """Model, probabilities and the end of the job: all in one transaction."""
     scores = {
         subset: macro_f1(
             matrix.argmax(1), material.targets[material.subsets[subset]], material.class_count
         )
-        for subset, matrix in probabilities.items()
+        for subset, matrix in trained.probabilities.items()
         if len(matrix)
     }
     training, dataset = material.run, material.dataset
@@ -316,7 +211,7 @@ def _store(
         if splits.find_split(db, dataset.id, training.split_id).sealed:
             scores.pop(Subset.TEST, None)  # nobody may see it before the test is opened
         name = models.free_model_name(db, training.name)
-        content = write_bundle(_card(material, head, name), tensors)
+        content = write_bundle(_card(material, trained.head, name), trained.tensors)
         model = Model(
             id=new_id("model"),
             name=name,
@@ -334,20 +229,12 @@ def _store(
             test_macro_f1=scores.get(Subset.TEST),
             version=training.version,
             fold=training.fold,
+            validation_cross_validated=trained.validation_cross_validated,
         )
         models.insert_model(db, model, content)
-        for subset, matrix in probabilities.items():
+        for subset, matrix in trained.probabilities.items():
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
         session.finish(db, JobStatus.COMPLETED, result={"model_id": model.id})
     # Why: there is nothing to resume any more.
     shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
-
-
-def _refuse_empty(material: TrainingData) -> None:
-    for subset in (Subset.TRAIN, Subset.VALIDATION):
-        if len(material.subsets[subset]) == 0:
-            raise TrainingError(
-                f"The {subset} subset has no readable images.",
-                "Check that the images are still where they were imported from.",
-            )

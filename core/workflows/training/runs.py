@@ -8,7 +8,7 @@ from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split
-from core.domain.training import EpochMetrics, TrainingRun
+from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
 from core.errors import (
     ConfigError,
     NetworkUnavailableError,
@@ -182,6 +182,8 @@ def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
         fold=fold,
         folds=split.folds,
         given_name=run.name,
+        # Why: the fold is there to validate a model that has not seen it.
+        train=replace(run.train, refit=False),
     )
 
 
@@ -210,9 +212,15 @@ def find_run(workspace: Workspace, name_or_id: str) -> RunView:
 
 
 def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
-    """The learning curve so far."""
+    """The learning curve so far; empty for a run whose last layer is solved."""
     with connect(workspace) as db:
         return runs.epochs_of(db, run_id)
+
+
+def penalty_path(workspace: Workspace, run_id: str) -> list[PenaltyPoint]:
+    """The penalties tried so far, strongest first; empty unless the run chooses its penalty."""
+    with connect(workspace) as db:
+        return runs.penalty_path_of(db, run_id)
 
 
 def best_scores(workspace: Workspace) -> dict[str, float]:

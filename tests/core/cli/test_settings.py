@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from core.cli.app import app, load_command
 from core.cli.settings import SECTIONS, chosen_settings
-from core.domain.configs import AugmentConfig, ClassWeights, OptimizerName, TrainConfig
+from core.domain.configs import ClassWeights, TrainConfig
 from core.domain.settings import settings_of
 from core.errors import ConfigError
 from core.store import runs
@@ -37,7 +37,9 @@ def test_train_has_an_option_for_every_setting_in_three_panels(panels):
 def test_the_help_names_ranges_and_what_the_recipes_use():
     shown = CliRunner().invoke(app, ["train", "-h"], env={"COLUMNS": "300"}).stdout
     assert "1..1000" in shown
-    assert "quick 100, full 12" in shown
+    assert "full 12" in shown
+    assert "quick balanced, full none" in shown
+    assert "balance-classes" not in shown
     assert "--no-flip-vertical" in shown
 
 
@@ -106,24 +108,54 @@ def _call(root, *arguments, code=0):
 def test_a_run_keeps_the_settings_that_were_given_in_all_three_ways(trained, tmp_path):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
     file = tmp_path / "settings.json"
-    file.write_text('{"train": {"recipe": "quick", "epochs": 9}, "augment": {"brightness": 0.3}}')
+    file.write_text('{"train": {"recipe": "quick", "penalty": 9}, "preprocess": {"roi_top": 0.1}}')
     made = _call(
         workspace.root,
-        *("train", "Marks", "--config", file, "--set", "epochs=3", "--set", "label_smoothing=0.1"),
-        *("--optimizer", "adamw", "--no-flip-vertical", "--image-size", "64", "--device", "cpu"),
-        *("--roi-right", "0.9", "--balance-classes"),
+        *("train", "Marks", "--config", file, "--set", "penalty=3", "--set", "label_smoothing=0.1"),
+        *("--no-refit", "--image-size", "64", "--device", "cpu"),
+        *("--roi-right", "0.9", "--no-balance-classes"),
     )
     with connect(workspace) as db:
         run = runs.find_run(db, made["run_id"])
     assert run.train == TrainConfig(
-        epochs=3,
+        penalty=3,
         label_smoothing=0.1,
-        optimizer=OptimizerName.ADAMW,
+        refit=False,
         device="cpu",
-        class_weights=ClassWeights.BALANCED,
+        class_weights=ClassWeights.NONE,
     )
-    assert run.augment == AugmentConfig(brightness=0.3, flip_vertical=False)
+    assert (made["penalty"], made["penalty_path"], made["refit"], made["epochs"]) == (
+        3,
+        [],
+        False,
+        0,
+    )
+    assert run.preprocess.roi_top == 0.1
     assert (run.preprocess.image_size_px, run.preprocess.roi_right) == (64, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        (("--epochs", "20"), "Epochs (--epochs)"),
+        (("--set", "learning_rate=0.1"), "Learning rate (--learning-rate)"),
+        (("--optimizer", "adamw"), "Optimizer (--optimizer)"),
+        (("--no-flip-vertical",), "Flip vertical (--flip-vertical)"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(trained, arguments, title):
+    # A quick run took epochs and augmentation, used neither, and its report listed both.
+    answer = _call(
+        trained.workspace.root, "train", "Marks", "--recipe", "quick", *arguments, code=1
+    )
+    assert answer["error"] == f"{title} does nothing in the recipe 'quick'."
+    assert "without epochs" in answer["hint"]
+
+
+def test_a_penalty_does_nothing_in_the_full_recipe(trained):
+    root = trained.workspace.root
+    answer = _call(root, "train", "Marks", "--recipe", "full", "--penalty", "2", code=1)
+    assert answer["error"] == "Penalty (--penalty) does nothing in the recipe 'full'."
 
 
 def test_a_setting_out_of_range_is_refused_with_its_title_range_and_help(trained):

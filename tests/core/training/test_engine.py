@@ -1,7 +1,7 @@
 import copy
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -27,12 +27,7 @@ from core.training.engine import (
     new_state,
     predict_logits,
 )
-from core.training.recipes import (
-    FeatureExamples,
-    PixelExamples,
-    Standardization,
-    new_linear_head,
-)
+from core.training.recipes import PixelExamples
 
 CPU = torch.device("cpu")
 CLASSES = 3
@@ -45,6 +40,24 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@dataclass
+class Vectors:
+    """Inputs [N, D] as they are: the smallest examples that a model can learn from."""
+
+    values: torch.Tensor
+    targets: np.ndarray
+
+    def inputs(self, positions, *, epoch):
+        return self.values[torch.from_numpy(positions)]
+
+
+def _linear(inputs=5, classes=CLASSES):
+    model = nn.Linear(inputs, classes)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    return model
 
 
 class SmallNet(nn.Module):
@@ -68,7 +81,7 @@ def _feature_task(n=50, seed=0):
     targets = np.arange(n) % CLASSES
     values = random.normal(0, 1, (n, 5)).astype(np.float32)
     values[np.arange(n), targets] += 2
-    return FeatureExamples(torch.from_numpy(values), targets)
+    return Vectors(torch.from_numpy(values), targets)
 
 
 def _pixel_task(n=14, seed=0):
@@ -85,7 +98,7 @@ def _pixel_task(n=14, seed=0):
 
 
 TASKS = {
-    "quick head": (_feature_task, lambda: new_linear_head(5, CLASSES)),
+    "linear model": (_feature_task, _linear),
     "small network": (_pixel_task, SmallNet),
 }
 
@@ -188,19 +201,19 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another():
 def test_the_largest_allowed_seed_works():
     # It used to overflow the generator's seed.
     config = _config(seed=2**31 - 1, epochs=1)
-    _fit(new_state(new_linear_head(5, CLASSES), config, CPU), _feature_task, config)
+    _fit(new_state(_linear(), config, CPU), _feature_task, config)
 
 
 def test_an_easy_task_is_learned_and_the_best_epoch_is_kept():
     config = _config(epochs=30, learning_rate=0.05)
-    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    state = new_state(_linear(), config, CPU)
     curve = _fit(state, _feature_task, config)
     assert curve[-1].train_loss < curve[0].train_loss
     best = max(curve, key=lambda line: (line.val_macro_f1, -line.val_loss))
     assert best.val_accuracy > 0.8
     assert state.best_epoch == best.epoch
     assert best.is_best
-    model = new_linear_head(5, CLASSES)
+    model = _linear()
     model.load_state_dict(state.best_weights)
     validation = _feature_task(seed=1)
     predicted = predict_logits(model, validation, CPU).argmax(1).numpy()
@@ -209,20 +222,20 @@ def test_an_easy_task_is_learned_and_the_best_epoch_is_kept():
 
 def test_training_stops_early_after_epochs_without_gain():
     config = _config(epochs=200, patience=3, learning_rate=1e-7)
-    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    state = new_state(_linear(), config, CPU)
     curve = _fit(state, lambda seed=0: _constant_task(), config)
     assert len(curve) == state.best_epoch + 1 + 3
     assert not state.stopped
 
 
 def _constant_task():
-    return FeatureExamples(torch.zeros(6, 5), np.array([0, 1, 2, 0, 1, 2]))
+    return Vectors(torch.zeros(6, 5), np.array([0, 1, 2, 0, 1, 2]))
 
 
 def test_a_diverging_training_says_so_and_what_to_do():
     config = _config(optimizer=OptimizerName.SGD, learning_rate=10.0, epochs=200, momentum=0.99)
-    huge = FeatureExamples(torch.full((6, 5), 1e18), np.array([0, 1, 2, 0, 1, 2]))
-    state = new_state(new_linear_head(5, CLASSES), config, CPU)
+    huge = Vectors(torch.full((6, 5), 1e18), np.array([0, 1, 2, 0, 1, 2]))
+    state = new_state(_linear(), config, CPU)
     with pytest.raises(TrainingError, match="diverged") as caught:
         _fit(state, lambda seed=0: huge, config)
     assert "smaller learning rate" in caught.value.hint
@@ -254,26 +267,13 @@ def test_the_two_schedules_end_as_they_say():
     assert learning_rate(75, 1, step) == pytest.approx(step.learning_rate / 100)
 
 
-def test_a_head_for_standardized_features_folds_into_one_for_plain_ones():
-    random = np.random.default_rng(0)
-    features = random.normal(5, 3, (40, 6)).astype(np.float32)
-    features[:, 2] = 1.0  # a feature that never changes
-    standard = Standardization.of(features)
-    head = nn.Linear(6, CLASSES)
-    folded = nn.Linear(6, CLASSES)
-    folded.load_state_dict(standard.folded(head.state_dict()))
-    with torch.inference_mode():
-        expected = head(standard.applied(features))
-        assert torch.allclose(folded(torch.from_numpy(features)), expected, atol=1e-3)
-
-
 def _false_rejects(**settings):
     """Share of 190 good images called bad by a balanced head trained with 10 bad ones."""
     random = np.random.default_rng(5)
     targets = np.repeat([0, 1, 2], [190, 10, 0])
     values = random.normal(0, 1, (200, 16)) + 1.2 * targets[:, None]
-    task = FeatureExamples(torch.tensor(values, dtype=torch.float32), targets)
-    state = new_state(new_linear_head(16, 2), config := _config(**settings), CPU)
+    task = Vectors(torch.tensor(values, dtype=torch.float32), targets)
+    state = new_state(_linear(16, 2), config := _config(**settings), CPU)
     list(
         fit(
             state,

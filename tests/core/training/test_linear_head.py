@@ -7,14 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from core.domain.configs import ClassWeights
+from core.domain.configs import ClassWeights, TrainConfig
+from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
 from core.training.linear_head import (
     FIRST,
     STEP,
-    WITHOUT_CHOICE,
     HeadTask,
-    best_penalty,
     cross_validated,
     fit_head,
     group_folds,
@@ -132,6 +131,16 @@ def test_one_class_alone_is_always_predicted():
     assert (head.probabilities(task.features).argmax(1) == 1).all()
 
 
+def test_a_feature_that_never_changes_decides_nothing():
+    task = _task(60, 6)
+    task.features[:, 2] = 7.0
+    head = _fit(task, 0.1)
+    assert head.weight[:, 2] == pytest.approx([0, 0, 0], abs=1e-6)
+    changed = task.features.copy()
+    changed[:, 2] = 7.5
+    assert head.probabilities(changed) == pytest.approx(head.probabilities(task.features), abs=1e-5)
+
+
 def test_the_same_task_gives_the_same_bits():
     task = _task(120, 60, seed=7)
     first, second = _fit(task, 0.1), _fit(task, 0.1)
@@ -147,7 +156,7 @@ def test_the_path_runs_from_strong_to_weak_and_ends_when_the_loss_keeps_rising()
     losses = [point.log_loss for point in path]
     best = losses.index(min(losses))
     assert 0 < best == len(losses) - 4
-    assert best_penalty(path) == penalties[best]
+    assert chosen_penalty(TrainConfig(), path) == penalties[best]
     assert all(point.standard_error > 0 for point in path)
 
 
@@ -156,12 +165,12 @@ def test_the_path_is_extended_upward_where_features_tell_nothing():
     noise = np.random.default_rng(5).normal(size=task.features.shape).astype(np.float32)
     path = _path(replace(task, features=noise))
     assert max(point.penalty for point in path) > FIRST
-    assert best_penalty(path) > FIRST
+    assert chosen_penalty(TrainConfig(), path) > FIRST
 
 
 def test_the_path_goes_far_down_where_classes_are_easy():
     path = _path(_task(150, 8, noise=0.05))
-    assert best_penalty(path) < 1e-3
+    assert chosen_penalty(TrainConfig(), path) < 1e-3
 
 
 def test_the_chosen_penalty_is_the_best_of_scikit_learns_cross_validation():
@@ -219,7 +228,7 @@ def test_cross_validated_confidences_are_those_of_a_model_without_the_image():
 def test_tiny_sets_are_solved_and_their_penalty_is_chosen_if_possible(counts):
     task = _task(counts=counts, classes=len(counts), d=6)
     path = _path(task)
-    penalty = best_penalty(path)
+    penalty = chosen_penalty(TrainConfig(), path)
     assert penalty == WITHOUT_CHOICE if not path else penalty > 0
     assert all(np.isfinite(point.log_loss) for point in path)
     head = _fit(task, penalty)

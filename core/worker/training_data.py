@@ -1,0 +1,137 @@
+"""What a training run learns from: rows of the pixel cache with labels, subsets and groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from core.data.groups import group_names
+from core.data.pixels.cache import RowCache
+from core.data.quality.similarity import Pairs, connected, links_of_equal
+from core.domain.datasets import Dataset, Sample
+from core.domain.splits import GroupKind, Split, Subset
+from core.domain.training import TrainingRun
+from core.errors import SplitError, TrainingError
+from core.models.catalog import Network, find_network
+from core.store import datasets, quality, runs, splits, versions
+from core.store.database import connect
+from core.worker.features import dataset_pixels, device_title, resolve_device
+from core.worker.session import JobSession
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from.
+
+    Shapes: `sample_ids`, `targets`, `groups` [N]; `subsets` maps each subset to positions in them.
+    Images that the run's version does not use are in no subset. Images with the same number in
+    `groups` may show one part.
+    """
+
+    run: TrainingRun
+    dataset: Dataset
+    network: Network
+    device: torch.device
+    cache: RowCache
+    sample_ids: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    subsets: dict[Subset, NDArray[np.intp]]
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes C."""
+        return len(self.dataset.class_names)
+
+
+def load_training_data(session: JobSession) -> TrainingData:
+    """The images of the job's run, read into the pixel cache.
+
+    Raises:
+        TrainingError: if a subset that is needed has no readable image.
+    """
+    with connect(session.workspace) as db:
+        training = runs.find_run(db, session.job.subject_id)
+        dataset = datasets.find_dataset(db, training.dataset_id)
+        version = versions.find_version(db, dataset.id, training.version)
+        members = splits.split_members(db, training.split_id, fold=training.fold)
+        every = datasets.every_sample(db, dataset.id)
+        used = versions.samples_at(db, dataset.id, training.version)
+        label_of = {s.id: s.label for s in used if s.label is not None}
+        groups = _groups(db, dataset, every, splits.split_by_id(db, training.split_id))
+    # Why: the run is about the version that was chosen, whatever was edited while it waited.
+    dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
+    device = resolve_device(training.train.device)
+    session.set_device(device_title(device))
+    wanted = np.array([i for i, s in enumerate(every) if s.id in label_of], np.intp)
+    cache, failures = dataset_pixels(session, dataset.id, every, wanted, training.preprocess)
+    if failures:
+        example = every[next(iter(failures))].path
+        session.warn(
+            f"{len(failures):,} of {len(wanted):,} images can no longer be read and were left out, "
+            f"for example {example}."
+        )
+    in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
+    data = TrainingData(
+        training,
+        dataset,
+        find_network(training.train.network),
+        device,
+        cache,
+        np.array([s.id for s in every], np.int64),
+        np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64),
+        groups,
+        {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
+    )
+    _refuse_empty(data)
+    return data
+
+
+def _groups(
+    db: Database, dataset: Dataset, every: Sequence[Sample], split: Split
+) -> NDArray[np.int64]:
+    """Number [N] of the group of each image, by everything that is known of what belongs together.
+
+    Proposed look-alikes count, too: keeping images together in cross-validation does no harm.
+    """
+    links = [
+        links_of_equal([s.sha256 for s in every]),
+        links_of_equal([s.group or None for s in every]),
+        _look_alikes(db, dataset, every),
+    ]
+    grouping = split.strategy.grouping
+    if grouping is not None and grouping.kind is not GroupKind.LOOK_ALIKES:
+        former = (v.class_names for v in versions.list_versions(db, dataset.id))
+        try:
+            names = group_names(every, grouping, set(chain(dataset.class_names, *former)))
+        except SplitError:  # its groups were edited away since
+            names = []
+        if names:
+            links.append(links_of_equal(names))
+    return connected(len(every), *links)
+
+
+def _look_alikes(db: Database, dataset: Dataset, every: Sequence[Sample]) -> Pairs:
+    check = quality.load_check(db, dataset.id)
+    position = {s.id: i for i, s in enumerate(every)}
+    near = [
+        (position[a], position[b])
+        for a, b in (check.near_pairs if check else ())
+        if a in position and b in position
+    ]
+    return np.array(near, np.int64).reshape(-1, 2)
+
+
+def _refuse_empty(data: TrainingData) -> None:
+    for subset in (Subset.TRAIN, Subset.VALIDATION):
+        if len(data.subsets[subset]) == 0:
+            raise TrainingError(
+                f"The {subset} subset has no readable images.",
+                "Check that the images are still where they were imported from.",
+            )
