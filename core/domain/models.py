@@ -17,7 +17,7 @@ class HeatmapMethod(StrEnum):
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.
 
-    `test_macro_f1` is None until the test results have been viewed, which is recorded.
+    Results on test images are not among it: every view of them is recorded, so no list has them.
     """
 
     id: str
@@ -33,7 +33,6 @@ class Model:
     sha256: str
     created_at: float
     val_macro_f1: float | None = None
-    test_macro_f1: float | None = None
     version: int | None = None
     fold: int | None = None
 
