@@ -1,6 +1,11 @@
-"""English for sentences that are made at the edge: plurals and lists. Nobody reads them back."""
+"""English for sentences that are made at the edge: plurals, lists, percentages.
+
+Nobody reads them back, but people type numbers in again: what is a limit is written with all its
+digits, and what is only proven is rounded to the side on which it still holds.
+"""
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 
 def count(number: int, noun: str) -> str:
@@ -24,3 +29,54 @@ def listed(names: Sequence[str], limit: int = 12) -> str:
 def joined(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def exact(value: float) -> str:
+    """Every digit of a number and no exponent: `0.9`, `0.000025`, `1000`."""
+    return f"{Decimal(repr(float(value))).normalize():f}"
+
+
+def exact_percent(share: float) -> str:
+    """Every digit of a share, so that what is shown is what is applied: `2%`, `22.153%`."""
+    return f"{(100 * Decimal(repr(float(share)))).normalize():f}%"
+
+
+def shortened(
+    value: float,
+    *,
+    beside: Sequence[float] = (),
+    at_least: bool = False,
+    at_most: bool = False,
+    digits: int = 3,
+) -> str:
+    """A number with as few digits as tell it from each of the numbers beside it.
+
+    Args:
+        value: to write, such as a bound.
+        beside: what readers compare it with, such as a limit; it stays above, below or equal.
+        at_least: it is a lower bound, so it is rounded down.
+        at_most: it is an upper bound, so it is rounded up.
+        digits: significant ones to begin with.
+    """
+    full = Decimal(repr(float(value)))
+    edges = [Decimal(repr(float(edge))) for edge in beside]
+    rounding = ROUND_CEILING if at_most else ROUND_FLOOR if at_least else ROUND_HALF_EVEN
+    for precision in range(digits, 18):
+        shown = Context(prec=precision, rounding=rounding).create_decimal(full)
+        if all(shown.compare(edge) == full.compare(edge) for edge in edges):
+            return f"{shown.normalize():f}"
+    return f"{full:f}"
+
+
+def shortened_percent(
+    share: float,
+    *,
+    beside: Sequence[float] = (),
+    at_least: bool = False,
+    at_most: bool = False,
+) -> str:
+    """The same for a share in [0, 1] as percent; only 0 and 1 are written `0%` and `100%`."""
+    edges = [float(100 * Decimal(repr(float(edge)))) for edge in (0.0, 1.0, *beside)]
+    percent = float(100 * Decimal(repr(float(share))))
+    words = shortened(percent, beside=edges, at_least=at_least, at_most=at_most)
+    return f"{words}%"

@@ -120,17 +120,17 @@ def _next_step(dataset: Dataset) -> _Step:
 
 
 def overview(known: list[Dataset], trained: list[Model]) -> None:
-    scores = [m.test_macro_f1 for m in trained if m.test_macro_f1 is not None and not leaks(m)]
+    scores = [m.val_macro_f1 for m in trained if m.val_macro_f1 is not None and not leaks(m)]
     cells = st.columns(4)
     cells[0].metric("Datasets", len(known), border=True)
     cells[1].metric("Images", f"{sum(d.sample_count for d in known):,}", border=True)
     cells[2].metric("Models", len(trained), border=True)
     cells[3].metric(
-        "Best test macro F1",
+        "Best validation macro F1",
         f"{max(scores):.3f}" if scores else "–",
         border=True,
-        help="Macro F1 gives every class equal weight; 1 is perfect. Counts models with viewed "
-        "test results and without a leaking split. Compare only models of the same dataset.",
+        help="Macro F1 gives every class equal weight; 1 is perfect. Models with a leaking split "
+        "do not count. Compare only models of the same dataset.",
     )
 
 
@@ -171,11 +171,9 @@ def _model_card(model: Model) -> None:
 
 
 def _scores(model: Model) -> list[str]:
-    if model.test_macro_f1 is not None:
-        return [f"Test macro F1 **{model.test_macro_f1:.3f}**"]
     if model.val_macro_f1 is None:
-        return ["Test results not viewed yet"]
-    return ["Test results not viewed yet", f"validation macro F1 {model.val_macro_f1:.3f}"]
+        return []
+    return [f"Validation macro F1 **{model.val_macro_f1:.3f}**"]
 
 
 def _dataset_tile(dataset: Dataset) -> Tile:

@@ -319,6 +319,9 @@ class Recomputed:
             upper = 1.0 if k == n else stats.beta.ppf(0.95, k + 1, n - k)
             self.values[f"{name}.upper"] = float(upper) if n else None
             self.values[f"{name}.best"] = 1 - 0.05 ** (1 / n) if n else None
+        k, n = self.values["automatic.k"], self.values["automatic.n"]
+        lower = stats.beta.ppf(0.05, k, n - k + 1) if k else 0.0
+        self.values["automatic.lower"] = float(lower) if n else None
         self.values["ok_nok.left_out"] = int((self.rows["true_verdict"] == "").sum())
         verdict = self.rows["true_verdict"]
         bad = (verdict == "NOK")[verdict != ""]

@@ -3,10 +3,12 @@
 import json
 
 from core.api.values import JsonObject
+from core.evaluation.release.check import NewEscapes
 from core.evaluation.release.criteria import KeptCriteria, criteria_to_json
 from core.evaluation.release.words import (
     check_in_words,
     measure_key,
+    not_applicable_in_words,
     reasons_in_words,
     remarks_in_words,
 )
@@ -18,7 +20,7 @@ def release_as_json(report: GateReport) -> JsonObject:
     """Pass or block with the reasons."""
     verdict = report.gate
     return {
-        "verdict": "PASS" if verdict.passed else "BLOCK",
+        "verdict": verdict.outcome.value,
         "reasons": reasons_in_words(verdict),
         "checks": [
             {
@@ -28,7 +30,10 @@ def release_as_json(report: GateReport) -> JsonObject:
                 "limit": check.criterion.limit,
                 "at_most": check.criterion.at_most,
                 "proven": check.criterion.proven,
+                "parts_per_shift": check.criterion.parts_per_shift,
+                "defect_rate": check.criterion.defect_rate,
                 "passed": check.passed,
+                "outcome": check.outcome.value,
                 "result": check.result.value,
                 "value": check.value,
                 "bound": check.bound,
@@ -37,9 +42,24 @@ def release_as_json(report: GateReport) -> JsonObject:
             for check in verdict.checks
         ],
         "golden": dict(verdict.golden),
-        "remarks": remarks_in_words(verdict),
+        "golden_outcome": verdict.golden_outcome.value,
+        "new_escapes": _new_escapes_as_json(verdict.new_escapes),
+        "limits_reviews": verdict.limits_reviews,
+        "remarks": [*not_applicable_in_words(verdict), *remarks_in_words(verdict)],
         "subset": report.subset.value,
         "criteria": criteria_as_json(report.kept),
+    }
+
+
+def _new_escapes_as_json(new: NewEscapes | None) -> JsonObject | None:
+    if new is None:
+        return None
+    return {
+        "outcome": new.outcome.value,
+        "count": new.count,
+        "unit": new.unit.value,
+        "compared": new.compared,
+        "not_compared": new.not_compared,
     }
 
 

@@ -24,7 +24,8 @@ def show_evaluation(
     )
     _show_ok_nok(report, judged, point)
     table(["measure", "value", "low", "high"], measure_rows(report))
-    table(["class", "precision", "recall", "F1", "images"], _class_rows(report))
+    unit = report.unit.word
+    table([f"class (by {unit})", "precision", "recall", "F1", unit], _class_rows(report))
     if len(report.class_names) <= _MOST_CLASSES:
         matrix = zip(report.class_names, report.confusion_matrix.tolist(), strict=True)
         table(
@@ -35,25 +36,28 @@ def show_evaluation(
 
 
 def measure_rows(report: EvaluationReport) -> list[list[str]]:
-    """Title, value and bounds of every listed measure; a rate says what it counts."""
+    """Title, value and bounds of every listed measure; beside parts each says what it counts."""
     rows = []
     for item in report.listed:
-        counts = isinstance(item.shown, Rate) and report.unit is Unit.PARTS
-        title = f"{item.measure.title} ({report.unit.word})" if counts else item.measure.title
+        title = item.measure.title
+        if report.unit is Unit.PARTS:
+            unit = report.unit if isinstance(item.shown, Rate) else Unit.IMAGES
+            title = f"{title} ({unit.word})"
         rows.append([title, _decimal(item.value), *_ends(item.shown)])
     return rows
 
 
 def _class_rows(report: EvaluationReport) -> list[list[object]]:
+    """Every column counts the unit of the report."""
     return [
         [
-            plain.name,
+            bounds.name,
             _percent(bounds.precision),
             _percent(bounds.recall),
-            _decimal(plain.f1 if plain.has_data else None),
-            plain.support,
+            _decimal(bounds.f1.value),
+            bounds.recall.n,
         ]
-        for plain, bounds in zip(report.per_class, report.bounds, strict=True)
+        for bounds in report.bounds
     ]
 
 

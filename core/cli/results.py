@@ -9,6 +9,7 @@ from core.api.comparison import comparison_as_json
 from core.api.signoff import release_as_json
 from core.api.thresholds import choice_as_json
 from core.cli.output import output, table
+from core.cli.release_verdict import show_verdict
 from core.cli.session import (
     ConfidenceOption,
     JsonOption,
@@ -23,7 +24,6 @@ from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_th
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
-from core.evaluation.release.words import reasons_in_words
 from core.workflows.results import access, comparison, thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
@@ -237,9 +237,7 @@ def compare(
             table(["right", "both", "only first", "only second", "neither", "p"], rows)
             output.print(comparison.evidence(compared.classes.table))
             if gate:
-                output.print("PASS" if gate.gate.passed else "BLOCK")
-                for reason in reasons_in_words(gate.gate):
-                    output.print(f"  {reason}", markup=False)
+                show_verdict(gate.gate)
 
         opened.answer(result, show)
 

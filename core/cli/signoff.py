@@ -12,6 +12,7 @@ from rich.progress import Progress
 from core.api.signoff import criteria_as_json, release_as_json, sign_off_as_json
 from core.api.thresholds import plan_row_as_json
 from core.cli.output import errors, output, table
+from core.cli.release_verdict import show_verdict
 from core.cli.session import (
     ConfidenceOption,
     DatasetArgument,
@@ -23,11 +24,11 @@ from core.cli.session import (
     session,
 )
 from core.errors import ConfigError
-from core.evaluation.decisions.planner import plan_test, proven_rate
+from core.evaluation.decisions.planner import plan_automatic, plan_test, proven_rate
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
-from core.evaluation.release.words import criteria_in_words, reasons_in_words
-from core.words import count
+from core.evaluation.release.words import REVIEWS_NOT_LIMITED, criteria_in_words
+from core.words import count, exact_percent, shortened_percent
 from core.workflows.data import datasets
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.release import GateReport
@@ -53,6 +54,19 @@ def plan(
     parts: Annotated[
         int | None, typer.Option(min=1, help="Also show what this number of parts proves.")
     ] = None,
+    automatic: Annotated[
+        float | None,
+        typer.Option(help="Also claim that at least this share is decided without a person."),
+    ] = None,
+    reviews: Annotated[
+        float | None,
+        typer.Option(help="Also claim at most this many inspector reviews per shift; see --volume"),
+    ] = None,
+    volume: Annotated[float | None, typer.Option(help="Parts per shift, for --reviews.")] = None,
+    expected_automatic: Annotated[
+        float | None,
+        typer.Option(help="Expected true automatic share: adds the chance to pass."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,6 +89,17 @@ def plan(
         }
         if overkill is not None:
             result["overkill"] = {"rate": overkill, "rows": [plan_row_as_json(row) for row in good]}
+        claims = {
+            key: (
+                share,
+                plan_automatic(share, confidence=confidence, expected_share=expected_automatic),
+            )
+            for key, share in _shares(automatic, reviews, volume).items()
+        }
+        result |= {
+            key: {"share": share, "rows": [plan_row_as_json(row) for row in rows]}
+            for key, (share, rows) in claims.items()
+        }
         if parts is not None:
             proven = proven_rate(errors or 0, parts, confidence=confidence)
             result["proven"] = {"parts": parts, "errors": errors or 0, "rate": proven}
@@ -89,13 +114,39 @@ def plan(
                     ["errors allowed", "good parts"],
                     [[row.errors, f"{row.parts:,}"] for row in good],
                 )
+            for share, rows in claims.values():
+                output.print(f"At least {exact_percent(share)} decided without a person:")
+                table(
+                    ["reviews allowed", "parts", "chance to pass"],
+                    [[row.errors, f"{row.parts:,}", _chance(row.chance_to_pass)] for row in rows],
+                )
             if parts is not None:
+                reached = shortened_percent(result["proven"]["rate"], at_most=True)
                 output.print(
                     f"{count(parts, 'part')} with {count(errors or 0, 'error')} prove a rate below "
-                    f"{result['proven']['rate']:.3%}."
+                    f"{reached}."
                 )
 
         opened.answer(result, show)
+
+
+def _shares(
+    automatic: float | None, reviews: float | None, volume: float | None
+) -> dict[str, float]:
+    """The automatic shares to plan for, by what they stand for.
+
+    Raises:
+        ConfigError: if reviews are given without parts per shift, or are not fewer than these.
+    """
+    shares = {} if automatic is None else {"automatic": automatic}
+    if reviews is None:
+        return shares
+    if volume is None or not 0 < reviews < volume:
+        raise ConfigError(
+            "A limit on inspector reviews needs the parts per shift, and must be below them.",
+            "Give for example --reviews 20 --volume 1000.",
+        )
+    return {**shares, "reviews": 1 - reviews / volume}
 
 
 def _chance(value: float | None) -> str:
@@ -117,6 +168,21 @@ def criteria(
     min_recall: Annotated[
         float | None, typer.Option(help="Smallest recall of every class in the test.")
     ] = None,
+    min_automatic: Annotated[
+        float | None,
+        typer.Option(help="Smallest share decided without a person; must be proven."),
+    ] = None,
+    max_reviews: Annotated[
+        float | None,
+        typer.Option(help="Most inspector reviews per shift; must be proven; needs --volume."),
+    ] = None,
+    volume: Annotated[float | None, typer.Option(help="Parts per shift.")] = None,
+    defect_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of defective parts on the line, for --max-reviews; else the test's mix."
+        ),
+    ] = None,
     no_new_escapes: Annotated[
         bool,
         typer.Option("--no-new-escapes", help="No escape that the current model does not have."),
@@ -130,7 +196,17 @@ def criteria(
     with session(workspace, as_json) as opened:
         of_dataset = datasets.find_dataset(opened.workspace, dataset)
         wanted = ReleaseCriteria(
-            max_escape, max_overkill, min_macro_f1, min_recall, no_new_escapes, golden, confidence
+            max_escape,
+            max_overkill,
+            min_macro_f1,
+            min_recall,
+            no_new_escapes,
+            golden,
+            confidence,
+            min_automatic,
+            max_reviews,
+            volume,
+            defect_rate,
         )
         if wanted == ReleaseCriteria():
             kept = release.criteria_of(opened.workspace, of_dataset.id)
@@ -143,6 +219,8 @@ def criteria(
                 return
             for line in criteria_in_words(kept.criteria):
                 output.print(line, markup=False)
+            if not kept.criteria.limits_reviews:
+                output.print(REVIEWS_NOT_LIMITED)
             if kept.earlier:
                 output.print(f"Earlier criteria: {len(kept.earlier)}; --json shows them.")
 
@@ -255,9 +333,7 @@ def _show_opened(standing: SignOff, gate: GateReport | None) -> None:
     for change in standing.changes:
         output.print(f"Seal void: {change}", style="red", markup=False)
     if gate is not None:
-        output.print("PASS" if gate.gate.passed else "BLOCK", markup=False)
-        for reason in reasons_in_words(gate.gate):
-            output.print(reason, markup=False)
+        show_verdict(gate.gate)
 
 
 @contextmanager

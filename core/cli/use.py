@@ -115,11 +115,11 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
                 m.name,
                 m.dataset_name,
                 m.network,
-                "–" if m.test_macro_f1 is None else f"{m.test_macro_f1:.3f}",
+                "–" if m.val_macro_f1 is None else f"{m.val_macro_f1:.3f}",
             ]
             for m in stored
         ]
-        headings = ["id", "name", "dataset", "network", "test macro F1"]
+        headings = ["id", "name", "dataset", "network", "validation macro F1"]
         opened.answer({"models": result}, lambda: table(headings, rows))
 
 

@@ -17,9 +17,9 @@ class HeatmapMethod(StrEnum):
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.
 
-    `test_macro_f1` is None until the test results have been viewed, which is recorded. Where
-    `validation_cross_validated`, the model was refitted on training and validation images: its
-    stored validation confidences come from models that had not seen the image or its group.
+    Results on test images are not among it: every view of them is recorded, so no list has them.
+    Where `validation_cross_validated`, the model was refitted on training and validation images:
+    its stored validation confidences come from models that had not seen the image or its group.
     """
 
     id: str
@@ -35,7 +35,6 @@ class Model:
     sha256: str
     created_at: float
     val_macro_f1: float | None = None
-    test_macro_f1: float | None = None
     version: int | None = None
     fold: int | None = None
     validation_cross_validated: bool = False

@@ -1,4 +1,4 @@
-"""Marks, seals and recorded access to test results."""
+"""Marks, seals, recorded access to test results, and how release criteria come out."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +10,21 @@ class MarkKind(StrEnum):
     WRONG_LABEL = "wrong_label"
     LIMIT_SAMPLE = "limit_sample"
     GOLDEN = "golden"
+
+
+class CriterionOutcome(StrEnum):
+    """How a release criterion came out."""
+
+    MET = "met"
+    NOT_MET = "not met"
+    NOT_APPLICABLE = "not applicable"  # there is nothing to check it on; it blocks nothing
+
+
+class ReleaseOutcome(StrEnum):
+    """Whether a model may be released; the values are spelled as in JSON."""
+
+    PASS = "PASS"
+    BLOCK = "BLOCK"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,12 @@ import math
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
-NumberStyle = Literal["percent", "points", "count", "number", "ppm", "p"]
+from core.words import shortened, shortened_percent
+
+# "at most" and "at least" are bounds of shares, rounded to the side on which they hold.
+NumberStyle = Literal[
+    "percent", "at most", "at least", "points", "count", "number", "ppm", "ppm at most", "p"
+]
 NO_DATA = "no data"
 
 
@@ -21,12 +26,20 @@ def as_text(value: float | int | None, style: NumberStyle) -> str:
     match style:
         case "percent":
             return percent(value)
+        case "at most":
+            return shortened_percent(value, at_most=True)
+        case "at least":
+            return shortened_percent(value, at_least=True)
         case "points":
             return f"{100 * value:+.1f} points"
         case "count":
             return f"{value:,}"
         case "ppm":
             return f"{value:,.0f} PPM" if value >= 10 else f"{value:.2g} PPM"
+        case "ppm at most":
+            if value >= 10:
+                return f"{math.ceil(value):,} PPM"
+            return f"{shortened(value, at_most=True, digits=2)} PPM"
         case "p":
             return f"{value:.3f}" if value >= 0.001 else "below 0.001"
         case "number":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from core.domain.signoff import CriterionOutcome
 from core.reporting.text import NumberStyle
 
 
@@ -54,21 +55,22 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class ReportVerdict:
-    """What the test says about the release."""
+    """What the test says about the release; `remarks` are what it leaves open."""
 
     tone: VerdictTone
     title: str
     sentence: str = ""
     reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CriterionRow:
-    """A criterion and its result; `passed` is None where nothing could be checked."""
+    """A criterion and its result."""
 
     required: str
     measured: str
-    passed: bool | None
+    outcome: CriterionOutcome
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,16 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class DataSection:
-    """The dataset; `skipped` are the first of `skipped_count` files."""
+    """The dataset; `skipped` are the first of `skipped_count` files.
+
+    `classes_note` says what the images of the classes are counted on; empty for today's.
+    """
 
     name: str
     facts: tuple[Fact, ...]
     short_facts: tuple[Fact, ...]
     classes: tuple[ClassCounts, ...]
+    classes_note: str
     findings: tuple[FindingCount, ...]
     no_findings: str
     skipped_count: int

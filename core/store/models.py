@@ -13,12 +13,6 @@ from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
 CHUNK_BYTES = 4 * 1024 * 1024
-# Why `closed`: every view of test results is recorded, so no list may show them before.
-_MODELS = (
-    "SELECT m.*, EXISTS (SELECT 1 FROM splits s WHERE s.id = m.split_id) AND NOT"
-    " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
-    " AS closed FROM models m"
-)
 
 
 def insert_model(db: Database, model: Model, content: bytes) -> None:
@@ -30,9 +24,9 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
     try:
         db.conn.execute(
             "INSERT INTO models (id, name, run_id, dataset_id, dataset_name, split_id, class_names,"
-            " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, test_macro_f1,"
-            " version, fold, validation_cross_validated)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, version, fold,"
+            " validation_cross_validated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 model.id,
                 model.name,
@@ -47,7 +41,6 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
                 model.sha256,
                 model.created_at,
                 model.val_macro_f1,
-                model.test_macro_f1,
                 model.version,
                 model.fold,
                 int(model.validation_cross_validated),
@@ -64,7 +57,7 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
 
 def list_models(db: Database) -> list[Model]:
     """All models, newest first."""
-    return [_model(row) for row in db.query(f"{_MODELS} ORDER BY created_at DESC")]
+    return [_model(row) for row in db.query("SELECT * FROM models ORDER BY created_at DESC")]
 
 
 def find_model(db: Database, name_or_id: str) -> Model:
@@ -75,7 +68,7 @@ def find_model(db: Database, name_or_id: str) -> Model:
     """
     rows = list(
         db.query(
-            f"{_MODELS} WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            "SELECT * FROM models WHERE id = :key OR name = :key ORDER BY id = :key DESC",
             {"key": name_or_id},
         )
     )
@@ -152,7 +145,6 @@ def _model(row: dict[str, Any]) -> Model:
         sha256=row["sha256"],
         created_at=row["created_at"],
         val_macro_f1=row["val_macro_f1"],
-        test_macro_f1=None if row["closed"] else row["test_macro_f1"],
         version=row["version"],
         fold=row["fold"],
         validation_cross_validated=bool(row["validation_cross_validated"]),

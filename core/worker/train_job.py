@@ -199,17 +199,10 @@ def _card(material: TrainingData, head: str, name: str) -> ModelCard:
 
 def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
     """Model, probabilities and the end of the job: all in one transaction."""
-    scores = {
-        subset: macro_f1(
-            matrix.argmax(1), material.targets[material.subsets[subset]], material.class_count
-        )
-        for subset, matrix in trained.probabilities.items()
-        if len(matrix)
-    }
+    validation = trained.probabilities[Subset.VALIDATION]
+    targets = material.targets[material.subsets[Subset.VALIDATION]]
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
-        if splits.find_split(db, dataset.id, training.split_id).sealed:
-            scores.pop(Subset.TEST, None)  # nobody may see it before the test is opened
         name = models.free_model_name(db, training.name)
         content = write_bundle(_card(material, trained.head, name), trained.tensors)
         model = Model(
@@ -225,8 +218,9 @@ def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=utc_now(),
-            val_macro_f1=scores.get(Subset.VALIDATION),
-            test_macro_f1=scores.get(Subset.TEST),
+            val_macro_f1=macro_f1(validation.argmax(1), targets, material.class_count)
+            if len(validation)
+            else None,
             version=training.version,
             fold=training.fold,
             validation_cross_validated=trained.validation_cross_validated,

@@ -92,7 +92,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
     rate = _number(
         first[0],
         "Defect rate, %",
-        100 * given.defect_rate,
+        round(100 * given.defect_rate, 10),
         100.0,
         f"{model_id}_rate",
         "Share of the parts reaching this inspection that are defective, on the real line.",
@@ -135,7 +135,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         misses = _number(
             second[0],
             "Defects an inspector misses, %",
-            100 * given.person_escape,
+            round(100 * given.person_escape, 10),
             100.0,
             f"{model_id}_misses",
             "Of the defective parts reviewed. 10 to 20% is common in visual inspection.",
@@ -143,7 +143,7 @@ def _inputs(given: Scenario, model_id: str) -> Scenario:
         alarms = _number(
             second[1],
             "Good parts an inspector rejects, %",
-            100 * given.person_overkill,
+            round(100 * given.person_overkill, 10),
             100.0,
             f"{model_id}_alarms",
             "Of the good parts reviewed.",
@@ -157,7 +157,7 @@ def _number(
     column: DeltaGenerator, label: str, value: float, most: float, key: str, help_text: str
 ) -> float:
     chosen: float = column.number_input(
-        label, 0.0, most, float(value), format="%.6g", key=f"line_{key}", help=help_text
+        label, 0.0, most, float(value), format="%.12g", key=f"line_{key}", help=help_text
     )
     return chosen
 

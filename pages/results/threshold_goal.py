@@ -79,11 +79,11 @@ def _limit(label: str, usual: float, key: str) -> float:
         100.0,
         usual,
         0.1,
-        format="%.4g",
+        format="%.12g",
         key=key,
         help="On the validation images.",
     )
-    return value / 100
+    return round(value / 100, 12)
 
 
 def _put_choice(basis: Basis, request: ThresholdGoal) -> None:

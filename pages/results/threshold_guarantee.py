@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
 from core.evaluation.decisions.rule import point_in_words
+from core.words import exact_percent, shortened_percent
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
 from pages.ui import text, threshold_form
@@ -42,7 +43,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
         99.0,
         1.0,
         0.1,
-        format="%.4g",
+        format="%.12g",
         key="promise_escape",
         help="At most this share of all defective parts is accepted by the machine.",
     )
@@ -59,7 +60,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
                 99.0,
                 2.0,
                 0.1,
-                format="%.4g",
+                format="%.12g",
                 key="promise_overkill",
                 help="At most this share of all good parts is rejected.",
             )
@@ -67,7 +68,10 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
             else None
         )
     goal = ThresholdGoal(
-        escape / 100, overkill / 100 if overkill else None, guarantee=True, confidence=confidence
+        round(escape / 100, 12),
+        round(overkill / 100, 12) if overkill else None,
+        guarantee=True,
+        confidence=confidence,
     )
     choice = thresholds.choose(basis, goal)
     assert choice.promise is not None
@@ -85,12 +89,12 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
     share = promise.automatic
     assert share.value is not None
     assert share.interval is not None
-    limits = f"escapes ≤ {100 * promise.max_escape:.4g}%"
+    limits = f"escapes ≤ {exact_percent(promise.max_escape)}"
     if promise.max_overkill is not None:
-        limits += f", false rejects ≤ {100 * promise.max_overkill:.4g}%"
+        limits += f", false rejects ≤ {exact_percent(promise.max_overkill)}"
     st.markdown(f"### Automatic for {share.value:.1%} of the {basis.unit.word}")
     st.markdown(
-        f"Guaranteed at {promise.confidence:.0%} confidence: **{text.plain(limits)}**. "
+        f"Guaranteed at {exact_percent(promise.confidence)} confidence: **{text.plain(limits)}**. "
         f":gray[Automatic on validation: {share.k:,} of {share.n:,} "
         f"({share.interval.low:.1%} to {share.interval.high:.1%} for parts of this mix).]"
     )
@@ -103,14 +107,13 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
         verification = verify(promise, outcome)
         shown, words = ON_TEST[verification]
         upper = outcome.escape.upper(promise.confidence)
-        proof = (
-            ""
-            if upper is None
-            else (
+        proof = ""
+        if upper is not None:
+            proof = (
                 f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
-                f"{on_test.basis.unit.word} escape; proven: at most {upper:.2%}."
+                f"{on_test.basis.unit.word} escape; proven: at most "
+                f"{shortened_percent(upper, at_most=True)}."
             )
-        )
         shown(f"**Test: {verification.value}.** {words} {text.plain(proof)}")
     st.button(
         "Use this threshold",

@@ -1,22 +1,45 @@
 """Test planner: how many parts a test needs to prove a claim."""
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.decisions.outcome import single_threshold
-from core.evaluation.decisions.planner import PlanRow, parts_needed, plan_test, proven_rate
+from core.evaluation.decisions.planner import (
+    PlanRow,
+    parts_needed,
+    plan_automatic,
+    plan_test,
+    proven_rate,
+)
+from core.words import exact_percent, shortened_percent
 from core.workflows.results import access, evaluation
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import judged_images, state, text, threshold_form, widgets
+from pages.ui import errors, judged_images, state, text, threshold_form, widgets
 
 EXAMPLES = (20, 50, 100, 300, 1000)
 
 
-def claim() -> tuple[float, float, float]:
-    """What to prove: largest escape rate, largest false reject rate, confidence."""
+@dataclass(frozen=True)
+class Claim:
+    """What to prove, and what is expected; shares in [0, 1], `automatic` None: not claimed.
+
+    `expected` is the true rate of errors as a share of the claimed limit.
+    """
+
+    escape: float
+    overkill: float
+    automatic: float | None
+    expected: float
+    confidence: float
+
+
+def claim() -> Claim:
+    """What to prove: escape rate, false reject rate, automatic share, all with one confidence."""
     first, second, third, fourth = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     escape = first.number_input(
         "Escape rate below, %",
@@ -24,7 +47,7 @@ def claim() -> tuple[float, float, float]:
         99.0,
         1.0,
         0.1,
-        format="%.4g",
+        format="%.12g",
         key="plan_escape",
         help="The claim: less than this share of the defective parts is accepted.",
     )
@@ -34,7 +57,7 @@ def claim() -> tuple[float, float, float]:
         99.0,
         5.0,
         0.1,
-        format="%.4g",
+        format="%.12g",
         key="plan_overkill",
         help="The claim: less than this share of the good parts is rejected (overkill).",
     )
@@ -42,7 +65,7 @@ def claim() -> tuple[float, float, float]:
         expected = st.number_input(
             "Expected true rate, % of the limit",
             0,
-            100,
+            99,
             20,
             5,
             key="plan_expected",
@@ -51,35 +74,105 @@ def claim() -> tuple[float, float, float]:
         )
     with fourth:
         confidence = threshold_form.confidence_box()
-    st.session_state.plan_share = expected / 100
-    return escape / 100, overkill / 100, confidence
+    return Claim(
+        round(escape / 100, 12), round(overkill / 100, 12), _automatic(), expected / 100, confidence
+    )
 
 
-def needed(escape: float, overkill: float, confidence: float) -> None:
-    share = st.session_state.plan_share
+def _automatic() -> float | None:
+    """The automatic share to prove, given itself or as reviews per shift; the stricter one."""
+    first, second, third, _ = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
+    share = first.number_input(
+        "Automatic share above, %",
+        0.1,
+        99.999,
+        None,
+        1.0,
+        format="%.12g",
+        key="plan_automatic",
+        placeholder="not claimed",
+        help="The claim: more than this share of the parts is decided without a person.",
+    )
+    reviews = second.number_input(
+        "Reviews per shift below",
+        0.001,
+        1e9,
+        None,
+        1.0,
+        format="%.12g",
+        key="plan_reviews",
+        placeholder="not claimed",
+        help="The claim: fewer parts than this go to inspector review in a shift. Needs the parts "
+        "per shift.",
+    )
+    volume = third.number_input(
+        "Parts per shift",
+        1.0,
+        1e9,
+        1000.0,
+        100.0,
+        format="%.12g",
+        key="plan_volume",
+        help="Parts inspected in one shift, for the claim on reviews.",
+    )
+    shares = [] if share is None else [round(share / 100, 12)]
+    if reviews is not None and reviews >= volume:
+        st.warning("Reviews per shift must be fewer than the parts per shift.")
+    elif reviews is not None:
+        shares.append(1 - reviews / volume)
+    return max(shares, default=None)
+
+
+def needed(claimed: Claim) -> None:
+    """How many parts prove the claims, and tables with errors allowed."""
+    confidence = claimed.confidence
     plan = plan_test(
-        escape,
-        overkill,
+        claimed.escape,
+        claimed.overkill,
         confidence=confidence,
-        expected_escape=share * escape,
-        expected_overkill=share * overkill,
+        expected_escape=claimed.expected * claimed.escape,
+        expected_overkill=claimed.expected * claimed.overkill,
     )
     defective, good = plan.defective[0].parts, plan.good[0].parts
     st.markdown(
         f"### You need {defective:,} defective and {good:,} good parts\n"
-        f"With {confidence:.0%} confidence, {defective:,} defective parts without an escape prove "
-        f"an escape rate below {100 * escape:.4g}%, and {good:,} good parts without a false reject "
-        f"prove a false reject rate below {100 * overkill:.4g}%."
+        f"With {exact_percent(confidence)} confidence, {defective:,} defective parts without an "
+        f"escape prove an escape rate below {exact_percent(claimed.escape)}, and {good:,} good "
+        "parts without a false reject prove a false reject rate below "
+        f"{exact_percent(claimed.overkill)}."
     )
     left, right = st.columns(2, gap="large")
     with left:
         _table("Defective parts", "escapes allowed", plan.defective, "plan_defective")
     with right:
         _table("Good parts", "false rejects allowed", plan.good, "plan_good")
+    if claimed.automatic is not None:
+        _automatic_table(claimed, claimed.automatic)
     st.caption(
         "Fix the number of parts and allowed errors before the test, and test all parts. Adding "
         "parts until the result fits proves nothing."
     )
+
+
+def _automatic_table(claimed: Claim, share: float) -> None:
+    """Parts that prove the automatic share; the last row is the test to plan for."""
+    limit = 1 - share
+    try:
+        rows = plan_automatic(
+            share,
+            confidence=claimed.confidence,
+            expected_share=1 - claimed.expected * limit,
+        )
+    except TouchstoneError as err:
+        errors.show(err)
+        return
+    best = rows[-1]
+    st.markdown(
+        f"**{best.parts:,} parts with at most {text.count(best.errors, 'review')}** prove that "
+        f"more than {shortened_percent(share, at_least=True)} of the parts, in this mix, are "
+        "decided without a person."
+    )
+    _table("Parts for the automatic share", "reviews allowed", rows, "plan_automatic_rows")
 
 
 def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> None:
@@ -105,8 +198,9 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
     )
 
 
-def best_case(workspace: Workspace, escape: float, confidence: float) -> None:
+def best_case(workspace: Workspace, claimed: Claim) -> None:
     """The most that the validation and test images of a model can prove."""
+    escape, confidence = claimed.escape, claimed.confidence
     st.subheader("What the existing images can prove at best")
     found = {m.id: m.name for m in models.list_models(workspace)}
     if not found:
@@ -170,22 +264,24 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
 def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     more = parts_needed(escape, confidence=confidence)
     return [
-        f"- **{name}**: {n:,} defective parts without an escape prove a rate below {proven:.2%}."
-        + (f" To prove {100 * escape:.4g}%, add **{more - n:,} parts**." if n < more else "")
+        f"- **{name}**: {n:,} defective parts without an escape prove a rate below "
+        f"{shortened_percent(proven, at_most=True)}."
+        + (f" To prove {exact_percent(escape)}, add **{more - n:,} parts**." if n < more else "")
         for name, kind, n, proven in rows
         if kind == "defective" and proven is not None
     ]
 
 
 def _sizes(confidence: float) -> None:
-    rates = [f"{proven_rate(0, n, confidence=confidence):.2%} with {n:,} parts" for n in EXAMPLES]
+    proven = {n: proven_rate(0, n, confidence=confidence) or 1.0 for n in EXAMPLES}
+    rates = [f"{shortened_percent(p, at_most=True)} with {n:,} parts" for n, p in proven.items()]
     st.caption(
-        f"A test without any error proves, with {confidence:.0%} confidence, a rate below: "
-        f"{text.plain(' · '.join(rates))}"
+        f"A test without any error proves, with {exact_percent(confidence)} confidence, a rate "
+        f"below: {text.plain(' · '.join(rates))}"
     )
 
 
 widgets.page_heading("Test planner", "Find out how many parts a test needs to prove a claim.")
-escape, overkill, confidence = claim()
-needed(escape, overkill, confidence)
-best_case(state.workspace(), escape, confidence)
+claimed = claim()
+needed(claimed)
+best_case(state.workspace(), claimed)

@@ -4,9 +4,16 @@ import streamlit as st
 
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
+from core.domain.signoff import CriterionOutcome
 from core.domain.splits import Subset
 from core.errors import NotFoundError, TouchstoneError
-from core.evaluation.release.words import criteria_in_words, reasons_in_words, verdict_lines
+from core.evaluation.release.words import (
+    REVIEWS_NOT_LIMITED,
+    criteria_in_words,
+    reasons_in_words,
+    remarks_in_words,
+    verdict_lines,
+)
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.report import Form
@@ -18,6 +25,11 @@ from pages.ui.places import Place
 
 PURPOSE = "Sign-off page"
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
+ICONS = {
+    CriterionOutcome.MET: ":green[:material/check:]",
+    CriterionOutcome.NOT_MET: ":red[:material/close:]",
+    CriterionOutcome.NOT_APPLICABLE: ":gray[:material/remove:]",
+}
 _VIEWS_SHOWN = 200
 
 
@@ -70,6 +82,8 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
         if kept:
             lines = criteria_in_words(kept.criteria)
             st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
+            if not kept.criteria.limits_reviews:
+                st.caption(REVIEWS_NOT_LIMITED)
         else:
             st.markdown("None yet. The test can be sealed once criteria are set.")
         if kept and kept.earlier:
@@ -220,15 +234,12 @@ def verdict_part(workspace: Workspace, standing: SignOff) -> None:
         )
     else:
         st.error("**Criteria not met.**", icon=":material/cancel:")
-    icons = {
-        True: ":green[:material/check:]",
-        False: ":red[:material/close:]",
-        None: ":gray[:material/remove:]",
-    }
     lines = verdict_lines(gate.gate, gate.kept.criteria)
     if gate.gate.is_empty:
         st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
-    st.markdown("  \n".join(f"{icons[line.passed]} {text.plain(line.sentence)}" for line in lines))
+    st.markdown("  \n".join(f"{ICONS[line.outcome]} {text.plain(line.sentence)}" for line in lines))
+    for remark in remarks_in_words(gate.gate):
+        st.caption(text.plain(remark))
 
 
 def intended_use_part(workspace: Workspace, model: Model) -> None:

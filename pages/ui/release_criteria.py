@@ -9,8 +9,10 @@ from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria
 from core.evaluation.release.words import (
+    REVIEWS_NOT_LIMITED,
     check_in_words,
     criteria_in_words,
+    not_applicable_in_words,
     reasons_in_words,
     remarks_in_words,
 )
@@ -65,6 +67,8 @@ def _details(report: GateReport) -> None:
     verdict = report.gate
     for remark in remarks_in_words(verdict):
         st.warning(text.plain(remark), icon=":material/visibility_off:")
+    for sentence in not_applicable_in_words(verdict):
+        st.caption(text.plain(sentence))
     passed = [check for check in verdict.checks if check.passed]
     if passed:
         with st.expander(f"Criteria that are met ({len(passed)})"):
@@ -103,7 +107,9 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             "Set them before viewing the test results. An empty field requires nothing. Every "
             "change is recorded."
         )
-        cells = st.columns(5)
+        if not now.limits_reviews:
+            st.caption(REVIEWS_NOT_LIMITED)
+        cells = st.columns(4)
         escape = _percent(
             cells[0],
             "Escape rate, proven, %",
@@ -132,20 +138,55 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             "criteria_recall",
             "Smallest recall of every class in the test.",
         )
-        confidence = cells[4].number_input(
+        more = st.columns(4)
+        automatic = _percent(
+            more[0],
+            "Automatic share, proven, %",
+            now.min_automatic,
+            "criteria_automatic",
+            "Smallest share of parts decided without a person, in the mix of the test images. The "
+            "exact lower bound must reach it.",
+        )
+        reviews = _number(
+            more[1],
+            "Reviews per shift, proven",
+            now.max_reviews,
+            "criteria_reviews",
+            "Most inspector reviews in a shift. The exact upper bound must not exceed it. Needs "
+            "the parts per shift.",
+        )
+        volume = _number(
+            more[2],
+            "Parts per shift",
+            now.parts_per_shift,
+            "criteria_volume",
+            "Parts inspected in one shift, for the limit on reviews.",
+            placeholder="not given",
+        )
+        defect_rate = _percent(
+            more[3],
+            "Defect rate of the line, %",
+            now.defect_rate,
+            "criteria_defect_rate",
+            "Share of defective parts in production, for the limit on reviews. Empty: the mix of "
+            "the test images.",
+            placeholder="as in the test",
+        )
+        confidence = st.columns(4)[0].number_input(
             "Confidence, %",
             50.0,
-            99.99,
-            100 * now.confidence,
-            format="%.4g",
+            99.9999,
+            _shown(now.confidence),
+            format="%.12g",
             key="criteria_confidence",
-            help="Confidence of the upper bound of the escape rate.",
+            help="Confidence of the bounds of the criteria that must be proven.",
         )
         new_escapes = st.checkbox(
             "No new escapes",
             now.no_new_escapes,
             key="criteria_new",
-            help="No defective part may be accepted that the current model does not accept.",
+            help="No defective part may be accepted that the current model does not accept. Not "
+            "applicable where no model is compared.",
         )
         golden = st.checkbox(
             "Golden samples must pass",
@@ -166,6 +207,10 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             no_new_escapes=new_escapes,
             golden_must_pass=golden,
             confidence=round(confidence / 100, 12),
+            min_automatic=_fraction(automatic),
+            max_reviews=reviews,
+            parts_per_shift=volume,
+            defect_rate=_fraction(defect_rate),
         )
 
     return made
@@ -176,19 +221,53 @@ def _fraction(percent: float | None) -> float | None:
     return None if percent is None else round(percent / 100, 12)
 
 
+def _shown(share: float) -> float:
+    """A share as percent; 0.07 is 7 and not 7.000000000000001."""
+    return round(100 * share, 10)
+
+
 def _percent(
-    cell: DeltaGenerator, label: str, value: float | None, key: str, help_text: str
+    cell: DeltaGenerator,
+    label: str,
+    value: float | None,
+    key: str,
+    help_text: str,
+    *,
+    placeholder: str = "not required",
 ) -> float | None:
     chosen: float | None = cell.number_input(
         label,
         0.0,
         100.0,
-        None if value is None else 100 * value,
+        None if value is None else _shown(value),
         0.1,
-        format="%.4g",
+        format="%.12g",  # Why so many digits: what is shown is what is required.
         key=key,
         help=help_text,
-        placeholder="not required",
+        placeholder=placeholder,
+    )
+    return chosen
+
+
+def _number(
+    cell: DeltaGenerator,
+    label: str,
+    value: float | None,
+    key: str,
+    help_text: str,
+    *,
+    placeholder: str = "not required",
+) -> float | None:
+    chosen: float | None = cell.number_input(
+        label,
+        0.0,
+        1e9,
+        value,
+        1.0,
+        format="%.12g",
+        key=key,
+        help=help_text,
+        placeholder=placeholder,
     )
     return chosen
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, Scenario
+from core.evaluation.decisions.limits import rounded
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
 from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
@@ -16,7 +17,8 @@ from core.workflows.results.thresholds import Basis, ThresholdChoice
 from pages.ui import errors
 
 # Even steps of the log odds: finer towards 0 and 1, where probabilities crowd.
-STOPS = [0.0, *(float(v) for v in 1 / (1 + np.exp(-np.linspace(-9.2, 9.2, 185)))), 1.0, ABOVE_ALL]
+_ODDS = np.linspace(-9.2, 9.2, 185)
+STOPS: list[float] = [0.0, *rounded(1 / (1 + np.exp(-_ODDS))).tolist(), 1.0, ABOVE_ALL]
 ONE, TWO, CLASSES = "One threshold", "With a review zone", "Per class"
 DEFAULT_LINE = Scenario(0.01, 1000, Costs(500, 5, 1), 0.1, 0.02)
 
@@ -174,9 +176,9 @@ def _limits(model_id: str, now: Draft) -> None:
             label,
             0.0,
             100 * ABOVE_ALL,
-            100 * value,
+            round(100 * value, 10),
             0.1,
-            format="%.6g",
+            format="%.12g",  # Why so many digits: what is shown is what is applied.
             key=field,
             on_change=_from_numbers,
             args=(model_id, keys, (low, high), _round()),
@@ -202,7 +204,7 @@ def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
 def _from_numbers(
     model_id: str, keys: list[str], drawn: tuple[float, float], drawn_round: int
 ) -> None:
-    limits = [st.session_state[key] / 100 for key in keys]
+    limits = [round(st.session_state[key] / 100, 12) for key in keys]  # 22.2% is 0.222
     low, high = limits[0], limits[-1]
     # Why: an input that left the page reports its value once more, as if it had been typed.
     if drawn_round != _round() or np.allclose((low, high), drawn, rtol=0, atol=1e-12):
@@ -261,7 +263,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
             {
                 "class": list(names),
                 "verdict": [str(v) if v else "none: inspector review" for v in verdicts],
-                "minimum confidence, %": [round(100 * v, 4) for v in given],
+                "minimum confidence, %": [round(100 * v, 10) for v in given],
             },
             hide_index=True,
             disabled=["class", "verdict"],
@@ -272,6 +274,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
                     min_value=0,
                     max_value=100 * ABOVE_ALL,
                     required=True,
+                    format="%.12g",
                     help="Parts predicted as this class with less confidence go to inspector "
                     "review. 101%: always.",
                 )
@@ -282,8 +285,8 @@ def _class_table(model_id: str, basis: Basis) -> None:
         "Below its minimum confidence, a part goes to inspector review."
     )
     column = edited["minimum confidence, %"]
-    limits = tuple(min(ABOVE_ALL, max(0.0, float(v) / 100)) for v in column)
-    if not np.allclose(limits, now.point.class_thresholds or given, atol=1e-6):
+    limits = tuple(min(ABOVE_ALL, max(0.0, round(float(v) / 100, 12))) for v in column)
+    if not np.allclose(limits, now.point.class_thresholds or given, rtol=0, atol=1e-11):
         point = OperatingPoint(class_thresholds=limits)
         st.session_state[_key(model_id)] = replace(now, choice=ThresholdChoice(point, "by hand"))
 

@@ -80,7 +80,6 @@ def table(listed: list[Model]) -> None:
             "network": [network_title(m.network) for m in listed],
             "classes": [len(m.class_names) for m in listed],
             "validation macro F1": [m.val_macro_f1 for m in listed],
-            "test macro F1": [m.test_macro_f1 for m in listed],
             "size": [text.size(m.size_bytes) for m in listed],
             "created": [text.when(m.created_at) for m in listed],
         },
@@ -89,12 +88,8 @@ def table(listed: list[Model]) -> None:
         column_config={
             "validation macro F1": st.column_config.NumberColumn(
                 format="%.3f",
-                help="On the images used to select the best epoch; slightly optimistic.",
-            ),
-            "test macro F1": st.column_config.NumberColumn(
-                format="%.3f",
-                help="On images that were not used for training. Empty until the test results "
-                "have been viewed, which is recorded.",
+                help="On the images used to choose settings, so slightly optimistic. Every view of "
+                "test results is recorded, so this list does not show them: see Evaluate.",
             ),
         },
     )

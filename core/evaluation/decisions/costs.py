@@ -16,6 +16,7 @@ from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScore
 from core.evaluation.decisions.thresholds import thresholds_between
 from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Interval, Rate
 from core.evaluation.measures.ranking import MAX_POINTS, thinned
+from core.words import exact_percent
 
 Floats = NDArray[np.float64]
 FLAT = 1.05
@@ -64,7 +65,8 @@ class Scenario:
         if not all(0 <= share <= 1 for share in shares):
             wrong = next(share for share in shares if not 0 <= share <= 1)
             raise ConfigError(
-                f"{100 * wrong:g}% is not a possible defect rate, or error rate of inspectors.",
+                f"{exact_percent(wrong)} is not a possible defect rate, or error rate of "
+                "inspectors.",
                 "Give rates from 0 to 100%.",
             )
         if not 0 <= self.parts_per_shift < math.inf:
@@ -236,7 +238,7 @@ def least_cost(
         max_points: of the curve.
 
     Raises:
-        ConfigError: if there is no defective, or no good part.
+        ConfigError: if there is no defective, or no good part, or nothing costs anything.
     """
     if not len(scores.ok) or not len(scores.nok):
         raise ConfigError(
@@ -246,6 +248,11 @@ def least_cost(
     cuts = thresholds_between(scores)
     accepted, looked, rejected = _costs_at(cuts, scores, scenario)
     single = accepted + rejected
+    if not single.any():
+        raise ConfigError(
+            "At these costs every threshold costs nothing, so none is the cheapest.",
+            "Enter what an escape and a false reject cost, and a defect rate above 0.",
+        )
     if with_person:
         # The cost of two limits i <= j is (accepted - looked)[i] + (looked + rejected)[j].
         first, second = accepted - looked, looked + rejected

@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigError
+from core.evaluation.decisions.limits import rounded
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, Outcome, PartScores
 from core.evaluation.decisions.planner import parts_needed
 from core.evaluation.measures.intervals import CONFIDENCE, Rate, checked_confidence
+from core.words import exact_percent
 
-# Fixed in advance, finer towards 0 and 1: log odds from -14 to 14 (about one in a million).
-GRID: NDArray[np.float64] = 1 / (1 + np.exp(-np.linspace(-14, 14, 561)))
+# Fixed in advance, finer towards 0 and 1: log odds from -14 to 14 (about one in a million), and
+# rounded, so that a promise is made for the very threshold that is shown.
+GRID: NDArray[np.float64] = rounded(1 / (1 + np.exp(-np.linspace(-14, 14, 561))))
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def guarantee(
 def _check_limit(limit: float) -> None:
     if not 0 < limit < 1:
         raise ConfigError(
-            f"A limit of {100 * limit:g}% cannot be guaranteed.",
+            f"A limit of {exact_percent(limit)} cannot be guaranteed.",
             "Choose a rate above 0 and below 100%.",
         )
 
@@ -126,7 +129,7 @@ def _missing(n: int, kind: str, what: str, limit: float, doubt: float) -> tuple[
     if n >= needed:
         return ()
     return (
-        f"{n:,} {kind} parts cannot prove {what} rate of at most {100 * limit:.3g}%: at least "
+        f"{n:,} {kind} parts cannot prove {what} rate of at most {exact_percent(limit)}: at least "
         f"{needed:,} are needed.",
     )
 

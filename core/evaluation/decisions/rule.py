@@ -17,6 +17,7 @@ from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
 from core.evaluation.measures.intervals import CONFIDENCE
+from core.words import exact_percent
 
 _PART_DECISIONS = {
     Decision.ACCEPT: PartDecision.ACCEPT,
@@ -115,14 +116,13 @@ def _rejecting(reject_from: float) -> str:
 
 
 def as_limit(value: float) -> str:
-    """A limit of a probability as percent, with as many digits as tell it from 0 and 1."""
+    """A limit of a probability as percent with every digit: what is shown is what is applied."""
     if value <= 0:
         return "0%"
     if value >= 1:
         return "100%" if value == 1 else "more than 100%"
-    near_end = min(value, 1 - value)
-    digits = 1 if near_end >= 0.01 else min(8, 1 - int(np.floor(np.log10(100 * near_end))))
-    return f"{100 * value:.{digits}f}%"
+    words = exact_percent(value)
+    return words if "." in words else words.replace("%", ".0%")
 
 
 def rule_to_json(rule: DecisionRule) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigError
+from core.evaluation.decisions.limits import between
 from core.evaluation.decisions.outcome import (
     ABOVE_ALL,
     OperatingPoint,
@@ -14,10 +15,12 @@ from core.evaluation.decisions.outcome import (
     below_class_threshold,
     single_threshold,
 )
+from core.evaluation.decisions.planner import parts_needed
 from core.evaluation.measures.classification import Probabilities
 from core.evaluation.measures.intervals import CONFIDENCE, Rate, exact_bounds, rate, upper_bounds
 from core.evaluation.measures.parts import Parts, units
 from core.evaluation.measures.ranking import MAX_POINTS, thinned
+from core.words import exact_percent
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +69,7 @@ def thresholds_between(scores: PartScores) -> Floats:
     Why between: a score exactly on its threshold would flip with the last digit of the runtime.
     """
     distinct = np.unique(np.concatenate([scores.ok, scores.nok]))
-    return np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [ABOVE_ALL]])
+    return np.concatenate([[0.0], between(distinct[:-1], distinct[1:]), [ABOVE_ALL]])
 
 
 def threshold_for_escape(
@@ -82,10 +85,10 @@ def threshold_for_escape(
             `core.evaluation.guarantee`.)
 
     Returns:
-        0 (accept nothing) where no threshold keeps the limit.
+        0 (accept nothing) where only that keeps the limit.
 
     Raises:
-        ConfigError: if there is no defective part.
+        ConfigError: if there is no defective part, or too few to prove the limit.
     """
     if not len(scores.nok):
         raise ConfigError(
@@ -94,7 +97,7 @@ def threshold_for_escape(
         )
     allowed = _allowed(len(scores.nok), max_escape, confidence)
     if allowed < 0:
-        return 0.0
+        raise _unprovable(len(scores.nok), "defective", "an escape", max_escape, confidence)
     if allowed == len(scores.nok):
         return ABOVE_ALL
     return _just_below(scores, float(scores.nok[allowed]))
@@ -106,10 +109,10 @@ def threshold_for_overkill(
     """The lowest threshold, so the least escape, whose overkill is at most this.
 
     Returns:
-        `ABOVE_ALL` (reject nothing) where no threshold keeps the limit.
+        `ABOVE_ALL` (reject nothing) where only that keeps the limit.
 
     Raises:
-        ConfigError: if there is no good part.
+        ConfigError: if there is no good part, or too few to prove the limit.
     """
     if not len(scores.ok):
         raise ConfigError(
@@ -118,7 +121,7 @@ def threshold_for_overkill(
         )
     allowed = _allowed(len(scores.ok), max_overkill, confidence)
     if allowed < 0:
-        return ABOVE_ALL
+        raise _unprovable(len(scores.ok), "good", "a false reject", max_overkill, confidence)
     if allowed == len(scores.ok):
         return 0.0
     return _just_above(scores, float(scores.ok[::-1][allowed]))
@@ -156,10 +159,26 @@ def choose_point(
 def _allowed(n: int, limit: float, confidence: float | None) -> int:
     """How many errors of n keep the limit; -1 if not even none does."""
     if not 0 <= limit <= 1:
-        raise ConfigError(f"A limit of {limit:g} is not possible.", "Choose a rate from 0 to 100%.")
+        raise ConfigError(
+            f"A limit of {exact_percent(limit)} is not possible.", "Choose a rate from 0 to 100%."
+        )
     k = np.arange(n + 1)
     reached = k / n if confidence is None else upper_bounds(k, np.full(n + 1, n), confidence)
     return int(np.searchsorted(reached, limit + 1e-12, "right")) - 1
+
+
+def _unprovable(
+    n: int, kind: str, what: str, limit: float, confidence: float | None
+) -> ConfigError:
+    """Says that not even a test without an error would prove the limit."""
+    has_limit = limit > 0 and confidence is not None
+    needed = parts_needed(limit, confidence=confidence or CONFIDENCE) if has_limit else None
+    more = f": at least {needed:,} are needed" if needed else ""
+    return ConfigError(
+        f"{n:,} {kind} parts cannot prove {what} rate of at most {exact_percent(limit)}{more}.",
+        "Choose a larger limit or a lower confidence, or collect more images: the test planner "
+        "(or: touchstone plan) says how many.",
+    )
 
 
 def _just_below(scores: PartScores, score: float) -> float:
@@ -167,7 +186,7 @@ def _just_below(scores: PartScores, score: float) -> float:
     lower = [
         s[i - 1] for s in (scores.ok, scores.nok) if (i := int(np.searchsorted(s, score, "left")))
     ]
-    return (max(lower) + score) / 2 if lower else 0.0
+    return float(between(max(lower), score)) if lower else 0.0
 
 
 def _just_above(scores: PartScores, score: float) -> float:
@@ -177,7 +196,7 @@ def _just_above(scores: PartScores, score: float) -> float:
         for s in (scores.ok, scores.nok)
         if (i := int(np.searchsorted(s, score, "right"))) < len(s)
     ]
-    return (min(higher) + score) / 2 if higher else ABOVE_ALL
+    return float(between(score, min(higher))) if higher else ABOVE_ALL
 
 
 def class_thresholds_for_error(
@@ -213,7 +232,7 @@ def _lowest_threshold(sure: Floats, wrong: NDArray[np.bool_], max_error: float) 
     if not len(kept):
         return ABOVE_ALL
     at = int(kept[-1])
-    return float((ordered[at] + ordered[at + 1]) / 2) if at + 1 < len(ordered) else 0.0
+    return float(between(ordered[at + 1], ordered[at])) if at + 1 < len(ordered) else 0.0
 
 
 def automatic_errors(

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.domain.signoff import CriterionOutcome, ReleaseOutcome
 from core.evaluation.decisions.planner import parts_needed
+from core.evaluation.decisions.reviews import ReviewLoad
 from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Rate, checked_confidence
 from core.evaluation.measures.parts import Unit
 
-Measured = Rate | Estimate | float | None
+Measured = Rate | Estimate | ReviewLoad | float | None
 
 
 class CriterionKind(StrEnum):
@@ -21,6 +23,8 @@ class CriterionKind(StrEnum):
     FALSE_REJECT = "overkill"
     MACRO_F1 = "macro F1"
     RECALL = "recall"
+    AUTOMATIC = "automatic share"
+    REVIEWS = "reviews per shift"
 
 
 # A kind, and the class it is about; None for all classes together.
@@ -39,6 +43,8 @@ class Criterion:
         confidence: of a proven limit, one-sided for rates; for other measures the end of the
             interval they come with.
         class_name: of a recall; None: of every class.
+        parts_per_shift: of a limit on reviews per shift; None for all others.
+        defect_rate: of the line behind it, in [0, 1]; None: the mix of the test.
     """
 
     kind: CriterionKind
@@ -47,6 +53,8 @@ class Criterion:
     proven: bool = True
     confidence: float = CONFIDENCE
     class_name: str | None = None
+    parts_per_shift: float | None = None
+    defect_rate: float | None = None
 
     @property
     def key(self) -> MeasureKey:
@@ -89,6 +97,11 @@ class Check:
         return self.result is CheckResult.MET
 
     @property
+    def outcome(self) -> CriterionOutcome:
+        """Met or not; what has no data is not met."""
+        return CriterionOutcome.MET if self.passed else CriterionOutcome.NOT_MET
+
+    @property
     def value(self) -> float | None:
         """The measured value; None for no data."""
         return _value(self.measured)
@@ -99,9 +112,9 @@ class NewEscapes:
     """Defective parts that a model accepts and the current model does not.
 
     Attributes:
-        count: of them; None: there is no comparison with the current model.
+        count: of them; None: there is no model to compare with, or nothing is decided.
         unit: what is counted.
-        compared: images that both models were tested on.
+        compared: images that both models were tested on; 0: there is no model to compare with.
         not_compared: images that only the new model was tested on.
     """
 
@@ -109,6 +122,14 @@ class NewEscapes:
     unit: Unit = Unit.PARTS
     compared: int = 0
     not_compared: int = 0
+
+    @property
+    def outcome(self) -> CriterionOutcome:
+        """Not applicable without a model to compare with; not met where the count is unknown."""
+        if self.count is None:
+            is_compared = self.compared > 0
+            return CriterionOutcome.NOT_MET if is_compared else CriterionOutcome.NOT_APPLICABLE
+        return CriterionOutcome.NOT_MET if self.count else CriterionOutcome.MET
 
 
 @dataclass(frozen=True)
@@ -119,16 +140,21 @@ class ReleaseVerdict:
         checks: of the limits.
         golden: name of each golden sample -> whether the model judged it right.
         new_escapes: None where the criteria do not ask about them.
+        limits_reviews: whether a criterion limits what goes to inspector review; without one, a
+            rule that sends every part there passes every limit on escapes and false rejects.
     """
 
     checks: tuple[Check, ...]
     golden: Mapping[str, bool] = field(default_factory=dict)
     new_escapes: NewEscapes | None = None
+    limits_reviews: bool = True
 
     @property
     def is_empty(self) -> bool:
         """Nothing was checked, which proves nothing."""
-        return not self.checks and not self.golden and self.new_escapes is None
+        new = self.new_escapes
+        has_new = new is not None and new.outcome is not CriterionOutcome.NOT_APPLICABLE
+        return not self.checks and not self.golden and not has_new
 
     @property
     def failed_golden(self) -> tuple[str, ...]:
@@ -136,14 +162,26 @@ class ReleaseVerdict:
         return tuple(name for name, is_right in self.golden.items() if not is_right)
 
     @property
+    def golden_outcome(self) -> CriterionOutcome:
+        """Whether all golden samples are judged right; not applicable where there is none."""
+        if not self.golden:
+            return CriterionOutcome.NOT_APPLICABLE
+        return CriterionOutcome.NOT_MET if self.failed_golden else CriterionOutcome.MET
+
+    @property
+    def outcome(self) -> ReleaseOutcome:
+        """Pass, if something was checked and nothing that was required is not met."""
+        outcomes = [check.outcome for check in self.checks]
+        outcomes.append(self.golden_outcome)
+        if self.new_escapes is not None:
+            outcomes.append(self.new_escapes.outcome)
+        is_blocked = self.is_empty or CriterionOutcome.NOT_MET in outcomes
+        return ReleaseOutcome.BLOCK if is_blocked else ReleaseOutcome.PASS
+
+    @property
     def passed(self) -> bool:
-        """Whether everything that was required is met."""
-        return (
-            not self.is_empty
-            and all(check.passed for check in self.checks)
-            and not self.failed_golden
-            and (self.new_escapes is None or self.new_escapes.count == 0)
-        )
+        """Whether the model may be released."""
+        return self.outcome is ReleaseOutcome.PASS
 
 
 def check_criteria(
@@ -174,13 +212,15 @@ def _keeps(criterion: Criterion, value: float) -> bool:
 
 
 def _value(measured: Measured) -> float | None:
-    return measured.value if isinstance(measured, Rate | Estimate) else measured
+    return measured.value if isinstance(measured, Rate | Estimate | ReviewLoad) else measured
 
 
 def _bound(criterion: Criterion, measured: Measured) -> float | None:
     if isinstance(measured, Rate):
         one_sided = measured.upper if criterion.at_most else measured.lower
         return one_sided(criterion.confidence)
+    if isinstance(measured, ReviewLoad):
+        return measured.upper(criterion.confidence)
     if isinstance(measured, Estimate) and measured.interval:
         return measured.interval.high if criterion.at_most else measured.interval.low
     return None
@@ -188,10 +228,25 @@ def _bound(criterion: Criterion, measured: Measured) -> float | None:
 
 def _parts_needed(criterion: Criterion, measured: Measured) -> int | None:
     """How many parts would do where the measured value is good enough and only proof is missing."""
+    if isinstance(measured, ReviewLoad):
+        return _parts_for_reviews(criterion, measured)
     if not isinstance(measured, Rate):
         return None
     limit = criterion.limit if criterion.at_most else 1 - criterion.limit
     errors = measured.k if criterion.at_most else measured.n - measured.k
-    if not 0 < limit < 1 or errors >= limit * measured.n:
+    return _needed(limit, errors, measured.n, criterion.confidence)
+
+
+def _parts_for_reviews(criterion: Criterion, measured: ReviewLoad) -> int | None:
+    """The same for reviews; not for a mix of its own, where it takes both kinds of parts."""
+    if measured.defect_rate is not None:
         return None
-    return parts_needed(limit, confidence=criterion.confidence, errors=errors)
+    reviews = measured.outcome.automatic.complement
+    limit = criterion.limit / measured.parts_per_shift
+    return _needed(limit, reviews.k, reviews.n, criterion.confidence)
+
+
+def _needed(limit: float, errors: int, n: int, confidence: float) -> int | None:
+    if not 0 < limit < 1 or errors >= limit * n:
+        return None
+    return parts_needed(limit, confidence=confidence, errors=errors)

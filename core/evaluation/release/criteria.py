@@ -5,6 +5,7 @@ limit that was relaxed afterwards shows.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from core.errors import ConfigError
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.check import Criterion, CriterionKind
+from core.words import exact
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class ReleaseCriteria:
         no_new_escapes: no defective part may be accepted that the current model does not accept.
         golden_must_pass: every golden sample must be judged right.
         confidence: of the proof, one-sided.
+        min_automatic: the share of parts decided without inspector review must be proven to be at
+            least this (one-sided lower bound), in the mix of the test.
+        max_reviews: inspector reviews per shift must be proven to be at most this (one-sided upper
+            bound); needs `parts_per_shift`.
+        parts_per_shift: that are inspected.
+        defect_rate: share of defective parts on the line, for the reviews; None: the mix of the
+            test.
     """
 
     max_escape: float | None = None
@@ -35,23 +44,65 @@ class ReleaseCriteria:
     no_new_escapes: bool = False
     golden_must_pass: bool = True
     confidence: float = CONFIDENCE
+    min_automatic: float | None = None
+    max_reviews: float | None = None
+    parts_per_shift: float | None = None
+    defect_rate: float | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.max_escape, self.max_overkill, self.min_macro_f1, self.min_recall):
+        shares = (
+            self.max_escape,
+            self.max_overkill,
+            self.min_macro_f1,
+            self.min_recall,
+            self.min_automatic,
+            self.defect_rate,
+        )
+        for value in shares:
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(
                     f"A criterion of {value:g} is not possible.", "Choose a value from 0 to 100%."
                 )
+        self._check_reviews()
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
                 f"A confidence of {self.confidence:g} is not possible.",
                 "Choose a value from 0.5 to below 1, usually 0.95.",
             )
 
+    def _check_reviews(self) -> None:
+        """Refuse a limit on reviews that cannot be checked.
+
+        Raises:
+            ConfigError: if it is no number above 0, or the parts per shift are not known.
+        """
+        for value in (self.max_reviews, self.parts_per_shift):
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(
+                    f"{exact(value)} reviews or parts per shift are not possible.",
+                    "Enter a number above 0.",
+                )
+        if self.max_reviews is not None and self.parts_per_shift is None:
+            raise ConfigError(
+                "A limit on inspector reviews needs the parts per shift.",
+                "Enter how many parts are inspected in a shift.",
+            )
+
+    @property
+    def requires_anything(self) -> bool:
+        """Whether a model can fail it at all."""
+        return bool(self.limits([None])) or self.no_new_escapes or self.golden_must_pass
+
+    @property
+    def limits_reviews(self) -> bool:
+        """Whether some of it limits how many parts go to inspector review."""
+        return self.min_automatic is not None or self.max_reviews is not None
+
     @property
     def asks_for_verdicts(self) -> bool:
         """Whether some of it needs classes that are OK and NOK."""
-        return self.max_escape is not None or self.max_overkill is not None or self.no_new_escapes
+        limits = self.max_escape is not None or self.max_overkill is not None
+        return limits or self.no_new_escapes or self.limits_reviews
 
     def limits(self, class_names: Sequence[str | None]) -> list[Criterion]:
         """The limits, one by one; a recall for each class of the model, None: of every class."""
@@ -63,6 +114,13 @@ class ReleaseCriteria:
                 limit
                 for name in class_names
                 for limit in self._limit(CriterionKind.RECALL, self.min_recall, class_name=name)
+            ),
+            *self._limit(CriterionKind.AUTOMATIC, self.min_automatic, proven=True),
+            *(
+                replace(limit, parts_per_shift=self.parts_per_shift, defect_rate=self.defect_rate)
+                for limit in self._limit(
+                    CriterionKind.REVIEWS, self.max_reviews, at_most=True, proven=True
+                )
             ),
         ]
 

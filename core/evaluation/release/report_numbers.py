@@ -145,6 +145,7 @@ def _decision_values(
         result.escape.upper(),
         result.overkill.upper(),
     )
+    values["automatic.lower"] = result.automatic.lower()
     values["escape.best"] = proven_rate(0, result.escape.n)
     values["overkill.best"] = proven_rate(0, result.overkill.n)
     if report.ok_nok:

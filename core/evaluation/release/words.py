@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from core.domain.signoff import CriterionOutcome
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.check import (
@@ -14,21 +15,23 @@ from core.evaluation.release.check import (
     ReleaseVerdict,
 )
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.words import exact, exact_percent, shortened, shortened_percent
 
 NO_NEW_ESCAPES = "no new escapes compared with the current model"
 GOLDEN_RIGHT = "every golden sample judged correctly"
+REVIEWS_NOT_LIMITED = (
+    "No criterion limits the automatic share: a rule that sends every part to inspector review "
+    "passes every limit on escapes and false rejects."
+)
 
 
 @dataclass(frozen=True)
 class CheckedLine:
-    """A line of a verdict: what was required, what came out, and whether it is met.
-
-    `passed` is None where nothing could be checked; `sentence` says both in one.
-    """
+    """A line of a verdict: what was required and what came out; `sentence` says both in one."""
 
     required: str
     measured: str
-    passed: bool | None
+    outcome: CriterionOutcome
     sentence: str
 
 
@@ -50,14 +53,32 @@ def measure_title(criterion: Criterion) -> str:
             return "macro F1"
         case CriterionKind.RECALL:
             return f"recall of {criterion.class_name or 'every class'}"
+        case CriterionKind.AUTOMATIC:
+            return "automatic share"
+        case CriterionKind.REVIEWS:
+            return "inspector reviews per shift"
         case _:
             assert_never(criterion.kind)
 
 
 def limit_in_words(criterion: Criterion) -> str:
-    """Such as "at most 2%"."""
+    """Such as "at most 2%", with every digit of the limit."""
     side = "at most" if criterion.at_most else "at least"
-    return f"{side} {_plain(criterion, criterion.limit)}"
+    if not _is_percent(criterion.kind):
+        return f"{side} {exact(criterion.limit)}{_of_shift(criterion)}"
+    return f"{side} {exact_percent(criterion.limit)}"
+
+
+def _of_shift(criterion: Criterion) -> str:
+    """Such as " of 1,000 parts at a defect rate of 1%"; empty for other criteria."""
+    if criterion.parts_per_shift is None:
+        return ""
+    mix = (
+        "in the mix of the test"
+        if criterion.defect_rate is None
+        else f"at a defect rate of {exact_percent(criterion.defect_rate)}"
+    )
+    return f" of {criterion.parts_per_shift:,.12g} parts {mix}"
 
 
 def required_in_words(criterion: Criterion) -> str:
@@ -71,7 +92,7 @@ def measured_in_words(check: Check) -> str:
     value, criterion = check.value, check.criterion
     if value is None:
         return "no data"
-    words = _plain(criterion, value)
+    words = _written(criterion, value)
     if isinstance(check.measured, Rate):
         words += f" ({check.measured.k:,} of {check.measured.n:,})"
     if check.result is CheckResult.NO_BOUND:
@@ -79,7 +100,8 @@ def measured_in_words(check: Check) -> str:
     if not criterion.proven or check.bound is None:
         return words
     side = "below" if criterion.at_most else "above"
-    return f"{words}, proven to be {side} {_plain(criterion, check.bound)}"
+    bound = _written(criterion, check.bound, is_bound=True)
+    return f"{words}, proven to be {side} {bound}"
 
 
 def check_in_words(check: Check) -> str:
@@ -109,7 +131,7 @@ def verdict_lines(verdict: ReleaseVerdict, criteria: ReleaseCriteria) -> list[Ch
         CheckedLine(
             required_in_words(check.criterion),
             measured_in_words(check),
-            check.passed,
+            check.outcome,
             check_in_words(check),
         )
         for check in verdict.checks
@@ -117,11 +139,10 @@ def verdict_lines(verdict: ReleaseVerdict, criteria: ReleaseCriteria) -> list[Ch
     if verdict.golden or criteria.golden_must_pass:
         lines.append(_golden_line(verdict))
     if verdict.new_escapes is not None:
-        count = verdict.new_escapes.count
-        measured = "not known" if count is None else _counted(count, verdict.new_escapes.unit)
-        sentence = _new_escapes_sentence(verdict.new_escapes)
-        lines.append(CheckedLine(NO_NEW_ESCAPES, measured, count == 0, sentence))
-    return sorted(lines, key=lambda line: (line.passed is not False, line.passed is None))
+        new = verdict.new_escapes
+        sentence = _new_escapes_sentence(new)
+        lines.append(CheckedLine(NO_NEW_ESCAPES, _new_escapes_count(new), new.outcome, sentence))
+    return sorted(lines, key=lambda line: _ORDER.index(line.outcome))
 
 
 def reasons_in_words(verdict: ReleaseVerdict) -> list[str]:
@@ -129,42 +150,63 @@ def reasons_in_words(verdict: ReleaseVerdict) -> list[str]:
     reasons = [check_in_words(check) for check in verdict.checks if not check.passed]
     if verdict.failed_golden:
         reasons.append(_golden_line(verdict).sentence)
-    if verdict.new_escapes is not None and verdict.new_escapes.count != 0:
-        reasons.append(_new_escapes_sentence(verdict.new_escapes))
+    new = verdict.new_escapes
+    if new is not None and new.outcome is CriterionOutcome.NOT_MET:
+        reasons.append(_new_escapes_sentence(new))
     if verdict.is_empty:
         reasons.append("Nothing was checked: there is no limit and no golden sample.")
     return reasons
 
 
 def remarks_in_words(verdict: ReleaseVerdict) -> list[str]:
-    """What the comparison with the current model leaves open."""
+    """What the verdict leaves open: partial comparisons, reviews without a limit."""
     new = verdict.new_escapes
-    if new is None or not new.not_compared:
+    remarks = []
+    if new is not None and new.not_compared:
+        remarks.append(
+            f"New escapes are known for only {new.compared:,} of "
+            f"{new.compared + new.not_compared:,} images: the current model was not tested on the "
+            "others. Train both models with the same split to know all."
+        )
+    return remarks if verdict.limits_reviews else [*remarks, REVIEWS_NOT_LIMITED]
+
+
+def not_applicable_in_words(verdict: ReleaseVerdict) -> list[str]:
+    """What was required and has nothing to be checked on, a sentence each."""
+    new = verdict.new_escapes
+    if new is None or new.outcome is not CriterionOutcome.NOT_APPLICABLE:
         return []
-    return [
-        f"New escapes are known for only {new.compared:,} of "
-        f"{new.compared + new.not_compared:,} images: the current model was not tested on the "
-        "others. Train both models with the same split to know all."
-    ]
+    return [_new_escapes_sentence(new)]
 
 
 def _golden_line(verdict: ReleaseVerdict) -> CheckedLine:
     total, wrong = len(verdict.golden), len(verdict.failed_golden)
     if not total:
         sentence = "Golden samples: none is marked, so none was checked."
-        return CheckedLine(GOLDEN_RIGHT, "none is marked: nothing to check", None, sentence)
+        nothing = "none is marked: nothing to check"
+        return CheckedLine(GOLDEN_RIGHT, nothing, verdict.golden_outcome, sentence)
     is_are = "is" if wrong == 1 else "are"
     sentence = (
         f"{wrong:,} of {total:,} golden samples {is_are} judged wrong."
         if wrong
         else f"Golden samples: all {total:,} judged correctly."
     )
-    return CheckedLine(GOLDEN_RIGHT, f"{total - wrong:,} of {total:,}", not wrong, sentence)
+    right = f"{total - wrong:,} of {total:,}"
+    return CheckedLine(GOLDEN_RIGHT, right, verdict.golden_outcome, sentence)
+
+
+def _new_escapes_count(new: NewEscapes) -> str:
+    if new.count is not None:
+        return _counted(new.count, new.unit)
+    is_open = new.outcome is CriterionOutcome.NOT_APPLICABLE
+    return "not applicable: no model to compare with" if is_open else "not known"
 
 
 def _new_escapes_sentence(new: NewEscapes) -> str:
+    if new.outcome is CriterionOutcome.NOT_APPLICABLE:
+        return "New escapes: not applicable, since there is no model to compare with."
     if new.count is None:
-        return "New escapes are not known: there is no comparison with the current model."
+        return "New escapes are not known: classes without verdicts decide nothing."
     if not new.count:
         return "No new escapes compared with the current model."
     is_are = "is" if new.count == 1 else "are"
@@ -180,11 +222,33 @@ def _counted(count: int, unit: Unit) -> str:
     return f"1 defective {unit.word[:-1]}" if count == 1 else f"{count:,} defective {unit.word}"
 
 
+_ORDER = (CriterionOutcome.NOT_MET, CriterionOutcome.MET, CriterionOutcome.NOT_APPLICABLE)
+
+
 def _proof(confidence: float) -> str:
-    return f"proven with {100 * confidence:.4g}% confidence"
+    return f"proven with {exact_percent(confidence)} confidence"
 
 
-def _plain(criterion: Criterion, value: float) -> str:
-    if criterion.kind is CriterionKind.MACRO_F1:
-        return f"{value:.4g}"
-    return f"{100 * value:.3g}%"
+def _is_percent(kind: CriterionKind) -> bool:
+    match kind:
+        case (
+            CriterionKind.ESCAPE
+            | CriterionKind.FALSE_REJECT
+            | CriterionKind.RECALL
+            | CriterionKind.AUTOMATIC
+        ):
+            return True
+        case CriterionKind.MACRO_F1 | CriterionKind.REVIEWS:
+            return False
+        case _:
+            assert_never(kind)
+
+
+def _written(criterion: Criterion, value: float, *, is_bound: bool = False) -> str:
+    """A measured value on the side of the limit where it is; a bound rounded to where it holds."""
+    up, down = is_bound and criterion.at_most, is_bound and not criterion.at_most
+    beside = (criterion.limit,)
+    if _is_percent(criterion.kind):
+        return shortened_percent(value, beside=beside, at_most=up, at_least=down)
+    digits = 4 if criterion.kind is CriterionKind.MACRO_F1 else 3
+    return shortened(value, beside=beside, at_most=up, at_least=down, digits=digits)

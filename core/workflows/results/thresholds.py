@@ -14,6 +14,7 @@ from core.domain.splits import Subset
 from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
 from core.evaluation.decisions.costs import LeastCost, Scenario, least_cost
+from core.evaluation.decisions.feasible import refuse_impossible
 from core.evaluation.decisions.guarantee import Guarantee, guarantee
 from core.evaluation.decisions.outcome import (
     NOK,
@@ -45,6 +46,7 @@ from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.measures.parts import Unit
 from core.store import datasets, judgement, models, quality
 from core.store.database import connect, transaction
+from core.words import exact_percent
 from core.workflows.results.access import (
     ResultsAccess,
     View,
@@ -209,7 +211,7 @@ def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
         judged = basis.judged
         limits = class_thresholds_for_error(judged.probabilities, judged.targets, goal.class_error)
         words = (
-            f"at most {_percent(goal.class_error)} wrong in each predicted class, measured on "
+            f"at most {exact_percent(goal.class_error)} wrong in each predicted class, measured on "
             "images and not proven"
         )
         return ThresholdChoice(OperatingPoint(class_thresholds=limits), words)
@@ -221,7 +223,7 @@ def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
         max_overkill=goal.max_overkill,
         confidence=goal.confidence if goal.proven else None,
     )
-    proven = f", proven at {100 * goal.confidence:.4g}%" if goal.proven else ""
+    proven = f", proven at {exact_percent(goal.confidence)}" if goal.proven else ""
     return ThresholdChoice(point, _limits_in_words(goal) + proven)
 
 
@@ -249,17 +251,13 @@ def _promised(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
         max_overkill=goal.max_overkill,
         confidence=goal.confidence,
     )
-    words = f"guarantee: {_limits_in_words(goal)} at {100 * goal.confidence:.4g}%"
+    words = f"guarantee: {_limits_in_words(goal)} at {exact_percent(goal.confidence)}"
     return ThresholdChoice(promise.point, words, promise=promise)
 
 
 def _limits_in_words(goal: ThresholdGoal) -> str:
     limits = (("escapes", goal.max_escape), ("false rejects", goal.max_overkill))
-    return ", ".join(f"{what} at most {_percent(v)}" for what, v in limits if v is not None)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.4g}%"
+    return ", ".join(f"{what} at most {exact_percent(v)}" for what, v in limits if v is not None)
 
 
 def save_rule(
@@ -270,7 +268,12 @@ def save_rule(
     confidence: float = CONFIDENCE,
     scenario: Scenario | None = None,
 ) -> DecisionRule:
-    """Keep a rule with its model, replacing an earlier one; the same rule keeps its time."""
+    """Keep a rule with its model, replacing an earlier one; the same rule keeps its time.
+
+    Raises:
+        ConfigError: if the rule promises what cannot be guaranteed, or decides nothing.
+    """
+    refuse_impossible(choice.point, basis.outcome(choice.point), basis.unit, choice.promise)
     judged = basis.judged
     rule = DecisionRule(
         point=choice.point,

@@ -11,6 +11,7 @@ from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.decisions.outcome import Decision, decide, has_both
+from core.evaluation.decisions.reviews import ReviewLoad
 from core.evaluation.decisions.rule import DecisionRule
 from core.evaluation.measures.classification import class_measures, confusion_matrix
 from core.evaluation.measures.intervals import rate_of
@@ -31,6 +32,7 @@ from core.evaluation.release.criteria import (
 )
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
+from core.words import exact, exact_percent
 from core.workflows.results.comparison import PREDICTED_CLASS, ModelComparison
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.thresholds import basis_of, saved_rule
@@ -59,19 +61,32 @@ def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) 
 
 
 def _refuse_empty_limits(criteria: ReleaseCriteria) -> None:
+    if not criteria.requires_anything:
+        raise ConfigError(
+            "These criteria require nothing, so no model could ever pass or fail.",
+            "Set at least one limit, or require that golden samples pass.",
+        )
     limits = [
         (criteria.max_escape, 0, 1, "An escape rate", "at most"),
         (criteria.max_overkill, None, 1, "A false reject rate", "at most"),
         (criteria.min_macro_f1, None, 0, "A macro F1", "at least"),
         (criteria.min_recall, None, 0, "A recall", "at least"),
+        (criteria.min_automatic, 1, 0, "An automatic share", "at least"),
     ]
     for value, impossible, always, what, how in limits:
         if value is not None and value in (impossible, always):
             fault = "is met by every model" if value == always else "can never be proven"
             raise ConfigError(
-                f"{what} of {how} {100 * value:g}% {fault}.",
+                f"{what} of {how} {exact_percent(value)} {fault}.",
                 "Choose a value in between, or leave it empty.",
             )
+    reviews, parts = criteria.max_reviews, criteria.parts_per_shift
+    if reviews is not None and parts is not None and reviews >= parts:
+        raise ConfigError(
+            f"At most {exact(reviews)} reviews of {exact(parts)} parts per shift is met by every "
+            "model.",
+            "Choose fewer reviews than parts, or leave it empty.",
+        )
 
 
 def criteria_of(workspace: Workspace, dataset: str) -> KeptCriteria | None:
@@ -101,8 +116,8 @@ def check_release(
 
     Args:
         workspace: where the criteria live.
-        comparison: with the current model; None: new escapes cannot be known, which blocks where
-            the criteria allow none.
+        comparison: with the current model; None: there is no model to compare with, so a
+            criterion on new escapes is not applicable.
         judged: the model's whole subset, usually the test set.
     """
     kept = criteria_of(workspace, judged.dataset.id)
@@ -111,9 +126,11 @@ def check_release(
     rule = saved_rule(workspace, judged.model.id)
     criteria = kept.criteria
     verdict = ReleaseVerdict(
-        check_criteria(criteria.limits(judged.class_names), _measures(judged, rule)),
+        check_criteria(criteria.limits(judged.class_names), _measures(judged, rule, criteria)),
         golden_results(workspace, judged, rule) if criteria.golden_must_pass else {},
         _new_escapes(comparison) if criteria.no_new_escapes else None,
+        # Why: without both verdicts no rule can be saved, and nothing is reviewed.
+        limits_reviews=criteria.limits_reviews or not has_both(judged.verdicts),
     )
     return GateReport(kept, verdict, judged.subset)
 
@@ -130,7 +147,9 @@ def _new_escapes(comparison: ModelComparison | None) -> NewEscapes:
     )
 
 
-def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[MeasureKey, Measured]:
+def _measures(
+    judged: JudgedSet, rule: DecisionRule | None, criteria: ReleaseCriteria
+) -> dict[MeasureKey, Measured]:
     predicted = judged.probabilities.argmax(axis=1)
     names = judged.class_names
     matrix = confusion_matrix(predicted, judged.targets, len(names))
@@ -144,6 +163,11 @@ def _measures(judged: JudgedSet, rule: DecisionRule | None) -> dict[MeasureKey, 
         outcome = basis_of(judged).outcome(rule.point if rule else PREDICTED_CLASS)
         measures[CriterionKind.ESCAPE, None] = outcome.escape
         measures[CriterionKind.FALSE_REJECT, None] = outcome.overkill
+        measures[CriterionKind.AUTOMATIC, None] = outcome.automatic
+        if criteria.parts_per_shift is not None:
+            measures[CriterionKind.REVIEWS, None] = ReviewLoad(
+                outcome, criteria.parts_per_shift, criteria.defect_rate
+            )
     return measures
 
 

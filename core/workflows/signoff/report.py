@@ -76,7 +76,10 @@ def make_report(
         )
     judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
     other = judged_set(workspace, against, Subset.TEST) if against else None
-    record_view(workspace, judged.model, f"Test report ({form.value})")
+    # Why both: the report and its table show what the other model says of the test images, too.
+    for viewed in (judged, other):
+        if viewed is not None:
+            record_view(workspace, viewed.model, f"Test report ({form.value})")
     material = gather(workspace, judged, other, on_progress=on_progress)
     shown = mistakes(material)[: max_images if form is Form.FULL else 0]
     report_id = new_id("report")

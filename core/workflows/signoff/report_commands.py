@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from core.data.importing.rules import ImportRules, TableRules, rules_from_dict
 from core.data.split_request import request_of
+from core.domain.acting import acting_settings
 from core.domain.configs import AugmentConfig, Config, PreprocessConfig, recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
@@ -23,7 +24,7 @@ from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.reporting.text import count, percent
-from core.store import jobs, splits, versions
+from core.store import jobs, runs, splits, versions
 from core.store.database import connect
 from core.workflows.data.demo import DEMO_NAME, DEMO_SOURCE
 from core.workflows.signoff import sealing
@@ -44,6 +45,8 @@ def commands(workspace: Workspace, material: ReportMaterial) -> list[str]:
     is_demo = dataset.source == DEMO_SOURCE
     name = DEMO_NAME if is_demo else dataset.name
     run = training_run(workspace, material)
+    with connect(workspace) as db:
+        has_epochs = run is not None and bool(runs.epochs_of(db, run.id))
     model = run.name if run else material.model.name
     return [
         *(["touchstone demo"] if is_demo else _import(dataset, job)),
@@ -51,7 +54,7 @@ def commands(workspace: Workspace, material: ReportMaterial) -> list[str]:
         *_verdicts(dataset, name),
         *_criteria(material, name),
         *_splits(material, sealed, name),
-        *_training(run, split, name),
+        *_training(run, split, name, has_epochs=has_epochs),
         *_rule(material.rule, model),
         *_opening(material, model),
         *_report(material, model, has_use=bool(sealing.intended_use(workspace, material.model.id))),
@@ -218,6 +221,10 @@ def _criteria(material: ReportMaterial, name: str) -> list[str]:
         no_new_escapes=asked.no_new_escapes,
         no_golden=not asked.golden_must_pass,
         confidence=_unusual(asked.confidence, CONFIDENCE),
+        min_automatic=asked.min_automatic,
+        max_reviews=asked.max_reviews,
+        volume=asked.parts_per_shift,
+        defect_rate=asked.defect_rate,
     )
     return [*lines, line]
 
@@ -264,11 +271,12 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
     return [line]
 
 
-def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
+def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: bool) -> list[str]:
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
     train = run.train
     size_px = find_network(train.network).image_size_px
+    acting = acting_settings(train, run.augment, has_epochs=has_epochs)
     line = _command(
         "train",
         name,
@@ -276,19 +284,19 @@ def _training(run: TrainingRun | None, split: Split, name: str) -> list[str]:
         fold=None if run.fold is None else run.fold + 1,
         name=run.given_name or run.name,  # the command adds the number of the fold
         recipe=train.recipe.value,
-        **_changed(train, recipe_defaults(train.recipe, DEFAULT_NETWORK)),
-        **_changed(run.augment, AugmentConfig()),
-        **_changed(run.preprocess, PreprocessConfig(image_size_px=size_px)),
+        **_changed(train, recipe_defaults(train.recipe, DEFAULT_NETWORK), acting),
+        **_changed(run.augment, AugmentConfig(), acting),
+        **_changed(run.preprocess, PreprocessConfig(image_size_px=size_px), acting),
     )
     return [line]
 
 
-def _changed(config: Config, usual: Config) -> dict[str, Option]:
-    """Options for the settings that are not the usual ones."""
+def _changed(config: Config, usual: Config, acting: frozenset[str]) -> dict[str, Option]:
+    """Options for the settings that acted and are not the usual ones."""
     options: dict[str, Option] = {}
     for setting in settings_of(config):
         value: Value = getattr(config, setting.name)
-        if value != getattr(usual, setting.name):
+        if setting.name in acting and value != getattr(usual, setting.name):
             name = setting.option.removeprefix("--")
             options[f"no-{name}" if value is False else name] = value is False or value
     return options

@@ -2,12 +2,15 @@
 
 import importlib.metadata
 import platform
-from dataclasses import fields
 from typing import assert_never
 
+import numpy as np
+
+from core.domain.acting import acted_on
 from core.domain.configs import Recipe
 from core.domain.findings import FindingKind
-from core.domain.splits import GroupKind, LeakCertificate, Split, Subset
+from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
+from core.domain.training import EpochMetrics
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -21,10 +24,9 @@ from core.reporting.values import (
     SplitSection,
     TrainingSection,
 )
-from core.store import jobs, quality, runs
+from core.store import jobs, quality, runs, splits, versions
 from core.store.database import connect
 from core.workflows.data.split_words import strategy_in_words
-from core.workflows.data.splits import subset_counts
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
 from core.workspace import Workspace
@@ -35,31 +37,59 @@ _PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy", "scipy", "pill
 
 def data_section(workspace: Workspace, material: ReportMaterial) -> DataSection:
     """The dataset with its classes and open findings."""
-    dataset, split = material.judged.dataset, material.sign_off.split
-    counts = subset_counts(workspace, dataset, split.id)
+    dataset = material.judged.dataset
     with connect(workspace) as db:
         findings = quality.count_findings(db, dataset.id)
         check = quality.load_check(db, dataset.id)
     return DataSection(
         name=dataset.name,
         facts=tuple(_data_facts(material)),
-        short_facts=tuple(_short_facts(material, sum(counts[Subset.TEST].values()))),
-        classes=tuple(
-            ClassCounts(
-                name,
-                verdict_word(verdict),
-                counts[Subset.TRAIN][name],
-                counts[Subset.VALIDATION][name],
-                counts[Subset.TEST][name],
-            )
-            for name, verdict in zip(dataset.class_names, dataset.verdicts, strict=True)
-        ),
+        short_facts=tuple(_short_facts(material)),
+        classes=_class_counts(workspace, material),
+        classes_note=_classes_note(material),
         findings=tuple(FindingCount(_finding_title(kind), n) for kind, n in findings.items()),
         no_findings="The quality check has no open findings."
         if check
         else "No quality check was run on this dataset.",
         skipped_count=len(dataset.skipped),
         skipped=tuple(SkippedFile(s.path, s.reason) for s in dataset.skipped[:_SKIPPED_SHOWN]),
+    )
+
+
+def _class_counts(workspace: Workspace, material: ReportMaterial) -> tuple[ClassCounts, ...]:
+    """Images of every class that the model knows: those it learned from, and those tested."""
+    judged, model = material.judged, material.model
+    names = judged.class_names
+    counts = {subset: [0] * len(names) for subset in Subset}
+    counts[Subset.TEST] = np.bincount(judged.targets, minlength=len(names)).tolist()
+    with connect(workspace) as db:
+        members = splits.split_members(db, material.sign_off.split.id, fold=model.fold)
+        learned_from = versions.samples_at(db, judged.dataset.id, model.version)
+    for sample in learned_from:
+        subset = members.get(sample.id, Subset.TEST)
+        if subset is not Subset.TEST and sample.label is not None and sample.label < len(names):
+            counts[subset][sample.label] += 1
+    return tuple(
+        ClassCounts(
+            name,
+            verdict_word(judged.verdicts[i]),
+            counts[Subset.TRAIN][i],
+            counts[Subset.VALIDATION][i],
+            counts[Subset.TEST][i],
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def _classes_note(material: ReportMaterial) -> str:
+    """What the images of classes are counted on."""
+    model, dataset = material.model, material.judged.dataset
+    fold = "" if model.fold is None else f", with fold {model.fold + 1} as validation"
+    if model.version is None or model.version == dataset.version:
+        return f"Images that the model was trained and tested on{fold}." if fold else ""
+    return (
+        f"Train and validation: version {model.version} of the dataset, which the model was "
+        f"trained on{fold}. Test: the images that this report counts."
     )
 
 
@@ -77,17 +107,17 @@ def _data_facts(material: ReportMaterial) -> list[Fact]:
     return [*facts, Fact("Note", dataset.note)] if dataset.note else facts
 
 
-def _short_facts(material: ReportMaterial, test_images: int) -> list[Fact]:
+def _short_facts(material: ReportMaterial) -> list[Fact]:
     dataset, split = material.judged.dataset, material.sign_off.split
     version = _version_words(dataset.version)
     return [
         Fact("Dataset", f"{dataset.name}, version {version}, digest {dataset.digest[:16]}…"),
         Fact(
             "Test images",
-            f"{test_images:,} of {dataset.sample_count:,}, never used in training; digest "
-            f"{material.sign_off.digest[:16]}…",
+            f"{len(material.judged.targets):,}, none used in training; the dataset has "
+            f"{dataset.sample_count:,} images; digest {material.sign_off.digest[:16]}…",
         ),
-        Fact("Split", f"{split.name} ({_how(split)}, seed {split.seed})"),
+        Fact("Split", f"{split.name} ({_how(split)})"),
         Fact("Leaks between subsets", _leaks_in_a_line(split.certificate)),
     ]
 
@@ -117,26 +147,41 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
 
 
 def _how(split: Split) -> str:
-    grouping = split.strategy.grouping
-    if grouping is not None and grouping.kind is GroupKind.LOOK_ALIKES:
-        return f"{strategy_in_words(split)}: they are taken to show the same part"
-    return strategy_in_words(split)
+    """How the split was made; its seed where chance had a part in it."""
+    words = strategy_in_words(split)
+    return f"{words}, seed {split.seed}" if _is_by_chance(split) else words
+
+
+def _is_by_chance(split: Split) -> bool:
+    strategy = split.strategy
+    return strategy.method is not SplitMethod.PROVIDED and strategy.order_by is None
 
 
 def split_section(material: ReportMaterial) -> SplitSection:
     """The split and its leak certificate."""
     split = material.sign_off.split
-    fractions = " / ".join(f"{100 * f:g}%" for f in split.fractions)
     return SplitSection(
         facts=(
             Fact("Split", split.name),
-            Fact("Method", f"{_how(split)}; seed {split.seed}"),
-            Fact("Train / validation / test", fractions),
+            Fact("Method", _how(split)),
+            *_requested(split),
             Fact("Made", f"{when(split.created_at)}, of version {split.version} of the dataset"),
             Fact("Digest", split.digest),
         ),
         leaks=_leak_rows(split.certificate),
     )
+
+
+def _requested(split: Split) -> tuple[Fact, ...]:
+    """The shares that were asked for, which groups may have changed; nothing where none were."""
+    match split.strategy.method:
+        case SplitMethod.PROVIDED | SplitMethod.COUNTS:
+            return ()  # the table of classes has the numbers
+        case SplitMethod.FRACTIONS | SplitMethod.FOLDS:
+            shares = " / ".join(f"{100 * share:.3g}%" for share in split.fractions)
+            return (Fact("Train / validation / test, requested", shares),)
+        case _:
+            assert_never(split.strategy.method)
 
 
 def _leak_rows(certificate: LeakCertificate | None) -> tuple[LeakRow, ...]:
@@ -169,26 +214,28 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     if job and job.started_at and job.finished_at:
         duration = job.finished_at - job.started_at
     best = max((item for item in curve if item.is_best), key=lambda e: e.epoch, default=None)
-    recipe = run.train.recipe
-    seeds = f"{run.train.seed} (training), {material.sign_off.split.seed} (split)"
+    recipe, attempts = run.train.recipe, job.attempt if job else 1
+    of_all = f" (the last of {attempts} attempts)" if attempts > 1 else ""
     return TrainingSection(
         facts=(
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            Fact("Epochs", f"{len(curve):,}" + (f", best {best.epoch}" if best else "")),
-            Fact("Duration", f"{duration:,.0f} s"),
+            *(_epochs(len(curve), best) if curve else ()),
+            Fact("Duration", f"{duration:,.0f} s{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
-            Fact("Seed", seeds),
-            Fact("Attempts", f"{job.attempt if job else 1}"),
+            Fact("Attempts", f"{attempts}"),
             Fact("Dataset version", f"{run.version}"),
         ),
         settings=tuple(
-            Fact(str(item.metadata["title"]), setting_in_words(getattr(config, item.name)))
-            for config in (run.train, run.preprocess, run.augment)
-            for item in fields(config)
+            Fact(setting.title, setting_in_words(value))
+            for setting, value in acted_on(run, has_epochs=bool(curve))
         ),
     )
+
+
+def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
+    return (Fact("Epochs", f"{count:,}" + (f", best {best.epoch}" if best else "")),)
 
 
 def _recipe_in_words(recipe: Recipe) -> str:
@@ -206,7 +253,7 @@ def software_section(material: ReportMaterial) -> SoftwareSection:
     version = _version("touchstone-vision")
     model, dataset, state = material.model, material.judged.dataset, material.sign_off
     machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    software = Fact("Software", f"Touchstone {version}, {machine}")
+    software = Fact("Made with", f"Touchstone {version}, {machine}")
     return SoftwareSection(
         version=version,
         facts=(
@@ -218,7 +265,10 @@ def software_section(material: ReportMaterial) -> SoftwareSection:
             ),
             Fact("Test set", f"{state.split.name} ({state.split.id}), digest {state.digest}"),
             software,
-            Fact("Libraries", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)),
+            Fact(
+                "Libraries of this report",
+                ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+            ),
         ),
         short_facts=(Fact("Model", f"sha256 {model.sha256}"), software),
     )

@@ -12,6 +12,7 @@ from core.evaluation.decisions.thresholds import trade_off
 from core.evaluation.measures.calibration import Reliability
 from core.evaluation.measures.catalog import MeasureKind
 from core.evaluation.measures.intervals import Rate
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.report_numbers import scenarios
 from core.reporting.text import NumberStyle, percent, when
 from core.reporting.values import (
@@ -70,12 +71,14 @@ def rule_section(material: ReportMaterial) -> RuleSection:
 
 
 def measure_rows(material: ReportMaterial) -> tuple[MeasureRow, ...]:
-    """The measures of the catalog that people see; a rate says what it counts."""
+    """The measures of the catalog that people see; beside parts each says what it counts."""
     report = material.results.report
     rows = []
     for item in report.listed:
         measure, is_rate = item.measure, isinstance(item.shown, Rate)
-        title = f"{measure.title} ({report.unit.word})" if is_rate else measure.title
+        title = measure.title
+        if is_rate or report.unit is Unit.PARTS:
+            title += f" ({(report.unit if is_rate else Unit.IMAGES).word})"
         style: NumberStyle = "percent" if measure.kind is MeasureKind.RATE else "number"
         rows.append(MeasureRow(measure.key, title, style, measure.help))
     return tuple(rows)

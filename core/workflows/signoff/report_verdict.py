@@ -1,14 +1,22 @@
 """What a report says of the release: verdict, criteria, seal and recorded views."""
 
-from core.evaluation.release.words import reasons_in_words, verdict_lines
+from dataclasses import replace
+
+from core.evaluation.release.words import (
+    not_applicable_in_words,
+    reasons_in_words,
+    remarks_in_words,
+    verdict_lines,
+)
 from core.reporting.text import count, when
 from core.reporting.values import CriterionRow, ReportVerdict, SealSection, VerdictTone, ViewRow
+from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report_material import ReportMaterial
 
 
 def verdict(material: ReportMaterial) -> ReportVerdict:
     """Whether the release criteria are met, and what that is worth."""
-    state, gate = material.sign_off, material.gate
+    gate = material.gate
     if gate is None:
         return ReportVerdict(
             VerdictTone.OPEN,
@@ -16,6 +24,13 @@ def verdict(material: ReportMaterial) -> ReportVerdict:
             "The figures below show what this test proves. What would be enough for a release was "
             "not fixed in advance.",
         )
+    remarks = (*not_applicable_in_words(gate.gate), *remarks_in_words(gate.gate))
+    return replace(_verdict_on(material, gate), remarks=remarks)
+
+
+def _verdict_on(material: ReportMaterial, gate: GateReport) -> ReportVerdict:
+    """What the criteria say, and what the seal makes of it."""
+    state = material.sign_off
     reasons = tuple(reasons_in_words(gate.gate))
     if state.is_void:
         title = (
@@ -47,7 +62,7 @@ def criteria_rows(material: ReportMaterial) -> tuple[CriterionRow, ...]:
     if material.gate is None:
         return ()
     lines = verdict_lines(material.gate.gate, material.gate.kept.criteria)
-    return tuple(CriterionRow(line.required, line.measured, line.passed) for line in lines)
+    return tuple(CriterionRow(line.required, line.measured, line.outcome) for line in lines)
 
 
 def seal(material: ReportMaterial) -> SealSection:
