@@ -3,7 +3,7 @@
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -117,7 +117,7 @@ def _material(session: JobSession) -> TrainingData:
         np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64),
         {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
     )
-    _refuse_empty(material)
+    _refuse_empty(material, members)
     return material
 
 
@@ -344,10 +344,15 @@ def _store(
     shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
 
 
-def _refuse_empty(material: TrainingData) -> None:
+def _refuse_empty(material: TrainingData, members: Mapping[int, Subset]) -> None:
     for subset in (Subset.TRAIN, Subset.VALIDATION):
         if len(material.subsets[subset]) == 0:
+            is_empty = subset not in members.values()
             raise TrainingError(
-                f"The {subset} subset has no readable images.",
-                "Check that the images are still where they were imported from.",
+                f"The split has no {subset} images."
+                if is_empty
+                else f"None of the {subset} images can be read or has a label.",
+                "Make a split with images in this subset."
+                if is_empty
+                else "Check that the images are still where they were imported from.",
             )
