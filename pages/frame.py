@@ -4,8 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.domain.jobs import JobKind, JobStatus
-from core.workflows import jobs
+from core.workflows import job_words, jobs
 from pages.ui import errors, state, text
 from pages.ui.places import MENU, Place
 
@@ -39,24 +38,20 @@ st.set_page_config(page_title=f"{page.title} · Touchstone")
 # Streamlit's own running icon and its Stop button would stop half a page, never a job.
 st.html("<style>[data-testid='stStatusWidget'] { display: none; }</style>")
 
-JOB_WORDS = {
-    JobKind.IMPORT: "Import",
-    JobKind.TRAIN: "Training",
-    JobKind.PREDICT: "Prediction",
-    JobKind.QUALITY: "Quality check",
-    JobKind.REPORT: "Report",
-    JobKind.EXPLAIN: "Heatmaps",
-}
-
 
 @st.fragment(run_every=3)
 @errors.shown()
 def active_jobs() -> None:
     """What is running now, on every page; asking also marks lost jobs as interrupted."""
-    for job in jobs.active(state.workspace()):
+    workspace = state.workspace()
+    for job in jobs.active(workspace):
+        title = f"**{job_words.kind_in_words(job.kind)}**"
+        waiting = jobs.waiting_for(workspace, job)
+        if waiting is not None:
+            st.progress(0.0, text=f"{title} · {text.plain(job_words.waiting_in_words(waiting))}")
+            continue
         done = min(1.0, job.done / job.total) if job.total else 0.0
-        words = job.phase if job.status is JobStatus.RUNNING else "waiting"
-        st.progress(done, text=f"**{JOB_WORDS[job.kind]}** · {text.plain(words)} · {done:.0%}")
+        st.progress(done, text=f"{title} · {text.plain(job.phase)} · {done:.0%}")
 
 
 with errors.shown():

@@ -112,7 +112,12 @@ def _next_step(dataset: Dataset) -> _Step:
     if own_runs:
         words = f"**{text.plain(own_runs[0].run.name)}** is {own_runs[0].status}."
         return _Step(Place.RUNS, "Open the run", words, {"run": own_runs[0].run.id})
-    if splits.list_splits(workspace, dataset.id):
+    made = splits.list_splits(workspace, dataset.id)
+    if made and not any(split.fractions[1] > 0 for split in made):
+        words = f"**{name}** came with a split that has no validation images."
+        query = {**for_dataset, "split": made[0].id}
+        return _Step(Place.SPLIT, "Make validation images", words, query)
+    if made:
         words = f"**{name}** is split and ready for training."
         return _Step(Place.TRAIN, "Train a model", words, for_dataset)
     words = f"**{name}** needs a split: which images train the model and which test it."

@@ -4,6 +4,7 @@ import json
 
 from core.api.values import JsonObject
 from core.data.quality.similarity import LOOK_ALIKES
+from core.data.small_classes import class_gaps
 from core.domain.datasets import Dataset
 from core.domain.splits import Split
 from core.workflows.data import certificates, datasets
@@ -15,11 +16,16 @@ def split_as_json(workspace: Workspace, dataset: Dataset, split: Split) -> JsonO
     """A split with today's counts of its sides and classes, and what leaks between them."""
     certificate = split.certificate
     assert certificate is not None
+    counts = certificates.side_counts(workspace, dataset, split)
     return {
         "split_id": split.id,
         "name": split.name,
         "strategy": strategy_text(split),
-        "counts": certificates.counts_by_name(certificates.side_counts(workspace, dataset, split)),
+        "counts": certificates.counts_by_name(counts),
+        "class_gaps": [
+            {"class": gap.class_name, "images": gap.images, "missing": list(gap.missing)}
+            for gap in class_gaps(counts)
+        ],
         "certificate": {
             "groups_across": certificate.groups_across,
             "exact_across": certificate.exact_across,

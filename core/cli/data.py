@@ -13,9 +13,10 @@ from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOpti
 from core.domain.datasets import Dataset, LabelSource
 from core.domain.findings import FindingKind, Fix, QualityCheck
 from core.domain.jobs import Job
-from core.domain.splits import OrderBy, Split
+from core.domain.splits import OrderBy, SmallClasses, Split
 from core.errors import ConfigError
 from core.workflows.data import datasets, demo, fixes, quality, splits
+from core.workflows.data.split_words import gap_in_words
 
 app = typer.Typer()
 
@@ -254,6 +255,22 @@ def make_split(
     seal: Annotated[
         bool, typer.Option(help="Seal the test set: later splits of this version keep it.")
     ] = False,
+    keep_test: Annotated[
+        str,
+        typer.Option(
+            metavar="SPLIT",
+            help="Keep the test set of this split, such as 'as delivered', and divide only the "
+            "other images; --train and --validation are in proportion.",
+            show_default="the sealed one, if any",
+        ),
+    ] = "",
+    small_classes: Annotated[
+        SmallClasses,
+        typer.Option(
+            help="What to do with a class that has too few images for every subset: use all of "
+            "them to train, or leave the class out."
+        ),
+    ] = SmallClasses.TRAIN,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -262,7 +279,11 @@ def make_split(
         divided = datasets.find_dataset(opened.workspace, dataset)
         if group_by == "auto" and splits.needs_check(opened.workspace, divided.id):
             _checked(opened, divided)
-        tested = (0.0 if kfold else 0.2) if test is None else test
+        tested = test
+        if tested is None:
+            # Why the rest: beside a kept test set, nothing else is tested.
+            tested = max(0.0, 1 - train - validation) if keep_test else 0.2
+            tested = 0.0 if kfold else tested
         split = splits.create_split(
             opened.workspace,
             divided.id,
@@ -275,6 +296,8 @@ def make_split(
             per_class=per_class,
             folds=kfold,
             seal=seal,
+            keep_test=keep_test,
+            small_classes=small_classes,
         )
         check = quality.last_check(opened.workspace, divided.id)
         _answer_split(opened, divided, split, None if group_by else splits.flattery_warning(check))
@@ -353,7 +376,9 @@ def _answer_split(opened: Session, dataset: Dataset, split: Split, warning: str 
         if split.sealed:
             say("The test set is sealed: later splits of this version keep it.")
         if result["kept_out"]:
-            say(f"left out, because they resemble sealed images: {result['kept_out']}")
+            say(f"left out, because they resemble test images that are kept: {result['kept_out']}")
+        for gap in splits.gaps(opened.workspace, dataset, split):
+            note(gap_in_words(gap))
         if warning:
             note(warning)
 

@@ -11,7 +11,7 @@ from core.cli.session import FAILED, DatasetArgument, JsonOption, Session, Works
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.errors import ConfigError
 from core.files import CsvDelimiter
-from core.workflows.data import datasets, edits, exports, typed_edits, versions
+from core.workflows.data import datasets, edits, exports, quick_edits, versions
 
 app = typer.Typer()
 
@@ -67,7 +67,7 @@ def relabel(
     """Give images another class."""
     with session(workspace, as_json) as opened:
         edited = datasets.find_dataset(opened.workspace, dataset)
-        wanted = dict(typed_edits.read_move(move, edited.class_names) for move in moves)
+        wanted = dict(quick_edits.read_move(move, edited.class_names) for move in moves)
         ids = datasets.ids_of_names(opened.workspace, edited.id, wanted)
         labels = {ids[name]: edits.class_index(edited, label) for name, label in wanted.items()}
         _answer(opened, edits.relabel(opened.workspace, edited.id, labels))
@@ -128,8 +128,8 @@ def classes(
     """List the classes; add, rename, merge and mark them as OK or NOK, in this order."""
     with session(workspace, as_json) as opened:
         place = opened.workspace
-        renamed = [typed_edits.read_rename(item) for item in rename or ()]
-        merged = [typed_edits.read_merge(item) for item in merge or ()]
+        renamed = [quick_edits.read_rename(item) for item in rename or ()]
+        merged = [quick_edits.read_merge(item) for item in merge or ()]
         for name in add or ():
             edits.add_class(place, dataset, name)
         for old, new in renamed:

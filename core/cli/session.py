@@ -2,20 +2,24 @@
 
 import json
 import logging
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from core.cli.output import errors, note, progress_bar
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobKind
 from core.errors import TouchstoneError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from core.workflows.jobs import Waiting
 
 FAILED = 1
 INTERRUPTED = 130
@@ -119,10 +123,12 @@ def follow(opened: Session, job: Job) -> Job:
     """Show a job's progress until it ends; Ctrl+C asks it to stop and waits for that."""
     from core.workflows import jobs
 
+    said: set[tuple[str, int]] = set()
     with progress_bar("Waiting") as bar:
 
         def show(current: Job) -> None:
-            phase = "Waiting for a worker" if current.status is JobStatus.QUEUED else current.phase
+            waiting = jobs.waiting_for(opened.workspace, current)
+            phase = _say_waiting(opened, current, waiting, said) if waiting else current.phase
             bar.update(
                 bar.task_ids[0],
                 description=phase,
@@ -140,6 +146,36 @@ def follow(opened: Session, job: Job) -> Job:
     for warning in ended.warnings:
         note(f"Note: {warning}")
     return ended
+
+
+def _say_waiting(opened: Session, job: Job, waiting: "Waiting", said: set[tuple[str, int]]) -> str:
+    """What a job waits for; where nobody sees the bar, a line on standard error says it once."""
+    from core.workflows import job_words
+
+    words = job_words.waiting_in_words(waiting)
+    running = waiting.running
+    key = running.id if running else "", waiting.ahead
+    if (running or waiting.ahead) and key not in said:
+        said.add(key)
+        if opened.as_json:
+            print(
+                json.dumps(
+                    {
+                        "waiting": {
+                            "job_id": job.id,
+                            "for_job_id": running and running.id,
+                            "for_kind": running and running.kind.value,
+                            "for_name": waiting.subject,
+                            "phase": running.phase if running else "",
+                            "ahead": waiting.ahead,
+                        }
+                    }
+                ),
+                file=sys.stderr,
+            )
+        elif not errors.is_terminal:
+            note(f"{words} …")
+    return words
 
 
 def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> None:

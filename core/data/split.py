@@ -8,15 +8,16 @@ these numbers are met as well as the groups allow.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.placement import place, place_in_order, refuse_arbitrary_dates
+from core.data.small_classes import small_classes, taken_along
 from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitRequest
 from core.domain.datasets import Sample
-from core.domain.splits import OrderBy, SplitSide, Subset, sides_of
+from core.domain.splits import OrderBy, SmallClasses, SplitSide, Subset, sides_of
 from core.errors import SplitError
 
 Groups = Mapping[int, Hashable]
@@ -26,8 +27,9 @@ Groups = Mapping[int, Hashable]
 class Division:
     """Who is where: sample id -> subset, and -> fold in [0, k) for splits with folds.
 
-    Fold 0 is what is called validation. `kept_out` are images that belong to a group of a sealed
-    test image, or resemble one, without being sealed themselves; they are in no subset.
+    Fold 0 is what is called validation. `kept_out` are images that belong to a group of a kept
+    test image, or resemble one, without being in the test set themselves; they are in no subset.
+    Images of classes with too few of them train in every fold: they have no fold.
     """
 
     subsets: dict[int, Subset]
@@ -56,12 +58,12 @@ def divide(
         class_names: names by class index, for messages.
         groups: sample id -> its group; equal files must share one.
         request: what is asked.
-        sealed: ids of the test images that must be kept, exactly these; empty: none are sealed.
-        alike: ids of further images that resemble sealed ones and must be kept out.
+        sealed: ids of the test images that must be kept, exactly these; empty: none are kept.
+        alike: ids of further images that resemble kept ones and must be kept out.
 
     Raises:
-        SplitError: if a class has too few groups, or dates to order by are not known or not those
-            of the images.
+        SplitError: if every class has too few groups, or dates to order by are not known or not
+            those of the images.
     """
     labelled = [s for s in samples if s.label is not None]
     touched = {groups[i] for i in sealed}
@@ -72,18 +74,10 @@ def divide(
     if request.order_by is OrderBy.DATE:
         refuse_arbitrary_dates(open_)
     sides = _sides(request, with_test=not sealed)
-    totals = Counter(s.label for s in open_ if s.label is not None)
-    targets = _targets(request, sides, [totals[i] for i in range(len(class_names))], class_names)
-    members: dict[Hashable, list[Sample]] = defaultdict(list)
-    for sample in open_:
-        members[groups[sample.id]].append(sample)
-    placed = (
-        place_in_order(members, targets, request.seed, request.order_by)
-        if request.order_by
-        else place(members, targets, request.seed)
-    )
-    _refuse_missing(class_names, members, placed, targets)
+    apart, members, placed = _placed(open_, class_names, groups, request, sides)
     subsets: dict[int, Subset] = {s.id: Subset.TEST for s in labelled if s.id in sealed}
+    if request.small_classes is SmallClasses.TRAIN:
+        subsets.update(dict.fromkeys(apart, Subset.TRAIN))
     folds: dict[int, int] = {}
     for key, group in members.items():
         side = sides[placed[key]]
@@ -92,6 +86,72 @@ def divide(
             if side.fold is not None:
                 folds.update((s.id, side.fold) for s in group)
     return Division(dict(sorted(subsets.items())), folds, kept_out)
+
+
+def _placed(
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    groups: Groups,
+    request: SplitRequest,
+    sides: Sequence[SplitSide | None],
+) -> tuple[frozenset[int], dict[Hashable, list[Sample]], dict[Hashable, int]]:
+    """Ids set apart with classes that are too small; the other groups, and the side of each."""
+    treatment, needed = request.small_classes, _sides_needed(request, sides)
+    small: frozenset[int] = frozenset()
+    while True:
+        small = small_classes(samples, groups, len(class_names), needed, treatment, small)
+        _refuse_all_small(samples, class_names, groups, small, needed)
+        apart = taken_along(samples, groups, small, treatment)
+        members: dict[Hashable, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            if sample.id not in apart:
+                members[groups[sample.id]].append(sample)
+        trained = len(apart) if treatment is SmallClasses.TRAIN else 0
+        targets = _targets_of(members, class_names, _without(request, trained), sides, small)
+        placed = (
+            place_in_order(members, targets, request.seed, request.order_by)
+            if request.order_by
+            else place(members, targets, request.seed)
+        )
+        missing = _missing(members, placed, targets)
+        if not missing:
+            return apart, members, placed
+        small |= missing  # its groups are tangled with those of other classes
+
+
+def _sides_needed(request: SplitRequest, sides: Sequence[SplitSide | None]) -> int:
+    """How many sides should have images of every class."""
+    used = [side for side in sides if side is not None]
+    shares = request.counts or request.fractions
+    if request.folds:
+        with_test = Subset.TEST in {side.subset for side in used} and request.fractions[2] > 0
+        return request.folds + with_test
+    return sum(shares[list(Subset).index(side.subset)] > 0 for side in used)
+
+
+def _without(request: SplitRequest, trained: int) -> SplitRequest:
+    """The request for the other images, where some train already."""
+    if request.counts is None or request.per_class or not trained:
+        return request
+    train, validation, test = request.counts
+    return replace(request, counts=(max(1, train - trained), validation, test))
+
+
+def _targets_of(
+    members: Mapping[Hashable, Sequence[Sample]],
+    class_names: Sequence[str],
+    request: SplitRequest,
+    sides: Sequence[SplitSide | None],
+    small: frozenset[int],
+) -> NDArray[np.float64]:
+    """Images [C, S] that each class and side should get; 0 for small classes."""
+    totals = Counter(s.label for group in members.values() for s in group)
+    labels = [label for label in range(len(class_names)) if label not in small]
+    targets = np.zeros((len(class_names), len(sides)))
+    targets[labels] = _targets(
+        request, sides, [totals[i] for i in labels], [class_names[i] for i in labels]
+    )
+    return targets
 
 
 def stratified_split(
@@ -270,24 +330,38 @@ def _spread(
     return result
 
 
-def _refuse_missing(
-    class_names: Sequence[str],
+def _missing(
     members: Mapping[Hashable, Sequence[Sample]],
     placed: Mapping[Hashable, int],
     targets: NDArray[np.float64],
-) -> None:
+) -> frozenset[int]:
+    """Classes that lack images on a side that should have some."""
     have = np.zeros(targets.shape, bool)
     for key, group in members.items():
         have[[s.label for s in group], placed[key]] = True  # type: ignore[index]
-    for label in np.flatnonzero(((targets > 0) & ~have).any(axis=1)).tolist():
-        n = sum(any(s.label == label for s in group) for group in members.values())
-        sides = int((targets[label] > 0).sum())
-        raise SplitError(
-            f"Class '{class_names[label]}' has images of {n} different group{'s' * (n != 1)}; "
-            f"they cannot be divided into {sides} parts without tearing a group apart.",
-            "Add images of other parts of this class, leave the class out when importing, ask "
-            "for fewer folds, or set the fraction of a subset to 0.",
-        )
+    return frozenset(np.flatnonzero(((targets > 0) & ~have).any(axis=1)).tolist())
+
+
+def _refuse_all_small(
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    groups: Groups,
+    small: frozenset[int],
+    needed: int,
+) -> None:
+    if len(small) < len(class_names):
+        return
+    for label, name in enumerate(class_names):
+        own = [s for s in samples if s.label == label]
+        parts = len({groups[s.id] for s in own})
+        if own and len(own) >= needed:
+            raise SplitError(
+                f"Class '{name}' has images of {parts} different group{'s' * (parts != 1)}; "
+                f"they cannot be divided into {needed} parts without tearing a group apart.",
+                "Add images of other parts of this class, leave the class out when importing, ask "
+                "for fewer folds, or set the fraction of a subset to 0.",
+            )
+        _refuse_small_class(len(own), needed, name)
 
 
 def _refuse_small_class(n: int, needed: int, name: str, *, what: str = "split") -> None:

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from core.domain.splits import Grouping, OrderBy, Split, SplitMethod, SplitStrategy
+from core.domain.splits import (
+    Grouping,
+    OrderBy,
+    SmallClasses,
+    Split,
+    SplitMethod,
+    SplitStrategy,
+)
 from core.errors import SplitError
 
 Fractions = tuple[float, float, float]
@@ -25,6 +32,8 @@ class SplitRequest:
         per_class: `counts` holds for every class, not for all classes together.
         folds: 0, or k: everything but the test set is divided into k folds, each of which
             validates once.
+        keep_test: name or id of a split whose test set is kept; only the rest is divided.
+        small_classes: what becomes of a class with too few images for every side.
     """
 
     fractions: Fractions = USUAL_FRACTIONS
@@ -34,6 +43,8 @@ class SplitRequest:
     counts: Counts | None = None
     per_class: bool = False
     folds: int = 0
+    keep_test: str = ""
+    small_classes: SmallClasses = SmallClasses.TRAIN
 
     def __post_init__(self) -> None:
         if self.folds:
@@ -53,6 +64,8 @@ class SplitRequest:
             order_by=self.order_by,
             counts=self.counts,
             per_class=self.per_class,
+            keep_test=self.keep_test,
+            small_classes=self.small_classes,
         )
 
     @property
@@ -72,14 +85,18 @@ def request_of(split: Split) -> SplitRequest | None:
     strategy = split.strategy
     if strategy.method is SplitMethod.PROVIDED:
         return None
+    # Why: a kept test set may have any size, and is no share of what is divided into folds.
+    kept = bool(split.folds and strategy.keep_test)
     return SplitRequest(
-        fractions=split.fractions,
+        fractions=(*split.fractions[:2], 0.0) if kept else split.fractions,
         seed=split.seed,
         group_by=strategy.grouping,
         order_by=strategy.order_by,
         counts=strategy.counts,
         per_class=strategy.per_class,
         folds=split.folds,
+        keep_test=strategy.keep_test,
+        small_classes=strategy.small_classes,
     )
 
 

@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     QUALITY = "quality"
     REPORT = "report"
     EXPLAIN = "explain"
+    FILES = "files"
 
     @property
     def lane(self) -> str:
@@ -21,13 +22,9 @@ class JobKind(StrEnum):
         match self:
             case JobKind.TRAIN:
                 return "training"
-            case (
-                JobKind.IMPORT
-                | JobKind.PREDICT
-                | JobKind.QUALITY
-                | JobKind.REPORT
-                | JobKind.EXPLAIN
-            ):
+            case JobKind.IMPORT | JobKind.FILES:  # minutes of reading, no network
+                return "import"
+            case JobKind.PREDICT | JobKind.QUALITY | JobKind.REPORT | JobKind.EXPLAIN:
                 return "data"
             case _:
                 assert_never(self)
@@ -51,7 +48,10 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """What is happening right now; its row is the only mutable record."""
+    """What is happening right now; its row is the only mutable record.
+
+    `lane` is the one it was queued in, which an older version may have chosen differently.
+    """
 
     id: str
     kind: JobKind
@@ -74,3 +74,4 @@ class Job:
     hint: str | None = None
     warnings: tuple[str, ...] = ()
     result: dict[str, Any] = field(default_factory=dict)
+    lane: str = ""

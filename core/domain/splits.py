@@ -95,6 +95,13 @@ def grouping_of(option: str) -> Grouping:
     )
 
 
+class SmallClasses(StrEnum):
+    """What becomes of a class with too few images for every side of a split."""
+
+    TRAIN = "train"  # all its images train, nothing validates or tests it
+    LEAVE_OUT = "leave-out"
+
+
 class SplitMethod(StrEnum):
     """What says how many images go where."""
 
@@ -114,6 +121,8 @@ class SplitStrategy:
         order_by: the oldest train and the newest test; None: by chance.
         counts: images of train, validation, test, where they were given.
         per_class: the counts hold for every class.
+        keep_test: name of the split whose test set was kept; empty: none.
+        small_classes: what became of classes with too few images.
     """
 
     method: SplitMethod = SplitMethod.FRACTIONS
@@ -121,6 +130,8 @@ class SplitStrategy:
     order_by: OrderBy | None = None
     counts: tuple[int, int, int] | None = None
     per_class: bool = False
+    keep_test: str = ""
+    small_classes: SmallClasses = SmallClasses.TRAIN
 
 
 @dataclass(frozen=True)

@@ -236,4 +236,5 @@ def _job(row: dict[str, Any]) -> Job:
         hint=row["hint"],
         warnings=tuple(json.loads(row["warnings"])),
         result=json.loads(row["result"]),
+        lane=row["lane"],
     )

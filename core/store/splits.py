@@ -12,6 +12,7 @@ from core.domain.splits import (
     GroupKind,
     LeakCertificate,
     OrderBy,
+    SmallClasses,
     Split,
     SplitMethod,
     SplitStrategy,
@@ -270,6 +271,8 @@ def _strategy_to_json(strategy: SplitStrategy) -> str:
             "order_by": strategy.order_by and strategy.order_by.value,
             "counts": strategy.counts,
             "per_class": strategy.per_class,
+            "keep_test": strategy.keep_test,
+            "small_classes": strategy.small_classes.value,
         }
     )
 
@@ -283,4 +286,7 @@ def _strategy_from_json(text: str) -> SplitStrategy:
         order_by=OrderBy(order_by) if order_by else None,
         counts=(counts[0], counts[1], counts[2]) if counts else None,
         per_class=values["per_class"],
+        # Why defaults: splits of before know neither.
+        keep_test=values.get("keep_test", ""),
+        small_classes=SmallClasses(values.get("small_classes", SmallClasses.TRAIN)),
     )

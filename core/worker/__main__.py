@@ -47,7 +47,7 @@ def _sweep(workspace: Workspace, lane: str) -> None:
     """Holding the lane's lock, every job still marked running in it is lost."""
     with connect(workspace) as db:
         for job in jobs.active_jobs(db):
-            if job.kind.lane == lane and job.status is JobStatus.RUNNING:
+            if job.lane == lane and job.status is JobStatus.RUNNING:
                 jobs.mark_interrupted(db, job, now=utc_now())
         if lane == JobKind.IMPORT.lane:
             from core.worker import import_job

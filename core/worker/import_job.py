@@ -46,8 +46,11 @@ def sweep(workspace: Workspace, db: Database) -> None:
             _consume(job)
     _remove_abandoned(workspace)
     stored = {dataset.id for dataset in datasets.list_datasets(db)}
+    at_work = {job.subject_id for job in jobs.active_jobs(db)}
     done = {subject for subject, job in latest.items() if job.status is JobStatus.COMPLETED}
     for folder in _private_folders(workspace):
+        if folder.name.removesuffix(".partial") in at_work:
+            continue  # of an import that an older version queued in another lane
         if folder.name not in (stored if folder.name.startswith("ds-") else done):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.domain.ids import utc_now
-from core.domain.jobs import Job, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.store import jobs
 from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace
@@ -41,7 +41,7 @@ def start_worker(workspace: Workspace, lane: str) -> None:
     environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
     search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
     environment["PYTHONPATH"] = search_path
-    if lane == "data":
+    if lane != JobKind.TRAIN.lane:
         # Why: its many small products gain nothing from threads, and lose much on a busy machine.
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     _started_at[workspace.root, lane] = time.monotonic()
@@ -78,11 +78,11 @@ def reconcile(workspace: Workspace) -> list[Job]:
     root = workspace.root
     with connect(workspace) as db:
         active = jobs.active_jobs(db)
-        for lane in {job.kind.lane for job in active}:
+        for lane in {job.lane for job in active}:
             if not _lane_is_free(workspace, lane):
                 continue
             # Why read again: a worker may have finished since the first read.
-            mine = [job for job in jobs.active_jobs(db) if job.kind.lane == lane]
+            mine = [job for job in jobs.active_jobs(db) if job.lane == lane]
             for job in mine:
                 if job.status is JobStatus.RUNNING and _lane_is_free(workspace, lane):
                     jobs.mark_interrupted(db, job, now=utc_now())

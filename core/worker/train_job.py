@@ -22,7 +22,7 @@ from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
 from core.models.build import PixelFeatures, head_name
 from core.models.bundle import ModelCard, Tensors, write_bundle
-from core.store import models, predictions, runs, splits
+from core.store import models, predictions, runs
 from core.store.database import connect, transaction
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder

@@ -1,6 +1,6 @@
 """What a training run learns from: rows of the pixel cache with labels, subsets and groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -89,7 +89,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         groups,
         {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
     )
-    _refuse_empty(data)
+    _refuse_empty(data, members)
     return data
 
 
@@ -128,10 +128,15 @@ def _look_alikes(db: Database, dataset: Dataset, every: Sequence[Sample]) -> Pai
     return np.array(near, np.int64).reshape(-1, 2)
 
 
-def _refuse_empty(data: TrainingData) -> None:
+def _refuse_empty(data: TrainingData, members: Mapping[int, Subset]) -> None:
     for subset in (Subset.TRAIN, Subset.VALIDATION):
         if len(data.subsets[subset]) == 0:
+            is_empty = subset not in members.values()
             raise TrainingError(
-                f"The {subset} subset has no readable images.",
-                "Check that the images are still where they were imported from.",
+                f"The split has no {subset} images."
+                if is_empty
+                else f"None of the {subset} images can be read or has a label.",
+                "Make a split with images in this subset."
+                if is_empty
+                else "Check that the images are still where they were imported from.",
             )

@@ -2,11 +2,16 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from sqlite_utils import Database
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.errors import TouchstoneError
-from core.store import jobs
+from core.errors import NotFoundError, TouchstoneError
+from core.store import datasets, jobs, models, runs
 from core.store.database import connect
 from core.worker.launcher import reconcile, start_worker
 from core.workspace import Workspace
@@ -46,9 +51,61 @@ def submit(workspace: Workspace, kind: JobKind, subject_id: str, payload: dict[s
     with connect(workspace) as db:
         jobs.enqueue(db, kind, subject_id, payload, now=utc_now())
         job = jobs.latest_job(db, subject_id)
-    start_worker(workspace, kind.lane)
     assert job is not None
+    start_worker(workspace, job.lane)
     return job
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a queued job waits for.
+
+    Attributes:
+        running: the job at work in its lane; None while a worker is starting.
+        subject: name of what that job works on; empty where it has none.
+        ahead: how many queued jobs come first.
+    """
+
+    running: Job | None
+    subject: str
+    ahead: int
+
+
+def waiting_for(workspace: Workspace, job: Job) -> Waiting | None:
+    """What a job waits for; None if it does not wait."""
+    if job.status is not JobStatus.QUEUED:
+        return None
+    with connect(workspace) as db:
+        lane = [other for other in jobs.active_jobs(db) if other.lane == job.lane]
+        running = next((other for other in lane if other.status is JobStatus.RUNNING), None)
+        earlier = [o for o in lane if o.status is JobStatus.QUEUED and _comes_before(o, job)]
+        return Waiting(running, subject_name(db, running) if running else "", len(earlier))
+
+
+def _comes_before(other: Job, job: Job) -> bool:
+    return other.id != job.id and other.created_at <= job.created_at
+
+
+def subject_name(db: Database, job: Job) -> str:
+    """The name of what a job works on; empty where it has none, or is not there any more."""
+    try:
+        match job.kind:
+            case JobKind.IMPORT:
+                return str(job.payload["name"])
+            case JobKind.TRAIN:
+                return runs.find_run(db, job.subject_id).name
+            case JobKind.QUALITY | JobKind.FILES:
+                return datasets.find_dataset(db, str(job.payload["dataset_id"])).name
+            case JobKind.PREDICT:
+                return Path(str(job.payload["folder"])).name
+            case JobKind.EXPLAIN:
+                return models.find_model(db, str(job.payload["model_id"])).name
+            case JobKind.REPORT:
+                return ""
+            case _:
+                assert_never(job.kind)
+    except (NotFoundError, KeyError):
+        return ""
 
 
 def stop(workspace: Workspace, job_id: str) -> bool:

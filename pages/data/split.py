@@ -6,6 +6,7 @@ from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
 from core.errors import TouchstoneError
 from core.workflows.data import certificates, datasets, splits
+from core.workflows.data.split_plans import plan_split
 from core.workspace import Workspace
 from pages.data import split_form, split_preview, split_saved
 from pages.data.split_form import View
@@ -51,24 +52,21 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
             "Split", type="primary", icon=":material/call_split:", key="do_split"
         ):
             _make(workspace, dataset, request, name, seal=seal)
-        st.caption(
-            "A saved split cannot be changed, so results stay comparable. Every class has images "
-            "in every subset."
-        )
+        st.caption("A saved split cannot be changed, so results stay comparable.")
     with right:
         if request:
             split_preview.preview(workspace, dataset, request, sealed)
 
 
 def _has_test(request: SplitRequest | None) -> bool:
-    return request is not None and request.shares[2] > 0
+    return request is not None and (bool(request.keep_test) or request.shares[2] > 0)
 
 
 def _make(
     workspace: Workspace, dataset: Dataset, request: SplitRequest, name: str, *, seal: bool
 ) -> None:
     try:
-        plan = splits.plan_split(workspace, dataset.id, request)
+        plan = plan_split(workspace, dataset.id, request)
         split = splits.store_split(
             workspace, plan, name=name or None, seal=seal and _has_test(request)
         )

@@ -10,7 +10,15 @@ import streamlit as st
 from core.data.split_request import MAX_FOLDS, SplitRequest
 from core.domain.datasets import Dataset
 from core.domain.findings import QualityCheck
-from core.domain.splits import Grouping, GroupKind, OrderBy, Split, SplitMethod, Subset
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    OrderBy,
+    SmallClasses,
+    Split,
+    SplitMethod,
+    Subset,
+)
 from core.errors import TouchstoneError
 from core.workflows.data import quality, splits
 from core.workspace import Workspace
@@ -24,6 +32,7 @@ METHODS = {
 }
 NO_GROUPING, PATTERN = "none", GroupKind.PATTERN.value
 CHANCE = "chance"
+NEW_TEST = ""
 ORDERS = {CHANCE: "random", OrderBy.NAME.value: "by name", OrderBy.DATE.value: "by file date"}
 # Why here and not in the widgets: a split can fill the form, and Streamlit takes one or the other.
 DEFAULTS: Mapping[str, object] = {
@@ -34,6 +43,8 @@ DEFAULTS: Mapping[str, object] = {
     "fold_test": 20,
     "seed": 42,
     "order": CHANCE,
+    "keep_test": NEW_TEST,
+    "leave_out_small": False,
 }
 
 
@@ -59,7 +70,8 @@ def choose_request(
         "result varies.",
     )
     try:
-        request = _sizes(method or SplitMethod.FRACTIONS, dataset, sealed)
+        kept = sealed or _kept(workspace, dataset)
+        request = _sizes(method or SplitMethod.FRACTIONS, dataset, kept)
         group_by = _grouping(workspace, dataset, quality.last_check(workspace, dataset.id))
         left, right = st.columns(2)
         order_by = left.selectbox(
@@ -73,8 +85,16 @@ def choose_request(
         seed = right.number_input(
             "Seed", 0, 2**31 - 1, key="seed", help="The same seed gives the same split."
         )
+        leave_out = st.checkbox(
+            "Leave out classes with too few images",
+            key="leave_out_small",
+            help="Off: if a class has fewer images or parts than there are subsets, all its images "
+            "train the model and none test it. On: the split does not use this class.",
+        )
         return replace(
             request,
+            keep_test=kept.name if kept and not sealed else "",
+            small_classes=SmallClasses.LEAVE_OUT if leave_out else SmallClasses.TRAIN,
             group_by=group_by,
             seed=int(seed),
             order_by=None if order_by == CHANCE else OrderBy(order_by),
@@ -84,14 +104,32 @@ def choose_request(
         return None
 
 
-def _sizes(method: SplitMethod, dataset: Dataset, sealed: Split | None) -> SplitRequest:
+def _kept(workspace: Workspace, dataset: Dataset) -> Split | None:
+    """The split whose test set the new one keeps; None where its test images are new."""
+    tested = {s.name: s for s in splits.list_splits(workspace, dataset.id) if s.fractions[2] > 0}
+    if not tested:
+        return None
+    if st.session_state.get("keep_test") not in tested:
+        st.session_state["keep_test"] = NEW_TEST
+    chosen = st.selectbox(
+        "Test images",
+        [NEW_TEST, *tested],
+        format_func=lambda name: f"as in {name}" if name else "new, from all images",
+        key="keep_test",
+        help="Keep the test images of a split, such as one that came with the images, and divide "
+        "only the others. Images identical or similar to them are left out.",
+    )
+    return tested.get(chosen)
+
+
+def _sizes(method: SplitMethod, dataset: Dataset, kept: Split | None) -> SplitRequest:
     match method:
         case SplitMethod.COUNTS:
-            return _counts(dataset, sealed)
+            return _counts(dataset, kept)
         case SplitMethod.FOLDS:
-            return _folds(sealed)
+            return _folds(kept)
         case SplitMethod.FRACTIONS:
-            return _shares(sealed)
+            return _shares(kept)
         case SplitMethod.PROVIDED:
             raise ValueError("nobody asks for a split that came with the images")
         case _:
@@ -168,8 +206,8 @@ def _pattern() -> Grouping | None:
     return None
 
 
-def _shares(sealed: Split | None) -> SplitRequest:
-    if sealed:
+def _shares(kept: Split | None) -> SplitRequest:
+    if kept:
         train = st.slider(
             "Train · validation",
             5,
@@ -177,12 +215,12 @@ def _shares(sealed: Split | None) -> SplitRequest:
             step=5,
             format="%d%%",
             key="sealed_bound",
-            help="The test set is sealed; only the other images are divided. Left: train. Right: "
+            help="The test set is kept; only the other images are divided. Left: train. Right: "
             "validation, used to choose the best epoch.",
         )
         st.markdown(
-            f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the images that "
-            "are not sealed"
+            f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the images "
+            "outside the test set"
         )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
     st.slider(
@@ -205,7 +243,7 @@ def _shares(sealed: Split | None) -> SplitRequest:
     return SplitRequest((low / 100, (high - low) / 100, (100 - high) / 100))
 
 
-def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
+def _counts(dataset: Dataset, kept: Split | None) -> SplitRequest:
     per_class = st.toggle(
         "Counts per class",
         key="per_class",
@@ -213,7 +251,7 @@ def _counts(dataset: Dataset, sealed: Split | None) -> SplitRequest:
     )
     share = dataset.sample_count // (5 * (len(dataset.class_names) if per_class else 1))
     usual = {Subset.TRAIN: 3 * share, Subset.VALIDATION: share, Subset.TEST: share}
-    if sealed:
+    if kept:
         usual.pop(Subset.TEST)
     for subset, n in usual.items():
         st.session_state.setdefault(_count_key(subset, per_class=per_class), n)
@@ -238,7 +276,7 @@ def _count_key(subset: Subset, *, per_class: bool) -> str:
     return f"count_{subset.value}_{per_class}"
 
 
-def _folds(sealed: Split | None) -> SplitRequest:
+def _folds(kept: Split | None) -> SplitRequest:
     left, right = st.columns(2)
     folds = left.number_input(
         "Folds",
@@ -248,7 +286,7 @@ def _folds(sealed: Split | None) -> SplitRequest:
         help="Number of equal folds. Each validates once while the others train; 5 is usual.",
     )
     test = 0
-    if not sealed:
+    if not kept:
         test = right.number_input(
             "Test, %",
             0,
@@ -275,6 +313,8 @@ def prefill(request: SplitRequest) -> None:
             "method": request.strategy.method,
             "grouping": PATTERN if is_pattern else grouping.option if grouping else NO_GROUPING,
             "pattern": grouping.value if grouping and is_pattern else "",
+            "keep_test": request.keep_test,
+            "leave_out_small": request.small_classes is SmallClasses.LEAVE_OUT,
             **_sizes_of(request),
         }
     )
@@ -289,5 +329,5 @@ def _sizes_of(request: SplitRequest) -> dict[str, object]:
         return {"per_class": request.per_class, **dict(zip(names, request.counts, strict=True))}
     return {
         "bounds": (train, train + validation),
-        "sealed_bound": round(100 * train / (train + validation)),
+        "sealed_bound": min(95, max(5, round(100 * train / (train + validation)))),
     }

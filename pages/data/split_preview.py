@@ -3,18 +3,21 @@
 import streamlit as st
 
 from core.data.quality.similarity import LOOK_ALIKES
+from core.data.small_classes import class_gaps
 from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
 from core.domain.splits import LeakCertificate, Split, Subset
 from core.errors import TouchstoneError
-from core.workflows.data import certificates, quality, splits
+from core.workflows.data import certificates, quality
 from core.workflows.data.certificates import SideCounts
-from core.workflows.data.splits import SplitPlan
+from core.workflows.data.split_plans import SplitPlan, plan_split
+from core.workflows.data.split_words import gap_in_words
 from core.workspace import Workspace
 from pages.ui import state, text
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 
+GAPS_SHOWN = 8
 PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
 SUBSET_HELP = {
     Subset.TRAIN: "Used to train the model.",
@@ -47,6 +50,7 @@ def preview(
         st.warning(f"{text.plain(err.message)}\n\n{text.plain(err.hint)}", icon=":material/rule:")
         return
     numbers(plan.counts)
+    gaps(plan.counts)
     certificate(plan.certificate)
     counts_chart(plan.counts, dataset, "preview_counts")
 
@@ -55,7 +59,7 @@ def preview(
 def _plan(
     key: tuple[object, ...], _workspace: Workspace, dataset_id: str, _request: SplitRequest
 ) -> SplitPlan:
-    return splits.plan_split(_workspace, dataset_id, _request)
+    return plan_split(_workspace, dataset_id, _request)
 
 
 def counts_chart(counts: SideCounts, dataset: Dataset, key: str) -> None:
@@ -90,6 +94,17 @@ def numbers(counts: SideCounts) -> None:
         cell.metric(title, value, border=True, help=help_text)
 
 
+def gaps(counts: SideCounts) -> None:
+    """Classes that a subset lacks."""
+    lacking = class_gaps(counts)
+    if not lacking:
+        return
+    lines = [f"- {text.plain(gap_in_words(gap))}" for gap in lacking[:GAPS_SHOWN]]
+    if len(lacking) > GAPS_SHOWN:
+        lines.append(f"- The same holds for {text.count(len(lacking) - GAPS_SHOWN, 'more class')}.")
+    st.warning("\n".join(lines), icon=":material/rule:")
+
+
 def certificate(leaks: LeakCertificate | None) -> None:
     """Green only when everything was checked and nothing leaks."""
     if leaks is None:
@@ -113,6 +128,7 @@ def certificate(leaks: LeakCertificate | None) -> None:
     st.caption(LOOK_ALIKES)
     if leaks.kept_out:
         st.info(
-            f"{text.count(leaks.kept_out, 'image')} not used: similar to a sealed test image.",
+            f"{text.count(leaks.kept_out, 'image')} not used: identical or similar to a test image "
+            "that is kept.",
             icon=":material/lock:",
         )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.api import splits as split_json
 from core.data.quality.similarity import LOOK_ALIKES
-from core.data.split_request import request_of
+from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import LeakCertificate, Split, SplitSide, Subset
 from core.workflows.data import certificates, datasets, splits
@@ -14,7 +14,7 @@ from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_words import strategy_in_words
 from core.workspace import Workspace
 from pages.data.split_form import View
-from pages.data.split_preview import certificate, counts_chart, numbers
+from pages.data.split_preview import certificate, counts_chart, gaps, numbers
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.places import Place
 
@@ -28,10 +28,12 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     _badges(dataset, split)
     _changed(workspace, dataset, split)
     numbers(counts)
+    gaps(counts)
+    can_train = not _lacks_validation(split, counts)
     left, right = st.columns([2, 3], gap="large")
     with left:
         certificate(split.certificate)
-        if st.button(
+        if can_train and st.button(
             "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
         ):
             st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
@@ -48,6 +50,31 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     _strips(workspace, dataset, split, counts)
     with st.expander("All images of one subset or fold"):
         _images(workspace, dataset, split, list(counts))
+
+
+def _lacks_validation(split: Split, counts: SideCounts) -> bool:
+    """Whether nothing validates, which is said with what helps: a split that came so."""
+    totals = {subset: 0 for subset in Subset}
+    for side, own in counts.items():
+        totals[side.subset] += sum(own.values())
+    if totals[Subset.VALIDATION]:
+        return False
+    st.warning(
+        "This split has no validation images, which choose the best epoch: it cannot be trained.",
+        icon=":material/warning:",
+    )
+    if totals[Subset.TEST] and st.button(
+        "Make validation images",
+        type="primary",
+        icon=":material/call_split:",
+        key="make_validation",
+        help="Opens a new split that keeps these test images and takes the validation images from "
+        "the training images.",
+    ):
+        st.session_state["split_prefill"] = SplitRequest(keep_test=split.name)
+        st.session_state["split_view_next"] = View.NEW
+        st.rerun()
+    return True
 
 
 def _badges(dataset: Dataset, split: Split) -> None:

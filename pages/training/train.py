@@ -15,6 +15,7 @@ from core.models.catalog import DEFAULT_NETWORK, Availability, Network
 from core.models.devices import default_recipe, find_devices
 from core.workflows.data import datasets, splits
 from core.workflows.training import runs
+from core.workflows.training.refusals import refuse_untrainable
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.places import Place
@@ -190,6 +191,17 @@ def split_words(split: Split) -> None:
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     split_words(split)
+    try:
+        refuse_untrainable(workspace, dataset, split)
+    except TouchstoneError as err:
+        errors.show(err)
+        st.page_link(
+            Place.SPLIT,
+            label="Open the split",
+            icon=Place.SPLIT.icon,
+            query_params={"dataset": dataset.id, "split": split.id},
+        )
+        return
     with st.container(border=True):
         fold = choose_fold(split) if split.folds else None
         recipe = choose_recipe()

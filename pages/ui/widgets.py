@@ -15,7 +15,7 @@ from core.domain.datasets import Sample, Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import HeatmapMethod, Model
 from core.files import CsvDelimiter
-from core.workflows import jobs
+from core.workflows import job_words, jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import components, errors, inference, routes, state, text
@@ -53,7 +53,9 @@ def job_progress(job: Job, *, left_s: float | None = None) -> None:
     """Status, phase, bar and time of one job; `left_s` replaces the estimate by plain progress."""
     match job.status:
         case JobStatus.QUEUED:
-            st.progress(0.0, text="Waiting for a free worker …")
+            waiting = jobs.waiting_for(state.workspace(), job)
+            words = job_words.waiting_in_words(waiting) if waiting else "Starting"
+            st.progress(0.0, text=f"{text.plain(words)} …")
         case JobStatus.RUNNING:
             _running(job, left_s)
         case JobStatus.COMPLETED:

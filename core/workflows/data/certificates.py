@@ -175,8 +175,9 @@ def side_counts(workspace: Workspace, dataset: Dataset, split: Split) -> SideCou
     for side in sides_of(split.folds, with_test=any(s is Subset.TEST for s, _ in by_place)):
         counts[side] = dict.fromkeys(dataset.class_names, 0)
     for (subset, fold), labels in by_place.items():
+        own = counts.setdefault(SplitSide(subset, fold), dict.fromkeys(dataset.class_names, 0))
         for label, n in labels.items():
-            counts[SplitSide(subset, fold)][dataset.class_names[label]] += n
+            own[dataset.class_names[label]] += n
     return counts
 
 
@@ -191,7 +192,8 @@ def division_counts(
     for sample in samples:
         if sample.id in division.subsets and sample.label is not None:
             side = SplitSide(division.subsets[sample.id], division.folds.get(sample.id))
-            counts[side][class_names[sample.label]] += 1
+            own = counts.setdefault(side, dict.fromkeys(class_names, 0))
+            own[class_names[sample.label]] += 1
     return counts
 
 

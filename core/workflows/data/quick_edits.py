@@ -1,12 +1,13 @@
-"""Edits by the keys and buttons of a gallery, several at a time."""
+"""Edits by the keys and buttons of a gallery, several at a time, and as typed by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from core.data.importing.rules import read_names, split_quoted, unquoted
 from core.domain.datasets import DatasetVersion
-from core.errors import TouchstoneError
+from core.errors import ConfigError, TouchstoneError
 from core.store import datasets
 from core.store.database import connect
 from core.workflows.data import edits
@@ -97,3 +98,45 @@ def _quick_edit(workspace: Workspace, dataset_id: str, edit: QuickEdit) -> Datas
             return edits.undo(workspace, dataset_id)
         case _:
             assert_never(edit.action)
+
+
+def read_move(text: str, class_names: Sequence[str]) -> tuple[str, str]:
+    """Path and class of `PATH=CLASS`: divided before a known class, else at the last equals sign.
+
+    Raises:
+        ConfigError: if a side is missing.
+    """
+    parts = text.split("=")
+    for cut in range(1, len(parts)):
+        path, label = "=".join(parts[:cut]).strip(), "=".join(parts[cut:]).strip()
+        if path and label in class_names:
+            return path, label
+    # Why the last one: paths may contain an equals sign, class names hardly ever.
+    return _two_sides(text, "=".join(parts[:-1]), parts[-1], "PATH=CLASS")
+
+
+def read_rename(text: str) -> tuple[str, str]:
+    """Both names of `OLD=NEW`; names with an equals sign are in double quotes.
+
+    Raises:
+        ConfigError: if a side is missing, or a closing quotation mark.
+    """
+    *old, new = split_quoted(text, "=")
+    return _two_sides(text, unquoted("=".join(old)), unquoted(new), "OLD=NEW")
+
+
+def read_merge(text: str) -> tuple[tuple[str, ...], str]:
+    """The classes of `A,B=C`, and their new name; names with a comma are in double quotes.
+
+    Raises:
+        ConfigError: if a side is missing, or a closing quotation mark.
+    """
+    *names, into = split_quoted(text, "=")
+    sides = _two_sides(text, "=".join(names), unquoted(into), "A,B=C")
+    return read_names(sides[0], ","), sides[1]
+
+
+def _two_sides(text: str, left: str, right: str, form: str) -> tuple[str, str]:
+    if not left.strip() or not right.strip():
+        raise ConfigError(f"'{text}' has the wrong form.", f"Use the form {form}.")
+    return left.strip(), right.strip()

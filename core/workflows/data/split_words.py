@@ -2,8 +2,18 @@
 
 from typing import assert_never
 
+from core.data.small_classes import ClassGap
 from core.data.split_request import SplitRequest
-from core.domain.splits import Grouping, GroupKind, Split, SplitMethod, SplitStrategy
+from core.domain.splits import (
+    Grouping,
+    GroupKind,
+    SmallClasses,
+    Split,
+    SplitMethod,
+    SplitStrategy,
+    Subset,
+)
+from core.words import count
 
 
 def strategy_text(split: Split) -> str:
@@ -22,7 +32,8 @@ def strategy_text(split: Split) -> str:
             assert_never(strategy.method)
     order = [f"ordered by {strategy.order_by}"] if strategy.order_by else []
     groups = [f"grouped by {strategy.grouping.option}"] if strategy.grouping else []
-    return ", ".join([*first, *order, *groups]) or "stratified"
+    kept = [f"test set of '{strategy.keep_test}' kept"] if strategy.keep_test else []
+    return ", ".join([*first, *order, *groups, *kept, *_left_out(strategy)]) or "stratified"
 
 
 def strategy_in_words(split: Split) -> str:
@@ -41,7 +52,35 @@ def strategy_in_words(split: Split) -> str:
             assert_never(strategy.method)
     order = [f"ordered by {strategy.order_by}"] if strategy.order_by else []
     groups = [f"{grouping_in_words(strategy.grouping)} kept together"] if strategy.grouping else []
-    return ", ".join([first, *order, *groups])
+    kept = [f"with the test set of “{strategy.keep_test}”"] if strategy.keep_test else []
+    return ", ".join([first, *order, *groups, *kept, *_left_out(strategy)])
+
+
+def _left_out(strategy: SplitStrategy) -> list[str]:
+    match strategy.small_classes:
+        case SmallClasses.TRAIN:
+            return []
+        case SmallClasses.LEAVE_OUT:
+            return ["classes with too few images left out"]
+        case _:
+            assert_never(strategy.small_classes)
+
+
+def gap_in_words(gap: ClassGap) -> str:
+    """What it means that subsets of a split lack a class."""
+    name = f"Class '{gap.class_name}'"
+    if not gap.images:
+        return f"{name} has no images in this split."
+    if Subset.TRAIN in gap.missing:
+        return f"{name} has no training images in this split."
+    images = count(gap.images, "image")
+    if Subset.VALIDATION in gap.missing:
+        missing = " or ".join(_DOING[subset] for subset in gap.missing)
+        return f"{name} has {images} in this split, and none to {missing} it."
+    return f"{name} has no test images in this split: how well it is recognized stays unknown."
+
+
+_DOING = {Subset.TRAIN: "train", Subset.VALIDATION: "validate", Subset.TEST: "test"}
 
 
 def grouping_in_words(grouping: Grouping) -> str:
@@ -70,8 +109,20 @@ def usual_name(request: SplitRequest) -> str:
         base = f"{'/'.join(map(str, request.counts))} {'per class' * request.per_class}".strip()
     else:
         base = "/".join(f"{f * 100:g}" for f in request.fractions)
+    if request.keep_test:
+        base = f"{request.keep_test} + {_added(request)}"
     base += f" by {request.order_by}" if request.order_by else f" seed {request.seed}"
     return f"{base} by {_kind_in_a_name(request.group_by.kind)}" if request.group_by else base
+
+
+def _added(request: SplitRequest) -> str:
+    """What is made beside a test set that is kept."""
+    if request.folds:
+        return f"{request.folds} folds"
+    if request.counts:
+        return f"{request.counts[0]}/{request.counts[1]} {'per class' * request.per_class}".strip()
+    train, validation, _ = request.fractions
+    return f"{100 * validation / (train + validation):g}% validation"
 
 
 def _kind_in_a_name(kind: GroupKind) -> str:

@@ -1,10 +1,9 @@
-"""Actions on splits: plan, make, seal, list, delete."""
+"""Actions on splits: make, seal, list, delete."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from core.data.split import Division, divide, groups_of_equal_files, split_digest
+from core.data.small_classes import ClassGap, class_gaps
 from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitRequest
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
@@ -12,81 +11,26 @@ from core.domain.ids import new_id, utc_now
 from core.domain.splits import (
     Grouping,
     GroupKind,
-    LeakCertificate,
     OrderBy,
+    SmallClasses,
     Split,
     SplitSide,
     Subset,
     grouping_of,
 )
 from core.errors import SplitError, WorkspaceError
-from core.store import datasets, jobs, quality, runs, splits
+from core.store import datasets, jobs, runs, splits
 from core.store.database import connect, transaction
 from core.workflows.data.certificates import (
-    SideCounts,
     check_covering,
-    class_folders,
-    count_leaks,
-    division_counts,
-    found_groups,
-    named_groups,
+    side_counts,
 )
 from core.workflows.data.datasets import checked_name
+from core.workflows.data.split_plans import SplitPlan, ids_in_test, plan_split
 from core.workflows.data.split_words import usual_name
 from core.workspace import Workspace
 
 FLATTERY = 0.02  # a random split that promises this much more accuracy is warned of
-
-
-@dataclass(frozen=True)
-class SplitPlan:
-    """A split before it is stored: who would be where, and what would leak.
-
-    `sealed_by` is the split whose sealed test set it keeps.
-    """
-
-    dataset: Dataset
-    request: SplitRequest
-    division: Division
-    counts: SideCounts
-    certificate: LeakCertificate
-    sealed_by: Split | None = None
-
-
-def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> SplitPlan:
-    """What a request would make of a dataset today; nothing is stored.
-
-    Where a test set of this version is sealed, it is kept and only the rest is divided.
-
-    Raises:
-        SplitError: if a class is too small, or there are no such groups.
-    """
-    with connect(workspace) as db:
-        dataset = datasets.find_dataset(db, dataset_id)
-        samples = datasets.samples_of(db, dataset.id)
-        labelled = [s for s in samples if s.label is not None]
-        check, missed = check_covering(db, dataset.id, labelled)
-        groups: Mapping[int, int] | None = None
-        if request.group_by and request.group_by.kind is GroupKind.LOOK_ALIKES:
-            _refuse_unchecked(quality.load_check(db, dataset.id), missed)
-            groups = found_groups(samples, check) if check else None
-        elif request.group_by is not None:
-            groups = named_groups(samples, request.group_by, class_folders(db, dataset))
-        sealed_by = splits.sealed_split(db, dataset.id, dataset.version)
-        kept = splits.split_places(db, sealed_by.id) if sealed_by else {}
-    sealed = frozenset(i for i, (subset, _) in kept.items() if subset is Subset.TEST)
-    alike = _like(sealed, samples, check) if groups is not None and sealed else frozenset()
-    division = _divided(samples, dataset, groups, request, sealed, alike)
-    certificate = count_leaks(
-        samples,
-        division,
-        groups,
-        check,
-        seed=request.seed,
-        digest=split_digest(division.subsets, samples, division.folds),
-    )
-    counts = division_counts(samples, dataset.class_names, division, request.folds)
-    return SplitPlan(dataset, request, division, counts, certificate, sealed_by)
 
 
 def store_split(
@@ -120,7 +64,7 @@ def store_split(
             name=checked_name(name) if name else _free_name(request, taken),
             strategy=request.strategy,
             seed=request.seed,
-            fractions=request.shares,
+            fractions=plan.shares,
             digest=plan.certificate.digest,
             created_at=utc_now(),
             certificate=plan.certificate,
@@ -145,6 +89,8 @@ def create_split(
     per_class: bool = False,
     folds: int = 0,
     seal: bool = False,
+    keep_test: str = "",
+    small_classes: SmallClasses = SmallClasses.TRAIN,
 ) -> Split:
     """Plan a split and keep it, with its leak certificate.
 
@@ -163,13 +109,26 @@ def create_split(
         per_class: `counts` holds for every class.
         folds: 0, or the number of folds.
         seal: lock its test set for later splits of this version.
+        keep_test: name or id of a split whose test set is kept, such as one that came with the
+            images; only the other images are divided.
+        small_classes: what becomes of a class with too few images for every subset.
 
     Raises:
-        SplitError: if a class is too small, the request is not possible, or there are no groups.
+        SplitError: if every class is too small, the request is not possible, or no groups exist.
         NameTakenError: if the dataset has a split of this name.
     """
     grouping = grouping_of(group_by) if group_by is not None else None
-    request = SplitRequest(fractions, seed, grouping, order_by, counts, per_class, folds)
+    request = SplitRequest(
+        fractions,
+        seed,
+        grouping,
+        order_by,
+        counts,
+        per_class,
+        folds,
+        keep_test=keep_test,
+        small_classes=small_classes,
+    )
     plan = plan_split(workspace, dataset_id, request)
     return store_split(workspace, plan, name=name, seal=seal)
 
@@ -194,7 +153,7 @@ def seal_test(workspace: Workspace, split_id: str) -> Split:
     with connect(workspace) as db, transaction(db):
         split = splits.split_by_id(db, split_id)
         version = datasets.find_dataset(db, split.dataset_id).version
-        test = _test_ids(splits.split_members(db, split.id))
+        test = ids_in_test(splits.split_members(db, split.id))
         if not test:
             raise SplitError(
                 f"The split '{split.name}' has no test images to seal.",
@@ -207,7 +166,7 @@ def seal_test(workspace: Workspace, split_id: str) -> Split:
                 "Make a new split like this one and seal that.",
             )
         other = splits.sealed_split(db, split.dataset_id, version)
-        if other and _test_ids(splits.split_members(db, other.id)) != test:
+        if other and ids_in_test(splits.split_members(db, other.id)) != test:
             raise SplitError(
                 f"The test set of '{other.name}' is sealed for this version already, and this one "
                 "is another.",
@@ -300,6 +259,11 @@ def subset_counts(
     return counts
 
 
+def gaps(workspace: Workspace, dataset: Dataset, split: Split) -> list[ClassGap]:
+    """The classes that subsets of a split lack, by the images and labels of today."""
+    return class_gaps(side_counts(workspace, dataset, split))
+
+
 def images_of_side(
     workspace: Workspace,
     split: Split,
@@ -340,61 +304,12 @@ def delete_split(workspace: Workspace, split_id: str) -> None:
         shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
 
 
-def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:
-    if check is None:
-        raise SplitError(
-            "This dataset has not been checked for look-alikes.",
-            "Run the quality check first: it finds images of the same part.",
-        )
-    if missed:
-        raise SplitError(
-            f"{missed:,} images came after the last quality check.",
-            "Run the quality check again: it finds images of the same part.",
-        )
-
-
-def _like(
-    sealed: frozenset[int], samples: list[Sample], check: QualityCheck | None
-) -> frozenset[int]:
-    """Images that resemble sealed test images."""
-    if check is None:
-        return frozenset()
-    groups = found_groups(samples, check)
-    touched = {groups[i] for i in sealed if i in groups}
-    return frozenset(i for i, group in groups.items() if group in touched) - sealed
-
-
-def _divided(
-    samples: list[Sample],
-    dataset: Dataset,
-    groups: Mapping[int, int] | None,
-    request: SplitRequest,
-    sealed: frozenset[int],
-    alike: frozenset[int],
-) -> Division:
-    together = groups_of_equal_files(samples) if groups is None else groups
-    try:
-        return divide(samples, dataset.class_names, together, request, sealed=sealed, alike=alike)
-    except SplitError as err:
-        if not sealed:
-            raise
-        raise SplitError(
-            f"Besides the sealed test set: {err.message}",
-            "Images that are like sealed test images are kept out. Use another grouping, or "
-            f"another version of the dataset, which is free again. {err.hint}",
-        ) from err
-
-
 def _refuse_changed(plan: SplitPlan, dataset: Dataset, sealed_by: Split | None) -> None:
     same_seal = (sealed_by and sealed_by.id) == (plan.sealed_by and plan.sealed_by.id)
     if dataset.version != plan.dataset.version or not same_seal:
         raise SplitError(
             "The dataset changed while this split was being made.", "Make the split again."
         )
-
-
-def _test_ids(members: Mapping[int, Subset]) -> set[int]:
-    return {i for i, subset in members.items() if subset is Subset.TEST}
 
 
 def _free_name(request: SplitRequest, taken: set[str]) -> str:

@@ -22,6 +22,7 @@ from core.store.database import connect, transaction
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split
+from core.workflows.training.refusals import refuse_untrainable
 from core.workspace import Workspace
 
 
@@ -91,7 +92,7 @@ def start_training(
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
-    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
     if fold is not None:
@@ -137,6 +138,7 @@ def _new_run(
     preprocess: PreprocessConfig | None,
     augment: AugmentConfig | None,
     name: str | None,
+    fold: int | None = None,
 ) -> tuple[TrainingRun, Split]:
     """A checked request that is not stored yet, with its split."""
     network = find_network(train.network)
@@ -156,6 +158,7 @@ def _new_run(
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
+    refuse_untrainable(workspace, dataset, chosen, fold)
     run = TrainingRun(
         id=new_id("run"),
         name=checked_name(name) if name else f"{dataset.name} {network.title} {train.recipe}",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from core.data.small_classes import ClassGap, class_gaps
 from core.data.split import (
     count_across,
     divide,
@@ -20,8 +21,10 @@ from core.domain.splits import (
     Grouping,
     GroupKind,
     OrderBy,
+    SmallClasses,
     Split,
     SplitMethod,
+    SplitSide,
     SplitStrategy,
     Subset,
     grouping_of,
@@ -104,10 +107,74 @@ def test_a_subset_that_was_not_asked_for_stays_empty():
     assert Subset.TEST not in subsets.values()
 
 
-def test_a_class_that_is_too_small_is_named_with_its_count():
-    with pytest.raises(SplitError, match="'crack' has 2 images; the split needs at least 3"):
-        stratified_split(_samples([10, 2]), ["good", "crack"])
+def test_where_every_class_is_too_small_the_first_is_named_with_its_count():
+    with pytest.raises(SplitError, match="'good' has 1 image; the split needs at least 3"):
+        stratified_split(_samples([1, 2]), ["good", "crack"])
     assert subset_counts(3, USUAL, "tiny") == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"fractions": (0.0, 0.0, 0.2), "folds": 4},
+        {"counts": (12, 6, 6)},
+        {"order_by": OrderBy.NAME},
+    ],
+    ids=["fractions", "folds", "counts", "order"],
+)
+def test_a_class_of_one_or_two_images_trains_and_does_not_block_the_split(wish):
+    # One image of a rare defect made every split of a set impossible.
+    samples = _samples([20, 20, 2, 1, 0])
+    names = ["good", "crack", "rare", "rarer", "none"]
+    division = divide(samples, names, _everyone(samples), SplitRequest(**wish))
+    of_class = {
+        label: {division.sides.get(s.id) for s in samples if s.label == label} for label in range(5)
+    }
+    assert of_class[2] == of_class[3] == {SplitSide(Subset.TRAIN)}  # in every fold
+    assert of_class[4] == set()
+    asked = SplitRequest(**wish)
+    needed = {SplitSide(Subset.TEST), *(SplitSide(Subset.VALIDATION),) * (not asked.folds)}
+    assert needed <= of_class[0] & of_class[1]
+    if asked.counts:
+        assert list(division.subsets.values()).count(Subset.TRAIN) == 12
+
+
+def test_a_class_of_one_or_two_images_can_be_left_out():
+    samples = _samples([20, 20, 2])
+    request = SplitRequest(small_classes=SmallClasses.LEAVE_OUT)
+    division = divide(samples, ["good", "crack", "rare"], _everyone(samples), request)
+    assert {s.label for s in samples if s.id in division.subsets} == {0, 1}
+    assert division.kept_out == frozenset()
+
+
+def test_a_small_class_takes_its_whole_group_to_training():
+    # Group 9 shows a rare defect and a good side of one part.
+    samples, groups = _grouped_samples([[0]] * 6 + [[1]] * 6 + [[2, 0]])
+    division = divide(samples, ["good", "crack", "rare"], groups, SplitRequest())
+    assert count_across(division.subsets, groups) == 0
+    assert {division.subsets[s.id] for s in samples if s.label == 2} == {Subset.TRAIN}
+
+
+def test_gaps_name_the_subsets_that_lack_a_class():
+    train, test = SplitSide(Subset.TRAIN), SplitSide(Subset.TEST)
+    validation = SplitSide(Subset.VALIDATION)
+    counts = {
+        train: {"a": 3, "b": 0, "c": 1},
+        validation: {"a": 1, "b": 0, "c": 0},
+        test: {"a": 1, "b": 2, "c": 0},
+    }
+    assert class_gaps(counts) == [
+        ClassGap("b", 2, (Subset.TRAIN, Subset.VALIDATION)),
+        ClassGap("c", 1, (Subset.VALIDATION, Subset.TEST)),
+    ]
+    # As delivered: nothing validates, so no class is said to lack validation.
+    empty = {**counts, validation: dict.fromkeys("abc", 0)}
+    assert class_gaps(empty)[0] == ClassGap("b", 2, (Subset.TRAIN,))
+    folds = {SplitSide(Subset.TRAIN if f else Subset.VALIDATION, f): {"a": 2} for f in range(3)}
+    assert class_gaps({s: {**own, "b": int(s.fold == 1)} for s, own in folds.items()}) == [
+        ClassGap("b", 1, (Subset.TRAIN, Subset.VALIDATION))  # the run that fold 2 validates
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +256,11 @@ def test_of_several_ways_to_lay_groups_down_the_nearest_is_taken(monkeypatch):
 
 def test_a_class_of_two_groups_cannot_be_divided_by_three():
     samples, groups = _grouped_samples([[0]] * 6 + [[1] * 9, [1] * 9])
-    with pytest.raises(SplitError, match="'b' has images of 2 different groups"):
-        grouped_split(samples, ["a", "b"], groups)
+    subsets = grouped_split(samples, ["a", "b"], groups)
+    assert {subsets[s.id] for s in samples if s.label == 1} == {Subset.TRAIN}
+    alone, groups = _grouped_samples([[0] * 9, [0] * 9, [1] * 9, [1] * 9])
+    with pytest.raises(SplitError, match="'a' has images of 2 different groups"):
+        grouped_split(alone, ["a", "b"], groups)
 
 
 def test_equal_files_stay_together_even_without_groups():
@@ -292,12 +362,6 @@ def test_folds_of_single_images_are_of_equal_size():
         assert sum(sizes) == n
     totals = [list(found.folds.values()).count(f) for f in range(5)]
     assert max(totals) - min(totals) <= 1
-
-
-def test_a_class_with_fewer_images_than_folds_is_named():
-    samples = _samples([20, 4])
-    with pytest.raises(SplitError, match="'b' has 4 images; the division into folds needs"):
-        divide(samples, ["a", "b"], _everyone(samples), SplitRequest((0, 0, 0), folds=5))
 
 
 @given(st.lists(st.integers(0, 9), min_size=12, max_size=60), st.integers(0, 5))

@@ -26,11 +26,12 @@ from core.store.database import connect
 from core.worker.launcher import KEPT_LOGS, lane_lock, reconcile, start_worker
 from core.workflows import jobs
 from core.workflows.data import datasets, uploads
+from core.workflows.job_words import waiting_in_words
 from core.workflows.results import evaluation, judging
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
 from core.workspace import Workspace
-from tests.conftest import copy_of, save_image
+from tests.conftest import copy_of, save_image, store_rows
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds the worker through /proc")
 
@@ -177,7 +178,7 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path)
     upload = Path(shutil.make_archive(str(workspace.uploads / "zip-1"), "zip", source))
     job = datasets.start_import(workspace, upload, "Many", LabelSource.LAST_FOLDER, consume=True)
     _wait_for_phase(workspace, job.subject_id, "Reading images", 5)
-    _kill(workspace, "data")
+    _kill(workspace, "import")
     _wait_until(lambda: not jobs.latest(workspace, job.subject_id).status.is_active, 5)
     assert jobs.latest(workspace, job.subject_id).status is JobStatus.INTERRUPTED
     assert datasets.list_datasets(workspace) == []
@@ -277,6 +278,49 @@ def test_a_waiting_job_gets_a_worker_by_looking_at_it(workspace, class_folders):
     _wait_until(lambda: not jobs.active(workspace))  # looking often sends no crowd of workers
     with connect(workspace) as db:
         assert dataset_rows.find_dataset(db, "Waiting").sample_count == 18
+
+
+def test_an_import_does_not_wait_for_a_quality_check(workspace, class_folders):
+    # An import of seconds waited in silence for another dataset's check of minutes.
+    with connect(workspace) as db, lane_lock(workspace, "data"):
+        job_rows.enqueue(db, JobKind.QUALITY, "quality-ds-1", {"dataset_id": "ds-1"}, now=1.0)
+        job_rows.claim(db, "data", owner="me", now=2.0)
+        job = datasets.start_import(workspace, class_folders, "Now", LabelSource.LAST_FOLDER)
+        assert _finished(workspace, job).status is JobStatus.COMPLETED
+
+
+def test_an_import_that_an_older_version_queued_in_another_lane_is_done(workspace, class_folders):
+    with connect(workspace) as db:
+        payload = {
+            "source": str(class_folders),
+            "name": "Older",
+            "rules": rules_as_dict(ImportRules()),
+            "consume": False,
+            "shown_source": "",
+        }
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-older", payload, now=1.0)
+        db.execute("UPDATE jobs SET lane = 'data'")
+    _wait_until(lambda: not jobs.active(workspace))
+    assert datasets.find_dataset(workspace, "Older").sample_count == 18
+
+
+def test_a_waiting_job_says_what_it_waits_for(workspace):
+    dataset = store_rows(workspace, [0, 1])
+    with connect(workspace) as db, lane_lock(workspace, "data"):
+        for number, kind in enumerate((JobKind.QUALITY, JobKind.PREDICT, JobKind.REPORT)):
+            payload = {"dataset_id": dataset.id, "folder": "/d/lot 7"}
+            job_rows.enqueue(db, kind, f"subject {number}", payload, now=1.0 + number)
+        check = job_rows.claim(db, "data", owner="me", now=5.0)
+        job_rows.report(
+            db, check.id, owner="me", phase="Comparing images", done=2, total=5, now=6.0
+        )
+        waiting = [jobs.waiting_for(workspace, job) for job in job_rows.active_jobs(db)]
+    assert waiting[0] is None
+    assert [waiting_in_words(item) for item in waiting[1:]] == [
+        f"Waiting for the quality check of “{dataset.name}” (Comparing images, 40%)",
+        f"Waiting for the quality check of “{dataset.name}” (Comparing images, 40%) and 1 more job",
+    ]
+    assert waiting_in_words(jobs.Waiting(None, "", 0)) == "Waiting for a worker to start"
 
 
 def test_signs_of_life_and_the_time_left():

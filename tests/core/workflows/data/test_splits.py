@@ -28,7 +28,7 @@ from core.store import quality as quality_rows
 from core.store import splits as split_rows
 from core.store import versions
 from core.store.database import connect, transaction
-from core.workflows.data import certificates, datasets, splits
+from core.workflows.data import certificates, datasets, split_plans, splits
 from core.workflows.data import edits as dataset_edits
 from core.workflows.data.split_words import strategy_in_words, strategy_text
 
@@ -139,7 +139,7 @@ def test_every_grouping_goes_with_every_strategy(workspace, parts, group_by, wis
 
 def test_the_plan_that_was_shown_is_what_is_stored(workspace, parts):
     request = SplitRequest((0, 0, 0.25), group_by=Grouping(GroupKind.COLUMN), folds=4)
-    plan = splits.plan_split(workspace, parts.id, request)
+    plan = split_plans.plan_split(workspace, parts.id, request)
     assert splits.list_splits(workspace, parts.id) == []
     assert [side.name for side in plan.counts] == ["fold 1", "fold 2", "fold 3", "fold 4", "test"]
     split = splits.store_split(workspace, plan)
@@ -228,8 +228,8 @@ def test_two_different_test_sets_cannot_both_be_sealed(workspace, parts):
 def test_where_the_seal_leaves_too_little_the_reason_is_said(workspace, parts):
     look(workspace, parts)
     splits.create_split(workspace, parts.id, seal=True)  # random: almost every part is touched
-    with pytest.raises(SplitError, match="Besides the sealed test set") as caught:
-        splits.create_split(workspace, parts.id, group_by="auto", folds=10)
+    with pytest.raises(SplitError, match="Besides the test set that is kept") as caught:
+        splits.create_split(workspace, parts.id, group_by="auto", folds=15)
     assert "another version" in caught.value.hint
 
 

@@ -1,0 +1,93 @@
+"""What a split lacks to be trained on, said before anything is queued."""
+
+from core.data.small_classes import class_gaps
+from core.domain.datasets import Dataset
+from core.domain.splits import Split, SplitSide, Subset
+from core.errors import SplitError
+from core.words import listed
+from core.workflows.data.certificates import SideCounts, side_counts
+from core.workspace import Workspace
+
+_NAMED = 8
+
+
+def refuse_untrainable(
+    workspace: Workspace, dataset: Dataset, split: Split, fold: int | None = None
+) -> None:
+    """Raise where a split cannot train a model of the images and labels of today.
+
+    Args:
+        workspace: where the dataset lives.
+        dataset: of the split, as it is today.
+        split: to train on.
+        fold: in [0, k), the fold that validates; None: all of them in turn, or there are none.
+
+    Raises:
+        SplitError: if training or validation has no images, fewer than two classes train, or a
+            class is validated or tested that has no training images.
+    """
+    counts = _of_fold(side_counts(workspace, dataset, split), fold)
+    totals = {
+        subset: sum(sum(own.values()) for side, own in counts.items() if side.subset is subset)
+        for subset in Subset
+    }
+    if not totals[Subset.TRAIN]:
+        raise SplitError(f"The split '{split.name}' has no training images.", "Make another split.")
+    if not totals[Subset.VALIDATION]:
+        raise SplitError(
+            f"The split '{split.name}' has no validation images, which choose the best epoch.",
+            _how_to_validate(split, has_test=bool(totals[Subset.TEST])),
+        )
+    _refuse_one_class(split, counts)
+    _refuse_unlearnable(split, counts)
+
+
+def _of_fold(counts: SideCounts, fold: int | None) -> SideCounts:
+    """The sides as one run sees them: this fold validates, the others train."""
+    if fold is None:
+        return counts
+    merged: SideCounts = {}
+    for side, own in counts.items():
+        subset = side.subset
+        if side.fold is not None:
+            subset = Subset.VALIDATION if side.fold == fold else Subset.TRAIN
+        total = merged.setdefault(SplitSide(subset), dict.fromkeys(own, 0))
+        for name, n in own.items():
+            total[name] += n
+    return merged
+
+
+def _how_to_validate(split: Split, *, has_test: bool) -> str:
+    if not has_test:
+        return "Make another split: on the Split page, or with `touchstone split`."
+    return (
+        "Make them from its training images; its test set stays as it is: with “Make validation "
+        f'images” on the Split page, or `touchstone split DATASET --keep-test "{split.name}"`.'
+    )
+
+
+def _refuse_one_class(split: Split, counts: SideCounts) -> None:
+    training = [own for side, own in counts.items() if side.subset is Subset.TRAIN]
+    trained = {name for own in training for name, n in own.items() if n}
+    if len(trained) == 1:
+        raise SplitError(
+            f"All training images of the split '{split.name}' are of the class '{trained.pop()}'.",
+            "A classifier needs at least two classes: add images of another class, or make "
+            "another split.",
+        )
+
+
+def _refuse_unlearnable(split: Split, counts: SideCounts) -> None:
+    names = [
+        gap.class_name for gap in class_gaps(counts) if gap.images and Subset.TRAIN in gap.missing
+    ]
+    if names:
+        quoted = listed([f"'{name}'" for name in names], _NAMED)
+        have = "has" if len(names) == 1 else "have"
+        raise SplitError(
+            f"{'Class' if len(names) == 1 else 'Classes'} {quoted} {have} no training images in "
+            f"the split '{split.name}', so no model can learn "
+            f"{'it' if len(names) == 1 else 'them'}.",
+            "Make another split, add training images, or exclude the images of "
+            f"{'this class' if len(names) == 1 else 'these classes'}.",
+        )
