@@ -56,11 +56,22 @@ def add_cross_validations(db: Database) -> None:
     former_words.name_cross_validations(db)
 
 
+@migrations()
+def add_depth(db: Database) -> None:
+    """The gray values of images with more than 8 bits; NULL: not measured yet."""
+    _run(db, _DEPTH_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
+
+_DEPTH_SCHEMA = """
+ALTER TABLE datasets ADD COLUMN depth TEXT;
+ALTER TABLE samples ADD COLUMN gray_mean REAL
+"""
 
 # Why '' and 0: a run that is on no fold has neither.
 _CROSS_VALIDATION_SCHEMA = """
