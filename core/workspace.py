@@ -84,6 +84,11 @@ class Workspace:
         """Small images for galleries."""
         return self.cache / "thumbnails"
 
+    @property
+    def views(self) -> Path:
+        """Whole images as a browser shows them."""
+        return self.cache / "views"
+
     def run_folder(self, run_id: str) -> Path:
         """What one training run keeps on disk while it is not finished."""
         return self.runs / run_id

@@ -14,6 +14,9 @@ def dataset_as_json(dataset: Dataset) -> JsonObject:
         "name": dataset.name,
         "samples": dataset.sample_count,
         "classes": list(dataset.class_names),
+        "gray_levels": None
+        if dataset.levels is None
+        else {"black": dataset.levels.black, "white": dataset.levels.white},
     }
 
 

@@ -15,7 +15,7 @@ from core.domain.findings import FindingKind, Fix, QualityCheck
 from core.domain.jobs import Job
 from core.domain.splits import OrderBy, SmallClasses, Split
 from core.errors import ConfigError
-from core.workflows.data import datasets, demo, fixes, quality, splits
+from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits
 from core.workflows.data.split_words import gap_in_words
 
 app = typer.Typer()
@@ -311,6 +311,8 @@ def _answer_dataset(opened: Session, dataset: Dataset, **more: Any) -> None:
         table(["class", "images"], [[name, count] for name, count in counts.items()])
         for decision in more.get("decisions", ()):
             say(decision["sentence"])
+        if scale := image_facts.scale_in_words(dataset):
+            say(scale)
         for item in result["skipped"][:20]:
             note(f"Skipped {item['path']}: {item['reason']}")
         if len(result["skipped"]) > 20:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar, assert_never
 
+from core.domain.depth import MOST_LEVEL, GrayLevels
 from core.domain.ids import json_digest
 from core.domain.settings import NO, YES, check_ranges, setting
 from core.errors import ConfigError
@@ -129,9 +130,26 @@ class PreprocessConfig:
     roi_bottom: float = setting(
         1.0, "Region: bottom", "Bottom edge of the region of interest.", low=0.05, high=1, step=0.01
     )
+    black_level: float = setting(
+        0.0,
+        "Black level",
+        "Gray value that becomes black, in images with more than 8 bits. One scale for all images "
+        "keeps their brightness comparable. If both levels are 0, those of the dataset are used.",
+        low=-MOST_LEVEL,
+        high=MOST_LEVEL,
+    )
+    white_level: float = setting(
+        0.0,
+        "White level",
+        "Gray value that becomes white, in images with more than 8 bits, for example 4095 for 12 "
+        "bits. Brighter values cannot be told apart.",
+        low=-MOST_LEVEL,
+        high=MOST_LEVEL,
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        _ = self.levels  # refuses a white level that is not above the black one
         if self.roi_right - self.roi_left < 0.02 or self.roi_bottom - self.roi_top < 0.02:
             raise ConfigError(
                 "The region of interest is empty.",
@@ -139,9 +157,18 @@ class PreprocessConfig:
             )
 
     @property
+    def levels(self) -> GrayLevels | None:
+        """The scale of images with more than 8 bits; None: as before datasets had one."""
+        if self.black_level == self.white_level == 0:
+            return None
+        return GrayLevels(self.black_level, self.white_level)
+
+    @property
     def digest(self) -> str:
         """Names the pixel cache: everything that changes the uint8 pixels, and only that."""
         pixels = asdict(self)
+        if self.levels is None:  # then the name is that of before datasets had a scale
+            del pixels["black_level"], pixels["white_level"]
         match self.normalization:
             case Normalization.NETWORK | Normalization.NONE:
                 # Why: these two differ only in constants applied after the cached pixels.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.domain.depth import DatasetDepth, GrayLevels
 from core.domain.findings import FindingKind
 from core.domain.splits import Subset
 
@@ -62,7 +63,8 @@ class Sample:
     That is: rotated upright, and as gray (L) or color (RGB). `name` is the path below the source
     with forward slashes, `format` the real format of the content, `brightness` the mean gray value
     in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray image; None if not
-    measured. `attributes` are further columns of the table it was imported with.
+    measured. `gray_mean` is the mean gray value in the units of a file with more than 8 bits; None
+    for others. `attributes` are further columns of the table it was imported with.
     """
 
     id: int
@@ -81,6 +83,7 @@ class Sample:
     brightness: float | None = None
     sharpness: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    gray_mean: float | None = None
 
     @property
     def state(self) -> "SampleState":
@@ -140,7 +143,8 @@ class Skipped:
 class Dataset:
     """A labelled image collection; the position of a class name is its index.
 
-    `version` counts its edits from 1; `class_verdicts` is OK, NOK or None for each class.
+    `version` counts its edits from 1; `class_verdicts` is OK, NOK or None for each class. `depth`
+    is None if it was not measured yet, `saved_levels` if none were saved on the Preprocess page.
     """
 
     id: str
@@ -154,6 +158,16 @@ class Dataset:
     note: str = ""
     version: int = 1
     class_verdicts: tuple[Verdict | None, ...] = ()
+    depth: DatasetDepth | None = None
+    saved_levels: GrayLevels | None = None
+
+    @property
+    def levels(self) -> GrayLevels | None:
+        """The scale of images with more than 8 bits: as saved, else as measured.
+
+        None: there are no such images, or nobody knows yet.
+        """
+        return self.saved_levels or (self.depth.levels if self.depth else None)
 
     @property
     def verdicts(self) -> tuple[Verdict | None, ...]:

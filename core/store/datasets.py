@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs import PreprocessConfig, config_from_json
 from core.domain.datasets import (
     Dataset,
     DatasetVersion,
@@ -18,6 +18,7 @@ from core.domain.datasets import (
     Skipped,
     Verdict,
 )
+from core.domain.depth import depth_from_json, depth_to_json
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
@@ -56,8 +57,8 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
     try:
         db.conn.execute(
             "INSERT INTO datasets (id, name, class_names, source, digest, sample_count,"
-            " created_at, skipped, note, version, class_verdicts)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " created_at, skipped, note, version, class_verdicts, depth)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 dataset.id,
                 dataset.name,
@@ -70,6 +71,7 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
                 dataset.note,
                 dataset.version,
                 json.dumps(dataset.verdicts),
+                depth_to_json(dataset.depth) if dataset.depth else None,
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -85,8 +87,8 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
     """Append samples to a dataset; their ids are assigned here. Call inside a transaction."""
     db.conn.executemany(
         "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
-        " part, name, status, format, modified_at, brightness, sharpness, attributes)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " part, name, status, format, modified_at, brightness, sharpness, attributes, gray_mean)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 dataset_id,
@@ -105,6 +107,7 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
                 s.brightness,
                 s.sharpness,
                 json.dumps(dict(s.attributes)),
+                s.gray_mean,
             )
             for s in samples
         ),
@@ -301,12 +304,6 @@ def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
     return config_from_json(PreprocessConfig, text) if text else None
 
 
-def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | None) -> None:
-    """Save the preprocessing for the next run on this dataset; None removes it."""
-    text = config_to_json(config) if config else None
-    db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
-
-
 def _filter(dataset_id: str, chosen: SampleFilter) -> tuple[str, str, list[Any]]:
     """Join, condition and values; values of the join come first."""
     join, conditions = "", ["s.dataset_id = ?", "s.status = ?"]
@@ -330,6 +327,8 @@ def _filter(dataset_id: str, chosen: SampleFilter) -> tuple[str, str, list[Any]]
 
 
 def _dataset(row: dict[str, Any]) -> Dataset:
+    depth = depth_from_json(row["depth"]) if row["depth"] else None
+    saved = config_from_json(PreprocessConfig, row["preprocess"]) if row["preprocess"] else None
     return Dataset(
         id=row["id"],
         name=row["name"],
@@ -342,6 +341,8 @@ def _dataset(row: dict[str, Any]) -> Dataset:
         note=row["note"],
         version=row["version"],
         class_verdicts=verdicts_from_json(row["class_verdicts"]),
+        depth=depth,
+        saved_levels=saved.levels if saved else None,
     )
 
 
@@ -383,4 +384,5 @@ def sample_from_row(row: dict[str, Any]) -> Sample:
         brightness=row["brightness"],
         sharpness=row["sharpness"],
         attributes=json.loads(row["attributes"]),
+        gray_mean=row["gray_mean"],
     )

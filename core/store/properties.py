@@ -1,14 +1,17 @@
 """Properties of many images at once, column by column: fast for a hundred thousand of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.store.datasets import IN_FILE_ORDER
+from core.domain.configs import PreprocessConfig, config_to_json
+from core.domain.depth import DatasetDepth, depth_to_json
+from core.store.datasets import IN_FILE_ORDER, find_dataset
 
 Values = list[Any]
 
@@ -73,6 +76,45 @@ def map_points(
     step = len(rows) / limit
     kept = rows if step <= 1 else [rows[int(n * step)] for n in range(limit)]
     return kept, len(rows)
+
+
+def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | None) -> None:
+    """Save the preprocessing for the next run on this dataset; None removes it.
+
+    Call inside a transaction.
+    """
+    text = config_to_json(config) if config else None
+    with _rescaled(db, dataset_id):
+        db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
+
+
+def save_depth(db: Database, dataset_id: str, depth: DatasetDepth) -> None:
+    """Store what is known of the gray values of images with more than 8 bits.
+
+    Call inside a transaction.
+    """
+    with _rescaled(db, dataset_id):
+        db.execute("UPDATE datasets SET depth = ? WHERE id = ?", [depth_to_json(depth), dataset_id])
+
+
+@contextmanager
+def _rescaled(db: Database, dataset_id: str) -> Iterator[None]:
+    """Keep brightness and sharpness of the images on the scale of the dataset when it changes."""
+    before = find_dataset(db, dataset_id).levels
+    yield
+    after = find_dataset(db, dataset_id).levels
+    if before is None or after is None or before == after:
+        return
+    db.execute(
+        "UPDATE samples SET brightness = max(0.0, min(1.0, (gray_mean - :black) / :span)),"
+        " sharpness = sharpness * :factor WHERE dataset_id = :id AND gray_mean IS NOT NULL",
+        {
+            "black": after.black,
+            "span": after.span,
+            "factor": (before.span / after.span) ** 2,
+            "id": dataset_id,
+        },
+    )
 
 
 def _folder(name: str | None) -> str | None:

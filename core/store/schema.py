@@ -62,6 +62,12 @@ def add_penalty_paths(db: Database) -> None:
     _run(db, _PENALTY_SCHEMA)
 
 
+@migrations()
+def add_depth(db: Database) -> None:
+    """The gray values of images with more than 8 bits; NULL: not measured yet."""
+    _run(db, _DEPTH_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -74,6 +80,11 @@ CREATE TABLE penalty_path (
     log_loss REAL NOT NULL, standard_error REAL NOT NULL, PRIMARY KEY (run_id, penalty)
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE models ADD COLUMN validation_cross_validated INTEGER NOT NULL DEFAULT 0
+"""
+
+_DEPTH_SCHEMA = """
+ALTER TABLE datasets ADD COLUMN depth TEXT;
+ALTER TABLE samples ADD COLUMN gray_mean REAL
 """
 
 # Why '' and 0: a run that is on no fold has neither.

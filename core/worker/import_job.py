@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -13,12 +14,14 @@ from core.data.importing.plan import ImportPlan
 from core.data.importing.provided_split import delivered_split
 from core.data.importing.rules import rules_from_dict
 from core.domain.datasets import Dataset, Sample, Skipped, Verdict
+from core.domain.depth import DatasetDepth, GrayLevels, joined_depth
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Subset
-from core.store import datasets, jobs, splits, versions
+from core.store import datasets, jobs, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
+from core.worker.depth import measured_dataset
 from core.worker.session import JobSession
 from core.workspace import Workspace
 
@@ -81,9 +84,10 @@ def _import(session: JobSession, source: Path) -> None:
             folder,
             plan,
             class_names=_class_names(session, into),
+            levels_of=partial(_levels, session, into),
             on_progress=lambda *at: session.report("Reading images", *at),
         )
-        _warn_of_nearly_black(session, images)
+        _say_scale(session, images)
         kept = _kept(session, folder)
         _store(session, plan, images, folder, kept)
     except BaseException:
@@ -92,13 +96,22 @@ def _import(session: JobSession, source: Path) -> None:
         raise
 
 
-def _warn_of_nearly_black(session: JobSession, images: ImportedImages) -> None:
-    if images.deep and 2 * images.nearly_black >= images.deep:
+def _levels(session: JobSession, into: str | None, depth: DatasetDepth) -> GrayLevels | None:
+    """The scale of the dataset as it will be with the new images."""
+    if into is None or not depth.images:
+        return depth.levels
+    with connect(session.workspace) as db:
+        dataset = measured_dataset(session.workspace, db, into)
+    joined = joined_depth(dataset.depth or DatasetDepth(), depth)
+    return replace(dataset, depth=joined).levels
+
+
+def _say_scale(session: JobSession, images: ImportedImages) -> None:
+    if images.depth.is_mixed:
         session.warn(
-            f"Of {count(images.deep, 'image')} with more than 8 bits, {images.nearly_black:,} "
-            "appear nearly black, because they use only the lowest sixteenth of the range. This is "
-            "typical of cameras with 10 or 12 bits. Save them with the full 16-bit range or as 8 "
-            "bit, and import them again."
+            f"Of {count(images.depth.images, 'image')} with more than 8 bits, "
+            f"{images.depth.floats:,} hold decimal numbers and the others whole numbers. One scale "
+            "cannot suit both. Convert them to one kind, or set the levels on the Preprocess page."
         )
 
 
@@ -180,6 +193,7 @@ def _create(session: JobSession, db: Database, images: ImportedImages) -> dict[s
         skipped=images.skipped,
         note=payload.get("note", ""),
         class_verdicts=_verdicts(images),
+        depth=images.depth,
     )
     datasets.insert_dataset(db, dataset, images.samples)
     if not any(images.subsets):
@@ -213,6 +227,9 @@ def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[s
     if new:
         labelled = [replace(s, label=index[s.label]) for s in new if s.label is not None]
         summary = f"Added {count(len(new), 'image')} from {payload['shown_source']}"
+        if images.depth.images:
+            depth = joined_depth(dataset.depth or DatasetDepth(), images.depth)
+            properties.save_depth(db, dataset.id, depth)
         made = versions.add_samples(db, dataset, labelled, summary, class_names=names)
         version = made.number
     return {

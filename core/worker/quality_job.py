@@ -36,6 +36,7 @@ from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
+from core.worker.depth import measured_dataset, with_levels
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds
@@ -81,6 +82,7 @@ def run(session: JobSession) -> None:
         session.workspace.cache / "similarity",
         [session.workspace.resolve(s.path) for s in subject.every],
         [s.sha256 for s in subject.every],
+        levels=subject.dataset.levels,
         on_progress=session.report,
         wanted=subject.used,
     )
@@ -100,7 +102,7 @@ def run(session: JobSession) -> None:
 
 def _subject(session: JobSession) -> _Subject:
     with connect(session.workspace) as db:
-        dataset = datasets.find_dataset(db, session.job.payload["dataset_id"])
+        dataset = measured_dataset(session.workspace, db, str(session.job.payload["dataset_id"]))
         every = datasets.every_sample(db, dataset.id)
         saved = datasets.saved_preprocess(db, dataset.id)
         names = {name for v in versions.list_versions(db, dataset.id) for name in v.class_names}
@@ -114,7 +116,7 @@ def _subject(session: JobSession) -> _Subject:
         np.array([i for i, s in enumerate(every) if s.status is SampleStatus.USED], np.intp),
         frozenset(names),
         subsets,
-        saved or PreprocessConfig(image_size_px=size),
+        with_levels(saved or PreprocessConfig(image_size_px=size), dataset),
     )
 
 

@@ -58,7 +58,7 @@ def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple
 
     Why no st.image: its files vanish when a slider moves again before the browser has them.
     """
-    image = read_image(state.workspace().resolve(path))
+    image = read_image(state.workspace().resolve(path), levels=_config.levels)
     after = Image.fromarray(preprocess_image(image, _config))
     image.thumbnail((600, 600))
     return _data_url(image), _data_url(after)

@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
-from core.errors import NotFoundError, TouchstoneError
+from core.domain.models import Model
+from core.errors import TouchstoneError
 from core.files import CsvDelimiter, atomic_write
 from core.workflows.data import datasets, exports, image_facts, quick_edits
 from core.workflows.data.exports import ExportFormat
@@ -30,6 +31,7 @@ MAX_EDIT_BYTES = 4 * 1024**2
 UPLOAD_HEADER = "x-touchstone-upload"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _CACHE = {"Cache-Control": "private, max-age=86400"}
+_ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 
 _CONTENT_POLICY = "; ".join(
     (
@@ -50,8 +52,13 @@ def thumbnail_url(sample_id: int, sha256: str = "") -> str:
     return f"/pictures/{sample_id}/thumbnail?{sha256[:12]}"
 
 
-def image_url(sample_id: int, sha256: str = "") -> str:
-    return f"/pictures/{sample_id}/full?{sha256[:12]}"
+def image_url(sample_id: int, sha256: str = "", *, model: Model | None = None) -> str:
+    """The whole image, read as its dataset is shown, or as a model reads it."""
+    wanted = {"content": sha256[:12]}
+    if model is not None:
+        levels = model.preprocess.levels
+        wanted["reading"] = levels.key if levels else image_facts.NO_SCALE
+    return f"/pictures/{sample_id}/full?{urlencode(wanted)}"
 
 
 def export_url(
@@ -78,23 +85,41 @@ def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bo
 
 
 async def _thumbnail(request: Request) -> Response:
+    workspace, sample_id = open_workspace(), request.path_params["sample"]
     try:
-        path = await run_in_threadpool(
-            datasets.thumbnail_path, open_workspace(), request.path_params["sample"]
-        )
+        path = await run_in_threadpool(image_facts.thumbnail_file, workspace, sample_id)
+        is_fixed = await run_in_threadpool(image_facts.has_fixed_view, workspace, sample_id)
     except TouchstoneError as err:
         return Response(err.message, 404)
-    return FileResponse(path, media_type="image/webp", headers=_CACHE)
+    return _picture(request, path, "image/webp", is_fixed=is_fixed)
 
 
 async def _image(request: Request) -> Response:
+    """The whole image with the pixels of the one reader, never the file as it is.
+
+    Browsers do not show TIFF and 16-bit floats at all, and turn, color and scale others their way.
+    """
+    reading = request.query_params.get("reading", "")
     try:
         path = await run_in_threadpool(
-            datasets.sample_path, open_workspace(), request.path_params["sample"]
+            image_facts.view_file, open_workspace(), request.path_params["sample"], reading
         )
-    except NotFoundError as err:
+    except TouchstoneError as err:
         return Response(err.message, 404)
-    return FileResponse(path, headers=_CACHE)
+    return _picture(request, path, "image/png", is_fixed=False)
+
+
+def _picture(request: Request, path: Path, media_type: str, *, is_fixed: bool) -> Response:
+    """A file whose name says its content and how it was read.
+
+    Where the gray levels of a dataset can change, browsers ask each time whether it is still this
+    file; the answer is one line.
+    """
+    tag = f'"{path.stem}"'
+    headers = {"ETag": tag, **(_CACHE if is_fixed else _ASK_AGAIN)}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, media_type=media_type, headers=headers)
 
 
 async def _plotly(_: Request) -> Response:

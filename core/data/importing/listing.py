@@ -7,7 +7,7 @@ Two steps: `plan_import` reads names only and is fast, so that the user sees wha
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.data.importing import archives
@@ -23,6 +23,7 @@ from core.data.importing.plan import (
 from core.data.importing.rules import ImportRules
 from core.data.pixels.isolated_pool import run_isolated
 from core.domain.datasets import Sample, Skipped, content_digest
+from core.domain.depth import DatasetDepth, GrayLevels, depth_of_images
 from core.domain.splits import Subset
 from core.errors import ImportSourceError, TouchstoneError
 from core.workspace import is_system_path
@@ -37,8 +38,8 @@ class ImportedImages:
     """The result of an import: samples (without ids), classes, and skipped files.
 
     `subsets` is the subset of each sample in the split that came with the source; empty if none
-    came. `deep` counts the images with more than 8 bits, `nearly_black` those among them that use
-    only the lowest sixteenth of their range.
+    came. `depth` is about the images with more than 8 bits, whose brightness and sharpness are
+    measured on the scale of `read_images`.
     """
 
     samples: tuple[Sample, ...]
@@ -47,8 +48,7 @@ class ImportedImages:
     digest: str
     subsets: tuple[Subset | None, ...] = ()
     ok_classes: tuple[str, ...] = ()
-    deep: int = 0
-    nearly_black: int = 0
+    depth: DatasetDepth = field(default_factory=DatasetDepth)
 
 
 class Listing:
@@ -146,6 +146,7 @@ def read_images(
     plan: ImportPlan,
     *,
     class_names: Sequence[str] = (),
+    levels_of: Callable[[DatasetDepth], GrayLevels | None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportedImages:
     """Decode all candidates in other processes; unreadable files are skipped with a reason.
@@ -154,6 +155,7 @@ def read_images(
         folder: where the images are.
         plan: what each image becomes.
         class_names: of the dataset to which the images are added; new classes are appended.
+        levels_of: the scale for images with more than 8 bits, given what they are; None: their own.
         on_progress: called with the numbers done and in total; may raise to stop.
 
     Raises:
@@ -175,8 +177,11 @@ def read_images(
     names = (*class_names, *sorted(labels - set(class_names)))
     refuse_single_class(folder.name, names, skipped)
     index = {name: i for i, name in enumerate(names)}
-    samples = tuple(_sample_of(file, item, path, index[item.label]) for item, path, file in read)
-    dark = [file.facts.is_nearly_black for _, _, file in read]
+    depth = depth_of_images([file.facts.deep for _, _, file in read if file.facts.deep])
+    scale = depth.levels if levels_of is None else levels_of(depth)
+    samples = tuple(
+        _sample_of(file, item, path, index[item.label], scale) for item, path, file in read
+    )
     return ImportedImages(
         samples,
         names,
@@ -184,13 +189,15 @@ def read_images(
         content_digest((file.sha256, item.label) for item, _, file in read),
         subsets=tuple(item.subset for item, _, _ in read) if plan.subset_counts else (),
         ok_classes=tuple(name for name in plan.ok_classes if name in names),
-        deep=sum(is_dark is not None for is_dark in dark),
-        nearly_black=sum(is_dark is True for is_dark in dark),
+        depth=depth,
     )
 
 
-def _sample_of(file: Inspected, candidate: Candidate, path: str, label: int) -> Sample:
-    facts = file.facts
+def _sample_of(
+    file: Inspected, candidate: Candidate, path: str, label: int, scale: GrayLevels | None
+) -> Sample:
+    facts, deep = file.facts, file.facts.deep
+    brightness, sharpness = deep.measures(scale) if deep else (facts.brightness, facts.sharpness)
     return Sample(
         id=0,
         path=path,
@@ -204,9 +211,10 @@ def _sample_of(file: Inspected, candidate: Candidate, path: str, label: int) -> 
         name=candidate.path,
         format=facts.format,
         modified_at=file.modified_at,
-        brightness=facts.brightness,
-        sharpness=facts.sharpness,
+        brightness=brightness,
+        sharpness=sharpness,
         attributes=dict(candidate.attributes),
+        gray_mean=deep.mean if deep else None,
     )
 
 

@@ -16,7 +16,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -24,6 +23,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from core.data.pixels.deep import deep_pixels, describe, is_deep, to_8_bits
+from core.domain.depth import DeepImage, GrayLevels
 from core.errors import UnreadableImageError
 
 # Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
@@ -42,9 +43,17 @@ EXTENSIONS = frozenset(
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
 _MEASURE_PX = 256
-_NEARLY_BLACK = 16  # of 255: 12 bits in 16, or less
 _ORIENTATION_TAG = 0x0112
 _FIRST_TURNED = 5  # orientations from here on swap width and height
+_UPRIGHT_BY = {  # what makes an image with this orientation upright; other values mean nothing
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the common name
 
 _READ_ERRORS = (
@@ -69,15 +78,21 @@ _READ_ERRORS = (
 
 
 def read_image(
-    source: Path | IO[bytes], *, draft_px: int | None = None, name: str = "This file"
+    source: Path | IO[bytes],
+    *,
+    levels: GrayLevels | None = None,
+    draft_px: int | None = None,
+    name: str = "This file",
 ) -> Image.Image:
     """The first frame of an image file, fully decoded and rotated upright, as mode L or RGB.
 
-    Transparency is composed on white; 16-bit gray is scaled linearly (65535 becomes 255); float
-    gray is stretched to its own range.
+    Transparency is composed on white.
 
     Args:
         source: a file path or an open binary file.
+        levels: what becomes black and white in images with more than 8 bits; others are read as
+            they are. None: as before datasets had a scale: 16 bits linearly (65535 becomes 255),
+            other values from the lowest to the highest of the image.
         draft_px: decode a JPEG no larger than needed for this side; much faster for large ones.
         name: of an open file, for messages.
 
@@ -85,18 +100,22 @@ def read_image(
         UnreadableImageError: with the reason in plain words.
     """
     with _opened(source, name) as image:
+        if levels is not None and is_deep(image):
+            plain = to_8_bits(deep_pixels(image, lambda: _open(source)), levels)
+            return _upright(plain, _orientation(image))
         if draft_px is not None:
             image.draft(None, (draft_px, draft_px))
         image.load()
-        return _plain(_upright(image))
+        # Why after load(): three valid PNGs would otherwise load silently with partial pixels.
+        return _plain(_upright(image, _orientation(image)))
 
 
 @dataclass(frozen=True)
 class ImageProperties:
     """What an image is, as `read_image` would give it; see `Sample` for the meaning.
 
-    `is_nearly_black`: whether an image with more than 8 bits uses only the lowest sixteenth of its
-    range, as images of cameras with 10 or 12 bits do; None for images with 8 bits.
+    `deep` is None for images with 8 bits; for others, brightness and sharpness are on a scale of
+    the image alone.
     """
 
     width: int
@@ -105,7 +124,7 @@ class ImageProperties:
     format: str
     brightness: float
     sharpness: float
-    is_nearly_black: bool | None = None
+    deep: DeepImage | None = None
 
 
 def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> ImageProperties:
@@ -119,8 +138,9 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
     """
     with _opened(source, name) as image:
         image_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
+        if is_deep(image):
+            return _deep_properties(image, source, image_format)
         size, mode = image.size, image.mode
-        is_nearly_black = None
         if image_format == "JPEG" and mode in ("L", "RGB"):
             factor = _reduction(size)
             image.draft("L", (max(1, size[0] // factor), max(1, size[1] // factor)))
@@ -129,12 +149,32 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
             if _orientation(image) >= _FIRST_TURNED:
                 size = size[::-1]
         else:
-            is_deep = _has_more_than_8_bits(image)
             image.load()
-            plain = _plain(_upright(image))
+            plain = _plain(_upright(image, _orientation(image)))
             size, mode, measures = plain.size, plain.mode, brightness_and_sharpness(plain)
-            is_nearly_black = _is_nearly_black(plain) if is_deep else None
-        return ImageProperties(*size, mode, image_format, *measures, is_nearly_black)
+        return ImageProperties(*size, mode, image_format, *measures)
+
+
+def deep_image(source: Path | IO[bytes], *, name: str = "This file") -> DeepImage | None:
+    """What is known of the gray values of an image with more than 8 bits; None for others.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+    """
+    with _opened(source, name) as image:
+        return _deep_properties(image, source, "").deep if is_deep(image) else None
+
+
+def _deep_properties(
+    image: Image.Image, source: Path | IO[bytes], image_format: str
+) -> ImageProperties:
+    pixels = deep_pixels(image, lambda: _open(source))
+    deep = describe(pixels, mean_and_sharpness)
+    height, width = pixels.values.shape[:2]
+    if _orientation(image) >= _FIRST_TURNED:
+        width, height = height, width
+    mode = "L" if pixels.values.ndim == 2 and pixels.alpha is None else "RGB"
+    return ImageProperties(width, height, mode, image_format, *deep.measures(), deep)
 
 
 @contextmanager
@@ -146,7 +186,7 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as image:
+            with _open(source) as image:
                 _refuse_huge(image, name)
                 yield image
     except UnidentifiedImageError as err:
@@ -159,6 +199,10 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
             f"{name} cannot be decoded: {err or type(err).__name__}.",
             "The file may be damaged or incomplete. Export it again.",
         ) from err
+
+
+def _open(source: Path | IO[bytes]) -> Image.Image:
+    return Image.open(source, formats=FORMATS)
 
 
 def brightness_and_sharpness(image: Image.Image) -> tuple[float, float]:
@@ -177,17 +221,28 @@ def brightness_and_sharpness(image: Image.Image) -> tuple[float, float]:
     width, height = gray.size
     values = np.frombuffer(gray.tobytes(), np.uint8).reshape(height, width)
     brightness = int(values.sum()) / values.size / 255
+    return brightness, _sharpness(values.astype(np.int16))
+
+
+def mean_and_sharpness(image: Image.Image) -> tuple[float, float]:
+    """As `brightness_and_sharpness` of a gray float image (mode F), in the units of its values."""
+    factor = _reduction(image.size)
+    values = np.asarray(image.reduce(factor) if factor > 1 else image, np.float64)
+    return float(values.mean()), _sharpness(values)
+
+
+def _sharpness(values: NDArray[np.int16] | NDArray[np.float64]) -> float:
+    """Variance of the Laplacian [H, W]; 0 if there is none."""
     if min(values.shape) < 3:
-        return brightness, 0.0
-    signed = values.astype(np.int16)
-    inner = signed[1:-1]
-    columns = signed[:-2] + signed[2:]
-    columns -= inner << 2
+        return 0.0
+    inner = values[1:-1]
+    columns = values[:-2] + values[2:]
+    columns -= inner * 4
     edges = columns[:, 1:-1] + inner[:, :-2]
     edges += inner[:, 2:]
-    flat = edges.ravel().astype(np.float32)
+    flat = edges.ravel().astype(np.float32 if edges.dtype == np.int16 else np.float64)
     mean = float(flat.mean())
-    return brightness, max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)
+    return max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)
 
 
 def _reduction(size: tuple[int, int]) -> int:
@@ -196,26 +251,12 @@ def _reduction(size: tuple[int, int]) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The orientation by EXIF; 1: upright."""
+    """The orientation by EXIF, 1 to 8; 1 (upright) where it is missing, broken or unknown."""
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        value = int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _READ_ERRORS:
-        return 1
-
-
-def _has_more_than_8_bits(image: Image.Image) -> bool:
-    """Whether the file has more than 8 bits per channel; call it before the pixels are loaded."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return True
-    # Why: RGB with 16 bits has the same mode as RGB with 8; only the coding differs.
-    codings = [tile.args for tile in getattr(image, "tile", ())]
-    return any(
-        ";16" in (args if isinstance(args, str) else str(args[0])) for args in codings if args
-    )
-
-
-def _is_nearly_black(plain: Image.Image) -> bool:
-    return all(band.getextrema()[1] < _NEARLY_BLACK for band in plain.split())  # type: ignore[operator]
+        return 1  # broken EXIF does not affect the pixels
+    return value if value in _UPRIGHT_BY else 1
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -244,13 +285,9 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    # Why after load(): three valid PNGs would otherwise load silently with partial pixels.
-    try:
-        return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-    except _READ_ERRORS:
-        # Broken EXIF does not affect the pixels, which were decoded completely.
-        return image
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _UPRIGHT_BY.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _plain(image: Image.Image) -> Image.Image:

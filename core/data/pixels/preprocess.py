@@ -9,9 +9,12 @@ from PIL import Image
 
 from core.data.pixels.images import read_image
 from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
+from core.errors import UnreadableImageError
 
 # Letterbox bars: the middle of the gray range, so that they are near zero after normalization.
 _BAR_GRAY = 127
+# Larger ones are cut before they are resized: a strip of 8000 x 1 pixels took 1.6 GB.
+_LARGEST_RESIZED_PX = 20_000_000
 
 
 def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[np.uint8]:
@@ -23,8 +26,14 @@ def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[n
     region = (config.roi_left, config.roi_top, config.roi_right, config.roi_bottom)
     # Why: twice the size keeps the resampling quality; a region needs the full resolution.
     draft_px = 2 * config.image_size_px if region == (0, 0, 1, 1) else None
-    image = read_image(source, draft_px=draft_px)
-    return preprocess_image(image, config)
+    image = read_image(source, levels=config.levels, draft_px=draft_px)
+    try:
+        return preprocess_image(image, config)
+    except (MemoryError, ValueError) as err:  # ValueError: Pillow, of an absurd size
+        raise UnreadableImageError(
+            f"This image of {image.width:,} x {image.height:,} px needs too much memory.",
+            "Reduce it, or divide it into several images.",
+        ) from err
 
 
 def preprocess_image(image: Image.Image, config: PreprocessConfig) -> NDArray[np.uint8]:
@@ -93,11 +102,30 @@ def _resized(image: Image.Image, config: PreprocessConfig) -> Image.Image:
         case _:
             assert_never(config.resize_mode)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    if size[0] * size[1] > max(_LARGEST_RESIZED_PX, side * side):
+        return _middle(image, size, side)
     resized = image.resize(size, Image.Resampling.BICUBIC)
     bars = _BAR_GRAY if image.mode == "L" else (_BAR_GRAY,) * 3
     canvas = Image.new(image.mode, (side, side), bars)
     canvas.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
     return canvas
+
+
+def _middle(image: Image.Image, size: tuple[int, int], side: int) -> Image.Image:
+    """The middle of an image that would become `size`, without making the rest.
+
+    Why not always: the edges of the cut are rounded, so that some gray values differ from those of
+    the whole (by at most 2 of 255, measured); models of earlier versions must see the same pixels.
+    """
+    cuts = [-((side - length) // 2) for length in size]  # pixels left out at the left and the top
+    w, h = image.size
+    box = (
+        cuts[0] * w / size[0],
+        cuts[1] * h / size[1],
+        (cuts[0] + side) * w / size[0],
+        (cuts[1] + side) * h / size[1],
+    )
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=box)
 
 
 def _contrast_stretched(

@@ -1,32 +1,90 @@
-"""Small images for galleries, created on first use and kept."""
+"""What a browser shows of an image: made by the one reader, on first use, and kept."""
 
 from pathlib import Path
 
 from PIL import Image
 
 from core.data.pixels.images import read_image
+from core.domain.depth import GrayLevels
+from core.errors import UnreadableImageError
 from core.files import atomic_write
 
 THUMBNAIL_PX = 224
+MOST_VIEWS_BYTES = 2_000_000_000
 
 
-def thumbnail(source: Path, sha256: str, folder: Path) -> Path:
+def thumbnail(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None = None) -> Path:
     """The WebP thumbnail of an image; created on first use.
 
     Args:
         source: the image.
-        sha256: its content hash; names the thumbnail.
+        sha256: its content hash; names the thumbnail together with the levels.
         folder: of all thumbnails.
+        levels: see `read_image`.
 
     Raises:
         UnreadableImageError: if the image cannot be decoded.
     """
-    target = folder / sha256[:2] / f"{sha256}.webp"
+    target = _target(folder, sha256, levels, "webp")
     if target.exists():
         return target
-    image = read_image(source, draft_px=2 * THUMBNAIL_PX)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
+    image = read_image(source, levels=levels, draft_px=2 * THUMBNAIL_PX)
+    try:
+        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
+    except MemoryError as err:
+        raise _too_large(source) from err
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target, durable=False) as partial:
         image.save(partial, "WEBP", quality=82, method=2)
     return target
+
+
+def view(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None = None) -> Path:
+    """The whole image as a PNG with the pixels of `read_image`; created on first use.
+
+    The oldest views are removed when all together are larger than `MOST_VIEWS_BYTES`.
+
+    Args:
+        source: the image.
+        sha256: its content hash; names the view together with the levels.
+        folder: of all views.
+        levels: see `read_image`.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    target = _target(folder, sha256, levels, "png")
+    if target.exists():
+        return target
+    image = read_image(source, levels=levels)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with atomic_write(target, durable=False) as partial:
+            # Why fast and large: it is made while a person waits, mostly on the same machine.
+            image.save(partial, "PNG", compress_level=1)
+    except MemoryError as err:
+        raise _too_large(source) from err
+    _remove_oldest(folder, keep=target)
+    return target
+
+
+def _target(folder: Path, sha256: str, levels: GrayLevels | None, ending: str) -> Path:
+    scale = f"-{levels.key}" if levels else ""
+    return folder / sha256[:2] / f"{sha256}{scale}.{ending}"
+
+
+def _remove_oldest(folder: Path, *, keep: Path) -> None:
+    files = [(path, path.stat()) for path in folder.glob("*/*.png")]
+    total = sum(status.st_size for _, status in files)
+    for path, status in sorted(files, key=lambda item: item[1].st_mtime):
+        if total <= MOST_VIEWS_BYTES:
+            return
+        if path != keep:
+            path.unlink(missing_ok=True)
+            total -= status.st_size
+
+
+def _too_large(source: Path) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"{source.name} needs more memory than there is.", "Reduce it, or divide it."
+    )

@@ -20,7 +20,7 @@ turned by 2 degrees 51, by 90 or mirrored none. In the tiles about the same.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from PIL import Image
 from core.data.pixels.cache import FAILED, READY, RowCache, open_row_cache
 from core.data.pixels.images import read_image
 from core.data.pixels.isolated_pool import run_isolated
+from core.domain.depth import GrayLevels
 from core.errors import TouchstoneError
 
 SIDE_PX = 48
@@ -59,6 +60,7 @@ def small_images(
     sha256s: Sequence[str],
     *,
     on_progress: ProgressCallback,
+    levels: GrayLevels | None = None,
     wanted: NDArray[np.intp] | None = None,
 ) -> RowCache:
     """Gray images [N, 48, 48] uint8, read in other processes and kept on disk.
@@ -70,14 +72,16 @@ def small_images(
         paths: the images.
         sha256s: their content hashes, in the same order; they name the cache.
         on_progress: called with phase, done, total; may raise to stop, nothing is lost.
+        levels: the scale of images with more than 8 bits; see `read_image`.
         wanted: positions that are needed; None: all.
     """
-    key = hashlib.sha256("\n".join(sha256s).encode()).hexdigest()[:24]
+    named = [*sha256s, levels.key] if levels else sha256s
+    key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
     cache = open_row_cache(folder / f"gray{SIDE_PX}-{key}", (len(paths), SIDE_PX, SIDE_PX), "u1")
     todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
     total = len(paths) if wanted is None else len(wanted)
     done: list[int] = []
-    for number, outcome in run_isolated(_small_gray, [paths[i] for i in todo]):
+    for number, outcome in run_isolated(partial(_small_gray, levels), [paths[i] for i in todo]):
         position = int(todo[number])
         if isinstance(outcome, TouchstoneError):
             cache.mark([position], FAILED)
@@ -176,8 +180,8 @@ def neighbour_accuracy(
     return correct / len(test)
 
 
-def _small_gray(path: Path) -> Gray:
-    image = read_image(path, draft_px=4 * SIDE_PX).convert("L")
+def _small_gray(levels: GrayLevels | None, path: Path) -> Gray:
+    image = read_image(path, levels=levels, draft_px=4 * SIDE_PX).convert("L")
     return np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX), np.uint8)
 
 

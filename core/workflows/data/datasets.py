@@ -16,15 +16,14 @@ from core.data.importing.rules import (
     rules_as_dict,
 )
 from core.data.importing.tables import table_text
-from core.data.pixels.thumbnails import thumbnail
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, LabelSource, Sample, SampleFilter, SampleOrder
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
-from core.store import datasets, jobs, runs
-from core.store.database import connect
+from core.store import datasets, jobs, properties, runs
+from core.store.database import connect, transaction
 from core.words import count
 from core.workflows import jobs as job_actions
 from core.workspace import Workspace, allowed_import_path
@@ -319,36 +318,6 @@ def ids_of_names(workspace: Workspace, dataset_id: str, names: Iterable[str]) ->
     return {name: ids[0] for name, ids in ids_by_name.items()}
 
 
-def sample_path(workspace: Workspace, sample_id: int) -> Path:
-    """The file of a sample.
-
-    Raises:
-        NotFoundError: if there is no such sample, or its file is missing.
-    """
-    samples = find_samples(workspace, [sample_id])
-    path = workspace.resolve(samples[0].path) if samples else None
-    if path is None or not path.is_file():
-        raise NotFoundError(
-            "The file of this image is missing.",
-            "It was moved or deleted after the import. Restore it, or import the images again.",
-        )
-    return path
-
-
-def thumbnail_path(workspace: Workspace, sample_id: int) -> Path:
-    """The thumbnail of a sample, created on first use.
-
-    Raises:
-        NotFoundError: if there is no such sample.
-        UnreadableImageError: if its file can no longer be decoded.
-    """
-    samples = find_samples(workspace, [sample_id])
-    if not samples:
-        raise NotFoundError("There is no such image.")
-    source = workspace.resolve(samples[0].path)
-    return thumbnail(source, samples[0].sha256, workspace.thumbnails)
-
-
 def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
     """Give a dataset another name.
 
@@ -390,5 +359,5 @@ def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig 
 
 def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:
     """Save the preprocessing for runs on this dataset; None: that of the network."""
-    with connect(workspace) as db:
-        datasets.save_preprocess(db, dataset_id, config)
+    with connect(workspace) as db, transaction(db):
+        properties.save_preprocess(db, dataset_id, config)

@@ -1,18 +1,22 @@
-"""Facts about images: everything known about one, and statistics of all."""
+"""Images as a person sees them: everything known about one, its views, statistics of all."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from core.data.pixels.thumbnails import thumbnail, view
 from core.domain.datasets import Dataset, DatasetVersion, Sample
+from core.domain.depth import GrayLevels, levels_from_key
 from core.domain.findings import FeatureInsight, Finding
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
+from core.worker import depth
 from core.workflows.data import versions
 from core.workflows.data.versions import Change
 from core.workspace import Workspace
@@ -21,6 +25,7 @@ MAP_POINTS = 20_000
 SIZES = 500
 BINS = 32
 CLASSES_APART = 8
+NO_SCALE = "own"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,100 @@ class ImageMap:
 
     points: tuple[tuple[int, int | None, float, float], ...]  # sample id, label, x, y
     total: int
+
+
+def image_file(workspace: Workspace, sample_id: int) -> Path:
+    """The file of an image.
+
+    Raises:
+        NotFoundError: if there is no such image, or its file is missing.
+    """
+    path = workspace.resolve(_sample(workspace, sample_id).path)
+    if not path.is_file():
+        raise NotFoundError(
+            "The file of this image is missing.",
+            "It was moved or deleted after the import. Restore it, or import the images again.",
+        )
+    return path
+
+
+def thumbnail_file(workspace: Workspace, sample_id: int) -> Path:
+    """The WebP thumbnail of an image on the scale of its dataset; created on first use.
+
+    Raises:
+        NotFoundError: if there is no such image.
+        UnreadableImageError: if its file can no longer be decoded.
+    """
+    sample, levels = _sample(workspace, sample_id), _levels(workspace, sample_id)
+    path = workspace.resolve(sample.path)
+    return thumbnail(path, sample.sha256, workspace.thumbnails, levels=levels)
+
+
+def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
+    """The whole image as PNG, exactly as it is read; created on first use.
+
+    Args:
+        workspace: where the image is.
+        sample_id: of the image.
+        reading: the key of gray levels, `NO_SCALE` for models without, "" for those of the dataset.
+
+    Raises:
+        NotFoundError: if there is no such image.
+        UnreadableImageError: if its file can no longer be decoded.
+        ConfigError: if the levels make no sense.
+    """
+    sample = _sample(workspace, sample_id)
+    if reading == NO_SCALE:
+        levels = None
+    else:
+        levels = levels_from_key(reading) if reading else _levels(workspace, sample_id)
+    return view(workspace.resolve(sample.path), sample.sha256, workspace.views, levels=levels)
+
+
+def has_fixed_view(workspace: Workspace, sample_id: int) -> bool:
+    """Whether the thumbnail never changes: the dataset has no images with more than 8 bits."""
+    with connect(workspace) as db:
+        dataset = datasets.dataset_of_sample(db, sample_id)
+    return dataset is not None and dataset.depth is not None and not dataset.depth.images
+
+
+def measured(workspace: Workspace, dataset: Dataset) -> Dataset:
+    """The dataset with its depth, which is measured now if it was imported before this was done."""
+    if dataset.depth is not None:
+        return dataset
+    with connect(workspace) as db:
+        return depth.measured_dataset(workspace, db, dataset.id)
+
+
+def scale_in_words(dataset: Dataset) -> str | None:
+    """What becomes black and white in images with more than 8 bits; None if there are none."""
+    levels, deep = dataset.levels, dataset.depth
+    if levels is None or deep is None or not deep.images:
+        return None
+    if dataset.saved_levels is not None:
+        origin = "set on the Preprocess page"
+    elif deep.scale_bits is not None:
+        origin = f"{deep.scale_bits} bits"
+    else:
+        origin = "measured on the images"
+    return (
+        f"Images with more than 8 bits share one scale: {levels.black:,.10g} is black, "
+        f"{levels.white:,.10g} is white ({origin})."
+    )
+
+
+def _levels(workspace: Workspace, sample_id: int) -> GrayLevels | None:
+    with connect(workspace) as db:
+        dataset = datasets.dataset_of_sample(db, sample_id)
+    return dataset.levels if dataset else None
+
+
+def _sample(workspace: Workspace, sample_id: int) -> Sample:
+    with connect(workspace) as db:
+        samples = datasets.samples_by_id(db, [sample_id])
+    if not samples:
+        raise NotFoundError("There is no such image.", "Its dataset was deleted.")
+    return samples[0]
 
 
 def image_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> ImageMap:

@@ -125,7 +125,8 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
     sample = material.samples[item.sample_id]
     names = material.judged.class_names
     try:
-        path = thumbnail(workspace.resolve(sample.path), sample.sha256, workspace.thumbnails)
+        source, levels = workspace.resolve(sample.path), material.model.preprocess.levels
+        path = thumbnail(source, sample.sha256, workspace.thumbnails, levels=levels)
         image = webp_uri(path.read_bytes())
     except (TouchstoneError, OSError):
         image = None

@@ -19,6 +19,7 @@ from core.errors import (
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
 from core.store import datasets, jobs, runs
 from core.store.database import connect, transaction
+from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split
@@ -57,10 +58,15 @@ def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
 def default_preprocess(
     workspace: Workspace, dataset_id: str, network: str, *, image_size_px: int | None = None
 ) -> PreprocessConfig:
-    """The preprocessing saved for the dataset, else that of the network's image size."""
+    """The preprocessing saved for the dataset, else that of the network's image size.
+
+    Gray levels that were not saved are those of the dataset.
+    """
     with connect(workspace) as db:
         saved = datasets.saved_preprocess(db, dataset_id)
+        dataset = measured_dataset(workspace, db, dataset_id)
     config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
+    config = with_levels(config, dataset)
     return replace(config, image_size_px=image_size_px) if image_size_px else config
 
 
@@ -156,7 +162,7 @@ def _new_run(
             "Choose a larger image size.",
         )
     with connect(workspace) as db:
-        dataset = datasets.find_dataset(db, dataset_id)
+        dataset = measured_dataset(workspace, db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
     refuse_untrainable(workspace, dataset, chosen, fold)
     run = TrainingRun(
@@ -164,7 +170,7 @@ def _new_run(
         name=checked_name(name) if name else f"{dataset.name} {network.title} {train.recipe}",
         dataset_id=dataset.id,
         split_id=chosen.id,
-        preprocess=config,
+        preprocess=with_levels(config, dataset),
         augment=augment or AugmentConfig(),
         train=train,
         created_at=utc_now(),

@@ -18,7 +18,7 @@ from core.store.datasets import find_dataset
 from core.store.versions import list_versions, samples_at, undo
 from core.worker import import_job
 from core.workflows import jobs
-from core.workflows.data import datasets, splits, uploads
+from core.workflows.data import datasets, image_facts, splits, uploads
 from tests.conftest import save_image, write_class_folders
 
 
@@ -190,7 +190,8 @@ def test_added_uploads_live_and_die_with_their_dataset(workspace, tmp_path):
     _finished(workspace, job)
     dataset = datasets.find_dataset(workspace, "Parts")
     added = _all(workspace, "Parts")[-1]
-    assert datasets.sample_path(workspace, added.id).is_relative_to(workspace.uploads / dataset.id)
+    place = image_facts.image_file(workspace, added.id)
+    assert place.is_relative_to(workspace.uploads / dataset.id)
     assert not upload.exists()
 
     leftover = workspace.uploads / dataset.id / "add-killed"
@@ -200,7 +201,7 @@ def test_added_uploads_live_and_die_with_their_dataset(workspace, tmp_path):
         import_job.sweep(workspace, db)
     assert not leftover.exists()
     assert [p.name for p in workspace.uploads.iterdir()] == [dataset.id]
-    assert datasets.sample_path(workspace, added.id).is_file()
+    assert image_facts.image_file(workspace, added.id).is_file()
 
     datasets.delete_dataset(workspace, dataset.id)
     assert list(workspace.uploads.iterdir()) == []

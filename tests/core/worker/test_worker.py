@@ -25,7 +25,7 @@ from core.store import jobs as job_rows
 from core.store.database import connect
 from core.worker.launcher import KEPT_LOGS, lane_lock, reconcile, start_worker
 from core.workflows import jobs
-from core.workflows.data import datasets, uploads
+from core.workflows.data import datasets, image_facts, uploads
 from core.workflows.job_words import waiting_in_words
 from core.workflows.results import evaluation, judging
 from core.workflows.training import runs
@@ -222,8 +222,8 @@ def test_an_upload_is_kept_in_the_workspace_and_survives_its_move(
     moved = Workspace(workspace.root.rename(tmp_path / "moved"))
     found, count = datasets.samples(moved, dataset.id, label=0, limit=2)
     assert (len(found), count) == (2, 6)
-    assert datasets.sample_path(moved, found[0].id).is_file()
-    assert datasets.thumbnail_path(moved, found[0].id).is_file()
+    assert image_facts.image_file(moved, found[0].id).is_file()
+    assert image_facts.thumbnail_file(moved, found[0].id).is_file()
 
     datasets.delete_dataset(moved, dataset.id)
     assert list(moved.uploads.iterdir()) == []
