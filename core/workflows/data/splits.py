@@ -20,7 +20,7 @@ from core.domain.splits import (
     grouping_of,
 )
 from core.errors import SplitError, WorkspaceError
-from core.store import datasets, jobs, quality, runs, splits
+from core.store import datasets, jobs, look_alikes, quality, runs, splits
 from core.store.database import connect, transaction
 from core.workflows.data.certificates import (
     SideCounts,
@@ -74,6 +74,7 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
             groups = named_groups(samples, request.group_by, class_folders(db, dataset))
         sealed_by = splits.sealed_split(db, dataset.id, dataset.version)
         kept = splits.split_places(db, sealed_by.id) if sealed_by else {}
+        answers = look_alikes.answers_digest(db, dataset.id)
     sealed = frozenset(i for i, (subset, _) in kept.items() if subset is Subset.TEST)
     alike = _like(sealed, samples, check) if groups is not None and sealed else frozenset()
     division = _divided(samples, dataset, groups, request, sealed, alike)
@@ -84,6 +85,8 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
         check,
         seed=request.seed,
         digest=split_digest(division.subsets, samples, division.folds),
+        declared=request.group_by is not None and request.group_by.kind.declares_parts,
+        answers=answers,
     )
     counts = division_counts(samples, dataset.class_names, division, request.folds)
     return SplitPlan(dataset, request, division, counts, certificate, sealed_by)
@@ -245,8 +248,9 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     share = (
-        f"{check.grouped_samples:,} images probably show only {check.groups:,} parts. A random "
-        "split would put images of the same part into several subsets"
+        f"{check.grouped_samples:,} images form {check.groups:,} groups of look-alikes. If each "
+        "group shows one part, a random split would put images of the same part into several "
+        "subsets"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
         return f"{share} and make results look better than they are."
