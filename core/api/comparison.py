@@ -1,6 +1,7 @@
 """The JSON of two models compared on the same images; images by name."""
 
 from core.api.values import JsonObject, estimate_as_json
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.comparison import DecisionComparison, PairedTable
 from core.workflows.results.comparison import ModelComparison, ModelSide, evidence, image_names
 from core.workspace import Workspace
@@ -14,6 +15,7 @@ def comparison_as_json(workspace: Workspace, comparison: ModelComparison) -> Jso
         "second": _side_as_json(comparison.second),
         "subset": comparison.subset.value,
         "unit": comparison.unit.value,
+        "counted": comparison.counted_in_words,
         "shared": {
             "pictures": len(comparison.sample_ids),
             "parts": comparison.part_count,
@@ -21,7 +23,7 @@ def comparison_as_json(workspace: Workspace, comparison: ModelComparison) -> Jso
             "only_second": comparison.only_second,
         },
         "classes": {
-            **table_as_json(classes.table),
+            **table_as_json(classes.table, comparison.unit),
             "new_errors": image_names(workspace, comparison, classes.new_errors),
             "fixed_errors": image_names(workspace, comparison, classes.fixed_errors),
         },
@@ -39,14 +41,14 @@ def _decisions_as_json(
         "fixed_false_rejects": decisions.fixed_false_rejects,
     }
     return {
-        "escapes": table_as_json(decisions.escapes),
-        "false_rejects": table_as_json(decisions.false_rejects),
+        "escapes": table_as_json(decisions.escapes, comparison.unit),
+        "false_rejects": table_as_json(decisions.false_rejects, comparison.unit),
         **{key: image_names(workspace, comparison, at) for key, at in images.items()},
     }
 
 
-def table_as_json(table: PairedTable) -> JsonObject:
-    """Parts by who is right; `difference` is second minus first."""
+def table_as_json(table: PairedTable, unit: Unit) -> JsonObject:
+    """Parts or images by who is right; `difference` is second minus first."""
     return {
         "n": table.n,
         "both_right": table.both_right,
@@ -55,7 +57,7 @@ def table_as_json(table: PairedTable) -> JsonObject:
         "neither_right": table.neither_right,
         "p_value": table.p_value,
         "difference": estimate_as_json(table.difference),
-        "in_words": evidence(table),
+        "in_words": evidence(table, unit),
     }
 
 

@@ -10,6 +10,7 @@ from core.evaluation.measures.class_rates import ClassBounds
 from core.evaluation.measures.classification import ClassMeasures
 from core.evaluation.measures.intervals import Estimate, Rate
 from core.evaluation.report import EvaluationReport
+from core.workflows.results import evaluation
 from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
 
@@ -22,7 +23,8 @@ def evaluation_as_json(
 ) -> JsonObject:
     """All numbers of a model on a subset; null where there is no data.
 
-    Plain values describe images, `intervals` count parts where they are known. A class without
+    Plain values describe images, `intervals` count the `unit`: parts where they were declared or
+    confirmed, else images. A class without
     images has no precision, recall or F1; one that is there but was never predicted has the
     precision 0 of the field's convention, and no interval of it.
 
@@ -42,6 +44,9 @@ def evaluation_as_json(
             "class_names": list(report.class_names),
             "confusion_matrix": report.confusion_matrix.tolist(),
             "unit": report.unit.value,
+            "counting": judged.counting.value,
+            "counted": judged.counted_in_words,
+            "both_ways": both_ways_as_json(judged, point),
             "independent": report.independent,
             "confidence": report.confidence,
             "class_mix": dict(zip(report.class_names, report.class_mix, strict=True)),
@@ -57,6 +62,22 @@ def evaluation_as_json(
             "notice": judged.notice,
         },
     )
+
+
+def both_ways_as_json(judged: JudgedSet, point: OperatingPoint | None = None) -> JsonValue:
+    """The headline without and with unconfirmed look-alikes as parts; null where both agree."""
+    return [
+        {
+            "counting": item.counting.value,
+            "unit": item.headline.unit.value,
+            "accuracy": rate_as_json(item.headline.accuracy),
+            "escape": rate_as_json(item.headline.ok_nok.escape) if item.headline.ok_nok else None,
+            "overkill": rate_as_json(item.headline.ok_nok.overkill)
+            if item.headline.ok_nok
+            else None,
+        }
+        for item in evaluation.both_ways(judged, point) or ()
+    ] or None
 
 
 def measures_as_json(report: EvaluationReport) -> tuple[JsonObject, JsonObject]:

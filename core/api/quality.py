@@ -8,7 +8,7 @@ from core.workspace import Workspace
 
 
 def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
-    """A quality check; lists hold open findings only."""
+    """A quality check; lists hold open findings, and no look-alikes that people took apart."""
     counts = quality.finding_counts(workspace, check.dataset_id)
     return {
         "findings": {kind.value: count for kind, count in counts.items()},
@@ -20,6 +20,22 @@ def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
         "suspect_labels": _suspects(workspace, check),
         "outliers": _outliers(workspace, check),
         "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
+    }
+
+
+def parts_as_json(workspace: Workspace, dataset_id: str) -> JsonObject:
+    """Look-alikes nobody has answered for, and what was answered; images by name."""
+    proposed = quality.findings(workspace, dataset_id, FindingKind.NEAR_DUPLICATE)
+    answers = quality.part_answers(workspace, dataset_id)
+    sets = [finding.sample_ids for finding in proposed] + [given.sample_ids for given in answers]
+    names = quality.names_of(workspace, [i for ids in sets for i in ids])
+    return {
+        "proposed": [[names[i] for i in finding.sample_ids] for finding in proposed],
+        "answers": [
+            {"answer": given.answer.value, "images": [names[i] for i in given.sample_ids]}
+            for given in answers
+        ],
+        "ignored": quality.ignored_look_alikes(workspace, dataset_id),
     }
 
 

@@ -77,6 +77,8 @@ def sign_off_as_json(standing: SignOff) -> JsonObject:
         "split_id": standing.split.id,
         "pictures": standing.images,
         "test_digest": standing.digest,
+        "unit": standing.unit.value,
+        "sealed_unit": seal.unit or None if seal else None,
         "sealed_at": seal.created_at if seal else None,
         "opened_at": seal.opened_at if seal else None,
         "is_void": standing.is_void,

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from core.api.evaluation import both_ways_as_json
 from core.api.values import JsonObject, estimate_as_json, rate_as_json
 from core.domain.datasets import Verdict
 from core.domain.models import PartDecision
@@ -33,6 +34,9 @@ def choice_as_json(
         else None,
         "test_note": on_test.reason or None,
         "notice": basis.judged.notice,
+        "counting": basis.judged.counting.value,
+        "counted": basis.judged.counted_in_words,
+        "both_ways": both_ways_as_json(basis.judged, choice.point),
     }
     if goal.scenario is not None:
         line = _line_as_json(choice, there or here, goal.scenario, goal.confidence)

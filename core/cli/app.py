@@ -42,6 +42,7 @@ CONTENTS = {
         Entry("classes", "edits", "List, add, rename, merge and mark classes."),
         Entry("relabel", "edits", "Give images another class."),
         Entry("exclude", "edits", "Leave images out; they can be restored."),
+        Entry("parts", "edits", "List look-alikes, or say whether they show one part."),
         Entry("restore", "edits", "Bring excluded images back."),
         Entry("undo", "edits", "Undo the last edit."),
         Entry("versions", "edits", "List or compare versions, or go back to one."),

@@ -191,7 +191,7 @@ def check_quality(
             "--fix",
             "--cure",
             help="After the check, fix all findings of a kind: KIND:FIX, for example "
-            "exact_duplicate:keep_one; may be repeated.",
+            "exact_duplicate:keep_one or near_duplicate:different_parts; may be repeated.",
         ),
     ] = None,
     workspace: WorkspaceOption = None,
@@ -348,11 +348,11 @@ def _checked(opened: Session, dataset: Dataset) -> QualityCheck:
 def _kind_and_fix(text: str) -> tuple[FindingKind, Fix]:
     kind, _, how = text.replace("-", "_").partition(":")
     try:
-        return FindingKind(kind), Fix(how)
+        return FindingKind(kind), Fix.GROUP if how == "same_part" else Fix(how)
     except ValueError:
         raise ConfigError(
             f"'{text}' is not a kind of finding with a fix.",
-            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}.",
+            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}; same_part is group.",
         ) from None
 
 

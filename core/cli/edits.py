@@ -1,19 +1,34 @@
 """Commands that edit datasets: labels, classes, versions, exports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.api.datasets import classes_as_json, version_as_json, version_comparison_as_json
+from core.api.quality import parts_as_json
 from core.cli.output import note, say, table
 from core.cli.session import FAILED, DatasetArgument, JsonOption, Session, WorkspaceOption, session
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
+from core.domain.findings import FindingKind, Fix
+from core.domain.parts import PartAnswer
 from core.errors import ConfigError
 from core.files import CsvDelimiter
-from core.workflows.data import datasets, edits, exports, quick_edits, versions
+from core.words import count
+from core.workflows.data import (
+    datasets,
+    edits,
+    exports,
+    fixes,
+    quality,
+    quick_edits,
+    versions,
+)
 
 app = typer.Typer()
+_MOST_GROUPS = 20
+FIX_OF_ANSWER = {PartAnswer.SAME: Fix.GROUP, PartAnswer.DIFFERENT: Fix.DIFFERENT}
 
 PathsArgument = Annotated[
     list[str], typer.Argument(help="Images, as paths relative to the imported folder.")
@@ -97,6 +112,43 @@ def bring_back(
     with session(workspace, as_json) as opened:
         ids = datasets.ids_of_names(opened.workspace, dataset, paths)
         _answer(opened, edits.restore(opened.workspace, dataset, ids.values()))
+
+
+@app.command()
+def parts(
+    dataset: DatasetArgument,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(help="Images to answer for, as paths relative to the imported folder."),
+    ] = None,
+    answer: Annotated[
+        PartAnswer | None, typer.Option("--as", help="Whether these images show one part.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Answer for all open look-alikes, group by group.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List look-alikes that may show one part, or say whether they do.
+
+    Look-alikes are a proposal of the quality check. "same-part" makes them a part, which every
+    number counts once; "different-parts" takes them apart everywhere. Both can be undone.
+    """
+    with session(workspace, as_json) as opened:
+        chosen = datasets.find_dataset(opened.workspace, dataset)
+        if answer is None:
+            if images or every:
+                raise ConfigError(
+                    "There is no answer.", "Add --as same-part or --as different-parts."
+                )
+            _answer_parts(opened, chosen)
+        elif bool(images) == every:
+            raise ConfigError(
+                "It is not clear which images are meant.", "Name at least two images, or add --all."
+            )
+        else:
+            _answered(opened, chosen, answer, images or [])
 
 
 @app.command()
@@ -194,6 +246,39 @@ def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:
         version_comparison_as_json(comparison),
         lambda: table(list(counts), [list(counts.values())]),
     )
+
+
+def _answered(opened: Session, dataset: Dataset, answer: PartAnswer, images: Sequence[str]) -> None:
+    """Record an answer for these images; without any, for all open look-alikes."""
+    if images:
+        ids = list(datasets.ids_of_names(opened.workspace, dataset.id, images).values())
+        done = fixes.answer(opened.workspace, dataset.id, ids, answer)
+    else:
+        how = FIX_OF_ANSWER[answer]
+        done = fixes.fix_all(opened.workspace, dataset.id, FindingKind.NEAR_DUPLICATE, how)
+    result = {"version": done.version, "summary": done.words}
+    opened.answer(
+        {**result, **parts_as_json(opened.workspace, dataset.id)},
+        lambda: say(f"Version {done.version}: {done.words}"),
+    )
+
+
+def _answer_parts(opened: Session, dataset: Dataset) -> None:
+    listed = quality.findings(opened.workspace, dataset.id, FindingKind.NEAR_DUPLICATE)
+    names = quality.names_of(opened.workspace, [i for f in listed for i in f.sample_ids])
+    answers = quality.part_answers(opened.workspace, dataset.id)
+
+    def show() -> None:
+        for finding in listed[:_MOST_GROUPS]:
+            say(f"{finding.message} {', '.join(names[i] for i in finding.sample_ids)}")
+        if len(listed) > _MOST_GROUPS:
+            say(f"… and {len(listed) - _MOST_GROUPS:,} more")
+        if not listed:
+            say("There are no look-alikes without an answer.")
+        if answers:
+            say(f"Answered so far: {count(len(answers), 'time')}.")
+
+    opened.answer(parts_as_json(opened.workspace, dataset.id), show)
 
 
 def _answer(opened: Session, version: DatasetVersion) -> None:

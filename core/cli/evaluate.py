@@ -6,7 +6,8 @@ import typer
 
 from core.api.evaluation import evaluation_as_json
 from core.cli.evaluation_table import show_evaluation
-from core.cli.session import JsonOption, ModelArgument, WorkspaceOption, session
+from core.cli.session import CountOption, JsonOption, ModelArgument, WorkspaceOption, session
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.workflows.results import access, evaluation, judging, thresholds
@@ -25,15 +26,15 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Treat this class as OK and all others as NOK; may be repeated."),
     ] = None,
+    counting: CountOption = Counting.AUTO,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the measures of a model with their bounds. Viewing test results is recorded."""
     with session(workspace, as_json) as opened:
         ks = _numbers(top_k or "")
-        judged = evaluation.with_verdicts(
-            judging.judged_set(opened.workspace, model, subset), ok or ()
-        )
+        stored = judging.judged_set(opened.workspace, model, subset)
+        judged = evaluation.with_verdicts(stored.counted_by(counting), ok or ())
         rule = None if ok else thresholds.saved_rule(opened.workspace, judged.model.id)
         point = rule.point if rule else None
         report = evaluation.report_of(judged, point, top_k=ks)

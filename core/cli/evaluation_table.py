@@ -2,11 +2,14 @@
 
 from core.api.evaluation import why_no_ok_nok
 from core.cli.output import note, say, table
+from core.domain.parts import Counting
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import point_in_words
-from core.evaluation.measures.intervals import Estimate, Rate
+from core.evaluation.decisions.views import Headline
+from core.evaluation.measures.intervals import NO_DATA, Estimate, Rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.report import EvaluationReport
+from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 
 _MOST_CLASSES = 20  # a matrix of more is too wide for a terminal
@@ -23,6 +26,7 @@ def show_evaluation(
         f"macro F1 {report.macro_f1:.3f}"
     )
     _show_ok_nok(report, judged, point)
+    show_counting(judged, point)
     table(["measure", "value", "low", "high"], measure_rows(report))
     unit = report.unit.word
     table([f"class (by {unit})", "precision", "recall", "F1", unit], _class_rows(report))
@@ -33,6 +37,35 @@ def show_evaluation(
         )
     if judged.notice:
         note(judged.notice)
+
+
+def show_counting(judged: JudgedSet, point: OperatingPoint | None = None) -> None:
+    """What n counts; with both figures where unconfirmed look-alikes would change it."""
+    say(judged.counted_in_words)
+    both = evaluation.both_ways(judged, point)
+    if both is None:
+        return
+    rows = [
+        [
+            "look-alikes as parts" if item.counting is Counting.PARTS else item.headline.unit.word,
+            f"{item.headline.accuracy.n:,}",
+            _percent(item.headline.accuracy),
+            *(_at_most(rate) for rate in _errors(item.headline)),
+        ]
+        for item in both
+    ]
+    table(["counted", "n", "correct", "escapes", "false rejects"], rows)
+    say("Answer whether look-alikes show one part: `touchstone parts DATASET`.")
+
+
+def _errors(numbers: Headline) -> tuple[Rate, Rate]:
+    outcome = numbers.ok_nok
+    return (outcome.escape, outcome.overkill) if outcome else (NO_DATA, NO_DATA)
+
+
+def _at_most(rate: Rate) -> str:
+    bound = rate.upper()
+    return "no data" if bound is None else f"{rate.k:,} of {rate.n:,}, at most {bound:.1%}"
 
 
 def measure_rows(report: EvaluationReport) -> list[list[str]]:

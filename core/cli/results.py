@@ -1,6 +1,7 @@
 """Commands on results: the reject threshold, and two models compared."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, assert_never
 
 import typer
@@ -8,15 +9,18 @@ import typer
 from core.api.comparison import comparison_as_json
 from core.api.signoff import release_as_json
 from core.api.thresholds import choice_as_json
+from core.cli.evaluation_table import show_counting
 from core.cli.output import output, table
 from core.cli.release_verdict import show_verdict
 from core.cli.session import (
     ConfidenceOption,
+    CountOption,
     JsonOption,
     ModelArgument,
     WorkspaceOption,
     session,
 )
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
@@ -75,6 +79,7 @@ def threshold(
         float | None, typer.Option(help="Reject from this NOK probability; 0.5 is 50%.")
     ] = None,
     confidence: ConfidenceOption = CONFIDENCE,
+    counting: CountOption = Counting.AUTO,
     save: Annotated[bool, typer.Option("--save", help="Save it with the model.")] = False,
     on_test: Annotated[
         bool,
@@ -90,7 +95,7 @@ def threshold(
     The result of a saved threshold on the test images follows if these were viewed before.
     """
     with session(workspace, as_json) as opened:
-        basis = thresholds.load_basis(opened.workspace, model)
+        basis = thresholds.load_basis(opened.workspace, model, counting=counting)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
         goal = ThresholdGoal(
             max_escape=max_escape,
@@ -121,7 +126,13 @@ def _on_test(
 ) -> OnTest:
     """The test images for the verdict on a saved rule, or why they are not shown."""
     shown = thresholds.verdict_on_test(
-        workspace, basis.judged.model, "touchstone threshold", saved, recorded=set(), asked=asked
+        workspace,
+        basis.judged.model,
+        "touchstone threshold",
+        saved,
+        recorded=set(),
+        asked=asked,
+        load=partial(thresholds.load_basis, counting=basis.judged.counting),
     )
     match shown.hidden:
         case Hidden.DRAFT:
@@ -183,6 +194,7 @@ def _show_choice(
         ["automatic", *(_rate(item.automatic) for item in outcomes)],
     ]
     table(["rate", *columns], rows)
+    show_counting(basis.judged, choice.point)
     for remark in (
         *(choice.promise.remarks if choice.promise else ()),
         *outcomes[0].remarks,
@@ -210,13 +222,14 @@ def compare(
     second: SecondArgument,
     subset: Annotated[Subset, typer.Option(help="Subset whose images are used.")] = Subset.TEST,
     confidence: ConfidenceOption = CONFIDENCE,
+    counting: CountOption = Counting.AUTO,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two models on the same images, and check the new one against the release criteria."""
     with session(workspace, as_json) as opened:
         compared = comparison.compare(
-            opened.workspace, first, second, subset, confidence=confidence
+            opened.workspace, first, second, subset, confidence=confidence, counting=counting
         )
         if subset is Subset.TEST:
             for side in (compared.first, compared.second):
@@ -235,7 +248,8 @@ def compare(
                 rows.append(["no escape", *_table_row(compared.decisions.escapes)])
                 rows.append(["no false reject", *_table_row(compared.decisions.false_rejects)])
             table(["right", "both", "only first", "only second", "neither", "p"], rows)
-            output.print(comparison.evidence(compared.classes.table))
+            output.print(comparison.evidence(compared.classes.table, compared.unit))
+            output.print(compared.counted_in_words)
             if gate:
                 show_verdict(gate.gate)
 

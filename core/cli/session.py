@@ -15,6 +15,7 @@ import typer
 
 from core.cli.output import errors, note, progress_bar
 from core.domain.jobs import Job, JobKind
+from core.domain.parts import Counting
 from core.errors import TouchstoneError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
@@ -37,6 +38,14 @@ WorkspaceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DatasetArgument = Annotated[str, typer.Argument(help="Name or id of a dataset.")]
 ModelArgument = Annotated[str, typer.Argument(help="Name or id of a model.")]
+CountOption = Annotated[
+    Counting,
+    typer.Option(
+        "--count",
+        help="What counts as one decision: images; parts (also unconfirmed look-alikes); auto "
+        "(declared or confirmed parts, other images by themselves).",
+    ),
+]
 ConfidenceOption = Annotated[
     float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
 ]

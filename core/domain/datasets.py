@@ -49,6 +49,7 @@ class EditAction(StrEnum):
     EXCLUDE = "exclude"
     RESTORE = "restore"
     GROUP = "group"
+    SEPARATE = "separate"  # look-alikes that show different parts
     ADD_CLASS = "add_class"
     RENAME_CLASS = "rename_class"
     MERGE_CLASSES = "merge_classes"

@@ -35,7 +35,8 @@ class Fix(StrEnum):
     EXCLUDE = "exclude"
     KEEP_ONE = "keep_one"
     RELABEL = "relabel"
-    GROUP = "group"
+    GROUP = "group"  # the images show one part
+    DIFFERENT = "different_parts"
     IGNORE = "ignore"
 
 
@@ -71,6 +72,16 @@ class Finding:
         return json_digest([self.kind, sorted(self.sample_ids)])[:24]
 
 
+def look_alike_finding(sample_ids: tuple[int, ...]) -> Finding:
+    """The finding that these images look alike; whether they show one part, a person must say."""
+    return Finding(
+        FindingKind.NEAR_DUPLICATE,
+        Severity.WARNING,
+        f"{len(sample_ids)} look-alikes may show one part. Say whether they do.",
+        sample_ids,
+    )
+
+
 @dataclass(frozen=True)
 class FeatureInsight:
     """What the features of a pretrained network show about an image.
@@ -88,10 +99,12 @@ class FeatureInsight:
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """The look-alikes of a dataset.
+    """The look-alikes of a dataset: which images may show one part.
 
-    `near_pairs` are sample ids. The accuracies in [0, 1] are those of a nearest neighbour on
-    pixels, with a random split and with a split by groups; None if they could not be computed.
+    `near_pairs` are sample ids, without those that people ignored or said are different parts;
+    `groups` and `grouped_samples` count these and equal files. The accuracies in [0, 1] are those
+    of a nearest neighbour on pixels, with a random split and with a split by groups; None if they
+    could not be computed.
     """
 
     dataset_id: str

@@ -44,8 +44,9 @@ class Seal:
 
     `criteria` and `operating_point` are JSON as they were on that day; `test_digest` names the
     test images and their labels, `parts_digest` which of them show one part, `golden` the sample
-    ids of the golden samples ('' and None in older seals, where it is not known). `opened_at` is
-    None until the first view.
+    ids of the golden samples ('' and None in older seals, where it is not known). `unit` is what
+    n counted, "pictures" or "parts"; '' in older seals, which counted look-alikes as parts.
+    `opened_at` is None until the first view.
     """
 
     model_id: str
@@ -57,3 +58,4 @@ class Seal:
     opened_at: float | None = None
     parts_digest: str = ""
     golden: tuple[int, ...] | None = None
+    unit: str = ""

@@ -59,6 +59,11 @@ class GroupKind(StrEnum):
         """Whether it needs the name of a column, or a pattern."""
         return self in (GroupKind.ATTRIBUTE, GroupKind.PATTERN)
 
+    @property
+    def declares_parts(self) -> bool:
+        """Whether a person said by it which images show one part; look-alikes only propose it."""
+        return self is not GroupKind.LOOK_ALIKES
+
 
 @dataclass(frozen=True)
 class Grouping:
@@ -134,12 +139,22 @@ class SplitStrategy:
     small_classes: SmallClasses = SmallClasses.TRAIN
 
 
+class CountedGroups(StrEnum):
+    """What the groups of a certificate are."""
+
+    PARTS = "parts"  # that people declared or confirmed
+    LOOK_ALIKES = "look-alikes"  # nobody has confirmed them
+    BOTH = "both"
+
+
 @dataclass(frozen=True)
 class LeakCertificate:
     """How much leaks between the sides of a split; None: not checked.
 
-    `checked_at` is the time of the quality check that the look-alikes come from; `kept_out` counts
-    the images that are in no subset because they resemble a sealed test image.
+    `groups_across` counts groups of the kind `counted`. `checked_at` is the time of the quality
+    check that the look-alikes come from, `answers` names what people had answered about them (''
+    for nothing); `kept_out` counts the images that are in no subset because they resemble a sealed
+    test image.
     """
 
     groups_across: int | None
@@ -149,6 +164,8 @@ class LeakCertificate:
     digest: str
     checked_at: float | None = None
     kept_out: int = 0
+    counted: CountedGroups = CountedGroups.BOTH
+    answers: str = ""
 
     @property
     def is_clean(self) -> bool:

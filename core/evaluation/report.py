@@ -90,6 +90,7 @@ def evaluate(
     catalog: Sequence[Measure] | None = None,
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    counts: Unit | None = None,
 ) -> EvaluationReport:
     """All numbers of one subset.
 
@@ -104,6 +105,7 @@ def evaluate(
             usual top-K errors.
         confidence: of all intervals, two-sided.
         seed: of the draws behind intervals of means.
+        counts: what the part numbers are; None: parts.
 
     Raises:
         ConfigError: if there is no image, a probability is not a number or not a share, or an
@@ -111,7 +113,10 @@ def evaluate(
         ValueError: if shapes differ.
     """
     check_predictions(probabilities, targets, class_names, parts)
-    inputs = LabeledPredictions(probabilities, targets, tuple(class_names), parts, confidence, seed)
+    names = tuple(class_names)
+    inputs = LabeledPredictions(
+        probabilities, targets, names, parts, confidence, seed, counts=counts
+    )
     return EvaluationReport(
         class_names=inputs.class_names,
         confusion_matrix=inputs.matrix,

@@ -66,7 +66,8 @@ def insert_seal(db: Database, seal: Seal) -> None:
         )
     db.conn.execute(
         "INSERT OR REPLACE INTO seals (model_id, split_id, created_at, criteria, operating_point,"
-        " test_digest, opened_at, parts_digest, golden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " test_digest, opened_at, parts_digest, golden, unit)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             seal.model_id,
             seal.split_id,
@@ -77,6 +78,7 @@ def insert_seal(db: Database, seal: Seal) -> None:
             seal.opened_at,
             seal.parts_digest,
             "" if seal.golden is None else json.dumps(seal.golden),
+            seal.unit,
         ],
     )
 
@@ -85,13 +87,13 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
     """The seal of a model's test set, if there is one."""
     rows = db.conn.execute(
         "SELECT model_id, split_id, created_at, criteria, operating_point, test_digest, opened_at,"
-        " parts_digest, golden FROM seals WHERE model_id = ?",
+        " parts_digest, golden, unit FROM seals WHERE model_id = ?",
         [model_id],
     ).fetchall()
     if not rows:
         return None
     values: list[Any] = list(rows[0])
-    values[-1] = tuple(json.loads(values[-1])) if values[-1] else None
+    values[-2] = tuple(json.loads(values[-2])) if values[-2] else None
     return Seal(*values)
 
 

@@ -15,7 +15,9 @@ from core.domain.findings import (
     Severity,
 )
 from core.domain.ids import utc_now
+from core.domain.parts import pairs_left
 from core.errors import NotFoundError
+from core.store import look_alikes
 
 
 def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -> None:
@@ -36,37 +38,28 @@ def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -
             check.version,
         ],
     )
-    db.conn.executemany(
-        "INSERT INTO findings (dataset_id, kind, severity, message, sample_ids, key, suggested,"
-        " score) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                check.dataset_id,
-                f.kind.value,
-                f.severity.value,
-                f.message,
-                json.dumps(f.sample_ids),
-                f.key,
-                f.suggested,
-                f.score,
-            )
-            for f in findings
-        ),
-    )
+    _insert_findings(db, check.dataset_id, findings)
+    refresh_look_alikes(db, check.dataset_id)
+    _delete_findings(db, no_longer_alike(db, check.dataset_id))
 
 
 def load_check(db: Database, dataset_id: str) -> QualityCheck | None:
-    """The latest check of a dataset, if there was one."""
+    """The latest check of a dataset, if there was one; without pairs that people took apart."""
     rows = list(db.query("SELECT * FROM quality_checks WHERE dataset_id = ?", [dataset_id]))
     if not rows:
         return None
     row = rows[0]
+    every = look_alikes.read_pairs(row["near_pairs"])
+    left = pairs_left(every, look_alikes.sets_apart(db, dataset_id))
+    groups, grouped_samples = row["group_count"], row["grouped_samples"]
+    if len(left) < len(every):
+        groups, grouped_samples = look_alikes.group_counts(db, dataset_id, left)
     return QualityCheck(
         dataset_id=dataset_id,
         created_at=row["created_at"],
-        near_pairs=tuple((first, second) for first, second in json.loads(row["near_pairs"])),
-        groups=row["group_count"],
-        grouped_samples=row["grouped_samples"],
+        near_pairs=left,
+        groups=groups,
+        grouped_samples=grouped_samples,
         random_accuracy=row["random_accuracy"],
         grouped_accuracy=row["grouped_accuracy"],
         version=row["version"],
@@ -129,6 +122,30 @@ def find_finding(db: Database, finding_id: int) -> Finding:
     return _finding(rows[0])
 
 
+def refresh_look_alikes(db: Database, dataset_id: str) -> None:
+    """Bring the open findings of look-alikes in line with the answers of today.
+
+    A finding that was taken apart gives way to what is left of it, and comes back with an undo.
+    Call inside a transaction.
+    """
+    if not look_alikes.was_answered(db, dataset_id):
+        return
+    listed = list_findings(db, dataset_id, kind=FindingKind.NEAR_DUPLICATE, status=None)
+    gone, new = look_alikes.outdated_findings(db, dataset_id, listed)
+    _delete_findings(db, gone)
+    _insert_findings(db, dataset_id, new)
+
+
+def no_longer_alike(db: Database, dataset_id: str) -> list[Finding]:
+    """Open findings about look-alikes of which people said that they are different parts."""
+    listed = [
+        finding
+        for kind in (FindingKind.LABEL_CONFLICT, FindingKind.SUBSET_LEAK)
+        for finding in list_findings(db, dataset_id, kind=kind)
+    ]
+    return look_alikes.taken_apart(db, dataset_id, listed)
+
+
 def decide_finding(
     db: Database,
     dataset_id: str,
@@ -158,6 +175,15 @@ def reopen_fixed_after(db: Database, dataset_id: str, number: int) -> None:
     db.conn.execute(
         "DELETE FROM finding_decisions WHERE dataset_id = ? AND version > ?", [dataset_id, number]
     )
+    refresh_look_alikes(db, dataset_id)
+
+
+def reopen_fixed_by(db: Database, dataset_id: str, number: int) -> None:
+    """Reopen the findings that version `number` fixed; call inside a transaction."""
+    db.conn.execute(
+        "DELETE FROM finding_decisions WHERE dataset_id = ? AND version = ?", [dataset_id, number]
+    )
+    refresh_look_alikes(db, dataset_id)
 
 
 def save_insights(db: Database, insights: Iterable[FeatureInsight]) -> None:
@@ -192,6 +218,30 @@ _FINDINGS = (
     "SELECT f.*, coalesce(d.status, 'open') AS status FROM findings f LEFT JOIN finding_decisions"
     " d ON d.dataset_id = f.dataset_id AND d.key = f.key"
 )
+
+
+def _insert_findings(db: Database, dataset_id: str, findings: Iterable[Finding]) -> None:
+    db.conn.executemany(
+        "INSERT INTO findings (dataset_id, kind, severity, message, sample_ids, key, suggested,"
+        " score) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                dataset_id,
+                f.kind.value,
+                f.severity.value,
+                f.message,
+                json.dumps(f.sample_ids),
+                f.key,
+                f.suggested,
+                f.score,
+            )
+            for f in findings
+        ),
+    )
+
+
+def _delete_findings(db: Database, findings: Iterable[Finding]) -> None:
+    db.conn.executemany("DELETE FROM findings WHERE id = ?", ((f.id,) for f in findings))
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

@@ -68,6 +68,12 @@ def add_depth(db: Database) -> None:
     _run(db, _DEPTH_SCHEMA)
 
 
+@migrations()
+def add_part_answers(db: Database) -> None:
+    """What people answered about look-alikes, and what a seal counted."""
+    _run(db, _PART_ANSWERS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -85,6 +91,20 @@ ALTER TABLE models ADD COLUMN validation_cross_validated INTEGER NOT NULL DEFAUL
 _DEPTH_SCHEMA = """
 ALTER TABLE datasets ADD COLUMN depth TEXT;
 ALTER TABLE samples ADD COLUMN gray_mean REAL
+"""
+
+# An answer holds from its version on until another one, which undid it or went back before it.
+# Why '' for seals of before: until then look-alikes were counted as parts.
+_PART_ANSWERS_SCHEMA = """
+CREATE TABLE part_answers (
+    id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    version INTEGER NOT NULL, until INTEGER, answer TEXT NOT NULL, sample_ids TEXT NOT NULL
+) STRICT;
+CREATE INDEX part_answers_by_dataset ON part_answers (dataset_id);
+ALTER TABLE seals ADD COLUMN unit TEXT NOT NULL DEFAULT '';
+UPDATE findings SET message = replace(message,
+    ' look-alikes: probably one part that was photographed several times.',
+    ' look-alikes may show one part. Say whether they do.') WHERE kind = 'near_duplicate'
 """
 
 # Why '' and 0: a run that is on no fold has neither.

@@ -8,6 +8,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.splits import (
+    CountedGroups,
     Grouping,
     GroupKind,
     LeakCertificate,
@@ -253,9 +254,7 @@ def _split(row: dict[str, Any]) -> Split:
         fractions=(row["train"], row["validation"], row["test"]),
         digest=row["digest"],
         created_at=row["created_at"],
-        certificate=LeakCertificate(**json.loads(row["certificate"]))
-        if row["certificate"]
-        else None,
+        certificate=_certificate(row["certificate"]) if row["certificate"] else None,
         version=row["version"],
         folds=row["folds"],
         sealed=bool(row["sealed"]),
@@ -290,3 +289,9 @@ def _strategy_from_json(text: str) -> SplitStrategy:
         keep_test=values.get("keep_test", ""),
         small_classes=SmallClasses(values.get("small_classes", SmallClasses.TRAIN)),
     )
+
+
+def _certificate(stored: str) -> LeakCertificate:
+    values = json.loads(stored)
+    counted = CountedGroups(values.pop("counted", CountedGroups.BOTH))
+    return LeakCertificate(**values, counted=counted)

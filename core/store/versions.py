@@ -23,6 +23,7 @@ from core.domain.datasets import (
 )
 from core.domain.ids import utc_now
 from core.errors import NotFoundError
+from core.store import look_alikes, quality
 from core.store.datasets import (
     IN_FILE_ORDER,
     every_sample,
@@ -153,7 +154,7 @@ def restore_version(
         NotFoundError: if there is none of this number.
     """
     target = find_version(db, dataset.id, number)
-    return apply_edit(
+    made = apply_edit(
         db,
         dataset,
         action,
@@ -163,6 +164,8 @@ def restore_version(
         class_verdicts=target.class_verdicts,
         undoes=undoes,
     )
+    look_alikes.restore_answers(db, dataset.id, number, made.number)
+    return made
 
 
 def undoable(versions: Sequence[DatasetVersion]) -> DatasetVersion | None:
@@ -196,10 +199,7 @@ def undo(db: Database, dataset: Dataset) -> DatasetVersion:
         summary=f"Undone: {last.summary}",
         undoes=last.number,
     )
-    db.conn.execute(
-        "DELETE FROM finding_decisions WHERE dataset_id = ? AND version = ?",
-        [dataset.id, last.number],
-    )
+    quality.reopen_fixed_by(db, dataset.id, last.number)
     return made
 
 

@@ -32,6 +32,7 @@ _QUIET = {
     EditAction.EXCLUDE,
     EditAction.RESTORE,
     EditAction.GROUP,
+    EditAction.SEPARATE,
     EditAction.UNDO,
 }
 

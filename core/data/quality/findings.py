@@ -16,7 +16,7 @@ from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import Outlier
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
-from core.domain.findings import Finding, FindingKind, Severity
+from core.domain.findings import Finding, FindingKind, Severity, look_alike_finding
 from core.domain.splits import Subset
 from core.words import count, joined
 
@@ -267,13 +267,7 @@ def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
 
 def _near_duplicates(samples: Sequence[Sample], near: Pairs) -> Iterator[Finding]:
     for members in _members(connected(len(samples), near).tolist()):
-        yield _finding(
-            FindingKind.NEAR_DUPLICATE,
-            Severity.WARNING,
-            f"{len(members)} look-alikes: probably one part that was photographed several times.",
-            samples,
-            members,
-        )
+        yield look_alike_finding(tuple(samples[i].id for i in members))
 
 
 def _class_sizes(samples: Sequence[Sample], class_names: Sequence[str]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from core.evaluation.decisions.outcome import (
 )
 from core.evaluation.measures.classification import Probabilities, Targets
 from core.evaluation.measures.intervals import CONFIDENCE, Rate, rate_of
-from core.evaluation.measures.parts import Parts, Unit
+from core.evaluation.measures.parts import Parts, Unit, unit_of
 from core.evaluation.measures.views import MatrixView, Tone, matrix_view
 
 Classes = NDArray[np.int64]
@@ -48,6 +48,7 @@ def headline(
     point: OperatingPoint | None = None,
     predicted: Classes | None = None,
     confidence: float = CONFIDENCE,
+    counts: Unit | None = None,
 ) -> Headline:
     """Accuracy, escapes and overkill with bounds.
 
@@ -59,6 +60,7 @@ def headline(
         point: the decision rule; None: the verdict of the predicted class.
         predicted: [N], the most probable classes, where they are known already.
         confidence: of the intervals.
+        counts: what the part numbers are; None: parts.
     """
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     wrong = predicted != targets
@@ -68,7 +70,7 @@ def headline(
         judged = outcome(decisions, truths(targets, verdicts), parts, confidence)
     return Headline(
         n=len(targets),
-        unit=Unit.IMAGES if parts is None else Unit.PARTS,
+        unit=unit_of(parts, counts),
         accuracy=rate_of(wrong, parts, confidence).complement,
         ok_nok=judged,
     )

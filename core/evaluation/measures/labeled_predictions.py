@@ -18,7 +18,7 @@ from core.evaluation.measures.classification import (
     confusion_matrix,
 )
 from core.evaluation.measures.intervals import CONFIDENCE, Rate, rate_of
-from core.evaluation.measures.parts import Parts, Unit, units
+from core.evaluation.measures.parts import Parts, Unit, unit_of, units
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class LabeledPredictions:
         parts: [N] part numbers; None: every image is its own part.
         confidence: of all intervals, two-sided.
         seed: of the draws behind intervals of means.
+        counts: what the part numbers are; images where they only tell copies of one image; None:
+            parts where there are any.
     """
 
     probabilities: Probabilities
@@ -40,11 +42,12 @@ class LabeledPredictions:
     parts: Parts | None = None
     confidence: float = CONFIDENCE
     seed: int = 0
+    counts: Unit | None = None
 
     @property
     def unit(self) -> Unit:
         """What the counts of rates are."""
-        return Unit.IMAGES if self.parts is None else Unit.PARTS
+        return unit_of(self.parts, self.counts)
 
     @cached_property
     def part_count(self) -> int:

@@ -1,4 +1,4 @@
-"""Several images of one part are one decision: n counts parts.
+"""Several images of one part are one decision: n counts parts, where they are known.
 
 The rule is the same everywhere: **a part counts as wrong if any of its images is wrong.** So the
 decisions that are counted are independent, and exact intervals hold. (A bootstrap of the pictures'
@@ -7,6 +7,8 @@ own rate would show no spread where no error was seen, which is just when the bo
 Where a part shows several classes (one image of it with a scratch, one without), it is counted
 once for each of them. Part numbers
 are any integers, equal for images of one part; without them every image is a part of its own.
+Equal files are one image: where nothing else is known, the numbers tell these alone, and n counts
+images.
 """
 
 from dataclasses import dataclass
@@ -90,6 +92,13 @@ def units(
     new = np.ones(n, bool)
     new[1:] = (np.diff(parts[order]) != 0) | (np.diff(kinds[order]) != 0)
     return Units(order.astype(np.int64), np.flatnonzero(new).astype(np.int64))
+
+
+def unit_of(parts: Parts | None, counts: Unit | None = None) -> Unit:
+    """What n counts: as it is said, else parts where there are part numbers."""
+    if counts is not None:
+        return counts
+    return Unit.IMAGES if parts is None else Unit.PARTS
 
 
 def choose(parts: Parts | None, chosen: NDArray[Any]) -> Parts | None:

@@ -80,7 +80,12 @@ def results(
         ConfigError: if there is no image, or a probability is not a number.
     """
     report = evaluate(
-        test.probabilities, test.targets, test.class_names, parts=test.parts, verdicts=verdicts
+        test.probabilities,
+        test.targets,
+        test.class_names,
+        parts=test.parts,
+        verdicts=verdicts,
+        counts=test.unit,
     )
     values = summary_values(report)
     values.update(_class_values(report))

@@ -14,6 +14,7 @@ from core.data.split import Division, count_across
 from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
 from core.domain.splits import (
+    CountedGroups,
     Grouping,
     GroupKind,
     LeakCertificate,
@@ -23,7 +24,7 @@ from core.domain.splits import (
     sides_of,
 )
 from core.errors import SplitError
-from core.store import datasets, quality, splits, versions
+from core.store import datasets, look_alikes, quality, splits, versions
 from core.store.database import connect
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
@@ -80,6 +81,8 @@ def count_leaks(
     *,
     seed: int,
     digest: str,
+    declared: bool = True,
+    answers: str = "",
 ) -> LeakCertificate:
     """The certificate of a division.
 
@@ -91,10 +94,14 @@ def count_leaks(
         check: a quality check that covered all members; None: there is none.
         seed: of the split.
         digest: of the split.
+        declared: whether the groups that were asked for are parts, not look-alikes.
+        answers: names what people answered about look-alikes.
     """
     sides = division.sides
+    counted = CountedGroups.PARTS if declared else CountedGroups.LOOK_ALIKES
     if groups is None:
         groups = _known_groups(samples, check)
+        counted = _kind_of_known(samples, check)
     near_across = (
         None
         if check is None
@@ -108,25 +115,39 @@ def count_leaks(
         digest=digest,
         checked_at=check.created_at if check else None,
         kept_out=len(division.kept_out),
+        counted=counted,
+        answers=answers,
     )
+
+
+def _kind_of_known(samples: Sequence[Sample], check: QualityCheck | None) -> CountedGroups:
+    if not any(s.group for s in samples):
+        return CountedGroups.LOOK_ALIKES
+    return CountedGroups.BOTH if check and check.near_pairs else CountedGroups.PARTS
 
 
 def certified(workspace: Workspace, split: Split) -> Split:
     """The split with its leaks counted against the newest quality check; stored where it changed.
 
     A split that was made before any quality check, or that came with the images, is counted as
-    soon as there is a check.
+    soon as there is a check; every split, once somebody took look-alikes apart.
     """
     with connect(workspace) as db:
         newest = quality.load_check(db, split.dataset_id)
         known = split.certificate
-        if known and (
-            newest is None
-            or newest.created_at <= split.created_at
-            or known.checked_at == newest.created_at
+        answers = look_alikes.answers_digest(db, split.dataset_id)
+        is_known = known is not None and known.answers == answers
+        if (
+            known
+            and is_known
+            and (
+                newest is None
+                or newest.created_at <= split.created_at
+                or known.checked_at == newest.created_at
+            )
         ):
             return split
-        certificate = _counted_again(db, split)
+        certificate = _counted_again(db, split, answers)
         if certificate != known:
             splits.save_certificate(db, split.id, certificate)
             return splits.split_by_id(db, split.id)
@@ -211,7 +232,7 @@ def counts_when_made(workspace: Workspace, split: Split) -> tuple[DatasetVersion
     return version, division_counts(samples, version.class_names, division, split.folds)
 
 
-def _counted_again(db: Database, split: Split) -> LeakCertificate:
+def _counted_again(db: Database, split: Split, answers: str) -> LeakCertificate:
     dataset = datasets.find_dataset(db, split.dataset_id)
     samples = versions.samples_at(db, dataset.id, split.version)
     division = _stored_division(db, split)
@@ -231,6 +252,7 @@ def _counted_again(db: Database, split: Split) -> LeakCertificate:
         check,
         seed=split.seed,
         digest=split.digest,
+        answers=answers,
     )
     kept_out = split.certificate.kept_out if split.certificate else 0
     return replace(counted, kept_out=kept_out)

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from sqlite_utils import Database
 
+from core.data.quality.similarity import connected
 from core.domain.datasets import (
     Dataset,
     DatasetVersion,
@@ -16,8 +18,9 @@ from core.domain.datasets import (
     Verdict,
 )
 from core.domain.findings import FindingStatus
+from core.domain.parts import AnsweredImages, PartAnswer
 from core.errors import ConfigError, NotFoundError
-from core.store import datasets, quality, versions
+from core.store import datasets, look_alikes, quality, versions
 from core.store.database import connect, transaction
 from core.words import count, listed
 from core.workspace import Workspace
@@ -27,13 +30,17 @@ LISTED = 8  # names in a summary
 
 @dataclass(frozen=True)
 class Edit:
-    """A planned change: new states by sample id, and new classes if they change."""
+    """A planned change: new states by sample id, new classes if they change, and answers.
+
+    `answers` are those about images that look alike.
+    """
 
     action: EditAction
     summary: str
     states: Mapping[int, SampleState]
     class_names: tuple[str, ...] | None = None
     class_verdicts: tuple[Verdict | None, ...] | None = None
+    answers: tuple[AnsweredImages, ...] = ()
 
 
 def apply_edit(
@@ -59,7 +66,7 @@ def apply_edit(
     with connect(workspace) as db, transaction(db):
         dataset = datasets.find_dataset(db, dataset_id)
         edit = plan(db, dataset)
-        if unchanged is not None and not edit.states:
+        if unchanged is not None and not edit.states and not edit.answers:
             raise ConfigError(unchanged)
         version = versions.apply_edit(
             db,
@@ -70,12 +77,22 @@ def apply_edit(
             class_names=edit.class_names,
             class_verdicts=edit.class_verdicts,
         )
+        look_alikes.insert_answers(db, dataset.id, version.number, edit.answers)
         for finding_id in dict.fromkeys(finding_ids):
             finding = quality.find_finding(db, finding_id)
             quality.decide_finding(
                 db, dataset.id, finding, FindingStatus.FIXED, version=version.number
             )
+        if edit.answers:
+            _follow_answers(db, dataset.id, version.number)
     return version
+
+
+def _follow_answers(db: Database, dataset_id: str, version: int) -> None:
+    """Close and replace the findings that answers made untrue."""
+    for finding in quality.no_longer_alike(db, dataset_id):
+        quality.decide_finding(db, dataset_id, finding, FindingStatus.FIXED, version=version)
+    quality.refresh_look_alikes(db, dataset_id)
 
 
 def samples_in(db: Database, dataset: Dataset, ids: Iterable[int]) -> list[Sample]:
@@ -146,3 +163,92 @@ def grouped(names: Sequence[str | None]) -> str:
     if len(different) == 1:
         return f"Assigned {count(len(names), 'image')} to the part '{next(iter(different))}'"
     return f"Assigned {count(len(names), 'image')} to {count(len(different), 'part')}"
+
+
+def confirmed(
+    db: Database, dataset: Dataset, groups: Mapping[int, str | None]
+) -> tuple[AnsweredImages, ...]:
+    """What new groups (sample id -> group) say of look-alikes that were answered before.
+
+    Empty where nobody has answered: the groups themselves say enough.
+    """
+    if not look_alikes.list_answers(db, dataset.id):
+        return ()
+    today = {i: state.group for i, state in versions.states_today(db, dataset.id).items()}
+    members: dict[str, list[int]] = {}
+    for sample_id, group in (today | dict(groups)).items():
+        if group is not None:
+            members.setdefault(group, []).append(sample_id)
+    named = {group for group in groups.values() if group is not None}
+    return tuple(
+        AnsweredImages(PartAnswer.SAME, tuple(sorted(members[group]))) for group in sorted(named)
+    )
+
+
+def separating(
+    db: Database, dataset: Dataset, sets: Sequence[Sequence[int]], summary: str | None
+) -> Edit:
+    """The edit that says of each set of images that no two of them show the same part.
+
+    Raises:
+        ConfigError: if two of them were given the same part, or have equal bytes.
+    """
+    samples = {s.id: s for s in samples_in(db, dataset, [i for ids in sets for i in ids])}
+    for ids in sets:
+        own = [samples[i] for i in dict.fromkeys(ids)]
+        _refuse_certain([s.group for s in own], "belong to the same part")
+        _refuse_certain([s.sha256 for s in own], "are the same file, byte for byte")
+    answers = tuple(
+        AnsweredImages(PartAnswer.DIFFERENT, tuple(sorted(set(ids))))
+        for ids in sets
+        if len(set(ids)) > 1
+    )
+    shown = len({i for given in answers for i in given.sample_ids})
+    words = summary or f"Different parts: {count(shown, 'image')} that look alike"
+    return Edit(EditAction.SEPARATE, words, {}, answers=answers)
+
+
+def _refuse_certain(values: Sequence[str | None], what: str) -> None:
+    known = [value for value in values if value]
+    if len(known) > len(set(known)):
+        raise ConfigError(
+            f"Two of these images {what}.",
+            "Give them other parts on the Datasets page, or answer for the other images.",
+        )
+
+
+def joining_parts(
+    workspace: Workspace, dataset_id: str, sets: Sequence[Sequence[Sample]]
+) -> dict[int, SampleState]:
+    """Sample id -> its state when each set of images is one part; parts among them are joined."""
+    joined = _joined_groups(sets)
+    names = {group for used in sets for group in {s.group for s in used} if group is not None}
+    moved = {name for name in names if joined[name] != name}
+    with connect(workspace) as db:
+        every = datasets.every_sample(db, dataset_id) if moved else []
+    states = {s.id: replace(s.state, group=joined[s.group]) for s in every if s.group in moved}
+    for used in sets:
+        states |= {s.id: replace(s.state, group=joined[s.group or _own_name(s)]) for s in used}
+    return states
+
+
+def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
+    """Name of a group, or of an image without one -> the joined group."""
+    names = sorted({s.group or _own_name(s) for used in sets for s in used})
+    position = {name: i for i, name in enumerate(names)}
+    links = [
+        (position[used[0].group or _own_name(used[0])], position[s.group or _own_name(s)])
+        for used in sets
+        for s in used[1:]
+    ]
+    numbers = connected(len(names), np.array(links, np.int64).reshape(-1, 2)).tolist()
+    given = {s.group for used in sets for s in used}
+    chosen: dict[int, str] = {}
+    # Why given names first: a group that a user has named keeps its name.
+    for name in sorted(names, key=lambda name: (name not in given, len(name), name)):
+        chosen.setdefault(numbers[position[name]], name)
+    return {name: chosen[numbers[position[name]]] for name in names}
+
+
+def _own_name(sample: Sample) -> str:
+    return f"look-alikes {sample.id}"

@@ -25,10 +25,12 @@ from core.workflows.data.edit_plans import (
     LISTED,
     Edit,
     apply_edit,
+    confirmed,
     grouped,
     merging,
     relabelling,
     samples_in,
+    separating,
 )
 from core.workspace import Workspace
 
@@ -170,9 +172,38 @@ def set_group(
         changed = [s for s in samples_in(db, dataset, named) if s.group != named[s.id]]
         states = {s.id: replace(s.state, group=named[s.id]) for s in changed}
         words = summary or grouped([named[s.id] for s in changed])
-        return Edit(EditAction.GROUP, words, states)
+        answers = confirmed(db, dataset, {s.id: named[s.id] for s in changed})
+        return Edit(EditAction.GROUP, words, states, answers=answers)
 
     return apply_edit(workspace, dataset_id, plan, _HAVE_PART, finding_ids)
+
+
+def separate(
+    workspace: Workspace,
+    dataset_id: str,
+    sets: Sequence[Sequence[int]],
+    *,
+    summary: str | None = None,
+    finding_ids: Iterable[int] = (),
+) -> DatasetVersion:
+    """Say that images which look alike show different parts; no later number joins them.
+
+    Args:
+        workspace: where the dataset lives.
+        dataset_id: its id or name.
+        sets: sample ids; no two of one set show the same part.
+        summary: what was done, in words.
+        finding_ids: findings that this fixes.
+
+    Raises:
+        ConfigError: if there are no two images, or two of them are known to show one part.
+        NotFoundError: if an image or a finding does not exist (any more).
+    """
+
+    def plan(db: Database, dataset: Dataset) -> Edit:
+        return separating(db, dataset, sets, summary)
+
+    return apply_edit(workspace, dataset_id, plan, "Choose at least two images.", finding_ids)
 
 
 def add_class(workspace: Workspace, dataset_id: str, name: str) -> DatasetVersion:

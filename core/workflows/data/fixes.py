@@ -1,22 +1,24 @@
-"""Fixes of findings: exclude, keep one, relabel, group, ignore; each can be undone.
+"""Fixes of findings: exclude, keep one, relabel, same or different parts, ignore; with undo.
 
 A fix is an edit of the dataset that also closes the findings it resolves, or a decision to ignore.
+Look-alikes that are ignored no longer belong together: no split keeps them on one side, and no
+certificate counts them. Unlike "different parts" this is no version of the dataset.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import assert_never
 
-import numpy as np
-
-from core.data.quality.similarity import connected
-from core.domain.datasets import Sample, SampleState, SampleStatus
+from core.domain.datasets import DatasetVersion, Sample, SampleState, SampleStatus
 from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, Severity
+from core.domain.parts import PartAnswer
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
 from core.words import count
 from core.workflows.data import edits
+from core.workflows.data.edit_plans import joining_parts
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
@@ -25,8 +27,14 @@ FIXES: Mapping[FindingKind, tuple[Fix, ...]] = {
     FindingKind.LABEL_CONFLICT: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.FORMAT_LEAK: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.EXACT_DUPLICATE: (Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
-    FindingKind.NEAR_DUPLICATE: (Fix.GROUP, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
-    FindingKind.SUBSET_LEAK: (Fix.GROUP, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.NEAR_DUPLICATE: (
+        Fix.GROUP,
+        Fix.DIFFERENT,
+        Fix.KEEP_ONE,
+        Fix.EXCLUDE,
+        Fix.IGNORE,
+    ),
+    FindingKind.SUBSET_LEAK: (Fix.GROUP, Fix.DIFFERENT, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.SUSPECT_LABEL: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.OUTLIER: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.CLASS_TOO_SMALL: (Fix.IGNORE,),
@@ -100,9 +108,15 @@ def fix(
             raise ConfigError(
                 f"The fix '{how}' is not available for this finding.", "Choose another fix."
             )
-    if how is Fix.IGNORE:
-        return _ignored(workspace, dataset_id, findings)
-    return _edited(workspace, dataset_id, findings, how, label)
+    match how:
+        case Fix.IGNORE:
+            return _ignored(workspace, dataset_id, findings)
+        case Fix.DIFFERENT:
+            return _separated(workspace, dataset_id, findings)
+        case Fix.EXCLUDE | Fix.KEEP_ONE | Fix.RELABEL | Fix.GROUP:
+            return _edited(workspace, dataset_id, findings, how, label)
+        case _:
+            assert_never(how)
 
 
 def fix_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Fix) -> AppliedFix:
@@ -136,6 +150,45 @@ def exclude_images(workspace: Workspace, dataset_id: str, sample_ids: Sequence[i
         raise NotFoundError("This image is no longer in the dataset.", "Reload the page.")
     planned = {i: replace(samples[i].state, status=SampleStatus.EXCLUDED) for i in sample_ids}
     return _stored(workspace, dataset_id, planned, Fix.EXCLUDE, [])
+
+
+def answer(
+    workspace: Workspace, dataset_id: str, sample_ids: Sequence[int], given: PartAnswer
+) -> AppliedFix:
+    """Say whether some images show one part, or each another one.
+
+    Raises:
+        ConfigError: if there are no two images, or it is known already.
+        NotFoundError: if one is not in the dataset.
+    """
+    samples = _samples(workspace, dataset_id, sample_ids)
+    if any(i not in samples for i in sample_ids):
+        raise NotFoundError("This image is no longer in the dataset.", "Reload the page.")
+    if len(samples) < 2:
+        raise ConfigError("One image alone has no look-alike.", "Choose at least two images.")
+    match given:
+        case PartAnswer.SAME:
+            own = [[samples[i] for i in dict.fromkeys(sample_ids)]]
+            planned = joining_parts(workspace, dataset_id, own)
+            return _stored(workspace, dataset_id, planned, Fix.GROUP, [])
+        case PartAnswer.DIFFERENT:
+            return _told(edits.separate(workspace, dataset_id, [sample_ids]))
+        case _:
+            assert_never(given)
+
+
+def answer_one_against_others(
+    workspace: Workspace, dataset_id: str, sample_id: int, others: Sequence[int]
+) -> AppliedFix:
+    """Say that one image shows another part than all of some others.
+
+    Raises:
+        ConfigError: if there are no others, or one of them is known to show the same part.
+        NotFoundError: if one is not in the dataset.
+    """
+    pairs = [(sample_id, other) for other in others if other != sample_id]
+    summary = f"Different parts: 1 image and {count(len(pairs), 'look-alike')}"
+    return _told(edits.separate(workspace, dataset_id, pairs, summary=summary))
 
 
 def undo(workspace: Workspace, dataset_id: str, done: AppliedFix) -> None:
@@ -181,6 +234,35 @@ def _ignored(workspace: Workspace, dataset_id: str, findings: Sequence[Finding])
     return AppliedFix(f"Ignored {count(len(findings), 'finding')}", tuple(f.id for f in findings))
 
 
+def _separated(workspace: Workspace, dataset_id: str, findings: Sequence[Finding]) -> AppliedFix:
+    samples = _samples(workspace, dataset_id, [i for f in findings for i in f.sample_ids])
+    used = [[samples[i] for i in f.sample_ids if i in samples] for f in findings]
+    sets = [
+        ids for own in used for ids in _unlike([s for s in own if s.status is SampleStatus.USED])
+    ]
+    if not sets:
+        raise ConfigError(
+            "These images are known to show the same part.",
+            "Give them other parts on the Datasets page, or undo that answer.",
+        )
+    ids = [f.id for f in findings]
+    return _told(edits.separate(workspace, dataset_id, sets, finding_ids=ids), ids)
+
+
+def _unlike(samples: Sequence[Sample]) -> list[list[int]]:
+    """Sets of images that can show different parts: equal files and known parts stay together."""
+    known: dict[str, list[int]] = {}
+    for sample in samples:
+        known.setdefault(sample.group or sample.sha256, []).append(sample.id)
+    if len(known) == len(samples):
+        return [[s.id for s in samples]] if len(samples) > 1 else []
+    return [[a, b] for one, two in combinations(known.values(), 2) for a in one for b in two]
+
+
+def _told(made: DatasetVersion, finding_ids: Sequence[int] = ()) -> AppliedFix:
+    return AppliedFix(made.summary, tuple(finding_ids), made.number)
+
+
 def _edited(
     workspace: Workspace, dataset_id: str, findings: Sequence[Finding], how: Fix, label: int | None
 ) -> AppliedFix:
@@ -216,8 +298,8 @@ def _stored(
             made = edits.set_group(workspace, dataset_id, groups, finding_ids=closed)
         case Fix.EXCLUDE | Fix.KEEP_ONE:
             made = edits.exclude(workspace, dataset_id, list(changed), finding_ids=closed)
-        case Fix.IGNORE:
-            raise ValueError("ignoring a finding edits nothing")
+        case Fix.IGNORE | Fix.DIFFERENT:
+            raise ValueError("this fix changes no image")
         case _:
             assert_never(how)
     return AppliedFix(made.summary, closed, made.number)
@@ -259,7 +341,7 @@ def _planned(
     ]
     match how:
         case Fix.GROUP:
-            return _grouped(workspace, dataset_id, sets)
+            return joining_parts(workspace, dataset_id, sets)
         case Fix.RELABEL:
             for finding, used in zip(findings, sets, strict=True):
                 target = moves.get(_suggestion(finding)) if label is None else label
@@ -271,8 +353,8 @@ def _planned(
             for used in filter(None, sets):
                 kept = best_of(used)
                 planned |= _excluded(s for s in used if s is not kept)
-        case Fix.IGNORE:
-            raise ValueError("ignoring a finding changes no image")
+        case Fix.IGNORE | Fix.DIFFERENT:
+            raise ValueError("this fix changes no image")
         case _:
             assert_never(how)
     return planned
@@ -296,43 +378,6 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
     with connect(workspace) as db:
         check = quality.load_check(db, dataset_id)
     return class_moves(workspace, dataset_id, check.version if check else 1)
-
-
-def _grouped(
-    workspace: Workspace, dataset_id: str, sets: Sequence[Sequence[Sample]]
-) -> dict[int, SampleState]:
-    """One group for each set of images; existing groups among them are joined as a whole."""
-    joined = _joined_groups(sets)
-    names = {group for used in sets for group in {s.group for s in used} if group is not None}
-    moved = {name for name in names if joined[name] != name}
-    with connect(workspace) as db:
-        every = datasets.every_sample(db, dataset_id) if moved else []
-    states = {s.id: replace(s.state, group=joined[s.group]) for s in every if s.group in moved}
-    for used in sets:
-        states |= {s.id: replace(s.state, group=joined[s.group or _own_name(s)]) for s in used}
-    return states
-
-
-def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
-    """Name of a group, or of an image without one -> the joined group."""
-    names = sorted({s.group or _own_name(s) for used in sets for s in used})
-    position = {name: i for i, name in enumerate(names)}
-    links = [
-        (position[used[0].group or _own_name(used[0])], position[s.group or _own_name(s)])
-        for used in sets
-        for s in used[1:]
-    ]
-    numbers = connected(len(names), np.array(links, np.int64).reshape(-1, 2)).tolist()
-    given = {s.group for used in sets for s in used}
-    chosen: dict[int, str] = {}
-    # Why given names first: a group that a user has named keeps its name.
-    for name in sorted(names, key=lambda name: (name not in given, len(name), name)):
-        chosen.setdefault(numbers[position[name]], name)
-    return {name: chosen[numbers[position[name]]] for name in names}
-
-
-def _own_name(sample: Sample) -> str:
-    return f"look-alikes {sample.id}"
 
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:

@@ -1,9 +1,12 @@
 """Actions on the quality of a dataset: start the check, read its results."""
 
+from collections.abc import Iterable
+
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck
 from core.domain.jobs import Job, JobKind
-from core.store import datasets, quality
+from core.domain.parts import AnsweredImages
+from core.store import datasets, look_alikes, quality
 from core.store.database import connect
 from core.workflows import jobs as job_actions
 from core.workflows.data.versions import class_moves
@@ -70,6 +73,32 @@ def agreement(workspace: Workspace, dataset_id: str) -> float | None:
         count for (label, suggested), count in counts.items() if moves.get(suggested) == label
     )
     return agreed / sum(counts.values())
+
+
+def part_answers(workspace: Workspace, dataset_id: str) -> list[AnsweredImages]:
+    """What people answered about look-alikes and holds today, oldest first."""
+    with connect(workspace) as db:
+        return look_alikes.list_answers(db, dataset_id)
+
+
+def ignored_look_alikes(workspace: Workspace, dataset_id: str) -> int:
+    """How many findings of look-alikes were ignored: these count nowhere."""
+    with connect(workspace) as db:
+        return len(look_alikes.ignored_look_alikes(db, dataset_id))
+
+
+def open_pairs(workspace: Workspace, finding: Finding, dataset_id: str) -> list[tuple[int, int]]:
+    """The pairs of look-alikes that hold a finding together, by sample ids."""
+    check = last_check(workspace, dataset_id)
+    own = set(finding.sample_ids)
+    return [pair for pair in (check.near_pairs if check else ()) if own.issuperset(pair)]
+
+
+def names_of(workspace: Workspace, sample_ids: Iterable[int]) -> dict[int, str]:
+    """Sample id -> name of the image, of images that are excluded too."""
+    with connect(workspace) as db:
+        samples = datasets.samples_by_id(db, list(dict.fromkeys(sample_ids)))
+    return {sample.id: sample.name or sample.path for sample in samples}
 
 
 def images_of_findings(

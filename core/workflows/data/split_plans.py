@@ -11,7 +11,7 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
 from core.domain.splits import GroupKind, LeakCertificate, Split, SplitMethod, Subset
 from core.errors import SplitError
-from core.store import datasets, quality, splits, versions
+from core.store import datasets, look_alikes, quality, splits, versions
 from core.store.database import connect
 from core.workflows.data.certificates import (
     SideCounts,
@@ -76,6 +76,7 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
         sealed_by = splits.sealed_split(db, dataset.id, dataset.version)
         kept = _kept_split(db, dataset, request, sealed_by)
         places = splits.split_places(db, kept.id) if kept else {}
+        answers = look_alikes.answers_digest(db, dataset.id)
         unused = _never_used(db, kept, places) if request.keep_test and kept else frozenset()
     if request.keep_test and kept:
         request = replace(request, keep_test=kept.name)
@@ -90,6 +91,8 @@ def plan_split(workspace: Workspace, dataset_id: str, request: SplitRequest) -> 
         check,
         seed=request.seed,
         digest=split_digest(division.subsets, samples, division.folds),
+        declared=request.group_by is not None and request.group_by.kind.declares_parts,
+        answers=answers,
     )
     counts = division_counts(samples, dataset.class_names, division, request.folds)
     return SplitPlan(dataset, request, division, counts, certificate, sealed_by, kept)

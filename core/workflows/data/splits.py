@@ -204,8 +204,9 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     share = (
-        f"{check.grouped_samples:,} images probably show only {check.groups:,} parts. A random "
-        "split would put images of the same part into several subsets"
+        f"{check.grouped_samples:,} images form {check.groups:,} groups of look-alikes. If each "
+        "group shows one part, a random split would put images of the same part into several "
+        "subsets"
     )
     if check.random_accuracy is None or check.grouped_accuracy is None:
         return f"{share} and make results look better than they are."

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import Decisions, OperatingPoint, decide, has_both, truths
@@ -55,7 +56,8 @@ class ModelComparison:
     """Two models on the images that both have in the subset; the first is the current one.
 
     Shapes: `sample_ids`, `targets` [N], the latter by `class_names`, those of the first model.
-    `only_first`, `only_second` count images of one model's subset alone; they are left out.
+    `unit` is what n counts; `only_first`, `only_second` count images of one model's subset alone;
+    they are left out.
     """
 
     subset: Subset
@@ -64,10 +66,12 @@ class ModelComparison:
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     parts: NDArray[np.int64] | None
+    unit: Unit
     only_first: int
     only_second: int
     classes: Comparison
     decisions: DecisionComparison | None
+    confidence: float = CONFIDENCE
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -75,13 +79,18 @@ class ModelComparison:
         return self.first.judged.class_names
 
     @property
-    def unit(self) -> Unit:
-        """What n counts."""
-        return Unit.IMAGES if self.parts is None else Unit.PARTS
+    def counted_in_words(self) -> str:
+        """What n counts, and why, in a sentence."""
+        return _counted(self.first.judged, self.second.judged).counted_in_words
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether look-alikes that nobody has confirmed would change what n counts."""
+        return self.first.judged.has_proposals or self.second.judged.has_proposals
 
     @property
     def part_count(self) -> int:
-        """How many parts both models judged."""
+        """How many of the unit both models judged."""
         return len(units(len(self.targets), self.parts))
 
 
@@ -92,6 +101,7 @@ def compare(
     subset: Subset = Subset.TEST,
     *,
     confidence: float = CONFIDENCE,
+    counting: Counting = Counting.AUTO,
 ) -> ModelComparison:
     """Compare two models on the images that are in this subset of both.
 
@@ -101,6 +111,7 @@ def compare(
         second: id or name of the new one.
         subset: which images.
         confidence: of the differences' intervals.
+        counting: what counts as one decision.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
@@ -108,11 +119,22 @@ def compare(
         ConfigError: if they share no image, or the images' classes differ between them.
     """
     return compare_judged(
-        judged_set(workspace, first, subset),
-        judged_set(workspace, second, subset),
+        judged_set(workspace, first, subset).counted_by(counting),
+        judged_set(workspace, second, subset).counted_by(counting),
         saved_rule(workspace, first),
         saved_rule(workspace, second),
         confidence=confidence,
+    )
+
+
+def counted_by(compared: ModelComparison, counting: Counting) -> ModelComparison:
+    """The same comparison, counted in another way."""
+    return compare_judged(
+        compared.first.judged.counted_by(counting),
+        compared.second.judged.counted_by(counting),
+        compared.first.rule,
+        compared.second.rule,
+        confidence=compared.confidence,
     )
 
 
@@ -140,9 +162,8 @@ def compare_judged(
         )
     targets = first.targets[in_first]
     _refuse_other_truth(first, second, targets, second.targets[in_second])
-    parts = choose(first.parts, in_first)
-    if parts is None:
-        parts = choose(second.parts, in_second)
+    counted = _counted(first, second)
+    parts = choose(counted.parts, in_first if counted is first else in_second)
     one = _side(first, first_rule, in_first)
     two = _side(second, second_rule, in_second)
     decisions = None
@@ -156,13 +177,20 @@ def compare_judged(
         sample_ids=shared,
         targets=targets,
         parts=parts,
+        unit=counted.unit,
         only_first=len(first.sample_ids) - len(shared),
         only_second=len(second.sample_ids) - len(shared),
         classes=compare_predictions(
             one.predicted, _by_first(first, second)[two.predicted], targets, parts, confidence
         ),
         decisions=decisions,
+        confidence=confidence,
     )
+
+
+def _counted(first: JudgedSet, second: JudgedSet) -> JudgedSet:
+    """Whose parts count: the split of one model may declare some that the other's does not know."""
+    return second if (first.unit, second.unit) == (Unit.IMAGES, Unit.PARTS) else first
 
 
 def _side(judged: JudgedSet, rule: DecisionRule | None, rows: NDArray[np.intp]) -> ModelSide:
@@ -198,11 +226,11 @@ def _by_first(first: JudgedSet, second: JudgedSet) -> NDArray[np.int64]:
     return np.array([names.get(name, -1) for name in second.class_names], np.int64)
 
 
-def evidence(table: PairedTable) -> str:
-    """What McNemar's test says, in words."""
+def evidence(table: PairedTable, unit: Unit) -> str:
+    """What McNemar's test says, in words; the table counts the unit."""
     differ = table.only_first_right + table.only_second_right
     if not differ:
-        return "Both models are right and wrong on exactly the same parts."
+        return f"Both models are right and wrong on exactly the same {unit.word}."
     if table.p_value < 0.05:
         better = "new" if table.only_second_right > table.only_first_right else "current"
         return (
@@ -210,7 +238,7 @@ def evidence(table: PairedTable) -> str:
             f"would occur by chance in {_percent(table.p_value)} of tests."
         )
     more = (
-        " With fewer than 6 parts on which they differ, no test can tell them apart."
+        f" With fewer than 6 {unit.word} on which they differ, no test can tell them apart."
         if differ < 6
         else ""
     )

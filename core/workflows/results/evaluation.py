@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import NotFoundError
 from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.views import Headline, headline
 from core.evaluation.measures.calibration import (
     Reliability,
     Temperature,
@@ -85,7 +87,12 @@ def open_subsets(workspace: Workspace, model: Model) -> list[Subset]:
 
 
 def evaluation_report(
-    workspace: Workspace, model_id: str, subset: Subset, *, ok_names: Sequence[str] = ()
+    workspace: Workspace,
+    model_id: str,
+    subset: Subset,
+    *,
+    ok_names: Sequence[str] = (),
+    counting: Counting = Counting.AUTO,
 ) -> EvaluationReport:
     """All numbers of a model on a subset, from stored probabilities.
 
@@ -94,12 +101,14 @@ def evaluation_report(
         model_id: its id or name.
         subset: which images.
         ok_names: classes to take as OK, all others as NOK; without any, the dataset's verdicts.
+        counting: what counts as one decision.
 
     Raises:
         NotFoundError: if there is no such model or class, or nothing stored.
         SealedError: if the test set is sealed and was not opened for this model.
     """
-    return report_of(with_verdicts(judged_set(workspace, model_id, subset), ok_names))
+    judged = judged_set(workspace, model_id, subset).counted_by(counting)
+    return report_of(with_verdicts(judged, ok_names))
 
 
 def report_of(
@@ -123,7 +132,47 @@ def report_of(
         verdicts=judged.verdicts,
         point=point,
         catalog=catalog_of(len(judged.class_names), top_k),
+        counts=judged.unit,
     )
+
+
+@dataclass(frozen=True)
+class CountedNumbers:
+    """The headline of a judged set, counted in one way."""
+
+    counting: Counting
+    headline: Headline
+
+
+def headline_of(judged: JudgedSet, point: OperatingPoint | None = None) -> Headline:
+    """The numbers that everybody asks for first.
+
+    Args:
+        judged: the predictions beside the truth.
+        point: the decision rule in force; None: the verdict of the predicted class decides.
+    """
+    return headline(
+        judged.probabilities,
+        judged.targets,
+        parts=judged.parts,
+        verdicts=judged.verdicts,
+        point=point,
+        predicted=judged.predicted,
+        counts=judged.unit,
+    )
+
+
+def both_ways(
+    judged: JudgedSet, point: OperatingPoint | None = None
+) -> tuple[CountedNumbers, CountedNumbers] | None:
+    """The headline without and with unconfirmed look-alikes as parts; None where both agree."""
+    if not judged.has_proposals:
+        return None
+    first, second = (
+        CountedNumbers(counting, headline_of(judged.counted_by(counting), point))
+        for counting in (Counting.AUTO, Counting.PARTS)
+    )
+    return first, second
 
 
 def measure(judged: JudgedSet, catalog: Sequence[Measure]) -> tuple[MeasuredValue, ...]:

@@ -4,37 +4,30 @@ Sealed test results are given out only after they were opened for the model (`ac
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.data.groups import group_names
-from core.data.quality.similarity import Pairs, connected, links_of_codes, numbered
 from core.domain.datasets import Dataset, Verdict
-from core.domain.findings import QualityCheck
 from core.domain.models import Model
-from core.domain.splits import GroupKind, LeakCertificate, Subset
-from core.errors import NotFoundError, SplitError
+from core.domain.parts import Counting
+from core.domain.splits import CountedGroups, LeakCertificate, Subset
+from core.errors import NotFoundError
 from core.evaluation.measures.classification import Matrix, confusion_matrix
 from core.evaluation.measures.labeled_predictions import LabeledPredictions
 from core.evaluation.measures.losses import log_losses
-from core.store import (
-    datasets,
-    models,
-    predictions,
-    quality,
-    splits,
-    versions,
-)
-from core.store.columns import Columns
+from core.evaluation.measures.parts import Unit
+from core.store import datasets, models, predictions, splits, versions
 from core.store.database import connect
 from core.store.predictions import StoredMatrix, SubsetPredictions
 from core.words import count, joined
-from core.workflows.data.certificates import certified, class_folders
+from core.workflows.data.certificates import certified
 from core.workflows.results import access
+from core.workflows.results.counting import KnownParts, counted_in_words, known_parts
 from core.workflows.results.memory import Memory, Number, StoredPredictions, read_only
 from core.workspace import Workspace
 
@@ -44,8 +37,9 @@ class JudgedSet:
     """The predictions of a model on a subset beside the truth: what every number is computed from.
 
     All arrays are read-only. Shapes: `sample_ids`, `targets` [N] int64, `probabilities` [N, C]
-    float32; `parts` [N] int64, equal for images of one part, None where no groups are known.
-    `verdicts` [C] are by the model's classes. `version`: of the labels; None for today's.
+    float32; `parts` [N] int64, equal for images that count once; None: every image counts.
+    `known` says what `parts` could be, `counting` which of these it is. `verdicts` [C] are by the
+    model's classes. `version`: of the labels; None for today's.
     `left_out` counts predicted images that are no longer in the dataset or have a class that the
     model does not know; `certificate` is that of the model's split. `stored` are the predictions
     as they were stored, of which these are the rows `kept`; None: these are all there are.
@@ -64,6 +58,8 @@ class JudgedSet:
     certificate: LeakCertificate | None = None
     stored: StoredPredictions | None = None
     kept: NDArray[np.bool_] | None = None
+    known: KnownParts | None = None
+    counting: Counting = Counting.AUTO
 
     def __post_init__(self) -> None:
         for array in (self.sample_ids, self.targets, self.probabilities, self.parts):
@@ -104,7 +100,32 @@ class JudgedSet:
     @property
     def labeled(self) -> LabeledPredictions:
         """What the measures are computed from."""
-        return LabeledPredictions(self.probabilities, self.targets, self.class_names, self.parts)
+        return LabeledPredictions(
+            self.probabilities, self.targets, self.class_names, self.parts, counts=self.unit
+        )
+
+    @property
+    def unit(self) -> Unit:
+        """What n counts."""
+        if self.known is not None:
+            return self.known.counted(self.counting).unit
+        return Unit.IMAGES if self.parts is None else Unit.PARTS
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether look-alikes that nobody has confirmed would change what n counts."""
+        return self.known is not None and self.known.proposed is not None
+
+    def counted_by(self, counting: Counting) -> "JudgedSet":
+        """The same predictions, counted in another way."""
+        if self.known is None or counting is self.counting:
+            return self
+        return replace(self, counting=counting, parts=self.known.counted(counting).parts)
+
+    @property
+    def counted_in_words(self) -> str:
+        """What n counts, and why, in a sentence."""
+        return counted_in_words(self.known, self.counting, self.unit)
 
     @cached_property
     def _all(self) -> StoredPredictions:
@@ -154,10 +175,19 @@ class JudgedSet:
 
 def leaks_in_words(certificate: LeakCertificate) -> str:
     """What a leaking split does to the numbers of its models."""
+    match certificate.counted:
+        case CountedGroups.PARTS:
+            groups = "part"
+        case CountedGroups.LOOK_ALIKES:
+            groups = "group of look-alikes"
+        case CountedGroups.BOTH:
+            groups = "part or group of look-alikes"
+        case _:
+            assert_never(certificate.counted)
     leaks = [
         count(number, noun)
         for number, noun in (
-            (certificate.groups_across, "part"),
+            (certificate.groups_across, groups),
             (certificate.near_across, "look-alike pair"),
             (certificate.exact_across, "identical file"),
         )
@@ -216,7 +246,7 @@ def judged_set(
             )
         dataset = datasets.find_dataset(db, model.dataset_id)
         verdicts = _verdicts(db, model, dataset, labeled.version)
-        parts = _parts(db, model, dataset, labeled.sample_ids, memory)
+        known = known_parts(db, model.split_id, dataset, labeled.sample_ids, memory)
     return JudgedSet(
         model=model,
         dataset=dataset,
@@ -224,13 +254,14 @@ def judged_set(
         sample_ids=labeled.sample_ids,
         targets=labeled.targets,
         probabilities=labeled.probabilities,
-        parts=parts,
+        parts=known.counted(Counting.AUTO).parts,
         verdicts=verdicts,
         version=labeled.version,
         left_out=labeled.left_out,
         certificate=certificate,
         stored=stored,
         kept=labeled.kept,
+        known=known,
     )
 
 
@@ -241,90 +272,6 @@ def _labeled(
         return None
     columns = memory.columns(db, model.dataset_id)
     return predictions.label_matrix(db, model.id, subset, stored.matrix, columns)
-
-
-def _parts(
-    db: Database, model: Model, dataset: Dataset, sample_ids: NDArray[np.int64], memory: Memory
-) -> NDArray[np.int64] | None:
-    """Part [n] of these samples; those that are in use no more are parts of their own."""
-    columns = memory.columns(db, dataset.id)
-    numbers = _part_numbers(db, dataset, model.split_id, columns, memory)
-    if numbers is None:
-        return None
-    at = columns.places(sample_ids)
-    part = np.where(at < 0, -1, numbers[at])
-    alone = numbers.max(initial=-1) + 1 + np.arange(len(part))
-    return np.where(part < 0, alone, part).astype(np.int64)
-
-
-def part_numbers_of(
-    db: Database, dataset: Dataset, split_id: str | None = None
-) -> dict[int, int] | None:
-    """Sample id -> number of its part (0 and up), for every sample in use; None: nothing is known.
-
-    Images are of one part if anything says so: the group they were imported with or given, the
-    look-alikes of the quality check, the rule that the split was grouped by, or equal bytes.
-    """
-    memory = Memory()
-    columns = memory.columns(db, dataset.id)
-    numbers = _part_numbers(db, dataset, split_id, columns, memory)
-    if numbers is None:
-        return None
-    used = columns.used
-    return dict(zip(columns.ids[used].tolist(), numbers[used].tolist(), strict=True))
-
-
-def _part_numbers(
-    db: Database, dataset: Dataset, split_id: str | None, columns: Columns, memory: Memory
-) -> NDArray[np.int64] | None:
-    """Number of the part of every row of the columns; -1 where not in use."""
-    check = quality.load_check(db, dataset.id)
-    used = np.flatnonzero(columns.used)
-    groups = columns.groups[used]
-    of_split = _groups_of_split(db, dataset, split_id, columns, memory)
-    by_split = groups[:0] if of_split is None else of_split[used]
-    if not (groups >= 0).any() and not (by_split >= 0).any() and not (check and check.groups):
-        return None
-    numbers = np.full(len(columns.ids), -1, np.int64)
-    numbers[used] = connected(
-        len(used),
-        links_of_codes(columns.files[used]),
-        links_of_codes(groups),
-        links_of_codes(by_split),
-        _near_links(columns.ids[used], check),
-    )
-    return numbers
-
-
-def _near_links(known: NDArray[np.int64], check: QualityCheck | None) -> Pairs:
-    """Positions [M, 2] in the ascending ids of look-alikes; those that are gone link nothing."""
-    pairs = np.array(check.near_pairs if check else (), np.int64).reshape(-1, 2)
-    return np.searchsorted(known, pairs[np.isin(pairs, known).all(axis=1)]).astype(np.int64)
-
-
-def _groups_of_split(
-    db: Database, dataset: Dataset, split_id: str | None, columns: Columns, memory: Memory
-) -> NDArray[np.int64] | None:
-    """Group [N] of all images, used or not, by the rule of a split; -1 for those without one.
-
-    None where there is no rule, or what it finds is stored elsewhere.
-    """
-    split = splits.split_or_none(db, split_id) if split_id else None
-    grouping = split.strategy.grouping if split else None
-    if grouping is None or grouping.kind in (GroupKind.LOOK_ALIKES, GroupKind.COLUMN):
-        return None
-    folders = class_folders(db, dataset)
-
-    def read() -> NDArray[np.int64]:
-        samples = datasets.every_sample(db, dataset.id)
-        try:
-            return numbered(group_names(samples, grouping, folders))
-        except SplitError:  # what its rule spoke of is gone
-            return np.full(len(samples), -1, np.int64)
-
-    # Why without the version: no edit changes a name or a column of the imported table.
-    key = (dataset.id, columns.ids[-1:].tobytes(), grouping, tuple(folders))
-    return memory.groups(key, read)
 
 
 def _verdicts(

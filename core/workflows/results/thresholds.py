@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.domain.datasets import Sample, Verdict
 from core.domain.ids import utc_now
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
@@ -44,7 +45,7 @@ from core.evaluation.decisions.thresholds import (
 from core.evaluation.measures.classification import check_predictions
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.measures.parts import Unit
-from core.store import datasets, judgement, models, quality
+from core.store import datasets, judgement, look_alikes, models
 from core.store.database import connect, transaction
 from core.words import exact_percent
 from core.workflows.results.access import (
@@ -72,7 +73,7 @@ class Basis:
     @property
     def unit(self) -> Unit:
         """What n counts."""
-        return Unit.IMAGES if self.judged.parts is None else Unit.PARTS
+        return self.judged.unit
 
     @property
     def unknown(self) -> int:
@@ -140,7 +141,12 @@ def _no_verdicts(judged: JudgedSet) -> ConfigError:
     )
 
 
-def load_basis(workspace: Workspace, model_id: str, subset: Subset = Subset.VALIDATION) -> Basis:
+def load_basis(
+    workspace: Workspace,
+    model_id: str,
+    subset: Subset = Subset.VALIDATION,
+    counting: Counting = Counting.AUTO,
+) -> Basis:
     """What rules of a model are tried on.
 
     Raises:
@@ -148,7 +154,7 @@ def load_basis(workspace: Workspace, model_id: str, subset: Subset = Subset.VALI
         SealedError: if the test set is sealed.
         ConfigError: if the classes have no verdicts, or a probability is not a number.
     """
-    return basis_of(judged_set(workspace, model_id, subset))
+    return basis_of(judged_set(workspace, model_id, subset).counted_by(counting))
 
 
 def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
@@ -157,8 +163,8 @@ def state_of(workspace: Workspace, model: Model) -> tuple[object, ...]:
         return (model.id,)
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, model.dataset_id)
-        check = quality.load_check(db, dataset.id)
-    return (model.id, dataset.version, dataset.class_verdicts, check and check.created_at)
+        alike = look_alikes.look_alikes_state(db, dataset.id)
+    return (model.id, dataset.version, dataset.class_verdicts, alike)
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,8 @@ def compared_model(material: ReportMaterial) -> ComparedModel | None:
         return None
     tables = [PairedTitle("compare.classes", "class")]
     if other.decisions is not None:
-        tables.append(PairedTitle("compare.escapes", "defective parts not accepted"))
-        tables.append(PairedTitle("compare.false_rejects", "good parts not rejected"))
-    return ComparedModel(other.first.model.name, evidence(other.classes.table), tuple(tables))
+        tables.append(PairedTitle("compare.escapes", f"defective {other.unit.word} not accepted"))
+        tables.append(PairedTitle("compare.false_rejects", f"good {other.unit.word} not rejected"))
+    return ComparedModel(
+        other.first.model.name, evidence(other.classes.table, other.unit), tuple(tables)
+    )

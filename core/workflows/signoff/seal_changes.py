@@ -12,6 +12,7 @@ from core.domain.models import Model
 from core.domain.signoff import Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import rule_from_json
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json
 from core.store import datasets, splits, versions
 from core.workspace import Workspace
@@ -28,9 +29,10 @@ def no_progress(phase: str, done: int, total: int) -> None:
 class SignOff:
     """Where the sealed test of a model stands.
 
-    `digest` names the test images and labels of today, `parts_digest` which of them show one
-    part; `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what
-    voids the seal; `accesses` are all recorded views of the split's test results, for any model.
+    `digest` names the test images and labels of today, `parts_digest` which of them count once,
+    `unit` what n counts; `has_proposals`: look-alikes that nobody has confirmed would change it.
+    `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what voids
+    the seal; `accesses` are all recorded views of the split's test results, for any model.
     """
 
     model: Model
@@ -39,6 +41,8 @@ class SignOff:
     images: int
     digest: str
     parts_digest: str
+    unit: Unit
+    has_proposals: bool
     criteria: str | None
     rule: str | None
     seal: Seal | None
@@ -111,10 +115,11 @@ def _dataset_changes(db: Database, standing: SignOff, seal: Seal) -> list[str]:
         says.append("What counts as OK and NOK was changed.")
     if seal.test_digest != standing.digest and not says:
         says.append("The test images or their classes are not the ones that were sealed.")
-    if seal.parts_digest not in ("", standing.parts_digest) and not says:
+    # Why not for older seals: they named look-alikes, which count as parts no longer.
+    if seal.unit and seal.parts_digest != standing.parts_digest and not says:
         says.append(
-            "The test images are assigned to other parts than when they were sealed (by a later "
-            "quality check or an edit), so parts are counted differently."
+            "The test images are assigned to other parts than when they were sealed, so that parts "
+            "are counted differently."
         )
     return says
 

@@ -6,9 +6,10 @@ labels. Whatever of it changes later voids the seal, and is named.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from sqlite_utils import Database
 
 from core.domain.datasets import (
@@ -18,12 +19,14 @@ from core.domain.datasets import (
 )
 from core.domain.ids import utc_now
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.store import datasets, judgement, models, splits, versions
 from core.store.database import connect, transaction
-from core.workflows.results.judging import part_numbers_of
+from core.workflows.results.counting import Counted, known_parts
+from core.workflows.results.memory import Memory
 from core.workflows.signoff.seal_changes import (
     ProgressCallback,
     SignOff,
@@ -60,13 +63,18 @@ def sign_off(
         dataset, split = _origin(db, model)
         samples = _test_samples(db, dataset, split)
         seal = judgement.find_seal(db, model.id)
+        ids = np.array([s.id for s in samples], np.int64)
+        known = known_parts(db, split.id, dataset, ids, Memory())
+        counted = known.counted(Counting.AUTO)
         standing = SignOff(
             model=model,
             dataset=dataset,
             split=split,
             images=len(samples),
             digest=_digest(samples, dataset.class_names),
-            parts_digest=_parts_digest(samples, part_numbers_of(db, dataset, split.id)),
+            parts_digest=_parts_digest(samples, counted),
+            unit=counted.unit,
+            has_proposals=known.proposed is not None,
             criteria=judgement.criteria(db, dataset.id),
             rule=judgement.operating_point(db, model.id),
             seal=seal,
@@ -119,6 +127,7 @@ def seal_test(
                 operating_point=standing.rule or "",
                 test_digest=standing.digest,
                 parts_digest=standing.parts_digest,
+                unit=standing.unit.value,
                 golden=tuple(sorted(judgement.marked(db, standing.dataset.id, MarkKind.GOLDEN))),
             ),
         )
@@ -199,13 +208,15 @@ def _digest(samples: Sequence[Sample], class_names: Sequence[str]) -> str:
     return content_digest((s.sha256, class_names[s.label or 0]) for s in samples)
 
 
-def _parts_digest(samples: Sequence[Sample], numbers: Mapping[int, int] | None) -> str:
-    """Names which images show one part; every image names the first one of its part."""
+def _parts_digest(samples: Sequence[Sample], counted: Counted) -> str:
+    """Names which images count once; every image names the first one of its part."""
+    ids = [sample.id for sample in samples]
+    parts = ids if counted.parts is None else counted.parts.tolist()
     first: dict[int, int] = {}
-    pairs = []
-    for sample in sorted(samples, key=lambda s: s.id):
-        part = -sample.id if numbers is None else numbers.get(sample.id, -sample.id)
-        pairs.append((sample.id, first.setdefault(part, sample.id)))
+    pairs = [
+        (sample_id, first.setdefault(part, sample_id))
+        for sample_id, part in sorted(zip(ids, parts, strict=True))
+    ]
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
