@@ -9,6 +9,7 @@ from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.class_rates import ClassBounds
 from core.evaluation.measures.classification import ClassMeasures
 from core.evaluation.measures.intervals import Estimate, Rate
+from core.evaluation.measures.parts import Unit
 from core.evaluation.report import EvaluationReport
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import CalibrationComparison
@@ -41,6 +42,7 @@ def evaluation_as_json(
         {
             "n": report.n,
             "per_class": {item.name: _class_as_json(item) for item in report.per_class},
+            "per_class_unit": Unit.IMAGES.value,
             "class_names": list(report.class_names),
             "confusion_matrix": report.confusion_matrix.tolist(),
             "unit": report.unit.value,
@@ -137,8 +139,14 @@ def _bounds_as_json(item: ClassBounds, unit: str) -> JsonObject:
     return {
         "precision": _bounds(item.precision, unit),
         "recall": _bounds(item.recall, unit),
-        "f1": _bounds(item.f1, unit),
+        "f1": _f1(item.f1, unit),
     }
+
+
+def _f1(value: Estimate, unit: str) -> JsonObject | None:
+    """Like a rate it has a value of its own: the one of `per_class` counts images."""
+    bounds = interval_as_json(value.interval)
+    return None if bounds is None else {"value": value.value, **bounds, "unit": unit}
 
 
 def _bounds(value: Rate | Estimate, unit: str) -> JsonObject | None:

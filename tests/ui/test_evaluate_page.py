@@ -306,18 +306,23 @@ def test_before_the_first_look_validation_is_shown_and_the_test_is_offered(
     assert not [b for b in app.button if b.key == "show_test"]
 
 
-def test_no_list_gives_a_test_result_away_before_it_was_looked_at(
+def test_no_list_shows_a_test_result_whether_it_was_viewed_or_not(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    make_model(judged, TRUE_AND_SAID, name="new")
+    # Lists showed it to everybody once one person had viewed it, and counted nothing.
     with connect(judged) as db, db.conn:
-        db.conn.execute("UPDATE models SET test_macro_f1 = 0.875")
+        db.conn.execute("UPDATE models SET test_macro_f1 = 0.875, val_macro_f1 = 0.625")
+        model = models.list_models(db)[0]
+    access.record_view(judged, model, "Evaluate page")
     for file in ("home.py", "use/models.py"):
         app = open_page(file, judged)
         assert not app.exception
-    with connect(judged) as db:
-        scores = {m.name: m.test_macro_f1 for m in models.list_models(db)}
-    assert scores == {"m": 0.875, "new": None}
+        shown = [
+            str(item.value) for kind in ("markdown", "caption", "metric") for item in app.get(kind)
+        ]
+        tables = [table.value.to_csv() for table in app.dataframe]
+        assert "0.875" not in " ".join(shown + tables)
+        assert "0.625" in " ".join(shown + tables)
 
 
 def test_probabilities_that_are_no_numbers_are_said_in_words(

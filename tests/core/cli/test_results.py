@@ -85,9 +85,10 @@ def test_escapes_of_evaluate_follow_the_saved_rule_and_name_it(call, made):
     # They were those of the predicted class, whatever rule was in force.
     plain = call("evaluate", "new", "--subset", "validation")["ok_nok"]
     assert plain["rule"] == "The verdict of the predicted class decides."
-    saved = call("threshold", "new", "--at", 0.0, "--save")
+    saved = call("threshold", "new", "--at", 0.05, "--save")
     ruled = call("evaluate", "new", "--subset", "validation")["ok_nok"]
-    assert ruled["overkill"]["rate"] == saved["validation"]["overkill"]["rate"] == 1.0
+    assert ruled["overkill"]["rate"] == saved["validation"]["overkill"]["rate"]
+    assert ruled["overkill"]["rate"] > plain["overkill"]["rate"]
     assert ruled["rule"].startswith("Reject at")
     assert "Rule: Reject at" in _text(made.workspace, "evaluate", "new", "--subset", "validation")
     given = call("evaluate", "new", "--subset", "validation", "--ok", "good")["ok_nok"]
@@ -119,6 +120,50 @@ def test_a_guarantee_is_held_against_the_test(call, made):
     assert found["guarantee"]["on_test"] in ("confirmed", "in line", "contradicted")
     impossible = call("threshold", "new", "--max-escape", 0.001, "--guarantee")
     assert "2,995" in impossible["guarantee"]["remarks"][0]
+    # It was saved as "accept below 0%, reject nothing", which passes every limit on escapes.
+    wishes = ("threshold", "new", "--max-escape", 0.001, "--guarantee", "--save")
+    refused = call(*wishes, code=1)
+    assert "impossible, so it is not saved" in refused["error"]
+    assert "plan" in refused["hint"]
+    assert thresholds.saved_rule(made.workspace, "new") is None
+
+
+def test_criteria_on_reviews_are_set_checked_and_planned(call, made):
+    limits = ("--min-automatic", 0.5, "--max-reviews", 600, "--volume", 1000)
+    kept = call("criteria", "parts", "--max-escape", 0.9, *limits)["criteria"]
+    assert (kept["min_automatic"], kept["max_reviews"], kept["parts_per_shift"]) == (0.5, 600, 1000)
+    call("threshold", "new", "--max-escape", 0.02, "--max-overkill", 0.02, "--save")
+    gate = call("compare", "present", "new")["gate"]
+    checks = {check["kind"]: check for check in gate["checks"]}
+    share, reviews = checks["automatic share"], checks["reviews per shift"]
+    assert share["bound"] < share["value"]
+    assert reviews["bound"] > reviews["value"] == pytest.approx(1000 * (1 - share["value"]))
+    assert reviews["bound"] == pytest.approx(1000 * (1 - share["bound"]))
+    assert {share["outcome"], reviews["outcome"]} == {"met"}
+    assert gate["limits_reviews"]
+    planned = call("plan", "--rate", 0.01, "--reviews", 100, "--volume", 1000)["reviews"]
+    assert planned == {
+        "share": 0.9,
+        "rows": [
+            {"errors": k, "parts": n, "chance_to_pass": None}
+            for k, n in ((0, 29), (1, 46), (2, 61), (3, 76))
+        ],
+    }
+    assert "below" in call("plan", "--rate", 0.01, "--reviews", 5, code=1)["error"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (("--no-golden",), "require nothing"),
+        (("--min-automatic", 1), "can never be proven"),
+        (("--min-automatic", 0), "met by every model"),
+        (("--max-reviews", 100, "--volume", 100), "met by every model"),
+    ],
+)
+def test_criteria_that_decide_nothing_are_not_saved(call, made, limits, said):
+    assert said in call("criteria", "parts", *limits, code=1)["error"]
+    assert call("criteria", "parts")["criteria"] is None
 
 
 def test_without_a_wish_and_without_a_saved_rule_it_says_what_to_give(call, made):

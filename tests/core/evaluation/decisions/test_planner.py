@@ -1,11 +1,13 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from core.errors import ConfigError
 from core.evaluation.decisions.planner import (
     chance_to_pass,
     parts_needed,
+    plan_automatic,
     plan_test,
     proven_rate,
     zero_error_parts,
@@ -87,6 +89,25 @@ def test_the_chance_to_pass_with_errors_for_every_part_is_certain():
 def test_what_cannot_be_planned_is_said(wish):
     with pytest.raises(ConfigError):
         parts_needed(**wish)
+
+
+def test_an_automatic_share_is_planned_with_reviews_that_a_good_model_has():
+    # At 97% automatic, no test without a review passes: the last row is the one to plan for.
+    *few, last = plan_automatic(0.9, expected_share=0.97)
+    assert [(row.errors, row.parts) for row in few] == [(0, 29), (1, 46), (2, 61), (3, 76)]
+    assert all(row.chance_to_pass < 0.9 <= last.chance_to_pass for row in few)
+    assert (
+        binom.sf(last.errors, last.parts, 0.1) >= 0.95 > binom.sf(last.errors, last.parts - 1, 0.1)
+    )
+    assert binom.cdf(last.errors, last.parts, 0.03) == pytest.approx(last.chance_to_pass)
+
+
+@pytest.mark.parametrize("expected", [0.01, 0.02])
+def test_a_true_rate_that_is_not_below_the_claim_cannot_be_planned(expected):
+    with pytest.raises(ConfigError, match="cannot be proven to be below 1%"):
+        plan_test(0.01, 0.05, expected_escape=expected)
+    with pytest.raises(ConfigError, match="cannot be proven"):
+        plan_automatic(0.99, expected_share=1 - expected)
 
 
 @pytest.mark.parametrize("expected", [2.0, -0.1, float("nan"), float("inf")])

@@ -72,8 +72,15 @@ def test_a_limit_in_words_is_never_rounded_to_0_or_100(value):
 def test_limits_read_as_sentences():
     assert "10.0%" in point_in_words(OperatingPoint(0.1, 0.1))
     assert "reject nothing" in point_in_words(OperatingPoint(0.1, ABOVE_ALL))
-    assert as_limit(0.000374) == "0.037%"
-    assert as_limit(0.99995) == "99.9950%"
+    assert as_limit(0.000374) == "0.0374%"
+    assert as_limit(0.99995) == "99.995%"
+
+
+@given(st.floats(0.001, 0.999))
+def test_a_limit_is_shown_as_it_is_applied(value):
+    # 22.153% was shown as 22.2%, which decided 1 of 240 parts in another way.
+    assert as_limit(0.22153) == "22.153%"
+    assert float(as_limit(value).removesuffix("%")) / 100 == pytest.approx(value, rel=1e-14)
 
 
 def test_criteria_are_read_as_they_were_written_with_their_history():
@@ -81,6 +88,32 @@ def test_criteria_are_read_as_they_were_written_with_their_history():
     kept = first.changed_to(ReleaseCriteria(max_escape=0.05), 20.0)
     assert criteria_from_json(criteria_to_json(kept)) == kept
     assert kept.earlier == ((10.0, first.criteria),)
+
+
+def test_criteria_of_an_earlier_version_ask_for_what_they_asked():
+    text = (
+        '{"max_escape": 0.01, "max_overkill": null, "min_macro_f1": null, "min_recall": null,'
+        ' "no_new_escapes": true, "golden_must_pass": true, "confidence": 0.95, "set_at": 10.0,'
+        ' "earlier": []}'
+    )
+    kept = criteria_from_json(text)
+    assert kept == KeptCriteria(ReleaseCriteria(max_escape=0.01, no_new_escapes=True), 10.0)
+    assert [c.kind for c in kept.criteria.limits([None])] == [CriterionKind.ESCAPE]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"max_reviews": 20}, "needs the parts per shift"),
+        ({"max_reviews": 0, "parts_per_shift": 100}, "not possible"),
+        ({"max_reviews": float("nan"), "parts_per_shift": 100}, "not possible"),
+        ({"min_automatic": 1.2}, "not possible"),
+        ({"defect_rate": -0.1}, "not possible"),
+    ],
+)
+def test_limits_on_reviews_that_cannot_be_checked_are_refused(bad, said):
+    with pytest.raises(ConfigError, match=said):
+        ReleaseCriteria(**bad)
 
 
 def test_unchanged_criteria_keep_their_time():

@@ -1,5 +1,8 @@
 import pytest
 
+from core.domain.signoff import CriterionOutcome, ReleaseOutcome
+from core.evaluation.decisions.outcome import Outcome
+from core.evaluation.decisions.reviews import ReviewLoad
 from core.evaluation.measures.intervals import Estimate, Interval, rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.check import (
@@ -12,10 +15,13 @@ from core.evaluation.release.check import (
 )
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import (
+    REVIEWS_NOT_LIMITED,
     check_in_words,
     criteria_in_words,
     measure_key,
+    not_applicable_in_words,
     reasons_in_words,
+    remarks_in_words,
     verdict_lines,
 )
 
@@ -61,7 +67,7 @@ def test_what_must_be_reached_is_checked_against_the_lower_bound():
     assert check(RECALL, rate(59, 59)).passed
     missed = check(RECALL, rate(19, 20))
     assert (missed.result, missed.parts_needed) == (CheckResult.NOT_PROVEN, 46)
-    assert "proven to be above 78.4%; proof of at least 90%" in check_in_words(missed)
+    assert "proven to be above 78.3%; proof of at least 90%" in check_in_words(missed)
 
 
 def test_a_criterion_on_the_measured_value_needs_no_proof():
@@ -102,16 +108,99 @@ def test_every_golden_sample_must_be_right():
 @pytest.mark.parametrize(
     ("new", "passed", "words"),
     [
-        (NewEscapes(0), True, None),
-        (NewEscapes(1), False, "1 defective part is accepted"),
-        (NewEscapes(3, Unit.IMAGES), False, "3 defective images are accepted"),
-        (NewEscapes(None), False, "not known"),
+        (NewEscapes(0, compared=9), True, None),
+        (NewEscapes(1, compared=9), False, "1 defective part is accepted"),
+        (NewEscapes(3, Unit.IMAGES, 9), False, "3 defective images are accepted"),
+        (NewEscapes(None, compared=9), False, "not known"),
     ],
 )
 def test_new_escapes_block_and_so_does_not_knowing_them(new, passed, words):
     verdict = ReleaseVerdict((), new_escapes=new)
     assert verdict.passed is passed
     assert [words in reason for reason in reasons_in_words(verdict)] == [True] * (words is not None)
+
+
+def test_without_a_model_to_compare_with_new_escapes_are_not_applicable_and_block_nothing():
+    # "New escapes are not known" blocked every first model, and every model at its sign-off.
+    checks = check_criteria([ESCAPE], {ESCAPE.key: rate(0, 300)})
+    verdict = ReleaseVerdict(checks, new_escapes=NewEscapes(None))
+    assert verdict.outcome is ReleaseOutcome.PASS
+    assert reasons_in_words(verdict) == []
+    assert not_applicable_in_words(verdict) == [
+        "New escapes: not applicable, since there is no model to compare with."
+    ]
+    lines = verdict_lines(verdict, ReleaseCriteria(no_new_escapes=True, golden_must_pass=False))
+    assert [line.outcome for line in lines] == [
+        CriterionOutcome.MET,
+        CriterionOutcome.NOT_APPLICABLE,
+    ]
+    alone = ReleaseVerdict((), new_escapes=NewEscapes(None))
+    assert alone.outcome is ReleaseOutcome.BLOCK
+    assert "Nothing was checked" in reasons_in_words(alone)[0]
+
+
+def zones(ok=(0, 0, 0), nok=(0, 0, 0)):
+    return Outcome(ok, nok)
+
+
+def test_the_automatic_share_is_judged_by_its_lower_bound():
+    (criterion,) = ReleaseCriteria(min_automatic=0.9).limits([None])
+    few = check(criterion, zones(ok=(95, 5, 0)).automatic)
+    assert few.result is CheckResult.NOT_PROVEN
+    assert few.bound == pytest.approx(0.8977, abs=1e-4)
+    assert check_in_words(few) == (
+        "Automatic share: 95% (95 of 100), proven to be above 89.7%; proof of at least 90% is "
+        "required. With no further error, 103 parts in total would prove it."
+    )
+    assert check(criterion, zones(ok=(290, 10, 0)).automatic).passed
+
+
+def test_reviews_per_shift_are_judged_by_their_upper_bound():
+    (criterion,) = ReleaseCriteria(max_reviews=60, parts_per_shift=1000).limits([None])
+    seen = check(criterion, ReviewLoad(zones(ok=(97, 3, 0), nok=(0, 0, 100)), 1000))
+    # 3 of 200 in review: at most 3.8% with 95% confidence.
+    assert (seen.value, seen.result) == (pytest.approx(15), CheckResult.MET)
+    assert seen.bound == pytest.approx(38.3, abs=0.1)
+    assert check_in_words(seen) == (
+        "Inspector reviews per shift: 15, proven to be below 38.4; proof of at most 60 of 1,000 "
+        "parts in the mix of the test is required."
+    )
+    few = check(criterion, ReviewLoad(zones(ok=(19, 1, 0)), 1000))
+    assert (few.result, few.parts_needed) == (CheckResult.NOT_PROVEN, 78)
+
+
+def test_reviews_at_the_defect_rate_of_the_line_are_weighted_and_hold_together():
+    # Half of the defective and no good part is reviewed: the mix of a test says nothing of a line.
+    outcome = zones(ok=(100, 0, 0), nok=(0, 50, 50))
+    assert ReviewLoad(outcome, 1000).value == pytest.approx(250)
+    line = ReviewLoad(outcome, 1000, 0.01)
+    assert line.value == pytest.approx(5)
+    expected = 990 * rate(0, 100).upper(0.975) + 10 * rate(50, 100).upper(0.975)
+    assert line.upper(0.95) == pytest.approx(expected)
+    assert ReviewLoad(zones(ok=(9, 1, 0)), 100, 0.1).value is None
+    assert ReviewLoad(zones(ok=(9, 1, 0)), 100, 0.0).value == pytest.approx(10)
+
+
+def test_a_gate_without_a_limit_on_reviews_says_so_in_one_sentence():
+    # A rule that accepts and rejects nothing passed every limit on escapes without a word.
+    checks = check_criteria([ESCAPE], {ESCAPE.key: zones(nok=(0, 300, 0)).escape})
+    verdict = ReleaseVerdict(checks, limits_reviews=False)
+    assert verdict.passed
+    assert remarks_in_words(verdict) == [REVIEWS_NOT_LIMITED]
+    assert ReleaseCriteria(max_escape=0.02).limits_reviews is False
+    assert ReleaseCriteria(min_automatic=0.5).limits_reviews
+
+
+def test_a_limit_is_written_with_every_digit_and_a_bound_on_its_side_of_it():
+    # A recall of at least 99.95% read as 100%, and bounds were rounded to where they do not hold.
+    recall = Criterion(CriterionKind.RECALL, 0.9995, at_most=False, class_name="dent")
+    assert check_in_words(check(recall, rate(9999, 10_000))) == (
+        "Recall of dent: 99.99% (9,999 of 10,000), proven to be above 99.952%; proof of at least "
+        "99.95% is required."
+    )
+    found = check(Criterion(CriterionKind.ESCAPE, 0.0199), rate(0, 149))
+    # Rounded to the nearest, the bound of 1.9905% read as 1.99%, which is not at most 1.99%.
+    assert "proven to be below 2%; proof of at most 1.99% is required" in check_in_words(found)
 
 
 def test_a_verdict_without_anything_checked_does_not_pass():
@@ -157,5 +246,9 @@ def test_criteria_are_listed_one_by_one():
 def test_what_is_not_met_comes_first_and_what_could_not_be_checked_last():
     checks = check_criteria([ESCAPE, RECALL], {ESCAPE.key: rate(0, 300), RECALL.key: rate(0, 10)})
     lines = verdict_lines(ReleaseVerdict(checks), ReleaseCriteria())
-    assert [line.passed for line in lines] == [False, True, None]
+    assert [line.outcome for line in lines] == [
+        CriterionOutcome.NOT_MET,
+        CriterionOutcome.MET,
+        CriterionOutcome.NOT_APPLICABLE,
+    ]
     assert lines[-1].measured == "none is marked: nothing to check"

@@ -14,9 +14,13 @@ from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.evaluation.release.words import REVIEWS_NOT_LIMITED
 from core.reporting import values
 from core.reporting.draft import from_json, to_json
+from core.store import judgement
+from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data import edits
 from core.workflows.results import access, judging, thresholds
@@ -52,8 +56,11 @@ def made(workspace, tmp_path):
 
 
 def _rule(made, model, point):
-    basis = thresholds.load_basis(made.workspace, model)
-    thresholds.save_rule(made.workspace, basis, thresholds.ThresholdChoice(point, "a test"))
+    """Stored without a check: earlier versions also kept rules that decide nothing."""
+    judged = judging.judged_set(made.workspace, model, Subset.TEST)
+    rule = DecisionRule(point, judged.class_names, judged.verdicts, "a test", 0.95, 1.0)
+    with connect(made.workspace) as db, transaction(db):
+        judgement.save_operating_point(db, judged.model.id, rule_to_json(rule))
 
 
 def _files(made, model="b", form=Form.FULL, **options):
@@ -137,6 +144,46 @@ def test_the_check_of_the_numbers_notices_a_drawn_bound_that_is_wrong(made):
     low = read_report(page).found["kappa.low"]
     page.write_text(page.read_text().replace(f'value="{low!r}"', f'value="{low - 0.05!r}"', 1))
     assert [line.split(":")[0] for line in mismatches(page, table)] == ["kappa.low"]
+
+
+def test_a_table_of_classes_counts_one_thing(made):
+    # Precision and recall counted parts, F1 and confusions images, and nothing said which.
+    text = _files(made)[0].read_text()
+    section = text.split("<h3>Classes, lowest recall first</h3>")[1].split("</table>")[0]
+    heading, rows = section.split("</thead>")
+    assert "<th>Class (by parts)</th>" in heading
+    names = set(re.findall('data-measure="([^"]*)"', rows))
+    assert {name.split(".")[-1] for name in names} <= {
+        *("recall", "precision", "f1", "n", "low", "high")
+    }
+    assert "Macro F1 (images)" in text
+    assert "Accuracy (parts)" in text
+
+
+def test_a_report_that_compares_is_a_view_of_both_models(made):
+    # The other model's results are in the report and its table, and nobody had counted that.
+    _files(made, against="a")
+    for model in ("a", "b"):
+        (view,) = sealing.sign_off(made.workspace, model).own_openings
+        assert view.purpose == "Test report (full)"
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_gate_says_what_it_does_not_limit_and_what_is_not_applicable(made, form):
+    asked = ReleaseCriteria(max_overkill=0.99, no_new_escapes=True, golden_must_pass=False)
+    release.set_criteria(made.workspace, "parts", asked)
+    text = html.unescape(_files(made, form=form)[0].read_text())
+    assert "Release criteria met, but the test was not sealed" in text
+    assert REVIEWS_NOT_LIMITED in text
+    assert "not applicable: no model to compare with" in text
+    limited = dataclasses.replace(asked, min_automatic=0.5)
+    release.set_criteria(made.workspace, "parts", limited)
+    page, table = _files(made, form=form)
+    text = html.unescape(page.read_text())
+    assert REVIEWS_NOT_LIMITED not in text
+    assert "automatic share at least 50%, proven with 95% confidence" in text
+    assert mismatches(page, table) == []
+    assert read_report(page).found["automatic.lower"] < 1
 
 
 def test_the_check_of_the_numbers_notices_a_wrong_one(made):
@@ -394,7 +441,7 @@ def test_new_escapes_are_said_by_their_number(made):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(no_new_escapes=True))
     alone = _files(made)[0].read_text()
     assert "no new escapes compared with the current model" in alone
-    assert ">not known</td>" in alone
+    assert ">not applicable: no model to compare with</td>" in alone
     compared = _files(made, against="a")[0].read_text()
     found = read_report(_files(made, against="a")[0]).found["compare.escapes.only_first"]
     expected = "none" if not found else f"{found:.0f} defective part"

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from core.domain.configs import AugmentConfig, PreprocessConfig
+from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, recipe_defaults
 from core.domain.datasets import Verdict
 from core.domain.models import Model
 from core.domain.splits import Grouping, GroupKind, OrderBy, SplitStrategy, Subset
@@ -30,6 +30,8 @@ from tests.conftest import QUICK, copy_of, save_image
 from tests.core.workflows.data.test_quality import write_parts
 from tests.made import add_model, make_dataset
 from tests.recompute_report import read_report
+
+FULL = recipe_defaults(Recipe.FULL, QUICK.network)
 
 
 def _printed(workspace, model, **options):
@@ -83,6 +85,7 @@ def _judged(workspace, dataset, split, run=None):
         "sha m",
         1.0,
         version=dataset.version,
+        fold=run and run.fold,
     )
     with connect(workspace) as db, transaction(db):
         members = split_rows.split_members(db, split.id)
@@ -304,6 +307,28 @@ def test_a_rule_that_no_option_can_set_is_said_in_words(workspace, point, words)
     assert not [line for line in lines if line.startswith("touchstone threshold")]
 
 
+@pytest.mark.parametrize(("train", "acts"), [(QUICK, False), (FULL, True)], ids=["quick", "full"])
+def test_a_report_lists_only_settings_that_acted(workspace, parts, train, acts):
+    # The report of a quick run listed flips and crops, which that recipe never makes.
+    split = splits.create_split(workspace, parts.id, name="S", folds=3, fractions=(0.6, 0.2, 0.2))
+    run = _stored_run(workspace, parts, split, train=train, fold=1, name="m fold 2 of 3")
+    _judged(workspace, parts, split, run)
+    ticket = report.make_report(workspace, "m", max_images=0)
+    text = html.unescape(report.report_file(workspace, ticket.id).read_text())
+    settings = text.split("Settings that acted on this run</h3>")[1].split("</table>")[0]
+    for title in ("Flip horizontal", "Random crop", "Probability"):
+        assert (f"<th>{title}</th>" in settings) is acts
+    for title in ("Recipe", "Network", "Seed", "Image size"):
+        assert f"<th>{title}</th>" in settings
+    # The numbers of the classes were those of fold 1, whichever fold the model had.
+    with connect(workspace) as db:
+        members = split_rows.split_members(db, split.id, fold=1)
+    classes = text.split("Class (images)</th>")[1].split("</table>")[0]
+    numbers = [int(n) for n in re.findall(r'<td class="number">(\d+)</td>', classes)]
+    for column, subset in enumerate((Subset.TRAIN, Subset.VALIDATION)):
+        assert sum(numbers[column::3]) == sum(of is subset for of in members.values())
+
+
 def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, tmp_path):
     split = splits.create_split(workspace, parts.id, name="S", folds=3, fractions=(0.6, 0.2, 0.2))
     run = _stored_run(
@@ -313,7 +338,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
         name="CV fold 2 of 3",
         fold=1,
         given_name="CV",
-        train=replace(QUICK, seed=5, patience=9),
+        train=replace(FULL, batch_size=16, seed=5, patience=9, device="cpu"),
         augment=AugmentConfig(rotate_quarter=True, flip_vertical=False, probability=0.25),
         preprocess=PreprocessConfig(image_size_px=160, roi_left=0.25),
     )
@@ -322,7 +347,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
     (train,) = [line for line in lines if line.startswith("touchstone train")]
     # Most settings had no option; the report apologized for them in a remark.
     assert train == (
-        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe quick --epochs 20 "
+        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe full "
         "--batch-size 16 --patience 9 --seed 5 --device cpu --augment-probability 0.25 "
         "--no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
     )

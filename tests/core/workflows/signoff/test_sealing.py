@@ -57,16 +57,6 @@ def test_sealing_closes_the_test_set_and_opening_opens_it_for_this_model_only(ma
         judging.judged_set(made.workspace, "b", Subset.TEST)
 
 
-def test_figures_of_a_closed_test_set_are_not_in_the_list_of_models(made):
-    with connect(made.workspace) as db:
-        db.execute("UPDATE models SET test_macro_f1 = 0.9")
-    _sealed(made)
-    assert [m.test_macro_f1 for m in models.list_models(made.workspace)] == [None, None]
-    sealing.open_test(made.workspace, "a", "release")
-    assert models.find_model(made.workspace, "a").test_macro_f1 == 0.9
-    assert models.find_model(made.workspace, "b").test_macro_f1 is None
-
-
 def test_every_look_of_every_model_is_counted(made):
     _sealed(made)
     sealing.open_test(made.workspace, "a", "first")
