@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
-from core.words import shortened, shortened_percent
+from core.words import exact, shortened, shortened_percent
 
 # "at most" and "at least" are bounds of shares, rounded to the side on which they hold.
 NumberStyle = Literal[
@@ -59,7 +59,7 @@ def setting_in_words(value: object) -> str:
     """A setting as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if isinstance(value, float) else str(value)
 
 
 def percent(share: float) -> str:

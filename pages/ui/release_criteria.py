@@ -9,7 +9,6 @@ from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria
 from core.evaluation.release.words import (
-    REVIEWS_NOT_LIMITED,
     check_in_words,
     criteria_in_words,
     not_applicable_in_words,
@@ -66,7 +65,7 @@ def _on_validation(name: str, report: GateReport) -> None:
 def _details(report: GateReport) -> None:
     verdict = report.gate
     for remark in remarks_in_words(verdict):
-        st.warning(text.plain(remark), icon=":material/visibility_off:")
+        st.warning(text.plain(remark), icon=":material/info:")
     for sentence in not_applicable_in_words(verdict):
         st.caption(text.plain(sentence))
     passed = [check for check in verdict.checks if check.passed]
@@ -107,9 +106,7 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             "Set them before viewing the test results. An empty field requires nothing. Every "
             "change is recorded."
         )
-        if not now.limits_reviews:
-            st.caption(REVIEWS_NOT_LIMITED)
-        cells = st.columns(4)
+        cells = st.columns(5)
         escape = _percent(
             cells[0],
             "Escape rate, proven, %",
@@ -172,7 +169,7 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             "the test images.",
             placeholder="as in the test",
         )
-        confidence = st.columns(4)[0].number_input(
+        confidence = cells[4].number_input(
             "Confidence, %",
             50.0,
             99.9999,

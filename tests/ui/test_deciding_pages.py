@@ -225,7 +225,7 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
 ) -> None:
     app = open_page("signoff/plan.py", made.workspace, model="model-new")
     assert "299 defective parts" in _said(app)
-    assert "100 defective parts without an escape prove a rate below 2.95%" in _said(app)
+    assert "100 defective parts without an escape prove a rate below 2.96%" in _said(app)
     assert "199 parts" in _said(app)
     assert "5.82% with 50 parts" in _said(app)
 
@@ -261,11 +261,39 @@ def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
         "results/compare.py", made.workspace, model="model-new", against="model-present"
     )
     app.number_input(key="criteria_escape").set_value(7.0)
+    app.number_input(key="criteria_automatic").set_value(90.0)
+    app.number_input(key="criteria_reviews").set_value(60.0)
     app.checkbox(key="criteria_new").check()
+    app.button(key="set_criteria").click().run()
+    assert "needs the parts per shift" in app.error[0].value
+    app.number_input(key="criteria_volume").set_value(1000.0)
+    app.number_input(key="criteria_defect_rate").set_value(1.0)
     app.button(key="set_criteria").click().run()
     kept = release.criteria_of(made.workspace, "parts")
     assert kept is not None
-    assert kept.criteria == ReleaseCriteria(max_escape=0.07, no_new_escapes=True)
+    assert kept.criteria == ReleaseCriteria(
+        max_escape=0.07,
+        no_new_escapes=True,
+        min_automatic=0.9,
+        max_reviews=60,
+        parts_per_shift=1000,
+        defect_rate=0.01,
+    )
+    assert "of 1,000 parts at a defect rate of 1%" in _said(app)
+
+
+def test_the_planner_says_how_many_parts_prove_an_automatic_share(
+    open_page: OpenPage, made: Made
+) -> None:
+    app = open_page("signoff/plan.py", made.workspace, model="model-new")
+    app.number_input(key="plan_automatic").set_value(90.0).run()
+    assert "parts with at most" in _said(app)
+    assert "more than 90% of the parts" in _said(app)
+    # The stricter claim counts: 60 of 1,000 parts leave 94%.
+    app.number_input(key="plan_reviews").set_value(60.0).run()
+    assert "more than 94% of the parts" in _said(app)
+    app.number_input(key="plan_reviews").set_value(1000.0).run()
+    assert "must be fewer than the parts per shift" in _said(app)
 
 
 def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(

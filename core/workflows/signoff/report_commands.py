@@ -23,9 +23,10 @@ from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK, find_network
-from core.reporting.text import count, percent
+from core.reporting.text import count
 from core.store import jobs, runs, splits, versions
 from core.store.database import connect
+from core.words import exact_percent
 from core.workflows.data.demo import DEMO_NAME, DEMO_SOURCE
 from core.workflows.signoff import sealing
 from core.workflows.signoff.report_material import ReportMaterial, training_run
@@ -347,8 +348,8 @@ def _person_remarks(line: Scenario | None) -> list[str]:
         return []
     return [
         _remark(
-            f"No option says that people pass {percent(line.person_escape)} of the defective parts "
-            f"they look at and reject {percent(line.person_overkill)} of the good ones."
+            f"No option says that people pass {exact_percent(line.person_escape)} of the defective "
+            f"parts they look at and reject {exact_percent(line.person_overkill)} of the good ones."
         )
     ]
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from core.domain.acting import acted_on
 from core.domain.configs import Recipe
 from core.domain.findings import FindingKind
-from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
-from core.domain.training import EpochMetrics
+from core.domain.splits import CountedGroups, LeakCertificate, Split, SplitMethod, Subset
+from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun, chosen_penalty
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -32,6 +33,7 @@ from core.workflows.signoff.report_results import verdict_word
 from core.workspace import Workspace
 
 _SKIPPED_SHOWN = 50
+_TOLD = ("penalty", "refit")  # among the facts, with what came of them
 _PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy", "scipy", "pillow")
 
 
@@ -134,9 +136,10 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
     if certificate is None:
         return "not checked"
     if certificate.is_clean:
-        return "none: no part, no identical file and no look-alike is in more than one subset"
+        groups = _counted_groups(certificate)
+        return f"none: no {groups}, identical files or look-alikes are in more than one subset"
     counts = (
-        ("parts", certificate.groups_across),
+        (_counted_groups(certificate), certificate.groups_across),
         ("identical files", certificate.exact_across),
         ("look-alikes", certificate.near_across),
     )
@@ -144,6 +147,19 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
         f"{what}: {'not checked' if n is None else f'{n:,} in more than one subset'}"
         for what, n in counts
     )
+
+
+def _counted_groups(certificate: LeakCertificate) -> str:
+    """What the groups of a certificate are; look-alikes are no parts until somebody says so."""
+    match certificate.counted:
+        case CountedGroups.PARTS:
+            return "parts"
+        case CountedGroups.LOOK_ALIKES:
+            return "groups of look-alikes"
+        case CountedGroups.BOTH:
+            return "parts or groups of look-alikes"
+        case _:
+            assert_never(certificate.counted)
 
 
 def _how(split: Split) -> str:
@@ -188,7 +204,7 @@ def _leak_rows(certificate: LeakCertificate | None) -> tuple[LeakRow, ...]:
     if certificate is None:
         return (LeakRow("Leaks", "not checked", LeakTone.WARN),)
     return (
-        _leak_row("Parts", certificate.groups_across),
+        _leak_row(_counted_groups(certificate).capitalize(), certificate.groups_across),
         _leak_row("Identical files", certificate.exact_across),
         _leak_row("Pairs of look-alikes", certificate.near_across),
     )
@@ -210,6 +226,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
         curve = runs.epochs_of(db, run.id)
+        path = runs.penalty_path_of(db, run.id)
     duration = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         duration = job.finished_at - job.started_at
@@ -221,7 +238,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            *(_epochs(len(curve), best) if curve else ()),
+            *(_epochs(len(curve), best) if curve else _solved(run, path)),
             Fact("Duration", f"{duration:,.0f} s{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
@@ -230,7 +247,30 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
         settings=tuple(
             Fact(setting.title, setting_in_words(value))
             for setting, value in acted_on(run, has_epochs=bool(curve))
+            if setting.name not in _TOLD
         ),
+    )
+
+
+def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
+    """How the last layer of a quick run came about, which has no epochs."""
+    if run.train.recipe is not Recipe.QUICK:
+        return ()
+    how = "as requested"
+    if run.train.penalty <= 0:
+        how = (
+            f"the least cross-validated log loss of {len(path)} penalties"
+            if path
+            else "too few images to choose it by cross-validation"
+        )
+    learned_from = "training images"
+    if run.train.refit and run.fold is None:
+        learned_from = (
+            "training and validation images; results on validation images are cross-validated"
+        )
+    return (
+        Fact("Penalty", f"{chosen_penalty(run.train, path):.4g}: {how}"),
+        Fact("Learned from", learned_from),
     )
 
 

@@ -14,7 +14,7 @@ from core.evaluation.measures.catalog import MeasureKind
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.report_numbers import scenarios
-from core.reporting.text import NumberStyle, percent, when
+from core.reporting.text import NumberStyle, when
 from core.reporting.values import (
     ClassRow,
     ComparedModel,
@@ -31,6 +31,7 @@ from core.reporting.values import (
 )
 from core.store import runs
 from core.store.database import connect
+from core.words import exact_percent
 from core.workflows.results.comparison import evidence
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
@@ -89,7 +90,7 @@ def line_rows(material: ReportMaterial) -> tuple[LineRow, ...]:
     given = material.rule.scenario if material.rule else None
     own = " (entered for this line)" if given else ""
     return tuple(
-        LineRow(f"{line.defect_rate:g}", f"{100 * line.defect_rate:g}% of the parts{own}")
+        LineRow(f"{line.defect_rate:g}", f"{exact_percent(line.defect_rate)} of the parts{own}")
         for line in scenarios(given)
     )
 
@@ -100,8 +101,9 @@ def inspectors(material: ReportMaterial) -> str:
     if given is None or not (given.person_escape or given.person_overkill):
         return "Inspectors are assumed to decide correctly."
     return (
-        f"Inspectors are assumed to accept {percent(given.person_escape)} of the defective parts "
-        f"and to reject {percent(given.person_overkill)} of the good parts that they review."
+        f"Inspectors are assumed to accept {exact_percent(given.person_escape)} of the defective "
+        f"parts and to reject {exact_percent(given.person_overkill)} of the good parts that they "
+        "review."
     )
 
 
