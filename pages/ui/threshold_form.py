@@ -146,14 +146,14 @@ def _nearest(value: float) -> float:
 def _limits(model_id: str, now: Draft) -> None:
     low, high = now.point.accept_below or 0.0, now.point.reject_from or 0.0
     is_one = now.mode == ONE
-    ends = (_nearest(low), _nearest(high))
     key = f"cut_{model_id}_{_round()}_{now.mode}"
-    first = st.session_state.setdefault(f"{key}_first", ends)
+    # Why a stop of its own: the slider must not show another threshold than the one in force.
+    first: tuple[float, float] = st.session_state.setdefault(f"{key}_first", (low, high))
     left, *exact = st.columns([6, 2] if is_one else [5, 2, 2], vertical_alignment="bottom")
     with left:
         st.select_slider(
             "NOK confidence",
-            STOPS,
+            sorted({*STOPS, *first}),
             value=first[0] if is_one else first,
             key=key,
             format_func=as_limit,
@@ -192,11 +192,6 @@ def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
     value = st.session_state[key]
     low, high = value if isinstance(value, tuple) else (value, value)
     old: Draft = st.session_state[_key(model_id)]
-    # Why: the end that was not moved keeps its exact value between two stops.
-    if old.point.accept_below is not None and low == _nearest(old.point.accept_below):
-        low = old.point.accept_below if isinstance(value, tuple) else low
-    if old.point.reject_from is not None and high == _nearest(old.point.reject_from):
-        high = old.point.reject_from if isinstance(value, tuple) else high
     choice = ThresholdChoice(OperatingPoint(min(low, high), max(low, high)), "by hand")
     st.session_state[_key(model_id)] = replace(old, choice=choice)
 
