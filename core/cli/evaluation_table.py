@@ -1,4 +1,4 @@
-"""An evaluation at a terminal: headline, every measure of the catalog, classes, matrix."""
+"""Results at a terminal: an evaluation with every measure, and the verdict on a release."""
 
 from core.api.evaluation import why_no_ok_nok
 from core.cli.output import note, say, table
@@ -8,6 +8,12 @@ from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.intervals import NO_DATA, Estimate, Rate
 from core.evaluation.measures.parts import Unit
+from core.evaluation.release.check import ReleaseVerdict
+from core.evaluation.release.words import (
+    not_applicable_in_words,
+    reasons_in_words,
+    remarks_in_words,
+)
 from core.evaluation.report import EvaluationReport
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
@@ -66,6 +72,17 @@ def _errors(numbers: Headline) -> tuple[Rate, Rate]:
 def _at_most(rate: Rate) -> str:
     bound = rate.upper()
     return "no data" if bound is None else f"{rate.k:,} of {rate.n:,}, at most {bound:.1%}"
+
+
+def show_verdict(verdict: ReleaseVerdict) -> None:
+    """Print it, a sentence a line."""
+    say(verdict.outcome.value)
+    for sentence in (
+        *reasons_in_words(verdict),
+        *not_applicable_in_words(verdict),
+        *remarks_in_words(verdict),
+    ):
+        say(f"  {sentence}")
 
 
 def measure_rows(report: EvaluationReport) -> list[list[str]]:

@@ -9,9 +9,8 @@ import typer
 from core.api.comparison import comparison_as_json
 from core.api.signoff import release_as_json
 from core.api.thresholds import choice_as_json
-from core.cli.evaluation_table import show_counting
+from core.cli.evaluation_table import show_counting, show_verdict
 from core.cli.output import output, table
-from core.cli.release_verdict import show_verdict
 from core.cli.session import (
     ConfidenceOption,
     CountOption,

@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from core.api.signoff import criteria_as_json, release_as_json, sign_off_as_json
 from core.api.thresholds import plan_row_as_json
+from core.cli.evaluation_table import show_verdict
 from core.cli.output import errors, output, table
-from core.cli.release_verdict import show_verdict
 from core.cli.session import (
     ConfidenceOption,
     DatasetArgument,
