@@ -329,7 +329,6 @@ class ReportValues:
     Attributes:
         unit: what rates count, `parts` or `images`.
         counts_parts: whether it is parts.
-        counted: what counts as one decision, and why.
         notice: what a reader must know about all numbers.
         no_decisions: why no escapes can be given, where `has_decisions` is false.
         inspectors: how inspectors are taken to decide.
@@ -351,7 +350,6 @@ class ReportValues:
     views: tuple[ViewRow, ...]
     unit: str
     counts_parts: bool
-    counted: str
     notice: str | None
     has_decisions: bool
     no_decisions: str

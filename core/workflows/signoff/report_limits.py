@@ -1,9 +1,6 @@
 """What a test does not show, said in its report."""
 
-from typing import assert_never
-
 from core.domain.findings import FindingKind
-from core.evaluation.measures.parts import Unit
 from core.reporting.text import count
 from core.store import quality
 from core.store.database import connect
@@ -56,17 +53,12 @@ def _no_images(material: ReportMaterial) -> str | None:
 
 
 def _unknown_parts(material: ReportMaterial) -> str | None:
-    match material.results.report.unit:
-        case Unit.PARTS:
-            return None
-        case Unit.IMAGES:
-            return (
-                "Nobody declared or confirmed which images show the same part. Every image counts "
-                "by itself, so the bounds are too narrow where a part was photographed several "
-                "times."
-            )
-        case _:
-            assert_never(material.results.report.unit)
+    if material.judged.parts is not None:
+        return None
+    return (
+        "It is not known which images show the same part. Every image counts as a part of its own, "
+        "so the bounds are too narrow where a part was photographed several times."
+    )
 
 
 def _leaks(material: ReportMaterial) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from core.domain.acting import acted_on
 from core.domain.configs import Recipe
 from core.domain.findings import FindingKind
-from core.domain.splits import CountedGroups, LeakCertificate, Split, SplitMethod, Subset
+from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
 from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun, chosen_penalty
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
@@ -27,7 +27,7 @@ from core.reporting.values import (
 )
 from core.store import jobs, quality, runs, splits, versions
 from core.store.database import connect
-from core.workflows.data.split_words import strategy_in_words
+from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
 from core.workspace import Workspace
@@ -136,10 +136,9 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
     if certificate is None:
         return "not checked"
     if certificate.is_clean:
-        groups = _counted_groups(certificate)
-        return f"none: no {groups}, identical files or look-alikes are in more than one subset"
+        return "none: no part, no identical file and no look-alike is in more than one subset"
     counts = (
-        (_counted_groups(certificate), certificate.groups_across),
+        (groups_in_words(certificate.counted), certificate.groups_across),
         ("identical files", certificate.exact_across),
         ("look-alikes", certificate.near_across),
     )
@@ -147,19 +146,6 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
         f"{what}: {'not checked' if n is None else f'{n:,} in more than one subset'}"
         for what, n in counts
     )
-
-
-def _counted_groups(certificate: LeakCertificate) -> str:
-    """What the groups of a certificate are; look-alikes are no parts until somebody says so."""
-    match certificate.counted:
-        case CountedGroups.PARTS:
-            return "parts"
-        case CountedGroups.LOOK_ALIKES:
-            return "groups of look-alikes"
-        case CountedGroups.BOTH:
-            return "parts or groups of look-alikes"
-        case _:
-            assert_never(certificate.counted)
 
 
 def _how(split: Split) -> str:
@@ -204,7 +190,7 @@ def _leak_rows(certificate: LeakCertificate | None) -> tuple[LeakRow, ...]:
     if certificate is None:
         return (LeakRow("Leaks", "not checked", LeakTone.WARN),)
     return (
-        _leak_row(_counted_groups(certificate).capitalize(), certificate.groups_across),
+        _leak_row(groups_in_words(certificate.counted).capitalize(), certificate.groups_across),
         _leak_row("Identical files", certificate.exact_across),
         _leak_row("Pairs of look-alikes", certificate.near_across),
     )

@@ -47,7 +47,6 @@ def report_values(
         views=report_verdict.views(material),
         unit=results.report.unit.word,
         counts_parts=results.report.unit is Unit.PARTS,
-        counted=judged.counted_in_words,
         notice=judged.notice,
         has_decisions=results.outcome is not None,
         no_decisions=report_results.no_decisions(material),
