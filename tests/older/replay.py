@@ -64,7 +64,7 @@ PROSE = frozenset(
 )
 # What comes out of an optimizer or a network: another processor may round otherwise.
 # Thresholds are short decimals near the middle that they were before.
-SHORTENED = dict.fromkeys(("accept_below", "reject_from", "class_thresholds"), 2e-3)
+SHORTENED = dict.fromkeys(("accept_below", "reject_from", "class_thresholds"), 3e-3)
 FITTED = {"temperature": 1e-5, "ece_with_temperature": 1e-5, **SHORTENED}
 BY_NETWORK = ("predict", "heatmap", "quality", "train")
 EXACT, NEAR = 1e-9, 1e-3
