@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split
@@ -226,6 +226,12 @@ def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
         return runs.epochs_of(db, run_id)
 
 
+def trained_in_epochs(workspace: Workspace) -> frozenset[str]:
+    """The ids of the runs that have stored epochs."""
+    with connect(workspace) as db:
+        return runs.with_epochs(db)
+
+
 def penalty_path(workspace: Workspace, run_id: str) -> list[PenaltyPoint]:
     """The penalties tried so far, strongest first; empty unless the run chooses its penalty."""
     with connect(workspace) as db:
@@ -300,6 +306,11 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
             raise WorkspaceError("This run is still active.", "Stop it first.")
         runs.delete_run(db, run_id)
     shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+
+
+def can_finish(workspace: Workspace, run: TrainingRun) -> bool:
+    """Whether a model can be made of the best epoch so far; a solved head has none."""
+    return run.train.recipe is Recipe.FULL and has_checkpoint(workspace, run.id)
 
 
 def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
