@@ -23,8 +23,8 @@ from pages.ui.figures import training_curves
 from pages.ui.places import Place
 
 REFITTED = (
-    "The model was fitted on training and validation images together. Its validation results are "
-    "cross-validated: each image was judged by a model that had not seen it."
+    "The model is fitted on training and validation images together. Its validation results are "
+    "cross-validated: each image is judged by a model that has not seen it."
 )
 
 
@@ -169,7 +169,7 @@ def settings(workspace: Workspace, view: RunView) -> None:
             for item, value in acted_on(view.run, has_epochs=in_epochs(workspace, view))
         ]
         st.markdown(" · ".join([f"Dataset **{text.plain(dataset)}**", *acted]))
-        if view.model_id and view.run.train.refit and not in_epochs(workspace, view):
+        if view.run.refits and not in_epochs(workspace, view):
             st.caption(REFITTED)
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,6 +207,23 @@ def fit_calibration(
         return Calibration(None, NoCalibration.NO_GAIN, errors)
     after = _mean_log_sum_exp(scores, 1 / fitted)
     return Calibration(Temperature(fitted, before, after), None, errors)
+
+
+def no_calibration_in_words(fit: Calibration) -> str:
+    """Why no temperature is recommended; empty where one is."""
+    match fit.reason:
+        case None:
+            return ""
+        case NoCalibration.FEW_ERRORS:
+            there = f"there {'is' if fit.errors == 1 else 'are'} {fit.errors}"
+            why = f"it needs at least {LEAST_ERRORS} wrong validation images, and {there}"
+        case NoCalibration.AT_BOUND:
+            why = "the best temperature on validation lies outside the range that makes sense"
+        case NoCalibration.NO_GAIN:
+            why = "it does not lower the log loss in cross-validation on the validation images"
+        case _:
+            assert_never(fit.reason)
+    return f"Calibration cannot be fitted: {why}."
 
 
 def _folds(

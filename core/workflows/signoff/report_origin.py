@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -10,7 +11,7 @@ from core.domain.acting import acted_on
 from core.domain.configs import Recipe
 from core.domain.findings import FindingKind
 from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
-from core.domain.training import EpochMetrics
+from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun, chosen_penalty
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -209,7 +210,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
         return TrainingSection((Fact("Training record", "The run was deleted."),))
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
-        curve = runs.epochs_of(db, run.id)
+        curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
     duration = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         duration = job.finished_at - job.started_at
@@ -221,7 +222,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            *(_epochs(len(curve), best) if curve else ()),
+            *(_epochs(len(curve), best) if curve else _penalty(run, path)),
             Fact("Duration", f"{duration:,.0f} s{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
@@ -236,6 +237,20 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
 
 def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
     return (Fact("Epochs", f"{count:,}" + (f", best {best.epoch}" if best else "")),)
+
+
+def _penalty(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
+    """Of a solved head; a full run without stored epochs has none."""
+    match run.train.recipe:
+        case Recipe.QUICK:
+            chosen = f"{chosen_penalty(run.train, path):.3g}"
+            how = ", chosen by cross-validation" if path else ""
+            both = "training and validation images" if run.refits else "training images"
+            return (Fact("Penalty", chosen + how), Fact("Fitted on", both))
+        case Recipe.FULL:
+            return ()
+        case _:
+            assert_never(run.train.recipe)
 
 
 def _recipe_in_words(recipe: Recipe) -> str:
