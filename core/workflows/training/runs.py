@@ -101,11 +101,6 @@ def start_training(
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
-    if fold is not None:
-        raise SplitError(
-            f"The split '{chosen.name}' has no folds.",
-            "Choose a split with folds, or no fold.",
-        )
     return _queued(workspace, run)
 
 
@@ -164,6 +159,8 @@ def _new_run(
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
+    if fold is not None:
+        _check_fold(chosen, fold)
     refuse_untrainable(workspace, dataset, chosen, fold)
     run = TrainingRun(
         id=new_id("run"),
@@ -179,11 +176,18 @@ def _new_run(
     return run, chosen
 
 
-def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
+def _check_fold(split: Split, fold: int) -> None:
+    if not split.folds:
+        raise SplitError(
+            f"The split '{split.name}' has no folds.", "Choose a split with folds, or no fold."
+        )
     if not 0 <= fold < split.folds:
         raise SplitError(
             f"The split '{split.name}' has no fold {fold + 1}.", f"It has folds 1 to {split.folds}."
         )
+
+
+def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
     return replace(
         run,
         id=new_id("run"),
