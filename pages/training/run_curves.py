@@ -159,7 +159,7 @@ def _penalty_numbers(
         "Time", _time(job), border=True, help="Time of this attempt, including preparation."
     )
     cells[3].metric(
-        "Macro F1",
+        "Validation macro F1",
         f"{score:.3f}" if score is not None else "–",
         border=True,
         help=MACRO_F1_HELP,

@@ -50,7 +50,10 @@ def rate_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
 
 
 def penalty_path(path: Sequence[PenaltyPoint], *, dark: bool) -> go.Figure:
-    """Log loss over the penalty, both logarithmic, with standard errors; the best is marked."""
+    """Log loss over the penalty, with standard errors; the best is marked.
+
+    The penalty is logarithmic, the loss where it spans more than one power of ten.
+    """
     best = min(path, key=lambda point: (point.log_loss, -point.penalty))
     figure = go.Figure()
     figure.add_scatter(
@@ -91,8 +94,9 @@ def penalty_path(path: Sequence[PenaltyPoint], *, dark: bool) -> go.Figure:
         margin={"l": 48, "r": 12, "t": 56, "b": 44},
     )
     values = [point.log_loss for point in path if point.log_loss > 0]
-    ticks = _log_ticks(min(values), max(values)) if values else []
-    figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{value:g}" for value in ticks])
+    if values and max(values) > 10 * min(values):
+        ticks = _log_ticks(min(values), max(values))
+        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{value:g}" for value in ticks])
     powers = _powers(point.penalty for point in path)
     figure.update_xaxes(
         title="penalty", type="log", tickvals=powers, ticktext=[f"{value:g}" for value in powers]
