@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain.configs import Recipe, TrainConfig
+from core.domain.configs import Recipe, recipe_defaults
 from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
 from core.domain.jobs import JobStatus
 from core.domain.models import Model
 from core.domain.splits import Split
+from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
 from core.store.database import connect, transaction
 from core.workflows import jobs
@@ -168,7 +169,7 @@ def browser() -> Iterator["Browser"]:
         browser.close()
 
 
-QUICK = TrainConfig(recipe=Recipe.QUICK, epochs=20, batch_size=16, device="cpu")
+QUICK = replace(recipe_defaults(Recipe.QUICK, DEFAULT_NETWORK), device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -393,17 +393,28 @@ class Recomputed:
             return
         p = self._matrix(self.validation)
         y = self.validation["true_class"].map(self.classes).to_numpy()
-
-        def loss(log_temperature):
-            cooled = _cooled(p, np.exp(log_temperature))
-            return -np.log(np.clip(cooled[np.arange(len(y)), y], 1e-12, 1)).mean()
-
-        found = optimize.minimize_scalar(
-            loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6}
-        )
-        temperature = float(np.exp(found.x)) if found.fun < loss(0) else 1.0
-        after = _ece(_cooled(self.p, temperature), self.y)
+        temperature = self._temperature(p, y, self.validation["part"].to_numpy())
+        after = None if temperature is None else _ece(_cooled(self.p, temperature), self.y)
         self.values |= {"calibration.temperature": temperature, "calibration.ece_after": after}
+
+    @staticmethod
+    def _temperature(p, y, parts):
+        """The best temperature, if there are ten errors, no bound, and gain in five folds."""
+        wrong = p.argmax(axis=1) != y
+        fitted = _fitted_temperature(p, y)
+        if wrong.sum() < 10 or not 0.0505 < fitted < 19.8:
+            return None
+        errors = pd.Series(wrong).groupby(parts).sum().sort_values(ascending=False, kind="stable")
+        fold = pd.Series(np.arange(len(errors)) % 5, errors.index).loc[parts].to_numpy()
+        gain = 0.0
+        for number in np.unique(fold):
+            kept, rest = fold != number, fold == number
+            if kept.any():
+                own = np.log(_fitted_temperature(p[kept], y[kept]))
+                gain += (
+                    _cooled_loss(p[rest], y[rest], 0) - _cooled_loss(p[rest], y[rest], own)
+                ) * (rest.sum())
+        return fitted if gain > 0 else None
 
     def _comparison(self):
         shared = self.rows[self.rows["other_class"] != ""]
@@ -511,6 +522,21 @@ def _ece(p, y, bins=15):
     at = np.clip((sure * bins).astype(int), 0, bins - 1)
     gaps = [abs(sure[at == b].sum() - right[at == b].sum()) for b in range(bins)]
     return float(sum(gaps) / len(y))
+
+
+def _fitted_temperature(p, y):
+    found = optimize.minimize_scalar(
+        lambda log_temperature: _cooled_loss(p, y, log_temperature),
+        bounds=(np.log(0.05), np.log(20)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
+
+
+def _cooled_loss(p, y, log_temperature):
+    cooled = _cooled(p, np.exp(log_temperature))
+    return -np.log(np.clip(cooled[np.arange(len(y)), y], 1e-12, 1)).mean()
 
 
 def _cooled(p, temperature):

@@ -35,7 +35,8 @@ def evaluation_as_json(
         calibration: of the same images.
         point: the decision rule that the report was made with.
     """
-    temperature, after = calibration.temperature, calibration.after
+    fit, after = calibration.fit, calibration.after
+    temperature = fit.temperature if fit else None
     plain, intervals = measures_as_json(report)
     return _merged(
         plain,
@@ -54,6 +55,8 @@ def evaluation_as_json(
             "class_mix": dict(zip(report.class_names, report.class_mix, strict=True)),
             "temperature": temperature.value if temperature else None,
             "ece_with_temperature": after.ece if after else None,
+            "no_temperature_reason": fit.reason.value if fit and fit.reason else None,
+            "validation_cross_validated": judged.model.validation_cross_validated,
             "auc": {
                 "per_class": {item.name: item.roc_area.value for item in report.bounds},
                 "ok_nok": report.ok_nok.roc_area.value if report.ok_nok else None,

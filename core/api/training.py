@@ -49,7 +49,7 @@ def trained_as_json(
             }
             for point in path
         ],
-        "refit": train.refit if is_solved else None,
+        "refit": view.run.refits if is_solved else None,
         "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
         "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
     }

@@ -224,7 +224,7 @@ def make_split(
     dataset: DatasetArgument,
     train: Annotated[float, typer.Option(help="Fraction used to train the model.")] = 0.6,
     validation: Annotated[
-        float, typer.Option(help="Fraction used to choose the best epoch.")
+        float, typer.Option(help="Fraction used to choose settings and thresholds.")
     ] = 0.2,
     test: Annotated[
         float | None,

@@ -109,7 +109,8 @@ def _check_fractions(fractions: Fractions) -> None:
     if fractions[0] <= 0 or fractions[1] <= 0:
         raise SplitError(
             "Training and validation both need images.",
-            "Validation images are used to choose the best epoch; give them 20%, for example.",
+            "Validation images are used to choose settings and thresholds; give them 20%, for "
+            "example.",
         )
 
 

@@ -73,6 +73,7 @@ def acting_settings(
 def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value]]:
     """The settings that acted on a run with their values: of training, pixels, augmentation."""
     names = acting_settings(run.train, run.augment, has_epochs=has_epochs)
+    names -= {"refit"} if run.fold is not None else set()  # a fold must stay unseen
     return [
         (item, getattr(config, item.name))
         for config in (run.train, run.preprocess, run.augment)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
 
 WITHOUT_CHOICE = 1.0  # the penalty where the images cannot be divided into folds to choose it by
 
@@ -30,6 +30,11 @@ class TrainingRun:
     folds: int = 0
     given_name: str = ""
     cross_validation_id: str | None = None
+
+    @property
+    def refits(self) -> bool:
+        """Whether the released model also learns from the validation images; a fold never does."""
+        return self.train.recipe is Recipe.QUICK and self.train.refit and self.fold is None
 
 
 @dataclass(frozen=True)

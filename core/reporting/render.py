@@ -13,6 +13,7 @@ from typing import assert_never
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from core.domain.training import PenaltyPoint
 from core.reporting.drawing import Axis, Line, ShadedBand, chart, interval_bar
 from core.reporting.text import NumberStyle, as_text, beginning, cut
 from core.reporting.values import (
@@ -86,6 +87,8 @@ def _drawings(series: Series) -> dict[str, Markup]:
     drawings = {}
     if series.curve:
         drawings["curve"] = _curve(series.curve)
+    if series.penalties:
+        drawings["penalties"] = _penalties(series.penalties)
     if series.reliability:
         drawings["reliability"] = _reliability(series.reliability, series.calibrated)
     if series.trade_off:
@@ -104,6 +107,22 @@ def _curve(points: Sequence[CurvePoint]) -> str:
         [line],
         marks=best,
         description="Macro F1 on validation by epoch; the dot marks the epoch that was kept",
+    )
+
+
+def _penalties(path: Sequence[PenaltyPoint]) -> str:
+    """Log loss over the penalty with one standard error; the best is marked."""
+    x = [math.log10(point.penalty) for point in path]
+    low = [max(0.0, point.log_loss - point.standard_error) for point in path]
+    high = [point.log_loss + point.standard_error for point in path]
+    best = min(path, key=lambda point: (point.log_loss, -point.penalty))
+    return chart(
+        Axis("penalty, as a power of 10", min(x), max(x)),
+        Axis("log loss (cross-validated)", 0, 1.05 * max(high)),
+        [Line("", [(a, point.log_loss) for a, point in zip(x, path, strict=True)], "teal")],
+        bands=[ShadedBand(x, low, high)],
+        marks=[(math.log10(best.penalty), best.log_loss)],
+        description="Cross-validated log loss by penalty with its standard error",
     )
 
 

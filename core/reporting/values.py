@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from core.domain.signoff import CriterionOutcome
+from core.domain.training import PenaltyPoint
 from core.reporting.text import NumberStyle
 
 
@@ -254,6 +255,7 @@ class Series:
     """What the figures are drawn from; empty ones are left out."""
 
     curve: tuple[CurvePoint, ...]
+    penalties: tuple[PenaltyPoint, ...]
     reliability: tuple[ReliabilityPoint, ...]
     calibrated: tuple[ReliabilityPoint, ...]
     trade_off: TradeOffSeries | None
@@ -332,6 +334,8 @@ class ReportValues:
         notice: what a reader must know about all numbers.
         no_decisions: why no escapes can be given, where `has_decisions` is false.
         inspectors: how inspectors are taken to decide.
+        no_calibration: why no temperature is recommended; empty where one is, or none was sought.
+        validation_kind: says where validation results are not those of this very model.
         values: every number by its name, see `core.evaluation.release.report_numbers`.
         names: of the classes, by index.
         limits: what the test does not show, the most important first.
@@ -356,6 +360,8 @@ class ReportValues:
     rule: RuleSection
     lines: tuple[LineRow, ...]
     inspectors: str
+    no_calibration: str
+    validation_kind: str
     values: Mapping[str, float | int | None]
     measures: tuple[MeasureRow, ...]
     names: tuple[str, ...]

@@ -154,6 +154,11 @@ def penalty_path_of(db: Database, run_id: str) -> list[PenaltyPoint]:
     return [PenaltyPoint(*row) for row in rows]
 
 
+def with_epochs(db: Database) -> frozenset[str]:
+    """The ids of the runs that have epochs."""
+    return frozenset(row["run_id"] for row in db.query("SELECT DISTINCT run_id FROM epochs"))
+
+
 def best_scores(db: Database) -> dict[str, float]:
     """Run id -> validation macro F1: of its best epoch so far, else of the model it made."""
     rows = db.query(

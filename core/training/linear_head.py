@@ -22,8 +22,8 @@ from core.domain.training import PenaltyPoint
 from core.errors import TrainingError
 
 FOLDS = 5
-STEP = 10**0.5  # two penalties per decade
-FIRST, LOWEST, HIGHEST = 10**1.5, 1e-6, 1e5
+# Exponents of 10 of the penalties, in halves: two penalties per decade.
+FIRST, LOWEST, HIGHEST = 3, -12, 10
 RISES = 3  # the search ends that many points after the best one
 _ABSENT_BIAS = 20.0  # a class that was never seen gets a confidence below e^-20
 _PRECISE, _COARSE = 1e-7, 1e-4  # largest slope at the solution: of a model, of one to compare
@@ -194,20 +194,20 @@ class _Curve:
 
     def downward(self) -> Iterator[PenaltyPoint]:
         """From the first penalty to the weakest that is worth trying."""
-        penalty = FIRST
-        while penalty > LOWEST and not _keeps_rising(self.losses):
-            yield self._point(penalty)
-            if len(self.losses) == 1:
+        for halves in range(FIRST, LOWEST - 1, -1):
+            if _keeps_rising(self.losses):
+                return
+            yield self._point(10 ** (halves / 2))
+            if halves == FIRST:
                 self._first = list(self._latest)
-            penalty /= STEP
 
     def upward(self) -> Iterator[PenaltyPoint]:
         """From above the first penalty to the strongest that is worth trying."""
         self._latest, self.losses = list(self._first), self.losses[:1]
-        penalty = FIRST * STEP
-        while penalty < HIGHEST and not _keeps_rising(self.losses):
-            yield self._point(penalty)
-            penalty *= STEP
+        for halves in range(FIRST + 1, HIGHEST + 1):
+            if _keeps_rising(self.losses):
+                return
+            yield self._point(10 ** (halves / 2))
 
     def _point(self, penalty: float) -> PenaltyPoint:
         sums, counts = [], []

@@ -50,7 +50,7 @@ def train_quick(session: JobSession, data: TrainingData, module: PixelFeatures) 
     penalty = _choose_penalty(session, data, task.only(train))
     check = _stop_check(session)
     session.report("Fitting the model", 0, 0)
-    if not data.run.train.refit:
+    if not data.run.refits:
         head = fit_head(task.only(train), penalty, on_step=check)
         judged = None
     else:

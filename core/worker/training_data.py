@@ -64,7 +64,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         every = datasets.every_sample(db, dataset.id)
         used = versions.samples_at(db, dataset.id, training.version)
         label_of = {s.id: s.label for s in used if s.label is not None}
-        groups = _groups(db, dataset, every, splits.split_by_id(db, training.split_id))
+        groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)
@@ -93,7 +93,7 @@ def load_training_data(session: JobSession) -> TrainingData:
     return data
 
 
-def _groups(
+def known_groups(
     db: Database, dataset: Dataset, every: Sequence[Sample], split: Split
 ) -> NDArray[np.int64]:
     """Number [N] of the group of each image, by everything that is known of what belongs together.

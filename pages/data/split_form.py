@@ -216,7 +216,7 @@ def _shares(kept: Split | None) -> SplitRequest:
             format="%d%%",
             key="sealed_bound",
             help="The test set is kept; only the other images are divided. Left: train. Right: "
-            "validation, used to choose the best epoch.",
+            "validation, used to choose settings and thresholds.",
         )
         st.markdown(
             f":gray[Train] **{train}%** · :gray[validation] **{100 - train}%** of the images "
@@ -230,8 +230,9 @@ def _shares(kept: Split | None) -> SplitRequest:
         step=5,
         format="%d%%",
         key="bounds",
-        help="Left of the first handle: train. Between the handles: validation, which chooses the "
-        "best epoch. Right of the second handle: test, which only judges the finished model.",
+        help="Left of the first handle: train. Between the handles: validation, which chooses "
+        "settings and thresholds. Right of the second handle: test, which only judges the finished "
+        "model.",
     )
     low, high = st.session_state.bounds
     st.markdown(

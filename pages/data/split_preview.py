@@ -21,7 +21,8 @@ GAPS_SHOWN = 8
 PREVIEW_AT_MOST = 20_000  # beyond, a preview costs seconds and is made when asked for
 SUBSET_HELP = {
     Subset.TRAIN: "Used to train the model.",
-    Subset.VALIDATION: "Used to choose the best epoch and the threshold, never to train.",
+    Subset.VALIDATION: "Used to choose settings and thresholds. The quick recipe also trains on "
+    "them in its last step.",
     Subset.TEST: "Used only to judge the finished model.",
 }
 

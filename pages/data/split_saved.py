@@ -60,7 +60,8 @@ def _lacks_validation(split: Split, counts: SideCounts) -> bool:
     if totals[Subset.VALIDATION]:
         return False
     st.warning(
-        "This split has no validation images, which choose the best epoch: it cannot be trained.",
+        "This split has no validation images, which choose settings and thresholds: it cannot be "
+        "trained.",
         icon=":material/warning:",
     )
     if totals[Subset.TEST] and st.button(

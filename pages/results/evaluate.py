@@ -25,14 +25,14 @@ from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
-    "Below: the validation images. They were used to choose the model, so these results are "
-    "slightly optimistic."
+    "Below: the validation images. They help to choose settings and thresholds, so these "
+    "results can be slightly optimistic."
 )
 MOST_BESIDE = 3
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
 SUBSET_HELP = (
     "Test images were never used in training: only they show how good the model is. Validation "
-    "images were used to choose the best epoch. Training images show what the model memorized."
+    "images were used to choose settings and thresholds. Training images show what it memorized."
 )
 SEALED = (
     "**The test set is sealed**: nobody has viewed its results yet, so they can still prove "
@@ -185,6 +185,8 @@ def notes(workspace: Workspace, judgements: list[JudgedSet], subset: Subset) -> 
         problem = judged.rule_problem(workspace, item.model)
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
+    if subset is Subset.VALIDATION:
+        judged.cross_validated_note([item.model for item in judgements])
     if subset is Subset.TRAIN:
         st.warning("The model was trained on these images: its results look better than they are.")
     if len({item.model.split_id for item in judgements}) > 1:

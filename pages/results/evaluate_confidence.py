@@ -7,7 +7,7 @@ from core.domain.models import Model
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import NOK, OK, has_both, nok_probability, truths
 from core.evaluation.measures.auc import areas
-from core.evaluation.measures.calibration import confidence_histogram
+from core.evaluation.measures.calibration import confidence_histogram, no_calibration_in_words
 from core.evaluation.measures.intervals import Estimate
 from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
@@ -25,7 +25,7 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
     """Whether the confidence is calibrated, and how well it ranks."""
     dark = state.is_dark()
     calibration = judged.calibration(workspace, model, judgement.subset)
-    before, after, temperature = calibration.before, calibration.after, calibration.temperature
+    before, after, fit = calibration.before, calibration.after, calibration.fit
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Confidence of correct and wrong predictions")
@@ -51,12 +51,15 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
             f"Calibration error (ECE): **{before.ece:.3f}**.",
             _overconfidence_words(before.overconfidence),
         ]
-        if after is not None and temperature is not None:
+        if after is not None and fit is not None and fit.temperature is not None:
+            kind = "cross-validated " if model.validation_cross_validated else ""
             sentences.insert(
                 1,
-                f"After calibration on validation (temperature {temperature.value:.2f}): "
-                f"**{after.ece:.3f}**.",
+                f"After calibration on {kind}validation results (temperature "
+                f"{fit.temperature.value:.2f}): **{after.ece:.3f}**.",
             )
+        elif fit is not None:
+            sentences.append(no_calibration_in_words(fit))
         st.caption(" ".join(sentences))
     _curves(judgement)
 

@@ -20,7 +20,16 @@ from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_goal, threshold_guarantee
-from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
+from pages.ui import (
+    errors,
+    judged,
+    judged_images,
+    state,
+    test_access,
+    text,
+    threshold_form,
+    widgets,
+)
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
@@ -72,6 +81,7 @@ def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: 
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Validation", help="Thresholds are chosen on these images.")
+        judged.cross_validated_note([model])
         _side(basis, here, "validation")
     with right:
         st.subheader("Test", help="The verdict: these images had no influence on the threshold.")

@@ -1,12 +1,13 @@
 """Runs: watch live, stop, resume and compare."""
 
-import time
 from collections import Counter
 
 import streamlit as st
 
+from core.domain.acting import acted_on
+from core.domain.configs import Recipe
 from core.domain.jobs import Job, JobStatus
-from core.domain.training import EpochMetrics
+from core.domain.settings import Setting, Value
 from core.errors import TouchstoneError
 from core.models.catalog import network_title
 from core.workflows import jobs
@@ -15,110 +16,45 @@ from core.workflows.training import folds, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
+from pages.training import run_curves
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.places import Place
 
+REFITTED = (
+    "The model is fitted on training and validation images together. Its validation results are "
+    "cross-validated: each image is judged by a model that has not seen it."
+)
+
 
 def live(workspace: Workspace, view: RunView) -> None:
     def draw(job: Job) -> None:
-        curve = runs.curve(workspace, view.run.id)
-        _numbers(view, job, curve)
-        widgets.job_progress(job, left_s=runs.seconds_left(view.run, job, curve))
-        if job.status.is_active and st.button(
-            "Stop",
-            icon=":material/stop:",
-            key="stop",
-            disabled=job.stop_requested,
-            help="Stops after the current step and keeps the progress.",
-        ):
-            jobs.stop(workspace, job.id)
-            st.rerun(scope="fragment")
-        _charts(curve, job.status)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            widgets.status_badge(job.status)
+            st.caption(
+                f"Device: {text.plain(job.device or 'not chosen yet')} · attempt {job.attempt}",
+                width="content",
+            )
+        progress = st.container()  # filled last: the curve tells the time that is left
+        left_s = run_curves.numbers_and_charts(workspace, view, job)
+        with progress:
+            widgets.job_progress(job, left_s=left_s)
+            _stop_button(workspace, job)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
 
 
-def _numbers(view: RunView, job: Job, curve: list[EpochMetrics]) -> None:
-    best = max(curve, key=lambda e: (e.val_macro_f1, -e.val_loss), default=None)
-    end = job.finished_at or time.time()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.status_badge(job.status)
-        st.caption(
-            f"Device: {text.plain(job.device or 'not chosen yet')} · attempt {job.attempt}",
-            width="content",
-        )
-    cells = st.columns(5)
-    cells[0].metric(
-        "Epoch",
-        f"{len(curve)} / {view.run.train.epochs}",
-        border=True,
-        help="In one epoch, the network sees every training image once.",
-    )
-    cells[1].metric(
-        "Step",
-        f"{job.done} / {job.total}" if job.phase == "Training" else "–",
-        border=True,
-        help="In one step, the network learns from one batch of images.",
-    )
-    cells[2].metric(
-        "Time",
-        text.duration(end - job.started_at) if job.started_at else "–",
-        border=True,
-        help="Time of this attempt, including preparation.",
-    )
-    cells[3].metric(
-        "Best macro F1",
-        f"{best.val_macro_f1:.3f}" if best else "–",
-        border=True,
-        help="Mean F1 of all classes on the validation images; 1 is perfect. The model keeps the "
-        "weights of this epoch.",
-    )
-    cells[4].metric(
-        "Best epoch",
-        best.epoch + 1 if best else "–",
-        border=True,
-        help="Epoch whose weights the model keeps.",
-    )
-
-
-def _charts(curve: list[EpochMetrics], status: JobStatus) -> None:
-    if not curve:
-        with st.container(border=True):
-            st.caption(
-                "The curves appear after the first epoch."
-                if status.is_active
-                else "There are no curves: no epoch was completed."
-            )
-        return
-    dark = state.is_dark()
-    left, right = st.columns(2)
-    with left:
-        chart(
-            training_curves.loss_curve(curve, dark=dark),
-            "loss",
-            description="Loss over the epochs",
-        )
-    with right:
-        chart(
-            training_curves.score_curve(curve, dark=dark),
-            "score",
-            description="Validation accuracy and macro F1 over the epochs",
-        )
-    with st.expander("Learning rate and table"):
-        chart(training_curves.rate_curve(curve, dark=dark), "rate", description="Learning rate")
-        st.dataframe(
-            {
-                "epoch": [e.epoch + 1 for e in curve],
-                "training loss": [e.train_loss for e in curve],
-                "validation loss": [e.val_loss for e in curve],
-                "accuracy": [e.val_accuracy for e in curve],
-                "macro F1": [e.val_macro_f1 for e in curve],
-                "seconds": [round(e.duration_s, 3) for e in curve],
-            },
-            hide_index=True,
-        )
+def _stop_button(workspace: Workspace, job: Job) -> None:
+    if job.status.is_active and st.button(
+        "Stop",
+        icon=":material/stop:",
+        key="stop",
+        disabled=job.stop_requested,
+        help="Stops after the current step and keeps the progress.",
+    ):
+        jobs.stop(workspace, job.id)
+        st.rerun(scope="fragment")
 
 
 def actions(workspace: Workspace, view: RunView) -> None:
@@ -144,7 +80,7 @@ def actions(workspace: Workspace, view: RunView) -> None:
             ):
                 runs.resume_training(workspace, view.run.id)
                 st.rerun()
-            if runs.has_checkpoint(workspace, view.run.id) and st.button(
+            if runs.can_finish(workspace, view.run) and st.button(
                 "Make a model from the best epoch",
                 icon=":material/deployed_code:",
                 key="finish",
@@ -194,9 +130,10 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
     with left:
         words = (
             "Mean and standard deviation over the folds, each measured on images that its model "
-            "was not trained on. Slightly optimistic, because these images also select the best "
-            "epoch."
+            "was not trained on."
         )
+        if any(in_epochs(workspace, member) for member in group.views):
+            words += " Slightly optimistic, because these images also select the best epoch."
         for title, spread in (
             ("Validation accuracy", result.accuracy),
             ("Validation macro F1", result.macro_f1),
@@ -222,25 +159,39 @@ def _cross_validation(
 
 
 def settings(workspace: Workspace, view: RunView) -> None:
-    config, pixels = view.run.train, view.run.preprocess
     try:
         dataset = datasets.find_dataset(workspace, view.run.dataset_id).name
     except TouchstoneError:
         dataset = "deleted"
     with st.expander("Settings of this run"):
-        st.markdown(
-            f"Dataset **{text.plain(dataset)}** · recipe **{config.recipe}** · network "
-            f"**{text.plain(network_title(config.network))}** · {config.epochs} epochs · batch "
-            f"{config.batch_size} · learning rate {config.learning_rate:g} · {config.optimizer}, "
-            f"{config.schedule} · weight decay {config.weight_decay:g} · seed {config.seed} · "
-            f"{pixels.image_size_px} px, {pixels.resize_mode}, {pixels.channels}, normalization "
-            f"{text.plain(pixels.normalization)}"
-        )
+        acted = [
+            f"{item.title.lower()} **{text.plain(_value_in_words(item, value))}**"
+            for item, value in acted_on(view.run, has_epochs=in_epochs(workspace, view))
+        ]
+        st.markdown(" · ".join([f"Dataset **{text.plain(dataset)}**", *acted]))
+        if view.run.refits and not in_epochs(workspace, view):
+            st.caption(REFITTED)
+
+
+def _value_in_words(item: Setting, value: Value) -> str:
+    if item.name == "network":
+        return network_title(str(value))
+    if item.name == "penalty" and value == 0:
+        return "by cross-validation"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+
+
+def in_epochs(workspace: Workspace, view: RunView) -> bool:
+    """Whether a run learns in epochs; quick runs of earlier versions did, too."""
+    return view.run.train.recipe is Recipe.FULL or bool(runs.curve(workspace, view.run.id))
 
 
 def compare(workspace: Workspace, views: list[RunView]) -> None:
     st.subheader("All runs")
-    scores = runs.best_scores(workspace)
+    scores, trained = runs.best_scores(workspace), runs.trained_in_epochs(workspace)
+    stepped = [v.run.train.recipe is Recipe.FULL or v.run.id in trained for v in views]
     st.dataframe(
         {
             "run": [v.run.name for v in views],
@@ -253,8 +204,13 @@ def compare(workspace: Workspace, views: list[RunView]) -> None:
                 f"{score:.3f}" if (score := scores.get(v.run.id)) is not None else "–"
                 for v in views
             ],
-            "epochs": [v.run.train.epochs for v in views],
-            "learning rate": [v.run.train.learning_rate for v in views],
+            "epochs": [
+                str(v.run.train.epochs) if s else "–" for v, s in zip(views, stepped, strict=True)
+            ],
+            "learning rate": [
+                f"{v.run.train.learning_rate:g}" if s else "–"
+                for v, s in zip(views, stepped, strict=True)
+            ],
             "started": [text.when(v.run.created_at) for v in views],
         },
         hide_index=True,

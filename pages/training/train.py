@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import Any
 
 import streamlit as st
 
+from core.domain.acting import recipe_settings
 from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.settings import settings_of
@@ -32,7 +33,7 @@ RECIPES = {
         "GPU.",
     ),
 }
-BASIC = ["epochs", "batch_size", "learning_rate"]
+BASIC = ["epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit"]
 CHOSEN_ABOVE = ["recipe", "network", "device"]  # have controls of their own
 
 
@@ -78,26 +79,26 @@ def _speed_words(speed: float) -> str:
     return f"{speed:g} times the speed of the default"
 
 
-def settings(defaults: TrainConfig) -> tuple[TrainConfig, AugmentConfig]:
+def settings(defaults: TrainConfig, split: Split) -> tuple[TrainConfig, AugmentConfig]:
+    """Fields for what acts in the recipe, the most important ones first."""
     key = f"train_{defaults.recipe}"
-    values = fields_in_columns(defaults, BASIC, key=key)
+    acting = recipe_settings(defaults.recipe)
+    hidden = [*CHOSEN_ABOVE, *(["refit"] if split.folds else [])]  # a fold must stay unseen
+    names = [s.name for s in settings_of(defaults) if s.name in acting and s.name not in hidden]
+    values = fields_in_columns(defaults, [name for name in BASIC if name in names], key=key)
     with st.expander("More settings"):
-        more = [s.name for s in settings_of(defaults) if s.name not in (*BASIC, *CHOSEN_ABOVE)]
+        more = [name for name in names if name not in BASIC]
         values |= fields_in_columns(defaults, more, key=key)
-    return replace(defaults, **values), augmentation(defaults.recipe)
+    return replace(defaults, **values), augmentation(acting)
 
 
-def augmentation(recipe: Recipe) -> AugmentConfig:
+def augmentation(acting: frozenset[str]) -> AugmentConfig:
     usual = AugmentConfig()
-    match recipe:
-        case Recipe.QUICK:  # features of unchanged images are computed once
-            return usual
-        case Recipe.FULL:
-            with st.expander("Augmentation"):
-                names = [setting.name for setting in settings_of(usual)]
-                return replace(usual, **fields_in_columns(usual, names, key="augment"))
-        case _:
-            assert_never(recipe)
+    names = [setting.name for setting in settings_of(usual) if setting.name in acting]
+    if not names:
+        return usual
+    with st.expander("Augmentation"):
+        return replace(usual, **fields_in_columns(usual, names, key="augment"))
 
 
 def fields_in_columns(
@@ -207,7 +208,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         recipe = choose_recipe()
         network = choose_network(workspace)
         pixels_line(workspace, dataset, network)
-        config, augment = settings(recipe_defaults(recipe, network.name))
+        config, augment = settings(recipe_defaults(recipe, network.name), split)
         left, right = st.columns(2)
         with left:
             device = choose_device()
@@ -279,8 +280,8 @@ def page(workspace: Workspace) -> None:
             "split",
             names,
             label="Split",
-            help="Training images teach the model. Validation images are used to choose the best "
-            "epoch, test images to judge the result.",
+            help="Training images teach the model. Validation images are used to choose the "
+            "threshold, in the full recipe also the best epoch; test images judge the result.",
         )
     form(workspace, dataset, existing[split_id or ""])
 

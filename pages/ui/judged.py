@@ -1,5 +1,6 @@
 """Results of models as pages read them: one shelf for all sessions, and words while one waits."""
 
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from core.workflows.results.shelf import (
     SliceColumns,
 )
 from core.workspace import Workspace
+from pages.ui import text
 
 
 @st.cache_resource
@@ -59,6 +61,18 @@ def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationRepo
 def calibration(workspace: Workspace, model: Model, subset: Subset) -> CalibrationComparison:
     """How well confidences match the share that is right, before and after calibration."""
     return _value(_entry(workspace, model, subset).calibration, "Fitting the calibration …")
+
+
+def cross_validated_note(shown: Sequence[Model]) -> None:
+    """Says where validation results do not come from the very model that is shown."""
+    names = [text.plain(model.name) for model in shown if model.validation_cross_validated]
+    if not names:
+        return
+    whose = f"Cross-validated ({', '.join(names)})" if len(shown) > 1 else "Cross-validated"
+    st.caption(
+        f"{whose}: the model was refitted on these images; each was judged by a model that had not "
+        "seen it."
+    )
 
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> SliceColumns:

@@ -66,6 +66,13 @@ PROSE = frozenset(
 # Thresholds are short decimals near the middle that they were before.
 SHORTENED = dict.fromkeys(("accept_below", "reject_from", "class_thresholds"), 3e-3)
 FITTED = {"temperature": 1e-5, "ece_with_temperature": 1e-5, **SHORTENED}
+# A temperature that the validation images give no evidence for is not recommended any more.
+NO_LONGER_RECOMMENDED = {
+    "temperature",
+    "ece_with_temperature",
+    "calibration.temperature",
+    "calibration.ece_after",
+}
 BY_NETWORK = ("predict", "heatmap", "quality", "train")
 EXACT, NEAR = 1e-9, 1e-3
 
@@ -503,6 +510,8 @@ def differences(golden: Any, today: Any, where: str = "", near: float = EXACT) -
     elif isinstance(golden, str) and key in PROSE:
         if not isinstance(today, str) or bool(golden) != bool(today):
             yield f"{where}: {golden!r:.80} became {today!r:.80}"
+    elif key in NO_LONGER_RECOMMENDED and today is None:
+        return
     elif not _equal(golden, today, near):
         yield f"{where}: {golden!r:.80} became {today!r:.80}"
 

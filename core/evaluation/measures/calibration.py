@@ -4,8 +4,10 @@ Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,13 @@ from core.evaluation.measures.intervals import CONFIDENCE, Rate, rates
 from core.evaluation.measures.parts import Parts, units
 
 BINS = 15
+# With fewer, a temperature is chance: in simulations with 5 to 8 errors it raised the log loss of
+# new images in two of five cases, with 3 or 4 in all; with 12 and more in about one of twenty.
+LEAST_ERRORS = 10
+FOLDS = 5
 _SMALLEST = 1e-12
 _COLDEST, _HOTTEST = 0.05, 20.0
+_AT_BOUND = 1.01  # so close, as a factor, is at the bound
 _BLOCK_VALUES = 2_000_000
 Probabilities = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -129,6 +136,14 @@ def confidence_histogram(
     )
 
 
+class NoCalibration(StrEnum):
+    """Why no temperature is recommended."""
+
+    FEW_ERRORS = "few_errors"
+    AT_BOUND = "at_bound"
+    NO_GAIN = "no_gain"
+
+
 @dataclass(frozen=True)
 class Temperature:
     """What stored probabilities are cooled (below 1) or warmed (above 1) by; 1 changes nothing.
@@ -141,43 +156,112 @@ class Temperature:
     loss_after: float
 
 
-def fit_temperature(probabilities: Probabilities, targets: NDArray[np.int64]) -> Temperature:
-    """The temperature with the least log loss; fit it on validation, apply it elsewhere.
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature that is worth applying, or why there is none; one of both is None.
 
-    It never changes which class is predicted.
+    `errors` counts the wrong images that it was to be fitted on.
+    """
+
+    temperature: Temperature | None
+    reason: NoCalibration | None
+    errors: int
+
+
+def fit_calibration(
+    probabilities: Probabilities, targets: NDArray[np.int64], parts: Parts | None = None
+) -> Calibration:
+    """The temperature with the least log loss, if there is evidence that it helps.
+
+    None is recommended with fewer than `LEAST_ERRORS` wrong images, where the search runs to its
+    bound, and where the log loss does not fall in cross-validation with parts kept together. Fit
+    it on validation, apply it elsewhere. It never changes which class is predicted.
 
     Args:
         probabilities: [N, C] of the validation images, rows sum to 1.
         targets: [N], class indices in [0, C).
+        parts: [N] part numbers; None: every image is its own part.
 
     Raises:
         ConfigError: if there is no image.
     """
-    from scipy.optimize import minimize_scalar
-
     if not len(targets):
         raise ConfigError(
             "There are no images to fit the calibration on.",
             "Use a split with validation images.",
         )
+    wrong = probabilities.argmax(axis=1) != targets
+    errors = int(wrong.sum())
+    if errors < LEAST_ERRORS:
+        return Calibration(None, NoCalibration.FEW_ERRORS, errors)
+    scores = _relative_scores(probabilities, targets)
+    fitted = _best_temperature(scores)
+    if not _COLDEST * _AT_BOUND < fitted < _HOTTEST / _AT_BOUND:
+        return Calibration(None, NoCalibration.AT_BOUND, errors)
+    before = _mean_log_sum_exp(scores, 1.0)
+    cross_validated = sum(
+        len(held_out) * _mean_log_sum_exp(scores[held_out], 1 / _best_temperature(scores[kept]))
+        for kept, held_out in _folds(wrong, parts)
+    )
+    if cross_validated >= before * len(targets):
+        return Calibration(None, NoCalibration.NO_GAIN, errors)
+    after = _mean_log_sum_exp(scores, 1 / fitted)
+    return Calibration(Temperature(fitted, before, after), None, errors)
+
+
+def no_calibration_in_words(fit: Calibration) -> str:
+    """Why no temperature is recommended; empty where one is."""
+    match fit.reason:
+        case None:
+            return ""
+        case NoCalibration.FEW_ERRORS:
+            there = f"there {'is' if fit.errors == 1 else 'are'} {fit.errors}"
+            why = f"it needs at least {LEAST_ERRORS} wrong validation images, and {there}"
+        case NoCalibration.AT_BOUND:
+            why = "the best temperature on validation lies outside the range that makes sense"
+        case NoCalibration.NO_GAIN:
+            why = "it does not lower the log loss in cross-validation on the validation images"
+        case _:
+            assert_never(fit.reason)
+    return f"Calibration cannot be fitted: {why}."
+
+
+def _folds(
+    wrong: NDArray[np.bool_], parts: Parts | None
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Positions to fit on and to judge; parts stay together, errors are spread evenly."""
+    numbers = np.arange(len(wrong)) if parts is None else np.unique(parts, return_inverse=True)[1]
+    errors = np.bincount(numbers, weights=wrong)
+    fold_of_part = np.empty(len(errors), np.intp)
+    fold_of_part[np.argsort(-errors, kind="stable")] = np.arange(len(errors)) % FOLDS
+    fold = fold_of_part[numbers]
+    for number in range(FOLDS):
+        kept, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        if len(kept) and len(held_out):
+            yield kept, held_out
+
+
+def _relative_scores(
+    probabilities: Probabilities, targets: NDArray[np.int64]
+) -> NDArray[np.float32]:
     # Why relative to the true class: then the log loss is one log-sum-exp.
     scores = np.log(np.maximum(probabilities, np.float32(_SMALLEST)))  # [N, C]
     scores -= np.take_along_axis(scores, targets[:, None], axis=1)
+    result: NDArray[np.float32] = scores
+    return result
 
-    def loss(log_temperature: float) -> float:
-        return _mean_log_sum_exp(scores, math.exp(-log_temperature))
+
+def _best_temperature(scores: NDArray[np.float32]) -> float:
+    from scipy.optimize import minimize_scalar
 
     # Why bounded: with every image right, ever colder would be ever better.
     best = minimize_scalar(
-        loss,
+        lambda log_temperature: _mean_log_sum_exp(scores, math.exp(-log_temperature)),
         bounds=(math.log(_COLDEST), math.log(_HOTTEST)),
         method="bounded",
         options={"xatol": 1e-4},
     )
-    before, after = loss(0.0), float(best.fun)
-    if after >= before:
-        return Temperature(1.0, before, before)
-    return Temperature(math.exp(float(best.x)), before, after)
+    return math.exp(float(best.x))
 
 
 def _mean_log_sum_exp(scores: NDArray[np.float32], scale: float) -> float:

@@ -20,9 +20,9 @@ from core.evaluation.decisions.outcome import (
 )
 from core.evaluation.decisions.planner import proven_rate
 from core.evaluation.measures.calibration import (
+    Calibration,
     Reliability,
-    Temperature,
-    fit_temperature,
+    fit_calibration,
     reliability,
     with_temperature,
 )
@@ -47,8 +47,8 @@ class ReportNumbers:
     """All numbers of a report, and what its figures and lists are drawn from.
 
     `decisions` [N] and `outcome` are None without verdicts. `confused` pairs of classes come
-    the most frequent first. `calibrated` is the reliability after the temperature
-    that was fitted on validation; None where there is no validation image.
+    the most frequent first. `calibration` is fitted on validation, None where there
+    is no validation image; `calibrated` is the reliability with its temperature, if there is one.
     """
 
     values: Values
@@ -56,7 +56,7 @@ class ReportNumbers:
     decisions: Decisions | None
     outcome: Outcome | None
     confused: tuple[ConfusedPair, ...]
-    temperature: Temperature | None
+    calibration: Calibration | None
     calibrated: Reliability | None
 
 
@@ -96,10 +96,10 @@ def results(
         result = outcome(decided, truth, test.parts)
         values.update(_decision_values(result, report, point, scenario))
         values["ok_nok.left_out"] = int((truth == UNKNOWN).sum())
-    temperature, calibrated = _calibration(test, validation)
-    values.update(_calibration_values(report.reliability, temperature, calibrated))
+    calibration, calibrated = _calibration(test, validation)
+    values.update(_calibration_values(report.reliability, calibration, calibrated))
     confused = confused_pairs(report.confusion_matrix, most=MOST_CONFUSED)
-    return ReportNumbers(values, report, decided, result, confused, temperature, calibrated)
+    return ReportNumbers(values, report, decided, result, confused, calibration, calibrated)
 
 
 def comparison_values(classes: Comparison, decisions: DecisionComparison | None) -> Values:
@@ -173,21 +173,23 @@ def scenarios(scenario: Scenario | None) -> tuple[Scenario, ...]:
 
 def _calibration(
     test: LabeledPredictions, validation: LabeledPredictions | None
-) -> tuple[Temperature | None, Reliability | None]:
+) -> tuple[Calibration | None, Reliability | None]:
     if validation is None or not len(validation.targets):
         return None, None
-    temperature = fit_temperature(validation.probabilities, validation.targets)
-    cooled = with_temperature(test.probabilities, temperature.value)
-    return temperature, reliability(cooled, test.targets, parts=test.parts)
+    fit = fit_calibration(validation.probabilities, validation.targets, validation.parts)
+    if fit.temperature is None:
+        return fit, None
+    cooled = with_temperature(test.probabilities, fit.temperature.value)
+    return fit, reliability(cooled, test.targets, parts=test.parts)
 
 
 def _calibration_values(
-    before: Reliability, temperature: Temperature | None, after: Reliability | None
+    before: Reliability, fit: Calibration | None, after: Reliability | None
 ) -> Values:
     return {
         "calibration.ece": before.ece,
         "calibration.overconfidence": before.overconfidence,
-        "calibration.temperature": temperature.value if temperature else None,
+        "calibration.temperature": fit.temperature.value if fit and fit.temperature else None,
         "calibration.ece_after": after.ece if after else None,
     }
 

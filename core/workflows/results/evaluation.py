@@ -16,9 +16,9 @@ from core.errors import NotFoundError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.views import Headline, headline
 from core.evaluation.measures.calibration import (
+    Calibration,
     Reliability,
-    Temperature,
-    fit_temperature,
+    fit_calibration,
     reliability,
     with_temperature,
 )
@@ -65,11 +65,12 @@ class JudgedSample:
 class CalibrationComparison:
     """The reliability of a judged set, as it is and with a temperature.
 
-    `temperature` is fitted on validation; it and `after` are None where there is none.
+    `fit` is made on validation, None without validation images; `after` is None where no
+    temperature is recommended.
     """
 
     before: Reliability
-    temperature: Temperature | None
+    fit: Calibration | None
     after: Reliability | None
 
 
@@ -218,15 +219,15 @@ def judge(
     return judged
 
 
-def temperature_of(
+def calibration_of(
     workspace: Workspace, model_id: str, memory: Memory | None = None
-) -> Temperature | None:
+) -> Calibration | None:
     """The calibration of a model, fitted on its validation images; None if it has none."""
     try:
         validation = judged_set(workspace, model_id, Subset.VALIDATION, memory)
     except NotFoundError:
         return None
-    return fit_temperature(validation.probabilities, validation.targets)
+    return fit_calibration(validation.probabilities, validation.targets, validation.parts)
 
 
 def compare_calibration(
@@ -234,12 +235,12 @@ def compare_calibration(
 ) -> CalibrationComparison:
     """The reliability of a judged set before and after calibration."""
     before = reliability(judged.probabilities, judged.targets, parts=judged.parts)
-    temperature = temperature_of(workspace, judged.model.id, memory)
-    if temperature is None:
-        return CalibrationComparison(before, None, None)
-    calibrated = with_temperature(judged.probabilities, temperature.value)
+    fit = calibration_of(workspace, judged.model.id, memory)
+    if fit is None or fit.temperature is None:
+        return CalibrationComparison(before, fit, None)
+    calibrated = with_temperature(judged.probabilities, fit.temperature.value)
     after = reliability(calibrated, judged.targets, parts=judged.parts)
-    return CalibrationComparison(before, temperature, after)
+    return CalibrationComparison(before, fit, after)
 
 
 def judged_images(

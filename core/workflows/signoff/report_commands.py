@@ -7,11 +7,12 @@ remark: it says what has no command, or is not stored.
 import hashlib
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.data.importing.rules import ImportRules, TableRules, rules_from_dict
 from core.data.split_request import request_of
 from core.domain.acting import acting_settings
-from core.domain.configs import AugmentConfig, Config, PreprocessConfig, recipe_defaults
+from core.domain.configs import AugmentConfig, Config, PreprocessConfig, Recipe, recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
 from core.domain.settings import Value, settings_of
@@ -34,6 +35,10 @@ from core.workspace import Workspace
 
 Option = str | int | float | Sequence[str] | None
 _EDITS_SHOWN = 20
+_SOLVED_TODAY = (
+    "An earlier version trained the last layer in epochs; today it is solved exactly, so the "
+    "results will differ."
+)
 
 
 def commands(workspace: Workspace, material: ReportMaterial) -> list[str]:
@@ -275,9 +280,11 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
 def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: bool) -> list[str]:
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
-    train = run.train
+    train = replace(run.train, refit=False) if has_epochs else run.train
     size_px = find_network(train.network).image_size_px
-    acting = acting_settings(train, run.augment, has_epochs=has_epochs)
+    acting = acting_settings(train, run.augment)
+    if run.fold is not None:
+        acting -= {"refit"}
     line = _command(
         "train",
         name,
@@ -289,6 +296,8 @@ def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: b
         **_changed(run.augment, AugmentConfig(), acting),
         **_changed(run.preprocess, PreprocessConfig(image_size_px=size_px), acting),
     )
+    if train.recipe is Recipe.QUICK and has_epochs:
+        return [_remark(_SOLVED_TODAY), line]
     return [line]
 
 

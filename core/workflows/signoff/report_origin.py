@@ -211,8 +211,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
         return TrainingSection((Fact("Training record", "The run was deleted."),))
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
-        curve = runs.epochs_of(db, run.id)
-        path = runs.penalty_path_of(db, run.id)
+        curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
     duration = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         duration = job.finished_at - job.started_at
@@ -250,7 +249,7 @@ def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
             else "too few images to choose it by cross-validation"
         )
     learned_from = "training images"
-    if run.train.refit and run.fold is None:
+    if run.refits:
         learned_from = (
             "training and validation images; results on validation images are cross-validated"
         )

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
+from core.domain.training import PenaltyPoint
 from core.evaluation.decisions.outcome import nok_probability, part_scores, truths
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.decisions.thresholds import trade_off
-from core.evaluation.measures.calibration import Reliability
+from core.evaluation.measures.calibration import Reliability, no_calibration_in_words
 from core.evaluation.measures.catalog import MeasureKind
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
@@ -107,6 +108,22 @@ def inspectors(material: ReportMaterial) -> str:
     )
 
 
+def no_calibration(material: ReportMaterial) -> str:
+    """Why no temperature is recommended; empty where one is, or there is no validation image."""
+    fit = material.results.calibration
+    return no_calibration_in_words(fit) if fit else ""
+
+
+def validation_kind(material: ReportMaterial) -> str:
+    """Says where validation results are not those of this very model; else empty."""
+    if not material.model.validation_cross_validated:
+        return ""
+    return (
+        "Validation results are cross-validated: the model was refitted on these images, and each "
+        "was judged by a model that had not seen it."
+    )
+
+
 def class_rows(material: ReportMaterial) -> tuple[ClassRow, ...]:
     """Classes with images, the lowest recall first; then those without."""
     judged, report = material.judged, material.results.report
@@ -146,6 +163,7 @@ def series(workspace: Workspace, material: ReportMaterial) -> Series:
     after = material.results.calibrated
     return Series(
         curve=_curve(workspace, material),
+        penalties=_penalties(workspace, material),
         reliability=_bins(material.results.report.reliability),
         calibrated=_bins(after) if after else (),
         trade_off=_trade_off(material),
@@ -165,6 +183,15 @@ def _curve(workspace: Workspace, material: ReportMaterial) -> tuple[CurvePoint, 
         if i % step == 0 or e.is_best
     )
     return curve if len(curve) > 1 else ()
+
+
+def _penalties(workspace: Workspace, material: ReportMaterial) -> tuple[PenaltyPoint, ...]:
+    run = training_run(workspace, material)
+    if run is None:
+        return ()
+    with connect(workspace) as db:
+        path = runs.penalty_path_of(db, run.id)
+    return tuple(path) if len(path) > 1 else ()
 
 
 def _bins(reliability: Reliability) -> tuple[ReliabilityPoint, ...]:

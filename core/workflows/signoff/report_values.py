@@ -53,6 +53,8 @@ def report_values(
         rule=report_results.rule_section(material),
         lines=report_results.line_rows(material),
         inspectors=report_results.inspectors(material),
+        no_calibration=report_results.no_calibration(material),
+        validation_kind=report_results.validation_kind(material),
         values=results.values,
         measures=report_results.measure_rows(material),
         names=judged.class_names,

@@ -35,7 +35,8 @@ def refuse_untrainable(
         raise SplitError(f"The split '{split.name}' has no training images.", "Make another split.")
     if not totals[Subset.VALIDATION]:
         raise SplitError(
-            f"The split '{split.name}' has no validation images, which choose the best epoch.",
+            f"The split '{split.name}' has no validation images, which choose settings and "
+            "thresholds.",
             _how_to_validate(split, has_test=bool(totals[Subset.TEST])),
         )
     _refuse_one_class(split, counts)

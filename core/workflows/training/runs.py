@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split
@@ -101,11 +101,6 @@ def start_training(
     run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
-    if fold is not None:
-        raise SplitError(
-            f"The split '{chosen.name}' has no folds.",
-            "Choose a split with folds, or no fold.",
-        )
     return _queued(workspace, run)
 
 
@@ -164,6 +159,8 @@ def _new_run(
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
+    if fold is not None:
+        _check_fold(chosen, fold)
     refuse_untrainable(workspace, dataset, chosen, fold)
     run = TrainingRun(
         id=new_id("run"),
@@ -179,11 +176,18 @@ def _new_run(
     return run, chosen
 
 
-def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
+def _check_fold(split: Split, fold: int) -> None:
+    if not split.folds:
+        raise SplitError(
+            f"The split '{split.name}' has no folds.", "Choose a split with folds, or no fold."
+        )
     if not 0 <= fold < split.folds:
         raise SplitError(
             f"The split '{split.name}' has no fold {fold + 1}.", f"It has folds 1 to {split.folds}."
         )
+
+
+def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
     return replace(
         run,
         id=new_id("run"),
@@ -224,6 +228,12 @@ def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
     """The learning curve so far; empty for a run whose last layer is solved."""
     with connect(workspace) as db:
         return runs.epochs_of(db, run_id)
+
+
+def trained_in_epochs(workspace: Workspace) -> frozenset[str]:
+    """The ids of the runs that have stored epochs."""
+    with connect(workspace) as db:
+        return runs.with_epochs(db)
 
 
 def penalty_path(workspace: Workspace, run_id: str) -> list[PenaltyPoint]:
@@ -300,6 +310,11 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
             raise WorkspaceError("This run is still active.", "Stop it first.")
         runs.delete_run(db, run_id)
     shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+
+
+def can_finish(workspace: Workspace, run: TrainingRun) -> bool:
+    """Whether a model can be made of the best epoch so far; a solved head has none."""
+    return run.train.recipe is Recipe.FULL and has_checkpoint(workspace, run.id)
 
 
 def has_checkpoint(workspace: Workspace, run_id: str) -> bool:

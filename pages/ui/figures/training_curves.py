@@ -1,12 +1,12 @@
-"""Figures of trainings: curves over the epochs, scores over the folds."""
+"""Figures of runs: curves over the epochs, losses over the penalty, scores over the folds."""
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from core.domain.training import EpochMetrics
+from core.domain.training import EpochMetrics, PenaltyPoint
 from pages.ui.figures.theme import style
 
 
@@ -46,6 +46,61 @@ def rate_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
     figure = go.Figure()
     _line(figure, epochs, "learning_rate", "learning rate", "#78716c")
     _curve_style(figure, epochs, dark=dark, title="Learning rate")
+    return figure
+
+
+def penalty_path(path: Sequence[PenaltyPoint], *, dark: bool) -> go.Figure:
+    """Log loss over the penalty, with standard errors; the best is marked.
+
+    The penalty is logarithmic, the loss where it spans more than one power of ten.
+    """
+    best = min(path, key=lambda point: (point.log_loss, -point.penalty))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[point.penalty for point in path],
+        y=[point.log_loss for point in path],
+        error_y={
+            "array": [point.standard_error for point in path],
+            # Why bounded: a logarithmic axis has no place for what lies below zero.
+            "arrayminus": [min(p.standard_error, 0.9 * p.log_loss) for p in path],
+            "symmetric": False,
+            "thickness": 1.2,
+            "width": 3,
+        },
+        mode="lines+markers",
+        line={"color": "#4f6bd8", "width": 2.2},
+        marker={"size": 7},
+        showlegend=False,
+        hovertemplate="penalty %{x:.3g}: log loss %{y:.4f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[best.penalty],
+        y=[best.log_loss],
+        mode="markers",
+        name="best",
+        marker={"symbol": "star", "size": 15, "color": "#e0a93b"},
+        hovertemplate="best: penalty %{x:.3g}, log loss %{y:.4f}<extra></extra>",
+    )
+    style(figure, dark=dark, height=320)
+    figure.update_layout(
+        title={
+            "text": "Cross-validated log loss (lower is better)",
+            "font": {"size": 14},
+            "x": 0,
+            "xref": "paper",
+            "y": 0.97,
+        },
+        legend={"orientation": "h", "y": 1.0, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+        margin={"l": 48, "r": 12, "t": 56, "b": 44},
+    )
+    values = [point.log_loss for point in path if point.log_loss > 0]
+    if values and max(values) > 10 * min(values):
+        ticks = _log_ticks(min(values), max(values))
+        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{value:g}" for value in ticks])
+    powers = _powers(point.penalty for point in path)
+    figure.update_xaxes(
+        title="penalty", type="log", tickvals=powers, ticktext=[f"{value:g}" for value in powers]
+    )
     return figure
 
 
@@ -102,6 +157,12 @@ def _log_ticks(low: float, high: float) -> list[float]:
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if len(exponents) <= 3 else (1,)
     return [step * 10.0**exponent for exponent in exponents for step in steps]
+
+
+def _powers(values: Iterable[float]) -> list[float]:
+    """The powers of ten around some positive values."""
+    logs = [math.log10(value) for value in values]
+    return [10.0**e for e in range(math.floor(min(logs)), math.ceil(max(logs)) + 1)]
 
 
 def _curve_style(

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from core.cli import use
 from core.cli.app import CONTENTS, app, load_command
+from core.domain.configs import Recipe, TrainConfig
 from core.domain.jobs import JobStatus
 from core.workflows import jobs
 from core.workflows.training import runs
-from tests.conftest import QUICK, copy_of
+from tests.conftest import copy_of
 from tests.made import add_model, make_dataset
 
 COMMANDS = [entry.name for entries in CONTENTS.values() for entry in entries]
@@ -202,7 +203,7 @@ def test_ctrl_c_stops_the_training_and_ends_with_130(trained, tmp_path):
     # It ended with 1, as a failure does.
     workspace = copy_of(trained.workspace, tmp_path / "copy")
     known = {view.run.id for view in runs.list_runs(workspace)}
-    options = ("--recipe", "quick", "--epochs", "1000", "--device", "cpu", "--batch-size", "1")
+    options = ("--recipe", "full", "--epochs", "1000", "--device", "cpu", "--image-size", "32")
     options += ("--json", "--workspace", str(workspace.root))
     program = subprocess.Popen(
         [sys.executable, "-m", "core.cli", "train", "Marks", *options],
@@ -220,9 +221,7 @@ def test_ctrl_c_stops_the_training_and_ends_with_130(trained, tmp_path):
 
 def test_stop_ends_a_run_by_its_name_and_refuses_one_that_has_ended(trained, tmp_path):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
-    from dataclasses import replace
-
-    config = replace(QUICK, epochs=1000, batch_size=1)
+    config = TrainConfig(Recipe.FULL, epochs=1000, device="cpu")
     view = runs.start_training(workspace, trained.dataset.id, config, name="long")
     waiting = runs.start_training(workspace, trained.dataset.id, config, name="waiting")
 

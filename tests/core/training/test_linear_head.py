@@ -11,8 +11,6 @@ from core.domain.configs import ClassWeights, TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
 from core.training.linear_head import (
-    FIRST,
-    STEP,
     HeadTask,
     cross_validated,
     fit_head,
@@ -152,7 +150,7 @@ def test_the_same_task_gives_the_same_bits():
 def test_the_path_runs_from_strong_to_weak_and_ends_when_the_loss_keeps_rising():
     path = _path(_task(120, 30, noise=3.0, seed=2))
     penalties = [point.penalty for point in path]
-    assert penalties == pytest.approx([FIRST / STEP**i for i in range(len(path))])
+    assert penalties == [10 ** (1.5 - i / 2) for i in range(len(path))]
     losses = [point.log_loss for point in path]
     best = losses.index(min(losses))
     assert 0 < best == len(losses) - 4
@@ -164,8 +162,8 @@ def test_the_path_is_extended_upward_where_features_tell_nothing():
     task = _task(60, 200, noise=1.0, seed=1)
     noise = np.random.default_rng(5).normal(size=task.features.shape).astype(np.float32)
     path = _path(replace(task, features=noise))
-    assert max(point.penalty for point in path) > FIRST
-    assert chosen_penalty(TrainConfig(), path) > FIRST
+    assert max(point.penalty for point in path) > 10**1.5
+    assert chosen_penalty(TrainConfig(), path) > 10**1.5
 
 
 def test_the_path_goes_far_down_where_classes_are_easy():

@@ -119,11 +119,12 @@ def test_known_predictions_change_no_headline(made):
 def test_the_honesty_of_confidences_is_that_before_and_after_the_temperature(made):
     judged = judging.judged_set(made.workspace, "m", Subset.TEST)
     found = evaluation.compare_calibration(made.workspace, judged)
-    assert found.temperature is not None
+    assert found.fit is not None
+    assert found.fit.temperature is not None
     assert found.before == reliability(judged.probabilities, judged.targets, parts=judged.parts)
-    calibrated = with_temperature(judged.probabilities, found.temperature.value)
+    calibrated = with_temperature(judged.probabilities, found.fit.temperature.value)
     assert found.after == reliability(calibrated, judged.targets, parts=judged.parts)
     add_model(made, "no validation", subsets=(Subset.TEST,))
     judged = judging.judged_set(made.workspace, "no validation", Subset.TEST)
     alone = evaluation.compare_calibration(made.workspace, judged)
-    assert (alone.temperature, alone.after) == (None, None)
+    assert (alone.fit, alone.after) == (None, None)

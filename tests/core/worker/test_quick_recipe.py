@@ -1,0 +1,65 @@
+"""A quick run from end to end: its path, its refit, and runs that an earlier version began."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.domain.jobs import JobKind, JobStatus
+from core.domain.splits import Subset
+from core.domain.training import EpochMetrics, chosen_penalty
+from core.store import jobs as job_rows
+from core.store import predictions as prediction_rows
+from core.store import runs as run_rows
+from core.store.database import connect, transaction
+from core.workflows import jobs
+from core.workflows.training import runs
+from core.workflows.use import models
+from tests.conftest import copy_of
+
+
+def test_the_penalty_path_of_a_run_is_stored_and_its_best_point_chosen(trained):
+    path = runs.penalty_path(trained.workspace, trained.run.run.id)
+    assert [point.penalty for point in path] == sorted((p.penalty for p in path), reverse=True)
+    best = min(path, key=lambda point: point.log_loss)
+    assert chosen_penalty(trained.run.run.train, path) == best.penalty
+    assert runs.curve(trained.workspace, trained.run.run.id) == []
+    assert runs.trained_in_epochs(trained.workspace) == frozenset()
+    scores = runs.best_scores(trained.workspace)
+    assert scores == {trained.run.run.id: trained.model.val_macro_f1}
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    return copy_of(trained.workspace, tmp_path / "copy")
+
+
+def test_a_quick_run_of_an_earlier_version_resumes_with_the_exact_solver(trained, copy):
+    # It was interrupted in epoch 3 of 100; its settings know no penalty and no class weights.
+    run_id = trained.run.run.id
+    with connect(copy) as db, transaction(db):
+        row = db.conn.execute("SELECT train FROM runs WHERE id = ?", [run_id]).fetchone()
+        former = json.loads(row[0])
+        for name in ("penalty", "refit", "class_weights"):
+            del former[name]
+        former["balance_classes"] = False
+        db.conn.execute("UPDATE runs SET train = ? WHERE id = ?", [json.dumps(former), run_id])
+        db.conn.execute("DELETE FROM penalty_path")
+        db.conn.execute("DELETE FROM models")
+    with connect(copy) as db:
+        job_id = job_rows.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
+        job_rows.claim(db, "training", owner="me", now=2.0)
+        lines = [EpochMetrics(i, 0.5, 0.5, 0.5, 0.5, 0.1, 1.0, is_best=i == 0) for i in range(3)]
+        assert run_rows.save_epochs(db, run_id, lines, job_id=job_id, owner="me")
+        job_rows.finish(db, job_id, JobStatus.INTERRUPTED, owner="me", now=3.0)
+    assert len(runs.curve(copy, run_id)) == 3
+    assert not runs.can_finish(copy, runs.find_run(copy, run_id).run)
+    resumed = jobs.wait(copy, runs.resume_training(copy, run_id).id, on_change=lambda _: None)
+    assert resumed.status is JobStatus.COMPLETED
+    assert runs.curve(copy, run_id) == []
+    assert runs.penalty_path(copy, run_id)
+    model = models.find_model(copy, str(resumed.result["model_id"]))
+    assert model.validation_cross_validated
+    with connect(copy) as db:
+        matrix = prediction_rows.load_matrix(db, model.id, Subset.VALIDATION)
+    assert matrix.probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
