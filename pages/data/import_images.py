@@ -14,7 +14,7 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.splits import Subset
 from core.errors import ArchiveError, TouchstoneError
 from core.workflows import jobs
-from core.workflows.data import datasets, splits
+from core.workflows.data import datasets, image_facts, splits
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules, import_source
@@ -294,6 +294,8 @@ def _done(workspace: Workspace, job: Job) -> None:
             icon=":material/check_circle:",
         )
         widgets.skipped_files(dataset.skipped, "skipped")
+    if scale := image_facts.scale_in_words(dataset):
+        st.caption(scale)
     split_id = job.result.get("split_id")
     if split_id:
         _say_delivered(workspace, dataset, str(split_id))

@@ -234,7 +234,7 @@ def settings(workspace: Workspace, view: RunView) -> None:
             f"{config.batch_size} · learning rate {config.learning_rate:g} · {config.optimizer}, "
             f"{config.schedule} · weight decay {config.weight_decay:g} · seed {config.seed} · "
             f"{pixels.image_size_px} px, {pixels.resize_mode}, {pixels.channels}, normalization "
-            f"{text.plain(pixels.normalization)}"
+            f"{text.plain(pixels.normalization)}{text.gray_levels(pixels.levels)}"
         )
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from core.data.importing.archives import entry_name, open_archive
 from core.data.pixels.images import read_image
+from core.domain.depth import GrayLevels
 from core.errors import UnreadableImageError
 
 PREVIEW_PX = 240
@@ -26,14 +27,19 @@ def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
         return [_small(content, square=True) for content in contents]
 
 
-def preview_uploaded(content: bytes) -> bytes | None:
-    """PNG thumbnail of an uploaded image; None if it cannot be decoded."""
-    return _small(io.BytesIO(content))
+def preview_uploaded(content: bytes, levels: GrayLevels | None = None) -> bytes | None:
+    """PNG thumbnail of an uploaded image; None if it cannot be decoded.
+
+    `levels` is the scale of images with more than 8 bits, as the model reads them.
+    """
+    return _small(io.BytesIO(content), levels=levels)
 
 
-def _small(source: Path | io.BytesIO, *, square: bool = False) -> bytes | None:
+def _small(
+    source: Path | io.BytesIO, *, square: bool = False, levels: GrayLevels | None = None
+) -> bytes | None:
     try:
-        image = read_image(source, draft_px=2 * PREVIEW_PX)
+        image = read_image(source, levels=levels, draft_px=2 * PREVIEW_PX)
     except UnreadableImageError:
         return None
     image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
