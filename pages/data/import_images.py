@@ -54,7 +54,9 @@ def _sample_images(plan: ImportPlan, place: Path) -> None:
     shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
     for start in range(0, len(shown), 3):
         for column, (item, image) in zip(st.columns(3), shown[start : start + 3], strict=False):
-            column.image(image, caption=text.plain(item.label), width="stretch")
+            column.image(
+                image, caption=text.plain(item.label), width="stretch", output_format="PNG"
+            )
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)

@@ -294,7 +294,8 @@ def heatmaps(
         *(_heatmap_caption(n, predicted, true_class) for n in shown),
     ]
     for column, image, caption in zip(st.columns(len(images)), images, captions, strict=True):
-        column.image(image, caption=caption, width="stretch")
+        # Why PNG: Streamlit would turn the network input into a JPEG, with other pixels.
+        column.image(image, caption=caption, width="stretch", output_format="PNG")
     st.caption("Brighter regions are stronger evidence for the class. Scaled per image.")
 
 
