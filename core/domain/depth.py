@@ -45,7 +45,7 @@ class GrayLevels:
     @property
     def key(self) -> str:
         """Names these levels in addresses and file names; see `levels_from_key`."""
-        return f"{self.black!r}_{self.white!r}"
+        return f"{self.black:.17g}_{self.white:.17g}"
 
     def brightness(self, mean: float) -> float:
         """A mean gray value of a file on this scale, in [0, 1]."""
