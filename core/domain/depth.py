@@ -92,10 +92,16 @@ class DeepImage:
     mean: float
     sharpness: float
 
+    @property
+    def own_levels(self) -> GrayLevels:
+        """The scale of a dataset of this image alone."""
+        levels = depth_of_images([self]).levels
+        assert levels is not None
+        return levels
+
     def measures(self, levels: GrayLevels | None = None) -> tuple[float, float]:
         """Brightness in [0, 1] and sharpness as of an 8-bit image on this scale; None: its own."""
-        levels = levels or depth_of_images([self]).levels
-        assert levels is not None
+        levels = levels or self.own_levels
         return levels.brightness(self.mean), self.sharpness * (255 / levels.span) ** 2
 
 
