@@ -1,11 +1,13 @@
-"""Files that the product writes: whole or not at all, and tables that spreadsheet programs open."""
+"""Files: refused if special, written whole or not at all; tables for spreadsheet programs."""
 
 import csv
+import errno
 import io
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -81,6 +83,25 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _flush_folder(target.parent)
+
+
+def regular_file(path: Path) -> Path:
+    """The path, if opening it cannot wait for ever or act; every file from a person passes here.
+
+    A path that does not exist passes too: opening it says so.
+
+    Raises:
+        OSError: if it is a folder, a pipe, a socket or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return path
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path
 
 
 def csv_lines(

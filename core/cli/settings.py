@@ -21,6 +21,7 @@ from core.domain.configs import (
 )
 from core.domain.settings import Setting, settings_of
 from core.errors import ConfigError
+from core.files import regular_file
 
 SECTIONS = {"train": TrainConfig, "augment": AugmentConfig, "preprocess": PreprocessConfig}
 _IDLE_HINTS = {
@@ -188,9 +189,9 @@ def _read_file(file: Path) -> dict[str, Values]:
 def _parsed(file: Path) -> object:
     match file.suffix.lower():
         case ".toml":
-            return tomllib.loads(file.read_text(encoding="utf-8"))
+            return tomllib.loads(regular_file(file).read_text(encoding="utf-8"))
         case ".json":
-            return json.loads(file.read_text(encoding="utf-8-sig"))
+            return json.loads(regular_file(file).read_text(encoding="utf-8-sig"))
         case _:
             raise ConfigError(
                 f"{file} is neither JSON nor TOML.", "Its name must end in .json or .toml."

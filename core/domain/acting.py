@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from core.domain.configs import (
+    LEVEL_SETTINGS,
     AugmentConfig,
     OptimizerName,
     PreprocessConfig,
@@ -74,6 +75,8 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
     """The settings that acted on a run with their values: of training, pixels, augmentation."""
     names = acting_settings(run.train, run.augment, has_epochs=has_epochs)
     names -= {"refit"} if run.fold is not None else set()  # a fold must stay unseen
+    if run.preprocess.levels is None:
+        names -= set(LEVEL_SETTINGS)
     return [
         (item, getattr(config, item.name))
         for config in (run.train, run.preprocess, run.augment)

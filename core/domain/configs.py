@@ -86,6 +86,9 @@ class ClassWeights(StrEnum):
 Config = TypeVar("Config", "PreprocessConfig", "AugmentConfig", "TrainConfig")
 
 
+LEVEL_SETTINGS = ("black_level", "white_level")  # they act on images with more than 8 bits alone
+
+
 @dataclass(frozen=True)
 class PreprocessConfig:
     """How a file becomes pixels. Travels inside the model; training and inference share it."""
@@ -168,7 +171,8 @@ class PreprocessConfig:
         """Names the pixel cache: everything that changes the uint8 pixels, and only that."""
         pixels = asdict(self)
         if self.levels is None:  # then the name is that of before datasets had a scale
-            del pixels["black_level"], pixels["white_level"]
+            for name in LEVEL_SETTINGS:
+                del pixels[name]
         match self.normalization:
             case Normalization.NETWORK | Normalization.NONE:
                 # Why: these two differ only in constants applied after the cached pixels.

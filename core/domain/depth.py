@@ -45,7 +45,7 @@ class GrayLevels:
     @property
     def key(self) -> str:
         """Names these levels in addresses and file names; see `levels_from_key`."""
-        return f"{self.black!r}_{self.white!r}"
+        return f"{self.black:.17g}_{self.white:.17g}"
 
     def brightness(self, mean: float) -> float:
         """A mean gray value of a file on this scale, in [0, 1]."""
@@ -92,10 +92,16 @@ class DeepImage:
     mean: float
     sharpness: float
 
+    @property
+    def own_levels(self) -> GrayLevels:
+        """The scale of a dataset of this image alone."""
+        levels = depth_of_images([self]).levels
+        assert levels is not None
+        return levels
+
     def measures(self, levels: GrayLevels | None = None) -> tuple[float, float]:
         """Brightness in [0, 1] and sharpness as of an 8-bit image on this scale; None: its own."""
-        levels = levels or depth_of_images([self]).levels
-        assert levels is not None
+        levels = levels or self.own_levels
         return levels.brightness(self.mean), self.sharpness * (255 / levels.span) ** 2
 
 

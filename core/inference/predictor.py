@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.data.pixels.preprocess import load_pixels
 from core.domain.models import Prediction
-from core.errors import ModelFileError, TouchstoneError, UnreadableImageError
+from core.errors import ModelFileError, TouchstoneError
 from core.inference.runtime import backbone_digest, open_runtime
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
 
@@ -100,7 +100,7 @@ class Predictor:
     def _decoded(self, source: Path | IO[bytes]) -> NDArray[np.uint8] | TouchstoneError:
         try:
             return load_pixels(source, self.card.preprocess)
-        except UnreadableImageError as err:
+        except TouchstoneError as err:
             return err
 
 

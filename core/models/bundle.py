@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
+from core.files import regular_file
 
 FORMAT = "touchstone-model-1"
 Tensors = dict[str, NDArray[np.generic]]
@@ -96,7 +97,7 @@ def read_tensors(path: Path) -> Tensors:
         ModelFileError: if they cannot be read or are not finite.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(regular_file(path), framework="numpy") as file:
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError) as err:
         raise _not_a_model(path, err) from err
@@ -125,7 +126,7 @@ def _with_sorted_header(content: bytes) -> bytes:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(regular_file(path), framework="numpy") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as err:
         raise _not_a_model(path, err) from err

@@ -6,7 +6,7 @@ from pathlib import Path
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
-from core.errors import UnreadableImageError
+from core.errors import TouchstoneError
 from core.inference.heatmaps import Explainer, focus, single_threaded
 from core.inference.predictor import Predictor
 from core.store import predictions
@@ -38,12 +38,12 @@ def run(session: JobSession) -> None:
 def _focus(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int
 ) -> float | None:
-    """None if the image can no longer be read."""
+    """None if the image can no longer be read, or needs too much memory."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
-    except UnreadableImageError:
+        return focus(explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM))
+    except (TouchstoneError, MemoryError):
         return None
-    return focus(explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM))
 
 
 def _save(session: JobSession, model_id: str, focus_by_id: dict[int, float | None]) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
-from core.errors import UnreadableImageError
+from core.errors import TouchstoneError
 from core.files import atomic_write
 from core.inference.heatmaps import Explainer, overlay, single_threaded
 from core.inference.predictor import Predictor
@@ -66,12 +66,12 @@ def _kept(session: JobSession, name: str) -> Path:
 def _explain(
     predictor: Predictor, explainer: Explainer, path: Path, class_index: int, target: Path
 ) -> None:
-    """Write the heatmap of one image; nothing if the image can no longer be read."""
+    """Write the heatmap of one image; nothing if it can no longer be read."""
     try:
         pixels = load_pixels(path, predictor.card.preprocess)
-    except UnreadableImageError:
+        heatmap = explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM)
+    except (TouchstoneError, MemoryError):
         return
-    heatmap = explainer.heatmap(pixels, class_index, HeatmapMethod.GRAD_CAM)
     image = overlay(pixels, heatmap)
     image.thumbnail((HEATMAP_PX, HEATMAP_PX), Image.Resampling.BICUBIC)
     target.parent.mkdir(parents=True, exist_ok=True)

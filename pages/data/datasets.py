@@ -92,6 +92,15 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
         border=True,
         help=f"Every change makes a version that you can restore. Content: {dataset.digest[:12]}.",
     )
+    if scale := image_facts.scale_in_words(dataset):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(scale)
+            st.page_link(
+                Place.PREPROCESS,
+                label="Change",
+                icon=":material/tune:",
+                query_params={"dataset": dataset.id},
+            )
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Split", icon=":material/call_split:", type="primary", key="to_split"):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})

@@ -14,7 +14,7 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.splits import Subset
 from core.errors import ArchiveError, TouchstoneError
 from core.workflows import jobs
-from core.workflows.data import datasets, splits
+from core.workflows.data import datasets, image_facts, splits
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules, import_source
@@ -54,7 +54,9 @@ def _sample_images(plan: ImportPlan, place: Path) -> None:
     shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
     for start in range(0, len(shown), 3):
         for column, (item, image) in zip(st.columns(3), shown[start : start + 3], strict=False):
-            column.image(image, caption=text.plain(item.label), width="stretch")
+            column.image(
+                image, caption=text.plain(item.label), width="stretch", output_format="PNG"
+            )
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)
@@ -294,6 +296,8 @@ def _done(workspace: Workspace, job: Job) -> None:
             icon=":material/check_circle:",
         )
         widgets.skipped_files(dataset.skipped, "skipped")
+    if scale := image_facts.scale_in_words(dataset):
+        st.caption(scale)
     split_id = job.result.get("split_id")
     if split_id:
         _say_delivered(workspace, dataset, str(split_id))

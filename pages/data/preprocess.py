@@ -9,12 +9,13 @@ from PIL import Image
 
 from core.data.pixels.images import read_image
 from core.data.pixels.preprocess import preprocess_image
-from core.domain.configs import PreprocessConfig
+from core.domain.configs import LEVEL_SETTINGS, PreprocessConfig
 from core.domain.datasets import Dataset, Sample
+from core.domain.depth import GrayLevels
 from core.domain.settings import settings_of
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
-from core.workflows.data import datasets
+from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
@@ -24,14 +25,45 @@ SHOWN = 4
 REGION = ("roi_left", "roi_top", "roi_right", "roi_bottom")  # two sliders of their own
 
 
-def form(config: PreprocessConfig, dataset_id: str) -> PreprocessConfig:
-    names = [setting.name for setting in settings_of(config) if setting.name not in REGION]
+def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
+    dataset_id = dataset.id
+    own = (*REGION, *LEVEL_SETTINGS)
+    names = [setting.name for setting in settings_of(config) if setting.name not in own]
     values = widgets.config_fields(config, names, key=f"pre_{dataset_id}")
+    if dataset.levels is not None:
+        values |= _levels(config, dataset, dataset.levels)
     with st.expander("Region of interest"):
         st.caption("Only this part of each image is used, in percent of its width and height.")
         values |= _range("Left and right edge", "roi_left", "roi_right", config, dataset_id)
         values |= _range("Top and bottom edge", "roi_top", "roi_bottom", config, dataset_id)
     return replace(config, **values)
+
+
+def _levels(config: PreprocessConfig, dataset: Dataset, levels: GrayLevels) -> dict[str, float]:
+    """Which gray values become black and white; the measured ones where both are 0."""
+    values = {}
+    for column, setting in zip(
+        st.columns(2), (s for s in settings_of(config) if s.name in LEVEL_SETTINGS), strict=True
+    ):
+        values[setting.name] = column.number_input(
+            setting.title,
+            value=float(getattr(config, setting.name)),
+            step=levels.span / 100,
+            format="%.10g",
+            key=f"pre_{dataset.id}_{setting.name}",
+            help=setting.help,
+        )
+    st.caption(_measured_in_words(dataset))
+    return values
+
+
+def _measured_in_words(dataset: Dataset) -> str:
+    measured = dataset.depth.levels if dataset.depth else None
+    if dataset.depth is None or measured is None:
+        return "These images have not been measured."
+    bits = dataset.depth.scale_bits
+    origin = f"{bits} bits" if bits else "from the images"
+    return f"Measured: {measured.black:,.10g} to {measured.white:,.10g} ({origin})."
 
 
 def _range(
@@ -117,13 +149,13 @@ def page(workspace: Workspace) -> None:
         )
         return
     chosen = state.choose("dataset", names_by_id, label="Dataset", help="Images to show.")
-    dataset = datasets.find_dataset(workspace, chosen or "")
+    dataset = image_facts.measured(workspace, datasets.find_dataset(workspace, chosen or ""))
     left, right = st.columns([2, 5], gap="large")
     saved = datasets.saved_preprocess(workspace, dataset.id)
-    start = saved or runs.default_preprocess(workspace, dataset.id, DEFAULT_NETWORK)
+    start = runs.default_preprocess(workspace, dataset.id, DEFAULT_NETWORK)
     with left, st.container(border=True):
         try:
-            config = form(start, dataset.id)
+            config = form(start, dataset)
         except TouchstoneError as err:
             errors.show(err)
             return
@@ -133,7 +165,7 @@ def page(workspace: Workspace) -> None:
                 type="primary",
                 icon=":material/save:",
                 key="save",
-                disabled=config == saved,
+                disabled=saved is not None and config == start,
             ):
                 datasets.save_preprocess(workspace, dataset.id, config)
                 st.toast("Saved. The next run on this dataset uses these settings.")

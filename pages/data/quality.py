@@ -244,7 +244,7 @@ def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
 def show_image(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
     path = workspace.resolve(sample.path)
     if path.is_file():
-        st.image(str(path), width=min(640, max(256, 3 * sample.width)))
+        widgets.whole_image(sample, width_px=min(640, max(256, 3 * sample.width)))
     else:
         st.warning("The file is missing. Restore it, or import the images again.")
     label = dataset.class_names[sample.label] if sample.label is not None else "no label"

@@ -133,7 +133,7 @@ def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> Non
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"Images: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
-            f"{config.channels} ({origin})."
+            f"{config.channels}{text.gray_levels(config.levels)} ({origin})."
         )
         st.page_link(
             Place.PREPROCESS,

@@ -20,7 +20,7 @@ from core.workflows.results.evaluation import JudgedSample
 from core.workflows.results.judging import JudgedSet
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import errors, judged, routes, text, widgets
+from pages.ui import errors, judged, text, widgets
 
 MOST_KEYS = 9
 
@@ -272,9 +272,8 @@ def _evidence(workspace: Workspace, model: Model, item: JudgedSample) -> None:
     _verdict(item, names)
     left, right = st.columns([3, 5], gap="medium")
     if path.is_file():
-        url = routes.image_url(item.sample.id, item.sample.sha256, model=model)
-        # Why no st.image: it makes its own copy of large images, and cannot show some formats.
-        left.html(f"<img src='{url}' alt='' style='width:100%;border-radius:8px;display:block'>")
+        with left:
+            widgets.whole_image(item.sample, model=model)
     else:
         left.warning("The file no longer exists; only its stored confidences are shown.")
     left.caption(text.plain(item.sample.path))

@@ -137,7 +137,7 @@ def images(
 def _tile(sample: Sample, title: str, detail: str) -> Tile:
     return Tile(
         key=str(sample.id),
-        url=routes.thumbnail_url(sample.id),
+        url=routes.thumbnail_url(sample.id, sample.sha256),
         title=title,
         detail=detail,
         hint=sample.name or sample.path,
@@ -153,7 +153,7 @@ def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
     left, right = st.columns([4, 5], gap="medium")
     with left:
         if path.is_file():
-            st.image(str(path), width="stretch")
+            widgets.whole_image(sample, model=shown.model)
         else:
             st.warning("The file no longer exists; only its stored confidences are shown.")
         st.caption(text.plain(sample.name or sample.path))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from core import words
+from core.domain.depth import GrayLevels
 from core.domain.jobs import JobStatus
 from core.evaluation.measures.parts import Unit
 
@@ -51,6 +52,13 @@ def when(timestamp: float) -> str:
         return f"{round(age / 60)} min ago"
     local = datetime.fromtimestamp(timestamp, UTC).astimezone()
     return local.strftime("%H:%M" if age < 43_200 else "%Y-%m-%d %H:%M")
+
+
+def gray_levels(levels: GrayLevels | None) -> str:
+    """`, gray levels 0 to 4,095`; nothing for images with 8 bits."""
+    if levels is None:
+        return ""
+    return f", gray levels {levels.black:,.10g} to {levels.white:,.10g}"
 
 
 def count(number: int, noun: str) -> str:

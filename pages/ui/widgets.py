@@ -1,5 +1,6 @@
 """What several pages show: headings, empty states, job progress, galleries, heatmaps."""
 
+import html
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -226,6 +227,17 @@ def sample_tile(sample: Sample, class_names: Sequence[str]) -> components.Tile:
     )
 
 
+def whole_image(sample: Sample, *, model: Model | None = None, width_px: int | None = None) -> None:
+    """An image with the pixels that are read from its file: by a model, else for its dataset.
+
+    Why no st.image: it makes its own smaller copy of large images, and fails for some formats.
+    """
+    url = html.escape(routes.image_url(sample.id, sample.sha256, model=model))
+    width = "100%" if width_px is None else f"{width_px}px"
+    style = f"width:{width};max-width:100%;border-radius:8px;display:block"
+    st.html(f"<img src='{url}' alt='The image' style='{style}'>")
+
+
 def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
     """Class confidences as bars, in decreasing order; `key` stays from image to image."""
     st.markdown("**Confidences**")
@@ -282,7 +294,8 @@ def heatmaps(
         *(_heatmap_caption(n, predicted, true_class) for n in shown),
     ]
     for column, image, caption in zip(st.columns(len(images)), images, captions, strict=True):
-        column.image(image, caption=caption, width="stretch")
+        # Why PNG: Streamlit would turn the network input into a JPEG, with other pixels.
+        column.image(image, caption=caption, width="stretch", output_format="PNG")
     st.caption("Brighter regions are stronger evidence for the class. Scaled per image.")
 
 

@@ -9,6 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.api.models import prediction_as_json
 from core.data.importing.preview import preview_uploaded
+from core.domain.depth import GrayLevels
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model, PartDecision, Prediction
 from core.errors import TouchstoneError
@@ -41,7 +42,7 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
     left, right = st.columns([3, 4], gap="large")
     with left:
         _summary(results)
-        _tiles(pairs)
+        _tiles(model, pairs)
     with right:
         _detail(workspace, model, pairs)
     _table(model, results)
@@ -82,12 +83,12 @@ def _summary(results: list[Prediction]) -> None:
         )
 
 
-def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
+def _tiles(model: Model, pairs: list[tuple[UploadedFile, Prediction]]) -> None:
     st.subheader("Results")
     tiles = [
         Tile(
             key=file.file_id,
-            url=_data_url(file),
+            url=_data_url(model, file),
             title=item.class_name or "unreadable",
             detail=" · ".join(
                 [
@@ -109,12 +110,12 @@ def _tiles(pairs: list[tuple[UploadedFile, Prediction]]) -> None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _small(file_id: str, _content: bytes) -> bytes | None:
-    return inference.call(preview_uploaded, _content)
+def _small(file_id: str, levels: GrayLevels | None, _content: bytes) -> bytes | None:
+    return inference.call(preview_uploaded, _content, levels)
 
 
-def _data_url(file: UploadedFile) -> str:
-    small = _small(file.file_id, file.getvalue())
+def _data_url(model: Model, file: UploadedFile) -> str:
+    small = _small(file.file_id, model.preprocess.levels, file.getvalue())
     return "data:image/png;base64," + base64.b64encode(small).decode() if small else ""
 
 

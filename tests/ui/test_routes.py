@@ -2,11 +2,11 @@
 
 import io
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -73,10 +73,17 @@ def test_images_thumbnails_and_models_are_served_and_missing_ones_are_404(
     found, _ = datasets.samples(trained.workspace, trained.dataset.id, limit=1)
     thumbnail = client.get(routes.thumbnail_url(found[0].id, found[0].sha256))
     assert thumbnail.headers["content-type"] == "image/webp"
-    assert (
-        client.get(routes.image_url(found[0].id, found[0].sha256)).content
-        == Path(found[0].path).read_bytes()
+    for reading in (None, trained.model):  # as its dataset is shown, and as the model reads it
+        whole = client.get(routes.image_url(found[0].id, found[0].sha256, model=reading))
+        assert whole.headers["content-type"] == "image/png"
+        with Image.open(io.BytesIO(whole.content)) as shown, Image.open(found[0].path) as stored:
+            assert shown.tobytes() == stored.convert("RGB").tobytes()
+    # A browser that has the picture already is told so in one line.
+    again = client.get(
+        routes.image_url(found[0].id), headers={"if-none-match": whole.headers["etag"]}
     )
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"/pictures/{found[0].id}/full?reading=1_0").status_code == 404
     model = client.get(routes.model_url(trained.model.id))
     assert len(model.content) == trained.model.size_bytes
     assert "attachment" in model.headers["content-disposition"]

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from core.errors import ArchiveError
+from core.files import regular_file
 
 MAX_ENTRIES = 500_000
 MAX_UNPACKED_BYTES = 20 * 1024**3
@@ -46,7 +47,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             links, collide, overlap or exceed the limits.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular_file(path)) as archive:
             _check(archive)
             yield archive
     except _BROKEN as err:

@@ -6,11 +6,12 @@ A module of its own, because everything these processes import delays their firs
 import hashlib
 import io
 import os
-import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.data.pixels.images import ImageProperties, image_properties
 from core.errors import UnreadableImageError
+from core.files import regular_file
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ def inspect_file(path: str) -> Inspected:
     name = os.path.basename(path)  # noqa: PTH119
     try:
         status = os.stat(path)  # noqa: PTH116
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
-            raise UnreadableImageError(f"{name} is not a regular file.", "Leave it out.")
-        with open(path, "rb") as file:  # noqa: PTH123
+        with regular_file(Path(path)).open("rb") as file:
             content = file.read()
+    except MemoryError as err:
+        raise UnreadableImageError(
+            f"{name} needs more memory than there is.", "Reduce it, or leave it out."
+        ) from err
     except OSError as err:
         raise UnreadableImageError(
             f"{name} cannot be opened: {err.strerror}.",

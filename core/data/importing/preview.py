@@ -1,12 +1,14 @@
 """A few small images of a source that has not been imported yet."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from core.data.importing.archives import entry_name, open_archive
-from core.data.pixels.images import read_image
+from core.data.pixels.images import deep_image, read_image
+from core.domain.depth import DeepImage, GrayLevels, depth_of_images
 from core.errors import UnreadableImageError
 
 PREVIEW_PX = 240
@@ -19,21 +21,39 @@ def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
     unchecked files: call it in a process that may crash.
     """
     if source.is_dir():
-        return [_small(source / name, square=True) for name in names]
+        return _on_one_scale([source / name for name in names])
     with open_archive(source) as archive:
         entries = {entry_name(info): info for info in archive.infolist()}
         contents = [io.BytesIO(archive.read(entries[name])) for name in names]
-        return [_small(content, square=True) for content in contents]
+        return _on_one_scale(contents)
 
 
-def preview_uploaded(content: bytes) -> bytes | None:
-    """PNG thumbnail of an uploaded image; None if it cannot be decoded."""
-    return _small(io.BytesIO(content))
+def _on_one_scale(sources: Sequence[Path | io.BytesIO]) -> list[bytes | None]:
+    deep = [known for source in sources if (known := _deep(source))]
+    levels = depth_of_images(deep).levels
+    return [_small(source, square=True, levels=levels) for source in sources]
 
 
-def _small(source: Path | io.BytesIO, *, square: bool = False) -> bytes | None:
+def _deep(source: Path | io.BytesIO) -> DeepImage | None:
     try:
-        image = read_image(source, draft_px=2 * PREVIEW_PX)
+        return deep_image(source)
+    except UnreadableImageError:
+        return None
+
+
+def preview_uploaded(content: bytes, levels: GrayLevels | None = None) -> bytes | None:
+    """PNG thumbnail of an uploaded image; None if it cannot be decoded.
+
+    `levels` is the scale of images with more than 8 bits, as the model reads them.
+    """
+    return _small(io.BytesIO(content), levels=levels)
+
+
+def _small(
+    source: Path | io.BytesIO, *, square: bool = False, levels: GrayLevels | None = None
+) -> bytes | None:
+    try:
+        image = read_image(source, levels=levels, draft_px=2 * PREVIEW_PX)
     except UnreadableImageError:
         return None
     image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)

@@ -7,7 +7,7 @@ brightness always grows with the value.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,19 +115,15 @@ def describe(
     flat = finite.reshape(-1)
     low, high = _usual_values(flat[:: 1 + len(flat) // _LOOKED_AT])
     least, most = float(flat.min()), float(flat.max())
+    is_whole = kind is SampleKind.INTEGER or bool((flat == np.floor(flat)).all())
+    known = DeepImage(kind, pixels.bits, least, most, low, high, is_whole, 0.0, 0.0)
     bounds = (max(least, low - (high - low)), min(most, high + (high - low)))
-    mean, sharpness = measure(Image.fromarray(_gray(pixels, *bounds)))
-    return DeepImage(
-        kind,
-        pixels.bits,
-        least,
-        most,
-        low,
-        high,
-        kind is SampleKind.INTEGER or bool((flat == np.floor(flat)).all()),
-        mean,
-        sharpness,
-    )
+    gray = _gray(pixels, *bounds)
+    if pixels.alpha is not None:
+        white = np.float32(known.own_levels.white)
+        gray = white - (white - gray) * pixels.alpha
+    mean, sharpness = measure(Image.fromarray(gray))
+    return replace(known, mean=mean, sharpness=sharpness)
 
 
 def _scaled(values: NDArray[np.float64], levels: GrayLevels) -> NDArray[np.uint8]:

@@ -1,7 +1,6 @@
 """Files to images: decode once, safely, and the same way everywhere."""
 
 import math
-import stat
 import struct
 import warnings
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from PIL import (
 from core.data.pixels.deep import deep_pixels, describe, is_deep, to_8_bits
 from core.domain.depth import DeepImage, GrayLevels
 from core.errors import UnreadableImageError
+from core.files import regular_file
 
 # Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
 _READERS = (
@@ -182,8 +182,9 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     """An image file of a known format and acceptable size; read errors in plain words."""
     if isinstance(source, Path):
         name = source.name
-        _refuse_special_file(source)
     try:
+        if isinstance(source, Path):
+            regular_file(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _open(source) as image:
@@ -194,11 +195,27 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
             f"{name} is not a {FORMAT_WORDS} image.",
             "Convert it, or leave it out.",
         ) from err
-    except _READ_ERRORS as err:
+    except MemoryError as err:
         raise UnreadableImageError(
-            f"{name} cannot be decoded: {err or type(err).__name__}.",
-            "The file may be damaged or incomplete. Export it again.",
+            f"{name} needs more memory than there is.",
+            "Reduce it, or divide it into several images.",
         ) from err
+    except OSError as err:
+        if err.errno is None:  # the content's fault
+            raise _damaged(name, err) from err
+        raise UnreadableImageError(
+            f"{name} cannot be opened: {err.strerror}.",
+            "Check that it exists and is a regular file, and its permissions.",
+        ) from err
+    except _READ_ERRORS as err:
+        raise _damaged(name, err) from err
+
+
+def _damaged(name: str, err: Exception) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"{name} cannot be decoded: {err or type(err).__name__}.",
+        "The file may be damaged or incomplete. Export it again.",
+    )
 
 
 def _open(source: Path | IO[bytes]) -> Image.Image:
@@ -262,18 +279,6 @@ def _orientation(image: Image.Image) -> int:
 def images_below(folder: Path) -> list[Path]:
     """All files with an image's extension below a folder, sorted."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-
-
-def _refuse_special_file(path: Path) -> None:
-    """Raise for a pipe or a device: opening one may wait for ever."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return  # opening it says why
-    if not stat.S_ISREG(mode):
-        raise UnreadableImageError(
-            f"{path.name} is not a regular file.", "Only files are read, no pipes or devices."
-        )
 
 
 def _refuse_huge(image: Image.Image, name: str) -> None:

@@ -132,6 +132,13 @@ def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> "_Worked[Re
             results.append(function(item))
         except TouchstoneError as err:
             results.append(err)
+        except MemoryError:
+            results.append(
+                UnreadableImageError(
+                    "Reading this file needs more memory than there is.",
+                    "Reduce it, or divide it into several images.",
+                )
+            )
         except Exception as err:  # one odd file must not end the work on all others
             results.append(
                 UnreadableImageError(

@@ -1,5 +1,6 @@
 """From images to the pixels of a network: the only place, for training and inference alike."""
 
+import math
 from pathlib import Path
 from typing import IO, assert_never
 
@@ -115,17 +116,23 @@ def _middle(image: Image.Image, size: tuple[int, int], side: int) -> Image.Image
     """The middle of an image that would become `size`, without making the rest.
 
     Why not always: the edges of the cut are rounded, so that some gray values differ from those of
-    the whole (by at most 2 of 255, measured); models of earlier versions must see the same pixels.
+    the whole (by up to 2 of 255, measured); models of earlier versions must see the same pixels.
     """
-    cuts = [-((side - length) // 2) for length in size]  # pixels left out at the left and the top
-    w, h = image.size
-    box = (
-        cuts[0] * w / size[0],
-        cuts[1] * h / size[1],
-        (cuts[0] + side) * w / size[0],
-        (cuts[1] + side) * h / size[1],
-    )
-    return image.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    ranges, kept = [], []  # of columns and rows: what is resized, and the pixels it depends on
+    for length, target in zip(image.size, size, strict=True):
+        scale = length / target
+        start = -((side - target) // 2) * scale  # as if pasted into the middle of a square
+        end = start + side * scale
+        margin = math.ceil(2 * max(1.0, scale)) + 1  # bicubic interpolation looks this far
+        first, last = max(0, math.floor(start) - margin), min(length, math.ceil(end) + margin)
+        kept.append((first, last))
+        ranges.append((start - first, end - first))
+    (left, right), (top, bottom) = kept
+    part = image.crop((left, top, right, bottom))
+    (x0, x1), (y0, y1) = ranges
+    # Why two steps: Pillow enlarges the whole in this order, and rounds in between.
+    columns = part.resize((side, part.height), Image.Resampling.BICUBIC, (x0, 0, x1, part.height))
+    return columns.resize((side, side), Image.Resampling.BICUBIC, (0, y0, side, y1))
 
 
 def _contrast_stretched(

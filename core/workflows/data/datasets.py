@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.data.importing.labels import normal_name
@@ -22,6 +23,7 @@ from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
+from core.files import regular_file
 from core.store import datasets, jobs, properties, runs
 from core.store.database import connect, transaction
 from core.words import count
@@ -222,7 +224,7 @@ def read_label_table(path: Path) -> str:
         ImportSourceError: if it is not text.
     """
     try:
-        return table_text(path.read_bytes())
+        return table_text(regular_file(path).read_bytes())
     except OSError as err:
         raise ConfigError(
             f"The table {path} cannot be read: {err.strerror}.", "Choose a CSV file."
@@ -358,6 +360,12 @@ def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig 
 
 
 def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:
-    """Save the preprocessing for runs on this dataset; None: that of the network."""
+    """Save the preprocessing for runs on this dataset; None: that of the network.
+
+    Gray levels as measured are not saved: images that are added later may change them.
+    """
     with connect(workspace) as db, transaction(db):
+        depth = datasets.find_dataset(db, dataset_id).depth
+        if config is not None and depth is not None and config.levels == depth.levels:
+            config = replace(config, black_level=0.0, white_level=0.0)
         properties.save_preprocess(db, dataset_id, config)

@@ -14,6 +14,7 @@ from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import rule_from_json
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json
+from core.files import regular_file
 from core.store import datasets, splits, versions
 from core.workspace import Workspace
 
@@ -172,7 +173,7 @@ def changed_files(
 
 def _file_digest(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

@@ -9,6 +9,7 @@ import pytest
 
 from core.data.importing.rules import ImportRules, TableRules
 from core.domain.datasets import LabelSource, Verdict
+from core.domain.depth import DatasetDepth
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.splits import OrderBy, SplitSide, Subset
 from core.errors import TouchstoneError
@@ -57,6 +58,7 @@ def test_a_ready_split_is_kept_with_its_certificate(workspace, tmp_path):
         None,
     )
     assert dataset.verdicts == (Verdict.NOK, Verdict.OK)
+    assert (dataset.depth, dataset.levels) == (DatasetDepth(), None)  # 8 bits know no scale
     assert any("no validation images" in d["sentence"] for d in job.result["decisions"])
 
 

@@ -225,6 +225,8 @@ def test_deep_transparency_is_composed_on_white():
         pixels = np.asarray(read_image(io.BytesIO(content), levels=GrayLevels(0, 65535)), int)
         assert np.abs(pixels[: SIDE // 2, :, 0] - RAMP[: SIDE // 2]).max() <= 1
         assert pixels[SIDE // 2 :].min() == 255
+        brightness, _ = deep_image(io.BytesIO(content)).measures(GrayLevels(0, 65535))
+        assert brightness == pytest.approx(pixels.mean() / 255, abs=0.005)
     # One gray value or color can mean "transparent" too.
     for content in (_png(WIDE, 0, key=(WIDE[0, 1],)), _png(COLOUR, 2, key=tuple(COLOUR[0, 1]))):
         pixels = np.asarray(read_image(io.BytesIO(content), levels=GrayLevels(0, 65535)), int)

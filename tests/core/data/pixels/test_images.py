@@ -14,6 +14,7 @@ from core.data.pixels.images import (
     image_properties,
     read_image,
 )
+from core.domain.depth import GrayLevels
 from core.errors import UnreadableImageError
 from tests.real_data import SHARED_DATA
 
@@ -171,9 +172,9 @@ def _manifest():
         return list(csv.DictReader(file))
 
 
-def _read_or_refuse(path):
+def _read_or_refuse(path, levels=None):
     try:
-        return read_image(path)
+        return read_image(path, levels=levels)
     except UnreadableImageError as err:
         return err
 
@@ -233,6 +234,8 @@ def test_images_that_break_readers_are_read_right_or_refused_in_words(row):
         assert not readable or "megapixels" in image.message
         return
     assert image.mode in ("L", "RGB")
+    scaled = _read_or_refuse(path, GrayLevels(0, 65535))
+    assert (scaled.mode, scaled.size) == (image.mode, image.size)
     facts = image_properties(path)
     assert (facts.width, facts.height, facts.mode) == (*image.size, image.mode)
     if readable:

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.data.pixels import preprocess
 from core.data.pixels.preprocess import load_pixels, normalization_constants, preprocess_image
 from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
 
@@ -110,6 +113,49 @@ def test_no_normalization_means_gray_values_between_0_and_1():
     for other in (Normalization.NETWORK, Normalization.ALL_CHANNELS, Normalization.FIRST_CHANNEL):
         config = PreprocessConfig(normalization=other)
         assert normalization_constants(config, mean, std) == (mean, std)
+
+
+STRIP = """
+import io, resource, sys
+from PIL import Image
+from core.data.pixels.preprocess import load_pixels
+from core.domain.configs import PreprocessConfig, ResizeMode
+strip = io.BytesIO()
+Image.linear_gradient("L").resize((8000, 1)).convert("RGB").save(strip, "PNG")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+load_pixels(strip, PreprocessConfig(resize_mode=ResizeMode.CROP))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in kilobytes only there")
+def test_a_thin_strip_is_cut_before_it_is_resized():
+    # Its 8000 x 1 pixels were enlarged to 1,792,000 x 224 first: 1.6 GB.
+    measured = subprocess.run([sys.executable, "-c", STRIP], capture_output=True, check=True)
+    assert int(measured.stdout) < 50_000  # kilobytes
+
+
+@pytest.mark.parametrize("size", [(900, 7), (7, 900), (5, 1300), (3000, 11), (1, 700)])
+def test_the_cut_of_a_strip_has_the_pixels_of_the_whole(monkeypatch, size):
+    noise = np.random.default_rng(2).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    whole = _pixels(noise, resize_mode=ResizeMode.CROP).astype(int)
+    monkeypatch.setattr(preprocess, "_LARGEST_RESIZED_PX", 0)
+    cut = _pixels(noise, resize_mode=ResizeMode.CROP)
+    assert np.abs(cut - whole).max() <= 2
+
+
+def test_images_of_usual_shapes_keep_the_pixels_of_earlier_versions():
+    # Up to 40:1 at the usual size, what models were trained on is made exactly as before.
+    for width, height in ((4000, 100), (1200, 1600), (30, 900)):
+        noise = np.random.default_rng(3).integers(0, 255, (height, width, 3), np.uint8)
+        image, scale = Image.fromarray(noise), max(224 / width, 224 / height)
+        size = (round(width * scale), round(height * scale))
+        resized = image.resize(size, Image.Resampling.BICUBIC)
+        left, top = ((224 - side) // 2 for side in size)
+        former = Image.new("RGB", (224, 224))
+        former.paste(resized, (left, top))
+        config = PreprocessConfig(resize_mode=ResizeMode.CROP)
+        assert np.array_equal(preprocess_image(image, config), np.asarray(former))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

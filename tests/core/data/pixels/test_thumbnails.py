@@ -1,8 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.pixels.thumbnails import THUMBNAIL_PX, thumbnail
+from core.data.pixels import thumbnails
+from core.data.pixels.thumbnails import THUMBNAIL_PX, thumbnail, view
+from core.domain.depth import GrayLevels
 from core.errors import UnreadableImageError
 from tests.conftest import save_image
 
@@ -15,6 +19,28 @@ def test_a_thumbnail_is_small_and_made_once(tmp_path):
     with Image.open(made) as image:
         assert image.size == (THUMBNAIL_PX, 75)
     assert [p.name for p in made.parent.iterdir()] == ["ab12.webp"]
+
+
+def test_another_scale_makes_another_thumbnail_and_8_bit_names_stay(tmp_path):
+    source = save_image(tmp_path / "a.png", np.full((30, 90, 3), 120))
+    plain = thumbnail(source, "ab12", tmp_path / "t")
+    scaled = thumbnail(source, "ab12", tmp_path / "t", levels=GrayLevels(0, 4095))
+    assert (plain.name, scaled.name) == ("ab12.webp", "ab12-0_4095.webp")
+
+
+def test_a_whole_image_is_shown_with_exactly_its_pixels_and_the_oldest_are_removed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(thumbnails, "MOST_VIEWS_BYTES", 25_000)
+    made = []
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 255, (60, 60, 3))
+        source = save_image(tmp_path / f"{number}.png", noise)
+        made.append(view(source, f"{number}{number}ab", tmp_path / "views"))
+        os.utime(made[-1], (number + 1, number + 1))
+        with Image.open(made[-1]) as shown:
+            assert np.array_equal(np.asarray(shown), noise)
+    assert [path.exists() for path in made] == [False, True, True]
 
 
 def test_an_unreadable_image_has_none(tmp_path):
