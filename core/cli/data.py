@@ -15,7 +15,7 @@ from core.domain.findings import FindingKind, Fix, QualityCheck
 from core.domain.jobs import Job
 from core.domain.splits import OrderBy, SmallClasses, Split
 from core.errors import ConfigError
-from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits
+from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits, uploads
 from core.workflows.data.split_words import gap_in_words
 
 app = typer.Typer()
@@ -140,7 +140,7 @@ def import_source(
     if (name is None) == (into is None):
         raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with session(workspace, as_json) as opened:
-        rules = datasets.import_rules(
+        rules = uploads.import_rules(
             labels=labels,
             pattern=pattern,
             level=level,

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
 from typing import assert_never
 
-from core.data.importing.labels import normal_name
 from core.data.patterns import PathPattern
 from core.domain.datasets import Sample
+from core.domain.names import normal_name
 from core.domain.splits import Grouping, GroupKind
 from core.errors import ConfigError, SplitError
 

@@ -18,7 +18,7 @@ from core.data.importing.rules import (
     read_edges,
     read_names,
 )
-from core.data.importing.tables import Table, read_table, refuse_unclear_label, table_text
+from core.data.importing.tables.table import Table, read_table, refuse_unclear_label, table_text
 from core.domain.datasets import LabelSource
 from pages.ui import text
 

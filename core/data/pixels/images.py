@@ -259,11 +259,6 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _UPRIGHT_BY else 1
 
 
-def images_below(folder: Path) -> list[Path]:
-    """All files with an image's extension below a folder, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-
-
 def _refuse_special_file(path: Path) -> None:
     """Raise for a pipe or a device: opening one may wait for ever."""
     try:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlite_utils import Database
 
-from core.data.importing.labels import MAX_LABEL, normal_name
+from core.data.importing.labels import MAX_LABEL
 from core.domain.datasets import (
     Dataset,
     DatasetVersion,
@@ -17,6 +17,7 @@ from core.domain.datasets import (
     SampleStatus,
     Verdict,
 )
+from core.domain.names import known_name, name_key, normal_name
 from core.errors import ConfigError, NameTakenError, NotFoundError
 from core.store import datasets, versions
 from core.store.database import connect, transaction
@@ -335,12 +336,13 @@ def class_index(dataset: Dataset, name: str) -> int:
     Raises:
         NotFoundError: if there is none of this name.
     """
-    if name not in dataset.class_names:
+    known = known_name(name, dataset.class_names)
+    if known is None:
         raise NotFoundError(
             f"There is no class '{name}' in this dataset.",
             f"Its classes are: {listed(dataset.class_names, LISTED)}.",
         )
-    return dataset.class_names.index(name)
+    return dataset.class_names.index(known)
 
 
 def _class_name(name: str) -> str:
@@ -364,7 +366,7 @@ def _group_name(name: str | None) -> str | None:
 
 def _refuse_taken(name: str, others: Sequence[str]) -> None:
     # Why casefold: 'Crack' next to 'crack' is a typing error, and the same folder on many disks.
-    if name.casefold() in {other.casefold() for other in others}:
+    if name_key(name) in map(name_key, others):
         raise NameTakenError(
             f"There is already a class '{name}'.", "Choose another name, or merge the classes."
         )

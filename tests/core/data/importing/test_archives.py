@@ -71,7 +71,7 @@ def test_old_archives_without_the_unicode_mark_keep_their_umlauts(tmp_path):
         struct.pack_into("<H", content, at, flags)
     path.write_bytes(content)
     with archives.open_archive(path) as archive:
-        assert archives.file_names(archive) == ["größe/1.png"]
+        assert list(archive.files) == ["größe/1.png"]
 
 
 @pytest.mark.parametrize(

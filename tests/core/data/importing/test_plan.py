@@ -2,9 +2,11 @@
 
 import pytest
 
-from core.data.importing.listing import Listing, list_names, plan_import
-from core.data.importing.plan import PlanChoiceKind, SourceNames, plan_names
+from core.data.importing.listing import Listing, plan_import
+from core.data.importing.plan import PlanChoiceKind
+from core.data.importing.planner import plan_names
 from core.data.importing.rules import ImportRules, TableRules, rules_as_dict, rules_from_dict
+from core.data.importing.walk import SourceNames, list_names
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError

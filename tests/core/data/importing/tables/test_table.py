@@ -8,8 +8,8 @@ from core.data.importing.rules import (
     read_edges,
     read_names,
 )
-from core.data.importing.table_match import match_table
-from core.data.importing.tables import read_table
+from core.data.importing.tables.match import match_table
+from core.data.importing.tables.table import read_table
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
 
