@@ -242,12 +242,13 @@ def rename_class(workspace: Workspace, dataset_id: str, old: str, new: str) -> D
     def plan(db: Database, dataset: Dataset) -> Edit:
         names = list(dataset.class_names)
         position = class_index(dataset, old)
-        if clean == old:
-            raise ConfigError(f"The class is already named '{old}'.", "Enter another name.")
-        _refuse_taken(clean, [name for name in names if name != old])
-        names[position] = clean
+        before = names.pop(position)
+        if clean == before:
+            raise ConfigError(f"The class is already named '{before}'.", "Enter another name.")
+        _refuse_taken(clean, names)
+        names.insert(position, clean)
         return Edit(
-            EditAction.RENAME_CLASS, f"Renamed class '{old}' to '{clean}'", {}, tuple(names)
+            EditAction.RENAME_CLASS, f"Renamed class '{before}' to '{clean}'", {}, tuple(names)
         )
 
     return apply_edit(workspace, dataset_id, plan)
@@ -277,7 +278,8 @@ def merge_classes(
         if clean in dataset.class_names:
             merged.add(dataset.class_names.index(clean))
         else:
-            _refuse_taken(clean, [n for n in dataset.class_names if n not in wanted])
+            others = [n for i, n in enumerate(dataset.class_names) if i not in merged]
+            _refuse_taken(clean, others)
         if len(merged) < 2:
             raise ConfigError(
                 "There is nothing to merge.", "Choose at least two classes, or rename one."
