@@ -54,7 +54,11 @@ def predict(
             for item in results
         ]
         opened.answer(
-            {"predictions": [prediction_as_json(item) for item in results]},
+            {
+                "predictions": [prediction_as_json(item) for item in results],
+                "skipped": [{"path": s.path, "reason": s.reason} for s in found.skipped],
+                "hidden": found.hidden,
+            },
             lambda: table(["image", "class", "confidence", "decision"], rows),
         )
         for item in found.skipped[:20]:

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli.app import app
@@ -141,17 +140,3 @@ def test_a_split_that_comes_with_added_images_is_said_not_to_be_kept(call, tmp_p
     assert "split" not in made
     (said,) = [d["sentence"] for d in made["decisions"] if d["kind"] == "ready_split"]
     assert "It is not kept, because a split covers a whole dataset" in said
-
-
-def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
-    # 12 bits in a file of 16 are read as nearly black, and nobody was told.
-    for number in range(6):
-        highest = 4095 if number < 3 else 65535
-        pixels = np.random.default_rng(number).integers(0, highest, (16, 16)).astype(np.uint16)
-        path = tmp_path / "s" / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
-    (warning,) = call(tmp_path / "s", "--name", "Half")["warnings"]
-    assert "3 appear nearly black" in warning
-    assert "16-bit range or as 8 bit" in warning
-    assert "warnings" not in call(_tree(tmp_path / "t", "a/1.png", "b/2.png"), "--name", "None")

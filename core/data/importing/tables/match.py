@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from core.data.importing.labels import MAX_LABEL, Labelled, choices_in, subset_of_word
 from core.data.importing.rules import DecimalMark, TableRules
@@ -98,14 +99,18 @@ def _respelled(item: Labelled, spelled: Mapping[str, str]) -> Labelled:
 
 
 def _why_unclear(found: FoundFile) -> str | None:
-    if found.fit is PathFit.AMBIGUOUS:
-        return (
-            f"The path fits {found.count} files, for example {found.name}. Write more of the path "
-            "into the table."
-        )
-    if found.fit is PathFit.OTHER_FOLDER:
-        return f"The only file of this name is in another folder: {found.name}."
-    return None
+    match found.fit:
+        case PathFit.EXACT | PathFit.ENDING | PathFit.WITHOUT_EXTENSION | PathFit.MISSING:
+            return None
+        case PathFit.AMBIGUOUS:
+            return (
+                f"The path fits {found.count} files, for example {found.name}. Write more of the "
+                "path into the table."
+            )
+        case PathFit.OTHER_FOLDER:
+            return f"The only file of this name is in another folder: {found.name}."
+        case _:
+            assert_never(found.fit)
 
 
 def _contradiction(one: Labelled, other: Labelled) -> str | None:
