@@ -72,7 +72,7 @@ def import_source(
         ),
     ] = None,
     sheet: Annotated[
-        str | None, typer.Option(help="Sheet of an .xlsx file, by name or number. Default: first.")
+        str | None, typer.Option(help="Sheet of an .xlsx file, by name or number.")
     ] = None,
     encoding: Annotated[
         str | None,

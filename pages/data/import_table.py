@@ -55,12 +55,13 @@ def choose_table(content: bytes, names: Sequence[str]) -> TableRules:
         ImportSourceError: if the table cannot be read.
     """
     mark = zlib.crc32(content)
-    left, middle, right = st.columns(3)
+    is_text = _file(content, None, None).kind is TableKind.TEXT
+    left, *middle, right = st.columns(3 if is_text else 2)
     file = _choose_file(left, content, mark)
     rules = uploads.table_rules_of(file)
     delimiter = None
-    if file.kind is TableKind.TEXT:
-        delimiter = middle.selectbox(
+    for place in middle:
+        delimiter = place.selectbox(
             "Delimiter",
             [None, *Delimiter],
             key=f"delimiter_{mark}",
@@ -143,6 +144,7 @@ def _choose_file(
         sheet = place.selectbox(
             "Sheet",
             detected.sheets,
+            index=detected.sheets.index(detected.sheet),
             key=f"sheet_{mark}",
             help="Sheet of the workbook with the labels. Formulas count with their saved values.",
         )

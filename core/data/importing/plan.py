@@ -105,9 +105,14 @@ def refuse_empty_import(source_name: str, plan: ImportPlan, *, adding: bool = Fa
         ImportSourceError: if there is no labelled image, or only one class.
     """
     if not plan.candidates:
+        has_table = any(item.kind is PlanChoiceKind.TABLE for item in plan.decisions)
         raise ImportSourceError(
             f"There is no labelled image in {source_name}.{_example(plan.skipped)}",
-            f"Put {FORMAT_WORDS} files into one folder per class, or choose another label source.",
+            "The paths in the table must end like the paths below this folder. Check the columns, "
+            "or choose another folder."
+            if has_table
+            else f"Put {FORMAT_WORDS} files into one folder per class, or choose another label "
+            "source.",
         )
     if not adding:
         refuse_single_class(source_name, tuple(plan.class_counts), plan.skipped)
@@ -159,5 +164,8 @@ def refuse_single_class(
 def _example(skipped: Sequence[Skipped]) -> str:
     if not skipped:
         return ""
-    example = skipped[0]
-    return f" {count(len(skipped), 'file')} skipped, for example {example.path}: {example.reason}"
+    first, last = skipped[0], skipped[-1]
+    examples = f"{first.path}: {first.reason}"
+    if last.reason != first.reason:  # of a table: a file without a line, and a line without a file
+        examples += f" {last.path}: {last.reason}"
+    return f" {count(len(skipped), 'file')} skipped, for example {examples}"

@@ -117,7 +117,8 @@ def import_rules(
         encoding: of the table, or of the file names in a ZIP file if there is no table; None:
             detected.
         zip_encoding: of the file names in a ZIP file.
-        sheet: name or number of the sheet, if the table is a workbook; None: the first.
+        sheet: name or number of the sheet, if the table is a workbook; None: the first with paths
+            of images.
         decimal: decimal mark of numeric labels; see `DecimalMark`; None: decided by the column.
 
     Raises:

@@ -7,18 +7,24 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.data.importing.encodings import decoded
 from core.data.importing.rules import TableKind
 from core.data.importing.tables.label_exports import rows_of_json
+from core.data.importing.tables.path_index import has_image_ending
 from core.domain.names import known_name
 from core.errors import ConfigError, ImportSourceError
 from core.files import safe_cell
 from core.words import listed
 
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
 MAX_TABLE_BYTES = 200_000_000
 MAX_UNPACKED_BYTES = 400_000_000
 MAX_CELLS = 10_000_000
+_SHEET_SAMPLE_ROWS = 50
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # .xls, and workbooks with a password
 
 
@@ -46,7 +52,8 @@ def read_table_file(
     Args:
         content: of the whole file.
         encoding: of a text file; None: detected.
-        sheet: name or number, from 1, of a sheet in a workbook; None: the first.
+        sheet: name or number, from 1, of a sheet in a workbook; None: the first with paths of
+            images, else the first.
 
     Raises:
         ImportSourceError: if it is not a table that can be read, or larger than the limits.
@@ -85,10 +92,10 @@ def _workbook(content: bytes, wanted: str | None) -> TableFile:
             # Why data_only: the values that were saved count; no formula is computed.
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             sheets = tuple(sheet.title for sheet in book.worksheets)
-            sheet = _chosen_sheet(sheets, wanted)
-            place = book[sheet]
-            place.reset_dimensions()  # those in the file may be wrong
-            text = _csv(_cells(place.iter_rows(values_only=True)))
+            for place in book.worksheets:
+                place.reset_dimensions()  # those in the file may be wrong
+            sheet = _chosen_sheet(sheets, wanted) if wanted else _likely_sheet(book, sheets)
+            text = _csv(_cells(book[sheet].iter_rows(values_only=True)))
     except (ConfigError, ImportSourceError):
         raise
     except Exception as err:  # whatever a damaged workbook makes of the reader
@@ -114,11 +121,18 @@ def _refuse_bomb(content: bytes) -> None:
         )
 
 
-def _chosen_sheet(sheets: Sequence[str], wanted: str | None) -> str:
+def _likely_sheet(book: "Workbook", sheets: Sequence[str]) -> str:
+    """The first sheet that names an image in one of its first rows, else the first of all."""
     if not sheets:
         raise ImportSourceError("The workbook has no sheet with cells.", "Save the table as CSV.")
-    if wanted is None:
-        return sheets[0]
+    for sheet in sheets:
+        rows = book[sheet].iter_rows(max_row=_SHEET_SAMPLE_ROWS, values_only=True)
+        if any(has_image_ending(cell) for cells in _cells(rows) for cell in cells):
+            return sheet
+    return sheets[0]
+
+
+def _chosen_sheet(sheets: Sequence[str], wanted: str) -> str:
     if name := known_name(wanted, sheets):
         return name
     if wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):

@@ -6,10 +6,8 @@ one value per key, one object per line, and an object of paths with their labels
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 
-from core.data.importing.tables.path_index import last_part
-from core.data.pixels.images import EXTENSIONS
+from core.data.importing.tables.path_index import has_image_ending
 from core.errors import ImportSourceError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -81,7 +79,7 @@ def _rows_of_item(item: Mapping[str, Json]) -> Iterator[Row]:
     about = _flat(data)
     if not about:
         return
-    path = next((key for key, cell in about.items() if _is_image(cell)), next(iter(about)))
+    path = next((key for key, cell in about.items() if has_image_ending(cell)), next(iter(about)))
     said = {"image": about.pop(path)} | about
     done = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
     choices = [labels for a in done if (labels := _choices(a.get("result")))]
@@ -139,7 +137,3 @@ def _cell(value: Json) -> str:
     if value is None or isinstance(value, dict):
         return ""
     return str(value)
-
-
-def _is_image(cell: str) -> bool:
-    return PurePosixPath(last_part(cell)).suffix.lower() in EXTENSIONS

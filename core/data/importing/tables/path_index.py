@@ -61,10 +61,10 @@ def path_spellings(text: str) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(parts for one in composed if (parts := _parts(one))))
 
 
-def last_part(text: str) -> str:
-    """The file name in a path of a table, without the query of a URL."""
-    spellings = path_spellings(text)
-    return spellings[-1][-1] if spellings else ""
+def has_image_ending(cell: str) -> bool:
+    """Whether a cell of a table names an image by its ending, also in a URL."""
+    ends = (parts[-1] for parts in path_spellings(cell))
+    return any(f".{base.rpartition('.')[2].lower()}" in EXTENSIONS for base in ends)
 
 
 def known_spellings(names: Iterable[str]) -> set[str]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import PurePosixPath
 
 from core.data.exports import TITLES
 from core.data.importing.rules import DecimalMark, Delimiter, TableKind, TableRules
@@ -19,8 +18,7 @@ from core.data.importing.tables.columns import (
     find_roles,
 )
 from core.data.importing.tables.numbers import decimal_mark, number_of
-from core.data.importing.tables.path_index import known_spellings, last_part
-from core.data.pixels.images import EXTENSIONS
+from core.data.importing.tables.path_index import has_image_ending, known_spellings
 from core.errors import ImportSourceError
 from core.files import plain_cell
 from core.words import listed
@@ -254,10 +252,6 @@ def _path_test(names: Sequence[str]) -> Callable[[str], bool]:
         text = cell.strip()
         if not text:
             return False
-        if PurePosixPath(text).suffix.lower() in EXTENSIONS or text.casefold() in known:
-            return True
-        return ("/" in text or "\\" in text) and (
-            PurePosixPath(last_part(text)).suffix.lower() in EXTENSIONS
-        )
+        return text.casefold() in known or has_image_ending(text)
 
     return is_path

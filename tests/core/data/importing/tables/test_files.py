@@ -73,6 +73,12 @@ def test_cells_of_a_workbook_become_text_in_one_way():
         read_table_file(content, sheet="third")
 
 
+def test_without_a_choice_the_sheet_with_the_paths_is_read():
+    content = _book(("Cover", [["Order", 17]]), ("Labels", [["path", "label"], ["1.png", "ok"]]))
+    assert read_table_file(content).sheet == "Labels"
+    assert read_table_file(_book(("A", [["x"]]), ("B", [["y"]]))).sheet == "A"
+
+
 def test_a_workbook_labels_images_whatever_stands_in_its_cells():
     rows = [["Datei", "Klasse"], [r"D:\data\lot 1\1.png", "ok; clean"], ["lot 2/1.png", "bad"]]
     assert _labels(_book(("S", rows))) == {"lot 1/1.png": "ok; clean", "lot 2/1.png": "bad"}
