@@ -349,8 +349,8 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
         )
     if not sum(counts[Subset.VALIDATION].values()):
         st.warning(
-            "This split has no validation images, but training needs some. Make your own split on "
-            "the Split page.",
+            "This split has no validation images, but training needs some. “Make validation "
+            "images” on the Split page takes them from its training images.",
             icon=":material/warning:",
         )
 

@@ -249,10 +249,10 @@ def outside_split(number: int) -> str:
 def split_lacks(subsets: Sequence[Subset]) -> str:
     """The split of the source cannot be trained on."""
     names = joined([subset.value for subset in subsets])
-    return (
-        f"The delivered split has no {names} images, but training needs some. Make your own split "
-        "on the Split page, or add images."
-    )
+    advice = "Make your own split on the Split page, or add images."
+    if subsets == [Subset.VALIDATION]:
+        advice = "“Make validation images” on the Split page takes them from its training images."
+    return f"The delivered split has no {names} images, but training needs some. {advice}"
 
 
 def untrained_classes(names: Sequence[str]) -> str:

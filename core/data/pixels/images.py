@@ -38,7 +38,10 @@ _READERS = (
 )  # imported, so that Pillow knows them
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+        *(".png", ".apng", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8", ".webp", ".gif"),
+    ]
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000

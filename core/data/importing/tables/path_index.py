@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product, takewhile
+from itertools import product
 from urllib.parse import parse_qs, unquote
 
 from core.data.importing.layout import GENERIC_FOLDERS
@@ -16,6 +16,7 @@ from core.data.pixels.images import EXTENSIONS
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/|$)|^//[?.]/(?:[A-Za-z]:)?")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _UPLOAD = re.compile(r"(?:^|/)upload/(?:.*/)?[0-9a-f]{4,}-([^/]+)$")  # as Label Studio stores them
+_SPECIAL = re.compile(r"[%?#]|://|(?i:upload/)")
 _LAST = "\U0010ffff"
 
 
@@ -50,14 +51,17 @@ def path_spellings(text: str) -> list[tuple[str, ...]]:
     Studio gives to uploaded (`/data/upload/1/abc123-name.jpg`) and to local files
     (`/data/local-files/?d=dir/name.jpg`).
     """
-    typed = unicodedata.normalize("NFC", text.strip().strip('"')).replace("\\", "/")
+    typed = _composed(text.strip().strip('"')).replace("\\", "/")
+    if not _SPECIAL.search(typed):
+        parts = _parts(typed)
+        return [parts] if parts else []
     spellings = [typed]
     if "?" in typed or _SCHEME.match(typed):
         path, _, query = _SCHEME.sub("", typed).partition("#")[0].partition("?")
         spellings += [*parse_qs(query).get("d", ()), path]
     spellings += [decoded for one in tuple(spellings) if (decoded := unquote(one)) != one]
     spellings += [match[1] for one in tuple(spellings) if (match := _UPLOAD.search(one))]
-    composed = (unicodedata.normalize("NFC", one.replace("\\", "/")) for one in spellings)
+    composed = (_composed(one.replace("\\", "/")) for one in spellings)
     return list(dict.fromkeys(parts for one in composed if (parts := _parts(one))))
 
 
@@ -92,12 +96,13 @@ class PathIndex:
             names: of the files, below the source.
             paths: all paths of the table; they tell which folders vary.
         """
-        self._exact = {unicodedata.normalize("NFC", name): name for name in names}
-        folded = Counter(map(_folded, names))
-        self._folded = {key: name for name in names if folded[key := _folded(name)] == 1}
+        self._exact = {_composed(name): name for name in names}
+        folded = [_folded(name) for name in names]
+        counts = Counter(folded)
+        self._folded = {k: name for k, name in zip(folded, names, strict=True) if counts[k] == 1}
         self._names = names
         self._made: dict[tuple[Callable[[str], str], bool], _Endings] = {}
-        self._file_folders = _varying([_folded(name).split("/")[:-1] for name in names])
+        self._file_folders = _varying([key.split("/")[:-1] for key in folded])
         self._row_folders = _varying(
             [
                 [_folded(part) for part in parts[0][:-1]]
@@ -117,7 +122,7 @@ class PathIndex:
         for spelling, with_generic in product(_SPELLINGS, (True, False)):
             index = self._endings(spelling, with_generic)
             for parts in spellings:
-                found = self._find(index, [_folded(part) for part in parts])
+                found = self._find(index, _folded("/".join(parts)).split("/"))
                 if found.fit in (PathFit.ENDING, PathFit.WITHOUT_EXTENSION):
                     return found
                 failed = found if failed.fit is PathFit.MISSING else failed
@@ -176,18 +181,13 @@ class _Endings:
     def longest(self, row: Sequence[str]) -> tuple[int, list[str]]:
         """How many parts the files with the longest common ending share, and these files."""
         place = bisect_left(self._keys, "/".join(row) + "/")
-        shared = max(
-            (_shared(row, self._keys[i].split("/")) for i in (place - 1, place) if self._has(i)),
-            default=0,
-        )
+        near = self._keys[max(0, place - 1) : place + 1]
+        shared = max([_shared(row, key.split("/")) for key in near], default=0)
         if not shared:
             return 0, []
         ending = "/".join(row[:shared]) + "/"
         first, end = bisect_left(self._keys, ending), bisect_left(self._keys, ending + _LAST)
         return shared, self._names[first:end]
-
-    def _has(self, position: int) -> bool:
-        return 0 <= position < len(self._keys)
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -196,13 +196,18 @@ def _parts(path: str) -> tuple[str, ...]:
     for part in _DRIVE.sub("", path).split("/"):
         if part == "..":
             kept = kept[:-1]
-        elif part.strip() not in ("", "."):
+        elif part not in ("", ".") and not part.isspace():
             kept.append(part)
     return tuple(kept)
 
 
 def _shared(row: Sequence[str], file: Sequence[str]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(row, file, strict=False)))
+    number = 0
+    for one, other in zip(row, file, strict=False):
+        if one != other:
+            break
+        number += 1
+    return number
 
 
 def _varying(folders: Sequence[list[str]]) -> frozenset[str]:
@@ -219,8 +224,12 @@ def _shape(folder: str) -> str:
     return re.sub(r"\d+", "0", folder)
 
 
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    return path.lower() if path.isascii() else _composed(_composed(path).casefold())
 
 
 def _bare(path: str) -> str:
