@@ -11,11 +11,12 @@ from core.api.splits import split_as_json
 from core.cli.output import note, progress_bar, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
 from core.domain.datasets import Dataset, LabelSource
-from core.domain.findings import FindingKind, Fix, QualityCheck
+from core.domain.findings import QualityCheck
 from core.domain.jobs import Job
 from core.domain.splits import OrderBy, SmallClasses, Split
 from core.errors import ConfigError
-from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits
+from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits, uploads
+from core.workflows.data.quick_edits import read_fix
 from core.workflows.data.split_words import gap_in_words
 
 app = typer.Typer()
@@ -66,7 +67,24 @@ def import_source(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", "--csv", help="Label table with path and label columns."),
+        typer.Option(
+            "--table", "--csv", help="Label table with paths and labels: CSV, .xlsx or JSON."
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of an .xlsx file, by name or number.")
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of the table; without --table, as --zip-encoding. Default: detected."
+        ),
+    ] = None,
+    zip_encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of old file names in a ZIP file, such as cp932. Default: detected."
+        ),
     ] = None,
     path_column: Annotated[
         str | None, typer.Option(help="Name of the column, or its number from 1.")
@@ -101,6 +119,10 @@ def import_source(
             'commas: 0="ok, good",1=bad.',
         ),
     ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(help="Decimal mark of numeric labels: point or comma. Default: detected."),
+    ] = None,
     bins: Annotated[
         str, typer.Option(help="Edges that divide numeric labels into classes: 0.3,0.7.")
     ] = "",
@@ -117,6 +139,12 @@ def import_source(
     companions: Annotated[
         bool, typer.Option("--companions", help="Also import mask images that lie beside images.")
     ] = False,
+    combined: Annotated[
+        str | None,
+        typer.Option(
+            help="Names like 'crack|stain': keep as classes, use the first label, or leave_out."
+        ),
+    ] = None,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="Class to leave out; may be repeated.")
     ] = None,
@@ -140,7 +168,7 @@ def import_source(
     if (name is None) == (into is None):
         raise typer.BadParameter("Give --name for a new dataset, or --into to add to one.")
     with session(workspace, as_json) as opened:
-        rules = datasets.import_rules(
+        rules = uploads.import_rules(
             labels=labels,
             pattern=pattern,
             level=level,
@@ -160,6 +188,11 @@ def import_source(
             keep_companions=companions,
             leave_out=leave_out or (),
             ok_classes=() if no_ok else ok,
+            combined=combined,
+            encoding=encoding,
+            zip_encoding=zip_encoding,
+            sheet=sheet,
+            decimal=decimal,
         )
         if into is not None:
             job = datasets.start_adding(
@@ -200,7 +233,7 @@ def check_quality(
     """Look for duplicates, look-alikes, wrong labels, unusual images and leaks in a dataset."""
     with session(workspace, as_json) as opened:
         checked = datasets.find_dataset(opened.workspace, dataset)
-        wanted = [_kind_and_fix(text) for text in fix or ()]
+        wanted = [read_fix(text) for text in fix or ()]
         check = _checked(opened, checked)
         done = [fixes.fix_all(opened.workspace, checked.id, *each).words for each in wanted]
 
@@ -343,17 +376,6 @@ def _checked(opened: Session, dataset: Dataset) -> QualityCheck:
     check = quality.last_check(opened.workspace, dataset.id)
     assert check is not None
     return check
-
-
-def _kind_and_fix(text: str) -> tuple[FindingKind, Fix]:
-    kind, _, how = text.replace("-", "_").partition(":")
-    try:
-        return FindingKind(kind), Fix.GROUP if how == "same_part" else Fix(how)
-    except ValueError:
-        raise ConfigError(
-            f"'{text}' is not a kind of finding with a fix.",
-            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}; same_part is group.",
-        ) from None
 
 
 def _three_counts(text: str) -> tuple[int, int, int]:

@@ -190,9 +190,11 @@ def classes(
             edits.merge_classes(place, dataset, names, into)
         verdicts = dict.fromkeys(ok or (), Verdict.OK) | dict.fromkeys(nok or (), Verdict.NOK)
         edited = datasets.find_dataset(place, dataset)
-        present = dict(zip(edited.class_names, edited.verdicts, strict=True))
         # Why: a script may repeat what holds already; that is no edit.
-        if any(name not in present or present[name] is not v for name, v in verdicts.items()):
+        if any(
+            edited.verdicts[edits.class_index(edited, name)] is not verdict
+            for name, verdict in verdicts.items()
+        ):
             edits.set_verdicts(place, dataset, verdicts)
         _answer_classes(opened, datasets.find_dataset(place, dataset))
 

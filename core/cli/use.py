@@ -9,9 +9,11 @@ from core.api.models import model_as_json, prediction_as_json
 from core.cli.output import note, say, table
 from core.cli.session import FAILED, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.models import HeatmapMethod, Prediction
+from core.domain.names import known_name
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.decisions.rule import decision_in_words
 from core.files import CsvDelimiter
+from core.words import count
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
@@ -37,7 +39,8 @@ def predict(
     """
     with session(workspace, as_json) as opened:
         chosen = models.find_model(opened.workspace, model)
-        files = prediction.image_files(paths)
+        found = prediction.image_files(paths)
+        files = list(found.paths)
         results = prediction.predict(opened.workspace, chosen, files, [str(path) for path in files])
         if out is not None:
             prediction.save_csv(results, chosen.class_names, out, delimiter=delimiter)
@@ -51,9 +54,19 @@ def predict(
             for item in results
         ]
         opened.answer(
-            {"predictions": [prediction_as_json(item) for item in results]},
+            {
+                "predictions": [prediction_as_json(item) for item in results],
+                "skipped": [{"path": s.path, "reason": s.reason} for s in found.skipped],
+                "hidden": found.hidden,
+            },
             lambda: table(["image", "class", "confidence", "decision"], rows),
         )
+        for item in found.skipped[:20]:
+            note(f"Left out {item.path}: {item.reason}")
+        if len(found.skipped) > 20:
+            note(f"… and {len(found.skipped) - 20:,} more")
+        if found.hidden:
+            note(f"{count(found.hidden, 'hidden or system file')} ignored.")
         _refuse_nothing_classified(results)
 
 
@@ -83,10 +96,11 @@ def heatmap(
         answer = prediction.predict(opened.workspace, explained, [image], [str(image)])[0]
         if answer.error is not None:
             raise ConfigError(answer.error, "Give a readable image.")
-        chosen = class_name or answer.class_name or ""
-        if chosen not in explained.class_names:
+        wanted = class_name or answer.class_name or ""
+        chosen = known_name(wanted, explained.class_names)
+        if chosen is None:
             raise NotFoundError(
-                f"The model has no class '{chosen}'.",
+                f"The model has no class '{wanted}'.",
                 f"It has: {', '.join(explained.class_names)}.",
             )
         content = prediction.heatmaps(opened.workspace, explained, image, [chosen], method=method)[

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
 from typing import assert_never
 
-from core.data.importing.labels import normal_name
 from core.data.patterns import PathPattern
 from core.domain.datasets import Sample
+from core.domain.names import known_name, name_key
 from core.domain.splits import Grouping, GroupKind
 from core.errors import ConfigError, SplitError
 
@@ -75,10 +75,10 @@ def groups_by_folder(names: Sequence[str], class_folders: Iterable[str]) -> Name
     Raises:
         SplitError: if no image lies in a folder of its own below the class folder.
     """
-    known = {normal_name(name) for name in class_folders}
+    known = {name_key(name) for name in class_folders}
     groups: Names = []
     for path in _below(names):
-        is_class = not path.parent.parts or normal_name(path.parent.name) in known
+        is_class = not path.parent.parts or name_key(path.parent.name) in known
         groups.append(None if is_class else path.parent.as_posix())
     if not any(groups):
         raise SplitError(
@@ -109,9 +109,10 @@ def groups_by_attribute(samples: Sequence[Sample], name: str) -> Names:
     Raises:
         SplitError: if no sample has this column.
     """
-    groups = [s.attributes.get(name) or None for s in samples]
+    known = sorted({key for s in samples for key in s.attributes})
+    column = known_name(name, known) or name
+    groups = [s.attributes.get(column) or None for s in samples]
     if not any(groups):
-        known = sorted({key for s in samples for key in s.attributes})
         raise SplitError(
             f"No image has a value in the column '{name}'.",
             f"The columns are: {', '.join(known)}."

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 # files of this room import it from here.
 from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 
+from core.domain.names import name_key
 from core.errors import WorkspaceError
 from core.files import atomic_write
 from core.store.schema import SCHEMA_VERSION, migrations
@@ -88,6 +89,8 @@ def sqlite_warning() -> str | None:
 
 
 def _configure(db: Database) -> None:
+    # Why: SQLite itself ignores the case of ASCII letters only, and "é" has two spellings.
+    db.conn.create_function("name_key", 1, name_key, deterministic=True)
     db.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
     _use_wal(db)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):

@@ -139,14 +139,15 @@ def list_datasets(db: Database) -> list[Dataset]:
 
 
 def find_dataset(db: Database, name_or_id: str) -> Dataset:
-    """The dataset of this id or name.
+    """The dataset of this id or name, in upper or lower case.
 
     Raises:
         NotFoundError: if there is none.
     """
     rows = list(
         db.query(
-            "SELECT * FROM datasets WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            "SELECT * FROM datasets WHERE id = :key OR name_key(name) = name_key(:key)"
+            " ORDER BY id = :key DESC, name = :key COLLATE BINARY DESC",
             {"key": name_or_id},
         )
     )
@@ -168,7 +169,8 @@ def dataset_of_sample(db: Database, sample_id: int) -> Dataset | None:
 
 def dataset_name_taken(db: Database, name: str) -> bool:
     """Whether a dataset of this name exists, in upper or lower case."""
-    return bool(list(db.query("SELECT 1 FROM datasets WHERE name = ?", [name])))
+    taken = "SELECT 1 FROM datasets WHERE name_key(name) = name_key(?)"
+    return bool(list(db.query(taken, [name])))
 
 
 def delete_dataset(db: Database, dataset_id: str) -> None:
@@ -182,12 +184,10 @@ def rename_dataset(db: Database, dataset_id: str, name: str) -> None:
     Raises:
         NameTakenError: if another dataset has this name.
     """
-    try:
-        db.execute("UPDATE datasets SET name = ? WHERE id = ?", [name, dataset_id])
-    except sqlite3.IntegrityError as err:
-        raise NameTakenError(
-            f"A dataset named '{name}' already exists.", "Choose another name."
-        ) from err
+    others = "SELECT 1 FROM datasets WHERE id <> ? AND name_key(name) = name_key(?)"
+    if list(db.query(others, [dataset_id, name])):
+        raise NameTakenError(f"A dataset named '{name}' already exists.", "Choose another name.")
+    db.execute("UPDATE datasets SET name = ? WHERE id = ?", [name, dataset_id])
 
 
 def class_counts(db: Database, dataset: Dataset) -> dict[str, int]:

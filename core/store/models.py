@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
 from core.domain.models import Model
+from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
 
@@ -61,14 +62,15 @@ def list_models(db: Database) -> list[Model]:
 
 
 def find_model(db: Database, name_or_id: str) -> Model:
-    """The model of this id or name.
+    """The model of this id or name, in upper or lower case.
 
     Raises:
         NotFoundError: if there is none.
     """
     rows = list(
         db.query(
-            "SELECT * FROM models WHERE id = :key OR name = :key ORDER BY id = :key DESC",
+            "SELECT * FROM models WHERE id = :key OR name_key(name) = name_key(:key)"
+            " ORDER BY id = :key DESC, name = :key COLLATE BINARY DESC",
             {"key": name_or_id},
         )
     )
@@ -81,11 +83,11 @@ def find_model(db: Database, name_or_id: str) -> Model:
 
 def free_model_name(db: Database, name: str) -> str:
     """The name, or `name 2`, `name 3` … if it is taken."""
-    taken = {row["name"].lower() for row in db.query("SELECT name FROM models")}
-    if name.lower() not in taken:
+    taken = {name_key(row["name"]) for row in db.query("SELECT name FROM models")}
+    if name_key(name) not in taken:
         return name
     number = 2
-    while f"{name} {number}".lower() in taken:
+    while name_key(f"{name} {number}") in taken:
         number += 1
     return f"{name} {number}"
 
@@ -115,10 +117,10 @@ def rename_model(db: Database, model_id: str, name: str) -> None:
     Raises:
         NameTakenError: if another model has this name.
     """
-    try:
-        db.execute("UPDATE models SET name = ? WHERE id = ?", [name, model_id])
-    except sqlite3.IntegrityError as err:
-        raise _name_taken(name) from err
+    others = "SELECT 1 FROM models WHERE id <> ? AND name_key(name) = name_key(?)"
+    if list(db.query(others, [model_id, name])):
+        raise _name_taken(name)
+    db.execute("UPDATE models SET name = ? WHERE id = ?", [name, model_id])
 
 
 def delete_model(db: Database, model_id: str) -> None:

@@ -63,15 +63,15 @@ def list_runs(db: Database, dataset_id: str | None = None) -> list[TrainingRun]:
 
 
 def find_run(db: Database, name_or_id: str) -> TrainingRun:
-    """The run of this id, else the newest of this name.
+    """The run of this id, else the newest of this name, in upper or lower case.
 
     Raises:
         NotFoundError: if there is none.
     """
     rows = list(
         db.query(
-            "SELECT * FROM runs WHERE id = :key OR name = :key"
-            " ORDER BY id = :key DESC, created_at DESC",
+            "SELECT * FROM runs WHERE id = :key OR name_key(name) = name_key(:key)"
+            " ORDER BY id = :key DESC, name = :key DESC, created_at DESC",
             {"key": name_or_id},
         )
     )

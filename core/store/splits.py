@@ -77,14 +77,16 @@ def list_splits(db: Database, dataset_id: str) -> list[Split]:
 
 
 def find_split(db: Database, dataset_id: str, name_or_id: str) -> Split:
-    """The split of this id or name in a dataset.
+    """The split of this id or name in a dataset, in upper or lower case.
 
     Raises:
         NotFoundError: if there is none.
     """
     rows = list(
         db.query(
-            "SELECT * FROM splits WHERE dataset_id = :dataset AND (id = :key OR name = :key)",
+            "SELECT * FROM splits WHERE dataset_id = :dataset"
+            " AND (id = :key OR name_key(name) = name_key(:key))"
+            " ORDER BY id = :key DESC, name = :key COLLATE BINARY DESC",
             {"dataset": dataset_id, "key": name_or_id},
         )
     )

@@ -77,13 +77,14 @@ def _import(session: JobSession, source: Path) -> None:
     payload = session.job.payload
     session.report("Listing files", 0, 0)
     into = payload.get("into")
-    plan = plan_import(source, rules_from_dict(payload["rules"]), adding=into is not None)
-    folder = _folder(session, source)
+    rules, class_names = rules_from_dict(payload["rules"]), _class_names(session, into)
+    plan = plan_import(source, rules, adding=into is not None, known_classes=class_names)
+    folder = _folder(session, source, rules.zip_encoding)
     try:
         images = read_images(
             folder,
             plan,
-            class_names=_class_names(session, into),
+            class_names=class_names,
             levels_of=partial(_levels, session, into),
             on_progress=lambda *at: session.report("Reading images", *at),
         )
@@ -122,7 +123,7 @@ def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:
         return datasets.find_dataset(db, into).class_names
 
 
-def _folder(session: JobSession, source: Path) -> Path:
+def _folder(session: JobSession, source: Path, zip_encoding: str) -> Path:
     """The folder of the images: the source, or a private folder for archives and uploads."""
     if not session.job.payload["consume"] and source.is_dir():
         return source
@@ -132,7 +133,8 @@ def _folder(session: JobSession, source: Path) -> Path:
         shutil.copytree(source, target)
     else:
         target.mkdir(parents=True)
-        unpack(source, target, on_progress=lambda *at: session.report("Unpacking", *at))
+        progress = partial(session.report, "Unpacking")
+        unpack(source, target, encoding=zip_encoding or None, on_progress=progress)
     return target
 
 

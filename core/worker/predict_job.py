@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from core.data.pixels.images import images_below
+from core.data.importing.walk import images_in
 from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
@@ -16,13 +16,16 @@ from core.inference.predictor import Predictor
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 
+_MAX_SKIPPED = 1000
+
 
 def run(session: JobSession) -> None:
     """Predict every image below the job's folder; unreadable ones get a row with the reason."""
     payload = session.job.payload
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
-    predictions = _Predictions(session, predictor, images_below(Path(payload["folder"])))
+    found = images_in(Path(payload["folder"]))
+    predictions = _Predictions(session, predictor, list(found.paths))
     rows = prediction_rows(
         predictions, predictor.card.class_names, with_decision=predictions.rule is not None
     )
@@ -32,7 +35,14 @@ def run(session: JobSession) -> None:
         session.finish(
             db,
             JobStatus.COMPLETED,
-            result={"table": table.name, "n": predictions.total, "failed": predictions.failed},
+            result={
+                "table": table.name,
+                "n": predictions.total,
+                "failed": predictions.failed,
+                "hidden": found.hidden,
+                "skipped": [[item.path, item.reason] for item in found.skipped[:_MAX_SKIPPED]],
+                "skipped_count": len(found.skipped),
+            },
         )
 
 

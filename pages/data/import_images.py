@@ -6,9 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.importing.plan import ImportPlan, SourceNames, plan_names, refuse_empty_import
+from core.data.importing.plan import ImportPlan, PlanChoiceKind, refuse_empty_import
+from core.data.importing.planner import plan_names
 from core.data.importing.preview import preview_images
 from core.data.importing.rules import ImportRules
+from core.data.importing.walk import SourceNames
 from core.domain.datasets import Dataset, LabelSource, Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.splits import Subset
@@ -17,7 +19,7 @@ from core.workflows import jobs
 from core.workflows.data import datasets, image_facts, splits
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.data import import_rules, import_source
+from pages.data import import_rules, import_source, import_table
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
@@ -28,7 +30,7 @@ SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVE
 PLANS_KEPT = 6
 
 
-def show_plan(plan: ImportPlan, place: Path) -> None:
+def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
     counts = plan.class_counts
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -38,7 +40,7 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
             description="Images per class",
         )
     with right:
-        _sample_images(plan, place)
+        _sample_images(plan, place, zip_encoding)
     small = [name for name, count in counts.items() if count < 3]
     if small:
         st.warning(
@@ -48,9 +50,9 @@ def show_plan(plan: ImportPlan, place: Path) -> None:
     widgets.skipped_files(plan.skipped, "would be skipped")
 
 
-def _sample_images(plan: ImportPlan, place: Path) -> None:
+def _sample_images(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
     chosen = list({item.label: item for item in reversed(plan.candidates)}.values())[:6]
-    images = previews(str(place), tuple(item.path for item in chosen))
+    images = previews(str(place), tuple(item.path for item in chosen), zip_encoding)
     shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
     for start in range(0, len(shown), 3):
         for column, (item, image) in zip(st.columns(3), shown[start : start + 3], strict=False):
@@ -60,16 +62,16 @@ def _sample_images(plan: ImportPlan, place: Path) -> None:
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner=False)
-def previews(place: str, names: tuple[str, ...]) -> list[bytes | None]:
+def previews(place: str, names: tuple[str, ...], zip_encoding: str) -> list[bytes | None]:
     # Why in another process: these files are not checked yet, and one may crash its reader.
-    return inference.call(preview_images, Path(place), list(names))
+    return inference.call(preview_images, Path(place), list(names), zip_encoding or None)
 
 
 def form(workspace: Workspace) -> None:
     with st.container(border=True):
         source = import_source.choose_source(workspace)
         labels = import_rules.choose_label_source()
-        table = import_rules.upload_table() if labels is LabelSource.TABLE else None
+        table = import_table.upload_table() if labels is LabelSource.TABLE else None
         into = choose_target(workspace)
         rule_place = st.container()
     if source is None:
@@ -84,7 +86,9 @@ def form(workspace: Workspace) -> None:
         if listing is not None:
             mark, names = listing
             with rule_place:
+                import_source.choose_zip_encoding(place, names)
                 rules = import_rules.choose_rules(labels, names.names, table)
+                rules = replace(rules, zip_encoding=names.zip_encoding)
                 first = planned(mark, names, rules, into)
                 if labels in SHOWN_AT_ONCE:
                     import_rules.preview_table(first.preview)
@@ -92,6 +96,8 @@ def form(workspace: Workspace) -> None:
     except TouchstoneError as err:
         st.session_state.pop("listing", None)
         errors.show(_renamed(err, place, shown))
+        if import_source.forget_zip_encoding(place):
+            return  # the names may be in another encoding
         if is_upload and isinstance(err, ArchiveError):
             models.remove_file(place)  # no other choice on this page can fix it
 
@@ -132,6 +138,8 @@ def review(
         decisions = st.container()
         keep_split, companions = import_rules.change_decisions(kinds, adding=into is not None)
         rules = replace(rules, keep_split=keep_split, keep_companions=companions)
+        if PlanChoiceKind.COMBINED_LABELS in kinds:
+            rules = replace(rules, combined=import_rules.choose_combined())
         rules = replace(rules, leave_out=_left_out(planned(mark, names, rules, into)))
         plan = planned(mark, names, rules, into)
         with decisions:
@@ -145,7 +153,7 @@ def review(
                 "unreadable ones with the reason."
             )
         refuse_empty_import(Path(shown).name, plan, adding=into is not None)
-        show_plan(plan, place)
+        show_plan(plan, place, rules.zip_encoding)
         if rules.labels not in SHOWN_AT_ONCE:
             with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):
                 import_rules.preview_table(plan.preview)
@@ -167,6 +175,8 @@ def review(
             type="primary",
             icon=":material/download_done:",
             key="do_import",
+            disabled=bool(plan.combined),
+            help="Choose first what the names with several labels are." if plan.combined else None,
         ):
             start(workspace, source, rules, name, into)
 
@@ -240,12 +250,15 @@ def start(
 
 def planned(mark: str, names: SourceNames, rules: ImportRules, into: Dataset | None) -> ImportPlan:
     """The plan for these rules; the last few are kept, since every rerun needs them again."""
-    plans: dict[tuple[str, ImportRules, bool], ImportPlan]
+    plans: dict[tuple[str, ImportRules, tuple[str, ...] | None], ImportPlan]
     plans = st.session_state.setdefault("plans", {})
-    key = (mark, rules, into is not None)
+    known = None if into is None else into.class_names
+    key = (mark, rules, known)
     if key not in plans:
         with st.spinner("Reading the file names …"):
-            plans[key] = plan_names(names, rules, adding=into is not None)
+            plans[key] = plan_names(
+                names, rules, adding=into is not None, known_classes=known or ()
+            )
         while len(plans) > PLANS_KEPT:
             plans.pop(next(iter(plans)))
     return plans[key]
@@ -340,8 +353,8 @@ def _say_delivered(workspace: Workspace, dataset: Dataset, split_id: str) -> Non
         )
     if not sum(counts[Subset.VALIDATION].values()):
         st.warning(
-            "This split has no validation images, but training needs some. Make your own split on "
-            "the Split page.",
+            "This split has no validation images, but training needs some. “Make validation "
+            "images” on the Split page takes them from its training images.",
             icon=":material/warning:",
         )
 

@@ -1,25 +1,15 @@
 """The part of the import form that chooses the source of the classes, and previews them."""
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
 import streamlit as st
 
 from core.data.importing.labels import folder_at
 from core.data.importing.plan import ImportPlan, PlanChoiceKind, PreviewRow
-from core.data.importing.rules import (
-    NO_COLUMN,
-    Delimiter,
-    ImportRules,
-    TableRules,
-    read_class_map,
-    read_edges,
-    read_names,
-)
-from core.data.importing.tables import Table, read_table, refuse_unclear_label, table_text
+from core.data.importing.rules import CombinedLabels, ImportRules
 from core.domain.datasets import LabelSource
+from pages.data import import_table
 from pages.ui import text
 
 LABEL_WORDS = {
@@ -28,20 +18,31 @@ LABEL_WORDS = {
     LabelSource.FILE_NAME_REMOVE_INDEX: "file name without trailing number",
     LabelSource.FILE_NAME: "whole file name",
     LabelSource.PATTERN: "pattern in the path",
-    LabelSource.TABLE: "label table (CSV or text)",
+    LabelSource.TABLE: "label table (CSV, Excel or JSON)",
 }
 FIRST_PATTERN = r"(?P<label>[^/]+)/[^/]+$"
-FEW_LABELS = 12
+COMBINED_WORDS = {
+    CombinedLabels.KEEP: "Classes of their own",
+    CombinedLabels.FIRST: "Only the first label",
+    CombinedLabels.LEAVE_OUT: "Leave these images out",
+}
 _DECISION_ICONS = {
     PlanChoiceKind.HIDDEN: "visibility_off",
+    PlanChoiceKind.LEFT_OUT: "link_off",
+    PlanChoiceKind.ZIP_NAMES: "translate",
     PlanChoiceKind.COMPANIONS: "layers_clear",
     PlanChoiceKind.READY_SPLIT: "call_split",
     PlanChoiceKind.SUBSET_CLASSES: "warning",
     PlanChoiceKind.FOLDER_LEVEL: "folder_open",
     PlanChoiceKind.TABLE: "table",
     PlanChoiceKind.TABLE_MATCH: "link",
+    PlanChoiceKind.TABLE_UNCLEAR: "warning",
+    PlanChoiceKind.ENCODING: "translate",
+    PlanChoiceKind.DECIMAL: "pin",
     PlanChoiceKind.LABEL_COLUMN: "warning",
     PlanChoiceKind.NUMBER_LABELS: "pin",
+    PlanChoiceKind.COMBINED_LABELS: "help",
+    PlanChoiceKind.CLASS_SPELLINGS: "spellcheck",
     PlanChoiceKind.OK_CLASSES: "verified",
 }
 
@@ -58,19 +59,7 @@ def choose_label_source() -> LabelSource:
     return LabelSource(chosen)
 
 
-def upload_table() -> str | None:
-    """The text of the label table, once there is one."""
-    table = st.file_uploader(
-        "Label table",
-        type=["csv", "txt", "tsv"],
-        key="table",
-        help="One image per line: its path below the source, its label, and optional further "
-        "columns, separated by comma, semicolon, tab or spaces. A header line is optional.",
-    )
-    return table_text(table.getvalue()) if table else None
-
-
-def choose_rules(labels: LabelSource, names: Sequence[str], table_text: str | None) -> ImportRules:
+def choose_rules(labels: LabelSource, names: Sequence[str], table: bytes | None) -> ImportRules:
     """The rules of this form, without the choices that follow later.
 
     Raises:
@@ -83,8 +72,8 @@ def choose_rules(labels: LabelSource, names: Sequence[str], table_text: str | No
         case LabelSource.FOLDER_LEVEL:
             return ImportRules(labels, level=_level(names))
         case LabelSource.TABLE:
-            table = None if table_text is None else _table(table_text, names)
-            return ImportRules(labels, table=table)
+            rules = None if table is None else import_table.choose_table(table, names)
+            return ImportRules(labels, table=rules)
         case LabelSource.LAST_FOLDER | LabelSource.FILE_NAME | LabelSource.FILE_NAME_REMOVE_INDEX:
             return ImportRules(labels)
         case _:
@@ -125,189 +114,6 @@ def _level_words(level: int, example: str) -> str:
     if level == -1:
         return f"folder of the image, for example {example}"
     return f"{text.count(-level - 1, 'level')} above it, for example {example}"
-
-
-def _table(table_text: str, names: Sequence[str]) -> TableRules:
-    """How the table is read: detected, and everything can be changed."""
-    mark = zlib.crc32(table_text.encode("utf-8", "replace"))
-    left, right = st.columns(2)
-    delimiter = left.selectbox(
-        "Delimiter",
-        [None, *Delimiter],
-        key=f"delimiter_{mark}",
-        format_func=lambda item: item.value if item else "detect",
-        help="Change this if the columns below are divided in the wrong places.",
-    )
-    header = right.selectbox(
-        "First line",
-        [None, True, False],
-        key=f"header_{mark}",
-        format_func={
-            None: "detect",
-            True: "column titles",
-            False: "an image",
-        }.__getitem__,
-        help="Whether the first line contains column titles or an image.",
-    )
-    table = read_table(TableRules(table_text, delimiter=delimiter, header=header), names)
-    key = f"{mark}_{delimiter}_{header}"
-    columns = st.columns(4)
-    path = _column(
-        columns[0],
-        "Path",
-        table,
-        table.roles.path,
-        f"path_{key}",
-        "Path of the image below the source, with or without extension.",
-    )
-    label = _column(
-        columns[1],
-        "Class",
-        table,
-        None if table.roles.one_hot else table.roles.label,
-        f"label_{key}",
-        "Class of the image: a name or a number.",
-    )
-    group = _column(
-        columns[2],
-        "Part",
-        table,
-        table.roles.group,
-        f"group_{key}",
-        "Part, serial number or lot. A split keeps the images of one part together.",
-        optional=True,
-    )
-    split = _column(
-        columns[3],
-        "Subset",
-        table,
-        table.roles.split,
-        f"split_{key}",
-        "Contains train, val or test, if the table comes with a split.",
-        optional=True,
-    )
-    chosen = TableRules(
-        table_text,
-        delimiter=delimiter,
-        header=header,
-        path_column=path,
-        label_column=label,
-        group_column=group,
-        split_column=split,
-        label_guessed=bool(table.roles.rivals) and label == str(table.roles.label + 1),
-    )
-    _show_table(table)
-    if label == NO_COLUMN:
-        refuse_unclear_label(table)
-    return _named_numbers(chosen, read_table(chosen, names), key)
-
-
-def _column(
-    place: "st.delta_generator.DeltaGenerator",
-    title: str,
-    table: Table,
-    detected: int | None,
-    key: str,
-    help: str,
-    *,
-    optional: bool = False,
-) -> str:
-    """The number of the chosen column as text, or NO_COLUMN."""
-    options = [None, *range(len(table.columns))] if optional else [*range(len(table.columns))]
-    chosen = place.selectbox(
-        title,
-        options,
-        index=options.index(detected) if detected in options else None,
-        key=key,
-        help=help,
-        placeholder="choose a column",
-        format_func=lambda i: "none" if i is None else table.columns[i],
-    )
-    return NO_COLUMN if chosen is None else str(chosen + 1)
-
-
-def _show_table(table: Table) -> None:
-    rows = table.rows[:5]
-    unique = len(set(table.columns)) == len(table.columns)
-    st.dataframe(
-        {
-            title if unique else f"{i + 1}: {title}": [row[i] for row in rows]
-            for i, title in enumerate(table.columns)
-        },
-        hide_index=True,
-        height="content",
-    )
-    st.caption(f"First {len(rows)} of {text.count(len(table.rows), 'line')}.")
-
-
-def _named_numbers(rules: TableRules, table: Table, key: str) -> TableRules:
-    """Names for labels that are numbers."""
-    if not table.labels_are_numbers:
-        return rules
-    counts = sorted(table.labels.items(), key=lambda item: float(item[0].replace(",", ".")))
-    few = len(counts) <= FEW_LABELS
-    how = st.segmented_control(
-        "Number labels",
-        ["keep", "names", "bins"],
-        required=True,
-        default="keep" if few else "bins",
-        key=f"numbers_{key}",
-        format_func={
-            "keep": "Keep numbers",
-            "names": "Name them",
-            "bins": "Divide into ranges",
-        }.__getitem__,
-        help="Use ranges for measured values: for example, scores below 0.5 become ok, all others "
-        "bad.",
-    )
-    if how == "names":
-        return _names_of(rules, counts, key, few=few)
-    if how == "bins":
-        left, right = st.columns(2)
-        edges = left.text_input(
-            "Edges",
-            value="0.5",
-            key=f"edges_{key}",
-            help="Limits between the ranges, ascending, separated by commas. A value on a limit "
-            "belongs to the range above.",
-        )
-        names = right.text_input(
-            "Names of the ranges",
-            value="ok, bad",
-            key=f"bins_{key}",
-            help="From the lowest range to the highest; one more name than limits.",
-        )
-        return replace(rules, bins=read_edges(edges), bin_names=read_names(names))
-    return rules
-
-
-def _names_of(
-    rules: TableRules, counts: Sequence[tuple[str, int]], key: str, *, few: bool
-) -> TableRules:
-    if not few:
-        typed = st.text_input(
-            "Names",
-            value="0=ok, 1=bad",
-            key=f"names_{key}",
-            help="Pairs of number and class name, separated by commas. Images with other numbers "
-            "are left out.",
-        )
-        return replace(rules, class_map=read_class_map(typed))
-    columns = st.columns(4)
-    named = [
-        (
-            label,
-            columns[i % 4].text_input(
-                f"{text.plain(label)} ({text.count(n, 'line')})",
-                value=label,
-                max_chars=100,
-                key=f"name_{i}_{key}",
-                help="Class name for this number. Leave empty to leave its images out.",
-            ),
-        )
-        for i, (label, n) in enumerate(counts)
-    ]
-    return replace(rules, class_map=tuple((a, b.strip()) for a, b in named if b.strip()))
 
 
 def preview_table(rows: Sequence[PreviewRow]) -> None:
@@ -357,3 +163,15 @@ def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool,
                 "Turn on only if these files are photographs.",
             )
     return keep_split, keep_companions
+
+
+def choose_combined() -> CombinedLabels | None:
+    """What class names that look like several labels are; None until somebody says it."""
+    return st.segmented_control(
+        "Names with several labels",
+        list(COMBINED_WORDS),
+        format_func=COMBINED_WORDS.__getitem__,
+        key="combined",
+        help="A classifier gives each image one class. Names such as 'crack|stain' can be classes "
+        "of their own, count as their first label, or be left out.",
+    )

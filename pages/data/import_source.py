@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.data.importing.encodings import ENCODINGS, encoding_words
 from core.data.importing.listing import Listing
-from core.data.importing.plan import SourceNames
+from core.data.importing.walk import SourceNames
 from core.workflows.data import uploads
 from core.workspace import Workspace
 from pages.ui import errors, text
@@ -37,6 +38,10 @@ class SourceListing:
         if self.took_s is None and self.listing.wait(0):
             self.took_s = age_s
         return self.took_s is not None and age_s > max(60.0, 30 * self.took_s)
+
+    def is_of(self, place: Path, zip_encoding: str | None) -> bool:
+        same = self.listing.source == place.resolve()
+        return same and self.listing.zip_encoding == zip_encoding
 
 
 def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
@@ -112,10 +117,12 @@ def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
 def listed(place: Path) -> tuple[str, SourceNames] | None:
     """A mark for this listing and the names in the source; None while it is still running."""
     kept: SourceListing | None = st.session_state.get("listing")
-    if kept is None or kept.listing.source != place.resolve() or kept.is_old:
+    encoding = _chosen_zip_encoding(place)
+    if kept is None or kept.is_old or not kept.is_of(place, encoding):
         if kept is not None:
             kept.listing.stop()
-        kept = st.session_state.listing = SourceListing(uploads.start_listing(place))
+        listing = uploads.start_listing(place, zip_encoding=encoding)
+        kept = st.session_state.listing = SourceListing(listing)
     if kept.listing.wait(LISTING_S):
         return kept.mark, kept.listing.names()
     _wait_for(kept.listing)
@@ -130,3 +137,41 @@ def _wait_for(listing: Listing) -> None:
         st.progress(0.0, text=f"Listing files … {listing.count:,} so far")
 
     st.fragment(live, run_every=0.5)()
+
+
+def choose_zip_encoding(place: Path, names: SourceNames) -> None:
+    """The encoding of names in a ZIP file that are not marked as UTF-8; kept for this source."""
+    chosen = _chosen_zip_encoding(place)
+    if names.zip_encoding in ("", "utf-8") and chosen is None:
+        return
+    options = [None, *ENCODINGS]
+    detect = "detect" if chosen else f"detected: {encoding_words(names.zip_encoding)}"
+    key = f"zip_encoding_{place.name}"
+
+    def keep() -> None:
+        st.session_state.zip_encoding = (str(place), st.session_state[key])
+
+    st.selectbox(
+        "Encoding of file names",
+        options,
+        index=options.index(chosen) if chosen in options else 0,
+        key=key,
+        on_change=keep,
+        width=420,
+        format_func=lambda name: encoding_words(name) if name else detect,
+        help="The ZIP file does not say how its file names are written. Change this if letters in "
+        "the names below are wrong.",
+    )
+
+
+def forget_zip_encoding(place: Path) -> bool:
+    """Go back to the detected encoding; whether another one was chosen."""
+    chosen = _chosen_zip_encoding(place) is not None
+    st.session_state.pop("zip_encoding", None)
+    st.session_state.pop(f"zip_encoding_{place.name}", None)
+    return chosen
+
+
+def _chosen_zip_encoding(place: Path) -> str | None:
+    kept: tuple[str, str | None] = st.session_state.get("zip_encoding", ("", None))
+    return kept[1] if kept[0] == str(place) else None

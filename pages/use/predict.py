@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -9,9 +10,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.api.models import prediction_as_json
 from core.data.importing.preview import preview_uploaded
+from core.domain.datasets import Skipped
 from core.domain.depth import GrayLevels
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model, PartDecision, Prediction
+from core.domain.names import distinct_names
 from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
 from core.workflows import jobs
@@ -71,7 +74,10 @@ def _predicted(workspace: Workspace, model: Model, files: list[UploadedFile]) ->
     if bar:
         bar.empty()
     # Why again: the thresholds may have changed since.
-    return prediction.decided(workspace, model, [known[model.id, f.file_id] for f in files])
+    results = prediction.decided(workspace, model, [known[model.id, f.file_id] for f in files])
+    # Why: a browser gives files of several folders by their base name.
+    names = distinct_names([file.name for file in files])
+    return [replace(item, path=name) for item, name in zip(results, names, strict=True)]
 
 
 def _summary(results: list[Prediction]) -> None:
@@ -94,10 +100,10 @@ def _tiles(model: Model, pairs: list[tuple[UploadedFile, Prediction]]) -> None:
                 [
                     *([decision_in_words(item.decision)] if item.decision else []),
                     *([f"{item.confidence:.1%}"] if item.confidence else []),
-                    file.name,
+                    item.path,
                 ]
             ),
-            hint=file.name,
+            hint=item.path,
             tone="wrong" if item.error else "",
         )
         for file, item in pairs[:SHOWN]
@@ -126,11 +132,11 @@ def _detail(
     readable = [pair for pair in pairs if not pair[1].error] or pairs
     file, item = next((pair for pair in pairs if pair[0].file_id == opened), readable[0])
     if item.error:
-        st.subheader(text.plain(file.name))
+        st.subheader(text.plain(item.path))
         st.error(text.plain(item.error), icon=":material/error:")
         return
     st.subheader(f"{text.plain(item.class_name or '')} · {item.confidence or 0:.1%}")
-    st.caption(text.plain(file.name))
+    st.caption(text.plain(item.path))
     _decision(item)
     ranked = list(item.confidences)
     widgets.confidences(ranked, true_class=None, key="predict")
@@ -267,6 +273,10 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
     st.success(f"{text.count(int(job.result['n']) - failed, 'image')} classified.")
     if failed:
         st.warning(f"{text.count(failed, 'file')} could not be read. See the column 'error'.")
+    if hidden := int(job.result.get("hidden", 0)):
+        st.caption(f"{text.count(hidden, 'hidden or system file')} ignored.")
+    skipped = [Skipped(path, reason) for path, reason in job.result.get("skipped", ())]
+    widgets.skipped_files(skipped, "left out")
     st.dataframe(rows, hide_index=True)
     table = prediction.batch_table(workspace, job)
     st.download_button(

@@ -1,7 +1,10 @@
 """The import form, as a person meets it: what it decided is said where it can be changed."""
 
+import zipfile
+
 import numpy as np
 
+from core.data.importing.rules import CombinedLabels
 from core.domain.datasets import LabelSource
 from core.workflows import jobs
 from core.workflows.data import datasets
@@ -70,4 +73,63 @@ def test_adding_says_that_a_split_is_not_kept(
     app.selectbox(key="into").set_value(job.subject_id).run()
     assert said(app, "It is not kept, because a split covers a whole dataset")
     assert not said(app, "kept as the split")
+    assert not app.exception
+
+
+def test_the_encoding_of_a_table_is_shown_and_can_be_changed(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = tree(tmp_path / "s", "1.png", "2.png", "3.png", "4.png")
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    app.selectbox(key="labels").set_value(LabelSource.TABLE).run()
+    table = "path;label\n1.png;скол\n2.png;годный\n3.png;скол\n4.png;годный\n".encode("cp1251")
+    app.file_uploader[0].set_value(("t.csv", table, "text/csv")).run()
+    box = column(app, "Encoding")
+    assert box.options[0] == "detected: Windows-1251 (Cyrillic)"
+    assert said(app, "encoding: Windows-1251 (Cyrillic)")
+    assert app.multiselect(key="leave_out").options == ["годный", "скол"]
+    box.set_value("cp866").run()
+    assert said(app, "encoding: DOS 866 (Cyrillic)")
+    assert "годный" not in app.multiselect(key="leave_out").options
+    assert not app.exception
+
+
+def test_names_with_several_labels_are_asked_about_before_the_import(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = tree(tmp_path / "s", "crack/1.png", "ok/2.png", "crack;stain/3.png")
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "'crack;stain'. Choose what they are.")
+    assert app.button(key="do_import").disabled
+    app.segmented_control(key="combined").set_value(CombinedLabels.FIRST).run()
+    assert said(app, "Only the first label counts.")
+    assert app.multiselect(key="leave_out").options == ["crack", "ok"]
+    assert not app.button(key="do_import").disabled
+    assert not app.exception
+
+
+def test_names_in_an_old_zip_file_are_decoded_and_the_encoding_can_be_changed(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    place = tmp_path / "old.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for number in (0, 1):
+            image = save_image(tmp_path / f"{number}.png", np.full((9, 9, 3), number))
+            archive.write(image, f"fol{number}/{number}.png")
+    content = place.read_bytes()
+    for number, folder in enumerate(("割れ", "良品")):
+        content = content.replace(f"fol{number}/".encode(), folder.encode("cp932") + b"/")
+    place.write_bytes(content)
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(place)).run()
+    assert said(app, "are read as Shift-JIS (Japanese)")
+    assert app.multiselect(key="leave_out").options == ["割れ", "良品"]
+    column(app, "Encoding of file names").set_value("cp1251").run()
+    assert said(app, "are read as Windows-1251 (Cyrillic)")
+    column(app, "Encoding of file names").set_value("utf-8").run()
+    assert "file names in the ZIP file are not UTF" in app.error[0].value
+    app.run()
+    assert app.multiselect(key="leave_out").options == ["割れ", "良品"]
     assert not app.exception

@@ -10,11 +10,19 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from core.data.importing.encodings import (
+    ZIP_CANDIDATES,
+    checked_encoding,
+    detected,
+    encoding_words,
+)
+from core.domain.names import distinct_names
 from core.errors import ArchiveError
 from core.files import regular_file
 
@@ -25,6 +33,7 @@ MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
 _UTF8_FLAG = 0x800
+_UNICODE_NAME = 0x7075
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write if they do not know the date
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (
@@ -38,18 +47,38 @@ _BROKEN = (
 )
 
 
-@contextmanager
-def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+@dataclass(frozen=True)
+class Archive:
     """A ZIP file whose entries have all been checked.
+
+    `files` are its files by their relative path, with forward slashes. `encoding` is that of names
+    without the mark for UTF-8, empty if there are none; `encoding_guessed`: others are nearly as
+    likely. `renamed` counts the files that had the name of another, which a number now tells apart.
+    """
+
+    zip: zipfile.ZipFile
+    files: dict[str, zipfile.ZipInfo]
+    encoding: str = ""
+    encoding_guessed: bool = False
+    renamed: int = 0
+
+
+@contextmanager
+def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive]:
+    """A ZIP file whose entries have all been checked.
+
+    Args:
+        path: of the file.
+        encoding: of names without the mark for UTF-8; None: UTF-8 if all fit, else detected.
 
     Raises:
         ArchiveError: if it is not a ZIP file, is encrypted, or has entries that point outside, are
-            links, collide, overlap or exceed the limits.
+            links, overlap or exceed the limits; also if its names are not in this encoding.
+        ConfigError: if there is no such encoding.
     """
     try:
         with zipfile.ZipFile(regular_file(path)) as archive:
-            _check(archive)
-            yield archive
+            yield _checked(archive, encoding)
     except _BROKEN as err:
         raise _unreadable(path, err) from err
     except OSError as err:
@@ -65,23 +94,12 @@ def _unreadable(path: Path, err: Exception) -> ArchiveError:
     )
 
 
-def file_names(archive: zipfile.ZipFile) -> list[str]:
-    """Relative paths of the files inside, with forward slashes."""
-    return [entry_name(info) for info in archive.infolist() if not info.is_dir()]
-
-
-def entry_name(info: zipfile.ZipInfo) -> str:
-    """The name of an entry; names without the UTF-8 flag are read as UTF-8 if they are valid."""
-    if info.flag_bits & _UTF8_FLAG:
-        return info.filename
-    try:
-        return info.filename.encode("cp437").decode("utf-8")
-    except (UnicodeEncodeError, UnicodeDecodeError):
-        return info.filename
-
-
 def unpack(
-    path: Path, target: Path, *, on_progress: Callable[[int, int], None] | None = None
+    path: Path,
+    target: Path,
+    *,
+    encoding: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write all files of a checked ZIP file to `target` (an empty folder), with their dates.
 
@@ -90,17 +108,16 @@ def unpack(
     Raises:
         ArchiveError: see `open_archive`; also if an entry is larger than declared.
     """
-    with open_archive(path) as archive:
-        entries = [info for info in archive.infolist() if not info.is_dir()]
-        for done, info in enumerate(entries, start=1):
-            place = target / entry_name(info)
-            _write_entry(archive, info, place)
+    with open_archive(path, encoding=encoding) as archive:
+        for done, (name, info) in enumerate(archive.files.items(), start=1):
+            place = target / name
+            _write_entry(archive.zip, info, name, place)
             os.utime(place, (written := _written_s(info), written))
             if on_progress:
-                on_progress(done, len(entries))
+                on_progress(done, len(archive.files))
 
 
-def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with archive.open(info) as source, target.open("xb") as sink:
@@ -108,7 +125,7 @@ def _write_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
             written += len(block)
             if written > info.file_size:
                 raise ArchiveError(
-                    f"{entry_name(info)} is larger than the ZIP file declares.",
+                    f"{name} is larger than the ZIP file declares.",
                     "The ZIP file is damaged or malicious. Create it again.",
                 )
             sink.write(block)
@@ -125,55 +142,104 @@ def _written_s(info: zipfile.ZipInfo) -> float:
         return 0.0
 
 
-def _check(archive: zipfile.ZipFile) -> None:
+def _checked(archive: zipfile.ZipFile, asked: str | None) -> Archive:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise ArchiveError(
             f"The ZIP file has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
             "Divide it into several ZIP files, or import a folder instead.",
         )
-    for info in entries:
-        _check_entry(info)
-    _check_collisions(entries)
+    encoding, is_sure = _encoding(entries, asked)
+    named = [(_name(info, encoding), info) for info in entries]
+    for name, info in named:
+        _check_entry(name, info)
     _check_sizes(entries)
-
-
-def _check_collisions(entries: list[zipfile.ZipInfo]) -> None:
-    """No two entries with the same path on any file system; no file where a folder must be."""
-    files: dict[str, str] = {}
-    for info in entries:
-        name = entry_name(info)
-        other = None if info.is_dir() else files.setdefault(_place(PurePosixPath(name)), name)
-        if other is not None and other is not name:
+    folders = {_place(place) for name, _ in named for place in _folders(name)}
+    files = [(str(PurePosixPath(name)), info) for name, info in named if not name.endswith("/")]
+    for name, _ in files:
+        if _place(PurePosixPath(name)) in folders:
             raise ArchiveError(
-                f"The ZIP file contains '{other}' and '{name}', which are the same file on some "
-                "systems.",
-                "Rename one of them.",
+                f"The ZIP file contains '{name}' both as a file and as a folder.",
+                "The ZIP file is damaged or malicious. Create it again.",
             )
-    for info in entries:
-        path = PurePosixPath(entry_name(info))
-        for folder in (*path.parents, *([path] if info.is_dir() else [])):
-            if _place(folder) in files:
-                raise ArchiveError(
-                    f"The ZIP file contains '{folder}' both as a file and as a folder.",
-                    "The ZIP file is damaged or malicious. Create it again.",
-                )
+    names = [name for name, _ in files]
+    distinct = distinct_names(names, key=lambda name: _place(PurePosixPath(name)), folders=folders)
+    return Archive(
+        archive,
+        dict(zip(distinct, (info for _, info in files), strict=True)),
+        encoding,
+        not is_sure,
+        sum(a != b for a, b in zip(names, distinct, strict=True)),
+    )
+
+
+def _folders(name: str) -> list[PurePosixPath]:
+    """The folders that an entry needs: those above it, and itself if it is one."""
+    path = PurePosixPath(name)
+    return [*path.parents, *([path] if name.endswith("/") else [])]
+
+
+def _encoding(entries: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[str, bool]:
+    """The encoding of the names that are not marked as UTF-8, and whether it is certain."""
+    unmarked = [raw for info in entries if not (raw := _unmarked(info)).isascii()]
+    if not unmarked:
+        return "", True
+    if asked:
+        return checked_encoding(asked), True
+    joined = b"\n".join(unmarked)
+    try:
+        joined.decode("utf-8")
+    except UnicodeDecodeError:
+        return detected(joined, ZIP_CANDIDATES)
+    return "utf-8", True
+
+
+def _name(info: zipfile.ZipInfo, encoding: str) -> str:
+    """The path of an entry, with forward slashes; some programs write backslashes."""
+    # Why the original: what Python calls the file name has lost all that follows a zero byte.
+    name = info.orig_filename
+    raw = _unmarked(info)
+    if not raw.isascii():
+        try:
+            name = _unicode_name(info, raw) or raw.decode(encoding)
+        except UnicodeDecodeError as err:
+            raise ArchiveError(
+                f"The file names in the ZIP file are not {encoding_words(encoding)}.",
+                "Choose another encoding (on the command line: --zip-encoding).",
+            ) from err
+    return name.replace("\\", "/")
+
+
+def _unmarked(info: zipfile.ZipInfo) -> bytes:
+    """The bytes of a name that is not marked as UTF-8; empty if it is."""
+    return b"" if info.flag_bits & _UTF8_FLAG else info.orig_filename.encode("cp437")
+
+
+def _unicode_name(info: zipfile.ZipInfo, raw: bytes) -> str | None:
+    """The name in the extra field for it (Info-ZIP 0x7075), where a program wrote one."""
+    extra = info.extra
+    while len(extra) >= 9:
+        kind, size = struct.unpack_from("<HH", extra)
+        version, checksum = struct.unpack_from("<BI", extra, 4)
+        if (kind, version, checksum) == (_UNICODE_NAME, 1, zlib.crc32(raw)):
+            return extra[9 : 4 + size].decode("utf-8")
+        extra = extra[4 + size :]
+    return None
 
 
 def _place(path: PurePosixPath) -> str:
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
-def _check_entry(info: zipfile.ZipInfo) -> None:
-    name = entry_name(info)
+def _check_entry(name: str, info: zipfile.ZipInfo) -> None:
     path = PurePosixPath(name)
     mode = info.external_attr >> 16
     reason = None
-    if path.is_absolute() or ".." in path.parts or "\\" in name or _DRIVE.match(name):
+    if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
         reason = "points outside the archive"
     elif not path.parts or (":" in name and os.name == "nt"):
         reason = "has a name that is not allowed on this system"
-    elif any(len(part.encode()) > MAX_NAME_BYTES for part in path.parts):
+    elif any(len(part.encode("utf-8", "replace")) > MAX_NAME_BYTES for part in path.parts):
         reason = "has a name that is too long"
     elif any(ord(c) < 32 for c in name):
         reason = "has control characters in its name"

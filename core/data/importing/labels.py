@@ -1,15 +1,15 @@
 """Class names read from paths, and the meaning of common names."""
 
+import json
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import assert_never
 
 from core.data.patterns import PathPattern
 from core.domain.datasets import LabelSource
+from core.domain.names import name_key, normal_name
 from core.domain.splits import Subset
 from core.words import count
 
@@ -21,9 +21,34 @@ _SUBSET_WORDS = {
     "val": Subset.VALIDATION,
     "valid": Subset.VALIDATION,
     "validation": Subset.VALIDATION,
+    "validate": Subset.VALIDATION,
+    "dev": Subset.VALIDATION,
+    "development": Subset.VALIDATION,
     "test": Subset.TEST,
     "testing": Subset.TEST,
+    "holdout": Subset.TEST,
 }
+# What stands beside these words in `training_set`, `train-images`, `testset` and `val2017`.
+_BESIDE_SUBSET = "|".join(
+    [
+        *(
+            "sets?",
+            "data",
+            "datasets?",
+            "images?",
+            "imgs?",
+            "pictures?",
+            "pics",
+            "photos?",
+            "files",
+        ),
+        *("samples?", "examples?", "splits?", "subsets?", "folder", "new", "final", r"\d++"),
+    ]
+)
+_SUBSET_NAME = re.compile(
+    rf"(?:(?:{_BESIDE_SUBSET})[\W_]*+)*({'|'.join(sorted(_SUBSET_WORDS, key=len, reverse=True))})"
+    rf"(?:[\W_]*+(?:{_BESIDE_SUBSET}))*"
+)
 _GOOD_WORDS = {
     "ok",
     "okay",
@@ -54,6 +79,8 @@ _FAULT_WORDS = {
     "fehler",
     "defekt",
 }
+_ALWAYS_DIVIDE = "|;"  # separators that stand in hardly any name
+_DIVIDE_CLASSES = (",", "+", "/", "&", " and ", " und ")  # only between names that are classes too
 _NO_CLASS_NAME = "The file name contains no class name."
 _NO_CLASS_FOLDER = "The file is not inside a class folder."
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
@@ -72,18 +99,6 @@ class Labelled:
 
 
 PathRule = Callable[[str], Labelled]
-
-
-@lru_cache(maxsize=8192)  # the same few names come for every image
-def normal_name(text: str) -> str:
-    """One spelling of a name: composed Unicode, no control characters, no outer blanks."""
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(c for c in composed if unicodedata.category(c)[0] != "C").strip()
-
-
-def normal_path(text: str) -> str:
-    """A relative path as tables and archives write it, with forward slashes."""
-    return str(PurePosixPath(unicodedata.normalize("NFC", text.strip().replace("\\", "/"))))
 
 
 def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> PathRule:
@@ -124,8 +139,48 @@ def folder_at(name: str, level: int) -> str | None:
 
 
 def subset_of_word(word: str) -> Subset | None:
-    """The subset that a folder or a table cell names, in upper or lower case."""
-    return _SUBSET_WORDS.get(word.strip().lower())
+    """The subset that a folder or a table cell names, in upper or lower case.
+
+    Words that say nothing may stand beside it: `training_set`, `Train-Images`, `val2017`, `dev`.
+    """
+    match = _SUBSET_NAME.fullmatch(word.strip().lower())
+    return _SUBSET_WORDS[match[1]] if match else None
+
+
+def labels_in(name: str, class_names: Collection[str]) -> tuple[str, ...]:
+    """The labels in a class name: itself, or the parts if it looks like several labels.
+
+    `crack|stain` and `a;b` always do; `crack, stain` does where crack or stain is a class of its
+    own.
+
+    Args:
+        name: as it was read.
+        class_names: all names that were read.
+    """
+    for separator in _ALWAYS_DIVIDE:
+        parts = _divided(name, separator)
+        if len(parts) > 1:
+            return parts
+    known = {name_key(other) for other in class_names if other != name}
+    for separator in _DIVIDE_CLASSES:
+        parts = _divided(name, separator)
+        if len(parts) > 1 and not known.isdisjoint(map(name_key, parts)):
+            return parts
+    return (name,)
+
+
+def choices_in(cell: str) -> list[str] | None:
+    """The labels in a cell of JSON, as Label Studio writes several; None: it is something else."""
+    if cell[:1] not in ("{", "["):
+        return None
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    choices = value.get("choices") if isinstance(value, dict) else value
+    if not isinstance(choices, list) or not all(isinstance(item, str) for item in choices):
+        return None
+    return choices
 
 
 def good_class(class_names: Iterable[str]) -> str | None:
@@ -170,3 +225,7 @@ def _labelled(text: str, reason: str) -> Labelled:
 
 def _stem(name: str) -> str:
     return PurePosixPath(name).stem
+
+
+def _divided(name: str, separator: str) -> tuple[str, ...]:
+    return tuple(part for part in (p.strip() for p in name.split(separator)) if part)

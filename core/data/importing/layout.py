@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core.data.importing.labels import subset_of_word
 from core.domain.splits import Subset
 
-_GENERIC = {
+GENERIC_FOLDERS = {
     "image",
     "images",
     "img",
@@ -91,7 +91,7 @@ def class_level(folders: Mapping[str, int]) -> int:
     `good/images/1.jpg`.
     """
     level = -1
-    while folders and all(_at(path, level).lower() in _GENERIC for path in folders if path):
+    while folders and all(_at(path, level).lower() in GENERIC_FOLDERS for path in folders if path):
         level -= 1
         above = {_at(path, level) for path in folders if path}
         if not above or "" in above:

@@ -6,31 +6,26 @@ Two steps: `plan_import` reads names only and is fast, so that the user sees wha
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.data.importing import archives
 from core.data.importing.inspection import Inspected, inspect_file
 from core.data.importing.plan import (
     Candidate,
     ImportPlan,
-    SourceNames,
-    plan_names,
     refuse_empty_import,
+    refuse_open_questions,
     refuse_single_class,
 )
+from core.data.importing.planner import plan_names
 from core.data.importing.rules import ImportRules
+from core.data.importing.walk import SourceNames, list_names
 from core.data.pixels.isolated_pool import run_isolated
 from core.domain.datasets import Sample, Skipped, content_digest
 from core.domain.depth import DatasetDepth, GrayLevels, depth_of_images
 from core.domain.splits import Subset
 from core.errors import ImportSourceError, TouchstoneError
-from core.workspace import is_system_path
-
-MAX_FILES = 1_000_000
-
-_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass(frozen=True)
@@ -54,9 +49,10 @@ class ImportedImages:
 class Listing:
     """The file names of a source, collected by a thread so that a page can show progress."""
 
-    def __init__(self, source: Path) -> None:
-        """Start at once."""
+    def __init__(self, source: Path, *, zip_encoding: str | None = None) -> None:
+        """Start at once; see `list_names`."""
         self.source = source
+        self.zip_encoding = zip_encoding
         self.count = 0
         self._names: SourceNames | None = None
         self._error: Exception | None = None
@@ -87,7 +83,9 @@ class Listing:
 
     def _run(self) -> None:
         try:
-            self._names = list_names(self.source, on_progress=self._note)
+            self._names = list_names(
+                self.source, zip_encoding=self.zip_encoding, on_progress=self._note
+            )
         except Exception as err:  # handed to whoever asks for the names
             self._error = err
 
@@ -97,48 +95,27 @@ class Listing:
             raise ImportSourceError("The search for images was canceled.")
 
 
-def plan_import(source: Path, rules: ImportRules, *, adding: bool = False) -> ImportPlan:
+def plan_import(
+    source: Path, rules: ImportRules, *, adding: bool = False, known_classes: Sequence[str] = ()
+) -> ImportPlan:
     """Read the names in a folder or ZIP file and decide what each file would become.
 
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
         adding: the images are added to a dataset, so one class is enough; see `plan_names`.
+        known_classes: of this dataset; see `plan_names`.
 
     Raises:
-        ImportSourceError: if the source cannot be read, or the result would not be a dataset.
+        ImportSourceError: if the source cannot be read, the result would not be a dataset, or a
+            choice is left that only a person can make.
         ConfigError: if the rules are contradictory.
     """
-    plan = plan_names(list_names(source), rules, adding=adding)
+    names = list_names(source, zip_encoding=rules.zip_encoding or None)
+    plan = plan_names(names, rules, adding=adding, known_classes=known_classes)
     refuse_empty_import(source.name, plan, adding=adding)
+    refuse_open_questions(plan)
     return plan
-
-
-def list_names(source: Path, *, on_progress: Callable[[int], None] | None = None) -> SourceNames:
-    """The names of all files in a folder or ZIP file; no file is opened.
-
-    Args:
-        source: a folder, or a `.zip` file.
-        on_progress: called with the number of files so far; may raise to end the search.
-
-    Raises:
-        ImportSourceError: if the source cannot be read or has too many files.
-    """
-    names: list[str] = []
-    hidden = 0
-    for count, name in enumerate(_names(source), start=1):
-        if count > MAX_FILES:
-            raise ImportSourceError(
-                f"{source.name} has more than {MAX_FILES:,} files.",
-                "Choose the folder that directly contains your class folders.",
-            )
-        if _is_hidden(name):
-            hidden += 1
-        else:
-            names.append(name)
-        if on_progress and count % 500 == 0:
-            on_progress(count)
-    return SourceNames(tuple(sorted(names)), hidden)
 
 
 def read_images(
@@ -216,55 +193,3 @@ def _sample_of(
         attributes=dict(candidate.attributes),
         gray_mean=deep.mean if deep else None,
     )
-
-
-def _names(source: Path) -> Iterator[str]:
-    if source.is_dir():
-        yield from _walk(source)
-    elif source.suffix.lower() == ".zip" and source.is_file():
-        with archives.open_archive(source) as archive:
-            yield from archives.file_names(archive)
-    elif not source.exists():
-        raise ImportSourceError(
-            f"{source} does not exist.", "Check the spelling. The path must exist on the server."
-        )
-    else:
-        raise ImportSourceError(
-            f"{source.name} is neither a folder nor a ZIP file.",
-            "Choose the folder that contains your class folders.",
-        )
-
-
-def _walk(root: Path) -> Iterator[str]:
-    """Relative names of all files; links are followed inside the root, loops are not."""
-    seen, home = set(), root.resolve()
-    try:
-        os.scandir(root).close()
-    except OSError as err:
-        raise ImportSourceError(
-            f"{root} cannot be read: {err.strerror}.", "Check the permissions of this folder."
-        ) from err
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen or not _is_below(home, real) or is_system_path(Path(real)):
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        relative = Path(folder).relative_to(root).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        with os.scandir(folder) as entries:
-            links = {entry.name for entry in entries if entry.is_symlink()}
-        for name in files:
-            # Why realpath: it does not fail for links that form a circle.
-            if name in links and not _is_below(home, os.path.realpath(Path(folder, name))):
-                continue
-            yield prefix + name
-
-
-def _is_below(home: Path, path: str) -> bool:
-    return Path(path).is_relative_to(home)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in name.split("/"))

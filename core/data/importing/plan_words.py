@@ -1,10 +1,13 @@
 """Sentences about the choices of an import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from core.data.importing.encodings import encoding_words
 from core.data.importing.masks import CompanionKind, CompanionRule
-from core.data.importing.tables import Table
+from core.data.importing.rules import CombinedLabels, DecimalMark, TableKind, TableRules
+from core.data.importing.tables.table import Table
+from core.domain.datasets import Skipped
 from core.domain.splits import Subset
 from core.words import count, joined, listed
 
@@ -14,6 +17,29 @@ NUMBER_LABELS = "The labels in the table are numbers. They become class names un
 def hidden_files(number: int) -> str:
     """Files that are hidden or belong to the operating system."""
     return f"{count(number, 'hidden or system file')} ignored."
+
+
+def left_out(files: Sequence[Skipped]) -> str:
+    """Links that are not followed, and what cannot be read."""
+    example = files[0]
+    number = count(len(files), "link, folder or special file")
+    if len(files) > 1:
+        number = f"{len(files):,} links, folders or special files"
+    return f"{number} left out, for example {example.path}: {example.reason}"
+
+
+def zip_names(encoding: str, *, guessed: bool) -> str:
+    """In which encoding the names in a ZIP file were read."""
+    check = " Other encodings are nearly as likely, so check the names." if guessed else ""
+    return f"The file names in the ZIP file are read as {encoding_words(encoding)}.{check}"
+
+
+def renamed_in_zip(number: int) -> str:
+    """Files of a ZIP file with the name of another."""
+    return (
+        f"{count(number, 'file')} in the ZIP file with the name of another file: kept under a name "
+        "with a number, such as 'x (2).png'."
+    )
 
 
 def companions(kind: CompanionKind, number: int, *, kept: bool) -> str:
@@ -39,11 +65,11 @@ def companions(kind: CompanionKind, number: int, *, kept: bool) -> str:
     return f"{files} {result}"
 
 
-def table_read(table: Table) -> str:
+def table_read(table: Table, rules: TableRules) -> str:
     """How a label table was read."""
     roles, titles = table.roles, table.columns
     parts = [
-        f"separated by {table.delimiter.value}",
+        *_file_form(table, rules),
         "the first line is a header" if table.has_header else "there is no header",
         f"path: {titles[roles.path]}",
         f"label: {titles[roles.label]}",
@@ -60,6 +86,40 @@ def table_read(table: Table) -> str:
         number = count(len(table.cut_off), "line")
         parts.append(f"{number} with too few columns at the end left out")
     return f"The table has {count(len(table.rows), 'line')}; {'; '.join(parts)}."
+
+
+def _file_form(table: Table, rules: TableRules) -> list[str]:
+    match rules.kind:
+        case TableKind.TEXT:
+            encoding = [f"encoding: {encoding_words(rules.encoding)}"] if rules.encoding else []
+            return [*encoding, f"separated by {table.delimiter.value}"]
+        case TableKind.EXCEL:
+            return [f"Excel sheet: {rules.sheet}"]
+        case TableKind.JSON:
+            return ["labels from a JSON file"]
+        case _:
+            assert_never(rules.kind)
+
+
+def encoding_guessed(encoding: str) -> str:
+    """The encoding of the table is not certain."""
+    return (
+        f"The table was read as {encoding_words(encoding)}, but other encodings are nearly as "
+        "likely. Check that the class names are right."
+    )
+
+
+def decimal_mark(mark: DecimalMark, *, guessed: bool) -> str:
+    """How the numbers of the label column were read."""
+    match mark:
+        case DecimalMark.POINT:
+            example = "with a decimal point: 1,234.5 is 1234.5"
+        case DecimalMark.COMMA:
+            example = "with a decimal comma: 1.234,5 is 1234.5"
+        case _:
+            assert_never(mark)
+    check = " The column does not prove it, so check it." if guessed else ""
+    return f"The labels are numbers {example}.{check}"
 
 
 def label_column_guessed(table: Table) -> str:
@@ -79,12 +139,69 @@ def matched_without_extension(number: int) -> str:
     )
 
 
-def matched_by_file_name(number: int) -> str:
-    """Lines that match a file only by its name."""
+def matched_by_ending(number: int) -> str:
+    """Lines that match a file only by the end of its path."""
     return (
-        f"{count(number, 'line')} of the table with another folder: matched by file names that "
-        "occur only once."
+        f"{count(number, 'line')} of the table with other folders: matched by the longest common "
+        "ending of the path, which only one file has."
     )
+
+
+def unclear_lines(number: int) -> str:
+    """Lines that could mean several files, or a file where the table does not say."""
+    return (
+        f"{count(number, 'line')} of the table could mean several files, or a file in another "
+        "folder: left out and listed below."
+    )
+
+
+def conflicts(number: int) -> str:
+    """Images of which the table says two things."""
+    noun = "image has" if number == 1 else "images have"
+    return (
+        f"{number:,} {noun} two labels, parts or subsets in the table: left out and listed below."
+    )
+
+
+def missing_files(number: int) -> str:
+    """Lines without a file."""
+    return f"{count(number, 'line')} of the table without a file: listed below."
+
+
+def merged_spellings(merged: Mapping[str, str]) -> str:
+    """Labels of the table that differ only in case."""
+    other, used = next(iter(merged.items()))
+    return (
+        f"Labels of the table that differ only in upper and lower case are one class, for example "
+        f"'{other}' and '{used}': '{used}'."
+    )
+
+
+def alike_classes(names: Sequence[str]) -> str:
+    """Classes that are probably one."""
+    quoted = joined([f"'{name}'" for name in names])
+    return (
+        f"The classes {quoted} differ only in upper and lower case. If they are one class, merge "
+        "them on the Datasets page after the import."
+    )
+
+
+def combined_labels(names: Sequence[str], number: int, chosen: CombinedLabels | None) -> str:
+    """Class names that look like several labels, and what becomes of them."""
+    examples = listed([f"'{name}'" for name in names], 3)
+    match chosen:
+        case None:
+            result = "Choose what they are."
+        case CombinedLabels.KEEP:
+            result = "They are classes of their own."
+        case CombinedLabels.FIRST:
+            result = "Only the first label counts."
+        case CombinedLabels.LEAVE_OUT:
+            result = "These images are left out."
+        case _:
+            assert_never(chosen)
+    images = count(number, "image")
+    return f"Class names that look like several labels ({images}): {examples}. {result}"
 
 
 def subsets_taken_as_classes(folders: Sequence[str]) -> str:
@@ -132,10 +249,34 @@ def outside_split(number: int) -> str:
 def split_lacks(subsets: Sequence[Subset]) -> str:
     """The split of the source cannot be trained on."""
     names = joined([subset.value for subset in subsets])
+    advice = "Make your own split on the Split page, or add images."
+    if subsets == [Subset.VALIDATION]:
+        advice = "“Make validation images” on the Split page takes them from its training images."
+    return f"The delivered split has no {names} images, but training needs some. {advice}"
+
+
+def untrained_classes(names: Sequence[str]) -> str:
+    """Classes that a split tests but does not train."""
+    quoted = listed([f"'{name}'" for name in names], 6)
+    if len(names) == 1:
+        start = f"The class {quoted} has no training images in the delivered split"
+    else:
+        start = f"The classes {quoted} have no training images in the delivered split"
     return (
-        f"The delivered split has no {names} images, but training needs some. Make your own split "
-        "on the Split page, or add images."
+        f"{start}, so a model cannot learn {'it' if len(names) == 1 else 'them'}. Make your own "
+        "split on the Split page."
     )
+
+
+def single_class_subset(subset: Subset, name: str) -> str:
+    """A subset with one class only."""
+    words = {
+        Subset.TRAIN: ("training", "A classifier needs at least two classes to learn from."),
+        Subset.VALIDATION: ("validation", "They cannot show how well classes are told apart."),
+        Subset.TEST: ("test", "They cannot show how well classes are told apart."),
+    }
+    noun, result = words[subset]
+    return f"All {noun} images of the delivered split have the class '{name}'. {result}"
 
 
 def ok_class(name: str) -> str:

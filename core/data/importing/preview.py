@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.importing.archives import entry_name, open_archive
+from core.data.importing.archives import open_archive
 from core.data.pixels.images import deep_image, read_image
 from core.domain.depth import DeepImage, GrayLevels, depth_of_images
 from core.errors import UnreadableImageError
@@ -14,17 +14,23 @@ from core.errors import UnreadableImageError
 PREVIEW_PX = 240
 
 
-def preview_images(source: Path, names: list[str]) -> list[bytes | None]:
+def preview_images(
+    source: Path, names: list[str], zip_encoding: str | None = None
+) -> list[bytes | None]:
     """PNG thumbnails of images in a folder or ZIP file; None for those that cannot be decoded.
 
     Each is a square with the image centered, so that images of any shape line up in rows. Decodes
     unchecked files: call it in a process that may crash.
+
+    Args:
+        source: a folder or a ZIP file.
+        names: as `list_names` gave them.
+        zip_encoding: with which it listed them; None: it was detected.
     """
     if source.is_dir():
         return _on_one_scale([source / name for name in names])
-    with open_archive(source) as archive:
-        entries = {entry_name(info): info for info in archive.infolist()}
-        contents = [io.BytesIO(archive.read(entries[name])) for name in names]
+    with open_archive(source, encoding=zip_encoding) as archive:
+        contents = [io.BytesIO(archive.zip.read(archive.files[name])) for name in names]
         return _on_one_scale(contents)
 
 

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from core.domain.datasets import LabelSource
 from core.errors import ConfigError
 
+Choice = TypeVar("Choice", bound=StrEnum)
 MAX_LEVEL = 30
 NO_COLUMN = ""  # the table has none; None means: detect it
 
@@ -27,14 +28,39 @@ class Delimiter(StrEnum):
         return {"comma": ",", "semicolon": ";", "tab": "\t", "blanks": " "}[self.value]
 
 
+class TableKind(StrEnum):
+    """What kind of file a label table came in."""
+
+    TEXT = "text"  # CSV and its relatives
+    EXCEL = "excel"
+    JSON = "json"  # exports of labeling programs
+
+
+class DecimalMark(StrEnum):
+    """Which character divides the whole part of a number from its decimals; the other groups."""
+
+    POINT = "point"  # 1,234.5
+    COMMA = "comma"  # 1.234,5
+
+
+class CombinedLabels(StrEnum):
+    """What becomes of a class name that looks like several labels, such as `crack|stain`."""
+
+    KEEP = "keep"  # a class of its own
+    FIRST = "first"  # the first of the labels
+    LEAVE_OUT = "leave_out"
+
+
 @dataclass(frozen=True)
 class TableRules:
     """A label table and how to read it; None means that it is detected.
 
-    A column is its name in the header or its number, from 1. `class_map` gives names to labels,
-    usually numbers. `bins` are edges in ascending order; `bin_names` has one more name than edges:
-    a number below the first edge gets the first name, a number on an edge the name after it.
-    `label_guessed`: several columns could be the label, and nobody has confirmed the chosen one.
+    `text` is CSV; of a workbook or a JSON file it was made by `read_table_file`. `encoding`,
+    `encoding_guessed` and `sheet` say how that was done. A column is its name in the header or its
+    number, from 1. `class_map` gives names to labels, usually numbers. `bins` are edges in
+    ascending order; `bin_names` has one more name than edges: a number below the first edge gets
+    the first name, a number on an edge the name after it. `label_guessed`: several columns could be
+    the label, and nobody has confirmed the chosen one.
     """
 
     text: str
@@ -48,6 +74,11 @@ class TableRules:
     bins: tuple[float, ...] = ()
     bin_names: tuple[str, ...] = ()
     label_guessed: bool = False
+    kind: TableKind = TableKind.TEXT
+    encoding: str = ""
+    encoding_guessed: bool = False
+    sheet: str = ""
+    decimal: DecimalMark | None = None
 
     def __post_init__(self) -> None:
         if self.bins and list(self.bins) != sorted(set(self.bins)):
@@ -66,6 +97,8 @@ class ImportRules:
 
     `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder
     that contains the image. `ok_classes` are the classes that count as OK; None: by their names.
+    `combined` None: nobody has decided yet. `zip_encoding` is that of file names in a ZIP file that
+    are not marked as UTF-8; empty: detected.
     """
 
     labels: LabelSource = LabelSource.LAST_FOLDER
@@ -76,6 +109,8 @@ class ImportRules:
     keep_companions: bool = False
     leave_out: tuple[str, ...] = ()
     ok_classes: tuple[str, ...] | None = None
+    combined: CombinedLabels | None = None
+    zip_encoding: str = ""
 
     def __post_init__(self) -> None:
         if self.level == 0 or abs(self.level) > MAX_LEVEL:
@@ -190,6 +225,7 @@ def rules_from_dict(values: dict[str, Any]) -> ImportRules:
                 **_known(ImportRules, values),
                 "labels": LabelSource(values["labels"]),
                 "table": _table_rules(table) if table is not None else None,
+                "combined": _choice(CombinedLabels, values.get("combined")),
             }
         )
     except (TypeError, ValueError, KeyError) as err:
@@ -201,14 +237,19 @@ def rules_from_dict(values: dict[str, Any]) -> ImportRules:
 
 def _table_rules(values: dict[str, Any]) -> TableRules:
     known = _known(TableRules, values)
-    delimiter = known.get("delimiter")
     return TableRules(
         **{
             **known,
-            "delimiter": Delimiter(delimiter) if delimiter else None,
+            "delimiter": _choice(Delimiter, known.get("delimiter")),
+            "decimal": _choice(DecimalMark, known.get("decimal")),
+            "kind": TableKind(known.get("kind", TableKind.TEXT)),
             "class_map": tuple((str(a), str(b)) for a, b in known.get("class_map", ())),
         }
     )
+
+
+def _choice(kind: type[Choice], value: str | None) -> Choice | None:
+    return kind(value) if value else None
 
 
 def _known(kind: type[ImportRules] | type[TableRules], values: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,10 @@ _READERS = (
 )  # imported, so that Pillow knows them
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+        *(".png", ".apng", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8", ".webp", ".gif"),
+    ]
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
@@ -274,11 +277,6 @@ def _orientation(image: Image.Image) -> int:
     except _READ_ERRORS:
         return 1  # broken EXIF does not affect the pixels
     return value if value in _UPRIGHT_BY else 1
-
-
-def images_below(folder: Path) -> list[Path]:
-    """All files with an image's extension below a folder, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
 
 
 def _refuse_huge(image: Image.Image, name: str) -> None:

@@ -11,12 +11,12 @@ from pathlib import PurePath, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.importing.labels import normal_name
 from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import Outlier
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, Severity, look_alike_finding
+from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.words import count, joined
 

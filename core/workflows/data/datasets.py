@@ -1,29 +1,19 @@
 """Actions on datasets: import, find images, rename, delete."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from core.data.importing.labels import normal_name
 from core.data.importing.listing import plan_import
-from core.data.importing.rules import (
-    Delimiter,
-    ImportRules,
-    TableRules,
-    read_class_pairs,
-    read_edges,
-    read_names,
-    rules_as_dict,
-)
-from core.data.importing.tables import table_text
+from core.data.importing.rules import ImportRules, rules_as_dict
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, LabelSource, Sample, SampleFilter, SampleOrder
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
+from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
-from core.files import regular_file
 from core.store import datasets, jobs, properties, runs
 from core.store.database import connect, transaction
 from core.words import count
@@ -99,87 +89,10 @@ def start_adding(
     """
     target = find_dataset(workspace, dataset)
     payload = _import_payload(
-        source, rules, consume=consume, shown_source=shown_source, adding=True
+        source, rules, consume=consume, shown_source=shown_source, into=target
     )
     more = {"name": target.name, "into": target.id, "keep_duplicates": keep_duplicates}
     return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
-
-
-def import_rules(
-    *,
-    labels: LabelSource | None = None,
-    pattern: str = "",
-    level: int | None = None,
-    table: Path | None = None,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    columns: Mapping[str, str | None] | None = None,
-    class_map: Sequence[str] = (),
-    bins: str = "",
-    bin_names: str = "",
-    keep_split: bool = True,
-    keep_companions: bool = False,
-    leave_out: Iterable[str] = (),
-    ok_classes: Iterable[str] | None = None,
-) -> ImportRules:
-    """Rules as typed on the command line; the label source follows from the others if not given.
-
-    Args:
-        labels: where classes come from; None: follows from the other arguments.
-        pattern: for `LabelSource.PATTERN`.
-        level: for `LabelSource.FOLDER_LEVEL`.
-        table: the file for `LabelSource.TABLE`.
-        delimiter: of the table; see `Delimiter`.
-        header: whether the table has one; None: detected.
-        columns: name or number of its `path`, `label`, `group` and `split` columns.
-        class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
-        bins: edges of numeric labels, `0.3, 0.7`.
-        bin_names: names of the bins, one more than edges.
-        keep_split: whether a split that comes with the images is kept.
-        keep_companions: whether masks and annotations are imported as images.
-        leave_out: classes not to import.
-        ok_classes: classes that count as OK; None: by their names.
-
-    Raises:
-        ConfigError: if an argument cannot be read.
-    """
-    implied = (
-        LabelSource.TABLE
-        if table
-        else LabelSource.PATTERN
-        if pattern
-        else LabelSource.LAST_FOLDER
-        if level is None
-        else LabelSource.FOLDER_LEVEL
-    )
-    known = {item.value for item in Delimiter}
-    if delimiter is not None and delimiter not in known:
-        raise ConfigError(
-            f"'{delimiter}' is not a delimiter.", f"Use one of: {', '.join(sorted(known))}."
-        )
-    column = columns or {}
-    table_rules = table and TableRules(
-        text=read_label_table(table),
-        delimiter=Delimiter(delimiter) if delimiter else None,
-        header=header,
-        path_column=column.get("path"),
-        label_column=column.get("label"),
-        group_column=column.get("group"),
-        split_column=column.get("split"),
-        class_map=read_class_pairs(class_map) if class_map else (),
-        bins=read_edges(bins),
-        bin_names=read_names(bin_names),
-    )
-    return ImportRules(
-        labels=labels or implied,
-        pattern=pattern,
-        level=-1 if level is None else level,
-        table=table_rules or None,
-        keep_split=keep_split,
-        keep_companions=keep_companions,
-        leave_out=tuple(sorted(leave_out)),
-        ok_classes=None if ok_classes is None else tuple(ok_classes),
-    )
 
 
 def _import_payload(
@@ -188,12 +101,13 @@ def _import_payload(
     *,
     consume: bool,
     shown_source: str | None,
-    adding: bool = False,
+    into: Dataset | None = None,
 ) -> dict[str, object]:
     """What the worker needs; raises early if the source cannot be imported."""
     path = allowed_import_path(source)
     all_rules = rules if isinstance(rules, ImportRules) else ImportRules(rules)
-    plan_import(path, all_rules, adding=adding)
+    known = () if into is None else into.class_names
+    plan_import(path, all_rules, adding=into is not None, known_classes=known)
     return {
         "source": str(path),
         "rules": rules_as_dict(all_rules),
@@ -214,21 +128,6 @@ def checked_name(name: str) -> str:
             "The name is empty or too long.", f"Enter a name of 1 to {MAX_NAME} characters."
         )
     return clean
-
-
-def read_label_table(path: Path) -> str:
-    """The text of a label table on this machine.
-
-    Raises:
-        ConfigError: if the file cannot be opened.
-        ImportSourceError: if it is not text.
-    """
-    try:
-        return table_text(regular_file(path).read_bytes())
-    except OSError as err:
-        raise ConfigError(
-            f"The table {path} cannot be read: {err.strerror}.", "Choose a CSV file."
-        ) from err
 
 
 def list_datasets(workspace: Workspace) -> list[Dataset]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlite_utils import Database
 
-from core.data.importing.labels import MAX_LABEL, normal_name
+from core.data.importing.labels import MAX_LABEL
 from core.domain.datasets import (
     Dataset,
     DatasetVersion,
@@ -17,6 +17,7 @@ from core.domain.datasets import (
     SampleStatus,
     Verdict,
 )
+from core.domain.names import known_name, name_key, normal_name
 from core.errors import ConfigError, NameTakenError, NotFoundError
 from core.store import datasets, versions
 from core.store.database import connect, transaction
@@ -241,12 +242,13 @@ def rename_class(workspace: Workspace, dataset_id: str, old: str, new: str) -> D
     def plan(db: Database, dataset: Dataset) -> Edit:
         names = list(dataset.class_names)
         position = class_index(dataset, old)
-        if clean == old:
-            raise ConfigError(f"The class is already named '{old}'.", "Enter another name.")
-        _refuse_taken(clean, [name for name in names if name != old])
-        names[position] = clean
+        before = names.pop(position)
+        if clean == before:
+            raise ConfigError(f"The class is already named '{before}'.", "Enter another name.")
+        _refuse_taken(clean, names)
+        names.insert(position, clean)
         return Edit(
-            EditAction.RENAME_CLASS, f"Renamed class '{old}' to '{clean}'", {}, tuple(names)
+            EditAction.RENAME_CLASS, f"Renamed class '{before}' to '{clean}'", {}, tuple(names)
         )
 
     return apply_edit(workspace, dataset_id, plan)
@@ -276,7 +278,8 @@ def merge_classes(
         if clean in dataset.class_names:
             merged.add(dataset.class_names.index(clean))
         else:
-            _refuse_taken(clean, [n for n in dataset.class_names if n not in wanted])
+            others = [n for i, n in enumerate(dataset.class_names) if i not in merged]
+            _refuse_taken(clean, others)
         if len(merged) < 2:
             raise ConfigError(
                 "There is nothing to merge.", "Choose at least two classes, or rename one."
@@ -335,12 +338,13 @@ def class_index(dataset: Dataset, name: str) -> int:
     Raises:
         NotFoundError: if there is none of this name.
     """
-    if name not in dataset.class_names:
+    known = known_name(name, dataset.class_names)
+    if known is None:
         raise NotFoundError(
             f"There is no class '{name}' in this dataset.",
             f"Its classes are: {listed(dataset.class_names, LISTED)}.",
         )
-    return dataset.class_names.index(name)
+    return dataset.class_names.index(known)
 
 
 def _class_name(name: str) -> str:
@@ -364,7 +368,7 @@ def _group_name(name: str | None) -> str | None:
 
 def _refuse_taken(name: str, others: Sequence[str]) -> None:
     # Why casefold: 'Crack' next to 'crack' is a typing error, and the same folder on many disks.
-    if name.casefold() in {other.casefold() for other in others}:
+    if name_key(name) in map(name_key, others):
         raise NameTakenError(
             f"There is already a class '{name}'.", "Choose another name, or merge the classes."
         )

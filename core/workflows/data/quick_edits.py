@@ -7,6 +7,8 @@ from typing import assert_never
 
 from core.data.importing.rules import read_names, split_quoted, unquoted
 from core.domain.datasets import DatasetVersion
+from core.domain.findings import FindingKind, Fix
+from core.domain.names import known_name
 from core.errors import ConfigError, TouchstoneError
 from core.store import datasets
 from core.store.database import connect
@@ -109,10 +111,27 @@ def read_move(text: str, class_names: Sequence[str]) -> tuple[str, str]:
     parts = text.split("=")
     for cut in range(1, len(parts)):
         path, label = "=".join(parts[:cut]).strip(), "=".join(parts[cut:]).strip()
-        if path and label in class_names:
-            return path, label
+        known = known_name(label, class_names) if label else None
+        if path and known is not None:
+            return path, known
     # Why the last one: paths may contain an equals sign, class names hardly ever.
     return _two_sides(text, "=".join(parts[:-1]), parts[-1], "PATH=CLASS")
+
+
+def read_fix(text: str) -> tuple[FindingKind, Fix]:
+    """Both sides of `KIND:FIX`, such as `exact_duplicate:keep_one`.
+
+    Raises:
+        ConfigError: if it is not a kind of finding with a fix.
+    """
+    kind, _, how = text.replace("-", "_").partition(":")
+    try:
+        return FindingKind(kind), Fix(how)
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is not a kind of finding with a fix.",
+            f"Kinds: {', '.join(FindingKind)}. Fixes: {', '.join(Fix)}.",
+        ) from None
 
 
 def read_rename(text: str) -> tuple[str, str]:

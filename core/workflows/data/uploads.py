@@ -1,20 +1,42 @@
-"""Sources of images before they are imported: listings, and uploads from the browser."""
+"""Sources of images before they are imported: listings, uploads, label tables, and the rules."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from core.data.importing.encodings import checked_encoding
 from core.data.importing.listing import Listing
+from core.data.importing.rules import (
+    Choice,
+    CombinedLabels,
+    DecimalMark,
+    Delimiter,
+    ImportRules,
+    TableRules,
+    read_class_pairs,
+    read_edges,
+    read_names,
+)
+from core.data.importing.tables.files import TableFile, read_table_file
+from core.domain.datasets import LabelSource
 from core.domain.ids import new_id
+from core.domain.names import known_name
 from core.errors import ConfigError
+from core.files import regular_file
 from core.workspace import Workspace, allowed_import_path
 
 
-def start_listing(source: Path) -> Listing:
+def start_listing(source: Path, *, zip_encoding: str | None = None) -> Listing:
     """Start to list the files of a folder or ZIP file; large trees take a while.
+
+    Args:
+        source: a folder or ZIP file.
+        zip_encoding: of names in a ZIP file that are not marked as UTF-8; None: detected.
 
     Raises:
         PathNotAllowedError: if the path may not be read.
     """
-    return Listing(allowed_import_path(source))
+    return Listing(allowed_import_path(source), zip_encoding=zip_encoding)
 
 
 def new_upload_folder(workspace: Workspace) -> Path:
@@ -27,16 +49,160 @@ def new_upload_folder(workspace: Workspace) -> Path:
 def store_upload(folder: Path, name: str, content: bytes | memoryview) -> Path:
     """Store one uploaded file below a folder; its name may contain folders, but not lead outside.
 
+    A second file of one name does not replace the first: it becomes `x (2).png`.
+
     Returns:
         The path of the stored file.
 
     Raises:
-        ConfigError: if the name leads outside the folder.
+        ConfigError: if the name leads outside the folder, or is that of a folder of another file.
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if not parts or ".." in parts or ":" in parts[0]:
         raise ConfigError(f"The file name '{name}' cannot be used.", "Rename the file.")
     target = folder.joinpath(*parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    stem, suffix, number = target.stem, target.suffix, 1
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{stem} ({number}){suffix}")
+        target.write_bytes(content)
+    except (FileExistsError, NotADirectoryError) as err:
+        raise ConfigError(
+            f"'{name}' needs a folder that has the name of another file.", "Rename one of them."
+        ) from err
     return target
+
+
+def import_rules(
+    *,
+    labels: LabelSource | None = None,
+    pattern: str = "",
+    level: int | None = None,
+    table: Path | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    class_map: Sequence[str] = (),
+    bins: str = "",
+    bin_names: str = "",
+    keep_split: bool = True,
+    keep_companions: bool = False,
+    leave_out: Iterable[str] = (),
+    ok_classes: Iterable[str] | None = None,
+    combined: str | None = None,
+    encoding: str | None = None,
+    zip_encoding: str | None = None,
+    sheet: str | None = None,
+    decimal: str | None = None,
+) -> ImportRules:
+    """Rules as typed on the command line; the label source follows from the others if not given.
+
+    Args:
+        labels: where classes come from; None: follows from the other arguments.
+        pattern: for `LabelSource.PATTERN`.
+        level: for `LabelSource.FOLDER_LEVEL`.
+        table: the file for `LabelSource.TABLE`.
+        delimiter: of the table; see `Delimiter`.
+        header: whether the table has one; None: detected.
+        columns: name or number of its `path`, `label`, `group` and `split` columns.
+        class_map: names of labels, `0=good, 1=crack`, or one pair in each of several texts.
+        bins: edges of numeric labels, `0.3, 0.7`.
+        bin_names: names of the bins, one more than edges.
+        keep_split: whether a split that comes with the images is kept.
+        keep_companions: whether masks and annotations are imported as images.
+        leave_out: classes not to import.
+        ok_classes: classes that count as OK; None: by their names.
+        combined: what class names that look like several labels are; see `CombinedLabels`.
+        encoding: of the table, or of the file names in a ZIP file if there is no table; None:
+            detected.
+        zip_encoding: of the file names in a ZIP file.
+        sheet: name or number of the sheet, if the table is a workbook; None: the first with paths
+            of images.
+        decimal: decimal mark of numeric labels; see `DecimalMark`; None: decided by the column.
+
+    Raises:
+        ConfigError: if an argument cannot be read.
+    """
+    implied = (
+        LabelSource.TABLE
+        if table
+        else LabelSource.PATTERN
+        if pattern
+        else LabelSource.LAST_FOLDER
+        if level is None
+        else LabelSource.FOLDER_LEVEL
+    )
+    names = encoding if zip_encoding is None and table is None else zip_encoding
+    read = None if table is None else read_label_table(table, encoding=encoding, sheet=sheet)
+    column = columns or {}
+    table_rules = (
+        read
+        if read is None
+        else replace(
+            table_rules_of(read),
+            delimiter=_choice(Delimiter, delimiter, "a delimiter"),
+            header=header,
+            path_column=column.get("path"),
+            label_column=column.get("label"),
+            group_column=column.get("group"),
+            split_column=column.get("split"),
+            class_map=read_class_pairs(class_map) if class_map else (),
+            bins=read_edges(bins),
+            bin_names=read_names(bin_names),
+            decimal=_choice(DecimalMark, decimal, "a decimal mark"),
+        )
+    )
+    return ImportRules(
+        labels=labels or implied,
+        pattern=pattern,
+        level=-1 if level is None else level,
+        table=table_rules,
+        keep_split=keep_split,
+        keep_companions=keep_companions,
+        leave_out=tuple(sorted(leave_out)),
+        ok_classes=None if ok_classes is None else tuple(ok_classes),
+        combined=_choice(CombinedLabels, combined, "a way to treat combined labels"),
+        zip_encoding=checked_encoding(names) if names else "",
+    )
+
+
+def table_rules_of(file: TableFile) -> TableRules:
+    """The rules for a label table whose columns are still to be detected."""
+    return TableRules(
+        file.text,
+        kind=file.kind,
+        encoding=file.encoding,
+        encoding_guessed=file.encoding_guessed,
+        sheet=file.sheet,
+    )
+
+
+def _choice(kind: type[Choice], typed: str | None, what: str) -> Choice | None:
+    if typed is None:
+        return None
+    known = [item.value for item in kind]
+    name = known_name(typed.replace("-", "_"), known)
+    if name is None:
+        raise ConfigError(f"'{typed}' is not {what}.", f"Use one of: {', '.join(sorted(known))}.")
+    return kind(name)
+
+
+def read_label_table(
+    path: Path, *, encoding: str | None = None, sheet: str | None = None
+) -> TableFile:
+    """A label table on this machine.
+
+    Raises:
+        ConfigError: if the file cannot be opened, or there is no such encoding or sheet.
+        ImportSourceError: if it is not a table; see `read_table_file`.
+    """
+    try:
+        content = regular_file(path).read_bytes()
+    except OSError as err:
+        raise ConfigError(
+            f"The table {path} cannot be read: {err.strerror}.",
+            "Choose a CSV, Excel (.xlsx) or JSON file.",
+        ) from err
+    return read_table_file(content, encoding=encoding, sheet=sheet)

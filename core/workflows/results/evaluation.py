@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
+from core.domain.names import known_name
 from core.domain.parts import Counting
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
@@ -187,14 +188,17 @@ def with_verdicts(judged: JudgedSet, ok_names: Sequence[str]) -> JudgedSet:
     Raises:
         NotFoundError: if the model has no such class.
     """
-    unknown = [name for name in ok_names if name not in judged.class_names]
+    known = {name: known_name(name, judged.class_names) for name in ok_names}
+    unknown = [name for name, match in known.items() if match is None]
     if unknown:
         raise NotFoundError(
             f"The model has no class '{unknown[0]}'.", f"It has: {', '.join(judged.class_names)}."
         )
     if not ok_names:
         return judged
-    verdicts = (Verdict.OK if name in ok_names else Verdict.NOK for name in judged.class_names)
+    verdicts = (
+        Verdict.OK if name in known.values() else Verdict.NOK for name in judged.class_names
+    )
     return replace(judged, verdicts=tuple(verdicts))
 
 

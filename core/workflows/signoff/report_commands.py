@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.data.importing.rules import ImportRules, TableRules, rules_from_dict
+from core.data.importing.rules import ImportRules, TableKind, TableRules, rules_from_dict
 from core.data.split_request import request_of
 from core.domain.acting import acting_settings
 from core.domain.configs import AugmentConfig, Config, PreprocessConfig, Recipe, recipe_defaults
@@ -34,6 +34,11 @@ from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
 
 Option = str | int | float | Sequence[str] | None
+_TABLE_NAMES = {
+    TableKind.TEXT: "labels.csv",
+    TableKind.EXCEL: "labels.xlsx",
+    TableKind.JSON: "labels.json",
+}
 _EDITS_SHOWN = 20
 _SOLVED_TODAY = (
     "An earlier version trained the last layer in epochs; today it is solved exactly, so the "
@@ -124,6 +129,8 @@ def _import(dataset: Dataset, job: Job | None) -> list[str]:
         ignore_split=not rules.keep_split,
         companions=rules.keep_companions,
         leave_out=rules.leave_out,
+        combined=rules.combined.value if rules.combined else None,
+        zip_encoding=rules.zip_encoding or None,
         ok=ok,
         no_ok=ok == (),
     )
@@ -155,8 +162,11 @@ def _table_options(table: TableRules | None) -> dict[str, Option]:
     if table is None:
         return {}
     return {
-        "table": "labels.csv",
+        "table": _TABLE_NAMES[table.kind],
         "delimiter": table.delimiter.value if table.delimiter else None,
+        "encoding": table.encoding if table.encoding not in ("", "utf-8") else None,
+        "sheet": table.sheet or None,
+        "decimal": table.decimal.value if table.decimal else None,
         "header": table.header is True,
         "no_header": table.header is False,
         "path_column": table.path_column,
@@ -175,8 +185,8 @@ def _table_remarks(rules: ImportRules) -> list[str]:
         return []
     digest = hashlib.sha256(table.text.encode()).hexdigest()
     says = [
-        f"labels.csv stands for the label table of the import ({len(table.text):,} characters, "
-        f"sha256 {digest}); its file name is not stored."
+        f"{_TABLE_NAMES[table.kind]} stands for the label table of the import "
+        f"({len(table.text):,} characters, sha256 {digest}); its file name is not stored."
     ]
     names = [*(part for pair in table.class_map for part in pair), *table.bin_names]
     if any('"' in name for name in names) or any("=" in label for label, _ in table.class_map):

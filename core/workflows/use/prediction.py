@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.data.pixels.images import images_below
+from core.data.importing.walk import FolderImages, images_in
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model, Prediction
@@ -77,12 +77,18 @@ def heatmaps(
     return result
 
 
-def image_files(paths: Iterable[Path]) -> list[Path]:
-    """These files, with folders replaced by the images below them."""
-    files: list[Path] = []
-    for path in paths:
-        files.extend(images_below(path) if path.is_dir() else [path])
-    return files
+def image_files(paths: Iterable[Path]) -> FolderImages:
+    """These files, with folders replaced by the images below them, as an import would take them.
+
+    Raises:
+        ImportSourceError: if a folder cannot be read.
+    """
+    parts = [images_in(path) if path.is_dir() else FolderImages((path,)) for path in paths]
+    return FolderImages(
+        tuple(path for part in parts for path in part.paths),
+        tuple(item for part in parts for item in part.skipped),
+        sum(part.hidden for part in parts),
+    )
 
 
 def start_batch(

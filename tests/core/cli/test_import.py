@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from openpyxl import Workbook
 from typer.testing import CliRunner
 
 from core.cli.app import app
@@ -143,15 +143,79 @@ def test_a_split_that_comes_with_added_images_is_said_not_to_be_kept(call, tmp_p
     assert "It is not kept, because a split covers a whole dataset" in said
 
 
-def test_images_that_fill_a_part_of_their_16_bits_are_warned_of(call, tmp_path):
-    # 12 bits in a file of 16 are read as nearly black, and nobody was told.
-    for number in range(6):
-        highest = 4095 if number < 3 else 65535
-        pixels = np.random.default_rng(number).integers(0, highest, (16, 16)).astype(np.uint16)
-        path = tmp_path / "s" / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
-    (warning,) = call(tmp_path / "s", "--name", "Half")["warnings"]
-    assert "3 appear nearly black" in warning
-    assert "16-bit range or as 8 bit" in warning
-    assert "warnings" not in call(_tree(tmp_path / "t", "a/1.png", "b/2.png"), "--name", "None")
+def _lots(root):
+    return _tree(root, *(f"lot{n}/{i}.png" for n in (1, 2) for i in range(3)))
+
+
+def test_a_table_of_another_machine_in_another_encoding(call, tmp_path):
+    # Windows paths gave "no labelled image", and the labels came out as 'ãîäíûé'.
+    root = _lots(tmp_path / "s")
+    lines = [
+        rf"D:\Фото\lot{n}\{i}.png;{'годный' if i else 'скол'}" for n in (1, 2) for i in range(3)
+    ]
+    table = tmp_path / "t.csv"
+    table.write_bytes("\r\n".join(["путь;label", *lines]).encode("cp1251"))
+    made = call(root, "--name", "A", "--table", table)
+    assert made["classes"] == {"годный": 4, "скол": 2}
+    said = {d["kind"]: d["sentence"] for d in made["decisions"]}
+    assert "encoding: Windows-1251 (Cyrillic)" in said["table"]
+    assert "6 lines of the table with other folders" in said["table_match"]
+    assert (
+        "not an encoding"
+        in call(root, "--name", "C", "--table", table, "--encoding", "klingon", code=1)["error"]
+    )
+
+
+def test_a_sheet_of_a_workbook_with_a_decimal_comma(call, tmp_path):
+    root = _lots(tmp_path / "s")
+    book = Workbook()
+    book.active.append(["nothing", "here"])
+    sheet = book.create_sheet("Load")
+    sheet.append(["path", "load"])
+    for n in (1, 2):
+        for i in range(3):
+            sheet.append([f"lot{n}/{i}.png", f"1.{i}00,5" if i else "0,5"])
+    book.save(tmp_path / "t.xlsx")
+    options = ("--table", tmp_path / "t.xlsx", "--sheet", "load", "--bins", "1150")
+    made = call(root, "--name", "A", *options, "--bin-names", "low,high")
+    assert made["classes"] == {"high": 2, "low": 4}
+    said = {d["kind"]: d["sentence"] for d in made["decisions"]}
+    assert "Excel sheet: Load" in said["table"]
+    assert "decimal comma" in said["decimal"]
+    wrong = ("--decimal", "half")
+    assert "decimal mark" in call(root, "--name", "B", *options, *wrong, code=1)["error"]
+
+
+def test_names_with_several_labels_are_asked_about(call, tmp_path):
+    root = _lots(tmp_path / "s")
+    table = tmp_path / "t.csv"
+    labels = ["crack|stain", "crack", "ok", "crack", "ok", "ok"]
+    names = [f"lot{n}/{i}.png" for n in (1, 2) for i in range(3)]
+    lines = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    table.write_text("\n".join(["path,label", *lines]))
+    refused = call(root, "--name", "A", "--table", table, code=1)
+    assert "'crack|stain'" in refused["error"]
+    assert "--combined" in refused["hint"]
+    wrong = call(root, "--name", "A", "--table", table, "--combined", "both", code=1)
+    assert "combined" in wrong["error"]
+    made = call(root, "--name", "A", "--table", table, "--combined", "leave-out")
+    assert made["classes"] == {"crack": 2, "ok": 3}
+
+
+def test_a_class_of_every_image_is_refused_with_the_option_that_works(call, tmp_path):
+    root = _tree(tmp_path / "s", *(f"{c}_{i}.png" for c in ("ok", "crack") for i in range(3)))
+    refused = call(root, "--name", "A", "--labels", "file_name", code=1)
+    assert "6 classes of 6 images" in refused["error"]
+    assert "--labels file_name_remove_index" in refused["hint"]
+    assert "2 classes, crack, ok" in refused["hint"]
+
+
+def test_typed_names_are_found_in_any_case(call, tmp_path):
+    made = call(_tree(tmp_path / "s", "Größe/1.png", "ok/2.png"), "--name", "Prüfung", "--ok", "OK")
+    assert made["verdicts"] == {"Größe": "NOK", "ok": "OK"}
+    more = _tree(tmp_path / "m", "GRÖSSE/3.png")
+    save_image(more / "GRÖSSE" / "3.png", np.full((16, 16, 3), 9))
+    made = call(more, "--into", "PRÜFUNG")
+    assert (made["classes"], made["new_classes"]) == ({"Größe": 2, "ok": 1}, [])
+    taken = call(more, "--name", "prüfung", code=1)
+    assert "already exists" in taken["error"]

@@ -233,12 +233,16 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
     folder = tmp_path / "new images"
     shutil.copytree(trained.images, folder)
     (folder / "=cmd.png").write_bytes(b"broken")
+    (folder / "._cmd.png").write_bytes(b"hidden")
+    (folder / "notes.txt").write_text("no image")
     job = _finished(copy, prediction.start_batch(copy, trained.model, folder))
     table = (copy.results / job.result["table"]).read_text(encoding="utf-8-sig").splitlines()
     assert len(table) == 1 + 41
     assert table[0] == "path,class,confidence,error,blue disc,stripes"
     assert sum("is not a JPEG" in line for line in table) == 1
     assert not list(copy.results.glob("*.partial"))
+    assert (job.result["hidden"], job.result["skipped_count"]) == (1, 1)
+    assert job.result["skipped"][0][0] == "notes.txt"
 
 
 def test_a_stopped_batch_leaves_no_table(trained, copy, tmp_path):

@@ -205,6 +205,17 @@ def test_uploaded_folders_keep_their_structure(workspace):
     assert (folder / "gut" / "ä 1.png").read_bytes() == b"x"
 
 
+def test_three_uploads_of_one_name_are_all_kept(workspace):
+    # A browser gives files of several folders by their base name; the last one replaced the others.
+    folder = uploads.new_upload_folder(workspace)
+    for content in (b"1", b"2", b"3"):
+        uploads.store_upload(folder, "gut/x.y.png", content)
+    stored = {file.name: file.read_bytes() for file in (folder / "gut").iterdir()}
+    assert stored == {"x.y.png": b"1", "x.y (2).png": b"2", "x.y (3).png": b"3"}
+    with pytest.raises(ConfigError, match="name of another file"):
+        uploads.store_upload(folder, "gut/x.y.png/z.png", b"4")
+
+
 def test_only_allowed_folders_are_predicted(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("TOUCHSTONE_IMPORT_ROOTS", str(tmp_path))
     with pytest.raises(PathNotAllowedError):

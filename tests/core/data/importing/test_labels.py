@@ -1,7 +1,8 @@
 import pytest
 
-from core.data.importing.labels import folder_at, good_class, normal_name, path_rule
+from core.data.importing.labels import folder_at, good_class, path_rule
 from core.domain.datasets import LabelSource
+from core.domain.names import normal_name
 from core.errors import ConfigError
 
 

@@ -10,6 +10,7 @@ from core.data.importing.listing import plan_import, read_images
 from core.data.importing.rules import ImportRules, TableRules
 from core.domain.datasets import LabelSource, content_digest
 from core.errors import ImportSourceError, UnreadableImageError
+from core.workspace import IMPORT_ROOTS_VARIABLE
 from tests.conftest import save_image
 
 FOLDER = ImportRules()
@@ -139,7 +140,10 @@ def test_a_class_whose_images_are_all_broken_leaves_too_few(tmp_path):
         read_images(tmp_path / "s", plan)
 
 
-def test_links_inside_are_followed_and_links_that_lead_out_are_not(class_folders, tmp_path):
+def test_links_inside_are_followed_and_links_that_lead_out_are_not(
+    class_folders, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(IMPORT_ROOTS_VARIABLE, str(class_folders))
     secret = save_image(tmp_path / "outside" / "secret.png", [[[9, 9, 9]]])
     (class_folders / "way out").symlink_to(secret.parent)
     (class_folders / "gut" / "secret.png").symlink_to(secret)

@@ -2,9 +2,20 @@
 
 import pytest
 
-from core.data.importing.listing import Listing, list_names, plan_import
-from core.data.importing.plan import PlanChoiceKind, SourceNames, plan_names
-from core.data.importing.rules import ImportRules, TableRules, rules_as_dict, rules_from_dict
+from core.data.importing.labels import labels_in
+from core.data.importing.listing import Listing, plan_import
+from core.data.importing.plan import PlanChoiceKind, refuse_empty_import, refuse_open_questions
+from core.data.importing.planner import plan_names
+from core.data.importing.rules import (
+    CombinedLabels,
+    DecimalMark,
+    ImportRules,
+    TableKind,
+    TableRules,
+    rules_as_dict,
+    rules_from_dict,
+)
+from core.data.importing.walk import SourceNames, list_names
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
@@ -287,8 +298,20 @@ def test_rules_travel_to_the_worker_unchanged():
         ImportRules(),
         ImportRules(LabelSource.PATTERN, pattern="(?P<label>x)", leave_out=("a", "b")),
         ImportRules(LabelSource.TABLE, table=table, ok_classes=(), keep_split=False),
+        ImportRules(
+            LabelSource.TABLE,
+            table=TableRules("a,b", kind=TableKind.EXCEL, decimal=DecimalMark.COMMA, sheet="S"),
+            combined=CombinedLabels.FIRST,
+            zip_encoding="cp932",
+        ),
     ):
         assert rules_from_dict(rules_as_dict(rules)) == rules
+    stored = rules_as_dict(ImportRules(LabelSource.TABLE, table=table))
+    for new in ("combined", "zip_encoding"):  # jobs that an earlier version queued
+        del stored[new]
+    for new in ("kind", "encoding", "encoding_guessed", "sheet", "decimal"):
+        del stored["table"][new]
+    assert rules_from_dict(stored) == ImportRules(LabelSource.TABLE, table=table)
     with pytest.raises(ConfigError, match="cannot be read"):
         rules_from_dict({**rules_as_dict(ImportRules()), "magic": 1})
     with pytest.raises(ConfigError, match="no folder level 0"):
@@ -303,3 +326,185 @@ def test_names_are_listed_in_the_background_and_errors_reach_who_asks(class_fold
     assert (len(listing.names().names), listing.names().hidden) == (18, 1)
     with pytest.raises(ImportSourceError, match="does not exist"):
         Listing(tmp_path / "nowhere").names()
+
+
+@pytest.mark.parametrize(
+    ("words", "subsets"),
+    [
+        (("training_set", "test_set"), (Subset.TRAIN, Subset.TEST)),
+        (("train_data", "dev_data"), (Subset.TRAIN, Subset.VALIDATION)),
+        (("Train-Images", "Validation Images"), (Subset.TRAIN, Subset.VALIDATION)),
+        (("trainset", "testset"), (Subset.TRAIN, Subset.TEST)),
+        (("train2017", "val2017"), (Subset.TRAIN, Subset.VALIDATION)),
+        (("01_train", "02_test"), (Subset.TRAIN, Subset.TEST)),
+    ],
+)
+def test_subset_folders_have_many_names(words, subsets):
+    # `training_set` and `test_set` used to be ignored, and their split was lost.
+    plan = _plan(_numbered(*(f"{word}/{c}" for word in words for c in ("ok", "crack"))))
+    assert plan.class_counts == {"crack": 4, "ok": 4}
+    assert plan.subset_counts == dict.fromkeys(subsets, 4)
+    assert words[0] in _sentence(plan, PlanChoiceKind.READY_SPLIT)
+
+
+def test_folders_that_only_begin_like_a_subset_are_none():
+    names = _numbered("trained/ok", "testimony/ok", "trained/bad", "testimony/bad")
+    assert _plan(names).subset_counts == {}
+
+
+def test_a_split_that_cannot_be_learned_from_says_so_at_import():
+    # Training refused it later, with a wrong cause.
+    plan = _plan(_numbered("train/good", "test/good", "test/crack", "val/crack", "val/good"))
+    said = [d.sentence for d in plan.decisions if d.kind is PlanChoiceKind.READY_SPLIT]
+    assert any("'crack' has no training images" in words for words in said)
+    assert any(
+        "All training images of the delivered split have the class 'good'" in w for w in said
+    )
+    fine = _plan(_numbered(*(f"{s}/{c}" for s in ("train", "val", "test") for c in "ab")))
+    assert len([d for d in fine.decisions if d.kind is PlanChoiceKind.READY_SPLIT]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "parts"),
+    [
+        ("crack|stain", (), ("crack", "stain")),
+        ("a; b", (), ("a", "b")),
+        ("crack, stain", ("crack",), ("crack", "stain")),
+        ("Crack+dent", ("crack",), ("Crack", "dent")),
+        ("good, clean", ("bad",), ("good, clean",)),
+        ("rolled-in scale", ("scale",), ("rolled-in scale",)),
+        ("|", (), ("|",)),
+    ],
+)
+def test_some_class_names_look_like_several_labels(name, others, parts):
+    assert labels_in(name, [name, *others]) == parts
+
+
+@pytest.mark.parametrize(
+    ("combined", "counts"),
+    [
+        (None, {"crack": 2, "crack|stain": 1, "ok": 2}),
+        (CombinedLabels.KEEP, {"crack": 2, "crack|stain": 1, "ok": 2}),
+        (CombinedLabels.FIRST, {"crack": 3, "ok": 2}),
+        (CombinedLabels.LEAVE_OUT, {"crack": 2, "ok": 2}),
+    ],
+)
+def test_what_looks_like_two_labels_is_asked_about(combined, counts):
+    # It became a class of its own without a word.
+    names = [f"{i}.png" for i in range(5)]
+    labels = ["crack", "ok", "Crack|stain", "ok", "crack"]
+    text = "\n".join(f"{n},{c}" for n, c in zip(names, labels, strict=True))
+    rules = ImportRules(LabelSource.TABLE, table=TableRules(text), combined=combined)
+    plan = _plan(names, rules)
+    assert {name.lower(): n for name, n in plan.class_counts.items()} == counts
+    assert plan.combined == (() if combined else ("Crack|stain",))
+    said = _sentence(plan, PlanChoiceKind.COMBINED_LABELS)
+    assert "'Crack|stain'" in said
+    if combined is None:
+        with pytest.raises(ImportSourceError, match=r"Crack\|stain") as caught:
+            refuse_open_questions(plan)
+        assert "--combined" in caught.value.hint
+    else:
+        refuse_open_questions(plan)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "hint"),
+    [
+        ([f"{c}_{i}.png" for c in ("ok", "crack") for i in range(9)], {}, "file_name_remove_index"),
+        ([f"{c}/{i}{c}.png" for c in ("ok", "bad") for i in range(9)], {}, "--labels last_folder"),
+        (
+            [f"P{i}_{c}_{i}.png" for i, c in enumerate(["ok", "bad"] * 9)],
+            {},
+            r"--pattern '(?:^|/)(?:[^/_]*_){1}(?P<label>[^/_.]+)[^/]*$'",
+        ),
+        (
+            [f"ok/{i}.png" for i in range(9)] + [f"bad/{i + 50}.png" for i in range(9)],
+            {"labels": LabelSource.PATTERN, "pattern": r"(?P<label>\d+)\."},
+            "--labels last_folder",
+        ),
+        ([f"{i}x.png" for i in range(9)], {}, "--pattern"),
+    ],
+)
+def test_a_rule_that_makes_a_class_of_every_image_names_one_that_works(names, options, hint):
+    # 1,344 classes with one image each were stored.
+    plan = _plan(names, **({"labels": LabelSource.FILE_NAME} | options))
+    with pytest.raises(ImportSourceError, match="a class of its own") as caught:
+        refuse_empty_import("set", plan)
+    assert hint in caught.value.hint
+    if "(?P<label>[^/_.]+)" in hint:  # the pattern that is named works
+        pattern = hint.removeprefix("--pattern ").strip("'")
+        better = _plan(names, labels=LabelSource.PATTERN, pattern=pattern)
+        assert better.class_counts == {"bad": 9, "ok": 9}
+
+
+def test_a_label_column_that_makes_a_class_of_every_image_names_a_better_one():
+    text = "path,serial,state\n" + "\n".join(f"{i}.png,S{i},{'ab'[i % 2]}" for i in range(10))
+    rules = ImportRules(LabelSource.TABLE, table=TableRules(text, label_column="serial"))
+    plan = _plan([f"{i}.png" for i in range(10)], rules)
+    assert "--label-column 'state'" in plan.suggestion
+
+
+def test_names_of_classes_are_typed_in_any_case():
+    names = _numbered("Größe falsch", "Crack", "hole")
+    plan = _plan(names, ok_classes=("GRÖSSE FALSCH",), leave_out=("CRACK",))
+    assert plan.ok_classes == ("Größe falsch",)
+    assert plan.class_counts == {"Größe falsch": 2, "hole": 2}
+    with pytest.raises(ConfigError, match="'dent' cannot be left out"):
+        _plan(names, leave_out=("dent",))
+
+
+def test_classes_of_the_dataset_are_known_in_any_case_and_alike_ones_are_said():
+    names = SourceNames(tuple(_numbered("CRACK", "hole")))
+    plan = plan_names(names, ImportRules(), adding=True, known_classes=("Crack", "ok"))
+    assert plan.class_counts == {"Crack": 2, "hole": 2}
+    alike = _plan(_numbered("crack", "Crack", "ok"))
+    assert len(alike.class_counts) == 3
+    assert "'Crack' and 'crack' differ only in" in _sentence(alike, PlanChoiceKind.CLASS_SPELLINGS)
+
+
+MVTEC = [
+    *_numbered("bottle/train/good", count=4, suffix=".png"),
+    *_numbered("bottle/test/good", "bottle/test/broken", suffix=".png"),
+    "bottle/ground_truth/broken/0_mask.png",
+    "bottle/ground_truth/broken/1_mask.png",
+    "bottle/license.txt",
+]
+FIFTYONE = "filepath,tags,ground_truth.label\n" + "".join(
+    f"/home/ann/fiftyone/parts/data/{c}/{i}.jpg,,{c}\n" for c in ("ok", "bad") for i in range(2)
+)
+LABELBOX = "ID,Data Row ID,External ID,Labeled Data,Label,Created By\n" + "".join(
+    f"x{c}{i},y,{c}/{i}.jpg,https://storage/{i}?sig=1,{c},ann\n"
+    for c in ("ok", "bad")
+    for i in "01"
+)
+ROBOFLOW = "filename, bad, ok\n" + "".join(
+    f"{c}_{i}_jpg.rf.0a1b.jpg, {int(c == 'bad')}, {int(c == 'ok')}\n"
+    for c in ("ok", "bad")
+    for i in "01"
+)
+PARTS = _numbered("ok", "bad")
+
+
+def test_the_layout_of_anomaly_sets_is_read_and_its_split_judged():
+    plan = _plan(MVTEC)
+    assert plan.class_counts == {"broken": 2, "good": 6}
+    assert any("All training images" in d.sentence for d in plan.decisions)
+    assert {item.path for item in plan.skipped} == set(MVTEC[-3:])
+
+
+@pytest.mark.parametrize("text", [FIFTYONE, LABELBOX], ids=["fiftyone", "labelbox"])
+def test_tables_of_labeling_programs_are_read(text):
+    plan = _plan(PARTS, ImportRules(LabelSource.TABLE, table=TableRules(text)))
+    assert plan.class_counts == {"bad": 2, "ok": 2}
+
+
+def test_a_table_with_a_column_per_class_says_what_to_do():
+    names = ["ok_0_jpg.rf.0a1b.jpg", "bad_0_jpg.rf.0a1b.jpg"]
+    with pytest.raises(ImportSourceError, match="2 columns of 0 and 1"):
+        _plan(names, ImportRules(LabelSource.TABLE, table=TableRules(ROBOFLOW)))
+
+
+def test_folders_of_lots_inside_of_classes_keep_the_class_by_level():
+    names = _numbered("ok/lot1", "ok/lot2", "bad/lot1", "bad/lot2")
+    assert set(_plan(names, labels=LabelSource.FOLDER_LEVEL, level=1).class_counts) == {"ok", "bad"}

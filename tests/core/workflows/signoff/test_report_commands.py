@@ -63,7 +63,7 @@ def _run(lines, root, until=None):
 
 def _imported(workspace, source, rules=None, **options):
     job = datasets.start_import(
-        workspace, source, "My parts", rules or datasets.import_rules(), **options
+        workspace, source, "My parts", rules or uploads.import_rules(), **options
     )
     jobs.wait(workspace, job.id, on_change=lambda _: None)
     return datasets.find_dataset(workspace, "My parts")
@@ -194,7 +194,7 @@ def _lots(root):
     ids=["pattern", "level from below", "level", "switches"],
 )
 def test_the_printed_import_reads_classes_as_the_first_one_did(workspace, tmp_path, rules):
-    dataset = _imported(workspace, _lots(tmp_path / "s"), datasets.import_rules(**rules))
+    dataset = _imported(workspace, _lots(tmp_path / "s"), uploads.import_rules(**rules))
     split = splits.create_split(
         workspace, dataset.id, name="S", group_by="column" if "pattern" in rules else None
     )
@@ -210,7 +210,7 @@ def test_a_label_table_is_asked_for_by_its_content(workspace, tmp_path, monkeypa
     root = _tree(tmp_path / "s", [f"{i}.png" for i in range(24)])
     table = tmp_path / "t.txt"
     table.write_text("".join(f"{i}.png {i % 2} lot{i // 4}\n" for i in range(24)))
-    rules = datasets.import_rules(
+    rules = uploads.import_rules(
         table=table,
         delimiter="blanks",
         header=False,

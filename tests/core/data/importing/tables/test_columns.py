@@ -3,7 +3,7 @@
 import pytest
 
 from core.data.importing.rules import TableRules
-from core.data.importing.tables import read_table, refuse_unclear_label
+from core.data.importing.tables.table import read_table, refuse_unclear_label
 from core.errors import ImportSourceError
 
 

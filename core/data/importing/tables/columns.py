@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.data.importing.labels import normal_name, subset_of_word
+from core.data.importing.labels import subset_of_word
 from core.data.importing.rules import NO_COLUMN, TableRules
+from core.data.importing.tables.numbers import label_key, number_of
+from core.domain.names import name_key
 from core.errors import ConfigError
 
 PATH_WORDS = (
@@ -37,6 +39,8 @@ LABEL_WORDS = (
     "result",
     "y",
     "klasse",
+    "choice",
+    "choices",
 )
 _LABEL_PARTS = (
     "label",
@@ -51,6 +55,8 @@ _LABEL_PARTS = (
 )  # most specific first
 # Columns such as `labelled_by` and `defect_size` describe the label; they are not the label.
 _BESIDE_LABEL = {"by", "at", "date", "time", "size", "count", "area", "score", "confidence"}
+# What labeling programs write beside it.
+_BOOKKEEPING = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"}
 _GROUP_WORDS = (
     "group",
     "part",
@@ -132,7 +138,8 @@ def find_roles(
         taken |= {split} if split is not None else set()
     if label is not None:
         return Roles(path, label, group, split)
-    free = [position for position in range(len(columns)) if position not in taken]
+    free = [i for i in range(len(columns)) if i not in taken and words[i] not in _BOOKKEEPING]
+    free = free or [i for i in range(len(columns)) if i not in taken]
     cells = {i: [row[i].strip() for row in rows if len(row) > i and row[i].strip()] for i in free}
     fitting = {i: of for i, of in cells.items() if _fits(rules, of)}
     label, rivals, one_hot = _guessed_label(words, fitting or cells, len(rows))
@@ -141,30 +148,17 @@ def find_roles(
 
 def column_word(title: str) -> str:
     """A title in a uniform spelling: `File Name` and `file-name` become `file_name`."""
-    return title.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def number_of(text: str) -> float | None:
-    """The number in a cell, with a decimal point or comma; None if it is not a number."""
-    try:
-        value = float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
-    return value if value - value == 0 else None  # neither infinite nor NaN
-
-
-def label_key(cell: str) -> str | float:
-    """Equal for labels with the same meaning: 1, 1.0 and 01."""
-    number = number_of(cell)
-    return normal_name(cell) if number is None else number
+    return name_key(title).replace(" ", "_").replace("-", "_")
 
 
 def _chosen(spec: str | None, columns: Sequence[str]) -> int | None:
     if spec is None or spec == NO_COLUMN:
         return None
-    titles = [title.lower() for title in columns]
-    if spec.lower() in titles:
-        return titles.index(spec.lower())
+    if spec in columns:
+        return columns.index(spec)
+    titles = [name_key(title) for title in columns]
+    if name_key(spec) in titles:
+        return titles.index(name_key(spec))
     if spec.isdecimal() and 1 <= int(spec) <= len(columns):
         return int(spec) - 1
     raise ConfigError(

@@ -8,8 +8,8 @@ from core.data.importing.rules import (
     read_edges,
     read_names,
 )
-from core.data.importing.table_match import match_table
-from core.data.importing.tables import read_table
+from core.data.importing.tables.match import match_table
+from core.data.importing.tables.table import read_table
 from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
 
@@ -50,7 +50,6 @@ def test_all_usual_tables_say_the_same(text):
         ("", "two columns"),
         ("just text", "two columns"),
         ("a.png,good\nb.png", "Line 2"),
-        ("path,label\na.png,good\na.png,bad", "two labels"),
         ('a.png,"' + "x" * 200_000, "cannot be read"),
         (f"a.png,{'x' * 201}", "longer than"),
     ],
@@ -61,13 +60,22 @@ def test_a_table_that_is_none_says_why(text, reason):
 
 
 @pytest.mark.parametrize(
-    ("column", "what"), [("part", "groups: 'A' and 'B'"), ("split", "subsets: 'train' and 'test'")]
+    ("columns", "lines", "what"),
+    [
+        ("label", ("x", "y"), "two labels: 'x' and 'y'."),
+        ("label,part", ("x,A", "x,B"), "two parts: 'A' and 'B'."),
+        ("label,split", ("x,train", "x,test"), "two subsets: 'train' and 'test'."),
+    ],
 )
-def test_a_image_in_two_groups_or_subsets_is_a_contradiction(column, what):
-    # The first line used to win without a word.
-    cells = {"part": "AB", "split": ("train", "test")}[column]
-    with pytest.raises(ImportSourceError, match=f"a.png two {what}"):
-        _labels(f"path,label,{column}\na.png,x,{cells[0]}\na.png,x,{cells[1]}", ["a.png"])
+def test_of_a_contradiction_only_this_image_is_left_out(columns, lines, what):
+    # One image with two labels used to refuse the whole table.
+    first, second = lines
+    rows = [f"path,{columns}", f"a.png,{first}", f"b.png,{first}", f"a.png,{second}"]
+    rules = TableRules("\n".join([*rows, f"b.png,{first.upper()}"]))
+    found = match_table(read_table(rules), rules, ["a.png", "b.png"])
+    assert found.by_name["a.png"].label is None
+    assert found.by_name["a.png"].reason.endswith(what)
+    assert (found.by_name["b.png"].label, found.conflicts) == ("x", ("a.png",))
 
 
 def test_comments_above_the_table_are_skipped():
@@ -175,10 +183,12 @@ def test_names_of_numbers_that_make_no_sense_are_refused(wrong):
 
 def test_a_base_name_counts_only_where_it_is_there_once():
     names = ["a/1.png", "b/1.png", "a/2.png"]
-    rules = TableRules("1.png,x\n2.png,y")
+    rules = TableRules("1.png,x\n2.png,y\n3.png,z")
     found = match_table(read_table(rules, names), rules, names)
     assert {name: item.label for name, item in found.by_name.items()} == {"a/2.png": "y"}
-    assert (found.missing, found.by_base_name) == (("1.png",), 1)
+    assert (found.missing, found.by_ending) == (("3.png",), 1)
+    assert [item.path for item in found.unclear] == ["1.png"]
+    assert "fits 2 files" in found.unclear[0].reason
 
 
 def test_names_may_hold_commas_where_they_are_quoted():

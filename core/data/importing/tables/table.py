@@ -7,20 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import PurePosixPath
 
 from core.data.exports import TITLES
-from core.data.importing.name_index import name_indexes
-from core.data.importing.rules import Delimiter, TableRules
-from core.data.importing.table_columns import (
+from core.data.importing.rules import DecimalMark, Delimiter, TableKind, TableRules
+from core.data.importing.tables.columns import (
     LABEL_WORDS,
     PATH_WORDS,
     Roles,
     column_word,
     find_roles,
-    number_of,
 )
-from core.data.pixels.images import EXTENSIONS
+from core.data.importing.tables.numbers import decimal_mark, number_of
+from core.data.importing.tables.path_index import has_image_ending, known_spellings
 from core.errors import ImportSourceError
 from core.files import plain_cell
 from core.words import listed
@@ -35,7 +33,8 @@ class Table:
 
     `numbers` are the lines of the file that the rows come from, counted from 1. `comments` counts
     the lines above the table that do not belong to it, `cut_off` holds those at its end: number
-    and text.
+    and text. `decimal` is the decimal mark of the labels, None if none of them needs one;
+    `decimal_guessed`: the labels would also allow the other.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +45,8 @@ class Table:
     roles: Roles
     comments: int = 0
     cut_off: tuple[tuple[int, str], ...] = ()
+    decimal: DecimalMark | None = None
+    decimal_guessed: bool = False
 
     @property
     def further(self) -> list[int]:
@@ -70,26 +71,7 @@ class Table:
     @property
     def labels_are_numbers(self) -> bool:
         """Whether every label is a number."""
-        return all(number_of(label) is not None for label in self.labels)
-
-
-def table_text(content: bytes) -> str:
-    """The text of a table file: UTF-8, UTF-16 or, as older spreadsheet programs write, cp1252.
-
-    Raises:
-        ImportSourceError: if it is not text.
-    """
-    try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return content.decode("utf-16")
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return content.decode("cp1252")
-    except UnicodeDecodeError as err:
-        raise ImportSourceError(
-            "The table is not a readable text file.", "Save it as CSV with the encoding UTF-8."
-        ) from err
+        return all(number_of(label, self.decimal) is not None for label in self.labels)
 
 
 def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
@@ -105,7 +87,8 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
     """
     is_path = _path_test(names)
     text, comments = _without_comments(rules.text.removeprefix("\ufeff"), is_path)
-    delimiter = rules.delimiter or _delimiter(text, is_path)
+    is_text = rules.kind is TableKind.TEXT
+    delimiter = (rules.delimiter or _delimiter(text, is_path)) if is_text else Delimiter.COMMA
     lines = _lines(text, delimiter)
     rows = [cells for _, cells in lines]
     if not rows or len(rows[0]) < 2:
@@ -126,6 +109,8 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
     roles = find_roles(rules, columns, sample, header=header, is_path=is_path)
     needed = max(roles.path, roles.label, roles.group or 0, roles.split or 0)
     body, cut_off = _without_end(body, needed, is_path)
+    labels = (cells[roles.label] for _, cells in body)
+    detected = decimal_mark(labels, delimiter if is_text else None)
     return Table(
         columns=columns,
         rows=tuple(tuple(cells + [""] * (width - len(cells))) for _, cells in body),
@@ -135,6 +120,8 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
         roles=roles,
         comments=comments,
         cut_off=cut_off,
+        decimal=rules.decimal or (detected[0] if detected else None),
+        decimal_guessed=rules.decimal is None and detected is not None and not detected[1],
     )
 
 
@@ -259,12 +246,12 @@ def _without_end(
 
 def _path_test(names: Sequence[str]) -> Callable[[str], bool]:
     """The function that tells whether a cell names an image, by the files or by its extension."""
-    known = set().union(*name_indexes(names)) if names else set()
+    known = known_spellings(names)
 
     def is_path(cell: str) -> bool:
         text = cell.strip()
         if not text:
             return False
-        return PurePosixPath(text).suffix.lower() in EXTENSIONS or text.casefold() in known
+        return text.casefold() in known or has_image_ending(text)
 
     return is_path
