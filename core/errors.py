@@ -66,7 +66,7 @@ class UnreadableImageError(TouchstoneError):
 
 
 class FilesChangedError(TouchstoneError):
-    """Files that are no longer as they were imported; `changed` and `missing` name images."""
+    """Files of a dataset that are no longer as imported; `changed` and `missing` name images."""
 
     def __init__(
         self,
@@ -74,13 +74,21 @@ class FilesChangedError(TouchstoneError):
         hint: str = "",
         changed: tuple[str, ...] = (),
         missing: tuple[str, ...] = (),
+        dataset_id: str = "",
     ) -> None:
         super().__init__(message, hint)
         self.changed = changed
         self.missing = missing
+        self.dataset_id = dataset_id
 
     def __reduce__(self) -> "tuple[type[FilesChangedError], tuple[object, ...]]":
-        return type(self), (self.message, self.hint, self.changed, self.missing)
+        return type(self), (
+            self.message,
+            self.hint,
+            self.changed,
+            self.missing,
+            self.dataset_id,
+        )
 
 
 class SplitError(TouchstoneError):

@@ -65,8 +65,12 @@ def _run(session: JobSession) -> None:
     except StopRequested:
         _end(session, JobStatus.STOPPED)
     except FilesChangedError as err:
-        names: dict[str, object] = {"changed": list(err.changed), "missing": list(err.missing)}
-        _end(session, JobStatus.FAILED, error=err.message, hint=err.hint, result=names)
+        about: dict[str, object] = {
+            "dataset_id": err.dataset_id,
+            "changed": list(err.changed),
+            "missing": list(err.missing),
+        }
+        _end(session, JobStatus.FAILED, error=err.message, hint=err.hint, result=about)
     except TouchstoneError as err:
         _end(session, JobStatus.FAILED, error=err.message, hint=err.hint)
     except Exception as err:

@@ -124,6 +124,7 @@ def changed_error(dataset: Dataset, checked: CheckedSamples) -> FilesChangedErro
         _hint(dataset, checked),
         tuple(s.name for s in checked.changed[:_KEPT]),
         tuple(s.name for s in checked.missing[:_KEPT]),
+        dataset.id,
     )
 
 

@@ -7,7 +7,7 @@ from typing import assert_never
 from core.domain.datasets import Sample
 from core.domain.files import ChangedFiles, FileCheck, FileState
 from core.domain.jobs import Job, JobKind
-from core.errors import ConfigError, FilesChangedError, NotFoundError
+from core.errors import ConfigError, FilesChangedError, NotFoundError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect
 from core.worker import file_checks
@@ -129,7 +129,7 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
             return workspace.resolve(sample.path)
         case FileState.MISSING:
             raise NotFoundError(
-                "The file of this image is missing.",
+                "The file of this image no longer exists.",
                 "It was moved or deleted after the import. Check the files on the Datasets page.",
             )
         case FileState.CHANGED:
@@ -141,3 +141,11 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
             )
         case _ as state:
             assert_never(state)
+
+
+def path_or_reason(workspace: Workspace, sample: Sample) -> tuple[Path | None, str]:
+    """The file of a sample, or why it cannot be shown."""
+    try:
+        return usable_path(workspace, sample), ""
+    except TouchstoneError as err:
+        return None, str(err)

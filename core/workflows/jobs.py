@@ -136,7 +136,8 @@ def wait(
         time.sleep(every_s)
     changed, missing = (tuple(job.result.get(key, ())) for key in ("changed", "missing"))
     if job.status is JobStatus.FAILED and (changed or missing):
-        raise FilesChangedError(job.error or "", job.hint or "", changed, missing)
+        about = str(job.result.get("dataset_id", ""))
+        raise FilesChangedError(job.error or "", job.hint or "", changed, missing, about)
     if job.status is not JobStatus.COMPLETED:
         raise TouchstoneError(
             job.error or f"The job was {job.status}.", job.hint or "It can be resumed."
