@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.domain.configs import PreprocessConfig, config_to_json
+from core.domain.datasets import Sample
 from core.domain.depth import DatasetDepth, depth_to_json
 from core.domain.files import FileCheck
-from core.store.datasets import IN_FILE_ORDER, find_dataset
+from core.store.datasets import IN_FILE_ORDER, find_dataset, sample_from_row
 
 Values = list[Any]
 
@@ -130,6 +131,17 @@ def save_paths(db: Database, paths: Mapping[int, str]) -> None:
     db.conn.executemany(
         "UPDATE samples SET path = ? WHERE id = ?", [(path, i) for i, path in paths.items()]
     )
+
+
+def one_per_source(db: Database, dataset_id: str) -> list[Sample]:
+    """At least one sample of every folder that samples were imported from."""
+    rows = db.query(
+        f"SELECT * {IN_FILE_ORDER} GROUP BY CASE WHEN name != path"
+        " AND substr(path, -length(name)) = name"
+        " THEN substr(path, 1, length(path) - length(name)) ELSE path END",
+        [dataset_id],
+    )
+    return [sample_from_row(row) for row in rows]
 
 
 def save_source(db: Database, dataset_id: str, source: str) -> None:

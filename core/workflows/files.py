@@ -81,8 +81,8 @@ def last_check(workspace: Workspace, dataset_id: str) -> FileCheck | None:
 def source_folders(workspace: Workspace, dataset_id: str) -> list[str]:
     """The folders that images of a dataset were imported from and that are read in place."""
     with connect(workspace) as db:
-        every = datasets.every_sample(db, dataset_id)
-    return sorted({root for sample in every if (root := root_of(sample)) is not None})
+        examples = properties.one_per_source(db, dataset_id)
+    return sorted({root for sample in examples if (root := root_of(sample)) is not None})
 
 
 def refuse_changed(
@@ -109,11 +109,12 @@ def refuse_changed(
     """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
-        at = {s.id for s in versions.samples_at(db, dataset.id, version)}
-        every = datasets.every_sample(db, dataset.id)
-    if only is not None:
-        at &= set(only)
-    samples = [s for s in every if s.id in at]
+        samples = versions.samples_at(db, dataset.id, version)
+        if only is not None:
+            chosen = set(only)
+            samples = [s for s in samples if s.id in chosen]
+        if version is not None:  # Why: an error says whether today's version uses them, too.
+            samples = datasets.samples_by_id(db, [s.id for s in samples])
     file_checks.refuse_changed(workspace, dataset, samples, report, missing_too=missing_too)
 
 
