@@ -8,6 +8,7 @@ TouchstoneError
 │   ├── PathNotAllowedError   outside the folders this app may read
 │   └── ArchiveError          a ZIP that is broken, hostile or too large
 ├── UnreadableImageError      one image that cannot be decoded
+├── FilesChangedError         files that are no longer as they were imported
 ├── SplitError                a split that is impossible or missing
 ├── ConfigError               a setting out of its range
 ├── NetworkUnavailableError   pretrained weights that are not on this machine
@@ -31,7 +32,7 @@ class TouchstoneError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
-    def __reduce__(self) -> tuple[type["TouchstoneError"], tuple[str, str]]:
+    def __reduce__(self) -> "tuple[type[TouchstoneError], tuple[object, ...]]":
         # Why: errors cross process borders (inference process, decoding pool) unharmed.
         return type(self), (self.message, self.hint)
 
@@ -62,6 +63,32 @@ class ArchiveError(ImportSourceError):
 
 class UnreadableImageError(TouchstoneError):
     """One image that cannot be decoded."""
+
+
+class FilesChangedError(TouchstoneError):
+    """Files of a dataset that are no longer as imported; `changed` and `missing` name images."""
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        changed: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
+        dataset_id: str = "",
+    ) -> None:
+        super().__init__(message, hint)
+        self.changed = changed
+        self.missing = missing
+        self.dataset_id = dataset_id
+
+    def __reduce__(self) -> "tuple[type[FilesChangedError], tuple[object, ...]]":
+        return type(self), (
+            self.message,
+            self.hint,
+            self.changed,
+            self.missing,
+            self.dataset_id,
+        )
 
 
 class SplitError(TouchstoneError):

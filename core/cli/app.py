@@ -47,6 +47,8 @@ CONTENTS = {
         Entry("undo", "edits", "Undo the last edit."),
         Entry("versions", "edits", "List or compare versions, or go back to one."),
         Entry("export", "edits", "Write a dataset as folders, ZIP or table."),
+        Entry("files", "edits", "Find files that changed since the import."),
+        Entry("relocate", "edits", "Say where the folder of a dataset is now."),
     ),
     "Training": (
         Entry("networks", "training", "List the networks and where their weights are."),

@@ -8,14 +8,27 @@ import typer
 
 from core.api.datasets import classes_as_json, version_as_json, version_comparison_as_json
 from core.api.quality import parts_as_json
-from core.cli.output import note, say, table
-from core.cli.session import FAILED, DatasetArgument, JsonOption, Session, WorkspaceOption, session
+from core.cli.output import note, phases, say, table
+from core.cli.session import (
+    FAILED,
+    ChangedOption,
+    DatasetArgument,
+    JsonOption,
+    Session,
+    WorkspaceOption,
+    answer_for_files,
+    follow,
+    session,
+    with_unchanged_files,
+)
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.domain.findings import FindingKind, Fix
+from core.domain.jobs import Job
 from core.domain.parts import PartAnswer
 from core.errors import ConfigError
 from core.files import CsvDelimiter
 from core.words import count
+from core.workflows import files
 from core.workflows.data import (
     datasets,
     edits,
@@ -217,12 +230,21 @@ def export(
     delimiter: Annotated[
         CsvDelimiter, typer.Option(help="Separates the cells of a table.")
     ] = CsvDelimiter.COMMA,
+    changed: ChangedOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset as class folders, a ZIP of them, or a table."""
     with session(workspace, as_json) as opened:
-        plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
+
+        def planned() -> exports.Export:
+            plan = exports.plan_export(opened.workspace, dataset, version=version, split=split)
+            if exports.is_with_images(to):
+                with phases() as report:
+                    exports.refuse_changed(opened.workspace, plan, report)
+            return plan
+
+        plan = with_unchanged_files(opened, dataset, changed, planned)
         missing = exports.write_export(plan, to, delimiter=delimiter)
         for name in missing[:20]:
             note(f"The file of {name} no longer exists.")
@@ -236,6 +258,73 @@ def export(
         opened.answer(result, lambda: say(f"{result['pictures']} images in {to}"))
         if missing and not result["pictures"]:
             raise typer.Exit(FAILED)
+
+
+@app.command(name="files")
+def check_files(
+    dataset: DatasetArgument,
+    changed: ChangedOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the files of a dataset with what was imported: size and time, then content."""
+    with session(workspace, as_json) as opened:
+        checked = datasets.find_dataset(opened.workspace, dataset)
+        job = (
+            follow(opened, files.start_check(opened.workspace, checked.id))
+            if changed is None
+            else answer_for_files(opened, checked.id, changed)
+        )
+        result = {**job.result, "dataset_version": _version_of(opened, checked)}
+        opened.answer(result, lambda: say(_files_in_words(job)))
+        if changed is None and (job.result["changed"] or job.result["missing"]):
+            note("--changed new-version takes the new content, --changed leave-out leaves it out.")
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def relocate(
+    dataset: DatasetArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the images now.")],
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Folder that held them, if they come from several.", show_default="found"
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also if some images are missing or changed there.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where the folder of a dataset is now; names, sizes and contents are compared."""
+    with session(workspace, as_json) as opened:
+        job = follow(
+            opened,
+            files.start_relocation(opened.workspace, dataset, folder, root=root, anyway=anyway),
+        )
+        result = job.result
+        opened.answer(
+            result,
+            lambda: say(
+                f"{result['images']:,} images are now read from {result['to']}. Names and sizes of "
+                f"all were compared, and the contents of {result['contents_compared']:,} (SHA-256)."
+            ),
+        )
+
+
+def _version_of(opened: Session, dataset: Dataset) -> int:
+    return datasets.find_dataset(opened.workspace, dataset.id).version
+
+
+def _files_in_words(job: Job) -> str:
+    changed, missing = job.result["changed"], job.result["missing"]
+    words = f"{job.result['images']:,} files: {len(changed):,} changed, {len(missing):,} missing."
+    for kind, names in (("changed", changed), ("missing", missing)):
+        words += "".join(f"\n{kind}: {name}" for name in names[:20])
+        words += f"\n… and {len(names) - 20:,} more" if len(names) > 20 else ""
+    return words
 
 
 def _compare(opened: Session, dataset: Dataset, numbers: str) -> None:

@@ -6,7 +6,7 @@ nothing is wrapped or cut: a script reads whole lines.
 
 import codecs
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -76,6 +76,15 @@ def progress_bar(first_phase: str) -> Iterator[Progress]:
     with Progress(*columns, console=errors, transient=True) as bar:
         bar.add_task(first_phase, total=None)
         yield bar
+
+
+@contextmanager
+def phases() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for work that says its phase, and the numbers done and in total."""
+    with progress_bar("Starting") as bar:
+        yield lambda phase, done, total: bar.update(
+            bar.task_ids[0], description=phase, completed=done, total=total or None
+        )
 
 
 def spell_out(err: UnicodeError) -> tuple[str, int]:

@@ -9,18 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from core.cli.output import errors, note, progress_bar
+from core.domain.files import ChangedFiles
 from core.domain.jobs import Job, JobKind
 from core.domain.parts import Counting
-from core.errors import TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 if TYPE_CHECKING:
     from core.workflows.jobs import Waiting
+
+Result = TypeVar("Result")
 
 FAILED = 1
 INTERRUPTED = 130
@@ -48,6 +51,15 @@ CountOption = Annotated[
 ]
 ConfidenceOption = Annotated[
     float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
+]
+ChangedOption = Annotated[
+    ChangedFiles | None,
+    typer.Option(
+        "--changed",
+        help="What to do with images whose files changed since the import: take the new content "
+        "as a new version of the dataset, or leave them out. Missing files are left out.",
+        show_default="stop and name them",
+    ),
 ]
 RunArgument = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
@@ -91,7 +103,10 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
 
 def fail(err: TouchstoneError, as_json: bool) -> NoReturn:
     """Say what happened and what to do, and end with exit code 1."""
-    _end(err.message, err.hint, as_json, FAILED)
+    more: dict[str, Any] = {}
+    if isinstance(err, FilesChangedError):
+        more = {"changed": list(err.changed), "missing": list(err.missing)}
+    _end(err.message, err.hint, as_json, FAILED, more)
 
 
 def fail_unexpectedly(
@@ -107,9 +122,11 @@ def _interrupted(as_json: bool) -> NoReturn:
     _end("Stopped by Ctrl+C.", "", as_json, INTERRUPTED)
 
 
-def _end(message: str, hint: str, as_json: bool, code: int) -> NoReturn:
+def _end(
+    message: str, hint: str, as_json: bool, code: int, more: dict[str, Any] | None = None
+) -> NoReturn:
     if as_json:
-        print(json.dumps({"error": message, "hint": hint}, allow_nan=False))
+        print(json.dumps({"error": message, "hint": hint, **(more or {})}, allow_nan=False))
     errors.print(f"Error: {message}", style="red", markup=False, highlight=False)
     if hint:
         errors.print(hint, markup=False, highlight=False)
@@ -126,6 +143,51 @@ def _logged(err: Exception, folder: Path) -> Path:
     logger.error("command failed", exc_info=err)
     handler.close()
     return log
+
+
+def with_unchanged_files(
+    opened: Session, dataset_id: str, answer: ChangedFiles | None, act: Callable[[], Result]
+) -> Result:
+    """Do something that needs the files as imported; changed ones are answered for first.
+
+    Without an answer, a person at a terminal is asked when it turns out that one is needed.
+
+    Raises:
+        FilesChangedError: if files changed and nobody answered.
+    """
+    if answer is not None:
+        answer_for_files(opened, dataset_id, answer)
+    try:
+        return act()
+    except FilesChangedError as err:
+        chosen = None if answer is not None or opened.as_json else _asked_for_answer(err)
+        if chosen is None:
+            raise
+        answer_for_files(opened, dataset_id, chosen)
+        return act()
+
+
+def answer_for_files(opened: Session, dataset_id: str, answer: ChangedFiles) -> Job:
+    """Compare the files of a dataset and act on those that changed; says what was done."""
+    from core.workflows import files
+
+    job = follow(opened, files.start_check(opened.workspace, dataset_id, answer))
+    if "version" in job.result:
+        note(
+            f"Version {job.result['version']}: new content of {job.result['replaced']:,} images, "
+            f"{job.result['left_out']:,} left out. Splits made before do not contain new content."
+        )
+    return job
+
+
+def _asked_for_answer(err: FilesChangedError) -> ChangedFiles | None:
+    """What a person at a terminal chooses; None: to stop, or nobody is there."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    note(err.message)
+    choices = [*(item.value for item in ChangedFiles), "stop"]
+    typed: str = typer.prompt(f"Changed images: {', '.join(choices)}", "stop", err=True)
+    return ChangedFiles(typed) if typed in list(ChangedFiles) else None
 
 
 def follow(opened: Session, job: Job) -> Job:

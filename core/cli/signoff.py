@@ -1,19 +1,17 @@
 """Commands of the sign-off: plan a test, set criteria, seal, open, write the report."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from core.api.signoff import criteria_as_json, release_as_json, sign_off_as_json
 from core.api.thresholds import plan_row_as_json
 from core.cli.evaluation_table import show_verdict
-from core.cli.output import errors, output, table
+from core.cli.output import output, phases, table
 from core.cli.session import (
+    ChangedOption,
     ConfidenceOption,
     DatasetArgument,
     JsonOption,
@@ -22,6 +20,7 @@ from core.cli.session import (
     WorkspaceOption,
     follow,
     session,
+    with_unchanged_files,
 )
 from core.errors import ConfigError
 from core.evaluation.decisions.planner import plan_automatic, plan_test, proven_rate
@@ -33,7 +32,8 @@ from core.workflows.data import datasets
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
-from core.workflows.signoff.seal_changes import ProgressCallback, SignOff
+from core.workflows.signoff.seal_changes import SignOff
+from core.workflows.use import models
 
 app = typer.Typer()
 
@@ -235,7 +235,7 @@ def seal_test(
     model: ModelArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
     """Seal the test of a model: fix criteria, thresholds and test images before it is viewed."""
-    with session(workspace, as_json) as opened, _progress() as show:
+    with session(workspace, as_json) as opened, phases() as show:
         standing = sealing.seal_test(opened.workspace, model, on_progress=show)
         opened.answer(
             sign_off_as_json(standing),
@@ -255,7 +255,7 @@ def open_test(
     as_json: JsonOption = False,
 ) -> None:
     """Open the sealed test of a model; the view is recorded permanently."""
-    with session(workspace, as_json) as opened, _progress() as show:
+    with session(workspace, as_json) as opened, phases() as show:
         standing = sealing.open_test(opened.workspace, model, purpose, on_progress=show)
         gate = report.gate_of(opened.workspace, standing)
         result = {
@@ -288,6 +288,7 @@ def write_report(
         ),
     ] = report.MAX_IMAGES,
     language: Annotated[str, typer.Option(help="Language of the report.")] = "en",
+    changed: ChangedOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -296,16 +297,21 @@ def write_report(
     with session(workspace, as_json) as opened:
         for target in (out, csv):
             _refuse_bad_target(target)
-        with _progress() as show:
-            request = report.make_report(
-                opened.workspace,
-                model,
-                form,
-                against=against,
-                language=language,
-                max_images=max_images,
-                on_progress=show,
-            )
+
+        def made() -> report.ReportRequest:
+            with phases() as show:
+                return report.make_report(
+                    opened.workspace,
+                    model,
+                    form,
+                    against=against,
+                    language=language,
+                    max_images=max_images,
+                    on_progress=show,
+                )
+
+        dataset_id = models.find_model(opened.workspace, model).dataset_id or ""
+        request = with_unchanged_files(opened, dataset_id, changed, made)
         if request.job is not None:
             follow(opened, request.job)
         _answer_report(opened, request.id, form, out, csv)
@@ -334,13 +340,3 @@ def _show_opened(standing: SignOff, gate: GateReport | None) -> None:
         output.print(f"Seal void: {change}", style="red", markup=False)
     if gate is not None:
         show_verdict(gate.gate)
-
-
-@contextmanager
-def _progress() -> Iterator[ProgressCallback]:
-    """A progress bar for the check of the image files."""
-    with Progress(console=errors, transient=True) as bar:
-        task = bar.add_task("Gathering", total=None)
-        yield lambda phase, done, total: bar.update(
-            task, description=phase, completed=done, total=total
-        )

@@ -13,6 +13,7 @@ from core.api.training import (
 )
 from core.cli.output import errors, say, table
 from core.cli.session import (
+    ChangedOption,
     DatasetArgument,
     JsonOption,
     RunArgument,
@@ -20,6 +21,7 @@ from core.cli.session import (
     WorkspaceOption,
     follow,
     session,
+    with_unchanged_files,
 )
 from core.cli.settings import (
     ConfigOption,
@@ -98,6 +100,7 @@ def train(
     ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
+    changed: ChangedOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,8 +119,21 @@ def train(
             runs.default_preprocess(opened.workspace, dataset_id, training.network),
             chosen.preprocess,
         )
-        if all_folds:
-            started = runs.start_cross_validation(
+
+        def start() -> None:
+            if all_folds:
+                started = runs.start_cross_validation(
+                    opened.workspace,
+                    dataset_id,
+                    training,
+                    split=split,
+                    preprocess=preprocess,
+                    augment=augment,
+                    name=name,
+                )
+                _answer_folds(opened, started)
+                return
+            view = runs.start_training(
                 opened.workspace,
                 dataset_id,
                 training,
@@ -125,21 +141,12 @@ def train(
                 preprocess=preprocess,
                 augment=augment,
                 name=name,
+                fold=None if fold is None else fold - 1,
             )
-            _answer_folds(opened, started)
-            return
-        view = runs.start_training(
-            opened.workspace,
-            dataset_id,
-            training,
-            split=split,
-            preprocess=preprocess,
-            augment=augment,
-            name=name,
-            fold=None if fold is None else fold - 1,
-        )
-        assert view.job is not None
-        _answer_training(opened, view.run.id, follow(opened, view.job))
+            assert view.job is not None
+            _answer_training(opened, view.run.id, follow(opened, view.job))
+
+        with_unchanged_files(opened, dataset_id, changed, start)
 
 
 @app.command()

@@ -37,7 +37,7 @@ class SampleStatus(StrEnum):
 
     USED = "used"
     EXCLUDED = "excluded"
-    ABSENT = "absent"  # not imported yet at that version, or its import was undone
+    ABSENT = "absent"  # not imported yet at that version, its import undone, or its file replaced
 
 
 class EditAction(StrEnum):
@@ -54,6 +54,7 @@ class EditAction(StrEnum):
     RENAME_CLASS = "rename_class"
     MERGE_CLASSES = "merge_classes"
     VERDICTS = "verdicts"
+    REPLACE = "replace"
     UNDO = "undo"
 
 
@@ -65,7 +66,8 @@ class Sample:
     with forward slashes, `format` the real format of the content, `brightness` the mean gray value
     in [0, 1], `sharpness` the variance of the Laplacian of a reduced gray image; None if not
     measured. `gray_mean` is the mean gray value in the units of a file with more than 8 bits; None
-    for others. `attributes` are further columns of the table it was imported with.
+    for others. `attributes` are further columns of the table it was imported with. `file_time` is
+    the modification time that the file had when its content was last compared with `sha256`.
     """
 
     id: int
@@ -85,6 +87,7 @@ class Sample:
     sharpness: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     gray_mean: float | None = None
+    file_time: float | None = None
 
     @property
     def state(self) -> "SampleState":

@@ -87,8 +87,8 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
     """Append samples to a dataset; their ids are assigned here. Call inside a transaction."""
     db.conn.executemany(
         "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
-        " part, name, status, format, modified_at, brightness, sharpness, attributes, gray_mean)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " part, name, status, format, modified_at, brightness, sharpness, attributes, gray_mean,"
+        " file_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 dataset_id,
@@ -108,6 +108,7 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
                 s.sharpness,
                 json.dumps(dict(s.attributes)),
                 s.gray_mean,
+                s.file_time,
             )
             for s in samples
         ),
@@ -385,4 +386,5 @@ def sample_from_row(row: dict[str, Any]) -> Sample:
         sharpness=row["sharpness"],
         attributes=json.loads(row["attributes"]),
         gray_mean=row["gray_mean"],
+        file_time=row["file_time"],
     )

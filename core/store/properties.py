@@ -1,7 +1,7 @@
 """Properties of many images at once, column by column: fast for a hundred thousand of them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.domain.configs import PreprocessConfig, config_to_json
+from core.domain.datasets import Sample
 from core.domain.depth import DatasetDepth, depth_to_json
-from core.store.datasets import IN_FILE_ORDER, find_dataset
+from core.domain.files import FileCheck
+from core.store.datasets import IN_FILE_ORDER, find_dataset, sample_from_row
 
 Values = list[Any]
 
@@ -115,6 +117,62 @@ def _rescaled(db: Database, dataset_id: str) -> Iterator[None]:
             "id": dataset_id,
         },
     )
+
+
+def save_file_times(db: Database, times: Mapping[int, float]) -> None:
+    """Remember when the files of samples were last as imported; sample id -> time."""
+    db.conn.executemany(
+        "UPDATE samples SET file_time = ? WHERE id = ?", [(time, i) for i, time in times.items()]
+    )
+
+
+def save_paths(db: Database, paths: Mapping[int, str]) -> None:
+    """Store where the files of samples are now; sample id -> stored path."""
+    db.conn.executemany(
+        "UPDATE samples SET path = ? WHERE id = ?", [(path, i) for i, path in paths.items()]
+    )
+
+
+def one_per_source(db: Database, dataset_id: str) -> list[Sample]:
+    """At least one sample of every folder that samples were imported from."""
+    rows = db.query(
+        f"SELECT * {IN_FILE_ORDER} GROUP BY CASE WHEN name != path"
+        " AND substr(path, -length(name)) = name"
+        " THEN substr(path, 1, length(path) - length(name)) ELSE path END",
+        [dataset_id],
+    )
+    return [sample_from_row(row) for row in rows]
+
+
+def save_source(db: Database, dataset_id: str, source: str) -> None:
+    """Store where the images of a dataset come from."""
+    db.execute("UPDATE datasets SET source = ? WHERE id = ?", [source, dataset_id])
+
+
+def save_file_check(db: Database, check: FileCheck) -> None:
+    """Keep the result of the newest check of the files of a dataset."""
+    db.execute(
+        "INSERT INTO file_checks (dataset_id, checked_at, changed, missing) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (dataset_id) DO UPDATE SET checked_at = excluded.checked_at,"
+        " changed = excluded.changed, missing = excluded.missing",
+        [check.dataset_id, check.checked_at, json.dumps(check.changed), json.dumps(check.missing)],
+    )
+
+
+def load_file_check(db: Database, dataset_id: str) -> FileCheck | None:
+    """The newest check of the files of a dataset; only samples that are still in use count."""
+    rows = list(db.query("SELECT * FROM file_checks WHERE dataset_id = ?", [dataset_id]))
+    if not rows:
+        return None
+    in_use = (
+        "SELECT s.id FROM json_each(?) e CROSS JOIN samples s ON s.id = e.value"
+        " AND s.dataset_id = ? AND s.status = 'used' ORDER BY s.id"
+    )
+    changed, missing = (
+        tuple(row[0] for row in db.conn.execute(in_use, [rows[0][column], dataset_id]).fetchall())
+        for column in ("changed", "missing")
+    )
+    return FileCheck(dataset_id, rows[0]["checked_at"], changed, missing)
 
 
 def _folder(name: str | None) -> str | None:

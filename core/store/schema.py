@@ -74,6 +74,12 @@ def add_part_answers(db: Database) -> None:
     _run(db, _PART_ANSWERS_SCHEMA)
 
 
+@migrations()
+def add_file_checks(db: Database) -> None:
+    """When the file of an image was last as imported; what the last check of the files found."""
+    _run(db, _FILES_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -105,6 +111,16 @@ ALTER TABLE seals ADD COLUMN unit TEXT NOT NULL DEFAULT '';
 UPDATE findings SET message = replace(message,
     ' look-alikes: probably one part that was photographed several times.',
     ' look-alikes may show one part. Say whether they do.') WHERE kind = 'near_duplicate'
+"""
+
+# Why modified_at: it is the time of the file at its import, where that is known.
+_FILES_SCHEMA = """
+ALTER TABLE samples ADD COLUMN file_time REAL;
+UPDATE samples SET file_time = modified_at;
+CREATE TABLE file_checks (
+    dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, checked_at REAL NOT NULL,
+    changed TEXT NOT NULL, missing TEXT NOT NULL
+) STRICT
 """
 
 # Why '' and 0: a run that is on no fold has neither.

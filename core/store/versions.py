@@ -127,16 +127,41 @@ def add_samples(
     `class_names` may only append to the existing ones.
     """
     number = dataset.version + 1
-    newest = db.conn.execute("SELECT coalesce(max(id), 0) FROM samples").fetchone()[0]
-    insert_samples(db, dataset.id, samples)
-    db.conn.execute(
-        "INSERT INTO sample_changes SELECT dataset_id, ?, id, label, part, 'absent', label, part,"
-        " status FROM samples WHERE dataset_id = ? AND id > ?",
-        [number, dataset.id, newest],
-    )
+    _append(db, dataset.id, number, samples)
     names = tuple(class_names or dataset.class_names)
     verdicts = (*dataset.verdicts, *(None,) * (len(names) - len(dataset.class_names)))
     return _write_version(db, dataset, number, EditAction.ADD, summary, names, verdicts, None)
+
+
+def replace_samples(
+    db: Database,
+    dataset: Dataset,
+    old: Mapping[int, SampleState],
+    new: Sequence[Sample],
+    summary: str,
+) -> DatasetVersion:
+    """Take new images in place of others as the next version; call inside a transaction.
+
+    Args:
+        db: the database.
+        dataset: today's state.
+        old: sample id -> its new state, of those that leave.
+        new: the images that come.
+        summary: what was done, in words.
+    """
+    number = dataset.version + 1
+    _change_samples(db, dataset.id, number, old)
+    _append(db, dataset.id, number, new)
+    return _write_version(
+        db,
+        dataset,
+        number,
+        EditAction.REPLACE,
+        summary,
+        dataset.class_names,
+        dataset.verdicts,
+        None,
+    )
 
 
 def restore_version(
@@ -267,6 +292,16 @@ def changes_of_sample(
         [sample_id, dataset_id],
     )
     return [(row["version"], _state(row, "before"), _state(row, "after")) for row in rows]
+
+
+def _append(db: Database, dataset_id: str, number: int, samples: Sequence[Sample]) -> None:
+    newest = db.conn.execute("SELECT coalesce(max(id), 0) FROM samples").fetchone()[0]
+    insert_samples(db, dataset_id, samples)
+    db.conn.execute(
+        "INSERT INTO sample_changes SELECT dataset_id, ?, id, label, part, 'absent', label, part,"
+        " status FROM samples WHERE dataset_id = ? AND id > ?",
+        [number, dataset_id, newest],
+    )
 
 
 def _change_samples(

@@ -14,7 +14,7 @@ from filelock import Timeout
 
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.errors import TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError
 from core.store import jobs
 from core.store.database import connect, transaction
 from core.worker.launcher import LOG_VARIABLE, lane_lock
@@ -64,6 +64,13 @@ def _run(session: JobSession) -> None:
         logging.warning("job %s was lost to another worker", session.job.id)
     except StopRequested:
         _end(session, JobStatus.STOPPED)
+    except FilesChangedError as err:
+        about: dict[str, object] = {
+            "dataset_id": err.dataset_id,
+            "changed": list(err.changed),
+            "missing": list(err.missing),
+        }
+        _end(session, JobStatus.FAILED, error=err.message, hint=err.hint, result=about)
     except TouchstoneError as err:
         _end(session, JobStatus.FAILED, error=err.message, hint=err.hint)
     except Exception as err:
@@ -100,17 +107,26 @@ def _work(session: JobSession) -> None:
             from core.worker import explain_job
 
             explain_job.run(session)
+        case JobKind.FILES:
+            from core.worker import files_job
+
+            files_job.run(session)
         case _:
             assert_never(session.job.kind)
 
 
 def _end(
-    session: JobSession, status: JobStatus, *, error: str | None = None, hint: str | None = None
+    session: JobSession,
+    status: JobStatus,
+    *,
+    error: str | None = None,
+    hint: str | None = None,
+    result: dict[str, object] | None = None,
 ) -> None:
     try:
         session.flush_epochs()
         with connect(session.workspace) as db, transaction(db):
-            session.finish(db, status, error=error, hint=hint)
+            session.finish(db, status, error=error, hint=hint, result=result)
     except JobLost:
         logging.warning("job %s was lost before its end could be written", session.job.id)
 

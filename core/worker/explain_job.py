@@ -4,13 +4,16 @@ import time
 from pathlib import Path
 
 from core.data.pixels.preprocess import load_pixels
+from core.domain.files import FileState
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
 from core.errors import TouchstoneError
 from core.inference.heatmaps import Explainer, focus, single_threaded
 from core.inference.predictor import Predictor
-from core.store import predictions
+from core.store import datasets, predictions
 from core.store.database import connect, transaction
+from core.words import count
+from core.worker.file_checks import state_of_file
 from core.worker.session import JobSession
 
 _SAVE_S = 1.0
@@ -22,15 +25,29 @@ def run(session: JobSession) -> None:
     session.report("Loading the model", 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     explainer, images = Explainer(predictor), payload["pictures"]
+    with connect(session.workspace) as db:
+        samples = {s.id: s for s in datasets.samples_by_id(db, [item[0] for item in images])}
+    changed = 0
     unsaved: dict[int, float | None] = {}
     saved_at = time.monotonic()
     with single_threaded():
         for done, (sample_id, path, class_index) in enumerate(images, start=1):
-            unsaved[sample_id] = _focus(predictor, explainer, Path(path), class_index)
+            # Why: a heatmap of another content says nothing about what was judged.
+            state = state_of_file(session.workspace, samples[sample_id])
+            changed += state is FileState.CHANGED
+            is_usable = state is FileState.SAME
+            unsaved[sample_id] = (
+                _focus(predictor, explainer, Path(path), class_index) if is_usable else None
+            )
             if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
                 _save(session, payload["model_id"], unsaved)
                 unsaved, saved_at = {}, time.monotonic()
             session.report("Computing heatmaps", done, len(images))
+    if changed:
+        session.warn(
+            f"{count(changed, 'image')} without a heatmap: the file has another content than when "
+            "it was imported. Check the files on the Datasets page."
+        )
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED)
 

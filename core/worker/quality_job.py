@@ -37,6 +37,7 @@ from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
+from core.worker.file_checks import refuse_changed
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds
@@ -78,6 +79,7 @@ def run(session: JobSession) -> None:
     """Check the dataset of the payload; either all results are stored or none."""
     subject = _subject(session)
     samples = subject.samples
+    refuse_changed(session.workspace, subject.dataset, samples, session.report, missing_too=False)
     cache = small_images(
         session.workspace.cache / "similarity",
         [session.workspace.resolve(s.path) for s in subject.every],

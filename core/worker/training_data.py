@@ -20,6 +20,7 @@ from core.models.catalog import Network, find_network
 from core.store import datasets, quality, runs, splits, versions
 from core.store.database import connect
 from core.worker.features import dataset_pixels, device_title, resolve_device
+from core.worker.file_checks import refuse_changed
 from core.worker.session import JobSession
 
 NO_LABEL = -1
@@ -54,6 +55,7 @@ def load_training_data(session: JobSession) -> TrainingData:
     """The images of the job's run, read into the pixel cache.
 
     Raises:
+        FilesChangedError: if files are no longer as they were imported.
         TrainingError: if a subset that is needed has no readable image.
     """
     with connect(session.workspace) as db:
@@ -65,6 +67,8 @@ def load_training_data(session: JobSession) -> TrainingData:
         used = versions.samples_at(db, dataset.id, training.version)
         label_of = {s.id: s.label for s in used if s.label is not None}
         groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
+    wanted_samples = [s for s in every if s.id in label_of]
+    refuse_changed(session.workspace, dataset, wanted_samples, session.report)
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.errors import NotFoundError, TouchstoneError
+from core.errors import FilesChangedError, NotFoundError, TouchstoneError
 from core.store import datasets, jobs, models, runs
 from core.store.database import connect
 from core.worker.launcher import reconcile, start_worker
@@ -120,6 +120,7 @@ def wait(
     """Follow a job to its end.
 
     Raises:
+        FilesChangedError: if it failed because files are not as they were imported.
         TouchstoneError: if it did not complete; with the job's own cause and hint.
     """
     looked_at = time.monotonic()
@@ -133,6 +134,10 @@ def wait(
             reconcile(workspace)
             looked_at = time.monotonic()
         time.sleep(every_s)
+    changed, missing = (tuple(job.result.get(key, ())) for key in ("changed", "missing"))
+    if job.status is JobStatus.FAILED and (changed or missing):
+        about = str(job.result.get("dataset_id", ""))
+        raise FilesChangedError(job.error or "", job.hint or "", changed, missing, about)
     if job.status is not JobStatus.COMPLETED:
         raise TouchstoneError(
             job.error or f"The job was {job.status}.", job.hint or "It can be resumed."

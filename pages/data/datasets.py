@@ -18,6 +18,7 @@ from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.workflows.data import datasets, edits, image_facts, quality, splits, versions
 from core.workspace import Workspace
+from pages.data import dataset_files
 from pages.data.quality_words import FINDING_WORDS
 from pages.ui import errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
@@ -115,6 +116,7 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             + (f" {excluded:,} excluded." if excluded else "")
         )
     widgets.skipped_files(dataset.skipped, "skipped during the import")
+    dataset_files.section(workspace, dataset)
 
 
 def subset_options(workspace: Workspace, dataset: Dataset) -> list[tuple[str, Subset] | None]:

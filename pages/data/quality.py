@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
 from core.domain.jobs import Job, JobStatus
-from core.workflows import jobs
+from core.workflows import files, jobs
 from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
 from pages.data.quality_words import (
@@ -242,11 +242,11 @@ def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
 @st.dialog("Image", width="large", position="right")
 @errors.shown()
 def show_image(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
-    path = workspace.resolve(sample.path)
-    if path.is_file():
+    path, reason = files.path_or_reason(workspace, sample)
+    if path:
         widgets.whole_image(sample, width_px=min(640, max(256, 3 * sample.width)))
     else:
-        st.warning("The file is missing. Restore it, or import the images again.")
+        st.warning(text.plain(reason))
     label = dataset.class_names[sample.label] if sample.label is not None else "no label"
     st.markdown(f"#### {text.plain(label)}")
     st.caption(

@@ -114,7 +114,7 @@ def _kept(workspace: Workspace, dataset: Dataset) -> Split | None:
     chosen = st.selectbox(
         "Test images",
         [NEW_TEST, *tested],
-        format_func=lambda name: f"as in {name}" if name else "new, from all images",
+        format_func=lambda name: f"those of “{name}”" if name else "new, from all images",
         key="keep_test",
         help="Keep the test images of a split, such as one that came with the images, and divide "
         "only the others. Images identical or similar to them are left out.",

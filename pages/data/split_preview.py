@@ -100,10 +100,10 @@ def gaps(counts: SideCounts) -> None:
     lacking = class_gaps(counts)
     if not lacking:
         return
-    lines = [f"- {text.plain(gap_in_words(gap))}" for gap in lacking[:GAPS_SHOWN]]
+    lines = [text.plain(gap_in_words(gap)) for gap in lacking[:GAPS_SHOWN]]
     if len(lacking) > GAPS_SHOWN:
-        lines.append(f"- The same holds for {text.count(len(lacking) - GAPS_SHOWN, 'more class')}.")
-    st.warning("\n".join(lines), icon=":material/rule:")
+        lines.append(f"{text.count(len(lacking) - GAPS_SHOWN, 'more class')} like these.")
+    st.warning("\n\n".join(lines), icon=":material/rule:")
 
 
 def certificate(leaks: LeakCertificate | None) -> None:

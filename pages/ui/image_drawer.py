@@ -14,6 +14,7 @@ from core.domain.datasets import DatasetVersion
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
+from core.workflows import files
 from core.workflows.data import datasets, edits, versions
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import JudgedSample
@@ -267,19 +268,19 @@ def _evidence(workspace: Workspace, model: Model, item: JudgedSample) -> None:
     names = model.class_names
     true = names[item.target]
     ranked = sorted(zip(names, item.probabilities, strict=True), key=lambda pair: -pair[1])
-    path = workspace.resolve(item.sample.path)
+    path, reason = files.path_or_reason(workspace, item.sample)
     key = f"why_{item.sample.id}"
     _verdict(item, names)
     left, right = st.columns([3, 5], gap="medium")
-    if path.is_file():
+    if path:
         with left:
             widgets.whole_image(item.sample, model=model)
     else:
-        left.warning("The file no longer exists; only its stored confidences are shown.")
+        left.warning(f"{text.plain(reason)} Only its stored confidences are shown.")
     left.caption(text.plain(item.sample.path))
     with right:
         widgets.confidences(ranked, true_class=true, key="why")
-        if path.is_file():
+        if path:
             widgets.heatmaps(workspace, model, path, ranked, true_class=true, key=key)
 
 

@@ -14,6 +14,7 @@ from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.thresholds import TradeOff, trade_off
 from core.evaluation.measures.intervals import Rate
+from core.workflows import files
 from core.workflows.results import judging, thresholds
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet
@@ -149,13 +150,13 @@ def _tile(sample: Sample, title: str, detail: str) -> Tile:
 def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
     ranked = ranking(shown.model.class_names, shown.probabilities)
     true_class = shown.class_names[shown.target]
-    path = workspace.resolve(sample.path)
+    path, reason = files.path_or_reason(workspace, sample)
     left, right = st.columns([4, 5], gap="medium")
     with left:
-        if path.is_file():
+        if path:
             widgets.whole_image(sample, model=shown.model)
         else:
-            st.warning("The file no longer exists; only its stored confidences are shown.")
+            st.warning(f"{text.plain(reason)} Only its stored confidences are shown.")
         st.caption(text.plain(sample.name or sample.path))
     with right:
         st.markdown(
@@ -164,7 +165,7 @@ def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
         )
         key = f"drawer_{sample.id}_{shown.model.id}"
         widgets.confidences(ranked, true_class=true_class, key=f"drawer_{shown.model.id}")
-        if path.is_file():
+        if path:
             widgets.heatmaps(workspace, shown.model, path, ranked, true_class=true_class, key=key)
 
 

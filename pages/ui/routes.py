@@ -16,7 +16,7 @@ from starlette.routing import Route
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.domain.models import Model
-from core.errors import TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError
 from core.files import CsvDelimiter, atomic_write
 from core.workflows.data import datasets, exports, image_facts, quick_edits
 from core.workflows.data.exports import ExportFormat
@@ -231,6 +231,11 @@ async def _export(request: Request) -> Response:
     except TouchstoneError as err:
         return Response(err.message, 404)
     file_format = ExportFormat(kind)
+    try:
+        if file_format.has_images:
+            await run_in_threadpool(exports.refuse_changed, open_workspace(), export)
+    except FilesChangedError as err:
+        return Response(str(err), 409)
     blocks = exports.export_blocks(export, file_format, delimiter=CsvDelimiter(delimiter))
     name = quote(f"{export.name}.{kind}", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

@@ -63,6 +63,13 @@ def job_progress(job: Job, *, left_s: float | None = None) -> None:
             pass
         case JobStatus.FAILED:
             st.error(_end_in_words(job))
+            if job.result.get("changed") or job.result.get("missing"):
+                st.page_link(
+                    Place.DATASETS,
+                    label="Decide about these images",
+                    icon=Place.DATASETS.icon,
+                    query_params={"dataset": str(job.result.get("dataset_id", ""))},
+                )
         case JobStatus.STOPPED | JobStatus.INTERRUPTED:
             st.warning(_end_in_words(job))
         case _:

@@ -1,10 +1,13 @@
 """The pages on which datasets are looked at and edited."""
 
+import time
+
 import pytest
 
 from core.domain.datasets import SampleStatus, Verdict
+from core.domain.files import FileCheck
 from core.domain.findings import FeatureInsight
-from core.store import quality
+from core.store import properties, quality
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits, versions
 from core.workspace import Workspace
@@ -130,3 +133,22 @@ def test_versions_are_listed_compared_undone_and_gone_back_to(
     app.button(key="go_back").click().run()
     assert not app.exception
     assert datasets.find_dataset(workspace, rows.id).digest == rows.digest
+
+
+def test_changed_files_are_shown_with_what_can_be_done(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    app = open_page("data/datasets.py", workspace)
+    assert not [b for b in app.button if b.key == "files_leave_out"]
+    ids = grid(app).ids
+    with connect(workspace) as db:
+        check = FileCheck(rows.id, time.time(), (ids[1],), (ids[2],))
+        properties.save_file_check(db, check)
+    app.run()
+    (warning,) = [w for w in app.warning if "changed since the import" in w.value]
+    assert "1 file missing" in warning.value
+    assert {"files_new_version", "files_leave_out"} <= {b.key for b in app.button}
+    edits.exclude(workspace, rows.id, [ids[1], ids[2]])  # answered in another way
+    app.run()
+    assert not [b for b in app.button if b.key == "files_leave_out"]
+    assert not app.exception

@@ -5,9 +5,12 @@ import json
 import pytest
 
 from core.domain.splits import Grouping, GroupKind, SplitMethod
+from core.store import splits as split_rows
+from core.store.database import connect
 from core.workflows.data import splits
 from core.workspace import Workspace
 from pages.data.split_form import View
+from tests.conftest import store_rows
 from tests.core.workflows.data.test_splits import add, look, make_parts
 from tests.ui.conftest import OpenPage
 
@@ -95,3 +98,50 @@ def test_images_that_came_after_a_split_are_named_on_its_page(
     assert not app.exception
     assert any("**3** added since" in item.value for item in app.warning)
     assert json.loads(app.code[0].value)["dataset_version"] == 1
+
+
+def test_a_split_without_validation_offers_to_make_it_beside_its_test_set(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    # A delivered train/test split could not be trained, and nothing said how to go on.
+    ready = splits.create_split(workspace, parts.id, name="ready")
+    with connect(workspace) as db:
+        db.execute("UPDATE split_members SET subset = 'train' WHERE subset = 'validation'")
+        db.execute("UPDATE splits SET train = 0.8, validation = 0.0")
+        test = {i for i, s in split_rows.split_members(db, ready.id).items() if s == "test"}
+    app = open_page("data/split.py", workspace)
+    assert any("has no validation images" in item.value for item in app.warning)
+    assert not [b for b in app.button if b.key == "to_train"]
+    app.button(key="make_validation").click().run()
+    assert app.selectbox(key="keep_test").value == "ready"
+    assert {metric.label: metric.value for metric in app.metric}["Test"] == str(len(test))
+    app.button(key="do_split").click().run()
+    assert not app.exception
+    made = splits.list_splits(workspace, parts.id)[0]
+    assert made.strategy.keep_test == "ready"
+    with connect(workspace) as db:
+        members = split_rows.split_members(db, made.id)
+    assert {i for i, s in members.items() if s == "test"} == test
+    assert "validation" in set(members.values())
+    home = open_page("home.py", workspace)
+    assert home.button(key="next").label == "Train a model"
+
+
+def test_the_train_page_says_why_a_split_cannot_be_trained(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    splits.create_split(workspace, parts.id)
+    with connect(workspace) as db:
+        db.execute("UPDATE split_members SET subset = 'train' WHERE subset = 'validation'")
+    app = open_page("training/train.py", workspace)
+    assert any("has no validation images" in item.value for item in app.error)
+    assert not [b for b in app.button if b.key == "start"]
+
+
+def test_a_class_that_no_subset_tests_is_named(open_page: OpenPage, workspace: Workspace) -> None:
+    store_rows(workspace, [0] * 9 + [1] * 9 + [2])
+    app = open_page("data/split.py", workspace)
+    assert any("'dent'" in item.value and "1 image" in item.value for item in app.warning)
+    app.checkbox(key="leave_out_small").set_value(True).run()
+    assert any("'dent' has no images in this split" in item.value for item in app.warning)
+    assert not app.exception

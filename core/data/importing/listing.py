@@ -188,6 +188,7 @@ def _sample_of(
         name=candidate.path,
         format=facts.format,
         modified_at=file.modified_at,
+        file_time=file.modified_at,
         brightness=brightness,
         sharpness=sharpness,
         attributes=dict(candidate.attributes),

@@ -1,5 +1,6 @@
 """What a browser shows of an image: made by the one reader, on first use, and kept."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -13,7 +14,14 @@ THUMBNAIL_PX = 224
 MOST_VIEWS_BYTES = 2_000_000_000
 
 
-def thumbnail(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None = None) -> Path:
+def thumbnail(
+    source: Path,
+    sha256: str,
+    folder: Path,
+    *,
+    levels: GrayLevels | None = None,
+    check: Callable[[], object] | None = None,
+) -> Path:
     """The WebP thumbnail of an image; created on first use.
 
     Args:
@@ -21,6 +29,7 @@ def thumbnail(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | N
         sha256: its content hash; names the thumbnail together with the levels.
         folder: of all thumbnails.
         levels: see `read_image`.
+        check: called before the file is read; raises if it no longer has this content.
 
     Raises:
         UnreadableImageError: if the image cannot be decoded.
@@ -28,6 +37,8 @@ def thumbnail(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | N
     target = _target(folder, sha256, levels, "webp")
     if target.exists():
         return target
+    if check is not None:
+        check()
     image = read_image(source, levels=levels, draft_px=2 * THUMBNAIL_PX)
     try:
         image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BICUBIC)
@@ -39,7 +50,14 @@ def thumbnail(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | N
     return target
 
 
-def view(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None = None) -> Path:
+def view(
+    source: Path,
+    sha256: str,
+    folder: Path,
+    *,
+    levels: GrayLevels | None = None,
+    check: Callable[[], object] | None = None,
+) -> Path:
     """The whole image as a PNG with the pixels of `read_image`; created on first use.
 
     The oldest views are removed when all together are larger than `MOST_VIEWS_BYTES`.
@@ -49,6 +67,7 @@ def view(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None =
         sha256: its content hash; names the view together with the levels.
         folder: of all views.
         levels: see `read_image`.
+        check: called before the file is read; raises if it no longer has this content.
 
     Raises:
         UnreadableImageError: if the image cannot be decoded.
@@ -56,6 +75,8 @@ def view(source: Path, sha256: str, folder: Path, *, levels: GrayLevels | None =
     target = _target(folder, sha256, levels, "png")
     if target.exists():
         return target
+    if check is not None:
+        check()
     image = read_image(source, levels=levels)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

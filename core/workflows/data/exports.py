@@ -14,6 +14,8 @@ from core.errors import ConfigError
 from core.files import CsvDelimiter, atomic_write, csv_lines
 from core.store import datasets, splits, versions
 from core.store.database import connect
+from core.worker.file_checks import Report
+from core.workflows import files
 from core.workspace import Workspace
 
 
@@ -57,6 +59,16 @@ class ExportFormat(StrEnum):
                 assert_never(self)
 
 
+def nobody(phase: str, done: int, total: int) -> None:
+    """Tells nobody of the progress."""
+
+
+def is_with_images(target: Path) -> bool:
+    """Whether an export to this place would hold the image files."""
+    file_format = _format_of(target)
+    return file_format is None or file_format.has_images
+
+
 @dataclass(frozen=True)
 class Export:
     """What is exported, and its name."""
@@ -97,6 +109,15 @@ def plan_export(
         samples, sources, at.class_names, places, verdicts=at.class_verdicts
     )
     return Export(dataset, at, chosen, tuple(items))
+
+
+def refuse_changed(workspace: Workspace, export: Export, report: Report = nobody) -> None:
+    """Raise where files of a planned export are not as they were imported.
+
+    Raises:
+        FilesChangedError: if a file has another content, or is missing.
+    """
+    files.refuse_changed(workspace, export.dataset.id, report, version=export.version.number)
 
 
 def write_export(

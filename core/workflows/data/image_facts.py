@@ -17,6 +17,7 @@ from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
 from core.worker import depth
+from core.workflows import files
 from core.workflows.data import versions
 from core.workflows.data.versions import Change
 from core.workspace import Workspace
@@ -80,26 +81,27 @@ def image_file(workspace: Workspace, sample_id: int) -> Path:
 
     Raises:
         NotFoundError: if there is no such image, or its file is missing.
+        FilesChangedError: if its file has another content than when it was imported.
     """
-    path = workspace.resolve(_sample(workspace, sample_id).path)
-    if not path.is_file():
-        raise NotFoundError(
-            "The file of this image is missing.",
-            "It was moved or deleted after the import. Restore it, or import the images again.",
-        )
-    return path
+    return files.usable_path(workspace, _sample(workspace, sample_id))
 
 
 def thumbnail_file(workspace: Workspace, sample_id: int) -> Path:
     """The WebP thumbnail of an image on the scale of its dataset; created on first use.
 
     Raises:
-        NotFoundError: if there is no such image.
+        NotFoundError: if there is no such image, or its file is missing.
+        FilesChangedError: if its file has another content than when it was imported.
         UnreadableImageError: if its file can no longer be decoded.
     """
     sample, levels = _sample(workspace, sample_id), _levels(workspace, sample_id)
-    path = workspace.resolve(sample.path)
-    return thumbnail(path, sample.sha256, workspace.thumbnails, levels=levels)
+    return thumbnail(
+        workspace.resolve(sample.path),
+        sample.sha256,
+        workspace.thumbnails,
+        levels=levels,
+        check=lambda: files.usable_path(workspace, sample),
+    )
 
 
 def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
@@ -111,7 +113,8 @@ def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
         reading: the key of gray levels, `NO_SCALE` for models without, "" for those of the dataset.
 
     Raises:
-        NotFoundError: if there is no such image.
+        NotFoundError: if there is no such image, or its file is missing.
+        FilesChangedError: if its file has another content than when it was imported.
         UnreadableImageError: if its file can no longer be decoded.
         ConfigError: if the levels make no sense.
     """
@@ -120,7 +123,13 @@ def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
         levels = None
     else:
         levels = levels_from_key(reading) if reading else _levels(workspace, sample_id)
-    return view(workspace.resolve(sample.path), sample.sha256, workspace.views, levels=levels)
+    return view(
+        workspace.resolve(sample.path),
+        sample.sha256,
+        workspace.views,
+        levels=levels,
+        check=lambda: files.usable_path(workspace, sample),
+    )
 
 
 def has_fixed_view(workspace: Workspace, sample_id: int) -> bool:

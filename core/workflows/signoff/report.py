@@ -20,6 +20,7 @@ from core.reporting.render import render
 
 # Why from here: the command line knows this room and not the one that draws.
 from core.reporting.values import Form as Form
+from core.workflows import files
 from core.workflows import jobs as job_actions
 from core.workflows.results.access import record_view
 from core.workflows.results.judging import JudgedSet, judged_set
@@ -69,6 +70,7 @@ def make_report(
         NotFoundError: if there is no such model, or it has no test results.
         SealedError: if its test set is sealed and was not opened yet.
         ConfigError: if there is no report in this language, or the models share no images.
+        FilesChangedError: if test images have another content than when they were imported.
     """
     if language not in LANGUAGES:
         raise ConfigError(
@@ -76,6 +78,9 @@ def make_report(
         )
     judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
     other = judged_set(workspace, against, Subset.TEST) if against else None
+    # Why only changed ones: all numbers come from what was stored, but no picture may be another.
+    ids = [int(i) for one in (judged, other) if one for i in one.sample_ids]
+    files.refuse_changed(workspace, judged.dataset.id, on_progress, only=ids, missing_too=False)
     # Why both: the report and its table show what the other model says of the test images, too.
     for viewed in (judged, other):
         if viewed is not None:

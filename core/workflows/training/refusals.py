@@ -37,7 +37,7 @@ def refuse_untrainable(
         raise SplitError(
             f"The split '{split.name}' has no validation images, which choose settings and "
             "thresholds.",
-            _how_to_validate(split, has_test=bool(totals[Subset.TEST])),
+            _how_to_validate(dataset, split, has_test=bool(totals[Subset.TEST])),
         )
     _refuse_one_class(split, counts)
     _refuse_unlearnable(split, counts)
@@ -58,12 +58,13 @@ def _of_fold(counts: SideCounts, fold: int | None) -> SideCounts:
     return merged
 
 
-def _how_to_validate(split: Split, *, has_test: bool) -> str:
+def _how_to_validate(dataset: Dataset, split: Split, *, has_test: bool) -> str:
     if not has_test:
         return "Make another split: on the Split page, or with `touchstone split`."
+    command = f'touchstone split "{dataset.name}" --keep-test "{split.name}"'
     return (
-        "Make them from its training images; its test set stays as it is: with “Make validation "
-        f'images” on the Split page, or `touchstone split DATASET --keep-test "{split.name}"`.'
+        "Make some from its training images; its test set stays as it is. On the Split page: “Make "
+        f"validation images”. On the command line: `{command}`."
     )
 
 
