@@ -20,7 +20,16 @@ from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_goal, threshold_guarantee
-from pages.ui import errors, judged_images, state, test_access, text, threshold_form, widgets
+from pages.ui import (
+    counting,
+    errors,
+    judged_images,
+    state,
+    test_access,
+    text,
+    threshold_form,
+    widgets,
+)
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
@@ -211,8 +220,8 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
         chart(
             threshold_charts.scores(basis.scores, point, dark=dark),
             "scores",
-            description="Number of good and defective parts by NOK confidence, with the thresholds "
-            "as lines.",
+            description=f"Number of good and defective {basis.unit.word} by NOK confidence, with "
+            "the thresholds as lines.",
         )
 
 
@@ -333,6 +342,8 @@ def page(workspace: Workspace) -> None:
             (Place.DATASETS, "Datasets"),
         )
         return
+    rule = thresholds.saved_rule(workspace, model.id)
+    counting.show(own, rule.point if rule else None)
     chooser(workspace, model)
 
 

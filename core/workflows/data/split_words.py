@@ -5,6 +5,7 @@ from typing import assert_never
 from core.data.small_classes import ClassGap
 from core.data.split_request import SplitRequest
 from core.domain.splits import (
+    CountedGroups,
     Grouping,
     GroupKind,
     SmallClasses,
@@ -98,6 +99,19 @@ def grouping_in_words(grouping: Grouping) -> str:
             return f"images whose names match “{grouping.value}” alike"
         case _:
             assert_never(grouping.kind)
+
+
+def groups_in_words(counted: CountedGroups) -> str:
+    """What the groups of a certificate are, as a plural."""
+    match counted:
+        case CountedGroups.PARTS:
+            return "parts"
+        case CountedGroups.LOOK_ALIKES:
+            return "groups of look-alikes"
+        case CountedGroups.BOTH:
+            return "parts or groups of look-alikes"
+        case _:
+            assert_never(counted)
 
 
 def usual_name(request: SplitRequest) -> str:

@@ -26,7 +26,7 @@ from core.reporting.values import (
 )
 from core.store import jobs, quality, runs, splits, versions
 from core.store.database import connect
-from core.workflows.data.split_words import strategy_in_words
+from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
 from core.workspace import Workspace
@@ -136,7 +136,7 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
     if certificate.is_clean:
         return "none: no part, no identical file and no look-alike is in more than one subset"
     counts = (
-        ("parts", certificate.groups_across),
+        (groups_in_words(certificate.counted), certificate.groups_across),
         ("identical files", certificate.exact_across),
         ("look-alikes", certificate.near_across),
     )
@@ -188,7 +188,7 @@ def _leak_rows(certificate: LeakCertificate | None) -> tuple[LeakRow, ...]:
     if certificate is None:
         return (LeakRow("Leaks", "not checked", LeakTone.WARN),)
     return (
-        _leak_row("Parts", certificate.groups_across),
+        _leak_row(groups_in_words(certificate.counted).capitalize(), certificate.groups_across),
         _leak_row("Identical files", certificate.exact_across),
         _leak_row("Pairs of look-alikes", certificate.near_across),
     )
