@@ -233,10 +233,17 @@ def compare(
         if subset is Subset.TEST:
             for side in (compared.first, compared.second):
                 access.record_view(opened.workspace, side.model, "touchstone compare")
-        gate = release.check_release(opened.workspace, compared, compared.second.judged)
+        # Why not as it is counted: a verdict never rests on parts that nobody has confirmed.
+        plain = comparison.counted_by(compared, Counting.AUTO)
+        gate = release.check_release(opened.workspace, plain, plain.second.judged)
+        other = None
+        if plain.has_proposals:
+            as_parts = comparison.counted_by(compared, Counting.PARTS)
+            other = release.check_release(opened.workspace, as_parts, as_parts.second.judged)
         result = {
             **comparison_as_json(opened.workspace, compared),
             "gate": release_as_json(gate) if gate else None,
+            "gate_with_look_alikes_as_parts": release_as_json(other) if other else None,
         }
 
         def show() -> None:
@@ -251,6 +258,9 @@ def compare(
             output.print(compared.counted_in_words)
             if gate:
                 show_verdict(gate.gate)
+            if gate and other and gate.gate.passed is not other.gate.passed:
+                output.print("With look-alikes as parts, the verdict would be another one:")
+                show_verdict(other.gate)
 
         opened.answer(result, show)
 

@@ -1,6 +1,6 @@
 """Quality: find and fix problems of a dataset before training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -9,9 +9,10 @@ import streamlit as st
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
 from core.domain.jobs import Job, JobStatus
-from core.workflows import files, jobs
+from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
+from pages.data.quality_images import act, images_gallery, pairs_button
 from pages.data.quality_words import (
     FINDING_WORDS,
     FIX_WORDS,
@@ -20,13 +21,13 @@ from pages.data.quality_words import (
     choices_for,
 )
 from pages.ui import errors, state, text, widgets
-from pages.ui.components import gallery
 from pages.ui.places import Place
 
 SHOWN_IMAGES = 12
 PER_PAGE = 5
 COLUMNS = 4  # of findings of one image each
 SURE_ENOUGH = 0.9  # a model that confirms fewer labels must not relabel all at once
+_UNANSWERED = (FindingKind.NEAR_DUPLICATE, FindingStatus.OPEN)
 ONE_IMAGE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
 
 
@@ -56,17 +57,6 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
 
     job = widgets.follow(workspace, quality.job_subject(dataset.id), draw, every_s=0.7)
     return job is not None and job.status.is_active
-
-
-def act(dataset: Dataset, do: Callable[[], fixes.AppliedFix]) -> None:
-    """Apply a fix, remember how to undo it, and rerun the page."""
-    done = do()
-    st.session_state.setdefault(f"fixes_{dataset.id}", []).append(done)
-    # Why a toast as well: the page may be scrolled down, and Undo is at the top.
-    st.toast(
-        f"{text.plain(done.words)}. You can undo this at the top.", icon=":material/check_circle:"
-    )
-    st.rerun()
 
 
 def undo_bar(workspace: Workspace, dataset: Dataset) -> None:
@@ -102,13 +92,14 @@ def summary(
         "Groups of look-alikes",
         f"{check.groups:,}",
         border=True,
-        help="Each group is probably one part that was photographed several times.",
+        help="Each group may show one part, photographed several times. Answer below whether it "
+        "does.",
     )
     cells[2].metric(
         "Images with look-alikes",
         f"{check.grouped_samples:,}",
         border=True,
-        help="Images with at least one look-alike.",
+        help="Images with at least one look-alike or identical copy.",
     )
     agreement = quality.agreement(workspace, dataset.id)
     cells[3].metric(
@@ -192,8 +183,10 @@ def buttons_of(
             reopen_button(workspace, dataset, finding)
         case FindingStatus.OPEN:
             choices = choices_for(finding, dataset, images)
-            shown = 1 if finding.kind in ONE_IMAGE else 4
+            shown = 1 if finding.kind in ONE_IMAGE else 5
             fix_buttons(workspace, dataset, finding, choices, shown=shown)
+            if finding.kind is FindingKind.NEAR_DUPLICATE and len(images) > 2:
+                pairs_button(workspace, dataset, finding)
         case _:
             assert_never(finding.status)
 
@@ -239,45 +232,19 @@ def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
     return sure and agreement >= SURE_ENOUGH
 
 
-@st.dialog("Image", width="large", position="right")
-@errors.shown()
-def show_image(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
-    path, reason = files.path_or_reason(workspace, sample)
-    if path:
-        widgets.whole_image(sample, width_px=min(640, max(256, 3 * sample.width)))
-    else:
-        st.warning(text.plain(reason))
-    label = dataset.class_names[sample.label] if sample.label is not None else "no label"
-    st.markdown(f"#### {text.plain(label)}")
-    st.caption(
-        f"{text.plain(sample.name)} · {sample.width} × {sample.height} · "
-        f"{text.size(sample.file_size)}"
-    )
-    if st.button(
-        "Exclude this image",
-        icon=":material/hide_image:",
-        key="exclude_one",
-        help=FIX_WORDS[Fix.EXCLUDE].help,
-    ):
-        act(dataset, lambda: fixes.exclude_images(workspace, dataset.id, [sample.id]))
-
-
-def images_gallery(
-    workspace: Workspace, dataset: Dataset, images: Sequence[Sample], key: str, side_px: int = 120
-) -> None:
-    tiles = [widgets.sample_tile(s, dataset.class_names) for s in images]
-    clicked = gallery(tiles, key, side_px=side_px)
-    opened = next((s for s in images if str(s.id) == clicked), None)
-    if opened:
-        show_image(workspace, opened, dataset)
-
-
 def row(workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]) -> None:
     """A finding of several images: message, gallery, fixes."""
     with st.container(key=f"finding_{finding.id}"):
         st.markdown(text.plain(finding.message))
         if images:
-            images_gallery(workspace, dataset, images, f"pictures_{finding.id}")
+            is_open = (finding.kind, finding.status) == _UNANSWERED
+            images_gallery(
+                workspace,
+                dataset,
+                images,
+                f"pictures_{finding.id}",
+                finding=finding if is_open else None,
+            )
         total = len(finding.sample_ids)
         if len(images) == SHOWN_IMAGES < total:
             st.caption(f"The first {SHOWN_IMAGES} of {text.count(total, 'image')}.")

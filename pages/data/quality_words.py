@@ -49,14 +49,14 @@ FINDING_WORDS = {
     ),
     FindingKind.NEAR_DUPLICATE: FindingWords(
         "Look-alikes",
-        "If one is used for training and another for testing, results look better than "
-        "they are. Keep look-alikes together when splitting.",
+        "One part photographed several times, or different parts of one design? Until you answer, "
+        "they count as images, and a split by look-alikes keeps them together.",
         LOOK_ALIKES,
     ),
     FindingKind.SUBSET_LEAK: FindingWords(
-        "The same part in several subsets",
-        "The model is tested on parts that it was trained on, so results look too good. Mark "
-        "the images as the same part, then make a new split that keeps them together.",
+        "Look-alikes or parts in several subsets",
+        "If they show one part, the model is tested on what it was trained on, and results look "
+        "too good: mark them as the same part and make a new split.",
     ),
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled images",
@@ -104,13 +104,22 @@ FIX_WORDS = {
         "Same part",
         "All are the same part",
         "group_work",
-        "Marks these images as one part, so that a split by part keeps them together.",
+        "Confirms that these images show one part: it counts once in every result, and a split by "
+        "part keeps it together.",
+    ),
+    Fix.DIFFERENT: FixWords(
+        "Different parts",
+        "All are different parts",
+        "call_split",
+        "No two of these images show the same part: they are taken apart in groups, splits, "
+        "certificates and results.",
     ),
     Fix.IGNORE: FixWords(
         "Ignore",
         "Ignore all",
         "visibility_off",
-        "Accepts this finding. Later checks will not show it again.",
+        "Accepts this finding; later checks will not show it again. Ignored look-alikes no longer "
+        "belong together: splits and certificates treat them as different parts.",
     ),
 }
 STATUS_WORDS = {

@@ -11,7 +11,7 @@ from core.errors import TouchstoneError
 from core.workflows.data import certificates, quality
 from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_plans import SplitPlan, plan_split
-from core.workflows.data.split_words import gap_in_words
+from core.workflows.data.split_words import gap_in_words, groups_in_words
 from core.workspace import Workspace
 from pages.ui import state, text
 from pages.ui.components import chart
@@ -42,7 +42,7 @@ def preview(
         dataset.id,
         dataset.version,
         repr(request),
-        check.created_at if check else None,
+        (check.created_at, len(check.near_pairs)) if check else None,
         sealed.id if sealed else None,
     )
     try:
@@ -119,7 +119,7 @@ def certificate(leaks: LeakCertificate | None) -> None:
         )
     else:
         counts = (
-            ("parts in several subsets", leaks.groups_across),
+            (f"{groups_in_words(leaks.counted)} in several subsets", leaks.groups_across),
             ("identical files in several subsets", leaks.exact_across),
             ("pairs of look-alikes in several subsets", leaks.near_across),
         )

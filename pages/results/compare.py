@@ -1,12 +1,14 @@
-"""Compare: two models on the same parts, and the release criteria."""
+"""Compare: two models on the same images, and the release criteria."""
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.evaluation.decisions.rule import decision_in_words, part_decision
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import access, comparison, evaluation, thresholds
 from core.workflows.results.comparison import ModelComparison, ModelSide
@@ -14,6 +16,7 @@ from core.workflows.signoff import release
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import (
+    counting,
     judged_images,
     release_criteria,
     state,
@@ -30,7 +33,52 @@ PURPOSE = "Compare page"
 VALIDATION_SHOWN = "Below: the validation images, which were used to choose both models."
 
 
-def overview(result: ModelComparison, confidence: float) -> None:
+def verdict(workspace: Workspace, result: ModelComparison) -> None:
+    """The release criteria, which never count parts that nobody has declared or confirmed."""
+    plain = comparison.counted_by(result, Counting.AUTO)
+    report = release.check_release(workspace, plain, plain.second.judged)
+    release_criteria.show(workspace, plain, report)
+    if report is not None and plain.has_proposals:
+        other = comparison.counted_by(result, Counting.PARTS)
+        release_criteria.if_counted_as_parts(
+            report, release.check_release(workspace, other, other.second.judged)
+        )
+
+
+def counted(result: ModelComparison) -> None:
+    """What is counted, with the switch and both figures where look-alikes are not confirmed."""
+    if not result.has_proposals:
+        st.caption(result.counted_in_words)
+        return
+    both = [comparison.counted_by(result, item) for item in (Counting.AUTO, Counting.PARTS)]
+    with st.container(border=True, key="counting"):
+        left, right = st.columns([4, 7], gap="large", vertical_alignment="center")
+        with left:
+            counting.switch(result.second.judged)
+            st.caption(result.counted_in_words)
+            counting.answer_link(result.second.judged)
+        with right:
+            st.dataframe(
+                {
+                    "counted": [both[0].unit.word, "proposed parts"],
+                    "n": [f"{item.part_count:,}" for item in both],
+                    "correct class, new model": [_difference(item.classes.table) for item in both],
+                    "McNemar": [_p(item.classes.table.p_value) for item in both],
+                },
+                hide_index=True,
+                key="both_ways",
+                height="content",
+            )
+
+
+def _difference(table: PairedTable) -> str:
+    value, bounds = table.difference.value, table.difference.interval
+    if value is None or bounds is None:
+        return "no data"
+    return f"{100 * value:+.1f} points ({100 * bounds.low:+.1f} to {100 * bounds.high:+.1f})"
+
+
+def overview(result: ModelComparison) -> None:
     units = text.count(result.part_count, text.noun(result.unit))
     sentences = [f"**{units}** in the {result.subset} set of both models."]
     if result.only_first or result.only_second:
@@ -50,7 +98,7 @@ def overview(result: ModelComparison, confidence: float) -> None:
         st.columns(len(kinds), gap="large"), kinds, strict=True
     ):
         with column:
-            _paired(title, right, table, confidence)
+            _paired(title, right, table, result)
     if result.decisions is None:
         st.info(
             "Escapes and false rejects are not compared: the classes have no verdicts. Set the "
@@ -67,10 +115,11 @@ def _rule(side: ModelSide) -> str:
     return text.plain(side.rule.in_words)
 
 
-def _paired(title: str, right: str, table: PairedTable, confidence: float) -> None:
+def _paired(title: str, right: str, table: PairedTable, result: ModelComparison) -> None:
+    unit = result.unit.word
     st.subheader(
         title,
-        help=f"{right} counts as right. Only the parts on which the models differ show which "
+        help=f"{right} counts as right. Only the {unit} on which the models differ show which "
         "one is better.",
     )
     rows = (
@@ -86,15 +135,14 @@ def _paired(title: str, right: str, table: PairedTable, confidence: float) -> No
     )
     value, bounds = table.difference.value, table.difference.interval
     if value is None or bounds is None:
-        st.caption("There are no such parts.")
+        st.caption(f"There are no such {unit}.")
         return
     st.markdown(
         f"{right}: **{100 * value:+.1f}** percentage points with the new model, "
-        f"{confidence:.0%} interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
+        f"{result.confidence:.0%} interval {100 * bounds.low:+.1f} to {100 * bounds.high:+.1f}"
     )
-    st.caption(
-        f"{text.plain(comparison.evidence(table))} McNemar's exact test: {_p(table.p_value)}."
-    )
+    says = text.plain(comparison.evidence(table, result.unit))
+    st.caption(f"{says} McNemar's exact test: {_p(table.p_value)}.")
 
 
 def _p(value: float) -> str:
@@ -152,9 +200,8 @@ def _gallery(
         )
 
     order = np.argsort(result.second.judged.sample_ids)
-    st.caption(
-        "Top line: true class. Below: current model → new model. The tables above count parts."
-    )
+    parts = " The tables above count parts." if result.unit is Unit.PARTS else ""
+    st.caption(f"Top line: true class. Below: current model → new model.{parts}")
     judged_images.images(workspace, result.sample_ids[positions], about, shown, key=key)
 
 
@@ -171,7 +218,7 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
         widgets.empty_state(
             "compare_arrows",
             "Two models are needed",
-            "Train another model with the same split to compare both on the same parts.",
+            "Train another model with the same split to compare both on the same images.",
             (Place.TRAIN, "Train a model"),
         )
         return None
@@ -265,10 +312,9 @@ def page(workspace: Workspace) -> None:
                 f"**{text.plain(side.model.name)}** · {text.plain(side.judged.notice)}",
                 icon=":material/report:",
             )
-    release_criteria.show(
-        workspace, result, release.check_release(workspace, result, result.second.judged)
-    )
-    overview(result, confidence)
+    verdict(workspace, result)
+    counted(result)
+    overview(result)
     galleries(workspace, result)
 
 

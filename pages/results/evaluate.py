@@ -20,7 +20,7 @@ from pages.results import (
     evaluate_overview,
     evaluate_slices,
 )
-from pages.ui import image_drawer, inference, judged, state, test_access, text, widgets
+from pages.ui import counting, image_drawer, inference, judged, state, test_access, text, widgets
 from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
@@ -154,6 +154,7 @@ def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     # Why one place: where something comes or goes between them, browsers build all below anew.
     with st.container(key="notes"):
         notes(workspace, judgements, subset)
+    counting.show(judgements[0], judged.saved_point(workspace, judgements[0].model))
     for item in judgements:
         evaluate_overview.numbers(workspace, item, named=len(judgements) > 1)
     tabs = dict(zip(TABS, st.tabs(list(TABS), key="tab", on_change="rerun"), strict=True))

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import has_both
-from core.evaluation.decisions.views import Headline, headline
+from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.catalog import MeasuredValue, top_k_error
 from core.evaluation.measures.class_rates import class_rates, mean_precision, mean_recall
 from core.evaluation.measures.classification import macro_f1
@@ -23,12 +23,12 @@ from pages.ui.places import Place
 
 ESCAPE_HELP = (
     "Defective parts that were accepted. With 95% confidence, the true rate does not exceed the "
-    "proven bound. No escapes among few parts proves little."
+    "proven bound. No escapes in a small test proves little."
 )
 FALSE_REJECT_HELP = "Good parts that were rejected, also called overkill: scrap or rework."
 ACCURACY_HELP = (
     "Share classified correctly, with exact 95% bounds (Clopper-Pearson): more images narrow them. "
-    "Where parts are known, parts are counted; a part is correct if all its images are."
+    "Where parts were declared or confirmed, parts are counted: correct if all their images are."
 )
 LARGE = 9_999
 
@@ -36,14 +36,7 @@ LARGE = 9_999
 def head(workspace: Workspace, judgement: JudgedSet) -> Headline:
     """The headline numbers of a judged set."""
     point = judged.saved_point(workspace, judgement.model) if has_both(judgement.verdicts) else None
-    return headline(
-        judgement.probabilities,
-        judgement.targets,
-        parts=judgement.parts,
-        verdicts=judgement.verdicts,
-        point=point,
-        predicted=judgement.predicted,
-    )
+    return evaluation.headline_of(judgement, point)
 
 
 def numbers(workspace: Workspace, judgement: JudgedSet, *, named: bool) -> None:
@@ -128,7 +121,7 @@ def _class_cards(judgement: JudgedSet, first: DeltaGenerator, second: DeltaGener
         judgement.class_names,
         judgement.parts,
     )
-    unit = "parts" if judgement.parts is not None else "images"
+    unit = judgement.unit.word
     for column, name, mean, sentence in (
         (
             first,
@@ -198,7 +191,8 @@ def _explain(workspace: Workspace, judgement: JudgedSet, numbers: Headline) -> N
         if point
         else "Escapes and false rejects are counted by predicted class: no threshold is saved."
     )
-    sentences = [basis, *numbers.ok_nok.remarks, numbers.ok_nok.both_in_words or ""]
+    counted = "" if judgement.has_proposals else judgement.counted_in_words
+    sentences = [basis, *numbers.ok_nok.remarks, numbers.ok_nok.both_in_words or "", counted]
     st.caption(" ".join(filter(None, sentences)))
 
 
@@ -217,7 +211,7 @@ def pies(judgement: JudgedSet) -> None:
         "the images of a class that are recognized. In the mean, the precision of a class that is "
         "never predicted counts as 0.",
     )
-    if judgement.parts is not None:
+    if judgement.unit is Unit.PARTS:
         st.caption(
             "Counted by part: a part is correct only if all its images are. "
             "The matrix below counts images."

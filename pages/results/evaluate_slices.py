@@ -16,6 +16,7 @@ from core.evaluation.decisions.outcome import (
     has_both,
     truths,
 )
+from core.evaluation.measures.parts import Unit
 from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
@@ -76,7 +77,7 @@ def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
         )
         st.caption(
             "In brackets: number of images."
-            if parts is None
+            if judgement.unit is Unit.IMAGES
             else "In brackets: number of parts; a part counts in every slice that has images of it."
         )
         _weak_slices(rates)

@@ -21,6 +21,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_goal, threshold_guarantee
 from pages.ui import (
+    counting,
     errors,
     judged,
     judged_images,
@@ -221,8 +222,8 @@ def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float
         chart(
             threshold_charts.scores(basis.scores, point, dark=dark),
             "scores",
-            description="Number of good and defective parts by NOK confidence, with the thresholds "
-            "as lines.",
+            description=f"Number of good and defective {basis.unit.word} by NOK confidence, with "
+            "the thresholds as lines.",
         )
 
 
@@ -343,6 +344,8 @@ def page(workspace: Workspace) -> None:
             (Place.DATASETS, "Datasets"),
         )
         return
+    rule = thresholds.saved_rule(workspace, model.id)
+    counting.show(own, rule.point if rule else None)
     chooser(workspace, model)
 
 

@@ -225,8 +225,8 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
             {
                 "subset": [row[0] for row in rows],
                 "kind": [row[1] for row in rows],
-                "parts": [row[2] for row in rows],
-                "without an error": [row[3] for row in rows],
+                "counted": [f"{row[2]:,} {row[3]}" for row in rows],
+                "without an error": [row[4] for row in rows],
             },
             hide_index=True,
             key="plan_best",
@@ -243,7 +243,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
     _sizes(confidence)
 
 
-Row = tuple[str, str, int, float | None]
+Row = tuple[str, str, int, str, float | None]
 
 
 def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: float) -> list[Row]:
@@ -251,12 +251,18 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
     if subset is Subset.TEST and access.is_sealed(workspace, model):
-        st.caption("The test set is sealed; its parts are not counted here.")
+        st.caption("The test set is sealed; its images are not counted here.")
         return []
     basis = judged_images.basis(workspace, model, subset)
     outcome = basis.outcome(single_threshold(0.5))
     return [
-        (subset.value, kind, n, proven_rate(0, n, confidence=confidence))
+        (
+            subset.value,
+            kind,
+            n,
+            basis.unit.word,
+            proven_rate(0, n, confidence=confidence),
+        )
         for kind, n in (("defective", sum(outcome.nok)), ("good", sum(outcome.ok)))
     ]
 
@@ -264,10 +270,10 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
 def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     more = parts_needed(escape, confidence=confidence)
     return [
-        f"- **{name}**: {n:,} defective parts without an escape prove a rate below "
+        f"- **{name}**: {n:,} defective {unit} without an escape prove a rate below "
         f"{shortened_percent(proven, at_most=True)}."
-        + (f" To prove {exact_percent(escape)}, add **{more - n:,} parts**." if n < more else "")
-        for name, kind, n, proven in rows
+        + (f" To prove {exact_percent(escape)}, add **{more - n:,}**." if n < more else "")
+        for name, kind, n, unit, proven in rows
         if kind == "defective" and proven is not None
     ]
 

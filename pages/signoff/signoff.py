@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.signoff import CriterionOutcome
 from core.domain.splits import Subset
 from core.errors import NotFoundError, TouchstoneError
@@ -111,7 +112,7 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
         st.markdown(
             f"{text.count(standing.images, 'image')} of split “{text.plain(standing.split.name)}”"
         )
-        st.caption(f"Digest of images and labels: {standing.digest[:24]}…")
+        st.caption(f"Counted by {standing.unit.word}. Digest: {standing.digest[:24]}…")
         if st.button(
             "Check that files are unchanged",
             icon=":material/fact_check:",
@@ -216,7 +217,8 @@ def verdict_part(workspace: Workspace, standing: SignOff) -> None:
         st.info("No release criteria are set, so there is no verdict.")
         return
     test_access.view(workspace, standing.model, PURPOSE, first=True)
-    left_out = judging.judged_set(workspace, standing.model.id, Subset.TEST).left_out
+    judged = judging.judged_set(workspace, standing.model.id, Subset.TEST)
+    left_out = judged.left_out
     if left_out:
         st.warning(
             f"**The test set has changed since this model was tested**: "
@@ -225,6 +227,11 @@ def verdict_part(workspace: Workspace, standing: SignOff) -> None:
             "makes it too good.",
             icon=":material/report:",
         )
+    st.caption(judged.counted_in_words)
+    if judged.has_proposals:
+        as_parts = judged.counted_by(Counting.PARTS)
+        other = release.check_release(workspace, None, as_parts)
+        release_criteria.if_counted_as_parts(gate, other)
     if gate.gate.passed:
         st.success(
             "**Criteria met.**"

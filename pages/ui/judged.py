@@ -23,7 +23,7 @@ from core.workflows.results.shelf import (
     SliceColumns,
 )
 from core.workspace import Workspace
-from pages.ui import text
+from pages.ui import counting, text
 
 
 @st.cache_resource
@@ -33,7 +33,12 @@ def _shelf_of(root: str) -> Shelf:
 
 def _entry(workspace: Workspace, model: Model, subset: Subset) -> ShelfEntry:
     shelf = _shelf_of(str(workspace.root))
-    return shelf.find(model, subset, reading=lambda: st.spinner("Reading the results …"))
+    return shelf.find(
+        model,
+        subset,
+        reading=lambda: st.spinner("Reading the results …"),
+        counting=counting.chosen(),
+    )
 
 
 def _value(lazy: LazyResult[Result], words: str) -> Result:

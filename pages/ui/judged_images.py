@@ -41,7 +41,8 @@ def judged_set(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
 def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
     """What thresholds are tried on; read once per version of the dataset."""
     images = judged_set(workspace, model, subset)
-    return _basis(images, model.id, subset, thresholds.state_of(workspace, model))
+    state = (*thresholds.state_of(workspace, model), images.counting)
+    return _basis(images, model.id, subset, state)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -54,7 +55,7 @@ def _curve(
 def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     """Escapes against false rejects on validation; the same for every position of the slider."""
     model = basis.judged.model
-    state = thresholds.state_of(workspace, model)
+    state = (*thresholds.state_of(workspace, model), basis.judged.counting)
     return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 

@@ -48,6 +48,18 @@ def show(workspace: Workspace, found: ModelComparison, report: GateReport | None
         criteria(workspace, found.second.judged.dataset.id, report.kept if report else None)
 
 
+def if_counted_as_parts(report: GateReport, other: GateReport | None) -> None:
+    """Says where the verdict would be another one if unconfirmed look-alikes counted as parts."""
+    if other is None or other.gate.passed is report.gate.passed:
+        return
+    would = "would be met" if other.gate.passed else "would not be met"
+    st.warning(
+        f"**The verdict depends on the look-alikes**: if each group of them were one part, the "
+        f"criteria {would}. Answer on the Quality page which of them show one part.",
+        icon=":material/group_work:",
+    )
+
+
 def _reasons(report: GateReport) -> str:
     return "\n".join(f"- {text.plain(reason)}" for reason in reasons_in_words(report.gate))
 

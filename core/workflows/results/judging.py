@@ -175,21 +175,12 @@ class JudgedSet:
 
 def leaks_in_words(certificate: LeakCertificate) -> str:
     """What a leaking split does to the numbers of its models."""
-    match certificate.counted:
-        case CountedGroups.PARTS:
-            groups = "part"
-        case CountedGroups.LOOK_ALIKES:
-            groups = "group of look-alikes"
-        case CountedGroups.BOTH:
-            groups = "part or group of look-alikes"
-        case _:
-            assert_never(certificate.counted)
     leaks = [
-        count(number, noun)
-        for number, noun in (
-            (certificate.groups_across, groups),
-            (certificate.near_across, "look-alike pair"),
-            (certificate.exact_across, "identical file"),
+        words
+        for number, words in (
+            (certificate.groups_across, _groups(certificate)),
+            (certificate.near_across, count(certificate.near_across or 0, "look-alike pair")),
+            (certificate.exact_across, count(certificate.exact_across, "identical file")),
         )
         if number
     ]
@@ -197,6 +188,19 @@ def leaks_in_words(certificate: LeakCertificate) -> str:
         f"The split of this model leaks: {joined(leaks)} in more than one subset. New parts will "
         "give worse results. Make a split that keeps them together, and train again."
     )
+
+
+def _groups(certificate: LeakCertificate) -> str:
+    number = certificate.groups_across or 0
+    match certificate.counted:
+        case CountedGroups.PARTS:
+            return count(number, "part")
+        case CountedGroups.LOOK_ALIKES:
+            return f"{count(number, 'group')} of look-alikes"
+        case CountedGroups.BOTH:
+            return f"{count(number, 'group')} of look-alikes or images of one part"
+        case _:
+            assert_never(certificate.counted)
 
 
 def certificate_of(workspace: Workspace, model: Model) -> LeakCertificate | None:

@@ -13,6 +13,7 @@ from threading import Lock, RLock, Timer
 from typing import Generic, TypeVar
 
 from core.domain.models import Model
+from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.evaluation.report import EvaluationReport
 from core.workflows.results import evaluation
@@ -94,6 +95,7 @@ class Shelf:
         model: Model,
         subset: Subset,
         reading: Callable[[], AbstractContextManager[object]] = nullcontext,
+        counting: Counting = Counting.AUTO,
     ) -> ShelfEntry:
         """A model on a subset, with today's labels.
 
@@ -101,13 +103,14 @@ class Shelf:
             model: whose predictions.
             subset: which images.
             reading: entered while the predictions are read, where they are not at hand.
+            counting: what counts as one decision.
 
         Raises:
             ConfigError: if a stored probability is not a number.
             NotFoundError: if nothing is stored.
             SealedError: if the test set is sealed and was not opened for this model.
         """
-        key, state = (model.id, subset), state_of(self.workspace, model)
+        key, state = (model.id, subset, counting), state_of(self.workspace, model)
         with self._lock:
             if key in self._entries and self._entries[key].state == state:
                 return self._entries[key]
@@ -118,7 +121,7 @@ class Shelf:
             del older
             with reading():
                 judged = evaluation.judge(self.workspace, model.id, subset, self.memory)
-            self._entries[key] = self._entry(state, judged)
+            self._entries[key] = self._entry(state, judged.counted_by(counting))
             return self._entries[key]
 
     def _entry(self, state: tuple[object, ...], judged: JudgedSet) -> ShelfEntry:

@@ -1,9 +1,15 @@
 """What a test does not show, said in its report."""
 
 from core.domain.findings import FindingKind
-from core.reporting.text import count
+from core.domain.parts import Counting
+from core.evaluation.measures.intervals import Rate
+from core.evaluation.measures.parts import Unit
+from core.reporting.text import count, percent
 from core.store import quality
 from core.store.database import connect
+from core.workflows.results.comparison import counted_by
+from core.workflows.results.evaluation import both_ways
+from core.workflows.signoff.release import check_release
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workflows.signoff.report_verdict import other_models
 from core.workspace import Workspace
@@ -19,6 +25,8 @@ def limits(workspace: Workspace, material: ReportMaterial) -> tuple[str, ...]:
         both,
         _few_images(material),
         _no_images(material),
+        _other_verdict(workspace, material),
+        _look_alikes(material),
         _unknown_parts(material),
         _leaks(material),
         _others(material),
@@ -53,12 +61,54 @@ def _no_images(material: ReportMaterial) -> str | None:
 
 
 def _unknown_parts(material: ReportMaterial) -> str | None:
-    if material.judged.parts is not None:
+    if material.judged.unit is Unit.PARTS:
         return None
     return (
-        "It is not known which images show the same part. Every image counts as a part of its own, "
-        "so the bounds are too narrow where a part was photographed several times."
+        "Nobody has declared or confirmed which images show the same part. Images are counted, so "
+        "the bounds are too narrow where a part was photographed several times."
     )
+
+
+def _look_alikes(material: ReportMaterial) -> str | None:
+    """Both figures where look-alikes that nobody has confirmed would change what is counted."""
+    both = both_ways(material.judged, material.point)
+    if both is None:
+        return None
+    counted = both[1].headline
+    says = [f"{_share(counted.accuracy)} of {counted.accuracy.n:,} parts judged correctly"]
+    if counted.ok_nok is not None:
+        escape, overkill = counted.ok_nok.escape, counted.ok_nok.overkill
+        says += [f"escapes {_proven(escape)}", f"false rejects {_proven(overkill)}"]
+    return (
+        "Some images look alike, and nobody has confirmed that they show one part. If each group "
+        f"of them did, these results would be: {', '.join(says)}."
+    )
+
+
+def _share(rate: Rate) -> str:
+    if rate.value is None or rate.interval is None:
+        return "no data"
+    return f"{percent(rate.value)} ({percent(rate.interval.low)} to {percent(rate.interval.high)})"
+
+
+def _proven(rate: Rate) -> str:
+    bound = rate.upper()
+    if bound is None:
+        return "without data"
+    return f"{rate.k:,} of {rate.n:,} (proven to be below {percent(bound)})"
+
+
+def _other_verdict(workspace: Workspace, material: ReportMaterial) -> str | None:
+    """Whether the criteria would be met if unconfirmed look-alikes counted as parts."""
+    gate, judged = material.gate, material.judged
+    if gate is None or not judged.has_proposals:
+        return None
+    compared = material.other and counted_by(material.other, Counting.PARTS)
+    other = check_release(workspace, compared, judged.counted_by(Counting.PARTS))
+    if other is None or other.gate.passed is gate.gate.passed:
+        return None
+    would = "would be met" if other.gate.passed else "would not be met"
+    return f"The verdict depends on the look-alikes: counted as parts, the criteria {would}."
 
 
 def _leaks(material: ReportMaterial) -> str | None:

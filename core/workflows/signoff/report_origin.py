@@ -10,6 +10,7 @@ import numpy as np
 from core.domain.acting import acted_on
 from core.domain.configs import Recipe
 from core.domain.findings import FindingKind
+from core.domain.parts import PartAnswer
 from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
 from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun, chosen_penalty
 from core.reporting.text import count, setting_in_words, when
@@ -25,7 +26,7 @@ from core.reporting.values import (
     SplitSection,
     TrainingSection,
 )
-from core.store import jobs, quality, runs, splits, versions
+from core.store import jobs, look_alikes, quality, runs, splits, versions
 from core.store.database import connect
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
@@ -45,7 +46,7 @@ def data_section(workspace: Workspace, material: ReportMaterial) -> DataSection:
         check = quality.load_check(db, dataset.id)
     return DataSection(
         name=dataset.name,
-        facts=tuple(_data_facts(material)),
+        facts=(*_data_facts(material), _parts_fact(workspace, material)),
         short_facts=tuple(_short_facts(material)),
         classes=_class_counts(workspace, material),
         classes_note=_classes_note(material),
@@ -107,6 +108,22 @@ def _data_facts(material: ReportMaterial) -> list[Fact]:
         Fact("Not imported", count(len(dataset.skipped), "file")),
     ]
     return [*facts, Fact("Note", dataset.note)] if dataset.note else facts
+
+
+def _parts_fact(workspace: Workspace, material: ReportMaterial) -> Fact:
+    """What is known of parts, and what people answered about look-alikes."""
+    judged = material.judged
+    with connect(workspace) as db:
+        answers = look_alikes.list_answers(db, judged.dataset.id)
+        ignored = look_alikes.ignored_look_alikes(db, judged.dataset.id)
+    words = [judged.counted_in_words]
+    apart = [given for given in answers if given.answer is PartAnswer.DIFFERENT]
+    if apart:
+        images = len({i for given in apart for i in given.sample_ids})
+        words.append(f"Look-alikes said to be different parts: {count(images, 'image')}.")
+    if ignored:
+        words.append(f"Ignored: {count(len(ignored), 'group')} of look-alikes.")
+    return Fact("Parts", " ".join(words))
 
 
 def _short_facts(material: ReportMaterial) -> list[Fact]:

@@ -82,9 +82,18 @@ def _seal_sentence(material: ReportMaterial) -> str:
     unchanged = (
         f"All test images ({state.images:,}) were read again for this report and are unchanged."
     )
+    former = (
+        ""
+        if state.seal.unit or not state.has_proposals
+        else (
+            " Sealed by an earlier version, which counted look-alikes as parts; this report counts "
+            f"{state.unit.word}."
+        )
+    )
     return (
-        f"Sealed {when(state.seal.created_at)}, first viewed {when(state.seal.opened_at)}; digest "
-        f"of the test images and labels {state.seal.test_digest[:16]}…. "
+        f"Sealed {when(state.seal.created_at)}, first viewed {when(state.seal.opened_at)}, counted "
+        f"by {state.unit.word}; digest of the test images and labels "
+        f"{state.seal.test_digest[:16]}….{former} "
         f"{'Void: it has changed since.' if state.changes else unchanged} {counted}"
     )
 

@@ -5,6 +5,7 @@ from core.domain.signoff import CriterionOutcome, MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.outcome import single_threshold
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.check import CriterionKind
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import reasons_in_words, remarks_in_words
@@ -39,9 +40,9 @@ def test_the_better_model_is_named_with_the_evidence(made):
     assert table.n == 200
     assert table.only_second_right > table.only_first_right
     assert table.difference.interval.low > 0
-    assert comparison.evidence(table).startswith("The new model is better")
+    assert comparison.evidence(table, Unit.PARTS).startswith("The new model is better")
     swapped = comparison.compare(made.workspace, "new", "present").classes.table
-    assert comparison.evidence(swapped).startswith("The current model is better")
+    assert comparison.evidence(swapped, Unit.PARTS).startswith("The current model is better")
 
 
 def test_new_escapes_are_those_that_only_the_second_model_accepts(made):
@@ -198,6 +199,8 @@ def test_changed_criteria_stay_on_record(made):
 
 def test_evidence_says_where_no_test_can_tell():
     table = comparison.PairedTable(50, 0, 5, 0, 0.0625, None)
-    assert "fewer than 6" in comparison.evidence(table)
+    # Where images were counted, the sentence still spoke of parts.
+    assert "fewer than 6 images" in comparison.evidence(table, Unit.IMAGES)
+    assert "fewer than 6 parts" in comparison.evidence(table, Unit.PARTS)
     same = comparison.PairedTable(50, 0, 0, 3, 1.0, None)
-    assert "exactly the same parts" in comparison.evidence(same)
+    assert "exactly the same parts" in comparison.evidence(same, Unit.PARTS)

@@ -8,8 +8,10 @@ from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
 from core.domain.findings import QualityCheck
 from core.domain.models import Model
-from core.domain.splits import LeakCertificate, Split, SplitStrategy, Subset
+from core.domain.parts import Counting
+from core.domain.splits import CountedGroups, LeakCertificate, Split, SplitStrategy, Subset
 from core.errors import NotFoundError, SealedError
+from core.evaluation.measures.parts import Unit
 from core.store import datasets, models, predictions, quality, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
@@ -117,12 +119,14 @@ def test_a_merge_that_was_taken_back_leaves_nothing(judged):
 
 def test_numbers_of_a_leaking_split_say_so_by_themselves(judged):
     # The certificate stood on the Split page only, and the flattering figure alone on Evaluate.
-    leaking = LeakCertificate(2, 0, 5, 1, "d")
+    leaking = LeakCertificate(2, 0, 5, 1, "d", counted=CountedGroups.PARTS)
     with connect(judged) as db, transaction(db):
         splits.save_certificate(db, "split-1", leaking)
     notice = judging.judged_set(judged, "m", Subset.TEST).notice
     assert notice is not None
     assert "2 parts and 5 look-alike pairs in more than one subset" in notice
+    alike = replace(leaking, counted=CountedGroups.LOOK_ALIKES)
+    assert "leaks: 2 groups of look-alikes" in judging.leaks_in_words(alike)
     with connect(judged) as db, transaction(db):
         splits.save_certificate(db, "split-1", replace(leaking, groups_across=0, near_across=0))
     assert judging.judged_set(judged, "m", Subset.TEST).notice is None
@@ -132,11 +136,11 @@ def test_one_more_known_group_never_makes_more_parts(judged):
     # One image with a stored group once made everybody forget the look-alikes that were found.
     with connect(judged) as db, transaction(db):
         quality.save_check(db, QualityCheck("ds-1", 2.0, ((2, 3),), 1, 2), [])
-    parts = judging.judged_set(judged, "m", Subset.TEST).parts
-    assert len(set(parts.tolist())) == 2  # 1 and 2 by their group, 2 and 3 alike, 4 alone
+    proposed = judging.judged_set(judged, "m", Subset.TEST).counted_by(Counting.PARTS).parts
+    assert len(set(proposed.tolist())) == 2  # 1 and 2 by their group, 2 and 3 alike, 4 alone
     edits.set_group(judged, "ds-1", {4: "part 1"})
-    parts = judging.judged_set(judged, "m", Subset.TEST).parts
-    assert len(set(parts.tolist())) == 1
+    proposed = judging.judged_set(judged, "m", Subset.TEST).counted_by(Counting.PARTS).parts
+    assert len(set(proposed.tolist())) == 1
 
 
 def test_the_rule_that_a_split_was_grouped_by_makes_parts(judged):
@@ -153,14 +157,15 @@ def test_the_rule_that_a_split_was_grouped_by_makes_parts(judged):
     assert judging.judged_set(judged, "m", Subset.TEST).parts is None
 
 
-def test_without_groups_the_look_alikes_that_were_found_are_parts(judged):
+def test_without_groups_the_look_alikes_that_were_found_are_a_proposal(judged):
     states = {i: SampleState((i - 1) % 2, None, SampleStatus.USED) for i in (1, 2)}
     _edit(judged, states)
     assert judging.judged_set(judged, "m", Subset.TEST).parts is None
     with connect(judged) as db, transaction(db):
         quality.save_check(db, QualityCheck("ds-1", 2.0, ((3, 4),), 1, 2), [])
-    parts = judging.judged_set(judged, "m", Subset.TEST).parts
-    assert parts is not None
+    found = judging.judged_set(judged, "m", Subset.TEST)
+    assert (found.parts, found.unit) == (None, Unit.IMAGES)
+    parts = found.counted_by(Counting.PARTS).parts
     assert parts[2] == parts[3]
     assert len(set(parts.tolist())) == 3
 

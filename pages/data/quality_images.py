@@ -1,0 +1,129 @@
+"""The images of findings on the page Quality: gallery, large view, and answers about pairs."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import streamlit as st
+
+from core.domain.datasets import Dataset, Sample
+from core.domain.findings import Finding, Fix
+from core.domain.parts import PartAnswer
+from core.workflows.data import datasets, fixes, quality
+from core.workspace import Workspace
+from pages.data.quality_words import FIX_WORDS
+from pages.ui import errors, text, widgets
+from pages.ui.components import gallery
+
+
+def act(dataset: Dataset, do: Callable[[], fixes.AppliedFix]) -> None:
+    """Apply a fix, remember how to undo it, and rerun the page."""
+    done = do()
+    st.session_state.setdefault(f"fixes_{dataset.id}", []).append(done)
+    # Why a toast as well: the page may be scrolled down, and Undo is at the top.
+    st.toast(
+        f"{text.plain(done.words)}. You can undo this at the top.", icon=":material/check_circle:"
+    )
+    st.rerun()
+
+
+def pairs_button(workspace: Workspace, dataset: Dataset, finding: Finding) -> None:
+    if st.button(
+        "Pair by pair",
+        icon=":material/compare:",
+        key=f"pairs_{finding.id}",
+        type="tertiary",
+        help="Shows the images of this finding two by two. Answer for each pair.",
+    ):
+        answer_pairs(workspace, dataset, finding)
+
+
+@st.dialog("Do these images show one part?", width="large")
+@errors.shown()
+def answer_pairs(workspace: Workspace, dataset: Dataset, finding: Finding) -> None:
+    """One pair after the other; an answer closes the dialog and can be undone at the top."""
+    pairs = quality.open_pairs(workspace, finding, dataset.id)
+    if not pairs:
+        st.info("No two images of this finding look alike any more.")
+        return
+    key = f"pair_{finding.id}"
+    place = int(st.session_state.get(key, 0)) % len(pairs)
+    samples = {s.id: s for s in datasets.find_samples(workspace, pairs[place])}
+    shown = [samples[i] for i in pairs[place] if i in samples]
+    for column, sample in zip(st.columns(2), shown, strict=False):
+        with column:
+            picture(workspace, sample)
+            st.caption(text.plain(sample.name))
+    st.caption(f"Pair {place + 1:,} of {len(pairs):,}")
+    with st.container(horizontal=True, gap="small"):
+        for given, how in ((PartAnswer.SAME, Fix.GROUP), (PartAnswer.DIFFERENT, Fix.DIFFERENT)):
+            words = FIX_WORDS[how]
+            if st.button(
+                words.label,
+                icon=f":material/{words.icon}:",
+                key=f"pair_{given}",
+                help=words.help,
+            ):
+                act(dataset, partial(fixes.answer, workspace, dataset.id, pairs[place], given))
+        if len(pairs) > 1 and st.button(
+            "Next pair", icon=":material/skip_next:", key="pair_next", type="tertiary"
+        ):
+            st.session_state[key] = place + 1
+            st.rerun(scope="fragment")
+
+
+@st.dialog("Image", width="large", position="right")
+@errors.shown()
+def show_image(
+    workspace: Workspace, sample: Sample, dataset: Dataset, finding: Finding | None = None
+) -> None:
+    picture(workspace, sample)
+    label = dataset.class_names[sample.label] if sample.label is not None else "no label"
+    st.markdown(f"#### {text.plain(label)}")
+    st.caption(
+        f"{text.plain(sample.name)} · {sample.width} × {sample.height} · "
+        f"{text.size(sample.file_size)}"
+    )
+    if st.button(
+        "Exclude this image",
+        icon=":material/hide_image:",
+        key="exclude_one",
+        help=FIX_WORDS[Fix.EXCLUDE].help,
+    ):
+        act(dataset, lambda: fixes.exclude_images(workspace, dataset.id, [sample.id]))
+    if finding is not None and st.button(
+        "Another part than the others",
+        icon=":material/call_split:",
+        key="apart_one",
+        help="This image shows a different part than all others of this finding. The others stay "
+        "together.",
+    ):
+        others = [i for i in finding.sample_ids if i != sample.id]
+        act(
+            dataset,
+            lambda: fixes.answer_one_against_others(workspace, dataset.id, sample.id, others),
+        )
+
+
+def picture(workspace: Workspace, sample: Sample) -> None:
+    """The image in full."""
+    path = workspace.resolve(sample.path)
+    if path.is_file():
+        st.image(str(path), width=min(640, max(256, 3 * sample.width)))
+    else:
+        st.warning("The file is missing. Restore it, or import the images again.")
+
+
+def images_gallery(
+    workspace: Workspace,
+    dataset: Dataset,
+    images: Sequence[Sample],
+    key: str,
+    side_px: int = 120,
+    finding: Finding | None = None,
+) -> None:
+    """Images to click; `finding` is one of look-alikes that nobody has answered for."""
+    tiles = [widgets.sample_tile(s, dataset.class_names) for s in images]
+    clicked = gallery(tiles, key, side_px=side_px)
+    opened = next((s for s in images if str(s.id) == clicked), None)
+    if opened:
+        show_image(workspace, opened, dataset, finding)
