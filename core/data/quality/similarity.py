@@ -20,7 +20,7 @@ turned by 2 degrees 51, by 90 or mirrored none. In the tiles about the same.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,23 @@ from PIL import Image
 from core.data.pixels.cache import FAILED, READY, RowCache, open_row_cache
 from core.data.pixels.images import read_image
 from core.data.pixels.isolated_pool import run_isolated
+from core.data.quality.alignment import (
+    SIDE_PX,
+    Alignments,
+    aligned,
+    resized,
+    unit,
+)
+from core.data.quality.clusters import Judged, within_clusters
+from core.data.quality.individuality import (
+    LEAST_NEIGHBOURS,
+    NEIGHBOURS,
+    SIBLINGS,
+    Individuality,
+)
 from core.domain.depth import GrayLevels
 from core.errors import TouchstoneError
 
-SIDE_PX = 48
 # Shown wherever look-alikes are counted.
 LOOK_ALIKES = (
     "Look-alikes show the same view, possibly with other brightness, exposure or compression, or "
@@ -42,8 +55,7 @@ LOOK_ALIKES = (
 LIKENESS = 0.87  # look-alikes have at least this
 EACH_WITH_EACH = 20_000
 _DESCRIPTOR_PX = 24
-_TEMPLATE_PX = 38
-_NEIGHBOURS = 10
+_PROPOSED_EACH = 10
 _PROPOSED = 0.5
 _BLOCK = 1024
 _CHANCE_PAIRS = 300
@@ -109,11 +121,27 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
         Positions [M, 2] with first < second, and their likeness [M] in (0, 1].
     """
     flat = _flattened(grays)
-    least = max(LIKENESS, _clearly_above_chance(flat))
-    proposed = _proposed(flat, on_progress)
-    likeness = _likeness(flat, proposed, on_progress)
-    kept = likeness >= least
-    return proposed[kept], likeness[kept]
+    proposed, ranked = _proposed(flat, on_progress)
+    places = aligned(flat, proposed, on_progress)
+    alike = places.likeness >= LIKENESS
+    pairs, places = proposed[alike], places.of(alike)
+    beyond = ranked[:, _skipped(len(flat)) :]
+    if beyond.shape[1] < LEAST_NEIGHBOURS:
+        clear = places.likeness >= _clearly_above_chance(flat)
+        return pairs[clear], places.likeness[clear]
+    individual = Individuality(flat, beyond)
+
+    def judged(
+        pairs: Pairs, places: Alignments, on_progress: ProgressCallback | None = None
+    ) -> Judged:
+        evidence = individual.evidence(pairs, places, on_progress)
+        return Judged(pairs, places.likeness, evidence)
+
+    kept = within_clusters(
+        judged(pairs, places, on_progress), lambda others: judged(others, aligned(flat, others))
+    )
+    alike = kept.likeness >= LIKENESS
+    return kept.pairs[alike], kept.likeness[alike]
 
 
 def connected(n: int, *links: Pairs) -> NDArray[np.int64]:
@@ -171,11 +199,11 @@ def neighbour_accuracy(
     if not len(train) or not len(test):
         raise ValueError("both subsets need images")
     # Why without shading and exposure: a network recognizes the same part under another light.
-    known = _unit(_flattened(grays[train]))
+    known = unit(_flattened(grays[train]))
     correct = 0
     for start in range(0, len(test), _BLOCK):
         block = test[start : start + _BLOCK]
-        nearest = (_unit(_flattened(grays[block])) @ known.T).argmax(axis=1)  # [block]
+        nearest = (unit(_flattened(grays[block])) @ known.T).argmax(axis=1)  # [block]
         correct += int((labels[train[nearest]] == labels[block]).sum())
     return correct / len(test)
 
@@ -200,19 +228,6 @@ def _flattened(grays: Gray) -> Floats:
     return result
 
 
-def _unit(grays: Floats) -> Floats:
-    """[N, D]: mean 0 and length 1, so that a product is a normalized correlation."""
-    flat = grays.reshape(len(grays), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    unit: Floats = flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6)
-    return unit
-
-
-def _resized(plane: Floats, side: int) -> Floats:
-    image = Image.fromarray(plane).resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(image, np.float32)
-
-
 def _crops() -> Iterator[tuple[int, int, int]]:
     """(top, left, side) of the versions of an image for which neighbours are searched."""
     yield 0, 0, SIDE_PX
@@ -224,43 +239,53 @@ def _crops() -> Iterator[tuple[int, int, int]]:
 def _version(flat: Floats, crop: tuple[int, int, int]) -> Floats:
     top, left, side = crop
     cut = flat[:, top : top + side, left : left + side]
-    return _unit(np.stack([_resized(image, _DESCRIPTOR_PX) for image in cut]))
+    return unit(np.stack([resized(image, _DESCRIPTOR_PX) for image in cut]))
 
 
-def _proposed(flat: Floats, on_progress: ProgressCallback) -> Pairs:
-    """Pairs [M, 2] that may be alike: nearest neighbours within each cell."""
-    if len(flat) < 2:
-        return np.empty((0, 2), np.int64)
+def _skipped(n: int) -> int:
+    """How many of the nearest images of each may be of the same part."""
+    return min(SIBLINGS, max(0, n - 2) // 3)
+
+
+def _proposed(flat: Floats, on_progress: ProgressCallback) -> tuple[Pairs, Pairs]:
+    """Pairs [M, 2] that may be alike, and the nearest images [N, K] of each, -1 where unknown."""
+    n = len(flat)
+    ranked = np.full((n, max(0, min(n - 1, SIBLINGS + NEIGHBOURS))), -1, np.int64)
+    if n < 2:
+        return np.empty((0, 2), np.int64), ranked
     versions = [_version(flat, crop) for crop in _crops()]  # 11 x [N, 576]
     cells = _cells(versions[0])
     proposals: list[Pairs] = []
     for number, cell in enumerate(cells):
-        proposals.extend(
-            _nearest(
-                [v[cell] for v in versions],
-                cell,
-                on_progress if number == 0 and len(cells) == 1 else None,
-            )
-        )
+        report = on_progress if len(cells) == 1 else None
+        for rows, nearest, likeness in _nearest([v[cell] for v in versions], report):
+            own, ids = cell[rows], cell[nearest]
+            row, column = np.nonzero(likeness[:, :_PROPOSED_EACH] >= _PROPOSED)
+            proposals.append(np.stack([own[row], ids[row, column]], axis=1))
+            # Why the last cell: an image may be in three of them, and any will do.
+            ranked[own] = -1
+            ranked[own, : ids.shape[1]] = ids
         if len(cells) > 1:
             on_progress("Searching for look-alikes", number + 1, len(cells))
-    return np.unique(np.sort(np.concatenate(proposals), axis=1), axis=0)
+    return np.unique(np.sort(np.concatenate(proposals), axis=1), axis=0), ranked
 
 
 def _nearest(
-    versions: list[Floats], cell: NDArray[np.int64], on_progress: ProgressCallback | None
-) -> Iterator[Pairs]:
-    base, n = versions[0], len(cell)
-    k = min(_NEIGHBOURS, n - 1)
+    versions: list[Floats], on_progress: ProgressCallback | None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
+    """For blocks of images: positions [B], the nearest images [B, K] and their likeness [B, K]."""
+    base, n = versions[0], len(versions[0])
+    k = min(SIBLINGS + NEIGHBOURS, n - 1)
     for start in range(0, n, _BLOCK) if k else ():
-        rows = slice(start, start + _BLOCK)
-        best = versions[0][rows] @ base.T  # [block, n]
+        rows = np.arange(start, min(n, start + _BLOCK))
+        best = base[rows] @ base.T  # [block, n]
         for version in versions[1:]:
             np.maximum(best, version[rows] @ base.T, out=best)
-        best[np.arange(len(best)), start + np.arange(len(best))] = -1
+        best[np.arange(len(best)), rows] = -1
         nearest = np.argpartition(-best, k - 1, axis=1)[:, :k]
-        row, column = np.nonzero(np.take_along_axis(best, nearest, axis=1) >= _PROPOSED)
-        yield np.stack([cell[start + row], cell[nearest[row, column]]], axis=1)
+        likeness = np.take_along_axis(best, nearest, axis=1)
+        order = np.argsort(-likeness, axis=1, kind="stable")
+        yield rows, np.take_along_axis(nearest, order, 1), np.take_along_axis(likeness, order, 1)
         if on_progress is not None:
             on_progress("Searching for look-alikes", min(n, start + _BLOCK), n)
 
@@ -279,60 +304,10 @@ def _cells(base: Floats) -> list[NDArray[np.int64]]:
     return [np.concatenate(parts) for parts in members if parts]
 
 
-def _likeness(flat: Floats, pairs: Pairs, on_progress: ProgressCallback | None = None) -> Floats:
-    """Best correlation [M] of each pair over shifts of about 10% and scales of 15%."""
-    # Why here: only the worker needs it.
-    from threadpoolctl import threadpool_limits
-
-    @lru_cache(maxsize=256)
-    def templates(position: int) -> Floats:
-        return _templates(flat[position])
-
-    @lru_cache(maxsize=256)
-    def windows(position: int) -> tuple[Floats, Floats]:
-        return _windows(flat[position])
-
-    result = np.empty(len(pairs), np.float32)
-    # Why one thread: for products this small, waking threads costs more than it gains, ten times
-    # as much on a busy machine.
-    with threadpool_limits(1):
-        for number, (first, second) in enumerate(pairs.tolist()):
-            parts, lengths = windows(second)
-            result[number] = (templates(first) @ parts.T / lengths).max()
-            if on_progress is not None and (number % 50 == 49 or number + 1 == len(pairs)):
-                on_progress("Comparing pixels", number + 1, len(pairs))
-    return result
-
-
-def _windows(image: Floats) -> tuple[Floats, Floats]:
-    """All parts [121, 38 * 38] of the size of a template, and their lengths [121] about the mean.
-
-    Templates have mean 0, so that a product with them needs the mean of a part in its length only.
-    """
-    shape = (_TEMPLATE_PX, _TEMPLATE_PX)
-    parts = np.lib.stride_tricks.sliding_window_view(image, shape).reshape(-1, shape[0] ** 2)
-    squares = np.einsum("ij,ij->i", parts, parts) - parts.sum(axis=1) ** 2 / parts.shape[1]
-    return parts, np.sqrt(np.maximum(squares, 0)) + 1e-6
-
-
-def _templates(image: Floats) -> Floats:
-    """[13, 38 * 38]: the inner part at some widths and heights, brought to one size.
-
-    Why steps of 5% where both sides change: on fine textures, crops between them were not found.
-    """
-    sizes = [(height, width) for height in (34, 38, 42) for width in (34, 38, 42)]
-    sizes += [(side, side) for side in (32, 36, 40, 44)]
-    templates = []
-    for height, width in sizes:
-        top, left = (SIDE_PX - height) // 2, (SIDE_PX - width) // 2
-        templates.append(_resized(image[top : top + height, left : left + width], _TEMPLATE_PX))
-    return _unit(np.stack(templates))
-
-
 def _clearly_above_chance(flat: Floats) -> float:
     """A likeness far above that of images drawn at random (their 90% quantile)."""
     if len(flat) < 3:
         return 0.0
     drawn = np.random.default_rng(0).integers(0, len(flat), (_CHANCE_PAIRS, 2))
     drawn = drawn[drawn[:, 0] != drawn[:, 1]]
-    return 1 - 0.3 * (1 - float(np.quantile(_likeness(flat, drawn), 0.9)))
+    return 1 - 0.3 * (1 - float(np.quantile(aligned(flat, drawn).likeness, 0.9)))
