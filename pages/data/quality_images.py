@@ -8,6 +8,7 @@ import streamlit as st
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import Finding, Fix
 from core.domain.parts import PartAnswer
+from core.workflows import files
 from core.workflows.data import datasets, fixes, quality
 from core.workspace import Workspace
 from pages.data.quality_words import FIX_WORDS
@@ -106,11 +107,11 @@ def show_image(
 
 def picture(workspace: Workspace, sample: Sample) -> None:
     """The image in full."""
-    path = workspace.resolve(sample.path)
-    if path.is_file():
-        st.image(str(path), width=min(640, max(256, 3 * sample.width)))
+    path, reason = files.path_or_reason(workspace, sample)
+    if path:
+        widgets.whole_image(sample, width_px=min(640, max(256, 3 * sample.width)))
     else:
-        st.warning("The file is missing. Restore it, or import the images again.")
+        st.warning(text.plain(reason))
 
 
 def images_gallery(
