@@ -215,7 +215,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
     problems: set[str] = set()
     for subset in (Subset.VALIDATION, Subset.TEST):
         try:
-            rows += _rows_of(workspace, model, subset, confidence)
+            rows += _rows_of(workspace, model, subset, claimed)
         except TouchstoneError as err:
             problems.add(f"{text.plain(err.message)} {text.plain(err.hint)}")
     for problem in problems:
@@ -246,7 +246,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
 Row = tuple[str, str, int, str, float | None]
 
 
-def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: float) -> list[Row]:
+def _rows_of(workspace: Workspace, model: Model, subset: Subset, claimed: Claim) -> list[Row]:
     """Counts only: no result of the model is read, so this is no view of the test results."""
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
@@ -255,15 +255,12 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, confidence: flo
         return []
     basis = judged_images.basis(workspace, model, subset)
     outcome = basis.outcome(single_threshold(0.5))
+    kinds = [("defective", sum(outcome.nok)), ("good", sum(outcome.ok))]
+    if claimed.automatic is not None:
+        kinds.append(("all, reviews", outcome.n))
     return [
-        (
-            subset.value,
-            kind,
-            n,
-            basis.unit.word,
-            proven_rate(0, n, confidence=confidence),
-        )
-        for kind, n in (("defective", sum(outcome.nok)), ("good", sum(outcome.ok)))
+        (subset.value, kind, n, basis.unit.word, proven_rate(0, n, confidence=claimed.confidence))
+        for kind, n in kinds
     ]
 
 

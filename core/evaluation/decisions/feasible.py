@@ -23,20 +23,20 @@ def refuse_impossible(
     """
     if promise is not None and not promise.is_possible:
         raise ConfigError(
-            f"This guarantee is impossible, so it is not saved. {promise.remarks[0]}",
+            f"This guarantee is impossible: {promise.remarks[0]}",
             "Choose a larger limit or a lower confidence, or collect more images: the test planner "
             "(or: touchstone plan) says how many.",
         )
     if outcome.n and not outcome.automatic.k:
         raise ConfigError(
-            f"This rule decides nothing, so it is not saved: all {outcome.n:,} validation "
-            f"{unit.word} would go to inspector review.",
+            f"This rule decides nothing: all {outcome.n:,} validation {unit.word} would go to "
+            "inspector review.",
             "Choose a larger limit or other thresholds, or train a better model.",
         )
     always = _same_for_all(point)
     if always is not None:
         raise ConfigError(
-            f"This threshold {always} every part, whatever its image shows, so it is not saved.",
+            f"This threshold {always} every part, whatever its image shows.",
             "Choose a threshold above 0 and at most 100%, or check the limits and costs that it "
             "was chosen for.",
         )

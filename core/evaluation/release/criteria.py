@@ -98,12 +98,6 @@ class ReleaseCriteria:
         """Whether some of it limits how many parts go to inspector review."""
         return self.min_automatic is not None or self.max_reviews is not None
 
-    @property
-    def asks_for_verdicts(self) -> bool:
-        """Whether some of it needs classes that are OK and NOK."""
-        limits = self.max_escape is not None or self.max_overkill is not None
-        return limits or self.no_new_escapes or self.limits_reviews
-
     def limits(self, class_names: Sequence[str | None]) -> list[Criterion]:
         """The limits, one by one; a recall for each class of the model, None: of every class."""
         return [

@@ -23,10 +23,12 @@ from core.domain.parts import Counting
 from core.domain.signoff import MarkKind, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
+from core.evaluation.decisions.feasible import refuse_impossible
 from core.store import datasets, judgement, models, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.results.counting import Counted, known_parts
 from core.workflows.results.memory import Memory
+from core.workflows.results.thresholds import load_basis, saved_rule
 from core.workflows.signoff.seal_changes import (
     ProgressCallback,
     SignOff,
@@ -104,11 +106,12 @@ def seal_test(
     Before the first view, sealing again replaces the seal.
 
     Raises:
-        ConfigError: if there are no criteria, or no test images.
+        ConfigError: if there are no criteria, no test images, or the saved rule decides nothing.
         SealedError: if the results of this model were viewed already, or files have changed.
     """
     standing = sign_off(workspace, model_id)
     _refuse_sealing(standing)
+    _refuse_idle_rule(workspace, standing.model)
     changed = file_changes(workspace, standing.model.id, on_progress=on_progress)
     if changed:
         raise SealedError(
@@ -236,6 +239,22 @@ def _refuse_sealing(standing: SignOff) -> None:
             f"Dataset '{standing.dataset.name}' has no release criteria yet.",
             "Set them first: on the Sign-off page, or with `touchstone criteria`.",
         )
+
+
+def _refuse_idle_rule(workspace: Workspace, model: Model) -> None:
+    """Seal no rule that decides nothing; earlier versions saved such rules.
+
+    Raises:
+        ConfigError: if the saved rule is one.
+    """
+    rule = saved_rule(workspace, model.id)
+    if rule is None:
+        return
+    try:
+        basis = load_basis(workspace, model.id)
+    except (NotFoundError, ConfigError):  # there is nothing to try it on
+        return
+    refuse_impossible(rule.point, basis.outcome(rule.point), basis.unit)
 
 
 def _refuse_opening(standing: SignOff) -> None:

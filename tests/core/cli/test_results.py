@@ -123,7 +123,7 @@ def test_a_guarantee_is_held_against_the_test(call, made):
     # It was saved as "accept below 0%, reject nothing", which passes every limit on escapes.
     wishes = ("threshold", "new", "--max-escape", 0.001, "--guarantee", "--save")
     refused = call(*wishes, code=1)
-    assert "impossible, so it is not saved" in refused["error"]
+    assert "This guarantee is impossible" in refused["error"]
     assert "plan" in refused["hint"]
     assert thresholds.saved_rule(made.workspace, "new") is None
 

@@ -1,3 +1,5 @@
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -7,13 +9,15 @@ from core.domain.findings import QualityCheck
 from core.domain.signoff import MarkKind
 from core.domain.splits import Split, SplitStrategy, Subset
 from core.errors import ConfigError, SealedError, WorkspaceError
-from core.evaluation.decisions.outcome import single_threshold
+from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
+from core.evaluation.release.check import CriterionKind
 from core.evaluation.release.criteria import ReleaseCriteria
-from core.store import datasets, quality, splits
+from core.store import datasets, judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access, evaluation, judging, thresholds
-from core.workflows.signoff import release, sealing
+from core.workflows.signoff import release, report, sealing
 from core.workflows.use import models
 from tests.made import add_model, make_dataset
 
@@ -77,6 +81,49 @@ def test_another_criterion_voids_the_seal_and_the_old_one_heals_it(made):
     assert _changes(made) == ("The release criteria were changed.",)
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.5))
     assert _changes(made) == ()
+
+
+def test_a_limit_on_reviews_is_sealed_with_the_criteria(made):
+    asked = ReleaseCriteria(max_overkill=0.5, max_reviews=900, parts_per_shift=1000)
+    release.set_criteria(made.workspace, "parts", asked)
+    sealing.seal_test(made.workspace, "a")
+    changed = dataclasses.replace(asked, parts_per_shift=5000)
+    release.set_criteria(made.workspace, "parts", changed)
+    assert _changes(made) == ("The release criteria were changed.",)
+    release.set_criteria(made.workspace, "parts", asked)
+    opened = sealing.open_test(made.workspace, "a", "release")
+    gate = report.gate_of(made.workspace, opened)
+    kinds = [check.criterion.kind for check in gate.gate.checks]
+    assert kinds == [CriterionKind.FALSE_REJECT, CriterionKind.REVIEWS]
+    assert gate.gate.limits_reviews
+
+
+def test_a_seal_and_criteria_of_an_earlier_version_are_judged_as_they_were(made):
+    # What they were asked then has none of the newer fields.
+    _sealed(made)
+    newer = ("min_automatic", "max_reviews", "parts_per_shift", "defect_rate")
+    with connect(made.workspace) as db, db.conn:
+        for table, column in (("seals", "criteria"), ("criteria", "settings")):
+            (text,) = db.conn.execute(f"SELECT {column} FROM {table}").fetchone()
+            kept = {k: v for k, v in json.loads(text).items() if k not in newer}
+            db.conn.execute(f"UPDATE {table} SET {column} = ?", [json.dumps(kept)])
+    opened = sealing.open_test(made.workspace, "a", "release")
+    assert opened.is_proof
+    gate = report.gate_of(made.workspace, opened)
+    assert [check.criterion.kind for check in gate.gate.checks] == [CriterionKind.FALSE_REJECT]
+
+
+def test_a_saved_rule_that_decides_nothing_is_not_sealed(made):
+    # Earlier versions saved "accept below 0%, reject nothing"; sealed, it passed the test.
+    judged = judging.judged_set(made.workspace, "a", Subset.VALIDATION)
+    nothing = OperatingPoint(0.0, ABOVE_ALL)
+    rule = DecisionRule(nothing, judged.class_names, judged.verdicts, "guarantee", 0.95, 1.0)
+    with connect(made.workspace) as db, transaction(db):
+        judgement.save_operating_point(db, judged.model.id, rule_to_json(rule))
+    with pytest.raises(ConfigError, match="decides nothing"):
+        _sealed(made)
+    _rule(made, "a", 0.4)
+    _sealed(made)
 
 
 def test_another_threshold_voids_the_seal(made):
