@@ -38,7 +38,7 @@ def as_text(value: float | int | None, style: NumberStyle) -> str:
             return f"{value:,.0f} PPM" if value >= 10 else f"{value:.2g} PPM"
         case "ppm at most":
             if value >= 10:
-                return f"{math.ceil(value):,} PPM"
+                return f"{math.ceil(value * (1 - 1e-12)):,} PPM"  # 1e6 with a rounding error is 1e6
             return f"{shortened(value, at_most=True, digits=2)} PPM"
         case "p":
             return f"{value:.3f}" if value >= 0.001 else "below 0.001"

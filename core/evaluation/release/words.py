@@ -21,7 +21,7 @@ NO_NEW_ESCAPES = "no new escapes compared with the current model"
 GOLDEN_RIGHT = "every golden sample judged correctly"
 REVIEWS_NOT_LIMITED = (
     "No criterion limits the automatic share: a rule that sends every part to inspector review "
-    "passes every limit on escapes and false rejects."
+    "passes every limit on escapes."
 )
 
 

@@ -149,9 +149,9 @@ def test_the_check_of_the_numbers_notices_a_drawn_bound_that_is_wrong(made):
 def test_a_table_of_classes_counts_one_thing(made):
     # Precision and recall counted parts, F1 and confusions images, and nothing said which.
     text = _files(made)[0].read_text()
-    section = text.split("<h3>Classes, lowest recall first</h3>")[1].split("</table>")[0]
-    heading, rows = section.split("</thead>")
-    assert "<th>Class (by parts)</th>" in heading
+    section = text.split("<h3>Classes by parts, lowest recall first</h3>")[1]
+    heading, rows = section.split("</table>")[0].split("</thead>")
+    assert '<th class="number">parts</th>' in heading
     names = set(re.findall('data-measure="([^"]*)"', rows))
     assert {name.split(".")[-1] for name in names} <= {
         *("recall", "precision", "f1", "n", "low", "high")
