@@ -50,7 +50,7 @@ def make_dataset(
             24,
             24,
             "RGB",
-            9,
+            _size_bytes(paths[i]),
             name=f"{i:05d}.png",
             group=f"part {i // 8}" if groups else None,
         )
@@ -72,6 +72,12 @@ def _sha256(path: str, number: int) -> str:
     """Of the file where there is one."""
     file = Path(path)
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else f"sha{number}"
+
+
+def _size_bytes(path: str) -> int:
+    """Of the file where there is one."""
+    file = Path(path)
+    return file.stat().st_size if file.is_file() else 9
 
 
 def _image(folder: Path | None, number: int, label: int) -> str:
