@@ -28,6 +28,7 @@ from core.reporting.values import (
 )
 from core.store import jobs, look_alikes, quality, runs, splits, versions
 from core.store.database import connect
+from core.words import exact
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
@@ -222,7 +223,7 @@ def _leak_row(question: str, n: int | None) -> LeakRow:
 
 
 def training_section(workspace: Workspace, material: ReportMaterial) -> TrainingSection:
-    """The run that made the model, with all its settings."""
+    """The run that made the model, with the settings that acted on it."""
     run = training_run(workspace, material)
     if run is None:
         return TrainingSection((Fact("Training record", "The run was deleted."),))
@@ -271,7 +272,7 @@ def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
             "training and validation images; results on validation images are cross-validated"
         )
     return (
-        Fact("Penalty", f"{chosen_penalty(run.train, path):.4g}: {how}"),
+        Fact("Penalty", f"{exact(chosen_penalty(run.train, path))}: {how}"),
         Fact("Learned from", learned_from),
     )
 
