@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from core.cli.app import app
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
-from core.errors import ConfigError, NotFoundError, SealedError
+from core.errors import ConfigError, FilesChangedError, NotFoundError, SealedError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
@@ -347,11 +347,15 @@ def test_the_verdict_says_what_was_proven(made):
     assert _title(_files(made, "b")[0]) == "block: Release criteria not met"
 
 
-def test_a_changed_image_file_voids_the_seal_in_the_report(made, tmp_path):
+def test_a_changed_image_file_is_asked_about_and_a_missing_one_voids_the_seal(made, tmp_path):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     sealing.seal_test(made.workspace, "b")
     sealing.open_test(made.workspace, "b", "release")
-    next((tmp_path / "pictures").rglob("00250.png")).write_bytes(b"other")
+    changed = next((tmp_path / "pictures").rglob("00250.png"))
+    changed.write_bytes(b"other")
+    with pytest.raises(FilesChangedError, match=r"00250\.png"):
+        _files(made)
+    changed.unlink()
     page = _files(made)[0]
     assert _title(page).startswith("void")
     assert "00250.png" in page.read_text()
