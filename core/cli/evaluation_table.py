@@ -94,8 +94,8 @@ def show_calibration(found: CalibrationComparison, judged: JudgedSet) -> None:
     fit = found.fit
     if fit is not None and fit.temperature is not None and found.after is not None:
         say(
-            f"Calibration on validation: temperature {fit.temperature.value:.2f}, calibration error "
-            f"{found.before.ece:.3f}, with it {found.after.ece:.3f}"
+            f"Calibration on validation: temperature {fit.temperature.value:.2f}, calibration "
+            f"error {found.before.ece:.3f}, with it {found.after.ece:.3f}"
         )
     elif fit is not None:
         say(no_calibration_in_words(fit))
