@@ -69,7 +69,7 @@ def main() -> None:
     best_of_three("top-K error, any K", lambda: true_class_ranks(probabilities, targets))
     best_of_three("one ROC curve", lambda: roc_curve(probabilities[:, 0], targets == 0))
     best_of_three("reliability", lambda: calibration.reliability(probabilities, targets))
-    best_of_three("temperature", lambda: calibration.fit_temperature(probabilities, targets))
+    best_of_three("temperature", lambda: calibration.fit_calibration(probabilities, targets))
     best_of_three(
         "probabilities to parts, once per model",
         lambda: outcome.part_scores(outcome.nok_probability(probabilities, verdicts), truth, parts),

@@ -7,6 +7,11 @@ digits, and what is only proven is rounded to the side on which it still holds.
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
+# Why the results of a refitted model on validation images are not its own; follows a colon.
+CROSS_VALIDATED = (
+    "the model was refitted on these images; each was judged by a model that had not seen it"
+)
+
 
 def count(number: int, noun: str) -> str:
     """`1 image`, `1,300 images`, `2 classes`, `3 copies`."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from core.api.evaluation import evaluation_as_json
-from core.cli.evaluation_table import show_evaluation
+from core.cli.evaluation_table import show_calibration, show_evaluation
 from core.cli.session import CountOption, JsonOption, ModelArgument, WorkspaceOption, session
 from core.domain.parts import Counting
 from core.domain.splits import Subset
@@ -42,7 +42,12 @@ def evaluate(
         result = evaluation_as_json(report, judged, calibration, point)
         if subset is Subset.TEST:
             access.record_view(opened.workspace, judged.model, "touchstone evaluate")
-        opened.answer(result, lambda: show_evaluation(report, judged, point))
+
+        def show() -> None:
+            show_evaluation(report, judged, point)
+            show_calibration(calibration, judged)
+
+        opened.answer(result, show)
 
 
 def _numbers(listed: str) -> list[int]:

@@ -3,9 +3,11 @@
 from core.api.evaluation import why_no_ok_nok
 from core.cli.output import note, say, table
 from core.domain.parts import Counting
+from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.decisions.views import Headline
+from core.evaluation.measures.calibration import no_calibration_in_words
 from core.evaluation.measures.intervals import NO_DATA, Estimate, Rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.check import ReleaseVerdict
@@ -15,7 +17,9 @@ from core.evaluation.release.words import (
     remarks_in_words,
 )
 from core.evaluation.report import EvaluationReport
+from core.words import CROSS_VALIDATED
 from core.workflows.results import evaluation
+from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
 
 _MOST_CLASSES = 20  # a matrix of more is too wide for a terminal
@@ -83,6 +87,20 @@ def show_verdict(verdict: ReleaseVerdict) -> None:
         *remarks_in_words(verdict),
     ):
         say(f"  {sentence}")
+
+
+def show_calibration(found: CalibrationComparison, judged: JudgedSet) -> None:
+    """Print the temperature that validation recommends, or why there is none."""
+    fit = found.fit
+    if fit is not None and fit.temperature is not None and found.after is not None:
+        say(
+            f"Calibration on validation: temperature {fit.temperature.value:.2f}, calibration "
+            f"error {found.before.ece:.3f}, with it {found.after.ece:.3f}"
+        )
+    elif fit is not None:
+        say(no_calibration_in_words(fit))
+    if judged.subset is Subset.VALIDATION and judged.model.validation_cross_validated:
+        note(f"Cross-validated: {CROSS_VALIDATED}.")
 
 
 def measure_rows(report: EvaluationReport) -> list[list[str]]:

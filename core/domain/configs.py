@@ -66,15 +66,8 @@ class ClassWeights(StrEnum):
     @property
     def power(self) -> float:
         """An image of a class with n images weighs n to the minus this."""
-        match self:
-            case ClassWeights.NONE:
-                return 0.0
-            case ClassWeights.MODERATE:
-                return 0.5
-            case ClassWeights.BALANCED:
-                return 1.0
-            case _:
-                assert_never(self)
+        powers = {ClassWeights.NONE: 0.0, ClassWeights.MODERATE: 0.5, ClassWeights.BALANCED: 1.0}
+        return powers[self]
 
     @classmethod
     def _missing_(cls, value: object) -> "ClassWeights | None":

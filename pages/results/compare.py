@@ -17,6 +17,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import (
     counting,
+    judged,
     judged_images,
     release_criteria,
     state,
@@ -30,7 +31,7 @@ from pages.ui.figures import outcome_matrices
 from pages.ui.places import Place
 
 PURPOSE = "Compare page"
-VALIDATION_SHOWN = "Below: the validation images, which were used to choose both models."
+VALIDATION_SHOWN = "Below: the validation images, which help to choose models and thresholds."
 
 
 def verdict(workspace: Workspace, result: ModelComparison) -> None:
@@ -306,6 +307,8 @@ def page(workspace: Workspace) -> None:
     if subset is Subset.TEST:
         for model in (present, new):
             test_access.view(workspace, model, PURPOSE)
+    if subset is Subset.VALIDATION:
+        judged.cross_validated_note([present, new])
     for side in (result.first, result.second):
         if side.judged.notice:
             st.warning(

@@ -86,6 +86,8 @@ def settings(defaults: TrainConfig, split: Split) -> tuple[TrainConfig, AugmentC
     hidden = [*CHOSEN_ABOVE, *(["refit"] if split.folds else [])]  # a fold must stay unseen
     names = [s.name for s in settings_of(defaults) if s.name in acting and s.name not in hidden]
     values = fields_in_columns(defaults, [name for name in BASIC if name in names], key=key)
+    if "penalty" in names:
+        st.caption("A penalty of 0 is chosen by cross-validation on the training images.")
     with st.expander("More settings"):
         more = [name for name in names if name not in BASIC]
         values |= fields_in_columns(defaults, more, key=key)

@@ -11,6 +11,7 @@ from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.report import EvaluationReport
+from core.words import CROSS_VALIDATED
 from core.workflows.results import thresholds
 from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
@@ -74,10 +75,7 @@ def cross_validated_note(shown: Sequence[Model]) -> None:
     if not names:
         return
     whose = f"Cross-validated ({', '.join(names)})" if len(shown) > 1 else "Cross-validated"
-    st.caption(
-        f"{whose}: the model was refitted on these images; each was judged by a model that had not "
-        "seen it."
-    )
+    st.caption(f"{whose}: {CROSS_VALIDATED}.")
 
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> SliceColumns:

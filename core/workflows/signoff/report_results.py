@@ -32,7 +32,7 @@ from core.reporting.values import (
 )
 from core.store import runs
 from core.store.database import connect
-from core.words import exact_percent
+from core.words import CROSS_VALIDATED, exact_percent
 from core.workflows.results.comparison import evidence
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
@@ -118,10 +118,7 @@ def validation_kind(material: ReportMaterial) -> str:
     """Says where validation results are not those of this very model; else empty."""
     if not material.model.validation_cross_validated:
         return ""
-    return (
-        "Validation results are cross-validated: the model was refitted on these images, and each "
-        "was judged by a model that had not seen it."
-    )
+    return f"Validation results are cross-validated: {CROSS_VALIDATED}."
 
 
 def class_rows(material: ReportMaterial) -> tuple[ClassRow, ...]:
