@@ -32,8 +32,11 @@ def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dat
     samples = [s for s in datasets.every_sample(db, dataset.id) if s.status is SampleStatus.USED]
     candidates = [s for s in samples if s.format in _DEEP_FORMATS]
     step = 1 + len(candidates) // LOOKED_AT
-    paths = [workspace.resolve(sample.path) for sample in candidates[::step]]
-    outcomes = [outcome for _, outcome in run_isolated(deep_image, paths)]
+    chosen = [workspace.resolve(sample.path) for sample in candidates[::step]]
+    paths = [path for path in chosen if path.is_file()]
+    if chosen and not paths:
+        return dataset
+    outcomes = [outcome for _, outcome in run_isolated(deep_image, paths)] if paths else []
     readable = [item for item in outcomes if item is None or isinstance(item, DeepImage)]
     if paths and not readable:
         return dataset
