@@ -3,13 +3,13 @@
 from typing import assert_never
 
 from core.domain.configs import (
-    LEVEL_SETTINGS,
     AugmentConfig,
     OptimizerName,
     PreprocessConfig,
     Recipe,
     TrainConfig,
 )
+from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar, assert_never
 
-from core.domain.depth import MOST_LEVEL, GrayLevels
+from core.domain.depth import LEVEL_SETTINGS, MOST_LEVEL, GrayLevels
 from core.domain.ids import json_digest
 from core.domain.settings import NO, YES, check_ranges, setting
 from core.errors import ConfigError
@@ -77,9 +77,6 @@ class ClassWeights(StrEnum):
 
 
 Config = TypeVar("Config", "PreprocessConfig", "AugmentConfig", "TrainConfig")
-
-
-LEVEL_SETTINGS = ("black_level", "white_level")  # they act on images with more than 8 bits alone
 
 
 @dataclass(frozen=True)

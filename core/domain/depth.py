@@ -13,6 +13,7 @@ from enum import StrEnum
 from core.errors import ConfigError
 
 MOST_LEVEL = 1e12
+LEVEL_SETTINGS = ("black_level", "white_level")  # they act on such images alone
 _DEPTHS = (8, 10, 12, 14, 16)  # bits of usual cameras and converters
 _LEAST_OF_UNIT_RANGE = 0.25  # floats within [0, 1] with a larger one have this range
 _SPREAD = 0.01  # fraction of the images whose extremes may be outliers

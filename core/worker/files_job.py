@@ -13,14 +13,20 @@ from core.domain.datasets import (
     SampleState,
     SampleStatus,
 )
-from core.domain.depth import GrayLevels
+from core.domain.depth import (
+    DatasetDepth,
+    DeepImage,
+    GrayLevels,
+    depth_of_images,
+    joined_depth,
+)
 from core.domain.files import ChangedFiles
 from core.domain.jobs import JobStatus
 from core.errors import ConfigError, TouchstoneError
-from core.store import datasets, versions
+from core.store import datasets, properties, versions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.file_checks import PHASE, CheckedSamples, compare_files, remember
+from core.worker.file_checks import PHASE, CheckedSamples, compare_files, measured_dataset, remember
 from core.worker.relocation import relocate
 from core.worker.session import JobSession
 
@@ -87,14 +93,26 @@ def _answer(
 def _new_content(session: JobSession, dataset: Dataset, samples: Sequence[Sample]) -> list[Sample]:
     """The samples with the content that their files have now; unreadable ones are left out."""
     paths = [str(session.workspace.resolve(s.path)) for s in samples]
-    new: list[Sample] = []
+    read: list[tuple[Sample, Inspected]] = []
     for position, outcome in run_isolated(inspect_file, paths):
         if isinstance(outcome, TouchstoneError):
             session.warn(f"{samples[position].name} is left out. {outcome.message}")
         else:
-            new.append(_with_content(samples[position], outcome, dataset.levels))
+            read.append((samples[position], outcome))
         session.report("Reading the changed images", position + 1, len(paths))
-    return new
+    levels = _widened(session, dataset, [file.facts.deep for _, file in read if file.facts.deep])
+    return [_with_content(sample, file, levels) for sample, file in read]
+
+
+def _widened(session: JobSession, dataset: Dataset, deep: Sequence[DeepImage]) -> GrayLevels | None:
+    """The scale of the dataset, now that these images with more than 8 bits belong to it."""
+    if not deep:
+        return dataset.levels
+    with connect(session.workspace) as db:
+        known = measured_dataset(session.workspace, db, dataset.id).depth or DatasetDepth()
+        with transaction(db):
+            properties.save_depth(db, dataset.id, joined_depth(known, depth_of_images(deep)))
+        return datasets.find_dataset(db, dataset.id).levels
 
 
 def _with_content(sample: Sample, file: Inspected, levels: GrayLevels | None) -> Sample:

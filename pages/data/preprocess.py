@@ -9,9 +9,9 @@ from PIL import Image
 
 from core.data.pixels.images import read_image
 from core.data.pixels.preprocess import preprocess_image
-from core.domain.configs import LEVEL_SETTINGS, PreprocessConfig
+from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
-from core.domain.depth import GrayLevels
+from core.domain.depth import LEVEL_SETTINGS, GrayLevels
 from core.domain.settings import settings_of
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK

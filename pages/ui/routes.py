@@ -87,11 +87,10 @@ def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bo
 async def _thumbnail(request: Request) -> Response:
     workspace, sample_id = open_workspace(), request.path_params["sample"]
     try:
-        path = await run_in_threadpool(image_facts.thumbnail_file, workspace, sample_id)
-        is_fixed = await run_in_threadpool(image_facts.has_fixed_view, workspace, sample_id)
+        path, is_fixed = await run_in_threadpool(image_facts.thumbnail_file, workspace, sample_id)
     except TouchstoneError as err:
         return Response(err.message, 404)
-    return _picture(request, path, "image/webp", is_fixed=is_fixed)
+    return _picture(request, path, is_fixed=is_fixed)
 
 
 async def _image(request: Request) -> Response:
@@ -106,10 +105,10 @@ async def _image(request: Request) -> Response:
         )
     except TouchstoneError as err:
         return Response(err.message, 404)
-    return _picture(request, path, "image/png", is_fixed=False)
+    return _picture(request, path, is_fixed=False)
 
 
-def _picture(request: Request, path: Path, media_type: str, *, is_fixed: bool) -> Response:
+def _picture(request: Request, path: Path, *, is_fixed: bool) -> Response:
     """A file whose name says its content and how it was read.
 
     Where the gray levels of a dataset can change, browsers ask each time whether it is still this
@@ -119,6 +118,7 @@ def _picture(request: Request, path: Path, media_type: str, *, is_fixed: bool) -
     headers = {"ETag": tag, **(_CACHE if is_fixed else _ASK_AGAIN)}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
+    media_type = {".webp": "image/webp", ".png": "image/png"}[path.suffix]
     return FileResponse(path, media_type=media_type, headers=headers)
 
 

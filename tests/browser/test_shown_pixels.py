@@ -203,5 +203,7 @@ def test_predict_shows_uploads_as_the_model_sees_them(
 
 
 def _data(tile: Locator) -> bytes:
-    source = tile.locator("img").get_attribute("src") or ""
+    image = tile.locator("img")
+    expect(image).to_have_attribute("src", re.compile("^data:image/png;base64,.{50}"))
+    source = image.get_attribute("src") or ""
     return base64.b64decode(source.partition(",")[2])

@@ -75,7 +75,7 @@ def test_images_thumbnails_and_models_are_served_and_missing_ones_are_404(
     assert thumbnail.headers["content-type"] == "image/webp"
     for reading in (None, trained.model):  # as its dataset is shown, and as the model reads it
         whole = client.get(routes.image_url(found[0].id, found[0].sha256, model=reading))
-        assert whole.headers["content-type"] == "image/png"
+        assert whole.headers["content-type"] == "image/webp"
         with Image.open(io.BytesIO(whole.content)) as shown, Image.open(found[0].path) as stored:
             assert shown.tobytes() == stored.convert("RGB").tobytes()
     # A browser that has the picture already is told so in one line.

@@ -1,5 +1,6 @@
 """What a browser shows of an image: made by the one reader, on first use, and kept."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from core.files import atomic_write
 
 THUMBNAIL_PX = 224
 MOST_VIEWS_BYTES = 2_000_000_000
+_WEBP_PX = 16_383  # the longest side that the format allows
 
 
 def thumbnail(
@@ -58,9 +60,10 @@ def view(
     levels: GrayLevels | None = None,
     check: Callable[[], object] | None = None,
 ) -> Path:
-    """The whole image as a PNG with the pixels of `read_image`; created on first use.
+    """The whole image with exactly the pixels of `read_image`; created on first use.
 
-    The oldest views are removed when all together are larger than `MOST_VIEWS_BYTES`.
+    A lossless WebP, or a PNG where the image is too long for that. The oldest views are removed
+    when all together are larger than `MOST_VIEWS_BYTES`.
 
     Args:
         source: the image.
@@ -72,17 +75,22 @@ def view(
     Raises:
         UnreadableImageError: if the image cannot be decoded.
     """
-    target = _target(folder, sha256, levels, "png")
-    if target.exists():
-        return target
+    targets = [_target(folder, sha256, levels, ending) for ending in ("webp", "png")]
+    for target in targets:
+        if target.exists():
+            return target
     if check is not None:
         check()
     image = read_image(source, levels=levels)
+    target = targets[max(image.size) > _WEBP_PX]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_write(target, durable=False) as partial:
-            # Why fast and large: it is made while a person waits, mostly on the same machine.
-            image.save(partial, "PNG", compress_level=1)
+            # Why the fastest settings: it is made while a person waits.
+            if target.suffix == ".webp":
+                image.save(partial, "WEBP", lossless=True, quality=0, method=0)
+            else:
+                image.save(partial, "PNG", compress_level=1)
     except MemoryError as err:
         raise _too_large(source) from err
     _remove_oldest(folder, keep=target)
@@ -95,14 +103,18 @@ def _target(folder: Path, sha256: str, levels: GrayLevels | None, ending: str) -
 
 
 def _remove_oldest(folder: Path, *, keep: Path) -> None:
-    files = [(path, path.stat()) for path in folder.glob("*/*.png")]
-    total = sum(status.st_size for _, status in files)
-    for path, status in sorted(files, key=lambda item: item[1].st_mtime):
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.glob("*/[0-9a-f]*.*"):
+        with contextlib.suppress(FileNotFoundError):  # removed for another person in between
+            status = path.stat()
+            files.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
         if total <= MOST_VIEWS_BYTES:
             return
         if path != keep:
             path.unlink(missing_ok=True)
-            total -= status.st_size
+            total -= size
 
 
 def _too_large(source: Path) -> UnreadableImageError:

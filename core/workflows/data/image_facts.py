@@ -10,13 +10,13 @@ import numpy as np
 
 from core.data.pixels.thumbnails import thumbnail, view
 from core.domain.datasets import Dataset, DatasetVersion, Sample
-from core.domain.depth import GrayLevels, levels_from_key
+from core.domain.depth import levels_from_key
 from core.domain.findings import FeatureInsight, Finding
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
-from core.worker import depth
+from core.worker.file_checks import measured_dataset
 from core.workflows import files
 from core.workflows.data import versions
 from core.workflows.data.versions import Change
@@ -83,29 +83,33 @@ def image_file(workspace: Workspace, sample_id: int) -> Path:
         NotFoundError: if there is no such image, or its file is missing.
         FilesChangedError: if its file has another content than when it was imported.
     """
-    return files.usable_path(workspace, _sample(workspace, sample_id))
+    return files.usable_path(workspace, _sample_and_dataset(workspace, sample_id)[0])
 
 
-def thumbnail_file(workspace: Workspace, sample_id: int) -> Path:
+def thumbnail_file(workspace: Workspace, sample_id: int) -> tuple[Path, bool]:
     """The WebP thumbnail of an image on the scale of its dataset; created on first use.
+
+    Returns:
+        The file, and whether it never changes: the dataset has no images with more than 8 bits.
 
     Raises:
         NotFoundError: if there is no such image, or its file is missing.
         FilesChangedError: if its file has another content than when it was imported.
         UnreadableImageError: if its file can no longer be decoded.
     """
-    sample, levels = _sample(workspace, sample_id), _levels(workspace, sample_id)
-    return thumbnail(
+    sample, dataset = _sample_and_dataset(workspace, sample_id)
+    path = thumbnail(
         workspace.resolve(sample.path),
         sample.sha256,
         workspace.thumbnails,
-        levels=levels,
+        levels=dataset.levels,
         check=lambda: files.usable_path(workspace, sample),
     )
+    return path, dataset.depth is not None and not dataset.depth.images
 
 
 def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
-    """The whole image as PNG, exactly as it is read; created on first use.
+    """The whole image as WebP or PNG, exactly as it is read; created on first use.
 
     Args:
         workspace: where the image is.
@@ -118,11 +122,10 @@ def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
         UnreadableImageError: if its file can no longer be decoded.
         ConfigError: if the levels make no sense.
     """
-    sample = _sample(workspace, sample_id)
-    if reading == NO_SCALE:
-        levels = None
-    else:
-        levels = levels_from_key(reading) if reading else _levels(workspace, sample_id)
+    sample, dataset = _sample_and_dataset(workspace, sample_id)
+    levels = dataset.levels
+    if reading:
+        levels = None if reading == NO_SCALE else levels_from_key(reading)
     return view(
         workspace.resolve(sample.path),
         sample.sha256,
@@ -132,19 +135,12 @@ def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
     )
 
 
-def has_fixed_view(workspace: Workspace, sample_id: int) -> bool:
-    """Whether the thumbnail never changes: the dataset has no images with more than 8 bits."""
-    with connect(workspace) as db:
-        dataset = datasets.dataset_of_sample(db, sample_id)
-    return dataset is not None and dataset.depth is not None and not dataset.depth.images
-
-
 def measured(workspace: Workspace, dataset: Dataset) -> Dataset:
     """The dataset with its depth, which is measured now if it was imported before this was done."""
     if dataset.depth is not None:
         return dataset
     with connect(workspace) as db:
-        return depth.measured_dataset(workspace, db, dataset.id)
+        return measured_dataset(workspace, db, dataset.id)
 
 
 def scale_in_words(dataset: Dataset) -> str | None:
@@ -164,18 +160,13 @@ def scale_in_words(dataset: Dataset) -> str | None:
     )
 
 
-def _levels(workspace: Workspace, sample_id: int) -> GrayLevels | None:
-    with connect(workspace) as db:
-        dataset = datasets.dataset_of_sample(db, sample_id)
-    return dataset.levels if dataset else None
-
-
-def _sample(workspace: Workspace, sample_id: int) -> Sample:
+def _sample_and_dataset(workspace: Workspace, sample_id: int) -> tuple[Sample, Dataset]:
     with connect(workspace) as db:
         samples = datasets.samples_by_id(db, [sample_id])
-    if not samples:
+        dataset = datasets.dataset_of_sample(db, sample_id)
+    if not samples or dataset is None:
         raise NotFoundError("There is no such image.", "Its dataset was deleted.")
-    return samples[0]
+    return samples[0], dataset
 
 
 def image_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> ImageMap:

@@ -10,6 +10,7 @@ from core.domain.configs import (
     TrainConfig,
     recipe_defaults,
 )
+from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import settings_of
 from core.domain.training import TrainingRun
 

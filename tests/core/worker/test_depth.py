@@ -8,11 +8,12 @@ from core.data.pixels.preprocess import load_pixels
 from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
 from core.domain.datasets import LabelSource
 from core.domain.depth import GrayLevels
+from core.domain.files import ChangedFiles
 from core.domain.jobs import JobStatus
 from core.models.catalog import DEFAULT_NETWORK
 from core.store.database import connect, transaction
 from core.store.datasets import samples_of
-from core.workflows import jobs
+from core.workflows import files, jobs
 from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from tests.conftest import save_image
@@ -66,7 +67,7 @@ def test_the_brightness_of_float_images_reaches_the_network_the_facts_and_the_br
         pixels = load_pixels(workspace.resolve(sample.path), config)
         assert pixels.mean() / 255 == pytest.approx(level, abs=0.01)
         for file in (
-            image_facts.thumbnail_file(workspace, sample.id),
+            image_facts.thumbnail_file(workspace, sample.id)[0],
             image_facts.view_file(workspace, sample.id),
             image_facts.view_file(workspace, sample.id, GrayLevels(0, 1).key),
         ):
@@ -95,9 +96,17 @@ def test_added_images_widen_the_scale_and_all_facts_follow(workspace, tmp_path):
     for name, value in (("a/x.png", 400), ("b/x.png", 1000), ("a/y.png", 4000)):
         assert brightness[name] == pytest.approx(value / 4095, rel=0.01)
     assert brightness["a/plain.png"] == pytest.approx(0.2)
+    # So does a file that was replaced by a brighter one.
+    _sixteen_bit(tmp_path / "first" / "a" / "x.png", 10_000)
+    _done(workspace, files.start_check(workspace, dataset.id, answer=ChangedFiles.NEW_VERSION))
+    dataset = datasets.find_dataset(workspace, "Parts")
+    assert dataset.levels == GrayLevels(0, 16_383)
+    brightness = {s.name: s.brightness for s in _samples(workspace, dataset)}
+    for name, value in (("a/x.png", 10_000), ("b/x.png", 1000), ("a/y.png", 4000)):
+        assert brightness[name] == pytest.approx(value / 16_383, rel=0.01)
     # Levels that a person saves are used instead, until they are forgotten.
     config = runs.default_preprocess(workspace, dataset.id, DEFAULT_NETWORK)
-    assert (config.black_level, config.white_level) == (0, 4095)
+    assert (config.black_level, config.white_level) == (0, 16_383)
     datasets.save_preprocess(
         workspace, dataset.id, PreprocessConfig(black_level=100, white_level=8090)
     )
@@ -107,7 +116,7 @@ def test_added_images_widen_the_scale_and_all_facts_follow(workspace, tmp_path):
     assert brightness["a/y.png"] == pytest.approx(3900 / 7990, rel=0.01)
     datasets.save_preprocess(workspace, dataset.id, config)
     assert datasets.saved_preprocess(workspace, dataset.id).levels is None  # as measured
-    assert datasets.find_dataset(workspace, "Parts").levels == GrayLevels(0, 4095)
+    assert datasets.find_dataset(workspace, "Parts").levels == GrayLevels(0, 16_383)
 
 
 def test_a_dataset_of_an_earlier_version_is_measured_when_its_scale_is_needed(workspace, tmp_path):

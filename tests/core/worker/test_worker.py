@@ -223,7 +223,7 @@ def test_an_upload_is_kept_in_the_workspace_and_survives_its_move(
     found, count = datasets.samples(moved, dataset.id, label=0, limit=2)
     assert (len(found), count) == (2, 6)
     assert image_facts.image_file(moved, found[0].id).is_file()
-    assert image_facts.thumbnail_file(moved, found[0].id).is_file()
+    assert image_facts.thumbnail_file(moved, found[0].id)[0].is_file()
 
     datasets.delete_dataset(moved, dataset.id)
     assert list(moved.uploads.iterdir()) == []
