@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.data.importing.labels import subset_of_word
 from core.data.importing.rules import NO_COLUMN, TableRules
 from core.data.importing.tables.numbers import label_key, number_of
+from core.data.importing.tables.path_index import has_image_ending
 from core.domain.names import name_key
 from core.errors import ConfigError
 
@@ -175,10 +176,14 @@ def _named(words: Sequence[str], candidates: Iterable[str], taken: set[int]) -> 
 def _path_column(
     rows: Sequence[Sequence[str]], width: int, taken: set[int], is_path: Callable[[str], bool]
 ) -> int:
-    """The column with the most paths; the first free one if none has any."""
+    """The column with the most paths, endings of images first; the first free one if none has any.
+
+    Why endings: a running number may be the name of a file without its extension.
+    """
     free = [position for position in range(width) if position not in taken]
     hits = {i: sum(is_path(row[i]) for row in rows if len(row) > i) for i in free}
-    return max(free, key=lambda i: (hits[i], -i)) if free else 0
+    ends = {i: sum(has_image_ending(row[i]) for row in rows if len(row) > i) for i in free}
+    return max(free, key=lambda i: (ends[i], hits[i], -i)) if free else 0
 
 
 def _split_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) -> int | None:

@@ -55,7 +55,7 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
     unclear: list[Skipped] = []
     used: Counter[PathFit] = Counter()
     for path, row, labelled in zip(paths, table.rows, labels, strict=True):
-        found = index.find(path)
+        found = _find(index, path, labelled)
         reason = _why_unclear(found) or folders.why_elsewhere(found, row, labelled)
         if reason is not None:
             unclear.append(Skipped(path, reason))
@@ -72,12 +72,25 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
     return TableMatch(
         {name: _respelled(item, spelled) for name, item in by_name.items()},
         tuple(dict.fromkeys(missing)),
-        tuple(dict.fromkeys(unclear)),
+        tuple(unclear),
         tuple(conflicts),
         used[PathFit.WITHOUT_EXTENSION],
         used[PathFit.ENDING],
         {label: other for label, other in spelled.items() if label != other},
     )
+
+
+def _find(index: PathIndex, path: str, labelled: Labelled) -> FoundFile:
+    """The file of a line; if several have its name, the one in the folder of its part or label."""
+    found = index.find(path)
+    if found.fit is not PathFit.AMBIGUOUS:
+        return found
+    for folder in (labelled.group, labelled.label):
+        if folder and "/" not in folder:
+            inside = index.find(f"{folder}/{path}")
+            if inside.fit not in (PathFit.AMBIGUOUS, PathFit.OTHER_FOLDER, PathFit.MISSING):
+                return inside
+    return found
 
 
 def _labels(table: Table, rules: TableRules) -> list[Labelled]:

@@ -24,6 +24,7 @@ from core.files import plain_cell
 from core.words import listed
 
 _SAMPLE_ROWS = 2000  # enough to detect the columns
+_SEPARATOR_LINE = re.compile(r'\A"?sep=([,;\t ])"?(?=\r|\n)', re.IGNORECASE)
 _ANY_DELIMITER = re.compile(r"[,;\t]| +")  # before the delimiter is known
 
 
@@ -86,9 +87,11 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
         ConfigError: if a chosen column does not exist.
     """
     is_path = _path_test(names)
-    text, comments = _without_comments(rules.text.removeprefix("\ufeff"), is_path)
+    stated, text = _stated_delimiter(rules.text.removeprefix("\ufeff"))
+    text, comments = _without_comments(text, is_path)
     is_text = rules.kind is TableKind.TEXT
-    delimiter = (rules.delimiter or _delimiter(text, is_path)) if is_text else Delimiter.COMMA
+    chosen = rules.delimiter or stated
+    delimiter = (chosen or _delimiter(text, is_path)) if is_text else Delimiter.COMMA
     lines = _lines(text, delimiter)
     rows = [cells for _, cells in lines]
     if not rows or len(rows[0]) < 2:
@@ -165,6 +168,15 @@ def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
         raise ImportSourceError(
             f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one image per line."
         ) from err
+
+
+def _stated_delimiter(text: str) -> tuple[Delimiter | None, str]:
+    """The delimiter in a first line `sep=;`, as Excel writes it; and the text with it emptied."""
+    match = _SEPARATOR_LINE.match(text)
+    if match is None:
+        return None, text
+    stated = next((item for item in Delimiter if item.character == match[1]), None)
+    return stated, text[match.end() :]
 
 
 def _without_comments(text: str, is_path: Callable[[str], bool]) -> tuple[str, int]:

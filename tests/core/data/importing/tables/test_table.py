@@ -38,6 +38,9 @@ def _labels(text, names=NAMES, **options):
         "1,good\n2,bad\n",
         "old/place/1.bmp,good\nold/place/2.bmp,bad\n",
         "class,id\ngood,a/1\nbad,b/2\n",
+        "sep=;\nDatei;Klasse\na/1.png;good\nb/2.png;bad\n",
+        '"sep=,"\r\na/1.png,good\r\nb/2.png,bad\r\n',
+        "id,external,label\n1,a/1.png,good\n2,b/2.png,bad\n",
     ],
 )
 def test_all_usual_tables_say_the_same(text):
