@@ -91,7 +91,7 @@ def import_source(
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(help="As --path-column; needed if several columns could hold the class."),
+        typer.Option(help="As --path-column; '*': the class is the title of the column with 1."),
     ] = None,
     group_column: Annotated[
         str | None,
