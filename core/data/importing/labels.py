@@ -14,7 +14,7 @@ from core.domain.splits import Subset
 from core.words import count
 
 MAX_LABEL = 200  # a class name must fit a model file and a chart
-_TRAILING_INDEX = re.compile(r"[\d_]+$")
+_TRAILING_INDEX = re.compile(r"(?:[\d_]|\s*\(\d+\))+$")  # `_0012`, and `_3 (2)` of copies
 _SUBSET_WORDS = {
     "train": Subset.TRAIN,
     "training": Subset.TRAIN,
@@ -106,8 +106,8 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
     """The function that reads the class from a path below the source folder.
 
     `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
-    `file_name_remove_index`: the base name without all trailing digits and underscores,
-    `crack_20180101.png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
+    `file_name_remove_index`: the base name without all trailing digits, underscores and numbers of
+    copies, `crack_20180101 (2).png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
     `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:

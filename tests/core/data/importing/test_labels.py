@@ -16,6 +16,8 @@ from core.errors import ConfigError
         (LabelSource.FILE_NAME_REMOVE_INDEX, "crack_20180101.png", "crack"),
         (LabelSource.FILE_NAME_REMOVE_INDEX, "rolled-in_scale_12.jpg", "rolled-in_scale"),
         (LabelSource.FILE_NAME_REMOVE_INDEX, "0001.png", None),
+        (LabelSource.FILE_NAME_REMOVE_INDEX, "crack_1 (2).png", "crack"),
+        (LabelSource.FILE_NAME_REMOVE_INDEX, "crack (3).png", "crack"),
     ],
 )
 def test_the_class_is_read_where_it_was_said(source, path, label):
