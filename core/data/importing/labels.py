@@ -107,8 +107,8 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
 
     `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
     `file_name_remove_index`: the base name without all trailing digits, underscores and numbers of
-    copies, `crack_20180101 (2).png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
-    `pattern`: the groups `label` and `group` of a regular expression.
+    copies, `crack_20180101 (2).png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last
+    one. `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:
         ConfigError: if the pattern is invalid.
