@@ -142,7 +142,7 @@ def import_source(
     combined: Annotated[
         str | None,
         typer.Option(
-            help="Names like 'crack|stain': keep as classes, use the first label, or leave_out."
+            help="Names like 'crack|stain': keep (as classes), first (label only) or leave_out."
         ),
     ] = None,
     leave_out: Annotated[
