@@ -68,7 +68,9 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
                 if contradiction := _contradiction(first, labelled):
                     conflicts[found.name] = None
                 by_name[found.name] = Labelled(reason=contradiction) if contradiction else labelled
-    spelled = usual_spellings(Counter(item.label for item in labels if item.label))
+    # Why not single letters: their case may be all that tells them apart.
+    words = (item.label for item in labels if item.label and len(item.label) > 1)
+    spelled = usual_spellings(Counter(words))
     return TableMatch(
         {name: _respelled(item, spelled) for name, item in by_name.items()},
         tuple(dict.fromkeys(missing)),
@@ -106,9 +108,8 @@ def _labels(table: Table, rules: TableRules) -> list[Labelled]:
 
 
 def _respelled(item: Labelled, spelled: Mapping[str, str]) -> Labelled:
-    if item.label is None or spelled[item.label] == item.label:
-        return item
-    return replace(item, label=spelled[item.label])
+    label = spelled.get(item.label or "", item.label)
+    return item if label == item.label else replace(item, label=label)
 
 
 def _why_unclear(found: FoundFile) -> str | None:
@@ -135,10 +136,14 @@ def _contradiction(one: Labelled, other: Labelled) -> str | None:
         ("parts", one.group, other.group),
         ("subsets", one.subset, other.subset),
     ):
-        if name_key(first or "") != name_key(second or ""):
+        if _key(first or "") != _key(second or ""):
             values = joined([f"'{value}'" if value else "none" for value in (first, second)])
             return f"The table gives this file two {what}: {values}."
     return None
+
+
+def _key(name: str) -> str:
+    return name if len(name) == 1 else name_key(name)
 
 
 class _Folders:

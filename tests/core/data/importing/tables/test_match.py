@@ -125,6 +125,18 @@ def test_labels_and_parts_that_differ_only_in_case_are_one():
     assert found.merged == {"Crack": "crack"}
 
 
+def test_letters_are_classes_of_their_own():
+    found = _match("file,label\n1.png,a\n2.png,A\n3.png,a\n3.png,A", ["1.png", "2.png", "3.png"])
+    assert [item.label for item in found.by_name.values()] == ["a", "A", None]
+    assert found.conflicts == ("3.png",)
+
+
+def test_two_files_whose_names_look_alike_are_ambiguous():
+    names = ["gr\u00fcn.png", "gru\u0308n.png", "x.png"]
+    found = _match("file,label\ngrün.png,a\nx.png,b", names)
+    assert (list(found.by_name), len(found.unclear)) == (["x.png"], 1)
+
+
 def test_an_empty_label_beside_a_real_one_is_no_conflict():
     found = _match("file,label\n1.png,\n1.png,ok\n2.png,bad\n2.png,", ["1.png", "2.png"])
     assert {name: item.label for name, item in found.by_name.items()} == {
