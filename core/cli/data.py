@@ -91,7 +91,7 @@ def import_source(
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(help="As --path-column; needed if several columns could hold the class."),
+        typer.Option(help="As --path-column; '*': the class is the title of the column with 1."),
     ] = None,
     group_column: Annotated[
         str | None,
@@ -142,7 +142,7 @@ def import_source(
     combined: Annotated[
         str | None,
         typer.Option(
-            help="Names like 'crack|stain': keep as classes, use the first label, or leave_out."
+            help="Names like 'crack|stain': keep (as classes), first (label only) or leave_out."
         ),
     ] = None,
     leave_out: Annotated[

@@ -90,7 +90,7 @@ def sqlite_warning() -> str | None:
 
 def _configure(db: Database) -> None:
     # Why: SQLite itself ignores the case of ASCII letters only, and "é" has two spellings.
-    db.conn.create_function("name_key", 1, name_key, deterministic=True)
+    db.conn.create_function("name_key", 1, lambda text: text and name_key(text), deterministic=True)
     db.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
     _use_wal(db)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.data.importing.encodings import ENCODINGS, encoding_words
 from core.data.importing.rules import (
+    FLAG_COLUMNS,
     NO_COLUMN,
     DecimalMark,
     Delimiter,
@@ -95,9 +96,10 @@ def choose_table(content: bytes, names: Sequence[str]) -> TableRules:
         columns[1],
         "Class",
         table,
-        None if table.roles.one_hot else table.roles.label,
+        None if table.roles.label in table.roles.one_hot else table.roles.label,
         f"label_{key}",
         "Class of the image: a name or a number.",
+        flags=bool(table.roles.one_hot),
     )
     group = _column(
         columns[2],
@@ -184,9 +186,14 @@ def _column(
     help: str,
     *,
     optional: bool = False,
+    flags: bool = False,
 ) -> str:
-    """The number of the chosen column as text, or NO_COLUMN."""
+    """The number of the chosen column as text, NO_COLUMN, or FLAG_COLUMNS where these exist."""
     options = [None, *range(len(table.columns))] if optional else [*range(len(table.columns))]
+    titles = [*table.columns]
+    if flags:
+        options.append(len(titles))
+        titles.append("title of the column with 1")
     chosen = place.selectbox(
         title,
         options,
@@ -194,8 +201,10 @@ def _column(
         key=key,
         help=help,
         placeholder="choose a column",
-        format_func=lambda i: "none" if i is None else table.columns[i],
+        format_func=lambda i: "none" if i is None else titles[i],
     )
+    if chosen == len(table.columns):
+        return FLAG_COLUMNS
     return NO_COLUMN if chosen is None else str(chosen + 1)
 
 

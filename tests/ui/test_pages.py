@@ -115,6 +115,20 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
     assert shown["Macro F1"] == f"{report.macro_f1:.3f}"
 
 
+def test_three_uploads_of_one_name_are_predicted_and_told_apart(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    # Three rows of the table were called x.png.
+    images = sorted(trained.images.rglob("*.png"))[:3]
+    app = open_page("use/predict.py", trained.workspace, model=trained.model.id)
+    files = [("x.png", image.read_bytes(), "image/png") for image in images]
+    app.file_uploader(key="pictures").set_value(files).run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["image"]) == ["x.png", "x (2).png", "x (3).png"]
+    assert all(confidence > 0 for confidence in table["confidence"])
+
+
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:
     app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id, cell="0-0")
     assert any("correct: true class" in caption.value for caption in app.caption)

@@ -14,7 +14,7 @@ from core.domain.splits import Subset
 from core.words import count
 
 MAX_LABEL = 200  # a class name must fit a model file and a chart
-_TRAILING_INDEX = re.compile(r"[\d_]+$")
+_TRAILING_INDEX = re.compile(r"(?:[\d_]|\s*\(\d+\))+$")  # `_0012`, and `_3 (2)` of copies
 _SUBSET_WORDS = {
     "train": Subset.TRAIN,
     "training": Subset.TRAIN,
@@ -81,6 +81,7 @@ _FAULT_WORDS = {
 }
 _ALWAYS_DIVIDE = "|;"  # separators that stand in hardly any name
 _DIVIDE_CLASSES = (",", "+", "/", "&", " and ", " und ")  # only between names that are classes too
+_ANSWER_KEYS = ("choices", "classifications", "answer", "answers", "title", "name", "value")
 _NO_CLASS_NAME = "The file name contains no class name."
 _NO_CLASS_FOLDER = "The file is not inside a class folder."
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
@@ -105,9 +106,9 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
     """The function that reads the class from a path below the source folder.
 
     `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
-    `file_name_remove_index`: the base name without all trailing digits and underscores,
-    `crack_20180101.png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last one.
-    `pattern`: the groups `label` and `group` of a regular expression.
+    `file_name_remove_index`: the base name without all trailing digits, underscores and numbers of
+    copies, `crack_20180101 (2).png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last
+    one. `pattern`: the groups `label` and `group` of a regular expression.
 
     Raises:
         ConfigError: if the pattern is invalid.
@@ -170,17 +171,17 @@ def labels_in(name: str, class_names: Collection[str]) -> tuple[str, ...]:
 
 
 def choices_in(cell: str) -> list[str] | None:
-    """The labels in a cell of JSON, as Label Studio writes several; None: it is something else."""
+    """The labels in a cell of JSON, as labeling programs write them; None: it is something else.
+
+    For example `{"choices": ["crack", "stain"]}` (Label Studio), `{"class": "crack"}` (VIA), or
+    `{"classifications": [{"answer": {"title": "crack"}}]}` (Labelbox).
+    """
     if cell[:1] not in ("{", "["):
         return None
     try:
-        value = json.loads(cell)
+        return _answers(json.loads(cell))
     except (ValueError, RecursionError):
         return None
-    choices = value.get("choices") if isinstance(value, dict) else value
-    if not isinstance(choices, list) or not all(isinstance(item, str) for item in choices):
-        return None
-    return choices
 
 
 def good_class(class_names: Iterable[str]) -> str | None:
@@ -229,3 +230,19 @@ def _stem(name: str) -> str:
 
 def _divided(name: str, separator: str) -> tuple[str, ...]:
     return tuple(part for part in (p.strip() for p in name.split(separator)) if part)
+
+
+def _answers(value: object) -> list[str] | None:
+    match value:
+        case str():
+            return [value]
+        case list():
+            parts = [_answers(item) for item in value]
+            return None if None in parts else [name for part in parts for name in part or ()]
+        case dict():
+            key = next((key for key in _ANSWER_KEYS if key in value), None)
+            if key is None and len(value) == 1:
+                key = next(iter(value))
+            return None if key is None else _answers(value[key])
+        case _:
+            return None

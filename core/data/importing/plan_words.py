@@ -164,8 +164,8 @@ def conflicts(number: int) -> str:
 
 
 def missing_files(number: int) -> str:
-    """Lines without a file."""
-    return f"{count(number, 'line')} of the table without a file: listed below."
+    """Paths without a file."""
+    return f"{count(number, 'path')} of the table without a file: listed below."
 
 
 def merged_spellings(merged: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from core.errors import ConfigError
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_LEVEL = 30
 NO_COLUMN = ""  # the table has none; None means: detect it
+FLAG_COLUMNS = "*"  # of 0 and 1, one for each class: the label is the title of the one with 1
 
 
 class Delimiter(StrEnum):

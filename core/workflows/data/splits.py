@@ -8,6 +8,7 @@ from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitReq
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
 from core.domain.ids import new_id, utc_now
+from core.domain.names import name_key
 from core.domain.splits import (
     Grouping,
     GroupKind,
@@ -57,7 +58,7 @@ def store_split(
             datasets.find_dataset(db, dataset.id),
             splits.sealed_split(db, dataset.id, dataset.version),
         )
-        taken = {split.name.lower() for split in splits.list_splits(db, dataset.id)}
+        taken = {name_key(split.name) for split in splits.list_splits(db, dataset.id)}
         split = Split(
             id=new_id("split"),
             dataset_id=dataset.id,
@@ -316,6 +317,6 @@ def _refuse_changed(plan: SplitPlan, dataset: Dataset, sealed_by: Split | None) 
 def _free_name(request: SplitRequest, taken: set[str]) -> str:
     base = usual_name(request)
     name, number = base, 2
-    while name.lower() in taken:
+    while name_key(name) in taken:
         name, number = f"{base} ({number})", number + 1
     return name

@@ -23,6 +23,7 @@ from core.domain.findings import (
     Severity,
 )
 from core.domain.splits import Split, SplitStrategy, Subset
+from core.errors import NameTakenError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 
@@ -133,3 +134,30 @@ def test_an_ignored_finding_filters_no_more(db):
     with transaction(db):
         quality.decide_finding(db, "ds-1", finding, FindingStatus.IGNORED)
     assert datasets.sample_ids(db, "ds-1", SampleFilter(finding=FindingKind.NEAR_DUPLICATE)) == []
+
+
+@pytest.mark.parametrize("typed", ["Prüfteile", "PRÜFTEILE", "Pru\u0308fteile", "prüfteile"])
+def test_names_are_found_in_any_case_and_form(workspace, typed):
+    # SQLite ignores the case of ASCII letters only.
+    with connect(workspace) as db:
+        for number, name in enumerate(("Prüfteile", "Pruefteile")):
+            dataset = Dataset(f"ds-{number}", name, ("a", "b"), "/p", "-", 1, 1.0)
+            sample = Sample(
+                0, "/p/1", "sha", 0, 8, 8, "L", 9, name="gro\u0308ße/Ä 1.png", group="Öl"
+            )
+            datasets.insert_dataset(db, dataset, [sample])
+        split = Split("split-1", "ds-0", typed, SplitStrategy(), 7, (0.6, 0.2, 0.2), "-", 1.0)
+        splits.insert_split(db, split, {})
+        assert datasets.find_dataset(db, typed).id == "ds-0"
+        assert datasets.dataset_name_taken(db, typed)
+        assert splits.find_split(db, "ds-0", "PRÜFTEILE").id == "split-1"
+        with pytest.raises(NameTakenError):
+            datasets.rename_dataset(db, "ds-1", typed)
+        datasets.rename_dataset(db, "ds-0", typed)
+        assert datasets.find_dataset(db, "ds-0").name == typed
+        assert datasets.ids_of_names(db, "ds-0", ["Größe/ä 1.png", "x"]) == {
+            "Größe/ä 1.png": [1],
+            "x": [],
+        }
+        for text in ("grÖß", "öl"):
+            assert datasets.count_samples(db, "ds-0", SampleFilter(text=text)) == 1

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.data.importing.labels import subset_of_word
-from core.data.importing.rules import NO_COLUMN, TableRules
+from core.data.importing.rules import FLAG_COLUMNS, NO_COLUMN, TableRules
 from core.data.importing.tables.numbers import label_key, number_of
+from core.data.importing.tables.path_index import has_image_ending
 from core.domain.names import name_key
 from core.errors import ConfigError
 
@@ -83,7 +84,7 @@ class Roles:
 
     `rivals` are columns that could be the label as well; the first of them was chosen. `one_hot`
     are columns of 0 and 1, one for each class, if no column contains the class itself. Both are
-    empty if a column title or the user has decided.
+    empty if a column title or the user has decided, unless for these columns.
     """
 
     path: int
@@ -126,7 +127,7 @@ def find_roles(
     if group is None and rules.group_column is None:
         group = _named(words, _GROUP_WORDS, taken)
         taken |= {group} if group is not None else set()
-    if label is None:
+    if label is None and rules.label_column != FLAG_COLUMNS:
         label = _named(words, LABEL_WORDS, taken)
         taken |= {label} if label is not None else set()
     if split is None and rules.split_column is None:
@@ -141,6 +142,14 @@ def find_roles(
     free = [i for i in range(len(columns)) if i not in taken and words[i] not in _BOOKKEEPING]
     free = free or [i for i in range(len(columns)) if i not in taken]
     cells = {i: [row[i].strip() for row in rows if len(row) > i and row[i].strip()] for i in free}
+    if rules.label_column == FLAG_COLUMNS:
+        flags = _flag_columns(cells)
+        if len(flags) < 2:
+            raise ConfigError(
+                "The table has no columns of 0 and 1, one for each class.",
+                "Choose the column with the class.",
+            )
+        return Roles(path, flags[0], group, split, one_hot=flags)
     fitting = {i: of for i, of in cells.items() if _fits(rules, of)}
     label, rivals, one_hot = _guessed_label(words, fitting or cells, len(rows))
     return Roles(path, label, group, split, rivals, one_hot)
@@ -152,7 +161,7 @@ def column_word(title: str) -> str:
 
 
 def _chosen(spec: str | None, columns: Sequence[str]) -> int | None:
-    if spec is None or spec == NO_COLUMN:
+    if spec in (None, NO_COLUMN, FLAG_COLUMNS):
         return None
     if spec in columns:
         return columns.index(spec)
@@ -175,10 +184,14 @@ def _named(words: Sequence[str], candidates: Iterable[str], taken: set[int]) -> 
 def _path_column(
     rows: Sequence[Sequence[str]], width: int, taken: set[int], is_path: Callable[[str], bool]
 ) -> int:
-    """The column with the most paths; the first free one if none has any."""
+    """The column with the most paths, endings of images first; the first free one if none has any.
+
+    Why endings: a running number may be the name of a file without its extension.
+    """
     free = [position for position in range(width) if position not in taken]
     hits = {i: sum(is_path(row[i]) for row in rows if len(row) > i) for i in free}
-    return max(free, key=lambda i: (hits[i], -i)) if free else 0
+    ends = {i: sum(has_image_ending(row[i]) for row in rows if len(row) > i) for i in free}
+    return max(free, key=lambda i: (ends[i], hits[i], -i)) if free else 0
 
 
 def _split_column(rows: Sequence[Sequence[str]], width: int, taken: set[int]) -> int | None:
@@ -209,14 +222,12 @@ def _guessed_label(
     """
     if not cells:
         raise ConfigError("No column of the table is left for the label.", "Choose other columns.")
-    zero_one = [
-        i for i, of in cells.items() if of and {number_of(cell) for cell in of} <= {0.0, 1.0}
-    ]
+    zero_one = _flag_columns(cells)
     named = [i for i in cells if _label_rank(words[i]) is not None]
     clear = [i for i in named if i not in zero_one or len(zero_one) == 1]
     has_text = any(map(_is_text, cells.values()))
     if len(zero_one) > 1 and not clear and (len(named) > 1 or not has_text):
-        return zero_one[0], (), tuple(zero_one)
+        return zero_one[0], (), zero_one
     repeating = [i for i, of in cells.items() if 1 < len(set(of)) <= n / 2]
     if named:
         best = min(clear or named, key=lambda i: (i not in repeating, _label_rank(words[i]), i))
@@ -224,6 +235,13 @@ def _guessed_label(
     different = [i for i, of in cells.items() if len(set(of)) > 1]
     first, *rivals = repeating or different or cells
     return first, tuple(rivals), ()
+
+
+def _flag_columns(cells: Mapping[int, Sequence[str]]) -> tuple[int, ...]:
+    """The columns of 0 and 1 only."""
+    return tuple(
+        i for i, of in cells.items() if of and {number_of(cell) for cell in of} <= {0.0, 1.0}
+    )
 
 
 def _label_rank(word: str) -> tuple[bool, int] | None:

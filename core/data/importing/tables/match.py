@@ -55,7 +55,7 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
     unclear: list[Skipped] = []
     used: Counter[PathFit] = Counter()
     for path, row, labelled in zip(paths, table.rows, labels, strict=True):
-        found = index.find(path)
+        found = _find(index, path, labelled)
         reason = _why_unclear(found) or folders.why_elsewhere(found, row, labelled)
         if reason is not None:
             unclear.append(Skipped(path, reason))
@@ -68,16 +68,31 @@ def match_table(table: Table, rules: TableRules, names: Sequence[str]) -> TableM
                 if contradiction := _contradiction(first, labelled):
                     conflicts[found.name] = None
                 by_name[found.name] = Labelled(reason=contradiction) if contradiction else labelled
-    spelled = usual_spellings(Counter(item.label for item in labels if item.label))
+    # Why not single letters: their case may be all that tells them apart.
+    words = (item.label for item in labels if item.label and len(item.label) > 1)
+    spelled = usual_spellings(Counter(words))
     return TableMatch(
         {name: _respelled(item, spelled) for name, item in by_name.items()},
         tuple(dict.fromkeys(missing)),
-        tuple(dict.fromkeys(unclear)),
+        tuple(unclear),
         tuple(conflicts),
         used[PathFit.WITHOUT_EXTENSION],
         used[PathFit.ENDING],
         {label: other for label, other in spelled.items() if label != other},
     )
+
+
+def _find(index: PathIndex, path: str, labelled: Labelled) -> FoundFile:
+    """The file of a line; if several have its name, the one in the folder of its part or label."""
+    found = index.find(path)
+    if found.fit is not PathFit.AMBIGUOUS:
+        return found
+    for folder in (labelled.group, labelled.label):
+        if folder and "/" not in folder:
+            inside = index.find(f"{folder}/{path}")
+            if inside.fit not in (PathFit.AMBIGUOUS, PathFit.OTHER_FOLDER, PathFit.MISSING):
+                return inside
+    return found
 
 
 def _labels(table: Table, rules: TableRules) -> list[Labelled]:
@@ -93,9 +108,8 @@ def _labels(table: Table, rules: TableRules) -> list[Labelled]:
 
 
 def _respelled(item: Labelled, spelled: Mapping[str, str]) -> Labelled:
-    if item.label is None or spelled[item.label] == item.label:
-        return item
-    return replace(item, label=spelled[item.label])
+    label = spelled.get(item.label or "", item.label)
+    return item if label == item.label else replace(item, label=label)
 
 
 def _why_unclear(found: FoundFile) -> str | None:
@@ -122,10 +136,14 @@ def _contradiction(one: Labelled, other: Labelled) -> str | None:
         ("parts", one.group, other.group),
         ("subsets", one.subset, other.subset),
     ):
-        if name_key(first or "") != name_key(second or ""):
+        if _key(first or "") != _key(second or ""):
             values = joined([f"'{value}'" if value else "none" for value in (first, second)])
             return f"The table gives this file two {what}: {values}."
     return None
+
+
+def _key(name: str) -> str:
+    return name if len(name) == 1 else name_key(name)
 
 
 class _Folders:

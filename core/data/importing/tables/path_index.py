@@ -96,7 +96,9 @@ class PathIndex:
             names: of the files, below the source.
             paths: all paths of the table; they tell which folders vary.
         """
-        self._exact = {_composed(name): name for name in names}
+        composed = [_composed(name) for name in names]
+        same = Counter(composed)
+        self._exact = {k: name for k, name in zip(composed, names, strict=True) if same[k] == 1}
         folded = [_folded(name) for name in names]
         counts = Counter(folded)
         self._folded = {k: name for k, name in zip(folded, names, strict=True) if counts[k] == 1}

@@ -5,11 +5,11 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from core.data.exports import TITLES
-from core.data.importing.rules import DecimalMark, Delimiter, TableKind, TableRules
+from core.data.importing.rules import FLAG_COLUMNS, DecimalMark, Delimiter, TableKind, TableRules
 from core.data.importing.tables.columns import (
     LABEL_WORDS,
     PATH_WORDS,
@@ -24,6 +24,7 @@ from core.files import plain_cell
 from core.words import listed
 
 _SAMPLE_ROWS = 2000  # enough to detect the columns
+_SEPARATOR_LINE = re.compile(r'\A"?sep=([,;\t ])"?(?=\r|\n)', re.IGNORECASE)
 _ANY_DELIMITER = re.compile(r"[,;\t]| +")  # before the delimiter is known
 
 
@@ -56,6 +57,8 @@ class Table:
         """
         roles = self.roles
         used = {roles.path, roles.label, roles.group, roles.split}
+        if roles.label not in roles.one_hot:
+            used |= set(roles.one_hot)
         is_export = {"path", "label", "name", "sha256"} <= set(self.columns)
         return [
             position
@@ -86,9 +89,11 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
         ConfigError: if a chosen column does not exist.
     """
     is_path = _path_test(names)
-    text, comments = _without_comments(rules.text.removeprefix("\ufeff"), is_path)
+    stated, text = _stated_delimiter(rules.text.removeprefix("\ufeff"))
+    text, comments = _without_comments(text, is_path)
     is_text = rules.kind is TableKind.TEXT
-    delimiter = (rules.delimiter or _delimiter(text, is_path)) if is_text else Delimiter.COMMA
+    chosen = rules.delimiter or stated
+    delimiter = (chosen or _delimiter(text, is_path)) if is_text else Delimiter.COMMA
     lines = _lines(text, delimiter)
     rows = [cells for _, cells in lines]
     if not rows or len(rows[0]) < 2:
@@ -109,11 +114,19 @@ def read_table(rules: TableRules, names: Sequence[str] = ()) -> Table:
     roles = find_roles(rules, columns, sample, header=header, is_path=is_path)
     needed = max(roles.path, roles.label, roles.group or 0, roles.split or 0)
     body, cut_off = _without_end(body, needed, is_path)
+    if rules.label_column == FLAG_COLUMNS:
+        flagged = [_flagged(cells, roles.one_hot, columns) for _, cells in body]
+        roles = replace(roles, label=width)
+        body = [
+            (number, [*_wide(cells, width), label])
+            for (number, cells), label in zip(body, flagged, strict=True)
+        ]
+        columns, width = (*columns, "class"), width + 1
     labels = (cells[roles.label] for _, cells in body)
     detected = decimal_mark(labels, delimiter if is_text else None)
     return Table(
         columns=columns,
-        rows=tuple(tuple(cells + [""] * (width - len(cells))) for _, cells in body),
+        rows=tuple(tuple(_wide(cells, width)) for _, cells in body),
         numbers=tuple(number for number, _ in body),
         delimiter=delimiter,
         has_header=header,
@@ -132,13 +145,13 @@ def refuse_unclear_label(table: Table) -> None:
         ImportSourceError: with the possible columns.
     """
     roles = table.roles
-    if roles.one_hot:
+    if roles.label in roles.one_hot:
         names = [table.columns[i] for i in roles.one_hot]
         raise ImportSourceError(
             f"The table has {len(names)} columns of 0 and 1 ({listed(names)}), but no column with "
             "the class itself.",
-            "Add a column with the class name, or choose one of these columns (on the command "
-            "line: --label-column NAME).",
+            "Choose one of them, or that the class is the title of the column with 1 (on the "
+            "command line: --label-column NAME, or '*').",
         )
     if roles.rivals:
         names = [table.columns[i] for i in (roles.label, *roles.rivals)]
@@ -147,6 +160,16 @@ def refuse_unclear_label(table: Table) -> None:
             "Choose one (on the command line: --label-column NAME), or name it 'label' in the "
             "header.",
         )
+
+
+def _flagged(cells: Sequence[str], flags: Sequence[int], columns: Sequence[str]) -> str:
+    """The titles of the columns with 1; several are joined as labels."""
+    on = [columns[i] for i in flags if i < len(cells) and number_of(cells[i]) == 1]
+    return "|".join(on)
+
+
+def _wide(cells: list[str], width: int) -> list[str]:
+    return cells + [""] * (width - len(cells))
 
 
 def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
@@ -165,6 +188,15 @@ def _lines(text: str, delimiter: Delimiter) -> list[tuple[int, list[str]]]:
         raise ImportSourceError(
             f"The table cannot be read: {err}.", "Save it as CSV in UTF-8, one image per line."
         ) from err
+
+
+def _stated_delimiter(text: str) -> tuple[Delimiter | None, str]:
+    """The delimiter in a first line `sep=;`, as Excel writes it; and the text with it emptied."""
+    match = _SEPARATOR_LINE.match(text)
+    if match is None:
+        return None, text
+    stated = next((item for item in Delimiter if item.character == match[1]), None)
+    return stated, text[match.end() :]
 
 
 def _without_comments(text: str, is_path: Callable[[str], bool]) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 import pytest
 
-from core.data.importing.labels import folder_at, good_class, path_rule
+from core.data.importing.labels import choices_in, folder_at, good_class, path_rule
 from core.domain.datasets import LabelSource
 from core.domain.names import normal_name
 from core.errors import ConfigError
@@ -16,6 +16,8 @@ from core.errors import ConfigError
         (LabelSource.FILE_NAME_REMOVE_INDEX, "crack_20180101.png", "crack"),
         (LabelSource.FILE_NAME_REMOVE_INDEX, "rolled-in_scale_12.jpg", "rolled-in_scale"),
         (LabelSource.FILE_NAME_REMOVE_INDEX, "0001.png", None),
+        (LabelSource.FILE_NAME_REMOVE_INDEX, "crack_1 (2).png", "crack"),
+        (LabelSource.FILE_NAME_REMOVE_INDEX, "crack (3).png", "crack"),
     ],
 )
 def test_the_class_is_read_where_it_was_said(source, path, label):
@@ -76,6 +78,23 @@ def test_no_pattern_can_hang_the_import():
     # Python's own `re` would need years for this one.
     rule = path_rule(LabelSource.PATTERN, pattern=r"(?P<label>(a|aa)+)$")
     assert rule("a" * 5000 + "!").label is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "choices"),
+    [
+        ('{"choices": ["crack", "stain"]}', ["crack", "stain"]),
+        ('["crack"]', ["crack"]),
+        ('{"class": "crack"}', ["crack"]),
+        ('{"objects": [], "classifications": [{"answer": {"title": "Crack"}}]}', ["Crack"]),
+        ("{crack}", None),
+        ("[1, 2]", None),
+        ("[" * 9000, None),
+        ("crack", None),
+    ],
+)
+def test_labels_in_json_are_found(cell, choices):
+    assert choices_in(cell) == choices
 
 
 @pytest.mark.parametrize(

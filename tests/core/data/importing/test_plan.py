@@ -15,6 +15,7 @@ from core.data.importing.rules import (
     rules_as_dict,
     rules_from_dict,
 )
+from core.data.importing.tables.table import read_table
 from core.data.importing.walk import SourceNames, list_names
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
@@ -503,6 +504,15 @@ def test_a_table_with_a_column_per_class_says_what_to_do():
     names = ["ok_0_jpg.rf.0a1b.jpg", "bad_0_jpg.rf.0a1b.jpg"]
     with pytest.raises(ImportSourceError, match="2 columns of 0 and 1"):
         _plan(names, ImportRules(LabelSource.TABLE, table=TableRules(ROBOFLOW)))
+    flags = TableRules(ROBOFLOW, label_column="*")
+    plan = _plan([*names, "ok_1_jpg.rf.0a1b.jpg"], ImportRules(LabelSource.TABLE, table=flags))
+    assert plan.class_counts == {"bad": 1, "ok": 2}
+    assert all(item.attributes == () for item in plan.candidates)
+    both = TableRules("file,a,b\n1.png,1,1\n2.png,0,0\n3.png,0,1", label_column="*")
+    plan = _plan([f"{i}.png" for i in (1, 2, 3)], ImportRules(LabelSource.TABLE, table=both))
+    assert (plan.class_counts, plan.combined) == ({"a|b": 1, "b": 1}, ("a|b",))
+    with pytest.raises(ConfigError, match="no columns of 0 and 1"):
+        read_table(TableRules("file,label\n1.png,x\n2.png,y", label_column="*"))
 
 
 def test_folders_of_lots_inside_of_classes_keep_the_class_by_level():

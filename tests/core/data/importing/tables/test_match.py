@@ -93,6 +93,20 @@ def test_a_bare_name_is_not_matched_against_the_folders_of_labels_and_lots():
     assert "another part" in found.unclear[0].reason
 
 
+def test_of_several_files_of_one_name_the_one_in_the_folder_of_the_part_or_label_is_meant():
+    text = "file,label,lot\n1.png,a,lot1\n2.png,b,lot1\n1.png,b,lot2\n2.png,a,lot2\n1.png,a,lot9"
+    found = _match(text, LOTS)
+    assert [found.by_name[name].label for name in LOTS] == ["a", "b", "b", "a"]
+    assert [(item.path, "fits 2 files" in item.reason) for item in found.unclear] == [
+        ("1.png", True)
+    ]
+    found = _match("file,label\n1.png,ok\n1.png,bad", ["ok/1.png", "bad/1.png"])
+    assert {name: item.label for name, item in found.by_name.items()} == {
+        "ok/1.png": "ok",
+        "bad/1.png": "bad",
+    }
+
+
 def test_folders_of_another_language_do_not_contradict():
     found = _match("file,label\n2024/a.png,x\n2025/b.png,y", ["ok/a.png", "nok/b.png"])
     assert {n: item.label for n, item in found.by_name.items()} == {
@@ -109,6 +123,18 @@ def test_labels_and_parts_that_differ_only_in_case_are_one():
     assert [item.label for item in found.by_name.values()] == ["crack", "crack", "crack", "ok"]
     assert [item.group for item in found.by_name.values()] == ["L7", "L7", "L7", "L8"]
     assert found.merged == {"Crack": "crack"}
+
+
+def test_letters_are_classes_of_their_own():
+    found = _match("file,label\n1.png,a\n2.png,A\n3.png,a\n3.png,A", ["1.png", "2.png", "3.png"])
+    assert [item.label for item in found.by_name.values()] == ["a", "A", None]
+    assert found.conflicts == ("3.png",)
+
+
+def test_two_files_whose_names_look_alike_are_ambiguous():
+    names = ["gr\u00fcn.png", "gru\u0308n.png", "x.png"]
+    found = _match("file,label\ngrün.png,a\nx.png,b", names)
+    assert (list(found.by_name), len(found.unclear)) == (["x.png"], 1)
 
 
 def test_an_empty_label_beside_a_real_one_is_no_conflict():

@@ -38,6 +38,9 @@ def _labels(text, names=NAMES, **options):
         "1,good\n2,bad\n",
         "old/place/1.bmp,good\nold/place/2.bmp,bad\n",
         "class,id\ngood,a/1\nbad,b/2\n",
+        "sep=;\nDatei;Klasse\na/1.png;good\nb/2.png;bad\n",
+        '"sep=,"\r\na/1.png,good\r\nb/2.png,bad\r\n',
+        "id,external,label\n1,a/1.png,good\n2,b/2.png,bad\n",
     ],
 )
 def test_all_usual_tables_say_the_same(text):
@@ -62,9 +65,9 @@ def test_a_table_that_is_none_says_why(text, reason):
 @pytest.mark.parametrize(
     ("columns", "lines", "what"),
     [
-        ("label", ("x", "y"), "two labels: 'x' and 'y'."),
-        ("label,part", ("x,A", "x,B"), "two parts: 'A' and 'B'."),
-        ("label,split", ("x,train", "x,test"), "two subsets: 'train' and 'test'."),
+        ("label", ("ok", "bad"), "two labels: 'ok' and 'bad'."),
+        ("label,part", ("ok,A", "ok,B"), "two parts: 'A' and 'B'."),
+        ("label,split", ("ok,train", "ok,test"), "two subsets: 'train' and 'test'."),
     ],
 )
 def test_of_a_contradiction_only_this_image_is_left_out(columns, lines, what):
@@ -75,7 +78,7 @@ def test_of_a_contradiction_only_this_image_is_left_out(columns, lines, what):
     found = match_table(read_table(rules), rules, ["a.png", "b.png"])
     assert found.by_name["a.png"].label is None
     assert found.by_name["a.png"].reason.endswith(what)
-    assert (found.by_name["b.png"].label, found.conflicts) == ("x", ("a.png",))
+    assert (found.by_name["b.png"].label, found.conflicts) == ("ok", ("a.png",))
 
 
 def test_comments_above_the_table_are_skipped():
