@@ -50,7 +50,7 @@ def make_dataset(
             24,
             24,
             "RGB",
-            9,
+            Path(paths[i]).stat().st_size if images else 9,
             name=f"{i:05d}.png",
             group=f"part {i // 8}" if groups else None,
         )
