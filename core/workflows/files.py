@@ -125,7 +125,8 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
         NotFoundError: if it is missing.
         FilesChangedError: if it has another content.
     """
-    match checks.state_of_file(workspace, sample):
+    state = checks.state_of_file(workspace, sample)
+    match state:
         case FileState.SAME:
             return workspace.resolve(sample.path)
         case FileState.MISSING:
@@ -140,7 +141,7 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
                 "leave the image out.",
                 (sample.name,),
             )
-        case _ as state:
+        case _:
             assert_never(state)
 
 
