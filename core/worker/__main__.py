@@ -108,7 +108,7 @@ def _work(session: JobSession) -> None:
 
             explain_job.run(session)
         case JobKind.FILES:
-            from core.worker import files_job
+            from core.worker.files import job as files_job
 
             files_job.run(session)
         case _:

@@ -13,7 +13,7 @@ from core.inference.predictor import Predictor
 from core.store import datasets, predictions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.file_checks import state_of_file
+from core.worker.files.checks import state_of_file
 from core.worker.session import JobSession
 
 _SAVE_S = 1.0

@@ -21,7 +21,7 @@ from core.domain.splits import Subset
 from core.store import datasets, jobs, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.file_checks import measured_dataset
+from core.worker.depth import measured_dataset
 from core.worker.session import JobSession
 from core.workspace import Workspace
 

@@ -36,7 +36,8 @@ from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
-from core.worker.file_checks import measured_dataset, refuse_changed, with_levels
+from core.worker.depth import measured_dataset, with_levels
+from core.worker.files.checks import refuse_changed
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds

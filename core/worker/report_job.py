@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from core.data.file_checks import sha256_of
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
@@ -49,7 +50,8 @@ def _with_heatmaps(
     with single_threaded():
         for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
             kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
-            if not kept.exists():
+            # Why compared: a heatmap of another content says nothing about what was judged.
+            if not kept.exists() and sha256_of(Path(path)) == sha256:
                 _explain(predictor, explainer, Path(path), int(class_index), kept)
             if kept.exists():
                 uri = webp_uri(kept.read_bytes())

@@ -20,7 +20,7 @@ from core.models.catalog import Network, find_network
 from core.store import datasets, quality, runs, splits, versions
 from core.store.database import connect
 from core.worker.features import dataset_pixels, device_title, resolve_device
-from core.worker.file_checks import refuse_changed
+from core.worker.files.checks import refuse_changed
 from core.worker.session import JobSession
 
 NO_LABEL = -1

@@ -10,9 +10,9 @@ from core.domain.jobs import Job, JobKind
 from core.errors import ConfigError, FilesChangedError, NotFoundError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect
-from core.worker import file_checks
-from core.worker.file_checks import Report
-from core.worker.relocation import root_of
+from core.worker.files import checks
+from core.worker.files.checks import Report
+from core.worker.files.relocation import root_of
 from core.workflows import jobs as job_actions
 from core.workspace import Workspace, allowed_import_path
 
@@ -115,7 +115,7 @@ def refuse_changed(
             samples = [s for s in samples if s.id in chosen]
         if version is not None:  # Why: an error says whether today's version uses them, too.
             samples = datasets.samples_by_id(db, [s.id for s in samples])
-    file_checks.refuse_changed(workspace, dataset, samples, report, missing_too=missing_too)
+    checks.refuse_changed(workspace, dataset, samples, report, missing_too=missing_too)
 
 
 def usable_path(workspace: Workspace, sample: Sample) -> Path:
@@ -125,7 +125,8 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
         NotFoundError: if it is missing.
         FilesChangedError: if it has another content.
     """
-    match file_checks.state_of_file(workspace, sample):
+    state = checks.state_of_file(workspace, sample)
+    match state:
         case FileState.SAME:
             return workspace.resolve(sample.path)
         case FileState.MISSING:
@@ -140,7 +141,7 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
                 "leave the image out.",
                 (sample.name,),
             )
-        case _ as state:
+        case _:
             assert_never(state)
 
 

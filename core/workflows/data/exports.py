@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from core.files import CsvDelimiter, atomic_write, csv_lines
 from core.store import datasets, splits, versions
 from core.store.database import connect
-from core.worker.file_checks import Report
+from core.worker.files.checks import Report
 from core.workflows import files
 from core.workspace import Workspace
 

@@ -16,7 +16,7 @@ from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
-from core.worker.file_checks import measured_dataset
+from core.worker.depth import measured_dataset
 from core.workflows import files
 from core.workflows.data import versions
 from core.workflows.data.versions import Change

@@ -29,6 +29,7 @@ from core.workflows.signoff.report_material import ReportMaterial, gather
 from core.workflows.signoff.report_mistakes import mistakes, other_answers, part_decisions
 from core.workflows.signoff.report_values import report_values
 from core.workflows.signoff.seal_changes import ProgressCallback, SignOff, no_progress
+from core.workflows.signoff.sealing import sign_off
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 
@@ -70,7 +71,7 @@ def make_report(
         NotFoundError: if there is no such model, or it has no test results.
         SealedError: if its test set is sealed and was not opened yet.
         ConfigError: if there is no report in this language, or the models share no images.
-        FilesChangedError: if test images have another content than when they were imported.
+        FilesChangedError: if images of an unsealed test have another content than when imported.
     """
     if language not in LANGUAGES:
         raise ConfigError(
@@ -78,9 +79,7 @@ def make_report(
         )
     judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
     other = judged_set(workspace, against, Subset.TEST) if against else None
-    # Why only changed ones: all numbers come from what was stored, but no picture may be another.
-    ids = [int(i) for one in (judged, other) if one for i in one.sample_ids]
-    files.refuse_changed(workspace, judged.dataset.id, on_progress, only=ids, missing_too=False)
+    _refuse_changed_files(workspace, judged, on_progress)
     # Why both: the report and its table show what the other model says of the test images, too.
     for viewed in (judged, other):
         if viewed is not None:
@@ -107,6 +106,19 @@ def make_report(
     return ReportRequest(
         report_id, job_actions.submit(workspace, JobKind.REPORT, report_id, payload)
     )
+
+
+def _refuse_changed_files(
+    workspace: Workspace, judged: JudgedSet, on_progress: ProgressCallback
+) -> None:
+    """Raise where test images have another content; of a sealed test, the report itself says it.
+
+    Why not where they are missing: all numbers follow from what was stored, and no wrong picture
+    can be shown.
+    """
+    if sign_off(workspace, judged.model.id).seal is None:
+        ids = judged.sample_ids.tolist()
+        files.refuse_changed(workspace, judged.dataset.id, on_progress, only=ids, missing_too=False)
 
 
 def gate_of(workspace: Workspace, standing: SignOff) -> GateReport | None:

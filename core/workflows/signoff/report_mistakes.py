@@ -14,6 +14,7 @@ from core.evaluation.decisions.outcome import NOK, OK, Decision, decide, has_bot
 from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.reporting.text import count, percent, webp_uri
 from core.reporting.values import MistakeImage, MistakesSection
+from core.workflows import files
 from core.workflows.results.judging import JudgedSet
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workspace import Workspace
@@ -126,7 +127,13 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
     names = material.judged.class_names
     try:
         source, levels = workspace.resolve(sample.path), material.model.preprocess.levels
-        path = thumbnail(source, sample.sha256, workspace.thumbnails, levels=levels)
+        path = thumbnail(
+            source,
+            sample.sha256,
+            workspace.thumbnails,
+            levels=levels,
+            check=lambda: files.usable_path(workspace, sample),
+        )
         image = webp_uri(path.read_bytes())
     except (TouchstoneError, OSError):
         image = None

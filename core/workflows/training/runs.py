@@ -19,7 +19,7 @@ from core.errors import (
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
 from core.store import datasets, jobs, runs
 from core.store.database import connect, transaction
-from core.worker.file_checks import measured_dataset, with_levels
+from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split

@@ -2,7 +2,6 @@ import pytest
 
 from core.domain.acting import acted_on, acting_settings
 from core.domain.configs import (
-    LEVEL_SETTINGS,
     AugmentConfig,
     OptimizerName,
     PreprocessConfig,

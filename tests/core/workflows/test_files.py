@@ -19,7 +19,7 @@ from core.store import datasets as dataset_rows
 from core.store import jobs as job_rows
 from core.store import properties, versions
 from core.store.database import connect, transaction
-from core.worker import files_job
+from core.worker.files import job as files_job
 from core.worker.session import JobSession
 from core.workflows import files
 from core.workflows.data import datasets, edits, exports, splits

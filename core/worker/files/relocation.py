@@ -11,7 +11,7 @@ from core.errors import ConfigError, FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction
 from core.words import count, listed
-from core.worker.file_checks import CheckedSamples, named, remember
+from core.worker.files.checks import CheckedSamples, named, remember
 from core.worker.session import JobSession
 
 READ_AT_MOST = 2000  # files whose content is compared; all where there are no more

@@ -1,23 +1,17 @@
-"""What the files of samples hold: whether it is as imported, and on which scale gray values are.
+"""Whether the files of samples are as they were imported; remembered, and refused where not.
 
 Shared by the worker and by actions of people. Does not import torch.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-from sqlite_utils import Database
+from dataclasses import dataclass
 
 from core.data.file_checks import Progress, file_state, file_states
-from core.data.pixels.images import deep_image
-from core.data.pixels.isolated_pool import run_isolated
-from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, SampleStatus
-from core.domain.depth import DeepImage, depth_of_images
 from core.domain.files import FileCheck, FileState, KnownFile
 from core.domain.ids import utc_now
 from core.errors import FilesChangedError
-from core.store import datasets, properties
+from core.store import properties
 from core.store.database import connect, transaction
 from core.words import count, listed
 from core.workspace import Workspace
@@ -25,8 +19,6 @@ from core.workspace import Workspace
 PHASE = "Checking the files"
 _NAMED = 3
 _KEPT = 1000  # names in an error
-_MEASURED = 400  # images, evenly over a dataset whose scale is not known
-_DEEP_FORMATS = ("PNG", "TIFF", None)  # None: imported before formats were stored
 
 Report = Callable[[str, int, int], None]
 
@@ -158,37 +150,3 @@ def _hint(dataset: Dataset, checked: CheckedSamples) -> str:
         f"new content as a new version of the dataset, {leave}"
     )
     return f"{choose} {moved}" if checked.missing else choose
-
-
-def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dataset:
-    """A dataset whose depth is known; measured and stored now if it is not yet.
-
-    Datasets of earlier versions are judged by some of their images. Where none of them can be read
-    nothing is stored, and the next call tries again.
-    """
-    dataset = datasets.find_dataset(db, dataset_id)
-    if dataset.depth is not None:
-        return dataset
-    samples = [s for s in datasets.every_sample(db, dataset.id) if s.status is SampleStatus.USED]
-    candidates = [s for s in samples if s.format in _DEEP_FORMATS]
-    step = 1 + len(candidates) // _MEASURED
-    chosen = [workspace.resolve(sample.path) for sample in candidates[::step]]
-    paths = [path for path in chosen if path.is_file()]
-    if chosen and not paths:
-        return dataset
-    outcomes = [outcome for _, outcome in run_isolated(deep_image, paths)] if paths else []
-    readable = [item for item in outcomes if item is None or isinstance(item, DeepImage)]
-    if paths and not readable:
-        return dataset
-    depth = depth_of_images([item for item in readable if item is not None])
-    with transaction(db):
-        properties.save_depth(db, dataset.id, depth)
-    return datasets.find_dataset(db, dataset.id)
-
-
-def with_levels(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
-    """The config with the gray levels of a dataset, unless it has its own."""
-    if config.levels is not None or dataset.levels is None:
-        return config
-    levels = dataset.levels
-    return replace(config, black_level=levels.black, white_level=levels.white)

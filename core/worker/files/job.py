@@ -26,8 +26,9 @@ from core.errors import ConfigError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.file_checks import PHASE, CheckedSamples, compare_files, measured_dataset, remember
-from core.worker.relocation import relocate
+from core.worker.depth import measured_dataset
+from core.worker.files.checks import PHASE, CheckedSamples, compare_files, remember
+from core.worker.files.relocation import relocate
 from core.worker.session import JobSession
 
 

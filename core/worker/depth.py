@@ -1,0 +1,54 @@
+"""The scale of a dataset with more than 8 bits, measured where the import did not do it.
+
+Light: the app imports this module too.
+"""
+
+from dataclasses import replace
+
+from sqlite_utils import Database
+
+from core.data.pixels.images import deep_image
+from core.data.pixels.isolated_pool import run_isolated
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, SampleStatus
+from core.domain.depth import DeepImage, depth_of_images
+from core.store import datasets, properties
+from core.store.database import transaction
+from core.workspace import Workspace
+
+_MEASURED = 400  # images, evenly over the dataset
+_DEEP_FORMATS = ("PNG", "TIFF", None)  # None: imported before formats were stored
+
+
+def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dataset:
+    """A dataset whose depth is known; measured and stored now if it is not yet.
+
+    Datasets of earlier versions are judged by some of their images. Where none of them can be read
+    nothing is stored, and the next call tries again.
+    """
+    dataset = datasets.find_dataset(db, dataset_id)
+    if dataset.depth is not None:
+        return dataset
+    samples = [s for s in datasets.every_sample(db, dataset.id) if s.status is SampleStatus.USED]
+    candidates = [s for s in samples if s.format in _DEEP_FORMATS]
+    step = 1 + len(candidates) // _MEASURED
+    chosen = [workspace.resolve(sample.path) for sample in candidates[::step]]
+    paths = [path for path in chosen if path.is_file()]
+    if chosen and not paths:
+        return dataset
+    outcomes = [outcome for _, outcome in run_isolated(deep_image, paths)] if paths else []
+    readable = [item for item in outcomes if item is None or isinstance(item, DeepImage)]
+    if paths and not readable:
+        return dataset
+    depth = depth_of_images([item for item in readable if item is not None])
+    with transaction(db):
+        properties.save_depth(db, dataset.id, depth)
+    return datasets.find_dataset(db, dataset.id)
+
+
+def with_levels(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
+    """The config with the gray levels of a dataset, unless it has its own."""
+    if config.levels is not None or dataset.levels is None:
+        return config
+    levels = dataset.levels
+    return replace(config, black_level=levels.black, white_level=levels.white)
