@@ -289,6 +289,7 @@ def save_rule(
         confidence=confidence,
         saved_at=utc_now(),
         scenario=scenario,
+        unit=basis.unit,
     )
     with connect(workspace) as db, transaction(db):
         text = judgement.operating_point(db, judged.model.id)
