@@ -89,10 +89,14 @@ def list_findings(
     limit: int = -1,
     offset: int = 0,
 ) -> list[Finding]:
-    """Findings of one kind and status (None: all), in the order of the check."""
+    """Findings of one kind and status (None: all), in the order of the check.
+
+    What is left of look-alikes that were taken apart stands where they stood.
+    """
+    place = "f.sample_ids ->> 0, " if kind is FindingKind.NEAR_DUPLICATE else ""
     rows = db.query(
         f"{_FINDINGS} WHERE f.dataset_id = ? AND (? IS NULL OR f.kind = ?)"
-        " AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY f.id LIMIT ? OFFSET ?",
+        f" AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY {place}f.id LIMIT ? OFFSET ?",
         [dataset_id, kind, kind, status, status, limit, offset],
     )
     return [_finding(row) for row in rows]

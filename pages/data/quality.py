@@ -160,6 +160,8 @@ def fix_buttons(
                 help=FIX_WORDS[choice.how].help,
             ):
                 do(choice)
+        if finding.kind is FindingKind.NEAR_DUPLICATE and len(finding.sample_ids) > 2:
+            pairs_button(workspace, dataset, finding)
         if len(choices) > shown:
             picked = st.menu_button(
                 "More",
@@ -185,8 +187,6 @@ def buttons_of(
             choices = choices_for(finding, dataset, images)
             shown = 1 if finding.kind in ONE_IMAGE else 5
             fix_buttons(workspace, dataset, finding, choices, shown=shown)
-            if finding.kind is FindingKind.NEAR_DUPLICATE and len(images) > 2:
-                pairs_button(workspace, dataset, finding)
         case _:
             assert_never(finding.status)
 

@@ -102,7 +102,7 @@ FIX_WORDS = {
     ),
     Fix.GROUP: FixWords(
         "Same part",
-        "All are the same part",
+        "Each group is one part",
         "group_work",
         "Confirms that these images show one part: it counts once in every result, and a split by "
         "part keeps it together.",

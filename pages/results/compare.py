@@ -51,20 +51,24 @@ def counted(result: ModelComparison) -> None:
     if not result.has_proposals:
         st.caption(result.counted_in_words)
         return
-    both = [comparison.counted_by(result, item) for item in (Counting.AUTO, Counting.PARTS)]
+    ways = (Counting.AUTO, Counting.PARTS)
+    both = {way: comparison.counted_by(result, way) for way in ways}
     with st.container(border=True, key="counting"):
-        left, right = st.columns([4, 7], gap="large", vertical_alignment="center")
+        left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
         with left:
             counting.switch(result.second.judged)
             st.caption(result.counted_in_words)
             counting.answer_link(result.second.judged)
         with right:
+            titles = {"counted": ["correct class: new − current", "McNemar's exact test"]}
             st.dataframe(
-                {
-                    "counted": [both[0].unit.word, "proposed parts"],
-                    "n": [f"{item.part_count:,}" for item in both],
-                    "correct class, new model": [_difference(item.classes.table) for item in both],
-                    "McNemar": [_p(item.classes.table.p_value) for item in both],
+                titles
+                | {
+                    counting.column_title(way, item.unit, item.part_count): [
+                        _difference(item.classes.table),
+                        _p(item.classes.table.p_value),
+                    ]
+                    for way, item in both.items()
                 },
                 hide_index=True,
                 key="both_ways",

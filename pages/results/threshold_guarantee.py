@@ -25,7 +25,7 @@ ON_TEST = {
     ),
     Verification.NO_DATA: (
         st.warning,
-        "The test images contain no parts to check the guarantee with.",
+        "The test set contains no images to check the guarantee with.",
     ),
 }
 
@@ -156,7 +156,7 @@ def _others(basis: Basis, goal: ThresholdGoal) -> None:
                 max_value=1,
                 format="percent",
                 width=140,
-                help="Share of the validation parts decided without inspector review.",
+                help="Share decided on validation without inspector review.",
             ),
             "remark": st.column_config.TextColumn(width=560),
         },

@@ -7,6 +7,7 @@ import streamlit as st
 from core.domain.parts import Counting
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.measures.intervals import Rate
+from core.evaluation.measures.parts import Unit
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import CountedNumbers
 from core.workflows.results.judging import JudgedSet
@@ -63,7 +64,7 @@ def show(judged: JudgedSet, point: OperatingPoint | None) -> None:
     if both is None:
         return
     with st.container(border=True, key="counting"):
-        left, right = st.columns([4, 7], gap="large", vertical_alignment="center")
+        left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
         with left:
             switch(judged)
             st.caption(judged.counted_in_words)
@@ -83,21 +84,23 @@ def answer_link(judged: JudgedSet) -> None:
 
 
 def _columns(both: Sequence[CountedNumbers]) -> dict[str, list[str]]:
-    columns = {
-        "counted": [
-            "proposed parts" if item.counting is Counting.PARTS else item.headline.unit.word
-            for item in both
-        ],
-        "n": [f"{item.headline.accuracy.n:,}" for item in both],
-        "correct (95% interval)": [_between(item.headline.accuracy) for item in both],
-    }
-    outcomes = [item.headline.ok_nok for item in both]
-    if any(outcome is None for outcome in outcomes):
-        return columns
-    return columns | {
-        "escapes (proven)": [_at_most(o.escape) for o in outcomes if o],
-        "false rejects (proven)": [_at_most(o.overkill) for o in outcomes if o],
-    }
+    """A column for each way to count."""
+    titles = ["correct"]
+    if all(item.headline.ok_nok for item in both):
+        titles += ["escapes", "false rejects"]
+    columns = {"counted": titles}
+    for item in both:
+        numbers, outcome = item.headline, item.headline.ok_nok
+        rows = [_between(numbers.accuracy)]
+        if outcome is not None:
+            rows += [_at_most(outcome.escape), _at_most(outcome.overkill)]
+        columns[column_title(item.counting, numbers.unit, numbers.accuracy.n)] = rows
+    return columns
+
+
+def column_title(counting: Counting, unit: Unit, n: int) -> str:
+    """What a column counts, and how many of it there are."""
+    return f"{n:,} proposed parts" if counting is Counting.PARTS else f"{n:,} {unit.word}"
 
 
 def _between(rate: Rate) -> str:
@@ -111,4 +114,4 @@ def _at_most(rate: Rate) -> str:
     bound = rate.upper()
     if bound is None:
         return "no data"
-    return f"{text.percent(rate.value)}, at most {text.percent(bound)} (n = {rate.n:,})"
+    return f"{rate.k:,} of {rate.n:,} = {text.percent(rate.value)}, proven {text.percent(bound)}"

@@ -82,9 +82,11 @@ def guarantee(
             GRID[::-1], rejected[::-1], len(scores.ok), max_overkill, doubt, nothing=ABOVE_ALL
         )
     point = OperatingPoint(accept_below, max(accept_below, reject_from))
-    remarks = _missing(len(scores.nok), "defective", "an escape", max_escape, doubt)
+    unit = scores.unit.word
+    remarks = _missing(len(scores.nok), f"defective {unit}", "an escape", max_escape, doubt)
     if max_overkill is not None:
-        remarks += _missing(len(scores.ok), "good", "a false reject", max_overkill, doubt)
+        good = f"good {unit}"
+        remarks += _missing(len(scores.ok), good, "a false reject", max_overkill, doubt)
     result = scores.outcome(point, confidence)
     return Guarantee(
         point,
@@ -129,7 +131,7 @@ def _missing(n: int, kind: str, what: str, limit: float, doubt: float) -> tuple[
     if n >= needed:
         return ()
     return (
-        f"{n:,} {kind} parts cannot prove {what} rate of at most {exact_percent(limit)}: at least "
+        f"{n:,} {kind} cannot prove {what} rate of at most {exact_percent(limit)}: at least "
         f"{needed:,} are needed.",
     )
 

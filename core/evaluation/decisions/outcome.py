@@ -26,7 +26,7 @@ from core.evaluation.measures.intervals import (
     Rate,
     rate,
 )
-from core.evaluation.measures.parts import Parts, choose, units
+from core.evaluation.measures.parts import Parts, Unit, choose, unit_of, units
 
 # A threshold above every probability: nothing reaches it.
 ABOVE_ALL = 1.01
@@ -304,12 +304,13 @@ class PartScores:
     """The NOK probability of every part at its worst image, ascending.
 
     `ok` [good parts]: the highest one; `nok` [defective parts]: the lowest one. `both`: see
-    `Outcome`.
+    `Outcome`. `unit`: what counts as a part here.
     """
 
     ok: Floats
     nok: Floats
     both: int = 0
+    unit: Unit = Unit.PARTS
 
     def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
         """What the rule does to these parts; quick enough for a slider."""
@@ -321,18 +322,22 @@ class PartScores:
         )
 
 
-def part_scores(nok: Floats, truth: NDArray[np.int8], parts: Parts | None = None) -> PartScores:
+def part_scores(
+    nok: Floats, truth: NDArray[np.int8], parts: Parts | None = None, counts: Unit | None = None
+) -> PartScores:
     """Scores of parts from the NOK probabilities of images.
 
     Args:
         nok: [N], in [0, 1], from `nok_probability`.
         truth: [N], from `truths`.
         parts: [N] part numbers; None: every image is its own part.
+        counts: what the part numbers are; None: parts.
     """
     defective, good = truth == NOK, truth == OK
     lowest = units(int(defective.sum()), choose(parts, defective)).lowest(nok[defective])
     highest = units(int(good.sum()), choose(parts, good)).highest(nok[good])
-    return PartScores(np.sort(highest), np.sort(lowest), _on_both_sides(truth, parts))
+    both, unit = _on_both_sides(truth, parts), unit_of(parts, counts)
+    return PartScores(np.sort(highest), np.sort(lowest), both, unit)
 
 
 @dataclass(frozen=True)

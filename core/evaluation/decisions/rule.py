@@ -17,6 +17,7 @@ from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
 from core.evaluation.measures.intervals import CONFIDENCE
+from core.evaluation.measures.parts import Unit
 from core.words import exact_percent
 
 _PART_DECISIONS = {
@@ -38,6 +39,7 @@ class DecisionRule:
         confidence: of the bounds that were shown.
         saved_at: when; UTC.
         scenario: the line whose PPM and costs were shown; None if nobody entered one.
+        unit: what the counts behind it were; None in rules of before.
     """
 
     point: OperatingPoint
@@ -47,6 +49,7 @@ class DecisionRule:
     confidence: float
     saved_at: float
     scenario: Scenario | None = None
+    unit: Unit | None = None
 
     def decide(self, confidences: Mapping[str, float]) -> Decision:
         """What happens to a part of which this image was taken.
@@ -138,6 +141,7 @@ def rule_to_json(rule: DecisionRule) -> str:
         "confidence": rule.confidence,
         "saved_at": rule.saved_at,
         "scenario": asdict(rule.scenario) if rule.scenario else None,
+        "unit": rule.unit.value if rule.unit else None,
     }
     return json.dumps(values, sort_keys=True)
 
@@ -160,6 +164,7 @@ def rule_from_json(text: str) -> DecisionRule:
             confidence=float(values.get("confidence", CONFIDENCE)),
             saved_at=float(values["saved_at"]),
             scenario=_scenario(values["scenario"]) if values.get("scenario") else None,
+            unit=Unit(values["unit"]) if values.get("unit") else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as err:
         raise ConfigError(

@@ -97,7 +97,8 @@ def threshold_for_escape(
         )
     allowed = _allowed(len(scores.nok), max_escape, confidence)
     if allowed < 0:
-        raise _unprovable(len(scores.nok), "defective", "an escape", max_escape, confidence)
+        kind = f"defective {scores.unit.word}"
+        raise _unprovable(len(scores.nok), kind, "an escape", max_escape, confidence)
     if allowed == len(scores.nok):
         return ABOVE_ALL
     return _just_below(scores, float(scores.nok[allowed]))
@@ -121,7 +122,8 @@ def threshold_for_overkill(
         )
     allowed = _allowed(len(scores.ok), max_overkill, confidence)
     if allowed < 0:
-        raise _unprovable(len(scores.ok), "good", "a false reject", max_overkill, confidence)
+        kind = f"good {scores.unit.word}"
+        raise _unprovable(len(scores.ok), kind, "a false reject", max_overkill, confidence)
     if allowed == len(scores.ok):
         return 0.0
     return _just_above(scores, float(scores.ok[::-1][allowed]))
@@ -175,7 +177,7 @@ def _unprovable(
     needed = parts_needed(limit, confidence=confidence or CONFIDENCE) if has_limit else None
     more = f": at least {needed:,} are needed" if needed else ""
     return ConfigError(
-        f"{n:,} {kind} parts cannot prove {what} rate of at most {exact_percent(limit)}{more}.",
+        f"{n:,} {kind} cannot prove {what} rate of at most {exact_percent(limit)}{more}.",
         "Choose a larger limit or a lower confidence, or collect more images: the test planner "
         "(or: touchstone plan) says how many.",
     )

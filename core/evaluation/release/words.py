@@ -113,9 +113,7 @@ def check_in_words(check: Check) -> str:
     sentence = f"{title}: {measured_in_words(check)}; {required}."
     if check.parts_needed is None:
         return sentence
-    return (
-        f"{sentence} With no further error, {check.parts_needed:,} parts in total would prove it."
-    )
+    return f"{sentence} With no further error, {check.parts_needed:,} in total would prove it."
 
 
 def criteria_in_words(criteria: ReleaseCriteria) -> list[str]:

@@ -133,12 +133,12 @@ def _refuse_unchecked(check: QualityCheck | None, missed: int) -> None:
     if check is None:
         raise SplitError(
             "This dataset has not been checked for look-alikes.",
-            "Run the quality check first: it finds images of the same part.",
+            "Run the quality check first: it finds images that may show the same part.",
         )
     if missed:
         raise SplitError(
             f"{missed:,} images came after the last quality check.",
-            "Run the quality check again: it finds images of the same part.",
+            "Run the quality check again: it finds images that may show the same part.",
         )
 
 

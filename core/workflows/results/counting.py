@@ -89,7 +89,7 @@ def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> 
     is_open = known is not None and known.proposed is not None
     match counting:
         case Counting.PARTS if is_open:
-            return "Parts are counted: look-alikes are taken as one part, unconfirmed."
+            return "Parts are counted, with each group of look-alikes as one, which is unconfirmed."
         case Counting.IMAGES if is_declared:
             return "Images are counted, although parts are known: the bounds are too narrow."
         case Counting.AUTO | Counting.IMAGES | Counting.PARTS:

@@ -127,7 +127,7 @@ def basis_of(judged: JudgedSet) -> Basis:
         raise _no_verdicts(judged)
     truth = truths(judged.targets, judged.verdicts)
     nok = nok_probability(judged.probabilities, judged.verdicts)
-    return Basis(judged, nok, truth, part_scores(nok, truth, judged.parts))
+    return Basis(judged, nok, truth, part_scores(nok, truth, judged.parts, judged.unit))
 
 
 def _no_verdicts(judged: JudgedSet) -> ConfigError:
@@ -289,6 +289,7 @@ def save_rule(
         confidence=confidence,
         saved_at=utc_now(),
         scenario=scenario,
+        unit=basis.unit,
     )
     with connect(workspace) as db, transaction(db):
         text = judgement.operating_point(db, judged.model.id)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from core.domain.datasets import Verdict
 from core.domain.training import PenaltyPoint
 from core.evaluation.decisions.outcome import nok_probability, part_scores, truths
-from core.evaluation.decisions.rule import point_in_words
+from core.evaluation.decisions.rule import DecisionRule, point_in_words
 from core.evaluation.decisions.thresholds import trade_off
 from core.evaluation.measures.calibration import Reliability, no_calibration_in_words
 from core.evaluation.measures.catalog import MeasureKind
@@ -56,7 +56,7 @@ def rule_section(material: ReportMaterial) -> RuleSection:
     rule, point = material.rule, material.point
     given = rule.scenario if rule else None
     why = (
-        f"Chosen on validation ({rule.chosen_by}), {when(rule.saved_at)}."
+        f"Chosen on validation ({rule.chosen_by}{_counted(rule)}), {when(rule.saved_at)}."
         if rule
         else "No threshold was chosen."
     )
@@ -70,6 +70,10 @@ def rule_section(material: ReportMaterial) -> RuleSection:
     )
     on_curve = point.accept_below is not None and not point.has_person_zone
     return RuleSection(point_in_words(point), why, on_curve, stated)
+
+
+def _counted(rule: DecisionRule) -> str:
+    return f"; counted by {rule.unit.word}" if rule.unit else ""
 
 
 def measure_rows(material: ReportMaterial) -> tuple[MeasureRow, ...]:

@@ -95,7 +95,7 @@ def scores(parts: PartScores, point: OperatingPoint, *, dark: bool) -> go.Figure
     figure.update_yaxes(
         tickvals=[*(-h for h in heights[:0:-1]), *heights],
         ticktext=[f"{s:,}" for s in [*steps[:0:-1], *steps]],
-        title="defective | good parts",
+        title=f"defective | good {parts.unit.word}",
     )
     _probability_axis(figure)
     figure.update_layout(

@@ -3,13 +3,17 @@
 import csv
 import json
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.domain.splits import Subset
 from tests.conftest import save_image, write_class_folders
+from tests.core.workflows.data.test_look_alikes import save_check
+from tests.made import add_model, make_dataset
 
 GOOD, WRONG, BROKEN = "gut", "größe falsch", "割れ"
 
@@ -136,3 +140,32 @@ def test_an_exported_table_gives_back_the_same_classes_and_paths(call, tmp_path)
 def test_what_cannot_be_done_is_an_error_object(call, tmp_path, arguments, words):
     call("import", write_class_folders(tmp_path / "set", 2), "--name", "Set")
     assert words in call(*arguments, code=1)["error"]
+
+
+def test_look_alikes_are_listed_answered_and_counted_as_a_script_would(call, workspace):
+    made = make_dataset(workspace, per_subset=40)
+    add_model(made, "m", skill=1.5)
+    test = made.ids[Subset.TEST].tolist()
+    save_check(made, [*pairwise(test[:6]), (test[10], test[11])])
+    names = [f"{i - 1:05d}.png" for i in test]
+    assert call("parts", "parts")["proposed"] == [names[:6], names[10:12]]
+    plain = call("evaluate", "m", "--subset", "test")
+    assert (plain["unit"], plain["independent"], plain["counting"]) == ("pictures", 40, "auto")
+    assert [item["accuracy"]["n"] for item in plain["both_ways"]] == [40, 34]
+    assert call("evaluate", "m", "--count", "parts")["independent"] == 34
+    assert call("threshold", "m", "--at", "0.5", "--count", "parts")["counting"] == "parts"
+
+    answered = call("parts", "parts", names[2], names[3], "--as", "different-parts")
+    assert answered["version"] == 2
+    assert answered["proposed"] == [names[:3], names[3:6], names[10:12]]
+    call("parts", "parts", "--all", "--as", "same-part")
+    confirmed = call("evaluate", "m")
+    assert (confirmed["unit"], confirmed["independent"]) == ("parts", 35)
+    assert confirmed["both_ways"] is None
+    assert call("undo", "parts")["undoes"] == 3
+    assert call("undo", "parts")["undoes"] == 2
+    assert call("parts", "parts")["proposed"] == [names[:6], names[10:12]]
+
+    assert "at least two" in call("parts", "parts", "--as", "same-part", code=1)["hint"]
+    assert "--as" in call("parts", "parts", names[0], code=1)["hint"]
+    assert call("parts", "parts", names[0], "--as", "same-part", code=1)["error"]

@@ -53,7 +53,7 @@ def test_fifty_parts_without_escape_do_not_prove_two_percent_and_how_many_would_
     assert (found.result, found.parts_needed) == (CheckResult.NOT_PROVEN, 149)
     assert check_in_words(found) == (
         "Escape rate: 0% (0 of 50), proven to be below 5.82%; proof of at most 2% is required. "
-        "With no further error, 149 parts in total would prove it."
+        "With no further error, 149 in total would prove it."
     )
 
 
@@ -150,7 +150,7 @@ def test_the_automatic_share_is_judged_by_its_lower_bound():
     assert few.bound == pytest.approx(0.8977, abs=1e-4)
     assert check_in_words(few) == (
         "Automatic share: 95% (95 of 100), proven to be above 89.7%; proof of at least 90% is "
-        "required. With no further error, 103 parts in total would prove it."
+        "required. With no further error, 103 in total would prove it."
     )
     assert check(criterion, zones(ok=(290, 10, 0)).automatic).passed
 
