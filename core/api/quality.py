@@ -18,6 +18,7 @@ def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
         "format_leaks": _messages(workspace, check, FindingKind.FORMAT_LEAK),
         "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
         "suspect_labels": _suspects(workspace, check),
+        "labels_confirmed": quality.agreement_by_class(workspace, check.dataset_id),
         "outliers": _outliers(workspace, check),
         "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
     }
@@ -57,6 +58,8 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
             "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
             "confidence": finding.score,
             "sure": finding.severity is Severity.WARNING,
+            "certainty": finding.certainty,
+            "right": finding.right,
         }
         for finding, sample in rows
     ]
