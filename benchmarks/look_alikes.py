@@ -4,7 +4,7 @@
 
 `tiles`: magnetic tiles (class folders, `expK_num_N.jpg`). Which images show one tile follows from
 the order of recording: each of the six sessions shows the tiles of a class in the same order, so
-that the sequences are aligned; that gives 238 tiles. Pairs that the truth misses are counted as
+that the sequences are aligned; that gives 240 tiles. Pairs that the truth misses are counted as
 false, though some are true: tiles that were recorded twice in a session.
 
 `steel`: hot-rolled strip; its byte-identical files are true, every other pair counts as false.

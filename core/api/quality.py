@@ -1,7 +1,7 @@
 """The JSON of quality checks."""
 
 from core.api.values import JsonObject
-from core.domain.findings import FindingKind, QualityCheck, Severity
+from core.domain.findings import Certainty, FindingKind, QualityCheck
 from core.workflows.data import quality
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
@@ -57,7 +57,7 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
             "label": None if sample.label is None else names[sample.label],
             "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
             "confidence": finding.score,
-            "sure": finding.severity is Severity.WARNING,
+            "sure": finding.certainty is Certainty.SURE,
             "certainty": finding.certainty,
             "right": finding.right,
         }

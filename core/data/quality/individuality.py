@@ -38,14 +38,14 @@ from core.data.quality.alignment import (
 )
 
 SIBLINGS = 12  # so many nearest images may show the same part
-NEIGHBOURS = 20
+NEIGHBOURS = 32
 LEAST_NEIGHBOURS = 8
 LEAST = 0.5
 DESIGN = 0.75  # likeness of images that show different parts of one design
 _MOST = 0.85
 _REGISTERED = 12
 _FAR_ABOVE_CHANCE = 6  # standard deviations
-_POOLED = 20
+_POOLED = 24
 _RIDGE = 0.05
 _FLOOR = 0.002  # of the length of an image: less is rounding
 _EVEN = 0.2

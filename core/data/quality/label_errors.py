@@ -13,9 +13,9 @@ label is wrong. A class that the model confirms at 61% hardly ever has a sure fi
 
 Measured on 1,360 strip steel images with 5% random label errors (two draws): all are in the first
 tenth of the ranking; 60 of 68 have a sure finding, and 99% of the sure ones are right (estimated:
-99%), 80% of the likely ones, 6% of the others. As it is, the set has no sure finding. Nor have 1,344
-magnetic tiles, with or without planted errors: 96% of the labels of free tiles are confirmed, but 7
-to 44% of those of the defects. There, 75% of the errors are in the first tenth.
+99%), 80% of the likely ones, 6% of the others. As it is, the set has no sure finding. Nor have
+1,344 magnetic tiles, with or without planted errors: 96% of the labels of free tiles are confirmed,
+but 7 to 44% of those of the defects. There, 75% of the errors are in the first tenth.
 
 Source: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
 Labels" (threshold per class: the mean confidence in it among images that carry its label).

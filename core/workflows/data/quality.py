@@ -1,6 +1,6 @@
 """Actions on the quality of a dataset: start the check, read its results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck
@@ -74,6 +74,18 @@ def agreement_by_class(workspace: Workspace, dataset_id: str) -> dict[str, float
         names = datasets.find_dataset(db, dataset_id).class_names
     counts = _confirmed(workspace, dataset_id)
     return {names[label]: own / total for label, (own, total) in sorted(counts.items())}
+
+
+def proposed_labels(
+    workspace: Workspace, dataset_id: str, findings: Sequence[Finding]
+) -> dict[int, str]:
+    """Finding id -> name of the class it proposes; without those whose class is gone."""
+    with connect(workspace) as db:
+        check = quality.load_check(db, dataset_id)
+        names = datasets.find_dataset(db, dataset_id).class_names
+    moves = class_moves(workspace, dataset_id, check.version if check else 1)
+    targets = {f.id: moves.get(f.suggested) for f in findings if f.suggested is not None}
+    return {i: names[label] for i, label in targets.items() if label is not None}
 
 
 def _confirmed(workspace: Workspace, dataset_id: str) -> dict[int, tuple[int, int]]:
