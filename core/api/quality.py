@@ -1,7 +1,7 @@
 """The JSON of quality checks."""
 
 from core.api.values import JsonObject
-from core.domain.findings import FindingKind, QualityCheck, Severity
+from core.domain.findings import Certainty, FindingKind, QualityCheck
 from core.workflows.data import quality
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
@@ -18,6 +18,7 @@ def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
         "format_leaks": _messages(workspace, check, FindingKind.FORMAT_LEAK),
         "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
         "suspect_labels": _suspects(workspace, check),
+        "labels_confirmed": quality.agreement_by_class(workspace, check.dataset_id),
         "outliers": _outliers(workspace, check),
         "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
     }
@@ -56,7 +57,9 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
             "label": None if sample.label is None else names[sample.label],
             "suggested": names[moves[finding.suggested]] if finding.suggested in moves else None,
             "confidence": finding.score,
-            "sure": finding.severity is Severity.WARNING,
+            "sure": finding.certainty is Certainty.SURE,
+            "certainty": finding.certainty,
+            "right": finding.right,
         }
         for finding, sample in rows
     ]

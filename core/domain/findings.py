@@ -40,6 +40,14 @@ class Fix(StrEnum):
     IGNORE = "ignore"
 
 
+class Certainty(StrEnum):
+    """How many of the findings like this one are right, as far as the check can tell."""
+
+    SURE = "sure"  # nine of ten or more
+    LIKELY = "likely"  # at least half
+    UNSURE = "unsure"  # fewer, or the classes cannot be told apart well enough
+
+
 class Severity(StrEnum):
     """How much harm a finding can do."""
 
@@ -54,7 +62,8 @@ class Finding:
 
     `suggested` is the class index that a likely mislabeled image looks like, `score` orders the
     findings of one kind (for labels: the confidence in the given label, in [0, 1], lowest first).
-    `id` is assigned by the store.
+    `certainty` and the estimated share `right` of such findings, in [0, 1], are known of labels
+    only. `id` is assigned by the store.
     """
 
     kind: FindingKind
@@ -65,6 +74,8 @@ class Finding:
     score: float | None = None
     id: int = 0
     status: FindingStatus = FindingStatus.OPEN
+    certainty: Certainty | None = None
+    right: float | None = None
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.findings import (
+    Certainty,
     FeatureInsight,
     Finding,
     FindingKind,
@@ -227,7 +228,7 @@ _FINDINGS = (
 def _insert_findings(db: Database, dataset_id: str, findings: Iterable[Finding]) -> None:
     db.conn.executemany(
         "INSERT INTO findings (dataset_id, kind, severity, message, sample_ids, key, suggested,"
-        " score) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " score, certainty, estimated_right) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 dataset_id,
@@ -238,6 +239,8 @@ def _insert_findings(db: Database, dataset_id: str, findings: Iterable[Finding])
                 f.key,
                 f.suggested,
                 f.score,
+                f.certainty,
+                f.right,
             )
             for f in findings
         ),
@@ -258,4 +261,6 @@ def _finding(row: Mapping[str, Any]) -> Finding:
         score=row["score"],
         id=row["id"],
         status=FindingStatus(row["status"]),
+        certainty=None if row["certainty"] is None else Certainty(row["certainty"]),
+        right=row["estimated_right"],
     )

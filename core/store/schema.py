@@ -80,6 +80,12 @@ def add_file_checks(db: Database) -> None:
     _run(db, _FILES_SCHEMA)
 
 
+@migrations()
+def add_certainty(db: Database) -> None:
+    """How sure a finding about a label is; NULL: not estimated."""
+    _run(db, _CERTAINTY_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -101,6 +107,10 @@ ALTER TABLE samples ADD COLUMN gray_mean REAL
 
 # An answer holds from its version on until another one, which undid it or went back before it.
 # Why '' for seals of before: until then look-alikes were counted as parts.
+_CERTAINTY_SCHEMA = """
+ALTER TABLE findings ADD COLUMN certainty TEXT;
+ALTER TABLE findings ADD COLUMN estimated_right REAL;
+"""
 _PART_ANSWERS_SCHEMA = """
 CREATE TABLE part_answers (
     id INTEGER PRIMARY KEY, dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,

@@ -7,13 +7,15 @@ from typing import assert_never
 import streamlit as st
 
 from core.domain.datasets import Dataset, Sample, SampleStatus
-from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
+from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck
 from core.domain.jobs import Job, JobStatus
 from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
 from pages.data.quality_images import act, images_gallery, pairs_button
+from pages.data.quality_relabel import agreement_caption, review, sure_findings
 from pages.data.quality_words import (
+    CERTAINTY_LABELS,
     FINDING_WORDS,
     FIX_WORDS,
     STATUS_WORDS,
@@ -26,7 +28,6 @@ from pages.ui.places import Place
 SHOWN_IMAGES = 12
 PER_PAGE = 5
 COLUMNS = 4  # of findings of one image each
-SURE_ENOUGH = 0.9  # a model that confirms fewer labels must not relabel all at once
 _UNANSWERED = (FindingKind.NEAR_DUPLICATE, FindingStatus.OPEN)
 ONE_IMAGE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
 
@@ -204,11 +205,8 @@ def reopen_button(workspace: Workspace, dataset: Dataset, finding: Finding) -> N
 
 def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int) -> None:
     """Buttons that fix every open finding of a kind in one edit."""
-    offered = [
-        how
-        for how in fixes.FIXES_FOR_ALL[kind]
-        if how is not Fix.RELABEL or may_relabel_all(workspace, dataset)
-    ]
+    sure = sure_findings(workspace, dataset) if kind is FindingKind.SUSPECT_LABEL else []
+    offered = [how for how in fixes.FIXES_FOR_ALL[kind] if how is not Fix.RELABEL or sure]
     if count < 2 or not offered:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -222,14 +220,10 @@ def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: in
                 type="tertiary",
                 help=f"{words.help} This is one edit and can be undone.",
             ):
-                act(dataset, partial(fixes.fix_all, workspace, dataset.id, kind, how))
-
-
-def may_relabel_all(workspace: Workspace, dataset: Dataset) -> bool:
-    agreement = quality.agreement(workspace, dataset.id) or 0
-    suspects = quality.findings(workspace, dataset.id, FindingKind.SUSPECT_LABEL)
-    sure = any(finding.severity is Severity.WARNING for finding in suspects)
-    return sure and agreement >= SURE_ENOUGH
+                if how is Fix.RELABEL:
+                    review(workspace, dataset, sure)
+                else:
+                    act(dataset, partial(fixes.fix_all, workspace, dataset.id, kind, how))
 
 
 def row(workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]) -> None:
@@ -268,6 +262,8 @@ def cards(
                 own = [images[i] for i in finding.sample_ids if i in images]
                 if own:
                     images_gallery(workspace, dataset, own, f"pictures_{finding.id}", 160)
+                if finding.certainty is not None:
+                    st.caption(CERTAINTY_LABELS[finding.certainty])
                 st.caption(text.plain(finding.message))
                 buttons_of(workspace, dataset, finding, own)
 
@@ -281,6 +277,8 @@ def card(
     with st.container(border=True, key=f"card_{kind}"):
         st.markdown(f"#### {words.title}", help=words.help)
         st.caption(f"{text.count(count, 'finding')}. {words.advice}")
+        if kind is FindingKind.SUSPECT_LABEL:
+            agreement_caption(workspace, dataset)
         if status is FindingStatus.OPEN:
             for_all(workspace, dataset, kind, count)
         per_page = PER_PAGE if kind not in ONE_IMAGE else 2 * COLUMNS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.data.quality.similarity import LOOK_ALIKES
 from core.domain.datasets import Dataset, Sample
-from core.domain.findings import Finding, FindingKind, FindingStatus, Fix
+from core.domain.findings import Certainty, Finding, FindingKind, FindingStatus, Fix
 from core.workflows.data import fixes
 from pages.ui import text
 
@@ -96,7 +96,7 @@ FIX_WORDS = {
     ),
     Fix.RELABEL: FixWords(
         "Relabel",
-        "Relabel the sure ones",
+        "Relabel the sure ones …",
         "label",
         "Gives the images the class that they look like.",
     ),
@@ -122,6 +122,16 @@ FIX_WORDS = {
         "belong together: splits and certificates treat them as different parts.",
     ),
 }
+CERTAINTY_LABELS = {
+    Certainty.SURE: "**Sure**",
+    Certainty.LIKELY: "**Likely**",
+    Certainty.UNSURE: "**Unsure**",
+}
+CERTAINTY_WORDS = (
+    "Each label is checked by a model trained without the image and its look-alikes. Sure: about "
+    "nine of ten such findings are right. Likely: at least half. Classes that the model rarely "
+    "confirms have no sure findings."
+)
 STATUS_WORDS = {
     FindingStatus.OPEN: "Open",
     FindingStatus.IGNORED: "Ignored",

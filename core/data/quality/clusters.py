@@ -10,7 +10,7 @@ from core.data.quality.alignment import Floats, Pairs
 from core.data.quality.individuality import LEAST
 
 USUAL_SIZE = 6  # photographs of one part; a larger group needs more evidence
-_COMPLETED = 40  # up to this size, the pairs that nobody proposed are compared as well
+_COMPLETED = 30  # up to this size, the pairs that nobody proposed are compared as well
 _MATRIX = 2000
 
 

@@ -15,7 +15,7 @@ from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import Outlier
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
-from core.domain.findings import Finding, FindingKind, Severity, look_alike_finding
+from core.domain.findings import Certainty, Finding, FindingKind, Severity, look_alike_finding
 from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.words import count, joined
@@ -99,11 +99,13 @@ def suspect_labels(
     findings = []
     for i in suspects[np.argsort(judgement.confidence[suspects], kind="stable")].tolist():
         confidence, suggested = float(judgement.confidence[i]), int(judgement.suggested[i])
+        label, certainty = samples[i].label or 0, judgement.certainty(i)
         message = (
-            f"Labeled '{class_names[samples[i].label or 0]}', but looks like "
-            f"'{class_names[suggested]}' (confidence in the label: {confidence:.0%})."
+            f"Labeled '{class_names[label]}', but looks like '{class_names[suggested]}' "
+            f"(confidence in the label: {confidence:.0%}). The check confirms "
+            f"{judgement.agreement[label]:.0%} of the labels of this class."
         )
-        severity = Severity.WARNING if judgement.is_sure[i] else Severity.NOTE
+        severity = Severity.WARNING if certainty is Certainty.SURE else Severity.NOTE
         findings.append(
             Finding(
                 FindingKind.SUSPECT_LABEL,
@@ -112,6 +114,8 @@ def suspect_labels(
                 (samples[i].id,),
                 suggested,
                 confidence,
+                certainty=certainty,
+                right=float(judgement.right[i]),
             )
         )
     return findings

@@ -43,7 +43,7 @@ LEAST_NEIGHBOURS = 8
 LEAST = 0.5
 DESIGN = 0.75  # likeness of images that show different parts of one design
 _MOST = 0.85
-_REGISTERED = 16
+_REGISTERED = 12
 _FAR_ABOVE_CHANCE = 6  # standard deviations
 _POOLED = 24
 _RIDGE = 0.05
@@ -83,7 +83,7 @@ class Individuality:
             places: their alignments.
             on_progress: called with phase, done, total; may raise to stop.
         """
-        shared = self._shared(pairs, places, on_progress)
+        shared, marks = self._shared(pairs, places, on_progress)
         chance = self._chance_at(pairs.ravel())
         needed = chance.needed.reshape(-1, 2).max(axis=1)
         is_design = chance.likeness.reshape(-1, 2).max(axis=1) >= DESIGN
@@ -91,39 +91,42 @@ class Individuality:
             first, second = pairs[number].tolist()
             box, place = int(places.box[number]), places.place[number]
             exact = self._shared_when_registered(first, second, box, place)
-            shared[number] = min(shared[number], exact)
+            shared[number], marks[number] = np.minimum((shared[number], marks[number]), exact)
         above = 1 - (1 - LEAST) * (1 - shared) / (1 - needed)
-        evidence: Floats = np.where(shared < needed, LEAST + shared - needed, above)
+        everywhere = np.where(shared < needed, LEAST + shared - needed, above)
+        # Why more than the distance: noise hardly disturbs what stands out in both.
+        strictness = np.where(is_design, 2, 1.2)
+        evidence: Floats = np.minimum(everywhere, 1 - strictness * (1 - marks)).astype(np.float32)
         return evidence
 
     def _shared(
         self, pairs: Pairs, places: Alignments, on_progress: ProgressCallback | None = None
     ) -> Floats:
-        """How much of their rest the pairs share [M], in [-1, 1]."""
+        """How much of their rest the pairs share [2, M], in [-1, 1]; see `_agreement`."""
         # Why here: only the worker needs it.
         from threadpoolctl import threadpool_limits
 
         @lru_cache(maxsize=64)
-        def common(others: bytes, box: int, top: int, left: int) -> tuple[Floats, Floats]:
+        def common(others: bytes, box: int, top: int, left: int) -> _Span:
             return _common(self._flat[np.frombuffer(others, np.int64)], box, top, left)
 
-        result = np.empty(len(pairs), np.float32)
+        result = np.empty((2, len(pairs)), np.float32)
         frames = np.column_stack([places.box, places.place])
         with threadpool_limits(1):  # as for the alignments
             for number, (first, second) in enumerate(pairs.tolist()):
                 box, top, left = frames[number].tolist()
                 others = self._others(first, second)
-                basis, weight = common(others.tobytes(), *_frame(box, top, left))
+                span = common(others.tobytes(), *_frame(box, top, left))
                 one = boxes_of(self._flat[[first]], box)
                 other = windows_of(self._flat[[second]], top, left)
-                result[number] = _agreement(_rest(one, other, basis) * weight)
+                result[:, number] = _agreement(span.rest(one, other))
                 if on_progress is not None and (number % 50 == 49 or number + 1 == len(pairs)):
                     on_progress("Comparing details", number + 1, len(pairs))
         return result
 
     def _shared_when_registered(
         self, first: int, second: int, box: int, place: NDArray[np.int64]
-    ) -> float:
+    ) -> tuple[float, float]:
         """The same with neighbours that were moved until they lie on the first image.
 
         Two parts that were put down alike share how they differ from parts at another place.
@@ -136,8 +139,7 @@ class Individuality:
         top, left = (place + (TEMPLATE_PX - 1) / 2).tolist()
         other = registered(self._flat[[second]], target[0], middle=(top, left), scale=(1, 1))
         own = _moves(target[0] + other[0])
-        basis, weight = _spanned(seen, own)
-        return _agreement(_rest(target, other, basis) * weight)
+        return _agreement(_spanned(seen, own).rest(target, other))
 
     def _others(self, first: int, second: int) -> NDArray[np.int64]:
         own = self._neighbours[first]
@@ -162,7 +164,7 @@ class Individuality:
         ]
         pairs = np.stack([new, self._neighbours[new, 0]], axis=1)
         places = aligned(self._flat, pairs)
-        self._chance[:, new] = self._shared(pairs, places), places.likeness
+        self._chance[:, new] = self._shared(pairs, places)[0], places.likeness
 
 
 @dataclass(frozen=True)
@@ -180,37 +182,44 @@ def _frame(box: int, top: int, left: int) -> tuple[int, int, int]:
     return box, top, left
 
 
-def _common(others: Floats, box: int, top: int, left: int) -> tuple[Floats, Floats]:
-    """What neighbours [K, 48, 48] span in the frame of a pair, and how constant they are there.
+@dataclass(frozen=True)
+class _Span:
+    """What neighbours have in common: vectors [B, 1444], the inverse [B, B] of their products.
 
-    Returns:
-        Vectors [B, 1444], nearly orthonormal, and a weight [1444] for each pixel.
+    `weight` [1444] is high where the neighbours hardly differ.
     """
+
+    vectors: Floats
+    inverse: Floats
+    weight: Floats
+
+    def rest(self, one: Floats, other: Floats) -> Floats:
+        """What is not in the span of two planes [1, 38, 38], weighted: [2, 1444]."""
+        pair = unit(np.concatenate([one, other]))
+        spanned = (pair @ self.vectors.T) @ self.inverse @ self.vectors
+        rest: Floats = ((pair - spanned) * self.weight).astype(np.float32)
+        return rest
+
+
+def _common(others: Floats, box: int, top: int, left: int) -> _Span:
+    """What neighbours [K, 48, 48] span in the frame of a pair."""
     seen = boxes_of(others, box)
     if (box, top, left) != (_WHOLE, MIDDLE, MIDDLE):
         seen = np.concatenate([seen, windows_of(others, top, left)])
     return _spanned(seen)
 
 
-def _spanned(seen: Floats, *moves: Floats) -> tuple[Floats, Floats]:
-    """As `_common`, for neighbours [K, 38, 38] in the frame; `moves` [9, 38, 38] are added."""
+def _spanned(seen: Floats, *moves: Floats) -> _Span:
+    """What neighbours [K, 38, 38] span; `moves` [9, 38, 38] of other planes are added."""
     neighbours = unit(seen)
-    every = (_moves(neighbours.mean(axis=0)), *moves)
-    vectors = np.concatenate([neighbours, *(unit(move) for move in every)])
-    values, turned = np.linalg.eigh(vectors @ vectors.T)
-    strength = np.sqrt(np.maximum(values, 1e-6) + _RIDGE)
-    basis: Floats = ((turned / strength).T @ vectors).astype(np.float32)
-    spread = neighbours.var(axis=0)
-    mean = float(spread.mean()) + 1e-12
-    weight: Floats = np.sqrt(mean / (spread + _EVEN * mean))
-    return basis, weight
-
-
-def _rest(one: Floats, other: Floats, basis: Floats) -> Floats:
-    """What a basis does not span of two planes [1, 38, 38]: [2, 1444]."""
-    pair = unit(np.concatenate([one, other]))
-    rest: Floats = pair - (pair @ basis.T) @ basis
-    return rest
+    mean = neighbours.mean(axis=0)
+    vectors = np.concatenate([neighbours, *(unit(move) for move in (_moves(mean), *moves))])
+    products = vectors @ vectors.T
+    products[np.diag_indices(len(products))] += _RIDGE
+    spread = np.einsum("ij,ij->j", neighbours, neighbours) / len(neighbours) - mean**2
+    even = _EVEN * float(spread.mean()) + 1e-12
+    weight = np.sqrt((float(spread.mean()) + 1e-12) / (np.maximum(spread, 0) + even))
+    return _Span(vectors, np.linalg.inv(products), weight.astype(np.float32))
 
 
 def _moves(plane: Floats) -> Floats:
@@ -226,10 +235,9 @@ def _moves(plane: Floats) -> Floats:
     return np.stack([down, right, x * right, y * right, x * down, y * down, *bent])
 
 
-def _agreement(rest: Floats) -> float:
+def _agreement(rest: Floats) -> tuple[float, float]:
     """How far two rests [2, 1444] agree, in [-1, 1]: everywhere, and where they stand out most."""
-    # Why twice the distance: where both stand out, noise hardly disturbs them.
-    return min(_agreement_of_blocks(rest), 2 * _agreement_of_marks(rest) - 1)
+    return _agreement_of_blocks(rest), _agreement_of_marks(rest)
 
 
 def _agreement_of_marks(rest: Floats) -> float:

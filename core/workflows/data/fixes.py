@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import assert_never
 
 from core.domain.datasets import DatasetVersion, Sample, SampleState, SampleStatus
-from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, Severity
+from core.domain.findings import Certainty, Finding, FindingKind, FindingStatus, Fix
 from core.domain.parts import PartAnswer
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
@@ -132,7 +132,7 @@ def fix_all(workspace: Workspace, dataset_id: str, kind: FindingKind, how: Fix) 
     with connect(workspace) as db:
         findings = quality.list_findings(db, dataset_id, kind=kind)
     if how is Fix.RELABEL:
-        findings = [f for f in findings if f.severity is Severity.WARNING]
+        findings = [f for f in findings if f.certainty is Certainty.SURE]
     if not findings:
         raise ConfigError("There is no open finding of this kind.", "Nothing needs to be done.")
     return fix(workspace, dataset_id, [f.id for f in findings], how)

@@ -1,6 +1,6 @@
 """Actions on the quality of a dataset: start the check, read its results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck
@@ -63,16 +63,44 @@ def findings(
 
 def agreement(workspace: Workspace, dataset_id: str) -> float | None:
     """Fraction of labels confirmed by a model trained without them; None: not checked."""
+    counts = _confirmed(workspace, dataset_id)
+    every = sum(total for _, total in counts.values())
+    return sum(own for own, _ in counts.values()) / every if every else None
+
+
+def agreement_by_class(workspace: Workspace, dataset_id: str) -> dict[str, float]:
+    """The same for the labels of each class that was judged, by class name of today."""
+    with connect(workspace) as db:
+        names = datasets.find_dataset(db, dataset_id).class_names
+    counts = _confirmed(workspace, dataset_id)
+    return {names[label]: own / total for label, (own, total) in sorted(counts.items())}
+
+
+def proposed_labels(
+    workspace: Workspace, dataset_id: str, findings: Sequence[Finding]
+) -> dict[int, str]:
+    """Finding id -> name of the class it proposes; without those whose class is gone."""
+    with connect(workspace) as db:
+        check = quality.load_check(db, dataset_id)
+        names = datasets.find_dataset(db, dataset_id).class_names
+    moves = class_moves(workspace, dataset_id, check.version if check else 1)
+    targets = {f.id: moves.get(f.suggested) for f in findings if f.suggested is not None}
+    return {i: names[label] for i, label in targets.items() if label is not None}
+
+
+def _confirmed(workspace: Workspace, dataset_id: str) -> dict[int, tuple[int, int]]:
+    """Class index -> labels confirmed, and labels judged."""
     with connect(workspace) as db:
         check = quality.load_check(db, dataset_id)
         counts = quality.suggestions(db, dataset_id)
     if check is None or not counts:
-        return None
+        return {}
     moves = class_moves(workspace, dataset_id, check.version)
-    agreed = sum(
-        count for (label, suggested), count in counts.items() if moves.get(suggested) == label
-    )
-    return agreed / sum(counts.values())
+    totals: dict[int, tuple[int, int]] = {}
+    for (label, suggested), images in counts.items():
+        own, every = totals.get(label, (0, 0))
+        totals[label] = own + images * (moves.get(suggested) == label), every + images
+    return totals
 
 
 def part_answers(workspace: Workspace, dataset_id: str) -> list[AnsweredImages]:

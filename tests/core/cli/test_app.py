@@ -404,6 +404,8 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
         "suggested",
         "confidence",
         "sure",
+        "certainty",
+        "right",
     }
     assert report["subset_leaks"] == []
     assert isinstance(report["outliers"], list)

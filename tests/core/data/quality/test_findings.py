@@ -12,7 +12,7 @@ from core.data.quality.findings import (
 from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import outliers
 from core.domain.datasets import Sample
-from core.domain.findings import FindingKind, Severity
+from core.domain.findings import Certainty, FindingKind, Severity
 from core.domain.splits import Subset
 
 NONE = np.empty((0, 2), np.int64)
@@ -129,7 +129,8 @@ def test_doubted_labels_become_findings_the_worst_first():
         np.array([0.2, 0.9, 0.05], np.float32),
         np.array([1, 1, 0]),
         np.array([True, False, True]),
-        np.array([True, False, False]),
+        np.array([0.95, 0.0, 0.6], np.float32),
+        {0: 0.97, 1: 0.61},
     )
     samples = [_sample(1, 0), _sample(2, 1), _sample(3, 1)]
     first, second = suspect_labels(samples, ["good", "crack"], judgement)
@@ -137,6 +138,8 @@ def test_doubted_labels_become_findings_the_worst_first():
     assert "Labeled 'crack', but looks like 'good' (confidence in the label: 5%)" in first.message
     assert second.sample_ids == (1,)
     assert (first.severity, second.severity) == (Severity.NOTE, Severity.WARNING)
+    assert (first.certainty, second.certainty) == (Certainty.LIKELY, Certainty.SURE)
+    assert "confirms 61% of the labels of this class" in first.message
 
 
 def test_dark_blurred_large_and_oblong_images_stand_out_in_their_class():

@@ -1,6 +1,7 @@
 """Wrong labels are doubted, right ones are not; look-alikes cannot vouch for each other."""
 
 import numpy as np
+import pytest
 
 from core.data.quality.label_errors import judge_labels, out_of_fold
 
@@ -77,3 +78,59 @@ def test_probabilities_are_those_of_models_without_the_group():
     assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     again = out_of_fold(_features(labels), labels, np.arange(60) // 2, on_progress=SILENT)
     assert np.array_equal(probabilities, again)
+
+
+def test_a_class_that_the_check_cannot_tell_has_no_sure_finding():
+    # 126 of 1,344 magnetic tiles were "sure": defects that the check took for free tiles.
+    random = np.random.default_rng(3)
+    labels = np.repeat([0, 1, 2], [300, 60, 150])
+    features = _features(labels)
+    unclear = random.choice(np.arange(300, 360), 36, replace=False)
+    features[unclear] = _features(labels)[random.choice(300, 36, replace=False)]
+    judged = judge_labels(features, labels, np.arange(510), on_progress=SILENT)
+    assert judged.agreement[1] < 0.6 < 0.9 < judged.agreement[2]
+    assert judged.is_suspect[unclear].sum() >= 20
+    assert judged.is_sure.sum() <= 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sure_findings_are_right_as_often_as_estimated(seed):
+    judged, wrong = _planted(seed)
+    sure = judged.is_sure
+    assert sure.sum() >= 0.4 * wrong.sum()
+    assert wrong[sure].mean() >= 0.9
+    assert abs(wrong[judged.is_suspect].sum() - judged.right[judged.is_suspect].sum()) <= 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_are_ranked_and_listed_as_well_as_by_cleanlab(seed):
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    true, given, features = _with_errors(seed)
+    wrong = given != true
+    judged = judge_labels(features, given, np.arange(len(given)), on_progress=SILENT)
+    probabilities = out_of_fold(features, given, np.arange(len(given)), on_progress=SILENT)
+    first = int(wrong.sum())
+    theirs = np.argsort(get_label_quality_scores(given, probabilities))[:first]
+    ours = np.argsort(judged.confidence)[:first]
+    assert wrong[ours].mean() >= wrong[theirs].mean() - 0.02
+    listed = find_label_issues(given, probabilities)
+    assert judged.is_suspect[wrong].mean() >= listed[wrong].mean() - 0.05
+    assert wrong[judged.is_sure].mean() >= wrong[listed].mean() - 0.02
+
+
+def _with_errors(seed):
+    true = np.arange(600) % 4
+    features = _features(true, seed=seed, distance=3.0)
+    random = np.random.default_rng(seed)
+    given = true.copy()
+    wrong = random.choice(600, 36, replace=False)
+    given[wrong] = (true[wrong] + random.integers(1, 4, 36)) % 4
+    return true, given, features
+
+
+def _planted(seed):
+    true, given, features = _with_errors(seed)
+    judged = judge_labels(features, given, np.arange(len(given)), on_progress=SILENT)
+    return judged, given != true

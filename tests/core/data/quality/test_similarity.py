@@ -11,6 +11,7 @@ from core.data.quality import similarity
 from core.data.quality.similarity import connected, links_of_equal, near_pairs, neighbour_accuracy
 from tests.conftest import save_image
 from tests.real_data import SHARED_DATA
+from tests.rendered_parts import Design, Look, render_parts
 
 DATA = SHARED_DATA
 SILENT = lambda *_: None  # noqa: E731
@@ -75,6 +76,45 @@ def test_images_of_one_kind_of_part_are_no_duplicates():
     images = np.clip(disc + random.normal(0, 8, (40, 48, 48)), 0, 255).astype(np.uint8)
     pairs, _ = near_pairs(images, on_progress=SILENT)
     assert len(pairs) <= 2
+
+
+@pytest.mark.parametrize(
+    ("design", "seed", "look"),
+    [
+        (Design.SOLAR_CELL, 1, Look()),
+        (Design.CASTING, 2, Look(noise=0.7)),
+        (Design.MESH, 3, Look()),  # aliases on small images
+        (Design.BOARD, 4, Look(jitter=0.015, turn_deg=1.5)),
+    ],
+)
+def test_different_parts_of_one_design_are_not_joined(design, seed, look):
+    # 2,624 different solar cells used to become 201 "parts", the largest of 121 cells.
+    made = render_parts(design, 120, seed, side_px=96, look=look)
+    pairs, _ = near_pairs(np.stack([_small(image) for image in made.images]), on_progress=SILENT)
+    assert len(np.unique(pairs)) <= 2
+
+
+def test_a_copy_among_parts_of_one_design_is_found():
+    made = render_parts(Design.GEAR, 100, 5, side_px=96)
+    copies = [CHANGES["half the exposure"](image) for image in made.images[:20]]
+    images = np.stack([_small(image) for image in [*made.images, *copies]])
+    found = {tuple(pair) for pair in near_pairs(images, on_progress=SILENT)[0].tolist()}
+    planted = {(number, 100 + number) for number in range(20)}
+    assert len(found & planted) >= 18
+    assert len(found - planted) <= 1
+
+
+def test_neighbours_of_neighbours_make_no_chain():
+    # Sixty views, each moved by 3% from the one before, used to be one part.
+    wide = ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 1, (160, 460)), 3) * 200
+    views = [
+        _small(np.clip(128 + wide[:, 5 * n :][:, :160], 0, 255).astype("u1")) for n in range(60)
+    ]
+    others = [_small(_texture(seed)) for seed in range(40)]
+    images = np.stack([*views, *others])
+    pairs, _ = near_pairs(images, on_progress=SILENT)
+    assert len(pairs) > 0
+    assert np.bincount(connected(len(images), pairs)).max() <= 6
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])

@@ -3,7 +3,15 @@
 import pytest
 
 from core.domain.datasets import Dataset, Sample, SampleStatus, content_digest
-from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck, Severity
+from core.domain.findings import (
+    Certainty,
+    Finding,
+    FindingKind,
+    FindingStatus,
+    Fix,
+    QualityCheck,
+    Severity,
+)
 from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
@@ -40,8 +48,10 @@ def parts(workspace):
         Finding(K.EXACT_DUPLICATE, Severity.WARNING, "equal too", (5, 6)),
         Finding(K.NEAR_DUPLICATE, Severity.WARNING, "alike", (3, 4)),
         Finding(K.NEAR_DUPLICATE, Severity.WARNING, "alike too", (7, 8, 9)),
-        Finding(K.SUSPECT_LABEL, Severity.WARNING, "suspect", (4,), 2, 0.1),
-        Finding(K.SUSPECT_LABEL, Severity.NOTE, "hard", (6,), 1, 0.3),
+        Finding(
+            K.SUSPECT_LABEL, Severity.WARNING, "suspect", (4,), 2, 0.1, certainty=Certainty.SURE
+        ),
+        Finding(K.SUSPECT_LABEL, Severity.NOTE, "hard", (6,), 1, 0.3, certainty=Certainty.UNSURE),
         Finding(K.OUTLIER, Severity.NOTE, "dark", (2,)),
         Finding(K.CLASS_IMBALANCE, Severity.NOTE, "uneven"),
     ]
