@@ -269,7 +269,7 @@ def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     return [
         f"- **{name}**: {n:,} defective {unit} without an escape prove a rate below "
         f"{shortened_percent(proven, at_most=True)}."
-        + (f" To prove {exact_percent(escape)}, add **{more - n:,}**." if n < more else "")
+        + (f" To prove {exact_percent(escape)}, add **{more - n:,} {unit}**." if n < more else "")
         for name, kind, n, unit, proven in rows
         if kind == "defective" and proven is not None
     ]
