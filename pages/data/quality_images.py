@@ -1,4 +1,4 @@
-"""The images of findings on the page Quality: gallery, large view, pairs, and relabeling of many."""
+"""Images of findings on the page Quality: gallery, large view, pairs, and relabeling of many."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

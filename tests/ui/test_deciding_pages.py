@@ -226,11 +226,7 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     app = open_page("signoff/plan.py", made.workspace, model="model-new")
     assert "299 defective parts" in _said(app)
     assert "100 defective images without an escape prove a rate below 2.96%" in _said(app)
-<<<<<<< HEAD
-    assert "add **199**" in _said(app)
-=======
     assert "199 images" in _said(app)
->>>>>>> parts
     assert "5.82% with 50 parts" in _said(app)
 
 
