@@ -18,7 +18,7 @@ from core.domain.configs import PreprocessConfig
 from core.errors import TouchstoneError, UnreadableImageError
 from core.files import regular_file
 from core.models.bundle import read_card, read_tensors
-from core.workflows.data.datasets import read_label_table
+from core.workflows.data.uploads import read_label_table
 from tests.conftest import save_image
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
