@@ -12,8 +12,14 @@ from core.domain.jobs import Job, JobStatus
 from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
 from core.workspace import Workspace
-from pages.data.quality_images import act, images_gallery, pairs_button
-from pages.data.quality_relabel import agreement_caption, review, sure_findings
+from pages.data.quality_images import (
+    act,
+    agreement_caption,
+    images_gallery,
+    pairs_button,
+    review,
+    sure_findings,
+)
 from pages.data.quality_words import (
     CERTAINTY_LABELS,
     FINDING_WORDS,
