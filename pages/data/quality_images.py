@@ -1,4 +1,4 @@
-"""Images of findings on the page Quality: gallery, large view, pairs, and relabeling of many."""
+"""The images of findings on the page Quality: gallery, large view, answers, labels to confirm."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,8 +15,8 @@ from pages.data.quality_words import CERTAINTY_WORDS, FIX_WORDS
 from pages.ui import errors, text, widgets
 from pages.ui.components import gallery
 
-AT_ONCE = 24
-_COLUMNS = 3
+RELABELED_AT_ONCE = 24
+_RELABEL_COLUMNS = 3
 
 
 def act(dataset: Dataset, do: Callable[[], fixes.AppliedFix]) -> None:
@@ -153,24 +153,24 @@ def agreement_caption(workspace: Workspace, dataset: Dataset) -> None:
 def review(workspace: Workspace, dataset: Dataset, findings: Sequence[Finding]) -> None:
     """The images with their label and the proposed one; only ticked ones are relabeled."""
     st.caption("Tick each image whose proposed label is right. Only ticked images are relabeled.")
-    shown = findings[:AT_ONCE]
+    shown = findings[:RELABELED_AT_ONCE]
     samples = datasets.find_samples(workspace, [f.sample_ids[0] for f in shown])
     by_id = {sample.id: sample for sample in samples}
     targets = quality.proposed_labels(workspace, dataset.id, shown)
     ticked = []
-    columns = st.columns(_COLUMNS)
+    columns = st.columns(_RELABEL_COLUMNS)
     listed = [f for f in shown if f.id in targets and f.sample_ids[0] in by_id]
     for number, finding in enumerate(listed):
         sample = by_id[finding.sample_ids[0]]
         now = "no label" if sample.label is None else dataset.class_names[sample.label]
-        with columns[number % _COLUMNS], st.container(border=True):
+        with columns[number % _RELABEL_COLUMNS], st.container(border=True):
             picture(workspace, sample)
             st.caption(text.plain(sample.name))
             words = f"{text.plain(now)} → {text.plain(targets[finding.id])}"
             if st.checkbox(words, key=f"relabel_{finding.id}"):
                 ticked.append(finding.id)
     if len(findings) > len(shown):
-        st.caption(f"The first {AT_ONCE} of {text.count(len(findings), 'image')}.")
+        st.caption(f"The first {RELABELED_AT_ONCE} of {text.count(len(findings), 'image')}.")
     if st.button(
         f"Relabel {text.count(len(ticked), 'image')}",
         type="primary",
