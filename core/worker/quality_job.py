@@ -31,10 +31,11 @@ from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
+from core.domain.parts import pairs_left
 from core.domain.splits import SplitMethod, Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
-from core.store import datasets, quality, splits, versions
+from core.store import datasets, look_alikes, quality, splits, versions
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.worker.files.checks import refuse_changed
@@ -91,10 +92,11 @@ def run(session: JobSession) -> None:
     images = np.asarray(cache.rows)[subject.used]
     ready = cache.ready[subject.used]
     near = _near(samples, images, ready, session)
-    seen = _seen(session, subject, near)
+    left = _left(session, subject, near)
+    seen = _seen(session, subject, left)
     session.report("Storing the findings", 0, 0)
-    findings = _findings(subject, near, images, ready, seen)
-    check = _check(subject, near, images)
+    findings = _findings(subject, near, left, images, ready, seen)
+    check = _check(subject, near, left, images)
     with connect(session.workspace) as db, transaction(db):
         quality.save_check(db, check, findings)
         if seen is not None:
@@ -130,6 +132,16 @@ def _near(
     chosen = np.array(sorted(i for i in first.values() if ready[i]), np.int64)
     pairs, _ = near_pairs(images[chosen], on_progress=session.report)
     return chosen[pairs]
+
+
+def _left(session: JobSession, subject: _Subject, near: Pairs) -> Pairs:
+    """The near pairs without those that people said are different parts, or ignored."""
+    position = {s.id: i for i, s in enumerate(subject.samples)}
+    ids = [sample.id for sample in subject.samples]
+    with connect(session.workspace) as db:
+        apart = look_alikes.sets_apart(db, subject.dataset.id)
+    left = pairs_left([(ids[a], ids[b]) for a, b in near.tolist()], apart)
+    return np.array([(position[a], position[b]) for a, b in left], np.int64).reshape(-1, 2)
 
 
 def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
@@ -174,10 +186,12 @@ def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
 def _findings(
     subject: _Subject,
     near: Pairs,
+    left: Pairs,
     images: Gray,
     ready: NDArray[np.bool_],
     seen: _Seen | None,
 ) -> list[Finding]:
+    # Why near: a finding that was ignored has to stay, so that it can be opened again.
     samples, names = subject.samples, subject.dataset.class_names
     findings = all_findings(
         samples,
@@ -187,7 +201,7 @@ def _findings(
         folders_of_classes=subject.old_class_names,
     )
     for split_name, subsets in subject.subsets.items():
-        findings += subset_leaks(samples, near, subsets, split_name)
+        findings += subset_leaks(samples, left, subsets, split_name)
     if seen is not None:
         findings += suspect_labels([samples[i] for i in seen.known], names, seen.judgement)
     return findings + outlier_findings(samples, outliers(samples, images))
@@ -209,9 +223,9 @@ def _insights(samples: Sequence[Sample], seen: _Seen) -> list[FeatureInsight]:
     ]
 
 
-def _check(subject: _Subject, near: Pairs, images: Gray) -> QualityCheck:
+def _check(subject: _Subject, near: Pairs, left: Pairs, images: Gray) -> QualityCheck:
     samples, names = subject.samples, subject.dataset.class_names
-    groups = look_alike_groups(samples, near)
+    groups = look_alike_groups(samples, left)
     sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
     random_accuracy, grouped_accuracy = _estimate(samples, names, groups, images)
     return QualityCheck(

@@ -11,7 +11,7 @@ from core.domain.datasets import LabelSource
 from core.domain.findings import FindingKind
 from core.errors import SplitError
 from core.workflows import jobs
-from core.workflows.data import datasets, quality, splits
+from core.workflows.data import datasets, fixes, quality, splits
 from tests.conftest import copy_of, save_image
 
 
@@ -106,3 +106,22 @@ def test_a_check_is_repeatable_and_goes_with_its_dataset(checked, tmp_path):
     assert quality.finding_counts(workspace, dataset.id) == before
     datasets.delete_dataset(workspace, dataset.id)
     assert quality.last_check(workspace, dataset.id) is None
+
+
+def test_a_new_check_knows_which_images_show_different_parts(checked, tmp_path):
+    workspace, dataset = copy_of(checked[0], tmp_path / "copy"), checked[1]
+    splits.create_split(workspace, dataset.id, seed=1)
+    groups = quality.findings(workspace, dataset.id, FindingKind.NEAR_DUPLICATE)
+    for group in groups:
+        first, *others = group.sample_ids
+        fixes.answer_one_against_others(workspace, dataset.id, first, others)
+    job = quality.start_check(workspace, dataset.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    # Leaks listed all images of a group of which one was said to show another part.
+    (copies,) = quality.findings(workspace, dataset.id, FindingKind.EXACT_DUPLICATE)
+    apart = {group.sample_ids[0] for group in groups} - set(copies.sample_ids)
+    leaks = quality.findings(workspace, dataset.id, FindingKind.SUBSET_LEAK)
+    listed = {sample_id for leak in leaks for sample_id in leak.sample_ids}
+    assert len(leaks) > 2
+    assert len(apart) >= 15
+    assert not listed & apart
