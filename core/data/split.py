@@ -100,7 +100,7 @@ def _placed(
     small: frozenset[int] = frozenset()
     while True:
         small = small_classes(samples, groups, len(class_names), needed, treatment, small)
-        _refuse_all_small(samples, class_names, groups, small, needed)
+        _refuse_hopeless(samples, class_names, groups, small, request, needed)
         apart = taken_along(samples, groups, small, treatment)
         members: dict[Hashable, list[Sample]] = defaultdict(list)
         for sample in samples:
@@ -342,26 +342,31 @@ def _missing(
     return frozenset(np.flatnonzero(((targets > 0) & ~have).any(axis=1)).tolist())
 
 
-def _refuse_all_small(
+def _refuse_hopeless(
     samples: Sequence[Sample],
     class_names: Sequence[str],
     groups: Groups,
     small: frozenset[int],
+    request: SplitRequest,
     needed: int,
 ) -> None:
-    if len(small) < len(class_names):
+    """Raise where no class can be divided, or where fewer than two would train."""
+    sizes = Counter(s.label for s in samples)
+    trains = request.small_classes is SmallClasses.TRAIN
+    trained = [i for i in range(len(class_names)) if i not in small or (trains and sizes[i])]
+    if len(small) < len(class_names) and len(trained) >= min(2, len(class_names)):
         return
-    for label, name in enumerate(class_names):
-        own = [s for s in samples if s.label == label]
-        parts = len({groups[s.id] for s in own})
-        if own and len(own) >= needed:
-            raise SplitError(
-                f"Class '{name}' has images of {parts} different group{'s' * (parts != 1)}; "
-                f"they cannot be divided into {needed} parts without tearing a group apart.",
-                "Add images of other parts of this class, leave the class out when importing, ask "
-                "for fewer folds, or set the fraction of a subset to 0.",
-            )
-        _refuse_small_class(len(own), needed, name)
+    what = "division into folds" if request.folds else "split"
+    for label in sorted(small):
+        name = class_names[label]
+        _refuse_small_class(sizes[label], needed, name, what=what)
+        parts = len({groups[s.id] for s in samples if s.label == label})
+        raise SplitError(
+            f"Class '{name}' has images of {parts} different group{'s' * (parts != 1)}; "
+            f"they cannot be divided into {needed} parts without tearing a group apart.",
+            "Add images of other parts of this class, leave the class out when importing, ask "
+            "for fewer folds, or set the fraction of a subset to 0.",
+        )
 
 
 def _refuse_small_class(n: int, needed: int, name: str, *, what: str = "split") -> None:

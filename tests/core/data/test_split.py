@@ -113,6 +113,15 @@ def test_where_every_class_is_too_small_the_first_is_named_with_its_count():
     assert subset_counts(3, USUAL, "tiny") == (1, 1, 1)
 
 
+def test_where_only_one_class_would_train_the_other_is_named():
+    with pytest.raises(SplitError, match="'crack' has 0 images; the split needs at least 3"):
+        stratified_split(_samples([9, 0]), ["good", "crack"])
+    samples = _samples([9, 2])
+    leave_out = SplitRequest((0, 0, 0), folds=5, small_classes=SmallClasses.LEAVE_OUT)
+    with pytest.raises(SplitError, match="'crack' has 2 images; the division into folds needs"):
+        divide(samples, ["good", "crack"], _everyone(samples), leave_out)
+
+
 @pytest.mark.parametrize(
     "wish",
     [
