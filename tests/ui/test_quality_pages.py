@@ -1,12 +1,25 @@
 """The quality check and grouped splits, as a person meets them."""
 
+import numpy as np
 import pytest
 
 from core.domain.datasets import LabelSource
-from core.domain.findings import FindingKind, FindingStatus
+from core.domain.findings import (
+    Certainty,
+    FeatureInsight,
+    Finding,
+    FindingKind,
+    FindingStatus,
+    QualityCheck,
+    Severity,
+)
+from core.store import datasets as dataset_rows
+from core.store import quality as quality_rows
+from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data import datasets, quality, splits, versions
 from core.workspace import Workspace
+from tests.conftest import save_image
 from tests.core.workflows.data.test_quality import write_parts
 from tests.ui.conftest import OpenPage
 
@@ -126,3 +139,37 @@ def test_findings_are_cured_undone_ignored_and_reopened(
     app.button(key=f"reopen_{ignored[0].id}").click().run()
     assert not app.exception
     assert open_count(FindingKind.NEAR_DUPLICATE) == 1
+
+
+def test_sure_labels_are_changed_only_where_a_person_ticked_them(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    # One click used to relabel every sure finding unseen.
+    for number in range(8):
+        name = "good" if number < 4 else "crack"
+        pixels = np.full((24, 24), 20 * number, np.uint8)
+        save_image(tmp_path / "set" / name / f"{number}.png", pixels)
+    job = datasets.start_import(workspace, tmp_path / "set", "Few", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    few = datasets.find_dataset(workspace, "Few")
+    with connect(workspace) as db, transaction(db):
+        labels = {s.id: s.label or 0 for s in dataset_rows.samples_of(db, few.id)}
+        kind, warning = FindingKind.SUSPECT_LABEL, Severity.WARNING
+        suspects = [
+            Finding(kind, warning, "?", (i,), 1 - labels[i], 0.1, certainty=Certainty.SURE)
+            for i in list(labels)[:3]
+        ]
+        quality_rows.save_check(db, QualityCheck(few.id, 2.0, (), 0, 0), suspects)
+        told = (FeatureInsight(i, 0.9, label, 0.0, 0.0) for i, label in labels.items())
+        quality_rows.save_insights(db, told)
+    app = open_page("data/quality.py", workspace)
+    opener = "all_suspect_label_relabel"
+    app.button(key=opener).click().run()
+    assert app.button(key="relabel_ticked").disabled
+    ids = [f.id for f in quality.findings(workspace, few.id, kind)]
+    app.button(key=opener).click()  # a dialog lives as long as its button is pressed here
+    app.checkbox(key=f"relabel_{ids[1]}").check().run()
+    app.button(key=opener).click()
+    app.button(key="relabel_ticked").click().run()
+    assert not app.exception
+    assert [f.id for f in quality.findings(workspace, few.id, kind)] == [ids[0], ids[2]]

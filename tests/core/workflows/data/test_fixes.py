@@ -16,7 +16,7 @@ from core.errors import ConfigError, NotFoundError
 from core.store import datasets, quality, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits, fixes
-from core.workflows.data.quality import finding_counts, findings
+from core.workflows.data.quality import finding_counts, findings, proposed_labels
 
 NAMES = ("good", "crack", "dent")
 K = FindingKind
@@ -118,6 +118,15 @@ def test_relabelling_all_takes_the_sure_ones_only(parts):
     fixes.fix_all(parts, "ds-1", K.SUSPECT_LABEL, Fix.RELABEL)
     assert (_states(parts)[4].label, _states(parts)[6].label) == (2, 0)
     assert len(_ids(parts, K.SUSPECT_LABEL)) == 1
+
+
+def test_a_proposed_label_has_its_name_of_today(parts):
+    sure, hard = findings(parts, "ds-1", K.SUSPECT_LABEL)
+    assert (sure.certainty, hard.certainty) == (Certainty.SURE, Certainty.UNSURE)
+    assert proposed_labels(parts, "ds-1", [sure, hard]) == {sure.id: "dent", hard.id: "crack"}
+    edits.merge_classes(parts, "ds-1", ["good", "crack"], "good")
+    # What looked like a class that is gone is not proposed.
+    assert proposed_labels(parts, "ds-1", [sure, hard]) == {sure.id: "dent"}
 
 
 def test_a_suggestion_follows_its_class_when_classes_were_merged(parts):
