@@ -13,6 +13,14 @@ false, though some are true: tiles that were recorded twice in a session.
 
 `rendered`: different parts of one design (`tests/rendered_parts.py`): the share of parts that is
 joined with another one, and the largest group. One tenth is photographed twice.
+
+Measured, in parentheses before pairs had to share more than their design. Tiles: 222 groups of
+1,333 images (219 of 1,339), precision 92% (89%), recall 98% (99%); what is false by the order of
+recording looks like one tile that was recorded twice. On a busy machine 15 s of processor time (6).
+Steel: no pair besides the identical ones (3). Of 400 rendered parts, seed 1, no two are joined in
+any design (solar cells 26.8%, castings 58.8%, gears 57.8%, connectors 74.5% with 243 in one group,
+meshes 23.3%, boards 36.8%, caps 29.5%); with other looks and seeds at most 0.7%. Parts photographed
+again with other noise and place are hardly ever found in these, before and after.
 """
 
 import argparse
