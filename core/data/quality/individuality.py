@@ -12,7 +12,10 @@ no evidence: the four blocks that speak most for the pair do not count, and the 
 agree with the rest.
 
 Chance is judged in each neighbourhood: an image and its nearest neighbours are held against others
-that they cannot be, and a pair has to be clearly above what these share.
+that they cannot be, and a pair has to be clearly above what these share. Where even the neighbours
+are alike, the parts are of one design: there, the neighbours and the second image are moved onto
+the first one before they are compared, since parts that were put down alike share how they differ
+from the others. Where one image stands out most, by a mark or a defect, the other must as well.
 """
 
 from dataclasses import dataclass
