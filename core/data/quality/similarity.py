@@ -124,12 +124,13 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
     flat = _flattened(grays)
     proposed, ranked = _proposed(flat, on_progress)
     places = aligned(flat, proposed, on_progress)
-    alike = places.likeness >= LIKENESS
+    # Why this as well: images that differ in one property only are close to some others by chance.
+    least = max(LIKENESS, _clearly_above_chance(flat))
+    alike = places.likeness >= least
     pairs, places = proposed[alike], places.of(alike)
     beyond = ranked[:, _skipped(len(flat)) :]
     if beyond.shape[1] < LEAST_NEIGHBOURS:
-        clear = places.likeness >= _clearly_above_chance(flat)
-        return pairs[clear], places.likeness[clear]
+        return pairs, places.likeness
     individual = Individuality(flat, beyond)
 
     def judged(
@@ -141,7 +142,7 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
     kept = within_clusters(
         judged(pairs, places, on_progress), lambda others: judged(others, aligned(flat, others))
     )
-    alike = kept.likeness >= LIKENESS
+    alike = kept.likeness >= least
     return kept.pairs[alike], kept.likeness[alike]
 
 
