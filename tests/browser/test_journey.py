@@ -39,10 +39,13 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     click(page, "start")
     page.wait_for_url(re.compile("/runs"))
     page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
-    # The curve is drawn by our own chart, which must have one point per epoch.
-    drawn(page, ".st-key-loss .ts-chart")
-    points = page.evaluate("document.querySelector('.st-key-loss .ts-chart').data[0].x.length")
-    assert points == 100
+    # The curve is drawn by our own chart, which must have one point per penalty that was tried.
+    drawn(page, ".st-key-penalty_path .ts-chart")
+    points = page.evaluate(
+        "document.querySelector('.st-key-penalty_path .ts-chart').data[0].x.length"
+    )
+    run_id = runs.list_runs(workspace)[0].run.id
+    assert points == len(runs.penalty_path(workspace, run_id)) > 5
 
     click(page, "to_evaluate")
     # The first look at the test results is asked for, not slipped in.
