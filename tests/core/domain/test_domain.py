@@ -127,8 +127,9 @@ def test_every_status_is_either_active_or_an_end():
     assert active == {JobStatus.QUEUED, JobStatus.RUNNING}
 
 
-def test_trainings_do_not_wait_for_imports():
-    assert JobKind.TRAIN.lane != JobKind.IMPORT.lane == JobKind.PREDICT.lane
+def test_trainings_imports_and_checks_do_not_wait_for_each_other():
+    assert len({kind.lane for kind in (JobKind.TRAIN, JobKind.IMPORT, JobKind.QUALITY)}) == 3
+    assert JobKind.PREDICT.lane == JobKind.QUALITY.lane
 
 
 def test_settings_of_earlier_versions_are_read_under_their_former_names():

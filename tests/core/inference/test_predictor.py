@@ -49,7 +49,9 @@ def test_using_the_model_gives_the_numbers_that_were_stored_when_it_was_made(tra
         paths = [trained.workspace.resolve(sample.path) for sample in samples]
         for row, item in zip(stored.probabilities, predictor.predict(paths), strict=True):
             assert dict(item.confidences) == pytest.approx(
-                dict(zip(trained.model.class_names, row.tolist(), strict=True)), abs=1e-6
+                # Logits in float32, of other batches: the sixth digit may differ.
+                dict(zip(trained.model.class_names, row.tolist(), strict=True)),
+                abs=1e-5,
             )
 
 

@@ -244,6 +244,8 @@ def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained
         stored = run_rows.epochs_of(db, run_id)[0]
         assert np.isnan(stored.train_loss)
         assert stored.is_best
+        later = [replace(line, epoch=epoch) for epoch in range(1, 8)]
+        assert run_rows.save_epochs(db, run_id, later, job_id=job_id, owner="me")
         run_rows.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
         assert len(run_rows.epochs_of(db, run_id)) == 5
         jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
