@@ -213,7 +213,7 @@ def test_ctrl_c_stops_the_training_and_ends_with_130(trained, tmp_path):
     )
     view = _running(workspace, known)
     program.send_signal(signal.SIGINT)
-    answer, _ = program.communicate(timeout=60)
+    answer, _ = program.communicate(timeout=120)
     assert program.returncode == 130
     assert json.loads(answer) == {"error": "Stopped by Ctrl+C.", "hint": ""}
     assert runs.find_run(workspace, view.run.id).status is JobStatus.STOPPED
