@@ -134,7 +134,7 @@ def test_the_columns_of_a_table_are_chosen_and_numbers_get_names(
     page.keyboard.press("Enter")
     _choose(page, "labels", "label table")
     page.locator('.st-key-table input[type="file"]').set_input_files(str(table))
-    expect(page.get_by_text("8 lines of the table with another folder")).to_be_visible()
+    expect(page.get_by_text("8 lines of the table with other folders")).to_be_visible()
     page.get_by_text("Name them", exact=True).click()
     for number, name in enumerate(("good", "cracked")):
         page.get_by_role("textbox", name=f"{number} (4 lines)").fill(name)

@@ -25,9 +25,9 @@ LONG = 120_000
 def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_path: Path) -> None:
     workspace = Workspace(app.workspace).create()
     source = write_parts(tmp_path / "parts")
-    job = datasets.start_import(workspace, source, "Parts", LabelSource.LAST_FOLDER)
+    job = datasets.start_import(workspace, source, "Photographs", LabelSource.LAST_FOLDER)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
-    dataset = datasets.find_dataset(workspace, "Parts")
+    dataset = datasets.find_dataset(workspace, "Photographs")
 
     open_page(page, app, f"quality?dataset={dataset.id}")
     click(page, "do_check")
@@ -39,12 +39,12 @@ def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_pa
     click(page, f"fix_{equal.id}_0")
     expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 image")
     expect(page.locator(".st-key-card_exact_duplicate")).to_have_count(0)
-    assert datasets.find_dataset(workspace, "Parts").sample_count == dataset.sample_count - 1
+    assert datasets.find_dataset(workspace, "Photographs").sample_count == dataset.sample_count - 1
 
     click(page, "undo_fix")
     expect(page.locator(".st-key-card_exact_duplicate .ts-images .tile")).to_have_count(2)
     expect(page.locator(".st-key-undo_bar")).to_have_count(0)
-    assert datasets.find_dataset(workspace, "Parts").digest == dataset.digest
+    assert datasets.find_dataset(workspace, "Photographs").digest == dataset.digest
 
     # An image opens large, and can be left out from there.
     settled(page)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -132,7 +133,14 @@ def becomes_network_view(page: Page, place: Locator, path: Path, model: Model) -
     """Wait until the network input that is shown is that of this file."""
     wanted, view = load_pixels(path, model.preprocess), place.locator('[data-testid="stImage"] img')
     expect(place.get_by_text("network input")).to_be_visible(timeout=120_000)
-    eventually(lambda: np.array_equal(shown(page, view.first), wanted), seconds=30)
+
+    def is_there() -> bool:
+        source = view.first.get_attribute("src") or ""
+        # Why: the view of the file before may be gone already.
+        there = page.request.get(urljoin(page.url, source)).ok
+        return there and np.array_equal(shown(page, view.first), wanted)
+
+    eventually(is_there, seconds=30)
 
 
 def test_the_large_view_of_datasets_shows_the_pixels_that_are_read(

@@ -67,7 +67,7 @@ def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page
     )
     click(page, "start")
     page.wait_for_url(re.compile("/runs"))
-    means = page.locator('[data-testid="stMetricValue"]', has_text="±")
+    means = page.locator('[data-testid="stMetricValue"]', has_text="% ±")
     expect(means).to_have_count(2, timeout=LONG)
     views = runs.list_runs(workspace, parts.id)
     assert [v.status for v in views] == [JobStatus.COMPLETED] * 2
