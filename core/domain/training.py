@@ -64,9 +64,23 @@ class PenaltyPoint:
     standard_error: float
 
 
+def chosen_point(path: Sequence[PenaltyPoint]) -> PenaltyPoint | None:
+    """The strongest penalty within one standard error of the least log loss; None without a path.
+
+    Source: the one-standard-error rule of Breiman et al. 1984, "Classification and Regression
+    Trees": among models that cannot be told apart, the simplest. With balanced classes it finds
+    more of the rare ones than the least log loss does (`benchmarks/quick_recipe.py`).
+    """
+    best = min(path, key=lambda point: point.log_loss, default=None)
+    if best is None:
+        return None
+    enough = best.log_loss + best.standard_error
+    return max((p for p in path if p.log_loss <= enough), key=lambda point: point.penalty)
+
+
 def chosen_penalty(train: TrainConfig, path: Sequence[PenaltyPoint]) -> float:
-    """The penalty asked for, else the one with the least log loss; the stronger where equal."""
+    """The penalty asked for, else that of the chosen point of the path."""
     if train.penalty > 0:
         return train.penalty
-    best = min(path, key=lambda point: (point.log_loss, -point.penalty), default=None)
-    return best.penalty if best else WITHOUT_CHOICE
+    chosen = chosen_point(path)
+    return chosen.penalty if chosen else WITHOUT_CHOICE

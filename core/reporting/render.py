@@ -13,7 +13,7 @@ from typing import assert_never
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.domain.training import PenaltyPoint
+from core.domain.training import PenaltyPoint, chosen_point
 from core.reporting.drawing import Axis, Line, ShadedBand, chart, interval_bar
 from core.reporting.text import NumberStyle, as_text, beginning, cut
 from core.reporting.values import (
@@ -111,17 +111,17 @@ def _curve(points: Sequence[CurvePoint]) -> str:
 
 
 def _penalties(path: Sequence[PenaltyPoint]) -> str:
-    """Log loss over the penalty with one standard error; the best is marked."""
+    """Log loss over the penalty with one standard error; the chosen one is marked."""
     x = [math.log10(point.penalty) for point in path]
     low = [max(0.0, point.log_loss - point.standard_error) for point in path]
     high = [point.log_loss + point.standard_error for point in path]
-    best = min(path, key=lambda point: (point.log_loss, -point.penalty))
+    chosen = chosen_point(path)
     return chart(
         Axis("penalty, as a power of 10", min(x), max(x)),
         Axis("log loss (cross-validated)", 0, 1.05 * max(high)),
         [Line("", [(a, point.log_loss) for a, point in zip(x, path, strict=True)], "teal")],
         bands=[ShadedBand(x, low, high)],
-        marks=[(math.log10(best.penalty), best.log_loss)],
+        marks=[(math.log10(chosen.penalty), chosen.log_loss)] if chosen else [],
         description="Cross-validated log loss by penalty with its standard error",
     )
 

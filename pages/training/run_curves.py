@@ -120,7 +120,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     )
     st.caption(
         "Mean log loss of the training images in cross-validation, with its standard error. The "
-        "star marks the best penalty."
+        "star marks the chosen penalty: the strongest within one standard error of the least loss."
     )
     with st.expander("Table"):
         st.dataframe(
@@ -144,10 +144,10 @@ def _penalty_numbers(
     score = runs.best_scores(workspace).get(view.run.id) if view.model_id else None
     cells = st.columns(4)
     cells[0].metric(
-        "Best penalty" if path else "Penalty",
+        "Chosen penalty" if path else "Penalty",
         f"{penalty:.3g}" if penalty is not None else "–",
         border=True,
-        help="How strongly the weights are pulled toward zero. The smallest log loss decides.",
+        help="How strongly the weights are pulled toward zero.",
     )
     cells[1].metric(
         "Log loss",

@@ -21,7 +21,7 @@ def _path(*losses):
     return [PenaltyPoint(10.0**-i, loss, 0.05) for i, loss in enumerate(losses)]
 
 
-def test_the_penalty_path_marks_its_best_point_and_shows_its_spread():
+def test_the_penalty_path_marks_the_chosen_point_and_shows_its_spread():
     figure = training_curves.penalty_path(_path(0.9, 0.6, 0.7), dark=False)
     line, star = figure.data
     assert list(line.x) == [1.0, 0.1, 0.01]

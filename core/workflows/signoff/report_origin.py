@@ -262,7 +262,8 @@ def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
     how = "as requested"
     if run.train.penalty <= 0:
         how = (
-            f"the least cross-validated log loss of {len(path)} penalties"
+            f"the strongest of {len(path)} within one standard error of the least "
+            "cross-validated log loss"
             if path
             else "too few images to choose it by cross-validation"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from core.domain.training import EpochMetrics, PenaltyPoint
+from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
 from pages.ui.figures.theme import style
 
 
@@ -50,11 +50,11 @@ def rate_curve(epochs: Sequence[EpochMetrics], *, dark: bool) -> go.Figure:
 
 
 def penalty_path(path: Sequence[PenaltyPoint], *, dark: bool) -> go.Figure:
-    """Log loss over the penalty, with standard errors; the best is marked.
+    """Log loss over the penalty, with standard errors; the chosen one is marked.
 
     The penalty is logarithmic, the loss where it spans more than one power of ten.
     """
-    best = min(path, key=lambda point: (point.log_loss, -point.penalty))
+    chosen = chosen_point(path)
     figure = go.Figure()
     figure.add_scatter(
         x=[point.penalty for point in path],
@@ -74,12 +74,12 @@ def penalty_path(path: Sequence[PenaltyPoint], *, dark: bool) -> go.Figure:
         hovertemplate="penalty %{x:.3g}: log loss %{y:.4f}<extra></extra>",
     )
     figure.add_scatter(
-        x=[best.penalty],
-        y=[best.log_loss],
+        x=[chosen.penalty] if chosen else [],
+        y=[chosen.log_loss] if chosen else [],
         mode="markers",
-        name="best",
+        name="chosen",
         marker={"symbol": "star", "size": 15, "color": "#e0a93b"},
-        hovertemplate="best: penalty %{x:.3g}, log loss %{y:.4f}<extra></extra>",
+        hovertemplate="chosen: penalty %{x:.3g}, log loss %{y:.4f}<extra></extra>",
     )
     style(figure, dark=dark, height=320)
     figure.update_layout(

@@ -154,7 +154,10 @@ def test_the_path_runs_from_strong_to_weak_and_ends_when_the_loss_keeps_rising()
     losses = [point.log_loss for point in path]
     best = losses.index(min(losses))
     assert 0 < best == len(losses) - 4
-    assert chosen_penalty(TrainConfig(), path) == penalties[best]
+    # The strongest within one standard error of the least loss.
+    enough = losses[best] + path[best].standard_error
+    expected = next(p for p, loss in zip(penalties, losses, strict=True) if loss <= enough)
+    assert chosen_penalty(TrainConfig(), path) == expected >= penalties[best]
     assert all(point.standard_error > 0 for point in path)
 
 
