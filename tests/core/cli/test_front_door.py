@@ -210,10 +210,12 @@ def test_ctrl_c_stops_the_training_and_ends_with_130(trained, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Why: what a shell starts in the background ignores Ctrl+C, and so would this program.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     view = _running(workspace, known)
     program.send_signal(signal.SIGINT)
-    answer, _ = program.communicate(timeout=120)
+    answer, _ = program.communicate(timeout=60)
     assert program.returncode == 130
     assert json.loads(answer) == {"error": "Stopped by Ctrl+C.", "hint": ""}
     assert runs.find_run(workspace, view.run.id).status is JobStatus.STOPPED
