@@ -40,7 +40,7 @@ def test_a_solved_run_shows_its_penalty_and_what_validated_it(
     app = open_page(Place.RUNS, trained.workspace, run=trained.run.run.id)
     assert not app.exception
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert {"Best penalty", "Log loss", "Validation macro F1"} <= set(metrics)
+    assert {"Chosen penalty", "Log loss", "Validation macro F1"} <= set(metrics)
     assert "Epoch" not in metrics
     (settings,) = [
         m.value.replace("\\", "") for m in app.markdown if m.value.startswith("Dataset **")
