@@ -30,11 +30,11 @@ def show_evaluation(
 ) -> None:
     """Print it; every rate with its bounds."""
     accuracy = report.measure("accuracy").shown
-    say(
-        f"{report.n:,} images, {report.accuracy:.2%} correct · "
-        f"{report.independent:,} {report.unit.word}, {_percent(accuracy)} correct · "
-        f"macro F1 {report.macro_f1:.3f}"
-    )
+    counted = f"{report.independent:,} {report.unit.word}, {_percent(accuracy)} correct"
+    # Why not always: without parts or identical files, both say the same.
+    if report.independent != report.n:
+        counted = f"{report.n:,} images, {report.accuracy:.2%} correct · {counted}"
+    say(f"{counted} · macro F1 {report.macro_f1:.3f}")
     _show_ok_nok(report, judged, point)
     show_counting(judged, point)
     table(["measure", "value", "low", "high"], measure_rows(report))

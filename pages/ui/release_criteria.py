@@ -244,18 +244,10 @@ def _percent(
     *,
     placeholder: str = "not required",
 ) -> float | None:
-    chosen: float | None = cell.number_input(
-        label,
-        0.0,
-        100.0,
-        None if value is None else _shown(value),
-        0.1,
-        format="%.12g",  # Why so many digits: what is shown is what is required.
-        key=key,
-        help=help_text,
-        placeholder=placeholder,
+    shown = None if value is None else _shown(value)
+    return _number(
+        cell, label, shown, key, help_text, placeholder=placeholder, most=100.0, step=0.1
     )
-    return chosen
 
 
 def _number(
@@ -266,14 +258,16 @@ def _number(
     help_text: str,
     *,
     placeholder: str = "not required",
+    most: float = 1e9,
+    step: float = 1.0,
 ) -> float | None:
     chosen: float | None = cell.number_input(
         label,
         0.0,
-        1e9,
+        most,
         value,
-        1.0,
-        format="%.12g",
+        step,
+        format="%.12g",  # Why so many digits: what is shown is what is required.
         key=key,
         help=help_text,
         placeholder=placeholder,
