@@ -132,7 +132,8 @@ def expected(path: Path) -> np.ndarray:
 def becomes_network_view(page: Page, place: Locator, path: Path, model: Model) -> None:
     """Wait until the network input that is shown is that of this file."""
     wanted, view = load_pixels(path, model.preprocess), place.locator('[data-testid="stImage"] img')
-    expect(place.get_by_text("network input")).to_be_visible(timeout=120_000)
+    # Why last: while one image follows another, the caption of both may stand there.
+    expect(place.get_by_text("network input").last).to_be_visible(timeout=120_000)
 
     def is_there() -> bool:
         source = view.first.get_attribute("src") or ""
