@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from core.domain.splits import Split
 from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
 from core.store.database import connect, transaction
+from core.worker import launcher
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import ROOT_VARIABLE, Workspace
+from tests.warm_workers import WarmWorkers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -48,6 +51,19 @@ IMAGE_PX = 192
 @pytest.fixture(autouse=True)
 def _no_workspace_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "default workspace"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_workers() -> Iterator[None]:
+    """Workers are forked from a process that has imported torch, where the system can."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        yield
+        return
+    warm = WarmWorkers()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launcher, "subprocess", warm)
+        yield
+    warm.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The real worker process: killed, stopped, asked twice."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -42,18 +43,15 @@ def copy(trained, tmp_path):
     return copy_of(trained.workspace, tmp_path / "copy")
 
 
-def _worker_ids(workspace, lane):
-    found = []
+def _worker_ids(workspace):
+    """A worker works in its workspace, and leads a session that its helpers belong to."""
+    workers = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        ours = f"TOUCHSTONE_WORKSPACE={workspace.root}".encode() in environment
-        if ours and command[1:4] == [b"-m", b"core.worker", lane.encode()]:
-            found.append(int(folder.name))
-    return found
+        with contextlib.suppress(OSError):
+            number = int(folder.name)
+            if os.getsid(number) == number and (folder / "cwd").readlink() == workspace.root:
+                workers.append(number)
+    return workers
 
 
 def _wait_until(true, seconds=60.0):
@@ -77,9 +75,9 @@ def _finished(workspace, job):
     return jobs.wait(workspace, job.id, on_change=lambda _: None)
 
 
-def _kill(workspace, lane):
+def _kill(workspace):
     # A spare worker may be waiting for the lane for some seconds.
-    workers = _worker_ids(workspace, lane)
+    workers = _worker_ids(workspace)
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
@@ -132,7 +130,7 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
 
     runs.resume_training(copy, run_id)
     _wait_for_phase(copy, run_id, "Training", 15)
-    _kill(copy, "training")
+    _kill(copy)
     killed_at = time.monotonic()
     _wait_until(lambda: jobs.latest(copy, run_id).status is JobStatus.INTERRUPTED, 10)
     assert time.monotonic() - killed_at < 5
@@ -178,7 +176,7 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(workspace, tmp_path)
     upload = Path(shutil.make_archive(str(workspace.uploads / "zip-1"), "zip", source))
     job = datasets.start_import(workspace, upload, "Many", LabelSource.LAST_FOLDER, consume=True)
     _wait_for_phase(workspace, job.subject_id, "Reading images", 5)
-    _kill(workspace, "import")
+    _kill(workspace)
     _wait_until(lambda: not jobs.latest(workspace, job.subject_id).status.is_active, 5)
     assert jobs.latest(workspace, job.subject_id).status is JobStatus.INTERRUPTED
     assert datasets.list_datasets(workspace) == []
