@@ -3,7 +3,13 @@
 from core.api.values import JsonObject, estimate_as_json
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.comparison import DecisionComparison, PairedTable
-from core.workflows.results.comparison import ModelComparison, ModelSide, evidence, image_names
+from core.workflows.results.comparison import (
+    ModelComparison,
+    ModelSide,
+    evidence,
+    image_names,
+    judge,
+)
 from core.workspace import Workspace
 
 
@@ -34,6 +40,7 @@ def comparison_as_json(workspace: Workspace, comparison: ModelComparison) -> Jso
 def _decisions_as_json(
     workspace: Workspace, comparison: ModelComparison, decisions: DecisionComparison
 ) -> JsonObject:
+    same = comparison.has_same_rule
     images = {
         "new_escapes": decisions.new_escapes,
         "fixed_escapes": decisions.fixed_escapes,
@@ -41,13 +48,14 @@ def _decisions_as_json(
         "fixed_false_rejects": decisions.fixed_false_rejects,
     }
     return {
-        "escapes": table_as_json(decisions.escapes, comparison.unit),
-        "false_rejects": table_as_json(decisions.false_rejects, comparison.unit),
+        "same_rule": same,
+        "escapes": table_as_json(decisions.escapes, comparison.unit, same_rule=same),
+        "false_rejects": table_as_json(decisions.false_rejects, comparison.unit, same_rule=same),
         **{key: image_names(workspace, comparison, at) for key, at in images.items()},
     }
 
 
-def table_as_json(table: PairedTable, unit: Unit) -> JsonObject:
+def table_as_json(table: PairedTable, unit: Unit, *, same_rule: bool = True) -> JsonObject:
     """Parts or images by who is right; `difference` is second minus first."""
     return {
         "n": table.n,
@@ -57,7 +65,8 @@ def table_as_json(table: PairedTable, unit: Unit) -> JsonObject:
         "neither_right": table.neither_right,
         "p_value": table.p_value,
         "difference": estimate_as_json(table.difference),
-        "in_words": evidence(table, unit),
+        "evidence": judge(table, same_rule=same_rule).value,
+        "in_words": evidence(table, unit, same_rule=same_rule),
     }
 
 

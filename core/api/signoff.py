@@ -84,7 +84,13 @@ def sign_off_as_json(standing: SignOff) -> JsonObject:
         "is_void": standing.is_void,
         "changes": list(standing.changes),
         "openings": [
-            {"model": o.model_name, "purpose": o.purpose, "opened_at": o.opened_at}
+            {
+                "model": o.model_name,
+                "kind": o.kind.value,
+                "person": o.person,
+                "purpose": o.purpose,
+                "opened_at": o.opened_at,
+            }
             for o in standing.accesses
         ],
     }

@@ -6,11 +6,19 @@ import typer
 
 from core.api.evaluation import evaluation_as_json
 from core.cli.evaluation_table import show_calibration, show_evaluation
-from core.cli.session import CountOption, JsonOption, ModelArgument, WorkspaceOption, session
+from core.cli.session import (
+    CountOption,
+    JsonOption,
+    ModelArgument,
+    PurposeOption,
+    WorkspaceOption,
+    open_test_results,
+    session,
+)
 from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.workflows.results import access, evaluation, judging, thresholds
+from core.workflows.results import evaluation, judging, thresholds
 
 app = typer.Typer()
 
@@ -27,10 +35,11 @@ def evaluate(
         typer.Option(help="Treat this class as OK and all others as NOK; may be repeated."),
     ] = None,
     counting: CountOption = Counting.AUTO,
+    purpose: PurposeOption = "touchstone evaluate",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the measures of a model with their bounds. Viewing test results is recorded."""
+    """Show the measures of a model with bounds. The first view of test results is recorded."""
     with session(workspace, as_json) as opened:
         ks = _numbers(top_k or "")
         stored = judging.judged_set(opened.workspace, model, subset)
@@ -41,7 +50,7 @@ def evaluate(
         calibration = evaluation.compare_calibration(opened.workspace, judged)
         result = evaluation_as_json(report, judged, calibration, point)
         if subset is Subset.TEST:
-            access.record_view(opened.workspace, judged.model, "touchstone evaluate")
+            open_test_results(opened.workspace, [judged.model], purpose)
 
         def show() -> None:
             show_evaluation(report, judged, point)

@@ -16,7 +16,10 @@ from core.cli.session import (
     CountOption,
     JsonOption,
     ModelArgument,
+    PurposeOption,
     WorkspaceOption,
+    open_test_results,
+    person,
     session,
 )
 from core.domain.parts import Counting
@@ -27,7 +30,8 @@ from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_th
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
-from core.workflows.results import access, comparison, thresholds
+from core.workflows.results import comparison, thresholds
+from core.workflows.results.comparison import RuleChoice
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
 from core.workspace import Workspace
@@ -86,6 +90,7 @@ def threshold(
             "--on-test", help="Also show the result on the test images; this is recorded."
         ),
     ] = False,
+    purpose: PurposeOption = "touchstone threshold",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,8 +116,9 @@ def threshold(
                 opened.workspace, basis, choice, confidence=confidence, scenario=scenario
             )
         kept = thresholds.saved_rule(opened.workspace, basis.judged.model.id)
-        saved = kept.point if kept and kept.point == choice.point else None
-        tested = _on_test(opened.workspace, basis, saved, asked=on_test)
+        is_saved = kept is not None and kept.point == choice.point
+        asked = purpose if on_test else ""
+        tested = _on_test(opened.workspace, basis, choice.point, is_saved=is_saved, asked=asked)
         result = choice_as_json(basis, choice, goal, tested)
         opened.answer(
             {**result, "saved": save},
@@ -121,16 +127,16 @@ def threshold(
 
 
 def _on_test(
-    workspace: Workspace, basis: Basis, saved: OperatingPoint | None, *, asked: bool
+    workspace: Workspace, basis: Basis, point: OperatingPoint, *, is_saved: bool, asked: str
 ) -> OnTest:
-    """The test images for the verdict on a saved rule, or why they are not shown."""
+    """The test images for the verdict on a rule, or why they are not shown."""
     shown = thresholds.verdict_on_test(
         workspace,
         basis.judged.model,
-        "touchstone threshold",
-        saved,
-        recorded=set(),
+        point,
+        is_saved=is_saved,
         asked=asked,
+        person=person(),
         load=partial(thresholds.load_basis, counting=basis.judged.counting),
     )
     match shown.hidden:
@@ -221,24 +227,37 @@ def compare(
     second: SecondArgument,
     subset: Annotated[Subset, typer.Option(help="Subset whose images are used.")] = Subset.TEST,
     confidence: ConfidenceOption = CONFIDENCE,
+    rule: Annotated[
+        RuleChoice,
+        typer.Option(help="Decide by: own, the current or the new model's threshold; class."),
+    ] = RuleChoice.OWN,
     counting: CountOption = Counting.AUTO,
+    purpose: PurposeOption = "touchstone compare",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two models on the same images, and check the new one against the release criteria."""
     with session(workspace, as_json) as opened:
         compared = comparison.compare(
-            opened.workspace, first, second, subset, confidence=confidence, counting=counting
+            opened.workspace,
+            first,
+            second,
+            subset,
+            confidence=confidence,
+            counting=counting,
+            rule=rule,
         )
         if subset is Subset.TEST:
-            for side in (compared.first, compared.second):
-                access.record_view(opened.workspace, side.model, "touchstone compare")
-        # Why not as it is counted: a verdict never rests on parts that nobody has confirmed.
-        plain = comparison.counted_by(compared, Counting.AUTO)
+            sides = [side.model for side in (compared.first, compared.second)]
+            open_test_results(opened.workspace, sides, purpose)
+            comparison.record(opened.workspace, compared, person=person())
+        # Why not as it is counted: a verdict never rests on parts that nobody has confirmed, and
+        # new escapes are those of the thresholds that the models are used with.
+        plain = comparison.counted_by(compared, Counting.AUTO, RuleChoice.OWN)
         gate = release.check_release(opened.workspace, plain, plain.second.judged)
         other = None
         if plain.has_proposals:
-            as_parts = comparison.counted_by(compared, Counting.PARTS)
+            as_parts = comparison.counted_by(compared, Counting.PARTS, RuleChoice.OWN)
             other = release.check_release(opened.workspace, as_parts, as_parts.second.judged)
         result = {
             **comparison_as_json(opened.workspace, compared),
@@ -255,6 +274,8 @@ def compare(
                 rows.append(["no false reject", *_table_row(compared.decisions.false_rejects)])
             table(["right", "both", "only first", "only second", "neither", "p"], rows)
             output.print(comparison.evidence(compared.classes.table, compared.unit))
+            if compared.decisions is not None and not compared.has_same_rule:
+                output.print(comparison.OTHER_RULES)
             output.print(compared.counted_in_words)
             if gate:
                 show_verdict(gate.gate)

@@ -1,10 +1,11 @@
 """What every command of the command line shares: options, the workspace, answers, errors."""
 
+import getpass
 import json
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -16,8 +17,10 @@ import typer
 from core.cli.output import errors, note, progress_bar
 from core.domain.files import ChangedFiles
 from core.domain.jobs import Job, JobKind
+from core.domain.models import Model
 from core.domain.parts import Counting
 from core.errors import FilesChangedError, TouchstoneError
+from core.workflows.results.access import open_results
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -51,6 +54,9 @@ CountOption = Annotated[
 ]
 ConfidenceOption = Annotated[
     float, typer.Option(help="Confidence of bounds and guarantees; 0.95 is 95%.")
+]
+PurposeOption = Annotated[
+    str, typer.Option(help="Why the test results are viewed; recorded with the first view.")
 ]
 ChangedOption = Annotated[
     ChangedFiles | None,
@@ -257,3 +263,24 @@ def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> No
     except TouchstoneError:
         if job.kind is JobKind.TRAIN:
             errors.print("`touchstone resume` continues from the last checkpoint.")
+
+
+def person() -> str:
+    """The account that runs this command, for the record; '' where it has no name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without an entry
+        return ""
+
+
+def open_test_results(workspace: Workspace, models: Sequence[Model], purpose: str) -> None:
+    """Open the test results of models for this command; says where that was the first view.
+
+    Raises:
+        SealedError: if they are sealed.
+    """
+    for model in open_results(workspace, models, purpose, person=person()):
+        note(
+            f"The test results of '{model.name}' are now open; this is recorded, and a sealed test "
+            "of this model is no longer possible."
+        )

@@ -19,6 +19,7 @@ from core.cli.session import (
     Session,
     WorkspaceOption,
     follow,
+    person,
     session,
     with_unchanged_files,
 )
@@ -29,6 +30,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import REVIEWS_NOT_LIMITED, criteria_in_words
 from core.words import count, exact_percent, shortened_percent
 from core.workflows.data import datasets
+from core.workflows.results.access import accesses_in_words
 from core.workflows.signoff import release, report, sealing
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report import Form
@@ -256,7 +258,9 @@ def open_test(
 ) -> None:
     """Open the sealed test of a model; the view is recorded permanently."""
     with session(workspace, as_json) as opened, phases() as show:
-        standing = sealing.open_test(opened.workspace, model, purpose, on_progress=show)
+        standing = sealing.open_test(
+            opened.workspace, model, purpose, person=person(), on_progress=show
+        )
         gate = report.gate_of(opened.workspace, standing)
         result = {
             **sign_off_as_json(standing),
@@ -307,6 +311,7 @@ def write_report(
                     against=against,
                     language=language,
                     max_images=max_images,
+                    person=person(),
                     on_progress=show,
                 )
 
@@ -333,9 +338,7 @@ def _refuse_bad_target(target: Path | None) -> None:
 
 
 def _show_opened(standing: SignOff, gate: GateReport | None) -> None:
-    output.print(
-        f"Opened. Recorded views of these test results: {len(standing.accesses)}.", markup=False
-    )
+    output.print(f"Opened. Recorded: {accesses_in_words(standing.accesses)}.", markup=False)
     for change in standing.changes:
         output.print(f"Seal void: {change}", style="red", markup=False)
     if gate is not None:

@@ -27,15 +27,38 @@ class ReleaseOutcome(StrEnum):
     BLOCK = "BLOCK"
 
 
+class AccessKind(StrEnum):
+    """What a recorded view of test results was; `core.workflows.results.access` says when."""
+
+    OPENING = "opening"
+    REPORT = "report"
+    DECISION = "decision"
+    PAGE_VIEW = "page view"  # recorded by earlier versions, for every page load and command
+
+
 @dataclass(frozen=True)
 class TestSetAccess:
-    """One look at the test set of a split; the model's name stays when the model is deleted."""
+    """One recorded view of test results; the model's name stays when the model is deleted.
+
+    Attributes:
+        split_id: whose test images.
+        model_id: whose results.
+        model_name: as it was on that day.
+        purpose: why, in the words of the person; of a decision and a report, which one.
+        opened_at: when; UTC.
+        kind: what it was.
+        person: who, as entered; '' where nobody said.
+        subject: what a decision was on, such as the digest of a rule: it is recorded once.
+    """
 
     split_id: str
     model_id: str
     model_name: str
     purpose: str
     opened_at: float
+    kind: AccessKind = AccessKind.OPENING
+    person: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True)

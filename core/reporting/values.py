@@ -84,11 +84,13 @@ class SealSection:
 
 @dataclass(frozen=True)
 class ViewRow:
-    """A recorded view of the test results."""
+    """A recorded view of the test results: an opening, a report or a decision."""
 
     when: str
     model: str
     purpose: str
+    kind: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.signoff import MarkKind, Seal, TestSetAccess
+from core.domain.signoff import AccessKind, MarkKind, Seal, TestSetAccess
 from core.errors import WorkspaceError
 
 
@@ -98,10 +98,10 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
 
 
 def record_access(db: Database, access: TestSetAccess) -> None:
-    """Count one look at a test set; call inside a transaction. Openings are never removed."""
+    """Record a view of test results; call inside a transaction. Records are never removed."""
     db.conn.execute(
-        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures, kind,"
+        " person, subject) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             access.split_id,
             access.model_id,
@@ -109,12 +109,24 @@ def record_access(db: Database, access: TestSetAccess) -> None:
             access.purpose,
             access.opened_at,
             _images_digest(db, access.split_id),
+            access.kind.value,
+            access.person,
+            access.subject,
         ],
     )
     db.conn.execute(
         "UPDATE seals SET opened_at = ? WHERE model_id = ? AND opened_at IS NULL",
         [access.opened_at, access.model_id],
     )
+
+
+def is_decided(db: Database, model_id: str, subject: str) -> bool:
+    """Whether a decision of a model on this subject is recorded."""
+    rows = db.conn.execute(
+        "SELECT 1 FROM openings WHERE model_id = ? AND subject = ? AND kind = ? LIMIT 1",
+        [model_id, subject, AccessKind.DECISION.value],
+    )
+    return rows.fetchone() is not None
 
 
 def is_opened(db: Database, split_id: str, model_id: str) -> bool:
@@ -126,13 +138,14 @@ def is_opened(db: Database, split_id: str, model_id: str) -> bool:
 
 
 def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
-    """Every look at test images of a split, by whatever model and split, oldest first.
+    """Every recorded view of test images of a split, by whatever model and split, oldest first.
 
-    Looks through another split count where it has a test image in common; one that was deleted
+    Views through another split count where it has a test image in common; one that was deleted
     since counts where it had the same test images.
     """
     rows = db.conn.execute(
-        "SELECT split_id, model_id, model_name, purpose, opened_at FROM openings"
+        "SELECT split_id, model_id, model_name, purpose, opened_at, kind, person, subject"
+        " FROM openings"
         " WHERE split_id = ?1 OR (pictures != '' AND pictures = ?2) OR split_id IN ("
         "SELECT DISTINCT other.split_id FROM split_members own"
         " JOIN split_members other ON other.sample_id = own.sample_id"
@@ -140,7 +153,7 @@ def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
         " ORDER BY id",
         [split_id, _images_digest(db, split_id)],
     ).fetchall()
-    return [TestSetAccess(*row) for row in rows]
+    return [TestSetAccess(*row[:5], AccessKind(row[5]), *row[6:]) for row in rows]
 
 
 def _images_digest(db: Database, split_id: str) -> str:

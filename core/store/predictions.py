@@ -74,6 +74,15 @@ def predicted_subsets(db: Database, model_id: str) -> list[Subset]:
     return [subset for subset in Subset if subset.value in stored]
 
 
+def predicted_samples(db: Database, model_id: str, subset: Subset) -> NDArray[np.int64]:
+    """Ids [N] of the samples with stored probabilities; empty if nothing is stored."""
+    row = db.conn.execute(
+        "SELECT sample_ids FROM predictions WHERE model_id = ? AND subset = ?",
+        [model_id, subset.value],
+    ).fetchone()
+    return np.frombuffer(row[0] if row else b"", dtype="<i8").astype(np.int64, copy=False)
+
+
 def load_matrix(db: Database, model_id: str, subset: Subset) -> StoredMatrix | None:
     """The probabilities alone, without the images; None if nothing is stored."""
     row = db.conn.execute(

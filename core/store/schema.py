@@ -86,6 +86,12 @@ def add_certainty(db: Database) -> None:
     _run(db, _CERTAINTY_SCHEMA)
 
 
+@migrations()
+def add_access_kinds(db: Database) -> None:
+    """What a recorded view of test results was; until then every page load was one."""
+    _run(db, _ACCESS_KINDS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -131,6 +137,18 @@ CREATE TABLE file_checks (
     dataset_id TEXT PRIMARY KEY REFERENCES datasets ON DELETE CASCADE, checked_at REAL NOT NULL,
     changed TEXT NOT NULL, missing TEXT NOT NULL
 ) STRICT
+"""
+
+# Why by purpose: pages and commands wrote their own names, everything else was typed by somebody.
+_ACCESS_KINDS_SCHEMA = """
+ALTER TABLE openings ADD COLUMN kind TEXT NOT NULL DEFAULT 'opening';
+ALTER TABLE openings ADD COLUMN person TEXT NOT NULL DEFAULT '';
+ALTER TABLE openings ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+UPDATE openings SET kind = 'page view' WHERE purpose IN
+    ('Evaluate page', 'Operating point page', 'Compare page', 'Sign-off page',
+    'touchstone evaluate', 'touchstone compare', 'touchstone threshold');
+UPDATE openings SET kind = 'report' WHERE purpose LIKE 'Test report (%';
+CREATE INDEX openings_by_model ON openings (model_id, split_id)
 """
 
 # Why '' and 0: a run that is on no fold has neither.

@@ -1,25 +1,45 @@
-"""Viewing test results: whether they may be shown, and the record of every view.
+"""Viewing test results: whether they may be shown, and the record of who saw them, when and why.
 
 A sealed test set stays closed until it is opened for the model (`core.workflows.signoff.sealing`).
 Without a seal, the first view is announced before it happens: it is recorded, and rules out a
-sealed test of this model for good.
+sealed test of this model for good. What is recorded:
+
+* an opening: somebody asks to see the test results of a model and says why, with the button of a
+  page, by opening a sealed test, or with a command. From then on they are open to everybody who
+  uses the workspace. Page loads, reloads, other tabs, other sessions and repeated commands add
+  nothing: they tell an auditor nothing, and hide what does.
+* a report: each one that is made, because it leaves the workspace.
+* a decision: a threshold judged on the test images, two models compared on them, the verdict on the
+  release criteria. Once for each threshold, pair and set of criteria, however often it is shown:
+  this is how often the test images have answered a question.
+
+There are no accounts: a person is who she says she is, and on the command line the account.
 """
 
-from collections.abc import Hashable
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
 from core.domain.models import Model
-from core.domain.signoff import TestSetAccess
-from core.errors import SealedError
+from core.domain.signoff import AccessKind, TestSetAccess
+from core.errors import ConfigError, SealedError
 from core.store import judgement, splits
 from core.store.database import connect, transaction
+from core.words import count, joined
 from core.workspace import Workspace
 
-# Model id, purpose, and what was viewed apart from the numbers, such as the verdict on one rule.
-View = tuple[str, str, Hashable]
+MAX_PURPOSE = 300
+MAX_PERSON = 80
+_WORDS = {
+    AccessKind.OPENING: "opening",
+    AccessKind.REPORT: "report",
+    AccessKind.DECISION: "decision",
+    AccessKind.PAGE_VIEW: "page view",
+}
 
 
 class ResultsAccess(StrEnum):
@@ -37,48 +57,112 @@ def access_to_test(workspace: Workspace, model: Model) -> ResultsAccess:
     return ResultsAccess.SHOWN if is_viewed(workspace, model) else ResultsAccess.NOT_VIEWED
 
 
-def view_test_results(
+def open_results(
+    workspace: Workspace, models: Sequence[Model], purpose: str, *, person: str = ""
+) -> list[Model]:
+    """Open the test results of models; gives those for which this was the first view, recorded.
+
+    Raises:
+        ConfigError: if no purpose is given.
+        SealedError: if the results of one of them are sealed; then nothing is recorded.
+    """
+    words = required_purpose(purpose)
+    with connect(workspace) as db, transaction(db):
+        for model in models:
+            refuse_sealed(db, model)
+        opened = [
+            model
+            for model in models
+            if model.split_id and not judgement.is_opened(db, model.split_id, model.id)
+        ]
+        for model in opened:
+            record_opening(db, model, words, person)
+    return opened
+
+
+def record_opening(db: Database, model: Model, purpose: str, person: str) -> None:
+    """Record that the test results of a model were opened; call inside a transaction."""
+    _record(db, model, AccessKind.OPENING, purpose, person)
+
+
+def required_purpose(purpose: str) -> str:
+    """A purpose in one line, as it is recorded.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    words = " ".join(purpose.split())[:MAX_PURPOSE]
+    if not words:
+        raise ConfigError(
+            "A purpose is required.", "State why the test is opened, such as 'Release 3'."
+        )
+    return words
+
+
+def record_view(
     workspace: Workspace,
     model: Model,
     purpose: str,
     *,
-    recorded: set[View],
-    of: Hashable = None,
-    first: bool = False,
-) -> ResultsAccess:
-    """Whether the test results of a model are shown now; records the view if they are.
-
-    Args:
-        workspace: where the model lives.
-        model: whose test results.
-        purpose: where they are shown, for the record.
-        recorded: views that this session has recorded; the new one is added.
-        of: what is viewed apart from the numbers, recorded as a view of its own.
-        first: somebody asked to view them, even if nobody has before.
-    """
-    view = (model.id, purpose, of)
-    if view in recorded:  # Why no question: what was viewed once cannot be sealed any more.
-        return ResultsAccess.SHOWN
-    access = access_to_test(workspace, model)
-    if access is ResultsAccess.SEALED or (access is ResultsAccess.NOT_VIEWED and not first):
-        return access
-    record_view(workspace, model, purpose)
-    recorded.add(view)
-    return ResultsAccess.SHOWN
-
-
-def record_view(workspace: Workspace, model: Model, purpose: str) -> None:
-    """Record that the test results of a model were viewed; nothing for a model without a split.
+    kind: AccessKind = AccessKind.OPENING,
+    person: str = "",
+) -> None:
+    """Record a view of the test results of a model; nothing for a model without a split.
 
     Raises:
         SealedError: if they are sealed.
     """
-    if model.split_id is None:
-        return
     with connect(workspace) as db, transaction(db):
         refuse_sealed(db, model)
-        access = TestSetAccess(model.split_id, model.id, model.name, purpose, utc_now())
-        judgement.record_access(db, access)
+        _record(db, model, kind, purpose, person)
+
+
+def record_decision(
+    workspace: Workspace, model: Model, words: str, *subject: object, person: str = ""
+) -> None:
+    """Record a decision that rests on the test results; once for each subject.
+
+    Args:
+        workspace: where the model lives.
+        model: whose test results.
+        words: what was decided, for people.
+        subject: what it was decided on: values that have a JSON form.
+        person: who, as entered.
+
+    Raises:
+        SealedError: if the results are sealed.
+    """
+    digest = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
+    with connect(workspace) as db, transaction(db):
+        refuse_sealed(db, model)
+        if not judgement.is_decided(db, model.id, digest):
+            _record(db, model, AccessKind.DECISION, words, person, digest)
+
+
+def _record(
+    db: Database, model: Model, kind: AccessKind, purpose: str, person: str, subject: str = ""
+) -> None:
+    if model.split_id is None:
+        return
+    who = " ".join(person.split())[:MAX_PERSON]
+    access = TestSetAccess(
+        model.split_id, model.id, model.name, purpose, utc_now(), kind, who, subject
+    )
+    judgement.record_access(db, access)
+
+
+def without_page_views(accesses: Iterable[TestSetAccess]) -> list[TestSetAccess]:
+    """What somebody asked for or decided; the page views of earlier versions are summed up."""
+    return [access for access in accesses if access.kind is not AccessKind.PAGE_VIEW]
+
+
+def accesses_in_words(accesses: Sequence[TestSetAccess]) -> str:
+    """`1 opening, 2 decisions and 60 page views of earlier versions`; `none` if there are none."""
+    kinds = [access.kind for access in accesses]
+    counted = [count(kinds.count(kind), _WORDS[kind]) for kind in AccessKind if kind in kinds]
+    if AccessKind.PAGE_VIEW in kinds:
+        counted[-1] += " of earlier versions"
+    return joined(counted) if counted else "none"
 
 
 def is_viewed(workspace: Workspace, model: Model) -> bool:

@@ -1,6 +1,8 @@
 """Two models on the same images: which is better, and what is new."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +25,36 @@ from core.evaluation.release.comparison import (
 )
 from core.store import datasets
 from core.store.database import connect
+from core.workflows.results.access import record_decision
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
 
 PREDICTED_CLASS = OperatingPoint()
+OTHER_RULES = (
+    "No verdict: the models decide by different thresholds, so the difference may be theirs. "
+    "Compare both by the same one."
+)
+
+
+class RuleChoice(StrEnum):
+    """By which decision rule two models are compared."""
+
+    OWN = "own"  # each by its own saved rule
+    CURRENT = "current"  # both by the one of the current model
+    NEW = "new"  # both by the one of the new model
+    PREDICTED_CLASS = "class"  # both by the verdict of the predicted class
+
+
+class Evidence(StrEnum):
+    """What a paired table says of two models."""
+
+    NO_DATA = "no data"
+    SAME = "same"  # right and wrong on exactly the same
+    OTHER_RULES = "other rules"  # they decide by different rules: no verdict
+    NOT_PROVEN = "not proven"
+    NEW_BETTER = "new better"
+    CURRENT_BETTER = "current better"
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,7 @@ class ModelComparison:
 
     Shapes: `sample_ids`, `targets` [N], the latter by `class_names`, those of the first model.
     `unit` is what n counts; `only_first`, `only_second` count images of one model's subset alone;
-    they are left out.
+    they are left out. `own_rules` are the saved ones, by whichever rule the models are compared.
     """
 
     subset: Subset
@@ -72,6 +99,17 @@ class ModelComparison:
     classes: Comparison
     decisions: DecisionComparison | None
     confidence: float = CONFIDENCE
+    own_rules: tuple[DecisionRule | None, DecisionRule | None] = (None, None)
+
+    @property
+    def has_same_rule(self) -> bool:
+        """Whether both decide alike; if not, their decisions tell nothing of the models alone."""
+        one, two = self.first.rule, self.second.rule
+        if one is None or two is None:
+            return one is two
+        return one.point == two.point and (
+            not one.point.class_thresholds or one.class_names == two.class_names
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -102,6 +140,7 @@ def compare(
     *,
     confidence: float = CONFIDENCE,
     counting: Counting = Counting.AUTO,
+    rule: RuleChoice = RuleChoice.OWN,
 ) -> ModelComparison:
     """Compare two models on the images that are in this subset of both.
 
@@ -112,11 +151,13 @@ def compare(
         subset: which images.
         confidence: of the differences' intervals.
         counting: what counts as one decision.
+        rule: by which decision rule.
 
     Raises:
         NotFoundError: if there is no such model, or nothing stored.
         SealedError: if the test set of one of them is sealed.
-        ConfigError: if they share no image, or the images' classes differ between them.
+        ConfigError: if they share no image, the images' classes differ between them, or a rule
+            with a threshold per class does not fit the classes of the other model.
     """
     return compare_judged(
         judged_set(workspace, first, subset).counted_by(counting),
@@ -124,18 +165,29 @@ def compare(
         saved_rule(workspace, first),
         saved_rule(workspace, second),
         confidence=confidence,
+        rule=rule,
     )
 
 
-def counted_by(compared: ModelComparison, counting: Counting) -> ModelComparison:
-    """The same comparison, counted in another way."""
+def counted_by(
+    compared: ModelComparison, counting: Counting, rule: RuleChoice | None = None
+) -> ModelComparison:
+    """The same comparison, counted in another way; by the same rules unless one is given."""
+    own = (compared.first.rule, compared.second.rule) if rule is None else compared.own_rules
     return compare_judged(
         compared.first.judged.counted_by(counting),
         compared.second.judged.counted_by(counting),
-        compared.first.rule,
-        compared.second.rule,
+        *own,
         confidence=compared.confidence,
+        rule=rule or RuleChoice.OWN,
     )
+
+
+def record(workspace: Workspace, compared: ModelComparison, *, person: str = "") -> None:
+    """Record a comparison on the test images as a decision; once for each pair."""
+    first, second = compared.first.model, compared.second.model
+    words = f"Compared with '{first.name}' on the test images"
+    record_decision(workspace, second, words, "compare", first.id, person=person)
 
 
 def compare_judged(
@@ -145,6 +197,7 @@ def compare_judged(
     second_rule: DecisionRule | None,
     *,
     confidence: float = CONFIDENCE,
+    rule: RuleChoice = RuleChoice.OWN,
 ) -> ModelComparison:
     """The same for judged sets that are already loaded."""
     for judged in (first, second):
@@ -164,8 +217,8 @@ def compare_judged(
     _refuse_other_truth(first, second, targets, second.targets[in_second])
     counted = _counted(first, second)
     parts = choose(counted.parts, in_first if counted is first else in_second)
-    one = _side(first, first_rule, in_first)
-    two = _side(second, second_rule, in_second)
+    rules = _rules(first, second, (first_rule, second_rule), rule)
+    one, two = _side(first, rules[0], in_first), _side(second, rules[1], in_second)
     decisions = None
     if one.decisions is not None and two.decisions is not None:
         truth = truths(targets, first.verdicts)
@@ -185,7 +238,39 @@ def compare_judged(
         ),
         decisions=decisions,
         confidence=confidence,
+        own_rules=(first_rule, second_rule),
     )
+
+
+def _rules(
+    first: JudgedSet,
+    second: JudgedSet,
+    own: tuple[DecisionRule | None, DecisionRule | None],
+    choice: RuleChoice,
+) -> tuple[DecisionRule | None, DecisionRule | None]:
+    """The rules that the models are compared by.
+
+    Raises:
+        ConfigError: if thresholds per class are those of other classes.
+    """
+    match choice:
+        case RuleChoice.OWN:
+            return own
+        case RuleChoice.PREDICTED_CLASS:
+            return None, None
+        case RuleChoice.CURRENT:
+            shared = own[0]
+        case RuleChoice.NEW:
+            shared = own[1]
+        case _:
+            assert_never(choice)
+    has_other_classes = first.class_names != second.class_names
+    if shared is not None and shared.point.class_thresholds and has_other_classes:
+        raise ConfigError(
+            "These thresholds per class do not fit both models: their classes differ.",
+            "Compare by the predicted class, or by a threshold on the NOK confidence.",
+        )
+    return shared, shared
 
 
 def _counted(first: JudgedSet, second: JudgedSet) -> JudgedSet:
@@ -226,26 +311,51 @@ def _by_first(first: JudgedSet, second: JudgedSet) -> NDArray[np.int64]:
     return np.array([names.get(name, -1) for name in second.class_names], np.int64)
 
 
-def evidence(table: PairedTable, unit: Unit) -> str:
+def judge(table: PairedTable, *, same_rule: bool = True) -> Evidence:
+    """What McNemar's test says of a table at 95% confidence.
+
+    Args:
+        table: of the two models.
+        same_rule: whether what it counts was decided by the same rule; always so for classes.
+    """
+    if not table.n:
+        return Evidence.NO_DATA
+    if not table.only_first_right + table.only_second_right:
+        return Evidence.SAME
+    if not same_rule:
+        return Evidence.OTHER_RULES
+    if table.p_value >= 0.05:
+        return Evidence.NOT_PROVEN
+    is_new = table.only_second_right > table.only_first_right
+    return Evidence.NEW_BETTER if is_new else Evidence.CURRENT_BETTER
+
+
+def evidence(table: PairedTable, unit: Unit, *, same_rule: bool = True) -> str:
     """What McNemar's test says, in words; the table counts the unit."""
-    differ = table.only_first_right + table.only_second_right
-    if not differ:
-        return f"Both models are right and wrong on exactly the same {unit.word}."
-    if table.p_value < 0.05:
-        better = "new" if table.only_second_right > table.only_first_right else "current"
-        return (
-            f"The {better} model is better. If both were equally good, a difference this large "
-            f"would occur by chance in {_percent(table.p_value)} of tests."
-        )
-    more = (
-        f" With fewer than 6 {unit.word} on which they differ, no test can tell them apart."
-        if differ < 6
-        else ""
-    )
-    return (
-        "Not significant. If both were equally good, a difference this large would occur by "
-        f"chance in {_percent(table.p_value)} of tests.{more}"
-    )
+    chance = f"would occur by chance in {_percent(table.p_value)} of tests."
+    result = judge(table, same_rule=same_rule)
+    match result:
+        case Evidence.NO_DATA:
+            return f"There are no such {unit.word}."
+        case Evidence.SAME:
+            return f"Both models are right and wrong on exactly the same {unit.word}."
+        case Evidence.OTHER_RULES:
+            return OTHER_RULES
+        case Evidence.NEW_BETTER | Evidence.CURRENT_BETTER:
+            better = "new" if result is Evidence.NEW_BETTER else "current"
+            return (
+                f"The {better} model is better. If both were equally good, a difference this large "
+                f"{chance}"
+            )
+        case Evidence.NOT_PROVEN:
+            few = table.only_first_right + table.only_second_right < 6
+            more = (
+                f" With fewer than 6 {unit.word} on which they differ, no test can tell them apart."
+            )
+            same = "Not significant. If both were equally good, a difference this large"
+            return f"{same} {chance}{more if few else ''}"
+        case _:
+            assert_never(result)
 
 
 def _percent(value: float) -> str:

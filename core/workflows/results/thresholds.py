@@ -34,6 +34,7 @@ from core.evaluation.decisions.outcome import (
 )
 from core.evaluation.decisions.rule import (
     DecisionRule,
+    point_in_words,
     rule_from_json,
     rule_to_json,
 )
@@ -50,9 +51,9 @@ from core.store.database import connect, transaction
 from core.words import exact_percent
 from core.workflows.results.access import (
     ResultsAccess,
-    View,
     access_to_test,
-    view_test_results,
+    open_results,
+    record_decision,
 )
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workspace import Workspace
@@ -340,28 +341,28 @@ class OnTest:
 def verdict_on_test(
     workspace: Workspace,
     model: Model,
-    purpose: str,
-    saved: OperatingPoint | None,
+    point: OperatingPoint,
     *,
-    recorded: set[View],
-    asked: bool = False,
+    is_saved: bool,
+    asked: str = "",
+    person: str = "",
     load: Callable[[Workspace, str, Subset], Basis] = load_basis,
 ) -> OnTest:
-    """The test images of a model for the verdict on its saved rule; every rule is a view.
+    """The test images for the verdict on a rule; every rule judged on them is a decision.
 
     Args:
         workspace: where the model lives.
         model: whose test images.
-        purpose: where they are shown, for the record.
-        saved: the saved rule; None while the rule at hand is a draft.
-        recorded: views that this session has recorded; the new one is added.
-        asked: somebody asked to view them, even for a draft, or if nobody has before.
+        point: the rule.
+        is_saved: whether it is the saved one; a draft is not judged unless somebody asks.
+        asked: why somebody asks to view them, even for a draft, or if nobody has before.
+        person: who, as entered.
         load: gives the basis; a page has one with a memory.
     """
     access = access_to_test(workspace, model)
     if access is ResultsAccess.SEALED:
         return OnTest(None, "The test results are sealed.", Hidden.SEALED)
-    if saved is None and not asked:
+    if not is_saved and not asked:
         words = (
             "Save the threshold to see its result on the test images. Thresholds tuned while "
             "viewing the test results would prove nothing."
@@ -373,7 +374,11 @@ def verdict_on_test(
         basis = load(workspace, model.id, Subset.TEST)
     except TouchstoneError as err:
         return OnTest(None, err.message, Hidden.MISSING)
-    view_test_results(workspace, model, purpose, recorded=recorded, of=saved, first=asked)
+    if asked:
+        open_results(workspace, [model], asked, person=person)
+    limits = (point.accept_below, point.reject_from, point.class_thresholds)
+    words = f"Threshold judged on the test images: {point_in_words(point)}"
+    record_decision(workspace, model, words, "threshold", *limits, person=person)
     return OnTest(basis)
 
 

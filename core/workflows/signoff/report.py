@@ -12,6 +12,7 @@ from typing import Any
 
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
+from core.domain.signoff import AccessKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
 from core.files import Cell, atomic_write, write_csv
@@ -54,6 +55,7 @@ def make_report(
     against: str | None = None,
     language: str = "en",
     max_images: int = MAX_IMAGES,
+    person: str = "",
     on_progress: ProgressCallback = no_progress,
 ) -> ReportRequest:
     """Write the report of a model and its table of probabilities; a recorded view of the results.
@@ -65,6 +67,7 @@ def make_report(
         against: id or name of the model to compare with.
         language: of the report.
         max_images: mistakes that a full report shows at most.
+        person: who makes it, as entered.
         on_progress: told how far the check of the image files is.
 
     Raises:
@@ -83,7 +86,8 @@ def make_report(
     # Why both: the report and its table show what the other model says of the test images, too.
     for viewed in (judged, other):
         if viewed is not None:
-            record_view(workspace, viewed.model, f"Test report ({form.value})")
+            words = f"Test report ({form.value})"
+            record_view(workspace, viewed.model, words, kind=AccessKind.REPORT, person=person)
     material = gather(workspace, judged, other, on_progress=on_progress)
     shown = mistakes(material)[: max_images if form is Form.FULL else 0]
     report_id = new_id("report")

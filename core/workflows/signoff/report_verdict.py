@@ -10,6 +10,7 @@ from core.evaluation.release.words import (
 )
 from core.reporting.text import count, when
 from core.reporting.values import CriterionRow, ReportVerdict, SealSection, VerdictTone, ViewRow
+from core.workflows.results.access import accesses_in_words, without_page_views
 from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.report_material import ReportMaterial
 
@@ -73,8 +74,8 @@ def seal(material: ReportMaterial) -> SealSection:
 def _seal_sentence(material: ReportMaterial) -> str:
     state = material.sign_off
     others = other_models(material)
-    views = f"Recorded views of these test results: {len(state.accesses):,}"
-    counted = f"{views}, also for {count(others, 'other model')}." if others else f"{views}."
+    views = f"Recorded views of these test results: {accesses_in_words(state.accesses)}"
+    counted = f"{views}; also for {count(others, 'other model')}." if others else f"{views}."
     if state.seal is None or state.seal.opened_at is None:
         return (
             f"The test was not sealed: nothing was fixed before the results were viewed. {counted}"
@@ -99,10 +100,16 @@ def _seal_sentence(material: ReportMaterial) -> str:
 
 
 def views(material: ReportMaterial) -> tuple[ViewRow, ...]:
-    """Every recorded view of the test results, the newest first."""
+    """What was asked for or decided, newest first; the seal's words sum up the page views."""
     return tuple(
-        ViewRow(when(access.opened_at), access.model_name, access.purpose)
-        for access in reversed(material.sign_off.accesses)
+        ViewRow(
+            when=when(access.opened_at),
+            model=access.model_name,
+            purpose=access.purpose,
+            kind=access.kind.value,
+            person=access.person,
+        )
+        for access in reversed(without_page_views(material.sign_off.accesses))
     )
 
 

@@ -20,12 +20,13 @@ from core.domain.datasets import (
 from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.parts import Counting
-from core.domain.signoff import MarkKind, Seal, TestSetAccess
+from core.domain.signoff import MarkKind, Seal
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.feasible import refuse_impossible
 from core.store import datasets, judgement, models, splits, versions
 from core.store.database import connect, transaction
+from core.workflows.results.access import record_opening, required_purpose
 from core.workflows.results.counting import Counted, known_parts
 from core.workflows.results.memory import Memory
 from core.workflows.results.thresholds import load_basis, saved_rule
@@ -38,7 +39,6 @@ from core.workflows.signoff.seal_changes import (
 )
 from core.workspace import Workspace
 
-MAX_PURPOSE = 300
 MAX_INTENDED_USE = 4000
 
 
@@ -142,27 +142,21 @@ def open_test(
     model_id: str,
     purpose: str,
     *,
+    person: str = "",
     on_progress: ProgressCallback = no_progress,
 ) -> SignOff:
-    """Open a sealed test set for a model; recorded permanently with time and purpose.
+    """Open a sealed test set for a model; recorded permanently with time, purpose and person.
 
     Raises:
         ConfigError: if no purpose is given.
         SealedError: if it is not sealed for this model yet, or the seal is void.
     """
-    words = " ".join(purpose.split())[:MAX_PURPOSE]
-    if not words:
-        raise ConfigError(
-            "A purpose is required.", "State why the test is opened, such as 'Release 3'."
-        )
+    words = required_purpose(purpose)
     standing = sign_off(workspace, model_id, check_files=True, on_progress=on_progress)
     if not standing.is_opened:
         _refuse_opening(standing)
     with connect(workspace) as db, transaction(db):
-        access = TestSetAccess(
-            standing.split.id, standing.model.id, standing.model.name, words, utc_now()
-        )
-        judgement.record_access(db, access)
+        record_opening(db, standing.model, words, person)
     return SignOff(**{**vars(sign_off(workspace, standing.model.id)), "changes": standing.changes})
 
 

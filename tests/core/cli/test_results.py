@@ -38,9 +38,9 @@ def _text(workspace, *arguments):
     return outcome.stdout
 
 
-def _looks(made):
+def _views(made):
     with connect(made.workspace) as db:
-        return len(judgement.openings_of(db, "split-1"))
+        return [view.kind.value for view in judgement.openings_of(db, "split-1")]
 
 
 def test_a_threshold_is_chosen_on_validation_reported_on_test_and_saved(call, made):
@@ -52,12 +52,12 @@ def test_a_threshold_is_chosen_on_validation_reported_on_test_and_saved(call, ma
     # A trial gives nothing of the test away, or the test would be tuned on.
     assert found["test"] is None
     assert "--on-test" in found["test_note"]
-    assert _looks(made) == 0
+    assert _views(made) == []
 
     shown = call("threshold", "new", "--max-escape", 0.02, "--on-test")
     assert shown["test"]["escape"]["low"] <= shown["test"]["escape"]["rate"]
     assert sum(shown["test"]["matrix"]["OK"].values()) == 100
-    assert _looks(made) == 1
+    assert _views(made) == ["opening", "decision"]
     assert "--save" in call("threshold", "new", "--max-escape", 0.02)["test_note"]
     saved = call("threshold", "new", "--max-escape", 0.02, "--max-overkill", 0.01, "--save")
     rule = thresholds.saved_rule(made.workspace, "new")
@@ -65,7 +65,8 @@ def test_a_threshold_is_chosen_on_validation_reported_on_test_and_saved(call, ma
     assert rule.point.reject_from == saved["operating_point"]["reject_from"]
     assert saved["test"]
     assert call("threshold", "new")["operating_point"] == saved["operating_point"]
-    assert _looks(made) == 3
+    # The other rule is another decision; the same one again is none.
+    assert _views(made) == ["opening", "decision", "decision"]
 
 
 @pytest.mark.parametrize(

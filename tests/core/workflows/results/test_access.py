@@ -1,6 +1,7 @@
 import pytest
 
-from core.errors import SealedError
+from core.domain.signoff import AccessKind
+from core.errors import ConfigError, SealedError
 from core.evaluation.decisions.outcome import single_threshold
 from core.store import judgement
 from core.store.database import connect
@@ -10,55 +11,71 @@ from core.workflows.results.thresholds import Hidden
 from tests.made import add_model, make_dataset
 
 
-def _purposes(workspace):
+def _recorded(workspace):
     with connect(workspace) as db:
-        return [view.purpose for view in judgement.openings_of(db, "split-1")]
+        return [(view.kind, view.purpose) for view in judgement.openings_of(db, "split-1")]
 
 
-def test_a_first_view_needs_to_be_asked_for_and_is_recorded_once_per_session(workspace):
-    # The pages kept three lists of what was recorded, each under its own key.
+def test_results_are_opened_once_for_a_model_and_with_a_purpose(workspace):
+    # 62 views stood in the record of a model, 60 of which were page loads.
     model = add_model(make_dataset(workspace), "m")
-    recorded = set()
-
-    def view(**more):
-        return access.view_test_results(workspace, model, "a page", recorded=recorded, **more)
-
-    assert view() is ResultsAccess.NOT_VIEWED
-    assert _purposes(workspace) == []
-    assert view(first=True) is ResultsAccess.SHOWN
-    assert view() is ResultsAccess.SHOWN
-    assert _purposes(workspace) == ["a page"]
-    # Another session is another view, and needs no question any more.
-    recorded.clear()
-    assert view() is ResultsAccess.SHOWN
-    assert _purposes(workspace) == ["a page"] * 2
+    assert access.access_to_test(workspace, model) is ResultsAccess.NOT_VIEWED
+    with pytest.raises(ConfigError, match="purpose"):
+        access.open_results(workspace, [model], "  ")
+    assert access.open_results(workspace, [model], "release\n 3", person="Kim") == [model]
+    assert access.access_to_test(workspace, model) is ResultsAccess.SHOWN
+    assert access.open_results(workspace, [model], "again") == []
+    assert _recorded(workspace) == [(AccessKind.OPENING, "release 3")]
+    with connect(workspace) as db:
+        assert [view.person for view in judgement.openings_of(db, "split-1")] == ["Kim"]
 
 
-def test_the_verdict_on_each_rule_is_a_view_of_its_own(workspace):
+def test_the_verdict_on_each_rule_is_a_decision_and_recorded_once(workspace):
     model = add_model(make_dataset(workspace), "m")
     access.record_view(workspace, model, "before")
-    recorded = set()
     for threshold in (0.3, 0.3, 0.4):
         rule = single_threshold(threshold)
-        shown = thresholds.verdict_on_test(workspace, model, "rules", rule, recorded=recorded)
+        shown = thresholds.verdict_on_test(workspace, model, rule, is_saved=True)
         assert shown.basis is not None
-    assert sorted(_purposes(workspace)) == ["before", "rules", "rules"]
+    kinds = [kind for kind, _ in _recorded(workspace)]
+    assert kinds == [AccessKind.OPENING, AccessKind.DECISION, AccessKind.DECISION]
+    assert "Reject at 40.0%" in _recorded(workspace)[-1][1]
 
 
-def test_a_draft_is_not_tried_on_the_test(workspace):
+def test_a_draft_is_not_tried_on_the_test_unless_somebody_asks(workspace):
     # A threshold that is tuned while one views the test proves nothing there.
     model = add_model(make_dataset(workspace), "m")
-    access.record_view(workspace, model, "before")
-    shown = thresholds.verdict_on_test(workspace, model, "rules", None, recorded=set())
+    rule = single_threshold(0.3)
+    shown = thresholds.verdict_on_test(workspace, model, rule, is_saved=False)
     assert (shown.basis, shown.hidden) == (None, Hidden.DRAFT)
-    assert _purposes(workspace) == ["before"]
+    shown = thresholds.verdict_on_test(workspace, model, rule, is_saved=True)
+    assert (shown.basis, shown.hidden) == (None, Hidden.UNSEEN)
+    assert _recorded(workspace) == []
+    asked = thresholds.verdict_on_test(workspace, model, rule, is_saved=False, asked="a try")
+    assert asked.basis is not None
+    assert [kind for kind, _ in _recorded(workspace)] == [AccessKind.OPENING, AccessKind.DECISION]
 
 
-def test_sealed_results_are_not_shown_even_where_somebody_asks(workspace):
+def test_sealed_results_are_not_opened_even_where_somebody_asks(workspace):
     model = add_model(make_dataset(workspace, sealed=True), "m")
-    recorded = set()
-    found = access.view_test_results(workspace, model, "x", recorded=recorded, first=True)
-    assert found is ResultsAccess.SEALED
-    assert not recorded
-    with pytest.raises(SealedError):
-        access.record_view(workspace, model, "x")
+    for ask in (
+        lambda: access.open_results(workspace, [model], "x"),
+        lambda: access.record_view(workspace, model, "x"),
+        lambda: access.record_decision(workspace, model, "x", "y"),
+    ):
+        with pytest.raises(SealedError):
+            ask()
+    assert _recorded(workspace) == []
+
+
+def test_page_views_of_earlier_versions_are_summed_up(workspace):
+    model = add_model(make_dataset(workspace), "m")
+    for kind in (AccessKind.PAGE_VIEW, AccessKind.PAGE_VIEW, AccessKind.OPENING):
+        access.record_view(workspace, model, "x", kind=kind)
+    access.record_view(workspace, model, "y", kind=AccessKind.REPORT)
+    with connect(workspace) as db:
+        views = judgement.openings_of(db, "split-1")
+    words = "1 opening, 1 report and 2 page views of earlier versions"
+    assert access.accesses_in_words(views) == words
+    assert len(access.without_page_views(views)) == 2
+    assert access.accesses_in_words([]) == "none"
