@@ -92,11 +92,24 @@ def add_access_kinds(db: Database) -> None:
     _run(db, _ACCESS_KINDS_SCHEMA)
 
 
+@migrations()
+def add_verdicts(db: Database) -> None:
+    """What the release criteria said of the test of a model when it was last read."""
+    _run(db, _VERDICTS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
+
+_VERDICTS_SCHEMA = """
+CREATE TABLE verdicts (
+    model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, missed TEXT NOT NULL,
+    criteria TEXT NOT NULL, operating_point TEXT NOT NULL, read_at REAL NOT NULL
+) STRICT
+"""
 
 _PENALTY_SCHEMA = """
 CREATE TABLE penalty_path (

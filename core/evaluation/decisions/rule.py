@@ -173,5 +173,12 @@ def rule_from_json(text: str) -> DecisionRule:
         ) from err
 
 
+def same_rules(one: str | None, other: str | None) -> bool:
+    """Whether two stored rules decide alike; when they were saved and why does not matter."""
+    if not one or not other:
+        return not one and not other
+    return rule_from_json(one).same_decisions(rule_from_json(other))
+
+
 def _scenario(values: dict[str, Any]) -> Scenario:
     return Scenario(**{**values, "costs": Costs(**values["costs"])})

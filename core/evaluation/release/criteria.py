@@ -172,6 +172,13 @@ def criteria_from_json(text: str) -> KeptCriteria:
         ) from err
 
 
+def same_criteria(one: str | None, other: str | None) -> bool:
+    """Whether two stored criteria ask for the same; when they were set does not matter."""
+    if not one or not other:
+        return not one and not other
+    return criteria_from_json(one).criteria == criteria_from_json(other).criteria
+
+
 def _criteria(values: dict[str, Any]) -> ReleaseCriteria:
     known = {item.name for item in fields(ReleaseCriteria)}
     return replace(ReleaseCriteria(), **{k: v for k, v in values.items() if k in known})

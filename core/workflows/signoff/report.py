@@ -31,6 +31,7 @@ from core.workflows.signoff.report_mistakes import mistakes, other_answers, part
 from core.workflows.signoff.report_values import report_values
 from core.workflows.signoff.seal_changes import ProgressCallback, SignOff, no_progress
 from core.workflows.signoff.sealing import sign_off
+from core.workflows.signoff.verdicts import keep_verdict
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
 
@@ -128,10 +129,16 @@ def _refuse_changed_files(
 def gate_of(workspace: Workspace, standing: SignOff) -> GateReport | None:
     """What the release criteria say of an opened test; None if there are none.
 
+    The answer is kept, so that the stages of the dataset can tell it without computing it.
+
     Raises:
         SealedError: if the test set was not opened yet.
     """
-    return check_release(workspace, None, judged_set(workspace, standing.model.id, Subset.TEST))
+    judged = judged_set(workspace, standing.model.id, Subset.TEST)
+    gate = check_release(workspace, None, judged)
+    if gate is not None:
+        keep_verdict(workspace, standing, gate)
+    return gate
 
 
 def report_file(workspace: Workspace, report_id: str, ending: str = "html") -> Path:

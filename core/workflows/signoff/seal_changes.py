@@ -11,9 +11,9 @@ from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, S
 from core.domain.models import Model
 from core.domain.signoff import Seal, TestSetAccess
 from core.domain.splits import Split, Subset
-from core.evaluation.decisions.rule import rule_from_json
+from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
-from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json
+from core.evaluation.release.criteria import same_criteria
 from core.files import regular_file
 from core.store import datasets, splits, versions
 from core.workspace import Workspace
@@ -76,22 +76,11 @@ def changes_since(db: Database, standing: SignOff, seal: Seal) -> list[str]:
     says = []
     if seal.split_id != standing.split.id:
         says.append("The model now belongs to another split.")
-    if _asked(seal.criteria) != _asked(standing.criteria):
+    if not same_criteria(seal.criteria, standing.criteria):
         says.append("The release criteria were changed.")
-    if not _same_rule(seal.operating_point, standing.rule):
+    if not same_rules(seal.operating_point, standing.rule):
         says.append("The thresholds were changed.")
     return says + _dataset_changes(db, standing, seal)
-
-
-def _asked(text: str | None) -> ReleaseCriteria | None:
-    return criteria_from_json(text).criteria if text else None
-
-
-def _same_rule(sealed: str, today: str | None) -> bool:
-    """Whether both decide alike; when it was saved and why does not matter."""
-    if not sealed or not today:
-        return not sealed and not today
-    return rule_from_json(sealed).same_decisions(rule_from_json(today))
 
 
 def _dataset_changes(db: Database, standing: SignOff, seal: Seal) -> list[str]:

@@ -1,0 +1,292 @@
+"""How far a dataset is and what comes next: a pure function of stored facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from core.domain.jobs import JobStatus
+from core.domain.stages.facts import ModelFacts, RunFacts, SplitFacts, StageFacts
+from core.domain.stages.states import (
+    DatasetStages,
+    MissedCriterion,
+    MissedKind,
+    NextStep,
+    Stage,
+    StageReason,
+    StageState,
+    StageStatus,
+    StepAction,
+)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One stage before it is known which of them comes next.
+
+    `action` is what would bring it on; `is_urgent`: it goes before everything else; `can_wait`:
+    later stages may go on without it.
+    """
+
+    state: StageState
+    action: StepAction | None = None
+    is_urgent: bool = False
+    can_wait: bool = False
+
+
+def decide(facts: StageFacts) -> DatasetStages:
+    """The stages of a dataset and the one next step."""
+    judged = [_imported(facts), _checked(facts), _split(facts), _trained(facts), _signed(facts)]
+    chosen = _next(judged)
+    states = {item.state.stage: _with_status(item, item is chosen) for item in judged}
+    state, action = chosen.state, chosen.action
+    assert action is not None
+    step = NextStep(
+        action, state.stage, facts.dataset_id, state.split_id, state.run_id, state.model_id
+    )
+    return DatasetStages(facts.dataset_id, states, step)
+
+
+def _next(judged: Sequence[_Judged]) -> _Judged:
+    """What is at work or must not be disturbed; else the first stage that is not done."""
+    for item in judged:
+        if item.is_urgent:
+            return item
+    for item in judged:
+        if item.action and not item.can_wait and item.state.status is not StageStatus.DONE:
+            return item
+    return judged[-1]
+
+
+def _with_status(item: _Judged, is_next: bool) -> StageState:
+    status = item.state.status
+    if is_next and status is not StageStatus.DONE:
+        status = StageStatus.CURRENT
+    return replace(item.state, status=status)
+
+
+def _imported(facts: StageFacts) -> _Judged:
+    if facts.is_adding:
+        state = StageState(Stage.IMPORTED, StageStatus.CURRENT, StageReason.ADDING_IMAGES)
+        return _Judged(state, StepAction.WATCH_IMPORT, is_urgent=True)
+    return _Judged(StageState(Stage.IMPORTED, StageStatus.DONE, StageReason.IMPORTED))
+
+
+def _checked(facts: StageFacts) -> _Judged:
+    def stage(reason: StageReason, count: int = 0, *, done: bool = False) -> StageState:
+        status = StageStatus.DONE if done else StageStatus.OPEN
+        return StageState(Stage.CHECKED, status, reason, count)
+
+    # Why: a check helps most before the split. Who went on without it is not held up.
+    moved_on = any(not _fault(split) for split in facts.splits) or bool(facts.models)
+    check = facts.check
+    if facts.is_checking:
+        running = stage(StageReason.CHECK_RUNNING)
+        return _Judged(running, StepAction.WATCH_CHECK, is_urgent=True)
+    if check is None:
+        return _Judged(stage(StageReason.NEVER_CHECKED), StepAction.RUN_CHECK, can_wait=moved_on)
+    if check.unseen:
+        outdated = stage(StageReason.CHECK_OUTDATED, check.unseen)
+        return _Judged(outdated, StepAction.RUN_CHECK, can_wait=moved_on)
+    if check.serious:
+        serious = stage(StageReason.SERIOUS_FINDINGS, check.serious)
+        return _Judged(serious, StepAction.REVIEW_FINDINGS, can_wait=moved_on)
+    if check.warnings:
+        warned = stage(StageReason.OPEN_FINDINGS, check.warnings)
+        return _Judged(warned, StepAction.REVIEW_FINDINGS, can_wait=moved_on)
+    return _Judged(stage(StageReason.NO_OPEN_FINDINGS, done=True))
+
+
+def _fault(split: SplitFacts) -> StageReason | None:
+    """What keeps a split from being used as it is."""
+    if not split.has_validation:
+        return StageReason.NO_VALIDATION
+    if split.is_leaking:
+        return StageReason.SPLIT_LEAKS
+    if split.unsplit:
+        return StageReason.IMAGES_NOT_SPLIT
+    if split.classes_changed:
+        return StageReason.CLASSES_CHANGED
+    return None
+
+
+def _split(facts: StageFacts) -> _Judged:
+    if not facts.splits:
+        none = StageState(Stage.SPLIT, StageStatus.OPEN, StageReason.NO_SPLIT)
+        return _Judged(none, StepAction.MAKE_SPLIT)
+    split = next((s for s in facts.splits if not _fault(s)), facts.splits[0])
+    reason = _fault(split)
+    if reason is None:
+        ready = StageReason.SPLIT_READY
+        return _Judged(StageState(Stage.SPLIT, StageStatus.DONE, ready, split_id=split.id))
+    without = reason is StageReason.NO_VALIDATION
+    state = StageState(
+        Stage.SPLIT, StageStatus.OPEN, reason, count=split.unsplit, split_id=split.id
+    )
+    return _Judged(state, StepAction.MAKE_VALIDATION if without else StepAction.MAKE_SPLIT)
+
+
+def _trained(facts: StageFacts) -> _Judged:
+    model, run = best_of(facts), _telling_run(facts.runs)
+    worn = _is_worn(facts, model) if model else None
+    reason = _reason_of(run) if run else None
+    about = StageState(
+        Stage.TRAINED,
+        StageStatus.OPEN,
+        StageReason.NEVER_TRAINED,
+        split_id=next((s.id for s in facts.splits if not _fault(s)), ""),
+        model_id=model.id if model else "",
+        model_name=model.name if model else "",
+    )
+    with_run = replace(about, reason=reason or about.reason, run_id=run.id if run else "")
+    if run and reason and run.status.is_active:
+        at_work = replace(with_run, status=StageStatus.CURRENT)
+        return _Judged(at_work, StepAction.WATCH_RUN, is_urgent=True)
+    is_newest = run is not None and (model is None or run.created_at > model.created_at)
+    if model and not worn:
+        # A newer run that came to nothing is said, and holds nothing up.
+        told = with_run if reason and is_newest else replace(about, reason=StageReason.MODEL_READY)
+        return _Judged(replace(told, status=StageStatus.DONE))
+    if not any(split.has_validation for split in facts.splits):
+        needs = replace(about, reason=StageReason.NEEDS_SPLIT, status=StageStatus.BLOCKED)
+        return _Judged(needs)
+    if reason and is_newest:
+        return _Judged(with_run, StepAction.RESUME_RUN)
+    return _Judged(replace(about, reason=worn or about.reason), StepAction.TRAIN)
+
+
+def _telling_run(runs: Sequence[RunFacts]) -> RunFacts | None:
+    """The run at work, else one that waits, else the newest."""
+    for status in (JobStatus.RUNNING, JobStatus.QUEUED):
+        for run in runs:
+            if run.status == status:
+                return run
+    return runs[0] if runs else None
+
+
+def _reason_of(run: RunFacts) -> StageReason | None:
+    match run.status:
+        case JobStatus.QUEUED:
+            return StageReason.RUN_QUEUED
+        case JobStatus.RUNNING:
+            return StageReason.RUN_RUNNING
+        case JobStatus.STOPPED:
+            return StageReason.RUN_STOPPED
+        case JobStatus.FAILED:
+            return StageReason.RUN_FAILED
+        case JobStatus.INTERRUPTED:
+            return StageReason.RUN_INTERRUPTED
+        case JobStatus.COMPLETED:
+            return None
+        case _:
+            assert_never(run.status)
+
+
+def _is_worn(facts: StageFacts, model: ModelFacts) -> StageReason | None:
+    """Why a model is no longer worth judging."""
+    if any(split.id == model.split_id and split.is_leaking for split in facts.splits):
+        return StageReason.MODEL_LEAKS
+    return StageReason.MODEL_OF_OTHER_CLASSES if model.classes_changed else None
+
+
+def best_of(facts: StageFacts) -> ModelFacts | None:
+    """The model that the next steps are about; None if there is none.
+
+    One that is signed off; else one whose test was sealed or viewed, unless it failed or became
+    invalid and others came after that; else the best on validation. Models of leaking splits and
+    of other classes come last, and those of single folds before them.
+    """
+    signed = [m for m in facts.models if _is_signed_off(m)]
+    if signed:
+        return signed[0]
+    failed_at = max((_failed_at(m) for m in facts.models), default=0.0)
+    newer = [m for m in facts.models if max(m.created_at, _sealed_at(m)) > failed_at]
+    return max(newer or facts.models, key=lambda m: _worth(facts, m), default=None)
+
+
+def _worth(facts: StageFacts, model: ModelFacts) -> tuple[bool, bool, bool, float, float, float]:
+    tested = model.seal is not None or model.verdict is not None
+    score = model.val_macro_f1 if model.val_macro_f1 is not None else -1.0
+    moment = _sealed_at(model) or _failed_at(model)
+    is_fresh = _is_worn(facts, model) is None
+    return is_fresh, not model.is_fold, tested, moment, score, model.created_at
+
+
+def _sealed_at(model: ModelFacts) -> float:
+    return model.seal.sealed_at if model.seal else 0.0
+
+
+def _failed_at(model: ModelFacts) -> float:
+    """When a model was seen to fail, or the test was made whose result is invalid; else 0."""
+    if model.seal and model.seal.is_opened and model.seal.changes:
+        return model.seal.sealed_at
+    return model.verdict.read_at if model.verdict and not model.verdict.passed else 0.0
+
+
+def _is_signed_off(model: ModelFacts) -> bool:
+    seal = model.seal
+    is_proof = seal is not None and seal.is_opened and not seal.changes
+    return bool(is_proof and model.verdict and model.verdict.passed)
+
+
+def _signed(facts: StageFacts) -> _Judged:
+    model = best_of(facts)
+    if model is None or (_is_worn(facts, model) and not _is_signed_off(model)):
+        needs = StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, StageReason.NEEDS_MODEL)
+        return _Judged(needs)
+    reason, action = _release_of(facts, model)
+    signed = reason is StageReason.SIGNED_OFF
+    missed = model.verdict.missed if model.verdict else ()
+    state = StageState(
+        Stage.SIGNED_OFF,
+        StageStatus.DONE if signed else StageStatus.OPEN,
+        reason,
+        split_id=model.split_id,
+        model_id=model.id,
+        model_name=model.name,
+        missed=missed if reason is StageReason.CRITERIA_MISSED else (),
+        changes=model.seal.changes if model.seal else (),
+    )
+    # Why: whoever sealed a test must not be led to something that makes the seal void.
+    waits = model.seal is not None and not model.seal.is_opened
+    return _Judged(state, action, is_urgent=signed or waits)
+
+
+def _release_of(facts: StageFacts, model: ModelFacts) -> tuple[StageReason, StepAction]:
+    """How far the test of a model is, and what brings it on."""
+    seal, verdict = model.seal, model.verdict
+    if seal and not seal.is_opened:
+        if seal.changes:
+            return StageReason.SEAL_VOID, StepAction.SEAL_TEST
+        return StageReason.SEALED, StepAction.OPEN_TEST
+    if seal and seal.changes:
+        return StageReason.INVALIDATED, StepAction.SEE_CHANGES
+    if seal and verdict is None:
+        return StageReason.OPENED, StepAction.READ_VERDICT
+    if verdict and verdict.missed:
+        return StageReason.CRITERIA_MISSED, _after(verdict.missed)
+    if seal:
+        return StageReason.SIGNED_OFF, StepAction.USE_MODEL
+    if verdict:
+        return StageReason.MET_WITHOUT_SEAL, StepAction.USE_MODEL
+    return _before_the_test(facts, model)
+
+
+def _before_the_test(facts: StageFacts, model: ModelFacts) -> tuple[StageReason, StepAction]:
+    if facts.decides_ok and not model.has_rule:
+        return StageReason.NO_THRESHOLD, StepAction.SET_THRESHOLD
+    if not facts.has_criteria:
+        return StageReason.NO_CRITERIA, StepAction.SET_CRITERIA
+    if model.is_viewed:
+        return StageReason.OPENED_WITHOUT_SEAL, StepAction.READ_VERDICT
+    if not any(split.id == model.split_id and split.has_test for split in facts.splits):
+        return StageReason.NO_TEST_IMAGES, StepAction.MAKE_SPLIT
+    return StageReason.READY_TO_SEAL, StepAction.SEAL_TEST
+
+
+def _after(missed: Sequence[MissedCriterion]) -> StepAction:
+    """What to do about criteria that were not met."""
+    if any(item.kind is MissedKind.NOTHING_CHECKED for item in missed):
+        return StepAction.SET_CRITERIA
+    if all(item.only_unproven for item in missed):
+        return StepAction.PLAN_TEST
+    return StepAction.SEE_MISTAKES

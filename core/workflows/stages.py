@@ -1,0 +1,185 @@
+"""How far datasets are on their way to a released model, and the one next step of each.
+
+Read from stored facts: no image is loaded and no result computed. A verdict is the one that was
+last read on the Sign-off page or the command line.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from core.domain.datasets import Dataset, Verdict
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.signoff import Seal
+from core.domain.stages.facts import ModelFacts, SealFacts, StageFacts
+from core.domain.stages.states import DatasetStages, ReadVerdict, SealChange
+from core.evaluation.decisions.rule import same_rules
+from core.evaluation.release.criteria import same_criteria
+from core.store import datasets, jobs, judgement, versions
+from core.store import splits as split_rows
+from core.store.database import connect
+from core.store.stages import facts as stages
+from core.store.stages import verdicts
+from core.workflows.data.certificates import certified
+from core.workflows.data.quality import job_subject
+from core.workflows.stage_rules import decide
+from core.workspace import Workspace
+
+_NEWS_S = 24 * 3600.0
+# Splits whose leaks were counted for a check: one that does not cover them would be tried forever.
+_counted: set[tuple[str, float, int]] = set()
+
+
+@dataclass(frozen=True)
+class PendingImport:
+    """An import that has not become a dataset: at work, or ended without one within a day."""
+
+    name: str
+    job: Job
+
+
+def stages_of(workspace: Workspace, dataset: Dataset) -> DatasetStages:
+    """The stages of one dataset and its next step; a few queries, whatever its size."""
+    return _decided(workspace, [dataset], dataset.id)[dataset.id]
+
+
+def stages_of_all(workspace: Workspace) -> dict[str, DatasetStages]:
+    """Dataset id -> its stages, for all datasets with as many queries as for one."""
+    with connect(workspace) as db:
+        every = datasets.list_datasets(db)
+    return _decided(workspace, every, None)
+
+
+def pending_imports(workspace: Workspace) -> list[PendingImport]:
+    """Imports of new datasets that are at work or did not succeed, newest first.
+
+    One that failed is no longer told once a dataset or a later import has its name.
+    """
+    with connect(workspace) as db:
+        latest = jobs.latest_jobs(db, JobKind.IMPORT).values()
+        taken = {dataset.name for dataset in datasets.list_datasets(db)}
+    pending: list[PendingImport] = []
+    for job in latest:
+        name = str(job.payload.get("name") or "")
+        if job.payload.get("into") or not name:
+            continue
+        if job.status.is_active or (name not in taken and _is_news(job)):
+            pending.append(PendingImport(name, job))
+        taken.add(name)
+    return pending
+
+
+def _is_news(job: Job) -> bool:
+    ended_badly = job.status in (JobStatus.FAILED, JobStatus.INTERRUPTED)
+    return ended_badly and utc_now() - (job.finished_at or 0.0) < _NEWS_S
+
+
+def _decided(
+    workspace: Workspace, every: Sequence[Dataset], dataset_id: str | None
+) -> dict[str, DatasetStages]:
+    with connect(workspace) as db:
+        uncounted = [item for item in stages.uncounted_leaks(db, dataset_id)]
+        todo = [split_rows.split_by_id(db, item[0]) for item in uncounted if item not in _counted]
+    for split in todo:
+        certified(workspace, split)
+    _counted.update(uncounted)
+    with connect(workspace) as db:
+        facts = _facts(db, every, dataset_id)
+    return {item.dataset_id: decide(item) for item in facts}
+
+
+def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> list[StageFacts]:
+    active = jobs.active_jobs(db)
+    adding = {j.payload.get("into") for j in active if j.kind is JobKind.IMPORT}
+    checking = {j.subject_id for j in active if j.kind is JobKind.QUALITY}
+    checks, splits = stages.checks(db, dataset_id), stages.splits(db, dataset_id)
+    runs, criteria = stages.runs(db, dataset_id), stages.criteria(db, dataset_id)
+    models: dict[str, list[ModelFacts]] = {}
+    read = verdicts.verdicts_of(db, dataset_id)
+    by_id = {dataset.id: dataset for dataset in every}
+    for model in stages.models(db, dataset_id):
+        if (dataset := by_id.get(model.dataset_id)) is not None:
+            facts = _model(db, dataset, model, criteria.get(dataset.id), read.get(model.id))
+            models.setdefault(dataset.id, []).append(facts)
+    return [
+        StageFacts(
+            dataset_id=dataset.id,
+            is_adding=dataset.id in adding,
+            is_checking=job_subject(dataset.id) in checking,
+            check=checks.get(dataset.id),
+            splits=tuple(splits.get(dataset.id, ())),
+            runs=tuple(runs.get(dataset.id, ())),
+            models=tuple(models.get(dataset.id, ())),
+            decides_ok={Verdict.OK, Verdict.NOK} <= set(dataset.verdicts),
+            has_criteria=dataset.id in criteria,
+        )
+        for dataset in every
+    ]
+
+
+def _model(
+    db: Database,
+    dataset: Dataset,
+    model: stages.StoredModel,
+    criteria: str | None,
+    verdict: ReadVerdict | None,
+) -> ModelFacts:
+    rule = model.operating_point
+    seal = judgement.find_seal(db, model.id) if model.is_sealed else None
+    is_of_today = (
+        verdict is not None
+        and same_criteria(verdict.criteria, criteria)
+        and same_rules(verdict.operating_point, rule)
+    )
+    return ModelFacts(
+        id=model.id,
+        name=model.name,
+        created_at=model.created_at,
+        split_id=model.split_id,
+        is_fold=model.is_fold,
+        classes_changed=model.classes != len(dataset.class_names),
+        val_macro_f1=model.val_macro_f1,
+        has_rule=rule is not None,
+        is_viewed=model.is_viewed,
+        seal=_seal(db, dataset, model, seal, criteria) if seal else None,
+        verdict=verdict if is_of_today or (verdict and seal) else None,
+    )
+
+
+def _seal(
+    db: Database, dataset: Dataset, model: stages.StoredModel, seal: Seal, criteria: str | None
+) -> SealFacts:
+    changes: list[SealChange] = []
+    if seal.split_id != model.split_id:
+        changes.append(SealChange.SPLIT)
+    if not same_criteria(seal.criteria, criteria):
+        changes.append(SealChange.CRITERIA)
+    if not same_rules(seal.operating_point, model.operating_point):
+        changes.append(SealChange.THRESHOLD)
+    if seal.split_id == model.split_id:
+        changes += _edits(db, dataset, seal)
+    return SealFacts(seal.created_at, seal.opened_at is not None, tuple(changes))
+
+
+def _edits(db: Database, dataset: Dataset, seal: Seal) -> list[SealChange]:
+    """What edits did to the sealed test images and their classes."""
+    history = versions.list_versions(db, dataset.id)
+    then = next((v for v in history if v.created_at <= seal.created_at), history[-1])
+    if then.number == dataset.version:
+        return []
+    changes: list[SealChange] = []
+    before, now = (
+        {name: verdict for name, verdict in zip(names, given, strict=False) if verdict}
+        for names, given in (
+            (then.class_names, then.class_verdicts),
+            (dataset.class_names, dataset.class_verdicts),
+        )
+    )
+    if then.class_names != dataset.class_names or before != now:
+        changes.append(SealChange.CLASSES)
+    edited = versions.changes_between(db, dataset.id, then.number, dataset.version)
+    if stages.in_test(db, seal.split_id, list(edited)):
+        changes.append(SealChange.TEST_IMAGES)
+    return changes

@@ -1,0 +1,215 @@
+"""What is said about stages and next steps, and the page that each step leads to."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from core.domain.stages.states import (
+    MissedCriterion,
+    MissedKind,
+    NextStep,
+    SealChange,
+    Stage,
+    StageReason,
+    StageState,
+    StageStatus,
+    StepAction,
+)
+from core.words import count, joined
+from pages.ui.places import Place
+
+STAGE_NAMES = {
+    Stage.IMPORTED: "Imported",
+    Stage.CHECKED: "Checked",
+    Stage.SPLIT: "Split",
+    Stage.TRAINED: "Trained",
+    Stage.SIGNED_OFF: "Signed off",
+}
+STATUS_WORDS = {
+    StageStatus.DONE: "done",
+    StageStatus.CURRENT: "next",
+    StageStatus.BLOCKED: "not possible yet",
+    StageStatus.OPEN: "open",
+}
+# Shapes that differ, so that a status is never told by colour alone.
+STATUS_ICONS = {
+    StageStatus.DONE: "check_circle",
+    StageStatus.CURRENT: "adjust",
+    StageStatus.BLOCKED: "lock",
+    StageStatus.OPEN: "radio_button_unchecked",
+}
+STAGE_PLACES = {
+    Stage.IMPORTED: Place.DATASETS,
+    Stage.CHECKED: Place.QUALITY,
+    Stage.SPLIT: Place.SPLIT,
+    Stage.TRAINED: Place.TRAIN,
+    Stage.SIGNED_OFF: Place.SIGN_OFF,
+}
+MISSED_WORDS = {
+    MissedKind.ESCAPE: "escapes",
+    MissedKind.FALSE_REJECT: "false rejects",
+    MissedKind.MACRO_F1: "macro F1",
+    MissedKind.RECALL: "recall",
+    MissedKind.AUTOMATIC: "automatic share",
+    MissedKind.REVIEWS: "inspector reviews",
+    MissedKind.GOLDEN: "golden samples",
+    MissedKind.NEW_ESCAPES: "new escapes",
+    MissedKind.NOTHING_CHECKED: "no criterion could be checked",
+}
+CHANGE_WORDS = {
+    SealChange.SPLIT: "the split",
+    SealChange.CRITERIA: "the criteria",
+    SealChange.THRESHOLD: "the threshold",
+    SealChange.TEST_IMAGES: "test images",
+    SealChange.CLASSES: "the classes",
+}
+
+
+@dataclass(frozen=True)
+class StepLink:
+    """Where a next step is done: the words of its button, the page, and its parameters."""
+
+    label: str
+    place: Place
+    query: dict[str, str]
+
+
+def reason_in_words(state: StageState) -> str:
+    """Why a stage is as far as it is: one plain sentence, with names as users typed them."""
+    match state.stage:
+        case Stage.IMPORTED:
+            adding = state.reason is StageReason.ADDING_IMAGES
+            return "More images are being added." if adding else "The images are here."
+        case Stage.CHECKED:
+            return _checked(state)
+        case Stage.SPLIT:
+            return _split(state)
+        case Stage.TRAINED:
+            return _trained(state)
+        case Stage.SIGNED_OFF:
+            return _signed_off(state)
+        case _:
+            assert_never(state.stage)
+
+
+def _checked(state: StageState) -> str:
+    number = state.count
+    return {
+        StageReason.NEVER_CHECKED: "Duplicates and wrong labels have not been looked for.",
+        StageReason.CHECK_RUNNING: "The quality check is running.",
+        StageReason.CHECK_OUTDATED: f"{count(number, 'image')} came after the last check.",
+        StageReason.SERIOUS_FINDINGS: f"{count(number, 'serious finding')} to review.",
+        StageReason.OPEN_FINDINGS: f"{count(number, 'finding')} to review.",
+        StageReason.NO_OPEN_FINDINGS: "Checked; no finding is open.",
+    }[state.reason]
+
+
+def _split(state: StageState) -> str:
+    return {
+        StageReason.NO_SPLIT: "Nothing says yet which images train and which test.",
+        StageReason.NO_VALIDATION: "The split has no validation images to choose settings with.",
+        StageReason.SPLIT_LEAKS: "The split leaks: results would look better than they are.",
+        StageReason.IMAGES_NOT_SPLIT: f"{count(state.count, 'image')} came after the split.",
+        StageReason.CLASSES_CHANGED: "Classes were added or merged after the split.",
+        StageReason.SPLIT_READY: "Split into training, validation and test.",
+    }[state.reason]
+
+
+def _trained(state: StageState) -> str:
+    earlier = f" “{state.model_name}” was trained before." if state.model_id else ""
+    return {
+        StageReason.NEEDS_SPLIT: "Training needs a split with validation images.",
+        StageReason.NEVER_TRAINED: "Ready to train.",
+        StageReason.RUN_QUEUED: f"A run is waiting.{earlier}",
+        StageReason.RUN_RUNNING: f"A run is training.{earlier}",
+        StageReason.RUN_STOPPED: f"The last run was stopped.{earlier}",
+        StageReason.RUN_FAILED: f"The last run failed.{earlier}",
+        StageReason.RUN_INTERRUPTED: f"The last run was interrupted.{earlier}",
+        StageReason.MODEL_LEAKS: f"“{state.model_name}” was trained on a split that leaks.",
+        StageReason.MODEL_OF_OTHER_CLASSES: "Classes were added or merged since "
+        f"“{state.model_name}” was trained.",
+        StageReason.MODEL_READY: f"“{state.model_name}” is trained.",
+    }[state.reason]
+
+
+def _signed_off(state: StageState) -> str:
+    name, changed = state.model_name, _changed(state.changes)
+    return {
+        StageReason.NEEDS_MODEL: "Needs a trained model.",
+        StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
+        StageReason.NO_CRITERIA: "Nothing says yet what a model must reach.",
+        StageReason.NO_TEST_IMAGES: "The split has no test images to prove anything on.",
+        StageReason.READY_TO_SEAL: f"“{name}” is ready for its test: seal it first.",
+        StageReason.SEALED: f"The test of “{name}” is sealed and not opened.",
+        StageReason.SEAL_VOID: f"The seal is void: {changed} changed since.",
+        StageReason.OPENED_WITHOUT_SEAL: "The test results were viewed without a seal.",
+        StageReason.OPENED: "The test was opened; nobody has read the verdict.",
+        StageReason.INVALIDATED: f"No longer valid: {changed} changed since the test.",
+        StageReason.CRITERIA_MISSED: f"“{name}” did not pass: {missed_in_words(state.missed)}.",
+        StageReason.MET_WITHOUT_SEAL: f"“{name}” meets the criteria, without a sealed test.",
+        StageReason.SIGNED_OFF: f"“{name}” passed its sealed test.",
+    }[state.reason]
+
+
+def missed_in_words(missed: tuple[MissedCriterion, ...]) -> str:
+    """Such as `escapes not proven (300 parts needed), recall of crack too low`."""
+    return ", ".join(_missed(item) for item in missed)
+
+
+def _missed(item: MissedCriterion) -> str:
+    words = MISSED_WORDS[item.kind]
+    if item.kind is MissedKind.NOTHING_CHECKED:
+        return words
+    of = f" of {item.class_name}" if item.class_name else ""
+    if not item.only_unproven:
+        return f"{words}{of}"
+    parts = f" ({count(item.parts_needed, 'part')} needed)" if item.parts_needed else ""
+    return f"{words}{of} not proven{parts}"
+
+
+def _changed(changes: tuple[SealChange, ...]) -> str:
+    return joined([CHANGE_WORDS[change] for change in changes])
+
+
+def link_of(step: NextStep) -> StepLink:
+    """The button of a next step."""
+    dataset, model = {"dataset": step.dataset_id}, {"model": step.model_id}
+    split = {**dataset, "split": step.split_id} if step.split_id else dataset
+    match step.action:
+        case StepAction.WATCH_IMPORT:
+            return StepLink("See the import", Place.IMPORT, dataset)
+        case StepAction.RUN_CHECK:
+            return StepLink("Check the images", Place.QUALITY, dataset)
+        case StepAction.WATCH_CHECK:
+            return StepLink("See the check", Place.QUALITY, dataset)
+        case StepAction.REVIEW_FINDINGS:
+            return StepLink("Review the findings", Place.QUALITY, dataset)
+        case StepAction.MAKE_SPLIT:
+            return StepLink("Split the images", Place.SPLIT, dataset)
+        case StepAction.MAKE_VALIDATION:
+            return StepLink("Make validation images", Place.SPLIT, split)
+        case StepAction.TRAIN:
+            return StepLink("Train a model", Place.TRAIN, split)
+        case StepAction.WATCH_RUN:
+            return StepLink("Watch the training", Place.RUNS, {"run": step.run_id})
+        case StepAction.RESUME_RUN:
+            return StepLink("Open the run", Place.RUNS, {"run": step.run_id})
+        case StepAction.SET_THRESHOLD:
+            return StepLink("Set the threshold", Place.OPERATING_POINT, model)
+        case StepAction.SET_CRITERIA:
+            return StepLink("Set release criteria", Place.SIGN_OFF, model)
+        case StepAction.SEAL_TEST:
+            return StepLink("Seal the test", Place.SIGN_OFF, model)
+        case StepAction.OPEN_TEST:
+            return StepLink("Open the test", Place.SIGN_OFF, model)
+        case StepAction.READ_VERDICT:
+            return StepLink("Read the verdict", Place.SIGN_OFF, model)
+        case StepAction.SEE_CHANGES:
+            return StepLink("See what changed", Place.SIGN_OFF, model)
+        case StepAction.PLAN_TEST:
+            return StepLink("Plan a larger test", Place.TEST_PLANNER, model)
+        case StepAction.SEE_MISTAKES:
+            return StepLink("See the mistakes", Place.EVALUATE, model)
+        case StepAction.USE_MODEL:
+            return StepLink("Use the model", Place.PREDICT, model)
+        case _:
+            assert_never(step.action)
