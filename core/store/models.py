@@ -61,6 +61,29 @@ def list_models(db: Database) -> list[Model]:
     return [_model(row) for row in db.query("SELECT * FROM models ORDER BY created_at DESC")]
 
 
+Named = tuple[str, str, str, str | None, str | None, str | None, int]
+
+
+def contents(db: Database) -> list[Named]:
+    """What there is from dataset to model, newest first.
+
+    Returns:
+        Level, id, name, ids of dataset, split and model that it is or belongs to, and version. The
+        columns with long texts are left alone: this is read at every page change.
+    """
+    rows = db.execute(
+        "SELECT 'dataset', id, name, id, NULL, NULL,"
+        " (SELECT max(number) FROM dataset_versions WHERE dataset_id = datasets.id), created_at"
+        " FROM datasets"
+        " UNION ALL SELECT 'split', id, name, dataset_id, id, NULL, 0, created_at FROM splits"
+        " UNION ALL SELECT 'run', id, name, dataset_id, split_id,"
+        " (SELECT id FROM models WHERE run_id = runs.id), 0, created_at FROM runs"
+        " UNION ALL SELECT 'model', id, name, dataset_id, split_id, id, 0, created_at FROM models"
+        " ORDER BY 8 DESC"
+    )
+    return [(level, *rest) for level, *rest, _ in rows]
+
+
 def find_model(db: Database, name_or_id: str) -> Model:
     """The model of this id or name, in upper or lower case.
 

@@ -20,7 +20,7 @@ from core.workflows.data import datasets, edits, image_facts, quality, splits, v
 from core.workspace import Workspace
 from pages.data import dataset_files
 from pages.data.quality_words import FINDING_WORDS
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import dataset_charts
 from pages.ui.image_grid import editable_images
@@ -49,7 +49,6 @@ def confirm_delete(dataset: Dataset) -> None:
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         datasets.delete_dataset(state.workspace(), dataset.id)
-        st.session_state.pop("chosen_dataset", None)
         st.query_params.clear()
         st.rerun()
 
@@ -375,8 +374,8 @@ def act(edit: Callable[[], DatasetVersion]) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    dataset_names = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not dataset_names:
+    dataset = context.dataset(workspace)
+    if dataset is None:
         widgets.empty_state(
             "photo_library",
             "No images yet",
@@ -385,8 +384,6 @@ def page(workspace: Workspace) -> None:
             (Place.HOME, "Try the demo"),
         )
         return
-    chosen_id = state.choose("dataset", dataset_names, label="Dataset", help="Dataset to view.")
-    dataset = datasets.find_dataset(workspace, chosen_id or "")
     facts(workspace, dataset)
     tabs = st.tabs(TABS, on_change="rerun", key="dataset_tabs")
     with tabs[0]:
@@ -403,5 +400,5 @@ def page(workspace: Workspace) -> None:
             show_classes(workspace, dataset)
 
 
-widgets.page_heading("Datasets", "Know your images before you train on them.")
+widgets.page_heading(Place.DATASETS, "Know your images before you train on them.")
 page(state.workspace())

@@ -378,7 +378,7 @@ def _next_steps(dataset: Dataset) -> None:
 
 
 widgets.page_heading(
-    "Import images", "Import labeled images. You see the result before anything is stored."
+    Place.IMPORT, "Import labeled images. You see the result before anything is stored."
 )
 if st.query_params.get("import"):
     progress(state.workspace(), st.query_params["import"])

@@ -18,7 +18,7 @@ from core.models.catalog import DEFAULT_NETWORK
 from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from core.workspace import Workspace
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
 SHOWN = 4
@@ -139,8 +139,8 @@ def _one_per_class(workspace: Workspace, dataset: Dataset) -> list[Sample]:
 
 
 def page(workspace: Workspace) -> None:
-    names_by_id = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not names_by_id:
+    opened = context.dataset(workspace)
+    if opened is None:
         widgets.empty_state(
             "tune",
             "No images yet",
@@ -148,8 +148,7 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    chosen = state.choose("dataset", names_by_id, label="Dataset", help="Images to show.")
-    dataset = image_facts.measured(workspace, datasets.find_dataset(workspace, chosen or ""))
+    dataset = image_facts.measured(workspace, opened)
     left, right = st.columns([2, 5], gap="large")
     saved = datasets.saved_preprocess(workspace, dataset.id)
     start = runs.default_preprocess(workspace, dataset.id, DEFAULT_NETWORK)
@@ -189,5 +188,5 @@ def page(workspace: Workspace) -> None:
             st.rerun()
 
 
-widgets.page_heading("Preprocess", "Choose and check what the network will see.")
+widgets.page_heading(Place.PREPROCESS, "Choose and check what the network will see.")
 page(state.workspace())

@@ -28,7 +28,7 @@ from pages.data.quality_words import (
     FixOption,
     choices_for,
 )
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
 SHOWN_IMAGES = 12
@@ -336,8 +336,8 @@ def chosen_status(workspace: Workspace, dataset: Dataset) -> FindingStatus:
 
 
 def page(workspace: Workspace) -> None:
-    dataset_names = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not dataset_names:
+    dataset = context.dataset(workspace)
+    if dataset is None:
         widgets.empty_state(
             "troubleshoot",
             "Nothing to check yet",
@@ -345,8 +345,6 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    chosen = state.choose("dataset", dataset_names, label="Dataset", help="Dataset to check.")
-    dataset = datasets.find_dataset(workspace, chosen or "")
     if progress(workspace, dataset):
         return
     check = quality.last_check(workspace, dataset.id)
@@ -369,5 +367,5 @@ def page(workspace: Workspace) -> None:
         card(workspace, dataset, kind, count, status)
 
 
-widgets.page_heading("Quality", "Find and fix problems in the dataset before training.")
+widgets.page_heading(Place.QUALITY, "Find and fix problems in the dataset before training.")
 page(state.workspace())

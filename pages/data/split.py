@@ -5,12 +5,12 @@ import streamlit as st
 from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
 from core.errors import TouchstoneError
-from core.workflows.data import certificates, datasets, splits
+from core.workflows.data import certificates, splits
 from core.workflows.data.split_plans import plan_split
 from core.workspace import Workspace
 from pages.data import split_form, split_preview, split_saved
 from pages.data.split_form import View
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
 VIEWS = {View.SAVED: "Saved splits", View.NEW: "New split"}
@@ -73,16 +73,15 @@ def _make(
     except TouchstoneError as err:
         errors.show(err)
         return
-    state.remember("split", split.id)
-    st.query_params["split"] = split.id
+    context.open_split(split.id)
     st.session_state["split_view_next"] = View.SAVED
     st.rerun()
 
 
 def page(workspace: Workspace) -> None:
-    """Choose a dataset; show its splits, or the form for a new one."""
-    names = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not names:
+    """The open split of the dataset, or the form for a new one."""
+    dataset = context.dataset(workspace)
+    if dataset is None:
         widgets.empty_state(
             "call_split",
             "Nothing to split yet",
@@ -90,10 +89,6 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    left, right = st.columns(2)
-    with left:
-        chosen = state.choose("dataset", names, label="Dataset", help="The images to split.")
-    dataset = datasets.find_dataset(workspace, chosen or "")
     existing = splits.list_splits(workspace, dataset.id)
     if not existing:
         st.info(
@@ -115,16 +110,13 @@ def page(workspace: Workspace) -> None:
     if view == View.NEW:
         new_split(workspace, dataset)
         return
-    with right:
-        split_names = {s.id: s.name for s in existing}
-        split_id = state.choose("split", split_names, label="Split", help="Newest first.")
-    split = next(s for s in existing if s.id == split_id)
+    split = context.split(workspace) or existing[0]
     split_saved.show(workspace, dataset, certificates.certified(workspace, split))
     if len(existing) > 1:
         split_saved.overview(existing)
 
 
 widgets.page_heading(
-    "Split", "Divide the images so that no image is used for both training and testing."
+    Place.SPLIT, "Divide the images so that no image is used for both training and testing."
 )
 page(state.workspace())

@@ -210,7 +210,6 @@ def _confirm_delete(workspace: Workspace, split: Split) -> None:
         "Delete", type="primary", icon=":material/delete:", key="delete_now", disabled=not sure
     ):
         splits.delete_split(workspace, split.id)
-        st.session_state.pop("chosen_split", None)
         st.query_params.pop("split", None)
         st.rerun()
 

@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.domain.datasets import Dataset, DatasetVersion
 from core.errors import TouchstoneError
-from core.workflows.data import datasets, edits, splits, versions
+from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
-from pages.ui import components, errors, image_words, routes, state, text, widgets
+from pages.ui import components, context, errors, image_words, routes, state, text, widgets
 from pages.ui.places import Place
 
 KIND_WORDS = {
@@ -203,8 +203,8 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
 
 
 def page(workspace: Workspace) -> None:
-    dataset_names = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not dataset_names:
+    dataset = context.dataset(workspace)
+    if dataset is None:
         widgets.empty_state(
             "history",
             "No versions yet",
@@ -212,15 +212,11 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    chosen = state.choose(
-        "dataset", dataset_names, label="Dataset", help="Dataset whose versions are shown."
-    )
-    dataset = datasets.find_dataset(workspace, chosen or "")
     listed = versions.list_versions(workspace, dataset.id)
     history(workspace, dataset, listed)
     comparison(workspace, dataset, listed)
     export(workspace, dataset, listed)
 
 
-widgets.page_heading("Versions", "View, compare, restore and export the versions of a dataset.")
+widgets.page_heading(Place.VERSIONS, "View, compare, restore and export the versions of a dataset.")
 page(state.workspace())

@@ -16,6 +16,7 @@ from core.workflows.signoff import release
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import (
+    context,
     counting,
     judged,
     judged_images,
@@ -218,8 +219,9 @@ def _says(side: ModelSide, at: int) -> str:
 
 def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
     """Current model, new model, subset, confidence."""
-    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
-    if len(names_by_id) < 2:
+    new = context.model(workspace)
+    others = {m.id: m.name for m in models.list_models(workspace) if new and m.id != new.id}
+    if new is None or not others:
         widgets.empty_state(
             "compare_arrows",
             "Two models are needed",
@@ -227,15 +229,12 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             (Place.TRAIN, "Train a model"),
         )
         return None
-    first, second, third, fourth = st.columns([5, 5, 4, 3], vertical_alignment="bottom")
-    with first:
-        new = state.choose("model", names_by_id, label="New model", help="The release candidate.")
+    second, third, fourth = st.columns([5, 4, 3], vertical_alignment="bottom")
     with second:
-        others = {key: name for key, name in names_by_id.items() if key != new}
         present = state.choose(
             "against", others, label="Current model", help="The model now in use."
         )
-    both = [models.find_model(workspace, present or ""), models.find_model(workspace, new or "")]
+    both = [models.find_model(workspace, present or ""), new]
     with third:
         if "compare_subset" not in st.session_state:
             is_seen = not test_access.not_viewed(workspace, both)
@@ -326,6 +325,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Compare", "See whether the new model is better than the current one and what changed."
+    Place.COMPARE, "See whether the new model is better than the current one and what changed."
 )
 page(state.workspace())

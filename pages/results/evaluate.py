@@ -20,7 +20,17 @@ from pages.results import (
     evaluate_overview,
     evaluate_slices,
 )
-from pages.ui import counting, image_drawer, inference, judged, state, test_access, text, widgets
+from pages.ui import (
+    context,
+    counting,
+    image_drawer,
+    inference,
+    judged,
+    state,
+    test_access,
+    text,
+    widgets,
+)
 from pages.ui.places import Place
 
 PURPOSE = "Evaluate page"
@@ -198,8 +208,8 @@ def notes(workspace: Workspace, judgements: list[JudgedSet], subset: Subset) -> 
 
 
 def page(workspace: Workspace) -> None:
-    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
-    if not names_by_id:
+    model = context.model(workspace)
+    if model is None:
         widgets.empty_state(
             "grid_on",
             "No model yet",
@@ -207,10 +217,7 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    first_column, second_column, subset_column = st.columns([5, 4, 4], vertical_alignment="bottom")
-    with first_column:
-        chosen = state.choose("model", names_by_id, label="Model", help="Models, newest first.")
-    model = models.find_model(workspace, chosen or "")
+    second_column, subset_column = st.columns([4, 4], vertical_alignment="bottom")
     with subset_column:
         subset = choose_subset(workspace, model)
     if subset is None:
@@ -227,6 +234,7 @@ def page(workspace: Workspace) -> None:
         )
         return
     with second_column:
+        names_by_id = {m.id: m.name for m in models.list_models(workspace)}
         others = choose_others(workspace, model, names_by_id)
     # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
     with suppress(ModelFileError):
@@ -255,5 +263,5 @@ def page(workspace: Workspace) -> None:
             st.switch_page(Place.PREDICT, query_params={"model": model.id})
 
 
-widgets.page_heading("Evaluate", "See how good the model is, where it makes mistakes and why.")
+widgets.page_heading(Place.EVALUATE, "See how good the model is, where it makes mistakes and why.")
 page(state.workspace())

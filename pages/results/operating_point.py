@@ -17,10 +17,10 @@ from core.evaluation.decisions.rule import (
 from core.evaluation.measures.parts import Unit
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
-from core.workflows.use import models
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_goal, threshold_guarantee
 from pages.ui import (
+    context,
     counting,
     errors,
     judged,
@@ -317,8 +317,8 @@ def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    names_by_id = {m.id: m.name for m in models.list_models(workspace)}
-    if not names_by_id:
+    model = context.model(workspace)
+    if model is None:
         widgets.empty_state(
             "tune",
             "No model yet",
@@ -326,12 +326,8 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    with left:
-        chosen = state.choose("model", names_by_id, label="Model", help="Models, newest first.")
-    with right:
+    with st.container(width=220):
         threshold_form.confidence_box()
-    model = models.find_model(workspace, chosen or "")
     own = judged_images.judged_set(workspace, model, Subset.VALIDATION)
     if own.notice:
         st.warning(text.plain(own.notice), icon=":material/report:")
@@ -350,6 +346,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Operating point", "Set the reject threshold and see how many defects get through."
+    Place.OPERATING_POINT, "Set the reject threshold and see how many defects get through."
 )
 page(state.workspace())

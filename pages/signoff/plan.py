@@ -17,9 +17,9 @@ from core.evaluation.decisions.planner import (
 )
 from core.words import exact_percent, shortened_percent
 from core.workflows.results import access, evaluation
-from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import errors, judged_images, state, text, threshold_form, widgets
+from pages.ui import context, errors, judged_images, state, text, threshold_form, widgets
+from pages.ui.places import Place
 
 EXAMPLES = (20, 50, 100, 300, 1000)
 
@@ -202,15 +202,11 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
     """The most that the validation and test images of a model can prove."""
     escape, confidence = claimed.escape, claimed.confidence
     st.subheader("What the existing images can prove at best")
-    found = {m.id: m.name for m in models.list_models(workspace)}
-    if not found:
+    model = context.model(workspace)
+    if model is None:
         st.caption("There is no model yet.")
         _sizes(confidence)
         return
-    chosen = state.choose(
-        "model", found, label="Model", help="Whose validation and test images to count."
-    )
-    model = models.find_model(workspace, chosen or "")
     rows: list[Row] = []
     problems: set[str] = set()
     for subset in (Subset.VALIDATION, Subset.TEST):
@@ -284,7 +280,7 @@ def _sizes(confidence: float) -> None:
     )
 
 
-widgets.page_heading("Test planner", "Find out how many parts a test needs to prove a claim.")
+widgets.page_heading(Place.TEST_PLANNER, "Find out how many parts a test needs to prove a claim.")
 claimed = claim()
 needed(claimed)
 best_case(state.workspace(), claimed)

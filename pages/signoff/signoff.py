@@ -21,7 +21,7 @@ from core.workflows.signoff.report import Form
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import errors, release_criteria, routes, state, test_access, text, widgets
+from pages.ui import context, errors, release_criteria, routes, state, test_access, text, widgets
 from pages.ui.places import Place
 
 PURPOSE = "Sign-off page"
@@ -357,8 +357,8 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    names = {m.id: m.name for m in models.list_models(workspace)}
-    if not names:
+    model = context.model(workspace)
+    if model is None:
         widgets.empty_state(
             "verified",
             "No model to sign off yet",
@@ -366,9 +366,8 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    chosen = state.choose("model", names, label="Model", help="Models, newest first.")
     try:
-        standing = sealing.sign_off(workspace, chosen or "")
+        standing = sealing.sign_off(workspace, model.id)
     except NotFoundError as err:
         st.info(text.plain(err.message))
         return
@@ -385,6 +384,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    "Sign-off", "Seal criteria and test images, open the test set once, then read the verdict."
+    Place.SIGN_OFF, "Seal criteria and test images, open the test set once, then read the verdict."
 )
 page(state.workspace())

@@ -17,7 +17,7 @@ from core.workflows.training.folds import CrossValidation, FoldGroup
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.training import run_curves
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.places import Place
@@ -218,7 +218,8 @@ def compare(workspace: Workspace, views: list[RunView]) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    views = runs.list_runs(workspace)
+    dataset = context.dataset(workspace)
+    views = runs.list_runs(workspace, dataset.id) if dataset else []
     if not views:
         widgets.empty_state(
             "monitoring",
@@ -239,5 +240,5 @@ def page(workspace: Workspace) -> None:
     compare(workspace, views)
 
 
-widgets.page_heading("Runs", "Watch runs live, and compare earlier ones.")
+widgets.page_heading(Place.RUNS, "Watch runs live, and compare earlier ones.")
 page(state.workspace())

@@ -14,11 +14,11 @@ from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK, Availability, Network
 from core.models.devices import default_recipe, find_devices
-from core.workflows.data import datasets, splits
+from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.training.refusals import refuse_untrainable
 from core.workspace import Workspace
-from pages.ui import errors, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
 RECIPES = {
@@ -254,8 +254,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    names_by_id = {d.id: d.name for d in datasets.list_datasets(workspace)}
-    if not names_by_id:
+    dataset = context.dataset(workspace)
+    if dataset is None:
         widgets.empty_state(
             "model_training",
             "Nothing to train on yet",
@@ -263,12 +263,8 @@ def page(workspace: Workspace) -> None:
             (Place.IMPORT, "Import images"),
         )
         return
-    left, right = st.columns(2)
-    with left:
-        chosen = state.choose("dataset", names_by_id, label="Dataset", help="Images to train on.")
-    dataset = datasets.find_dataset(workspace, chosen or "")
-    existing = {s.id: s for s in splits.list_splits(workspace, dataset.id)}
-    if not existing:
+    split = context.split(workspace)
+    if split is None:
         st.info(
             f"**{text.plain(dataset.name)}** has not been split yet. First choose which images "
             "train the model and which test it."
@@ -276,17 +272,8 @@ def page(workspace: Workspace) -> None:
         if st.button("Split the images", type="primary", icon=":material/call_split:"):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         return
-    with right:
-        names = {key: split.name for key, split in existing.items()}
-        split_id = state.choose(
-            "split",
-            names,
-            label="Split",
-            help="Training images teach the model. Validation images are used to choose the "
-            "threshold, in the full recipe also the best epoch; test images judge the result.",
-        )
-    form(workspace, dataset, existing[split_id or ""])
+    form(workspace, dataset, split)
 
 
-widgets.page_heading("Train", "Teach a pretrained network your classes.")
+widgets.page_heading(Place.TRAIN, "Teach a pretrained network your classes.")
 page(state.workspace())

@@ -40,6 +40,12 @@ _upload = st.components.v2.component(
     css=_asset("upload.css"),
     js=_asset("upload.js"),
 )
+_frame = st.components.v2.component(
+    "touchstone_frame",
+    html=_asset("frame.html"),
+    js=_asset("frame.js"),
+    isolate_styles=False,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,19 @@ class Tile:
     detail: str = ""
     hint: str = ""
     tone: Literal["", "wrong"] = ""
+
+
+def frame(address: Mapping[str, str] | None, page: str, tips: Mapping[str, str]) -> None:
+    """What the frame does in the browser; mounted once on every page, and nothing of it is seen.
+
+    Args:
+        address: parameters that the link of this page must have; it is completed in place, without
+            a step for the Back button. None leaves it alone.
+        page: the address of this page.
+        tips: key of a container or widget -> its tooltip.
+    """
+    seen = dict(st.query_params.to_dict())  # Why: after a change of these the link is looked at
+    _frame(key="frame", data={"address": address, "page": page, "seen": seen, "tips": dict(tips)})
 
 
 def chart(figure: go.Figure, key: str, *, description: str) -> None:

@@ -1,6 +1,8 @@
-"""The pages of the menu: each is declared here once, with its file, label, icon and address."""
+"""The pages and the seven doors of the menu: each page is declared here once, with its address."""
 
 from enum import StrEnum
+
+from core.workflows.contents import Level
 
 
 class Place(StrEnum):
@@ -9,48 +11,81 @@ class Place(StrEnum):
     label: str
     icon: str
     url_path: str
+    level: Level | None
 
-    def __new__(cls, file: str, label: str, icon: str, url_path: str) -> "Place":
-        """Declare a page; `icon` is the name of a Material symbol."""
+    def __new__(
+        cls, file: str, label: str, icon: str, url_path: str, level: Level | None = None
+    ) -> "Place":
+        """Declare a page.
+
+        Args:
+            file: below `pages`.
+            label: its name, as a step and as a heading.
+            icon: name of a Material symbol.
+            url_path: its address.
+            level: what must be open for it; None: nothing.
+        """
         place = str.__new__(cls, file)
         place._value_ = file
         place.label, place.icon, place.url_path = label, f":material/{icon}:", url_path
+        place.level = level
         return place
 
     HOME = "home.py", "Home", "home", "home"
     IMPORT = "data/import_images.py", "Import", "upload", "import"
-    DATASETS = "data/datasets.py", "Datasets", "photo_library", "datasets"
-    VERSIONS = "data/versions.py", "Versions", "history", "versions"
-    QUALITY = "data/quality.py", "Quality", "troubleshoot", "quality"
-    SPLIT = "data/split.py", "Split", "call_split", "split"
-    PREPROCESS = "data/preprocess.py", "Preprocess", "tune", "preprocess"
-    TRAIN = "training/train.py", "Train", "model_training", "train"
-    RUNS = "training/runs.py", "Runs", "monitoring", "runs"
-    EVALUATE = "results/evaluate.py", "Evaluate", "grid_on", "evaluate"
-    OPERATING_POINT = "results/operating_point.py", "Operating point", "balance", "decide"
-    COMPARE = "results/compare.py", "Compare", "compare_arrows", "compare"
-    TEST_PLANNER = "signoff/plan.py", "Test planner", "checklist", "plan"
-    SIGN_OFF = "signoff/signoff.py", "Sign-off", "verified", "signoff"
-    PREDICT = "use/predict.py", "Predict", "image_search", "predict"
+    DATASETS = "data/datasets.py", "Images", "photo_library", "datasets", Level.DATASET
+    VERSIONS = "data/versions.py", "History", "history", "versions", Level.DATASET
+    QUALITY = "data/quality.py", "Quality", "troubleshoot", "quality", Level.DATASET
+    SPLIT = "data/split.py", "Split", "call_split", "split", Level.DATASET
+    PREPROCESS = "data/preprocess.py", "Preprocess", "tune", "preprocess", Level.DATASET
+    TRAIN = "training/train.py", "Configure", "model_training", "train", Level.SPLIT
+    RUNS = "training/runs.py", "Runs", "monitoring", "runs", Level.RUN
+    EVALUATE = "results/evaluate.py", "Evaluate", "grid_on", "evaluate", Level.MODEL
+    OPERATING_POINT = "results/operating_point.py", "Threshold", "balance", "decide", Level.MODEL
+    COMPARE = "results/compare.py", "Compare", "compare_arrows", "compare", Level.MODEL
+    TEST_PLANNER = "signoff/plan.py", "Plan", "checklist", "plan"
+    SIGN_OFF = "signoff/signoff.py", "Sign-off", "verified", "signoff", Level.MODEL
+    PREDICT = "use/predict.py", "Predict", "image_search", "predict", Level.MODEL
     MODELS = "use/models.py", "Models", "deployed_code", "models"
 
 
-MENU: dict[str, tuple[Place, ...]] = {
-    "": (Place.HOME,),
-    "Data": (
-        Place.IMPORT,
-        Place.DATASETS,
-        Place.VERSIONS,
-        Place.QUALITY,
-        Place.SPLIT,
-        Place.PREPROCESS,
-    ),
-    "Training": (Place.TRAIN, Place.RUNS),
-    "Results": (
-        Place.EVALUATE,
-        Place.OPERATING_POINT,
-        Place.COMPARE,
-    ),
-    "Sign-off": (Place.TEST_PLANNER, Place.SIGN_OFF),
-    "Use": (Place.PREDICT, Place.MODELS),
+class Door(StrEnum):
+    """An entry of the menu; the value is its name."""
+
+    icon: str
+
+    def __new__(cls, label: str, icon: str) -> "Door":
+        """Declare a door; `icon` is the name of a Material symbol."""
+        door = str.__new__(cls, label)
+        door._value_ = label
+        door.icon = f":material/{icon}:"
+        return door
+
+    HOME = "Home", "home"
+    DATA = "Data", "photo_library"
+    TRAIN = "Train", "model_training"
+    RESULTS = "Results", "grid_on"
+    SIGN_OFF = "Sign-off", "verified"
+    PREDICT = "Predict", "image_search"
+    MODELS = "Models", "deployed_code"
+
+
+MENU: dict[Door, tuple[Place, ...]] = {
+    Door.HOME: (Place.HOME,),
+    Door.DATA: (Place.IMPORT, Place.DATASETS, Place.QUALITY, Place.SPLIT, Place.VERSIONS),
+    Door.TRAIN: (Place.TRAIN, Place.PREPROCESS, Place.RUNS),
+    Door.RESULTS: (Place.EVALUATE, Place.OPERATING_POINT, Place.COMPARE),
+    Door.SIGN_OFF: (Place.TEST_PLANNER, Place.SIGN_OFF),
+    Door.PREDICT: (Place.PREDICT,),
+    Door.MODELS: (Place.MODELS,),
 }
+# The step that a door opens before another one of it was used.
+FIRST: dict[Door, Place] = {
+    door: {Door.DATA: Place.DATASETS, Door.SIGN_OFF: Place.SIGN_OFF}.get(door, places[0])
+    for door, places in MENU.items()
+}
+
+
+def door_of(place: Place) -> Door:
+    """The door behind which a page lies."""
+    return next(door for door, places in MENU.items() if place in places)

@@ -22,6 +22,7 @@ from core.workspace import Workspace
 from pages.ui import components, errors, inference, routes, state, text
 from pages.ui.figures import confidence_charts
 from pages.ui.places import Place
+from pages.ui.shell import steps
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -31,9 +32,9 @@ METHOD_WORDS = {
 }
 
 
-def page_heading(title: str, sentence: str) -> None:
-    st.title(title)
-    st.caption(sentence)
+def page_heading(place: Place, sentence: str) -> None:
+    """The steps of the page's door; the page itself is the heading, the sentence its tooltip."""
+    steps.heading(place, sentence)
 
 
 def empty_state(icon: str, title: str, sentence: str, *links: tuple[Place, str]) -> None:

@@ -9,7 +9,7 @@ from core.models.catalog import network_title
 from core.workflows.data import uploads
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import errors, inference, routes, state, text, widgets
+from pages.ui import context, errors, inference, routes, state, text, widgets
 from pages.ui.places import Place
 
 
@@ -35,7 +35,6 @@ def confirm_delete(model: Model) -> None:
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         models.delete_model(state.workspace(), model.id)
-        st.session_state.pop("chosen_model", None)
         st.query_params.clear()
         st.rerun()
 
@@ -139,15 +138,11 @@ def page(workspace: Workspace) -> None:
         upload(workspace)
         return
     table(listed)
-    chosen = state.choose(
-        "model",
-        {m.id: m.name for m in listed},
-        label="Model",
-        help="Model to download, rename or delete.",
-    )
-    details(workspace, models.find_model(workspace, chosen or ""))
+    model = context.model(workspace)
+    if model is not None:
+        details(workspace, model)
     upload(workspace)
 
 
-widgets.page_heading("Models", "All models that were trained here or uploaded.")
+widgets.page_heading(Place.MODELS, "All models that were trained here or uploaded.")
 page(state.workspace())

@@ -18,9 +18,9 @@ from core.domain.names import distinct_names
 from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
 from core.workflows import jobs
-from core.workflows.use import models, prediction
+from core.workflows.use import prediction
 from core.workspace import Workspace
-from pages.ui import errors, inference, state, text, widgets
+from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.components import Tile, gallery
 from pages.ui.places import Place
 
@@ -291,8 +291,8 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
 
 
 def page(workspace: Workspace) -> None:
-    model_names = {m.id: m.name for m in models.list_models(workspace)}
-    if not model_names:
+    model = context.model(workspace)
+    if model is None:
         widgets.empty_state(
             "image_search",
             "No model yet",
@@ -301,27 +301,20 @@ def page(workspace: Workspace) -> None:
             (Place.MODELS, "Upload a model"),
         )
         return
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
-        chosen = state.choose(
-            "model", model_names, label="Model", help="Model that classifies the images."
-        )
-    model = models.find_model(workspace, chosen or "")
     inference.warm_up(workspace, model)
-    with right:
-        source = st.segmented_control(
-            "Source",
-            ["upload", "folder"],
-            required=True,
-            key="source",
-            default="folder" if st.query_params.get("batch") else "upload",
-            format_func={"upload": "Upload images", "folder": "Folder on the server"}.__getitem__,
-        )
+    source = st.segmented_control(
+        "Source",
+        ["upload", "folder"],
+        required=True,
+        key="source",
+        default="folder" if st.query_params.get("batch") else "upload",
+        format_func={"upload": "Upload images", "folder": "Folder on the server"}.__getitem__,
+    )
     if source == "upload":
         uploaded_images(workspace, model)
     else:
         whole_folder(workspace, model)
 
 
-widgets.page_heading("Predict", "Classify new images, and see which regions decide.")
+widgets.page_heading(Place.PREDICT, "Classify new images, and see which regions decide.")
 page(state.workspace())

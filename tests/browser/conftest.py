@@ -120,7 +120,7 @@ def settled(page: Page) -> Page:
 
 def open_page(page: Page, app: App, path: str = "") -> Page:
     page.goto(f"{app.url}/{path}")
-    page.wait_for_selector('[data-testid="stSidebarNav"]')
+    page.wait_for_selector(".st-key-doors a")
     return settled(page)
 
 

@@ -85,7 +85,7 @@ def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:
     model = models.list_models(Workspace(app.workspace))[0]
     open_page(page, app, f"evaluate?model={model.id}&cell=0-0")
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    assert page.locator('[data-testid="stSidebarNav"]').is_visible()
+    assert page.locator(".st-key-doors").is_visible()
     expect(page.get_by_text(re.compile("image.*, correct: true class"))).to_be_visible()
 
 

@@ -12,7 +12,7 @@ from core.domain.splits import Subset
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workspace import ROOT_VARIABLE, Workspace
-from pages.ui.places import MENU, Place
+from pages.ui.places import MENU, Door, Place
 from tests.conftest import Trained, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
 
@@ -46,6 +46,7 @@ def test_every_page_is_declared_and_in_the_menu_once() -> None:
     pages = modules - imported - {"pages.frame"}
     assert pages == {f"pages.{place[:-3].replace('/', '.')}" for place in Place}
     assert sorted(place for places in MENU.values() for place in places) == sorted(Place)
+    assert sorted(MENU) == sorted(Door)
 
 
 def _imported(path: Path) -> set[str]:

@@ -1,0 +1,141 @@
+"""The context bar: dataset, version, split and model as compact menus, and the running jobs."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import streamlit as st
+
+from core.workflows.contents import Entry, Level
+from core.workspace import Workspace
+from pages.ui.places import Place
+from pages.ui.shell import problems, running
+from pages.ui.shell.choice import Choice
+
+_PICKED = "context_picked"
+_ICONS = {
+    Level.DATASET: Place.DATASETS.icon,
+    Level.SPLIT: Place.SPLIT.icon,
+    Level.MODEL: Place.MODELS.icon,
+}
+_WIDTH_PX = (110, 250)
+
+
+def show(workspace: Workspace, choice: Choice, place: Place) -> None:
+    """Draw the bar, and a sentence below it where the link is wrong."""
+    _follow_choice(choice, place)
+    with st.container(key="context_bar", horizontal=True, vertical_alignment="center", gap=None):
+        if choice.dataset is None:
+            _quiet("No dataset yet", "dataset")
+        else:
+            known = list(choice.contents.all(Level.DATASET))
+            _menu(Level.DATASET, "Dataset", known, choice.dataset)
+            _versions(choice.dataset)
+            _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split)
+        if choice.dataset or choice.models:
+            _menu_or_note(Level.MODEL, "Model", choice.models, choice.model)
+        running.chip(workspace)
+    if choice.problem:
+        problems.show(choice, choice.problem, place)
+
+
+def tips(choice: Choice) -> dict[str, str]:
+    """Tooltips of the menus, by key: what they choose, and the whole name."""
+    words = {
+        "dataset": "The images that all pages are about",
+        "split": "Which images train a model, and which test it",
+        "model": "The model that is judged and used",
+    }
+    named = {name: choice.at(Level(name)) for name in words}
+    whole = {name: f"{entry.name}\n" if entry else "" for name, entry in named.items()}
+    menus = {f"context_{name}": f"{whole[name]}{says}" for name, says in words.items()}
+    return {**menus, "context_version": "Opens the history at a version"}
+
+
+def _menu_or_note(level: Level, label: str, known: Sequence[Entry], chosen: Entry | None) -> None:
+    if known:
+        _menu(level, label, known, chosen)
+    else:
+        _quiet(f"No {level.value} yet", level.value)
+
+
+def _quiet(words: str, name: str) -> None:
+    with st.container(key=f"context_no_{name}", width="content"):
+        st.caption(words)
+
+
+def _menu(level: Level, label: str, known: Sequence[Entry], chosen: Entry | None) -> None:
+    names = {entry.id: _name(entry) for entry in known}
+    key = f"context_{level.value}"
+    st.session_state[key] = chosen.id if chosen and chosen.id in names else None
+    shown = names.get(st.session_state[key], f"No {level.value} yet")
+    st.selectbox(
+        label,
+        list(names),
+        format_func=lambda entry_id: names.get(entry_id, str(entry_id)),
+        key=key,
+        label_visibility="collapsed",
+        icon=_ICONS[level],
+        placeholder=f"No {level.value} yet",
+        width=_width(shown),
+        on_change=_pick,
+        args=(level, key),
+    )
+
+
+def _name(entry: Entry) -> str:
+    is_free = entry.level is Level.MODEL and entry.dataset_id is None
+    return f"{entry.name} · no dataset" if is_free else entry.name
+
+
+def _versions(dataset: Entry) -> None:
+    if dataset.version < 2:
+        _quiet("Version 1", "version")
+        return
+    key = "context_version"
+    shown = st.query_params.get("version", "")
+    numbers = list(range(dataset.version, 0, -1))
+    is_known = shown.isdecimal() and int(shown) in numbers
+    st.session_state[key] = int(shown) if is_known else dataset.version
+    st.selectbox(
+        "Version",
+        numbers,
+        format_func=lambda number: f"Version {number}",
+        key=key,
+        label_visibility="collapsed",
+        width=_width(f"Version {dataset.version}"),
+        on_change=_pick,
+        args=(None, key),
+    )
+
+
+def _width(words: str) -> int:
+    """Width in px of a menu that shows these words; longer ones end in an ellipsis."""
+    low, high = _WIDTH_PX
+    return max(low, min(high, 66 + 7 * len(words)))
+
+
+def _pick(level: Level | None, key: str) -> None:
+    st.session_state[_PICKED] = (level, st.session_state[key])
+
+
+def _follow_choice(choice: Choice, place: Place) -> None:
+    level, picked = st.session_state.pop(_PICKED, (None, None))
+    if picked is None:
+        return
+    if level is None and choice.dataset:
+        _go(Place.VERSIONS, {"dataset": choice.dataset.id, "version": str(picked)})
+    entry = choice.contents.find(picked) if level else None
+    if entry is None:  # deleted since the menu was drawn: the next run shows what there is
+        return
+    own = {
+        Level.DATASET: entry.dataset_id or (choice.dataset.id if choice.dataset else None),
+        Level.SPLIT: entry.split_id,
+        Level.MODEL: entry.model_id,
+    }
+    _go(place, {level.value: entry_id for level, entry_id in own.items() if entry_id})
+
+
+def _go(place: Place, parameters: dict[str, str]) -> NoReturn:
+    # Why all other parameters go: a cell, an image or a run of another dataset is not there.
+    st.session_state.pop("context_last", None)
+    st.switch_page(place, query_params=parameters)

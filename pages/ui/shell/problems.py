@@ -1,0 +1,70 @@
+"""What is wrong with a link, in one sentence with a way on."""
+
+from typing import assert_never
+
+import streamlit as st
+
+from core.workflows.contents import Level
+from pages.ui import text
+from pages.ui.places import Place
+from pages.ui.shell.choice import Choice, Problem, ProblemKind
+
+
+def show(choice: Choice, problem: Problem, place: Place) -> None:
+    """The sentence, and links to what was probably meant."""
+    with st.container(key="context_problem", horizontal=True, vertical_alignment="center"):
+        st.warning(in_words(problem), icon=":material/link_off:", width="stretch")
+        meant, instead = problem.entry, choice.at(problem.level)
+        if meant:
+            _link(_place_for(meant.level, place), meant.name, {meant.level.value: meant.id})
+        elif instead:
+            _link(place, instead.name, choice.link)
+        if stops(problem, place):
+            st.page_link(Place.HOME, label="Home", icon=Place.HOME.icon)
+
+
+def stops(problem: Problem, place: Place) -> bool:
+    """Whether the page cannot show what its link asks for: then it shows nothing else instead."""
+    if problem.kind is ProblemKind.ELSEWHERE or place.level is None:
+        return False
+    order = (Level.DATASET, Level.SPLIT, Level.RUN, Level.MODEL)
+    return order.index(problem.level) <= order.index(place.level)
+
+
+def in_words(problem: Problem) -> str:
+    """Such as `The model of this link is not here: it was deleted, or is in another workspace.`"""
+    asked, entry, leader = problem.level.value, problem.entry, problem.leader
+    match problem.kind:
+        case ProblemKind.MISSING:
+            return f"The {asked} of this link no longer exists, or belongs to another workspace."
+        case ProblemKind.OTHER_KIND:
+            assert entry
+            return (
+                f"This link asks for a {asked}, but names the {entry.level.value} "
+                f"**{text.plain(entry.name)}**."
+            )
+        case ProblemKind.ELSEWHERE:
+            assert entry
+            assert leader
+            return (
+                f"This link also names the {asked} **{text.plain(entry.name)}**, but its "
+                f"{leader.level.value} **{text.plain(leader.name)}**, shown here, is of another."
+            )
+        case _:
+            assert_never(problem.kind)
+
+
+def _place_for(level: Level, place: Place) -> Place:
+    match level:
+        case Level.RUN:
+            return Place.RUNS
+        case Level.MODEL:
+            return place if place.level is Level.MODEL else Place.EVALUATE
+        case Level.DATASET | Level.SPLIT:
+            return place
+        case _:
+            assert_never(level)
+
+
+def _link(place: Place, name: str, parameters: dict[str, str]) -> None:
+    st.page_link(place, label=f"Open {text.plain(name)}", icon=place.icon, query_params=parameters)

@@ -1,0 +1,84 @@
+"""The running jobs as a chip of the bar: what runs, how far it is, its page, and stop."""
+
+from typing import assert_never
+
+import streamlit as st
+
+from core.domain.jobs import Job, JobKind
+from core.workflows import job_words, jobs
+from core.workspace import Workspace
+from pages.ui import errors, text
+from pages.ui.places import Place
+
+_EVERY_S = 2
+
+
+def chip(workspace: Workspace) -> None:
+    """Shown and asked for again only while something runs; the question marks lost jobs."""
+    if not jobs.active(workspace):
+        return
+
+    @errors.shown()
+    def live() -> None:
+        active = jobs.active(workspace)
+        label = _label(active) if active else "Done"
+        icon = ":material/progress_activity:" if active else ":material/check_circle:"
+        with st.popover(label, icon=icon, key="running_jobs", type="tertiary"):
+            if not active:
+                st.caption("Nothing is running any more.")
+            for job in active:
+                _details(workspace, job)
+
+    st.fragment(live, run_every=_EVERY_S)()
+
+
+def _label(active: list[Job]) -> str:
+    first = next((job for job in active if job.total), active[0])
+    share = f" {_share(first):.0%}" if first.total else ""
+    more = f" +{len(active) - 1}" if len(active) > 1 else ""
+    return f"{job_words.kind_in_words(first.kind)}{share}{more}"
+
+
+def _share(job: Job) -> float:
+    return min(1.0, job.done / job.total) if job.total else 0.0
+
+
+def _details(workspace: Workspace, job: Job) -> None:
+    waiting = jobs.waiting_for(workspace, job)
+    phase = job_words.waiting_in_words(waiting) if waiting else job.phase or "Starting"
+    kind = job_words.kind_in_words(job.kind)
+    st.progress(_share(job), text=f"**{kind}** · {text.plain(phase)}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        place, parameters = page_of(job)
+        st.page_link(place, label="Open", icon=place.icon, query_params=parameters)
+        st.button(
+            "Stopping …" if job.stop_requested else "Stop",
+            key=f"stop_{job.id}",
+            icon=":material/stop_circle:",
+            disabled=job.stop_requested,
+            on_click=jobs.stop,
+            args=(workspace, job.id),
+        )
+
+
+def page_of(job: Job) -> tuple[Place, dict[str, str]]:
+    """The page on which a job is followed, and the parameters of its link."""
+    model = {"model": str(job.payload["model_id"])} if "model_id" in job.payload else {}
+    dataset = {"dataset": str(job.payload["dataset_id"])} if "dataset_id" in job.payload else {}
+    match job.kind:
+        case JobKind.IMPORT:
+            return Place.IMPORT, {"import": job.subject_id}
+        case JobKind.TRAIN:
+            return Place.RUNS, {"run": job.subject_id}
+        case JobKind.QUALITY:
+            return Place.QUALITY, dataset
+        case JobKind.PREDICT:
+            return Place.PREDICT, {**model, "batch": job.subject_id}
+        case JobKind.EXPLAIN:
+            return Place.EVALUATE, model
+        case JobKind.REPORT:
+            return Place.SIGN_OFF, model
+        case JobKind.FILES:
+            return Place.DATASETS, dataset
+        case _:
+            assert_never(job.kind)
