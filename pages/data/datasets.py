@@ -214,7 +214,7 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
     )
     if image_map.total > len(image_map.points):
         st.caption(f"Showing {len(image_map.points):,} of {image_map.total:,} images.")
-    figure = dataset_charts.image_map(image_map.points, dataset.class_names, dark=state.is_dark())
+    figure = dataset_charts.image_map(image_map.points, dataset.class_names)
     ids = selectable_chart(figure, f"map_{dataset.id}", description="Map of similar images")
     if ids:
         st.subheader(f"{text.count(len(ids), 'selected image')}")
@@ -222,19 +222,18 @@ def show_map(workspace: Workspace, dataset_id: str) -> None:
 
 
 def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
-    dark = state.is_dark()
     spread = image_facts.statistics(workspace, dataset)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Images per class**")
         counts = datasets.class_counts(workspace, dataset)
         chart(
-            dataset_charts.class_counts(counts, dark=dark, coloured=True),
+            dataset_charts.class_counts(counts, coloured=True),
             "class_counts",
             description="Images per class",
         )
         st.markdown("**Sizes**")
-        chart(dataset_charts.sizes(spread.sizes, dark=dark), "sizes", description="Sizes of images")
+        chart(dataset_charts.sizes(spread.sizes), "sizes", description="Sizes of images")
         if spread.size_count > len(spread.sizes):
             st.caption(f"The {len(spread.sizes)} most frequent of {spread.size_count:,} sizes.")
     with right:
@@ -246,7 +245,6 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
                 dataset_charts.spread(
                     spread.brightness,
                     spread.brightness_edges,
-                    dark=dark,
                     title="mean gray value (0 = black, 1 = white)",
                 ),
                 "brightness",
@@ -258,7 +256,6 @@ def show_statistics(workspace: Workspace, dataset: Dataset) -> None:
                 dataset_charts.spread(
                     spread.sharpness,
                     spread.sharpness_edges,
-                    dark=dark,
                     title="variance of the Laplacian (logarithmic)",
                     logarithmic=True,
                 ),

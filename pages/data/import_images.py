@@ -35,7 +35,7 @@ def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(
-            dataset_charts.class_counts(counts, dark=state.is_dark()),
+            dataset_charts.class_counts(counts),
             "plan_counts",
             description="Images per class",
         )

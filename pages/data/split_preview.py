@@ -13,7 +13,7 @@ from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_plans import SplitPlan, plan_split
 from core.workflows.data.split_words import gap_in_words, groups_in_words
 from core.workspace import Workspace
-from pages.ui import state, text
+from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 
@@ -66,9 +66,7 @@ def _plan(
 def counts_chart(counts: SideCounts, dataset: Dataset, key: str) -> None:
     """Images per class and side."""
     chart(
-        dataset_charts.subset_counts(
-            certificates.counts_by_name(counts), dataset.class_names, dark=state.is_dark()
-        ),
+        dataset_charts.subset_counts(certificates.counts_by_name(counts), dataset.class_names),
         key,
         description="Images per class and subset",
     )

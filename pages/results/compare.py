@@ -133,7 +133,7 @@ def _paired(title: str, right: str, table: PairedTable, result: ModelComparison)
         (table.only_first_right, table.neither_right),
     )
     chart(
-        outcome_matrices.paired(rows, dark=state.is_dark()),
+        outcome_matrices.paired(rows),
         f"paired_{title}",
         description=f"{title}: both models right {table.both_right}, only the new one "
         f"{table.only_second_right}, only the current one {table.only_first_right}, neither "

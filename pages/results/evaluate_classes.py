@@ -6,7 +6,7 @@ import streamlit as st
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_panel, state, text
+from pages.ui import components, errors, image_panel, text
 from pages.ui.figures import class_charts
 
 
@@ -40,7 +40,7 @@ def classes(workspace: Workspace, judgement: JudgedSet) -> None:
     row = components.clicked_row(key, len(shown))
     with left:
         components.clickable_rows(
-            class_charts.class_bars(shown, dark=state.is_dark(), row=row),
+            class_charts.class_bars(shown, row=row),
             key,
             rows=len(shown),
             row=row,

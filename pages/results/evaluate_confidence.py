@@ -13,7 +13,7 @@ from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, judged, state
+from pages.ui import components, errors, judged
 from pages.ui.figures import confidence_charts, ranking_curves
 
 OK_NOK_CURVE = "defective against good"
@@ -23,7 +23,6 @@ OK_NOK_CURVE = "defective against good"
 @errors.shown()
 def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
     """Whether the confidence is calibrated, and how well it ranks."""
-    dark = state.is_dark()
     calibration = judged.calibration(workspace, model, judgement.subset)
     before, after, fit = calibration.before, calibration.after, calibration.fit
     left, right = st.columns(2, gap="large")
@@ -31,7 +30,7 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
         st.subheader("Confidence of correct and wrong predictions")
         components.chart(
             confidence_charts.histogram(
-                confidence_histogram(judgement.probabilities, judgement.targets), dark=dark
+                confidence_histogram(judgement.probabilities, judgement.targets)
             ),
             "histogram",
             description="Number of correct and wrong images by confidence.",
@@ -43,7 +42,7 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
             "says; below the line it is overconfident. Larger dots stand for more images.",
         )
         components.chart(
-            confidence_charts.reliability(before, after, dark=dark),
+            confidence_charts.reliability(before, after),
             "reliability",
             description="Share of correct predictions against confidence.",
         )
@@ -74,7 +73,6 @@ def _overconfidence_words(overconfidence: float) -> str:
 
 
 def _curves(judgement: JudgedSet) -> None:
-    dark = state.is_dark()
     options = [OK_NOK_CURVE] if has_both(judgement.verdicts) else []
     st.subheader("Ranking")
     chosen = st.selectbox(
@@ -106,14 +104,14 @@ def _curves(judgement: JudgedSet) -> None:
             help="1 is a perfect ranking, 0.5 is guessing. In brackets: the 95% confidence "
             "interval.",
         )
-        components.chart(ranking_curves.roc(curves[0], dark=dark), "roc", description="ROC curve.")
+        components.chart(ranking_curves.roc(curves[0]), "roc", description="ROC curve.")
     with right:
         st.markdown(
             f"**Precision and recall**: average precision {_area(ranked.average_precision)}",
             help="1 is perfect. More informative than ROC if the class is rare.",
         )
         components.chart(
-            ranking_curves.precision_recall(curves[1], dark=dark),
+            ranking_curves.precision_recall(curves[1]),
             "pr",
             description="Precision-recall curve.",
         )

@@ -9,7 +9,7 @@ from core.evaluation.measures.views import Order, band_of, confidence_bands
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_drawer, image_panel, state, text
+from pages.ui import components, errors, image_drawer, image_panel, text
 from pages.ui.figures import confidence_charts
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
@@ -70,7 +70,7 @@ def _bands(workspace: Workspace, judgement: JudgedSet, key: str) -> None:
     row = components.clicked_row(f"{key}_chart", len(bands))
     with left:
         components.clickable_rows(
-            confidence_charts.bands(bands, dark=state.is_dark(), row=row),
+            confidence_charts.bands(bands, row=row),
             f"{key}_chart",
             rows=len(bands),
             row=row,

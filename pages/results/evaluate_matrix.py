@@ -14,7 +14,7 @@ from core.evaluation.measures.classification import confused_pairs
 from core.evaluation.measures.views import MatrixView, Order, Tone, class_matrix, classes_to_show
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import errors, image_panel, judged, state, text
+from pages.ui import errors, image_panel, judged, text
 from pages.ui.components import clickable_matrix, clicked_cell
 from pages.ui.figures import confusion_matrix
 
@@ -223,7 +223,6 @@ def _matrix(
     figure = confusion_matrix.matrix(
         view,
         shares=SHARES.get(shown.kind, ""),
-        dark=state.is_dark(),
         cell=cell,
     )
     clickable_matrix(

@@ -17,7 +17,7 @@ from core.evaluation.measures.parts import Unit
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, judged, state, text
+from pages.ui import components, errors, judged, text
 from pages.ui.figures import class_charts
 from pages.ui.places import Place
 
@@ -217,7 +217,7 @@ def pies(judgement: JudgedSet) -> None:
             "The matrix below counts images."
         )
     components.chart(
-        class_charts.pies(rates, dark=state.is_dark()),
+        class_charts.pies(rates),
         f"pies_{judgement.model.id}_{judgement.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",

@@ -20,7 +20,7 @@ from core.evaluation.measures.parts import Unit
 from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_panel, judged, state, text
+from pages.ui import components, errors, image_panel, judged, text
 from pages.ui.figures import class_charts
 
 ERRORS, ESCAPES, FALSE_REJECTS = "mistakes", "escapes", "false rejects"
@@ -69,7 +69,7 @@ def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
     row = components.clicked_row(key, len(rates))
     with left:
         components.clickable_rows(
-            class_charts.slice_bars(rates, str(what), dark=state.is_dark(), row=row),
+            class_charts.slice_bars(rates, str(what), row=row),
             key,
             rows=len(rates),
             row=row,

@@ -132,7 +132,6 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
     clickable_matrix(
         outcome_matrices.ok_nok_matrix(
             outcome,
-            dark=state.is_dark(),
             cell=behind[1:] if behind and behind[0] == name else None,
         ),
         key,
@@ -207,20 +206,20 @@ def _open(name: str, row: int, column: int) -> None:
 
 
 def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float) -> None:
-    point, dark = threshold_form.draft(basis.judged.model.id, None).point, state.is_dark()
+    point = threshold_form.draft(basis.judged.model.id, None).point
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Escapes against false rejects** (validation)")
         curve = judged_images.curve(workspace, basis, confidence)
         chart(
-            threshold_charts.trade_off(curve, here, dark=dark),
+            threshold_charts.trade_off(curve, here),
             "trade_off",
             description="Escapes against false rejects over all thresholds, with bounds.",
         )
     with right:
         st.markdown(f"**Good and defective {basis.unit.word}** (validation)")
         chart(
-            threshold_charts.scores(basis.scores, point, dark=dark),
+            threshold_charts.scores(basis.scores, point),
             "scores",
             description=f"Number of good and defective {basis.unit.word} by NOK confidence, with "
             "the thresholds as lines.",

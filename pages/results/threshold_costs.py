@@ -10,7 +10,7 @@ from core.evaluation.decisions.rule import as_limit, point_in_words
 from core.evaluation.measures.intervals import Estimate
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdGoal
-from pages.ui import errors, state, text, threshold_form
+from pages.ui import errors, text, threshold_form
 from pages.ui.components import chart
 from pages.ui.figures import threshold_charts
 
@@ -198,7 +198,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:
         chart(
-            threshold_charts.cost_curve(single, choice.point, dark=state.is_dark()),
+            threshold_charts.cost_curve(single, choice.point),
             "cost_curve",
             description="Cost per 1,000 parts of every single threshold.",
         )

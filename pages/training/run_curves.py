@@ -11,7 +11,7 @@ from core.domain.training import EpochMetrics, PenaltyPoint, chosen_penalty
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-from pages.ui import state, text
+from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 
@@ -75,22 +75,21 @@ def _epoch_charts(curve: Sequence[EpochMetrics], status: JobStatus) -> None:
                 else "There are no curves: no epoch was completed."
             )
         return
-    dark = state.is_dark()
     left, right = st.columns(2)
     with left:
         chart(
-            training_curves.loss_curve(curve, dark=dark),
+            training_curves.loss_curve(curve),
             "loss",
             description="Loss over the epochs",
         )
     with right:
         chart(
-            training_curves.score_curve(curve, dark=dark),
+            training_curves.score_curve(curve),
             "score",
             description="Validation accuracy and macro F1 over the epochs",
         )
     with st.expander("Learning rate and table"):
-        chart(training_curves.rate_curve(curve, dark=dark), "rate", description="Learning rate")
+        chart(training_curves.rate_curve(curve), "rate", description="Learning rate")
         st.dataframe(
             {
                 "epoch": [e.epoch + 1 for e in curve],
@@ -114,7 +113,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             st.caption(_no_path_in_words(view, job.status))
             return
     chart(
-        training_curves.penalty_path(path, dark=state.is_dark()),
+        training_curves.penalty_path(path),
         "penalty_path",
         description="Cross-validated log loss over the penalty",
     )

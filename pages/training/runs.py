@@ -144,7 +144,7 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
     with right:
         chart(
             training_curves.fold_scores(
-                {s.fold + 1: (s.accuracy, s.macro_f1) for s in result.scores}, dark=state.is_dark()
+                {s.fold + 1: (s.accuracy, s.macro_f1) for s in result.scores}
             ),
             "fold_scores",
             description="Accuracy and macro F1 of every fold",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui.figures.theme import style_sheet
 from pages.ui.routes import MAX_ZIP_BYTES, UPLOAD_HEADER
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -24,7 +25,7 @@ def _asset(name: str) -> str:
 _chart = st.components.v2.component(
     "touchstone_chart",
     html=_asset("chart.html"),
-    css=_asset("chart.css"),
+    css=style_sheet() + _asset("chart.css"),
     js=_asset("chart.js"),
     isolate_styles=False,
 )
@@ -188,4 +189,11 @@ def _mount_chart(
         "cell": list(cell) if cell else None,
         "grid": list(grid) if grid else None,
     }
-    _chart(key=key, data=data, on_cell_change=lambda: None, on_chosen_change=lambda: None)
+    _chart(
+        key=key,
+        data=data,
+        # Why: the page keeps its place while the library loads.
+        height=figure.layout.height or "content",
+        on_cell_change=lambda: None,
+        on_chosen_change=lambda: None,
+    )

@@ -14,11 +14,6 @@ def workspace() -> Workspace:
     return open_workspace()
 
 
-def is_dark() -> bool:
-    """Whether this browser shows the dark theme."""
-    return st.context.theme.type == "dark"
-
-
 def choose(
     noun: str, options: Mapping[str, str], *, label: str, help: str, required: bool = True
 ) -> str | None:

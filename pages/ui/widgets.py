@@ -250,7 +250,7 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, 
     """Class confidences as bars, in decreasing order; `key` stays from image to image."""
     st.markdown("**Confidences**")
     components.chart(
-        confidence_charts.confidences(ranked, dark=state.is_dark(), true_class=true_class),
+        confidence_charts.confidences(ranked, true_class=true_class),
         f"{key}_confidences",
         description="Bars of the confidence in each class, highest first.",
     )

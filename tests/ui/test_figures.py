@@ -1,19 +1,104 @@
-"""Figures that hold their scale where the numbers are at an edge."""
+"""Figures: their colours for everyone, their scales at the edges, and the tables that they save."""
+
+from itertools import combinations
 
 import numpy as np
+import pytest
 
-from core.domain.training import PenaltyPoint
+from core.domain.training import EpochMetrics, PenaltyPoint
 from core.evaluation.decisions.costs import LeastCost
 from core.evaluation.decisions.rule import OperatingPoint
-from pages.ui.figures import threshold_charts, training_curves
+from core.evaluation.measures.views import ConfidenceBand
+from pages.ui.figures import confidence_charts, theme, threshold_charts
+from pages.ui.figures import training_curves as curves
+from pages.ui.figures.theme import PALETTE, Colour
+
+BACKGROUNDS = ("#fcfcfb", "#101615")
+# Machado et al. 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
+# severity 1: linear RGB of who has no green (deuteranopia) and no red (protanopia) cones.
+_SEEN = {
+    "no green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "no red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+}
+_XYZ = [[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]]
+# What stands side by side in one chart and is told apart by nothing but its colour.
+SIDE_BY_SIDE = (
+    (Colour.RIGHT, Colour.WRONG, Colour.FALSE_REJECT, Colour.REVIEW),
+    (Colour.RIGHT, Colour.DEFECTIVE),
+    (Colour.RIGHT, Colour.RIGHT_SECOND),
+    (Colour.RIGHT, Colour.WRONG, Colour.OTHER),
+    (Colour.RIGHT, Colour.WRONG_PALE),
+    (Colour.TRAIN, Colour.VALIDATION, Colour.TEST),
+)
+PAIRS = sorted({tuple(pair) for group in SIDE_BY_SIDE for pair in combinations(group, 2)})
 
 
-def test_the_cost_curve_can_be_read_where_a_threshold_costs_nothing():
+def _linear(colour):
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear):
+    """CIE L*a*b*; a distance of 10 is plainly seen, L* alone is what a gray printer leaves."""
+    xyz = np.array(_XYZ) @ np.clip(linear, 0, 1) / (0.9505, 1, 1.089)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _contrast(colour, background):
+    dark, light = sorted(float(_XYZ[1] @ _linear(c)) for c in (colour, background))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["light", "dark"])
+def test_colours_are_told_apart_in_gray_and_without_red_or_green(side):
+    near = []
+    for pair in PAIRS:
+        first, second = (_linear(PALETTE[role][side]) for role in pair)
+        apart = {"gray": abs(_lab(first)[0] - _lab(second)[0])}
+        for name, matrix in _SEEN.items():
+            apart[name] = np.linalg.norm(_lab(matrix @ first) - _lab(matrix @ second))
+        near += [(pair, name, round(d)) for name, d in apart.items() if d < 8]
+    assert not near
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["light", "dark"])
+def test_classes_of_one_chart_differ_in_shape_and_for_who_sees_no_green(side):
+    matrix = np.array(_SEEN["no green"])
+    colours = [PALETTE[theme.class_colour(number)][side] for number in range(8)]
+    seen = [_lab(matrix @ _linear(colour)) for colour in colours]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 9
+    looks = {
+        (theme.class_colour(n), theme.class_marker(n), theme.class_pattern(n)) for n in range(40)
+    }
+    assert len(looks) == 40
+    assert all(_contrast(colour, BACKGROUNDS[side]) >= 3 for colour in colours)
+
+
+def test_no_two_meanings_have_one_colour_and_each_is_in_the_style_sheet():
+    values = [value for pair in PALETTE.values() for value in pair]
+    assert len(set(values)) == len(values)
+    sheet = theme.style_sheet()
+    assert all(f"  {role.variable}: " in sheet for role in Colour)
+
+
+def _cost_curve():
     # The axis ended at 8e-9 where a threshold separated good and defective parts without error.
     thresholds, cost = np.linspace(0.1, 0.9, 5), np.array([40.0, 5.0, 0.0, 5.0, 400.0])
     least = LeastCost(OperatingPoint(0.5, 0.5), 0.0, (0.5, 0.5), (0.5, 0.5), thresholds, cost)
-    figure = threshold_charts.cost_curve(least, least.point, dark=False)
-    low, high = figure.layout.yaxis.range
+    return threshold_charts.cost_curve(least, least.point)
+
+
+def test_the_cost_curve_can_be_read_where_a_threshold_costs_nothing():
+    low, high = _cost_curve().layout.yaxis.range
     assert (low, round(high)) == (0, 84)
 
 
@@ -22,7 +107,7 @@ def _path(*losses):
 
 
 def test_the_penalty_path_marks_the_chosen_point_and_shows_its_spread():
-    figure = training_curves.penalty_path(_path(0.9, 0.6, 0.7), dark=False)
+    figure = curves.penalty_path(_path(0.9, 0.6, 0.7))
     line, star = figure.data
     assert list(line.x) == [1.0, 0.1, 0.01]
     assert list(line.error_y.array) == [0.05] * 3
@@ -31,7 +116,45 @@ def test_the_penalty_path_marks_the_chosen_point_and_shows_its_spread():
 
 
 def test_losses_that_span_powers_of_ten_are_drawn_on_a_logarithmic_axis():
-    figure = training_curves.penalty_path(_path(1.2, 0.1, 0.01), dark=True)
+    figure = curves.penalty_path(_path(1.2, 0.1, 0.01))
     assert figure.layout.yaxis.type == "log"
     # What would reach below zero has no place there.
     assert figure.data[0].error_y.arrayminus[2] < 0.01
+
+
+def _epochs(*losses):
+    return [
+        EpochMetrics(i, train, val, 0.9, 0.8, 1e-3, 1.0, is_best=i == 0)
+        for i, (train, val) in enumerate(losses)
+    ]
+
+
+def test_lines_are_named_at_their_ends_and_the_names_never_touch():
+    figure = curves.loss_curve(_epochs((1.0, 1.1), (0.1, 0.1001)))
+    training, validation = figure.layout.annotations
+    assert (training.text, validation.text) == ("training", "validation")
+    assert (training.x, training.y) == (2, -1)
+    assert validation.yshift - training.yshift >= 15
+    assert figure.layout.showlegend is False
+    assert [trace.line.dash for trace in figure.data] == ["solid", "dash"]
+
+
+def test_a_line_that_leaves_the_numbers_is_named_at_its_last_one():
+    figure = curves.loss_curve(_epochs((1.0, 1.1), (0.1, float("nan"))))
+    assert [label.x for label in figure.layout.annotations] == [2, 1]
+
+
+def test_each_chart_names_what_it_saves_and_runs_no_formula():
+    figure = confidence_charts.confidences([("=cmd()", 0.9), ("good", 0.1)])
+    assert figure.layout.meta["title"] == "Confidence per class"
+    assert [list(column) for column in figure.layout.meta["table"]] == [
+        ["class", ["'=cmd()", "good"]],
+        ["confidence (%)", [90.0, 10.0]],
+    ]
+    assert dict(_cost_curve().layout.meta["table"])["threshold (%)"][0] == 10.0
+
+
+def test_wrong_images_are_pale_and_hatched_beside_the_correct_ones():
+    right, wrong = confidence_charts.bands([ConfidenceBand(0.9, 1.0, 50, 2)]).data
+    assert (right.marker.color, right.marker.pattern.shape) == (Colour.RIGHT, None)
+    assert (wrong.marker.pattern.shape, wrong.marker.pattern.bgcolor) == ("/", Colour.WRONG_PALE)

@@ -1,8 +1,10 @@
-// A Plotly chart that keeps its zoom when its data changes, whose cells can be clicked, tapped and
-// reached by arrow keys, and whose points can be selected.
+// A Plotly chart in the colours of the page's theme, which keeps its zoom when its data changes,
+// whose cells can be clicked, tapped and reached by arrow keys, whose points can be selected, and
+// which is saved as an image or as the table behind it.
 
 const CLICK_PX = 6  // a pointer that moved further was dragging
 const HIDDEN_BUTTONS = ['sendChartToCloud', 'toImage', 'autoScale2d']
+const TITLE_PX = 40  // above a saved image
 
 const listening = new WeakSet()
 let library = null
@@ -10,28 +12,44 @@ let library = null
 export default function ({ data, parentElement, setStateValue }) {
   const chart = parentElement.querySelector('.ts-chart')
   const figure = JSON.parse(data.figure)
-  figure.layout.uirevision ??= 'keep'
   chart.style.minHeight = (figure.layout.height ?? 300) + 'px'
-  loadPlotly(data.library).then(async Plotly => {
-    await Plotly.react(chart, figure.data, figure.layout, {
-      responsive: true,
-      displaylogo: false,
-      displayModeBar: data.select,
-      scrollZoom: data.select || data.zoom,
-      modeBarButtonsToRemove: HIDDEN_BUTTONS,
-    })
-    chart.setAttribute('aria-label', data.description)
+  chart.source = data.figure
+  chart.options = {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: data.select,
+    scrollZoom: data.select || data.zoom,
+    modeBarButtonsToRemove: HIDDEN_BUTTONS,
+  }
+  chart.setAttribute('aria-label', data.description)
+  if (data.cell) chart.cell = data.cell
+  chart.grid = data.grid
+  // This runs again for each new figure; what listened to the last one must not listen twice.
+  chart.listeners?.abort()
+  chart.listeners = new AbortController()
+  const { signal } = chart.listeners
+  const probe = parentElement.querySelector('.ts-probe')
+  probe.addEventListener('transitionend', () => window.Plotly && draw(chart), { signal })
+  offerSaving(chart, figure.layout.meta, signal)
+  loadPlotly(data.library).then(async () => {
+    if (!chart.isConnected) return
+    await draw(chart)
     widths.observe(chart)
-    if (data.cell) chart.cell = data.cell
-    chart.grid = data.grid
     if (listening.has(chart)) return
     if (data.grid) listenToCells(chart, cell => setStateValue('cell', cell))
     if (data.select) listenToSelection(chart, chosen => setStateValue('chosen', chosen))
   })
   return () => {
+    chart.listeners.abort()
     widths.unobserve(chart)
     window.Plotly?.purge(chart)
   }
+}
+
+function draw(chart) {
+  const figure = coloured(chart, chart.source)
+  figure.layout.uirevision ??= 'keep'
+  return window.Plotly.react(chart, figure.data, figure.layout, chart.options)
 }
 
 function loadPlotly(url) {
@@ -43,6 +61,23 @@ function loadPlotly(url) {
     script.onerror = reject
     document.head.append(script)
   })
+}
+
+// A figure with the values that its colour variables have on this page now.
+function coloured(chart, text) {
+  const probe = chart.parentElement.querySelector('.ts-colour'), values = {}
+  return JSON.parse(text.replace(/"var\((--ts-[\w-]+)\)"/g,
+    (_, name) => `"${values[name] ??= valueOf(probe, name)}"`))
+}
+
+function valueOf(probe, name) {
+  probe.style.color = `var(${name})`
+  const value = getComputedStyle(probe).color
+  // Plotly reads no `color(srgb 0.2 0.4 0.6 / 0.5)`, which mixed colours become.
+  const [red, green, blue, alpha = 1] = value.match(/-?[\d.]+(e-?\d+)?/g).map(Number)
+  const scale = value.startsWith('color(') ? 255 : 1
+  const channels = [red, green, blue].map(channel => Math.round(channel * scale))
+  return `rgba(${channels.join(',')},${alpha})`
 }
 
 // Plotly follows the window only, but folding the menu away widens the page as well.
@@ -100,4 +135,89 @@ function listenToSelection(chart, report) {
     if (event?.points) report({ ids: event.points.map(point => point.customdata) })
   })
   chart.on('plotly_deselect', () => report(null))
+}
+
+// ── Saving ──────────────────────────────────────────────────────────────────────────────────────
+
+// The button over a chart, and its menu.
+function offerSaving(chart, meta, signal) {
+  const button = chart.parentElement.querySelector('.ts-save')
+  const menu = chart.parentElement.querySelector('.ts-menu')
+  button.hidden = !meta
+  if (!meta) return
+  const items = [...menu.querySelectorAll('button')]
+  const on = (target, name, act) => target.addEventListener(name, act, { signal })
+  button.title = 'Save chart'
+  button.setAttribute('aria-label', `Save chart: ${meta.title}`)
+  menu.setAttribute('aria-label', `Save chart: ${meta.title}`)
+  on(button, 'click', () => {
+    menu.showPopover()
+    const { right, bottom } = button.getBoundingClientRect()
+    menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`
+    menu.style.top = `${Math.min(bottom + 4, window.innerHeight - menu.offsetHeight - 8)}px`
+    items[0].focus()
+  })
+  on(menu, 'toggle', event => {
+    button.setAttribute('aria-expanded', String(event.newState === 'open'))
+  })
+  on(menu, 'keydown', event => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (event.key === 'Tab') return menu.hidePopover()
+    if (!step) return
+    event.preventDefault()
+    const at = items.indexOf(document.activeElement) + step
+    items[(at + items.length) % items.length].focus()
+  })
+  for (const item of items) on(item, 'click', () => {
+    menu.hidePopover()
+    button.focus()
+    const { format, delimiter = ',' } = item.dataset
+    const name = fileName(meta.title)
+    if (format === 'csv') return saveTable(meta.table, name, delimiter)
+    return window.Plotly && saveImage(chart, meta.title, format, name)
+  })
+}
+
+function fileName(title) {
+  const words = title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '')
+  return `touchstone-${words}`
+}
+
+// As it is on the page, zoom included, on the ground of its theme and with its name above.
+async function saveImage(chart, title, format, name) {
+  const { width, height, margin } = chart._fullLayout
+  const probe = chart.parentElement.querySelector('.ts-colour')
+  const layout = {
+    ...chart.layout,
+    paper_bgcolor: valueOf(probe, '--ts-background'),
+    margin: { ...chart.layout.margin, t: margin.t + TITLE_PX },
+    title: { text: title, x: 0, xref: 'container', xanchor: 'left', pad: { l: 12, t: 12 },
+      y: 1, yref: 'container', yanchor: 'top', font: { size: 15 } },
+  }
+  const size = { width, height: height + TITLE_PX }
+  const address = await window.Plotly.toImage(
+    { data: chart.data, layout: { ...layout, ...size } },
+    { format, ...size, scale: format === 'png' ? 2 : 1 })
+  download(address, `${name}.${format}`)
+}
+
+// Texts that a spreadsheet program would run were made safe on the server.
+function saveTable(columns, name, delimiter) {
+  const quoted = cell => {
+    const text = cell === null || cell === undefined ? '' : String(cell)
+    return /["\r\n,;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  }
+  const line = cells => cells.map(quoted).join(delimiter) + '\r\n'
+  const rows = (columns[0]?.[1] ?? []).map((_, row) => columns.map(([, cells]) => cells[row]))
+  const text = '\ufeff' + line(columns.map(([title]) => title)) + rows.map(line).join('')
+  const address = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }))
+  download(address, `${name}.csv`)
+  setTimeout(() => URL.revokeObjectURL(address), 60_000)
+}
+
+function download(address, name) {
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
 }

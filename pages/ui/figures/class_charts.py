@@ -8,15 +8,17 @@ import plotly.graph_objects as go
 from core.evaluation.measures.class_rates import ClassRates, mean_precision, mean_recall
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.slices import Slice
-from pages.ui.figures.bars import bounds_text, row_style, two_lines, whiskers
-from pages.ui.figures.theme import muted_colour, right_colour, style, wrong_colour
+from core.files import Cell
+from pages.ui.figures.bars import bounds_text, rate_columns, row_style, two_lines, whiskers
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import Colour, filled, legend_above, style
 from pages.ui.text import html
 
 MAX_PIES = 6
 MAX_ROWS = 40
 
 
-def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
+def pies(classes: Sequence[ClassRates]) -> go.Figure:
     """Precision (upper row) and recall (lower row): the mean, then the weakest classes."""
     means = [mean_precision(classes), mean_recall(classes)]
     columns: list[tuple[str, list[tuple[float | None, str]]]] = [
@@ -38,16 +40,25 @@ def pies(classes: Sequence[ClassRates], *, dark: bool) -> go.Figure:
         middle = (number + 0.5) * width
         for (value, hover), (low, high) in zip(values, ((0.61, 1.0), (0.17, 0.56)), strict=True):
             domain = {"x": [number * width, (number + 1) * width], "y": [low, high]}
-            traces.append(_pie(value, hover, domain, dark=dark))
+            traces.append(_pie(value, hover, domain))
             notes.append(_note(middle, (low + high) / 2, _pie_text(value), size=13))
         notes.append(_note(middle, 0.13, f"<b>{two_lines(name)}</b>", size=12, yanchor="top"))
     for y, name in ((0.805, "precision"), (0.365, "recall")):
         notes.append(_note(-0.01, y, name, size=13, xanchor="right"))
     # Why all at once: a figure checks all that it has at every note that is added.
     figure = go.Figure(traces, {"annotations": notes, "showlegend": False})
-    style(figure, dark=dark, height=270)
+    style(figure, height=270)
     figure.update_layout(margin={"l": 70, "r": 6, "t": 4, "b": 12})
+    save_as(figure, "Precision and recall", _class_table(classes))
     return figure
+
+
+def _class_table(classes: Sequence[ClassRates]) -> dict[str, Sequence[Cell]]:
+    return {
+        "class": [item.name for item in classes],
+        **rate_columns([item.precision for item in classes], "precision"),
+        **rate_columns([item.recall for item in classes], "recall"),
+    }
 
 
 def _note(
@@ -64,11 +75,11 @@ def _note(
     }
 
 
-def _pie(value: float | None, hover: str, domain: dict[str, list[float]], *, dark: bool) -> go.Pie:
-    colours = [right_colour(dark), wrong_colour(dark)]
+def _pie(value: float | None, hover: str, domain: dict[str, list[float]]) -> go.Pie:
     values = [1.0, 0.0] if value is None else [value, 1 - value]
-    if value is None:
-        colours = [muted_colour(dark)] * 2
+    # Why pale: in gray the part that is wrong must not look like the one that is right.
+    colours = [Colour.EMPTY] * 2 if value is None else [Colour.RIGHT, Colour.WRONG_PALE]
+    edge = Colour.GRID if value is None else Colour.WRONG
     return go.Pie(
         values=values,
         domain=domain,
@@ -76,7 +87,7 @@ def _pie(value: float | None, hover: str, domain: dict[str, list[float]], *, dar
         sort=False,
         direction="clockwise",
         textinfo="none",
-        marker={"colors": colours},
+        marker={"colors": colours, "line": {"color": [colours[0], edge], "width": 1}},
         hovertext=[hover, hover],
         hoverinfo="text",
     )
@@ -110,12 +121,15 @@ def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:
     return sorted(classes, key=key)
 
 
-def class_bars(classes: Sequence[ClassRates], *, dark: bool, row: int | None = None) -> go.Figure:
+def class_bars(classes: Sequence[ClassRates], *, row: int | None = None) -> go.Figure:
     """Precision and recall of each class with bounds, in the order given; rows can be clicked."""
     figure = go.Figure()
     places = np.arange(len(classes))
-    kinds = (("precision", "#4f6bd8", -0.19), ("recall", right_colour(dark), 0.19))
-    for kind, colour, shift in kinds:
+    kinds = (
+        ("precision", filled(Colour.RIGHT_SECOND, "/"), -0.19),
+        ("recall", filled(Colour.RIGHT), 0.19),
+    )
+    for kind, look, shift in kinds:
         rates = [getattr(c, kind) for c in classes]
         figure.add_bar(
             y=places + shift,
@@ -123,8 +137,8 @@ def class_bars(classes: Sequence[ClassRates], *, dark: bool, row: int | None = N
             orientation="h",
             name=kind,
             width=0.34,
-            marker_color=colour,
-            error_x=whiskers(rates, dark=dark),
+            marker=look,
+            error_x=whiskers(rates),
             hovertext=[_pie_hover(c, kind) for c in classes],
             hoverinfo="text",
         )
@@ -138,34 +152,44 @@ def class_bars(classes: Sequence[ClassRates], *, dark: bool, row: int | None = N
                     xanchor="left",
                     font={"size": 11},
                 )
-    row_style(figure, [c.name for c in classes], dark=dark, row=row)
-    figure.update_layout(
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
-    )
+    row_style(figure, [c.name for c in classes], row=row)
+    legend_above(figure)
     figure.update_xaxes(range=[0, 1.005], tickformat=".0%")
+    save_as(figure, "Precision and recall per class", _class_table(classes))
     return figure
 
 
-def slice_bars(
-    slices: Sequence[Slice], what: str, *, dark: bool, row: int | None = None
-) -> go.Figure:
-    """Rate of each slice with bounds; those that stand out as worse are red."""
+def slice_bars(slices: Sequence[Slice], what: str, *, row: int | None = None) -> go.Figure:
+    """Rate of each slice with bounds; those that stand out as worse are red and hatched."""
     figure = go.Figure(
         go.Bar(
             y=list(range(len(slices))),
             x=[s.rate.value or 0 for s in slices],
             orientation="h",
             width=0.6,
-            error_x=whiskers([s.rate for s in slices], dark=dark),
-            marker_color=[wrong_colour(dark) if s.is_worse else "#8a9692" for s in slices],
+            error_x=whiskers([s.rate for s in slices]),
+            marker={
+                "color": [Colour.WRONG if s.is_worse else Colour.OTHER for s in slices],
+                "line": {
+                    "color": [Colour.WRONG if s.is_worse else Colour.OTHER for s in slices],
+                    "width": 1,
+                },
+                "pattern": {
+                    "shape": ["/" if s.is_worse else "" for s in slices],
+                    "bgcolor": Colour.WRONG_PALE,
+                    "size": 6,
+                },
+            },
             hovertext=[_slice_hover(s, what) for s in slices],
             hoverinfo="text",
         )
     )
     names = [f"{s.value}  ({s.rate.n:,})" for s in slices]
-    row_style(figure, names, dark=dark, row=row)
+    row_style(figure, names, row=row)
     high = max([s.rate.interval.high for s in slices if s.rate.interval] or [0.1])
-    figure.update_xaxes(range=[0, min(1.0, high * 1.08)], tickformat=".0%", title=what)
+    figure.update_xaxes(range=[0, min(1.0, high * 1.08)], tickformat=".0%", title={"text": what})
+    columns = {"slice": [s.value for s in slices], **rate_columns([s.rate for s in slices], what)}
+    save_as(figure, f"{what} per slice", columns)
     return figure
 
 

@@ -6,67 +6,89 @@ import plotly.graph_objects as go
 
 from core.evaluation.measures.calibration import ConfidenceHistogram, Reliability
 from core.evaluation.measures.views import ConfidenceBand
+from core.files import Cell
 from pages.ui.figures.bars import bounds_text, row_style, whiskers
-from pages.ui.figures.theme import legend_above, right_colour, style, wrong_colour
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import TOP_PX, Colour, filled, legend_above, style
 from pages.ui.text import html
 
+_MARGIN = {"l": 10, "r": 12, "t": TOP_PX, "b": 44}
 
-def confidences(
-    ranked: Sequence[tuple[str, float]], *, dark: bool, true_class: str | None = None
-) -> go.Figure:
+
+def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None = None) -> go.Figure:
     """Horizontal bars of class confidences, the most confident on top."""
     shown = list(ranked[:10])
-    colours = [
-        "#78716c" if true_class is None and i else _confidence_colour(name, true_class, i)
-        for i, (name, _) in enumerate(shown)
-    ]
+    colours = [_confidence_colour(name, true_class, i) for i, (name, _) in enumerate(shown)]
     figure = go.Figure(
         go.Bar(
             y=[html(name) for name, _ in shown],
             x=[value for _, value in shown],
             orientation="h",
-            marker_color=colours,
+            marker={
+                "color": colours,
+                "line": {"color": colours, "width": 1},
+                "pattern": {
+                    "shape": ["/" if colour is Colour.WRONG else "" for colour in colours],
+                    "bgcolor": Colour.WRONG_PALE,
+                    "size": 6,
+                },
+            },
             text=[f"{value:.1%}" for _, value in shown],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
     )
-    style(figure, dark=dark, height=50 + 34 * len(shown))
+    style(figure, height=50 + 34 * len(shown))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 6, "b": 24})
+    figure.update_yaxes(tickfont={"color": Colour.TEXT})
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
     figure.update_xaxes(range=[0, 1.16], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    columns: dict[str, Sequence[Cell]] = {
+        "class": [name for name, _ in ranked],
+        "confidence (%)": [round(100 * value, 4) for _, value in ranked],
+    }
+    save_as(figure, "Confidence per class", columns)
     return figure
 
 
-def _confidence_colour(name: str, true_class: str | None, position: int) -> str:
-    if true_class is not None and name == true_class:
-        return "#0f766e"
+def _confidence_colour(name: str, true_class: str | None, position: int) -> Colour:
+    if name == true_class:
+        return Colour.RIGHT
     if position == 0:
-        return "#c2384d" if true_class is not None else "#0f766e"
-    return "#78716c"
+        return Colour.LINE if true_class is None else Colour.WRONG
+    return Colour.OTHER
 
 
-def bands(shown: Sequence[ConfidenceBand], *, dark: bool, row: int | None = None) -> go.Figure:
+def bands(shown: Sequence[ConfidenceBand], *, row: int | None = None) -> go.Figure:
     """Correct and wrong images per band of confidence, the highest on top; rows can be clicked."""
     figure = go.Figure()
-    for name, values, colour in (
-        ("correct", [band.right for band in shown], right_colour(dark)),
-        ("wrong", [band.wrong for band in shown], wrong_colour(dark)),
+    right, wrong = [band.right for band in shown], [band.wrong for band in shown]
+    for name, values, look in (
+        ("correct", right, filled(Colour.RIGHT)),
+        ("wrong", wrong, filled(Colour.WRONG, "/")),
     ):
         figure.add_bar(
             y=list(range(len(shown))),
             x=values,
             orientation="h",
             name=name,
-            marker_color=colour,
+            marker=look,
             text=[f"{v:,}" if v else "" for v in values],
+            textposition="outside" if name == "wrong" else "inside",
+            cliponaxis=False,
             hovertemplate="%{x:,} " + name + "<extra></extra>",
         )
-    row_style(figure, [band_name(band) for band in shown], dark=dark, row=row)
-    legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
-    figure.update_layout(barmode="stack", legend=legend)
-    figure.update_xaxes(title="images")
+    row_style(figure, [band_name(band) for band in shown], row=row)
+    figure.update_layout(barmode="stack")
+    legend_above(figure, "images")
+    columns: dict[str, Sequence[Cell]] = {
+        "confidence from (%)": [round(100 * band.low, 4) for band in shown],
+        "confidence to (%)": [round(100 * band.high, 4) for band in shown],
+        "correct (images)": right,
+        "wrong (images)": wrong,
+    }
+    save_as(figure, "Images by confidence", columns)
     return figure
 
 
@@ -74,30 +96,40 @@ def band_name(band: ConfidenceBand) -> str:
     return f"{band.low:.0%} to {band.high:.0%} confidence"
 
 
-def histogram(counts: ConfidenceHistogram, *, dark: bool) -> go.Figure:
+def histogram(counts: ConfidenceHistogram) -> go.Figure:
     """Confidence of correct and wrong predictions."""
     figure = go.Figure()
     middles = (counts.edges[1:] + counts.edges[:-1]) / 2
-    for name, values, colour in (
-        ("correct", counts.right, right_colour(dark)),
-        ("wrong", counts.wrong, wrong_colour(dark)),
+    for name, values, look in (
+        ("correct", counts.right, filled(Colour.RIGHT)),
+        ("wrong", counts.wrong, filled(Colour.WRONG, "/")),
     ):
         figure.add_bar(
             x=middles,
             y=values,
             name=name,
-            marker_color=colour,
+            marker=look,
             hovertemplate="%{y:,} " + name + ", about %{x:.0%} confidence<extra></extra>",
         )
-    style(figure, dark=dark, height=320)
-    legend_above(figure, barmode="stack")
-    figure.update_xaxes(title="confidence of the predicted class", tickformat=".0%", range=[0, 1])
+    style(figure, height=320)
+    legend_above(figure, "images, logarithmic")
+    figure.update_layout(barmode="stack", margin=_MARGIN)
+    figure.update_xaxes(
+        title={"text": "confidence of the predicted class"}, tickformat=".0%", range=[0, 1]
+    )
     # Why logarithmic: a handful of sure mistakes must be seen beside thousands of right images.
-    figure.update_yaxes(title="images, logarithmic", type="log", dtick=1, rangemode="tozero")
+    figure.update_yaxes(type="log", dtick=1, rangemode="tozero")
+    columns = {
+        "confidence from (%)": [round(100 * edge, 4) for edge in counts.edges[:-1].tolist()],
+        "confidence to (%)": [round(100 * edge, 4) for edge in counts.edges[1:].tolist()],
+        "correct (images)": counts.right.tolist(),
+        "wrong (images)": counts.wrong.tolist(),
+    }
+    save_as(figure, "Confidence of correct and wrong predictions", columns)
     return figure
 
 
-def reliability(before: Reliability, after: Reliability | None, *, dark: bool) -> go.Figure:
+def reliability(before: Reliability, after: Reliability | None) -> go.Figure:
     """Accuracy of the predictions of each confidence; on the diagonal both are equal."""
     figure = go.Figure()
     figure.add_scatter(
@@ -106,34 +138,58 @@ def reliability(before: Reliability, after: Reliability | None, *, dark: bool) -
         mode="lines",
         name="ideal",
         hoverinfo="skip",
-        line={"dash": "dot", "color": "#8a9692", "width": 1.5},
+        line={"dash": "dot", "color": Colour.SECOND, "width": 1.5},
     )
-    for name, bins, colour in (("as stored", before, "#4f6bd8"), ("calibrated", after, "#d97706")):
+    for name, bins, colour in (
+        ("as stored", before, Colour.LINE),
+        ("calibrated", after, Colour.SECOND),
+    ):
         if bins is None:
             continue
-        filled = [b for b in bins.bins if b.n]
-        largest = max(b.n for b in filled)
+        drawn = [b for b in bins.bins if b.n]
+        largest = max(b.n for b in drawn)
         figure.add_scatter(
-            x=[b.confidence for b in filled],
-            y=[b.accuracy for b in filled],
+            x=[b.confidence for b in drawn],
+            y=[b.accuracy for b in drawn],
             name=name,
             mode="markers",
             marker={
-                "size": [7 + 11 * (b.n / largest) ** 0.5 for b in filled],
+                "size": [7 + 11 * (b.n / largest) ** 0.5 for b in drawn],
                 "color": colour,
                 "symbol": "circle" if bins is before else "circle-open",
                 "line": {"width": 2},
             },
-            error_y=whiskers([b.rate for b in filled], dark=dark) if bins is before else None,
+            error_y=whiskers([b.rate for b in drawn]) if bins is before else None,
             hovertext=[
                 f"{b.n:,} images: mean confidence {b.confidence:.1%}, {b.accuracy:.1%} correct<br>"
                 f"{bounds_text(b.rate.interval)}"
-                for b in filled
+                for b in drawn
             ],
             hoverinfo="text",
         )
-    style(figure, dark=dark, height=320)
-    legend_above(figure)
-    figure.update_xaxes(title="confidence", tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(title="share correct", tickformat=".0%", range=[0, 1.05])
+    style(figure, height=320)
+    legend_above(figure, "correct")
+    figure.update_layout(margin=_MARGIN)
+    figure.update_xaxes(title={"text": "confidence"}, tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.05])
+    save_as(figure, "Reliability of the confidence", _reliability_table(before, after))
     return figure
+
+
+def _reliability_table(before: Reliability, after: Reliability | None) -> dict[str, list[Cell]]:
+    drawn = [
+        (name, b)
+        for name, bins in (("as stored", before), ("calibrated", after))
+        for b in (bins.bins if bins else ())
+        if b.n
+    ]
+    return {
+        "confidences": [name for name, _ in drawn],
+        "images": [b.n for _, b in drawn],
+        "mean confidence (%)": [_percent(b.confidence) for _, b in drawn],
+        "correct (%)": [_percent(b.accuracy) for _, b in drawn],
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 4)

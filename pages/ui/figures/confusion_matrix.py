@@ -6,7 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.measures.views import MatrixView, Tone
-from pages.ui.figures.theme import frame_cell, right_colour, style, wrong_colour
+from core.files import Cell
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import Colour, frame_cell, style
 from pages.ui.text import html
 
 _MAX_MATRIX_TEXT = 25
@@ -15,15 +17,12 @@ _CELL_PX = 20
 _TONES = {Tone.RIGHT: 1, Tone.WRONG: -1, Tone.OPEN: 0}
 
 
-def matrix(
-    view: MatrixView, *, shares: str, dark: bool, cell: tuple[int, int] | None = None
-) -> go.Figure:
+def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None) -> go.Figure:
     """A matrix to click: right decisions teal, wrong ones red, the stronger the larger the share.
 
     Args:
         view: rows, columns and counts.
         shares: what the cells say: "" counts, "true" share of the row, "predicted" of the column.
-        dark: for the dark theme.
         cell: the open one.
     """
     rows, columns = [html(n) for n in view.rows], [html(n) for n in view.columns]
@@ -47,7 +46,7 @@ def matrix(
         y=list(range(len(rows))),
         zmin=-1,
         zmax=3,
-        colorscale=_matrix_scale(dark),
+        colorscale=_matrix_scale(),
         showscale=False,
         xgap=gap,
         ygap=gap,
@@ -62,7 +61,7 @@ def matrix(
     figure = go.Figure(heatmap)
     count = len(rows)
     height = min(900, max(300, 130 + count * _row_height(count)))
-    style(figure, dark=dark, height=height)
+    style(figure, height=height)
     zoomable = can_zoom(view)
     fixed = {
         "tickmode": "array",
@@ -71,7 +70,10 @@ def matrix(
         "zeroline": False,
         # Why allowed: looking which of a hundred names reach over the edge takes half a second.
         "ticklabeloverflow": "allow",
-        "tickfont": {"size": max(7, min(13, (height - 130) // max(1, count)))},
+        "tickfont": {
+            "size": max(7, min(13, (height - 130) // max(1, count))),
+            "color": Colour.TEXT,
+        },
     }
     figure.update_xaxes(
         **fixed,
@@ -79,7 +81,7 @@ def matrix(
         ticktext=_short(columns),
         range=[-0.5, len(columns) - 0.5],
         tickangle=_angle(len(columns)),
-        title="predicted" if view.column_classes is not None else None,
+        title={"text": "predicted" if view.column_classes is not None else None},
     )
     figure.update_yaxes(
         **fixed,
@@ -90,10 +92,21 @@ def matrix(
         title={"text": "true" if view.row_classes else None, "standoff": 14},
     )
     figure.update_layout(
-        dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+        dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 28, "b": 10}
     )
     frame_cell(figure, cell)
+    save_as(figure, "Confusion matrix", _table(view))
     return figure
+
+
+def _table(view: MatrixView) -> dict[str, list[Cell]]:
+    """Counts, a column of the table for each one of the matrix."""
+    said = "decided" if view.column_classes is None else "predicted"
+    counts = {
+        f"{said}: {name}": column
+        for name, column in zip(view.columns, view.counts.T.tolist(), strict=True)
+    }
+    return {"true class (counts of images or parts)": list(view.rows), **counts}
 
 
 def _cell_hovers(view: MatrixView, rows: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
@@ -147,28 +160,23 @@ def _row_height(count: int) -> int:
     return max(_CELL_PX, 52 if count < 8 else 30)
 
 
-def _matrix_scale(dark: bool) -> list[list[object]]:
+def _matrix_scale() -> list[list[object]]:
     """Over -1 (wrong) .. 0 (empty) .. 1 (right), then 2 .. 3 (neither)."""
-    empty = "#1a2321" if dark else "#f1f3f1"
-    wrong, right = wrong_colour(dark), right_colour(dark)
     # Why so steep at zero on the wrong side: a single error among many must be seen.
-    faint_wrong = "#57303a" if dark else "#f3c9cf"
-    faint_right = "#1e4a45" if dark else "#cfe6e2"
-    neither = "#7a8683" if dark else "#a9b4b0"
-    stops: list[tuple[float, str]] = [
-        (-1, wrong),
-        (-0.3, wrong),
-        (-0.01, faint_wrong),
-        (-1e-4, faint_wrong),
-        (0, empty),
-        (1e-4, faint_right),
-        (0.5, right),
-        (1, right),
-        (1.5, right),
-        (1.9, empty),
-        (2, empty),
-        (2.001, neither),
-        (3, neither),
+    stops: list[tuple[float, Colour]] = [
+        (-1, Colour.WRONG),
+        (-0.3, Colour.WRONG),
+        (-0.01, Colour.WRONG_PALE),
+        (-1e-4, Colour.WRONG_PALE),
+        (0, Colour.EMPTY),
+        (1e-4, Colour.RIGHT_PALE),
+        (0.5, Colour.RIGHT),
+        (1, Colour.RIGHT),
+        (1.5, Colour.RIGHT),
+        (1.9, Colour.EMPTY),
+        (2, Colour.EMPTY),
+        (2.001, Colour.OTHER),
+        (3, Colour.OTHER),
     ]
     return [[(at + 1) / 4, colour] for at, colour in stops]
 

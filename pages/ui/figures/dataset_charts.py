@@ -7,17 +7,33 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from core.domain.splits import Subset
-from pages.ui.figures.theme import CLASS_COLOURS, MAX_BARS, class_colour, style
+from core.files import Cell
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import (
+    MAX_BARS,
+    MAX_CLASS_COLOURS,
+    PATTERNS,
+    TOP_PX,
+    Colour,
+    class_colour,
+    class_marker,
+    class_pattern,
+    filled,
+    legend_above,
+    style,
+    values_title,
+)
 from pages.ui.text import html
 
-SUBSET_COLOURS = {Subset.TRAIN: "#0f766e", Subset.VALIDATION: "#d97706", Subset.TEST: "#4f6bd8"}
-_SIDE_COLOURS = {subset.value: colour for subset, colour in SUBSET_COLOURS.items()}
-_FOLD_COLOURS = ("#0f766e", "#d97706", "#7c6f9f", "#5b8c3e", "#be4b6a", "#8a6d3b")
+_SUBSETS = {
+    Subset.TRAIN: filled(Colour.TRAIN),
+    Subset.VALIDATION: filled(Colour.VALIDATION),
+    Subset.TEST: {"color": Colour.TEST, "line": {"color": Colour.VALIDATION, "width": 1}},
+}
+_SIDES = {subset.value: look for subset, look in _SUBSETS.items()}
 
 
-def subset_counts(
-    counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str], *, dark: bool
-) -> go.Figure:
+def subset_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str]) -> go.Figure:
     """Stacked bars: images per class and side (subset or fold); past 40 classes the largest."""
     totals = {name: sum(side[name] for side in counts.values()) for name in class_names}
     shown = list(class_names)
@@ -27,40 +43,58 @@ def subset_counts(
     figure = go.Figure()
     for position, (side, own) in enumerate(counts.items()):
         values = [own[name] for name in shown]
-        colour = _SIDE_COLOURS.get(side) or _FOLD_COLOURS[position % len(_FOLD_COLOURS)]
+        look = _SIDES.get(side) or _fold_look(position)
         figure.add_bar(
             y=names,
             x=values,
             name=side,
             orientation="h",
-            marker_color=colour,
+            marker=look,
             text=values,
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
             hovertemplate="%{y}: %{x} " + side + "<extra></extra>",
         )
-    style(figure, dark=dark, height=max(220, 100 + 34 * len(names)))
-    legend = {"orientation": "h", "y": 1.0, "x": 0, "yanchor": "bottom", "traceorder": "normal"}
+    style(figure, height=max(220, 100 + 34 * len(names)))
+    legend_above(figure, "images")
     figure.update_layout(
         barmode="stack",
-        legend=legend,
         uniformtext={"minsize": 9, "mode": "hide"},
         margin={"l": 10, "r": 10, "t": 44, "b": 30},
     )
-    # Why a category: class names that are numbers would become places on a scale.
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(title="images")
+    _class_axis(figure)
+    columns: dict[str, Sequence[Cell]] = {"class": list(class_names)}
+    for side, own in counts.items():
+        columns[f"{side} (images)"] = [own[name] for name in class_names]
+    save_as(figure, "Images per class and side of the split", columns)
     return figure
 
 
-def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = False) -> go.Figure:
+def _fold_look(position: int) -> dict[str, object]:
+    """One of the folds of a split: three grays, then the same ones with a pattern."""
+    colour = (Colour.LINE, Colour.OTHER, Colour.SECOND)[position % 3]
+    return filled(colour, PATTERNS[position // 3 % len(PATTERNS)])
+
+
+def _class_axis(figure: go.Figure) -> None:
+    # Why a category: class names that are numbers would become places on a scale.
+    figure.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        type="category",
+        tickfont={"size": 13, "color": Colour.TEXT},
+    )
+
+
+def class_counts(counts: Mapping[str, int], *, coloured: bool = False) -> go.Figure:
     """Bars: images per class; past 40 classes the largest, the rest as one.
 
     `coloured` gives few classes the colours that they have in the other charts.
     """
-    colours: str | list[str] = "#0f766e"
-    if coloured and len(counts) <= len(CLASS_COLOURS):
+    columns: dict[str, Sequence[Cell]] = {"class": list(counts), "images": list(counts.values())}
+    colours: Colour | list[Colour] = Colour.LINE
+    if coloured and len(counts) <= MAX_CLASS_COLOURS:
         colours = [class_colour(number) for number in range(len(counts))]
     if len(counts) > MAX_BARS:
         largest = sorted(counts, key=counts.__getitem__, reverse=True)[:MAX_BARS]
@@ -80,11 +114,11 @@ def class_counts(counts: Mapping[str, int], *, dark: bool, coloured: bool = Fals
             hovertemplate="%{y}: %{x} images<extra></extra>",
         )
     )
-    style(figure, dark=dark, height=max(160, 60 + 30 * len(names)))
+    style(figure, height=max(160, 60 + 30 * len(names)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
-    # Why a category: class names that are numbers would become places on a scale.
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, type="category")
-    figure.update_xaxes(title="images")
+    _class_axis(figure)
+    figure.update_xaxes(title={"text": "images"})
+    save_as(figure, "Images per class", columns)
     return figure
 
 
@@ -92,7 +126,6 @@ def spread(
     counts: Mapping[str, Sequence[int]],
     edges: Sequence[float],
     *,
-    dark: bool,
     title: str,
     logarithmic: bool = False,
 ) -> go.Figure:
@@ -111,21 +144,31 @@ def spread(
             name=html(name),
             hovertext=hover,
             hoverinfo="text",
-            marker_color=class_colour(number),
+            marker=filled(class_colour(number), class_pattern(number)),
         )
-    style(figure, dark=dark, height=250)
+    style(figure, height=250)
+    values_title(figure, "images")
     figure.update_layout(
-        barmode="stack", bargap=0.04, showlegend=False, margin={"l": 10, "r": 10, "t": 10, "b": 40}
+        barmode="stack",
+        bargap=0.04,
+        showlegend=False,
+        margin={"l": 10, "r": 10, "t": TOP_PX, "b": 40},
     )
-    figure.update_xaxes(title=title)
-    figure.update_yaxes(title="images")
+    figure.update_xaxes(title={"text": title})
     if logarithmic:
         ticks = range(math.floor(edges[0]), math.ceil(edges[-1]) + 1)
         figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0**tick:g}" for tick in ticks])
+    ends = [10**edge if logarithmic else edge for edge in edges]
+    columns: dict[str, Sequence[Cell]] = {
+        f"{title}, from": ends[:-1],
+        f"{title}, to": ends[1:],
+        **{f"{name} (images)": list(values) for name, values in counts.items()},
+    }
+    save_as(figure, f"Images by {title}", columns)
     return figure
 
 
-def sizes(size_counts: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figure:
+def sizes(size_counts: Sequence[tuple[int, int, int]]) -> go.Figure:
     """Points: width and height of images, the larger the more images have them."""
     most = max(count for _, _, count in size_counts)
     figure = go.Figure(
@@ -135,26 +178,27 @@ def sizes(size_counts: Sequence[tuple[int, int, int]], *, dark: bool) -> go.Figu
             mode="markers",
             marker={
                 "size": [6 + 22 * math.sqrt(count / most) for _, _, count in size_counts],
-                "color": "#0f766e",
-                "opacity": 0.65,
+                "color": Colour.LINE,
+                "opacity": 0.6,
                 "line": {"width": 0},
             },
             hovertext=[f"{w} × {h}: {count} images" for w, h, count in size_counts],
             hoverinfo="text",
         )
     )
-    style(figure, dark=dark, height=250)
-    figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 40}, showlegend=False)
-    figure.update_xaxes(title="width in pixels", rangemode="tozero")
-    figure.update_yaxes(title="height in pixels", rangemode="tozero")
+    style(figure, height=250)
+    values_title(figure, "height in pixels")
+    figure.update_layout(margin={"l": 10, "r": 10, "t": TOP_PX, "b": 40}, showlegend=False)
+    figure.update_xaxes(title={"text": "width in pixels"}, rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
+    widths, heights, images = zip(*size_counts, strict=True)
+    save_as(figure, "Image sizes", {"width (px)": widths, "height (px)": heights, "images": images})
     return figure
 
 
 def image_map(
     points: Sequence[tuple[int, int | None, float, float]],
     class_names: Sequence[str],
-    *,
-    dark: bool,
 ) -> go.Figure:
     """Points coloured by class in a plane of similarity; each knows its sample id."""
     figure = go.Figure()
@@ -169,13 +213,13 @@ def image_map(
             mode="markers",
             name=name,
             marker={
-                "size": 6 if len(points) < 3000 else 4,
-                "opacity": 0.75,
-                "color": class_colour(len(class_names) if label is None else label),
+                "size": 7 if len(points) < 3000 else 5,
+                "opacity": 0.8,
+                **_map_look(label),
             },
             hovertemplate=f"{name}<extra></extra>",
         )
-    style(figure, dark=dark, height=560)
+    style(figure, height=560)
     # Why itemsizing: legend marks as small as the points could not be told apart.
     figure.update_layout(
         dragmode="lasso",
@@ -186,4 +230,17 @@ def image_map(
     )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")
+    columns: dict[str, Sequence[Cell]] = {
+        "image": [sample_id for sample_id, _, _, _ in points],
+        "class": [None if label is None else class_names[label] for _, label, _, _ in points],
+        "x": [round(x, 4) for _, _, x, _ in points],
+        "y": [round(y, 4) for _, _, _, y in points],
+    }
+    save_as(figure, "Map of similar images", columns)
     return figure
+
+
+def _map_look(label: int | None) -> dict[str, object]:
+    if label is None:
+        return {"color": Colour.OTHER, "symbol": "circle-open"}
+    return {"color": class_colour(label), "symbol": class_marker(label)}

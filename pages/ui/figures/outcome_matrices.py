@@ -1,36 +1,56 @@
 """What happens to good and defective parts, and which of two models is right, as matrices."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.decisions.outcome import Outcome
-from pages.ui.figures.theme import frame_cell, style
+from core.files import Cell
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import Colour, frame_cell, style
 
 ZONES = ("accept", "inspector review", "reject")
 _VERDICTS = ("good (OK)", "defective (NOK)")
 
 
-def ok_nok_matrix(
-    outcome: Outcome, *, dark: bool, cell: tuple[int, int] | None = None
-) -> go.Figure:
-    """Rows good and defective, columns what happens: right teal, wrong red, review amber."""
+class _Tone(IntEnum):
+    """Where the ramp of a meaning begins on the scale of colours; 0 is for empty cells."""
+
+    RIGHT = 1
+    WRONG = 2
+    FALSE_REJECT = 3
+    REVIEW = 4
+
+
+_RAMPS = {
+    _Tone.RIGHT: (Colour.RIGHT_PALE, Colour.RIGHT),
+    _Tone.WRONG: (Colour.WRONG_PALE, Colour.WRONG),
+    _Tone.FALSE_REJECT: (Colour.FALSE_REJECT_PALE, Colour.FALSE_REJECT),
+    _Tone.REVIEW: (Colour.REVIEW_PALE, Colour.REVIEW),
+}
+
+
+def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> go.Figure:
+    """Rows good and defective, columns what happens.
+
+    Right teal, escapes red, false rejects orange, review amber; the stronger the more of the row.
+    """
     counts = outcome.matrix
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    tone = np.array([[1.0, 2.0, -1.0], [-1.0, 2.0, 1.0]])
-    strength = 0.3 + 0.7 * shares
-    z = np.where(tone == 2, 2 + strength, tone * strength)
+    tone = np.array(
+        [[_Tone.RIGHT, _Tone.REVIEW, _Tone.FALSE_REJECT], [_Tone.WRONG, _Tone.REVIEW, _Tone.RIGHT]]
+    )
     figure = _small_matrix(
-        np.where(counts == 0, 0.0, z).tolist(),
+        np.where(counts == 0, 0.0, tone + 0.3 + 0.7 * shares).tolist(),
         [
             [f"<b>{n:,}</b><br>{s:.1%}" if n else "0" for n, s in zip(row, share, strict=True)]
             for row, share in zip(counts.tolist(), shares.tolist(), strict=True)
         ],
         rows=_VERDICTS,
         columns=ZONES,
-        height=210,
-        dark=dark,
+        height=212,
     )
     hover = [
         [
@@ -41,23 +61,32 @@ def ok_nok_matrix(
     ]
     figure.update_traces(hovertext=hover, hoverinfo="text")
     frame_cell(figure, cell)
+    columns: dict[str, Sequence[Cell]] = {"parts or images": list(_VERDICTS)}
+    for zone, column in zip(ZONES, counts.T.tolist(), strict=True):
+        columns[zone] = column
+    save_as(figure, "Decisions for good and defective parts", columns)
     return figure
 
 
-def paired(rows: Sequence[Sequence[int]], *, dark: bool) -> go.Figure:
+def paired(rows: Sequence[Sequence[int]]) -> go.Figure:
     """Parts by which model is right: [[both, only new], [only current, neither]]."""
-    tone = [[0.3, 0.9], [-0.9, -0.3]]
-    return _small_matrix(
+    tone = [[_Tone.RIGHT + 0.3, _Tone.RIGHT + 0.9], [_Tone.WRONG + 0.9, _Tone.WRONG + 0.3]]
+    names, columns = ("new right", "new wrong"), ("current right", "current wrong")
+    figure = _small_matrix(
         [
             [value if n else 0.0 for value, n in zip(line, row, strict=True)]
             for line, row in zip(tone, rows, strict=True)
         ],
         [[f"<b>{n:,}</b>" for n in row] for row in rows],
-        rows=("new right", "new wrong"),
-        columns=("current right", "current wrong"),
-        height=190,
-        dark=dark,
+        rows=names,
+        columns=columns,
+        height=192,
     )
+    table: dict[str, Sequence[Cell]] = {"parts or images": list(names)}
+    for name, column in zip(columns, zip(*rows, strict=True), strict=True):
+        table[name] = column
+    save_as(figure, "Where two models differ", table)
+    return figure
 
 
 def _small_matrix(
@@ -67,7 +96,6 @@ def _small_matrix(
     rows: Sequence[str],
     columns: Sequence[str],
     height: int,
-    dark: bool,
 ) -> go.Figure:
     """A matrix of a few cells with large numbers; `z` as `_scale` says."""
     figure = go.Figure(
@@ -75,9 +103,9 @@ def _small_matrix(
             z=z,
             x=list(range(len(columns))),
             y=list(range(len(rows))),
-            zmin=-1,
-            zmax=3,
-            colorscale=_scale(dark),
+            zmin=0,
+            zmax=len(_RAMPS) + 1,
+            colorscale=_scale(),
             showscale=False,
             xgap=3,
             ygap=3,
@@ -86,8 +114,14 @@ def _small_matrix(
             hoverinfo="skip",
         )
     )
-    style(figure, dark=dark, height=height)
-    axis = {"tickmode": "array", "fixedrange": True, "showgrid": False, "zeroline": False}
+    style(figure, height=height)
+    axis = {
+        "tickmode": "array",
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+        "tickfont": {"size": 13, "color": Colour.TEXT},
+    }
     figure.update_xaxes(
         **axis,
         tickvals=list(range(len(columns))),
@@ -101,22 +135,14 @@ def _small_matrix(
         ticktext=list(rows),
         range=[len(rows) - 0.5, -0.5],
     )
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 6, "t": 26, "b": 6})
+    figure.update_layout(dragmode=False, margin={"l": 10, "r": 30, "t": 28, "b": 6})
     return figure
 
 
-def _scale(dark: bool) -> list[list[object]]:
-    """-1 .. 0 wrong, 0 .. 1 right, 2 .. 3 inspector review; positions in [0, 1]."""
-    empty = "#1a2321" if dark else "#f1f3f1"
-    wrong = ("#a63c4d", "#57303a") if dark else ("#c2384d", "#f3c9cf")
-    right = ("#1e4a45", "#2a7f74") if dark else ("#cfe6e2", "#4aa79b")
-    review = ("#4d3d1f", "#8a6a26") if dark else ("#f6e6c4", "#e3b75c")
-    return [
-        [0.0, wrong[0]],
-        [0.249, wrong[1]],
-        [0.25, empty],
-        [0.251, right[0]],
-        [0.5, right[1]],
-        [0.74, review[0]],
-        [1.0, review[1]],
-    ]
+def _scale() -> list[list[object]]:
+    """Empty up to 1, then one ramp after the other, each one wide; positions in [0, 1]."""
+    end = len(_RAMPS) + 1
+    stops: list[list[object]] = [[0.0, Colour.EMPTY], [0.999 / end, Colour.EMPTY]]
+    for tone, (pale, strong) in _RAMPS.items():
+        stops += [[tone / end, pale], [(tone + (1 if tone + 1 == end else 0.999)) / end, strong]]
+    return stops

@@ -4,35 +4,36 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.measures.ranking import Curve
-from pages.ui.figures.theme import right_colour, style
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import TOP_PX, Colour, style, values_title
 
 
-def roc(curve: Curve, *, dark: bool) -> go.Figure:
+def roc(curve: Curve) -> go.Figure:
     """True against false positive rate over all thresholds."""
     return _curve(
         curve,
+        "ROC curve",
         "false positive rate",
         "true positive rate",
         "true positive rate %{y:.1%} at false positive rate %{x:.1%}",
         diagonal=True,
-        dark=dark,
     )
 
 
-def precision_recall(curve: Curve, *, dark: bool) -> go.Figure:
+def precision_recall(curve: Curve) -> go.Figure:
     """Precision against recall over all thresholds."""
     return _curve(
         curve,
+        "Precision-recall curve",
         "recall",
         "precision",
         "precision %{y:.1%} at recall %{x:.1%}",
         diagonal=False,
-        dark=dark,
     )
 
 
 def _curve(
-    curve: Curve, x_title: str, y_title: str, words: str, *, diagonal: bool, dark: bool
+    curve: Curve, title: str, x_title: str, y_title: str, words: str, *, diagonal: bool
 ) -> go.Figure:
     figure = go.Figure()
     if diagonal:
@@ -42,19 +43,26 @@ def _curve(
             mode="lines",
             hoverinfo="skip",
             showlegend=False,
-            line={"dash": "dot", "color": "#8a9692", "width": 1.5},
+            line={"dash": "dot", "color": Colour.SECOND, "width": 1.5},
         )
     figure.add_scatter(
         x=curve.x,
         y=curve.y,
         mode="lines",
         showlegend=False,
-        line={"color": right_colour(dark), "width": 2.4},
+        line={"color": Colour.LINE, "width": 2.4},
         customdata=np.minimum(curve.thresholds, 1),
-        hovertemplate=words + "<br>threshold %{customdata:.3f}<extra></extra>",
+        hovertemplate=words + "<br>threshold %{customdata:.1%}<extra></extra>",
     )
-    style(figure, dark=dark, height=320)
-    figure.update_layout(margin={"l": 56, "r": 12, "t": 12, "b": 44})
-    figure.update_xaxes(title=x_title, tickformat=".0%", range=[-0.01, 1.01])
-    figure.update_yaxes(title=y_title, tickformat=".0%", range=[0, 1.02])
+    style(figure, height=320)
+    values_title(figure, y_title)
+    figure.update_layout(margin={"l": 10, "r": 12, "t": TOP_PX, "b": 44}, showlegend=False)
+    figure.update_xaxes(title={"text": x_title}, tickformat=".0%", range=[-0.01, 1.01])
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    columns = {
+        "threshold (%)": [round(100 * v, 4) for v in np.minimum(curve.thresholds, 1).tolist()],
+        f"{x_title} (%)": [round(100 * v, 4) for v in np.asarray(curve.x).tolist()],
+        f"{y_title} (%)": [round(100 * v, 4) for v in np.asarray(curve.y).tolist()],
+    }
+    save_as(figure, title, columns)
     return figure

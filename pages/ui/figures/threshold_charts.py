@@ -4,6 +4,7 @@ Thresholds and scores are drawn by their log odds, because probabilities crowd n
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,11 +15,13 @@ from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScore
 from core.evaluation.decisions.rule import as_limit
 from core.evaluation.decisions.thresholds import TradeOff
 from core.evaluation.measures.intervals import Rate
-from pages.ui.figures.theme import MARK, style
+from core.files import Cell
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import TOP_PX, Colour, filled, legend_above, style, values_title
 
-GOOD, DEFECT, REVIEW = "#2a9d8f", "#d1495b", "#d9962b"
-_EDGE = 9.21  # log odds of 99.99%  # log odds of 99.99%
+_EDGE = 9.21  # log odds of 99.99%
 _BINS = 48
+_MARGIN = {"l": 10, "r": 10, "t": TOP_PX, "b": 44}
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
@@ -29,7 +32,7 @@ def log_odds(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(odds)
 
 
-def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
+def trade_off(curve: TradeOff, outcome: Outcome) -> go.Figure:
     """Escapes against false rejects over all thresholds, with bounds and the current threshold."""
     figure = go.Figure()
     escape, overkill = outcome.escape, outcome.overkill
@@ -40,7 +43,7 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
         y=y.tolist(),
         mode="lines",
         name="thresholds",
-        line={"color": "#4f6bd8", "width": 2.2, "shape": "hv"},
+        line={"color": Colour.LINE, "width": 2.2, "shape": "hv"},
         customdata=[as_limit(float(t)) for t in curve.thresholds],
         hovertemplate="threshold %{customdata}: %{x:.2f}% false rejects, %{y:.2f}% escapes"
         "<extra></extra>",
@@ -51,42 +54,59 @@ def trade_off(curve: TradeOff, outcome: Outcome, *, dark: bool) -> go.Figure:
             y=[100 * escape.value],
             mode="markers",
             name="current",
-            marker={"size": 13, "color": MARK, "line": {"width": 1.5, "color": "#7a5a16"}},
+            marker={
+                "size": 13,
+                "color": Colour.SELECTED,
+                "line": {"width": 2, "color": Colour.BACKGROUND},
+            },
             error_x=_bars(overkill),
             error_y=_bars(escape),
             hovertemplate="current threshold: %{x:.2f}% false rejects, %{y:.2f}% escapes"
             "<extra></extra>",
         )
-    style(figure, dark=dark, height=300)
-    figure.update_xaxes(title="false rejects, % of good", range=[-0.5, _reach(overkill, x)])
-    figure.update_yaxes(title="escapes, % of defective", range=[-0.5, _reach(escape, y)])
-    figure.update_layout(
-        margin={"l": 50, "r": 10, "t": 30, "b": 44},
-        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+    style(figure, height=300)
+    legend_above(figure, "escapes, % of defective")
+    figure.update_xaxes(
+        title={"text": "false rejects, % of good"}, range=[-0.5, _reach(overkill, x)]
     )
+    figure.update_yaxes(range=[-0.5, _reach(escape, y)])
+    figure.update_layout(margin=_MARGIN)
+    columns = {
+        "threshold (%)": [round(100 * v, 4) for v in curve.thresholds.tolist()],
+        "false rejects (% of good)": x.tolist(),
+        "escapes (% of defective)": y.tolist(),
+        "escapes, lower bound (%)": (curve.escape_low * 100).tolist(),
+        "escapes, upper bound (%)": (curve.escape_high * 100).tolist(),
+    }
+    save_as(figure, "Escapes against false rejects", columns)
     return figure
 
 
-def scores(parts: PartScores, point: OperatingPoint, *, dark: bool) -> go.Figure:
+def scores(parts: PartScores, point: OperatingPoint) -> go.Figure:
     """Good parts upwards, defective ones downwards, by their NOK confidence; zones behind."""
     edges = np.linspace(-_EDGE, _EDGE, _BINS + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     figure = go.Figure()
-    for values, sign, name, colour in (
-        (parts.ok, 1, "good", GOOD),
-        (parts.nok, -1, "defective", DEFECT),
+    columns: dict[str, Sequence[Cell]] = {
+        "NOK confidence from (%)": _as_percent(edges[:-1]),
+        "NOK confidence to (%)": _as_percent(edges[1:]),
+    }
+    for values, sign, name, look in (
+        (parts.ok, 1, "good", filled(Colour.RIGHT)),
+        (parts.nok, -1, "defective", filled(Colour.DEFECTIVE, "/")),
     ):
         counts = np.histogram(log_odds(values), edges)[0]
+        columns[f"{name} ({parts.unit.word})"] = counts.tolist()
         figure.add_bar(
             x=middle.tolist(),
             y=(sign * np.log10(1 + counts)).tolist(),
             name=name,
-            marker_color=colour,
+            marker=look,
             customdata=counts.tolist(),
             width=float(edges[1] - edges[0]) * 0.9,
             hovertemplate=f"%{{customdata}} {name}<extra></extra>",
         )
-    style(figure, dark=dark, height=300)
+    style(figure, height=300)
     _zones(figure, point)
     most = max(len(parts.ok), len(parts.nok), 1)
     powers = [10**k for k in range(math.ceil(math.log10(most + 1)) + 1)]
@@ -95,44 +115,54 @@ def scores(parts: PartScores, point: OperatingPoint, *, dark: bool) -> go.Figure
     figure.update_yaxes(
         tickvals=[*(-h for h in heights[:0:-1]), *heights],
         ticktext=[f"{s:,}" for s in [*steps[:0:-1], *steps]],
-        title=f"defective | good {parts.unit.word}",
     )
     _probability_axis(figure)
-    figure.update_layout(
-        barmode="relative",
-        bargap=0,
-        margin={"l": 50, "r": 10, "t": 30, "b": 44},
-        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
-    )
+    legend_above(figure, f"{parts.unit.word}, good up, defective down")
+    figure.update_layout(barmode="relative", bargap=0, margin=_MARGIN)
+    save_as(figure, "Good and defective parts by NOK confidence", columns)
     return figure
 
 
-def cost_curve(least: LeastCost, point: OperatingPoint, *, dark: bool) -> go.Figure:
+def _as_percent(odds: NDArray[np.float64]) -> list[float]:
+    return [round(100 / (1 + math.exp(-value)), 4) for value in odds.tolist()]
+
+
+def cost_curve(least: LeastCost, point: OperatingPoint) -> go.Figure:
     """Cost of every single threshold; the range within 5% of the least is shaded."""
     figure = go.Figure()
     figure.add_scatter(
         x=log_odds(least.thresholds).tolist(),
         y=least.cost_per_1000.tolist(),
         mode="lines",
-        line={"color": "#4f6bd8", "width": 2.2},
+        line={"color": Colour.LINE, "width": 2.2},
         name="one threshold",
         customdata=[as_limit(float(t)) for t in least.thresholds],
         hovertemplate="threshold %{customdata}: %{y:,.1f} per 1,000 parts<extra></extra>",
     )
-    style(figure, dark=dark, height=290)
+    style(figure, height=290)
     low, high = (float(log_odds(v)) for v in least.accept_range)
-    figure.add_vrect(x0=low, x1=high, fillcolor=GOOD, opacity=0.14, line_width=0, layer="below")
+    figure.add_vrect(
+        x0=low, x1=high, fillcolor=Colour.RIGHT, opacity=0.14, line_width=0, layer="below"
+    )
     limits = {v for v in (point.accept_below, point.reject_from) if v is not None}
     for at in limits:
-        figure.add_vline(x=float(log_odds(at)), line={"color": MARK, "width": 2.5})
-    figure.add_hline(y=least.least_cost_per_1000, line={"color": GOOD, "width": 1.4, "dash": "dot"})
+        figure.add_vline(x=float(log_odds(at)), line={"color": Colour.SELECTED, "width": 2.5})
+    figure.add_hline(
+        y=least.least_cost_per_1000, line={"color": Colour.RIGHT, "width": 1.4, "dash": "dot"}
+    )
     finite = least.cost_per_1000[np.isfinite(least.cost_per_1000)]
     # Why a floor: where a threshold costs nothing, 8 times the least cost would show nothing.
     worst = float(finite.max())
     top = min(worst, 8 * max(float(finite.min()), least.least_cost_per_1000, worst / 40, 1e-9))
-    figure.update_yaxes(title="cost per 1,000 parts", range=[0, 1.05 * top], tickformat=",.4~g")
+    values_title(figure, "cost per 1,000 parts")
+    figure.update_yaxes(range=[0, 1.05 * top], tickformat=",.4~g")
     _probability_axis(figure)
-    figure.update_layout(showlegend=False, margin={"l": 60, "r": 10, "t": 12, "b": 44})
+    figure.update_layout(showlegend=False, margin=_MARGIN)
+    columns = {
+        "threshold (%)": [round(100 * v, 4) for v in least.thresholds.tolist()],
+        "cost per 1,000 parts": least.cost_per_1000.tolist(),
+    }
+    save_as(figure, "Cost by threshold", columns)
     return figure
 
 
@@ -149,7 +179,7 @@ def _band(
         mode="lines",
         name="bounds",
         line={"width": 0},
-        fillcolor="rgba(79,107,216,0.16)",
+        fillcolor=Colour.BAND,
         hoverinfo="skip",
     )
 
@@ -162,7 +192,7 @@ def _bars(rate: Rate) -> dict[str, object]:
         "symmetric": False,
         "array": [100 * (rate.interval.high - rate.value)],
         "arrayminus": [100 * (rate.value - rate.interval.low)],
-        "color": MARK,
+        "color": Colour.SELECTED,
         "thickness": 1.6,
     }
 
@@ -176,12 +206,12 @@ def _reach(rate: Rate, values: NDArray[np.float64]) -> float:
 
 def _probability_axis(figure: go.Figure) -> None:
     figure.update_xaxes(
-        title="NOK confidence",
+        title={"text": "NOK confidence"},
         range=[-_EDGE - 0.2, _EDGE + 0.2],
         tickvals=[float(log_odds(t)) for t in _TICKS],
         ticktext=["≤ 0.01%", "0.1%", "1%", "10%", "50%", "90%", "99%", "99.9%", "≥ 99.99%"],
         tickangle=0,
-        tickfont={"size": 11},
+        tickfont={"size": 11, "color": Colour.MUTED},
     )
 
 
@@ -190,10 +220,11 @@ def _zones(figure: go.Figure, point: OperatingPoint) -> None:
         return
     low, high = (float(log_odds(v)) for v in (point.accept_below, point.reject_from))
     ends = (-_EDGE - 0.2, low, high, _EDGE + 0.2)
-    for colour, start, end in zip((GOOD, REVIEW, DEFECT), ends, ends[1:], strict=False):
+    zones = (Colour.RIGHT, Colour.REVIEW, Colour.DEFECTIVE)
+    for colour, start, end in zip(zones, ends, ends[1:], strict=False):
         if end > start:
             figure.add_vrect(
                 x0=start, x1=end, fillcolor=colour, opacity=0.1, line_width=0, layer="below"
             )
     for at in sorted({low, high}):
-        figure.add_vline(x=at, line={"color": MARK, "width": 2.5})
+        figure.add_vline(x=at, line={"color": Colour.SELECTED, "width": 2.5})
