@@ -65,12 +65,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 @contextmanager
-def progress_bar(first_phase: str) -> Iterator[Progress]:
-    """A progress bar with one task, on standard error; gone when it ends."""
+def progress_bar(first_phase: str, *, counted: bool = True) -> Iterator[Progress]:
+    """A progress bar with one task, on standard error; gone when it ends.
+
+    `counted` shows how many of how many are done.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
+        *([TextColumn("{task.completed}/{task.total}")] if counted else []),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=errors, transient=True) as bar:

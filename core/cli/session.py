@@ -16,6 +16,7 @@ import typer
 
 from core.cli.output import errors, note, progress_bar
 from core.domain.files import ChangedFiles
+from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind
 from core.domain.models import Model
 from core.domain.parts import Counting
@@ -198,19 +199,20 @@ def _asked_for_answer(err: FilesChangedError) -> ChangedFiles | None:
 
 def follow(opened: Session, job: Job) -> Job:
     """Show a job's progress until it ends; Ctrl+C asks it to stop and waits for that."""
-    from core.workflows import jobs
+    from core.workflows import job_words, jobs
 
     said: set[tuple[str, int]] = set()
-    with progress_bar("Waiting") as bar:
+    with progress_bar("Waiting", counted=False) as bar:
 
         def show(current: Job) -> None:
             waiting = jobs.waiting_for(opened.workspace, current)
-            phase = _say_waiting(opened, current, waiting, said) if waiting else current.phase
+            words = (
+                _say_waiting(opened, current, waiting, said)
+                if waiting
+                else job_words.progress_in_words(current, now=utc_now())
+            )
             bar.update(
-                bar.task_ids[0],
-                description=phase,
-                completed=current.done,
-                total=current.total or None,
+                bar.task_ids[0], description=words, completed=round(100 * current.share), total=100
             )
 
         try:

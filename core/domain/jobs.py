@@ -51,6 +51,8 @@ class Job:
     """What is happening right now; its row is the only mutable record.
 
     `lane` is the one it was queued in, which an older version may have chosen differently.
+    `done` of `total` are counted within the phase; `share` in [0, 1] is that of the whole job, and
+    `ends_at` when it may end, None while that cannot be said (`core/domain/progress.py`).
     """
 
     id: str
@@ -75,3 +77,5 @@ class Job:
     warnings: tuple[str, ...] = ()
     result: dict[str, Any] = field(default_factory=dict)
     lane: str = ""
+    share: float = 0.0
+    ends_at: float | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
 
@@ -35,6 +36,28 @@ class TrainingRun:
     def refits(self) -> bool:
         """Whether the released model also learns from the validation images; a fold never does."""
         return self.train.recipe is Recipe.QUICK and self.train.refit and self.fold is None
+
+
+class RunState(StrEnum):
+    """What became of a run. A stopped run may have made a model of its best epoch."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    STOPPED_WITH_MODEL = "stopped_with_model"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether another attempt may go on where the last one ended."""
+        return self in (
+            RunState.FAILED,
+            RunState.STOPPED,
+            RunState.STOPPED_WITH_MODEL,
+            RunState.INTERRUPTED,
+        )
 
 
 @dataclass(frozen=True)

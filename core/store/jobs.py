@@ -13,16 +13,18 @@ from sqlite_utils import Database
 
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.progress import Phase, Progress
 from core.errors import NotFoundError
 
 _ACTIVE = "('queued', 'running')"
+_NO_PROGRESS = Progress()
 _MINE = "id = :id AND owner = :owner AND status = 'running'"
 
 
 def enqueue(
     db: Database, kind: JobKind, subject_id: str, payload: dict[str, Any], *, now: float
 ) -> str | None:
-    """Add a job, unless one for the same subject is active.
+    """Add a job, unless one for the same subject is active; a training goes on from its share.
 
     Args:
         db: the workspace's database.
@@ -37,10 +39,12 @@ def enqueue(
     """
     job_id = new_id("job")
     cursor = db.execute(
-        "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at)"
+        "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at, share)"
         " SELECT :id, :kind, :lane, :subject, 'queued',"
         " 1 + (SELECT coalesce(max(attempt), 0) FROM jobs WHERE subject_id = :subject),"
-        " :payload, :now WHERE NOT EXISTS"
+        " :payload, :now, (SELECT coalesce(max(share), 0) FROM jobs"
+        " WHERE subject_id = :subject AND kind = 'train' AND status <> 'completed')"
+        " WHERE NOT EXISTS"
         f" (SELECT 1 FROM jobs WHERE subject_id = :subject AND status IN {_ACTIVE})",
         {
             "id": job_id,
@@ -59,10 +63,10 @@ def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
     rows = list(
         db.query(
             "UPDATE jobs SET status = 'running', owner = :owner, started_at = :now,"
-            " heartbeat_at = :now, phase = 'Starting', phase_started_at = :now"
+            " heartbeat_at = :now, phase = :phase, phase_started_at = :now"
             " WHERE id = (SELECT id FROM jobs WHERE status = 'queued' AND lane = :lane"
             " ORDER BY created_at LIMIT 1) AND status = 'queued' RETURNING *",
-            {"owner": owner, "now": now, "lane": lane},
+            {"owner": owner, "now": now, "lane": lane, "phase": Phase.STARTING.value},
         )
     )
     return _job(rows[0]) if rows else None
@@ -97,16 +101,35 @@ def stop_queued(db: Database, job_id: str, *, now: float) -> bool:
 
 
 def report(
-    db: Database, job_id: str, *, owner: str, phase: str, done: int, total: int, now: float
+    db: Database,
+    job_id: str,
+    *,
+    owner: str,
+    phase: str,
+    done: int,
+    total: int,
+    progress: Progress = _NO_PROGRESS,
+    now: float,
 ) -> bool:
-    """Progress within a phase; the clock of the phase restarts when its name changes."""
+    """Progress within a phase and of the whole job.
+
+    The clock of the phase restarts when its name changes.
+    """
     return _own_update(
         db,
         job_id,
         owner,
         "phase_started_at = CASE WHEN phase = :phase THEN phase_started_at ELSE :now END,"
-        " phase = :phase, done = :done, total = :total, heartbeat_at = :now",
-        {"phase": phase, "done": done, "total": total, "now": now},
+        " phase = :phase, done = :done, total = :total, heartbeat_at = :now,"
+        " share = max(share, :share), ends_at = :ends_at",
+        {
+            "phase": phase,
+            "done": done,
+            "total": total,
+            "share": progress.share,
+            "ends_at": progress.ends_at,
+            "now": now,
+        },
     )
 
 
@@ -138,7 +161,8 @@ def finish(
         db,
         job_id,
         owner,
-        "status = :status, finished_at = :now, error = :error, hint = :hint, result = :result",
+        "status = :status, finished_at = :now, error = :error, hint = :hint, result = :result,"
+        " share = CASE :status WHEN 'completed' THEN 1.0 ELSE share END, ends_at = NULL",
         {
             "status": status.value,
             "now": now,
@@ -237,4 +261,6 @@ def _job(row: dict[str, Any]) -> Job:
         warnings=tuple(json.loads(row["warnings"])),
         result=json.loads(row["result"]),
         lane=row["lane"],
+        share=row["share"],
+        ends_at=row["ends_at"],
     )

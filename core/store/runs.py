@@ -154,6 +154,15 @@ def penalty_path_of(db: Database, run_id: str) -> list[PenaltyPoint]:
     return [PenaltyPoint(*row) for row in rows]
 
 
+def models_of_runs(db: Database) -> dict[str, tuple[str, ...]]:
+    """Run id -> ids of its models, oldest first."""
+    made: dict[str, tuple[str, ...]] = {}
+    rows = db.query("SELECT id, run_id FROM models WHERE run_id IS NOT NULL ORDER BY created_at")
+    for row in rows:
+        made[row["run_id"]] = (*made.get(row["run_id"], ()), row["id"])
+    return made
+
+
 def with_epochs(db: Database) -> frozenset[str]:
     """The ids of the runs that have epochs."""
     return frozenset(row["run_id"] for row in db.query("SELECT DISTINCT run_id FROM epochs"))

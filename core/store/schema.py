@@ -98,6 +98,12 @@ def add_verdicts(db: Database) -> None:
     _run(db, _VERDICTS_SCHEMA)
 
 
+@migrations()
+def add_progress(db: Database) -> None:
+    """How far a whole job is, and when it may end; NULL: not estimated."""
+    _run(db, _PROGRESS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -109,6 +115,12 @@ CREATE TABLE verdicts (
     model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, missed TEXT NOT NULL,
     criteria TEXT NOT NULL, operating_point TEXT NOT NULL, read_at REAL NOT NULL
 ) STRICT
+"""
+
+_PROGRESS_SCHEMA = """
+ALTER TABLE jobs ADD COLUMN share REAL NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN ends_at REAL;
+UPDATE jobs SET share = 1 WHERE status = 'completed'
 """
 
 _PENALTY_SCHEMA = """

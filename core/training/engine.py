@@ -130,7 +130,7 @@ def fit(
     """
     loss_function = _loss(train.targets, config, class_count, device)
     batches = _batch_count(len(train.targets), config.batch_size)
-    while state.epoch < config.epochs and not should_stop_early(state, config):
+    while has_epochs_left(state, config):
         started = time.perf_counter() - state.seconds
         order = _permutation(len(train.targets), config.seed, state.epoch)
         for positions in np.array_split(order, batches)[state.step :]:
@@ -262,6 +262,11 @@ def _permutation(n: int, seed: int, epoch: int) -> NDArray[np.intp]:
 def should_stop_early(state: FitState, config: TrainConfig) -> bool:
     """Whether the measure has not improved for as many epochs as the config allows."""
     return 0 < config.patience <= state.epoch - 1 - state.best_epoch
+
+
+def has_epochs_left(state: FitState, config: TrainConfig) -> bool:
+    """Whether there is anything left to train."""
+    return state.epoch < config.epochs and not should_stop_early(state, config)
 
 
 class WeightedCrossEntropy(nn.Module):

@@ -7,6 +7,7 @@ from core.data.pixels.preprocess import load_pixels
 from core.domain.files import FileState
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
+from core.domain.progress import Phase, Work
 from core.errors import TouchstoneError
 from core.inference.heatmaps import Explainer, focus, single_threaded
 from core.inference.predictor import Predictor
@@ -22,9 +23,10 @@ _SAVE_S = 1.0
 def run(session: JobSession) -> None:
     """Explain the images of the payload (sample id, path, class index) and store the results."""
     payload = session.job.payload
-    session.report("Loading the model", 0, 0)
+    session.report(Phase.LOADING_MODEL, 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     explainer, images = Explainer(predictor), payload["pictures"]
+    session.expect(Work(images=len(images)))
     with connect(session.workspace) as db:
         samples = {s.id: s for s in datasets.samples_by_id(db, [item[0] for item in images])}
     changed = 0
@@ -42,7 +44,7 @@ def run(session: JobSession) -> None:
             if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
                 _save(session, payload["model_id"], unsaved)
                 unsaved, saved_at = {}, time.monotonic()
-            session.report("Computing heatmaps", done, len(images))
+            session.report(Phase.HEATMAPS, done, len(images))
     if changed:
         session.warn(
             f"{count(changed, 'image')} without a heatmap: the file has another content than when "

@@ -15,6 +15,7 @@ from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache,
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Sample
+from core.domain.progress import Phase
 from core.errors import TrainingError
 from core.inference.runtime import backbone_digest, chunks, open_runtime
 from core.models.build import PixelFeatures, head_name
@@ -75,7 +76,7 @@ def dataset_pixels(
     paths = [session.workspace.resolve(sample.path) for sample in every]
     key = f"{dataset_id}-{_content_key(every)}"
     cache = pixel_cache(session.workspace.pixels, paths, preprocess, key=key)
-    report = reporter(session, "Preparing images")
+    report = reporter(session, Phase.PREPARING)
     return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
 
 
@@ -87,7 +88,7 @@ def pretrained(
     Raises:
         NetworkUnavailableError: if its weights are not on this machine and cannot be fetched.
     """
-    session.report("Loading the network", 0, 0)
+    session.report(Phase.LOADING_NETWORK, 0, 0)
     state = pretrained_state(network, session.workspace.weights)
     return recipes.pretrained_features(network, preprocess, state, class_count)
 
@@ -105,7 +106,7 @@ def dataset_features(
 
     Rows that are not wanted or could not be read are 0 or from an earlier computation.
     """
-    session.report("Preparing the network", 0, 0)
+    session.report(Phase.PREPARING_NETWORK, 0, 0)
     mean, std = normalization_constants(preprocess, network.mean, network.std)
     size = preprocess.image_size_px
     tensors = recipes.numpy_state(module.network)
@@ -121,7 +122,7 @@ def dataset_features(
     usable = wanted[pixels.ready[wanted]]
     todo = usable[bank.state[usable] != READY]
     done = len(usable) - len(todo)
-    report = reporter(session, "Computing features")
+    report = reporter(session, Phase.FEATURES)
     report(done, len(usable))
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]
@@ -137,7 +138,7 @@ def head_width(module: PixelFeatures) -> int:
     return int(width)  # type: ignore[arg-type]
 
 
-def reporter(session: JobSession, phase: str) -> Callable[[int, int], None]:
+def reporter(session: JobSession, phase: Phase) -> Callable[[int, int], None]:
     """A function that reports the progress of one phase: done, total."""
     return lambda done, total: session.report(phase, done, total)
 

@@ -17,6 +17,7 @@ from core.domain.datasets import Dataset, Sample, Skipped, Verdict
 from core.domain.depth import DatasetDepth, GrayLevels, joined_depth
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.progress import Phase, Work
 from core.domain.splits import Subset
 from core.store import datasets, jobs, properties, splits, versions
 from core.store.database import connect, transaction
@@ -75,10 +76,11 @@ def _remove_abandoned(workspace: Workspace) -> None:
 
 def _import(session: JobSession, source: Path) -> None:
     payload = session.job.payload
-    session.report("Listing files", 0, 0)
+    session.report(Phase.LISTING, 0, 0)
     into = payload.get("into")
     rules, class_names = rules_from_dict(payload["rules"]), _class_names(session, into)
     plan = plan_import(source, rules, adding=into is not None, known_classes=class_names)
+    session.expect(Work(images=len(plan.candidates)))
     folder = _folder(session, source, rules.zip_encoding)
     try:
         images = read_images(
@@ -86,9 +88,10 @@ def _import(session: JobSession, source: Path) -> None:
             plan,
             class_names=class_names,
             levels_of=partial(_levels, session, into),
-            on_progress=lambda *at: session.report("Reading images", *at),
+            on_progress=lambda *at: session.report(Phase.READING, *at),
         )
         _say_scale(session, images)
+        session.report(Phase.STORING, 0, 0)
         kept = _kept(session, folder)
         _store(session, plan, images, folder, kept)
     except BaseException:
@@ -133,7 +136,7 @@ def _folder(session: JobSession, source: Path, zip_encoding: str) -> Path:
         shutil.copytree(source, target)
     else:
         target.mkdir(parents=True)
-        progress = partial(session.report, "Unpacking")
+        progress = partial(session.report, Phase.UNPACKING)
         unpack(source, target, encoding=zip_encoding or None, on_progress=progress)
     return target
 

@@ -9,6 +9,7 @@ from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import Prediction
+from core.domain.progress import Phase, Work
 from core.evaluation.decisions.rule import rule_from_json
 from core.files import CsvDelimiter, write_csv
 from core.inference.prediction_table import prediction_rows
@@ -22,7 +23,7 @@ _MAX_SKIPPED = 1000
 def run(session: JobSession) -> None:
     """Predict every image below the job's folder; unreadable ones get a row with the reason."""
     payload = session.job.payload
-    session.report("Loading the model", 0, 0)
+    session.report(Phase.LOADING_MODEL, 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     found = images_in(Path(payload["folder"]))
     predictions = _Predictions(session, predictor, list(found.paths))
@@ -54,6 +55,7 @@ class _Predictions:
         text = session.job.payload.get("rule")
         self.rule = rule_from_json(text) if text else None
         self.total = len(paths)
+        session.expect(Work(images=self.total))
         self.failed = 0
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -64,4 +66,4 @@ class _Predictions:
         for done, item in enumerate(self._predictor.judge(inputs), start=1):
             self.failed += item.error is not None
             yield self.rule.decided(item) if self.rule else item
-            self._session.report("Classifying", done, self.total)
+            self._session.report(Phase.CLASSIFYING, done, self.total)

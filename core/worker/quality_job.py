@@ -32,6 +32,7 @@ from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
 from core.domain.parts import pairs_left
+from core.domain.progress import Phase, Work
 from core.domain.splits import SplitMethod, Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
@@ -80,6 +81,7 @@ def run(session: JobSession) -> None:
     """Check the dataset of the payload; either all results are stored or none."""
     subject = _subject(session)
     samples = subject.samples
+    session.expect(Work(images=len(samples)))
     refuse_changed(session.workspace, subject.dataset, samples, session.report, missing_too=False)
     cache = small_images(
         session.workspace.cache / "similarity",
@@ -94,7 +96,7 @@ def run(session: JobSession) -> None:
     near = _near(samples, images, ready, session)
     left = _left(session, subject, near)
     seen = _seen(session, subject, left)
-    session.report("Storing the findings", 0, 0)
+    session.report(Phase.FINDINGS, 0, 0)
     findings = _findings(subject, near, left, images, ready, seen)
     check = _check(subject, near, left, images)
     with connect(session.workspace) as db, transaction(db):
@@ -169,7 +171,7 @@ def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
     parts = _parts(subject.samples, near)[known]
     judgement = judge_labels(own, labels, parts, on_progress=session.report)
-    session.report("Drawing the map", 0, 0)
+    session.report(Phase.MAP, 0, 0)
     return _Seen(known, judgement, map_of(own))
 
 

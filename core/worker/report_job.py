@@ -10,6 +10,7 @@ from core.data.file_checks import sha256_of
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
+from core.domain.progress import Phase
 from core.errors import TouchstoneError
 from core.files import atomic_write
 from core.inference.heatmaps import Explainer, overlay, single_threaded
@@ -29,10 +30,11 @@ def run(session: JobSession) -> None:
     payload = session.job.payload
     draft = session.workspace.results / str(payload["draft"])
     report = from_json(draft.read_text(encoding="utf-8"))
-    session.report("Loading the model", 0, 0)
+    session.report(Phase.LOADING_MODEL, 0, 0)
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     shown = _with_heatmaps(session, predictor, report.mistakes.shown)
     report = replace(report, mistakes=replace(report.mistakes, shown=shown))
+    session.report(Phase.WRITING, 0, 0)
     target = draft.with_suffix(".html")
     with atomic_write(target) as partial:
         partial.write_text(render(report), encoding="utf-8")
@@ -56,7 +58,7 @@ def _with_heatmaps(
             if kept.exists():
                 uri = webp_uri(kept.read_bytes())
                 images[done - 1] = replace(images[done - 1], heatmap=uri)
-            session.report("Drawing heatmaps", done, len(images))
+            session.report(Phase.DRAWING, done, len(images))
     return tuple(images)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobStatus
+from core.domain.progress import PhaseTime, ProgressMeter, Work, plan_of
 from core.domain.training import EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
@@ -42,6 +43,20 @@ class JobSession:
     _stop_requested: bool = False
     _lost: bool = False
     _epochs: list[EpochMetrics] = field(default_factory=list)
+    _meter: ProgressMeter = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = plan_of(self.job.kind)
+        self._meter = ProgressMeter(plan, self.job.started_at or utc_now(), self.job.share)
+
+    def expect(self, work: Work) -> None:
+        """Weigh the phases by how much there is to do; call it as soon as that is known."""
+        self._meter.plan = plan_of(self.job.kind, work)
+
+    def times(self) -> dict[str, PhaseTime]:
+        """What each phase took until now."""
+        self._meter.close(utc_now())
+        return self._meter.times
 
     def report(self, phase: str, done: int, total: int) -> None:
         """Report the progress of a phase; it is stored at most a few times per second.
@@ -62,6 +77,8 @@ class JobSession:
         if phase != self._phase:
             logging.info("job %s: %s", self.job.id, phase)
         self._phase, self._reported_at = phase, now
+        clock = utc_now()
+        progress = self._meter.at(phase, done, total, clock)
         with connect(self.workspace) as db:
             self._held(
                 jobs.report(
@@ -71,7 +88,8 @@ class JobSession:
                     phase=phase,
                     done=done,
                     total=total,
-                    now=utc_now(),
+                    progress=progress,
+                    now=clock,
                 )
             )
             self._write_epochs(db)

@@ -16,8 +16,10 @@ from core.domain.configs import Recipe
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import JobStatus
 from core.domain.models import Model
+from core.domain.progress import Phase
 from core.domain.splits import Subset
 from core.domain.training import PenaltyPoint, chosen_penalty
+from core.errors import TrainingError
 from core.evaluation.measures.classification import macro_f1
 from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
@@ -27,11 +29,13 @@ from core.store import models, predictions, runs
 from core.store.database import connect, transaction
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
-from core.training.engine import Examples, FitState, fit, new_state
+from core.training.engine import Examples, FitState, fit, has_epochs_left, new_state
 from core.training.linear_head import HeadTask, cross_validated, fit_head, penalty_path
-from core.worker.features import dataset_features, pretrained, reporter
+from core.worker.features import dataset_features, pretrained
 from core.worker.session import JobSession, StopRequested
 from core.worker.training_data import TrainingData, load_training_data
+
+_USUAL_POINTS = 9  # of a penalty path
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class TrainedModel:
     """Tensors of the model file, the name of its head in them, and confidences to store [N, C].
 
     `validation_cross_validated`: those of the validation images are not of this very model.
+    `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
     """
 
     tensors: Tensors
     head: str
     probabilities: dict[Subset, NDArray[np.float32]]
     validation_cross_validated: bool = False
+    stopped_at: int | None = None
 
 
 def run(session: JobSession) -> None:
@@ -99,14 +105,14 @@ def _solved(session: JobSession, data: TrainingData, module: PixelFeatures) -> _
     train, validation = (data.subsets[s] for s in (Subset.TRAIN, Subset.VALIDATION))
     penalty = _choose_penalty(session, data, task.only(train))
     check = _stop_check(session)
-    session.report("Fitting the model", 0, 0)
+    session.report(Phase.FITTING, 0, 0)
     if not data.run.refits:
         head = fit_head(task.only(train), penalty, on_step=check)
         judged = None
     else:
         both = np.concatenate([train, validation])
         head = fit_head(task.only(both), penalty, on_step=check)
-        session.report("Cross-validating", 0, 0)
+        session.report(Phase.CROSS_VALIDATING, 0, 0)
         rows = np.arange(len(train), len(both))
         judged = cross_validated(task.only(both), penalty, rows, on_step=check)
     state = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
@@ -138,13 +144,14 @@ def _task(data: TrainingData, features: NDArray[np.float32]) -> HeadTask:
 def _choose_penalty(session: JobSession, data: TrainingData, task: HeadTask) -> float:
     """The penalty of the run; every point of its path is stored as it comes."""
     path: list[PenaltyPoint] = []
-    session.report("Choosing the penalty", 0, 0)
+    session.report(Phase.PENALTY, 0, _USUAL_POINTS)
     # Why: an earlier attempt left its points; a version that trained in epochs left those.
     _store_path(session, data.run.id, path)
     if data.run.train.penalty == 0:
         for point in penalty_path(task, on_step=_stop_check(session)):
             path.append(point)
             _store_path(session, data.run.id, path)
+            session.report(Phase.PENALTY, len(path), max(_USUAL_POINTS, len(path) + 1))
     return chosen_penalty(data.run.train, path)
 
 
@@ -177,22 +184,24 @@ def _full(session: JobSession, material: TrainingData) -> TrainedModel:
             material.device,
         )
 
-    best = _fit(session, material, model, examples, material.device)
-    model.load_state_dict(best)
+    state = _fit(session, material, model, examples, material.device)
+    model.load_state_dict(state.best_weights)
+    stopped_at = state.best_epoch if has_epochs_left(state, material.run.train) else None
     head = head_name(module.network)
     tensors = recipes.numpy_state(module.network)
-    del model, module
+    del model, module, state
     gc.collect()
     predictor = _predictor(session, material, tensors, head)
     probabilities = {}
+    done, total = 0, sum(len(positions) for positions in material.subsets.values())
     for subset, positions in material.subsets.items():
-        report = reporter(session, f"Evaluating ({subset})")
         rows = [np.empty((0, material.class_count), np.float32)]
         for part in chunks(len(positions)):
             rows.append(predictor.probabilities(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
-            report(part.stop, len(positions))
+            done += len(rows[-1])
+            session.report(Phase.EVALUATING, done, total)
         probabilities[subset] = np.concatenate(rows)
-    return TrainedModel(tensors, head, probabilities)
+    return TrainedModel(tensors, head, probabilities, stopped_at=stopped_at)
 
 
 def _fit(
@@ -201,11 +210,12 @@ def _fit(
     model: torch.nn.Module,
     examples: Callable[[Subset], Examples],
     device: torch.device,
-) -> recipes.State:
-    """Run the loop, write the curve, and give the best weights.
+) -> FitState:
+    """Run the loop, write the curve, and give the state with the best weights.
 
     Raises:
         StopRequested: if a stop was requested; the checkpoint is saved then.
+        TrainingError: if a model of the best epoch was asked for, and none was completed.
     """
     config = material.run.train
     checkpoints = CheckpointFolder(session.workspace.checkpoints(material.run.id))
@@ -216,8 +226,10 @@ def _fit(
     if saved:
         state.restore(saved)
     _drop_newer_epochs(session, material.run.id, state)
-    if session.job.payload.get("finish") and state.best_weights:
-        return state.best_weights
+    if session.job.payload.get("finish"):
+        if not state.best_weights:
+            raise TrainingError("No epoch was completed yet.", "Resume the run instead.")
+        return state
     for metrics in fit(
         state,
         examples(Subset.TRAIN),
@@ -227,13 +239,13 @@ def _fit(
         device=device,
         checkpoints=checkpoints,
         should_stop=session.should_stop,
-        on_step=lambda done, total: session.progress("Training", done, total),
+        on_step=lambda done, total: session.progress(Phase.TRAINING, done, total),
     ):
         session.epoch(metrics)
     session.flush_epochs()
     if state.stopped:
         raise StopRequested
-    return state.best_weights
+    return state
 
 
 def _damage_in_words(count: int, *, has_older: bool) -> str:
@@ -255,7 +267,7 @@ def _pretrained(session: JobSession, material: TrainingData) -> PixelFeatures:
 def _predictor(
     session: JobSession, material: TrainingData, tensors: Tensors, head: str
 ) -> Predictor:
-    session.report("Saving the model", 0, 0)
+    session.report(Phase.PREPARING_MODEL, 0, 0)
     card = _card(material, head, "")
     device = str(material.device)
     return Predictor(card, tensors, runtimes=session.workspace.runtimes, device=device)
@@ -285,12 +297,18 @@ def _card(material: TrainingData, head: str, name: str) -> ModelCard:
 
 
 def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
-    """Model, probabilities and the end of the job: all in one transaction."""
+    """Model, probabilities and the end of the job: all in one transaction.
+
+    A run that was stopped keeps its checkpoints, to be resumed. It then makes a second model, so
+    that rules, seals and reports of the first one still hold.
+    """
+    session.report(Phase.SAVING, 0, 0)
     validation = trained.probabilities[Subset.VALIDATION]
     targets = material.targets[material.subsets[Subset.VALIDATION]]
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
-        name = models.free_model_name(db, training.name)
+        epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
+        name = models.free_model_name(db, f"{training.name}{epoch}")
         content = write_bundle(_card(material, trained.head, name), trained.tensors)
         model = Model(
             id=new_id("model"),
@@ -316,6 +334,14 @@ def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -
         for subset, matrix in trained.probabilities.items():
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
-        session.finish(db, JobStatus.COMPLETED, result={"model_id": model.id})
-    # Why: there is nothing to resume any more.
-    shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
+        result: dict[str, object] = {"model_id": model.id, "times": _times(session)}
+        if trained.stopped_at is not None:
+            result["stopped_at"] = trained.stopped_at
+        session.finish(db, JobStatus.COMPLETED, result=result)
+    if trained.stopped_at is None:  # there is nothing to resume any more
+        shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
+
+
+def _times(session: JobSession) -> dict[str, list[float]]:
+    """Phase -> its units and seconds, from which later runs are estimated."""
+    return {phase: [time.units, time.seconds] for phase, time in session.times().items()}

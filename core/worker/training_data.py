@@ -13,6 +13,7 @@ from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Dataset, Sample
+from core.domain.progress import Work
 from core.domain.splits import GroupKind, Split, Subset
 from core.domain.training import TrainingRun
 from core.errors import SplitError, TrainingError
@@ -68,6 +69,8 @@ def load_training_data(session: JobSession) -> TrainingData:
         label_of = {s.id: s.label for s in used if s.label is not None}
         groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
     wanted_samples = [s for s in every if s.id in label_of]
+    train = training.train
+    session.expect(Work(len(wanted_samples), train.epochs, train.recipe))
     refuse_changed(session.workspace, dataset, wanted_samples, session.report)
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)

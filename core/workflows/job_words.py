@@ -4,7 +4,7 @@ from typing import assert_never
 
 from core.domain.jobs import Job, JobKind
 from core.words import count
-from core.workflows.jobs import Waiting
+from core.workflows.jobs import Waiting, seconds_left
 
 
 def kind_in_words(kind: JobKind) -> str:
@@ -40,6 +40,30 @@ def waiting_in_words(waiting: Waiting) -> str:
     return f"{words}{_progress(running)}{more}"
 
 
+def progress_in_words(job: Job, *, now: float) -> str:
+    """Such as `Computing features · 45% · about 2 min left`: the same wherever it is shown."""
+    left = seconds_left(job, now=now)
+    parts = [job.phase or "Starting", f"{job.share:.0%}"]
+    if left is not None:
+        parts.append(f"{about(left)} left")
+    return ("Stopping … " if job.stop_requested else "") + " · ".join(parts)
+
+
+def about(seconds: float) -> str:
+    """A time that is only estimated: `a few seconds`, `about 20 s`, `about 2 min`, `about 3 h`."""
+    if seconds < 7.5:
+        return "a few seconds"
+    if seconds < 52.5:
+        return f"about {max(10, round(seconds / 5) * 5)} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 10:
+        return f"about {minutes} min"
+    if minutes < 58:
+        return f"about {round(minutes / 5) * 5} min"
+    halves = round(seconds / 1800)
+    return f"about {halves // 2}{'½' if halves % 2 and halves < 12 else ''} h"
+
+
 def _lower(kind: JobKind) -> str:
     return kind_in_words(kind).lower()
 
@@ -47,5 +71,4 @@ def _lower(kind: JobKind) -> str:
 def _progress(job: Job) -> str:
     if not job.phase:
         return ""
-    share = f", {min(1.0, job.done / job.total):.0%}" if job.total else ""
-    return f" ({job.phase}{share})"
+    return f" ({job.phase}, {job.share:.0%})"

@@ -155,7 +155,7 @@ def is_unresponsive(job: Job, *, now: float) -> bool:
 
 
 def seconds_left(job: Job, *, now: float) -> float | None:
-    """Estimated rest of the present phase, or None while there is nothing to go by."""
-    if job.phase_started_at is None or job.done <= 0 or job.total <= 0:
+    """Estimated time until a running job ends; None while an estimate is worth nothing."""
+    if job.status is not JobStatus.RUNNING or job.ends_at is None:
         return None
-    return max(0.0, (now - job.phase_started_at) / job.done * (job.total - job.done))
+    return max(0.0, job.ends_at - now)

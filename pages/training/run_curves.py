@@ -18,15 +18,13 @@ from pages.ui.figures import training_curves
 MACRO_F1_HELP = "Mean F1 of all classes on the validation images; 1 is perfect."
 
 
-def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> float | None:
-    """Draw both; gives the estimated time left."""
+def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
     curve = runs.curve(workspace, view.run.id)
     if view.run.train.recipe is Recipe.QUICK and not curve:
         _solved(workspace, view, job)
-        return None
+        return
     _epoch_numbers(view, job, curve)
     _epoch_charts(curve, job.status)
-    return runs.seconds_left(view.run, job, curve)
 
 
 def _time(job: Job) -> str:

@@ -36,11 +36,9 @@ def live(workspace: Workspace, view: RunView) -> None:
                 f"Device: {text.plain(job.device or 'not chosen yet')} · attempt {job.attempt}",
                 width="content",
             )
-        progress = st.container()  # filled last: the curve tells the time that is left
-        left_s = run_curves.numbers_and_charts(workspace, view, job)
-        with progress:
-            widgets.job_progress(job, left_s=left_s)
-            _stop_button(workspace, job)
+        widgets.job_progress(job)
+        _stop_button(workspace, job)
+        run_curves.numbers_and_charts(workspace, view, job)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
 

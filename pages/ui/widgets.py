@@ -51,15 +51,15 @@ def status_badge(status: JobStatus) -> None:
     st.badge(status.value, color=text.STATUS_COLOURS[status])
 
 
-def job_progress(job: Job, *, left_s: float | None = None) -> None:
-    """Status, phase, bar and time of one job; `left_s` replaces the estimate by plain progress."""
+def job_progress(job: Job) -> None:
+    """Status, phase, bar and time of one job."""
     match job.status:
         case JobStatus.QUEUED:
             waiting = jobs.waiting_for(state.workspace(), job)
             words = job_words.waiting_in_words(waiting) if waiting else "Starting"
-            st.progress(0.0, text=f"{text.plain(words)} …")
+            st.progress(job.share, text=f"{text.plain(words)} …")
         case JobStatus.RUNNING:
-            _running(job, left_s)
+            _running(job)
         case JobStatus.COMPLETED:
             pass
         case JobStatus.FAILED:
@@ -79,13 +79,9 @@ def job_progress(job: Job, *, left_s: float | None = None) -> None:
         st.warning(text.plain(warning))
 
 
-def _running(job: Job, left_s: float | None) -> None:
+def _running(job: Job) -> None:
     now = time.time()
-    share = min(1.0, job.done / job.total) if job.total else 0.0
-    left = left_s if job.phase == "Training" else jobs.seconds_left(job, now=now)
-    words = f"{job.phase} · {job.done:,} of {job.total:,}" if job.total else f"{job.phase} …"
-    words += f" · about {text.duration(left)} left" if left is not None and left >= 1 else ""
-    st.progress(share, text=f"Stopping … {words}" if job.stop_requested else words)
+    st.progress(job.share, text=text.plain(job_words.progress_in_words(job, now=now)))
     if jobs.is_unresponsive(job, now=now):
         st.warning("The worker has stopped responding. It may be short of memory.")
 

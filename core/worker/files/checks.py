@@ -10,13 +10,13 @@ from core.data.file_checks import Progress, file_state, file_states
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileCheck, FileState, KnownFile
 from core.domain.ids import utc_now
+from core.domain.progress import Phase
 from core.errors import FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction
 from core.words import count, listed
 from core.workspace import Workspace
 
-PHASE = "Checking the files"
 _NAMED = 3
 _KEPT = 1000  # names in an error
 
@@ -103,7 +103,7 @@ def refuse_changed(
     Raises:
         FilesChangedError: if a file has another content, or is missing.
     """
-    checked = compare_files(workspace, samples, lambda *at: report(PHASE, *at))
+    checked = compare_files(workspace, samples, lambda *at: report(Phase.CHECKING_FILES, *at))
     remember(workspace, dataset.id, checked, {s.id for s in samples})
     if checked.changed or (missing_too and checked.missing):
         raise changed_error(dataset, checked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from core.data.importing.inspection import Inspected, inspect_file
@@ -22,12 +23,13 @@ from core.domain.depth import (
 )
 from core.domain.files import ChangedFiles
 from core.domain.jobs import JobStatus
+from core.domain.progress import Phase, Work
 from core.errors import ConfigError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect, transaction
 from core.words import count
 from core.worker.depth import measured_dataset
-from core.worker.files.checks import PHASE, CheckedSamples, compare_files, remember
+from core.worker.files.checks import CheckedSamples, compare_files, remember
 from core.worker.files.relocation import relocate
 from core.worker.session import JobSession
 
@@ -42,7 +44,9 @@ def run(session: JobSession) -> None:
         _finish(session, relocate(session, dataset, every))
         return
     used = [s for s in every if s.status is SampleStatus.USED]
-    checked = compare_files(session.workspace, used, lambda *at: session.report(PHASE, *at))
+    session.expect(Work(images=len(used)))
+    report = partial(session.report, Phase.CHECKING_FILES)
+    checked = compare_files(session.workspace, used, report)
     answer = payload.get("answer")
     result = _counts(checked)
     if answer and not checked.is_clean:
@@ -100,7 +104,7 @@ def _new_content(session: JobSession, dataset: Dataset, samples: Sequence[Sample
             session.warn(f"{samples[position].name} is left out. {outcome.message}")
         else:
             read.append((samples[position], outcome))
-        session.report("Reading the changed images", position + 1, len(paths))
+        session.report(Phase.READING_CHANGED, position + 1, len(paths))
     levels = _widened(session, dataset, [file.facts.deep for _, file in read if file.facts.deep])
     return [_with_content(sample, file, levels) for sample, file in read]
 

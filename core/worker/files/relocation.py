@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from core.data.file_checks import Reading, file_states
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileState, KnownFile
+from core.domain.progress import Phase
 from core.errors import ConfigError, FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction
@@ -15,7 +16,6 @@ from core.worker.files.checks import CheckedSamples, named, remember
 from core.worker.session import JobSession
 
 READ_AT_MOST = 2000  # files whose content is compared; all where there are no more
-_PHASE = "Comparing the files"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _compared(
     times: dict[int, float] = {}
     results = file_states(
         files,
-        on_progress=lambda *at: session.report(_PHASE, *at),
+        on_progress=lambda *at: session.report(Phase.COMPARING_FILES, *at),
         reading=lambda i: Reading.NEVER if i % step else Reading.ALWAYS,
     )
     for sample, result in zip(present, results, strict=True):

@@ -1,14 +1,13 @@
 """Actions on runs: start, follow, stop, resume."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split
-from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
+from core.domain.training import EpochMetrics, PenaltyPoint, RunState, TrainingRun
 from core.errors import (
     ConfigError,
     NetworkUnavailableError,
@@ -29,25 +28,43 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class RunView:
-    """A run and the state of its newest attempt."""
+    """A run and the state of its newest attempt.
+
+    `models` are the ids of the models that it made and that still exist, oldest first.
+    """
 
     run: TrainingRun
     job: Job | None
+    models: tuple[str, ...] = ()
 
     @property
     def status(self) -> JobStatus:
-        """The state of its newest attempt."""
-        return self.job.status if self.job else JobStatus.STOPPED
+        """The state of its newest attempt; stopped, too, where that only made a model."""
+        if self.job is None or self._made_of_stopped:
+            return JobStatus.STOPPED
+        return self.job.status
+
+    @property
+    def state(self) -> RunState:
+        """What became of the run, its model included."""
+        if self.status is JobStatus.STOPPED and self.models:
+            return RunState.STOPPED_WITH_MODEL
+        return RunState(self.status.value)
 
     @property
     def model_id(self) -> str | None:
-        """The model it made."""
-        return self.job.result.get("model_id") if self.job else None
+        """The newest model that it made."""
+        return self.models[-1] if self.models else None
 
     @property
     def can_resume(self) -> bool:
         """Whether another attempt makes sense."""
-        return self.status in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.INTERRUPTED)
+        return self.state.can_resume
+
+    @property
+    def _made_of_stopped(self) -> bool:
+        job = self.job
+        return job is not None and job.status is JobStatus.COMPLETED and "stopped_at" in job.result
 
 
 def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
@@ -210,7 +227,11 @@ def list_runs(workspace: Workspace, dataset_id: str | None = None) -> list[RunVi
     """Runs with their state, newest first."""
     latest = job_actions.latest_of_kind(workspace, JobKind.TRAIN)
     with connect(workspace) as db:
-        return [RunView(run, latest.get(run.id)) for run in runs.list_runs(db, dataset_id)]
+        made = runs.models_of_runs(db)
+        return [
+            RunView(run, latest.get(run.id), made.get(run.id, ()))
+            for run in runs.list_runs(db, dataset_id)
+        ]
 
 
 def find_run(workspace: Workspace, name_or_id: str) -> RunView:
@@ -221,7 +242,9 @@ def find_run(workspace: Workspace, name_or_id: str) -> RunView:
     """
     with connect(workspace) as db:
         run = runs.find_run(db, name_or_id)
-    return RunView(run, job_actions.latest(workspace, run.id))
+    job = job_actions.latest(workspace, run.id)
+    with connect(workspace) as db:  # after the job, which may have made one meanwhile
+        return RunView(run, job, runs.models_of_runs(db).get(run.id, ()))
 
 
 def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
@@ -248,17 +271,11 @@ def best_scores(workspace: Workspace) -> dict[str, float]:
         return runs.best_scores(db)
 
 
-def seconds_left(run: TrainingRun, job: Job, curve: Sequence[EpochMetrics]) -> float | None:
-    """Estimated time left, from the last epochs; None before the first one has ended."""
-    if not curve or not job.total:
-        return None
-    last = [item.duration_s for item in curve[-5:]]
-    epochs_left = run.train.epochs * (1 - job.done / job.total)
-    return max(0.0, epochs_left * sum(last) / len(last))
-
-
 def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) -> Job:
     """A new attempt of a run, from its last checkpoint.
+
+    A stopped run that made a model of its best epoch can go on, too. It then makes a second model;
+    the first one stays as it is.
 
     Args:
         workspace: where the run lives.
@@ -314,7 +331,9 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
 
 def can_finish(workspace: Workspace, run: TrainingRun) -> bool:
     """Whether a model can be made of the best epoch so far; a solved head has none."""
-    return run.train.recipe is Recipe.FULL and has_checkpoint(workspace, run.id)
+    if run.train.recipe is not Recipe.FULL or not has_checkpoint(workspace, run.id):
+        return False
+    return bool(curve(workspace, run.id))  # with no epoch completed, there is no best one
 
 
 def has_checkpoint(workspace: Workspace, run_id: str) -> bool:

@@ -337,15 +337,13 @@ def test_signs_of_life_and_the_time_left():
         {},
         0.0,
         heartbeat_at=100.0,
-        phase_started_at=100.0,
-        done=25,
-        total=100,
+        ends_at=140.0,
     )
     assert not jobs.is_unresponsive(job, now=110.0)
     assert jobs.is_unresponsive(job, now=140.0)
     assert jobs.seconds_left(job, now=110.0) == pytest.approx(30.0)
-    assert jobs.seconds_left(replace(job, done=0), now=110.0) is None
-    assert jobs.seconds_left(job, now=0.0) == 0.0  # a clock that was set back
+    assert jobs.seconds_left(replace(job, ends_at=None), now=110.0) is None
+    assert jobs.seconds_left(job, now=150.0) == 0.0  # it takes longer than was thought
 
 
 def test_every_worker_writes_its_own_log_and_only_the_last_ones_stay(workspace):

@@ -1,0 +1,274 @@
+"""How far a job has come: one share of all its phases, never backwards, and when it may end.
+
+Each phase weighs what it takes on an ordinary CPU, in seconds. Only their relation matters: a
+machine that is twice as fast is so in all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import assert_never
+
+from core.domain.configs import Recipe
+from core.domain.jobs import JobKind
+
+USUAL_IMAGES = 500  # where it is not known yet how many there are
+WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share of the attempt, and this time
+_UNFINISHED = 0.99  # nothing but its end makes a job complete
+_CALM_S = 6.0  # the estimate follows what is measured within about this time
+_SLOWEST = 20.0  # against the declared weights; a pause of the machine is no speed
+
+
+class Phase(StrEnum):
+    """What a job is doing, in the words that are stored and shown."""
+
+    STARTING = "Starting"
+    LISTING = "Listing files"
+    UNPACKING = "Unpacking"
+    READING = "Reading images"
+    STORING = "Storing the images"
+    CHECKING_FILES = "Checking the files"
+    COMPARING_FILES = "Comparing the files"
+    READING_CHANGED = "Reading the changed images"
+    PREPARING = "Preparing images"
+    LOADING_NETWORK = "Loading the network"
+    PREPARING_NETWORK = "Preparing the network"
+    FEATURES = "Computing features"
+    PENALTY = "Choosing the penalty"
+    FITTING = "Fitting the model"
+    CROSS_VALIDATING = "Cross-validating"
+    TRAINING = "Training"
+    PREPARING_MODEL = "Preparing the model"
+    EVALUATING = "Evaluating"
+    SAVING = "Saving the model"
+    LOOK_ALIKES = "Searching for look-alikes"
+    PIXELS = "Comparing pixels"
+    DETAILS = "Comparing details"
+    LABELS = "Checking the labels"
+    MAP = "Drawing the map"
+    FINDINGS = "Storing the findings"
+    LOADING_MODEL = "Loading the model"
+    CLASSIFYING = "Classifying"
+    HEATMAPS = "Computing heatmaps"
+    DRAWING = "Drawing heatmaps"
+    WRITING = "Writing the report"
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a job has to do; what is not known is as usual.
+
+    `epochs` counts in the full recipe only.
+    """
+
+    images: int = USUAL_IMAGES
+    epochs: int = 12
+    recipe: Recipe = Recipe.QUICK
+
+
+Plan = Mapping[Phase, float]
+
+
+def plan_of(kind: JobKind, work: Work | None = None) -> Plan:
+    """The phases of a job in their order, with the seconds that each weighs; all above 0."""
+    work = work or Work()
+    return {
+        phase: seconds + work.images * per_image / 1000
+        for phase, (seconds, per_image) in _weights(kind, work).items()
+    }
+
+
+def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
+    """Phase -> seconds in any case, and per 1,000 images."""
+    match kind:
+        case JobKind.IMPORT:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LISTING: (0.2, 0.1),
+                Phase.UNPACKING: (0.1, 0.5),
+                Phase.READING: (0.3, 2.5),
+                Phase.STORING: (0.1, 0.2),
+            }
+        case JobKind.TRAIN:
+            return {
+                Phase.STARTING: (3.0, 0),
+                Phase.CHECKING_FILES: (0.1, 0.1),
+                Phase.PREPARING: (0.3, 1.6),
+                Phase.LOADING_NETWORK: (0.6, 0),
+                **_training_weights(work),
+                Phase.SAVING: (0.2, 0),
+            }
+        case JobKind.PREDICT:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (3.0, 0),
+                Phase.CLASSIFYING: (0.5, 6.0),
+            }
+        case JobKind.QUALITY:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.CHECKING_FILES: (0.1, 0.1),
+                Phase.READING: (0.3, 2.0),
+                Phase.LOOK_ALIKES: (0.2, 0.5),
+                Phase.PIXELS: (0.2, 0.5),
+                Phase.DETAILS: (0.2, 0.5),
+                Phase.LOADING_NETWORK: (3.5, 0),
+                Phase.PREPARING: (0.3, 1.6),
+                Phase.PREPARING_NETWORK: (0.5, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.LABELS: (0.3, 1.5),
+                Phase.MAP: (0.3, 0.3),
+                Phase.FINDINGS: (0.2, 0.3),
+            }
+        case JobKind.REPORT:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (3.5, 0),
+                Phase.DRAWING: (3.0, 0),
+                Phase.WRITING: (0.5, 0),
+            }
+        case JobKind.EXPLAIN:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (3.5, 0),
+                Phase.HEATMAPS: (0.3, 80),
+            }
+        case JobKind.FILES:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.CHECKING_FILES: (0.2, 1.0),
+                Phase.COMPARING_FILES: (0.2, 1.0),
+                Phase.READING_CHANGED: (0.2, 1.0),
+            }
+        case _:
+            assert_never(kind)
+
+
+def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
+    match work.recipe:
+        case Recipe.QUICK:
+            return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.PENALTY: (0.3, 2.5),
+                Phase.FITTING: (0.1, 0.8),
+                Phase.CROSS_VALIDATING: (0.2, 1.2),
+                Phase.PREPARING_MODEL: (0.5, 0),
+            }
+        case Recipe.FULL:
+            return {
+                Phase.TRAINING: (0.5, 45.0 * work.epochs),
+                Phase.PREPARING_MODEL: (1.0, 0),
+                Phase.EVALUATING: (0.2, 4.0),
+            }
+        case _:
+            assert_never(work.recipe)
+
+
+def share_of(plan: Plan, phase: str, within: float) -> float | None:
+    """The share of a plan that is done within a phase, in [0, 1]; None for a phase it lacks."""
+    if phase not in plan:
+        return None
+    phases: Sequence[str] = list(plan)
+    before = sum(plan[Phase(p)] for p in phases[: phases.index(phase)])
+    return (before + within * plan[Phase(phase)]) / sum(plan.values())
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: its share in [0, 1], and when it may end, in seconds of the clock.
+
+    `ends_at` is None while an estimate is worth nothing.
+    """
+
+    share: float = 0.0
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True)
+class PhaseTime:
+    """What one phase took: so many of its units, in so many seconds."""
+
+    units: int
+    seconds: float
+
+
+@dataclass
+class ProgressMeter:
+    """Turns what a job reports into its progress.
+
+    What a phase found done already, in a cache or a checkpoint, counts neither as work nor as
+    speed. The bar of a resumed job goes on from `floor` and divides the rest.
+    """
+
+    plan: Plan
+    began: float
+    floor: float = 0.0
+    _phase: str = Phase.STARTING
+    _first: int | None = None  # `done` of the first report of this phase
+    _phase_began: float = 0.0
+    _done: int = 0
+    _share: float = 0.0
+    _measured: float = 0.0  # seconds of the phases that are over
+    _weighed: float = 0.0  # and their weights
+    _ends_at: float | None = None
+    _last: float = 0.0
+    times: dict[str, PhaseTime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._phase_began = self._last = self.began
+
+    def at(self, phase: str, done: int, total: int, now: float) -> Progress:
+        """The progress after a report: `done` of `total`, which are 0 where nobody can say."""
+        if phase != self._phase:
+            self.close(now)
+            self._phase, self._phase_began, self._first = phase, now, None
+        self._first = done if self._first is None else min(self._first, done)
+        self._done = done
+        within = self._within(done, total)
+        share = share_of(self.plan, phase, within)
+        self._share = max(self._share, min(share or 0.0, _UNFINISHED))
+        self._estimate(within, now)
+        return Progress(self.floor + (1 - self.floor) * self._share, self._ends_at)
+
+    def close(self, now: float) -> None:
+        """End the phase of the last report."""
+        seconds, units = now - self._phase_began, self._done - (self._first or 0)
+        before = self.times.get(self._phase, PhaseTime(0, 0.0))
+        self.times[self._phase] = PhaseTime(before.units + units, before.seconds + seconds)
+        self._measured += seconds
+        weight = self.plan[Phase(self._phase)] if self._phase in self.plan else 0.0
+        was_there = units == 0 and self._done > 0 and seconds < weight / 5
+        self._weighed += 0.0 if was_there else weight
+        self._done = 0
+
+    def _within(self, done: int, total: int) -> float:
+        if total <= 0:
+            return 0.0
+        first = self._first or 0
+        return 1.0 if total <= first else min(1.0, max(0.0, (done - first) / (total - first)))
+
+    def _estimate(self, within: float, now: float) -> None:
+        elapsed = now - self.began
+        if self._share < WORTH_SHARE or elapsed < WORTH_S:
+            return
+        measured = now + self._seconds_left(within, now)
+        if self._ends_at is None:
+            self._ends_at = measured
+        else:
+            pace = min(1.0, (now - self._last) / _CALM_S)
+            self._ends_at += pace * (measured - self._ends_at)
+        self._last = now
+
+    def _seconds_left(self, within: float, now: float) -> float:
+        """The rest of this phase at its own speed, the later ones at that of all so far."""
+        if self._phase not in self.plan:
+            return 0.0
+        own, spent = self.plan[Phase(self._phase)], now - self._phase_began
+        weighed, measured = self._weighed + within * own, self._measured + spent
+        slowness = min(_SLOWEST, measured / weighed) if weighed > 0 else 1.0
+        phases = list(self.plan)
+        later = sum(self.plan[p] for p in phases[phases.index(Phase(self._phase)) + 1 :])
+        is_measured = within > 0.05 and spent > 1
+        rest = spent * (1 - within) / within if is_measured else (1 - within) * own * slowness
+        return rest + later * slowness
