@@ -14,13 +14,21 @@ from core.workspace import Workspace
 
 
 def run_as_json(view: RunView) -> JsonObject:
-    """A run with its status, its model and what went wrong."""
+    """A run with its status, its newest model and what went wrong.
+
+    `status` of a run that was stopped stays "stopped", also when its best epoch became a model;
+    `state` tells the two apart. `progress` in [0, 1] is null unless the run is active.
+    """
+    job = view.job
     return {
         "run_id": view.run.id,
         "name": view.run.name,
         "status": view.status.value,
+        "state": view.state.value,
         "model_id": view.model_id,
-        "error": view.job.error if view.job else None,
+        "error": job.error if job else None,
+        "progress": round(job.share, 4) if job and job.status.is_active else None,
+        "can_resume": view.can_resume,
     }
 
 

@@ -35,13 +35,14 @@ from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defau
 from core.domain.jobs import Job
 from core.domain.settings import with_settings
 from core.domain.splits import Split, Subset
-from core.errors import ConfigError
+from core.errors import ConfigError, TrainingError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
 from core.workflows.results import evaluation
 from core.workflows.training import folds, runs
+from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 
@@ -165,12 +166,26 @@ def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
 
 @app.command()
 def resume(
-    run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+    run: RunArgument,
+    finish: Annotated[
+        bool,
+        typer.Option("--finish", help="Make a model of the best epoch instead of training on."),
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Resume a stopped, failed or interrupted run from its last checkpoint."""
+    """Resume a stopped, failed or interrupted run from its last checkpoint.
+
+    A stopped run of which `--finish` made a model stays stopped and can still be resumed.
+    """
     with session(workspace, as_json) as opened:
         view = runs.find_run(opened.workspace, run)
-        job = runs.resume_training(opened.workspace, view.run.id)
+        if finish and not runs.can_finish(opened.workspace, view.run):
+            raise TrainingError(
+                f"The run '{view.run.name}' has no completed epoch to make a model of.",
+                "Resume it without --finish.",
+            )
+        job = runs.resume_training(opened.workspace, view.run.id, finish=finish)
         _answer_training(opened, view.run.id, follow(opened, job))
 
 
@@ -180,7 +195,7 @@ def list_runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
     with session(workspace, as_json) as opened:
         views = runs.list_runs(opened.workspace)
         result = [run_as_json(view) for view in views]
-        rows = [[v.run.id, v.run.name, v.status.value, v.model_id or "–"] for v in views]
+        rows = [[v.run.id, v.run.name, state_in_words(v.state), v.model_id or "–"] for v in views]
         opened.answer({"runs": result}, lambda: table(["id", "name", "status", "model"], rows))
 
 

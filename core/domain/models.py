@@ -40,6 +40,34 @@ class Model:
     validation_cross_validated: bool = False
 
 
+class Standing(StrEnum):
+    """How far a model is on its way to a sign-off."""
+
+    NO_RULE = "no_rule"
+    NOT_SEALED = "not_sealed"  # it has a threshold; its test was not fixed before it was viewed
+    SEALED = "sealed"
+    OPENED = "opened"
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What is stored with a model and goes when it is deleted; `results` counts judged images."""
+
+    results: int = 0
+    has_rule: bool = False
+    is_sealed: bool = False
+    is_opened: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is."""
+        if self.is_opened:
+            return Standing.OPENED
+        if self.is_sealed:
+            return Standing.SEALED
+        return Standing.NOT_SEALED if self.has_rule else Standing.NO_RULE
+
+
 class PartDecision(StrEnum):
     """What happens to a part; the values stand in JSON and tables."""
 

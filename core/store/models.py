@@ -8,7 +8,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
-from core.domain.models import Model
+from core.domain.models import Belongings, Model
 from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
@@ -77,11 +77,29 @@ def contents(db: Database) -> list[Named]:
         " FROM datasets"
         " UNION ALL SELECT 'split', id, name, dataset_id, id, NULL, 0, created_at FROM splits"
         " UNION ALL SELECT 'run', id, name, dataset_id, split_id,"
-        " (SELECT id FROM models WHERE run_id = runs.id), 0, created_at FROM runs"
+        " (SELECT id FROM models WHERE run_id = runs.id ORDER BY created_at DESC LIMIT 1), 0,"
+        " created_at FROM runs"
         " UNION ALL SELECT 'model', id, name, dataset_id, split_id, id, 0, created_at FROM models"
         " ORDER BY 8 DESC"
     )
     return [(level, *rest) for level, *rest, _ in rows]
+
+
+def belongings_of_all(db: Database) -> dict[str, Belongings]:
+    """Model id -> what is stored with it; no results are read."""
+    rows = db.query(
+        "SELECT m.id, s.model_id IS NOT NULL AS sealed, s.opened_at IS NOT NULL AS opened,"
+        " EXISTS (SELECT 1 FROM operating_points o WHERE o.model_id = m.id) AS has_rule,"
+        " (SELECT coalesce(sum(length(p.sample_ids)), 0) / 8 FROM predictions p"
+        " WHERE p.model_id = m.id) AS results"
+        " FROM models m LEFT JOIN seals s ON s.model_id = m.id"
+    )
+    return {
+        row["id"]: Belongings(
+            row["results"], bool(row["has_rule"]), bool(row["sealed"]), bool(row["opened"])
+        )
+        for row in rows
+    }
 
 
 def find_model(db: Database, name_or_id: str) -> Model:

@@ -334,7 +334,12 @@ def _store(session: JobSession, material: TrainingData, trained: TrainedModel) -
         for subset, matrix in trained.probabilities.items():
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
-        result: dict[str, object] = {"model_id": model.id, "times": _times(session)}
+        used = sum(len(positions) for positions in material.subsets.values())
+        result: dict[str, object] = {
+            "model_id": model.id,
+            "images": used,
+            "times": _times(session),
+        }
         if trained.stopped_at is not None:
             result["stopped_at"] = trained.stopped_at
         session.finish(db, JobStatus.COMPLETED, result=result)

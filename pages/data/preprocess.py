@@ -1,16 +1,11 @@
 """Preprocess: see the pixels the network will see."""
 
-import base64
-import io
 from dataclasses import replace
 
 import streamlit as st
-from PIL import Image
 
-from core.data.pixels.images import read_image
-from core.data.pixels.preprocess import preprocess_image
 from core.domain.configs import PreprocessConfig
-from core.domain.datasets import Dataset, Sample
+from core.domain.datasets import Dataset
 from core.domain.depth import LEVEL_SETTINGS, GrayLevels
 from core.domain.settings import settings_of
 from core.errors import TouchstoneError
@@ -18,6 +13,7 @@ from core.models.catalog import DEFAULT_NETWORK
 from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from core.workspace import Workspace
+from pages.training import preview
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
@@ -33,7 +29,6 @@ def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
     if dataset.levels is not None:
         values |= _levels(config, dataset, dataset.levels)
     with st.expander("Region of interest"):
-        st.caption("Only this part of each image is used, in percent of its width and height.")
         values |= _range("Left and right edge", "roi_left", "roi_right", config, dataset_id)
         values |= _range("Top and bottom edge", "roi_top", "roi_bottom", config, dataset_id)
     return replace(config, **values)
@@ -84,58 +79,28 @@ def _range(
     return {low: first / 100, high: max(last, first + 5) / 100}
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def before_and_after(path: str, _config: PreprocessConfig, digest: str) -> tuple[str, str]:
-    """Data URLs of the image and of the network's pixels; `digest` stands for the config.
-
-    Why no st.image: its files vanish when a slider moves again before the browser has them.
-    """
-    image = read_image(state.workspace().resolve(path), levels=_config.levels)
-    after = Image.fromarray(preprocess_image(image, _config))
-    image.thumbnail((600, 600))
-    return _data_url(image), _data_url(after)
-
-
-def _data_url(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def preview(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
-    chosen = _one_per_class(workspace, dataset)
+def shown(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
+    """Originals above the pixels of the network, one column for each class."""
+    offset = st.session_state.get("preview_offset", 0)
+    chosen = preview.one_per_class(workspace, dataset, at_most=SHOWN, offset=offset)
     if not chosen:
         return
     side = config.image_size_px
     for sample, column in zip(chosen, st.columns(len(chosen)), strict=True):
         with column:
             try:
-                before, after = before_and_after(sample.path, config, config.digest)
+                before, after = preview.before_and_after(
+                    sample.path, sample.sha256, config, config.digest
+                )
             except TouchstoneError as err:
                 errors.show(err)
                 continue
-            st.markdown(f"**{text.plain(dataset.class_names[sample.label or 0])}**")
-            _image(before)
-            st.caption(f"original, {sample.width} × {sample.height} px")
-            _image(after)
-            st.caption(f"network input, {side} × {side} px")
-
-
-def _image(data_url: str) -> None:
-    st.html(f"<img src='{data_url}' alt='' style='width:100%;border-radius:8px;display:block'>")
-
-
-def _one_per_class(workspace: Workspace, dataset: Dataset) -> list[Sample]:
-    offset = st.session_state.get("preview_offset", 0)
-    chosen: list[Sample] = []
-    for label in range(min(SHOWN, len(dataset.class_names))):
-        samples, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
-        if total:
-            samples, _ = datasets.samples(
-                workspace, dataset.id, label=label, limit=1, offset=offset % total
-            )
-        chosen.extend(samples)
-    return chosen
+            name = dataset.class_names[sample.label or 0]
+            st.markdown(f"**{text.plain(name)}**")
+            preview.picture(before, f"Original of class {name}", sample.width / sample.height)
+            st.caption(f"{sample.width} × {sample.height} px")
+            preview.picture(after, f"Network input of class {name}", 1.0)
+            st.caption(f"Network input, {side} × {side} px")
 
 
 def page(workspace: Workspace) -> None:
@@ -175,14 +140,14 @@ def page(workspace: Workspace) -> None:
                     del st.session_state[key]
                 st.rerun()
         st.caption(
-            "The next run on this dataset uses the saved settings and stores them in its model."
+            "The next run uses what is saved."
             if saved
-            else "Nothing is saved: runs use the image size of their network, stretched."
+            else "Nothing is saved: runs use their network's default."
         )
         if config.image_size_px < 96:
-            st.warning("Below 96 px, most networks see too little detail. The minimum is 32 px.")
+            st.warning("Below 96 px, most networks see too little detail.")
     with right:
-        preview(workspace, dataset, config)
+        shown(workspace, dataset, config)
         if st.button("Other images", icon=":material/refresh:", key="other"):
             st.session_state.preview_offset = st.session_state.get("preview_offset", 0) + 1
             st.rerun()

@@ -6,17 +6,20 @@ import streamlit as st
 
 from core.domain.acting import acted_on
 from core.domain.configs import Recipe
-from core.domain.jobs import Job, JobStatus
+from core.domain.jobs import Job
 from core.domain.settings import Setting, Value
+from core.domain.training import RunState
 from core.errors import TouchstoneError
 from core.models.catalog import network_title
+from core.words import joined
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import folds, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
+from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-from pages.training import run_curves
+from pages.training import run_compare, run_curves, run_states, setting_fields
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
@@ -28,24 +31,86 @@ REFITTED = (
 )
 
 
+def header(workspace: Workspace, view: RunView) -> None:
+    """State of the run and what one can do now."""
+    with st.container(horizontal=True, vertical_alignment="center", key="run_actions"):
+        run_states.badge(view.state)
+        run_states.key_of_states()
+        st.space("stretch")
+        _actions(workspace, view)
+
+
+def _actions(workspace: Workspace, view: RunView) -> None:
+    if view.status.is_active:
+        return
+    if view.model_id and st.button(
+        "View the results", type="primary", icon=":material/grid_on:", key="to_evaluate"
+    ):
+        st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
+    if view.can_resume:
+        _resume(workspace, view)
+    if st.button(
+        "Train again",
+        icon=":material/replay:",
+        key="again",
+        help="Opens Configure with the settings of this run.",
+    ):
+        again(view)
+    if st.button("Delete", type="tertiary", icon=":material/delete:", key="delete"):
+        confirm_delete(workspace, view)
+
+
+def _resume(workspace: Workspace, view: RunView) -> None:
+    if st.button(
+        "Resume",
+        type="secondary" if view.model_id else "primary",
+        icon=":material/resume:",
+        key="resume",
+        help="Continues from the last saved state.",
+    ):
+        runs.resume_training(workspace, view.run.id)
+        st.rerun()
+    makes_model = view.state is not RunState.STOPPED_WITH_MODEL
+    if (
+        makes_model
+        and runs.can_finish(workspace, view.run)
+        and st.button(
+            "Make a model",
+            icon=":material/deployed_code:",
+            key="finish",
+            help="Makes a model of the best epoch so far. The run stays stopped and can still be "
+            "resumed.",
+        )
+    ):
+        runs.resume_training(workspace, view.run.id, finish=True)
+        st.rerun()
+
+
+def again(view: RunView) -> None:
+    link = setting_fields.link_of(view.run.train, view.run.augment)
+    query = {"dataset": view.run.dataset_id, "split": view.run.split_id}
+    # Why a link without settings too: the form would go on with what was asked before.
+    st.session_state.pop("train_asked", None)
+    st.switch_page(Place.TRAIN, query_params={**query, **({"set": link} if link else {})})
+
+
 def live(workspace: Workspace, view: RunView) -> None:
     def draw(job: Job) -> None:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            widgets.status_badge(job.status)
-            st.caption(
-                f"Device: {text.plain(job.device or 'not chosen yet')} · attempt {job.attempt}",
-                width="content",
-            )
-        widgets.job_progress(job)
-        _stop_button(workspace, job)
+        if job.status.is_active:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                with st.container(width="stretch"):
+                    widgets.job_progress(job)
+                _stop_button(workspace, job)
+        else:
+            widgets.job_progress(job)
         run_curves.numbers_and_charts(workspace, view, job)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
 
 
 def _stop_button(workspace: Workspace, job: Job) -> None:
-    if job.status.is_active and st.button(
-        "Stop",
+    if st.button(
+        "Stopping …" if job.stop_requested else "Stop",
         icon=":material/stop:",
         key="stop",
         disabled=job.stop_requested,
@@ -55,48 +120,16 @@ def _stop_button(workspace: Workspace, job: Job) -> None:
         st.rerun(scope="fragment")
 
 
-def actions(workspace: Workspace, view: RunView) -> None:
-    with st.container(horizontal=True):
-        if (
-            view.status is JobStatus.COMPLETED
-            and view.model_id
-            and st.button(
-                "Next: view the results",
-                type="primary",
-                icon=":material/grid_on:",
-                key="to_evaluate",
-            )
-        ):
-            st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
-        if view.can_resume:
-            if st.button(
-                "Resume",
-                type="primary",
-                icon=":material/resume:",
-                key="resume",
-                help="Continues from the last saved state.",
-            ):
-                runs.resume_training(workspace, view.run.id)
-                st.rerun()
-            if runs.can_finish(workspace, view.run) and st.button(
-                "Make a model from the best epoch",
-                icon=":material/deployed_code:",
-                key="finish",
-            ):
-                runs.resume_training(workspace, view.run.id, finish=True)
-                st.rerun()
-        if not view.status.is_active and st.button(
-            "Delete run", icon=":material/delete:", key="delete"
-        ):
-            confirm_delete(view)
-
-
 @st.dialog("Delete run")
 @errors.shown()
-def confirm_delete(view: RunView) -> None:
-    st.markdown(f"Delete the run **{text.plain(view.run.name)}** with its curve? Its model stays.")
+def confirm_delete(workspace: Workspace, view: RunView) -> None:
+    takes = ["its curve and settings"]
+    if runs.has_checkpoint(workspace, view.run.id):
+        takes.append("its saved state, so that it cannot be resumed")
+    st.markdown(f"Deletes **{text.plain(view.run.name)}** with {joined(takes)}.")
+    st.markdown("Its model stays." if view.model_id else "It has made no model.")
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
-        runs.delete_run(state.workspace(), view.run.id)
+        runs.delete_run(workspace, view.run.id)
         st.session_state.pop("chosen_run", None)
         st.query_params.clear()
         st.rerun()
@@ -118,7 +151,7 @@ def together(workspace: Workspace, run_id: str, group: FoldGroup) -> None:
 def _together(workspace: Workspace, group: FoldGroup) -> None:
     """Mean and standard deviation of the completed folds."""
     st.subheader(f"All {group.folds} folds of {text.plain(group.name)}")
-    states = Counter(view.status.value for view in group.views)
+    states = Counter(state_in_words(view.state) for view in group.views)
     st.caption(" · ".join(f"{n} {status}" for status, n in states.items()))
     result = _cross_validation(tuple(view.model_id for view in group.views), workspace, group)
     if result is None:
@@ -186,35 +219,6 @@ def in_epochs(workspace: Workspace, view: RunView) -> bool:
     return view.run.train.recipe is Recipe.FULL or bool(runs.curve(workspace, view.run.id))
 
 
-def compare(workspace: Workspace, views: list[RunView]) -> None:
-    st.subheader("All runs")
-    scores, trained = runs.best_scores(workspace), runs.trained_in_epochs(workspace)
-    stepped = [v.run.train.recipe is Recipe.FULL or v.run.id in trained for v in views]
-    st.dataframe(
-        {
-            "run": [v.run.name for v in views],
-            "status": [v.status.value for v in views],
-            "recipe": [v.run.train.recipe.value for v in views],
-            "network": [network_title(v.run.train.network) for v in views],
-            "fold": ["–" if v.run.fold is None else str(v.run.fold + 1) for v in views],
-            "size": [v.run.preprocess.image_size_px for v in views],
-            "best macro F1": [
-                f"{score:.3f}" if (score := scores.get(v.run.id)) is not None else "–"
-                for v in views
-            ],
-            "epochs": [
-                str(v.run.train.epochs) if s else "–" for v, s in zip(views, stepped, strict=True)
-            ],
-            "learning rate": [
-                f"{v.run.train.learning_rate:g}" if s else "–"
-                for v, s in zip(views, stepped, strict=True)
-            ],
-            "started": [text.when(v.run.created_at) for v in views],
-        },
-        hide_index=True,
-    )
-
-
 def page(workspace: Workspace) -> None:
     dataset = context.dataset(workspace)
     views = runs.list_runs(workspace, dataset.id) if dataset else []
@@ -226,16 +230,17 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
+    views = sorted(views, key=lambda v: not v.status.is_active)  # what runs now comes first
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
     chosen = state.choose("run", names, label="Run", help="Run to view, newest first.")
     view = runs.find_run(workspace, chosen or "")
+    header(workspace, view)
     live(workspace, view)
-    actions(workspace, view)
     settings(workspace, view)
     for group in folds.group_runs(views):
         if view.run.id in {member.run.id for member in group.views}:
             together(workspace, view.run.id, group)
-    compare(workspace, views)
+    run_compare.compare(workspace, views, view)
 
 
 widgets.page_heading(Place.RUNS, "Watch runs live, and compare earlier ones.")

@@ -1,161 +1,100 @@
-"""Train: choose a recipe and a network, and start."""
+"""Train: what will be trained on what, for how long, and one button; settings and runs below."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
-from core.domain.acting import recipe_settings
-from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
+from core.domain.configs import (
+    AugmentConfig,
+    PreprocessConfig,
+    Recipe,
+    TrainConfig,
+    recipe_defaults,
+)
 from core.domain.datasets import Dataset
-from core.domain.settings import settings_of
-from core.domain.splits import Split
+from core.domain.splits import Split, Subset
 from core.errors import TouchstoneError
-from core.models.catalog import DEFAULT_NETWORK, Availability, Network
-from core.models.devices import default_recipe, find_devices
-from core.workflows.data import datasets
-from core.workflows.training import runs
+from core.models.catalog import Availability, Network, network_title
+from core.models.devices import find_devices
+from core.workflows.data import certificates
+from core.workflows.job_words import about
+from core.workflows.training import durations, runs
 from core.workflows.training.refusals import refuse_untrainable
 from core.workspace import Workspace
+from pages.training import preview, run_states, setting_fields
+from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
 RECIPES = {
-    Recipe.QUICK: (
-        "Quick",
-        "Keeps the pretrained network and trains its last layer. Takes minutes on any CPU: start "
-        "with this.",
-    ),
-    Recipe.FULL: (
-        "Full",
-        "Trains all layers with augmentation. Often more accurate on unusual images; best with a "
-        "GPU.",
-    ),
+    Recipe.QUICK: ("Quick", "Trains the last layer: minutes on any CPU."),
+    Recipe.FULL: ("Full", "Trains all layers: often better on unusual images, slow without a GPU."),
 }
-BASIC = ["epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit"]
-CHOSEN_ABOVE = ["recipe", "network", "device"]  # have controls of their own
+FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit")
+RUNS_SHOWN = 6
 
 
-def choose_recipe() -> Recipe:
-    return st.radio(
+def choose_recipe(wanted: Asked) -> None:
+    st.session_state.setdefault("recipe", wanted.recipe)
+    st.segmented_control(
         "Recipe",
         list(RECIPES),
-        index=list(RECIPES).index(default_recipe()),
+        required=True,
         format_func=lambda r: RECIPES[r][0],
-        captions=[words for _, words in RECIPES.values()],
         key="recipe",
-        horizontal=True,
+        help=" ".join(f"**{name}**: {words}" for name, words in RECIPES.values()),
     )
 
 
-def choose_network(workspace: Workspace) -> Network:
+def choose_network(workspace: Workspace, wanted: Asked) -> None:
     catalog = {network.name: (network, place) for network, place in runs.networks(workspace)}
-    name = st.selectbox(
+    st.session_state.setdefault("network", wanted.network)
+    st.selectbox(
         "Network",
         list(catalog),
-        index=list(catalog).index(DEFAULT_NETWORK),
         key="network",
-        format_func=lambda n: f"{catalog[n][0].title} · {catalog[n][1].value}",
-        help="A network that was pretrained on millions of photographs. Training teaches it your "
-        "classes.",
+        format_func=lambda n: _network_words(*catalog[n]),
+        help="Pretrained on millions of photographs; training teaches it your classes. "
+        f"{catalog[wanted.network][0].when}",
     )
-    network, place = catalog[name]
-    st.caption(
-        f"{network.when} {network.parameters_m:g} million weights, {network.image_size_px} px, "
-        f"{_speed_words(network.speed)}."
-    )
-    if place is Availability.MISSING:
+    if catalog[wanted.network][1] is Availability.MISSING:
         st.warning(
             "Its weights are not on this machine and cannot be downloaded. An administrator can "
-            f"put `{network.name}.safetensors` into the weights folder of the workspace."
+            f"put `{wanted.network}.safetensors` into the weights folder of the workspace."
         )
-    return network
 
 
-def _speed_words(speed: float) -> str:
-    if speed == 1:
-        return "the speed that others are compared with"
-    return f"{speed:g} times the speed of the default"
+def _network_words(network: Network, place: Availability) -> str:
+    there = "" if place is Availability.HERE else f" · {place.value}"
+    return f"{network.title} · {network.parameters_m:g} M weights{there}"
 
 
-def settings(defaults: TrainConfig, split: Split) -> tuple[TrainConfig, AugmentConfig]:
-    """Fields for what acts in the recipe, the most important ones first."""
-    key = f"train_{defaults.recipe}"
-    acting = recipe_settings(defaults.recipe)
-    hidden = [*CHOSEN_ABOVE, *(["refit"] if split.folds else [])]  # a fold must stay unseen
-    names = [s.name for s in settings_of(defaults) if s.name in acting and s.name not in hidden]
-    values = fields_in_columns(defaults, [name for name in BASIC if name in names], key=key)
-    if "penalty" in names:
-        st.caption("A penalty of 0 is chosen by cross-validation on the training images.")
-    with st.expander("More settings"):
-        more = [name for name in names if name not in BASIC]
-        values |= fields_in_columns(defaults, more, key=key)
-    return replace(defaults, **values), augmentation(acting)
-
-
-def augmentation(acting: frozenset[str]) -> AugmentConfig:
-    usual = AugmentConfig()
-    names = [setting.name for setting in settings_of(usual) if setting.name in acting]
-    if not names:
-        return usual
-    with st.expander("Augmentation"):
-        return replace(usual, **fields_in_columns(usual, names, key="augment"))
-
-
-def fields_in_columns(
-    config: TrainConfig | AugmentConfig, names: Sequence[str], *, key: str
-) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    columns = st.columns(3)
-    for position, name in enumerate(names):
-        with columns[position % 3]:
-            values |= widgets.config_fields(config, [name], key=key)
-    return values
-
-
-def choose_device() -> str:
+def choose_device(wanted: Asked) -> None:
     devices = {device.name: device.title for device in find_devices()}
-    best = next(iter(devices.values()))
     names = ["auto", *devices]
-    return st.selectbox(
+    st.session_state.setdefault("device", wanted.device if wanted.device in names else "auto")
+    st.selectbox(
         "Device",
         names,
         key="device",
-        format_func=lambda n: f"automatic: {best}" if n == "auto" else devices[n],
+        format_func=lambda n: (
+            f"automatic: {next(iter(devices.values()))}" if n == "auto" else devices[n]
+        ),
         help="Automatic uses a GPU if there is one. A GPU rounds differently from a CPU, so the "
         "models can differ slightly.",
     )
 
 
-def pixels_line(workspace: Workspace, dataset: Dataset, network: Network) -> None:
-    config = runs.default_preprocess(workspace, dataset.id, network.name)
-    saved = datasets.saved_preprocess(workspace, dataset.id) is not None
-    origin = "as saved on the Preprocess page" if saved else "the network's default"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"Images: {config.image_size_px} × {config.image_size_px} px, {config.resize_mode}, "
-            f"{config.channels}{text.gray_levels(config.levels)} ({origin})."
-        )
-        st.page_link(
-            Place.PREPROCESS,
-            label="Change",
-            icon=":material/tune:",
-            query_params={"dataset": dataset.id},
-        )
-
-
 def choose_fold(split: Split) -> int | None:
     """The fold that validates, from 0; None for all of them."""
     folds: list[int | None] = [None, *range(split.folds)]
-    words: dict[int | None, str] = {
-        None: f"All {split.folds} folds: {split.folds} runs, mean and spread"
-    }
+    words: dict[int | None, str] = {None: f"All {split.folds} folds: mean and spread"}
     # Why positions and not the folds: a select box takes None for nothing chosen.
     chosen = st.selectbox(
         "Fold",
         range(len(folds)),
         key=f"fold_{split.id}",
+        persist_state="session",
         format_func=lambda i: words.get(folds[i], f"Fold {i} of {split.folds} validates"),
         help="One run shows how good one model is. One run per fold shows how much this depends on "
         "the split.",
@@ -163,37 +102,170 @@ def choose_fold(split: Split) -> int | None:
     return folds[chosen]
 
 
-def split_words(split: Split) -> None:
+def settings(defaults: Defaults, split: Split, wanted: Asked) -> None:
+    """Fields for what acts in the recipe: the important ones first, the rest folded away."""
+    known = list(defaults.settings)
+    if split.folds and "refit" in known:  # a fold must stay unseen
+        known.remove("refit")
+    first = [name for name in FIRST if name in known]
+    setting_fields.draw(defaults, first)
+    changes = [n for n in known if hasattr(defaults.augment, n)]
+    if changes:
+        with st.expander(_titled("Augmentation", changes, wanted), icon=":material/auto_fix_high:"):
+            setting_fields.draw(defaults, changes)
+    others = [n for n in known if n not in first and n not in changes]
+    with st.expander(_titled("Advanced", others, wanted), icon=":material/tune:"):
+        setting_fields.draw(defaults, others)
+        choose_device(wanted)
+
+
+def _titled(title: str, names: Sequence[str], wanted: Asked) -> str:
+    changed = sum(name in wanted.own for name in names)
+    return f"{title} · {changed} changed" if changed else title
+
+
+def images_by_subset(workspace: Workspace, dataset: Dataset, split: Split) -> dict[Subset, int]:
+    """Images in each subset; with folds, all but the test images are counted as training."""
+    totals = dict.fromkeys(Subset, 0)
+    for side, own in certificates.side_counts(workspace, dataset, split).items():
+        subset = Subset.TRAIN if side.fold is not None else side.subset
+        totals[subset] += sum(own.values())
+    return totals
+
+
+def answer(
+    workspace: Workspace,
+    dataset: Dataset,
+    split: Split,
+    train: TrainConfig,
+    augment: AugmentConfig,
+    pixels: PreprocessConfig,
+) -> None:
+    """What will be trained on what, about how long it takes, and the button."""
+    counts = images_by_subset(workspace, dataset, split)
+    seconds = durations.expected_seconds(
+        workspace,
+        dataset.id,
+        train,
+        pixels,
+        images=sum(counts.values()),
+        training_images=counts[Subset.TRAIN],
+    )
+    with (
+        st.container(border=True, key="answer"),
+        st.container(horizontal=True, vertical_alignment="center"),
+    ):
+        with st.container(gap="xxsmall", width="stretch"):
+            st.markdown(
+                f"**{RECIPES[train.recipe][0]}** training of {network_title(train.network)} on "
+                f"**{text.count(counts[Subset.TRAIN], 'image')}** of "
+                f"{text.count(len(dataset.class_names), 'class')}"
+            )
+            st.caption(" · ".join(_facts(counts, split, seconds)))
+        split_badges(split)
+        fold = choose_fold(split) if split.folds else None
+        if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
+            start(workspace, dataset, split, train, augment, fold)
+
+
+def _facts(counts: dict[Subset, int], split: Split, seconds: float | None) -> list[str]:
+    parts = []
+    if seconds is not None:
+        each = " for each fold" if split.folds else ""
+        parts.append(f"{about(seconds)}{each}, by earlier runs here".capitalize())
+    if counts[Subset.VALIDATION]:
+        parts.append(f"{counts[Subset.VALIDATION]:,} validate")
+    parts.append(f"{counts[Subset.TEST]:,} test images stay unseen")
+    return parts
+
+
+def split_badges(split: Split) -> None:
     """How far a result on this split can be trusted."""
     certificate = split.certificate
-    with st.container(horizontal=True):
-        if certificate and certificate.is_clean:
-            st.badge(
-                "no leaks",
-                icon=":material/verified:",
-                color="green",
-                help="No part, identical file or look-alike is in two subsets of this split.",
-            )
+    if certificate and certificate.is_clean:
+        st.badge(
+            "no leaks",
+            icon=":material/verified:",
+            color="green",
+            help="No part, identical file or look-alike is in two subsets of this split.",
+        )
+    else:
+        leaks = certificate is not None and certificate.is_leaking
+        st.badge(
+            "leaks found" if leaks else "not checked for leaks",
+            icon=":material/gpp_maybe:",
+            color="orange",
+            help="Results on this split may look better than they are: see its certificate on "
+            "Split.",
+        )
+    if split.sealed:
+        st.badge(
+            "test set sealed",
+            icon=":material/lock:",
+            color="violet",
+            help="These test images never train a model of this dataset version.",
+        )
+
+
+def start(
+    workspace: Workspace,
+    dataset: Dataset,
+    split: Split,
+    train: TrainConfig,
+    augment: AugmentConfig,
+    fold: int | None,
+) -> None:
+    name = st.session_state.get("run_name") or None
+    try:
+        if split.folds and fold is None:
+            view = runs.start_cross_validation(
+                workspace, dataset.id, train, split=split.id, augment=augment, name=name
+            )[0]
         else:
-            leaks = certificate is not None and certificate.is_leaking
-            st.badge(
-                "leaks found" if leaks else "not checked for leaks",
-                icon=":material/gpp_maybe:",
-                color="orange",
-                help="Results on this split may look better than they are: see its certificate on "
-                "Split.",
+            view = runs.start_training(
+                workspace, dataset.id, train, split=split.id, augment=augment, name=name, fold=fold
             )
-        if split.sealed:
-            st.badge(
-                "test set sealed",
-                icon=":material/lock:",
-                color="violet",
-                help="These test images never train a model of this dataset version.",
+    except TouchstoneError as err:
+        errors.show(err)
+        return
+    st.session_state.pop("run_name", None)
+    st.switch_page(Place.RUNS, query_params={"run": view.run.id})
+
+
+def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> None:
+    """What the network sees, and the runs so far."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("##### What the network sees", width="stretch")
+        st.page_link(
+            Place.PREPROCESS,
+            label="Change",
+            icon=":material/tune:",
+            query_params={"dataset": dataset.id},
+        )
+    preview.strip(workspace, dataset, pixels)
+    st.caption(
+        f"{pixels.image_size_px} × {pixels.image_size_px} px, {pixels.resize_mode}, "
+        f"{pixels.channels}{text.gray_levels(pixels.levels)}"
+    )
+    views = runs.list_runs(workspace, dataset.id)
+    if not views:
+        return
+    st.markdown("##### Runs")
+    scores = runs.best_scores(workspace)
+    with st.container(gap="xxsmall"):
+        for view in views[:RUNS_SHOWN]:
+            score = scores.get(view.run.id)
+            f1 = f" · F1 {score:.3f}" if score is not None else ""
+            st.page_link(
+                Place.RUNS,
+                label=f"{text.plain(view.run.name)}{f1} · {text.when(view.run.created_at)}",
+                icon=run_states.LOOKS[view.state][0],
+                help=run_states.state_in_words(view.state),
+                query_params={"run": view.run.id},
             )
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
-    split_words(split)
     try:
         refuse_untrainable(workspace, dataset, split)
     except TouchstoneError as err:
@@ -205,52 +277,45 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             query_params={"dataset": dataset.id, "split": split.id},
         )
         return
-    with st.container(border=True):
-        fold = choose_fold(split) if split.folds else None
-        recipe = choose_recipe()
-        network = choose_network(workspace)
-        pixels_line(workspace, dataset, network)
-        config, augment = settings(recipe_defaults(recipe, network.name), split)
-        left, right = st.columns(2)
-        with left:
-            device = choose_device()
-        name = right.text_input(
+    wanted = setting_fields.asked()
+    # Why read before they are drawn: the answer on top then moves nothing below it.
+    wanted.recipe = st.session_state.get("recipe", wanted.recipe)
+    wanted.network = st.session_state.get("network", wanted.network)
+    wanted.device = st.session_state.get("device", wanted.device)
+    defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network))
+    values = setting_fields.current(wanted, defaults)
+    pixels = runs.default_preprocess(workspace, dataset.id, wanted.network)
+    answer(
+        workspace,
+        dataset,
+        split,
+        *setting_fields.configs(defaults, values, wanted.device),
+        pixels,
+    )
+    setting_fields.keep(wanted, defaults, values)
+    if wanted.refused:
+        st.warning(
+            f"Not understood in this link, left at the default: {', '.join(wanted.refused)}."
+        )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            choose_recipe(wanted)
+            choose_network(workspace, wanted)
+        st.text_input(
             "Name",
             max_chars=100,
             key="run_name",
-            placeholder=f"{dataset.name} {network.title} {recipe}",
+            persist_state="session",
+            placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
             help="Name of the run and its model.",
         )
-        if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
-            try:
-                config = replace(config, device=device)
-                if split.folds and fold is None:
-                    view = runs.start_cross_validation(
-                        workspace,
-                        dataset.id,
-                        config,
-                        split=split.id,
-                        augment=augment,
-                        name=name or None,
-                    )[0]
-                else:
-                    view = runs.start_training(
-                        workspace,
-                        dataset.id,
-                        config,
-                        split=split.id,
-                        augment=augment,
-                        name=name or None,
-                        fold=fold,
-                    )
-            except TouchstoneError as err:
-                errors.show(err)
-                return
-            st.switch_page(Place.RUNS, query_params={"run": view.run.id})
-        st.caption(
-            "Training runs on the server. You can leave this page or close the browser, and come "
-            "back later."
-        )
+        settings(defaults, split, wanted)
+        if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
+            setting_fields.forget(wanted)
+            st.rerun()
+    with right:
+        beside(workspace, dataset, pixels)
 
 
 def page(workspace: Workspace) -> None:

@@ -1,16 +1,49 @@
-"""Models: list, download, rename, delete, upload."""
+"""Models: what was trained or uploaded, how far each is, and what one does with it."""
+
+import math
 
 import streamlit as st
 
-from core.domain.models import Model
+from core.domain.models import Belongings, Model, Standing
 from core.errors import TouchstoneError
 from core.inference import service
 from core.models.catalog import network_title
+from core.words import joined
 from core.workflows.data import uploads
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import context, errors, inference, routes, state, text, widgets
+from pages.ui import errors, inference, routes, state, text, widgets
 from pages.ui.places import Place
+from pages.ui.text import BadgeColour
+
+PAGE = 12
+# Standing -> word, shape, colour, and what it means.
+STANDINGS: dict[Standing, tuple[str, str, BadgeColour, str]] = {
+    Standing.NO_RULE: (
+        "no threshold yet",
+        ":material/circle:",
+        "gray",
+        "It decides by the highest confidence. Set a threshold on Threshold.",
+    ),
+    Standing.NOT_SEALED: (
+        "threshold set",
+        ":material/balance:",
+        "blue",
+        "Next: seal its test on Sign-off.",
+    ),
+    Standing.SEALED: (
+        "test sealed",
+        ":material/lock:",
+        "orange",
+        "Criteria, threshold and test images are fixed. Open the test on Sign-off.",
+    ),
+    Standing.OPENED: (
+        "sealed test opened",
+        ":material/verified:",
+        "green",
+        "Its verdict is on Sign-off.",
+    ),
+}
 
 
 @st.dialog("Rename model")
@@ -28,11 +61,16 @@ def rename(model: Model) -> None:
 
 @st.dialog("Delete model")
 @errors.shown()
-def confirm_delete(model: Model) -> None:
-    st.markdown(
-        f"Delete **{text.plain(model.name)}** with its weights and results? This cannot be undone. "
-        "If in doubt, download it first."
-    )
+def confirm_delete(model: Model, own: Belongings) -> None:
+    takes = [f"its weights ({text.size(model.size_bytes)})"]
+    if own.results:
+        takes.append(f"its results on {text.count(own.results, 'image')}")
+    if own.has_rule:
+        takes.append("its threshold")
+    if own.is_sealed:
+        takes.append("its sealed test")
+    st.markdown(f"Deletes **{text.plain(model.name)}** with {joined(takes)}, for good.")
+    st.caption("Dataset, run, downloaded files and reports stay.")
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         models.delete_model(state.workspace(), model.id)
         st.query_params.clear()
@@ -71,59 +109,66 @@ def upload(workspace: Workspace) -> None:
             st.rerun()
 
 
-def table(listed: list[Model]) -> None:
-    st.dataframe(
-        {
-            "name": [m.name for m in listed],
-            "dataset": [m.dataset_name or "–" for m in listed],
-            "network": [network_title(m.network) for m in listed],
-            "classes": [len(m.class_names) for m in listed],
-            "validation macro F1": [m.val_macro_f1 for m in listed],
-            "size": [text.size(m.size_bytes) for m in listed],
-            "created": [text.when(m.created_at) for m in listed],
-        },
-        hide_index=True,
-        placeholder="–",
-        column_config={
-            "validation macro F1": st.column_config.NumberColumn(
-                format="%.3f",
-                help="On the images used to choose settings, so slightly optimistic. Every view of "
-                "test results is recorded, so this list does not show them: see Evaluate.",
-            ),
-        },
-    )
-
-
-def details(workspace: Workspace, model: Model) -> None:
-    pixels = model.preprocess
-    with st.container(border=True):
-        st.subheader(text.plain(model.name))
-        st.markdown(
-            f"Classes: {', '.join(f'**{text.plain(name)}**' for name in model.class_names[:30])}"
-            f"{' …' if len(model.class_names) > 30 else ''}"
-        )
-        st.caption(
-            f"{text.plain(network_title(model.network))} · {pixels.image_size_px} px, "
-            f"{pixels.resize_mode}, {pixels.channels} · {text.size(model.size_bytes)} · "
-            f"sha256 {model.sha256[:16]}…"
-        )
+def card(model: Model, own: Belongings) -> None:
+    """One model: what matters, what one does with it, and apart from that the deletion."""
+    with st.container(border=True, key=f"card_{model.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Evaluate", icon=":material/grid_on:", key="evaluate"):
-                st.switch_page(Place.EVALUATE, query_params={"model": model.id})
-            if st.button("Sign-off and report", icon=":material/verified:", key="signoff"):
-                st.switch_page(Place.SIGN_OFF, query_params={"model": model.id})
-            if st.button("Predict", icon=":material/image_search:", key="predict"):
-                st.switch_page(Place.PREDICT, query_params={"model": model.id})
-            st.link_button(
-                "Download",
-                routes.model_url(model.id),
-                icon=":material/download:",
-                help="One safetensors file with everything needed to use the model.",
-            )
-            if st.button("Rename", icon=":material/edit:", key="rename"):
-                rename(model)
-            if st.button("Delete", icon=":material/delete:", key="delete"):
-                confirm_delete(model)
+            st.markdown(f"**{text.plain(model.name)}**", width="stretch")
+            words, icon, colour, tip = STANDINGS[own.standing]
+            st.badge(words, icon=icon, color=colour, help=tip)
+        st.caption(" · ".join(_facts(model)))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _actions(model)
+            st.space("stretch")
+            if st.button(
+                "Delete",
+                type="tertiary",
+                icon=":material/delete:",
+                key=f"delete_{model.id}",
+                help="Asks first, and says what goes with it.",
+            ):
+                confirm_delete(model, own)
+
+
+def _facts(model: Model) -> list[str]:
+    facts = [text.plain(model.dataset_name or "uploaded")]
+    if model.val_macro_f1 is not None:
+        facts.append(f"validation F1 {model.val_macro_f1:.3f}")
+    facts.append(text.plain(network_title(model.network)))
+    facts.append(text.count(len(model.class_names), "class"))
+    facts.append(text.size(model.size_bytes))
+    facts.append(text.when(model.created_at))
+    return facts
+
+
+def _actions(model: Model) -> None:
+    here = {"model": model.id}
+    if st.button("Predict", icon=Place.PREDICT.icon, key=f"predict_{model.id}"):
+        st.switch_page(Place.PREDICT, query_params=here)
+    if model.dataset_id and st.button(
+        "Results", icon=Place.EVALUATE.icon, key=f"evaluate_{model.id}"
+    ):
+        st.switch_page(Place.EVALUATE, query_params=here)
+    st.link_button(
+        "Download",
+        routes.model_url(model.id),
+        icon=":material/download:",
+        help="One safetensors file with everything needed to use the model.",
+    )
+    if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
+        rename(model)
+    with st.popover("Details", type="tertiary", icon=":material/info:"):
+        _details(model)
+
+
+def _details(model: Model) -> None:
+    pixels = model.preprocess
+    names = ", ".join(f"**{text.plain(name)}**" for name in model.class_names[:30])
+    st.markdown(f"Classes: {names}{' …' if len(model.class_names) > 30 else ''}")
+    st.caption(
+        f"{pixels.image_size_px} px, {pixels.resize_mode}, {pixels.channels} · sha256 "
+        f"{model.sha256[:16]}…"
+    )
 
 
 def page(workspace: Workspace) -> None:
@@ -137,11 +182,33 @@ def page(workspace: Workspace) -> None:
         )
         upload(workspace)
         return
-    table(listed)
-    model = context.model(workspace)
-    if model is not None:
-        details(workspace, model)
+    owned = models.belongings_of_all(workspace)
+    wanted = st.text_input(
+        "Search",
+        key="find",
+        bind="query-params",
+        icon=":material/search:",
+        placeholder="Name, dataset or network",
+        label_visibility="collapsed",
+        width=320,
+    )
+    shown = [m for m in listed if _matches(m, wanted)]
+    # Why first: a link to one model shows it without a search.
+    shown.sort(key=lambda m: m.id != st.query_params.get("model"))
+    page = st.session_state.get("models_page", 1)
+    start = PAGE * (min(page, math.ceil(len(shown) / PAGE) or 1) - 1)
+    for model in shown[start : start + PAGE]:
+        card(model, owned.get(model.id, Belongings()))
+    if not shown:
+        st.caption("No model matches.")
+    if len(shown) > PAGE:
+        st.pagination(math.ceil(len(shown) / PAGE), key="models_page")
     upload(workspace)
+
+
+def _matches(model: Model, wanted: str) -> bool:
+    about = f"{model.name} {model.dataset_name} {network_title(model.network)}".lower()
+    return all(word in about for word in wanted.lower().split())
 
 
 widgets.page_heading(Place.MODELS, "All models that were trained here or uploaded.")

@@ -23,6 +23,7 @@ from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split
 from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.run_words import state_in_words
 from core.workspace import Workspace
 
 
@@ -288,7 +289,7 @@ def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) 
     view = find_run(workspace, run_id)
     if not view.can_resume:
         raise TrainingError(
-            f"The run '{view.run.name}' is {view.status}.",
+            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
             "Only stopped, failed and interrupted runs can be resumed.",
         )
     return job_actions.submit(workspace, JobKind.TRAIN, view.run.id, {"finish": finish})
@@ -308,7 +309,7 @@ def stop_training(workspace: Workspace, run_id: str) -> RunView:
     view = find_run(workspace, run_id)
     if view.job is None or not view.status.is_active:
         raise TrainingError(
-            f"The run '{view.run.name}' is {view.status}.",
+            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
             "Only running and waiting runs can be stopped.",
         )
     job_actions.stop(workspace, view.job.id)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.ids import new_id, utc_now
-from core.domain.models import Model
+from core.domain.models import Belongings, Model
 from core.files import atomic_write
 from core.models.bundle import read_card, read_tensors
 from core.store import models
@@ -19,6 +19,12 @@ def list_models(workspace: Workspace) -> list[Model]:
     """All models, newest first."""
     with connect(workspace) as db:
         return models.list_models(db)
+
+
+def belongings_of_all(workspace: Workspace) -> dict[str, Belongings]:
+    """Model id -> what is stored with it; this is no view of its test results."""
+    with connect(workspace) as db:
+        return models.belongings_of_all(db)
 
 
 def find_model(workspace: Workspace, name_or_id: str) -> Model:

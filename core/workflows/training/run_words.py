@@ -1,0 +1,45 @@
+"""What became of a run and what one can do about it, in words. Nobody reads them back."""
+
+from typing import assert_never
+
+from core.domain.training import RunState
+
+
+def state_in_words(state: RunState) -> str:
+    """One or two words, on every page and in every table."""
+    match state:
+        case RunState.QUEUED:
+            return "waiting"
+        case RunState.STOPPED_WITH_MODEL:
+            return "stopped, model made"
+        case (
+            RunState.RUNNING
+            | RunState.COMPLETED
+            | RunState.FAILED
+            | RunState.STOPPED
+            | RunState.INTERRUPTED
+        ):
+            return state.value
+        case _:
+            assert_never(state)
+
+
+def next_in_words(state: RunState) -> str:
+    """What one can do with a run in this state."""
+    match state:
+        case RunState.QUEUED:
+            return "It starts when the run before it ends. Stop takes it out of the queue."
+        case RunState.RUNNING:
+            return "Leave the page or close the browser: it goes on. Stop keeps its progress."
+        case RunState.COMPLETED:
+            return "Judge its model. It cannot be resumed: nothing is left to train."
+        case RunState.STOPPED:
+            return "Resume it, or make a model of its best epoch if one was completed."
+        case RunState.STOPPED_WITH_MODEL:
+            return "Judge the model of its best epoch, or resume: that makes a second model."
+        case RunState.FAILED:
+            return "Remove the cause, then resume from the last saved state."
+        case RunState.INTERRUPTED:
+            return "Its process was lost. Resume from the last saved state."
+        case _:
+            assert_never(state)

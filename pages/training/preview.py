@@ -1,0 +1,91 @@
+"""Images as the network sees them, small beside the settings or large beside their originals."""
+
+import base64
+import html
+import io
+
+import streamlit as st
+from PIL import Image
+
+from core.data.pixels.images import read_image
+from core.data.pixels.preprocess import preprocess_image
+from core.domain.configs import PreprocessConfig
+from core.domain.datasets import Dataset, Sample
+from core.errors import TouchstoneError
+from core.workflows.data import datasets
+from core.workspace import Workspace
+from pages.ui import errors, state
+
+_BEFORE_PX = 480
+_STRIP_PX = 160
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def before_and_after(
+    path: str, sha256: str, _config: PreprocessConfig, digest: str
+) -> tuple[str, str]:
+    """Data URLs of the image and of the network's pixels; `digest` stands for the config.
+
+    Why no st.image: its files vanish when a slider moves again before the browser has them.
+    """
+    image = read_image(state.workspace().resolve(path), levels=_config.levels)
+    after = Image.fromarray(preprocess_image(image, _config))
+    image.thumbnail((_BEFORE_PX, _BEFORE_PX))
+    return _data_url(image), _data_url(after)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _small(path: str, sha256: str, _config: PreprocessConfig, digest: str) -> str:
+    image = read_image(state.workspace().resolve(path), levels=_config.levels)
+    after = Image.fromarray(preprocess_image(image, _config))
+    after.thumbnail((_STRIP_PX, _STRIP_PX))
+    return _data_url(after)
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def one_per_class(
+    workspace: Workspace, dataset: Dataset, *, at_most: int, offset: int = 0
+) -> list[Sample]:
+    """An image of each of the first classes; `offset` asks for others."""
+    chosen: list[Sample] = []
+    for label in range(min(at_most, len(dataset.class_names))):
+        samples, total = datasets.samples(workspace, dataset.id, label=label, limit=1)
+        if total and offset % total:
+            samples, _ = datasets.samples(
+                workspace, dataset.id, label=label, limit=1, offset=offset % total
+            )
+        chosen.extend(samples)
+    return chosen
+
+
+def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
+    """A few network inputs in one row of fixed height, named by class."""
+    figures = []
+    for sample in one_per_class(workspace, dataset, at_most=4):
+        name = html.escape(dataset.class_names[sample.label or 0])
+        try:
+            url = _small(sample.path, sample.sha256, config, config.digest)
+        except TouchstoneError as err:
+            errors.show(err)
+            continue
+        figures.append(
+            "<figure style='margin:0;flex:1 1 0;min-width:0;max-width:10rem'>"
+            f"<img src='{url}' alt='Network input of class {name}' style='width:100%;"
+            "aspect-ratio:1;border-radius:8px;display:block'>"
+            "<figcaption style='font-size:.8rem;overflow:hidden;white-space:nowrap;"
+            f"text-overflow:ellipsis;padding-top:.2rem'>{name}</figcaption></figure>"
+        )
+    st.html(f"<div style='display:flex;gap:.5rem'>{''.join(figures)}</div>")
+
+
+def picture(data_url: str, alt: str, ratio: float) -> None:
+    """An image as wide as its column; `ratio` keeps its place while it loads."""
+    st.html(
+        f"<img src='{data_url}' alt='{html.escape(alt)}' style='width:100%;"
+        f"aspect-ratio:{ratio:.4f};object-fit:contain;border-radius:8px;display:block'>"
+    )

@@ -1,0 +1,224 @@
+"""The half-filled form: fields made from the settings' own titles, ranges and help.
+
+What differs from the defaults is in the link (`set=epochs=20,momentum=0.8`) and in the session, so
+that it survives a reload, another page and another recipe. Everything can be read before a field is
+drawn, so that the page can say at its top what is set further down.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import streamlit as st
+
+from core.domain.acting import recipe_settings
+from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
+from core.domain.settings import Setting, Value, settings_of
+from core.errors import TouchstoneError
+from core.models.catalog import DEFAULT_NETWORK, NETWORKS
+from core.models.devices import default_recipe
+from pages.ui import text
+
+_LINK, _ASKED, _WRITTEN = "set", "train_asked", "train_link"
+_OWN_CONTROLS = ("recipe", "network", "device")  # drawn by the page itself
+
+
+@dataclass
+class Asked:
+    """What was asked for besides the defaults; `settings` are those of each recipe."""
+
+    recipe: Recipe
+    network: str = DEFAULT_NETWORK
+    device: str = "auto"
+    settings: dict[Recipe, dict[str, Value]] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> dict[str, Value]:
+        """Settings of the present recipe that differ from its defaults."""
+        return self.settings.get(self.recipe, {})
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run has unless asked otherwise."""
+
+    train: TrainConfig
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """Name -> setting, of those that act in the recipe and have a field."""
+        acting = recipe_settings(self.train.recipe)
+        every = (*settings_of(self.train), *settings_of(self.augment))
+        return {s.name: s for s in every if s.name in acting and s.name not in _OWN_CONTROLS}
+
+    def value(self, name: str) -> Value:
+        """The default of a setting."""
+        of = self.train if hasattr(self.train, name) else self.augment
+        value: Value = getattr(of, name)
+        return value
+
+
+def asked() -> Asked:
+    """What the link asks for, else what this session asked for last."""
+    link = st.query_params.get(_LINK)
+    known: Asked | None = st.session_state.get(_ASKED)
+    if known is None or (link is not None and link != st.session_state.get(_WRITTEN)):
+        known = _read(link or "")
+        st.session_state[_ASKED], st.session_state[_WRITTEN] = known, link
+        _drop_fields(*_OWN_CONTROLS)
+    return known
+
+
+def link_of(train: TrainConfig, augment: AugmentConfig) -> str:
+    """The value of the link's parameter that asks for these settings."""
+    defaults = Defaults(recipe_defaults(train.recipe, train.network))
+    changed = {
+        name: getattr(train, name, getattr(augment, name, None)) for name in defaults.settings
+    }
+    own = {n: v for n, v in changed.items() if v is not None and v != defaults.value(n)}
+    return _written(Asked(train.recipe, train.network, train.device, {train.recipe: own}))
+
+
+def current(wanted: Asked, defaults: Defaults) -> dict[str, Value]:
+    """Name -> value of every field, also of those that are not drawn yet."""
+    values: dict[str, Value] = {}
+    for name in defaults.settings:
+        key = _key(defaults, name)
+        if key not in st.session_state:
+            st.session_state[key] = wanted.own.get(name, defaults.value(name))
+        values[name] = st.session_state[key]
+    return values
+
+
+def keep(wanted: Asked, defaults: Defaults, values: Mapping[str, Value]) -> None:
+    """Remember in link and session what differs from the defaults."""
+    own = {name: value for name, value in values.items() if value != defaults.value(name)}
+    wanted.settings[wanted.recipe] = own
+    link = _written(wanted)
+    st.session_state[_WRITTEN] = link or None
+    if link and st.query_params.get(_LINK) != link:
+        st.query_params[_LINK] = link
+    elif not link and _LINK in st.query_params:
+        del st.query_params[_LINK]
+
+
+def forget(wanted: Asked) -> None:
+    """Back to the defaults of the recipe."""
+    wanted.settings.pop(wanted.recipe, None)
+    wanted.refused = ()
+    _drop_fields()
+
+
+def _drop_fields(*others: str) -> None:
+    """Let the fields start again from what was asked for."""
+    for key in [k for k in st.session_state if str(k).startswith("set_") or k in others]:
+        del st.session_state[key]
+
+
+def configs(
+    defaults: Defaults, values: Mapping[str, Value], device: str
+) -> tuple[TrainConfig, AugmentConfig]:
+    """The settings as asked for."""
+    train = {n: v for n, v in values.items() if hasattr(defaults.train, n)}
+    augment = {n: v for n, v in values.items() if n not in train}
+    return (
+        replace(defaults.train, **train, device=device),  # type: ignore[arg-type]
+        replace(defaults.augment, **augment),  # type: ignore[arg-type]
+    )
+
+
+def draw(defaults: Defaults, names: Sequence[str], *, columns: int = 3) -> None:
+    """The fields of these settings, row by row."""
+    for start in range(0, len(names), columns):
+        row = names[start : start + columns]
+        for column, name in zip(st.columns(columns), row, strict=False):
+            with column:
+                _field(defaults.settings[name], _key(defaults, name))
+
+
+def _field(setting: Setting, key: str) -> None:
+    """One field; its value is in the session already."""
+    if issubclass(setting.kind, bool):
+        st.toggle(setting.title, key=key, help=setting.help)
+    elif issubclass(setting.kind, StrEnum):
+        options = list(setting.kind)
+        st.selectbox(setting.title, options, key=key, help=setting.help, format_func=_spaced)
+    elif issubclass(setting.kind, int):
+        low, high = int(setting.low or 0), int(setting.high or 0)
+        st.number_input(setting.title, low, high, step=1, key=key, help=setting.help)
+    elif setting.step:
+        low, high = float(setting.low or 0), float(setting.high or 0)
+        st.slider(setting.title, low, high, step=setting.step, key=key, help=setting.help)
+    else:
+        value = float(st.session_state[key])
+        st.number_input(
+            setting.title,
+            float(setting.low or 0),
+            float(setting.high or 0),
+            step=_step(value, float(setting.default)),
+            format="%.6g",
+            key=key,
+            help=setting.help,
+        )
+
+
+def _step(value: float, usual: float) -> float:
+    # Why of the default: a step that follows the value would make another field of it.
+    return abs(usual) / 10 or abs(value) / 10 or 0.001
+
+
+def _spaced(item: StrEnum) -> str:
+    return item.value.replace("_", " ")
+
+
+def _key(defaults: Defaults, name: str) -> str:
+    return f"set_{defaults.train.recipe.value}_{name}"
+
+
+def _read(link: str) -> Asked:
+    """What a link asks for; what it says wrongly is left at its default and named."""
+    pairs = dict(part.split("=", 1) for part in link.split(",") if "=" in part)
+    refused = []
+    try:
+        recipe = Recipe(pairs.pop("recipe", default_recipe().value))
+    except ValueError:
+        recipe, refused = default_recipe(), ["recipe"]
+    result = Asked(recipe, device=pairs.pop("device", "auto"))
+    network = pairs.pop("network", DEFAULT_NETWORK)
+    if network in {n.name for n in NETWORKS}:
+        result.network = network
+    else:
+        refused.append("network")
+    known = Defaults(recipe_defaults(recipe, result.network)).settings
+    own: dict[str, Value] = {}
+    for name, value in pairs.items():
+        try:
+            own[name] = known[name].read(value)
+            known[name].check(own[name])
+        except (KeyError, TouchstoneError):
+            own.pop(name, None)
+            refused.append(name)
+    result.settings[recipe], result.refused = own, tuple(text.plain(name) for name in refused)
+    return result
+
+
+def _written(wanted: Asked) -> str:
+    parts: dict[str, Value] = {}
+    if wanted.recipe is not default_recipe():
+        parts["recipe"] = wanted.recipe.value
+    if wanted.network != DEFAULT_NETWORK:
+        parts["network"] = wanted.network
+    if wanted.device != "auto":
+        parts["device"] = wanted.device
+    parts |= wanted.own
+    return ",".join(f"{name}={_plain(value)}" for name, value in parts.items())
+
+
+def _plain(value: Value) -> str:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return repr(value) if isinstance(value, float) else str(value)

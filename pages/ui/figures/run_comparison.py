@@ -1,0 +1,100 @@
+"""Figures of several runs over each other: scores over the epochs, losses over the penalty."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
+from pages.ui.figures.theme import CLASS_COLOURS, MARK, style
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+_HEIGHT = 340
+
+
+def scores_over_epochs(
+    curves: Mapping[str, Sequence[EpochMetrics]], *, best: str | None, dark: bool
+) -> go.Figure:
+    """Validation macro F1 of every run by name; the best epoch of the best run is marked."""
+    figure = go.Figure()
+    for number, (name, curve) in enumerate(curves.items()):
+        _line(
+            figure,
+            number,
+            name,
+            [e.epoch + 1 for e in curve],
+            [e.val_macro_f1 for e in curve],
+            is_best=name == best,
+            hover="epoch %{x}: %{y:.3f}",
+        )
+    if curves.get(best):
+        top = max(curves[best], key=lambda e: (e.val_macro_f1, -e.val_loss))
+        _star(figure, top.epoch + 1, top.val_macro_f1)
+    _finish(figure, "Validation macro F1 (higher is better)", "epoch", dark=dark)
+    return figure
+
+
+def losses_over_penalty(
+    paths: Mapping[str, Sequence[PenaltyPoint]], *, best: str | None, dark: bool
+) -> go.Figure:
+    """Cross-validated log loss of every run by name; the penalty of the best run is marked."""
+    figure = go.Figure()
+    for number, (name, path) in enumerate(paths.items()):
+        _line(
+            figure,
+            number,
+            name,
+            [p.penalty for p in path],
+            [p.log_loss for p in path],
+            is_best=name == best,
+            hover="penalty %{x:.3g}: %{y:.3f}",
+        )
+    if best in paths and (chosen := chosen_point(paths[best])):
+        _star(figure, chosen.penalty, chosen.log_loss)
+    _finish(figure, "Cross-validated log loss (lower is better)", "penalty", dark=dark)
+    figure.update_xaxes(type="log", dtick=2)
+    return figure
+
+
+def _line(
+    figure: go.Figure,
+    number: int,
+    name: str,
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    is_best: bool,
+    hover: str,
+) -> None:
+    """One run: told apart by colour and by dashes, the best one by its width."""
+    colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
+    figure.add_scatter(
+        x=x,
+        y=y,
+        name=name,
+        mode="lines+markers" if len(x) < 3 else "lines",
+        line={"color": colour, "width": 3 if is_best else 1.8, "dash": DASHES[number % 4]},
+        hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
+    )
+
+
+def _star(figure: go.Figure, x: float, y: float) -> None:
+    figure.add_scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        name="best",
+        showlegend=False,
+        marker={"symbol": "star", "size": 15, "color": MARK},
+        hovertemplate="best run: %{y:.3f}<extra></extra>",
+    )
+
+
+def _finish(figure: go.Figure, title: str, x_title: str, *, dark: bool) -> None:
+    style(figure, dark=dark, height=_HEIGHT)
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.97},
+        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
+        margin={"l": 48, "r": 12, "t": 44, "b": 40},
+        showlegend=True,
+    )
+    figure.update_xaxes(title={"text": x_title})
