@@ -49,7 +49,10 @@ def setting(
 
 @dataclass(frozen=True)
 class Setting:
-    """What is declared about one field of a config; `low` and `high` are both set or both None."""
+    """What is declared about one field of a config; `low` and `high` are both set or both None.
+
+    `step` is that of a form's slider; None: the number is typed.
+    """
 
     name: str
     default: Value
@@ -58,6 +61,7 @@ class Setting:
     low: float | None
     high: float | None
     option: str
+    step: float | None = None
 
     @property
     def kind(self) -> type[Value]:
@@ -132,6 +136,7 @@ def settings_of(kind: "type[DataclassInstance] | DataclassInstance") -> Iterator
             about["low"],
             about["high"],
             f"--{name}",
+            about["step"],
         )
 
 

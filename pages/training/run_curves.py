@@ -115,10 +115,15 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         "penalty_path",
         description="Cross-validated log loss over the penalty",
     )
-    st.caption(
-        "Mean log loss of the training images in cross-validation, with its standard error. The "
-        "star marks the chosen penalty: the strongest within one standard error of the least loss."
-    )
+    with (
+        st.container(horizontal=True),
+        st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
+    ):
+        st.markdown(
+            "The star is the strongest penalty within one standard error of the least loss: among "
+            "those that cannot be told apart, the simplest model. Each image is judged by a model "
+            "that was fitted without it."
+        )
     with st.expander("Table"):
         st.dataframe(
             {

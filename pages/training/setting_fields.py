@@ -130,11 +130,17 @@ def configs(
 
 
 def draw(defaults: Defaults, names: Sequence[str], *, columns: int = 3) -> None:
-    """The fields of these settings, row by row."""
-    for start in range(0, len(names), columns):
-        row = names[start : start + columns]
+    """The fields of these settings, row by row, then the switches side by side."""
+    switches = [n for n in names if issubclass(defaults.settings[n].kind, bool)]
+    fields = [n for n in names if n not in switches]
+    for start in range(0, len(fields), columns):
+        row = fields[start : start + columns]
         for column, name in zip(st.columns(columns), row, strict=False):
             with column:
+                _field(defaults.settings[name], _key(defaults, name))
+    if switches:
+        with st.container(horizontal=True, gap="medium"):
+            for name in switches:
                 _field(defaults.settings[name], _key(defaults, name))
 
 

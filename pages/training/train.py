@@ -20,6 +20,7 @@ from core.workflows.data import certificates
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.run_words import state_in_words
 from core.workspace import Workspace
 from pages.training import preview, run_states, setting_fields
 from pages.training.setting_fields import Asked, Defaults
@@ -258,9 +259,9 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
             f1 = f" · F1 {score:.3f}" if score is not None else ""
             st.page_link(
                 Place.RUNS,
-                label=f"{text.plain(view.run.name)}{f1} · {text.when(view.run.created_at)}",
+                label=f"{text.plain(view.run.name)}{f1}",
                 icon=run_states.LOOKS[view.state][0],
-                help=run_states.state_in_words(view.state),
+                help=f"{state_in_words(view.state).capitalize()}, {text.when(view.run.created_at)}",
                 query_params={"run": view.run.id},
             )
 
