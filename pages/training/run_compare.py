@@ -9,7 +9,7 @@ from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.training import run_states
-from pages.ui import state, text
+from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import run_comparison
 from pages.ui.text import html
@@ -96,16 +96,15 @@ def _charts(workspace: Workspace, chosen: list[RunView], best: RunView | None) -
     curves = {name: curve for name, curve in curves.items() if curve}
     paths = {names[v.run.id]: runs.penalty_path(workspace, v.run.id) for v in chosen}
     paths = {name: path for name, path in paths.items() if path}
-    dark = state.is_dark()
     if curves:
         chart(
-            run_comparison.scores_over_epochs(curves, best=top, dark=dark),
+            run_comparison.scores_over_epochs(curves, best=top),
             "compare_scores",
             description="Validation macro F1 of the chosen runs over the epochs",
         )
     if paths:
         chart(
-            run_comparison.losses_over_penalty(paths, best=top, dark=dark),
+            run_comparison.losses_over_penalty(paths, best=top),
             "compare_paths",
             description="Cross-validated log loss of the chosen runs over the penalty",
         )

@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
-from pages.ui.figures.theme import CLASS_COLOURS, MARK, style
+from core.files import Cell
+from pages.ui.figures.saving import save_as
+from pages.ui.figures.theme import TITLE_PX, Colour, class_colour, style
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 _HEIGHT = 340
+_Columns = dict[str, Sequence[Cell]]
 
 
 def scores_over_epochs(
-    curves: Mapping[str, Sequence[EpochMetrics]], *, best: str | None, dark: bool
+    curves: Mapping[str, Sequence[EpochMetrics]], *, best: str | None
 ) -> go.Figure:
     """Validation macro F1 of every run by name; the best epoch of the best run is marked."""
     figure = go.Figure()
@@ -29,12 +32,14 @@ def scores_over_epochs(
     if curves.get(best):
         top = max(curves[best], key=lambda e: (e.val_macro_f1, -e.val_loss))
         _star(figure, top.epoch + 1, top.val_macro_f1)
-    _finish(figure, "Validation macro F1 (higher is better)", "epoch", dark=dark)
+    _finish(figure, "Validation macro F1 (higher is better)", "epoch")
+    points = {n: [(e.epoch + 1, e.val_macro_f1) for e in c] for n, c in curves.items()}
+    save_as(figure, "Runs compared", _table(points, "epoch", "validation macro F1"))
     return figure
 
 
 def losses_over_penalty(
-    paths: Mapping[str, Sequence[PenaltyPoint]], *, best: str | None, dark: bool
+    paths: Mapping[str, Sequence[PenaltyPoint]], *, best: str | None
 ) -> go.Figure:
     """Cross-validated log loss of every run by name; the penalty of the best run is marked."""
     figure = go.Figure()
@@ -50,7 +55,9 @@ def losses_over_penalty(
         )
     if best in paths and (chosen := chosen_point(paths[best])):
         _star(figure, chosen.penalty, chosen.log_loss)
-    _finish(figure, "Cross-validated log loss (lower is better)", "penalty", dark=dark)
+    _finish(figure, "Cross-validated log loss (lower is better)", "penalty")
+    points = {n: [(p.penalty, p.log_loss) for p in path] for n, path in paths.items()}
+    save_as(figure, "Runs compared", _table(points, "penalty", "log loss"))
     figure.update_xaxes(type="log", dtick=2)
     return figure
 
@@ -66,13 +73,16 @@ def _line(
     hover: str,
 ) -> None:
     """One run: told apart by colour and by dashes, the best one by its width."""
-    colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
     figure.add_scatter(
         x=x,
         y=y,
         name=name,
         mode="lines+markers" if len(x) < 3 else "lines",
-        line={"color": colour, "width": 3 if is_best else 1.8, "dash": DASHES[number % 4]},
+        line={
+            "color": class_colour(number),
+            "width": 3 if is_best else 1.8,
+            "dash": DASHES[number % 4],
+        },
         hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
     )
 
@@ -84,17 +94,28 @@ def _star(figure: go.Figure, x: float, y: float) -> None:
         mode="markers",
         name="best",
         showlegend=False,
-        marker={"symbol": "star", "size": 15, "color": MARK},
+        marker={"symbol": "star", "size": 15, "color": Colour.SELECTED},
         hovertemplate="best run: %{y:.3f}<extra></extra>",
     )
 
 
-def _finish(figure: go.Figure, title: str, x_title: str, *, dark: bool) -> None:
-    style(figure, dark=dark, height=_HEIGHT)
+def _finish(figure: go.Figure, title: str, x_title: str) -> None:
+    style(figure, height=_HEIGHT)
     figure.update_layout(
-        title={"text": title, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.97},
-        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
-        margin={"l": 48, "r": 12, "t": 44, "b": 40},
+        title={"text": title, "font": {"size": TITLE_PX}, "x": 0, "xref": "container", "y": 0.97},
+        # Why below: names of runs are long, and at the right they would take the plot's place.
+        legend={"orientation": "h", "y": -0.16, "x": 0, "yanchor": "top"},
+        margin={"l": 10, "r": 12, "t": 44, "b": 40},
         showlegend=True,
     )
     figure.update_xaxes(title={"text": x_title})
+
+
+def _table(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> _Columns:
+    """One row for each point of each line."""
+    rows = [(name, *point) for name, points in lines.items() for point in points]
+    return {
+        "run": [row[0] for row in rows],
+        x: [row[1] for row in rows],
+        y: [row[2] for row in rows],
+    }

@@ -4,7 +4,8 @@ from typing import assert_never
 
 import streamlit as st
 
-from core.domain.jobs import Job, JobKind
+from core.domain.ids import utc_now
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.workflows import job_words, jobs
 from core.workspace import Workspace
 from pages.ui import errors, text
@@ -33,21 +34,21 @@ def chip(workspace: Workspace) -> None:
 
 
 def _label(active: list[Job]) -> str:
-    first = next((job for job in active if job.total), active[0])
-    share = f" {_share(first):.0%}" if first.total else ""
+    first = next((job for job in active if job.status is JobStatus.RUNNING), active[0])
+    share = f" {first.share:.0%}" if first.status is JobStatus.RUNNING else ""
     more = f" +{len(active) - 1}" if len(active) > 1 else ""
     return f"{job_words.kind_in_words(first.kind)}{share}{more}"
 
 
-def _share(job: Job) -> float:
-    return min(1.0, job.done / job.total) if job.total else 0.0
-
-
 def _details(workspace: Workspace, job: Job) -> None:
     waiting = jobs.waiting_for(workspace, job)
-    phase = job_words.waiting_in_words(waiting) if waiting else job.phase or "Starting"
+    words = (
+        job_words.waiting_in_words(waiting)
+        if waiting
+        else job_words.progress_in_words(job, now=utc_now())
+    )
     kind = job_words.kind_in_words(job.kind)
-    st.progress(_share(job), text=f"**{kind}** · {text.plain(phase)}")
+    st.progress(job.share, text=f"**{kind}** · {text.plain(words)}")
     with st.container(horizontal=True, vertical_alignment="center"):
         place, parameters = page_of(job)
         st.page_link(place, label="Open", icon=place.icon, query_params=parameters)
