@@ -152,11 +152,11 @@ def _field(setting: Setting, key: str) -> None:
         options = list(setting.kind)
         st.selectbox(setting.title, options, key=key, help=setting.help, format_func=_spaced)
     elif issubclass(setting.kind, int):
-        low, high = int(setting.low or 0), int(setting.high or 0)
-        st.number_input(setting.title, low, high, step=1, key=key, help=setting.help)
+        first, last = int(setting.low or 0), int(setting.high or 0)
+        st.number_input(setting.title, first, last, step=1, key=key, help=setting.help)
     elif setting.step:
         low, high = float(setting.low or 0), float(setting.high or 0)
-        st.slider(setting.title, low, high, step=setting.step, key=key, help=setting.help)
+        st.slider(setting.title, low, high, step=float(setting.step), key=key, help=setting.help)
     else:
         value = float(st.session_state[key])
         st.number_input(

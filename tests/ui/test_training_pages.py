@@ -1,11 +1,18 @@
-"""Train and Runs: what a recipe asks for, and what a run shows of how it came to its model."""
+"""The Train door: what will be trained, a form that survives, runs in every state, several over
+each other."""
+
+from dataclasses import replace
 
 import pytest
 
+from core.api.training import run_as_json
+from core.domain.configs import Recipe, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus
-from core.domain.training import EpochMetrics
+from core.domain.training import EpochMetrics, RunState
 from core.store import jobs, runs
-from core.store.database import connect
+from core.store.database import connect, transaction
+from core.workflows.training import durations
+from core.workflows.training import runs as run_actions
 from core.workspace import Workspace
 from pages.ui.places import Place
 from tests.conftest import Trained, copy_of
@@ -21,17 +28,76 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
     open_page: OpenPage, trained: Trained
 ) -> None:
     # The form of the quick recipe asked for epochs, momentum and a schedule.
-    app = open_page(Place.TRAIN, trained.workspace)
-    app.radio(key="recipe").set_value("quick").run()
+    app = open_page(Place.TRAIN, trained.workspace, set="recipe=quick")
     assert not app.exception
     quick = _labels(app)
     assert {"Penalty", "Refit with validation", "Class weights", "Label smoothing"} <= quick
     steps = {"Epochs", "Learning rate", "Momentum", "Optimizer", "Rotation"}
     assert not quick & steps
-    app.radio(key="recipe").set_value("full").run()
-    full = _labels(app)
+    full = _labels(open_page(Place.TRAIN, trained.workspace, set="recipe=full"))
     assert steps | {"Class weights"} <= full
     assert not full & {"Penalty", "Refit with validation"}
+
+
+def test_a_half_filled_form_survives_a_reload_and_another_page(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    # After a reload, every field was at its default again.
+    app = open_page(Place.TRAIN, trained.workspace, set="recipe=full")
+    app.number_input(key="set_full_epochs").set_value(33).run()
+    app.toggle(key="set_full_flip_vertical").set_value(False).run()
+    assert app.query_params["set"] == "recipe=full,epochs=33,flip_vertical=no"
+    app.query_params.clear()
+    app.switch_page(Place.MODELS)
+    app.run()
+    app.switch_page(Place.TRAIN)
+    app.run()
+    assert app.number_input(key="set_full_epochs").value == 33
+    reloaded = open_page(
+        Place.TRAIN, trained.workspace, set="recipe=full,epochs=33,flip_vertical=no"
+    )
+    assert reloaded.number_input(key="set_full_epochs").value == 33
+    assert not reloaded.toggle(key="set_full_flip_vertical").value
+    reloaded.button(key="reset").click().run()
+    assert reloaded.number_input(key="set_full_epochs").value == 12
+    assert reloaded.toggle(key="set_full_flip_vertical").value
+
+
+def test_a_link_with_wrong_settings_says_which_and_keeps_the_others(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    wrong = "recipe=full,epochs=many,batch_size=0,nonsense=1,momentum=0.5,network=none"
+    app = open_page(Place.TRAIN, trained.workspace, set=wrong)
+    assert not app.exception
+    (warning,) = [w.value.replace("\\", "") for w in app.warning]
+    assert all(name in warning for name in ("epochs", "batch_size", "nonsense", "network"))
+    assert "momentum" not in warning
+    assert app.number_input(key="set_full_momentum").value == 0.5
+    assert app.number_input(key="set_full_epochs").value == 12
+
+
+def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    app = open_page(Place.TRAIN, trained.workspace)
+    counts = trained.split.fractions
+    assert any("training of" in m.value and "images**" in m.value for m in app.markdown)
+    assert counts[2] > 0
+    assert any("stay unseen" in c.value for c in app.caption)
+    run = trained.run.run
+    ask = {"images": 100, "training_images": 60}
+
+    def expected(train, **more):
+        return durations.expected_seconds(
+            trained.workspace, run.dataset_id, train, run.preprocess, **{**ask, **more}
+        )
+
+    seconds = expected(run.train)
+    assert seconds is not None
+    assert 0 < seconds < 600
+    assert expected(run.train, images=10_000) > seconds
+    assert expected(replace(run.train, network="tf_efficientnet_lite1")) is None
+    assert expected(recipe_defaults(Recipe.FULL, run.train.network)) is None
 
 
 def test_a_solved_run_shows_its_penalty_and_what_validated_it(
@@ -54,15 +120,22 @@ def test_a_solved_run_shows_its_penalty_and_what_validated_it(
 def in_epochs(trained: Trained, tmp_path) -> Workspace:
     """The same run as an earlier version left it: with epochs, without a path."""
     workspace = copy_of(trained.workspace, tmp_path / "older")
-    run_id = trained.run.run.id
+    _attempt(workspace, trained.run.run.id, JobStatus.COMPLETED, {})
+    return workspace
+
+
+def _attempt(
+    workspace: Workspace, run_id: str, status: JobStatus, result: dict[str, object]
+) -> None:
+    """Another attempt of a run, with epochs, that has ended."""
     with connect(workspace) as db:
         job_id = jobs.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
+        assert job_id is not None
         jobs.claim(db, "training", owner="me", now=2.0)
         lines = [EpochMetrics(i, 0.5, 0.4, 0.8, 0.7, 0.1, 1.0, is_best=i == 1) for i in range(3)]
         runs.save_penalty_path(db, run_id, [], job_id=job_id, owner="me")
         assert runs.save_epochs(db, run_id, lines, job_id=job_id, owner="me")
-        jobs.finish(db, job_id, JobStatus.COMPLETED, owner="me", now=3.0)
-    return workspace
+        jobs.finish(db, job_id, status, owner="me", now=3.0, result=result)
 
 
 def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
@@ -79,9 +152,73 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
     assert "penalty" not in settings
 
 
+@pytest.mark.parametrize(
+    ("status", "result", "state", "words", "buttons"),
+    [
+        (
+            JobStatus.COMPLETED,
+            {"stopped_at": 1},
+            RunState.STOPPED_WITH_MODEL,
+            "stopped, model made",
+            {"to_evaluate", "resume", "again", "delete"},
+        ),
+        (
+            JobStatus.FAILED,
+            {},
+            RunState.FAILED,
+            "failed",
+            {"to_evaluate", "resume", "again", "delete"},
+        ),
+    ],
+)
+def test_a_state_is_told_in_words_and_by_what_one_can_do(
+    open_page: OpenPage, trained: Trained, tmp_path, status, result, state, words, buttons
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "states")
+    run_id = trained.run.run.id
+    _attempt(workspace, run_id, status, {"model_id": trained.model.id, **result})
+    view = run_actions.find_run(workspace, run_id)
+    assert view.state is state
+    assert run_as_json(view)["state"] == state.value
+    assert run_as_json(view)["model_id"] == trained.model.id
+    app = open_page(Place.RUNS, workspace, run=run_id)
+    assert not app.exception
+    assert any(f"{words}]" in m.value for m in app.markdown if "badge" in m.value)
+    keys = {b.key for b in app.button}
+    assert buttons <= keys
+    assert "finish" not in keys
+
+
+def test_runs_are_compared_by_checkbox_and_the_choice_is_in_the_link(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "compared")
+    first = trained.run.run
+    with connect(workspace) as db, transaction(db):
+        runs.insert_run(db, replace(first, id="run-other", name="Other"))
+    app = open_page(Place.RUNS, workspace, run=first.id)
+    assert not app.exception
+    boxes = {box.key: box for box in app.checkbox}
+    assert boxes[f"compare_{first.id}"].value
+    assert "best" in boxes[f"compare_{first.id}"].label
+    assert not boxes["compare_run-other"].value
+    boxes["compare_run-other"].check().run()
+    assert set(app.query_params["compare"].split(",")) == {first.id, "run-other"}
+
+
 def test_evaluate_says_that_validation_results_are_cross_validated(
     open_page: OpenPage, trained: Trained
 ) -> None:
     app = open_page(Place.EVALUATE, trained.workspace, model=trained.model.id, subset="validation")
     assert not app.exception
     assert any(caption.value.startswith("Cross-validated:") for caption in app.caption)
+
+
+def test_deleting_a_model_says_what_goes_with_it(open_page: OpenPage, trained: Trained) -> None:
+    app = open_page(Place.MODELS, trained.workspace)
+    assert not app.exception
+    assert any("no threshold yet" in m.value for m in app.markdown)
+    app.button(key=f"delete_{trained.model.id}").click().run()
+    (words,) = [m.value for m in app.markdown if m.value.startswith("Deletes **")]
+    assert "its weights" in words
+    assert "its results on" in words

@@ -18,6 +18,7 @@ from core.domain.configs import Recipe, TrainConfig
 from core.domain.datasets import LabelSource
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.splits import Subset
+from core.domain.training import RunState
 from core.errors import TouchstoneError
 from core.inference.predictor import Predictor
 from core.models.bundle import read_tensors
@@ -61,11 +62,13 @@ def _wait_until(true, seconds=60.0):
         time.sleep(0.1)
 
 
-def _wait_for_phase(workspace, subject, phase, done):
+def _wait_for_phase(workspace, subject, phase, done, shares=None):
     def reached():
         with connect(workspace) as db:
             job = job_rows.latest_job(db, subject)
         assert job.status.is_active, f"ended too early: {job}"
+        if shares is not None:
+            shares.append(job.share)
         return job.phase == phase and job.done >= done
 
     _wait_until(reached)
@@ -118,7 +121,8 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     assert [line.epoch for line in curve] == list(range(10))
 
     run_id = start("disturbed").run.id
-    _wait_for_phase(copy, run_id, "Training", 5)
+    shares = []
+    _wait_for_phase(copy, run_id, "Training", 5, shares)
     job = jobs.latest(copy, run_id)
     assert jobs.stop(copy, job.id)
     _wait_until(lambda: not jobs.latest(copy, run_id).status.is_active)
@@ -127,17 +131,32 @@ def test_a_stopped_and_then_killed_training_ends_as_an_undisturbed_one(trained, 
     assert stopped.can_resume
     assert runs.has_checkpoint(copy, run_id)
     reached = len(runs.curve(copy, run_id))
+    assert 0 < shares[-1] < 1
+
+    # A stopped run of which a model was made once became "completed", and could not go on.
+    finished = _finished(copy, runs.resume_training(copy, run_id, finish=True))
+    stopped = runs.find_run(copy, run_id)
+    assert (stopped.status, stopped.state) == (JobStatus.STOPPED, RunState.STOPPED_WITH_MODEL)
+    assert stopped.can_resume
+    first = models.find_model(copy, stopped.model_id)
+    assert first.id == finished.result["model_id"]
+    assert first.name == f"disturbed epoch {finished.result['stopped_at'] + 1}"
 
     runs.resume_training(copy, run_id)
-    _wait_for_phase(copy, run_id, "Training", 15)
+    _wait_for_phase(copy, run_id, "Training", 15, shares)
     _kill(copy)
     killed_at = time.monotonic()
     _wait_until(lambda: jobs.latest(copy, run_id).status is JobStatus.INTERRUPTED, 10)
     assert time.monotonic() - killed_at < 5
     assert jobs.latest(copy, run_id).hint
 
-    ended = _finished(copy, runs.resume_training(copy, run_id))
-    assert ended.attempt == 3
+    resumed = runs.resume_training(copy, run_id)
+    ended = jobs.wait(copy, resumed.id, on_change=lambda job: shares.append(job.share))
+    assert ended.attempt == 4
+    assert shares == sorted(shares)  # the bar of a resumed run went back to 0
+    assert shares[-1] == 1
+    assert runs.find_run(copy, run_id).models == (first.id, ended.result["model_id"])
+    assert runs.find_run(copy, run_id).state is RunState.COMPLETED
     lines = runs.curve(copy, run_id)
     assert 0 < reached < 10
     assert [replace(line, duration_s=0) for line in lines] == [
