@@ -33,7 +33,6 @@ from pages.ui import (
 )
 from pages.ui.places import Place
 
-PURPOSE = "Evaluate page"
 VALIDATION_SHOWN = (
     "Below: the validation images. They help to choose settings and thresholds, so these "
     "results can be slightly optimistic."
@@ -136,7 +135,6 @@ def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Mo
     test_access.ask(
         workspace,
         unseen,
-        PURPOSE,
         then=show_test,
         more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "",
     )
@@ -158,9 +156,6 @@ def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> lis
 def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
     model = shown[0]
     judgements = [judged.judgement(workspace, item, subset) for item in shown]
-    if subset is Subset.TEST:
-        for viewed in shown:
-            test_access.view(workspace, viewed, PURPOSE)
     # Why one place: where something comes or goes between them, browsers build all below anew.
     with st.container(key="notes"):
         notes(workspace, judgements, subset)

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from core.domain.datasets import Sample
 from core.domain.models import Model
 from core.domain.splits import Subset
-from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.thresholds import TradeOff, trade_off
-from core.evaluation.measures.intervals import Rate
 from core.workflows import files
 from core.workflows.results import judging, thresholds
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet
-from core.workflows.results.thresholds import Basis, OnTest
+from core.workflows.results.thresholds import Basis
 from core.workspace import Workspace
-from pages.ui import errors, judged, routes, test_access, text, widgets
+from pages.ui import errors, judged, routes, text, widgets
 from pages.ui.components import Tile, gallery
 
 PAGE = 24
@@ -57,43 +55,6 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     model = basis.judged.model
     state = (*thresholds.state_of(workspace, model), basis.judged.counting)
     return _curve(str(workspace.root), model.id, state, confidence, basis)
-
-
-def verdict_on_test(
-    workspace: Workspace, model: Model, purpose: str, saved: OperatingPoint | None
-) -> OnTest:
-    """The test images for the verdict on a saved threshold; each one is a view of its own.
-
-    Args:
-        workspace: where the model lives.
-        model: whose test images.
-        purpose: recorded with the view.
-        saved: the saved thresholds; None while those on the screen are a draft.
-    """
-    return thresholds.verdict_on_test(
-        workspace,
-        model,
-        purpose,
-        saved,
-        recorded=test_access.recorded_views(),
-        load=lambda _, __, subset: basis(workspace, model, subset),
-    )
-
-
-def rate_metric(label: str, rate: Rate, unit: str, *, help: str) -> None:
-    """A rate as a number, with its bounds below."""
-    st.metric(label, _rate(rate.value), border=True, help=help)
-    if rate.interval is None:
-        st.caption(f"There is no {unit}.")
-        return
-    low, high = _rate(rate.interval.low), _rate(rate.interval.high)
-    st.caption(f"{rate.k:,} of {rate.n:,} · {low} to {high}")
-
-
-def _rate(value: float | None) -> str:
-    if value is None:
-        return "no data"
-    return f"{100 * value:.2f}%" if 0 < value < 0.1 else f"{100 * value:.1f}%"
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,29 @@
-"""Viewing test results in pages: recorded once per session; a first view is announced."""
+"""Viewing test results in pages: the first view is announced, and opened with a purpose."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from core.domain.models import Model
+from core.errors import ConfigError
 from core.words import joined
 from core.workflows.results import access
-from core.workflows.results.access import ResultsAccess, View
+from core.workflows.results.access import MAX_PERSON
 from core.workspace import Workspace
-from pages.ui import text
+from pages.ui import errors, text
 from pages.ui.places import Place
 
-NOT_VIEWED = (
-    "**The test results of {names} have not been viewed yet.** Viewing is recorded, and "
-    "no sealed test is possible afterwards. To release a model, seal the test set first."
+PURPOSES = (
+    "Understand the errors",
+    "Choose between models",
+    "Decide about a release",
+    "Customer or audit",
 )
-
-
-def recorded_views() -> set[View]:
-    """The views that this browser session has recorded."""
-    recorded: set[View] = st.session_state.setdefault("recorded_views", set())
-    return recorded
-
-
-def view(
-    workspace: Workspace,
-    model: Model,
-    purpose: str,
-    *,
-    of: Hashable = None,
-    first: bool = False,
-) -> ResultsAccess:
-    """Whether the test results of a model are shown now; records the view once per session.
-
-    Arguments as of `core.workflows.results.access.view_test_results`.
-    """
-    return access.view_test_results(
-        workspace, model, purpose, recorded=recorded_views(), of=of, first=first
-    )
+COST = (
+    "Recorded with time and purpose, once for all. "
+    "A sealed test of this model is then no longer possible."
+)
+_ERROR = "purpose_error"
 
 
 def not_viewed(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
@@ -46,49 +31,80 @@ def not_viewed(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
     return [model for model in models if not access.is_viewed(workspace, model)]
 
 
+def person() -> str:
+    """Who uses this session, as entered; '' where nobody said."""
+    return str(st.session_state.get("person_name", ""))
+
+
+def purpose_form(label: str, done: Callable[[str, str], None], *, key: str, icon: str) -> None:
+    """Ask once why test results are viewed, and by whom; `done(purpose, person)` records it."""
+    if st.session_state.get(f"{_ERROR}_{key}"):
+        errors.show(st.session_state.pop(f"{_ERROR}_{key}"))
+    with st.form(f"form_{key}", border=False):
+        st.selectbox(
+            "Purpose",
+            PURPOSES,
+            index=None,
+            key=f"purpose_{key}",
+            accept_new_options=True,
+            placeholder="Choose or write why",
+            help="Why the results are viewed. Stands in the record and in the report.",
+        )
+        st.text_input(
+            "Your name (optional)",
+            person(),
+            key=f"person_{key}",
+            max_chars=MAX_PERSON,
+            help="Stands in the record. Filled in for you until you close this browser tab.",
+        )
+        st.form_submit_button(
+            label, icon=icon, key=key, type="primary", on_click=_submitted, args=(done, key)
+        )
+
+
+def _submitted(done: Callable[[str, str], None], key: str) -> None:
+    name = str(st.session_state[f"person_{key}"] or "")
+    st.session_state.person_name = name
+    try:
+        purpose = access.required_purpose(str(st.session_state[f"purpose_{key}"] or ""))
+    except ConfigError as err:
+        st.session_state[f"{_ERROR}_{key}"] = err
+        return
+    done(purpose, name)
+
+
 def ask(
     workspace: Workspace,
     models: Sequence[Model],
-    purpose: str,
     *,
-    of: Hashable = None,
     more: str = "",
     then: Callable[[], None] | None = None,
 ) -> None:
-    """Say what a first view means, and offer it beside the sealed way.
+    """Say what a first view means; sealing first is the main way, viewing asks for a purpose.
 
     Args:
         workspace: where the models live.
         models: those whose test results nobody has viewed.
-        purpose: where they are shown, for the record.
-        of: what is viewed apart from the numbers.
         more: a further sentence, about what is shown instead.
         then: done after the view was recorded, before the page is drawn again.
     """
     names = joined([text.plain(model.name) for model in models])
 
-    def show() -> None:
-        for model in models:
-            view(workspace, model, purpose, of=of, first=True)
-        st.toast(
-            "Recorded as a view of the test results; see Sign-off.", icon=":material/visibility:"
-        )
+    def show(purpose: str, name: str) -> None:
+        access.open_results(workspace, models, purpose, person=name)
+        st.toast("Recorded; see Sign-off.", icon=":material/visibility:")
         if then is not None:
             then()
 
-    with st.container(border=True, key="first_view"):
-        st.markdown(f":material/visibility_off: {NOT_VIEWED.format(names=names)} {more}")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Show the test results",
-                icon=":material/visibility:",
-                key="show_test",
-                on_click=show,
-                help="Recorded with time and purpose in the list on the Sign-off page.",
-            )
-            st.page_link(
-                Place.SIGN_OFF,
-                label="Seal the test first",
-                icon=":material/lock:",
-                query_params={"model": models[0].id},
-            )
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="first_view"):
+        st.markdown(
+            f":material/visibility_off: **The test results of {names} have not been viewed.** "
+            f"Seal the test first if they should prove anything. {more}",
+            width="stretch",
+        )
+        with st.container(horizontal=True, width="content"):
+            if st.button("Seal first", type="primary", icon=":material/lock:", key="seal_first"):
+                st.switch_page(Place.SIGN_OFF, query_params={"model": models[0].id})
+            with st.popover("Show test results", icon=":material/visibility:", key="ask_test"):
+                st.markdown(COST)
+                purpose_form("Show them", show, key="show_test", icon=":material/visibility:")
