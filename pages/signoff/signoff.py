@@ -32,7 +32,7 @@ _ICONS = {
 
 def strip(states: dict[SignOffStep, StepStatus]) -> None:
     """All steps in a line; each with its state, in shape and in words."""
-    with st.container(horizontal=True, gap="medium", key="steps"):
+    with st.container(horizontal=True, gap="medium", key="signoff_steps"):
         for number, (step, status) in enumerate(states.items(), start=1):
             title = f"{number} {_title(step)}"
             shown = f"**{title}**" if status is StepStatus.CURRENT else title

@@ -5,9 +5,10 @@ from enum import StrEnum
 
 from core.domain.signoff import AccessKind
 from core.evaluation.decisions.planner import parts_needed
-from core.evaluation.release.check import CheckResult, ReleaseVerdict
+from core.evaluation.release.check import ReleaseVerdict
 from core.evaluation.release.criteria import criteria_from_json
 from core.workflows.signoff.seal_changes import SignOff
+from core.workflows.signoff.verdicts import missed_of
 
 
 class SignOffStep(StrEnum):
@@ -109,7 +110,5 @@ def remedy_of(standing: SignOff, verdict: ReleaseVerdict | None) -> Remedy | Non
         return None
     if verdict.passed:
         return None if standing.is_proof else Remedy.SEAL_NEXT
-    missed = [check.result for check in verdict.checks if not check.passed]
-    is_size = missed and set(missed) == {CheckResult.NOT_PROVEN} and not verdict.failed_golden
-    new = verdict.new_escapes
-    return Remedy.MORE_PARTS if is_size and not (new and new.count) else Remedy.ANOTHER_MODEL
+    is_size = all(item.only_unproven for item in missed_of(verdict))
+    return Remedy.MORE_PARTS if is_size else Remedy.ANOTHER_MODEL
