@@ -10,6 +10,7 @@ from core.workflows.results.comparison import (
     image_names,
     judge,
 )
+from core.workflows.results.comparison_verdict import answers, standing
 from core.workspace import Workspace
 
 
@@ -20,6 +21,7 @@ def comparison_as_json(workspace: Workspace, comparison: ModelComparison) -> Jso
         "first": _side_as_json(comparison.first),
         "second": _side_as_json(comparison.second),
         "subset": comparison.subset.value,
+        "verdict": standing(answers(comparison)).value,
         "unit": comparison.unit.value,
         "counted": comparison.counted_in_words,
         "shared": {

@@ -32,6 +32,7 @@ from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
+from core.workflows.results.comparison_verdict import answers, verdict_in_words
 from core.workflows.results.thresholds import Basis, Hidden, OnTest, ThresholdChoice, ThresholdGoal
 from core.workflows.signoff import release
 from core.workspace import Workspace
@@ -273,9 +274,11 @@ def compare(
                 rows.append(["no escape", *_table_row(compared.decisions.escapes)])
                 rows.append(["no false reject", *_table_row(compared.decisions.false_rejects)])
             table(["right", "both", "only first", "only second", "neither", "p"], rows)
+            sides = (compared.first.model.name, compared.second.model.name)
+            output.print(verdict_in_words(answers(compared), *sides), markup=False)
             output.print(comparison.evidence(compared.classes.table, compared.unit))
             if compared.decisions is not None and not compared.has_same_rule:
-                output.print(comparison.OTHER_RULES)
+                output.print(f"Escapes, false rejects: {comparison.OTHER_RULES} Use --rule.")
             output.print(compared.counted_in_words)
             if gate:
                 show_verdict(gate.gate)

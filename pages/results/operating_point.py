@@ -1,5 +1,7 @@
 """Operating point: the confidence from which a part is rejected, and what that means."""
 
+from typing import assert_never
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -15,15 +17,20 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
+from core.words import CROSS_VALIDATED, shortened_percent
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
-from pages.results import threshold_costs, threshold_goal, threshold_guarantee
+from pages.results import (
+    threshold_answer,
+    threshold_costs,
+    threshold_goal,
+    threshold_link,
+)
 from pages.ui import (
     context,
     counting,
     errors,
-    judged,
     judged_images,
     state,
     test_access,
@@ -35,91 +42,129 @@ from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.places import Place
 
-PURPOSE = "Operating point page"
 ROWS = (Verdict.OK, Verdict.NOK)
 ESCAPES, FALSE_REJECTS = (1, 0), (0, 2)
+_CHART_PX = 250  # beside the form, so that the matrices below stand on a first screen
+TRADE_OFF, SCORES = "Trade-off", "Confidences"
 
 
 @st.fragment
 @errors.shown()
 def chooser(workspace: Workspace, model: Model) -> None:
-    """Everything that changes with the threshold."""
+    """Everything that changes with the threshold; the answer first."""
     basis = judged_images.basis(workspace, model, Subset.VALIDATION)
     saved = thresholds.saved_rule(workspace, model.id)
-    point = threshold_form.draft(model.id, saved).point
-    kept_point = saved.point if saved and saved.point == point else None
-    on_test = judged_images.verdict_on_test(workspace, model, PURPOSE, kept_point)
     confidence: float = st.session_state.get("confidence", 0.95)
+    answer = st.container(key="answer")  # filled last, when everything below has been entered
     threshold_form.show_error()
-    kept = st.container()  # filled last, when everything below has been entered
     threshold, line, promise = st.tabs(
-        ["Threshold", "PPM and money", "Guarantee"], key="tab", on_change="rerun"
+        ["Threshold", "PPM and money", "Guarantee"],
+        key="tab",
+        on_change="rerun",
+        bind="query-params",
     )
     if threshold.open:
         with threshold:
-            _threshold(workspace, basis, on_test, confidence)
+            _threshold(workspace, basis, saved, confidence)
     if line.open:
         with line:
-            threshold_costs.show(basis, on_test, confidence)
+            threshold_costs.show(basis, _on_test(workspace, model, saved), confidence)
     if promise.open:
         with promise:
-            threshold_guarantee.show(basis, on_test, confidence)
-    with kept:
-        _keep(workspace, basis, saved, confidence)
+            threshold_goal.show(basis, _on_test(workspace, model, saved), confidence)
+    with answer:
+        left, right = st.columns([3, 1], gap="large", vertical_alignment="center")
+        with left:
+            threshold_answer.show(basis, _on_test(workspace, model, saved), confidence)
+        with right:
+            _keep(workspace, basis, saved, confidence)
+    threshold_link.write(model.id)
 
 
-def _threshold(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
+def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
+    """The test images for the verdict on the threshold on the screen, once it is saved."""
+    point = threshold_form.draft(model.id, saved).point
+    return thresholds.verdict_on_test(
+        workspace,
+        model,
+        point,
+        is_saved=saved is not None and saved.point == point,
+        person=test_access.person(),
+        load=lambda _, __, subset: judged_images.basis(workspace, model, subset),
+    )
+
+
+def _threshold(
+    workspace: Workspace, basis: Basis, saved: DecisionRule | None, confidence: float
+) -> None:
     model = basis.judged.model
-    with st.container(border=True):
-        threshold_form.controls(model.id, basis)
+    form, picture = st.columns([5, 6], gap="large")
+    with form:
+        beside = threshold_form.controls(model.id, basis)
         threshold_form.crossing()
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with beside, st.container(horizontal=True, vertical_alignment="center"):
             threshold_goal.choose_for_me(basis, confidence)
-            st.markdown(_in_words(threshold_form.draft(model.id, None)))
+            _why(basis, threshold_form.draft(model.id, None))
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
-    there = on_test.basis.outcome(point, confidence) if on_test.basis else None
+    on_test = _on_test(workspace, model, saved)
+    with picture:
+        _chart(workspace, basis, here, confidence)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Validation", help="Thresholds are chosen on these images.")
-        judged.cross_validated_note([model])
+        st.markdown("**Validation**")
         _side(basis, here, "validation")
     with right:
-        st.subheader("Test", help="The verdict: these images had no influence on the threshold.")
-        if on_test.basis and there:
-            _side(on_test.basis, there, "test")
+        st.markdown("**Test**")
+        if on_test.basis:
+            _side(on_test.basis, on_test.basis.outcome(point, confidence), "test")
         else:
             _no_test(workspace, basis, on_test, confidence)
-    _charts(workspace, basis, here, confidence)
     _behind(workspace, basis, on_test)
 
 
-def _in_words(draft: threshold_form.Draft) -> str:
-    chosen_by = text.plain(draft.choice.chosen_by)
-    return f"{text.plain(point_in_words(draft.point))} :gray[Chosen: {chosen_by}.]"
+def _why(basis: Basis, draft: threshold_form.Draft) -> None:
+    """The rule in words, and what the numbers rest on."""
+    with st.popover("Why?", type="tertiary", icon=":material/help:", key="why"):
+        st.markdown(
+            f"{text.plain(point_in_words(draft.point))} "
+            f"Chosen: {text.plain(draft.choice.chosen_by)}."
+        )
+        st.markdown(
+            "Thresholds are chosen on the validation images. The test images have no say in "
+            "it, so only they give the verdict, once the threshold is saved."
+        )
+        st.markdown(
+            "An escape is a defective part that is accepted, a false reject a good part that is "
+            "rejected (overkill). The proof is the exact upper bound."
+        )
+        if basis.judged.model.validation_cross_validated:
+            st.markdown(f"Cross-validated: {CROSS_VALIDATED}.")
 
 
 def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:
     model = basis.judged.model
-    if on_test.hidden is Hidden.UNSEEN:
-        point = threshold_form.draft(model.id, None).point
-        test_access.ask(workspace, [model], PURPOSE, of=point)
-        return
-    is_sealed = on_test.hidden is Hidden.SEALED
-    st.info(text.plain(on_test.reason), icon=":material/lock:" if is_sealed else None)
-    if is_sealed:
-        st.caption(
-            "Choose and save the threshold on the validation images, then open the test set on the "
-            "Sign-off page."
-        )
-    elif on_test.hidden is Hidden.DRAFT:
-        st.button(
-            "Save to see the test result",
-            icon=":material/save:",
-            key="save_for_test",
-            on_click=_save,
-            args=(workspace, basis, confidence),
-        )
+    match on_test.hidden:
+        case Hidden.UNSEEN:
+            test_access.ask(workspace, [model])
+        case Hidden.SEALED:
+            st.info(
+                "The test results are sealed. Save the threshold, then open them on Sign-off.",
+                icon=":material/lock:",
+            )
+        case Hidden.DRAFT:
+            st.caption("A saved threshold is judged on the test images; a draft is not.")
+            st.button(
+                "Save to see the test result",
+                icon=":material/save:",
+                key="save_for_test",
+                on_click=_save,
+                args=(workspace, basis, confidence),
+            )
+        case Hidden.MISSING | None:
+            st.info(text.plain(on_test.reason))
+        case _:
+            assert_never(on_test.hidden)
 
 
 def _side(basis: Basis, outcome: Outcome, name: str) -> None:
@@ -129,101 +174,81 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
         st.session_state[f"{key}_seen"] = clicked
         st.session_state.behind = (name, clicked[0], clicked[1])
     behind = st.session_state.get("behind")
+    cell = behind[1:] if behind and behind[0] == name else None
     clickable_matrix(
-        outcome_matrices.ok_nok_matrix(
-            outcome,
-            cell=behind[1:] if behind and behind[0] == name else None,
-        ),
+        outcome_matrices.ok_nok_matrix(outcome, cell=cell),
         key,
-        cell=behind[1:] if behind and behind[0] == name else None,
+        cell=cell,
         description=f"{name}: rows good and defective; columns accept, inspector review, reject. "
         "Click a cell or use the arrow keys to see its images.",
     )
-    unit = text.noun(basis.unit)
-    first, second = st.columns(2)
-    with first:
-        judged_images.rate_metric(
-            "Escapes",
-            outcome.escape,
-            f"defective {unit}",
-            help="Defective parts that are accepted, of all defective parts.",
-        )
-        judged_images.rate_metric(
-            "Defective in review",
-            outcome.nok_to_person,
-            f"defective {unit}",
-            help="Defective parts that go to inspector review, of all defective parts.",
-        )
-    with second:
-        judged_images.rate_metric(
-            "False rejects",
-            outcome.overkill,
-            f"good {unit}",
-            help="Good parts that are rejected, of all good parts; also called overkill.",
-        )
-        judged_images.rate_metric(
-            "Automatic",
-            outcome.automatic,
-            unit,
-            help="Parts decided without inspector review, at the share of defective parts in "
-            "these images.",
-        )
-    point = threshold_form.draft(basis.judged.model.id, None).point
-    if point.class_thresholds:
-        judged_images.rate_metric(
-            "Wrong class, automatic",
-            basis.wrong_class(point, outcome.confidence),
-            f"automatic {unit}",
-            help="Parts decided without inspector review whose predicted class is wrong. "
-            "Thresholds per class limit this rate.",
-        )
-    for remark in outcome.remarks:
-        st.warning(remark)
-    if outcome.both_in_words:
-        st.caption(outcome.both_in_words)
-    with st.container(horizontal=True):
-        for label, cell, count in (
-            ("escapes", ESCAPES, outcome.nok[0]),
-            ("false rejects", FALSE_REJECTS, outcome.ok[2]),
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for label, place, count in (
+            ("Escapes", ESCAPES, outcome.nok[0]),
+            ("False rejects", FALSE_REJECTS, outcome.ok[2]),
         ):
             st.button(
-                f"Show {label} ({count:,})",
-                key=f"{label[:5]}_{name}",
+                f"{label} ({count:,})",
+                key=f"{label[:5].lower()}_{name}",
                 type="tertiary",
                 disabled=not count,
                 icon=":material/photo_library:",
                 on_click=_open,
-                args=(name, *cell),
+                args=(name, *place),
+                help=f"Show the images of {label.lower()} on {name} below.",
+            )
+    _notes(basis, outcome)
+
+
+def _notes(basis: Basis, outcome: Outcome) -> None:
+    """What the matrix does not show."""
+    point = threshold_form.draft(basis.judged.model.id, None).point
+    for remark in outcome.remarks:
+        st.warning(remark)
+    notes = [outcome.both_in_words] if outcome.both_in_words else []
+    if point.class_thresholds:
+        wrong = basis.wrong_class(point, outcome.confidence)
+        upper = wrong.upper(outcome.confidence)
+        if upper is not None:
+            bound = shortened_percent(upper, at_most=True)
+            notes.append(
+                f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, proven at most {bound}."
             )
     if basis.unknown:
-        st.caption(
-            f"Not counted: {text.count(basis.unknown, 'image')} of classes without a verdict."
-        )
+        notes.append(f"{text.count(basis.unknown, 'image')} without a verdict not counted.")
+    if notes:
+        st.caption(text.plain(" ".join(notes)))
 
 
 def _open(name: str, row: int, column: int) -> None:
     st.session_state.behind = (name, row, column)
 
 
-def _charts(workspace: Workspace, basis: Basis, here: Outcome, confidence: float) -> None:
+def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float) -> None:
     point = threshold_form.draft(basis.judged.model.id, None).point
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Escapes against false rejects** (validation)")
-        curve = judged_images.curve(workspace, basis, confidence)
+    shown = st.segmented_control(
+        "Chart",
+        [TRADE_OFF, SCORES],
+        default=TRADE_OFF,
+        required=True,
+        key="chart",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if shown == SCORES:
         chart(
-            threshold_charts.trade_off(curve, here),
-            "trade_off",
-            description="Escapes against false rejects over all thresholds, with bounds.",
-        )
-    with right:
-        st.markdown(f"**Good and defective {basis.unit.word}** (validation)")
-        chart(
-            threshold_charts.scores(basis.scores, point),
+            threshold_charts.scores(basis.scores, point).update_layout(height=_CHART_PX),
             "scores",
             description=f"Number of good and defective {basis.unit.word} by NOK confidence, with "
             "the thresholds as lines.",
         )
+        return
+    curve = judged_images.curve(workspace, basis, confidence)
+    chart(
+        threshold_charts.trade_off(curve, here).update_layout(height=_CHART_PX),
+        "trade_off",
+        description="Escapes against false rejects over all thresholds, with bounds.",
+    )
 
 
 def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
@@ -244,7 +269,7 @@ def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:
     if not len(positions):
         st.caption("There are no such images.")
         return
-    words = f"{text.count(len(positions), 'image')}, the most surprising first."
+    words = f"{text.count(len(positions), 'image')}, most surprising first."
     st.caption(words if chosen.unit is Unit.IMAGES else f"{words} The numbers above count parts.")
     _gallery(workspace, chosen, positions, f"behind_{chosen.judged.model.id}_{name}_{row}{column}")
 
@@ -268,11 +293,9 @@ def _keep(
     workspace: Workspace, basis: Basis, saved: DecisionRule | None, confidence: float
 ) -> None:
     draft = threshold_form.draft(basis.judged.model.id, saved)
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        is_saved = saved is not None and (saved.point, saved.scenario) == (
-            draft.point,
-            draft.scenario,
-        )
+    now = (draft.point, draft.scenario)
+    is_saved = saved is not None and (saved.point, saved.scenario) == now
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
         st.button(
             "Save threshold",
             type="primary",
@@ -283,23 +306,16 @@ def _keep(
             args=(workspace, basis, confidence),
             help="Saved with the model and applied by Evaluate, Predict and the report.",
         )
-        if saved is None:
-            st.caption(
-                "No threshold saved. Each part is accepted or rejected by its predicted class."
-            )
-        else:
-            st.caption(
-                f"Saved {text.when(saved.saved_at)}: {text.plain(saved.in_words)} "
-                f"Chosen: {text.plain(saved.chosen_by)}."
-            )
+        if is_saved:
             st.page_link(
                 Place.SIGN_OFF,
                 label="Next: sign-off",
                 icon=":material/verified:",
                 query_params={"model": basis.judged.model.id},
             )
-        if saved is not None and saved.verdicts != basis.judged.verdicts:
-            st.warning("The verdicts of the classes have changed since. Save the threshold again.")
+    st.caption(threshold_answer.saved_line(saved), text_alignment="right")
+    if saved is not None and saved.verdicts != basis.judged.verdicts:
+        st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 
 
 def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
@@ -325,8 +341,6 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    with st.container(width=220):
-        threshold_form.confidence_box()
     own = judged_images.judged_set(workspace, model, Subset.VALIDATION)
     if own.notice:
         st.warning(text.plain(own.notice), icon=":material/report:")
@@ -339,8 +353,10 @@ def page(workspace: Workspace) -> None:
             (Place.DATASETS, "Datasets"),
         )
         return
-    rule = thresholds.saved_rule(workspace, model.id)
-    counting.show(own, rule.point if rule else None)
+    saved = thresholds.saved_rule(workspace, model.id)
+    threshold_form.draft(model.id, saved)
+    threshold_link.follow(model.id, len(own.class_names))
+    counting.show(own, saved.point if saved else None)
     chooser(workspace, model)
 
 

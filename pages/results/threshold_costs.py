@@ -24,17 +24,12 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
         threshold_form.put_scenario(model_id, scenario)
     st.subheader(
         "This threshold on your line",
-        help="Applies the rates measured on the validation images to the defect rate of your line.",
-    )
-    st.caption(
-        f"{text.plain(point_in_words(draft.point))} Rates are measured on validation images; "
-        f"ranges are {confidence:.0%} confidence intervals."
+        help="Applies the rates measured on the validation images to the defect rate of your line. "
+        f"Ranges are {confidence:.0%} confidence intervals.",
     )
     _consequences(basis, draft.point, scenario, confidence)
-    st.markdown("**On the test images**")
-    if on_test.basis is None:
-        st.caption(text.plain(on_test.reason))
-    else:
+    if on_test.basis is not None:
+        st.markdown("**By the rates of the test images**")
         _consequences(on_test.basis, draft.point, scenario, confidence)
     _best(basis, scenario, confidence)
 
@@ -202,10 +197,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
             "cost_curve",
             description="Cost per 1,000 parts of every single threshold.",
         )
-        st.caption(
-            "Single thresholds without review. Shaded: within 5% of the lowest cost. "
-            "Lines: the cheapest threshold."
-        )
+        st.caption("Shaded: within 5% of the lowest cost of a single threshold.")
     with right:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
         st.markdown(

@@ -1,13 +1,169 @@
-"""Choose for me: thresholds that reach a goal on the validation images."""
+"""Thresholds for a goal: chosen by limits or costs, or for as many parts as a guarantee allows."""
 
 from typing import assert_never
 
 import streamlit as st
 
+from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
+from core.evaluation.decisions.rule import point_in_words
+from core.words import exact_percent, shortened_percent
 from core.workflows.results import thresholds
-from core.workflows.results.thresholds import Basis, ThresholdGoal
-from pages.ui import threshold_form
+from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
+from pages.ui import text, threshold_form
+from pages.ui.places import Place
 from pages.ui.threshold_form import Goal
+
+USE_FIRST = "Use and save this threshold to check the guarantee on the test images."
+LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1)
+ON_TEST = {
+    Verification.CONFIRMED: (st.success, "The test images alone also prove the guarantee."),
+    Verification.IN_LINE: (
+        st.info,
+        "The test images are consistent with the guarantee, but too few to prove it alone.",
+    ),
+    Verification.CONTRADICTED: (
+        st.error,
+        "The test images contradict the guarantee: they differ from the validation images. Do not "
+        "rely on it.",
+    ),
+    Verification.NO_DATA: (
+        st.warning,
+        "The test set contains no images to check the guarantee with.",
+    ),
+}
+
+
+def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
+    """What is guaranteed, on how many parts, and what the test images say about it."""
+    st.caption("The machine decides only where the guarantee holds; the rest is reviewed.")
+    left, right = st.columns(2)
+    escape = left.number_input(
+        "Guaranteed escape rate, %",
+        0.01,
+        99.0,
+        1.0,
+        0.1,
+        format="%.12g",
+        key="promise_escape",
+        bind="query-params",
+        help="At most this share of all defective parts is accepted by the machine.",
+    )
+    with right:
+        rejects = st.toggle(
+            "Reject automatically too",
+            key="promise_rejects",
+            bind="query-params",
+            help="Off: the machine only accepts. All other parts go to inspector review.",
+        )
+        overkill = (
+            st.number_input(
+                "Guaranteed false reject rate, %",
+                0.01,
+                99.0,
+                2.0,
+                0.1,
+                format="%.12g",
+                key="promise_overkill",
+                bind="query-params",
+                help="At most this share of all good parts is rejected.",
+            )
+            if rejects
+            else None
+        )
+    goal = ThresholdGoal(
+        round(escape / 100, 12),
+        round(overkill / 100, 12) if overkill else None,
+        guarantee=True,
+        confidence=confidence,
+    )
+    choice = thresholds.choose(basis, goal)
+    assert choice.promise is not None
+    _said(basis, choice, choice.promise, on_test)
+    _others(basis, goal)
+
+
+def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: OnTest) -> None:
+    if not promise.is_possible:
+        st.warning(" ".join(text.plain(remark) for remark in promise.remarks))
+        st.page_link(
+            Place.TEST_PLANNER, label="Plan how many parts you need", icon=":material/checklist:"
+        )
+        return
+    share = promise.automatic
+    assert share.value is not None
+    assert share.interval is not None
+    limits = f"escapes ≤ {exact_percent(promise.max_escape)}"
+    if promise.max_overkill is not None:
+        limits += f", false rejects ≤ {exact_percent(promise.max_overkill)}"
+    st.markdown(f"### Automatic for {share.value:.1%} of the {basis.unit.word}")
+    st.markdown(
+        f"Guaranteed at {exact_percent(promise.confidence)} confidence: **{text.plain(limits)}**. "
+        f":gray[Automatic on validation: {share.k:,} of {share.n:,} "
+        f"({share.interval.low:.1%} to {share.interval.high:.1%} for parts of this mix).]"
+    )
+    st.caption(text.plain(point_in_words(promise.point)))
+    is_current = threshold_form.draft(basis.judged.model.id, None).point == promise.point
+    if on_test.basis is None or not is_current:
+        st.info(text.plain(on_test.reason if is_current else USE_FIRST))
+    else:
+        outcome = on_test.basis.outcome(promise.point, promise.confidence)
+        verification = verify(promise, outcome)
+        shown, words = ON_TEST[verification]
+        upper = outcome.escape.upper(promise.confidence)
+        proof = ""
+        if upper is not None:
+            proof = (
+                f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
+                f"{on_test.basis.unit.word} escape; proven: at most "
+                f"{shortened_percent(upper, at_most=True)}."
+            )
+        shown(f"**Test: {verification.value}.** {words} {text.plain(proof)}")
+    st.button(
+        "Use this threshold",
+        icon=":material/check:",
+        key="use_promise",
+        on_click=threshold_form.put,
+        args=(basis.judged.model.id, choice),
+    )
+
+
+def _others(basis: Basis, goal: ThresholdGoal) -> None:
+    """How many parts other guarantees would leave to the machine."""
+    rows = []
+    for limit in LIMITS:
+        choice = thresholds.choose(
+            basis,
+            ThresholdGoal(limit, goal.max_overkill, guarantee=True, confidence=goal.confidence),
+        )
+        assert choice.promise is not None
+        promise = choice.promise
+        rows.append(
+            (
+                limit,
+                promise.automatic.value if promise.is_possible else None,
+                next(iter(promise.remarks), ""),
+            )
+        )
+    st.markdown("**Other guarantees**")
+    st.dataframe(
+        {
+            "escapes at most": [row[0] for row in rows],
+            "automatic": [row[1] for row in rows],
+            "remark": [row[2] for row in rows],
+        },
+        hide_index=True,
+        column_config={
+            "escapes at most": st.column_config.NumberColumn(format="percent", width=110),
+            "automatic": st.column_config.ProgressColumn(
+                min_value=0,
+                max_value=1,
+                format="percent",
+                width=140,
+                help="Share decided on validation without inspector review.",
+            ),
+            "remark": st.column_config.TextColumn(width=560),
+        },
+    )
 
 
 def choose_for_me(basis: Basis, confidence: float) -> None:
@@ -81,6 +237,7 @@ def _limit(label: str, usual: float, key: str) -> float:
         0.1,
         format="%.12g",
         key=key,
+        bind="query-params",
         help="On the validation images.",
     )
     return round(value / 100, 12)

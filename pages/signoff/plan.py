@@ -49,6 +49,7 @@ def claim() -> Claim:
         0.1,
         format="%.12g",
         key="plan_escape",
+        bind="query-params",
         help="The claim: less than this share of the defective parts is accepted.",
     )
     overkill = second.number_input(
@@ -59,6 +60,7 @@ def claim() -> Claim:
         0.1,
         format="%.12g",
         key="plan_overkill",
+        bind="query-params",
         help="The claim: less than this share of the good parts is rejected (overkill).",
     )
     with third:
@@ -69,6 +71,7 @@ def claim() -> Claim:
             20,
             5,
             key="plan_expected",
+            bind="query-params",
             help="The rate that you expect of the model: 20 means a fifth of the claimed limit. "
             "Used only to estimate the chance that a test passes.",
         )
@@ -81,7 +84,15 @@ def claim() -> Claim:
 
 def _automatic() -> float | None:
     """The automatic share to prove, given itself or as reviews per shift; the stricter one."""
-    first, second, third, _ = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
+    is_claimed = any(
+        st.session_state.get(k) is not None for k in ("plan_automatic", "plan_reviews")
+    )
+    with st.expander("Also prove an automatic share", expanded=is_claimed, key="automatic"):
+        return _automatic_inputs()
+
+
+def _automatic_inputs() -> float | None:
+    first, second, third = st.columns(3, vertical_alignment="bottom")
     share = first.number_input(
         "Automatic share above, %",
         0.1,
@@ -90,6 +101,7 @@ def _automatic() -> float | None:
         1.0,
         format="%.12g",
         key="plan_automatic",
+        bind="query-params",
         placeholder="not claimed",
         help="The claim: more than this share of the parts is decided without a person.",
     )
@@ -101,6 +113,7 @@ def _automatic() -> float | None:
         1.0,
         format="%.12g",
         key="plan_reviews",
+        bind="query-params",
         placeholder="not claimed",
         help="The claim: fewer parts than this go to inspector review in a shift. Needs the parts "
         "per shift.",
@@ -113,6 +126,7 @@ def _automatic() -> float | None:
         100.0,
         format="%.12g",
         key="plan_volume",
+        bind="query-params",
         help="Parts inspected in one shift, for the claim on reviews.",
     )
     shares = [] if share is None else [round(share / 100, 12)]
@@ -134,13 +148,13 @@ def needed(claimed: Claim) -> None:
         expected_overkill=claimed.expected * claimed.overkill,
     )
     defective, good = plan.defective[0].parts, plan.good[0].parts
-    st.markdown(
-        f"### You need {defective:,} defective and {good:,} good parts\n"
-        f"With {exact_percent(confidence)} confidence, {defective:,} defective parts without an "
-        f"escape prove an escape rate below {exact_percent(claimed.escape)}, and {good:,} good "
-        "parts without a false reject prove a false reject rate below "
-        f"{exact_percent(claimed.overkill)}."
-    )
+    st.subheader(f"You need {defective:,} defective and {good:,} good parts", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            "Without any error. Fix the number before the test, and test all parts.",
+            width="content",
+        )
+        _why(claimed, defective, good)
     left, right = st.columns(2, gap="large")
     with left:
         _table("Defective parts", "escapes allowed", plan.defective, "plan_defective")
@@ -148,10 +162,21 @@ def needed(claimed: Claim) -> None:
         _table("Good parts", "false rejects allowed", plan.good, "plan_good")
     if claimed.automatic is not None:
         _automatic_table(claimed, claimed.automatic)
-    st.caption(
-        "Fix the number of parts and allowed errors before the test, and test all parts. Adding "
-        "parts until the result fits proves nothing."
-    )
+
+
+def _why(claimed: Claim, defective: int, good: int) -> None:
+    confidence = exact_percent(claimed.confidence)
+    with st.popover("Why?", type="tertiary", icon=":material/help:", key="why"):
+        st.markdown(
+            f"With {confidence} confidence, {defective:,} defective parts without an escape prove "
+            f"an escape rate below {exact_percent(claimed.escape)}; {good:,} good parts without a "
+            f"false reject prove a false reject rate below {exact_percent(claimed.overkill)}."
+        )
+        st.markdown(
+            "Adding parts until the result fits proves nothing. Allowing an error needs more "
+            "parts, but makes a failure by bad luck less likely."
+        )
+        _sizes(claimed.confidence)
 
 
 def _automatic_table(claimed: Claim, share: float) -> None:
@@ -181,7 +206,7 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
         {
             allowed: [row.errors for row in rows],
             "parts needed": [row.parts for row in rows],
-            "chance to pass": [row.chance_to_pass for row in rows],
+            "chance to pass": [100 * row.chance_to_pass for row in rows],
         },
         hide_index=True,
         key=key,
@@ -189,10 +214,9 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
             "parts needed": st.column_config.NumberColumn(format="localized"),
             "chance to pass": st.column_config.ProgressColumn(
                 min_value=0,
-                max_value=1,
-                format="percent",
-                help="If the true rate is as expected. Allowing an error needs more parts, but "
-                "makes a failure by bad luck less likely.",
+                max_value=100,
+                format="%.0f%%",
+                help="If the true rate is as expected.",
             ),
         },
     )
@@ -201,11 +225,10 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
 def best_case(workspace: Workspace, claimed: Claim) -> None:
     """The most that the validation and test images of a model can prove."""
     escape, confidence = claimed.escape, claimed.confidence
-    st.subheader("What the existing images can prove at best")
+    st.subheader("What the existing images prove at best", anchor=False)
     model = context.model(workspace)
     if model is None:
         st.caption("There is no model yet.")
-        _sizes(confidence)
         return
     rows: list[Row] = []
     problems: set[str] = set()
@@ -236,7 +259,6 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
         )
         for line in _in_words(rows, escape, confidence):
             st.markdown(line)
-    _sizes(confidence)
 
 
 Row = tuple[str, str, int, str, float | None]

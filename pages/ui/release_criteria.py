@@ -1,6 +1,7 @@
 """Release criteria: whether a model meets them, and the form that sets them."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -15,37 +16,35 @@ from core.evaluation.release.words import (
     reasons_in_words,
     remarks_in_words,
 )
-from core.workflows.results.comparison import ModelComparison
 from core.workflows.signoff import release
 from core.workflows.signoff.release import GateReport
 from core.workspace import Workspace
 from pages.ui import errors, text
 
 
-def show(workspace: Workspace, found: ModelComparison, report: GateReport | None) -> None:
-    """The verdict on the new model, with the criteria folded away."""
-    name = text.plain(found.second.model.name)
-    with st.container(border=True):
-        if report is None:
-            st.markdown(
-                "**Release criteria** · none are set for dataset "
-                f"{text.plain(found.second.judged.dataset.name)}."
-            )
-        elif report.subset is not Subset.TEST:
-            _on_validation(name, report)
-        elif report.gate.passed:
-            st.success(
-                f"**PASS** · {name} meets every criterion on the test images.",
-                icon=":material/verified:",
-            )
-        else:
-            st.error(
-                f"**BLOCK** · {name} does not meet the release criteria:\n\n{_reasons(report)}",
-                icon=":material/block:",
-            )
-        if report is not None:
-            _details(report)
-        criteria(workspace, found.second.judged.dataset.id, report.kept if report else None)
+def show(report: GateReport | None, name: str) -> None:
+    """The verdict of the release criteria on a model, with what is met folded away.
+
+    Args:
+        report: of the check; None: there are no criteria, and nothing is shown.
+        name: of the model.
+    """
+    if report is None:
+        return
+    if report.subset is not Subset.TEST:
+        _on_validation(text.plain(name), report)
+    elif report.gate.passed:
+        st.success(
+            f"**PASS** · {text.plain(name)} meets every release criterion on the test images.",
+            icon=":material/verified:",
+        )
+    else:
+        st.error(
+            f"**BLOCK** · {text.plain(name)} does not meet the release criteria:\n\n"
+            f"{_reasons(report)}",
+            icon=":material/block:",
+        )
+    _details(report)
 
 
 def if_counted_as_parts(report: GateReport, other: GateReport | None) -> None:
@@ -65,11 +64,10 @@ def _reasons(report: GateReport) -> str:
 
 
 def _on_validation(name: str, report: GateReport) -> None:
-    would = "would pass" if report.gate.passed else "would fail"
+    would = "would meet" if report.gate.passed else "would not meet"
     st.info(
-        f"**No verdict yet** · on the validation images, {name} {would}. Only the test images "
-        "count: the validation images were used to choose the models and thresholds."
-        f"\n\n{_reasons(report)}",
+        f"**No verdict yet** · on validation, {name} {would} the release criteria. Only the test "
+        f"images count.\n\n{_reasons(report)}",
         icon=":material/rule:",
     )
 
@@ -98,8 +96,9 @@ def criteria(
     workspace: Workspace, dataset_id: str, kept: KeptCriteria | None, *, expanded: bool = False
 ) -> None:
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
-    with st.expander("Edit release criteria", expanded, icon=":material/rule:", key="criteria"):
-        wanted = _form(kept.criteria if kept else ReleaseCriteria())
+    label = "Edit release criteria" if kept else "Set release criteria"
+    with st.expander(label, expanded, icon=":material/rule:", key="criteria"):
+        wanted = _form(kept.criteria if kept else ReleaseCriteria(), is_main=expanded)
         if wanted is not None:
             try:
                 release.set_criteria(workspace, dataset_id, wanted())
@@ -111,13 +110,10 @@ def criteria(
             _history(kept)
 
 
-def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
+def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteria] | None:
     """Makes the criteria to set, once the button was pressed; they may be refused."""
     with st.form("criteria_form", border=False):
-        st.caption(
-            "Set them before viewing the test results. An empty field requires nothing. Every "
-            "change is recorded."
-        )
+        st.caption("An empty field requires nothing. Every change is recorded.")
         cells = st.columns(5)
         escape = _percent(
             cells[0],
@@ -204,7 +200,10 @@ def _form(now: ReleaseCriteria) -> Callable[[], ReleaseCriteria] | None:
             help="Images marked as golden samples: good ones must not be rejected, defective ones "
             "not accepted.",
         )
-        if not st.form_submit_button("Set criteria", icon=":material/gavel:", key="set_criteria"):
+        kind: Literal["primary", "secondary"] = "primary" if is_main else "secondary"
+        if not st.form_submit_button(
+            "Set criteria", icon=":material/gavel:", key="set_criteria", type=kind
+        ):
             return None
 
     def made() -> ReleaseCriteria:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, Scenario
@@ -96,8 +97,12 @@ def _by_hand(model_id: str, point: OperatingPoint) -> None:
     put(model_id, ThresholdChoice(point, "by hand"))
 
 
-def controls(model_id: str, basis: Basis) -> None:
-    """Mode, slider and exact values; a change is in the draft before the page is drawn."""
+def controls(model_id: str, basis: Basis) -> DeltaGenerator:
+    """Mode, slider and exact values; a change is in the draft before the page is drawn.
+
+    Returns:
+        where there is room beside them.
+    """
     now: Draft = st.session_state[_key(model_id)]
     key = f"rule_mode_{_round()}"
     st.segmented_control(
@@ -113,8 +118,8 @@ def controls(model_id: str, basis: Basis) -> None:
     )
     if now.mode == CLASSES:
         _class_table(model_id, basis)
-    else:
-        _limits(model_id, now)
+        return st.container()
+    return _limits(model_id, now)
 
 
 def _change_mode(model_id: str, key: str, class_count: int, drawn_round: int) -> None:
@@ -143,25 +148,23 @@ def _nearest(value: float) -> float:
     return min(STOPS, key=lambda stop: abs(stop - value))
 
 
-def _limits(model_id: str, now: Draft) -> None:
+def _limits(model_id: str, now: Draft) -> DeltaGenerator:
     low, high = now.point.accept_below or 0.0, now.point.reject_from or 0.0
     is_one = now.mode == ONE
     key = f"cut_{model_id}_{_round()}_{now.mode}"
     # Why a stop of its own: the slider must not show another threshold than the one in force.
     first: tuple[float, float] = st.session_state.setdefault(f"{key}_first", (low, high))
-    left, *exact = st.columns([6, 2] if is_one else [5, 2, 2], vertical_alignment="bottom")
-    with left:
-        st.select_slider(
-            "NOK confidence",
-            sorted({*STOPS, *first}),
-            value=first[0] if is_one else first,
-            key=key,
-            format_func=as_limit,
-            on_change=_from_slider,
-            args=(model_id, key, _round()),
-            help="Sum of the confidences of all NOK classes. Further left, more parts are "
-            "rejected: fewer escapes, more false rejects. Steps are finer toward both ends.",
-        )
+    st.select_slider(
+        "NOK confidence",
+        sorted({*STOPS, *first}),
+        value=first[0] if is_one else first,
+        key=key,
+        format_func=as_limit,
+        on_change=_from_slider,
+        args=(model_id, key, _round()),
+        help="Sum of the confidences of all NOK classes. Further left, more parts are "
+        "rejected: fewer escapes, more false rejects. Steps are finer toward both ends.",
+    )
     named = (
         (("Reject from, %", high),)
         if is_one
@@ -171,7 +174,8 @@ def _limits(model_id: str, now: Draft) -> None:
         )
     )
     keys = [f"exact_{label[:6].lower()}_{value!r}_{_round()}" for label, value in named]
-    for column, (label, value), field in zip(exact, named, keys, strict=True):
+    cells = st.columns([2, 3] if is_one else 2, vertical_alignment="bottom")
+    for column, (label, value), field in zip(cells, named, keys, strict=False):
         column.number_input(
             label,
             0.0,
@@ -184,6 +188,7 @@ def _limits(model_id: str, now: Draft) -> None:
             args=(model_id, keys, (low, high), _round()),
             help="The exact threshold. No part ever reaches 101%.",
         )
+    return cells[1] if is_one else st.container()
 
 
 def _from_slider(model_id: str, key: str, drawn_round: int) -> None:
@@ -252,8 +257,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
     given = st.session_state.setdefault(
         f"{key}_base", now.point.class_thresholds or (0.0,) * len(names)
     )
-    left, right = st.columns([3, 2])
-    with left:
+    with st.container():
         edited = st.data_editor(
             {
                 "class": list(names),
@@ -275,10 +279,7 @@ def _class_table(model_id: str, basis: Basis) -> None:
                 )
             },
         )
-    right.caption(
-        "The predicted class decides: OK is accepted, NOK is rejected. "
-        "Below its minimum confidence, a part goes to inspector review."
-    )
+    st.caption("The predicted class decides; below its minimum, a part goes to inspector review.")
     column = edited["minimum confidence, %"]
     limits = tuple(min(ABOVE_ALL, max(0.0, round(float(v) / 100, 12))) for v in column)
     if not np.allclose(limits, now.point.class_thresholds or given, rtol=0, atol=1e-11):
@@ -295,6 +296,7 @@ def confidence_box() -> float:
         format_func=lambda v: f"{v:.0%}",
         key="confidence",
         persist_state="session",
+        bind="query-params",
         help="Confidence level of all bounds and guarantees. 95% is usual; 99% needs more parts.",
     )
     return chosen

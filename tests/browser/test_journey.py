@@ -16,7 +16,15 @@ from core.workflows.results import evaluation
 from core.workflows.training import runs
 from core.workflows.use import models
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, drawn, eventually, open_page, settled
+from tests.browser.conftest import (
+    App,
+    click,
+    drawn,
+    eventually,
+    open_page,
+    settled,
+    show_test_results,
+)
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
@@ -49,9 +57,9 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
 
     click(page, "to_evaluate")
     # The first look at the test results is asked for, not slipped in.
-    expect(page.get_by_text(re.compile("have not been viewed yet"))).to_be_visible()
+    expect(page.get_by_text(re.compile("have not been viewed"))).to_be_visible()
     page.wait_for_selector(".ts-chart .heatmaplayer")
-    click(page, "show_test")
+    show_test_results(page)
     expect(page.locator(".st-key-show_test")).to_have_count(0)
     page.wait_for_selector('[class*="st-key-matrix_model"][class*="_test_"] .heatmaplayer')
     settled(page)

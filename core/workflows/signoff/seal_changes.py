@@ -34,6 +34,7 @@ class SignOff:
     `unit` what n counts; `has_proposals`: look-alikes that nobody has confirmed would change it.
     `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what voids
     the seal; `accesses` are all recorded views of the split's test results, for any model.
+    `defective` counts the defective ones of the unit; None where the classes have no verdicts.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class SignOff:
     seal: Seal | None
     accesses: tuple[TestSetAccess, ...]
     changes: tuple[str, ...] = ()
+    defective: int | None = None
 
     @property
     def own_openings(self) -> tuple[TestSetAccess, ...]:

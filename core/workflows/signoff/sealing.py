@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from core.domain.datasets import (
     Dataset,
     Sample,
+    Verdict,
     content_digest,
 )
 from core.domain.ids import utc_now
@@ -81,6 +82,7 @@ def sign_off(
             rule=judgement.operating_point(db, model.id),
             seal=seal,
             accesses=tuple(judgement.openings_of(db, split.id)),
+            defective=_defective(dataset, samples, counted),
         )
         changes = changes_since(db, standing, seal) if seal else []
     if seal and check_files:
@@ -199,6 +201,15 @@ def _test_samples(db: Database, dataset: Dataset, split: Split) -> list[Sample]:
         for s in versions.samples_at(db, dataset.id)
         if members.get(s.id) is Subset.TEST and s.label is not None
     ]
+
+
+def _defective(dataset: Dataset, samples: Sequence[Sample], counted: Counted) -> int | None:
+    """How many of the unit have an image of a defective class; no result of a model is read."""
+    verdicts = dataset.verdicts
+    if not {Verdict.OK, Verdict.NOK} <= set(verdicts):
+        return None
+    is_nok = np.array([verdicts[s.label or 0] is Verdict.NOK for s in samples], bool)
+    return len(np.unique(counted.parts[is_nok])) if counted.parts is not None else int(is_nok.sum())
 
 
 def _digest(samples: Sequence[Sample], class_names: Sequence[str]) -> str:

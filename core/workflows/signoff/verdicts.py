@@ -15,7 +15,7 @@ def keep_verdict(workspace: Workspace, standing: SignOff, gate: GateReport) -> N
     """Keep the verdict on the test of a model with what it was read by."""
     verdict = ReadVerdict(
         standing.model.id,
-        _missed(gate.gate),
+        missed_of(gate.gate),
         standing.criteria or "",
         standing.rule or "",
         utc_now(),
@@ -24,7 +24,8 @@ def keep_verdict(workspace: Workspace, standing: SignOff, gate: GateReport) -> N
         verdicts.save_verdict(db, verdict)
 
 
-def _missed(verdict: ReleaseVerdict) -> tuple[MissedCriterion, ...]:
+def missed_of(verdict: ReleaseVerdict) -> tuple[MissedCriterion, ...]:
+    """The criteria that were not met, as values; empty where the model passes."""
     if verdict.is_empty:
         return (MissedCriterion(MissedKind.NOTHING_CHECKED),)
     missed = [

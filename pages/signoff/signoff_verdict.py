@@ -1,0 +1,178 @@
+"""The verdict of a sign-off: what came out, why, what to do, and who has viewed what."""
+
+from typing import assert_never
+
+import streamlit as st
+
+from core.domain.parts import Counting
+from core.domain.signoff import CriterionOutcome
+from core.domain.splits import Subset
+from core.evaluation.release.words import reasons_in_words, remarks_in_words, verdict_lines
+from core.workflows.results import judging
+from core.workflows.results.access import (
+    accesses_in_words,
+    record_decision,
+    without_page_views,
+)
+from core.workflows.signoff import release, report
+from core.workflows.signoff.release import GateReport
+from core.workflows.signoff.seal_changes import SignOff
+from core.workflows.signoff.steps import Remedy, remedy_of
+from core.workspace import Workspace
+from pages.ui import release_criteria, test_access, text
+from pages.ui.places import Place
+
+ICONS = {
+    CriterionOutcome.MET: ":green[:material/check:]",
+    CriterionOutcome.NOT_MET: ":red[:material/close:]",
+    CriterionOutcome.NOT_APPLICABLE: ":gray[:material/remove:]",
+}
+_VIEWS_SHOWN = 200
+
+
+def show(workspace: Workspace, standing: SignOff) -> None:
+    """The verdict of an opened test; before, only what voids a seal."""
+    gate = report.gate_of(workspace, standing) if standing.is_opened else None
+    remedy = remedy_of(standing, gate.gate if gate else None)
+    if standing.is_void:
+        _void(standing)
+    if standing.is_opened:
+        _verdict(workspace, standing, gate)
+    if remedy is not None:
+        _what_to_do(standing, remedy)
+
+
+def _void(standing: SignOff) -> None:
+    changes = "\n".join(f"- {text.plain(change)}" for change in standing.changes)
+    effect = "this result is no sealed test any more" if standing.is_opened else "seal again"
+    st.error(f"**The seal is void**: {effect}.\n\n{changes}", icon=":material/lock_reset:")
+
+
+def _verdict(workspace: Workspace, standing: SignOff, gate: GateReport | None) -> None:
+    if gate is None:
+        st.info("No release criteria are set, so there is no verdict.", icon=":material/rule:")
+        return
+    _record(workspace, standing, gate)
+    worth = _worth(standing)
+    if gate.gate.passed:
+        st.success(f"**Criteria met.** {worth}", icon=":material/check_circle:")
+    else:
+        st.error(f"**Criteria not met.** {worth}", icon=":material/cancel:")
+    if gate.gate.is_empty:
+        st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
+    lines = verdict_lines(gate.gate, gate.kept.criteria)
+    st.markdown("  \n".join(f"{ICONS[line.outcome]} {text.plain(line.sentence)}" for line in lines))
+    for remark in remarks_in_words(gate.gate):
+        st.caption(text.plain(remark))
+    _counted(workspace, standing, gate)
+
+
+def _worth(standing: SignOff) -> str:
+    if standing.is_void:
+        return "But the seal is void."
+    if standing.seal:
+        return "Sealed, then opened; nothing sealed has changed."
+    return "The results were viewed before the test was sealed."
+
+
+def _record(workspace: Workspace, standing: SignOff, gate: GateReport) -> None:
+    words = "met" if gate.gate.passed else "not met"
+    subject = ("verdict", standing.criteria, standing.rule, standing.digest)
+    person = test_access.person()
+    record_decision(
+        workspace, standing.model, f"Verdict: criteria {words}", *subject, person=person
+    )
+
+
+def _counted(workspace: Workspace, standing: SignOff, gate: GateReport) -> None:
+    judged = judging.judged_set(workspace, standing.model.id, Subset.TEST)
+    if judged.left_out:
+        st.warning(
+            f"**The test set has changed since this model was tested**: "
+            f"{text.count(judged.left_out, 'image')} removed, or relabeled to a class that the "
+            "model does not know. The verdict counts the rest, which makes it too good.",
+            icon=":material/report:",
+        )
+    st.caption(judged.counted_in_words)
+    if judged.has_proposals:
+        other = release.check_release(workspace, None, judged.counted_by(Counting.PARTS))
+        release_criteria.if_counted_as_parts(gate, other)
+
+
+def _what_to_do(standing: SignOff, remedy: Remedy) -> None:
+    """One sentence and one link."""
+    sentence, place, label = _advice(remedy)
+    link = {"model": standing.model.id}
+    if place in (Place.TRAIN, Place.DATASETS):
+        link = {"dataset": standing.dataset.id}
+    if place is Place.EVALUATE:
+        link["subset"] = Subset.TEST.value
+    with st.container(horizontal=True, vertical_alignment="center", key="what_to_do"):
+        st.markdown(f"**What to do**: {sentence}", width="content")
+        st.page_link(place, label=label, icon=place.icon, query_params=link)
+
+
+def _advice(remedy: Remedy) -> tuple[str, Place, str]:
+    match remedy:
+        case Remedy.MORE_PARTS:
+            return (
+                "the rates keep their limits, but too few parts prove it. Test more parts.",
+                Place.TEST_PLANNER,
+                "Plan the test",
+            )
+        case Remedy.ANOTHER_MODEL:
+            return (
+                "learn from the errors and train another model. Do not change the criteria or the "
+                "threshold to make this one pass.",
+                Place.EVALUATE,
+                "See the errors",
+            )
+        case Remedy.SEAL_NEXT:
+            return (
+                "this is no proof. Train the next model and seal before anybody views its results.",
+                Place.TRAIN,
+                "Train a model",
+            )
+        case Remedy.SEAL_AGAIN:
+            return (
+                "undo the change, or seal again: nobody has viewed the results.",
+                Place.DATASETS,
+                "See the dataset",
+            )
+        case Remedy.UNDO:
+            return (
+                "undo the change; the result is proof again once everything is as sealed.",
+                Place.DATASETS,
+                "See the dataset",
+            )
+        case _:
+            assert_never(remedy)
+
+
+def record(standing: SignOff) -> None:
+    """Who has viewed the test results when and why; page views of earlier versions in one line."""
+    if not standing.accesses:
+        st.caption("The test results have not been viewed for any model yet.")
+        return
+    shown = list(reversed(without_page_views(standing.accesses)))[:_VIEWS_SHOWN]
+    models = len({o.model_id for o in standing.accesses})
+    words = accesses_in_words(standing.accesses)
+    with st.expander(
+        f"Views of the test results: {words}", icon=":material/visibility:", key="views"
+    ):
+        st.caption(
+            f"For {text.count(models, 'model')} of these test images. Every choice based on them "
+            "makes the results slightly optimistic."
+        )
+        if shown:
+            st.dataframe(
+                {
+                    "when": [text.when(o.opened_at) for o in shown],
+                    "model": [o.model_name for o in shown],
+                    "kind": [o.kind.value for o in shown],
+                    "who": [o.person or "–" for o in shown],
+                    "purpose or decision": [o.purpose for o in shown],
+                },
+                hide_index=True,
+                key="views_table",
+            )

@@ -1,0 +1,61 @@
+"""How far two models differ: a point with its interval for each question, around zero."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from core.evaluation.measures.intervals import Estimate
+from pages.ui.figures.theme import LABEL_PX, Colour, style
+
+_ROW_PX = 48
+
+
+def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str]) -> go.Figure:
+    """Differences in percentage points with their intervals; right of zero the new one is better.
+
+    Args:
+        rows: title, difference as a share, and 1, -1 or 0: the new or the current one is proven
+            better, or neither. Proven ones also differ in shape.
+        names: of the current and the new model, for the axis.
+    """
+    figure = go.Figure()
+    for title, estimate, proven in rows:
+        if estimate.value is None or estimate.interval is None:
+            continue
+        value, low, high = (
+            100 * v for v in (estimate.value, estimate.interval.low, estimate.interval.high)
+        )
+        colour = {1: Colour.RIGHT, -1: Colour.WRONG}.get(proven, Colour.LINE)
+        figure.add_scatter(
+            x=[value],
+            y=[title],
+            mode="markers+text",
+            text=[f"{value:+.1f} ({low:+.1f} to {high:+.1f})"],
+            textposition="top center",
+            textfont={"size": LABEL_PX},
+            cliponaxis=False,
+            marker={"size": 12, "color": colour, "symbol": "diamond" if proven else "circle-open"},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - value],
+                "arrayminus": [value - low],
+                "color": colour,
+                "thickness": 2.4,
+            },
+            hovertemplate=f"{title}: {value:+.1f} points, {low:+.1f} to {high:+.1f}<extra></extra>",
+            showlegend=False,
+        )
+    style(figure, height=62 + _ROW_PX * len(rows))
+    figure.add_vline(x=0, line={"width": 1.4, "dash": "dot", "color": Colour.SECOND})
+    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
+    figure.update_xaxes(
+        title={
+            "text": f"← {names[0]} better · points · {names[1]} better →",
+            "font": {"size": LABEL_PX},
+        },
+        ticksuffix="",
+        fixedrange=True,
+    )
+    figure.update_layout(dragmode=False, margin={"l": 10, "r": 12, "t": 14, "b": 44})
+    return figure
