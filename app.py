@@ -19,6 +19,7 @@ from core.errors import TouchstoneError
 from core.store.database import sqlite_warning
 from core.workspace import open_workspace
 from pages.ui import errors, inference, routes
+from pages.ui.compression import CompressScripts
 
 
 def _import_pages() -> None:
@@ -45,6 +46,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 app = st.App(
     "pages/frame.py",
     routes=routes.ROUTES,
-    middleware=[Middleware(routes.HostGuard)],
+    middleware=[Middleware(routes.HostGuard), Middleware(CompressScripts)],
     lifespan=lifespan,
 )

@@ -1,11 +1,19 @@
-"""English for sentences that are made at the edge: plurals, lists, percentages.
+"""English for sentences that are made at the edge: plurals, lists, and one form for each number.
 
-Nobody reads them back, but people type numbers in again: what is a limit is written with all its
-digits, and what is only proven is rounded to the side on which it still holds.
+Pages, command line and report write numbers with these alone. A percentage has the decimals that
+its images can bear: of fewer than 100 images each is more than one percent, so none; of up to
+10,000 one; beyond, two. Only 0 and 1 are written `0%` and `100%`. What is not known is a dash.
+
+Nobody reads sentences back, but people type numbers in again: what is a limit is written with all
+its digits, and what is only proven is rounded to the side on which it still holds.
 """
 
+import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+
+NOTHING = "–"
+_MOST_DECIMALS = 6
 
 # Why the results of a refitted model on validation images are not its own; follows a colon.
 CROSS_VALIDATED = (
@@ -16,6 +24,91 @@ CROSS_VALIDATED = (
 def count(number: int, noun: str) -> str:
     """`1 image`, `1,300 images`, `2 classes`, `3 copies`."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def number(value: float | None) -> str:
+    """A count or another whole number: `1,300`."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:,.0f}"
+
+
+def percent(share: float | None, *, of: int | None = None) -> str:
+    """A share in [0, 1] as `92%`, `91.7%` or `99.98%`, with the decimals that it can bear.
+
+    Args:
+        share: what was counted; None and NaN are a dash.
+        of: how many images or parts it was counted in; unknown is one decimal.
+    """
+    return NOTHING if share is None or math.isnan(share) else _rounded(share, of, ROUND_HALF_EVEN)
+
+
+def percent_range(low: float, high: float, *, of: int | None = None) -> str:
+    """`81% to 98%`: an interval of a share, rounded outwards so that it still holds."""
+    return f"{_rounded(low, of, ROUND_FLOOR)} to {_rounded(high, of, ROUND_CEILING)}"
+
+
+def points(difference: float, *, signed: bool = True) -> str:
+    """A difference of shares in percentage points, without the words: `+1.2`, `-0.3`."""
+    shown = f"{100 * difference:{'+' if signed else ''}.1f}"
+    return "0.0" if float(shown) == 0 else shown
+
+
+def confidence(share: float | None) -> str:
+    """The confidence of a model in one class: `89.7%`; never a `100.0%` that is not one."""
+    if share is None or math.isnan(share):
+        return NOTHING
+    if share not in (0, 1) and not 0.0005 <= share < 0.9995:
+        return "<0.1%" if share < 0.5 else ">99.9%"
+    return f"{share:.1%}"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """A measure that is no percentage, such as macro F1, a loss or a calibration error: `0.918`."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A setting or a reading of any size, in so many significant digits: `0.316`, `1e-05`."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def p_value(value: float) -> str:
+    """How likely chance alone is: `p = 0.03`, `p below 0.001`."""
+    return "p below 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds is None or math.isnan(seconds):
+        return NOTHING
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600:,} h {total % 3600 // 60:02d} min"
+
+
+def size(count: float | None) -> str:
+    """Of a file or of memory, from bytes: `950 bytes`, `12.3 kB`, `4.8 MB`, `2.1 GB`."""
+    if count is None or math.isnan(count):
+        return NOTHING
+    for unit, least in (("GB", 1e9), ("MB", 1e5), ("kB", 1e3)):
+        if count >= least:
+            return f"{count / (1e6 if unit == 'MB' else least):.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def _rounded(share: float, of: int | None, rounding: str) -> str:
+    """A share as percent; more decimals where fewer would make it `0%` or `100%`."""
+    decimals = 1 if of is None else 0 if of < 100 else 1 if of < 10_000 else 2
+    full = 100 * Decimal(repr(float(share)))
+    if full in (0, 100):
+        return f"{full:.0f}%"
+    for places in range(decimals, _MOST_DECIMALS):
+        shown = full.quantize(Decimal(1).scaleb(-places), rounding=rounding)
+        if shown not in (0, 100):
+            return f"{shown}%"
+    return f"{full.quantize(Decimal(1).scaleb(-_MOST_DECIMALS), rounding=rounding)}%"
 
 
 def plural(noun: str) -> str:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.figures.theme import style_sheet
-from pages.ui.routes import MAX_ZIP_BYTES, UPLOAD_HEADER
+from pages.ui.routes import MAX_ZIP_BYTES, PLOTLY_URL, UPLOAD_HEADER
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -182,7 +182,7 @@ def _mount_chart(
 ) -> None:
     data = {
         "figure": figure.to_json(),
-        "library": "/vendor/plotly.min.js",
+        "library": PLOTLY_URL,
         "select": select,
         "zoom": zoom,
         "description": description,

@@ -26,7 +26,7 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
         ("Format", sample.format or ""),
         ("File size", text.size(sample.file_size)),
         ("File date", text.when(sample.modified_at) if sample.modified_at else ""),
-        ("Brightness", text.percent(sample.brightness, 0) if sample.brightness is not None else ""),
+        ("Brightness", text.percent(sample.brightness) if sample.brightness is not None else ""),
         ("Sharpness", f"{sample.sharpness:.3g}" if sample.sharpness is not None else ""),
         *_insight(facts),
         ("Subset", "\n".join(f"{subset.value} ({split.name})" for split, subset in facts.subsets)),
@@ -39,7 +39,7 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
 def _insight(facts: ImageFacts) -> list[tuple[str, str]]:
     if facts.insight is None or facts.insight.confidence is None:
         return []
-    lines = [f"{text.percent(facts.insight.confidence, 0)} in its label"]
+    lines = [f"{text.confidence(facts.insight.confidence)} in its label"]
     if facts.suggested and facts.suggested != facts.class_name:
         lines.append(f"looks more like {facts.suggested}")
     return [("Confidence", "\n".join(lines))]

@@ -30,6 +30,8 @@ MAX_ZIP_BYTES = 2 * 1024**3
 MAX_EDIT_BYTES = 4 * 1024**2
 UPLOAD_HEADER = "x-touchstone-upload"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+# Why the version: browsers keep this file for a year.
+PLOTLY_URL = f"/vendor/plotly.min.js?{plotly.__version__}"
 _CACHE = {"Cache-Control": "private, max-age=86400"}
 _ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 
@@ -123,9 +125,8 @@ def _picture(request: Request, path: Path, *, is_fixed: bool) -> Response:
 
 
 async def _plotly(_: Request) -> Response:
-    return FileResponse(
-        _PLOTLY, media_type="text/javascript", headers={"Cache-Control": "max-age=31536000"}
-    )
+    keep = {"Cache-Control": "public, immutable, max-age=31536000"}
+    return FileResponse(_PLOTLY, media_type="text/javascript", headers=keep)
 
 
 async def _model(request: Request) -> Response:

@@ -5,10 +5,22 @@ import time
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
-from core import words
 from core.domain.depth import GrayLevels
 from core.domain.jobs import JobStatus
+from core.evaluation.measures.intervals import Interval, Rate
 from core.evaluation.measures.parts import Unit
+from core.words import NOTHING as NOTHING
+from core.words import confidence as confidence
+from core.words import count as count
+from core.words import decimal as decimal
+from core.words import duration as duration
+from core.words import number as number
+from core.words import p_value as p_value
+from core.words import percent as percent
+from core.words import percent_range as percent_range
+from core.words import points as points
+from core.words import significant as significant
+from core.words import size as size
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
 
@@ -23,24 +35,20 @@ def html(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value * 100:.{digits}f}%"
+def rate(counted: Rate) -> str:
+    """`92%`, with the decimals that its images can bear; a dash where nothing was counted."""
+    return percent(counted.value, of=counted.n)
 
 
-def duration(seconds: float | None) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds is None:
-        return "–"
-    total = round(seconds)
-    if total < 60:
-        return f"{total} s"
-    if total < 3600:
-        return f"{total // 60} min {total % 60:02d} s"
-    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+def counts(counted: Rate) -> str:
+    """`29 of 44`."""
+    return f"{number(counted.k)} of {number(counted.n)}"
 
 
-def size(count: float) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+def interval(counted: Rate) -> str:
+    """`81% to 98%`, rounded outwards; a dash where nothing was counted."""
+    bounds: Interval | None = counted.interval
+    return NOTHING if bounds is None else percent_range(bounds.low, bounds.high, of=counted.n)
 
 
 def when(timestamp: float) -> str:
@@ -59,11 +67,6 @@ def gray_levels(levels: GrayLevels | None) -> str:
     if levels is None:
         return ""
     return f", gray levels {levels.black:,.10g} to {levels.white:,.10g}"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 image`, `1,300 images`, `2 classes`."""
-    return words.count(number, noun)
 
 
 def noun(unit: Unit) -> str:

@@ -1,5 +1,6 @@
 import pytest
 
+from core import words
 from core.words import count, exact, exact_percent, joined, listed, shortened_percent
 
 
@@ -39,3 +40,36 @@ def test_bounds_are_rounded_to_where_they_hold_and_stay_on_their_side_of_a_limit
     assert shortened_percent(0.019994, beside=[0.02], at_most=True) == "1.9994%"
     assert shortened_percent(0.02, beside=[0.02], at_most=True) == "2%"
     assert (shortened_percent(0.0), shortened_percent(1.0)) == ("0%", "100%")
+
+
+def test_a_percentage_has_the_decimals_that_its_images_can_bear():
+    counted = [(29, 44), (55, 60), (99, 100), (1, 100), (9_998, 10_001), (0, 7), (7, 7)]
+    assert [words.percent(k / n, of=n) for k, n in counted] == [
+        *("66%", "92%", "99.0%", "1.0%", "99.97%", "0%", "100%")
+    ]
+    assert [words.percent(value) for value in (0.897, 0.99996, 0.0004, None, float("nan"))] == [
+        *("89.7%", "99.996%", "0.04%", "–", "–")
+    ]
+
+
+def test_intervals_are_rounded_outwards_and_never_to_an_end_that_they_do_not_reach():
+    assert words.percent_range(0.8164, 0.9724, of=60) == "81% to 98%"
+    assert words.percent_range(0.0003, 0.9996, of=60) == "0.03% to 99.96%"
+    assert words.percent_range(0.0, 0.25, of=20_000) == "0% to 25.00%"
+
+
+def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():
+    assert [words.confidence(c) for c in (0.897, 0.99996, 0.00001, 1.0, None)] == [
+        *("89.7%", ">99.9%", "<0.1%", "100.0%", "–")
+    ]
+    assert [words.decimal(0.9184), words.decimal(float("nan")), words.number(1300)] == [
+        *("0.918", "–", "1,300")
+    ]
+    assert [words.points(d) for d in (0.012, -0.003, -0.00001)] == ["+1.2", "-0.3", "0.0"]
+    assert [words.duration(s) for s in (41.7, 185, 7800, None)] == [
+        *("42 s", "3 min 05 s", "2 h 10 min", "–")
+    ]
+    assert [words.size(b) for b in (950, 12_340, 480_000, 4.8e6, 2.1e9)] == [
+        *("950 bytes", "12.3 kB", "0.5 MB", "4.8 MB", "2.1 GB")
+    ]
+    assert [words.p_value(p) for p in (0.0004, 0.031)] == ["p below 0.001", "p = 0.031"]

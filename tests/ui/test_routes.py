@@ -17,6 +17,7 @@ from core.workflows.data import datasets
 from core.workflows.data.exports import ExportFormat
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
+from pages.ui.compression import CompressScripts
 from tests.conftest import Trained, store_rows
 
 OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
@@ -25,7 +26,8 @@ OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 @pytest.fixture
 def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
-    app = Starlette(routes=list(routes.ROUTES), middleware=[Middleware(routes.HostGuard)])
+    middleware = [Middleware(routes.HostGuard), Middleware(CompressScripts)]
+    app = Starlette(routes=list(routes.ROUTES), middleware=middleware)
     return TestClient(app, base_url="http://localhost")
 
 
@@ -64,6 +66,23 @@ def test_a_foreign_host_name_gets_nothing(
     for host, status in (("evil.example", 403), ("a.plant.local:8501", 200), ("localhostx", 403)):
         answer = client.get("/vendor/plotly.min.js", headers={"host": host})
         assert answer.status_code == status, host
+
+
+def test_plotly_is_sent_compressed_and_only_to_who_can_read_it(client: TestClient) -> None:
+    address = routes.PLOTLY_URL
+    plain = client.get(address, headers={"accept-encoding": "identity"})
+    for _ in range(2):  # the second one is answered from memory
+        packed = client.get(address, headers={"accept-encoding": "br, gzip;q=0.8"})
+        assert packed.content == plain.content
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < 0.35 * len(plain.content)
+        assert "immutable" in packed.headers["cache-control"]
+        assert packed.headers["x-content-type-options"] == "nosniff"
+    assert "content-encoding" not in plain.headers
+    part = client.get(address, headers={"accept-encoding": "gzip", "range": "bytes=0-99"})
+    assert (part.status_code, len(part.content)) == (206, 100)
+    same = {"accept-encoding": "gzip", "if-none-match": plain.headers["etag"]}
+    assert "content-encoding" not in client.get(address, headers=same).headers
 
 
 def test_images_thumbnails_and_models_are_served_and_missing_ones_are_404(
