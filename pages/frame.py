@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.workflows.contents import contents
+from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.places import MENU, Place
 from pages.ui.shell import bar, doors, problems
@@ -36,7 +36,7 @@ place = next(place for place in pages if pages[place] is page)
 st.set_page_config(page_title=f"{page.title} · Touchstone")
 
 with errors.shown():
-    choice = context.read(contents(state.workspace()), place)
+    choice = context.read(inventory(state.workspace()), place)
     doors.show(choice, place)
     bar.show(state.workspace(), choice, place)
     address = choice.link if choice.problem is None else None

@@ -64,7 +64,7 @@ def list_models(db: Database) -> list[Model]:
 Named = tuple[str, str, str, str | None, str | None, str | None, int]
 
 
-def contents(db: Database) -> list[Named]:
+def names_of_all(db: Database) -> list[Named]:
     """What there is from dataset to model, newest first.
 
     Returns:

@@ -8,8 +8,8 @@ import streamlit as st
 from core.domain.datasets import Dataset
 from core.domain.models import Model
 from core.domain.splits import Split
-from core.workflows.contents import Contents, Level
 from core.workflows.data import datasets, splits
+from core.workflows.inventory import Inventory, Level
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui.places import Place
@@ -23,22 +23,22 @@ _FREE_MODELS = (Place.PREDICT, Place.MODELS)
 
 def dataset(workspace: Workspace) -> Dataset | None:
     """The open dataset; None if the workspace has none."""
-    entry = current().dataset
-    return datasets.find_dataset(workspace, entry.id) if entry else None
+    item = current().dataset
+    return datasets.find_dataset(workspace, item.id) if item else None
 
 
 def split(workspace: Workspace) -> Split | None:
     """The open split of the open dataset; None if it has none."""
-    entry = current().split
-    if entry is None or entry.dataset_id is None:
+    item = current().split
+    if item is None or item.dataset_id is None:
         return None
-    return splits.find_split(workspace, entry.dataset_id, entry.id)
+    return splits.find_split(workspace, item.dataset_id, item.id)
 
 
 def model(workspace: Workspace) -> Model | None:
     """The open model; None if the open dataset has none with the open split."""
-    entry = current().model
-    return models.find_model(workspace, entry.id) if entry else None
+    item = current().model
+    return models.find_model(workspace, item.id) if item else None
 
 
 def link(**more: str) -> dict[str, str]:
@@ -48,8 +48,8 @@ def link(**more: str) -> dict[str, str]:
 
 def open_split(split_id: str) -> None:
     """Open another split of the open dataset from the next run on, and what was made with it."""
-    entry = current().dataset
-    st.query_params.from_dict({"dataset": entry.id if entry else "", "split": split_id})
+    item = current().dataset
+    st.query_params.from_dict({"dataset": item.id if item else "", "split": split_id})
 
 
 def current() -> Choice:
@@ -58,14 +58,14 @@ def current() -> Choice:
     return choice
 
 
-def read(contents: Contents, place: Place) -> Choice:
+def read(inventory: Inventory, place: Place) -> Choice:
     """Find out what is open on a page, for `current` and for the next pages."""
     levels = list(Level) if place is Place.RUNS else [lv for lv in Level if lv is not Level.RUN]
     asked = {level: st.query_params[level] for level in levels if st.query_params.get(level)}
     last: dict[Level, str] = st.session_state.get(_LAST, {})
-    choice = resolve(contents, asked, last, free_model=place in _FREE_MODELS)
+    choice = resolve(inventory, asked, last, free_model=place in _FREE_MODELS)
     st.session_state[_OPEN] = choice
     st.session_state[_LAST] = {
-        level: entry.id for level in levels if (entry := choice.at(level)) is not None
+        level: item.id for level in levels if (item := choice.at(level)) is not None
     }
     return choice

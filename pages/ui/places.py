@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from core.workflows.contents import Level
+from core.workflows.inventory import Level
 
 
 class Place(StrEnum):

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from core.workflows.contents import Entry, Level
+from core.workflows.inventory import Item, Level
 from core.workspace import Workspace
 from pages.ui.places import Place
 from pages.ui.shell import problems, running
@@ -15,6 +15,7 @@ _PICKED = "context_picked"
 _ICONS = {
     Level.DATASET: Place.DATASETS.icon,
     Level.SPLIT: Place.SPLIT.icon,
+    Level.RUN: Place.RUNS.icon,
     Level.MODEL: Place.MODELS.icon,
 }
 _WIDTH_PX = (110, 250)
@@ -27,7 +28,7 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
         if choice.dataset is None:
             _quiet("No dataset yet", "dataset")
         else:
-            known = list(choice.contents.all(Level.DATASET))
+            known = list(choice.inventory.all(Level.DATASET))
             _menu(Level.DATASET, "Dataset", known, choice.dataset)
             _versions(choice.dataset)
             _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split)
@@ -46,12 +47,12 @@ def tips(choice: Choice) -> dict[str, str]:
         "model": "The model that is judged and used",
     }
     named = {name: choice.at(Level(name)) for name in words}
-    whole = {name: f"{entry.name}\n" if entry else "" for name, entry in named.items()}
+    whole = {name: f"{item.name}\n" if item else "" for name, item in named.items()}
     menus = {f"context_{name}": f"{whole[name]}{says}" for name, says in words.items()}
     return {**menus, "context_version": "Opens the history at a version"}
 
 
-def _menu_or_note(level: Level, label: str, known: Sequence[Entry], chosen: Entry | None) -> None:
+def _menu_or_note(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
     if known:
         _menu(level, label, known, chosen)
     else:
@@ -63,15 +64,15 @@ def _quiet(words: str, name: str) -> None:
         st.caption(words)
 
 
-def _menu(level: Level, label: str, known: Sequence[Entry], chosen: Entry | None) -> None:
-    names = {entry.id: _name(entry) for entry in known}
+def _menu(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
+    names = {item.id: _name(item) for item in known}
     key = f"context_{level.value}"
     st.session_state[key] = chosen.id if chosen and chosen.id in names else None
     shown = names.get(st.session_state[key], f"No {level.value} yet")
     st.selectbox(
         label,
         list(names),
-        format_func=lambda entry_id: names.get(entry_id, str(entry_id)),
+        format_func=lambda item_id: names.get(item_id, str(item_id)),
         key=key,
         label_visibility="collapsed",
         icon=_ICONS[level],
@@ -82,12 +83,12 @@ def _menu(level: Level, label: str, known: Sequence[Entry], chosen: Entry | None
     )
 
 
-def _name(entry: Entry) -> str:
-    is_free = entry.level is Level.MODEL and entry.dataset_id is None
-    return f"{entry.name} · no dataset" if is_free else entry.name
+def _name(item: Item) -> str:
+    is_free = item.level is Level.MODEL and item.dataset_id is None
+    return f"{item.name} · no dataset" if is_free else item.name
 
 
-def _versions(dataset: Entry) -> None:
+def _versions(dataset: Item) -> None:
     if dataset.version < 2:
         _quiet("Version 1", "version")
         return
@@ -124,15 +125,15 @@ def _follow_choice(choice: Choice, place: Place) -> None:
         return
     if level is None and choice.dataset:
         _go(Place.VERSIONS, {"dataset": choice.dataset.id, "version": str(picked)})
-    entry = choice.contents.find(picked) if level else None
-    if entry is None:  # deleted since the menu was drawn: the next run shows what there is
+    item = choice.inventory.find(picked) if level else None
+    if item is None:  # deleted since the menu was drawn: the next run shows what there is
         return
     own = {
-        Level.DATASET: entry.dataset_id or (choice.dataset.id if choice.dataset else None),
-        Level.SPLIT: entry.split_id,
-        Level.MODEL: entry.model_id,
+        Level.DATASET: item.dataset_id or (choice.dataset.id if choice.dataset else None),
+        Level.SPLIT: item.split_id,
+        Level.MODEL: item.model_id,
     }
-    _go(place, {level.value: entry_id for level, entry_id in own.items() if entry_id})
+    _go(place, {level.value: item_id for level, item_id in own.items() if item_id})
 
 
 def _go(place: Place, parameters: dict[str, str]) -> NoReturn:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from core.workflows.contents import Contents, Entry, Level
+from core.workflows.inventory import Inventory, Item, Level
 
 
 class ProblemKind(Enum):
@@ -22,27 +22,27 @@ class Problem:
     Attributes:
         kind: the fault.
         level: the parameter that has it.
-        entry: what its id means, where it means anything.
+        item: what its id means, where it means anything.
         leader: what is open instead and belongs to another one; only if ELSEWHERE.
     """
 
     kind: ProblemKind
     level: Level
-    entry: Entry | None = None
-    leader: Entry | None = None
+    item: Item | None = None
+    leader: Item | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
     """What is open on a page; each level belongs to the one before, except for free models."""
 
-    contents: Contents
-    dataset: Entry | None
-    split: Entry | None
-    model: Entry | None
+    inventory: Inventory
+    dataset: Item | None
+    split: Item | None
+    model: Item | None
     problem: Problem | None = None
 
-    def at(self, level: Level) -> Entry | None:
+    def at(self, level: Level) -> Item | None:
         """What is open at a level; None for runs, which only their page opens."""
         return {Level.DATASET: self.dataset, Level.SPLIT: self.split, Level.MODEL: self.model}.get(
             level
@@ -52,109 +52,113 @@ class Choice:
     def link(self) -> dict[str, str]:
         """The parameters of a link that opens the same."""
         named = {level.value: self.at(level) for level in Level}
-        return {name: entry.id for name, entry in named.items() if entry is not None}
+        return {name: item.id for name, item in named.items() if item is not None}
 
     @property
-    def splits(self) -> list[Entry]:
+    def splits(self) -> list[Item]:
         """The splits to choose from."""
         return self._of_dataset(Level.SPLIT)
 
     @property
-    def models(self) -> list[Entry]:
+    def models(self) -> list[Item]:
         """The models to choose from: those of the dataset, then those without one."""
-        return [*self._of_dataset(Level.MODEL), *self.contents.free_models]
+        return [*self._of_dataset(Level.MODEL), *self.inventory.free_models]
 
-    def _of_dataset(self, level: Level) -> list[Entry]:
-        return self.contents.of_dataset(level, self.dataset.id) if self.dataset else []
+    def _of_dataset(self, level: Level) -> list[Item]:
+        return self.inventory.of_dataset(level, self.dataset.id) if self.dataset else []
 
 
 Ids = Mapping[Level, str]
 
 
-def resolve(contents: Contents, asked: Ids, remembered: Ids, *, free_model: bool = False) -> Choice:
+def resolve(
+    inventory: Inventory, asked: Ids, remembered: Ids, *, free_model: bool = False
+) -> Choice:
     """What is open.
 
     The most special id of a link decides: a run its model, a model its split, a split its dataset.
     What is left open is as it was used last, else the newest.
 
     Args:
-        contents: of the workspace.
+        inventory: of the workspace.
         asked: ids of the link.
         remembered: ids that were used last; what is gone of them is passed over.
         free_model: whether a model without a dataset will do where the dataset has none.
     """
-    found = {level: _found(contents, level, asked[level]) for level in asked}
+    found = {level: _found(inventory, level, asked[level]) for level in asked}
     leader = next((e for level in _SPECIAL_FIRST if (e := found.get(level)) and e.dataset_id), None)
     free = next((e for e in (found.get(Level.MODEL),) if e and not e.dataset_id), None)
-    dataset = _dataset(contents, leader, remembered)
-    split = _split(contents, dataset, leader, remembered)
-    model = free or _model(contents, dataset, split, leader, remembered, free_model=free_model)
-    problem = _problem(contents, asked, found) or _contradiction(contents, leader, found)
-    return Choice(contents, dataset, split, model, problem)
+    dataset = _dataset(inventory, leader, remembered)
+    split = _split(inventory, dataset, leader, remembered)
+    model = free or _model(inventory, dataset, split, leader, remembered, free_model=free_model)
+    problem = _problem(inventory, asked, found) or _contradiction(inventory, leader, found)
+    return Choice(inventory, dataset, split, model, problem)
 
 
 _SPECIAL_FIRST = (Level.RUN, Level.MODEL, Level.SPLIT, Level.DATASET)
 
 
-def _found(contents: Contents, level: Level, entry_id: str) -> Entry | None:
-    entry = contents.find(entry_id)
-    return entry if entry and entry.level is level else None
+def _found(inventory: Inventory, level: Level, item_id: str) -> Item | None:
+    item = inventory.find(item_id)
+    return item if item and item.level is level else None
 
 
-def _dataset(contents: Contents, leader: Entry | None, remembered: Ids) -> Entry | None:
+def _dataset(inventory: Inventory, leader: Item | None, remembered: Ids) -> Item | None:
     if leader:
-        return contents.find(leader.dataset_id)
-    newest = next(contents.all(Level.DATASET), None)
-    return _found(contents, Level.DATASET, remembered.get(Level.DATASET, "")) or newest
+        return inventory.find(leader.dataset_id)
+    newest = next(inventory.all(Level.DATASET), None)
+    return _found(inventory, Level.DATASET, remembered.get(Level.DATASET, "")) or newest
 
 
 def _split(
-    contents: Contents, dataset: Entry | None, leader: Entry | None, remembered: Ids
-) -> Entry | None:
+    inventory: Inventory, dataset: Item | None, leader: Item | None, remembered: Ids
+) -> Item | None:
     if dataset is None:
         return None
     if leader and leader.level is not Level.DATASET:
-        return contents.find(leader.split_id)
-    own = contents.of_dataset(Level.SPLIT, dataset.id)
+        return inventory.find(leader.split_id)
+    own = inventory.of_dataset(Level.SPLIT, dataset.id)
     last = next((split for split in own if split.id == remembered.get(Level.SPLIT)), None)
-    models = contents.of_dataset(Level.MODEL, dataset.id)
+    models = inventory.of_dataset(Level.MODEL, dataset.id)
     used = next((split for model in models for split in own if split.id == model.split_id), None)
     return last or used or next(iter(own), None)
 
 
 def _model(
-    contents: Contents,
-    dataset: Entry | None,
-    split: Entry | None,
-    leader: Entry | None,
+    inventory: Inventory,
+    dataset: Item | None,
+    split: Item | None,
+    leader: Item | None,
     remembered: Ids,
     *,
     free_model: bool,
-) -> Entry | None:
+) -> Item | None:
     if leader and leader.level is Level.MODEL:
         return leader
     if leader and leader.level is Level.RUN and leader.model_id:
-        return contents.find(leader.model_id)
-    last = _found(contents, Level.MODEL, remembered.get(Level.MODEL, ""))
-    own = contents.of_dataset(Level.MODEL, dataset.id) if dataset else []
+        return inventory.find(leader.model_id)
+    last = _found(inventory, Level.MODEL, remembered.get(Level.MODEL, ""))
+    own = inventory.of_dataset(Level.MODEL, dataset.id) if dataset else []
     fitting = [model for model in own if model.split_id == (split.id if split else None)]
     if last and (last in fitting or last.dataset_id is None):
         return last
-    free = contents.free_models if free_model or dataset is None else []
+    free = inventory.free_models if free_model or dataset is None else []
     return next(iter((*fitting, *free)), None)
 
 
-def _problem(contents: Contents, asked: Ids, found: Mapping[Level, Entry | None]) -> Problem | None:
+def _problem(
+    inventory: Inventory, asked: Ids, found: Mapping[Level, Item | None]
+) -> Problem | None:
     for level in asked:
         if found[level] is None:
-            other = contents.find(asked[level])
+            other = inventory.find(asked[level])
             kind = ProblemKind.OTHER_KIND if other else ProblemKind.MISSING
             return Problem(kind, level, other)
     return None
 
 
 def _contradiction(
-    contents: Contents, leader: Entry | None, found: Mapping[Level, Entry | None]
+    inventory: Inventory, leader: Item | None, found: Mapping[Level, Item | None]
 ) -> Problem | None:
     if leader is None or leader.level is Level.RUN:  # a run is chosen on its page, without the rest
         return None

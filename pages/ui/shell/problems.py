@@ -4,7 +4,7 @@ from typing import assert_never
 
 import streamlit as st
 
-from core.workflows.contents import Level
+from core.workflows.inventory import Level
 from pages.ui import text
 from pages.ui.places import Place
 from pages.ui.shell.choice import Choice, Problem, ProblemKind
@@ -14,7 +14,7 @@ def show(choice: Choice, problem: Problem, place: Place) -> None:
     """The sentence, and links to what was probably meant."""
     with st.container(key="context_problem", horizontal=True, vertical_alignment="center"):
         st.warning(in_words(problem), icon=":material/link_off:", width="stretch")
-        meant, instead = problem.entry, choice.at(problem.level)
+        meant, instead = problem.item, choice.at(problem.level)
         if meant:
             _link(_place_for(meant.level, place), meant.name, {meant.level.value: meant.id})
         elif instead:
@@ -33,21 +33,21 @@ def stops(problem: Problem, place: Place) -> bool:
 
 def in_words(problem: Problem) -> str:
     """Such as `The model of this link is not here: it was deleted, or is in another workspace.`"""
-    asked, entry, leader = problem.level.value, problem.entry, problem.leader
+    asked, item, leader = problem.level.value, problem.item, problem.leader
     match problem.kind:
         case ProblemKind.MISSING:
             return f"The {asked} of this link no longer exists, or belongs to another workspace."
         case ProblemKind.OTHER_KIND:
-            assert entry
+            assert item
             return (
-                f"This link asks for a {asked}, but names the {entry.level.value} "
-                f"**{text.plain(entry.name)}**."
+                f"This link asks for a {asked}, but names the {item.level.value} "
+                f"**{text.plain(item.name)}**."
             )
         case ProblemKind.ELSEWHERE:
-            assert entry
+            assert item
             assert leader
             return (
-                f"This link also names the {asked} **{text.plain(entry.name)}**, but its "
+                f"This link also names the {asked} **{text.plain(item.name)}**, but its "
                 f"{leader.level.value} **{text.plain(leader.name)}**, shown here, is of another."
             )
         case _:

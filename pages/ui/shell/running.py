@@ -57,9 +57,13 @@ def _details(workspace: Workspace, job: Job) -> None:
             key=f"stop_{job.id}",
             icon=":material/stop_circle:",
             disabled=job.stop_requested,
-            on_click=jobs.stop,
+            on_click=_stop,
             args=(workspace, job.id),
         )
+
+
+def _stop(workspace: Workspace, job_id: str) -> None:
+    jobs.stop(workspace, job_id)
 
 
 def page_of(job: Job) -> tuple[Place, dict[str, str]]:

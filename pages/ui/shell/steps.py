@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import assert_never
 
 import streamlit as st
 
-from core.workflows.contents import Level
+from core.workflows.inventory import Level
 from pages.ui import context
 from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell.choice import Choice
@@ -44,16 +45,22 @@ def heading(place: Place, sentence: str) -> None:
 
 
 def _link(place: Place, step: Step, choice: Choice) -> None:
-    match step.state:
-        case StepState.DONE:
-            icon, hidden = ":material/check_circle:", ", done"
-        case StepState.BLOCKED:
-            icon, hidden = ":material/lock:", f", blocked: {step.reason}"
-        case StepState.OPEN:
-            icon, hidden = None, ""
+    icon, hidden = _mark(step)
     # Why colored: the style sheet hides these words from the eye, not from screen readers.
     words = f"{place.label}:gray[{hidden}]" if hidden else place.label
     st.page_link(place, label=words, icon=icon, help=step.reason or None, query_params=choice.link)
+
+
+def _mark(step: Step) -> tuple[str | None, str]:
+    match step.state:
+        case StepState.DONE:
+            return ":material/check_circle:", ", done"
+        case StepState.BLOCKED:
+            return ":material/lock:", f", blocked: {step.reason}"
+        case StepState.OPEN:
+            return None, ""
+        case _:
+            assert_never(step.state)
 
 
 def state_of(place: Place, choice: Choice) -> Step:
@@ -70,12 +77,18 @@ def state_of(place: Place, choice: Choice) -> Step:
 
 
 def _missing(place: Place, choice: Choice) -> str:
+    """What has to be done before this step; empty if nothing."""
     match place.level:
-        case Level.DATASET if choice.dataset is None:
-            return "import images first"
-        case Level.SPLIT if choice.split is None:
-            return "split the images first"
-        case Level.RUN | Level.MODEL if choice.model is None:
-            return "train a model first"
-        case _:
+        case None:
             return ""
+        case Level.DATASET:
+            return "" if choice.dataset else "import images first"
+        case Level.SPLIT:
+            return "" if choice.split else "split the images first"
+        case Level.RUN:
+            runs = choice.dataset and choice.inventory.of_dataset(Level.RUN, choice.dataset.id)
+            return "" if runs else "train a model first"
+        case Level.MODEL:
+            return "" if choice.model else "train a model first"
+        case _:
+            assert_never(place.level)

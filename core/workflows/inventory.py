@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class Item:
     """A dataset, split, run or model.
 
     Attributes:
@@ -42,30 +42,36 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Contents:
+class Inventory:
     """Everything by level, newest first."""
 
-    entries: tuple[Entry, ...]
+    items: tuple[Item, ...]
 
-    def find(self, entry_id: str | None) -> Entry | None:
-        """The entry of this id, whatever it is."""
-        return next((entry for entry in self.entries if entry.id == entry_id), None)
+    def find(self, item_id: str | None) -> Item | None:
+        """The item of this id, whatever it is."""
+        return next((item for item in self.items if item.id == item_id), None)
 
-    def all(self, level: Level) -> Iterator[Entry]:
-        """All entries of one level."""
-        return (entry for entry in self.entries if entry.level is level)
+    def all(self, level: Level) -> Iterator[Item]:
+        """All items of one level."""
+        return (item for item in self.items if item.level is level)
 
-    def of_dataset(self, level: Level, dataset_id: str) -> list[Entry]:
+    def of_dataset(self, level: Level, dataset_id: str) -> list[Item]:
         """The splits, runs or models of a dataset."""
-        return [entry for entry in self.all(level) if entry.dataset_id == dataset_id]
+        return [item for item in self.all(level) if item.dataset_id == dataset_id]
 
     @property
-    def free_models(self) -> list[Entry]:
+    def free_models(self) -> list[Item]:
         """Models without a dataset: uploaded ones, and those whose dataset was deleted."""
-        return [entry for entry in self.all(Level.MODEL) if entry.dataset_id is None]
+        return [item for item in self.all(Level.MODEL) if item.dataset_id is None]
 
 
-def contents(workspace: Workspace) -> Contents:
+def inventory(workspace: Workspace) -> Inventory:
     """All names of a workspace, in one query."""
     with connect(workspace) as db:
-        return Contents(tuple(Entry(Level(level), *rest) for level, *rest in models.contents(db)))
+        rows = models.names_of_all(db)
+    return Inventory(
+        tuple(
+            Item(Level(level), item_id, name, dataset_id, split_id, model_id, version)
+            for level, item_id, name, dataset_id, split_id, model_id, version in rows
+        )
+    )
