@@ -16,6 +16,7 @@ from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import judged, text
+from pages.ui.figures.theme import PALETTE, Colour
 
 SUBSET_WORDS = {
     Subset.TEST: "Test images were never used in training: only they prove how good the model is.",
@@ -34,14 +35,22 @@ NO_VERDICTS = (
     "Escapes and false rejects need OK and NOK classes: mark them on the Images page or with "
     "`touchstone classes DATASET --ok NAME`."
 )
+_COLOURS = "".join(
+    f".ts-meter[data-kind={kind}] {{ color: light-dark({light}, {dark}); }}\n"
+    for kind, (light, dark) in {
+        "right": PALETTE[Colour.RIGHT],
+        "escapes": PALETTE[Colour.WRONG],
+        "rejects": PALETTE[Colour.FALSE_REJECT],
+    }.items()
+)
 # Why light-dark: this lies in the page, where no variable of the theme reaches it.
-_CSS = """<style>
+_CSS = (
+    f"""<style>{_COLOURS}</style><style>"""
+    + """
 [class*=st-key-verdict_] h2 { padding: 0; text-wrap: balance; }
 .st-key-basis { margin-top: -0.75rem; }
 .ts-meters { display: grid; margin-top: 8px; gap: 10px 28px; font-size: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(210px, 100%), 1fr)); }
-.ts-meter { color: light-dark(#0f766e, #3cc2b2); }
-.ts-meter[data-kind=wrong] { color: light-dark(#c2384d, #e5697c); }
 .ts-meter .words { display: flex; gap: 8px; align-items: baseline; justify-content: space-between;
   color: light-dark(#1b2422, #e4eae7); white-space: nowrap; }
 .ts-meter .words span { color: light-dark(#55615d, #a3b0ac); }
@@ -53,6 +62,7 @@ _CSS = """<style>
 .ts-meter .point { position: absolute; top: 1px; width: 4px; height: 12px; margin-left: -2px;
   border-radius: 2px; background: currentColor; }
 </style>"""
+)
 
 
 def head(workspace: Workspace, judgement: JudgedSet) -> Headline:
@@ -171,8 +181,8 @@ def meters(numbers: Headline) -> list[str]:
     """Every rate as HTML: its words, and point and bounds on a line from 0 to 100%."""
     drawn = [_meter("Right", numbers.accuracy, "right")]
     if numbers.ok_nok is not None:
-        drawn.append(_meter("Escapes", numbers.ok_nok.escape, "wrong"))
-        drawn.append(_meter("False rejects", numbers.ok_nok.overkill, "wrong"))
+        drawn.append(_meter("Escapes", numbers.ok_nok.escape, "escapes"))
+        drawn.append(_meter("False rejects", numbers.ok_nok.overkill, "rejects"))
     return ["<div class='ts-meters'>", *drawn, "</div>"]
 
 
