@@ -148,3 +148,18 @@ def drawn(page: Page, selector: str) -> None:
 def click(page: Page, key: str) -> None:
     """Click the button of this widget key."""
     page.locator(f".st-key-{key} button").first.click()
+
+
+def show_test_results(page: Page, purpose: str = "Understand the errors") -> None:
+    """Ask for test results that nobody has viewed, with a purpose, as a person does."""
+    click(page, "ask_test")
+    give_purpose(page, "show_test", purpose)
+
+
+def give_purpose(page: Page, key: str, purpose: str) -> None:
+    """Write a purpose into the form of this key and send it."""
+    field = page.locator(f".st-key-purpose_{key} input")
+    field.fill(purpose)
+    page.keyboard.press("Enter")
+    settled(page)
+    click(page, key)

@@ -27,3 +27,9 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
         return app.run()
 
     return run
+
+
+def show_test_results(app: AppTest, purpose: str = "Understand the errors") -> AppTest:
+    """Ask for test results that nobody has viewed, with a purpose, as a person does."""
+    app.selectbox(key="purpose_show_test").set_value(purpose)
+    return app.button(key="show_test").click().run()
