@@ -31,7 +31,7 @@ DRAWER = '[data-testid="stDialog"]'
 COUNT = '[data-testid="stMetricValue"]'
 TABLE, IMAGES = '[data-testid="stDataFrame"]', '[data-testid="stBidiComponentIsolated"]'
 TABS = {
-    "Classes": ".barlayer",
+    "Classes": "[class*=st-key-class_table]",
     "Errors": IMAGES,
     "Confidence": ".barlayer",
     "Slices": ".barlayer",
@@ -103,9 +103,9 @@ def a_round(clicks: Clicks, images: int) -> None:
     for name, shown in TABS.items():
         clicks.time(f"tab {name}", page.get_by_role("tab", name=name).click, there(shown))
     for view in VIEWS:
-        choose = page.locator(".st-key-matrix_view").get_by_text(view, exact=True)
+        unfold(page, ".st-key-matrix_view")
         seen = there(TABLE) if view in ("confused pairs", "table") else (there(".heatmaplayer"))
-        clicks.time(f"matrix: {view}", choose.click, seen)
+        clicks.time(f"matrix: {view}", option(page, f"Confusion matrix: {view}"), seen)
     unfold(page, ".st-key-matrix_size")
     clicks.time("matrix: all 100 classes in view", option(page, "100"), rows(100))
     unfold(page, ".st-key-matrix_size")
@@ -120,9 +120,13 @@ def a_round(clicks: Clicks, images: int) -> None:
     clicks.time(
         "all errors again", clicks.click(".st-key-clear_cell button"), there("h3", "All errors")
     )
-    for order, shown in (("loss", "loss"), ("margin", "margin"), ("confidence", "100.0%")):
-        sort = page.locator('[class*="_order"]').get_by_text(order, exact=True)
-        clicks.time(f"images by {order}", sort.click, first_tile(shown))
+    for order, shown in (
+        ("Highest loss first", "loss"),
+        ("Smallest margin first", "margin"),
+        ("Most confident first", "100.0%"),
+    ):
+        unfold(page, '[class*="_order"]')
+        clicks.time(order, option(page, order), first_tile(shown))
     clicks.time("an image is opened", clicks.click(".ts-images .tile"), there(".st-key-exclude"))
     clicks.time(
         "the next image", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")

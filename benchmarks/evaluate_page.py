@@ -131,26 +131,27 @@ def interact(rest_s: float) -> None:
         assert not app.exception, app.exception
         assert not app.error, app.error
 
-    def open_cell() -> None:
-        app.query_params["cell"] = "1-2"
+    def link(**parameters: str) -> None:
+        for name, value in parameters.items():
+            app.query_params[name] = value
         run()
 
     timed("first look after a start of the server", run)
     timed("the page again", run)
     time.sleep(rest_s)  # the app prepares the other tabs meanwhile
-    timed("a cell of the matrix", open_cell)
+    timed("a cell of the matrix", lambda: link(cell="1-2"))
     for view in ("% of true", "% of predicted", "OK / NOK", "confused pairs", "table"):
-        timed(f"matrix: {view}", lambda view=view: run(matrix_view=view))  # type: ignore[misc]
-    timed("matrix: all classes in view", lambda: run(matrix_view="counts", matrix_size=100))
+        timed(f"matrix: {view}", lambda view=view: link(view=view))  # type: ignore[misc]
+    timed("matrix: all classes in view", lambda: (link(view="counts"), run(matrix_size=100)))
     timed("a class is searched", lambda: run(class_search="class 017"))
     for tab in ("Classes", "Errors", "Confidence", "Slices", "Measures"):
-        timed(f"tab {tab}, first time", lambda tab=tab: run(tab=tab))  # type: ignore[misc]
+        timed(f"tab {tab}, first time", lambda tab=tab: link(tab=tab))  # type: ignore[misc]
         timed(f"tab {tab}, again", run)
-    run(tab="Slices")
+    link(tab="Slices")
     timed("slices by camera", lambda: run(slice_by="folder"))
     timed("slices by group of numbers", lambda: run(slice_by="sharpness"))
-    timed("errors: hardest images", lambda: run(tab="Errors", errors_kind="hardest images"))
-    run(tab="Overview")
+    timed("errors: hardest images", lambda: (link(tab="Errors"), run(errors_kind="hardest images")))
+    link(tab="Overview")
     found = evaluation.judge(workspace, MODEL, Subset.TEST)
     review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.sample_ids[:9]), 0)
     run(review=review)

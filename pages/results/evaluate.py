@@ -8,6 +8,7 @@ import streamlit as st
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.errors import ModelFileError
+from core.evaluation.decisions.outcome import has_both
 from core.workflows.results import access, evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workflows.use import models
@@ -16,9 +17,11 @@ from pages.results import (
     evaluate_classes,
     evaluate_confidence,
     evaluate_errors,
+    evaluate_gallery,
     evaluate_matrix,
-    evaluate_overview,
+    evaluate_measures,
     evaluate_slices,
+    evaluate_verdict,
 )
 from pages.ui import (
     context,
@@ -33,21 +36,9 @@ from pages.ui import (
 )
 from pages.ui.places import Place
 
-VALIDATION_SHOWN = (
-    "Below: the validation images. They help to choose settings and thresholds, so these "
-    "results can be slightly optimistic."
-)
 MOST_BESIDE = 3
+CLOSED = ":material/visibility_off:"
 TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
-SUBSET_HELP = (
-    "Test images were never used in training: only they show how good the model is. Validation "
-    "images were used to choose settings and thresholds. Training images show what it memorized."
-)
-SEALED = (
-    "**The test set is sealed**: nobody has viewed its results yet, so they can still prove "
-    "something. Until it is opened on the Sign-off page, the validation images are shown; use them "
-    "to choose thresholds and criteria."
-)
 
 
 def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
@@ -58,23 +49,22 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     hidden = Subset.VALIDATION in subsets and not access.is_viewed(workspace, model)
     usual = Subset.VALIDATION if hidden or Subset.TEST not in subsets else Subset.TEST
     usual = usual if usual in subsets else subsets[-1]
-    linked = st.query_params.get("subset")
-    if st.session_state.get("subset") not in subsets:
-        st.session_state.subset = next((s for s in subsets if s.value == linked), usual)
+    st.session_state.subset = Subset(state.linked("subset", subsets, usual))
+
+    def note() -> None:
+        chosen = Subset(st.session_state.subset)
+        evaluate_gallery.close_filters(subset=None if chosen is usual else chosen.value)
+
     chosen = st.segmented_control(
         "Subset",
         subsets,
         required=True,
-        format_func=lambda s: s.value,
+        format_func=lambda s: f"{CLOSED} {s}" if hidden and s is Subset.TEST else s.value,
         key="subset",
-        help=SUBSET_HELP,
-        on_change=evaluate_matrix.close_cell,
+        label_visibility="collapsed",
+        on_change=note,
     )
     assert chosen is not None  # required, and set above
-    if chosen is usual:
-        st.query_params.pop("subset", None)
-    elif linked != chosen.value:
-        st.query_params["subset"] = chosen.value
     return chosen
 
 
@@ -84,24 +74,24 @@ def choose_others(workspace: Workspace, first: Model, names_by_id: dict[str, str
     if not options:
         return []
     linked = [key for key in st.query_params.get("with", "").split(",") if key in options]
-    kept = st.session_state.get("others")
-    if kept is None or not set(kept) <= set(options):
-        st.session_state.others = linked[:MOST_BESIDE]
-    chosen = st.multiselect(
-        "Compare with",
-        list(options),
-        key="others",
-        format_func=lambda key: options.get(key, key),
-        placeholder="No other model",
-        max_selections=MOST_BESIDE,
-        on_change=evaluate_matrix.close_cell,
-        help="Shows up to three more models side by side. To test which of two models is better, "
-        "use the Compare page.",
-    )
-    if not chosen:
-        st.query_params.pop("with", None)
-    elif linked != chosen:
-        st.query_params["with"] = ",".join(chosen)
+    st.session_state.others = linked[:MOST_BESIDE]
+
+    def note() -> None:
+        chosen = ",".join(st.session_state.others)
+        evaluate_gallery.close_filters(**{"with": chosen or None})
+
+    label = f"Beside {len(linked)} more" if linked else "Compare with"
+    with st.popover(label, icon=":material/compare:", key="beside"):
+        chosen = st.multiselect(
+            "Models beside this one",
+            list(options),
+            key="others",
+            format_func=lambda key: options.get(key, key),
+            placeholder="No other model",
+            max_selections=MOST_BESIDE,
+            on_change=note,
+            help="Up to three. To test which of two models is better, use the Compare page.",
+        )
     return [models.find_model(workspace, key) for key in chosen]
 
 
@@ -109,38 +99,30 @@ def sealed_note(workspace: Workspace, model: Model) -> None:
     if Subset.TEST in evaluation.evaluated_subsets(workspace, model.id) and access.is_sealed(
         workspace, model
     ):
-        st.info(SEALED, icon=":material/lock:")
-        st.page_link(
-            Place.SIGN_OFF,
-            label="Go to Sign-off",
-            icon=":material/lock_open:",
-            query_params={"model": model.id},
-        )
+        with st.container(horizontal=True, vertical_alignment="center", key="sealed"):
+            st.caption(
+                ":material/lock: The test set is sealed; it can be opened in Sign-off.",
+                width="content",
+            )
+            st.page_link(Place.SIGN_OFF, label="Sign-off", query_params={"model": model.id})
 
 
-def to_show(workspace: Workspace, shown: list[Model], subset: Subset) -> list[Model]:
-    """Ask before the first view of the test results; gives the models that may be shown now."""
-    unseen = [
+def unviewed(workspace: Workspace, shown: list[Model]) -> list[Model]:
+    """Models whose test results are there and open, but have not been viewed by anybody."""
+    return [
         model
         for model in test_access.not_viewed(workspace, shown)
         if Subset.TEST in evaluation.open_subsets(workspace, model)
     ]
-    if not unseen:
-        return shown
 
-    def show_test() -> None:
-        st.session_state.subset = Subset.TEST
-        evaluate_matrix.close_cell()
 
+def ask_for_test(workspace: Workspace, unseen: list[Model]) -> None:
+    """Ask before the first view of the test results, then show them."""
     test_access.ask(
         workspace,
         unseen,
-        then=show_test,
-        more=VALIDATION_SHOWN if subset is Subset.VALIDATION else "",
+        then=lambda: evaluate_gallery.close_filters(subset=Subset.TEST.value),
     )
-    if subset is not Subset.TEST:
-        return shown
-    return [] if shown[0] in unseen else [m for m in shown if m not in unseen]
 
 
 def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> list[Model]:
@@ -149,40 +131,48 @@ def comparable(workspace: Workspace, others: list[Model], subset: Subset) -> lis
     without = [m.name for m in others if m not in shown]
     if without:
         names = text.plain(", ".join(without))
-        st.info(f"There are no {subset} results to show of {names}.")
+        st.caption(f":material/info: There are no {subset} results to show of {names}.")
     return shown
 
 
 def results(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
-    model = shown[0]
+    """The verdict on every model, and what a reader must know about it."""
     judgements = [judged.judgement(workspace, item, subset) for item in shown]
+    evaluate_verdict.verdicts(workspace, judgements, subset)
     # Why one place: where something comes or goes between them, browsers build all below anew.
     with st.container(key="notes"):
-        notes(workspace, judgements, subset)
+        notes(workspace, judgements)
     counting.show(judgements[0], judged.saved_point(workspace, judgements[0].model))
-    for item in judgements:
-        evaluate_overview.numbers(workspace, item, named=len(judgements) > 1)
-    tabs = dict(zip(TABS, st.tabs(list(TABS), key="tab", on_change="rerun"), strict=True))
-    with tabs["Overview"]:
-        if tabs["Overview"].open:
-            evaluate_overview.pies(judgements[0])
-            evaluate_matrix.matrix_and_images(workspace, shown, subset)
+
+
+def details(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
+    """The tabs; the one that is open is in the link."""
+    model = shown[0]
+    judgement = judged.judgement(workspace, model, subset)
+    st.session_state.tab = state.linked("tab", TABS, TABS[0])
+    opened = st.tabs(list(TABS), key="tab", on_change=_note_tab)
     draw: dict[str, Callable[[], None]] = {
-        "Classes": lambda: evaluate_classes.classes(workspace, judgements[0]),
-        "Errors": lambda: evaluate_errors.mistakes(workspace, judgements[0]),
-        "Confidence": lambda: evaluate_confidence.confidence(workspace, model, judgements[0]),
-        "Slices": lambda: evaluate_slices.slices(workspace, model, judgements[0]),
-        "Measures": lambda: evaluate_overview.measures(workspace, model, subset),
+        "Overview": lambda: evaluate_matrix.matrix_and_images(workspace, shown, subset),
+        "Classes": lambda: evaluate_classes.classes(workspace, judgement),
+        "Errors": lambda: evaluate_errors.mistakes(workspace, judgement),
+        "Confidence": lambda: evaluate_confidence.confidence(workspace, model, judgement),
+        "Slices": lambda: evaluate_slices.slices(workspace, model, judgement),
+        "Measures": lambda: evaluate_measures.measures(workspace, model, subset),
     }
-    for name, show in draw.items():
-        with tabs[name]:
-            if tabs[name].open:
-                show()
+    for name, tab in zip(TABS, opened, strict=True):
+        with tab:
+            if tab.open:
+                draw[name]()
     judged.prepare(workspace, model, subset)
     image_drawer.reopen(workspace)
 
 
-def notes(workspace: Workspace, judgements: list[JudgedSet], subset: Subset) -> None:
+def _note_tab() -> None:
+    chosen = str(st.session_state.tab)
+    state.put(tab=None if chosen == TABS[0] else chosen, page=None, sort=None)
+
+
+def notes(workspace: Workspace, judgements: list[JudgedSet]) -> None:
     """What a reader must know about these results, and what was corrected last."""
     for item in judgements:
         if item.notice:
@@ -191,15 +181,37 @@ def notes(workspace: Workspace, judgements: list[JudgedSet], subset: Subset) -> 
         problem = judged.rule_problem(workspace, item.model)
         if problem is not None:
             st.warning(f"{problem.message} {problem.hint}", icon=":material/rule:")
-    if subset is Subset.VALIDATION:
-        judged.cross_validated_note([item.model for item in judgements])
-    if subset is Subset.TRAIN:
-        st.warning("The model was trained on these images: its results look better than they are.")
     if len({item.model.split_id for item in judgements}) > 1:
         st.warning(
             "These models have different splits: their results are based on different images."
         )
     image_drawer.recent_edit(workspace, judgements[0].dataset.id)
+
+
+def next_step(workspace: Workspace, model: Model, subset: Subset) -> None:
+    """The one thing to do after looking at these results."""
+    judgement = judged.judgement(workspace, model, subset)
+    if not has_both(judgement.verdicts):
+        label, place, key = "Mark OK and NOK classes", Place.DATASETS, "to_classes"
+        parameters = {"dataset": judgement.dataset.id}
+    elif judged.saved_point(workspace, model) is None:
+        label, place, key = "Choose the threshold", Place.OPERATING_POINT, "to_decide"
+        parameters = {"model": model.id}
+    else:
+        label, place, key = "Sign off", Place.SIGN_OFF, "to_signoff"
+        parameters = {"model": model.id}
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key=key):
+        st.switch_page(place, query_params=parameters)
+
+
+def no_results(model: Model) -> None:
+    st.info("This model was uploaded, or its dataset was deleted: it has no results, but predicts.")
+    st.page_link(
+        Place.PREDICT,
+        label="Predict with it",
+        icon=":material/image_search:",
+        query_params={"model": model.id},
+    )
 
 
 def page(workspace: Workspace) -> None:
@@ -212,50 +224,30 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    second_column, subset_column = st.columns([4, 4], vertical_alignment="bottom")
-    with subset_column:
+    with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         subset = choose_subset(workspace, model)
+        names_by_id = {m.id: m.name for m in models.list_models(workspace)}
+        others = choose_others(workspace, model, names_by_id) if subset else []
+        right = st.container(horizontal=True, horizontal_alignment="right", key="next")
     if subset is None:
         sealed_note(workspace, model)
-        st.info(
-            "This model has no results here: it was uploaded, or its dataset was deleted. It can "
-            "still be used for predictions."
-        )
-        st.page_link(
-            Place.PREDICT,
-            label="Predict with it",
-            icon=":material/image_search:",
-            query_params={"model": model.id},
-        )
+        no_results(model)
         return
-    with second_column:
-        names_by_id = {m.id: m.name for m in models.list_models(workspace)}
-        others = choose_others(workspace, model, names_by_id)
     # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
     with suppress(ModelFileError):
         inference.warm_up(workspace, model)
-    sealed_note(workspace, model)
     shown = [model, *comparable(workspace, others, subset)]
-    shown = to_show(workspace, shown, subset)
+    unseen = unviewed(workspace, shown) if subset is Subset.TEST else []
+    shown = [] if model in unseen else [item for item in shown if item not in unseen]
     if shown:
+        with right:
+            next_step(workspace, model, subset)
         results(workspace, shown, subset)
-    with st.container(horizontal=True):
-        if st.button(
-            "Next: choose the reject threshold",
-            type="primary",
-            icon=":material/balance:",
-            key="to_decide",
-            help="Sets the confidence from which a part is rejected, weighing escapes against "
-            "false rejects.",
-        ):
-            st.switch_page(Place.OPERATING_POINT, query_params={"model": model.id})
-        if st.button(
-            "Use it on new images",
-            icon=":material/image_search:",
-            key="to_predict",
-            help="Opens the Predict page with this model.",
-        ):
-            st.switch_page(Place.PREDICT, query_params={"model": model.id})
+    sealed_note(workspace, model)
+    if unseen:
+        ask_for_test(workspace, unseen)
+    if shown:
+        details(workspace, shown, subset)
 
 
 widgets.page_heading(Place.EVALUATE, "See how good the model is, where it makes mistakes and why.")

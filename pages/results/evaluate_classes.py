@@ -1,64 +1,110 @@
-"""The tab of the classes: bars, worst first, and what each class is confused with."""
+"""The tab of the classes: a table with bars, worst first, and what each class is confused with."""
 
 import numpy as np
 import streamlit as st
 
 from core.evaluation.measures.class_rates import ClassRates, class_rates
+from core.evaluation.measures.intervals import Rate
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_panel, text
+from pages.ui import components, errors, image_panel, state, text
 from pages.ui.figures import class_charts
+
+WORST = "worst"
+SORTS = (
+    WORST,
+    *(f"{name}{way}" for name in ("name", "recall", "precision", "count") for way in ("", "-")),
+)
 
 
 @st.fragment
 @errors.shown()
 def classes(workspace: Workspace, judgement: JudgedSet) -> None:
-    """Bars of every class, worst first; a click shows what it is confused with."""
+    """Recall and precision of every class; a click filters by it and shows its confusions."""
     every = class_rates(
         judgement.predicted, judgement.targets, judgement.class_names, judgement.parts
     )
-    ordered = class_charts.worst_first(every)
-    if len(ordered) > class_charts.MAX_ROWS // 2:
-        search = st.text_input(
-            "Find a class",
-            key="bars_search",
-            placeholder="Part of its name",
-            width=260,
-            help="Shows the classes whose name contains this text.",
-        )
-        ordered = [c for c in ordered if search.casefold().strip() in c.name.casefold()]
-    shown = ordered[: class_charts.MAX_ROWS]
-    if not shown:
-        st.info("No class name contains this text.")
-        return
-    st.subheader(
-        "Classes, worst first",
-        help="Bars: observed rate. Whiskers: 95% confidence interval of the true rate.",
+    st.session_state.pies = state.linked("pies", ("1",), "") == "1"
+    as_pies = st.toggle(
+        "Pies",
+        key="pies",
+        help="Precision and recall as pies: the mean of all classes, then the weakest ones.",
+        on_change=lambda: state.put(pies="1" if st.session_state.pies else None),
     )
+    ordered = class_charts.worst_first(every)
+    linked = st.query_params.get("class")
+    chosen = next((item for item in ordered if item.name == linked), None)
+    if as_pies:
+        _pies(judgement, every)
     left, right = st.columns([6, 5], gap="large")
-    key = f"class_bars_{judgement.model.id}_{judgement.subset}"
-    row = components.clicked_row(key, len(shown))
     with left:
-        components.clickable_rows(
-            class_charts.class_bars(shown, row=row),
-            key,
-            rows=len(shown),
-            row=row,
-            description="Precision and recall of every class, worst first. Click a class or use "
-            "the arrow keys to see what it is confused with.",
-        )
-        if len(ordered) > len(shown):
-            st.caption(
-                f"The {len(shown)} worst of {len(ordered):,} classes. Search to find the others."
-            )
+        if not as_pies:
+            _table(judgement, ordered, chosen)
     with right:
-        _confusions(workspace, judgement, shown[row or 0])
+        _confusions(workspace, judgement, chosen or ordered[0])
+
+
+def _table(judgement: JudgedSet, ordered: list[ClassRates], chosen: ClassRates | None) -> None:
+    key = f"class_table_{judgement.model.id}_{judgement.subset}"
+    unit = judgement.unit.word
+
+    def sorted_by() -> None:
+        asked = str(st.session_state[key].sort)
+        state.put(order=asked if asked in SORTS else None)
+
+    def opened() -> None:
+        name = str(st.session_state[key].chosen[0])
+        # A second click closes it again.
+        state.put(**{"class": None if chosen and chosen.name == name else name, "page": None})
+
+    components.class_table(
+        [
+            {
+                "name": item.name,
+                "count": item.recall.n,
+                "recall": _cell(item.recall, f"{unit} of {item.name} are recognized"),
+                "precision": _cell(item.precision, f"predictions of {item.name} are correct"),
+            }
+            for item in ordered
+        ],
+        key,
+        sort=state.linked("order", SORTS, WORST),
+        chosen=chosen.name if chosen else None,
+        on_sort=sorted_by,
+        on_chosen=opened,
+    )
+
+
+def _cell(rate: Rate, of: str) -> dict[str, object]:
+    """A rate as the table shows it."""
+    if rate.value is None or rate.interval is None:
+        return {"value": None, "low": 0, "high": 0, "shown": "–", "words": f"0 {of}: no data"}
+    low, high = rate.interval.low, rate.interval.high
+    return {
+        "value": rate.value,
+        "low": low,
+        "high": high,
+        "shown": text.percent(rate.value, 0 if high - low >= 0.05 else 1),
+        "words": f"{rate.k:,} of {rate.n:,} {of}; 95% interval {text.percent(low)} to "
+        f"{text.percent(high)}",
+    }
+
+
+def _pies(judgement: JudgedSet, rates: tuple[ClassRates, ...]) -> None:
+    components.chart(
+        class_charts.pies(rates),
+        f"pies_{judgement.model.id}_{judgement.subset}",
+        description="Pies of precision and recall: the mean of all classes, then the weakest "
+        "classes.",
+    )
+    if len(rates) > class_charts.MAX_PIES:
+        st.caption(f"The {class_charts.MAX_PIES} weakest of {len(rates):,} classes.")
 
 
 def _confusions(workspace: Workspace, judgement: JudgedSet, item: ClassRates) -> None:
     """What a class is mistaken for, and what is mistaken for it."""
     index = judgement.class_names.index(item.name)
-    st.subheader(text.plain(item.name))
+    st.subheader(text.plain(item.name), anchor=False)
     taken, given = judgement.matrix[index].copy(), judgement.matrix[:, index].copy()
     taken[index] = given[index] = 0
     options: dict[str, tuple[int, int]] = {}
@@ -71,11 +117,8 @@ def _confusions(workspace: Workspace, judgement: JudgedSet, item: ClassRates) ->
             words = f"{judgement.class_names[other]} mistaken for it ({given[other]:,})"
             options[words] = (int(other), index)
     if not options:
-        st.info(
-            "This class has no images in this subset."
-            if not item.recall.has_data
-            else "No image is confused with this class or mistaken for another."
-        )
+        has = "No confusions." if item.recall.has_data else "It has no images in this subset."
+        st.caption(has)
         return
     chosen = st.pills(
         "Confused with",
@@ -84,7 +127,7 @@ def _confusions(workspace: Workspace, judgement: JudgedSet, item: ClassRates) ->
         required=True,
         key=f"confused_{judgement.model.id}_{judgement.subset}_{index}",
         format_func=text.plain,
-        help="Most frequent first. Choose one to see its images.",
+        label_visibility="collapsed",
     )
     true, predicted = options.get(str(chosen), next(iter(options.values())))
     positions = np.flatnonzero((judgement.targets == true) & (judgement.predicted == predicted))

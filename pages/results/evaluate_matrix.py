@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from core.domain.models import Model
@@ -11,10 +10,11 @@ from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import decide, has_both
 from core.evaluation.decisions.views import decision_matrix, ok_nok_matrix
 from core.evaluation.measures.classification import confused_pairs
-from core.evaluation.measures.views import MatrixView, Order, Tone, class_matrix, classes_to_show
+from core.evaluation.measures.views import MatrixView, class_matrix, classes_to_show
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import errors, image_panel, judged, text
+from pages.results import evaluate_gallery
+from pages.ui import errors, judged, state, text
 from pages.ui.components import clickable_matrix, clicked_cell
 from pages.ui.figures import confusion_matrix
 
@@ -23,20 +23,10 @@ OK_NOK, DECISION, PAIRS, TABLE = "OK / NOK", "decision", "confused pairs", "tabl
 SHARES = {OF_TRUE: "true", OF_PREDICTED: "predicted"}
 WINDOWS = (15, 25, 50, 100)
 FEW_CELLS = 8
+TABLE_PX = 400
+STICKY_PX = 620  # a higher one would not fit the window: it scrolls with the page
 FEW = 25  # so many classes are all shown at first
 MOST_PAIRS = 200
-VIEW_HELP = (
-    "% of true shows recall on the diagonal, % of predicted shows precision. OK / NOK groups the "
-    "classes by verdict. Decision applies the saved thresholds. Confused pairs lists the most "
-    "frequent mistakes."
-)
-
-TONE_WORDS = {Tone.RIGHT: "correct", Tone.WRONG: "wrong", Tone.OPEN: "undecided"}
-_ROWS_AND_COLUMNS = {
-    COUNTS: "Click a cell to see its images. Rows: true class. Columns: predicted class.",
-    OK_NOK: "Click a cell to see its images. Rows: true verdict. Columns: predicted verdict.",
-    DECISION: "Click a cell to see its images. Rows: true class. Columns: decision.",
-}
 
 
 @dataclass(frozen=True)
@@ -51,41 +41,62 @@ class MatrixSelection:
 @st.fragment
 @errors.shown()
 def matrix_and_images(workspace: Workspace, models: Sequence[Model], subset: Subset) -> None:
-    """One matrix beside its images, or several matrices above them."""
+    """The matrices beside the images; one matrix stays in view while its images scroll."""
     judgements = [judged.judgement(workspace, model, subset) for model in models]
-    st.subheader("Confusion matrix")
-    shown = _choose_view(workspace, judgements[0], len(models) > 1)
-    for item in judgements:
-        _note_click(item, shown)
-    if len(judgements) == 1:
-        # Why wider: the cells of many classes would else be too small for their numbers.
-        wide = len(judgements[0].class_names) > FEW_CELLS
-        left, right = st.columns([6, 5] if wide else [5, 6], gap="large")
-        with left:
-            _matrix(workspace, judgements[0], shown, is_open=True)
-        with right:
-            _images(workspace, judgements, shown)
-        return
-    for first in range(0, len(judgements), 2):  # more than two in a row are too small to read
-        pair = judgements[first : first + 2]
-        for column, item in zip(st.columns(2, gap="large"), pair, strict=False):
-            with column:
-                st.markdown(f"**{text.plain(item.model.name)}**")
-                _matrix(workspace, item, shown, is_open=item is _opened_model(judgements))
-    _images(workspace, judgements, shown)
+    with st.container(horizontal=True, key="answer", gap="large"):
+        left = st.container(key="matrix_side")
+        right = st.container(key="gallery_side")
+    with left:
+        shown = _choose_view(workspace, judgements[0], len(judgements) > 1)
+        for item in judgements:
+            _note_click(item, shown)
+        heights = [_named_matrix(workspace, item, shown, judgements) for item in judgements]
+    st.html(_layout(len(judgements[0].class_names), heights))
+    with right:
+        _images(workspace, judgements, shown)
 
 
-def close_cell() -> None:
-    """Close the open cell, also in tables, which would keep their selection."""
-    st.query_params.pop("cell", None)
-    st.query_params.pop("of", None)
-    st.session_state.table_round = st.session_state.get("table_round", 0) + 1
+def _layout(classes: int, heights: Sequence[int]) -> str:
+    """The two sides: the matrix as wide as it needs, in view while the images scroll.
+
+    Why the least heights: what lies below would else move when charts and images come.
+    """
+    width = 400 if classes <= FEW_CELLS else 480 if classes <= WINDOWS[0] else 600
+    fits = sum(heights) <= STICKY_PX
+    sticky = "position: sticky; top: 62px; align-self: flex-start;" if fits else ""
+    # Why :has: what lies in the row is not the container itself but a box around it.
+    side = "[data-testid=stLayoutWrapper]:has(> .st-key-matrix_side)"
+    images = "[data-testid=stLayoutWrapper]:has(> .st-key-gallery_side)"
+    return f"""<style>
+{side} {{ flex: 0 0 min({width}px, 56%); {sticky} }}
+{side} [class*='st-key-matrix_model'] {{ min-height: {min(heights)}px; }}
+{images} {{ flex: 1 1 300px; min-width: 0; min-height: 26rem; }}
+@media (max-width: 760px) {{
+  {side} {{ flex: 1 0 100%; position: static; }}
+  {images} {{ flex: 1 0 100%; }}
+}}</style>"""
+
+
+def _named_matrix(
+    workspace: Workspace,
+    item: JudgedSet,
+    shown: MatrixSelection,
+    judgements: Sequence[JudgedSet],
+) -> int:
+    """A matrix, with its model's name where there are several; gives its height in pixels."""
+    if len(judgements) > 1:
+        st.markdown(f"**{text.plain(item.model.name)}**")
+    return _matrix(workspace, item, shown, is_open=item is _opened_model(judgements))
 
 
 def open_cell(model_id: str, row: int, column: int) -> None:
     """Show the images of this cell; row and column are class indices in the class views."""
-    st.query_params["cell"] = f"{row}-{column}"
-    st.query_params["of"] = model_id
+    state.put(cell=f"{row}-{column}", of=model_id, page=None)
+
+
+def _note_view() -> None:
+    chosen = str(st.session_state.matrix_view)
+    evaluate_gallery.close_cell(view=None if chosen == COUNTS else chosen)
 
 
 def _choose_view(workspace: Workspace, judgement: JudgedSet, side_by_side: bool) -> MatrixSelection:
@@ -96,16 +107,16 @@ def _choose_view(workspace: Workspace, judgement: JudgedSet, side_by_side: bool)
             options.append(DECISION)
     options += [PAIRS] if side_by_side else [PAIRS, TABLE]
     many = len(judgement.class_names) > WINDOWS[0]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.session_state.get("matrix_view") not in options:
-            st.session_state.matrix_view = COUNTS
-        kind = st.segmented_control(
-            "Show",
+    st.session_state.matrix_view = state.linked("view", options, COUNTS)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        kind = st.selectbox(
+            "Confusion matrix",
             options,
-            required=True,
             key="matrix_view",
-            help=VIEW_HELP,
-            on_change=close_cell,
+            format_func=lambda view: f"Confusion matrix: {view}",
+            label_visibility="collapsed",
+            width=255,
+            on_change=_note_view,
         )
         if not many or kind in (OK_NOK, TABLE):
             return MatrixSelection(str(kind), most=max(WINDOWS))
@@ -113,7 +124,7 @@ def _choose_view(workspace: Workspace, judgement: JudgedSet, side_by_side: bool)
             "Find a class",
             key="class_search",
             placeholder="Part of its name",
-            width=190,
+            width=150,
             help="Shows the matching classes and those they are most often confused with.",
         )
         if kind == PAIRS:
@@ -206,17 +217,18 @@ def _opened_model(judgements: Sequence[JudgedSet]) -> JudgedSet:
 
 def _matrix(
     workspace: Workspace, judgement: JudgedSet, shown: MatrixSelection, *, is_open: bool
-) -> None:
+) -> int:
+    """The matrix in the view that was chosen; gives its height in pixels."""
     if shown.kind == PAIRS:
         _pairs(judgement, shown)
-        return
+        return TABLE_PX
     view = _view(workspace, judgement, shown)
     if not view.rows:
         st.info("No class name contains this text.")
-        return
+        return 0
     if shown.kind == TABLE:
         _table(judgement, view)
-        return
+        return TABLE_PX
     key = _key(judgement, shown)
     st.session_state[f"{key}_classes"] = (view.row_classes, view.column_classes)
     cell = _place(view, _cell_in_link()) if is_open else None
@@ -233,12 +245,13 @@ def _matrix(
         description="Confusion matrix: rows true, columns predicted. Click a cell or use the "
         "arrow keys to see its images.",
     )
-    st.caption(_caption(judgement, view, shown))
+    st.caption(_caption(judgement, view))
+    return int(figure.layout.height)
 
 
-def _caption(judgement: JudgedSet, view: MatrixView, shown: MatrixSelection) -> str:
-    """How to read the matrix and what it leaves out."""
-    sentences = [_ROWS_AND_COLUMNS.get(shown.kind, _ROWS_AND_COLUMNS[COUNTS])]
+def _caption(judgement: JudgedSet, view: MatrixView) -> str:
+    """What the matrix leaves out, and how a large one is read."""
+    sentences = ["Click a cell for its images."]
     if confusion_matrix.can_zoom(view):
         sentences.append("Scroll to zoom, drag to move, double-click to reset.")
     count = len(judgement.class_names)
@@ -318,39 +331,24 @@ def _pairs(judgement: JudgedSet, shown: MatrixSelection) -> None:
         st.session_state[f"{key}_seen"] = rows[0]
         open_cell(judgement.model.id, pairs[rows[0]].true, pairs[rows[0]].predicted)
         st.rerun(scope="fragment")
-    st.caption("Most frequent mistakes first. Select a row to see its images.")
 
 
 def _images(workspace: Workspace, judgements: Sequence[JudgedSet], shown: MatrixSelection) -> None:
+    """The images of the open cell, else all errors."""
     item = _opened_model(judgements)
     kind = shown if shown.kind in (OK_NOK, DECISION) else MatrixSelection(COUNTS, most=max(WINDOWS))
     view = _view(workspace, item, kind)
     place = _place(view, _cell_in_link())
-    key = f"pictures_{item.model.id}_{item.subset}"
+    whose = item.model.name if len(judgements) > 1 else ""
     if place is None:
-        st.subheader("All errors")
-        if item.right.all():
-            st.info("There are no errors in this subset.")
-            return
-        st.caption("Most confident mistakes first: these are often mislabeled images.")
-        image_panel.panel(workspace, item, np.flatnonzero(~item.right), key=f"{key}_errors")
+        evaluate_gallery.errors_of(workspace, item, whose=whose)
         return
     row, column = place
-    true, said = text.plain(view.rows[row]), text.plain(view.columns[column])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"{true} → {said}")
-        if len(judgements) > 1:
-            st.badge(text.plain(item.model.name))
-        if st.button("Show all errors", icon=":material/close:", key="clear_cell"):
-            close_cell()
-            st.rerun(scope="fragment")
-    positions = view.images(row, column)
-    meaning = TONE_WORDS[view.tones[row][column]]
-    role = "predicted" if view.column_classes else "result"
-    st.caption(
-        f"{text.count(len(positions), 'image')}, {meaning}: true class **{true}**, "
-        f"{role} **{said}**."
-    )
-    image_panel.panel(
-        workspace, item, positions, key=f"{key}_{shown.kind}_{row}_{column}", order=Order.CONFIDENT
+    evaluate_gallery.images_of(
+        workspace,
+        item,
+        view.images(row, column),
+        title=f"{view.rows[row]} → {view.columns[column]}",
+        tone=view.tones[row][column],
+        whose=whose,
     )

@@ -47,6 +47,12 @@ _frame = st.components.v2.component(
     js=_asset("frame.js"),
     isolate_styles=False,
 )
+_classes = st.components.v2.component(
+    "touchstone_classes",
+    html="<div class='ts-classes'></div>",
+    css=_asset("classes.css"),
+    js=_asset("classes.js"),
+)
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,33 @@ def editable_gallery(
         on_turn_change=on_turn,
     )
     return answer.edited is not None
+
+
+def class_table(
+    rows: Sequence[Mapping[str, object]],
+    key: str,
+    *,
+    sort: str,
+    chosen: str | None,
+    on_sort: Callable[[], None],
+    on_chosen: Callable[[], None],
+) -> None:
+    """A table of rates by class; `st.session_state[key]` has `sort` or `chosen` in the callbacks.
+
+    Args:
+        rows: name, count, and for recall and precision value, low, high, shown and words each.
+        key: of the widget.
+        sort: "worst" (as given), or a column, with a `-` behind it where the largest come first.
+        chosen: the name of the open class.
+        on_sort: called after another column was chosen.
+        on_chosen: called after a class was clicked: `chosen` is its name and the time.
+    """
+    _classes(
+        key=key,
+        data={"rows": list(rows), "sort": sort, "chosen": chosen},
+        on_sort_change=on_sort,
+        on_chosen_change=on_chosen,
+    )
 
 
 def zip_upload(key: str) -> dict[str, str] | None:

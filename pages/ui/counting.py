@@ -63,14 +63,12 @@ def show(judged: JudgedSet, point: OperatingPoint | None) -> None:
     both = evaluation.both_ways(judged, point)
     if both is None:
         return
-    with st.container(border=True, key="counting"):
-        left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
-        with left:
-            switch(judged)
-            st.caption(judged.counted_in_words)
-            answer_link(judged)
-        with right:
+    with st.container(horizontal=True, vertical_alignment="center", key="counting"):
+        switch(judged)
+        with st.popover("Both ways", type="tertiary", key="counting_both"):
             st.dataframe(_columns(both), hide_index=True, key="both_ways", height="content")
+            st.caption(judged.counted_in_words)
+        answer_link(judged)
 
 
 def answer_link(judged: JudgedSet) -> None:

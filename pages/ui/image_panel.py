@@ -6,6 +6,7 @@ from typing import assert_never
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.jobs import Job, JobStatus
 from core.domain.signoff import MarkKind
@@ -15,17 +16,24 @@ from core.workflows.results import evaluation, focus
 from core.workflows.results.evaluation import JudgedSample
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, image_drawer, routes, widgets
+from pages.ui import components, image_drawer, routes, state, widgets
 from pages.ui.image_drawer import MARKS, Review
 
 PAGE = 48
 MOST_REVIEWED = 2000
 ORDER_WORDS = {
+    Order.CONFIDENT: "Most confident first",
+    Order.UNSURE: "Smallest margin first",
+    Order.LOSS: "Highest loss first",
+    Order.FOCUS: "Least focused heatmap first",
+}
+_LINK_NAMES = {
     Order.CONFIDENT: "confidence",
     Order.UNSURE: "margin",
     Order.LOSS: "loss",
-    Order.FOCUS: "heatmap focus",
+    Order.FOCUS: "focus",
 }
+_OWNER = "panel_in_link"  # key of the panel that order and page in the link belong to
 
 
 def panel(
@@ -35,12 +43,23 @@ def panel(
     *,
     key: str,
     order: Order = Order.CONFIDENT,
+    sort_in: DeltaGenerator | None = None,
 ) -> None:
-    """Images at these positions, sorted and paged; a click opens the drawer."""
+    """Images at these positions, sorted and paged; a click opens the drawer.
+
+    Args:
+        workspace: where the images are known.
+        judgement: what they were judged by.
+        positions: in the judgement.
+        key: of the widgets.
+        order: the usual one.
+        sort_in: where the box for another order stands; None: above the images.
+    """
     if not len(positions):
         st.info("No images to show.")
         return
-    chosen = _order(key, order) if len(positions) > 1 else order
+    with sort_in or st.container():
+        chosen = _order(key, order) if len(positions) > 1 else order
     focused = _explained(workspace, judgement, positions) if chosen is Order.FOCUS else None
     ordered = sorted_images(
         positions,
@@ -65,7 +84,7 @@ def _page(
 ) -> str | None:
     """One page of tiles; gives the key of the one just clicked."""
     pages = -(-len(ordered) // PAGE)
-    page = min(st.session_state.get(f"{key}_page", 1), pages)
+    page = _page_in_link(key, pages)
     positions = ordered[(page - 1) * PAGE : page * PAGE]
     marks = evaluation.marks(workspace, judgement.dataset.id)
     values = np.full(len(positions), np.nan) if focused is None else focused[positions]
@@ -82,8 +101,32 @@ def _page(
     ]
     clicked = components.gallery(tiles, key, side_px=104)
     if pages > 1:
-        st.pagination(pages, width="stretch", key=f"{key}_page")
+        widget = f"{key}_page"
+        st.session_state[widget] = page
+        st.pagination(
+            pages,
+            width="stretch",
+            key=widget,
+            on_change=lambda: _note(key, page=str(st.session_state[widget])),
+        )
     return clicked
+
+
+def _note(key: str, **values: str | None) -> None:
+    """Put order or page of this panel into the link."""
+    st.session_state[_OWNER] = key
+    state.put(**values)
+
+
+def _is_in_link(key: str) -> bool:
+    """Whether the link speaks of this panel, and not of the one that was shown before it."""
+    owner: str = st.session_state.setdefault(_OWNER, key)
+    return owner == key
+
+
+def _page_in_link(key: str, pages: int) -> int:
+    asked = st.query_params.get("page", "") if _is_in_link(key) else ""
+    return min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
 
 
 def _open(
@@ -99,16 +142,23 @@ def _open(
 
 
 def _order(key: str, usual: Order) -> Order:
-    chosen: Order = st.segmented_control(
+    by_name = {name: order for order, name in _LINK_NAMES.items()}
+    asked = by_name.get(st.query_params.get("sort", "")) if _is_in_link(key) else None
+    widget = f"{key}_order"
+    st.session_state[widget] = asked or usual
+
+    def note() -> None:
+        chosen = Order(st.session_state[widget])
+        _note(key, sort=None if chosen is usual else _LINK_NAMES[chosen], page=None)
+
+    chosen: Order = st.selectbox(
         "Sort by",
         list(Order),
-        default=usual,
-        required=True,
-        key=f"{key}_order",
+        key=widget,
         format_func=ORDER_WORDS.__getitem__,
-        help="Confidence: in the predicted class, highest first. Margin: lead over the next class, "
-        "smallest first. Loss: lowest confidence in the true class first. Heatmap focus: least "
-        "focused first; an unfocused heatmap often means that the model was right by luck.",
+        label_visibility="collapsed",
+        width=220,
+        on_change=note,
     )
     return chosen
 

@@ -1,7 +1,7 @@
 """Where the app's state lives: the workspace on disk, and what is open in the URL."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -51,3 +51,18 @@ def choose(
 def remember(noun: str, chosen: str | None) -> None:
     """Keep a choice for the other pages of this session."""
     st.session_state[f"chosen_{noun}"] = chosen
+
+
+def put(**values: str | None) -> None:
+    """Set parameters of the link, or remove those that are None: one step for the Back button."""
+    now = st.query_params.to_dict()
+    wanted = {name: value for name, value in now.items() if name not in values}
+    wanted |= {name: value for name, value in values.items() if value is not None}
+    if wanted != now:
+        st.query_params.from_dict(wanted)
+
+
+def linked(name: str, options: Sequence[str], usual: str) -> str:
+    """What the link says of a choice; the usual one where it says nothing that there is."""
+    value = st.query_params.get(name, usual)
+    return value if value in options else usual

@@ -9,12 +9,18 @@ from core.domain.datasets import Dataset, EditAction, Sample, SampleState, Sampl
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.domain.splits import Split, SplitStrategy, Subset
+from core.evaluation.decisions.outcome import Outcome
+from core.evaluation.decisions.views import Headline
+from core.evaluation.measures.class_rates import ClassRates
+from core.evaluation.measures.intervals import rate
+from core.evaluation.measures.parts import Unit
 from core.evaluation.measures.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access, evaluation, thresholds
 from core.workspace import Workspace
+from pages.results import evaluate_verdict
 from pages.ui.image_drawer import Review
 from tests.ui.conftest import OpenPage, show_test_results
 
@@ -101,30 +107,168 @@ def look(workspace: Workspace, model: str) -> None:
 
 
 def open_tab(app: AppTest, name: str) -> AppTest:
-    app.session_state["tab"] = name
+    app.query_params["tab"] = name
     return app.run()
 
 
-def metrics(app: AppTest) -> dict[str, str]:
-    return {item.label: item.value for item in app.metric}
+def verdict(app: AppTest) -> str:
+    """The first sentence of the page; empty where no results are shown."""
+    return app.header[0].value.replace("\\", "") if app.header else ""
 
 
-def captions(app: AppTest) -> str:
-    return "\n".join(item.value for item in app.caption).replace("\\", "")
+def reasons(app: AppTest) -> str:
+    """What stands behind "Why?"."""
+    return next((m.value for m in app.markdown if m.value.startswith("- ")), "").replace("\\", "")
 
 
-def test_the_headline_has_bounds_in_plain_words(open_page: OpenPage, judged: Workspace) -> None:
+def chips(app: AppTest, name: str) -> list[str]:
+    """The chips of a filter with their counts."""
+    options = next((p.options for p in app.pills if p.key == f"chip_{name}"), [])
+    return [option.replace("\\", "") for option in options]
+
+
+def numbers(
+    right: int, n: int, escapes: tuple[int, int, int] | None = None, unit: Unit = Unit.IMAGES
+) -> Headline:
+    """A headline; escapes are defective parts (accepted, in review, rejected)."""
+    return Headline(n, unit, rate(right, n), escapes and Outcome((5, 0, 1), escapes))
+
+
+CRACK = ClassRates("crack", rate(8, 9), rate(8, 10))
+
+
+@pytest.mark.parametrize(
+    ("headline", "subset", "leaks", "words"),
+    [
+        (
+            numbers(29, 44, (7, 0, 7), Unit.PARTS),
+            Subset.TEST,
+            False,
+            # Exact bounds: 50.08% two-sided below, 73.6% one-sided above.
+            "29 of 44 parts right, at least 50% proven; 7 of 14 defects escape (at most 74%)",
+        ),
+        (
+            numbers(55, 60, (4, 3, 33)),
+            Subset.VALIDATION,
+            False,
+            "55 of 60 validation images right (81 to 98%); "
+            "4 of 40 defects escape (up to 22%), 3 to review",
+        ),
+        (
+            numbers(60, 60, (0, 0, 40)),
+            Subset.TEST,
+            False,
+            "All 60 images right, at least 94% proven; none of 40 defects escapes (at most 8%)",
+        ),
+        (
+            # Parts of a leaking split were trained on: nothing is proven by them.
+            numbers(60, 60, (0, 0, 40)),
+            Subset.TEST,
+            True,
+            "All 60 images right (94 to 100%); none of 40 defects escapes (up to 8%)",
+        ),
+        (
+            numbers(1, 1, (0, 0, 1)),
+            Subset.TEST,
+            False,
+            "The only image is right, at least 2% proven; "
+            "the only defect does not escape (at most 95%)",
+        ),
+        (
+            numbers(6, 9, (0, 0, 0)),
+            Subset.TEST,
+            False,
+            "6 of 9 images right, at least 29% proven; "
+            "no defect among them, so escapes are unknown",
+        ),
+        (
+            numbers(0, 6),
+            Subset.TEST,
+            False,
+            "None of 6 images right, at most 46%; weakest class crack: 8 of 10",
+        ),
+        (
+            numbers(298, 300, (1, 0, 9)),
+            Subset.TRAIN,
+            False,
+            "298 of 300 train images right; it was trained on them, so this proves nothing",
+        ),
+        (
+            numbers(99_000, 100_000),
+            Subset.TEST,
+            False,
+            "99,000 of 100,000 images right, at least 98.93% proven; weakest class crack: 8 of 10",
+        ),
+    ],
+)
+def test_the_verdict_never_says_more_than_the_interval(
+    headline: Headline, subset: Subset, leaks: bool, words: str
+) -> None:
+    assert evaluate_verdict.sentence(headline, subset, CRACK, is_leaking=leaks) == words
+
+
+def test_the_verdict_is_the_first_sentence_and_its_intervals_are_drawn(
+    open_page: OpenPage, judged: Workspace
+) -> None:
     app = open_page("results/evaluate.py", judged)
     assert not app.exception
-    shown = metrics(app)
-    assert (shown["Accuracy"], shown["Escapes"], shown["False rejects"]) == (
-        "89.3%",
-        "2 of 15",
-        "1 of 13",
+    assert verdict(app) == (
+        "25 of 28 images right, at least 71% proven; 2 of 15 defects escape (at most 37%)"
     )
-    # Exact bounds of 25 of 28, two-sided, and of 2 of 15, one-sided.
-    assert "95% interval: **71.8% to 97.7%** (28 images" in captions(app)
-    assert "at most 36.3%" in captions(app)
+    drawn = "".join(item.proto.body for item in app.get("html"))
+    assert "aria-label='Right 89%: 25 of 28, 71 to 98% with 95% confidence'" in drawn
+    assert "aria-label='False rejects 8%: 1 of 13, at most 32% with 95% confidence'" in drawn
+
+
+def test_chips_filter_and_count_together_with_the_cell_and_stay_in_the_link(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    app = open_page("results/evaluate.py", judged)
+    assert [h.value.replace("\\", "") for h in app.subheader] == ["All errors (3)"]
+    assert chips(app, "kind") == ["escapes (2)", "false rejects (1)"]
+    assert chips(app, "class") == ["good (1)", "crack (2)"]
+    assert not chips(app, "zone")  # no threshold is saved
+    app.pills(key="chip_kind").set_value("escape").run()
+    assert app.query_params["kind"] == "escape"
+    assert app.subheader[0].value.replace("\\", "") == "All errors (2 of 3)"
+    # The other chips count what is left; one that would leave out nothing is not shown.
+    assert chips(app, "class") == []
+    app.query_params["cell"] = "0-1"
+    app.run()
+    assert app.subheader[0].value.replace("\\", "") == "good → crack (0 of 1)"
+    app.button(key="clear_cell").click().run()
+    assert app.subheader[0].value.replace("\\", "") == "All errors (3)"
+    assert not {"kind", "cell"} & set(app.query_params)
+
+
+def test_zones_are_chips_where_a_threshold_is_saved(open_page: OpenPage, judged: Workspace) -> None:
+    save_threshold(judged)
+    app = open_page("results/evaluate.py", judged, zone="reject")
+    assert not app.exception
+    assert chips(app, "zone") == ["accepted (2)", "rejected (1)"]
+    assert app.pills(key="chip_zone").value == "reject"
+    assert app.subheader[0].value.replace("\\", "") == "All errors (1 of 3)"
+
+
+def save_threshold(workspace: Workspace) -> None:
+    basis = thresholds.load_basis(workspace, "m")
+    goal = thresholds.ThresholdGoal(max_escape=0.2)
+    thresholds.save_rule(workspace, basis, thresholds.choose(basis, goal))
+
+
+def test_a_class_of_the_table_filters_and_what_is_in_the_link_survives_a_reload(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    link = {"tab": "Classes", "class": "crack", "order": "name", "view": "% of true"}
+    app = open_page("results/evaluate.py", judged, **link)
+    assert not app.exception
+    assert app.subheader[0].value == "crack"
+    options = [option.replace("\\", "") for option in app.pills[0].options]
+    assert options == ["mistaken for good (2)", "good mistaken for it (1)"]
+    app = open_tab(app, "Overview")
+    assert app.selectbox(key="matrix_view").value == "% of true"
+    assert app.pills(key="chip_class").value == "crack"
+    assert app.subheader[0].value.replace("\\", "") == "All errors (2 of 3)"
 
 
 def test_without_verdicts_it_says_how_to_give_them(
@@ -133,8 +277,9 @@ def test_without_verdicts_it_says_how_to_give_them(
     monkeypatch.setattr("pages.ui.inference.warm_up", lambda *_: None)
     make_model(workspace, TRUE_AND_SAID, verdicts=(None,) * 3)
     app = open_page("results/evaluate.py", workspace)
-    assert "Escapes" not in metrics(app)
-    assert "touchstone classes DATASET --ok NAME" in captions(app)
+    assert "weakest class crack: 8 of 10" in verdict(app)
+    assert "touchstone classes DATASET --ok NAME" in reasons(app)
+    assert app.button(key="to_classes").label == "Mark OK and NOK classes"
 
 
 @pytest.mark.parametrize("tab", ["Classes", "Errors", "Confidence", "Slices", "Measures"])
@@ -148,23 +293,21 @@ def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> No
     "view", ["% of true", "% of predicted", "OK / NOK", "decision", "confused pairs", "table"]
 )
 def test_every_view_of_the_matrix_opens(view: str, open_page: OpenPage, judged: Workspace) -> None:
-    basis = thresholds.load_basis(judged, "m")
-    thresholds.save_rule(
-        judged, basis, thresholds.choose(basis, thresholds.ThresholdGoal(max_escape=0.2))
-    )
+    save_threshold(judged)
     app = open_page("results/evaluate.py", judged)
-    app.segmented_control(key="matrix_view").set_value(view).run()
+    app.selectbox(key="matrix_view").set_value(view).run()
     assert not app.exception
     assert not app.error
-    assert app.segmented_control(key="matrix_view").value == view
+    assert app.selectbox(key="matrix_view").value == view
+    assert app.button(key="to_signoff").label == "Sign off"
 
 
 def test_the_decision_view_needs_a_saved_operating_point(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     app = open_page("results/evaluate.py", judged)
-    assert "decision" not in app.segmented_control(key="matrix_view").options
-    assert "OK / NOK" in app.segmented_control(key="matrix_view").options
+    assert "decision" not in app.selectbox(key="matrix_view").options
+    assert "OK / NOK" in app.selectbox(key="matrix_view").options
 
 
 def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
@@ -175,7 +318,7 @@ def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(
     app = open_page("results/evaluate.py", judged)
     assert not app.error
     assert any("cannot be read" in item.value for item in app.warning)
-    assert metrics(app)["Escapes"] == "2 of 15"
+    assert "2 of 15 defects escape" in verdict(app)
 
 
 def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
@@ -187,12 +330,9 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
     edits.set_group(judged, found.dataset.id, dict.fromkeys(good, "part A"))
     app = open_page("results/evaluate.py", judged)
     assert not app.exception
-    shown = metrics(app)
     # 13 images of part A, one of them wrong, and 15 parts of one image, two wrong.
-    assert "Accuracy" not in shown
-    assert shown["Accuracy (parts)"] == "81.2%"
-    assert "By image: 89.3% correct." in captions(app)
-    assert "The matrix below counts images." in captions(app)
+    assert verdict(app).startswith("13 of 16 parts right")
+    assert "By image: 89.3% correct; the matrix counts images." in reasons(app)
 
 
 def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
@@ -205,11 +345,10 @@ def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
     app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
     app.run()
     app.button(key="class_1").click().run()
-    assert metrics(app)["False rejects"] == "0 of 12"
-    assert metrics(app)["Accuracy"] == "92.9%"
+    assert verdict(app).startswith("26 of 28 images right")
     assert datasets_version(judged) == 2
     app.button(key="undo").click().run()
-    assert metrics(app)["False rejects"] == "1 of 13"
+    assert verdict(app).startswith("25 of 28 images right")
     assert datasets_version(judged) == 3
     assert not [b for b in app.button if b.key == "undo"]
 
@@ -232,7 +371,7 @@ def test_marks_and_exclusions_in_the_drawer_are_stored(
     app.button(key=f"mark_{MarkKind.WRONG_LABEL}").click().run()
     assert MarkKind.WRONG_LABEL not in evaluation.marks(judged, "ds-m-1")[ids[0]]
     app.button(key="exclude").click().run()
-    assert metrics(app)["Images"] == str(len(TRUE_AND_SAID) - 1)
+    assert f" of {len(TRUE_AND_SAID) - 1} images right" in verdict(app)
     assert app.session_state["review"].sample_id == ids[1]
 
 
@@ -244,9 +383,10 @@ def test_images_are_sorted_by_the_focus_of_their_heatmaps(
     with connect(judged) as db, transaction(db):
         predictions.save_focus(db, "model-m-1", dict(zip(wrong, (0.75, 0.25, None), strict=True)))
     app = open_tab(open_page("results/evaluate.py", judged), "Errors")
-    order = next(item for item in app.segmented_control if item.label == "Sort by")
+    order = next(item for item in app.selectbox if item.label == "Sort by")
     order.set_value(Order.FOCUS).run()
     assert not app.exception
+    assert app.query_params["sort"] == "focus"
     with connect(judged) as db:
         assert not db.execute("SELECT 1 FROM jobs").fetchall()  # all of them are known
 
@@ -267,7 +407,7 @@ def test_a_sealed_test_set_stays_closed_and_validation_is_shown(
         splits.seal_split(db, "split-new-1")
     app = open_page("results/evaluate.py", judged, model="model-new-1")
     assert not app.error
-    assert "sealed" in app.info[0].value
+    assert any("sealed" in item.value for item in app.caption)
     assert app.segmented_control(key="subset").options == ["validation"]
     with connect(judged) as db:
         assert not judgement.openings_of(db, "split-new-1")
@@ -293,13 +433,13 @@ def test_before_the_first_look_validation_is_shown_and_the_test_is_offered(
 
     app = open_page("results/evaluate.py", judged, model="model-new-1")
     assert app.segmented_control(key="subset").value is Subset.VALIDATION
-    assert "Escapes" in metrics(app)
+    assert "validation images right" in verdict(app)
     app.segmented_control(key="subset").set_value(Subset.TEST).run()
-    assert "Escapes" not in metrics(app)
+    assert verdict(app) == ""
     assert looks() == []
     show_test_results(app)
     assert app.segmented_control(key="subset").value is Subset.TEST
-    assert "Escapes" in metrics(app)
+    assert "proven" in verdict(app)
     assert looks() == ["Understand the errors"]
     assert not [b for b in app.button if b.key == "show_test"]
 
@@ -343,8 +483,7 @@ def test_one_class_only_is_no_data_for_the_others_and_never_an_error(
     app = open_tab(open_page("results/evaluate.py", workspace), tab)
     assert not app.exception
     assert not app.error
-    assert metrics(app)["Escapes"] == "no data"
-    assert "no defective images" in captions(app)
+    assert verdict(app).endswith("no defect among them, so escapes are unknown")
 
 
 def test_classes_that_changed_since_the_training_are_said(
@@ -372,9 +511,9 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
     app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": "model-other-1"})
     assert not app.exception
     # The test results of the other one are asked for, the first one's stay in sight.
-    assert len([m for m in app.metric if m.label == "Accuracy"]) == 1
+    assert verdict(app).startswith("25 of 28 images right")
     show_test_results(app)
-    assert len([m for m in app.metric if m.label == "Accuracy"]) == 2
+    assert [h.value.partition(":")[0] for h in app.subheader][:2] == ["m", "other"]
     assert any("different splits" in item.value for item in app.warning)
 
 
@@ -393,7 +532,7 @@ def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) 
     beside = ",".join(f"model-{name}-1" for name in ("b", "c", "d"))
     app = open_page("results/evaluate.py", judged, model="model-m-1", **{"with": beside})
     assert not app.exception
-    assert len([m for m in app.metric if m.label == "Accuracy"]) == 4
+    assert [h.value.partition(":")[0] for h in app.subheader][:4] == ["m", "b", "c", "d"]
     assert app.multiselect(key="others").value == [f"model-{name}-1" for name in ("b", "c", "d")]
 
 
@@ -406,5 +545,5 @@ def test_hostile_class_names_are_shown_literally(
     for tab in ("Overview", "Classes", "Errors"):
         app = open_tab(open_page("results/evaluate.py", workspace, cell="1-0"), tab)
         assert not app.exception
-        texts = [i.value for i in (*app.markdown, *app.caption, *app.subheader)]
+        texts = [i.value for i in (*app.markdown, *app.caption, *app.header, *app.subheader)]
         assert all("<script>" not in value and "[a](" not in value for value in texts)

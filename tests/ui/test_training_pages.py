@@ -211,7 +211,8 @@ def test_evaluate_says_that_validation_results_are_cross_validated(
 ) -> None:
     app = open_page(Place.EVALUATE, trained.workspace, model=trained.model.id, subset="validation")
     assert not app.exception
-    assert any(caption.value.startswith("Cross-validated:") for caption in app.caption)
+    assert any(caption.value.startswith("Cross-validated") for caption in app.caption)
+    assert any("Cross-validated: the model was refitted" in item.value for item in app.markdown)
 
 
 def test_deleting_a_model_says_what_goes_with_it(open_page: OpenPage, trained: Trained) -> None:

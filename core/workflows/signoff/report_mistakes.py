@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import assert_never
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from core.data.pixels.thumbnails import thumbnail
 from core.domain.models import PartDecision
 from core.errors import TouchstoneError
-from core.evaluation.decisions.outcome import NOK, OK, Decision, decide, has_both, truths
+from core.evaluation.decisions.mistakes import NO_MISTAKE, MistakeKind, mistake_kinds
+from core.evaluation.decisions.outcome import decide, has_both, truths
 from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.reporting.text import count, percent, webp_uri
 from core.reporting.values import MistakeImage, MistakesSection
@@ -18,16 +18,6 @@ from core.workflows import files
 from core.workflows.results.judging import JudgedSet
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workspace import Workspace
-
-_NONE = -1
-
-
-class MistakeKind(IntEnum):
-    """What kind of mistake it is, the most serious first."""
-
-    ESCAPE = 0
-    FALSE_REJECT = 1
-    CONFUSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,12 +39,9 @@ def mistakes(material: ReportMaterial) -> list[Mistake]:
     """Wrongly judged images: escapes, then false rejects, then the rest; most confident first."""
     judged, decided = material.judged, material.results.decisions
     predicted, sure = judged.probabilities.argmax(axis=1), judged.probabilities.max(axis=1)
-    kinds = np.where(predicted != judged.targets, MistakeKind.CONFUSION, _NONE)
-    if decided is not None:
-        truth = truths(judged.targets, judged.verdicts)
-        kinds[(truth == OK) & (decided == Decision.REJECT)] = MistakeKind.FALSE_REJECT
-        kinds[(truth == NOK) & (decided == Decision.ACCEPT)] = MistakeKind.ESCAPE
-    wrong = np.flatnonzero(kinds != _NONE)
+    truth = truths(judged.targets, judged.verdicts)
+    kinds = mistake_kinds(predicted == judged.targets, decided, truth)
+    wrong = np.flatnonzero(kinds != NO_MISTAKE)
     order = wrong[np.lexsort((-sure[wrong], kinds[wrong]))]
     decisions = part_decisions(material, judged)
     return [

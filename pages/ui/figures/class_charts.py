@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.measures.class_rates import ClassRates, mean_precision, mean_recall
@@ -11,7 +10,7 @@ from core.evaluation.measures.slices import Slice
 from core.files import Cell
 from pages.ui.figures.bars import bounds_text, rate_columns, row_style, two_lines, whiskers
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import Colour, filled, legend_above, style
+from pages.ui.figures.theme import Colour, style
 from pages.ui.text import html
 
 MAX_PIES = 6
@@ -119,44 +118,6 @@ def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:
         return not item.recall.has_data, min(known, default=1.0), -item.recall.n
 
     return sorted(classes, key=key)
-
-
-def class_bars(classes: Sequence[ClassRates], *, row: int | None = None) -> go.Figure:
-    """Precision and recall of each class with bounds, in the order given; rows can be clicked."""
-    figure = go.Figure()
-    places = np.arange(len(classes))
-    kinds = (
-        ("precision", filled(Colour.RIGHT_SECOND, "/"), -0.19),
-        ("recall", filled(Colour.RIGHT), 0.19),
-    )
-    for kind, look, shift in kinds:
-        rates = [getattr(c, kind) for c in classes]
-        figure.add_bar(
-            y=places + shift,
-            x=[r.value or 0 for r in rates],
-            orientation="h",
-            name=kind,
-            width=0.34,
-            marker=look,
-            error_x=whiskers(rates),
-            hovertext=[_pie_hover(c, kind) for c in classes],
-            hoverinfo="text",
-        )
-        for place, rate in zip(places, rates, strict=True):
-            if not rate.has_data:
-                figure.add_annotation(
-                    x=0,
-                    y=float(place + shift),
-                    text="no data",
-                    showarrow=False,
-                    xanchor="left",
-                    font={"size": 11},
-                )
-    row_style(figure, [c.name for c in classes], row=row)
-    legend_above(figure)
-    figure.update_xaxes(range=[0, 1.005], tickformat=".0%")
-    save_as(figure, "Precision and recall per class", _class_table(classes))
-    return figure
 
 
 def slice_bars(slices: Sequence[Slice], what: str, *, row: int | None = None) -> go.Figure:

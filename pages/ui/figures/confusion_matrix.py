@@ -12,6 +12,7 @@ from pages.ui.figures.theme import Colour, frame_cell, style
 from pages.ui.text import html
 
 _MAX_MATRIX_TEXT = 25
+_MOST_FLAT = 40  # characters beside each other, were all names as long as the longest
 _MOST_SLANTED = 15
 _CELL_PX = 20
 _TONES = {Tone.RIGHT: 1, Tone.WRONG: -1, Tone.OPEN: 0}
@@ -80,7 +81,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         tickvals=list(range(len(columns))),
         ticktext=_short(columns),
         range=[-0.5, len(columns) - 0.5],
-        tickangle=_angle(len(columns)),
+        tickangle=_angle(_short(columns)),
         title={"text": "predicted" if view.column_classes is not None else None},
     )
     figure.update_yaxes(
@@ -146,9 +147,10 @@ def _hover_by_numbers(view: MatrixView) -> dict[str, object]:
     return {"customdata": numbers, "hovertemplate": words}
 
 
-def _angle(columns: int) -> int:
+def _angle(names: Sequence[str]) -> int:
     """Of the names below: flat, slanted, or upright where slanted ones would overlap."""
-    return 0 if columns <= 4 else -40 if columns <= _MOST_SLANTED else -90
+    longest = max(map(len, names), default=0)
+    return 0 if longest * len(names) <= _MOST_FLAT else -40 if len(names) <= _MOST_SLANTED else -90
 
 
 def can_zoom(view: MatrixView) -> bool:
@@ -157,7 +159,7 @@ def can_zoom(view: MatrixView) -> bool:
 
 
 def _row_height(count: int) -> int:
-    return max(_CELL_PX, 52 if count < 8 else 30)
+    return 52 if count < 4 else 40 if count < 9 else 26 if count < 16 else _CELL_PX
 
 
 def _matrix_scale() -> list[list[object]]:
