@@ -13,9 +13,9 @@ from core.domain.configs import Recipe
 from core.domain.jobs import JobKind
 
 USUAL_IMAGES = 500  # where it is not known yet how many there are
-WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share of the attempt, and this time
+WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share was measured, and this time
 _UNFINISHED = 0.99  # nothing but its end makes a job complete
-_CALM_S = 6.0  # the estimate follows what is measured within about this time
+_CALM_S = 6.0  # the estimate follows what is measured in about this time, sooner near the end
 _SLOWEST = 20.0  # against the declared weights; a pause of the machine is no speed
 
 
@@ -236,11 +236,20 @@ class ProgressMeter:
         seconds, units = now - self._phase_began, self._done - (self._first or 0)
         before = self.times.get(self._phase, PhaseTime(0, 0.0))
         self.times[self._phase] = PhaseTime(before.units + units, before.seconds + seconds)
-        self._measured += seconds
-        weight = self.plan[Phase(self._phase)] if self._phase in self.plan else 0.0
+        weight = self._weight
         was_there = units == 0 and self._done > 0 and seconds < weight / 5
-        self._weighed += 0.0 if was_there else weight
+        if not was_there:
+            self._weighed += weight
+            self._measured += seconds if weight else 0.0
         self._done = 0
+
+    @property
+    def _weight(self) -> float:
+        """Of the present phase, as far as it tells how fast the machine is."""
+        # Why not the start: loading libraries on a busy machine takes long and tells nothing.
+        if self._phase == Phase.STARTING or self._phase not in self.plan:
+            return 0.0
+        return self.plan[Phase(self._phase)]
 
     def _within(self, done: int, total: int) -> float:
         if total <= 0:
@@ -249,23 +258,24 @@ class ProgressMeter:
         return 1.0 if total <= first else min(1.0, max(0.0, (done - first) / (total - first)))
 
     def _estimate(self, within: float, now: float) -> None:
-        elapsed = now - self.began
-        if self._share < WORTH_SHARE or elapsed < WORTH_S:
+        evidence = self._weighed + within * self._weight
+        if evidence < WORTH_SHARE * sum(self.plan.values()) or now - self.began < WORTH_S:
             return
-        measured = now + self._seconds_left(within, now)
+        left = self._seconds_left(within, now)
         if self._ends_at is None:
-            self._ends_at = measured
+            self._ends_at = now + left
         else:
-            pace = min(1.0, (now - self._last) / _CALM_S)
-            self._ends_at += pace * (measured - self._ends_at)
+            calm = min(_CALM_S, max(1.0, left / 3))
+            pace = min(1.0, (now - self._last) / calm)
+            self._ends_at += pace * (now + left - self._ends_at)
         self._last = now
 
     def _seconds_left(self, within: float, now: float) -> float:
         """The rest of this phase at its own speed, the later ones at that of all so far."""
         if self._phase not in self.plan:
             return 0.0
-        own, spent = self.plan[Phase(self._phase)], now - self._phase_began
-        weighed, measured = self._weighed + within * own, self._measured + spent
+        own, spent = self._weight, now - self._phase_began
+        weighed, measured = self._weighed + within * own, self._measured + (spent if own else 0.0)
         slowness = min(_SLOWEST, measured / weighed) if weighed > 0 else 1.0
         phases = list(self.plan)
         later = sum(self.plan[p] for p in phases[phases.index(Phase(self._phase)) + 1 :])

@@ -34,7 +34,7 @@ def _time(job: Job) -> str:
 
 def _epoch_numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
     best = max(curve, key=lambda e: (e.val_macro_f1, -e.val_loss), default=None)
-    cells = st.columns(5)
+    cells = st.columns(4)
     cells[0].metric(
         "Epoch",
         f"{len(curve)} / {view.run.train.epochs}",
@@ -42,21 +42,15 @@ def _epoch_numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> No
         help="In one epoch, the network sees every training image once.",
     )
     cells[1].metric(
-        "Step",
-        f"{job.done} / {job.total}" if job.phase == "Training" else "–",
-        border=True,
-        help="In one step, the network learns from one batch of images.",
-    )
-    cells[2].metric(
         "Time", _time(job), border=True, help="Time of this attempt, including preparation."
     )
-    cells[3].metric(
+    cells[2].metric(
         "Best macro F1",
         f"{best.val_macro_f1:.3f}" if best else "–",
         border=True,
         help=f"{MACRO_F1_HELP} The model keeps the weights of this epoch.",
     )
-    cells[4].metric(
+    cells[3].metric(
         "Best epoch",
         best.epoch + 1 if best else "–",
         border=True,

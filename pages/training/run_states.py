@@ -18,9 +18,9 @@ LOOKS: dict[RunState, tuple[str, BadgeColour]] = {
 
 
 def badge(state: RunState) -> None:
-    """State of one run; its tooltip says what one can do."""
+    """State of one run."""
     icon, colour = LOOKS[state]
-    st.badge(state_in_words(state), icon=icon, color=colour, help=next_in_words(state))
+    st.badge(state_in_words(state), icon=icon, color=colour)
 
 
 def key_of_states() -> None:

@@ -16,7 +16,7 @@ from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import folds, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
-from core.workflows.training.run_words import state_in_words
+from core.workflows.training.run_words import next_in_words, state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.training import run_compare, run_curves, run_states, setting_fields
@@ -32,12 +32,16 @@ REFITTED = (
 
 
 def header(workspace: Workspace, view: RunView) -> None:
-    """State of the run and what one can do now."""
-    with st.container(horizontal=True, vertical_alignment="center", key="run_actions"):
-        run_states.badge(view.state)
-        run_states.key_of_states()
-        st.space("stretch")
+    """What one can do with the run now."""
+    with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):
         _actions(workspace, view)
+
+
+def state_line(view: RunView) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
+        run_states.badge(view.state)
+        st.caption(next_in_words(view.state), width="content")
+        run_states.key_of_states()
 
 
 def _actions(workspace: Workspace, view: RunView) -> None:
@@ -101,7 +105,7 @@ def live(workspace: Workspace, view: RunView) -> None:
                 with st.container(width="stretch"):
                     widgets.job_progress(job)
                 _stop_button(workspace, job)
-        else:
+        elif job.error or job.warnings:
             widgets.job_progress(job)
         run_curves.numbers_and_charts(workspace, view, job)
 
@@ -232,9 +236,13 @@ def page(workspace: Workspace) -> None:
         return
     views = sorted(views, key=lambda v: not v.status.is_active)  # what runs now comes first
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
-    chosen = state.choose("run", names, label="Run", help="Run to view, newest first.")
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    with left:
+        chosen = state.choose("run", names, label="Run", help="Active runs first, then the newest.")
     view = runs.find_run(workspace, chosen or "")
-    header(workspace, view)
+    with right:
+        header(workspace, view)
+    state_line(view)
     live(workspace, view)
     settings(workspace, view)
     for group in folds.group_runs(views):
