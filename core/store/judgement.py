@@ -153,7 +153,10 @@ def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
         " ORDER BY id",
         [split_id, _images_digest(db, split_id)],
     ).fetchall()
-    return [TestSetAccess(*row[:5], AccessKind(row[5]), *row[6:]) for row in rows]
+    return [
+        TestSetAccess(*row[:5], kind=AccessKind(row[5]), person=row[6], subject=row[7])
+        for row in rows
+    ]
 
 
 def _images_digest(db: Database, split_id: str) -> str:

@@ -195,8 +195,8 @@ def _reason(reason: NotComparable) -> str:
             assert_never(reason)
 
 
-def _show_test() -> None:
-    st.session_state.compare_subset = Subset.TEST
+def _show(subset: Subset) -> None:
+    st.session_state.compare_subset = subset
 
 
 def _may_show(workspace: Workspace, both: list[Model], subset: Subset) -> bool:
@@ -212,6 +212,21 @@ def _may_show(workspace: Workspace, both: list[Model], subset: Subset) -> bool:
             "on the validation images, or open it on the Sign-off page.",
             icon=":material/lock:",
         )
+        if subset is Subset.TEST:
+            with st.container(horizontal=True):
+                st.button(
+                    "Compare on validation",
+                    type="primary",
+                    key="use_validation",
+                    on_click=_show,
+                    args=(Subset.VALIDATION,),
+                )
+                st.page_link(
+                    Place.SIGN_OFF,
+                    label="Go to Sign-off",
+                    icon=Place.SIGN_OFF.icon,
+                    query_params={"model": closed[0].id},
+                )
         return subset is not Subset.TEST
     if subset is Subset.TEST and test_access.not_viewed(workspace, both):
         _ask(workspace, both)
@@ -223,7 +238,7 @@ def _ask(workspace: Workspace, both: list[Model]) -> None:
     """Offer the test results, where nobody has viewed them and nothing is sealed."""
     unseen = test_access.not_viewed(workspace, both)
     if unseen and all(Subset.TEST in evaluation.open_subsets(workspace, m) for m in unseen):
-        test_access.ask(workspace, unseen, then=_show_test)
+        test_access.ask(workspace, unseen, then=lambda: _show(Subset.TEST))
 
 
 def page(workspace: Workspace) -> None:

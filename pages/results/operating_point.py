@@ -73,7 +73,7 @@ def chooser(workspace: Workspace, model: Model) -> None:
         with promise:
             threshold_goal.show(basis, _on_test(workspace, model, saved), confidence)
     with answer:
-        left, right = st.columns([3, 1], gap="large", vertical_alignment="center")
+        left, right = st.columns([5, 2], gap="large", vertical_alignment="center")
         with left:
             threshold_answer.show(basis, _on_test(workspace, model, saved), confidence)
         with right:
@@ -296,6 +296,7 @@ def _keep(
     now = (draft.point, draft.scenario)
     is_saved = saved is not None and (saved.point, saved.scenario) == now
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+        threshold_form.confidence_box(compact=True)
         st.button(
             "Save threshold",
             type="primary",

@@ -21,7 +21,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     whose = "Test" if there else "Validation"
     st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {_proven(main)}")
     if there is not None:
-        st.caption(f"Validation: {_headline(here, basis.unit)} {_proven(here)}")
+        st.caption(f"Validation: {_headline(here, basis.unit)} Proven: {_proven(here)}")
 
 
 def _headline(outcome: Outcome, unit: Unit) -> str:

@@ -112,13 +112,20 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
 @st.dialog("Open the test set?")
 @errors.shown()
 def confirm_opening(workspace: Workspace, model: Model) -> None:
+    outcome = st.session_state.pop("opening", None)
+    if outcome is True:  # the form was sent, and this dialog drawn again
+        st.rerun()
+    if isinstance(outcome, TouchstoneError):
+        errors.show(outcome)
     st.markdown(OPENING)
 
     def opened(purpose: str, person: str) -> None:
         try:
             sealing.open_test(workspace, model.id, purpose, person=person)
         except TouchstoneError as err:
-            st.session_state.opening_error = err
+            st.session_state.opening = err
+        else:
+            st.session_state.opening = True
 
     test_access.purpose_form("Open it", opened, key="open_now", icon=":material/lock_open:")
 
@@ -158,7 +165,7 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
         if kept:
             lines = criteria_in_words(kept.criteria)
             st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
-            if not kept.criteria.limits_reviews:
+            if not kept.criteria.limits_reviews and not standing.is_opened:
                 st.caption(REVIEWS_NOT_LIMITED)
         else:
             st.markdown("None yet.")
@@ -240,8 +247,6 @@ def page(workspace: Workspace) -> None:
     states = steps_of(standing)
     step = next((item for item, status in states.items() if status is StepStatus.CURRENT), None)
     strip(states)
-    if error := st.session_state.pop("opening_error", None):
-        errors.show(error)
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")

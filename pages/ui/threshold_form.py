@@ -287,8 +287,8 @@ def _class_table(model_id: str, basis: Basis) -> None:
         st.session_state[_key(model_id)] = replace(now, choice=ThresholdChoice(point, "by hand"))
 
 
-def confidence_box() -> float:
-    """The confidence level of all bounds on the page."""
+def confidence_box(*, compact: bool = False) -> float:
+    """The confidence level of all bounds on the page; compact: as narrow as its value."""
     chosen: float = st.selectbox(
         "Confidence level",
         [0.9, CONFIDENCE, 0.99],
@@ -296,6 +296,8 @@ def confidence_box() -> float:
         format_func=lambda v: f"{v:.0%}",
         key="confidence",
         persist_state="session",
+        label_visibility="collapsed" if compact else "visible",
+        width=110 if compact else "stretch",
         bind="query-params",
         help="Confidence level of all bounds and guarantees. 95% is usual; 99% needs more parts.",
     )

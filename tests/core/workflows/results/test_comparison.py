@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from core.domain.parts import Counting
 from core.domain.signoff import CriterionOutcome, MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError, SealedError
@@ -11,10 +12,14 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import reasons_in_words, remarks_in_words
 from core.store import judgement, predictions
 from core.store.database import connect, transaction
-from core.workflows.results import comparison, thresholds
+from core.workflows.results import comparison, pairs, thresholds
+from core.workflows.results.comparison import Evidence, RuleChoice
+from core.workflows.results.comparison_verdict import Question, Standing, answers, standing
 from core.workflows.results.judging import judged_set
+from core.workflows.results.pairs import NotComparable
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
+from core.workflows.use import models
 from tests.made import NAMES, add_model, made_probabilities, make_dataset
 
 
@@ -61,6 +66,48 @@ def test_saved_rules_decide_where_there_are_any(made):
     assert found.second.rule is not None
     # A rule that accepts everything lets every defective part escape.
     assert found.decisions.escapes.neither_right + found.decisions.escapes.only_first_right == 100
+
+
+def test_decisions_have_a_verdict_only_by_the_same_rule(made):
+    # A strict threshold made a worse model "better" at catching defects.
+    for name, at in (("present", 1e-9), ("new", 1.0)):
+        basis = thresholds.load_basis(made.workspace, name)
+        choice = ThresholdChoice(single_threshold(at), "by hand")
+        thresholds.save_rule(made.workspace, basis, choice)
+    said = {}
+    for rule in RuleChoice:
+        found = comparison.compare(made.workspace, "present", "new", rule=rule)
+        said[rule] = {item.question: item.evidence for item in answers(found)}
+        assert found.has_same_rule is (rule is not RuleChoice.OWN)
+        assert said[rule][Question.CLASS] is Evidence.NEW_BETTER
+        assert standing(answers(found)) is Standing.NEW_BETTER
+    own = said[RuleChoice.OWN]
+    assert {own[Question.ESCAPES], own[Question.FALSE_REJECTS]} == {Evidence.OTHER_RULES}
+    # Both reject everything, or nothing: no part is decided otherwise.
+    assert said[RuleChoice.CURRENT][Question.ESCAPES] is Evidence.SAME
+    assert said[RuleChoice.NEW][Question.FALSE_REJECTS] is Evidence.SAME
+    # Release criteria rest on the rules that the models are used with.
+    shared = comparison.compare(made.workspace, "present", "new", rule=RuleChoice.NEW)
+    again = comparison.counted_by(shared, Counting.AUTO, RuleChoice.OWN)
+    assert (again.first.rule.point, again.second.rule.point) == (
+        single_threshold(1e-9),
+        single_threshold(1.0),
+    )
+
+
+def test_models_are_paired_where_they_were_tested_on_the_same_images(made):
+    new = models.find_model(made.workspace, "new")
+    part = made.ids[Subset.TEST][:90]
+    made.ids[Subset.TEST], made.targets[Subset.TEST] = part, made.targets[Subset.TEST][:90]
+    add_model(made, "other split", seed=3)
+    with connect(made.workspace) as db, transaction(db):
+        db.conn.execute("UPDATE models SET dataset_id = NULL WHERE name = 'present'")
+    by_name = {p.model.name: p for p in pairs.pairs_of(made.workspace, new, Subset.TEST)}
+    assert by_name["other split"].reason is NotComparable.OTHER_IMAGES
+    assert (by_name["other split"].shared, by_name["other split"].most) == (90, 200)
+    assert by_name["present"].reason is NotComparable.OTHER_DATASET
+    on_validation = pairs.pairs_of(made.workspace, new, Subset.VALIDATION)
+    assert {p.model.name: p.reason for p in on_validation}["other split"] is None
 
 
 def test_models_with_other_splits_are_compared_on_what_they_share(made):

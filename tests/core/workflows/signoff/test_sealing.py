@@ -11,13 +11,14 @@ from core.domain.splits import Split, SplitStrategy, Subset
 from core.errors import ConfigError, SealedError, WorkspaceError
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
-from core.evaluation.release.check import CriterionKind
+from core.evaluation.release.check import CheckResult, CriterionKind
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import datasets, judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access, evaluation, judging, thresholds
-from core.workflows.signoff import release, report, sealing
+from core.workflows.signoff import release, report, sealing, steps
+from core.workflows.signoff.steps import Remedy, SignOffStep, StepStatus
 from core.workflows.use import models
 from tests.made import add_model, make_dataset
 
@@ -73,6 +74,42 @@ def test_every_look_of_every_model_is_counted(made):
         ("b", "third"),
     ]
     assert len(found.own_openings) == 1
+
+
+def test_the_steps_of_a_sign_off_say_what_is_to_do_now(made):
+    def now():
+        states = steps.steps_of(sealing.sign_off(made.workspace, "a"))
+        (current,) = [s for s, status in states.items() if status is StepStatus.CURRENT]
+        return current, states
+
+    assert now()[0] is SignOffStep.SEAL
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.01))
+    # A proof below 1% needs 299 defective parts; the test has a few.
+    assert now()[1][SignOffStep.PLAN] is StepStatus.SKIPPED
+    standing = _sealed(made)
+    assert steps.size_of(standing) == steps.ProofSize(299, standing.defective)
+    assert 0 < standing.defective < 24
+    assert now()[0] is SignOffStep.OPEN
+    edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TEST][0]): 1})
+    assert now()[0] is SignOffStep.SEAL
+    assert steps.remedy_of(sealing.sign_off(made.workspace, "a"), None) is Remedy.SEAL_AGAIN
+    _sealed(made)
+    opened = sealing.open_test(made.workspace, "a", "release 1")
+    assert now()[0] is SignOffStep.REPORT
+    missed = report.gate_of(made.workspace, opened).gate
+    assert not missed.passed
+    for result, remedy in (
+        (CheckResult.NOT_PROVEN, Remedy.MORE_PARTS),
+        (CheckResult.MISSED, Remedy.ANOTHER_MODEL),
+    ):
+        checks = tuple(dataclasses.replace(check, result=result) for check in missed.checks)
+        assert steps.remedy_of(opened, dataclasses.replace(missed, checks=checks)) is remedy
+    # The other model of the split was viewed before it was sealed.
+    unsealed = dataclasses.replace(opened, seal=None)
+    passed = tuple(dataclasses.replace(c, result=CheckResult.MET) for c in missed.checks)
+    met = dataclasses.replace(missed, checks=passed)
+    assert steps.remedy_of(unsealed, met) is Remedy.SEAL_NEXT
+    assert steps.remedy_of(opened, met) is None
 
 
 def test_another_criterion_voids_the_seal_and_the_old_one_heals_it(made):
