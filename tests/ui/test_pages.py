@@ -146,11 +146,6 @@ def test_a_broken_link_to_a_cell_shows_all_errors_instead(
     assert any("errors" in item.value.lower() for item in app.subheader)
 
 
-def test_a_link_to_a_deleted_model_says_so(open_page: OpenPage, trained: Trained) -> None:
-    app = open_page("results/evaluate.py", trained.workspace, model="model-gone")
-    assert any("no longer exists" in warning.value for warning in app.warning)
-
-
 def test_a_folder_that_does_not_exist_is_answered_in_words(
     open_page: OpenPage, workspace: Workspace
 ) -> None:

@@ -1,10 +1,21 @@
-// What the frame does in the browser: the link is completed in place, and menus get their tooltips.
+// What the frame does in the browser: keys that work on every page, a link that names all that is
+// open, and words for menus and landmarks that Streamlit gives no place for.
 
 const NAMES = ['dataset', 'split', 'model']
+const DOORS = 'hdtespm'
+const SEQUENCE_MS = 1500
+// Why several times: parts of the page are drawn after this component.
+const LATER_MS = [0, 300, 1500]
+const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
 
-export default function ({ data }) {
+let present = null
+let waitsForDoor = 0
+
+export default function ({ data, parentElement }) {
+  if (present === null) document.addEventListener('keydown', onKey)
+  present = { data, keys: parentElement.querySelector('.ts-keys') }
   if (data.address) completeAddress(data.address)
-  showTips(data.tips)
+  for (const wait of LATER_MS) setTimeout(() => describe(data), wait)
 }
 
 // Why not from Python: every change of the link there is one more press of the Back button.
@@ -17,8 +28,60 @@ function completeAddress(wanted) {
   if (link.href !== window.location.href) window.history.replaceState({}, '', link)
 }
 
-function showTips(tips) {
+function describe({ tips, door, landmarks }) {
   for (const [key, words] of Object.entries(tips)) {
     for (const place of document.querySelectorAll(`.st-key-${key}`)) place.title = words
   }
+  for (const [key, words] of Object.entries(landmarks)) {
+    const place = document.querySelector(`.st-key-${key}`)
+    place?.setAttribute('role', 'navigation')
+    place?.setAttribute('aria-label', words)
+  }
+  doorLinks().forEach((link, at) => {
+    if (at === door) link.setAttribute('aria-current', 'page')
+    else link.removeAttribute('aria-current')
+    // The start page has an empty path: from another page its link would lead back to that one.
+    const target = link.getAttribute('href')
+    if (target.startsWith('?')) link.setAttribute('href', `./${target}`)
+  })
+}
+
+const doorLinks = () => [...document.querySelectorAll('.st-key-doors a')]
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
+  if (isTyping(event.composedPath()[0]) || isModalOpen()) return
+  const follows = performance.now() < waitsForDoor
+  waitsForDoor = 0
+  if (follows && DOORS.includes(event.key)) doorLinks()[DOORS.indexOf(event.key)]?.click()
+  else if (event.key === 'g') waitsForDoor = performance.now() + SEQUENCE_MS
+  else if (event.key === '/') search()
+  else if (event.key === '?') present.keys.showModal()
+  else if (event.key === '[' || event.key === ']') turn(event.key === ']' ? 1 : -1)
+  else return
+  event.preventDefault()
+  event.stopPropagation()
+}
+
+function isTyping(place) {
+  return place.matches?.('input, textarea, select, [contenteditable="true"], [role="textbox"]')
+}
+
+function isModalOpen() {
+  return document.querySelector('dialog[open], [role="dialog"][aria-modal="true"], [data-testid="stDialog"]')
+}
+
+function search() {
+  const boxes = [...document.querySelectorAll(SEARCH)].filter(box => box.offsetParent)
+  const box = boxes[0] ?? document.querySelector('.st-key-context_dataset input')
+  box?.focus()
+  box?.select()
+}
+
+// The steps beside the heading of the page.
+function turn(by) {
+  const steps = [...document.querySelectorAll('.st-key-steps :is(h1, a)')]
+  const at = steps.findIndex(step => step.tagName === 'H1')
+  const next = steps[at + by]
+  if (next?.tagName === 'A') next.click()
 }

@@ -14,7 +14,7 @@ def show(choice: Choice, problem: Problem, place: Place) -> None:
     """The sentence, and links to what was probably meant."""
     with st.container(key="context_problem", horizontal=True, vertical_alignment="center"):
         st.warning(in_words(problem), icon=":material/link_off:", width="stretch")
-        meant, instead = problem.item, choice.at(problem.level)
+        meant, instead = problem.item, choice.at(problem.level) or choice.dataset
         if meant:
             _link(_place_for(meant.level, place), meant.name, {meant.level.value: meant.id})
         elif instead:

@@ -1,30 +1,38 @@
 """The steps of a door in one strip: the active one is the heading of the page."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import assert_never
 
 import streamlit as st
 
+from core.domain.stages.states import DatasetStages, Stage, StageReason, StageStatus
+from core.workflows import stages
 from core.workflows.inventory import Level
-from pages.ui import context
+from core.workflows.results import thresholds
+from core.workspace import Workspace
+from pages.ui import context, stage_words, state, text
 from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell.choice import Choice
 
-
-class StepState(Enum):
-    """How far a step is."""
-
-    DONE = auto()
-    OPEN = auto()
-    BLOCKED = auto()
+_STAGES = {
+    Place.IMPORT: Stage.IMPORTED,
+    Place.QUALITY: Stage.CHECKED,
+    Place.SPLIT: Stage.SPLIT,
+    Place.TRAIN: Stage.TRAINED,
+    Place.SIGN_OFF: Stage.SIGNED_OFF,
+}
+_MISSING = {
+    Level.DATASET: "Needs images.",
+    Level.SPLIT: "Needs a split.",
+    Level.RUN: "Needs a training run.",
+    Level.MODEL: "Needs a trained model.",
+}
 
 
 @dataclass(frozen=True)
 class Step:
-    """State of a step, and why it is blocked."""
+    """How far a step of a door is, and why: one sentence of Markdown, or nothing."""
 
-    state: StepState
+    status: StageStatus = StageStatus.OPEN
     reason: str = ""
 
 
@@ -35,60 +43,64 @@ def heading(place: Place, sentence: str) -> None:
         place: the page.
         sentence: what one does here, shown at the heading on demand.
     """
-    choice = context.current()
+    choice, places = context.current(), MENU[door_of(place)]
+    steps = steps_of(state.workspace(), choice, places) if len(places) > 1 else {}
     with st.container(key="steps", horizontal=True, vertical_alignment="center", gap=None):
-        for other in MENU[door_of(place)]:
+        for other in places:
+            step = steps.get(other, Step())
             if other is place:
-                st.title(place.label, anchor=False, help=sentence, width="content")
+                words = f"{sentence}\n\n{step.reason}" if step.reason else sentence
+                st.title(place.label, anchor=False, help=words, width="content")
             else:
-                _link(other, state_of(other, choice), choice)
+                _link(other, step, choice)
 
 
 def _link(place: Place, step: Step, choice: Choice) -> None:
-    icon, hidden = _mark(step)
+    is_marked = step.status is not StageStatus.OPEN
+    icon = f":material/{stage_words.STATUS_ICONS[step.status]}:" if is_marked else None
     # Why colored: the style sheet hides these words from the eye, not from screen readers.
-    words = f"{place.label}:gray[{hidden}]" if hidden else place.label
-    st.page_link(place, label=words, icon=icon, help=step.reason or None, query_params=choice.link)
+    hidden = f":gray[, {stage_words.STATUS_WORDS[step.status]}. {step.reason}]" if is_marked else ""
+    st.page_link(
+        place,
+        label=f"{place.label}{hidden}",
+        icon=icon,
+        help=step.reason or None,
+        query_params=choice.link,
+    )
 
 
-def _mark(step: Step) -> tuple[str | None, str]:
-    match step.state:
-        case StepState.DONE:
-            return ":material/check_circle:", ", done"
-        case StepState.BLOCKED:
-            return ":material/lock:", f", blocked: {step.reason}"
-        case StepState.OPEN:
-            return None, ""
-        case _:
-            assert_never(step.state)
+def steps_of(workspace: Workspace, choice: Choice, places: tuple[Place, ...]) -> dict[Place, Step]:
+    """How far each step is, for the open dataset and model."""
+    missing = {place: what for place in places if (what := _missing(place, choice))}
+    blocked = {place: Step(StageStatus.BLOCKED, what) for place, what in missing.items()}
+    dataset = context.dataset(workspace)
+    if dataset is None:
+        return blocked
+    found = stages.stages_of(workspace, dataset)
+    steps = {place: _of_stage(found, _STAGES[place]) for place in places if place in _STAGES}
+    if Place.OPERATING_POINT in places and choice.model is not None:
+        steps[Place.OPERATING_POINT] = _threshold(workspace, choice.model.id, found)
+    return {**steps, **blocked}
 
 
-def state_of(place: Place, choice: Choice) -> Step:
-    """How far a step of what is open is."""
-    missing = _missing(place, choice)
-    if missing:
-        return Step(StepState.BLOCKED, missing)
-    done = {
-        Place.IMPORT: choice.dataset is not None,
-        Place.SPLIT: choice.split is not None,
-        Place.TRAIN: choice.model is not None,
-    }
-    return Step(StepState.DONE if done.get(place) else StepState.OPEN)
+def _of_stage(found: DatasetStages, stage: Stage) -> Step:
+    state_of_stage = found.states[stage]
+    reason = text.plain(stage_words.reason_in_words(state_of_stage))
+    return Step(state_of_stage.status, reason)
+
+
+def _threshold(workspace: Workspace, model_id: str, found: DatasetStages) -> Step:
+    if thresholds.saved_rule(workspace, model_id) is not None:
+        return Step(StageStatus.DONE, "A threshold is saved.")
+    is_next = found.states[Stage.SIGNED_OFF].reason is StageReason.NO_THRESHOLD
+    return Step(StageStatus.CURRENT if is_next else StageStatus.OPEN, "No threshold is saved.")
 
 
 def _missing(place: Place, choice: Choice) -> str:
-    """What has to be done before this step; empty if nothing."""
-    match place.level:
-        case None:
-            return ""
-        case Level.DATASET:
-            return "" if choice.dataset else "import images first"
-        case Level.SPLIT:
-            return "" if choice.split else "split the images first"
-        case Level.RUN:
-            runs = choice.dataset and choice.inventory.of_dataset(Level.RUN, choice.dataset.id)
-            return "" if runs else "train a model first"
-        case Level.MODEL:
-            return "" if choice.model else "train a model first"
-        case _:
-            assert_never(place.level)
+    """What a step lacks; empty if nothing."""
+    if place.level is None:
+        return ""
+    if place.level is Level.RUN:
+        own = choice.inventory.of_dataset(Level.RUN, choice.dataset.id) if choice.dataset else []
+        return "" if own else _MISSING[place.level]
+    return "" if choice.at(place.level) else _MISSING[place.level]

@@ -1,0 +1,266 @@
+"""What is open on every page: the context bar, the doors, the steps, and links that are wrong."""
+
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.domain.jobs import JobKind
+from core.store import jobs as job_rows
+from core.store.database import connect
+from core.workflows.data import datasets
+from core.workflows.inventory import Inventory, Item, Level
+from core.workspace import Workspace
+from pages.ui.places import MENU, Place
+from pages.ui.shell.choice import ProblemKind, resolve
+from tests.conftest import Trained, copy_of
+from tests.ui.conftest import OpenPage
+
+SPARE = "ds-spare", "split-spare", "model-spare"
+
+
+def _dataset(name: str) -> Item:
+    return Item(Level.DATASET, name, name, name, None, None, 1)
+
+
+def _split(name: str, dataset: str) -> Item:
+    return Item(Level.SPLIT, name, name, dataset, name, None, 0)
+
+
+def _model(name: str, dataset: str | None, split: str | None) -> Item:
+    return Item(Level.MODEL, name, name, dataset, split, name, 0)
+
+
+# Newest first: B was imported last and has no model with its newest split.
+ALL = Inventory(
+    (
+        _dataset("B"),
+        _split("B2", "B"),
+        _split("B1", "B"),
+        Item(Level.RUN, "run", "run", "A", "A1", "m1", 0),
+        _model("free", None, None),
+        _model("b1", "B", "B1"),
+        _model("m2", "A", "A1"),
+        _model("m1", "A", "A1"),
+        _split("A2", "A"),
+        _split("A1", "A"),
+        _dataset("A"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "last", "opened"),
+    [
+        ({}, {}, ("B", "B1", "b1")),  # the newest, with a split that has a model
+        ({Level.DATASET: "A"}, {}, ("A", "A1", "m2")),
+        ({Level.MODEL: "m1"}, {}, ("A", "A1", "m1")),  # a model decides the rest
+        ({Level.SPLIT: "B2"}, {}, ("B", "B2", None)),
+        ({Level.RUN: "run", Level.MODEL: "m2"}, {}, ("A", "A1", "m1")),
+        ({}, {Level.DATASET: "A", Level.SPLIT: "A2"}, ("A", "A2", None)),
+        ({}, {Level.DATASET: "gone", Level.MODEL: "m1"}, ("B", "B1", "b1")),
+        ({Level.DATASET: "A", Level.MODEL: "free"}, {}, ("A", "A1", "free")),
+    ],
+)
+def test_the_most_special_id_decides_and_the_rest_is_the_last_or_newest(
+    asked: dict[Level, str], last: dict[Level, str], opened: tuple[str, str, str | None]
+) -> None:
+    choice = resolve(ALL, asked, last)
+    found = (choice.dataset, choice.split, choice.model)
+    assert tuple(item.id if item else None for item in found) == opened
+    assert choice.problem is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "level"),
+    [
+        ({Level.MODEL: "gone"}, ProblemKind.MISSING, Level.MODEL),
+        ({Level.DATASET: "m1"}, ProblemKind.OTHER_KIND, Level.DATASET),
+        ({Level.DATASET: "B", Level.MODEL: "m1"}, ProblemKind.ELSEWHERE, Level.DATASET),
+        ({Level.SPLIT: "A2", Level.MODEL: "m1"}, ProblemKind.ELSEWHERE, Level.SPLIT),
+        ({Level.DATASET: "B", Level.SPLIT: "A1"}, ProblemKind.ELSEWHERE, Level.DATASET),
+    ],
+)
+def test_a_wrong_link_is_told_from_a_right_one(
+    asked: dict[Level, str], kind: ProblemKind, level: Level
+) -> None:
+    problem = resolve(ALL, asked, {}).problem
+    assert problem
+    assert (problem.kind, problem.level) == (kind, level)
+
+
+@pytest.fixture(scope="module")
+def two(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The trained workspace with a second dataset, newer and without images."""
+    workspace = copy_of(trained.workspace, tmp_path_factory.mktemp("two") / "workspace")
+    with connect(workspace) as db:
+        dataset, split, model = SPARE
+        _insert_again(db, "datasets", id=dataset, name="Spare", created_at=9e9)
+        _insert_again(db, "splits", id=split, name="Spare split", dataset_id=dataset)
+        _insert_again(db, "models", id=model, name="Uploaded", dataset_id=None, split_id=None)
+        db.execute(
+            "INSERT INTO dataset_versions SELECT ?, number, action, summary, digest, sample_count,"
+            " class_names, class_verdicts, created_at, undoes FROM dataset_versions LIMIT 1",
+            [dataset],
+        )
+        db.conn.commit()
+    return workspace
+
+
+def _insert_again(db, table: str, **changed: object) -> None:  # type: ignore[no-untyped-def]
+    row = next(iter(db.query(f"SELECT * FROM {table} LIMIT 1")))
+    db[table].insert({**row, **changed})
+
+
+def _links(app: AppTest) -> list[dict[str, list[str]]]:
+    return [parse_qs(link.proto.query_string) for link in app.get("page_link")]
+
+
+def _menus(app: AppTest) -> dict[str, str | None]:
+    keys = ("context_dataset", "context_split", "context_model")
+    return {
+        box.key: box.options[box.index] if box.index is not None else None
+        for box in app.selectbox
+        if box.key in keys
+    }
+
+
+def test_what_is_chosen_in_the_bar_stays_over_pages_and_is_in_every_link(
+    open_page: OpenPage, trained: Trained, two: Workspace
+) -> None:
+    app = open_page(Place.DATASETS, two)
+    assert _menus(app)["context_dataset"] == "Spare"
+    app.selectbox(key="context_dataset").set_value(trained.dataset.id).run()
+    assert app.query_params["dataset"] == trained.dataset.id
+    app.switch_page(Place.EVALUATE).run()
+    assert not app.exception
+    assert _menus(app) == {
+        "context_dataset": "Marks",
+        "context_split": trained.split.name,
+        "context_model": "Marks quick",
+    }
+    doors = _links(app)[-len(MENU) :]
+    assert all(link["dataset"] == [trained.dataset.id] for link in doors)
+    assert all(link["model"] == [trained.model.id] for link in doors)
+    # A model without a dataset is offered everywhere, and takes nothing else along.
+    app.selectbox(key="context_model").set_value(SPARE[2]).run()
+    assert _menus(app)["context_model"] == "Uploaded · no dataset"
+    assert _menus(app)["context_dataset"] == "Marks"
+
+
+def test_another_version_opens_the_history(open_page: OpenPage, two: Workspace) -> None:
+    with connect(two) as db:
+        db.execute(
+            "INSERT OR IGNORE INTO dataset_versions SELECT dataset_id, 2, action, summary, digest,"
+            " 0, class_names, class_verdicts, created_at, undoes FROM dataset_versions"
+            " WHERE dataset_id = ?",
+            [SPARE[0]],
+        )
+        db.execute("UPDATE datasets SET version = 2 WHERE id = ?", [SPARE[0]])
+        db.conn.commit()
+    app = open_page(Place.QUALITY, two, dataset=SPARE[0])
+    app.selectbox(key="context_version").set_value(1).run()
+    assert not app.exception
+    assert app.title[0].value == "History"
+    assert app.query_params["version"] == "1"
+
+
+WRONG: dict[str, tuple[Place, Callable[[Trained], dict[str, str]], str, bool]] = {
+    "deleted model": (Place.EVALUATE, lambda t: {"model": "model-gone"}, "no longer exists", False),
+    "dataset of another workspace": (
+        Place.QUALITY,
+        lambda t: {"dataset": "ds-elsewhere"},
+        "belongs to another workspace",
+        False,
+    ),
+    "run that is no run": (Place.RUNS, lambda t: {"run": "run-gone"}, "no longer exists", False),
+    "dataset in the place of a model": (
+        Place.SIGN_OFF,
+        lambda t: {"model": t.dataset.id},
+        "asks for a model, but names the dataset",
+        False,
+    ),
+    "model in the place of a dataset": (
+        Place.SPLIT,
+        lambda t: {"dataset": t.model.id},
+        "asks for a dataset, but names the model",
+        False,
+    ),
+    "split of another dataset": (
+        Place.VERSIONS,
+        lambda t: {"dataset": t.dataset.id, "split": SPARE[1]},
+        "also names the dataset",
+        True,
+    ),
+    "model and dataset that contradict": (
+        Place.OPERATING_POINT,
+        lambda t: {"dataset": SPARE[0], "model": t.model.id},
+        "also names the dataset",
+        True,
+    ),
+    "split that the page does not need": (
+        Place.DATASETS,
+        lambda t: {"dataset": t.dataset.id, "split": "split-gone"},
+        "no longer exists",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_link_is_answered_by_one_sentence_and_a_way_on(
+    name: str, open_page: OpenPage, trained: Trained, two: Workspace
+) -> None:
+    place, link, sentence, is_page_shown = WRONG[name]
+    app = open_page(place, two, **link(trained))
+    assert not app.exception
+    assert not app.error
+    (warning,) = (item.value for item in app.warning if "link" in item.value)
+    assert sentence in warning
+    assert any(link.value.startswith("Open ") for link in app.get("page_link"))
+    # Nothing else is shown in the place of what was asked for.
+    assert bool(app.title) == is_page_shown
+
+
+def test_a_dataset_that_was_deleted_in_another_tab_is_missed_with_a_way_on(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    workspace = copy_of(trained.workspace, tmp_path / "deleted")
+    app = open_page(Place.DATASETS, workspace, dataset=trained.dataset.id)
+    assert app.title
+    datasets.delete_dataset(workspace, trained.dataset.id)
+    app.run()
+    assert not app.exception
+    assert not app.title
+    assert "no longer exists" in app.warning[0].value
+    assert "Home" in [link.value for link in app.get("page_link")]
+
+
+def test_running_jobs_are_in_the_bar_of_every_page_and_can_be_stopped_there(
+    open_page: OpenPage, two: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The progress stood in the sidebar, without a link to its page and without a way to stop it.
+    monkeypatch.setattr("core.worker.launcher.start_worker", lambda *_: None)
+    with connect(two) as db:
+        for subject, name in (("ds-new", "New"), ("ds-more", "More")):
+            job_rows.enqueue(db, JobKind.IMPORT, subject, {"name": name}, now=1.0)
+    app = open_page(Place.MODELS, two)
+    targets = [link for link in _links(app) if "import" in link]
+    assert [link["import"] for link in targets] == [["ds-new"], ["ds-more"]]
+    stops = [button for button in app.button if button.key and button.key.startswith("stop_")]
+    assert len(stops) == 2
+    stops[0].click().run()
+    assert len([b for b in app.button if b.key and b.key.startswith("stop_")]) == 1
+
+
+def test_steps_say_what_is_done_what_is_next_and_what_is_missing(
+    open_page: OpenPage, trained: Trained, workspace: Workspace
+) -> None:
+    app = open_page(Place.DATASETS, trained.workspace)
+    words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
+    assert "Import:gray[, done. The images are here.]" in words
+    assert "Split:gray[, done." in words
+    app = open_page(Place.EVALUATE, workspace)
+    words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
+    assert "Threshold:gray[, not possible yet. Needs a trained model.]" in words
