@@ -8,7 +8,7 @@ import typer
 from core.api.datasets import dataset_as_json, imported_as_json
 from core.api.quality import quality_as_json
 from core.api.splits import split_as_json
-from core.cli.output import note, progress_bar, say, table
+from core.cli.output import note, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
 from core.domain.datasets import Dataset, LabelSource
 from core.domain.findings import QualityCheck
@@ -26,13 +26,7 @@ app = typer.Typer()
 def make_demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Draw the pill demo and import it."""
     with session(workspace, as_json) as opened:
-        with progress_bar("Drawing images") as bar:
-            job = demo.start_demo(
-                opened.workspace,
-                on_progress=lambda done, total: bar.update(
-                    bar.task_ids[0], completed=done, total=total
-                ),
-            )
+        job = demo.start_demo(opened.workspace)
         follow(opened, job)
         _answer_dataset(opened, datasets.find_dataset(opened.workspace, job.subject_id))
 

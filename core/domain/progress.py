@@ -23,6 +23,7 @@ class Phase(StrEnum):
     """What a job is doing, in the words that are stored and shown."""
 
     STARTING = "Starting"
+    DRAWING_IMAGES = "Drawing images"
     LISTING = "Listing files"
     UNPACKING = "Unpacking"
     READING = "Reading images"

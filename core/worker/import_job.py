@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from core.data.demo import write_demo_images
 from core.data.importing.archives import unpack
 from core.data.importing.listing import ImportedImages, plan_import, read_images
 from core.data.importing.plan import ImportPlan
@@ -76,6 +77,8 @@ def _remove_abandoned(workspace: Workspace) -> None:
 
 def _import(session: JobSession, source: Path) -> None:
     payload = session.job.payload
+    if payload.get("draw"):
+        write_demo_images(source, on_progress=partial(session.report, Phase.DRAWING_IMAGES))
     session.report(Phase.LISTING, 0, 0)
     into = payload.get("into")
     rules, class_names = rules_from_dict(payload["rules"]), _class_names(session, into)

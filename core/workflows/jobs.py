@@ -86,6 +86,12 @@ def _comes_before(other: Job, job: Job) -> bool:
     return other.id != job.id and other.created_at <= job.created_at
 
 
+def name_of(workspace: Workspace, job: Job) -> str:
+    """The name of what a job works on; empty where it has none, or is not there any more."""
+    with connect(workspace) as db:
+        return subject_name(db, job)
+
+
 def subject_name(db: Database, job: Job) -> str:
     """The name of what a job works on; empty where it has none, or is not there any more."""
     try:

@@ -42,14 +42,19 @@ class PendingImport:
 
 def stages_of(workspace: Workspace, dataset: Dataset) -> DatasetStages:
     """The stages of one dataset and its next step; a few queries, whatever its size."""
-    return _decided(workspace, [dataset], dataset.id)[dataset.id]
+    return decide(_read(workspace, [dataset], dataset.id)[0])
 
 
 def stages_of_all(workspace: Workspace) -> dict[str, DatasetStages]:
     """Dataset id -> its stages, for all datasets with as many queries as for one."""
+    return {item.dataset_id: decide(item) for item in facts_of_all(workspace)}
+
+
+def facts_of_all(workspace: Workspace) -> list[StageFacts]:
+    """What the stages of all datasets are decided by, newest dataset first."""
     with connect(workspace) as db:
         every = datasets.list_datasets(db)
-    return _decided(workspace, every, None)
+    return _read(workspace, every, None)
 
 
 def pending_imports(workspace: Workspace) -> list[PendingImport]:
@@ -76,9 +81,9 @@ def _is_news(job: Job) -> bool:
     return ended_badly and utc_now() - (job.finished_at or 0.0) < _NEWS_S
 
 
-def _decided(
+def _read(
     workspace: Workspace, every: Sequence[Dataset], dataset_id: str | None
-) -> dict[str, DatasetStages]:
+) -> list[StageFacts]:
     with connect(workspace) as db:
         uncounted = [item for item in stages.uncounted_leaks(db, dataset_id)]
         todo = [split_rows.split_by_id(db, item[0]) for item in uncounted if item not in _counted]
@@ -86,8 +91,7 @@ def _decided(
         certified(workspace, split)
     _counted.update(uncounted)
     with connect(workspace) as db:
-        facts = _facts(db, every, dataset_id)
-    return {item.dataset_id: decide(item) for item in facts}
+        return _facts(db, every, dataset_id)
 
 
 def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> list[StageFacts]:

@@ -1,39 +1,39 @@
 """The demo: rendered images of pills, ready to train."""
 
-from collections.abc import Callable
-
-from core.data.demo import write_demo_images
+from core.data.importing.rules import ImportRules, rules_as_dict
 from core.domain.datasets import LabelSource
-from core.domain.jobs import Job
+from core.domain.ids import new_id
+from core.domain.jobs import Job, JobKind
 from core.store import datasets
+from core.store import jobs as job_rows
 from core.store.database import connect
+from core.workflows import jobs
 from core.workflows.data import uploads
-from core.workflows.data.datasets import start_import
 from core.workspace import Workspace
 
 DEMO_NAME = "Pill demo"
 DEMO_SOURCE = "rendered demo images"
 
 
-def start_demo(
-    workspace: Workspace, *, on_progress: Callable[[int, int], None] | None = None
-) -> Job:
-    """Draw the demo images and queue their import; a taken name gets a number."""
-    folder = uploads.new_upload_folder(workspace)
-    write_demo_images(folder, on_progress=on_progress)
-    return start_import(
-        workspace,
-        folder,
-        _free_name(workspace),
-        LabelSource.LAST_FOLDER,
-        consume=True,
-        shown_source=DEMO_SOURCE,
-    )
+def start_demo(workspace: Workspace) -> Job:
+    """Queue the drawing of the demo images and their import; a taken name gets a number."""
+    payload: dict[str, object] = {
+        "source": str(uploads.new_upload_folder(workspace)),
+        "draw": "pills",
+        "rules": rules_as_dict(ImportRules(LabelSource.LAST_FOLDER)),
+        "consume": True,
+        "shown_source": DEMO_SOURCE,
+        "name": _free_name(workspace),
+        "into": None,
+    }
+    return jobs.submit(workspace, JobKind.IMPORT, new_id("ds"), payload)
 
 
 def _free_name(workspace: Workspace) -> str:
+    """One that no dataset has, and no import at work."""
     with connect(workspace) as db:
+        waiting = {str(job.payload.get("name", "")) for job in job_rows.active_jobs(db)}
         name, number = DEMO_NAME, 2
-        while datasets.dataset_name_taken(db, name):
+        while name in waiting or datasets.dataset_name_taken(db, name):
             name, number = f"{DEMO_NAME} {number}", number + 1
     return name
