@@ -46,6 +46,14 @@ def percent_range(low: float, high: float, *, of: int | None = None) -> str:
     return f"{_rounded(low, of, ROUND_FLOOR)} to {_rounded(high, of, ROUND_CEILING)}"
 
 
+def percent_with_range(
+    share: float | None, bounds: tuple[float, float] | None, *, of: int | None = None
+) -> str:
+    """`92% (81% to 98%)`; the share alone where it has no interval."""
+    around = f" ({percent_range(*bounds, of=of)})" if bounds is not None else ""
+    return f"{percent(share, of=of)}{around}"
+
+
 def points(difference: float, *, signed: bool = True) -> str:
     """A difference of shares in percentage points, without the words: `+1.2`, `-0.3`."""
     shown = f"{100 * difference:{'+' if signed else ''}.1f}"

@@ -17,7 +17,15 @@ from core.evaluation.release.words import (
     remarks_in_words,
 )
 from core.evaluation.report import EvaluationReport
-from core.words import CROSS_VALIDATED
+from core.words import (
+    CROSS_VALIDATED,
+    count,
+    decimal,
+    number,
+    percent,
+    percent_with_range,
+    shortened_percent,
+)
 from core.workflows.results import evaluation
 from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
@@ -30,11 +38,13 @@ def show_evaluation(
 ) -> None:
     """Print it; every rate with its bounds."""
     accuracy = report.measure("accuracy").shown
-    counted = f"{report.independent:,} {report.unit.word}, {_percent(accuracy)} correct"
+    n = report.independent
+    counted = f"{number(n)} {report.unit.word}, {_percent(accuracy, n)} correct"
     # Why not always: without parts or identical files, both say the same.
     if report.independent != report.n:
-        counted = f"{report.n:,} images, {report.accuracy:.2%} correct · {counted}"
-    say(f"{counted} · macro F1 {report.macro_f1:.3f}")
+        share = percent(report.accuracy, of=report.n)
+        counted = f"{count(report.n, 'image')}, {share} correct · {counted}"
+    say(f"{counted} · macro F1 {decimal(report.macro_f1)}")
     _show_ok_nok(report, judged, point)
     show_counting(judged, point)
     table(["measure", "value", "low", "high"], measure_rows(report))
@@ -58,8 +68,8 @@ def show_counting(judged: JudgedSet, point: OperatingPoint | None = None) -> Non
     rows = [
         [
             "look-alikes as parts" if item.counting is Counting.PARTS else item.headline.unit.word,
-            f"{item.headline.accuracy.n:,}",
-            _percent(item.headline.accuracy),
+            number(item.headline.accuracy.n),
+            _percent(item.headline.accuracy, item.headline.accuracy.n),
             *(_at_most(rate) for rate in _errors(item.headline)),
         ]
         for item in both
@@ -75,7 +85,10 @@ def _errors(numbers: Headline) -> tuple[Rate, Rate]:
 
 def _at_most(rate: Rate) -> str:
     bound = rate.upper()
-    return "no data" if bound is None else f"{rate.k:,} of {rate.n:,}, at most {bound:.1%}"
+    if bound is None:
+        return "no data"
+    most = shortened_percent(bound, at_most=True)
+    return f"{number(rate.k)} of {number(rate.n)}, at most {most}"
 
 
 def show_verdict(verdict: ReleaseVerdict) -> None:
@@ -94,8 +107,8 @@ def show_calibration(found: CalibrationComparison, judged: JudgedSet) -> None:
     fit = found.fit
     if fit is not None and fit.temperature is not None and found.after is not None:
         say(
-            f"Calibration on validation: temperature {fit.temperature.value:.2f}, calibration "
-            f"error {found.before.ece:.3f}, with it {found.after.ece:.3f}"
+            f"Calibration on validation: temperature {decimal(fit.temperature.value, 2)}, "
+            f"calibration error {decimal(found.before.ece)}, with it {decimal(found.after.ece)}"
         )
     elif fit is not None:
         say(no_calibration_in_words(fit))
@@ -120,8 +133,8 @@ def _class_rows(report: EvaluationReport) -> list[list[object]]:
     return [
         [
             bounds.name,
-            _percent(bounds.precision),
-            _percent(bounds.recall),
+            _percent(bounds.precision, bounds.precision.n),
+            _percent(bounds.recall, bounds.recall.n),
             _decimal(bounds.f1.value),
             bounds.recall.n,
         ]
@@ -138,21 +151,21 @@ def _show_ok_nok(report: EvaluationReport, judged: JudgedSet, point: OperatingPo
         ("escape", outcome.escape, "defective"),
         ("overkill", outcome.overkill, "good"),
     ):
-        counted = f"{rate.k:,} of {rate.n:,} {kind} {unit}: {_percent(rate)}"
+        counted = f"{number(rate.k)} of {number(rate.n)} {kind} {unit}: {_percent(rate, rate.n)}"
         say(f"{name}: {counted if rate.has_data else 'no data'}")
     say(f"Rule: {point_in_words(point or OperatingPoint())}")
 
 
-def _percent(found: Rate | Estimate) -> str:
+def _percent(found: Rate | Estimate, n: int) -> str:
     if found.value is None or found.interval is None:
         return "no data"
-    return f"{found.value:.1%} ({found.interval.low:.1%} to {found.interval.high:.1%})"
+    return percent_with_range(found.value, (found.interval.low, found.interval.high), of=n)
 
 
 def _decimal(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.3f}"
+    return "no data" if value is None else decimal(value)
 
 
 def _ends(found: Rate | Estimate) -> list[str]:
     bounds = found.interval
-    return [f"{bounds.low:.3f}", f"{bounds.high:.3f}"] if bounds else ["", ""]
+    return [decimal(bounds.low), decimal(bounds.high)] if bounds else ["", ""]

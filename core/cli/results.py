@@ -30,6 +30,7 @@ from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_th
 from core.evaluation.decisions.rule import point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.release.comparison import PairedTable
+from core.words import number, percent, percent_range, significant
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
 from core.workflows.results.comparison_verdict import answers, verdict_in_words
@@ -214,8 +215,9 @@ def _show_choice(
 def _rate(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
         return "no data"
-    low, high = rate.interval.low, rate.interval.high
-    return f"{rate.value:.2%} ({low:.2%} to {high:.2%}; {rate.k} of {rate.n})"
+    share = percent(rate.value, of=rate.n)
+    around = percent_range(rate.interval.low, rate.interval.high, of=rate.n)
+    return f"{share} ({around}; {number(rate.k)} of {number(rate.n)})"
 
 
 FirstArgument = Annotated[str, typer.Argument(help="Name or id of the current model.")]
@@ -268,7 +270,9 @@ def compare(
 
         def show() -> None:
             unit = compared.unit.word
-            output.print(f"{compared.part_count:,} {unit} in the {subset} set of both models.")
+            output.print(
+                f"{number(compared.part_count)} {unit} in the {subset} set of both models."
+            )
             rows = [["classes", *_table_row(compared.classes.table)]]
             if compared.decisions is not None:
                 rows.append(["no escape", *_table_row(compared.decisions.escapes)])
@@ -295,5 +299,5 @@ def _table_row(pairs: PairedTable) -> list[object]:
         pairs.only_first_right,
         pairs.only_second_right,
         pairs.neither_right,
-        f"{pairs.p_value:.3g}",
+        significant(pairs.p_value),
     ]

@@ -38,6 +38,7 @@ from core.domain.splits import Split, Subset
 from core.errors import ConfigError, TrainingError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
+from core.words import decimal, duration, percent, points
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
 from core.workflows.results import evaluation
@@ -213,14 +214,15 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
         table(
             ["fold", "images", "accuracy", "macro F1"],
             [
-                [s.fold + 1, s.n, f"{s.accuracy:.2%}", f"{s.macro_f1:.3f}"]
+                [s.fold + 1, s.n, percent(s.accuracy, of=s.n), decimal(s.macro_f1)]
                 for s in validation.scores
             ],
         )
         accuracy, f1 = validation.accuracy, validation.macro_f1
         say(
-            f"Validation over {validation.folds} folds: accuracy {accuracy.mean:.2%} ± "
-            f"{accuracy.std:.2%}, macro F1 {f1.mean:.3f} ± {f1.std:.3f}"
+            f"Validation over {validation.folds} folds: accuracy "
+            f"{percent(accuracy.mean)} ± {points(accuracy.std, signed=False)} points, "
+            f"macro F1 {decimal(f1.mean)} ± {decimal(f1.std)}"
         )
 
     recipe, network = started[0].run.train.recipe.value, started[0].run.train.network
@@ -235,11 +237,13 @@ def _answer_training(opened: Session, run_id: str, job: Job) -> None:
     path = runs.penalty_path(opened.workspace, run_id)
     result = trained_as_json(view, job, epochs=epochs, path=path, validation=report)
     model = models.find_model(opened.workspace, model_id)
+    took = duration((job.finished_at or 0) - (job.started_at or 0))
     opened.answer(
         result,
         lambda: say(
-            f"Model '{model.name}' ({model_id}): validation accuracy {report.accuracy:.2%}, "
-            f"macro F1 {report.macro_f1:.3f}, {result['duration_s']} s",
+            f"Model '{model.name}' ({model_id}): validation accuracy "
+            f"{percent(report.accuracy, of=report.n)}, macro F1 "
+            f"{decimal(report.macro_f1)}, {took}",
         ),
     )
 

@@ -13,7 +13,8 @@ from core.domain.names import known_name
 from core.errors import ConfigError, NotFoundError
 from core.evaluation.decisions.rule import decision_in_words
 from core.files import CsvDelimiter
-from core.words import count
+from core.words import NOTHING, count, decimal
+from core.words import confidence as confidence_in_words
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
@@ -47,9 +48,9 @@ def predict(
         rows = [
             [
                 item.path,
-                item.class_name or "–",
-                f"{item.confidence:.3f}" if item.confidence else item.error,
-                decision_in_words(item.decision) if item.decision else "–",
+                item.class_name or NOTHING,
+                confidence_in_words(item.confidence) if item.confidence else item.error,
+                decision_in_words(item.decision) if item.decision else NOTHING,
             ]
             for item in results
         ]
@@ -114,7 +115,7 @@ def heatmap(
             ) from err
         confidence = dict(answer.confidences)[chosen]
         result = {"path": str(out), "class_name": chosen, "confidence": confidence}
-        opened.answer(result, lambda: say(f"{out}: {chosen} ({confidence:.3f})"))
+        opened.answer(result, lambda: say(f"{out}: {chosen} ({confidence_in_words(confidence)})"))
 
 
 @app.command(name="models")
@@ -129,7 +130,7 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
                 m.name,
                 m.dataset_name,
                 m.network,
-                "–" if m.val_macro_f1 is None else f"{m.val_macro_f1:.3f}",
+                decimal(m.val_macro_f1),
             ]
             for m in stored
         ]

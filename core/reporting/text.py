@@ -5,7 +5,10 @@ import math
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
-from core.words import exact, shortened, shortened_percent
+from core.words import confidence as confidence
+from core.words import count as count
+from core.words import decimal, exact, number, points, shortened, shortened_percent
+from core.words import percent as percent
 
 # "at most" and "at least" are bounds of shares, rounded to the side on which they hold.
 NumberStyle = Literal[
@@ -31,9 +34,9 @@ def as_text(value: float | int | None, style: NumberStyle) -> str:
         case "at least":
             return shortened_percent(value, at_least=True)
         case "points":
-            return f"{100 * value:+.1f} points"
+            return f"{points(value)} points"
         case "count":
-            return f"{value:,}"
+            return number(value)
         case "ppm":
             return f"{value:,.0f} PPM" if value >= 10 else f"{value:.2g} PPM"
         case "ppm at most":
@@ -41,18 +44,11 @@ def as_text(value: float | int | None, style: NumberStyle) -> str:
                 return f"{math.ceil(value * (1 - 1e-12)):,} PPM"  # 1e6 with a rounding error is 1e6
             return f"{shortened(value, at_most=True, digits=2)} PPM"
         case "p":
-            return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+            return decimal(value) if value >= 0.001 else "below 0.001"
         case "number":
-            return f"{value:.3f}"
+            return decimal(value)
         case _:
             assert_never(style)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 image`, `1,300 images`, `2 classes`."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"
 
 
 def setting_in_words(value: object) -> str:
@@ -60,17 +56,6 @@ def setting_in_words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return exact(value) if isinstance(value, float) else str(value)
-
-
-def percent(share: float) -> str:
-    """With as many digits as tell it from 0 and 100%."""
-    if share in (0, 1):
-        return f"{100 * share:.0f}%"
-    near_end = min(share, 1 - share)
-    digits = 1
-    if near_end < 0.01:
-        digits = min(6, 1 - math.floor(math.log10(100 * max(near_end, 1e-9))))
-    return f"{100 * share:.{digits}f}%"
 
 
 def webp_uri(content: bytes) -> str:

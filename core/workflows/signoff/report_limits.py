@@ -4,9 +4,9 @@ from core.domain.findings import FindingKind
 from core.domain.parts import Counting
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.reporting.text import count, percent
 from core.store import quality
 from core.store.database import connect
+from core.words import count, number, percent_with_range, shortened_percent
 from core.workflows.results.comparison import counted_by
 from core.workflows.results.evaluation import both_ways
 from core.workflows.signoff.release import check_release
@@ -75,7 +75,7 @@ def _look_alikes(material: ReportMaterial) -> str | None:
     if both is None:
         return None
     counted = both[1].headline
-    says = [f"{_share(counted.accuracy)} of {counted.accuracy.n:,} parts judged correctly"]
+    says = [f"{_share(counted.accuracy)} of {number(counted.accuracy.n)} parts judged correctly"]
     if counted.ok_nok is not None:
         escape, overkill = counted.ok_nok.escape, counted.ok_nok.overkill
         says += [f"escapes {_proven(escape)}", f"false rejects {_proven(overkill)}"]
@@ -88,14 +88,15 @@ def _look_alikes(material: ReportMaterial) -> str | None:
 def _share(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
         return "no data"
-    return f"{percent(rate.value)} ({percent(rate.interval.low)} to {percent(rate.interval.high)})"
+    return percent_with_range(rate.value, (rate.interval.low, rate.interval.high), of=rate.n)
 
 
 def _proven(rate: Rate) -> str:
     bound = rate.upper()
     if bound is None:
         return "without data"
-    return f"{rate.k:,} of {rate.n:,} (proven to be below {percent(bound)})"
+    most = shortened_percent(bound, at_most=True)
+    return f"{number(rate.k)} of {number(rate.n)} (proven to be below {most})"
 
 
 def _other_verdict(workspace: Workspace, material: ReportMaterial) -> str | None:

@@ -12,7 +12,7 @@ from core.errors import TouchstoneError
 from core.evaluation.decisions.mistakes import NO_MISTAKE, MistakeKind, mistake_kinds
 from core.evaluation.decisions.outcome import decide, has_both, truths
 from core.evaluation.decisions.rule import decision_in_words, part_decision
-from core.reporting.text import count, percent, webp_uri
+from core.reporting.text import confidence, count, webp_uri
 from core.reporting.values import MistakeImage, MistakesSection
 from core.workflows import files
 from core.workflows.results.judging import JudgedSet
@@ -128,7 +128,7 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
         name=sample.name,
         true=names[item.true],
         predicted=names[item.predicted],
-        confidence=percent(item.confidence),
+        confidence=confidence(item.confidence),
         tag=_tag(item.kind),
         decision=decision_in_words(item.decision) if item.decision else "",
         image=image,

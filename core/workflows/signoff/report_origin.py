@@ -28,7 +28,7 @@ from core.reporting.values import (
 )
 from core.store import jobs, look_alikes, quality, runs, splits, versions
 from core.store.database import connect
-from core.words import exact
+from core.words import duration, exact, exact_percent, number
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
@@ -101,7 +101,7 @@ def _data_facts(material: ReportMaterial) -> list[Fact]:
     dataset = material.judged.dataset
     facts = [
         Fact("Dataset", dataset.name),
-        Fact("Images today", f"{dataset.sample_count:,}"),
+        Fact("Images today", number(dataset.sample_count)),
         Fact("Version", _version_words(dataset.version)),
         Fact("Digest (images and labels)", dataset.digest),
         Fact("Test digest", material.sign_off.digest),
@@ -134,8 +134,8 @@ def _short_facts(material: ReportMaterial) -> list[Fact]:
         Fact("Dataset", f"{dataset.name}, version {version}, digest {dataset.digest[:16]}…"),
         Fact(
             "Test images",
-            f"{len(material.judged.targets):,}, none used in training; the dataset has "
-            f"{dataset.sample_count:,} images; digest {material.sign_off.digest[:16]}…",
+            f"{number(len(material.judged.targets))}, none used in training; the dataset has "
+            f"{number(dataset.sample_count)} images; digest {material.sign_off.digest[:16]}…",
         ),
         Fact("Split", f"{split.name} ({_how(split)})"),
         Fact("Leaks between subsets", _leaks_in_a_line(split.certificate)),
@@ -161,7 +161,7 @@ def _leaks_in_a_line(certificate: LeakCertificate | None) -> str:
         ("look-alikes", certificate.near_across),
     )
     return ", ".join(
-        f"{what}: {'not checked' if n is None else f'{n:,} in more than one subset'}"
+        f"{what}: {'not checked' if n is None else f'{number(n)} in more than one subset'}"
         for what, n in counts
     )
 
@@ -198,7 +198,7 @@ def _requested(split: Split) -> tuple[Fact, ...]:
         case SplitMethod.PROVIDED | SplitMethod.COUNTS:
             return ()  # the table of classes has the numbers
         case SplitMethod.FRACTIONS | SplitMethod.FOLDS:
-            shares = " / ".join(f"{100 * share:.3g}%" for share in split.fractions)
+            shares = " / ".join(exact_percent(round(share, 5)) for share in split.fractions)
             return (Fact("Train / validation / test, requested", shares),)
         case _:
             assert_never(split.strategy.method)
@@ -219,7 +219,7 @@ def _leak_row(question: str, n: int | None) -> LeakRow:
         return LeakRow(question, "not checked", LeakTone.WARN)
     if n == 0:
         return LeakRow(question, "none", LeakTone.GOOD)
-    return LeakRow(question, f"{n:,}", LeakTone.BAD)
+    return LeakRow(question, number(n), LeakTone.BAD)
 
 
 def training_section(workspace: Workspace, material: ReportMaterial) -> TrainingSection:
@@ -230,9 +230,9 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
         curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
-    duration = sum(item.duration_s for item in curve)
+    took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
-        duration = job.finished_at - job.started_at
+        took_s = job.finished_at - job.started_at
     best = max((item for item in curve if item.is_best), key=lambda e: e.epoch, default=None)
     recipe, attempts = run.train.recipe, job.attempt if job else 1
     of_all = f" (the last of {attempts} attempts)" if attempts > 1 else ""
@@ -242,7 +242,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
             *(_epochs(len(curve), best) if curve else _solved(run, path)),
-            Fact("Duration", f"{duration:,.0f} s{of_all}"),
+            Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
             Fact("Dataset version", f"{run.version}"),
@@ -279,7 +279,7 @@ def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
 
 
 def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
-    return (Fact("Epochs", f"{count:,}" + (f", best {best.epoch}" if best else "")),)
+    return (Fact("Epochs", number(count) + (f", best {best.epoch}" if best else "")),)
 
 
 def _recipe_in_words(recipe: Recipe) -> str:
