@@ -179,7 +179,7 @@ def page_times(workspace: Workspace) -> dict[str, float]:
         assert not app.exception, app.exception
         times[f"rerun of {file.removesuffix('.py')}"] = slowest(app.run)
         for tab in ("Map", "Statistics", "Classes") if file == "data/datasets.py" else ():
-            app.session_state["dataset_tabs"] = tab
+            app.session_state["tab"] = tab
             app.run()
             times[f"rerun of datasets, {tab}"] = slowest(app.run)
     return times

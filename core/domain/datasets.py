@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from core.domain.depth import DatasetDepth, GrayLevels
 from core.domain.findings import FindingKind
+from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 
 
@@ -190,7 +191,8 @@ class SampleFilter:
     """Which images of a dataset; None or empty fields do not restrict.
 
     `subset` belongs to the split `split_id`; `finding`: images with an open finding of this kind;
-    `text`: part of the name or of the group; `ids`: only these samples.
+    `text`: part of the name or of the group; `ids`: only these samples; `mark`: what a person said
+    of them while judging a model.
     """
 
     label: int | None = None
@@ -200,3 +202,4 @@ class SampleFilter:
     status: SampleStatus = SampleStatus.USED
     text: str = ""
     ids: tuple[int, ...] | None = None
+    mark: MarkKind | None = None

@@ -7,18 +7,23 @@ from core.domain.ids import json_digest
 
 
 class FindingKind(StrEnum):
-    """What can be wrong with a dataset."""
+    """What can be wrong with a dataset, in the order of the harm it does."""
 
+    SUBSET_LEAK = "subset_leak"
     LABEL_CONFLICT = "label_conflict"
     FORMAT_LEAK = "format_leak"
+    SUSPECT_LABEL = "suspect_label"
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
-    SUBSET_LEAK = "subset_leak"
-    SUSPECT_LABEL = "suspect_label"
+    UNREADABLE = "unreadable"
     OUTLIER = "outlier"
     CLASS_TOO_SMALL = "class_too_small"
     CLASS_IMBALANCE = "class_imbalance"
-    UNREADABLE = "unreadable"
+
+    @property
+    def is_statistic(self) -> bool:
+        """Whether it says something about the dataset that no answer settles."""
+        return self in (FindingKind.CLASS_TOO_SMALL, FindingKind.CLASS_IMBALANCE)
 
 
 class FindingStatus(StrEnum):

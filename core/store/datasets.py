@@ -175,6 +175,21 @@ def dataset_name_taken(db: Database, name: str) -> bool:
     return bool(list(db.query(taken, [name])))
 
 
+def count_dependents(db: Database, dataset_id: str) -> tuple[int, int, int, int]:
+    """Splits, runs, models and marked images of a dataset."""
+    counts = (
+        "SELECT count(*) FROM splits WHERE dataset_id = ?",
+        "SELECT count(*) FROM runs WHERE dataset_id = ?",
+        "SELECT count(*) FROM models WHERE dataset_id = ?",
+        "SELECT count(DISTINCT m.sample_id) FROM marks m JOIN samples s ON s.id = m.sample_id"
+        " WHERE s.dataset_id = ?",
+    )
+    splits, runs, models, marked = (
+        int(db.conn.execute(query, [dataset_id]).fetchone()[0]) for query in counts
+    )
+    return splits, runs, models, marked
+
+
 def delete_dataset(db: Database, dataset_id: str) -> None:
     """Remove a dataset with its samples, splits, runs and predictions; its models stay."""
     db.execute("DELETE FROM datasets WHERE id = ?", [dataset_id])
@@ -331,6 +346,9 @@ def _filter(dataset_id: str, chosen: SampleFilter) -> tuple[str, str, list[Any]]
     if chosen.finding is not None:
         conditions.append(f"s.id IN ({_IN_OPEN_FINDINGS})")
         values += [dataset_id, chosen.finding.value]
+    if chosen.mark is not None:
+        conditions.append("s.id IN (SELECT sample_id FROM marks WHERE kind = ?)")
+        values.append(chosen.mark.value)
     if chosen.ids is not None:
         conditions.append("s.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(chosen.ids))

@@ -81,6 +81,40 @@ def count_findings(
     return {kind: counts[kind] for kind in FindingKind if kind in counts}
 
 
+def count_unsure(db: Database, dataset_id: str) -> int:
+    """Open findings of labels that are as likely right as wrong."""
+    row = db.conn.execute(
+        "SELECT count(*) FROM findings f LEFT JOIN finding_decisions d"
+        " ON d.dataset_id = f.dataset_id AND d.key = f.key WHERE f.dataset_id = ?"
+        " AND d.status IS NULL AND f.kind = ? AND f.certainty = ?",
+        [dataset_id, FindingKind.SUSPECT_LABEL.value, Certainty.UNSURE.value],
+    ).fetchone()
+    return int(row[0])
+
+
+def typical_images(
+    db: Database, dataset_id: str, label: int, *, limit: int
+) -> list[tuple[int, float, float]]:
+    """Sample id and place on the map of images whose label the check confirms, at most so many."""
+    rows = db.conn.execute(
+        "SELECT s.id, i.x, i.y FROM samples s JOIN insights i ON i.sample_id = s.id"
+        " WHERE s.dataset_id = ? AND s.status = 'used' AND s.label = ? AND i.confidence >= 0.5"
+        " AND i.x IS NOT NULL AND i.y IS NOT NULL LIMIT ?",
+        [dataset_id, label, limit],
+    )
+    return [(int(i), float(x), float(y)) for i, x, y in rows.fetchall()]
+
+
+def places_on_map(db: Database, sample_ids: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """Sample id -> place on the map of similar images, where it has one."""
+    rows = db.conn.execute(
+        "SELECT sample_id, x, y FROM insights WHERE x IS NOT NULL AND y IS NOT NULL"
+        " AND sample_id IN (SELECT value FROM json_each(?))",
+        [json.dumps([int(i) for i in sample_ids])],
+    )
+    return {int(i): (float(x), float(y)) for i, x, y in rows.fetchall()}
+
+
 def list_findings(
     db: Database,
     dataset_id: str,
@@ -92,9 +126,10 @@ def list_findings(
 ) -> list[Finding]:
     """Findings of one kind and status (None: all), in the order of the check.
 
-    What is left of look-alikes that were taken apart stands where they stood.
+    Labels that are surely wrong come first. What is left of look-alikes that were taken apart
+    stands where they stood.
     """
-    place = "f.sample_ids ->> 0, " if kind is FindingKind.NEAR_DUPLICATE else ""
+    place = _PLACES.get(kind, "") if kind else ""
     rows = db.query(
         f"{_FINDINGS} WHERE f.dataset_id = ? AND (? IS NULL OR f.kind = ?)"
         f" AND (? IS NULL OR coalesce(d.status, 'open') = ?) ORDER BY {place}f.id LIMIT ? OFFSET ?",
@@ -219,6 +254,11 @@ def suggestions(db: Database, dataset_id: str) -> dict[tuple[int, int], int]:
     return {(label, suggested): count for label, suggested, count in rows}
 
 
+_PLACES = {
+    FindingKind.NEAR_DUPLICATE: "f.sample_ids ->> 0, ",
+    FindingKind.SUSPECT_LABEL: "CASE f.certainty WHEN 'sure' THEN 0 WHEN 'unsure' THEN 2 ELSE 1"
+    " END, ",
+}
 _FINDINGS = (
     "SELECT f.*, coalesce(d.status, 'open') AS status FROM findings f LEFT JOIN finding_decisions"
     " d ON d.dataset_id = f.dataset_id AND d.key = f.key"

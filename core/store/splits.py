@@ -1,7 +1,7 @@
 """Rows of splits: the subset of every sample."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -157,6 +157,22 @@ def subsets_of_sample(db: Database, sample_id: int) -> dict[str, Subset]:
         [sample_id],
     )
     return {row["split_id"]: Subset(row["subset"]) for row in rows}
+
+
+def subsets_of_samples(
+    db: Database, dataset_id: str, sample_ids: Sequence[int]
+) -> dict[str, dict[int, Subset]]:
+    """Split id, newest first -> the subsets of those of these samples that it uses."""
+    rows = db.conn.execute(
+        "SELECT m.split_id, m.sample_id, m.subset FROM split_members m JOIN splits s"
+        " ON s.id = m.split_id WHERE s.dataset_id = ?"
+        " AND m.sample_id IN (SELECT value FROM json_each(?)) ORDER BY s.created_at DESC",
+        [dataset_id, json.dumps([int(i) for i in sample_ids])],
+    )
+    members: dict[str, dict[int, Subset]] = {}
+    for split_id, sample_id, subset in rows.fetchall():
+        members.setdefault(split_id, {})[sample_id] = Subset(subset)
+    return members
 
 
 def split_places(db: Database, split_id: str) -> dict[int, tuple[Subset, int | None]]:

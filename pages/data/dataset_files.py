@@ -1,4 +1,4 @@
-"""The files of a dataset: which changed, went away or moved, and what to do with them."""
+"""Settings of a dataset: its name, its files (changed, missing, moved), and deleting it."""
 
 import time
 from collections.abc import Callable
@@ -10,18 +10,21 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.files import ChangedFiles, FileCheck
 from core.domain.jobs import Job, JobStatus
 from core.errors import TouchstoneError
+from core.words import joined
 from core.workflows import files, jobs
-from core.workflows.data import datasets
+from core.workflows.data import datasets, image_facts
+from core.workflows.data.datasets import DeletedWith
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.places import Place
 
 NAMED = 5
 DONE_S = 120.0  # for so long a finished job is still news
 NO_ROOT = ""
 
 
-def section(workspace: Workspace, dataset: Dataset) -> None:
-    """Everything about the files; open by itself where somebody has to decide."""
+def news(workspace: Workspace, dataset: Dataset) -> None:
+    """Files about which somebody has to decide, and the job that reads them."""
     check = files.last_check(workspace, dataset.id)
     job = jobs.latest(workspace, files.job_subject(dataset.id))
     at_work = job is not None and job.status.is_active
@@ -30,15 +33,85 @@ def section(workspace: Workspace, dataset: Dataset) -> None:
     if job is not None and (at_work or _is_news(job)):
         with st.container(border=True):
             widgets.follow(workspace, job.subject_id, _draw)
-    if at_work:
+
+
+def settings(workspace: Workspace, dataset: Dataset) -> None:
+    """What is rarely done with a dataset as a whole."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.header("Files")
+        _check(workspace, dataset, files.last_check(workspace, dataset.id))
+        _move(workspace, dataset)
+        widgets.skipped_files(dataset.skipped, "skipped during the import")
+        _gray_levels(dataset)
+    with right:
+        st.header("Name")
+        _rename(workspace, dataset)
+        st.header("Delete")
+        st.markdown(_taken_along(datasets.deleted_with(workspace, dataset.id)))
+        if st.button("Delete dataset …", icon=":material/delete:", key="delete"):
+            _confirm_delete(workspace, dataset)
+
+
+def _rename(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form("rename_dataset", border=False):
+        name = st.text_input(
+            "Name", value=dataset.name, max_chars=100, key="dataset_name", width=360
+        )
+        if st.form_submit_button("Rename", icon=":material/edit:"):
+            try:
+                datasets.rename_dataset(workspace, dataset.id, name)
+            except TouchstoneError as err:
+                errors.show(err)
+            else:
+                st.rerun()
+
+
+def _gray_levels(dataset: Dataset) -> None:
+    scale = image_facts.scale_in_words(dataset)
+    if scale is None:
         return
-    folder = st.expander(
-        "Files", icon=":material/folder_open:", key="dataset_files", on_change="rerun"
+    st.caption(scale)
+    st.page_link(
+        Place.PREPROCESS,
+        label="Change",
+        icon=":material/tune:",
+        query_params={"dataset": dataset.id},
     )
-    with folder:
-        if folder.open:
-            _check(workspace, dataset, check)
-            _move(workspace, dataset)
+
+
+def _taken_along(gone: DeletedWith) -> str:
+    """What goes with the dataset, and what stays."""
+    numbers = [
+        text.count(number, noun)
+        for number, noun in (
+            (gone.splits, "split"),
+            (gone.runs, "run"),
+            (gone.marked_images, "marked image"),
+        )
+        if number
+    ]
+    lines = [f"Takes along {joined([*numbers, 'its history'])}."]
+    if gone.models:
+        lines.append(
+            f"{text.count(gone.models, 'model')} of it can still predict, but no longer be "
+            "evaluated or signed off."
+        )
+    if gone.uploaded:
+        lines.append("Its images in the workspace are deleted too.")
+    lines.append("Reports and images in their original folder stay.")
+    return " ".join(lines)
+
+
+@st.dialog("Delete dataset")
+@errors.shown()
+def _confirm_delete(workspace: Workspace, dataset: Dataset) -> None:
+    st.markdown(f"Delete **{text.plain(dataset.name)}**? This cannot be undone.")
+    st.markdown(_taken_along(datasets.deleted_with(workspace, dataset.id)))
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
+        datasets.delete_dataset(workspace, dataset.id)
+        st.query_params.pop("dataset", None)
+        st.rerun()
 
 
 def _is_news(job: Job) -> bool:
@@ -74,7 +147,7 @@ def _decide(workspace: Workspace, dataset: Dataset, check: FileCheck) -> None:
             ):
                 _start(lambda: _answer(workspace, dataset, ChangedFiles.LEAVE_OUT))
         if check.missing:
-            st.caption("If the folder was moved or renamed, say where it is now, under Files.")
+            st.caption("If the folder was moved or renamed, say where it is now, under Settings.")
 
 
 def _names(workspace: Workspace, ids: tuple[int, ...]) -> str:

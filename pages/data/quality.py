@@ -1,47 +1,31 @@
-"""Quality: find and fix problems of a dataset before training."""
-
-from collections.abc import Sequence
-from functools import partial
-from typing import assert_never
+"""Quality: what is wrong with a dataset, the most harmful first, and what to do about it."""
 
 import streamlit as st
 
-from core.domain.datasets import Dataset, Sample, SampleStatus
-from core.domain.findings import Finding, FindingKind, FindingStatus, Fix, QualityCheck
+from core.domain.datasets import Dataset
+from core.domain.findings import FindingKind, FindingStatus, QualityCheck
 from core.domain.jobs import Job, JobStatus
+from core.words import joined
 from core.workflows import jobs
-from core.workflows.data import datasets, fixes, quality, splits
+from core.workflows.data import datasets, quality, splits
 from core.workspace import Workspace
-from pages.data.quality_images import (
-    act,
-    agreement_caption,
-    images_gallery,
-    pairs_button,
-    review,
-    sure_findings,
-)
-from pages.data.quality_words import (
-    CERTAINTY_LABELS,
-    FINDING_WORDS,
-    FIX_WORDS,
-    STATUS_WORDS,
-    FixOption,
-    choices_for,
-)
-from pages.ui import context, errors, state, text, widgets
+from pages.data.findings import actions, cards, dialogs
+from pages.data.findings.actions import Do, Request
+from pages.data.findings.words import FINDING_WORDS, STATUS_WORDS
+from pages.ui import components, context, state, text, widgets
 from pages.ui.places import Place
 
-SHOWN_IMAGES = 12
-PER_PAGE = 5
-COLUMNS = 4  # of findings of one image each
-_UNANSWERED = (FindingKind.NEAR_DUPLICATE, FindingStatus.OPEN)
-ONE_IMAGE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER}
+GRID = "findings"
+KIND, PAGE, STATUS = "kind", "findings_page", "finding_status"
+ALL_KINDS = "all"
+NAMED = 3  # so many kinds are named below the summary; more have chips
 
 
-def check_again(workspace: Workspace, dataset: Dataset, label: str) -> None:
+def check_button(workspace: Workspace, dataset: Dataset, label: str, *, is_first: bool) -> None:
+    """A button that starts the check."""
     if st.button(
         label,
-        type="primary" if label == "Check now" else "secondary",
+        type="primary" if is_first else "tertiary",
         icon=":material/troubleshoot:",
         key="do_check",
         help="Checks all images again. Ignored findings stay ignored.",
@@ -56,286 +40,163 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
     def draw(job: Job) -> None:
         if job.status is JobStatus.COMPLETED:
             return
-        with st.container(border=True):
-            st.subheader("Checking the images")
-            widgets.job_progress(job)
-            if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
-                jobs.stop(workspace, job.id)
+        st.header("Checking the images")
+        widgets.job_progress(job)
+        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
+            jobs.stop(workspace, job.id)
 
     job = widgets.follow(workspace, quality.job_subject(dataset.id), draw, every_s=0.7)
     return job is not None and job.status.is_active
 
 
-def undo_bar(workspace: Workspace, dataset: Dataset) -> None:
-    done: list[fixes.AppliedFix] = st.session_state.get(f"fixes_{dataset.id}", [])
-    if not done:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo_bar"):
-        st.markdown(f":green[:material/check_circle:] {text.plain(done[-1].words)}.")
-        if st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="undo_fix",
-            help="Undoes this fix. Its findings are open again.",
-        ):
-            last = done[-1]
-            fixes.undo(workspace, dataset.id, last)
-            done.pop()
-            st.toast(f"Undone: {text.plain(last.words)}", icon=":material/undo:")
-            st.rerun()
+def not_checked(workspace: Workspace, dataset: Dataset) -> None:
+    st.header("Not checked yet")
+    st.markdown(
+        "The check finds leaks, copies, look-alikes, wrong labels and odd images. About a minute "
+        "for 1,000 images."
+    )
+    check_button(workspace, dataset, "Check now", is_first=True)
 
 
 def summary(
     workspace: Workspace, dataset: Dataset, check: QualityCheck, counts: dict[FindingKind, int]
 ) -> None:
-    cells = st.columns(4)
-    cells[0].metric(
-        "Open findings",
-        f"{sum(counts.values()):,}",
-        border=True,
-        help="Findings that have not been fixed or ignored yet.",
-    )
-    cells[1].metric(
-        "Groups of look-alikes",
-        f"{check.groups:,}",
-        border=True,
-        help="Each group may show one part, photographed several times. Answer below whether it "
-        "does.",
-    )
-    cells[2].metric(
-        "Images with look-alikes",
-        f"{check.grouped_samples:,}",
-        border=True,
-        help="Images with at least one look-alike or identical copy.",
-    )
-    agreement = quality.agreement(workspace, dataset.id)
-    cells[3].metric(
-        "Labels confirmed",
-        text.percent(agreement),
-        border=True,
-        help="Labels confirmed by a model trained without the image. If classes are easy to "
-        "distinguish, most of the others are mislabeled.",
-    )
-    warning = splits.flattery_warning(check)
-    if warning:
-        st.warning(text.plain(warning), icon=":material/content_copy:")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Next: split the dataset", type="primary", icon=":material/call_split:", key="to_split"
-        ):
+    """What waits for an answer, in one line; how it was found is behind it."""
+    waiting = quality.to_settle(workspace, dataset.id)
+    with st.container(horizontal=True, vertical_alignment="center", key="quality_summary"):
+        st.header(headline(waiting), width="stretch")
+        if st.button("Next: split", type="primary", icon=":material/call_split:", key="to_split"):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
-        check_again(workspace, dataset, "Check again")
-        st.caption(f"Checked {text.when(check.created_at)}.{changes_since(workspace, check)}")
+        check_button(workspace, dataset, "Check again", is_first=False)
+        with st.popover("More", type="tertiary", icon=":material/info:"):
+            about(workspace, dataset, check)
+    st.caption(f"{contents(counts, waiting)} {age(workspace, dataset, check)}".strip())
 
 
-def changes_since(workspace: Workspace, check: QualityCheck) -> str:
-    """Changes since the check, in words; empty if there are none."""
-    dataset = datasets.find_dataset(workspace, check.dataset_id)
-    known = splits.list_splits(workspace, dataset.id)
+def headline(waiting: int) -> str:
+    """The first line: how many findings wait for an answer."""
+    if not waiting:
+        return ":material/check_circle: Nothing to settle"
+    return f"{text.count(waiting, 'thing')} to settle"
+
+
+def contents(counts: dict[FindingKind, int], waiting: int) -> str:
+    """What was found, where it is little enough to be said."""
+    if not counts:
+        return "Nothing was found."
     words = ""
+    if len(counts) <= NAMED:
+        named = [text.count(n, FINDING_WORDS[kind].one) for kind, n in counts.items()]
+        words = f"{joined(named)}; nothing else was found."
+    hard = sum(n for kind, n in counts.items() if not kind.is_statistic) - waiting
+    return f"{words} {hard} are only hard to tell." if hard else words
+
+
+def age(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> str:
+    """When the check was made, and whether it knows the dataset of today."""
+    words = f"Checked {text.when(check.created_at)}"
+    known = splits.list_splits(workspace, dataset.id)
     if dataset.version > check.version:
-        words += (
-            f" The dataset was changed {text.count(dataset.version - check.version, 'time')} since "
-            "then, including fixes. Check again to update the findings."
-        )
+        return f"{words}; {text.count(dataset.version - check.version, 'change')} since."
     if known and known[0].created_at > check.created_at:
-        words += " The newest split is newer than the check. Check again to find its leaks."
-    return words
+        return f"{words}, before the newest split: check again to find its leaks."
+    return f"{words}."
 
 
-def fix_buttons(
-    workspace: Workspace,
-    dataset: Dataset,
-    finding: Finding,
-    choices: Sequence[FixOption],
-    shown: int,
-) -> None:
-    """The first choices as buttons, the others in a menu."""
-
-    def do(choice: FixOption) -> None:
-        act(
-            dataset,
-            lambda: fixes.fix(workspace, dataset.id, [finding.id], choice.how, label=choice.label),
+def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
+    """The figures of the check, each with what it is good for."""
+    st.markdown(
+        f"**{text.count(check.groups, 'look-alike group')}** with "
+        f"{text.count(check.grouped_samples, 'image')}. A split by look-alikes keeps each group "
+        "together."
+    )
+    if warning := splits.flattery_warning(check):
+        st.caption(text.plain(warning))
+    confirmed = quality.agreement_by_class(workspace, dataset.id)
+    if confirmed:
+        st.markdown(
+            "**Labels that the check confirms.** Low: its proposals for this class are weak."
+        )
+        weakest = sorted(confirmed.items(), key=lambda item: item[1])[:8]
+        st.dataframe(
+            {
+                "class": [name for name, _ in weakest],
+                "confirmed": [text.percent(share, 0) for _, share in weakest],
+            },
+            hide_index=True,
         )
 
-    with st.container(horizontal=True, gap="small"):
-        for number, choice in enumerate(choices[:shown]):
-            if st.button(
-                choice.words,
-                key=f"fix_{finding.id}_{number}",
-                icon=f":material/{FIX_WORDS[choice.how].icon}:",
-                help=FIX_WORDS[choice.how].help,
-            ):
-                do(choice)
-        if finding.kind is FindingKind.NEAR_DUPLICATE and len(finding.sample_ids) > 2:
-            pairs_button(workspace, dataset, finding)
-        if len(choices) > shown:
-            picked = st.menu_button(
-                "More",
-                choices[shown:],
-                key=f"more_{finding.id}",
-                type="tertiary",
-                format_func=lambda choice: choice.words,
-                help="More fixes for this finding.",
-            )
-            if picked is not None:
-                do(picked)
 
-
-def buttons_of(
-    workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]
-) -> None:
-    match finding.status:
-        case FindingStatus.FIXED:
-            return
-        case FindingStatus.IGNORED:
-            reopen_button(workspace, dataset, finding)
-        case FindingStatus.OPEN:
-            choices = choices_for(finding, dataset, images)
-            shown = 1 if finding.kind in ONE_IMAGE else 5
-            fix_buttons(workspace, dataset, finding, choices, shown=shown)
-        case _:
-            assert_never(finding.status)
-
-
-def reopen_button(workspace: Workspace, dataset: Dataset, finding: Finding) -> None:
-    if st.button(
-        "Reopen",
-        icon=":material/visibility:",
-        key=f"reopen_{finding.id}",
-        help="Moves the finding back to the open findings.",
-    ):
-        fixes.reopen(workspace, dataset.id, [finding.id])
-        st.rerun()
-
-
-def for_all(workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int) -> None:
-    """Buttons that fix every open finding of a kind in one edit."""
-    sure = sure_findings(workspace, dataset) if kind is FindingKind.SUSPECT_LABEL else []
-    offered = [how for how in fixes.FIXES_FOR_ALL[kind] if how is not Fix.RELABEL or sure]
-    if count < 2 or not offered:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"For all {count:,}:", width="content")
-        for how in offered:
-            words = FIX_WORDS[how]
-            if st.button(
-                words.label_for_all,
-                key=f"all_{kind}_{how}",
-                icon=f":material/{words.icon}:",
-                type="tertiary",
-                help=f"{words.help} This is one edit and can be undone.",
-            ):
-                if how is Fix.RELABEL:
-                    review(workspace, dataset, sure)
-                else:
-                    act(dataset, partial(fixes.fix_all, workspace, dataset.id, kind, how))
-
-
-def row(workspace: Workspace, dataset: Dataset, finding: Finding, images: Sequence[Sample]) -> None:
-    """A finding of several images: message, gallery, fixes."""
-    with st.container(key=f"finding_{finding.id}"):
-        st.markdown(text.plain(finding.message))
-        if images:
-            is_open = (finding.kind, finding.status) == _UNANSWERED
-            images_gallery(
-                workspace,
-                dataset,
-                images,
-                f"pictures_{finding.id}",
-                finding=finding if is_open else None,
-            )
-        total = len(finding.sample_ids)
-        if len(images) == SHOWN_IMAGES < total:
-            st.caption(f"The first {SHOWN_IMAGES} of {text.count(total, 'image')}.")
-        elif total > len(images):
-            excluded = text.count(total - len(images), "image")
-            st.caption(f"{excluded} excluded since the check.")
-        buttons_of(workspace, dataset, finding, images)
-
-
-def cards(
-    workspace: Workspace,
-    dataset: Dataset,
-    findings: Sequence[Finding],
-    images: dict[int, Sample],
-) -> None:
-    """Findings of one image each, side by side."""
-    for start in range(0, len(findings), COLUMNS):
-        columns = st.columns(COLUMNS)
-        for column, finding in zip(columns, findings[start : start + COLUMNS], strict=False):
-            with column, st.container(border=True, key=f"finding_{finding.id}"):
-                own = [images[i] for i in finding.sample_ids if i in images]
-                if own:
-                    images_gallery(workspace, dataset, own, f"pictures_{finding.id}", 160)
-                if finding.certainty is not None:
-                    st.caption(CERTAINTY_LABELS[finding.certainty])
-                st.caption(text.plain(finding.message))
-                buttons_of(workspace, dataset, finding, own)
-
-
-@st.fragment
-@errors.shown()
-def card(
-    workspace: Workspace, dataset: Dataset, kind: FindingKind, count: int, status: FindingStatus
-) -> None:
-    words = FINDING_WORDS[kind]
-    with st.container(border=True, key=f"card_{kind}"):
-        st.markdown(f"#### {words.title}", help=words.help)
-        st.caption(f"{text.count(count, 'finding')}. {words.advice}")
-        if kind is FindingKind.SUSPECT_LABEL:
-            agreement_caption(workspace, dataset)
-        if status is FindingStatus.OPEN:
-            for_all(workspace, dataset, kind, count)
-        per_page = PER_PAGE if kind not in ONE_IMAGE else 2 * COLUMNS
-        pages = -(-count // per_page)
-        page = min(pages, st.session_state.get(f"page_{kind}_{dataset.id}", 1))
-        findings = quality.findings(
-            workspace, dataset.id, kind, status=status, limit=per_page, offset=(page - 1) * per_page
+def shelf(
+    counts: dict[FindingKind, int], status: FindingStatus, asked: FindingKind | None
+) -> cards.Shelf:
+    """Which findings to show; where one kind is chosen or asked for, its pages."""
+    kinds = [ALL_KINDS, *(kind.value for kind in counts)]
+    if st.session_state.get(KIND) not in kinds:
+        st.session_state.pop(KIND, None)
+    if asked in counts:
+        st.session_state[KIND] = asked
+    chosen: str | None = ALL_KINDS
+    if len(kinds) > 2:
+        chosen = st.pills(
+            "Kind of finding",
+            kinds,
+            default=None if asked in counts else ALL_KINDS,  # Streamlit takes one or the other
+            required=True,
+            format_func=kind_words,
+            key=KIND,
+            bind="query-params",
+            label_visibility="collapsed",
+            wrap=True,
         )
-        images = samples_of(workspace, findings, status)
-        if kind in ONE_IMAGE:
-            cards(workspace, dataset, findings, images)
-        else:
-            for number, finding in enumerate(findings):
-                if number:
-                    st.divider()
-                own = [images[i] for i in finding.sample_ids if i in images]
-                row(workspace, dataset, finding, own[:SHOWN_IMAGES])
-        if pages > 1:
-            with st.container(horizontal=True, horizontal_alignment="center"):
-                st.pagination(pages, width="stretch", key=f"page_{kind}_{dataset.id}")
+    kind = None if chosen in (None, ALL_KINDS) else FindingKind(chosen)
+    pages = -(-counts.get(kind, 0) // cards.PAGE) if kind else 1
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key=PAGE, bind="query-params")
+    return cards.Shelf(status, kind, min(page, pages))
 
 
-def samples_of(
-    workspace: Workspace, findings: Sequence[Finding], status: FindingStatus
-) -> dict[int, Sample]:
-    """The images to show; excluded ones only with fixed findings."""
-    ids = [i for finding in findings for i in finding.sample_ids[: 4 * SHOWN_IMAGES]]
-    samples = datasets.find_samples(workspace, ids)
-    return {
-        s.id: s for s in samples if status is FindingStatus.FIXED or s.status is SampleStatus.USED
-    }
+def kind_words(kind: str) -> str:
+    """The words of a chip."""
+    return "All" if kind == ALL_KINDS else FINDING_WORDS[FindingKind(kind)].chip
 
 
 def chosen_status(workspace: Workspace, dataset: Dataset) -> FindingStatus:
-    totals = {
-        status: sum(quality.finding_counts(workspace, dataset.id, status).values())
+    """Open findings, or those dealt with; no choice where nothing was dealt with."""
+    known = [
+        status
         for status in FindingStatus
-    }
-    chosen = st.segmented_control(
+        if status is FindingStatus.OPEN or quality.finding_counts(workspace, dataset.id, status)
+    ]
+    if st.session_state.get(STATUS) not in known:
+        st.session_state.pop(STATUS, None)
+    if len(known) == 1:
+        return FindingStatus.OPEN
+    return st.segmented_control(
         "Findings",
-        list(FindingStatus),
+        known,
         default=FindingStatus.OPEN,
         required=True,
-        format_func=lambda status: f"{STATUS_WORDS[status]} ({totals[status]:,})",
-        key="finding_status",
-        help="Ignored findings can be reopened. Fixed findings reopen when the edit is undone.",
+        format_func=STATUS_WORDS.__getitem__,
+        key=STATUS,
+        bind="query-params",
+        label_visibility="collapsed",
     )
-    return FindingStatus(chosen)
+
+
+def answer(workspace: Workspace, dataset: Dataset, requests: list[Request]) -> None:
+    """What only the page can do: open a dialog."""
+    for request in requests:
+        if request.do is Do.IMAGE:
+            for sample in datasets.find_samples(workspace, request.images[:1]):
+                dialogs.show_image(workspace, sample, dataset)
+        if request.do is Do.ALL:
+            dialogs.review(workspace, dataset, dialogs.sure_findings(workspace, dataset))
 
 
 def page(workspace: Workspace) -> None:
+    """Do what was asked for since the last run, then show what is left."""
     dataset = context.dataset(workspace)
     if dataset is None:
         widgets.empty_state(
@@ -347,24 +208,39 @@ def page(workspace: Workspace) -> None:
         return
     if progress(workspace, dataset):
         return
+    if quality.last_check(workspace, dataset.id) is None:
+        not_checked(workspace, dataset)
+        return
+    diary = actions.diary(dataset.id)
+    asked = actions.read_requests(components.asked_of_findings(GRID), dataset.id)
+    for_page = actions.carry_out(workspace, dataset.id, asked, diary)
+    show(workspace, datasets.find_dataset(workspace, dataset.id), diary, for_page)
+
+
+def show(
+    workspace: Workspace, dataset: Dataset, diary: actions.Diary, for_page: list[Request]
+) -> None:
+    """The summary and the findings of a dataset that was checked."""
     check = quality.last_check(workspace, dataset.id)
     if check is None:
-        st.info(
-            "This dataset has not been checked yet. The check finds duplicates, look-alikes, "
-            "mislabeled and unusual images, and file properties that reveal the class. It takes "
-            "about a minute for 1,000 images."
-        )
-        check_again(workspace, dataset, "Check now")
         return
-    counts = quality.finding_counts(workspace, dataset.id)
-    summary(workspace, dataset, check, counts)
-    undo_bar(workspace, dataset)
-    status = chosen_status(workspace, dataset)
-    listed = quality.finding_counts(workspace, dataset.id, status)
-    if not listed and status is FindingStatus.OPEN:
-        st.success("There are no open findings.", icon=":material/check_circle:")
-    for kind, count in listed.items():
-        card(workspace, dataset, kind, count, status)
+    asked = next((request.kind for request in for_page if request.do is Do.SHOW), None)
+    summary(workspace, dataset, check, quality.finding_counts(workspace, dataset.id))
+    with st.container(horizontal=True, vertical_alignment="center", key="finding_filters"):
+        status = chosen_status(workspace, dataset)
+        counts = quality.finding_counts(workspace, dataset.id, status)
+        listed = shelf(counts, status, asked)
+    components.findings(
+        {
+            "dataset": dataset.id,
+            "shelf": f"{listed.status} {listed.kind} {listed.page}",
+            "sections": cards.sections(workspace, dataset, check, listed),
+            "message": diary.message,
+            "handled": diary.handled,
+        },
+        GRID,
+    )
+    answer(workspace, dataset, for_page)
 
 
 widgets.page_heading(Place.QUALITY, "Find and fix problems in the dataset before training.")

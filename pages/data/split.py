@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
+from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.workflows.data import certificates, splits
 from core.workflows.data.split_plans import plan_split
@@ -21,41 +22,45 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
     settings: SplitRequest | None = st.session_state.pop("split_prefill", None)
     if settings is not None:
         split_form.prefill(settings)
-    for key, value in split_form.DEFAULTS.items():
-        st.session_state.setdefault(key, value)
+    split_form.restore()
     sealed = splits.sealed_split(workspace, dataset)
-    left, right = st.columns([2, 3], gap="large")
-    with left, st.container(border=True):
+    # The preview stands first; what it shows is asked for beside it, or below it on a phone.
+    shown, asked = st.columns([3, 2], gap="large")
+    with asked, st.container(border=True, key="split_form"):
+        request = split_form.choose_request(workspace, dataset, sealed)
+        _finish(workspace, dataset, request, sealed)
+    with shown:
         if sealed:
             st.info(
-                f"The test set of **{text.plain(sealed.name)}** is sealed: every new split of this "
-                "version of the dataset keeps these test images, and only the other images are "
-                "divided. The seal does not bind other versions of the dataset.",
+                f"The test set of **{text.plain(sealed.name)}** is sealed: new splits of this "
+                "version keep it. The seal does not bind other versions of the dataset.",
                 icon=":material/lock:",
             )
-        request = split_form.choose_request(workspace, dataset, sealed)
-        name = st.text_input(
-            "Name",
-            key="split_name",
-            placeholder="named after its settings",
-            help="Name of the split in lists.",
-            max_chars=100,
-        )
-        seal = not sealed and st.toggle(
-            "Seal the test set",
-            key="seal",
-            disabled=not _has_test(request),
-            help="Later splits of this version of the dataset keep this test set, so that no test "
-            "image ever trains a model. This cannot be undone.",
-        )
-        if request and st.button(
-            "Split", type="primary", icon=":material/call_split:", key="do_split"
-        ):
-            _make(workspace, dataset, request, name, seal=seal)
-        st.caption("A saved split cannot be changed, so results stay comparable.")
-    with right:
         if request:
             split_preview.preview(workspace, dataset, request, sealed)
+    split_form.keep_in_link()
+
+
+def _finish(
+    workspace: Workspace, dataset: Dataset, request: SplitRequest | None, sealed: Split | None
+) -> None:
+    """Name, seal and the button."""
+    name = st.text_input(
+        "Name",
+        key="split_name",
+        placeholder="named after its settings",
+        help="Name of the split in lists.",
+        max_chars=100,
+    )
+    seal = not sealed and st.toggle(
+        "Seal the test set",
+        key="seal",
+        disabled=not _has_test(request),
+        help="Later splits of this version of the dataset keep this test set, so that no test "
+        "image ever trains a model. This cannot be undone.",
+    )
+    if request and st.button("Split", type="primary", icon=":material/call_split:", key="do_split"):
+        _make(workspace, dataset, request, name, seal=seal)
 
 
 def _has_test(request: SplitRequest | None) -> bool:
@@ -91,14 +96,11 @@ def page(workspace: Workspace) -> None:
         return
     existing = splits.list_splits(workspace, dataset.id)
     if not existing:
-        st.info(
-            "This dataset has no split yet. 60 / 20 / 20 is a good start. With fewer than about 20 "
-            "images per class, use a larger test set."
-        )
         new_split(workspace, dataset)
         return
     next_view = st.session_state.pop("split_view_next", None)
-    st.session_state["split_view"] = next_view or st.session_state.get("split_view") or View.SAVED
+    linked = View.NEW if st.query_params.get("view") == View.NEW else View.SAVED
+    st.session_state["split_view"] = next_view or st.session_state.get("split_view") or linked
     view = st.segmented_control(
         "View",
         list(VIEWS),
@@ -108,8 +110,11 @@ def page(workspace: Workspace) -> None:
         label_visibility="collapsed",
     )
     if view == View.NEW:
+        st.query_params["view"] = View.NEW
         new_split(workspace, dataset)
         return
+    for name in ("view", split_form.LINK):
+        st.query_params.pop(name, None)
     split = context.split(workspace) or existing[0]
     split_saved.show(workspace, dataset, certificates.certified(workspace, split))
     if len(existing) > 1:

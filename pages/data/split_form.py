@@ -1,5 +1,6 @@
 """The form that asks for a split, and the settings it takes over from an existing one."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -48,6 +49,19 @@ DEFAULTS: Mapping[str, object] = {
 }
 
 
+MOST_SEED = 2**31 - 1
+LINK = "form"
+_FREE = ("grouping", "pattern", "per_class")  # without a usual value
+_COUNTS = tuple(f"count_{s.value}_{each}" for s in Subset for each in (False, True))
+_RANGES: Mapping[str, tuple[int, int]] = {
+    "sealed_bound": (5, 95),
+    "folds": (2, MAX_FOLDS),
+    "fold_test": (0, 50),
+    "seed": (0, MOST_SEED),
+    **dict.fromkeys(_COUNTS, (0, 10_000_000)),
+}
+
+
 class View(StrEnum):
     """What the page shows."""
 
@@ -73,35 +87,95 @@ def choose_request(
         kept = sealed or _kept(workspace, dataset)
         request = _sizes(method or SplitMethod.FRACTIONS, dataset, kept)
         group_by = _grouping(workspace, dataset, quality.last_check(workspace, dataset.id))
-        left, right = st.columns(2)
-        order_by = left.selectbox(
-            "Assign images",
-            list(ORDERS),
-            format_func=ORDERS.__getitem__,
-            key="order",
-            help="By name or file date: in each class, the first or oldest images train and the "
-            "last or newest test, as in production, where today's model judges tomorrow's parts.",
-        )
-        seed = right.number_input(
-            "Seed", 0, 2**31 - 1, key="seed", help="The same seed gives the same split."
-        )
-        leave_out = st.checkbox(
-            "Leave out classes with too few images",
-            key="leave_out_small",
-            help="Off: if a class has fewer images or parts than there are subsets, all its images "
-            "train the model and none test it. On: the split does not use this class.",
-        )
+        with st.expander("More options", key="split_options"):
+            order_by, seed, leave_out = _options()
         return replace(
             request,
             keep_test=kept.name if kept and not sealed else "",
             small_classes=SmallClasses.LEAVE_OUT if leave_out else SmallClasses.TRAIN,
             group_by=group_by,
-            seed=int(seed),
+            seed=seed,
             order_by=None if order_by == CHANCE else OrderBy(order_by),
         )
     except TouchstoneError as err:
         errors.show(err)
         return None
+
+
+def _options() -> tuple[str, int, bool]:
+    """What most splits leave as it is: the order, the seed, and what becomes of small classes."""
+    order_by = st.selectbox(
+        "Assign images",
+        list(ORDERS),
+        format_func=ORDERS.__getitem__,
+        key="order",
+        help="By name or file date: in each class, the first or oldest images train and the "
+        "last or newest test, as in production, where today's model judges tomorrow's parts.",
+    )
+    seed = st.number_input(
+        "Seed", 0, MOST_SEED, key="seed", help="The same seed gives the same split."
+    )
+    leave_out = st.checkbox(
+        "Leave out classes with too few images",
+        key="leave_out_small",
+        help="Off: if a class has fewer images or parts than there are subsets, all its images "
+        "train the model and none test it. On: the split does not use this class.",
+    )
+    return order_by, int(seed), leave_out
+
+
+def restore() -> None:
+    """Fill what is not set yet: from the link after a reload, else as usual."""
+    linked = _linked()
+    for key in (*DEFAULTS, *linked):
+        st.session_state.setdefault(key, linked.get(key, DEFAULTS.get(key)))
+
+
+def keep_in_link() -> None:
+    """Write what differs from the usual into the link, so that a reload keeps it."""
+    changed = {
+        key: st.session_state[key]
+        for key in (*DEFAULTS, *_FREE, *_COUNTS)
+        if st.session_state.get(key) not in (None, "", DEFAULTS.get(key))
+    }
+    words = json.dumps(changed, separators=(",", ":")) if changed else ""
+    if words and st.query_params.get(LINK) != words:
+        st.query_params[LINK] = words
+    elif not words and LINK in st.query_params:
+        del st.query_params[LINK]
+
+
+def _linked() -> dict[str, object]:
+    """The settings in the link; what is not possible there is left out."""
+    try:
+        stored = json.loads(st.query_params.get(LINK, "{}"))
+    except ValueError:
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    read = {key: _read(key, value) for key, value in stored.items()}
+    return {key: value for key, value in read.items() if value is not None}
+
+
+def _read(key: str, value: object) -> object:
+    """One setting from a link; None if it cannot be that."""
+    match key, value:
+        case "method", str() if value in list(METHODS):
+            return SplitMethod(value)
+        case "order", str() if value in ORDERS:
+            return value
+        case "bounds", [int(low), int(high)] if (
+            low % 5 == high % 5 == 0 and 5 <= low <= high <= 100
+        ):
+            return low, high
+        case (("leave_out_small" | "per_class"), bool()):
+            return value
+        case (("grouping" | "pattern" | "keep_test"), str()):
+            return value
+        case str(), int() if key in _RANGES and _RANGES[key][0] <= value <= _RANGES[key][1]:
+            return value
+        case _:
+            return None
 
 
 def _kept(workspace: Workspace, dataset: Dataset) -> Split | None:
@@ -198,10 +272,9 @@ def _pattern() -> Grouping | None:
     )
     if pattern.strip():
         return Grouping(GroupKind.PATTERN, pattern.strip())
-    st.info(
-        "Enter what the file names of one part have in common. For names like `part12_a.jpg`: "
-        r"`(?P<group>part\d+)`. Until then, images are not grouped.",
-        icon=":material/edit:",
+    st.caption(
+        "Enter what the file names of one part have in common, for `part12_a.jpg`: "
+        r"`(?P<group>part\d+)`. Until then, images are not grouped."
     )
     return None
 

@@ -6,9 +6,10 @@ from core.data.quality.similarity import LOOK_ALIKES
 from core.data.small_classes import class_gaps
 from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
+from core.domain.findings import QualityCheck
 from core.domain.splits import LeakCertificate, Split, Subset
 from core.errors import TouchstoneError
-from core.workflows.data import certificates, quality
+from core.workflows.data import certificates, quality, splits
 from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_plans import SplitPlan, plan_split
 from core.workflows.data.split_words import gap_in_words, groups_in_words
@@ -31,7 +32,7 @@ def preview(
     workspace: Workspace, dataset: Dataset, request: SplitRequest, sealed: Split | None
 ) -> None:
     """The split that the form would make."""
-    st.subheader("Preview")
+    st.header("Preview")
     if dataset.sample_count > PREVIEW_AT_MOST and not st.button(
         "Show a preview", icon=":material/visibility:", key="do_preview"
     ):
@@ -50,10 +51,19 @@ def preview(
     except TouchstoneError as err:
         st.warning(f"{text.plain(err.message)}\n\n{text.plain(err.hint)}", icon=":material/rule:")
         return
-    numbers(plan.counts)
-    gaps(plan.counts)
     certificate(plan.certificate)
+    if request.group_by is not None:
+        honesty(check)
+    numbers(plan.counts)
     counts_chart(plan.counts, dataset, "preview_counts")
+    gaps(plan.counts)
+
+
+def honesty(check: QualityCheck | None) -> None:
+    """Why the split is not random, in one line."""
+    words = splits.why_not_random(check)
+    if words:
+        st.caption(f":material/shuffle: {text.plain(words)}")
 
 
 @st.cache_data(max_entries=16, show_spinner="Dividing …")
@@ -90,7 +100,7 @@ def numbers(counts: SideCounts) -> None:
         if side.fold is None
     ]
     for cell, (title, value, help_text) in zip(st.columns(len(boxes)), boxes, strict=True):
-        cell.metric(title, value, border=True, help=help_text)
+        cell.metric(title, value, help=help_text)
 
 
 def gaps(counts: SideCounts) -> None:
@@ -124,10 +134,14 @@ def certificate(leaks: LeakCertificate | None) -> None:
         lines = [f"{what}: **{'not checked' if n is None else f'{n:,}'}**" for what, n in counts]
         shown = st.error if leaks.is_leaking else st.warning
         shown("**Leak certificate**: " + " · ".join(lines), icon=":material/gpp_maybe:")
-    st.caption(LOOK_ALIKES)
     if leaks.kept_out:
-        st.info(
-            f"{text.count(leaks.kept_out, 'image')} not used: identical or similar to a test image "
-            "that is kept.",
-            icon=":material/lock:",
+        st.caption(
+            f":material/lock: {text.count(leaks.kept_out, 'image')} not used: identical or similar "
+            "to a test image that is kept."
         )
+
+
+def what_look_alikes_are() -> None:
+    """What the certificate can see, behind a small button."""
+    with st.popover("What is checked?", type="tertiary", icon=":material/help:"):
+        st.caption(LOOK_ALIKES)

@@ -5,16 +5,22 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from core.api import splits as split_json
-from core.data.quality.similarity import LOOK_ALIKES
 from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import LeakCertificate, Split, SplitSide, Subset
-from core.workflows.data import certificates, datasets, splits
+from core.workflows.data import certificates, datasets, quality, splits
 from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_words import strategy_in_words
 from core.workspace import Workspace
 from pages.data.split_form import View
-from pages.data.split_preview import certificate, counts_chart, gaps, numbers
+from pages.data.split_preview import (
+    certificate,
+    counts_chart,
+    gaps,
+    honesty,
+    numbers,
+    what_look_alikes_are,
+)
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.places import Place
 
@@ -23,33 +29,47 @@ STRIPS = 6
 
 
 def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
-    """Everything about one split."""
+    """Everything about one split: whether it leaks, what it holds, and what can be done."""
     counts = certificates.side_counts(workspace, dataset, split)
-    _badges(dataset, split)
     _changed(workspace, dataset, split)
-    numbers(counts)
-    gaps(counts)
     can_train = not _lacks_validation(split, counts)
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([3, 2], gap="large")
     with left:
         certificate(split.certificate)
+        if split.strategy.grouping is not None:
+            honesty(quality.last_check(workspace, dataset.id))
+        numbers(counts)
+        counts_chart(counts, dataset, "subset_counts")
+        gaps(counts)
+    with right:
+        _badges(dataset, split)
+        how = strategy_in_words(split)
+        st.caption(
+            f"{text.plain(how[:1].upper() + how[1:])} · seed {split.seed} · "
+            f"{text.when(split.created_at)}"
+        )
         if can_train and st.button(
             "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
         ):
             st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
-            _actions(workspace, dataset, split)
-        how = strategy_in_words(split)
-        st.caption(
-            f"{text.plain(how[:1].upper() + how[1:])} · seed {split.seed} · "
-            f"created {text.when(split.created_at)} · digest {split.digest[:12]}"
-        )
-        _certificate_file(workspace, split)
-    with right:
-        counts_chart(counts, dataset, "subset_counts")
+            _actions(split, dataset)
+        what_look_alikes_are()
     _strips(workspace, dataset, split, counts)
     with st.expander("All images of one subset or fold"):
         _images(workspace, dataset, split, list(counts))
+    _certificate_file(workspace, split)
+    with st.expander("Delete this split", icon=":material/delete:"):
+        st.markdown(_taken_along(workspace, split))
+        if st.button("Delete split …", icon=":material/delete:", key="do_delete"):
+            _confirm_delete(workspace, split)
+
+
+def _taken_along(workspace: Workspace, split: Split) -> str:
+    """What goes with the split, and what stays."""
+    runs = splits.run_count(workspace, split.id)
+    taken = f"Takes along {text.count(runs, 'run')}. " if runs else "No run has used it. "
+    return f"{taken}Models, reports and images stay."
 
 
 def _lacks_validation(split: Split, counts: SideCounts) -> bool:
@@ -79,23 +99,8 @@ def _lacks_validation(split: Split, counts: SideCounts) -> bool:
 
 
 def _badges(dataset: Dataset, split: Split) -> None:
-    leaks = split.certificate
+    is_old = split.version < dataset.version
     with st.container(horizontal=True):
-        if leaks and leaks.is_clean:
-            st.badge(
-                "no leaks",
-                icon=":material/verified:",
-                color="green",
-                help="No part, identical file or look-alike is in more than one subset. "
-                f"{LOOK_ALIKES}",
-            )
-        else:
-            st.badge(
-                "leaks" if leaks and leaks.is_leaking else "leaks not checked",
-                icon=":material/gpp_maybe:",
-                color="orange",
-                help="See the leak certificate below.",
-            )
         if split.folds:
             st.badge(
                 f"{split.folds} folds",
@@ -110,13 +115,12 @@ def _badges(dataset: Dataset, split: Split) -> None:
                 color="violet",
                 help="Later splits of this version of the dataset keep this test set.",
             )
-        is_old = split.version < dataset.version
         st.badge(
             f"version {split.version} of {dataset.version}"
             if is_old
             else f"version {split.version}",
             color="orange" if is_old else "gray",
-            help="The version of the dataset that was divided.",
+            help=f"The version of the dataset that was divided. Content: {split.digest[:12]}.",
         )
 
 
@@ -147,7 +151,7 @@ def _changed(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             _tiles(dataset, samples, f"drift_{key}", side_px=96)
 
 
-def _actions(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+def _actions(split: Split, dataset: Dataset) -> None:
     request = request_of(split)
     if request and st.button(
         "New split like this",
@@ -166,13 +170,6 @@ def _actions(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         help="Later splits of this version of the dataset will keep this test set.",
     ):
         _confirm_seal(split)
-    if st.button(
-        "Delete",
-        icon=":material/delete:",
-        key="do_delete",
-        help="Removes the split and its runs. Their models are kept.",
-    ):
-        _confirm_delete(workspace, split)
 
 
 @st.dialog("Seal the test set")
@@ -191,13 +188,7 @@ def _confirm_seal(split: Split) -> None:
 @st.dialog("Delete split")
 @errors.shown()
 def _confirm_delete(workspace: Workspace, split: Split) -> None:
-    runs = splits.run_count(workspace, split.id)
-    name = text.plain(split.name)
-    st.markdown(
-        f"Delete **{name}** and {text.count(runs, 'run')}? Models are kept."
-        if runs
-        else f"Delete **{name}**?"
-    )
+    st.markdown(f"Delete **{text.plain(split.name)}**? {_taken_along(workspace, split)}")
     sure = True
     if split.sealed:
         st.warning(

@@ -1,10 +1,11 @@
-"""Versions: history, undo, compare, export."""
+"""Versions: the history of a dataset as a timeline; undo, restore, compare, export."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import streamlit as st
 
-from core.domain.datasets import Dataset, DatasetVersion
+from core.domain.datasets import Dataset, DatasetVersion, EditAction
 from core.errors import TouchstoneError
 from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
@@ -13,11 +14,27 @@ from core.workspace import Workspace
 from pages.ui import components, context, errors, image_words, routes, state, text, widgets
 from pages.ui.places import Place
 
+PER_PAGE = 15
 KIND_WORDS = {
-    ChangeKind.ADDED: ("Added", "Images that only the newer version has."),
-    ChangeKind.REMOVED: ("Removed", "Images that only the older version has."),
-    ChangeKind.RELABELLED: ("Relabeled", "Images with another class."),
-    ChangeKind.REGROUPED: ("Reassigned", "Images with the same class but another part."),
+    ChangeKind.ADDED: "added",
+    ChangeKind.REMOVED: "removed",
+    ChangeKind.RELABELLED: "relabeled",
+    ChangeKind.REGROUPED: "given another part",
+}
+ICONS = {
+    EditAction.IMPORT: "upload",
+    EditAction.ADD: "add_photo_alternate",
+    EditAction.RELABEL: "label",
+    EditAction.EXCLUDE: "hide_image",
+    EditAction.RESTORE: "image",
+    EditAction.GROUP: "group_work",
+    EditAction.SEPARATE: "call_split",
+    EditAction.ADD_CLASS: "new_label",
+    EditAction.RENAME_CLASS: "edit",
+    EditAction.MERGE_CLASSES: "merge",
+    EditAction.VERDICTS: "rule",
+    EditAction.REPLACE: "published_with_changes",
+    EditAction.UNDO: "undo",
 }
 
 
@@ -33,101 +50,110 @@ def act(edit: Callable[[], DatasetVersion]) -> None:
 
 
 def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
-    last = versions.next_undo(workspace, dataset.id)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="undo",
-            disabled=last is None,
-            type="primary",
-            help="Undoes the newest change.",
-        ):
-            act(lambda: edits.undo(workspace, dataset.id))
-        st.caption(f"Undoes: {text.plain(last.summary)}" if last else "Nothing to undo.")
-    st.dataframe(
-        {
-            "version": [v.number for v in listed],
-            "time": [text.when(v.created_at) for v in listed],
-            "change": [v.summary for v in listed],
-            "images": [v.sample_count for v in listed],
-            "classes": [len(v.class_names) for v in listed],
-            "content": [v.digest[:12] for v in listed],
-        },
-        hide_index=True,
-        height=min(420, 38 + 35 * len(listed)),
-        column_config={
-            "content": st.column_config.TextColumn(
-                "content", help="Versions with the same code have the same images and labels."
-            )
-        },
-    )
-    if len(listed) > 1:
-        go_back(workspace, dataset, listed)
+    """What happened to the dataset, newest first; each version can be restored and compared."""
+    undoable = versions.next_undo(workspace, dataset.id)
+    pages = -(-len(listed) // PER_PAGE)
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key="history_page", bind="query-params")
+    older = {newer.number: before for newer, before in pairwise(listed)}
+    first = (min(page, pages) - 1) * PER_PAGE
+    with st.container(border=True, gap="xsmall", key="timeline"):
+        for version in listed[first : first + PER_PAGE]:
+            event(workspace, dataset, version, older.get(version.number), undoable)
 
 
-def go_back(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        older = {v.number: v for v in listed if v.number != dataset.version}
-        number = st.selectbox(
-            "Restore version",
-            list(older),
-            key="back_to",
-            width=400,
-            format_func=lambda n: words(older[n]),
-            help="Makes a new version that equals this one. You can undo it.",
+def event(
+    workspace: Workspace,
+    dataset: Dataset,
+    version: DatasetVersion,
+    before: DatasetVersion | None,
+    undoable: DatasetVersion | None,
+) -> None:
+    """One line of the timeline."""
+    number = version.number
+    is_current = number == dataset.version
+    with st.container(horizontal=True, vertical_alignment="center", key=f"version_{number}"):
+        st.markdown(
+            f":material/{ICONS[version.action]}: **{text.plain(version.summary)}**  \n"
+            f":gray[version {number} · {text.when(version.created_at)} · {size(version, before)}]",
+            width="stretch",
         )
-        if st.button("Restore", icon=":material/settings_backup_restore:", key="go_back"):
+        if is_current:
+            st.badge("current", color="green")
+        if undoable is not None and number == undoable.number:
+            label = f"Undo {text.plain(version.summary)}"
+            if st.button("Undo", icon=":material/undo:", key="undo", help=label):
+                act(lambda: edits.undo(workspace, dataset.id))
+        if before is not None:
+            st.button(
+                "Changes",
+                key=f"changes_{number}",
+                type="tertiary",
+                icon=":material/difference:",
+                help=f"Compares version {number} with the one before.",
+                on_click=st.session_state.update,
+                args=({"from": before.number, "to": number},),
+            )
+        if not is_current and st.button(
+            "Restore",
+            key=f"restore_{number}",
+            type="tertiary",
+            icon=":material/settings_backup_restore:",
+            help="Makes a new version that equals this one. You can undo it.",
+        ):
             act(lambda: versions.go_back(workspace, dataset.id, number))
 
 
-def words(version: DatasetVersion) -> str:
-    return f"{version.number} · {version.summary}"
+def size(version: DatasetVersion, before: DatasetVersion | None) -> str:
+    """Images of a version, and how many more or fewer than before."""
+    words = text.count(version.sample_count, "image")
+    gained = version.sample_count - before.sample_count if before else 0
+    return f"{words} ({gained:+,})" if gained else words
 
 
 @st.fragment
 @errors.shown()
 def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
-    st.subheader("Compare")
+    """What differs between two versions."""
     if len(listed) < 2:
-        st.info("There is only one version. Every edit makes a new one.")
         return
+    st.header("Changes")
     known = {v.number: v for v in listed}
     numbers = list(known)
+    for key, usual in (("from", numbers[1]), ("to", numbers[0])):
+        if st.session_state.get(key, usual) not in known:
+            st.session_state[key] = usual
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        before = st.selectbox(
-            "From",
-            numbers,
-            index=1,
-            key=f"from_{dataset.version}",
-            width=400,
-            format_func=lambda n: words(known[n]),
-            help="Earlier version.",
-        )
-        after = st.selectbox(
-            "To",
-            numbers,
-            index=0,
-            key=f"to_{dataset.version}",
-            width=400,
-            format_func=lambda n: words(known[n]),
-            help="Later version.",
+        before, after = (
+            st.selectbox(
+                label,
+                numbers,
+                index=index,
+                key=key,
+                bind="query-params",
+                width=180,
+                format_func=lambda n: f"version {n}",
+            )
+            for label, key, index in (("From", "from", 1), ("To", "to", 0))
         )
     compared = versions.compare(workspace, dataset.id, before, after)
-    cells = st.columns(len(KIND_WORDS))
-    for cell, (kind, (title, meaning)) in zip(cells, KIND_WORDS.items(), strict=True):
-        cell.metric(title, f"{compared.counts[kind]:,}", border=True, help=meaning)
+    different = [
+        f"**{compared.counts[kind]:,}** {word}"
+        for kind, word in KIND_WORDS.items()
+        if compared.counts[kind]
+    ]
+    if different:
+        st.markdown(" · ".join(different))
+    elif compared.older.digest == compared.newer.digest:
+        st.markdown(":material/check: The same images with the same labels.")
     if compared.classes_before != compared.classes_after:
         st.markdown(f"Classes: {names(compared.classes_before)} → {names(compared.classes_after)}")
     if compared.older.class_verdicts != compared.newer.class_verdicts:
         st.markdown("The verdicts (OK, NOK) of some classes differ.")
-    if compared.older.digest == compared.newer.digest:
-        st.success(
-            "Both versions have the same images with the same labels.", icon=":material/check:"
-        )
-    for kind, (title, _) in KIND_WORDS.items():
+    for kind, word in KIND_WORDS.items():
         if compared.counts[kind]:
-            changed(workspace, compared, kind, title)
+            changed(workspace, compared, kind, word.capitalize())
 
 
 def names(class_names: tuple[str, ...], limit: int = 12) -> str:
@@ -169,7 +195,7 @@ def tile(change: Change) -> components.Tile:
 @st.fragment
 @errors.shown()
 def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
-    st.subheader("Export")
+    st.header("Export")
     known = {v.number: v for v in listed}
     made = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -177,8 +203,8 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
             "Version",
             list(known),
             key=f"export_{dataset.version}",
-            width=400,
-            format_func=lambda n: words(known[n]),
+            width=180,
+            format_func=lambda n: f"version {n}",
             help="Version to export.",
         )
         split = st.selectbox(
@@ -196,10 +222,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
                 icon=":material/folder_zip:" if file_format.has_images else ":material/table:",
                 url=routes.export_url(dataset.id, file_format, number, split, delimiter),
             )
-    st.caption(
-        "The ZIP file has one folder per class and the table labels.csv, and can be imported "
-        "again. Excluded images are left out."
-    )
+    st.caption("One folder per class and labels.csv; can be imported again. No excluded images.")
 
 
 def page(workspace: Workspace) -> None:

@@ -35,6 +35,12 @@ _images = st.components.v2.component(
     css=_asset("images.css"),
     js=_asset("images.js"),
 )
+_findings = st.components.v2.component(
+    "touchstone_findings",
+    html=_asset("findings.html"),
+    css=_asset("findings.css"),
+    js=_asset("findings.js"),
+)
 _upload = st.components.v2.component(
     "touchstone_upload",
     html=_asset("upload.html"),
@@ -197,6 +203,21 @@ def class_table(
         on_sort_change=on_sort,
         on_chosen_change=on_chosen,
     )
+
+
+def findings(data: Mapping[str, object], key: str) -> None:
+    """Findings as cards of two images that open large; `findings.js` says what it reads.
+
+    What people ask for is `asked_of_findings`, to be read before mounting: each request comes again
+    until its id is among `handled` of the data.
+    """
+    _findings(key=key, data=dict(data), on_requests_change=lambda: None)
+
+
+def asked_of_findings(key: str) -> object:
+    """The requests of `findings`, as they come from the browser; None before the first."""
+    state = st.session_state.get(key)
+    return state.get("requests") if state else None
 
 
 def zip_upload(key: str) -> dict[str, str] | None:

@@ -87,7 +87,7 @@ def editable_images(
     )
     if pages > 1:
         with st.container(horizontal=True, horizontal_alignment="center"):
-            st.pagination(pages, width="stretch", key=f"{key}_page")
+            st.pagination(pages, width="stretch", key=f"{key}_page", bind="query-params")
     _offer_refresh(workspace, pin, key)
     if is_edited:
         st.rerun()
@@ -108,9 +108,7 @@ def _pinned(
     key: str,
 ) -> _Pin:
     last: _Pin | None = st.session_state.get(f"{key}_pin")
-    query = _GalleryQuery(
-        dataset.id, chosen, order, descending, st.session_state.get(f"{key}_page", 1)
-    )
+    query = _GalleryQuery(dataset.id, chosen, order, descending, _page(f"{key}_page"))
     if last and replace(query, page=1) != replace(last.query, page=1) and query.page != 1:
         st.session_state[f"{key}_page"] = 1
         query = replace(query, page=1)
@@ -122,6 +120,12 @@ def _pinned(
         pin = _load(workspace, dataset, replace(query, page=1))
     st.session_state[f"{key}_pin"] = pin
     return pin
+
+
+def _page(key: str) -> int:
+    """The page asked for: by the pagination, or in the first run by the link."""
+    linked = st.query_params.get(key, "")
+    return int(st.session_state.get(key, linked if linked.isdecimal() else 0)) or 1
 
 
 def _still_good(workspace: Workspace, dataset: Dataset, pin: _Pin) -> bool:

@@ -1,6 +1,5 @@
-"""Check, fix and undo in a real browser."""
+"""Check, compare, fix and undo in a real browser, by mouse and by keyboard."""
 
-import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,16 +12,19 @@ from core.domain.splits import Subset
 from core.workflows import jobs
 from core.workflows.data import datasets, quality
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, open_page, settled
+from tests.browser.conftest import App, click, eventually, open_page, settled
 from tests.core.workflows.data.test_look_alikes import save_check
 from tests.core.workflows.data.test_quality import write_parts
 from tests.made import make_dataset
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
+COPIES = "[data-kind=exact_duplicate] .card"
 
 
-def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_path: Path) -> None:
+def test_a_finding_is_fixed_in_one_click_and_undone_in_its_message(
+    app: App, page: Page, tmp_path: Path
+) -> None:
     workspace = Workspace(app.workspace).create()
     source = write_parts(tmp_path / "parts")
     job = datasets.start_import(workspace, source, "Photographs", LabelSource.LAST_FOLDER)
@@ -31,32 +33,28 @@ def test_a_finding_is_fixed_in_one_click_and_undone(app: App, page: Page, tmp_pa
 
     open_page(page, app, f"quality?dataset={dataset.id}")
     click(page, "do_check")
-    page.wait_for_selector(".st-key-card_exact_duplicate", timeout=LONG)
-    tiles = page.locator(".st-key-card_exact_duplicate .ts-images .tile")
-    expect(tiles).to_have_count(2)
+    page.wait_for_selector(COPIES, timeout=LONG)
+    expect(page.locator(f"{COPIES} img")).to_have_count(2)
+    said = page.locator(".message .said")
 
-    (equal,) = quality.findings(workspace, dataset.id, FindingKind.EXACT_DUPLICATE)
-    click(page, f"fix_{equal.id}_0")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 image")
-    expect(page.locator(".st-key-card_exact_duplicate")).to_have_count(0)
+    page.locator(COPIES).get_by_role("button", name="Keep one").click()
+    expect(said).to_have_text("Excluded 1 image.")
+    expect(page.locator(COPIES)).to_have_count(0)
     assert datasets.find_dataset(workspace, "Photographs").sample_count == dataset.sample_count - 1
-
-    click(page, "undo_fix")
-    expect(page.locator(".st-key-card_exact_duplicate .ts-images .tile")).to_have_count(2)
-    expect(page.locator(".st-key-undo_bar")).to_have_count(0)
+    page.locator(".message .undo").click()
+    expect(said).to_have_text("Undone: Excluded 1 image.")
+    expect(page.locator(f"{COPIES} img")).to_have_count(2)
+    expect(page.locator(".message .undo")).to_be_hidden()
     assert datasets.find_dataset(workspace, "Photographs").digest == dataset.digest
 
-    # An image opens large, and can be left out from there.
-    settled(page)
-    tiles.first.click()
-    drawer = page.locator('[data-testid="stDialog"]')
-    expect(drawer.get_by_text(re.compile("96 × 96"))).to_be_visible()
-    click(page, "exclude_one")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Excluded 1 image")
-    expect(page.locator(".st-key-card_exact_duplicate")).to_have_count(0)
+    # One kind, with its place in the link, which a reload keeps.
+    page.locator("[data-kind=near_duplicate]").get_by_role("button", name="Show all").click()
+    expect(page.locator(".card")).to_have_count(16)
+    page.reload()
+    expect(page.locator(".card")).to_have_count(16)
 
 
-def test_look_alikes_are_answered_pair_by_pair_and_for_one_image(
+def test_pairs_are_compared_answered_and_undone_by_keyboard(
     app: App, page: Page, tmp_path: Path
 ) -> None:
     workspace = Workspace(app.workspace).create()
@@ -68,23 +66,47 @@ def test_look_alikes_are_answered_pair_by_pair_and_for_one_image(
         found = quality.findings(workspace, "ds-1", FindingKind.NEAR_DUPLICATE)
         return [finding.sample_ids for finding in found]
 
-    (finding,) = quality.findings(workspace, "ds-1", FindingKind.NEAR_DUPLICATE)
     open_page(page, app, "quality?dataset=ds-1")
-    click(page, f"pairs_{finding.id}")
-    dialog = page.locator('[data-testid="stDialog"]')
-    expect(dialog.get_by_text("Pair 1 of 5")).to_be_visible()
-    click(page, "pair_next")
-    expect(dialog.get_by_text("Pair 2 of 5")).to_be_visible()
-    click(page, "pair_different-parts")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Different parts: 2 images")
-    assert groups() == [tuple(chain[:2]), tuple(chain[2:])]
+    page.locator(".card").first.focus()
+    page.keyboard.press("Enter")
+    large, said = page.locator("dialog.zoom"), page.locator(".message .said")
+    expect(large.get_by_text("pair 1 of 5")).to_be_visible()
 
-    # One image of the rest is another part than the others.
-    settled(page)
-    page.locator(".st-key-card_near_duplicate .ts-images .tile").nth(2).click()
-    click(page, "apart_one")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("1 image and 3 look-alikes")
-    assert groups() == [tuple(chain[:2]), tuple(chain[3:])]
-    click(page, "undo_fix")
-    expect(page.locator(".st-key-undo_bar")).to_contain_text("Different parts: 2 images")
+    # Both images move and zoom together; the space bar shows one, then the other.
+    page.mouse.move(*middle(page, "dialog.zoom .view >> nth=0"))
+    page.mouse.wheel(0, -400)
+    zoom = large.locator(".panes").evaluate("p => getComputedStyle(p).getPropertyValue('--s')")
+    boxes = [large.locator("img").nth(side).bounding_box() for side in (0, 1)]
+    assert float(zoom) > 2
+    assert boxes[0] and boxes[1]
+    assert boxes[0]["height"] == pytest.approx(boxes[1]["height"], rel=0.01)
+    page.keyboard.press("Space")
+    expect(large.locator("img").nth(0)).to_be_hidden()
+    expect(large.locator("img").nth(1)).to_be_visible()
+    page.keyboard.press("Space")
+    expect(large.locator("img").nth(0)).to_be_visible()
+    page.keyboard.press("f")
+
+    page.keyboard.press("ArrowDown")
+    expect(large.get_by_text("pair 2 of 5")).to_be_visible()
+    large.locator(".pair-acts").get_by_role("button", name="Different").click()
+    expect(said).to_contain_text("Different parts: 2 images")
     assert groups() == [tuple(chain[:2]), tuple(chain[2:])]
+    # Quick presses, faster than the page reruns: none may be lost.
+    settled(page)
+    page.keyboard.press("u")
+    page.keyboard.press("d")
+    eventually(lambda: not groups())
+    expect(large).to_be_hidden()
+    page.locator(".message .undo").click()
+    eventually(lambda: groups() == [tuple(chain)])
+    page.locator(".card .dots").click()
+    page.get_by_role("menuitem", name="Keep one").click()
+    expect(said).to_have_text("Excluded 5 images.")
+    expect(page.get_by_role("heading", name="Nothing to settle")).to_be_visible()
+
+
+def middle(page: Page, selector: str) -> tuple[float, float]:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -35,7 +35,7 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
     page.get_by_role("link", name="Run the quality check").click()
     page.wait_for_selector(".st-key-do_check")
     click(page, "do_check")
-    expect(page.get_by_text("make results look better than they are")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="to settle")).to_be_visible(timeout=LONG)
 
     workspace = Workspace(app.workspace)
     open_page(page, app, f"split?dataset={parts.id}")

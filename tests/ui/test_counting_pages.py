@@ -1,20 +1,22 @@
 """What n counts, as people see and choose it; answers about look-alikes on the Quality page."""
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.domain.findings import FindingKind
+from core.domain.findings import FindingKind, Fix
 from core.domain.parts import Counting, PartAnswer
 from core.domain.splits import Subset
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import models
 from core.store.database import connect
-from core.workflows.data import fixes, quality, versions
+from core.workflows.data import quality, versions
 from core.workflows.results import access
 from core.workflows.signoff import release
 from core.workspace import Workspace
+from pages.data.findings import actions
+from pages.data.findings.actions import Do
 from tests.core.workflows.data.test_look_alikes import save_check
 from tests.made import add_model, make_dataset
 from tests.ui.conftest import OpenPage
@@ -102,26 +104,31 @@ def test_compare_says_where_the_verdict_depends_on_look_alikes(
     assert any("depends on the look-alikes" in item.value for item in app.warning)
 
 
-def test_look_alikes_are_answered_for_a_group_and_all_with_an_undo(
-    open_page: OpenPage, cells: Cells
+def test_look_alikes_are_answered_for_a_group_a_pair_and_one_image_with_an_undo(
+    cells: Cells,
 ) -> None:
     workspace, _ = cells
     (finding,) = quality.findings(workspace, "ds-1", FindingKind.NEAR_DUPLICATE)
-    app = open_page("data/quality.py", workspace, dataset="ds-1")
-    said = [item.value.replace("\\", "") for item in app.markdown]
-    assert any("12 look-alikes may show one part" in words for words in said)
-    app.button(key=f"fix_{finding.id}_1").click().run()  # different parts
-    assert not app.exception
+    kept, numbers = actions.Diary(), count()
+
+    def ask(do: Do, **more: object) -> None:
+        raw = [{"id": str(next(numbers)), "dataset": "ds-1", "do": do, **more}]
+        actions.carry_out(workspace, "ds-1", actions.read_requests(raw, "ds-1"), kept)
+        assert not kept.wrong
+
+    ask(Do.FIX, finding=finding.id, how=Fix.DIFFERENT)
     assert _sizes(workspace) == []
-    assert _metrics(app)["Groups of look-alikes"] == "0"
     summary = versions.list_versions(workspace, "ds-1")[0].summary
     assert summary == "Different parts: 12 images that look alike"
-    app.button(key="undo_fix").click().run()
+    assert kept.text == f"{summary}."
+    ask(Do.UNDO)
     assert _sizes(workspace) == [12]
-    assert _metrics(app)["Groups of look-alikes"] == "1"
 
-    fixes.answer(workspace, "ds-1", finding.sample_ids[5:7], PartAnswer.DIFFERENT)
-    app = open_page("data/quality.py", workspace, dataset="ds-1")
-    app.button(key="all_near_duplicate_different_parts").click().run()
-    assert not app.exception
+    pair = list(finding.sample_ids[5:7])
+    ask(Do.PAIR, finding=finding.id, images=pair, answer=PartAnswer.DIFFERENT)
+    halves = quality.findings(workspace, "ds-1", FindingKind.NEAR_DUPLICATE)
+    assert sorted(len(f.sample_ids) for f in halves) == [6, 6]
+    ask(Do.APART, finding=halves[0].id, images=[halves[0].sample_ids[0]])
+    assert _sizes(workspace) == [5, 6]
+    ask(Do.ALL, kind=FindingKind.NEAR_DUPLICATE, how=Fix.DIFFERENT)
     assert _sizes(workspace) == []

@@ -4,12 +4,14 @@ import time
 
 import pytest
 
-from core.domain.datasets import SampleStatus, Verdict
+from core.domain.datasets import Verdict
 from core.domain.files import FileCheck
 from core.domain.findings import FeatureInsight
+from core.domain.signoff import MarkKind
 from core.store import properties, quality
 from core.store.database import connect, transaction
-from core.workflows.data import datasets, edits, versions
+from core.workflows.data import datasets, edits, splits, versions
+from core.workflows.results import evaluation
 from core.workspace import Workspace
 from tests.conftest import store_rows
 from tests.ui.conftest import OpenPage
@@ -28,21 +30,30 @@ def grid(app, key: str = "pictures"):  # type: ignore[no-untyped-def]
 def test_filters_and_pages_of_the_gallery(open_page: OpenPage, workspace: Workspace, rows) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/datasets.py", workspace)
     assert (len(grid(app).ids), grid(app).total, len(grid(app).ahead)) == (60, 90, 30)
-    app.selectbox(key="class_filter_4").set_value(2).run()
+    app.pills(key="class").set_value("crack").run()
     assert grid(app).total == 30
-    app.text_input(key="text_filter").set_value("/1").run()
+    app.text_input(key="search").set_value("/1").run()
     assert {s.label for s in datasets.find_samples(workspace, grid(app).ids)} == {1}
     assert grid(app).total == 5  # crack/1, 10, 13, 16, 19
-    app.text_input(key="text_filter").set_value("nothing like it").run()
+    app.text_input(key="search").set_value("nothing like it").run()
     assert any("No images match" in info.value for info in app.info)
     assert not app.exception
+    # A link, or a reload, shows the same.
+    marked = grid(open_page("data/datasets.py", workspace)).ids[:2]
+    evaluation.mark(workspace, marked, MarkKind.GOLDEN, on=True)
+    app = open_page("data/datasets.py", workspace, mark="Golden sample", **{"class": "good"})
+    assert not app.exception
+    good = {s.id for s in datasets.find_samples(workspace, marked) if s.label == 0}
+    assert set(grid(app).ids) == good
+    app = open_page("data/datasets.py", workspace, pictures_page="2")
+    assert len(grid(app).ids) == 30
 
 
 def test_the_list_stays_while_its_images_are_relabelled(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_page("data/datasets.py", workspace)
-    app.selectbox(key="class_filter_4").set_value(1).run()
+    app.pills(key="class").set_value("good").run()
     shown = grid(app).ids
     edits.relabel(workspace, rows.id, {shown[0]: 1})
     app.run()
@@ -59,12 +70,12 @@ def test_the_list_stays_while_its_images_are_relabelled(
 def test_excluded_images_can_be_looked_at(open_page: OpenPage, workspace: Workspace, rows) -> None:  # type: ignore[no-untyped-def]
     edits.exclude(workspace, rows.id, [5, 6])
     app = open_page("data/datasets.py", workspace)
-    app.segmented_control(key="status_filter").set_value(SampleStatus.EXCLUDED).run()
+    app.toggle(key="excluded").set_value(True).run()
     assert grid(app).ids == (5, 6)
 
 
 def open_tab(app, name: str):  # type: ignore[no-untyped-def]
-    app.session_state["dataset_tabs"] = name
+    app.session_state["tab"] = name
     return app.run()
 
 
@@ -84,7 +95,7 @@ def test_a_selection_on_the_map_shows_exactly_its_images(
     app = open_tab(open_page("data/datasets.py", workspace), "Map")
     app.session_state[f"map_{rows.id}"] = {"chosen": {"ids": [3, 4, 80]}}
     app.run()
-    assert any("3 selected images" in item.value for item in app.subheader)
+    assert any("3 selected images" in item.value for item in app.header)
     assert grid(app, "map_pictures").ids == (3, 4, 80)
 
 
@@ -123,16 +134,37 @@ def test_versions_are_listed_compared_undone_and_gone_back_to(
     edits.relabel(workspace, rows.id, {1: 2, 2: 0})
     edits.set_verdicts(workspace, rows.id, {"good": Verdict.OK})
     app = open_page("data/versions.py", workspace)
-    assert list(app.dataframe[0].value["version"]) == [3, 2, 1]
-    app.selectbox(key="from_3").set_value(1).run()
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown == {"Added": "0", "Removed": "0", "Relabeled": "2", "Reassigned": "0"}
+    said = [item.value for item in app.markdown]
+    assert [words.split("version ")[1][0] for words in said if ":gray[version" in words] == list(
+        "321"
+    )
+    app.button(key="changes_2").click().run()
+    assert any("**2** relabeled" in item.value for item in app.markdown)
     app.button(key="undo").click().run()
     assert versions.next_undo(workspace, rows.id).number == 2
-    app.selectbox(key="back_to").set_value(1)
-    app.button(key="go_back").click().run()
+    app.button(key="restore_1").click().run()
     assert not app.exception
     assert datasets.find_dataset(workspace, rows.id).digest == rows.digest
+
+
+def test_deleting_a_dataset_says_what_goes_and_an_open_page_says_that_it_is_gone(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    other = store_rows(workspace, [0, 1], dataset_id="ds-other")
+    splits.create_split(workspace, rows.id)
+    evaluation.mark(workspace, [1, 2], MarkKind.GOLDEN, on=True)
+    app = open_tab(open_page("data/datasets.py", workspace, dataset=rows.id), "Settings")
+    told = [item.value for item in app.markdown if "Takes along" in item.value]
+    assert told[0].startswith("Takes along 1 split, 2 marked images and its history.")
+    open_elsewhere = open_page("data/datasets.py", workspace, dataset=rows.id)
+    app.button(key="delete").click().run()
+    app.button(key="delete").click()
+    app.button(key="delete_now").click().run()
+    assert [d.id for d in datasets.list_datasets(workspace)] == [other.id]
+    open_elsewhere.pills(key="class").set_value("crack").run()
+    assert not open_elsewhere.exception
+    assert not open_elsewhere.error
+    assert any("no longer exists" in item.value for item in open_elsewhere.warning)
 
 
 def test_changed_files_are_shown_with_what_can_be_done(

@@ -38,12 +38,27 @@ def test_folds_are_previewed_made_and_filled_into_the_form_again(
     assert any("4 folds" in badge.value for badge in app.markdown)
 
     app.button(key="like").click().run()
+    link = json.loads(app.query_params["form"])
+    assert (link["folds"], link["grouping"]) == (4, "attribute:lot")
     assert app.segmented_control(key="method").value == SplitMethod.FOLDS
     assert app.number_input(key="folds").value == 4
     assert app.selectbox(key="grouping").value == "attribute:lot"
     app.button(key="do_split").click().run()
     again = splits.list_splits(workspace, parts.id)[0]
     assert again.digest == split.digest
+
+
+def test_a_link_fills_the_form_and_what_cannot_be_is_left_out(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    splits.create_split(workspace, parts.id)
+    form = {"bounds": [50, 75], "seed": 7, "folds": 900, "method": "provided", "order": 3}
+    app = open_page("data/split.py", workspace, view="new", form=json.dumps(form))
+    assert not app.exception
+    assert app.slider(key="bounds").value == (50, 75)
+    assert app.number_input(key="seed").value == 7
+    assert app.segmented_control(key="method").value == SplitMethod.FRACTIONS
+    assert open_page("data/split.py", workspace, view="new", form="{").exception == []
 
 
 def test_counts_beyond_the_images_are_answered_in_words(

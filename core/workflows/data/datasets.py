@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.importing.listing import plan_import
@@ -227,6 +227,30 @@ def rename_dataset(workspace: Workspace, dataset_id: str, name: str) -> None:
     """
     with connect(workspace) as db:
         datasets.rename_dataset(db, dataset_id, checked_name(name))
+
+
+@dataclass(frozen=True)
+class DeletedWith:
+    """What goes with a dataset, in numbers; its models stay, without their results."""
+
+    splits: int
+    runs: int
+    models: int
+    marked_images: int
+    uploaded: bool  # its images are in the workspace only
+
+
+def deleted_with(workspace: Workspace, dataset_id: str) -> DeletedWith:
+    """What deleting a dataset would take along.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        splits, made_runs, models, marked = datasets.count_dependents(db, dataset.id)
+    folder = workspace.uploads / dataset.id
+    return DeletedWith(splits, made_runs, models, marked, uploaded=folder.is_dir())
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str) -> None:

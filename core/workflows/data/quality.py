@@ -1,5 +1,6 @@
 """Actions on the quality of a dataset: start the check, read its results."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from core.domain.datasets import Sample
@@ -11,6 +12,8 @@ from core.store.database import connect
 from core.workflows import jobs as job_actions
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
+
+TYPICAL_AT_MOST = 2000  # images of a class among which a typical one is looked for
 
 
 def job_subject(dataset_id: str) -> str:
@@ -59,6 +62,55 @@ def findings(
         return quality.list_findings(
             db, dataset_id, kind=kind, status=status, limit=limit, offset=offset
         )
+
+
+def find_finding(workspace: Workspace, finding_id: int) -> Finding:
+    """One finding of the last check.
+
+    Raises:
+        NotFoundError: if it is gone: a newer check replaced it.
+    """
+    with connect(workspace) as db:
+        return quality.find_finding(db, finding_id)
+
+
+def to_settle(workspace: Workspace, dataset_id: str) -> int:
+    """Open findings that wait for an answer: no statistics, and no labels that may be right."""
+    with connect(workspace) as db:
+        counts = quality.count_findings(db, dataset_id)
+        unsure = quality.count_unsure(db, dataset_id)
+    return sum(n for kind, n in counts.items() if not kind.is_statistic) - unsure
+
+
+def typical_images(
+    workspace: Workspace, dataset_id: str, wanted: Sequence[tuple[int, int]]
+) -> dict[int, int]:
+    """For each image the most similar one of those whose label the check confirms.
+
+    Args:
+        workspace: where the dataset lives.
+        dataset_id: its id.
+        wanted: sample id, and the class index that the other image shall have.
+
+    Returns:
+        Sample id -> sample id; without images that no check has seen, or without such a class.
+    """
+    with connect(workspace) as db:
+        places = quality.places_on_map(db, [sample_id for sample_id, _ in wanted])
+        labels = {label for sample_id, label in wanted if sample_id in places}
+        known = {
+            label: quality.typical_images(db, dataset_id, label, limit=TYPICAL_AT_MOST)
+            for label in labels
+        }
+    nearest = {}
+    for sample_id, label in wanted:
+        x, y = places.get(sample_id, (0.0, 0.0))
+        others = [item for item in known.get(label, ()) if item[0] != sample_id]
+        if sample_id in places and others:
+            nearest[sample_id] = min(others, key=lambda item: math.hypot(item[1] - x, item[2] - y))[
+                0
+            ]
+    return nearest
 
 
 def agreement(workspace: Workspace, dataset_id: str) -> float | None:

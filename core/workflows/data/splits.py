@@ -1,6 +1,7 @@
 """Actions on splits: make, seal, list, delete."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 
 from core.data.small_classes import ClassGap, class_gaps
@@ -206,21 +207,35 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
         return None
     share = (
         f"{check.grouped_samples:,} images form {check.groups:,} groups of look-alikes. If each "
-        "group shows one part, a random split would put images of the same part into several "
-        "subsets"
+        "group shows one part, a random split would test on parts that it trained on"
     )
-    if check.random_accuracy is None or check.grouped_accuracy is None:
+    gap = flattery(check)
+    if gap is None:
         return f"{share} and make results look better than they are."
-    is_much = check.random_accuracy - check.grouped_accuracy >= FLATTERY
-    effect = (
-        " and make results look better than they are"
-        if is_much
-        else ", which makes little difference here"
-    )
+    if gap < FLATTERY:
+        return f"{share}, which makes little difference here."
+    return f"{share} and make results look better than they are, by about {100 * gap:.0f} points."
+
+
+def why_not_random(check: QualityCheck | None) -> str | None:
+    """By how much a random split would have lied, in one line; None where it would not have."""
+    gap = flattery(check) if check is not None and check.groups else None
+    if check is None or gap is None or gap < FLATTERY:
+        return None
     return (
-        f"{share}{effect}. A simple nearest-neighbor model gets {check.random_accuracy:.0%} "
-        f"right on a random split, {check.grouped_accuracy:.0%} with look-alikes kept together."
+        f"A random split would have promised about {100 * gap:.0f} points more accuracy than "
+        f"holds: {check.grouped_samples:,} images look alike."
     )
+
+
+def flattery(check: QualityCheck) -> float | None:
+    """How much more accuracy a random split promises than one that keeps look-alikes together.
+
+    In [-1, 1], measured with the nearest neighbor of each image; None: not measured.
+    """
+    if check.random_accuracy is None or check.grouped_accuracy is None:
+        return None
+    return check.random_accuracy - check.grouped_accuracy
 
 
 def list_splits(workspace: Workspace, dataset_id: str) -> list[Split]:
@@ -283,6 +298,14 @@ def images_of_side(
             db, split.id, subset=subset, fold=fold, label=label, limit=limit, offset=offset
         )
         return datasets.samples_by_id(db, ids), total
+
+
+def subsets_of(
+    workspace: Workspace, dataset_id: str, sample_ids: Sequence[int]
+) -> list[dict[int, Subset]]:
+    """For each split, newest first: the subsets of some images; without images it does not use."""
+    with connect(workspace) as db:
+        return list(splits.subsets_of_samples(db, dataset_id, sample_ids).values())
 
 
 def run_count(workspace: Workspace, split_id: str) -> int:
