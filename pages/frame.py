@@ -8,6 +8,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.places import MENU, Place
 from pages.ui.shell import bar, doors, problems
+from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
@@ -41,5 +42,6 @@ with errors.shown():
     bar.show(state.workspace(), choice, place)
     address = choice.link if choice.problem is None else None
     components.frame(address, place.url_path, bar.tips(choice))
+    dialog.mount()
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()
