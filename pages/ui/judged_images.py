@@ -55,8 +55,6 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 
-
-
 def images(
     workspace: Workspace,
     sample_ids: NDArray[np.int64],

@@ -231,6 +231,7 @@ function createViewer(mounted) {
       loaded = { problem: 'No connection to the server.', title: 'Not shown', icon: 'cloud_off' }
     }
     if (mine !== turn) return
+    dialog.dataset.heat = 'awaited'
     const isOther = view?.key !== loaded.key
     view = loaded
     drawWords()
@@ -390,7 +391,7 @@ function createViewer(mounted) {
 
   async function drawHeat() {
     const mine = ++heatTurn, canvas = part('heat'), shown = settings.heat && view?.result && !view.problem
-    dialog.dataset.heat = shown ? '1' : ''
+    dialog.dataset.heat = shown ? 'awaited' : 'off'
     part('square').hidden = !shown
     root.querySelector('[data-do=heat]').setAttribute('aria-checked', settings.heat)
     part('opacity').hidden = !settings.heat
@@ -415,7 +416,7 @@ function createViewer(mounted) {
       setOpacity()
       status.textContent = heat.highest ? '' : 'Nothing speaks for it'
       tag.textContent = (tag.textContent ? tag.textContent + ' · evidence for ' : 'Evidence for ') + bar.name
-      dialog.dataset.heat = heatUrl(view)
+      dialog.dataset.heat = 'shown'
     } catch {
       if (mine === heatTurn) status.textContent = 'No heatmap: the server did not answer'
     } finally {
