@@ -9,8 +9,8 @@ from PIL import Image
 _COLOURS = np.array(
     [[52, 18, 140], [140, 20, 160], [214, 32, 110], [240, 50, 40], [255, 96, 0]], np.float64
 )
-# Two thirds of the heat are enough for full colour; below, it fades into the image.
-_FULL_FROM = 2 / 3
+# Weak evidence is left out, or it would veil the image; from here to there it fades in.
+_NOTHING_TO, _FULL_FROM = 0.15, 0.6
 OPACITY = 0.65
 # Outlines around half and four fifths of the strongest evidence: dark, with a white halo.
 CONTOURS = (0.5, 0.8)
@@ -24,7 +24,7 @@ def colour_table() -> NDArray[np.uint8]:
     lower = np.minimum(position.astype(int), len(_COLOURS) - 2)
     fraction = (position - lower)[:, None]
     colour = _COLOURS[lower] * (1 - fraction) + _COLOURS[lower + 1] * fraction
-    opacity = 255 * np.minimum(1, heat / _FULL_FROM)
+    opacity = 255 * np.clip((heat - _NOTHING_TO) / (_FULL_FROM - _NOTHING_TO), 0, 1)
     return (np.column_stack([colour, opacity]) + 0.5).astype(np.uint8)
 
 

@@ -22,7 +22,7 @@ from core.domain.datasets import (
 )
 from core.workflows.data import datasets, versions
 from core.workspace import Workspace
-from pages.ui import components, image_words, routes, text
+from pages.ui import components, context, image_words, routes, text
 from pages.ui.viewer.viewing import Viewing
 
 PAGE = 60
@@ -82,7 +82,7 @@ def editable_images(
     is_edited = components.editable_gallery(
         items,
         _editing(items, dataset, pin, pages),
-        _viewing(pin),
+        _viewing(workspace, dataset, pin),
         key,
         side_px=SIDE_PX,
         on_turn=lambda: _turn(key),
@@ -194,9 +194,12 @@ def _editing(
     }
 
 
-def _viewing(pin: _Pin) -> Viewing:
+def _viewing(workspace: Workspace, dataset: Dataset, pin: _Pin) -> Viewing:
+    """The images in view; with what the open model says, if it was trained on this dataset."""
+    model = context.model(workspace)
+    own = (model,) if model is not None and model.dataset_id == dataset.id else ()
     first = (pin.query.page - 1) * PAGE + 1
-    return Viewing(tuple(str(i) for i in pin.ids), first=first, total=pin.total)
+    return Viewing(tuple(str(i) for i in pin.ids), own, first=first, total=pin.total)
 
 
 def _item(sample: Sample, dataset: Dataset) -> dict[str, object]:

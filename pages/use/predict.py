@@ -103,6 +103,7 @@ def page(workspace: Workspace) -> None:
         required=True,
         key="source",
         default="folder" if st.query_params.get("batch") else "upload",
+        label_visibility="collapsed",
         format_func={"upload": "Upload images", "folder": "Folder on the server"}.__getitem__,
     )
     if source == "upload":

@@ -80,7 +80,7 @@ def _kept() -> list[Upload]:
 def _say_gone(kept: Sequence[Upload]) -> None:
     """A link to an image of a session that is over; images whose place was needed."""
     wanted = st.query_params.get("image")
-    if wanted and all(upload.token != wanted for upload in kept):
+    if wanted and not kept:
         st.info(
             "The uploaded images of this link are gone: they are kept only until the page is "
             "reloaded or closed. Drop them again.",
@@ -183,9 +183,9 @@ def _unreadable(failed: Sequence[Prediction]) -> None:
     ]
     if len(failed) > LISTED:
         lines.append(f"The table lists {len(failed) - LISTED:,} more.")
+    words = f"{text.count(len(failed), 'file')} could not be read. The others were classified."
     st.warning(
-        f"{text.count(len(failed), 'file')} could not be read. The others were classified.\n\n"
-        + "\n\n".join(lines),
+        (" " if len(failed) == 1 else "\n\n").join([words, *lines]),
         icon=":material/broken_image:",
     )
 
@@ -196,10 +196,11 @@ def _headline(zones: Counter[Zone], n: int) -> str:
         Zone.REJECT: "rejected",
         Zone.REVIEW: "for inspector review",
         Zone.ACCEPT: "accepted",
+        Zone.UNDECIDED: "classified",
         Zone.UNREADABLE: "unreadable",
     }
     parts = [f"{zones[zone]:,} {word}" for zone, word in words.items() if zones[zone]]
-    return f"{text.count(n, 'image')}: {', '.join(parts)}" if parts else text.count(n, "image")
+    return f"{text.count(n, 'image')}: {', '.join(parts)}"
 
 
 def _filtered(rows: Sequence[_Row]) -> list[_Row]:

@@ -691,7 +691,9 @@ function createViewer(mounted) {
       setOpacity()
       if (!dialog.open) place = location.href
       const wanted = new URL(location).searchParams.get('image')
-      if (!triedLink && wanted !== null && !dialog.open) openLinked(wanted)
+      // Uploads are gone with the page that held them; it says so itself.
+      const isSample = /^\d+$/.test(wanted ?? '')
+      if (!triedLink && isSample && !dialog.open) openLinked(wanted)
       triedLink = true
       return () => {
         // Why later: Streamlit may take the component away and bring it back in one rerun.
