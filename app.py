@@ -20,6 +20,7 @@ from core.store.database import sqlite_warning
 from core.workspace import open_workspace
 from pages.ui import errors, inference, routes
 from pages.ui.compression import CompressScripts
+from pages.ui.viewer import routes as viewer_routes
 
 
 def _import_pages() -> None:
@@ -45,7 +46,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 
 app = st.App(
     "pages/frame.py",
-    routes=routes.ROUTES,
+    routes=[*routes.ROUTES, *viewer_routes.ROUTES],
     middleware=[Middleware(routes.HostGuard), Middleware(CompressScripts)],
     lifespan=lifespan,
 )

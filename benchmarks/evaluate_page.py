@@ -111,11 +111,11 @@ def interact(rest_s: float) -> None:
     from streamlit.testing.v1 import AppTest
 
     from core.domain.splits import Subset
+    from core.workflows.data import edits
     from core.workflows.results import access, evaluation
     from core.workflows.use import models
     from core.workspace import open_workspace
     from pages.ui import inference
-    from pages.ui.image_drawer import Review
 
     inference.warm_up = lambda *_: None  # the weights are made up
     workspace = open_workspace()
@@ -153,12 +153,8 @@ def interact(rest_s: float) -> None:
     timed("errors: hardest images", lambda: (link(tab="Errors"), run(errors_kind="hardest images")))
     link(tab="Overview")
     found = evaluation.judge(workspace, MODEL, Subset.TEST)
-    review = Review(MODEL, Subset.TEST, tuple(int(i) for i in found.sample_ids[:9]), 0)
-    run(review=review)
-    timed(
-        "an image is excluded, the counts follow", lambda: app.button(key="exclude").click().run()
-    )
-    app.session_state["review"] = None
+    edits.exclude(workspace, found.dataset.id, [int(found.sample_ids[0])])
+    timed("an image is excluded, the counts follow", run)
     timed("the change is undone", lambda: app.button(key="undo").click().run())
 
 

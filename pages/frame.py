@@ -8,6 +8,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell import bar, doors, problems
+from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
@@ -42,5 +43,6 @@ with errors.shown():
     address = choice.link if choice.problem is None else None
     door = list(MENU).index(door_of(place))
     components.frame(address, bar.tips(choice), door=door)
+    dialog.mount()
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

@@ -1,32 +1,31 @@
-"""Heatmaps: which pixels speak for a class."""
+"""Heatmaps: which pixels speak for a class. Free of torch wherever the network allows it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
-import torch
-from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
 
 from core.domain.models import HeatmapMethod
-from core.inference.predictor import Predictor, build_module
+from core.inference.predictor import Predictor
 
-# Viridis-like anchors from cold to hot, readable for colour-blind eyes and on gray parts.
-_COLOURS = np.array(
-    [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]], np.float32
-)
+if TYPE_CHECKING:
+    from core.inference.grad_cam import GradCam
+
+_COVER_GRAY = 127
+_COVERED_AT_ONCE = 32
 
 
 class Explainer:
-    """Heatmaps of one model; holds the torch network beside the fast predictor."""
+    """Heatmaps of one model."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._module = build_module(predictor.card, predictor.tensors)
-        self._layer: nn.Module | None = None
+        self._grad_cam: GradCam | None = None
+
+    def warm_up(self) -> None:
+        """Load what the first heatmap needs."""
+        side = self._predictor.card.preprocess.image_size_px
+        self.heatmap(np.zeros((side, side, 3), np.uint8), 0, HeatmapMethod.GRAD_CAM)
 
     def heatmap(
         self, pixels: NDArray[np.uint8], class_index: int, method: HeatmapMethod
@@ -45,7 +44,7 @@ class Explainer:
         """
         match method:
             case HeatmapMethod.GRAD_CAM:
-                values = self._grad_cam(pixels, class_index)
+                values = self._class_map(pixels, class_index)
             case HeatmapMethod.OCCLUSION:
                 values = self._occlusion(pixels, class_index)
             case _:
@@ -53,36 +52,75 @@ class Explainer:
         positive = np.maximum(values, 0)
         return (positive / max(float(positive.max()), 1e-12)).astype(np.float32)
 
-    def _grad_cam(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
-        batch = self._module.normalized(torch.from_numpy(pixels.copy())[None])  # [1, 3, S, S]
-        self._layer = self._layer or last_map_layer(self._module.network, batch)
-        cam = LayerGradCam(self._module.network, self._layer)
-        coarse = cam.attribute(batch, target=class_index, relu_attributions=True)  # [1, 1, h, w]
-        fine = LayerAttribution.interpolate(coarse, pixels.shape[:2], "bilinear")
-        return fine[0, 0].detach().numpy()  # type: ignore[no-any-return]
+    def _class_map(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+        """[S, S]: Grad-CAM, in closed form where the head is linear on the mean of the maps.
 
-    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+        There the gradient of a logit is its weight, the same at every place, so that Grad-CAM is
+        the class activation map of Zhou et al. 2016 ("Learning Deep Features for Discriminative
+        Localization"): one pass forward, none back.
+        """
+        maps = self._predictor.maps(pixels[None])  # [1, D, h, w]
+        if maps is None:
+            coarse = self._torch().evidence(pixels, class_index)
+        else:
+            weight = self._predictor.class_weight(class_index)  # [D]
+            coarse = np.maximum(np.tensordot(weight, maps[0], 1), 0)  # [h, w]
+        return interpolated(coarse, pixels.shape[0])
+
+    def _torch(self) -> "GradCam":
+        if self._grad_cam is None:
+            from core.inference.grad_cam import GradCam
+
+            self._grad_cam = GradCam(self._predictor)
+        return self._grad_cam
+
+    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
+        """[S, S]: mean fall of the log-odds of the class over all gray windows on a pixel."""
         side = pixels.shape[0]
         window = max(8, side // 7)
+        starts = _starts(side, window, window // 2)
+        places = [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
+        whole = self._log_odds(pixels[None], class_index)[0]
+        total, times = np.zeros((side, side)), np.zeros((side, side))
+        for start in range(0, len(places), _COVERED_AT_ONCE):
+            part = places[start : start + _COVERED_AT_ONCE]
+            covered = np.repeat(pixels[None], len(part), axis=0)
+            for image, place in zip(covered, part, strict=True):
+                image[place] = _COVER_GRAY
+            falls = whole - self._log_odds(covered, class_index)
+            for fall, place in zip(falls, part, strict=True):
+                total[place] += fall
+                times[place] += 1
+        return total / times
 
-        def log_odds(batch: Tensor) -> Tensor:
-            images = batch.permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-            features = self._predictor.features(images)
-            logits = torch.from_numpy(self._predictor.logits_of_features(features))
-            others = logits.clone()
-            others[:, class_index] = -torch.inf
-            return logits - others.logsumexp(1, keepdim=True)  # [B, C]
+    def _log_odds(self, images: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
+        """[B]: of a class against all others together.
 
-        # Why odds: a confidence of 1.000 hardly falls when a part of the evidence is covered.
-        drop = Occlusion(log_odds).attribute(
-            torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(),  # [1, 3, S, S]
-            sliding_window_shapes=(3, window, window),
-            strides=(3, window // 2, window // 2),
-            baselines=127.0,
-            target=class_index,
-            perturbations_per_eval=32,
-        )
-        return drop[0].mean(0).numpy()  # type: ignore[no-any-return]
+        Why odds: a confidence of 1.000 hardly falls when a part of the evidence is covered.
+        """
+        logits = self._predictor.logits_of_features(self._predictor.features(images))  # [B, C]
+        others = np.delete(logits, class_index, axis=1).astype(np.float64)
+        highest = others.max(axis=1, initial=-1e9)
+        rest = np.exp(others - highest[:, None]).sum(axis=1)
+        return logits[:, class_index] - highest - np.log(np.maximum(rest, 1e-300))  # type: ignore[no-any-return]
+
+
+def _starts(side: int, window: int, stride: int) -> list[int]:
+    """Where windows begin that cover a side; the last one may reach beyond it."""
+    return list(range(0, max(side - window, 0) + stride, stride))
+
+
+def interpolated(coarse: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A map [h, w] as [side, side], bilinear between the centres of its cells."""
+    rows, columns = (_weights(length, side) for length in coarse.shape)
+    fine: NDArray[np.float32] = rows @ coarse @ columns.T
+    return fine
+
+
+def _weights(length: int, side: int) -> NDArray[np.float32]:
+    """[side, length]: how much each cell counts at each of `side` places; rows sum to 1."""
+    position = np.clip((np.arange(side) + 0.5) * length / side - 0.5, 0, length - 1)
+    return np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length))).astype(np.float32)
 
 
 def focus(heatmap: NDArray[np.float32]) -> float:
@@ -96,55 +134,3 @@ def focus(heatmap: NDArray[np.float32]) -> float:
         return 0.0
     half = int(np.searchsorted(values, values[-1] / 2)) + 1
     return float(max(0.0, 1 - 2 * half / values.size))
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Explain one image after the other with one thread.
-
-    Why: single images gain nothing from threads, and waiting for them costs seconds each on a
-    busy machine.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def last_map_layer(network: nn.Module, batch: Tensor) -> nn.Module:
-    """The last direct child of a network that still gives maps [B, C, h, w] with h, w > 1."""
-    layers: list[nn.Module] = []
-
-    def note(module: nn.Module, _: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
-            layers.append(module)
-
-    handles = [child.register_forward_hook(note) for child in network.children()]
-    try:
-        with torch.inference_mode():
-            network(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return layers[-1]
-
-
-def overlay(
-    pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, strength: float = 0.6
-) -> Image.Image:
-    """The image with the heatmap laid over it; cold regions stay as they are.
-
-    Args:
-        pixels: uint8 [S, S, 3].
-        heatmap: [S, S] in [0, 1].
-        strength: opacity of the hottest point, in [0, 1].
-    """
-    position = heatmap * (len(_COLOURS) - 1)
-    lower = np.minimum(position.astype(int), len(_COLOURS) - 2)
-    fraction = (position - lower)[..., None]
-    colour = _COLOURS[lower] * (1 - fraction) + _COLOURS[lower + 1] * fraction
-    opacity = (heatmap * strength)[..., None]
-    mixed = pixels * (1 - opacity) + colour * opacity
-    return Image.fromarray(np.clip(mixed + 0.5, 0, 255).astype(np.uint8))

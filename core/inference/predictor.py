@@ -53,6 +53,14 @@ class Predictor:
         """Uint8 [N, S, S, 3] to features [N, D]."""
         return self._runtime.features(pixels)
 
+    def maps(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Uint8 [N, S, S, 3] to maps [N, D, h, w] whose means are the features; None if unknown."""
+        return self._runtime.maps(pixels)
+
+    def class_weight(self, class_index: int) -> NDArray[np.float32]:
+        """How much each feature speaks for a class: [D]."""
+        return self._weight[class_index]
+
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 [N, S, S, 3] to probabilities [N, C]; rows sum to 1."""
         return self.probabilities_of_features(self.features(pixels))

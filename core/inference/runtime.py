@@ -8,6 +8,7 @@ PyTorch.
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
+Maps = NDArray[np.float32]
 
 
 class FeatureRuntime(Protocol):
@@ -29,6 +31,13 @@ class FeatureRuntime(Protocol):
 
     def features(self, pixels: Pixels) -> Features:
         """Uint8 [N, S, S, 3] to float32 [N, D]."""
+        ...
+
+    def maps(self, pixels: Pixels) -> Maps | None:
+        """Uint8 [N, S, S, 3] to float32 [N, D, h, w], whose means are the features.
+
+        None where the features are not the means of maps, or the runtime cannot tell.
+        """
         ...
 
 
@@ -74,6 +83,7 @@ class OpenVinoRuntime:
     """A converted network on the CPU."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         core = _openvino().Core()
         compiled = core.compile_model(
             core.read_model(path),
@@ -100,6 +110,28 @@ class OpenVinoRuntime:
         self._queue.wait_all()
         return result
 
+    def maps(self, pixels: Pixels) -> Maps | None:
+        """Uint8 [N, S, S, 3] to float32 [N, D, h, w]; None where features are not their means."""
+        request = self._map_request
+        if request is None:
+            return None
+        rows = [request.infer({0: pixels[i : i + 1]})[0].copy() for i in range(len(pixels))]
+        return np.concatenate(rows)
+
+    @cached_property
+    def _map_request(self) -> Any:
+        """The network up to its last maps; made when the first heatmap is asked for."""
+        ov = _openvino()
+        core = ov.Core()
+        network = core.read_model(self._path)
+        maps = _pooled_maps(network)
+        if maps is None:
+            return None
+        # Why one thread: a single image gains little from more, and trainings run beside it.
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        part = ov.Model([maps], network.get_parameters())
+        return core.compile_model(part, "CPU", settings).create_infer_request()
+
 
 class TorchRuntime:
     """A network in PyTorch, for GPUs."""
@@ -121,6 +153,23 @@ class TorchRuntime:
                 )
                 batches.append(self._module(batch.to(self._device)).float().cpu().numpy())
         return np.concatenate(batches)
+
+    def maps(self, pixels: Pixels) -> Maps | None:
+        """None: explanations are rare, and made by PyTorch's own gradients."""
+        return None
+
+
+def _pooled_maps(network: Any) -> Any:
+    """The output [1, D, h, w] whose mean over h and w is the output of a network, or None."""
+    node = network.outputs[0].get_node().input_value(0).get_node()
+    while node.get_type_name() in ("Reshape", "Squeeze"):  # only drops the axes of length 1
+        node = node.input_value(0).get_node()
+    if node.get_type_name() != "ReduceMean":
+        return None
+    axes = node.input_value(1).get_node()
+    if axes.get_type_name() != "Constant" or sorted(axes.data.ravel() % 4) != [2, 3]:
+        return None
+    return node.input_value(0)
 
 
 def chunks(count: int, size: int = 64) -> Iterator[slice]:

@@ -1,23 +1,22 @@
 """The work of the inference process: plain functions over files.
 
 The app submits them to one long-lived process, which keeps the model loaded between calls. This
-module is light, because the app imports it to name the functions; only the first heatmap loads
-torch.
+module is light, because the app imports it to name the functions.
 """
 
 import io
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from core.data.pixels.preprocess import load_pixels
 from core.domain.models import HeatmapMethod, Prediction
-from core.inference.predictor import Predictor
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from core.inference.heatmaps import Explainer
+from core.inference.heatmaps import Explainer
+from core.inference.overlay import overlay
+from core.inference.predictor import Predictor, build_module
 
 Source = Path | bytes
 
@@ -28,15 +27,13 @@ def _predictor(bundle: Path, runtimes: Path) -> Predictor:
 
 
 @lru_cache(maxsize=2)
-def _explainer(bundle: Path, runtimes: Path) -> "Explainer":
-    from core.inference.heatmaps import Explainer
-
+def _explainer(bundle: Path, runtimes: Path) -> Explainer:
     return Explainer(_predictor(bundle, runtimes))
 
 
 def warm_up(bundle: Path, runtimes: Path) -> None:
     """Load a model before the first request needs it."""
-    _explainer(bundle, runtimes)
+    _explainer(bundle, runtimes).warm_up()
 
 
 def predict(
@@ -54,13 +51,32 @@ def heatmaps(
     Raises:
         UnreadableImageError: if the image cannot be decoded.
     """
-    from core.inference.heatmaps import overlay
-
     explainer = _explainer(bundle, runtimes)
-    pixels = load_pixels(_opened(source), _predictor(bundle, runtimes).card.preprocess)
-    bare = overlay(pixels, pixels[:, :, 0] * 0.0)
+    pixels = _network_pixels(bundle, runtimes, source)
     layers = [overlay(pixels, explainer.heatmap(pixels, index, method)) for index in classes]
-    return [_png(image) for image in (bare, *layers)]
+    return [_png(image) for image in (Image.fromarray(pixels), *layers)]
+
+
+def heat(
+    bundle: Path, runtimes: Path, source: Source, class_index: int, method: HeatmapMethod
+) -> bytes:
+    """The heatmap alone, as a PNG of one channel: 0 to 255, aligned to the preprocessed image.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    pixels = _network_pixels(bundle, runtimes, source)
+    values = _explainer(bundle, runtimes).heatmap(pixels, class_index, method)
+    return _png(Image.fromarray((values * 255 + 0.5).astype(np.uint8)))
+
+
+def network_input(bundle: Path, runtimes: Path, source: Source) -> bytes:
+    """The preprocessed image as a PNG: exactly the pixels that the network gets.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    return _png(Image.fromarray(_network_pixels(bundle, runtimes, source)))
 
 
 def check_bundle(bundle: Path, runtimes: Path) -> None:
@@ -69,16 +85,28 @@ def check_bundle(bundle: Path, runtimes: Path) -> None:
     Raises:
         ModelFileError: if it cannot be used.
     """
-    from core.inference.heatmaps import Explainer
+    predictor = Predictor.open(bundle, runtimes=runtimes)
+    build_module(predictor.card, predictor.tensors)
 
-    Explainer(Predictor.open(bundle, runtimes=runtimes))
+
+def _network_pixels(bundle: Path, runtimes: Path, source: Source) -> NDArray[np.uint8]:
+    modified = source.stat().st_mtime_ns if isinstance(source, Path) and source.exists() else 0
+    return _pixels(bundle, runtimes, source, modified)
+
+
+# Why kept: an image is asked for once per class that is looked at.
+@lru_cache(maxsize=8)
+def _pixels(bundle: Path, runtimes: Path, source: Source, _modified_ns: int) -> NDArray[np.uint8]:
+    pixels = load_pixels(_opened(source), _predictor(bundle, runtimes).card.preprocess)
+    pixels.flags.writeable = False
+    return pixels
 
 
 def _opened(source: Source) -> Path | io.BytesIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
-def _png(image: "Image") -> bytes:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod
 from core.domain.progress import Phase, Work
 from core.errors import TouchstoneError
-from core.inference.heatmaps import Explainer, focus, single_threaded
+from core.inference.heatmaps import Explainer, focus
 from core.inference.predictor import Predictor
 from core.store import datasets, predictions
 from core.store.database import connect, transaction
@@ -32,19 +32,18 @@ def run(session: JobSession) -> None:
     changed = 0
     unsaved: dict[int, float | None] = {}
     saved_at = time.monotonic()
-    with single_threaded():
-        for done, (sample_id, path, class_index) in enumerate(images, start=1):
-            # Why: a heatmap of another content says nothing about what was judged.
-            state = state_of_file(session.workspace, samples[sample_id])
-            changed += state is FileState.CHANGED
-            is_usable = state is FileState.SAME
-            unsaved[sample_id] = (
-                _focus(predictor, explainer, Path(path), class_index) if is_usable else None
-            )
-            if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
-                _save(session, payload["model_id"], unsaved)
-                unsaved, saved_at = {}, time.monotonic()
-            session.report(Phase.HEATMAPS, done, len(images))
+    for done, (sample_id, path, class_index) in enumerate(images, start=1):
+        # Why: a heatmap of another content says nothing about what was judged.
+        state = state_of_file(session.workspace, samples[sample_id])
+        changed += state is FileState.CHANGED
+        is_usable = state is FileState.SAME
+        unsaved[sample_id] = (
+            _focus(predictor, explainer, Path(path), class_index) if is_usable else None
+        )
+        if time.monotonic() - saved_at >= _SAVE_S or done == len(images):
+            _save(session, payload["model_id"], unsaved)
+            unsaved, saved_at = {}, time.monotonic()
+        session.report(Phase.HEATMAPS, done, len(images))
     if changed:
         session.warn(
             f"{count(changed, 'image')} without a heatmap: the file has another content than when "

@@ -13,7 +13,8 @@ from core.domain.models import HeatmapMethod
 from core.domain.progress import Phase
 from core.errors import TouchstoneError
 from core.files import atomic_write
-from core.inference.heatmaps import Explainer, overlay, single_threaded
+from core.inference.heatmaps import Explainer
+from core.inference.overlay import overlay
 from core.inference.predictor import Predictor
 from core.reporting.draft import from_json
 from core.reporting.render import render
@@ -49,16 +50,15 @@ def _with_heatmaps(
     payload = session.job.payload
     explainer = Explainer(predictor)
     images = list(shown)
-    with single_threaded():
-        for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
-            kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
-            # Why compared: a heatmap of another content says nothing about what was judged.
-            if not kept.exists() and sha256_of(Path(path)) == sha256:
-                _explain(predictor, explainer, Path(path), int(class_index), kept)
-            if kept.exists():
-                uri = webp_uri(kept.read_bytes())
-                images[done - 1] = replace(images[done - 1], heatmap=uri)
-            session.report(Phase.DRAWING, done, len(images))
+    for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
+        kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
+        # Why compared: a heatmap of another content says nothing about what was judged.
+        if not kept.exists() and sha256_of(Path(path)) == sha256:
+            _explain(predictor, explainer, Path(path), int(class_index), kept)
+        if kept.exists():
+            uri = webp_uri(kept.read_bytes())
+            images[done - 1] = replace(images[done - 1], heatmap=uri)
+        session.report(Phase.DRAWING, done, len(images))
     return tuple(images)
 
 

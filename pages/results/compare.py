@@ -92,17 +92,10 @@ def _gallery(
             f"{_says(result.second, at)}"
         )
 
-    def shown(i: int) -> judged_images.ShownImage:
-        at, own = int(positions[i]), result.second.judged
-        row = int(np.searchsorted(own.sample_ids, result.sample_ids[at], sorter=order))
-        return judged_images.ShownImage(
-            own.model, own.probabilities[order[row]], int(result.targets[at]), names
-        )
-
-    order = np.argsort(result.second.judged.sample_ids)
     parts = " The numbers above count parts." if result.unit is Unit.PARTS else ""
     st.caption(f"True class; below: current → new model.{parts}")
-    judged_images.images(workspace, result.sample_ids[positions], about, shown, key=key)
+    models = [result.second.model, result.first.model]
+    judged_images.images(workspace, result.sample_ids[positions], about, models, key=key)
 
 
 def _says(side: ModelSide, at: int) -> str:

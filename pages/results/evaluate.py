@@ -25,8 +25,8 @@ from pages.results import (
 )
 from pages.ui import (
     context,
+    corrections,
     counting,
-    image_drawer,
     inference,
     judged,
     state,
@@ -164,7 +164,6 @@ def details(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
             if tab.open:
                 draw[name]()
     judged.prepare(workspace, model, subset)
-    image_drawer.reopen(workspace)
 
 
 def _note_tab() -> None:
@@ -185,7 +184,7 @@ def notes(workspace: Workspace, judgements: list[JudgedSet]) -> None:
         st.warning(
             "These models have different splits: their results are based on different images."
         )
-    image_drawer.recent_edit(workspace, judgements[0].dataset.id)
+    corrections.recent_edit(workspace, judgements[0].dataset.id)
 
 
 def next_step(workspace: Workspace, model: Model, subset: Subset) -> None:
@@ -233,7 +232,7 @@ def page(workspace: Workspace) -> None:
         sealed_note(workspace, model)
         no_results(model)
         return
-    # Why suppressed: the numbers need no weights; the drawer says what is wrong with them.
+    # Why suppressed: the numbers need no weights; the image dialog says what is wrong with them.
     with suppress(ModelFileError):
         inference.warm_up(workspace, model)
     shown = [model, *comparable(workspace, others, subset)]

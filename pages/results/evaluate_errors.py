@@ -9,8 +9,9 @@ from core.evaluation.measures.views import Order, band_of, confidence_bands
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_drawer, image_panel, text
+from pages.ui import components, errors, image_panel, text
 from pages.ui.figures import confidence_charts
+from pages.ui.viewer.marks import MARKS
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
     "most confident mistakes",
@@ -32,7 +33,7 @@ def mistakes(workspace: Workspace, judgement: JudgedSet) -> None:
         required=True,
         key="errors_kind",
         help="Confident mistakes are often mislabeled images. The hardest images have the lowest "
-        "confidence in the true class. Marked images were marked in the drawer.",
+        "confidence in the true class. Marked images were marked in the image dialog.",
     )
     key = f"errors_{kind}_{judgement.model.id}_{judgement.subset}"
     every = np.arange(len(judgement.predicted))
@@ -101,7 +102,7 @@ def _marked(workspace: Workspace, judgement: JudgedSet, key: str) -> None:
         default=MarkKind.WRONG_LABEL,
         required=True,
         key="mark_kind",
-        format_func=lambda k: f"{image_drawer.MARKS[k].label} ({len(marked[k])})",
+        format_func=lambda k: f"{MARKS[k].label} ({len(marked[k])})",
         help="Open an image to mark it.",
     )
     positions = np.flatnonzero(np.isin(judgement.sample_ids, marked[MarkKind(str(kind))]))

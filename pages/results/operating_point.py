@@ -280,13 +280,7 @@ def _gallery(workspace: Workspace, basis: Basis, positions: NDArray[np.int64], k
     def about(i: int) -> tuple[str, str]:
         return f"NOK {basis.nok[positions[i]]:.1%}", own.class_names[int(own.targets[positions[i]])]
 
-    def shown(i: int) -> judged_images.ShownImage:
-        at = int(positions[i])
-        return judged_images.ShownImage(
-            own.model, own.probabilities[at], int(own.targets[at]), own.class_names
-        )
-
-    judged_images.images(workspace, own.sample_ids[positions], about, shown, key=key)
+    judged_images.images(workspace, own.sample_ids[positions], about, [own.model], key=key)
 
 
 def _keep(

@@ -14,6 +14,7 @@ import streamlit as st
 
 from pages.ui.figures.theme import style_sheet
 from pages.ui.routes import MAX_ZIP_BYTES, PLOTLY_URL, UPLOAD_HEADER
+from pages.ui.viewer.viewing import Viewing
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -63,14 +64,15 @@ _classes = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of a gallery; texts are shown literally."""
+    """One image of a gallery; texts are shown literally, `icon` is a Material symbol on it."""
 
     key: str
     url: str
     title: str
     detail: str = ""
     hint: str = ""
-    tone: Literal["", "wrong"] = ""
+    tone: Literal["", "wrong", "accept", "review", "reject"] = ""
+    icon: str = ""
 
 
 def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: int) -> None:
@@ -142,11 +144,26 @@ def clicked_row(key: str, count: int) -> int | None:
     return clicked[0] if clicked and clicked[0] < count else None
 
 
-def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | None:
-    """A grid of images; gives the key of the one just clicked, once."""
+def gallery(
+    tiles: Sequence[Tile], key: str, *, side_px: int = 120, viewing: Viewing | None = None
+) -> str | None:
+    """A grid of images; gives the key of the one just clicked, once.
+
+    Args:
+        tiles: in their order.
+        key: of the widget.
+        side_px: least width of a tile.
+        viewing: with it a click opens the image dialog in the browser, and only the dialog's
+            further button reports an image here.
+    """
     answer: Any = _images(
         key=key,
-        data={"items": [asdict(tile) for tile in tiles], "side": side_px, "editing": None},
+        data={
+            "items": [asdict(tile) for tile in tiles],
+            "side": side_px,
+            "editing": None,
+            "viewing": viewing.as_data if viewing else None,
+        },
         on_open_change=lambda: None,
     )
     return str(answer.open) if answer.open is not None else None
@@ -155,23 +172,25 @@ def gallery(tiles: Sequence[Tile], key: str, *, side_px: int = 120) -> str | Non
 def editable_gallery(
     items: Sequence[Mapping[str, object]],
     editing: Mapping[str, object],
+    viewing: Viewing,
     key: str,
     *,
     side_px: int,
     on_turn: Callable[[], None],
 ) -> bool:
-    """A grid of images to select, open large and relabel by keyboard; True once after edits.
+    """A grid of images to select and relabel by keyboard; True once after edits.
 
     Args:
-        items: as the fields of `Tile`, with `full` (URL) and `excluded` (yes or no) in addition.
+        items: as the fields of `Tile`, with `excluded` (yes or no) in addition.
         editing: what `createEditor` of `images.js` reads: dataset, classes, page, …
+        viewing: of the image dialog that a click opens.
         key: of the widget; the page asked for is `st.session_state[key].turn` in `on_turn`.
         side_px: least width of a tile.
         on_turn: called when the keyboard walks past the first or last image.
     """
     answer: Any = _images(
         key=key,
-        data={"items": items, "side": side_px, "editing": editing},
+        data={"items": items, "side": side_px, "editing": editing, "viewing": viewing.as_data},
         on_edited_change=lambda: None,
         on_turn_change=on_turn,
     )

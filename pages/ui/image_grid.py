@@ -1,4 +1,4 @@
-"""A gallery in which images are selected, relabelled by keyboard and opened large.
+"""A gallery in which images are selected, relabelled by keyboard and opened.
 
 Key presses go to the server beside Streamlit (route `/datasets/…/edits`): Streamlit may drop a
 rerun for a newer one, and with it what the rerun would have stored.
@@ -22,7 +22,8 @@ from core.domain.datasets import (
 )
 from core.workflows.data import datasets, versions
 from core.workspace import Workspace
-from pages.ui import components, image_words, routes, text
+from pages.ui import components, context, image_words, routes, text
+from pages.ui.viewer.viewing import Viewing
 
 PAGE = 60
 SIDE_PX = 118
@@ -81,6 +82,7 @@ def editable_images(
     is_edited = components.editable_gallery(
         items,
         _editing(items, dataset, pin, pages),
+        _viewing(workspace, dataset, pin),
         key,
         side_px=SIDE_PX,
         on_turn=lambda: _turn(key),
@@ -196,12 +198,19 @@ def _editing(
     }
 
 
+def _viewing(workspace: Workspace, dataset: Dataset, pin: _Pin) -> Viewing:
+    """The images in view; with what the open model says, if it was trained on this dataset."""
+    model = context.model(workspace)
+    own = (model,) if model is not None and model.dataset_id == dataset.id else ()
+    first = (pin.query.page - 1) * PAGE + 1
+    return Viewing(tuple(str(i) for i in pin.ids), own, first=first, total=pin.total)
+
+
 def _item(sample: Sample, dataset: Dataset) -> dict[str, object]:
     name = sample.name or sample.path
     return {
         "key": str(sample.id),
         "url": routes.thumbnail_url(sample.id, sample.sha256),
-        "full": routes.image_url(sample.id, sample.sha256),
         "title": image_words.class_name(sample, dataset.class_names),
         "detail": name.rsplit("/", 1)[-1],
         "hint": f"{name}\n{sample.width} × {sample.height}",

@@ -1,4 +1,4 @@
-"""The images behind a number: a sorted, paged gallery; a click opens the drawer."""
+"""The images behind a number: a sorted, paged gallery; a click opens the image dialog."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -16,11 +16,11 @@ from core.workflows.results import evaluation, focus
 from core.workflows.results.evaluation import JudgedSample
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, image_drawer, routes, state, widgets
-from pages.ui.image_drawer import MARKS, Review
+from pages.ui import components, routes, state, widgets
+from pages.ui.viewer.marks import MARKS
+from pages.ui.viewer.viewing import of_samples
 
 PAGE = 48
-MOST_REVIEWED = 2000
 ORDER_WORDS = {
     Order.CONFIDENT: "Most confident first",
     Order.UNSURE: "Smallest margin first",
@@ -45,7 +45,7 @@ def panel(
     order: Order = Order.CONFIDENT,
     sort_in: DeltaGenerator | None = None,
 ) -> None:
-    """Images at these positions, sorted and paged; a click opens the drawer.
+    """Images at these positions, sorted and paged; a click opens the image dialog.
 
     Args:
         workspace: where the images are known.
@@ -69,9 +69,7 @@ def panel(
         loss=judgement.loss,
         focus=focused,
     )
-    clicked = _page(workspace, judgement, ordered, chosen, focused, key)
-    if clicked is not None:
-        _open(workspace, judgement, ordered, int(clicked))
+    _page(workspace, judgement, ordered, chosen, focused, key)
 
 
 def _page(
@@ -81,8 +79,8 @@ def _page(
     order: Order,
     focused: NDArray[np.float64] | None,
     key: str,
-) -> str | None:
-    """One page of tiles; gives the key of the one just clicked."""
+) -> None:
+    """One page of tiles."""
     pages = -(-len(ordered) // PAGE)
     page = _page_in_link(key, pages)
     positions = ordered[(page - 1) * PAGE : page * PAGE]
@@ -99,7 +97,9 @@ def _page(
         )
         for item in evaluation.judged_images(workspace, judgement, positions)
     ]
-    clicked = components.gallery(tiles, key, side_px=104)
+    ids = judgement.sample_ids[ordered].tolist()
+    viewing = of_samples(ids, [judgement.model], at=(page - 1) * PAGE)
+    components.gallery(tiles, key, side_px=104, viewing=viewing)
     if pages > 1:
         widget = f"{key}_page"
         st.session_state[widget] = page
@@ -109,7 +109,6 @@ def _page(
             key=widget,
             on_change=lambda: _note(key, page=str(st.session_state[widget])),
         )
-    return clicked
 
 
 def _note(key: str, **values: str | None) -> None:
@@ -127,18 +126,6 @@ def _is_in_link(key: str) -> bool:
 def _page_in_link(key: str, pages: int) -> int:
     asked = st.query_params.get("page", "") if _is_in_link(key) else ""
     return min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
-
-
-def _open(
-    workspace: Workspace, judgement: JudgedSet, ordered: NDArray[np.int64], sample_id: int
-) -> None:
-    """Open the drawer at an image, with those before and after it."""
-    ids = judgement.sample_ids[ordered]
-    at = int(np.flatnonzero(ids == sample_id)[0])
-    start = max(0, at - MOST_REVIEWED // 2)
-    kept = tuple(int(i) for i in ids[start : start + MOST_REVIEWED])
-    st.session_state.review = Review(judgement.model.id, judgement.subset, kept, at - start)
-    image_drawer.drawer(workspace)
 
 
 def _order(key: str, usual: Order) -> Order:

@@ -59,6 +59,11 @@ def judgement(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
     return _entry(workspace, model, subset).judged
 
 
+def judgement_aside(workspace: Workspace, model: Model, subset: Subset) -> JudgedSet:
+    """Like `judgement`, for what is answered beside the pages: without words while one waits."""
+    return _shelf_of(str(workspace.root)).find(model, subset).judged
+
+
 def report(workspace: Workspace, model: Model, subset: Subset) -> EvaluationReport:
     """All numbers, also those that take a second or two with very many images."""
     return _value(_entry(workspace, model, subset).report, "Computing all measures …")

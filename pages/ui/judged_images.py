@@ -1,8 +1,6 @@
-"""Judged images in pages: loaded once, shown as a gallery with a drawer."""
+"""Judged images in pages: loaded once, shown as a gallery."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -12,14 +10,14 @@ from core.domain.datasets import Sample
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.thresholds import TradeOff, trade_off
-from core.workflows import files
 from core.workflows.results import judging, thresholds
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet
 from core.workflows.results.thresholds import Basis
 from core.workspace import Workspace
-from pages.ui import errors, judged, routes, text, widgets
+from pages.ui import judged, routes
 from pages.ui.components import Tile, gallery
+from pages.ui.viewer.viewing import of_samples
 
 PAGE = 24
 
@@ -57,31 +55,21 @@ def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 
-@dataclass(frozen=True)
-class ShownImage:
-    """An image of the gallery with everything its drawer needs."""
-
-    model: Model
-    probabilities: NDArray[np.float32]
-    target: int
-    class_names: tuple[str, ...]
-
-
 def images(
     workspace: Workspace,
     sample_ids: NDArray[np.int64],
     about: Callable[[int], tuple[str, str]],
-    shown: Callable[[int], ShownImage],
+    models: Sequence[Model],
     *,
     key: str,
 ) -> None:
-    """A paged gallery of images by position; a click opens confidences and heatmaps.
+    """A paged gallery of images by position; a click opens the image dialog.
 
     Args:
         workspace: where the images are known.
         sample_ids: in the order of the gallery.
         about: position in `sample_ids` -> title and detail of the tile.
-        shown: position -> what the drawer shows.
+        models: whose confidences and heatmaps the dialog shows, the first one at once.
         key: of the widgets.
     """
     pages = max(1, -(-len(sample_ids) // PAGE))
@@ -89,12 +77,9 @@ def images(
     first = (page - 1) * PAGE
     samples = thresholds.samples_of(workspace, sample_ids[first : first + PAGE])
     tiles = [_tile(s, *about(first + i)) for i, s in enumerate(samples)]
-    clicked = gallery(tiles, key, side_px=104)
+    gallery(tiles, key, side_px=104, viewing=of_samples(sample_ids.tolist(), models, at=first))
     if pages > 1:
         st.pagination(pages, width="stretch", key=f"{key}_page")
-    for i, sample in enumerate(samples):
-        if str(sample.id) == clicked:
-            _drawer(workspace, sample, shown(first + i))
 
 
 def _tile(sample: Sample, title: str, detail: str) -> Tile:
@@ -105,33 +90,3 @@ def _tile(sample: Sample, title: str, detail: str) -> Tile:
         detail=detail,
         hint=sample.name or sample.path,
     )
-
-
-@st.dialog("Why this decision?", width="large", position="right")
-@errors.shown()
-def _drawer(workspace: Workspace, sample: Sample, shown: ShownImage) -> None:
-    ranked = ranking(shown.model.class_names, shown.probabilities)
-    true_class = shown.class_names[shown.target]
-    path, reason = files.path_or_reason(workspace, sample)
-    left, right = st.columns([4, 5], gap="medium")
-    with left:
-        if path:
-            widgets.whole_image(sample, model=shown.model)
-        else:
-            st.warning(f"{text.plain(reason)} Only its stored confidences are shown.")
-        st.caption(text.plain(sample.name or sample.path))
-    with right:
-        st.markdown(
-            f"True class **{text.plain(true_class)}**, predicted **{text.plain(ranked[0][0])}** "
-            f"by {text.plain(shown.model.name)}."
-        )
-        key = f"drawer_{sample.id}_{shown.model.id}"
-        widgets.confidences(ranked, true_class=true_class, key=f"drawer_{shown.model.id}")
-        if path:
-            widgets.heatmaps(workspace, shown.model, path, ranked, true_class=true_class, key=key)
-
-
-def ranking(names: Sequence[str], row: NDArray[Any]) -> list[tuple[str, float]]:
-    """Class names with their confidences, the most confident first."""
-    order = np.argsort(-row, kind="stable")
-    return [(names[i], float(row[i])) for i in order]

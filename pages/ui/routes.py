@@ -155,7 +155,7 @@ async def _facts(request: Request) -> Response:
 
 async def _edit(request: Request) -> Response:
     """Store the edits made in a gallery; answers with words and the states of what it shows."""
-    if not _from_our_page(request):
+    if not from_our_page(request):
         return JSONResponse({"error": "This edit did not come from the app's page."}, 403)
     body = bytearray()
     async for block in request.stream():
@@ -243,7 +243,8 @@ async def _export(request: Request) -> Response:
     return StreamingResponse(blocks, media_type=file_format.media_type, headers=headers)
 
 
-def _from_our_page(request: Request) -> bool:
+def from_our_page(request: Request) -> bool:
+    """Whether a request that changes something was sent by this app."""
     # Why both: a foreign page can send a form here, but neither this header nor another origin.
     origin = urlsplit(request.headers.get("origin", ""))
     return origin.netloc == request.headers.get("host") and UPLOAD_HEADER in request.headers
@@ -272,7 +273,7 @@ class _TooLargeError(Exception):
 
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
-    if not _from_our_page(request):
+    if not from_our_page(request):
         return JSONResponse({"error": "This upload did not come from the app's page."}, 403)
     workspace = open_workspace()
     announced = int(request.headers.get("content-length") or 0)

@@ -1,4 +1,4 @@
-"""What several pages show: headings, empty states, job progress, galleries, heatmaps."""
+"""What several pages show: headings, empty states, job progress, galleries."""
 
 import html
 import math
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, assert_never
 
 import streamlit as st
@@ -14,22 +13,16 @@ import streamlit as st
 from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
 from core.domain.datasets import Sample, Skipped
 from core.domain.jobs import Job, JobStatus
-from core.domain.models import HeatmapMethod, Model
+from core.domain.models import Model
 from core.files import CsvDelimiter
 from core.workflows import job_words, jobs
-from core.workflows.use import prediction
 from core.workspace import Workspace
-from pages.ui import components, errors, inference, routes, state, text
-from pages.ui.figures import confidence_charts
+from pages.ui import components, errors, routes, state, text
 from pages.ui.places import Place
 from pages.ui.shell import steps
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
-METHOD_WORDS = {
-    HeatmapMethod.GRAD_CAM: "Grad-CAM",
-    HeatmapMethod.OCCLUSION: "Occlusion",
-}
 
 
 def page_heading(place: Place, sentence: str) -> None:
@@ -240,71 +233,3 @@ def whole_image(sample: Sample, *, model: Model | None = None, width_px: int | N
     width = "100%" if width_px is None else f"{width_px}px"
     style = f"width:{width};max-width:100%;border-radius:8px;display:block"
     st.html(f"<img src='{url}' alt='The image' style='{style}'>")
-
-
-def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None, key: str) -> None:
-    """Class confidences as bars, in decreasing order; `key` stays from image to image."""
-    st.markdown("**Confidences**")
-    components.chart(
-        confidence_charts.confidences(ranked, true_class=true_class),
-        f"{key}_confidences",
-        description="Bars of the confidence in each class, highest first.",
-    )
-
-
-def heatmaps(
-    workspace: Workspace,
-    model: Model,
-    source: Path | bytes,
-    ranked: Sequence[tuple[str, float]],
-    *,
-    true_class: str | None,
-    key: str,
-) -> None:
-    """The network input beside the evidence for the predicted and for the true class."""
-    predicted = ranked[0][0]
-    others = [name for name, _ in ranked if name not in (predicted, true_class)]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = st.segmented_control(
-            "Heatmap",
-            list(HeatmapMethod),
-            default=HeatmapMethod.GRAD_CAM,
-            required=True,
-            format_func=METHOD_WORDS.__getitem__,
-            key="heatmap_method",
-            persist_state="session",
-            help="Grad-CAM quickly shows which regions the network used. Occlusion covers one "
-            "region after another and shows how much the confidence depends on each.",
-        )
-        extra = (
-            st.selectbox(
-                "Compare with class",
-                others,
-                index=None,
-                key=f"{key}_extra",
-                placeholder="Another class",
-                help="Shows the evidence for one more class.",
-            )
-            if others
-            else None
-        )
-    shown = list(dict.fromkeys(name for name in (predicted, true_class, extra) if name))
-    with st.spinner("Computing the heatmap …"):
-        images = prediction.heatmaps(
-            workspace, model, source, shown, method=method, call=inference.call
-        )
-    captions = [
-        "network input",
-        *(_heatmap_caption(n, predicted, true_class) for n in shown),
-    ]
-    for column, image, caption in zip(st.columns(len(images)), images, captions, strict=True):
-        # Why PNG: Streamlit would turn the network input into a JPEG, with other pixels.
-        column.image(image, caption=caption, width="stretch", output_format="PNG")
-    st.caption("Brighter regions are stronger evidence for the class. Scaled per image.")
-
-
-def _heatmap_caption(name: str, predicted: str, true_class: str | None) -> str:
-    roles = [
-        role for role, owner in (("true", true_class), ("predicted", predicted)) if owner == name
-    ]
-    return f"{' and '.join(roles)}: {text.plain(name)}" if roles else text.plain(name)

@@ -73,9 +73,9 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     expect(tiles).to_have_count(int(report.confusion_matrix[good, good]))
 
     tiles.first.click()
-    drawer = page.locator('[data-testid="stDialog"]')
-    expect(drawer.get_by_text("network input")).to_be_visible(timeout=LONG)
-    expect(drawer.get_by_text("true and predicted: good")).to_be_visible()
+    dialog = page.locator("dialog.viewer")
+    expect(page.locator('dialog.viewer[data-heat="shown"]')).to_be_visible(timeout=LONG)
+    expect(dialog.locator(".title")).to_contain_text("Right: good")
     page.keyboard.press("Escape")
 
     open_page(page, app, f"predict?model={model.id}")
@@ -84,7 +84,9 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     broken.write_bytes(b"this is no image")
     page.locator('[data-testid="stFileUploader"] input').set_input_files([str(upload), str(broken)])
     expect(page.get_by_text("1 file could not be read")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("network input")).to_be_visible(timeout=LONG)
+    page.locator(".ts-images .tile").last.click()
+    expect(page.locator('dialog.viewer[data-heat="shown"]')).to_be_visible(timeout=LONG)
+    expect(dialog.locator(".title")).to_contain_text("crack")
 
 
 def test_a_cold_deep_link_opens_inside_the_frame(app: App, page: Page) -> None:

@@ -1,11 +1,9 @@
 """The browser shows what the network sees: images of every kind, pixel for pixel."""
 
-import base64
 import hashlib
 import io
 import re
 from pathlib import Path
-from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -30,7 +28,7 @@ from core.workflows.data import datasets
 from core.workflows.results import access
 from core.workflows.training import runs
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, eventually, open_page
+from tests.browser.conftest import App, becomes, eventually, open_page, settled
 from tests.conftest import save_image
 
 pytestmark = pytest.mark.browser
@@ -129,90 +127,144 @@ def expected(path: Path) -> np.ndarray:
     return np.asarray(read_image(path, levels=LEVELS).convert("RGB"))
 
 
-def becomes_network_view(page: Page, place: Locator, path: Path, model: Model) -> None:
-    """Wait until the network input that is shown is that of this file."""
-    wanted, view = load_pixels(path, model.preprocess), place.locator('[data-testid="stImage"] img')
-    # Why last: while one image follows another, the caption of both may stand there.
-    expect(place.get_by_text("network input").last).to_be_visible(timeout=120_000)
+def shows(page: Page, address: re.Pattern[str], wanted: np.ndarray) -> None:
+    """Wait until the image dialog shows these pixels, and its heatmap lies on them."""
+    view = page.locator("dialog.viewer .mixed .image")
 
     def is_there() -> bool:
-        source = view.first.get_attribute("src") or ""
-        # Why: the view of the file before may be gone already.
-        there = page.request.get(urljoin(page.url, source)).ok
-        return there and np.array_equal(shown(page, view.first), wanted)
+        if not address.search(view.get_attribute("src") or ""):
+            return False
+        return np.array_equal(shown(page, view), wanted)
 
-    eventually(is_there, seconds=30)
+    eventually(is_there, seconds=60)
+    expect(page.locator('dialog.viewer[data-heat="shown"]')).to_be_visible(timeout=120_000)
 
 
-def test_the_large_view_of_datasets_shows_the_pixels_that_are_read(
+def shows_file(page: Page, path: Path, model: Model) -> None:
+    """The image dialog shows this file as it is read, and then as the network gets it."""
+    shows(page, re.compile("/full"), expected(path))
+    page.keyboard.press("v")
+    shows(page, re.compile("/full"), expected(path))
+    expect(page.locator("dialog.viewer .bare .image")).to_be_visible()
+    page.keyboard.press("v")
+    shows(page, re.compile("/input"), load_pixels(path, model.preprocess))
+    page.keyboard.press("v")
+
+
+def focused(page: Page) -> str | None:
+    return page.evaluate(
+        """() => { let at = document.activeElement
+        while (at?.shadowRoot) at = at.shadowRoot.activeElement
+        return at?.dataset.key }"""
+    )
+
+
+def test_the_dialog_of_datasets_shows_the_pixels_that_are_read(
     app: App, page: Page, files: Path, model: Model
 ) -> None:
     # TIFFs were broken images there, and 16-bit PNG were scaled by the browser.
     open_page(page, app, f"datasets?dataset={model.dataset_id}")
-    tiles = page.locator(".ts-images .tile")
+    tiles, dialog = page.locator(".ts-images .tile"), page.locator("dialog.viewer")
     expect(tiles).to_have_count(5)
     seen = set()
     for number in range(5):
         tiles.nth(number).focus()
         page.keyboard.press("Enter")
-        large = page.locator("dialog.large")
-        name = large.locator("img").get_attribute("alt") or ""
-        path = next(files.rglob(name))
-        assert np.array_equal(shown(page, large.locator("img")), expected(path)), name
-        seen.add(name)
+        expect(dialog.locator(".place")).to_have_text(f"{number + 1} of 5")
+        image = dialog.locator(".mixed .image")
+        expect(image).to_be_visible()
+        path = next(files.rglob(Path(image.get_attribute("alt") or "").name))
+        assert np.array_equal(shown(page, image), expected(path)), path.name
+        seen.add(path.name)
         page.keyboard.press("Escape")
-        expect(large).to_be_hidden()
+        expect(dialog).to_be_hidden()
     assert seen == {*NAMES, "plain.png"}
 
 
-def test_the_drawer_of_evaluate_shows_what_the_model_saw(
+def test_the_dialog_of_evaluate_shows_what_the_model_saw_and_survives_reload_and_back(
     app: App, page: Page, files: Path, model: Model
 ) -> None:
     # It ended in an error for 16-bit PNG and for every float TIFF.
     open_page(page, app, f"evaluate?model={model.id}&subset=test&cell=1-1")
-    page.locator(".ts-images .tile").first.click()
-    drawer = page.locator('[data-testid="stDialog"]')
-    caption = drawer.get_by_text(re.compile(r"\.(tif|jpg|png)$"))
-    whole = drawer.locator('[data-testid="stHtml"] img')
-    seen: list[str] = []
-
-    def shows_another_file() -> bool:
-        name = caption.inner_text().rsplit("/", 1)[-1]
-        if name in seen or not np.array_equal(shown(page, whole), expected(files / "good" / name)):
-            return False
-        seen.append(name)
-        return True
-
+    tiles, dialog = page.locator(".ts-images .tile"), page.locator("dialog.viewer")
+    expect(tiles).to_have_count(4)
+    before = page.url
+    tiles.first.click()
+    seen = set()
     for number in range(1, 5):
-        expect(drawer.get_by_text(f"{number} of 4")).to_be_visible()
-        eventually(shows_another_file, seconds=30)
-        becomes_network_view(page, drawer, files / "good" / seen[-1], model)
+        expect(dialog.locator(".place")).to_have_text(f"{number} of 4")
+        expect(dialog.locator(".name")).to_have_text(re.compile(r"\.(tif|jpg|png)$"))
+        name = Path(dialog.locator(".name").inner_text()).name
+        shows_file(page, files / "good" / name, model)
+        seen.add(name)
         if number < 4:
-            click(page, "review_next")
-    assert set(seen) == set(NAMES)
+            page.keyboard.press("ArrowRight")
+    assert seen == set(NAMES)
+
+    # A reload shows the same image among the same others; Back closes it, and not the page.
+    key = re.search(r"image=(\d+)", page.url)
+    assert key
+    page.reload()
+    expect(dialog.locator(".place")).to_have_text("4 of 4")
+    expect(tiles).to_have_count(4)
+    settled(page)
+    page.go_back()
+    expect(dialog).to_be_hidden()
+    assert page.url == before
+    page.go_forward()
+    expect(dialog.locator(".name")).to_contain_text(name)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert "image=" not in page.url
+    becomes(lambda: focused(page), key.group(1))
+
+    # Marks are kept, and the opacity changes what is drawn at once.
+    tiles.first.click()
+    page.keyboard.press("g")
+    expect(dialog.locator(".said")).to_have_text("Golden sample: marked.")
+    dialog.locator(".opacity input").fill("20")
+    expect(dialog.locator(".heat")).to_have_css("opacity", "0.2")
+    page.keyboard.press("h")
+    expect(dialog.locator(".square")).to_be_hidden()
+    page.keyboard.press("h")
+    page.keyboard.press("Escape")
+    expect(tiles.first).to_contain_text("★")
 
 
-def test_predict_shows_uploads_as_the_model_sees_them(
+def test_predict_keeps_uploads_and_shows_them_as_the_model_sees_them(
     app: App, page: Page, files: Path, model: Model
 ) -> None:
     open_page(page, app, f"predict?model={model.id}")
     paths = [files / "good" / name for name in NAMES]
-    page.locator('[data-testid="stFileUploader"] input').set_input_files([str(p) for p in paths])
-    tiles = page.locator(".ts-images .tile")
-    expect(tiles).to_have_count(len(paths), timeout=120_000)
-    for number, path in enumerate(paths):
-        tiles.nth(number).click()
-        main = page.locator('[data-testid="stMain"]')
-        expect(main.locator("p", has_text=path.name).first).to_be_visible()
-        small = np.asarray(Image.open(io.BytesIO(_data(tiles.nth(number)))).convert("RGB"))
+    broken = files.parent / "broken.png"
+    broken.write_bytes(b"this is no image")
+    page.locator('[data-testid="stFileUploader"] input').set_input_files(
+        [str(p) for p in [*paths, broken]]
+    )
+    tiles, dialog = page.locator(".ts-images .tile"), page.locator("dialog.viewer")
+    expect(tiles).to_have_count(len(paths) + 1, timeout=120_000)
+    expect(page.get_by_text("broken.png", exact=True).first).to_be_visible()
+    for path in paths:
+        tile = tiles.filter(has_text=path.name)
+        small = shown(page, tile.locator("img"))
         whole = read_image(path, levels=LEVELS, draft_px=480).convert("RGB")
         whole.thumbnail((240, 240), Image.Resampling.BICUBIC)
         assert np.abs(small.astype(int) - np.asarray(whole)).max() <= 1, path.name
-        becomes_network_view(page, main, path, model)
+        tile.click()
+        expect(dialog.locator(".name")).to_have_text(path.name)
+        shows_file(page, path, model)
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
 
-
-def _data(tile: Locator) -> bytes:
-    image = tile.locator("img")
-    expect(image).to_have_attribute("src", re.compile("^data:image/png;base64,.{50}"))
-    source = image.get_attribute("src") or ""
-    return base64.b64decode(source.partition(",")[2])
+    # They were gone when one came back from another page.
+    page.get_by_role("link", name="Models").click()
+    page.wait_for_url(re.compile("/models"))
+    settled(page)
+    page.get_by_role("link", name="Predict").first.click()
+    page.wait_for_url(re.compile("/predict"))
+    expect(tiles).to_have_count(len(paths) + 1)
+    tiles.filter(has_text=NAMES[0]).click()
+    expect(dialog.locator(".name")).to_have_text(NAMES[0])
+    # Nothing of them is stored: a new session says that they are gone.
+    page.reload()
+    expect(page.get_by_text("The uploaded images of this link are gone")).to_be_visible()

@@ -7,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
 from core.domain.models import Model
-from core.domain.signoff import MarkKind
 from core.domain.splits import Split, SplitStrategy, Subset
 from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.views import Headline
@@ -18,10 +17,10 @@ from core.evaluation.measures.views import Order
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
+from core.workflows.data.quick_edits import QuickAction, QuickEdit, quick_edits
 from core.workflows.results import access, evaluation, thresholds
 from core.workspace import Workspace
 from pages.results import evaluate_verdict
-from pages.ui.image_drawer import Review
 from tests.ui.conftest import OpenPage, show_test_results
 
 NAMES = ("good", "crack", "dent")
@@ -335,16 +334,16 @@ def test_the_headline_says_that_it_counts_parts_and_the_matrix_images(
     assert "By image: 89.3% correct; the matrix counts images." in reasons(app)
 
 
-def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
+def test_a_relabel_in_the_image_dialog_changes_the_counts_and_can_be_undone(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     found = evaluation.judge(judged, "m", Subset.TEST)
     (position,) = np.flatnonzero((found.targets == 0) & (found.predicted == 1))
-    sample_id = int(found.sample_ids[position])
     app = open_page("results/evaluate.py", judged)
-    app.session_state["review"] = Review("model-m-1", Subset.TEST, (sample_id,), 0)
+    press = QuickEdit(QuickAction.RELABEL, (int(found.sample_ids[position]),), NAMES[1])
+    answer = quick_edits(judged, "ds-m-1", [press])
+    app.session_state["my_edits"] = {("ds-m-1", answer.version)}
     app.run()
-    app.button(key="class_1").click().run()
     assert verdict(app).startswith("26 of 28 images right")
     assert datasets_version(judged) == 2
     app.button(key="undo").click().run()
@@ -356,23 +355,6 @@ def test_a_relabel_in_the_drawer_changes_the_counts_and_can_be_undone(
 def datasets_version(workspace: Workspace) -> int:
     with connect(workspace) as db:
         return datasets.find_dataset(db, "m").version
-
-
-def test_marks_and_exclusions_in_the_drawer_are_stored(
-    open_page: OpenPage, judged: Workspace
-) -> None:
-    ids = [int(i) for i in evaluation.judge(judged, "m", Subset.TEST).sample_ids[:2]]
-    app = open_page("results/evaluate.py", judged)
-    app.session_state["review"] = Review("model-m-1", Subset.TEST, tuple(ids), 0)
-    app.run()
-    for kind in MarkKind:
-        app.button(key=f"mark_{kind}").click().run()
-    assert evaluation.marks(judged, "ds-m-1") == {ids[0]: set(MarkKind)}
-    app.button(key=f"mark_{MarkKind.WRONG_LABEL}").click().run()
-    assert MarkKind.WRONG_LABEL not in evaluation.marks(judged, "ds-m-1")[ids[0]]
-    app.button(key="exclude").click().run()
-    assert f" of {len(TRUE_AND_SAID) - 1} images right" in verdict(app)
-    assert app.session_state["review"].sample_id == ids[1]
 
 
 def test_images_are_sorted_by_the_focus_of_their_heatmaps(

@@ -13,6 +13,7 @@ from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui.places import MENU, Door, Place
+from pages.ui.viewer import uploads
 from tests.conftest import Trained, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
 
@@ -42,7 +43,8 @@ def test_every_page_is_declared_and_in_the_menu_once() -> None:
     # Whatever no other module imports is a page; a page that nobody declares opens for nobody.
     files = [path for path in PAGES.rglob("*.py") if path.name != "__init__.py"]
     modules = {".".join(path.relative_to(PAGES.parent).with_suffix("").parts) for path in files}
-    imported = {name for path in PAGES.rglob("*.py") for name in _imported(path)}
+    importing = [*PAGES.rglob("*.py"), PAGES.parent / "app.py"]
+    imported = {name for path in importing for name in _imported(path)}
     pages = modules - imported - {"pages.frame"}
     assert pages == {f"pages.{place[:-3].replace('/', '.')}" for place in Place}
     assert sorted(place for places in MENU.values() for place in places) == sorted(Place)
@@ -118,18 +120,33 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
     assert table.loc["Macro F1", "value"] == f"{report.macro_f1:.4f}"
 
 
-def test_three_uploads_of_one_name_are_predicted_and_told_apart(
+def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(
     open_page: OpenPage, trained: Trained
 ) -> None:
     # Three rows of the table were called x.png.
-    images = sorted(trained.images.rglob("*.png"))[:3]
+    images = [image.read_bytes() for image in sorted(trained.images.rglob("*.png"))[:3]]
     app = open_page("use/predict.py", trained.workspace, model=trained.model.id)
-    files = [("x.png", image.read_bytes(), "image/png") for image in images]
-    app.file_uploader(key="pictures").set_value(files).run()
+    files = [("x.png", content, "image/png") for content in [images[0], b"broken", *images[1:]]]
+    app.file_uploader(key="pictures_0").set_value(files).run()
     assert not app.exception
     table = app.dataframe[0].value
-    assert list(table["image"]) == ["x.png", "x (2).png", "x (3).png"]
-    assert all(confidence > 0 for confidence in table["confidence"])
+    assert list(table["image"]) == ["x.png", "x (2).png", "x (3).png", "x (4).png"]
+    readable = table["error"] == ""
+    assert list(readable) == [True, False, True, True]
+    assert all(table["confidence"][readable] > 0)
+    assert any("1 file could not be read" in warning.value for warning in app.warning)
+
+    # What was dropped stays until somebody clears it; dropping more adds to it.
+    app.file_uploader(key="pictures_1").set_value([("y.png", images[0], "image/png")]).run()
+    assert len(app.dataframe[0].value) == 5
+    (same,) = (u for u in app.session_state["uploads"] if u.name == "y.png")
+    assert uploads.find(same.token) is same
+    uploads.forget_oldest([same], most_bytes=10)
+    app.run()
+    assert any("can no longer be opened" in caption.value for caption in app.caption)
+    assert len(app.dataframe[0].value) == 5
+    app.button(key="clear").click().run()
+    assert not app.dataframe
 
 
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:

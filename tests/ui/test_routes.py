@@ -4,6 +4,7 @@ import io
 import zipfile
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
@@ -11,14 +12,20 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from core.data.pixels.preprocess import load_pixels
 from core.domain.datasets import Dataset
+from core.domain.signoff import MarkKind
+from core.domain.splits import Subset
 from core.files import CsvDelimiter
 from core.workflows.data import datasets
 from core.workflows.data.exports import ExportFormat
+from core.workflows.results import access, evaluation
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes
 from pages.ui.compression import CompressScripts
+from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
+from tests.made import add_model, make_dataset
 
 OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 
@@ -27,7 +34,7 @@ OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
     middleware = [Middleware(routes.HostGuard), Middleware(CompressScripts)]
-    app = Starlette(routes=list(routes.ROUTES), middleware=middleware)
+    app = Starlette(routes=[*routes.ROUTES, *viewer_routes.ROUTES], middleware=middleware)
     return TestClient(app, base_url="http://localhost")
 
 
@@ -110,6 +117,67 @@ def test_images_thumbnails_and_models_are_served_and_missing_ones_are_404(
     for url in missing:
         assert client.get(url).status_code == 404
     assert client.get("/pictures/1%2F..%2F../full").status_code == 404
+
+
+def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, client: TestClient
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(trained.workspace.root))
+    model = trained.model
+    found = evaluation.judge(trained.workspace, model.id, Subset.VALIDATION)
+    at = int(found.sample_ids[0])
+    names, row = found.class_names, found.probabilities[0]
+    view = client.get(f"/pictures/{at}/about?model={model.id}").json()
+    label, best = names[int(found.targets[0])], names[int(row.argmax())]
+    assert view["title"].startswith("Right: " if label == best else "Wrong: predicted ")
+    assert f"{best} {row.max():.1%}" in view["title"]
+    assert view["label"] == label
+    assert [bar["name"] for bar in view["result"]["bars"]] == sorted(
+        names, key=lambda name: -row[names.index(name)]
+    )
+    assert view["result"]["square"] == [0, 0, 1, 1]
+    # As the network gets it, pixel for pixel; and the heat of one class, in one channel.
+    seen = client.get(view["result"]["input"])
+    path = datasets.find_samples(trained.workspace, [at])[0].path
+    pixels = load_pixels(trained.workspace.resolve(path), model.preprocess)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(seen.content))), pixels)
+    heat = client.get(f"{view['result']['heat']}&class=0&method=grad_cam")
+    assert Image.open(io.BytesIO(heat.content)).mode == "L"
+    for wrong in ("class=9&method=grad_cam", "class=x&method=grad_cam", "class=0&method=magic"):
+        assert client.get(f"{view['result']['heat']}&{wrong}").status_code == 404
+    assert client.get("/pictures/999999999/about").json()["error"]
+    assert client.get(f"/pictures/{at}/about?model=gone").status_code == 404
+    assert client.get(f"/uploaded/gone/about?model={model.id}").status_code == 404
+
+
+def test_nobody_sees_a_test_result_in_the_dialog_before_it_is_viewed(
+    client: TestClient, workspace: Workspace
+) -> None:
+    made = make_dataset(workspace, per_subset=8)
+    model = add_model(made, "m")
+    url = f"/pictures/{made.ids[Subset.TEST][0]}/about?model={model.id}"
+    closed = client.get(url).json()
+    assert closed["result"] is None
+    assert "nobody has viewed" in closed["note"]
+    access.record_view(workspace, model, "test")
+    assert client.get(url).json()["result"]["bars"]
+
+
+def test_a_mark_is_stored_taken_back_and_refused_from_elsewhere(
+    client: TestClient, workspace: Workspace, rows: Dataset
+) -> None:
+    def press(content: object, sample: int = 1, **headers: str) -> int:
+        url = f"/pictures/{sample}/marks"
+        return client.post(url, json=content, headers=headers or OURS).status_code
+
+    assert press({"kind": "golden", "on": True}) == 200
+    assert evaluation.marks(workspace, rows.id) == {1: {MarkKind.GOLDEN}}
+    assert client.get("/pictures/1/about").json()["marks"] == ["golden"]
+    assert press({"kind": "golden", "on": False}) == 200
+    assert evaluation.marks(workspace, rows.id) == {}
+    assert press({"kind": "golden", "on": True}, origin="http://evil.example") == 403
+    assert press({"kind": "bronze", "on": True}) == 400
+    assert press({"kind": "golden", "on": True}, sample=10**9) == 404
 
 
 @pytest.fixture

@@ -55,6 +55,17 @@ def preview_uploaded(content: bytes, levels: GrayLevels | None = None) -> bytes 
     return _small(io.BytesIO(content), levels=levels)
 
 
+def whole_uploaded(content: bytes, levels: GrayLevels | None = None) -> bytes:
+    """PNG of a whole uploaded image, with exactly the pixels of `read_image`.
+
+    Raises:
+        UnreadableImageError: if it cannot be decoded.
+    """
+    buffer = io.BytesIO()
+    read_image(io.BytesIO(content), levels=levels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
 def _small(
     source: Path | io.BytesIO, *, square: bool = False, levels: GrayLevels | None = None
 ) -> bytes | None:

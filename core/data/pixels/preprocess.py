@@ -1,6 +1,7 @@
 """From images to the pixels of a network: the only place, for training and inference alike."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, assert_never
 
@@ -16,6 +17,18 @@ from core.errors import UnreadableImageError
 _BAR_GRAY = 127
 # Larger ones are cut before they are resized: a strip of 8000 x 1 pixels took 1.6 GB.
 _LARGEST_RESIZED_PX = 20_000_000
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the network looks, as fractions of the width and height of the upright image.
+
+    Each is left, top, right, bottom. `square` is what becomes the [S, S] pixels, with the bars of a
+    letterbox, so that it may reach beyond the image; `seen` is the part of the image in it.
+    """
+
+    square: tuple[float, float, float, float]
+    seen: tuple[float, float, float, float]
 
 
 def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[np.uint8]:
@@ -80,29 +93,60 @@ def _mode(channels: Channels) -> str:
             assert_never(channels)
 
 
+def placement(size: tuple[int, int], config: PreprocessConfig) -> Placement:
+    """Where the square that the network sees lies on an upright image of width x height pixels."""
+    left, top, right, bottom = _box(size, config)
+    wide, high = _resized_size((right - left, bottom - top), config)
+    side = config.image_size_px
+    across, down = (right - left) / wide, (bottom - top) / high  # image pixels per network pixel
+    x, y = left - (side - wide) // 2 * across, top - (side - high) // 2 * down
+    square = (x, y, x + side * across, y + side * down)
+    seen = (max(left, x), max(top, y), min(right, square[2]), min(bottom, square[3]))
+    return Placement(_as_fractions(square, size), _as_fractions(seen, size))
+
+
+def _as_fractions(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    (left, top, right, bottom), (w, h) = box, size
+    return left / w, top / h, right / w, bottom / h
+
+
 def _region(image: Image.Image, config: PreprocessConfig) -> Image.Image:
-    w, h = image.size
+    box = _box(image.size, config)
+    return image if box == (0, 0, *image.size) else image.crop(box)
+
+
+def _box(size: tuple[int, int], config: PreprocessConfig) -> tuple[int, int, int, int]:
+    """The region in pixels: left, top, right, bottom."""
+    w, h = size
     left, top = round(config.roi_left * w), round(config.roi_top * h)
     right, bottom = round(config.roi_right * w), round(config.roi_bottom * h)
     left, top = min(left, w - 1), min(top, h - 1)  # at least one pixel, however small the image
-    if (left, top, right, bottom) == (0, 0, w, h):
-        return image
-    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def _resized(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+def _resized_size(size: tuple[int, int], config: PreprocessConfig) -> tuple[int, int]:
+    """Width and height that a region gets, before bars are added or edges cut off."""
     side = config.image_size_px
-    w, h = image.size
+    w, h = size
     match config.resize_mode:
         case ResizeMode.STRETCH:
-            return image.resize((side, side), Image.Resampling.BICUBIC)
+            return side, side
         case ResizeMode.LETTERBOX:
             scale = min(side / w, side / h)
         case ResizeMode.CROP:
             scale = max(side / w, side / h)
         case _:
             assert_never(config.resize_mode)
-    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    return max(1, round(w * scale)), max(1, round(h * scale))
+
+
+def _resized(image: Image.Image, config: PreprocessConfig) -> Image.Image:
+    side = config.image_size_px
+    size = _resized_size(image.size, config)
+    if size == (side, side):
+        return image.resize(size, Image.Resampling.BICUBIC)
     if size[0] * size[1] > max(_LARGEST_RESIZED_PX, side * side):
         return _middle(image, size, side)
     resized = image.resize(size, Image.Resampling.BICUBIC)

@@ -77,6 +77,38 @@ def heatmaps(
     return result
 
 
+def heat(
+    workspace: Workspace,
+    model: Model,
+    source: Path | bytes,
+    class_index: int,
+    *,
+    method: HeatmapMethod,
+    call: Call = call_directly,
+) -> bytes:
+    """The heatmap of one class, as a PNG of one channel in the square that the network sees.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    bundle = exported_bundle(workspace, model)
+    result: bytes = call(service.heat, bundle, workspace.runtimes, source, class_index, method)
+    return result
+
+
+def network_input(
+    workspace: Workspace, model: Model, source: Path | bytes, *, call: Call = call_directly
+) -> bytes:
+    """The preprocessed image as a PNG: exactly the pixels that the network gets.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    bundle = exported_bundle(workspace, model)
+    result: bytes = call(service.network_input, bundle, workspace.runtimes, source)
+    return result
+
+
 def image_files(paths: Iterable[Path]) -> FolderImages:
     """These files, with folders replaced by the images below them, as an import would take them.
 

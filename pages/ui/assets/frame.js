@@ -25,7 +25,7 @@ function completeAddress(wanted) {
     if (wanted[name]) link.searchParams.set(name, wanted[name])
     else link.searchParams.delete(name)
   }
-  if (link.href !== window.location.href) window.history.replaceState({}, '', link)
+  if (link.href !== window.location.href) window.history.replaceState(window.history.state, '', link)
 }
 
 function describe({ tips, door, landmarks }) {

@@ -1,6 +1,7 @@
 // Images as tiles, in two kinds. Plain tiles are buttons: a click opens one.
-// Editable tiles are selected, opened large and relabelled by keyboard. Every edit is sent to the
-// server at once, beside Streamlit: a rerun can be dropped, an edit must not be.
+// Editable tiles are selected and relabelled by keyboard. Every edit is sent to the server at once,
+// beside Streamlit: a rerun can be dropped, an edit must not be.
+// Both open the image dialog (viewer.js) by events of the window.
 
 const REFRESH_MS = 700
 const PREPARE_MS = 600
@@ -39,6 +40,11 @@ function createTile(item, tag) {
     frame.textContent = 'cannot be read'
   }
   tile.dataset.key = item.key
+  if (item.icon) {
+    const badge = element('span', 'badge', item.icon)
+    badge.setAttribute('aria-hidden', 'true')
+    frame.append(badge)
+  }
   tile.append(frame, element('span', 'title'), element('span', 'detail'))
   return tile
 }
@@ -66,14 +72,32 @@ function placeTiles(grid, items, create) {
   if (focused?.isConnected && grid.contains(focused)) focused.focus({ preventScroll: true })
 }
 
+// What the image dialog tells a gallery about itself.
+const heard = (name, act) => addEventListener('touchstone-' + name, event => act(event.detail))
+const openDialog = (viewing, key, opener) =>
+  dispatchEvent(new CustomEvent('touchstone-open', { detail: { viewing, key, opener } }))
+
 // ---- plain tiles
 
 function createPlain(root) {
+  let viewing = null, send = null
+  const tileOf = key => grid.querySelector(`[data-key="${CSS.escape(key)}"]`)
+  const isMine = detail => root.isConnected && detail.viewing?.id === viewing?.id
   const grid = element('div', 'grid')
   grid.setAttribute('role', 'group')
   grid.setAttribute('aria-label', 'Images')
   root.append(grid)
-  return ({ items }, send) => {
+  heard('closed', detail => {
+    const tile = isMine(detail) && tileOf(detail.key)
+    if (!tile) return
+    detail.isTaken = true
+    tile.focus()
+  })
+  heard('act', detail => { if (isMine(detail)) send('open', detail.key) })
+  return (data, sendValue) => {
+    const { items } = data
+    viewing = data.viewing
+    send = sendValue
     placeTiles(grid, items, item => Object.assign(createTile(item, 'button'), { type: 'button' }))
     items.forEach((item, index) => {
       const tile = grid.children[index]
@@ -83,7 +107,8 @@ function createPlain(root) {
     })
     grid.onclick = event => {
       const tile = event.target.closest('.tile')
-      if (tile) send('open', tile.dataset.key)
+      if (tile && viewing) openDialog(viewing, tile.dataset.key, tile)
+      else if (tile) send('open', tile.dataset.key)
     }
   }
 }
@@ -93,19 +118,20 @@ function createPlain(root) {
 function createEditor(root) {
   root.append(root.querySelector('template.editor').content.cloneNode(true))
   const part = name => root.querySelector('.' + name)
-  const grid = part('grid'), dialog = part('large'), status = part('status')
+  const grid = part('grid'), status = part('status')
   const selected = new Set()
   const queue = []
   const timers = {}
   let items = [], editing = null, send = null
   let isSending = false, version = 0, signature = null, page = null
   let anchor = null  // where a range of selected tiles begins
-  let opened = null  // key of the image in the large view
+  let viewing = null  // what the image dialog needs to walk over these images
   let turning = 0  // -1 or 1 while the page before or after this one is fetched
+  let isOpenTurned = false  // the image dialog asked for that page
 
   const itemOf = key => items.find(item => item.key === key)
   const tileOf = key => grid.querySelector(`[data-key="${CSS.escape(key)}"]`)
-  const focusedKey = () => opened ?? root.getRootNode().activeElement?.dataset?.key ?? null
+  const focusedKey = () => root.getRootNode().activeElement?.dataset?.key ?? null
   const say = (text, isWrong) => {
     status.textContent = text
     status.dataset.wrong = isWrong ? '1' : ''
@@ -113,7 +139,6 @@ function createEditor(root) {
 
   // The images that an edit is about.
   function chosenKeys() {
-    if (opened) return [opened]
     if (selected.size) return items.map(item => item.key).filter(key => selected.has(key))
     return focusedKey() ? [focusedKey()] : []
   }
@@ -132,7 +157,6 @@ function createEditor(root) {
       }
       version = answer.version ?? version
       paint()
-      if (opened) showOpened()
     } catch {
       // An undo is not repeated: it may have been done before the connection was lost.
       queue.unshift(...batch.filter(edit => edit.action !== 'undo'))
@@ -196,9 +220,8 @@ function createEditor(root) {
     const next = kept && itemOf(kept) ? kept : first
     if (next) tileOf(next).tabIndex = 0
     if (kept && next) tileOf(next).focus({ preventScroll: true })
-    if (opened && !itemOf(opened)) opened = first ?? null
-    if (opened) showOpened()
-    else if (dialog.open) dialog.close()
+    if (isOpenTurned && turning && first) openDialog(viewing, first, tileOf(first))
+    isOpenTurned = false
     turning = 0
   }
 
@@ -251,51 +274,41 @@ function createEditor(root) {
   function move(step) {
     const from = items.findIndex(item => item.key === focusedKey()), to = from + step
     if (from < 0) return
-    if (to < 0 || to >= items.length) return turnPage(step)
-    if (!opened) return focus(items[to].key)
-    opened = items[to].key
-    showOpened()
+    if (to < 0 || to >= items.length) return Math.abs(step) > 1 || turnPage(step)
+    focus(items[to].key)
   }
 
   // Past the last image of a page comes the next page; a row up or down stays on its page.
   function turnPage(step) {
-    if (Math.abs(step) > 1 && !opened) return
     const direction = Math.sign(step), next = editing.page + direction
     if (next < 1 || next > editing.pages || turning) return
     turning = direction
     send('turn', next)
   }
 
-  // The large view.
-  function open(key) {
-    opened = key
-    if (!dialog.open) dialog.showModal()
-    showOpened()
-  }
-
-  async function showOpened() {
-    const key = opened, item = itemOf(key), image = part('image')
-    if (image.getAttribute('src') !== item.full) {
-      Object.assign(image, { src: item.full, alt: item.detail })
+  // The image dialog edits too; what it did is shown here.
+  const isMine = detail => root.isConnected && detail.viewing?.id === viewing?.id
+  const open = key => openDialog(viewing, key, tileOf(key))
+  heard('turn', detail => {
+    if (!isMine(detail)) return
+    isOpenTurned = true
+    turnPage(detail.step)
+  })
+  heard('closed', detail => {
+    if (!isMine(detail) || !tileOf(detail.key)) return
+    detail.isTaken = true
+    focus(detail.key)
+  })
+  heard('edited', detail => {
+    if (!root.isConnected || detail.dataset !== editing.dataset) return
+    for (const [key, state] of Object.entries(detail.states ?? {})) {
+      const item = itemOf(key)
+      if (item && (item.title !== state.title || item.excluded !== state.excluded)) {
+        Object.assign(item, state, { changed: true })
+      }
     }
-    part('heading').textContent = item.title + (item.excluded ? ' (excluded)' : '')
-    const numbers = [editing.first + items.indexOf(item), editing.total]
-    part('place').textContent = numbers.map(number => number.toLocaleString('en')).join(' of ')
-    const response = await fetch('/pictures/' + encodeURIComponent(key) + '/facts')
-    if (!response.ok || opened !== key) return
-    const facts = await response.json()
-    if (opened !== key) return
-    const rows = facts.rows.flatMap(([name, value]) =>
-      [element('dt', '', name), element('dd', '', value)])
-    part('facts').replaceChildren(...rows)
-    part('history').replaceChildren(...facts.history.map(line => element('li', '', line)))
-    part('past').hidden = !facts.history.length
-  }
-
-  dialog.addEventListener('close', () => {
-    const key = opened
-    opened = null
-    if (key && tileOf(key)) focus(key)
+    version = detail.version
+    paint()
   })
 
   // Pointer.
@@ -320,11 +333,6 @@ function createEditor(root) {
     if (event.target.value !== '') relabel(Number(event.target.value))
     event.target.value = ''
   }
-  dialog.onclick = event => {
-    if (event.target === dialog || event.target.closest('.close')) dialog.close()
-    if (event.target.closest('.previous')) move(-1)
-    if (event.target.closest('.next')) move(1)
-  }
 
   // Keyboard.
   root.onkeydown = event => {
@@ -339,7 +347,7 @@ function createEditor(root) {
   function pressCommand(event) {
     const key = event.key.toLowerCase()
     if (key === 'z') edit('undo')
-    else if (key === 'a' && !opened && event.target.closest('.tile')) selectAll(true)
+    else if (key === 'a' && event.target.closest('.tile')) selectAll(true)
     else return false
     return true
   }
@@ -347,9 +355,8 @@ function createEditor(root) {
   function press(event) {
     const key = event.key.toLowerCase()
     if (key === 'u') edit('undo')
-    else if (key === 'escape' && opened) dialog.close()
     else if (key === 'escape' && selected.size) selectAll(false)
-    else if (opened || event.target.closest('.tile')) return pressOnImage(event, key)
+    else if (event.target.closest('.tile')) return pressOnImage(event, key)
     else return false
     return true
   }
@@ -360,10 +367,10 @@ function createEditor(root) {
     const digit = /^Digit([1-9])$/.exec(event.code)
     if (digit) relabel(Number(digit[1]) - 1 + (event.shiftKey ? 9 : 0))
     else if (/^[1-9]$/.test(event.key)) relabel(Number(event.key) - 1)
-    else if (event.key in steps) move(opened ? Math.sign(steps[event.key]) : steps[event.key])
+    else if (event.key in steps) move(steps[event.key])
     else if (key === 'x') edit(chosenKeys().every(k => itemOf(k).excluded) ? 'restore' : 'exclude')
-    else if (key === 'enter' && !opened) open(focusedKey())
-    else if (key === ' ' && !opened) (event.shiftKey ? selectRange : toggle)(focusedKey())
+    else if (key === 'enter') open(focusedKey())
+    else if (key === ' ') (event.shiftKey ? selectRange : toggle)(focusedKey())
     else return false
     return true
   }
@@ -379,8 +386,8 @@ function createEditor(root) {
     const classes = editing.classes.slice(0, KEYED_CLASSES)
     const entries = [
       ...classes.map((name, index) => [keyOf(index), name]),
-      ['← ↑ ↓ →', 'move'], ['Space', 'select'], ['Enter', 'large view'],
-      ['X', 'exclude / include again'], ['U', 'undo'], ['Esc', 'close'],
+      ['← ↑ ↓ →', 'move'], ['Space', 'select'], ['Enter', 'open'],
+      ['X', 'exclude / include again'], ['U', 'undo'],
     ]
     for (const list of root.querySelectorAll('.legend')) list.replaceChildren(...entries.map(entry))
     part('move').replaceChildren(new Option('Move to class …', ''),
@@ -399,6 +406,7 @@ function createEditor(root) {
     send = sendValue
     const isOther = editing?.dataset !== data.editing.dataset
     editing = data.editing
+    viewing = data.viewing
     if (signature === editing.signature && page === editing.page) return
     if (isSending || queue.length) return  // the answer brings a newer state than this one
     signature = editing.signature

@@ -2,12 +2,16 @@ import io
 
 import numpy as np
 import pytest
+import torch
+from captum.attr import Occlusion
 from PIL import Image
 
 from core.domain.models import HeatmapMethod
 from core.errors import UnreadableImageError
 from core.inference import service
-from core.inference.heatmaps import Explainer, overlay
+from core.inference.grad_cam import GradCam
+from core.inference.heatmaps import Explainer, interpolated
+from core.inference.overlay import CONTOURS, colour_table, overlay
 from core.inference.predictor import Predictor
 from core.workflows.use import models, prediction
 from tests.conftest import IMAGE_PX, MARK_PX, marked_image
@@ -88,9 +92,97 @@ def test_an_unreadable_image_has_no_heatmap(trained, bundle):
         service.heatmaps(bundle, runtimes, b"broken", [0], HeatmapMethod.GRAD_CAM)
 
 
+def test_the_closed_form_is_grad_cam_and_needs_no_torch(explainer, bundle, trained):
+    # The first heatmap of a day waited seconds for the import of torch.
+    predictor = Predictor.open(bundle, runtimes=trained.workspace.runtimes)
+    by_gradients = GradCam(predictor)
+    for index, kind in enumerate(("blue disc", "stripes")):
+        pixels, _ = marked_image(kind, 5)
+        assert predictor.maps(pixels[None]) is not None
+        expected = interpolated(by_gradients.evidence(pixels, index), IMAGE_PX)
+        heat = explainer.heatmap(pixels, index, HeatmapMethod.GRAD_CAM)
+        assert np.abs(heat - expected / expected.max()).max() < 1e-5
+
+
+def test_a_network_without_pooled_maps_is_explained_by_gradients(explainer, bundle, trained):
+    predictor = Predictor.open(bundle, runtimes=trained.workspace.runtimes)
+    pixels, _ = marked_image("stripes", 5)
+    expected = explainer.heatmap(pixels, 1, HeatmapMethod.GRAD_CAM)
+    predictor.maps = lambda _: None
+    heat = Explainer(predictor).heatmap(pixels, 1, HeatmapMethod.GRAD_CAM)
+    assert np.abs(heat - expected).max() < 1e-5
+
+
+def test_occlusion_is_what_captum_computes(explainer, bundle, trained):
+    predictor = Predictor.open(bundle, runtimes=trained.workspace.runtimes)
+    pixels, _ = marked_image("blue disc", 5)
+    window = IMAGE_PX // 7
+
+    def log_odds(batch):
+        images = batch.permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+        logits = torch.from_numpy(predictor.logits_of_features(predictor.features(images)))
+        return logits[:, :1] - logits[:, 1:]  # of two classes
+
+    drop = Occlusion(log_odds).attribute(
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(),
+        sliding_window_shapes=(3, window, window),
+        strides=(3, window // 2, window // 2),
+        baselines=127.0,
+        target=0,
+        perturbations_per_eval=32,
+    )
+    expected = np.maximum(drop[0].mean(0).numpy(), 0)
+    heat = explainer.heatmap(pixels, 0, HeatmapMethod.OCCLUSION)
+    assert np.abs(heat - expected / expected.max()).max() < 1e-4
+
+
+def test_the_heat_alone_has_one_channel_and_the_input_every_pixel(trained, bundle):
+    runtimes, source = trained.workspace.runtimes, trained.images / "stripes" / "001.png"
+    heat = Image.open(io.BytesIO(service.heat(bundle, runtimes, source, 1, HeatmapMethod.GRAD_CAM)))
+    assert (heat.mode, heat.size) == ("L", (IMAGE_PX, IMAGE_PX))
+    assert heat.getextrema()[1] == 255
+    seen = Image.open(io.BytesIO(service.network_input(bundle, runtimes, source)))
+    assert np.array_equal(np.asarray(seen), np.asarray(Image.open(source)))
+
+
 def test_a_cold_heatmap_leaves_the_image_alone():
     pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     cold = overlay(pixels, np.zeros((32, 32), np.float32))
     assert np.array_equal(np.asarray(cold), pixels)
     hot = np.asarray(overlay(pixels, np.ones((32, 32), np.float32), strength=1.0))
-    assert np.all(hot == (240, 249, 33))
+    assert np.all(hot == colour_table()[255, :3])
+
+
+def _linear(colour):
+    value = np.asarray(colour, float) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def _luminance(colour):
+    return _linear(colour) @ [0.2126, 0.7152, 0.0722]
+
+
+def _lab(colour):
+    """CIE L*a*b* (D65) of sRGB colours [..., 3]."""
+    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = _linear(colour) @ np.array(matrix).T / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def test_hot_regions_stand_out_on_bright_gray_dark_and_brown_images():
+    # On white parts the hottest region was a pale yellow: half of it differed by less than 25.
+    for base in ((255, 255, 255), (200, 200, 200), (128, 128, 128), (0, 0, 0), (180, 140, 110)):
+        pixels = np.full((64, 64, 3), base, np.uint8)
+        ramp = np.broadcast_to(np.linspace(0, 1, 64, dtype=np.float32), (64, 64))
+        shown = np.asarray(overlay(pixels, ramp))
+        differs = np.linalg.norm(_lab(shown) - _lab(pixels), axis=-1)[5]
+        lines = [int(np.argmax(ramp[0] >= level)) + side for level in CONTOURS for side in (-1, 0)]
+        assert np.delete(differs, lines)[32:].min() > 28, base
+        # Each outline is a dark line beside a light one: one of both is seen on any image.
+        for level in CONTOURS:
+            at = int(np.argmax(ramp[0] >= level))
+            light, dark = _luminance(shown[5, at - 1]) + 0.05, _luminance(shown[5, at]) + 0.05
+            around = _luminance(base) + 0.05
+            assert max(light / around, around / dark) >= 4.5, base

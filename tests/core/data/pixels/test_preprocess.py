@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.data.pixels import preprocess
-from core.data.pixels.preprocess import load_pixels, normalization_constants, preprocess_image
+from core.data.pixels.preprocess import (
+    load_pixels,
+    normalization_constants,
+    placement,
+    preprocess_image,
+)
 from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
 
 WIDE = np.zeros((50, 100, 3), np.uint8)
@@ -168,3 +173,25 @@ def test_a_path_and_an_open_file_give_the_same_pixels(tmp_path, kind):
     assert np.array_equal(from_path, load_pixels(io.BytesIO(path.read_bytes()), config))
     with path.open("rb") as file:
         assert np.array_equal(from_path, load_pixels(file, config))
+
+
+@pytest.mark.parametrize("mode", ResizeMode)
+@pytest.mark.parametrize("size", [(90, 60), (60, 91), (640, 480)])
+def test_a_heatmap_lies_on_the_pixels_that_the_network_saw(mode, size):
+    # A bright spot must be found where the placement says, for every region and every mode.
+    width, height = size
+    config = PreprocessConfig(64, mode, roi_left=0.1, roi_top=0.2, roi_right=0.9, roi_bottom=0.95)
+    x, y, radius = width * 0.45, height * 0.6, max(2.0, width / 40)
+    rows, columns = np.ogrid[:height, :width]
+    spot = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 < radius**2
+    pixels = preprocess_image(Image.fromarray((spot * 255).astype(np.uint8)), config)[:, :, 0]
+    bright = np.where(pixels > 200, pixels, 0).astype(float)
+    row, column = (
+        float((bright.sum(axis) * np.arange(64)).sum() / bright.sum()) for axis in (1, 0)
+    )
+    left, top, right, bottom = placement(size, config).square
+    assert (left + (column + 0.5) / 64 * (right - left)) * width == pytest.approx(x, abs=radius)
+    assert (top + (row + 0.5) / 64 * (bottom - top)) * height == pytest.approx(y, abs=radius)
+    seen = placement(size, config).seen
+    assert 0 <= seen[0] < seen[2] <= 1
+    assert seen == pytest.approx((0.1, 0.2, 0.9, 0.95), abs=0.3)

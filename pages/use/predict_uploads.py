@@ -1,0 +1,266 @@
+"""Predict: uploaded images, their summary, the grid, and what is kept of them in the session."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+import streamlit as st
+
+from core.domain.models import Model, PartDecision, Prediction
+from core.domain.names import distinct_names
+from core.evaluation.decisions.rule import decision_in_words
+from core.workflows.use import prediction
+from core.workspace import Workspace
+from pages.ui import inference, text
+from pages.ui.components import Tile, gallery
+from pages.ui.viewer import about, uploads
+from pages.ui.viewer.uploads import Upload
+from pages.ui.viewer.viewing import ImageKind, Viewing, around
+from pages.use import predict_table
+
+BATCH = 16
+PAGE = 60
+LISTED = 5
+FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF. Uploaded images are not stored."
+
+
+class Zone(StrEnum):
+    """Where a result belongs; in the order in which a person looks at them."""
+
+    REJECT = "reject"
+    REVIEW = "review"
+    UNREADABLE = "unreadable"
+    ACCEPT = "accept"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An upload with its result; the name tells it apart from all others."""
+
+    upload: Upload
+    item: Prediction
+    zone: Zone
+
+
+def uploaded_images(workspace: Workspace, model: Model) -> None:
+    """Drop images, and see what the model says of all of them; kept while the session lasts."""
+    kept = _kept()
+    number = st.session_state.setdefault("drops", 0)
+    dropped = st.file_uploader(
+        "Images",
+        accept_multiple_files=True,
+        max_upload_size=200,
+        key=f"pictures_{number}",
+        label_visibility="collapsed",
+        help=f"{FORMATS} For thousands of images, use a folder on the server.",
+    )
+    if dropped:
+        # Why a new place to drop: it is calmer than a list of files above their results, and no
+        # rerun can take the same files twice.
+        st.session_state.drops = number + 1
+        kept.extend(uploads.add(file.name, file.getvalue()) for file in dropped)
+        uploads.forget_oldest(kept)
+        st.rerun()
+    _say_gone(kept)
+    if not kept:
+        st.caption(f"Drop one or more images here. {FORMATS}")
+        return
+    _classify(workspace, model, kept)
+    _results(model, _rows(workspace, model, kept))
+
+
+def _kept() -> list[Upload]:
+    kept: list[Upload] = st.session_state.setdefault("uploads", [])
+    return kept
+
+
+def _say_gone(kept: Sequence[Upload]) -> None:
+    """A link to an image of a session that is over; images whose place was needed."""
+    wanted = st.query_params.get("image")
+    if wanted and not kept:
+        st.info(
+            "The uploaded images of this link are gone: they are kept only until the page is "
+            "reloaded or closed. Drop them again.",
+            icon=":material/hourglass_disabled:",
+        )
+    gone = sum(upload.content is None for upload in kept)
+    if gone:
+        st.caption(
+            f"{text.count(gone, 'image')} can no longer be opened: newer ones needed the memory. "
+            "Results are kept."
+        )
+
+
+def _classify(workspace: Workspace, model: Model, kept: Sequence[Upload]) -> None:
+    """Predict what this model has not seen yet."""
+    todo = [u for u in kept if model.id not in u.predictions and u.content is not None]
+    if not todo:
+        return
+    bar = st.progress(0.0, text="Classifying …")
+    for start in range(0, len(todo), BATCH):
+        batch = todo[start : start + BATCH]
+        contents = [upload.content or b"" for upload in batch]
+        names = [upload.name for upload in batch]
+        answers = prediction.predict(workspace, model, contents, names, call=inference.call)
+        for upload, answer in zip(batch, answers, strict=True):
+            upload.predictions[model.id] = answer
+        done = start + len(batch)
+        bar.progress(done / len(todo), text=f"Classifying … {done} of {len(todo)}")
+    bar.empty()
+
+
+def _rows(workspace: Workspace, model: Model, kept: Sequence[Upload]) -> list[_Row]:
+    """In the order in which they were dropped."""
+    known = [upload for upload in kept if model.id in upload.predictions]
+    # Why decided now: the thresholds may have changed since.
+    items = prediction.decided(workspace, model, [u.predictions[model.id] for u in known])
+    # Why: a browser gives files of several folders by their base name.
+    names = distinct_names([upload.name for upload in known])
+    return [
+        _Row(upload, replace(item, path=name), _zone(item))
+        for upload, item, name in zip(known, items, names, strict=True)
+    ]
+
+
+def _most_urgent_first(rows: Sequence[_Row]) -> list[_Row]:
+    """Rejects, then what a person must see; the least sure first in each zone."""
+    order = {zone: place for place, zone in enumerate(Zone)}
+    return sorted(rows, key=lambda row: (order[row.zone], row.item.confidence or 0))
+
+
+def _zone(item: Prediction) -> Zone:
+    if item.error is not None:
+        return Zone.UNREADABLE
+    match item.decision:
+        case PartDecision.REJECT:
+            return Zone.REJECT
+        case PartDecision.REVIEW:
+            return Zone.REVIEW
+        case PartDecision.ACCEPT:
+            return Zone.ACCEPT
+        case None:
+            return Zone.UNDECIDED
+        case _:
+            assert_never(item.decision)
+
+
+def _zone_label(zone: Zone, count: int) -> str:
+    """The chip of a zone: icon, word and number."""
+    match zone:
+        case Zone.REJECT:
+            return f":material/block: Reject {count:,}"
+        case Zone.REVIEW:
+            return f":material/person_search: Review {count:,}"
+        case Zone.UNREADABLE:
+            return f":material/broken_image: Unreadable {count:,}"
+        case Zone.ACCEPT:
+            return f":material/check_circle: Accept {count:,}"
+        case Zone.UNDECIDED:
+            return f":material/label: Classified {count:,}"
+        case _:
+            assert_never(zone)
+
+
+def _results(model: Model, rows: Sequence[_Row]) -> None:
+    """The summary, whose parts filter the grid below it; then the table to take along."""
+    if not rows:
+        return
+    shown = _filtered(rows)
+    _unreadable([row.item for row in rows if row.zone is Zone.UNREADABLE])
+    _grid(model, _most_urgent_first(shown))
+    predict_table.table(model, [row.item for row in rows])
+
+
+def _unreadable(failed: Sequence[Prediction]) -> None:
+    """Every file that could not be read, with the reason."""
+    if not failed:
+        return
+    lines = [
+        f"**{text.plain(item.path)}**: {text.plain(item.error or '')}" for item in failed[:LISTED]
+    ]
+    if len(failed) > LISTED:
+        lines.append(f"The table lists {len(failed) - LISTED:,} more.")
+    words = f"{text.count(len(failed), 'file')} could not be read. The others were classified."
+    st.warning(
+        (" " if len(failed) == 1 else "\n\n").join([words, *lines]),
+        icon=":material/broken_image:",
+    )
+
+
+def _headline(zones: Counter[Zone], n: int) -> str:
+    """What happens to the images, in a line."""
+    words = {
+        Zone.REJECT: "rejected",
+        Zone.REVIEW: "for inspector review",
+        Zone.ACCEPT: "accepted",
+        Zone.UNDECIDED: "classified",
+        Zone.UNREADABLE: "unreadable",
+    }
+    parts = [f"{zones[zone]:,} {word}" for zone, word in words.items() if zones[zone]]
+    return f"{text.count(n, 'image')}: {', '.join(parts)}"
+
+
+def _filtered(rows: Sequence[_Row]) -> list[_Row]:
+    zones = Counter(row.zone for row in rows)
+    classes = Counter(row.item.class_name for row in rows if row.item.class_name)
+    with st.container(horizontal=True, vertical_alignment="center", key="predict_summary"):
+        st.subheader(_headline(zones, len(rows)), anchor=False, width="stretch")
+        if st.button("Clear", icon=":material/close:", key="clear", help="Forgets these images."):
+            st.session_state.uploads = []
+            st.rerun()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        zone = st.pills(
+            "Show",
+            [zone for zone in Zone if zones[zone]],
+            key="zone",
+            format_func=lambda item: _zone_label(item, zones[item]),
+            help="Decisions by the saved threshold of this model.",
+        )
+        name = st.pills(
+            "Class",
+            [name for name, _ in classes.most_common()],
+            key="class",
+            format_func=lambda item: f"{text.plain(item)} {classes[item]:,}",
+        )
+    return [
+        row
+        for row in rows
+        if (zone is None or row.zone is zone) and (name is None or row.item.class_name == name)
+    ]
+
+
+def _grid(model: Model, rows: Sequence[_Row]) -> None:
+    """A page of tiles; a click opens the image dialog over all of them."""
+    if not rows:
+        st.info("No images match.")
+        return
+    pages = -(-len(rows) // PAGE)
+    page = min(st.session_state.get("predict_page", 1), pages)
+    first = (page - 1) * PAGE
+    keys, number = around([row.upload.token for row in rows], first)
+    viewing = Viewing(keys, (model,), ImageKind.UPLOADS, first=number, total=len(rows))
+    tiles = [_tile(model, row) for row in rows[first : first + PAGE]]
+    gallery(tiles, "predicted", side_px=128, viewing=viewing)
+    if pages > 1:
+        st.pagination(pages, width="stretch", key="predict_page")
+
+
+def _tile(model: Model, row: _Row) -> Tile:
+    item, is_there = row.item, row.upload.content is not None
+    url = f"/{ImageKind.UPLOADS}/{row.upload.token}/thumbnail?model={model.id}"
+    if item.error is not None:
+        return Tile(row.upload.token, "", "Unreadable", item.path, item.error, tone="wrong")
+    tone, icon = about.decision_look(item.decision)
+    words = decision_in_words(item.decision) if item.decision else ""
+    return Tile(
+        key=row.upload.token,
+        url=url if is_there else "",
+        title=f"{item.class_name} {text.percent(item.confidence)}",
+        detail=" · ".join(part for part in (words, item.path) if part),
+        hint=item.path,
+        tone=tone,
+        icon=icon if item.decision else "",
+    )
