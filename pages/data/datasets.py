@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from pages.ui.image_drawer import MARKS
 
 from core.domain.datasets import Dataset, SampleFilter, SampleOrder, SampleStatus
 from core.domain.findings import FindingKind
 from core.domain.signoff import MarkKind
-from core.domain.splits import Split, Subset
-from core.workflows.data import datasets, image_facts, quality, splits
+from core.domain.splits import Subset
+from core.workflows.data import datasets, image_facts, quality
 from core.workspace import Workspace
 from pages.data import dataset_classes, dataset_files
 from pages.data.findings.words import FINDING_WORDS
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import dataset_charts
-from pages.ui.image_drawer import MARKS
 from pages.ui.image_grid import editable_images
 from pages.ui.places import Place
 

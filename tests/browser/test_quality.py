@@ -78,7 +78,8 @@ def test_pairs_are_compared_answered_and_undone_by_keyboard(
     zoom = large.locator(".panes").evaluate("p => getComputedStyle(p).getPropertyValue('--s')")
     boxes = [large.locator("img").nth(side).bounding_box() for side in (0, 1)]
     assert float(zoom) > 2
-    assert boxes[0] and boxes[1]
+    assert boxes[0]
+    assert boxes[1]
     assert boxes[0]["height"] == pytest.approx(boxes[1]["height"], rel=0.01)
     page.keyboard.press("Space")
     expect(large.locator("img").nth(0)).to_be_hidden()
