@@ -121,7 +121,7 @@ def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
         st.dataframe(
             {
                 "class": [name for name, _ in weakest],
-                "confirmed": [text.percent(share, 0) for _, share in weakest],
+                "confirmed": [text.percent(share) for _, share in weakest],
             },
             hide_index=True,
         )

@@ -84,7 +84,7 @@ def _cell(rate: Rate, of: str) -> dict[str, object]:
         "value": rate.value,
         "low": low,
         "high": high,
-        "shown": text.percent(rate.value, 0 if high - low >= 0.05 else 1),
+        "shown": text.percent(rate.value, of=rate.n),
         "words": f"{rate.k:,} of {rate.n:,} {of}; 95% interval {text.percent(low)} to "
         f"{text.percent(high)}",
     }

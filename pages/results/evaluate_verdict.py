@@ -199,8 +199,7 @@ def _meter(label: str, rate: Rate, kind: str) -> str:
     else:
         low, high = value, max(value, rate.upper() or value)
         said = f"at most {percent(high, high, up=True)}"
-    digits = 0 if bounds.high - bounds.low >= 0.05 else 1
-    shown = f"{label} {text.percent(value, digits)}"
+    shown = f"{label} {text.percent(value, of=rate.n)}"
     return (
         f"<div class='ts-meter' data-kind='{kind}' role='img' aria-label='{shown}: {rate.k:,} of "
         f"{rate.n:,}, {said} with 95% confidence'><div class='words'><b>{shown}</b>"
