@@ -56,7 +56,7 @@ def panel(
         sort_in: where the box for another order stands; None: above the images.
     """
     if not len(positions):
-        st.info("No images to show.")
+        st.caption("There are no such images.")
         return
     with sort_in or st.container():
         chosen = _order(key, order) if len(positions) > 1 else order

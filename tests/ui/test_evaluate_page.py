@@ -305,8 +305,8 @@ def test_the_decision_view_needs_a_saved_operating_point(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     app = open_page("results/evaluate.py", judged)
-    assert "decision" not in app.selectbox(key="matrix_view").options
-    assert "OK / NOK" in app.selectbox(key="matrix_view").options
+    assert "Confusion matrix: decision" not in app.selectbox(key="matrix_view").options
+    assert "Confusion matrix: OK / NOK" in app.selectbox(key="matrix_view").options
 
 
 def test_a_decision_rule_that_cannot_be_read_does_not_hide_the_numbers(

@@ -16,12 +16,13 @@ function element(tag, className, text) {
   return made
 }
 
+// `first`: 1 where the smallest come first at the first click, else -1.
 const COLUMNS = [
-  { key: 'name', label: 'Class', kind: 'name', first: 1 },
-  { key: 'recall', label: 'Recall', kind: 'bar', first: 1 },
-  { key: 'recall', label: '', kind: 'number' },
-  { key: 'precision', label: 'Precision', kind: 'number', first: 1 },
-  { key: 'count', label: 'Count', kind: 'count', first: -1 },
+  { key: 'name', label: 'Class', width: 'wide', first: 1 },
+  { key: 'recall', label: 'Recall', width: 'rest', first: 1 },
+  { key: 'recall', label: '', width: 'short' },
+  { key: 'precision', label: 'Precision', width: 'middle', first: 1 },
+  { key: 'count', label: 'Count', width: 'middle', first: -1 },
 ]
 
 function createTable(root) {
@@ -31,7 +32,7 @@ function createTable(root) {
   const scroller = element('div', 'rows'), table = element('table')
   const head = table.createTHead().insertRow(), body = table.createTBody()
   const widths = element('colgroup')
-  for (const { kind } of COLUMNS) widths.append(element('col', kind))
+  for (const { width } of COLUMNS) widths.append(element('col', width))
   table.prepend(widths)
   table.setAttribute('aria-label', 'Recall and precision by class')
   scroller.append(table)
@@ -39,9 +40,10 @@ function createTable(root) {
   let data = null, send = null, sort = { key: 'worst', way: 1 }
 
   for (const column of COLUMNS.filter(item => item.label)) {
-    const cell = element('th', column.kind === 'name' || column.kind === 'bar' ? 'text' : '')
+    const isLeft = column.key === 'name' || column.key === 'recall'
+    const cell = element('th', isLeft ? 'text' : '')
     cell.scope = 'col'
-    if (column.kind === 'bar') cell.colSpan = 2
+    if (column.key === 'recall') cell.colSpan = 2
     const button = element('button', '', column.label)
     button.type = 'button'
     button.onclick = () => {
