@@ -1,8 +1,9 @@
 """English for sentences that are made at the edge: plurals, lists, and one form for each number.
 
 Pages, command line and report write numbers with these alone. A percentage has the decimals that
-its images can bear: of fewer than 100 images each is more than one percent, so none; of up to
-10,000 one; beyond, two. Only 0 and 1 are written `0%` and `100%`. What is not known is a dash.
+it can bear: none where its interval is 5 points wide or wider, one down to half a point, then two.
+Where only the number of images is known: none below 100, one below 10,000, then two. Only 0 and 1
+are written `0%` and `100%`. What is not known is a dash. Counts are written `{n:,}` too.
 
 Nobody reads sentences back, but people type numbers in again: what is a limit is written with all
 its digits, and what is only proven is rounded to the side on which it still holds.
@@ -31,27 +32,38 @@ def number(value: float | None) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
-def percent(share: float | None, *, of: int | None = None) -> str:
+def percent(share: float | None, *, of: int | None = None, width: float | None = None) -> str:
     """A share in [0, 1] as `92%`, `91.7%` or `99.98%`, with the decimals that it can bear.
 
     Args:
         share: what was counted; None and NaN are a dash.
-        of: how many images or parts it was counted in; unknown is one decimal.
+        of: how many images or parts it was counted in, where it has no interval.
+        width: of its interval, in [0, 1]. With neither: one decimal.
     """
-    return NOTHING if share is None or math.isnan(share) else _rounded(share, of, ROUND_HALF_EVEN)
+    if share is None or math.isnan(share):
+        return NOTHING
+    return _rounded(share, _decimals(of, width), ROUND_HALF_EVEN)
 
 
-def percent_range(low: float, high: float, *, of: int | None = None) -> str:
+def whole_percent(share: float | None) -> str:
+    """Progress, or a chance that was computed: `60%`."""
+    return NOTHING if share is None or math.isnan(share) else f"{100 * share:.0f}%"
+
+
+def percent_bound(share: float, width: float, *, up: bool) -> str:
+    """One end of an interval of so much width, rounded to the side on which it still holds."""
+    return _rounded(share, _decimals(None, width), ROUND_CEILING if up else ROUND_FLOOR)
+
+
+def percent_range(low: float, high: float) -> str:
     """`81% to 98%`: an interval of a share, rounded outwards so that it still holds."""
-    return f"{_rounded(low, of, ROUND_FLOOR)} to {_rounded(high, of, ROUND_CEILING)}"
+    width = high - low
+    return f"{percent_bound(low, width, up=False)} to {percent_bound(high, width, up=True)}"
 
 
-def percent_with_range(
-    share: float | None, bounds: tuple[float, float] | None, *, of: int | None = None
-) -> str:
-    """`92% (81% to 98%)`; the share alone where it has no interval."""
-    around = f" ({percent_range(*bounds, of=of)})" if bounds is not None else ""
-    return f"{percent(share, of=of)}{around}"
+def percent_with_range(share: float | None, low: float, high: float) -> str:
+    """`92% (81% to 98%)`."""
+    return f"{percent(share, width=high - low)} ({percent_range(low, high)})"
 
 
 def points(difference: float, *, signed: bool = True) -> str:
@@ -106,10 +118,16 @@ def size(count: float | None) -> str:
     return f"{count:.0f} bytes"
 
 
-def _rounded(share: float, of: int | None, rounding: str) -> str:
+def _decimals(of: int | None, width: float | None) -> int:
+    if width is not None:
+        return 0 if width >= 0.05 else 1 if width >= 0.005 else 2
+    return 1 if of is None else 0 if of < 100 else 1 if of < 10_000 else 2
+
+
+def _rounded(share: float, decimals: int, rounding: str) -> str:
     """A share as percent; more decimals where fewer would make it `0%` or `100%`."""
-    decimals = 1 if of is None else 0 if of < 100 else 1 if of < 10_000 else 2
-    full = 100 * Decimal(repr(float(share)))
+    # Why: 0.1 + 0.2 is a little more than 0.3, and would be rounded up to 31%.
+    full = round(100 * Decimal(repr(float(share))), 9)
     if full in (0, 100):
         return f"{full:.0f}%"
     for places in range(decimals, _MOST_DECIMALS):

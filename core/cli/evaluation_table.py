@@ -38,8 +38,7 @@ def show_evaluation(
 ) -> None:
     """Print it; every rate with its bounds."""
     accuracy = report.measure("accuracy").shown
-    n = report.independent
-    counted = f"{number(n)} {report.unit.word}, {_percent(accuracy, n)} correct"
+    counted = f"{number(report.independent)} {report.unit.word}, {_percent(accuracy)} correct"
     # Why not always: without parts or identical files, both say the same.
     if report.independent != report.n:
         share = percent(report.accuracy, of=report.n)
@@ -69,7 +68,7 @@ def show_counting(judged: JudgedSet, point: OperatingPoint | None = None) -> Non
         [
             "look-alikes as parts" if item.counting is Counting.PARTS else item.headline.unit.word,
             number(item.headline.accuracy.n),
-            _percent(item.headline.accuracy, item.headline.accuracy.n),
+            _percent(item.headline.accuracy),
             *(_at_most(rate) for rate in _errors(item.headline)),
         ]
         for item in both
@@ -133,8 +132,8 @@ def _class_rows(report: EvaluationReport) -> list[list[object]]:
     return [
         [
             bounds.name,
-            _percent(bounds.precision, bounds.precision.n),
-            _percent(bounds.recall, bounds.recall.n),
+            _percent(bounds.precision),
+            _percent(bounds.recall),
             _decimal(bounds.f1.value),
             bounds.recall.n,
         ]
@@ -151,15 +150,15 @@ def _show_ok_nok(report: EvaluationReport, judged: JudgedSet, point: OperatingPo
         ("escape", outcome.escape, "defective"),
         ("overkill", outcome.overkill, "good"),
     ):
-        counted = f"{number(rate.k)} of {number(rate.n)} {kind} {unit}: {_percent(rate, rate.n)}"
+        counted = f"{number(rate.k)} of {number(rate.n)} {kind} {unit}: {_percent(rate)}"
         say(f"{name}: {counted if rate.has_data else 'no data'}")
     say(f"Rule: {point_in_words(point or OperatingPoint())}")
 
 
-def _percent(found: Rate | Estimate, n: int) -> str:
+def _percent(found: Rate | Estimate) -> str:
     if found.value is None or found.interval is None:
         return "no data"
-    return percent_with_range(found.value, (found.interval.low, found.interval.high), of=n)
+    return percent_with_range(found.value, found.interval.low, found.interval.high)
 
 
 def _decimal(value: float | None) -> str:

@@ -215,9 +215,9 @@ def _show_choice(
 def _rate(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
         return "no data"
-    share = percent(rate.value, of=rate.n)
-    around = percent_range(rate.interval.low, rate.interval.high, of=rate.n)
-    return f"{share} ({around}; {number(rate.k)} of {number(rate.n)})"
+    low, high = rate.interval.low, rate.interval.high
+    share = percent(rate.value, width=high - low)
+    return f"{share} ({percent_range(low, high)}; {number(rate.k)} of {number(rate.n)})"
 
 
 FirstArgument = Annotated[str, typer.Argument(help="Name or id of the current model.")]

@@ -28,7 +28,7 @@ from core.evaluation.decisions.planner import plan_automatic, plan_test, proven_
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import REVIEWS_NOT_LIMITED, criteria_in_words
-from core.words import NOTHING, count, exact_percent, shortened_percent
+from core.words import count, exact_percent, shortened_percent, whole_percent
 from core.workflows.data import datasets
 from core.workflows.results.access import accesses_in_words
 from core.workflows.signoff import release, report, sealing
@@ -152,7 +152,7 @@ def _shares(
 
 
 def _chance(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.0%}"
+    return whole_percent(value)
 
 
 @app.command()

@@ -370,7 +370,8 @@ def _folds(kept: Split | None) -> SplitRequest:
             help="Kept out of all folds to judge the final model. 0: no test set.",
         )
     st.caption(
-        f"{folds} runs, each trained on {1 - 1 / folds:.0%} of the images outside the test set. "
+        f"{folds} runs, each trained on {text.percent(1 - 1 / folds, of=folds)} of the images "
+        "outside the test set. "
         "Start one or all on the Train page."
     )
     return SplitRequest((0.0, 0.0, test / 100), folds=int(folds))

@@ -199,8 +199,9 @@ def _difference(table: PairedTable) -> str:
     value, bounds = table.difference.value, table.difference.interval
     if value is None or bounds is None:
         return "no data"
-    return f"{100 * value:+.1f} points ({100 * bounds.low:+.1f} to {100 * bounds.high:+.1f})"
+    around = f"{text.points(bounds.low)} to {text.points(bounds.high)}"
+    return f"{text.points(value)} points ({around})"
 
 
 def _p(value: float) -> str:
-    return "p below 0.001" if value < 0.001 else f"p = {value:.2g}"
+    return text.p_value(value)

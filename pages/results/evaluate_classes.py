@@ -84,9 +84,8 @@ def _cell(rate: Rate, of: str) -> dict[str, object]:
         "value": rate.value,
         "low": low,
         "high": high,
-        "shown": text.percent(rate.value, of=rate.n),
-        "words": f"{rate.k:,} of {rate.n:,} {of}; 95% interval {text.percent(low)} to "
-        f"{text.percent(high)}",
+        "shown": text.rate(rate),
+        "words": f"{rate.k:,} of {rate.n:,} {of}; 95% interval {text.interval(rate)}",
     }
 
 

@@ -13,7 +13,7 @@ from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, judged
+from pages.ui import components, errors, judged, text
 from pages.ui.figures import confidence_charts, ranking_curves
 
 OK_NOK_CURVE = "defective against good"
@@ -47,7 +47,7 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
             description="Share of correct predictions against confidence.",
         )
         sentences = [
-            f"Calibration error (ECE): **{before.ece:.3f}**.",
+            f"Calibration error (ECE): **{text.decimal(before.ece)}**.",
             _overconfidence_words(before.overconfidence),
         ]
         if after is not None and fit is not None and fit.temperature is not None:
@@ -55,7 +55,7 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
             sentences.insert(
                 1,
                 f"After calibration on {kind}validation results (temperature "
-                f"{fit.temperature.value:.2f}): **{after.ece:.3f}**.",
+                f"{text.decimal(fit.temperature.value, 2)}): **{text.decimal(after.ece)}**.",
             )
         elif fit is not None:
             sentences.append(no_calibration_in_words(fit))
@@ -67,7 +67,7 @@ def _overconfidence_words(overconfidence: float) -> str:
     """Mean confidence minus accuracy, in words."""
     if abs(overconfidence) < 0.005:
         return "On average, confidence equals accuracy."
-    points = f"{abs(100 * overconfidence):.1f} percentage points"
+    points = f"{text.points(abs(overconfidence), signed=False)} percentage points"
     side = "above" if overconfidence > 0 else "below"
     return f"On average, the confidence is {points} {side} the accuracy."
 
@@ -120,4 +120,5 @@ def _curves(judgement: JudgedSet) -> None:
 def _area(area: Estimate) -> str:
     if area.value is None or area.interval is None:
         return "no data"
-    return f"{area.value:.4f} :gray[({area.interval.low:.4f} to {area.interval.high:.4f})]"
+    low, high = text.decimal(area.interval.low), text.decimal(area.interval.high)
+    return f"{text.decimal(area.value)} :gray[({low} to {high})]"

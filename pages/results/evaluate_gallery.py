@@ -247,7 +247,7 @@ def _kind_words(kind: ErrorKind) -> str:
         case ErrorKind.CONFUSED:
             return "confused"
         case ErrorKind.UNSURE:
-            return f"under {UNSURE_BELOW:.0%} sure"
+            return f"under {text.exact_percent(UNSURE_BELOW)} sure"
         case _:
             assert_never(kind)
 

@@ -57,9 +57,9 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
         if of_parts
         else "Micro means equal the accuracy."
     )
-    st.caption(f"{report.confidence:.0%} bounds, {counts}. {micro}")
+    st.caption(f"{text.exact_percent(report.confidence)} bounds, {counts}. {micro}")
     mix = sorted(zip(report.class_mix, report.class_names, strict=True), reverse=True)
-    shares = ", ".join(f"{text.plain(n)} {share:.1%}" for share, n in mix[:12])
+    shares = ", ".join(f"{text.plain(n)} {text.percent(share)}" for share, n in mix[:12])
     st.caption(f"Class mix: {shares}{' …' if len(mix) > 12 else ''}")
 
 
@@ -76,4 +76,4 @@ def measure_columns(listed: Sequence[MeasuredValue]) -> dict[str, list[str]]:
 
 
 def _decimal(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else text.decimal(value)

@@ -1,6 +1,5 @@
 """The first thing to read: the verdict in a sentence, its intervals drawn, and what it rests on."""
 
-import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -141,10 +140,10 @@ def _right(numbers: Headline, subset: Subset, *, proves: bool) -> str:
         return words
     low, high = rate.interval.low, rate.interval.high
     if not proves:
-        return f"{words} ({_range(low, high)})"
+        return f"{words} ({text.interval(rate)})"
     if rate.k == 0:
-        return f"{words}, at most {percent(high, high - low, up=True)}"
-    return f"{words}, at least {percent(low, high - low, up=False)} proven"
+        return f"{words}, at most {text.percent_bound(high, high - low, up=True)}"
+    return f"{words}, at least {text.percent_bound(low, high - low, up=False)} proven"
 
 
 def _escapes(outcome: Outcome, *, proves: bool) -> str:
@@ -152,7 +151,7 @@ def _escapes(outcome: Outcome, *, proves: bool) -> str:
     bound = rate.upper()
     if bound is None:
         return "no defect among them, so escapes are unknown"
-    at_most = f"({'at most' if proves else 'up to'} {percent(bound, bound, up=True)})"
+    at_most = f"({'at most' if proves else 'up to'} {text.percent_bound(bound, bound, up=True)})"
     if rate.n == 1:
         words = f"the only defect {'escapes' if rate.k else 'does not escape'}"
     elif rate.k == 0:
@@ -164,18 +163,6 @@ def _escapes(outcome: Outcome, *, proves: bool) -> str:
     reviewed = outcome.nok[Decision.PERSON]
     more = f", {reviewed:,} to review" if reviewed else ""
     return f"{words} {at_most}{more}"
-
-
-def percent(value: float, width: float, *, up: bool) -> str:
-    """A bound, rounded to the side on which it still holds, to what its interval's width bears."""
-    digits = 0 if width >= 0.05 else 1 if width >= 0.005 else 2
-    scaled = value * 100 * 10**digits
-    whole = math.ceil(scaled - 1e-9) if up else math.floor(scaled + 1e-9)
-    return f"{whole / 10**digits:.{digits}f}%"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{percent(low, high - low, up=False)[:-1]} to {percent(high, high - low, up=True)}"
 
 
 def meters(numbers: Headline) -> list[str]:
@@ -196,11 +183,11 @@ def _meter(label: str, rate: Rate, kind: str) -> str:
             f"<b>{label} –</b><span>no data</span></div><div class='scale'></div></div>"
         )
     if kind == "right":
-        low, high, said = bounds.low, bounds.high, _range(bounds.low, bounds.high)
+        low, high, said = bounds.low, bounds.high, text.interval(rate)
     else:
         low, high = value, max(value, rate.upper() or value)
-        said = f"at most {percent(high, high, up=True)}"
-    shown = f"{label} {text.percent(value, of=rate.n)}"
+        said = f"at most {text.percent_bound(high, high, up=True)}"
+    shown = f"{label} {text.rate(rate)}"
     return (
         f"<div class='ts-meter' data-kind='{kind}' role='img' aria-label='{shown}: {rate.k:,} of "
         f"{rate.n:,}, {said} with 95% confidence'><div class='words'><b>{shown}</b>"

@@ -278,7 +278,9 @@ def _gallery(workspace: Workspace, basis: Basis, positions: NDArray[np.int64], k
     own = basis.judged
 
     def about(i: int) -> tuple[str, str]:
-        return f"NOK {basis.nok[positions[i]]:.1%}", own.class_names[int(own.targets[positions[i]])]
+        return f"NOK {text.confidence(float(basis.nok[positions[i]]))}", own.class_names[
+            int(own.targets[positions[i]])
+        ]
 
     judged_images.images(workspace, own.sample_ids[positions], about, [own.model], key=key)
 

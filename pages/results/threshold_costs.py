@@ -1,5 +1,7 @@
 """PPM and money: what a threshold means on the real production line."""
 
+from collections.abc import Callable
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -25,7 +27,7 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     st.subheader(
         "This threshold on your line",
         help="Applies the rates measured on the validation images to the defect rate of your line. "
-        f"Ranges are {confidence:.0%} confidence intervals.",
+        f"Ranges are {text.exact_percent(confidence)} confidence intervals.",
     )
     _consequences(basis, draft.point, scenario, confidence)
     if on_test.basis is not None:
@@ -40,44 +42,44 @@ def _consequences(
     """What the threshold means on the line, by the rates of one subset."""
     effect = consequences(point, basis.outcome(point, confidence), scenario, confidence)
     cells = st.columns(5)
-    for cell, (label, estimate, pattern, help_text) in zip(
+    for cell, (label, estimate, written, help_text) in zip(
         cells,
         (
             (
                 "Outgoing PPM",
                 effect.outgoing_ppm,
-                "{:,.0f}",
+                text.number,
                 "Defective parts per million delivered parts.",
             ),
             (
                 "Rejects per shift",
                 effect.rejects_per_shift,
-                "{:,.1f}",
+                _tenths,
                 "Parts rejected by the machine or by an inspector.",
             ),
             (
                 "Correct rejects",
                 effect.true_reject_share,
-                "{:.1%}",
+                _share,
                 "Share of the rejected parts that are defective. If defects are rare, most rejects "
                 "are good parts, even with a good model.",
             ),
             (
                 "Reviews per shift",
                 effect.looks_per_shift,
-                "{:,.1f}",
+                _tenths,
                 "Parts that go to inspector review.",
             ),
             (
                 "Cost per 1,000",
                 effect.cost_per_1000,
-                "{:,.0f}",
+                text.number,
                 "Escapes, false rejects and reviews of 1,000 parts made.",
             ),
         ),
         strict=True,
     ):
-        _metric(cell, label, estimate, pattern, help_text)
+        _metric(cell, label, estimate, written, help_text)
     for remark in effect.remarks:
         st.warning(remark)
 
@@ -157,16 +159,29 @@ def _number(
     return chosen
 
 
+def _share(value: float) -> str:
+    return text.percent(value)
+
+
+def _tenths(value: float) -> str:
+    """Of parts or of money: `1,234.5`."""
+    return f"{value:,.1f}"
+
+
 def _metric(
-    cell: DeltaGenerator, label: str, estimate: Estimate, pattern: str, help_text: str
+    cell: DeltaGenerator,
+    label: str,
+    estimate: Estimate,
+    written: Callable[[float], str],
+    help_text: str,
 ) -> None:
     with cell:
-        value = "no data" if estimate.value is None else pattern.format(estimate.value)
+        value = "no data" if estimate.value is None else written(estimate.value)
         st.metric(label, value, border=True, help=help_text)
         if estimate.interval is not None:
             low, high = (
-                pattern.format(estimate.interval.low),
-                pattern.format(estimate.interval.high),
+                written(estimate.interval.low),
+                written(estimate.interval.high),
             )
             st.caption(f"{low} to {high}")
 
@@ -201,7 +216,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     with right:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
         st.markdown(
-            f"Cost: **{choice.least.least_cost_per_1000:,.1f}** per 1,000 parts on validation. "
+            f"Cost: **{_tenths(choice.least.least_cost_per_1000)}** per 1,000 parts on validation. "
             + _flatness(choice.least)
         )
         st.button(

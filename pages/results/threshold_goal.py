@@ -95,11 +95,11 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
     limits = f"escapes ≤ {exact_percent(promise.max_escape)}"
     if promise.max_overkill is not None:
         limits += f", false rejects ≤ {exact_percent(promise.max_overkill)}"
-    st.markdown(f"### Automatic for {share.value:.1%} of the {basis.unit.word}")
+    st.markdown(f"### Automatic for {text.rate(share)} of the {basis.unit.word}")
     st.markdown(
         f"Guaranteed at {exact_percent(promise.confidence)} confidence: **{text.plain(limits)}**. "
-        f":gray[Automatic on validation: {share.k:,} of {share.n:,} "
-        f"({share.interval.low:.1%} to {share.interval.high:.1%} for parts of this mix).]"
+        f":gray[Automatic on validation: {text.counts(share)} "
+        f"({text.interval(share)} for parts of this mix).]"
     )
     st.caption(text.plain(point_in_words(promise.point)))
     is_current = threshold_form.draft(basis.judged.model.id, None).point == promise.point

@@ -82,7 +82,7 @@ def _best(views: list[RunView], scores: dict[str, float]) -> RunView | None:
 def _label(view: RunView, scores: dict[str, float], *, is_best: bool) -> str:
     score = scores.get(view.run.id)
     parts = [f"{run_states.LOOKS[view.state][0]} {text.plain(view.run.name)}"]
-    parts.append(f"F1 {score:.3f}" if score is not None else state_in_words(view.state))
+    parts.append(f"F1 {text.decimal(score)}" if score is not None else state_in_words(view.state))
     return " · ".join(parts) + (" · :material/star: **best**" if is_best else "")
 
 

@@ -46,7 +46,7 @@ def _epoch_numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> No
     )
     cells[2].metric(
         "Best macro F1",
-        f"{best.val_macro_f1:.3f}" if best else "–",
+        text.decimal(best.val_macro_f1 if best else None),
         border=True,
         help=f"{MACRO_F1_HELP} The model keeps the weights of this epoch.",
     )
@@ -121,7 +121,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     with st.expander("Table"):
         st.dataframe(
             {
-                "penalty": [f"{p.penalty:.3g}" for p in path],
+                "penalty": [text.significant(p.penalty) for p in path],
                 "log loss": [round(p.log_loss, 4) for p in path],
                 "standard error": [round(p.standard_error, 4) for p in path],
             },
@@ -141,13 +141,15 @@ def _penalty_numbers(
     cells = st.columns(4)
     cells[0].metric(
         "Chosen penalty" if path else "Penalty",
-        f"{penalty:.3g}" if penalty is not None else "–",
+        text.significant(penalty),
         border=True,
         help="How strongly the weights are pulled toward zero.",
     )
     cells[1].metric(
         "Log loss",
-        f"{best.log_loss:.3f} ± {best.standard_error:.3f}" if best else "–",
+        f"{text.decimal(best.log_loss)} ± {text.decimal(best.standard_error)}"
+        if best
+        else text.NOTHING,
         border=True,
         help="In cross-validation on the training images, with its standard error; 0 is perfect.",
     )
@@ -156,7 +158,7 @@ def _penalty_numbers(
     )
     cells[3].metric(
         "Validation macro F1",
-        f"{score:.3f}" if score is not None else "–",
+        text.decimal(score),
         border=True,
         help=MACRO_F1_HELP,
     )

@@ -173,7 +173,12 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
             ("Validation accuracy", result.accuracy),
             ("Validation macro F1", result.macro_f1),
         ):
-            st.metric(title, f"{spread.mean:.1%} ± {spread.std:.1%}", border=True, help=words)
+            st.metric(
+                title,
+                f"{text.percent(spread.mean)} ± {text.percent(spread.std)}",
+                border=True,
+                help=words,
+            )
         if len(result.scores) < result.folds:
             st.caption(f"{len(result.scores)} of {result.folds} folds completed.")
     with right:

@@ -256,7 +256,7 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
     with st.container(gap="xxsmall"):
         for view in views[:RUNS_SHOWN]:
             score = scores.get(view.run.id)
-            f1 = f" · F1 {score:.3f}" if score is not None else ""
+            f1 = f" · F1 {text.decimal(score)}" if score is not None else ""
             st.page_link(
                 Place.RUNS,
                 label=f"{text.plain(view.run.name)}{f1}",

@@ -104,12 +104,12 @@ def column_title(counting: Counting, unit: Unit, n: int) -> str:
 def _between(rate: Rate) -> str:
     if rate.interval is None:
         return "no data"
-    low, high = text.percent(rate.interval.low), text.percent(rate.interval.high)
-    return f"{text.percent(rate.value)} ({low} to {high})"
+    return f"{text.rate(rate)} ({text.interval(rate)})"
 
 
 def _at_most(rate: Rate) -> str:
     bound = rate.upper()
     if bound is None:
         return "no data"
-    return f"{rate.k:,} of {rate.n:,} = {text.percent(rate.value)}, proven {text.percent(bound)}"
+    most = text.percent_bound(bound, bound, up=True)
+    return f"{text.counts(rate)} = {text.rate(rate)}, proven {most}"

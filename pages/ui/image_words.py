@@ -27,7 +27,7 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
         ("File size", text.size(sample.file_size)),
         ("File date", text.when(sample.modified_at) if sample.modified_at else ""),
         ("Brightness", text.percent(sample.brightness) if sample.brightness is not None else ""),
-        ("Sharpness", f"{sample.sharpness:.3g}" if sample.sharpness is not None else ""),
+        ("Sharpness", text.significant(sample.sharpness) if sample.sharpness is not None else ""),
         *_insight(facts),
         ("Subset", "\n".join(f"{subset.value} ({split.name})" for split, subset in facts.subsets)),
         ("Findings", "\n".join(finding.message for finding in facts.findings)),

@@ -7,20 +7,24 @@ from typing import Literal, assert_never
 
 from core.domain.depth import GrayLevels
 from core.domain.jobs import JobStatus
-from core.evaluation.measures.intervals import Interval, Rate
+from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
 from core.words import NOTHING as NOTHING
 from core.words import confidence as confidence
 from core.words import count as count
 from core.words import decimal as decimal
 from core.words import duration as duration
+from core.words import exact_percent as exact_percent
 from core.words import number as number
 from core.words import p_value as p_value
 from core.words import percent as percent
+from core.words import percent_bound as percent_bound
 from core.words import percent_range as percent_range
+from core.words import percent_with_range as percent_with_range
 from core.words import points as points
 from core.words import significant as significant
 from core.words import size as size
+from core.words import whole_percent as whole_percent
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
 
@@ -36,8 +40,9 @@ def html(text: str) -> str:
 
 
 def rate(counted: Rate) -> str:
-    """`92%`, with the decimals that its images can bear; a dash where nothing was counted."""
-    return percent(counted.value, of=counted.n)
+    """`92%`, with the decimals that its interval can bear; a dash where nothing was counted."""
+    bounds = counted.interval
+    return percent(counted.value, width=bounds.high - bounds.low if bounds else None)
 
 
 def counts(counted: Rate) -> str:
@@ -47,8 +52,8 @@ def counts(counted: Rate) -> str:
 
 def interval(counted: Rate) -> str:
     """`81% to 98%`, rounded outwards; a dash where nothing was counted."""
-    bounds: Interval | None = counted.interval
-    return NOTHING if bounds is None else percent_range(bounds.low, bounds.high, of=counted.n)
+    bounds = counted.interval
+    return NOTHING if bounds is None else percent_range(bounds.low, bounds.high)
 
 
 def when(timestamp: float) -> str:

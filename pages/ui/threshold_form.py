@@ -15,7 +15,7 @@ from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_
 from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.workflows.results.thresholds import Basis, ThresholdChoice
-from pages.ui import errors
+from pages.ui import errors, text
 
 # Even steps of the log odds: finer towards 0 and 1, where probabilities crowd.
 _ODDS = np.linspace(-9.2, 9.2, 185)
@@ -293,7 +293,7 @@ def confidence_box(*, compact: bool = False) -> float:
         "Confidence level",
         [0.9, CONFIDENCE, 0.99],
         index=1,
-        format_func=lambda v: f"{v:.0%}",
+        format_func=text.exact_percent,
         key="confidence",
         persist_state="session",
         label_visibility="collapsed" if compact else "visible",

@@ -133,7 +133,7 @@ def card(model: Model, own: Belongings) -> None:
 def _facts(model: Model) -> list[str]:
     facts = [text.plain(model.dataset_name or "uploaded")]
     if model.val_macro_f1 is not None:
-        facts.append(f"validation F1 {model.val_macro_f1:.3f}")
+        facts.append(f"validation F1 {text.decimal(model.val_macro_f1)}")
     facts.append(text.plain(network_title(model.network)))
     facts.append(text.count(len(model.class_names), "class"))
     facts.append(text.size(model.size_bytes))

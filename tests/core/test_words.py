@@ -53,9 +53,11 @@ def test_a_percentage_has_the_decimals_that_its_images_can_bear():
 
 
 def test_intervals_are_rounded_outwards_and_never_to_an_end_that_they_do_not_reach():
-    assert words.percent_range(0.8164, 0.9724, of=60) == "81% to 98%"
-    assert words.percent_range(0.0003, 0.9996, of=60) == "0.03% to 99.96%"
-    assert words.percent_range(0.0, 0.25, of=20_000) == "0% to 25.00%"
+    assert words.percent_range(0.8164, 0.9724) == "81% to 98%"
+    assert words.percent_range(0.0003, 0.9996) == "0.03% to 99.96%"
+    assert words.percent_range(0.0, 0.1 + 0.2) == "0% to 30%"
+    assert words.percent_with_range(0.9171, 0.911, 0.9243) == "91.7% (91.1% to 92.5%)"
+    assert words.percent_bound(0.91111, 0.001, up=True) == "91.12%"
 
 
 def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():

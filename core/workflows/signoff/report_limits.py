@@ -88,7 +88,7 @@ def _look_alikes(material: ReportMaterial) -> str | None:
 def _share(rate: Rate) -> str:
     if rate.value is None or rate.interval is None:
         return "no data"
-    return percent_with_range(rate.value, (rate.interval.low, rate.interval.high), of=rate.n)
+    return percent_with_range(rate.value, rate.interval.low, rate.interval.high)
 
 
 def _proven(rate: Rate) -> str:

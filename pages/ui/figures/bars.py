@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.measures.intervals import Interval, Rate
 from core.files import Cell
+from core.words import exact_percent, percent_range
 from pages.ui.figures.theme import LABEL_PX, TOP_PX, Colour, style
 from pages.ui.text import html
 
@@ -78,8 +79,8 @@ def bounds_text(interval: Interval | None) -> str:
     """For tooltips; empty where there is none."""
     if interval is None:
         return ""
-    name = f"{interval.confidence:.0%} confidence interval"
-    return f"{name}: {interval.low:.1%} to {interval.high:.1%}"
+    name = f"{exact_percent(interval.confidence)} confidence interval"
+    return f"{name}: {percent_range(interval.low, interval.high)}"
 
 
 def two_lines(name: str, limit: int = 15) -> str:

@@ -8,6 +8,7 @@ from core.evaluation.measures.class_rates import ClassRates, mean_precision, mea
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.slices import Slice
 from core.files import Cell
+from core.words import percent
 from pages.ui.figures.bars import bounds_text, rate_columns, row_style, two_lines, whiskers
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, style
@@ -93,7 +94,7 @@ def _pie(value: float | None, hover: str, domain: dict[str, list[float]]) -> go.
 
 
 def _pie_text(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.0%}" if value in (0, 1) else f"{value:.1%}"
+    return "no data" if value is None else percent(value)
 
 
 def _pie_hover(item: ClassRates, kind: str) -> str:
@@ -107,7 +108,7 @@ def _pie_hover(item: ClassRates, kind: str) -> str:
 
 
 def _mean_hover(mean: float | None) -> str:
-    return "no data" if mean is None else f"unweighted mean over the classes: {mean:.1%}"
+    return "no data" if mean is None else f"unweighted mean over the classes: {percent(mean)}"
 
 
 def worst_first(classes: Sequence[ClassRates]) -> list[ClassRates]:
@@ -157,7 +158,11 @@ def slice_bars(slices: Sequence[Slice], what: str, *, row: int | None = None) ->
 def _slice_hover(item: Slice, what: str) -> str:
     if item.rate.value is None:
         return f"{html(item.value)}: no data"
-    rest = f"<br>all others: {item.rest.value:.1%}" if item.rest.value is not None else ""
+    rest = (
+        f"<br>all others: {percent(item.rest.value, of=item.rest.n)}"
+        if item.rest.value is not None
+        else ""
+    )
     return (
         f"<b>{html(item.value)}</b>: {item.rate.k:,} of {item.rate.n:,} {what}<br>"
         f"{bounds_text(item.rate.interval)}{rest}"

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from core.evaluation.measures.calibration import ConfidenceHistogram, Reliability
 from core.evaluation.measures.views import ConfidenceBand
 from core.files import Cell
+from core.words import confidence, count, exact_percent, percent
 from pages.ui.figures.bars import bounds_text, row_style, whiskers
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import TOP_PX, Colour, filled, legend_above, style
@@ -33,10 +34,11 @@ def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None =
                     "size": 6,
                 },
             },
-            text=[f"{value:.1%}" for _, value in shown],
+            text=[confidence(value) for _, value in shown],
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+            hovertext=[f"{html(name)}: {confidence(value)} confidence" for name, value in shown],
+            hoverinfo="text",
         )
     )
     style(figure, height=50 + 34 * len(shown))
@@ -93,7 +95,7 @@ def bands(shown: Sequence[ConfidenceBand], *, row: int | None = None) -> go.Figu
 
 
 def band_name(band: ConfidenceBand) -> str:
-    return f"{band.low:.0%} to {band.high:.0%} confidence"
+    return f"{exact_percent(band.low)} to {exact_percent(band.high)} confidence"
 
 
 def histogram(counts: ConfidenceHistogram) -> go.Figure:
@@ -161,7 +163,8 @@ def reliability(before: Reliability, after: Reliability | None) -> go.Figure:
             },
             error_y=whiskers([b.rate for b in drawn]) if bins is before else None,
             hovertext=[
-                f"{b.n:,} images: mean confidence {b.confidence:.1%}, {b.accuracy:.1%} correct<br>"
+                f"{count(b.n, 'image')}: mean confidence {percent(b.confidence)}, "
+                f"{percent(b.accuracy, of=b.n)} correct<br>"
                 f"{bounds_text(b.rate.interval)}"
                 for b in drawn
             ],

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.measures.views import MatrixView, Tone
 from core.files import Cell
+from core.words import percent
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, style
 from pages.ui.text import html
@@ -123,7 +124,7 @@ def _cell_hovers(view: MatrixView, rows: Sequence[str], columns: Sequence[str]) 
     cells = zip(view.counts.tolist(), view.of_rows.tolist(), view.of_columns.tolist(), strict=True)
     return [
         [
-            f"{row}{column}{count:,}{of_row}{by_row:.1%}{of_column}{by_column:.1%})"
+            f"{row}{column}{count:,}{of_row}{percent(by_row)}{of_column}{percent(by_column)})"
             for (column, of_column), count, by_row, by_column in zip(named, *values, strict=True)
         ]
         for (row, of_row), values in zip(true, cells, strict=True)
@@ -186,7 +187,7 @@ def _matrix_scale() -> list[list[object]]:
 def _cell_text(count: int, share: float, shares: str) -> str:
     if count == 0:
         return ""
-    return f"{share:.0%}" if shares else f"{count:,}"
+    return percent(share, of=1) if shares else f"{count:,}"
 
 
 def _short(names: Sequence[str], limit: int = 22) -> list[str]:

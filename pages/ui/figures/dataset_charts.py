@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from core.domain.splits import Subset
 from core.files import Cell
+from core.words import significant
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import (
     MAX_BARS,
@@ -135,7 +136,7 @@ def spread(
     figure = go.Figure()
     for number, (name, values) in enumerate(counts.items()):
         hover = [
-            f"{html(name)}: {count} images near {value:.3g}"
+            f"{html(name)}: {count} images near {significant(value)}"
             for value, count in zip(shown, values, strict=True)
         ]
         figure.add_bar(

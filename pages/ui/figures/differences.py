@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.evaluation.measures.intervals import Estimate
+from core.words import points
 from pages.ui.figures.theme import LABEL_PX, Colour, style
 
 _ROW_PX = 48
@@ -25,12 +26,14 @@ def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str
         value, low, high = (
             100 * v for v in (estimate.value, estimate.interval.low, estimate.interval.high)
         )
+        said = points(value / 100)
+        around = f"{points(low / 100)} to {points(high / 100)}"
         colour = {1: Colour.RIGHT, -1: Colour.WRONG}.get(proven, Colour.LINE)
         figure.add_scatter(
             x=[value],
             y=[title],
             mode="markers+text",
-            text=[f"{value:+.1f} ({low:+.1f} to {high:+.1f})"],
+            text=[f"{said} ({around})"],
             textposition="top center",
             textfont={"size": LABEL_PX},
             cliponaxis=False,
@@ -43,7 +46,7 @@ def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str
                 "color": colour,
                 "thickness": 2.4,
             },
-            hovertemplate=f"{title}: {value:+.1f} points, {low:+.1f} to {high:+.1f}<extra></extra>",
+            hovertemplate=f"{title}: {said} points, {around}<extra></extra>",
             showlegend=False,
         )
     style(figure, height=62 + _ROW_PX * len(rows))

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.decisions.outcome import Outcome
 from core.files import Cell
+from core.words import percent
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, style
 
@@ -45,7 +46,10 @@ def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> g
     figure = _small_matrix(
         np.where(counts == 0, 0.0, tone + 0.3 + 0.7 * shares).tolist(),
         [
-            [f"<b>{n:,}</b><br>{s:.1%}" if n else "0" for n, s in zip(row, share, strict=True)]
+            [
+                f"<b>{n:,}</b><br>{percent(s, of=sum(row))}" if n else "0"
+                for n, s in zip(row, share, strict=True)
+            ]
             for row, share in zip(counts.tolist(), shares.tolist(), strict=True)
         ],
         rows=_VERDICTS,

@@ -35,7 +35,7 @@ def chip(workspace: Workspace) -> None:
 
 def _label(active: list[Job]) -> str:
     first = next((job for job in active if job.status is JobStatus.RUNNING), active[0])
-    share = f" {first.share:.0%}" if first.status is JobStatus.RUNNING else ""
+    share = f" {text.whole_percent(first.share)}" if first.status is JobStatus.RUNNING else ""
     more = f" +{len(active) - 1}" if len(active) > 1 else ""
     return f"{job_words.kind_in_words(first.kind)}{share}{more}"
 
