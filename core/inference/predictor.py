@@ -59,7 +59,8 @@ class Predictor:
 
     def class_weight(self, class_index: int) -> NDArray[np.float32]:
         """How much each feature speaks for a class: [D]."""
-        return self._weight[class_index]
+        weight: NDArray[np.float32] = self._weight[class_index]
+        return weight
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 [N, S, S, 3] to probabilities [N, C]; rows sum to 1."""

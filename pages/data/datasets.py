@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import streamlit as st
-from pages.ui.image_drawer import MARKS
 
 from core.domain.datasets import Dataset, SampleFilter, SampleOrder, SampleStatus
 from core.domain.findings import FindingKind
@@ -18,6 +17,7 @@ from pages.ui.components import chart, selectable_chart
 from pages.ui.figures import dataset_charts
 from pages.ui.image_grid import editable_images
 from pages.ui.places import Place
+from pages.ui.viewer.marks import MARKS
 
 TABS = ("Images", "Map", "Statistics", "Classes", "Settings")
 MOST_CHIPS = 12  # classes; more are chosen from a list

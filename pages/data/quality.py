@@ -188,9 +188,6 @@ def chosen_status(workspace: Workspace, dataset: Dataset) -> FindingStatus:
 def answer(workspace: Workspace, dataset: Dataset, requests: list[Request]) -> None:
     """What only the page can do: open a dialog."""
     for request in requests:
-        if request.do is Do.IMAGE:
-            for sample in datasets.find_samples(workspace, request.images[:1]):
-                dialogs.show_image(workspace, sample, dataset)
         if request.do is Do.ALL:
             dialogs.review(workspace, dataset, dialogs.sure_findings(workspace, dataset))
 

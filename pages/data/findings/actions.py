@@ -29,7 +29,6 @@ class Do(StrEnum):
     REOPEN = "reopen"
     UNDO = "undo"
     SHOW = "show"  # only the findings of one kind
-    IMAGE = "image"  # everything about one image
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def carry_out(
         if request.id in kept.answered:
             continue
         kept.answered.append(request.id)
-        if request.do in (Do.SHOW, Do.IMAGE) or (request.do, request.how) == (Do.ALL, Fix.RELABEL):
+        if request.do is Do.SHOW or (request.do, request.how) == (Do.ALL, Fix.RELABEL):
             for_page.append(request)
             continue
         remember(kept, partial(_done, workspace, dataset_id, request, kept))
@@ -170,7 +169,7 @@ def _done(
         case Do.UNDO:
             _undo(workspace, dataset_id, kept)
             return None
-        case Do.SHOW | Do.IMAGE:
+        case Do.SHOW:
             return None
         case _:
             assert_never(request.do)

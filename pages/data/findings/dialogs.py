@@ -1,4 +1,4 @@
-"""Dialogs of the page Quality: one image, and labels to confirm before many are changed."""
+"""The dialog of the page Quality: labels to confirm before many are changed."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,32 +11,10 @@ from core.workflows import files
 from core.workflows.data import datasets, fixes, quality
 from core.workspace import Workspace
 from pages.data.findings import actions
-from pages.data.findings.words import FIX_WORDS
 from pages.ui import errors, image_words, text, widgets
 
 RELABELED_AT_ONCE = 24
 _RELABEL_COLUMNS = 3
-
-
-@st.dialog("Image", width="large", position="right")
-@errors.shown()
-def show_image(workspace: Workspace, sample: Sample, dataset: Dataset) -> None:
-    """The image in full, with what is known about it."""
-    picture(workspace, sample)
-    st.markdown(f"#### {text.plain(image_words.class_name(sample, dataset.class_names))}")
-    st.caption(
-        f"{text.plain(sample.name)} · {sample.width} × {sample.height} · "
-        f"{text.size(sample.file_size)}"
-    )
-    if st.button(
-        "Exclude this image",
-        icon=":material/hide_image:",
-        key="exclude_one",
-        help=FIX_WORDS[Fix.EXCLUDE].help,
-    ):
-        exclude = partial(fixes.exclude_images, workspace, dataset.id, [sample.id])
-        actions.remember(actions.diary(dataset.id), exclude)
-        st.rerun()
 
 
 def picture(workspace: Workspace, sample: Sample) -> None:

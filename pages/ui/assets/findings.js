@@ -236,6 +236,15 @@ function create(root) {
     show()
   }
 
+  // The image dialog (viewer.js) over all images of a finding.
+  function openImage(item, id) {
+    const keys = Object.keys(item.pictures)
+    const viewing = { id: item.key, keys, models: [], kind: 'pictures', first: 1,
+      total: keys.length, action: '' }
+    dispatchEvent(new CustomEvent('touchstone-open',
+      { detail: { viewing, key: String(id), opener: shownCards().find(one => one.item === item) } }))
+  }
+
   function show() {
     const item = itemOf(opened), listed = shownCards()
     place = listed.findIndex(one => one.item.key === opened)
@@ -253,7 +262,7 @@ function create(root) {
       }
       const name = button('', picture.name, () => {
         dialog.close()
-        ask({ do: 'image', finding: Number(item.key), images: [picture.id] })
+        openImage(item, picture.id)
       }, { title: 'Everything about this image' })
       pane.querySelector('figcaption').replaceChildren(
         element('b', '', `${'AB'[side]} · ${picture.label}`), name)
