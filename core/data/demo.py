@@ -12,15 +12,11 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-
-from core.files import atomic_write
 
 DEMO_CLASSES = ("contamination", "crack", "good")
 AMBIENT = 0.3  # fraction of ambient light
@@ -31,8 +27,8 @@ _Light = tuple[complex, float]  # unit vector towards it: part in the image plan
 _Segment = tuple[complex, complex, float]  # tail, tip, thickness relative to the first
 _WHITE, _IVORY = (0.80, 0.78, 0.74), (0.79, 0.69, 0.49)
 _PILLS = (_WHITE, _WHITE, _IVORY)
-_SOOT, _OIL, _RUST = (0.015, 0.013, 0.012), (0.05, 0.028, 0.015), (0.14, 0.05, 0.02)
-_STAINS = (_SOOT, _OIL, _RUST, (0.03, 0.05, 0.18), (0.22, 0.02, 0.02), (0.03, 0.10, 0.04))
+_OIL, _RUST = (0.05, 0.028, 0.015), (0.14, 0.05, 0.02)
+_STAINS = (_OIL, _RUST, (0.03, 0.05, 0.18), (0.22, 0.02, 0.02), (0.03, 0.10, 0.04))
 _BELT: _Rgb = np.array((0.03, 0.12, 0.27))
 _MARKS = ("score", "score", "score", "T5")
 
@@ -75,7 +71,7 @@ def render_pill(class_name: str, index: int, *, seed: int = 42, size_px: int = 3
         raise ValueError(f"class_name must be one of {DEMO_CLASSES}, not {class_name!r}")
     rng = np.random.default_rng((seed, DEMO_CLASSES.index(class_name), index))
     is_borderline = rng.random() < 0.06
-    severity = rng.uniform(0.1, 0.25) if is_borderline else rng.uniform(0.75, 1.0)
+    severity = rng.uniform(0.1, 0.25) if is_borderline else rng.uniform(0.9, 1.1)
     pill, light = _choose_pill(rng), _choose_light(rng)
     is_rough = is_borderline and class_name == "good"
     surface = _pill_surface(rng, pill, 2 * size_px, is_rough=is_rough)
@@ -84,43 +80,6 @@ def render_pill(class_name: str, index: int, *, seed: int = 42, size_px: int = 3
     elif class_name == "crack":
         surface = _break(rng, surface, pill, severity)
     return _develop(rng, _compose(surface, pill, light, _background(rng, size_px)), light)
-
-
-def write_demo_images(
-    folder: Path,
-    *,
-    per_class: int = 100,
-    seed: int = 42,
-    size_px: int = 300,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[Path]:
-    """Write the images as `folder/<class>/<class>_0001.jpg` and so on, replacing older files.
-
-    Args:
-        folder: made when missing; a reader never sees a half-written image in it.
-        per_class: images of each class.
-        seed: see `render_pill`; file 0001 is index 0.
-        size_px: see `render_pill`.
-        on_progress: called with (done, total) after each image.
-
-    Returns:
-        The written paths, class by class.
-
-    Raises:
-        OSError: when a file cannot be written; the images before it stay.
-    """
-    paths: list[Path] = []
-    for class_name in DEMO_CLASSES:
-        (folder / class_name).mkdir(parents=True, exist_ok=True)
-        for index in range(per_class):
-            path = folder / class_name / f"{class_name}_{index + 1:04d}.jpg"
-            pill = render_pill(class_name, index, seed=seed, size_px=size_px)
-            with atomic_write(path, durable=False) as partial:
-                pill.save(partial, "JPEG", quality=92)
-            paths.append(path)
-            if on_progress is not None:
-                on_progress(len(paths), per_class * len(DEMO_CLASSES))
-    return paths
 
 
 def _choose_pill(rng: _Rng) -> _Pill:
@@ -174,7 +133,7 @@ def _mark_depth(pill: _Pill, along: _Plane) -> _Plane:
 
 
 def _contaminate(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> _Surface:
-    """Put specks, a fibre or a smear on the pill; `severity` in (0, 1]."""
+    """Put specks, a fibre or a smear on the pill; `severity` in (0, 1.1]."""
     lay = (_specks, _specks, _specks, _specks, _fibre, _smear)[rng.integers(6)]
     alpha = lay(rng, pill, severity, len(surface.height))
     stain = (alpha, rng.choice(_STAINS) * rng.uniform(0.7, 1.4, 3))
@@ -184,9 +143,9 @@ def _contaminate(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> 
 
 def _specks(rng: _Rng, pill: _Pill, severity: float, side: int) -> _Plane:
     mask = Image.new("L", (side, side))
-    for _ in range(1 + rng.poisson(5 * severity)):
+    for _ in range(3 + rng.poisson(7 * severity)):
         place = _point_on(rng, pill, reach=0.8)
-        radius = 0.01 + 0.024 * severity + 0.04 * severity * rng.random() ** 2
+        radius = 0.016 + 0.032 * severity + 0.04 * severity * rng.random() ** 2
         for x, y in rng.normal(0, 0.6 * radius, (6, 2)):  # a lump of grains
             grain_px = radius * rng.uniform(0.35, 0.9) * side / 2
             ImageDraw.Draw(mask).circle(_pixel(place + x + 1j * y, side), grain_px, 255)
@@ -196,10 +155,10 @@ def _specks(rng: _Rng, pill: _Pill, severity: float, side: int) -> _Plane:
 def _fibre(rng: _Rng, pill: _Pill, severity: float, side: int) -> _Plane:
     heading, curl = rng.uniform(0, math.tau), rng.normal(0, 0.06)
     points = [_point_on(rng, pill, reach=0.5)]
-    for _ in range(int(14 + 56 * severity)):
+    for _ in range(int(24 + 90 * severity)):
         heading, curl = heading + curl, 0.9 * curl + rng.normal(0, 0.03)
         points.append(points[-1] + cmath.rect(0.014, heading))
-    mask, width = Image.new("L", (side, side)), max(1, round(side * rng.uniform(0.005, 0.010)))
+    mask, width = Image.new("L", (side, side)), max(1, round(side * rng.uniform(0.012, 0.02)))
     ImageDraw.Draw(mask).line([_pixel(point, side) for point in points], 255, width, "curve")
     return _softened(mask, side / 700) * min(1.0, 0.3 + severity)
 
@@ -207,13 +166,13 @@ def _fibre(rng: _Rng, pill: _Pill, severity: float, side: int) -> _Plane:
 def _smear(rng: _Rng, pill: _Pill, severity: float, side: int) -> _Plane:
     axis = cmath.rect(1, rng.uniform(0, math.pi))
     along, across = _axes(side, _point_on(rng, pill, reach=0.55), axis)
-    patch = _bump(along / rng.uniform(0.14, 0.26)) * _bump(across / rng.uniform(0.06, 0.11))
+    patch = _bump(along / rng.uniform(0.26, 0.42)) * _bump(across / rng.uniform(0.14, 0.22))
     streaks = 0.75 + 0.35 * _noise(rng, side, 24) + 0.2 * _noise(rng, side, 100)
     return min(1.0, 0.1 + 1.1 * severity) * patch * _limited(streaks)
 
 
 def _break(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> _Surface:
-    """Crack the pill, chip its edge, or both; `severity` in (0, 1]."""
+    """Crack the pill, chip its edge, or both; `severity` in (0, 1.1]."""
     kind = rng.random()
     if kind < 0.45:
         surface = _chip(rng, surface, pill, severity)
@@ -224,8 +183,8 @@ def _crack(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> _Surfa
     side, edge = len(surface.height), _point_on_edge(rng, pill)
     start = edge if rng.random() < 0.65 else _point_on(rng, pill, reach=0.5)
     heading = cmath.phase(pill.center - edge) + rng.normal(0, 0.5)
-    steps = int(12 + 44 * severity * rng.uniform(0.7, 1.2))
-    width_px = side * (0.002 + 0.022 * severity * rng.uniform(0.5, 1))
+    steps = int(12 + 56 * severity * rng.uniform(0.8, 1.2))
+    width_px = side * (0.003 + 0.03 * severity * rng.uniform(0.7, 1))
     mask = Image.new("L", (side, side))
     for tail, tip, thickness in _branch(rng, start, heading, steps):
         ends, width = [_pixel(tail, side), _pixel(tip, side)], round(width_px * thickness)
@@ -243,7 +202,7 @@ def _branch(rng: _Rng, tail: complex, heading: float, steps: int) -> list[_Segme
         tip = tail + cmath.rect(rng.uniform(0.012, 0.036), heading + rng.normal(0, 0.45))
         segments.append((tail, tip, left / steps * rng.uniform(0.7, 1.3)))
         tail = tip
-        if left > 6 and rng.random() < 0.1:
+        if left > 6 and rng.random() < 0.16:
             fork = _branch(rng, tip, heading + rng.choice((-0.8, 0.8)), left // 2)
             segments += [(start, end, 0.6 * thickness) for start, end, thickness in fork]
     return segments
@@ -252,7 +211,7 @@ def _branch(rng: _Rng, tail: complex, heading: float, steps: int) -> list[_Segme
 def _chip(rng: _Rng, surface: _Surface, pill: _Pill, severity: float) -> _Surface:
     """Break a bowl out of the edge; its rough floor shows the uncoated core."""
     side, edge = len(surface.height), _point_on_edge(rng, pill)
-    radius, outward = rng.uniform(0.1, 0.3), cmath.phase(edge - pill.center)
+    radius, outward = rng.uniform(0.18, 0.34), cmath.phase(edge - pill.center)
     x, y = _axes(side, edge + cmath.rect(radius, outward))
     distance = np.asarray(np.sqrt(x * x + y * y), dtype=np.float32)
     floor = (2.4 - 1.5 * severity) * (distance - radius - 0.03 - 0.08 * severity)

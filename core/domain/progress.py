@@ -59,12 +59,13 @@ class Phase(StrEnum):
 class Work:
     """How much a job has to do; what is not known is as usual.
 
-    `epochs` counts in the full recipe only.
+    `epochs` counts in the full recipe only; `draws`: the images are drawn first, for the demo.
     """
 
     images: int = USUAL_IMAGES
     epochs: int = 12
     recipe: Recipe = Recipe.QUICK
+    draws: bool = False
 
 
 Plan = Mapping[Phase, float]
@@ -85,6 +86,7 @@ def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
         case JobKind.IMPORT:
             return {
                 Phase.STARTING: (0.5, 0),
+                **({Phase.DRAWING_IMAGES: (0.1, 45.0)} if work.draws else {}),
                 Phase.LISTING: (0.2, 0.1),
                 Phase.UNPACKING: (0.1, 0.5),
                 Phase.READING: (0.3, 2.5),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from core.data.demo import write_demo_images
+from core.data.demo_set import DEMO_IMAGES, write_demo_images
 from core.data.importing.archives import unpack
 from core.data.importing.listing import ImportedImages, plan_import, read_images
 from core.data.importing.plan import ImportPlan
@@ -77,13 +77,15 @@ def _remove_abandoned(workspace: Workspace) -> None:
 
 def _import(session: JobSession, source: Path) -> None:
     payload = session.job.payload
-    if payload.get("draw"):
+    draws = bool(payload.get("draw"))
+    if draws:
+        session.expect(Work(images=DEMO_IMAGES, draws=True))
         write_demo_images(source, on_progress=partial(session.report, Phase.DRAWING_IMAGES))
     session.report(Phase.LISTING, 0, 0)
     into = payload.get("into")
     rules, class_names = rules_from_dict(payload["rules"]), _class_names(session, into)
     plan = plan_import(source, rules, adding=into is not None, known_classes=class_names)
-    session.expect(Work(images=len(plan.candidates)))
+    session.expect(Work(images=len(plan.candidates), draws=draws))
     folder = _folder(session, source, rules.zip_encoding)
     try:
         images = read_images(

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +14,7 @@ from core.data.importing.rules import ImportRules
 from core.data.importing.walk import SourceNames
 from core.domain.datasets import Dataset, LabelSource, Skipped
 from core.domain.jobs import Job, JobStatus
+from core.domain.names import name_key
 from core.domain.splits import Subset
 from core.errors import ArchiveError, TouchstoneError
 from core.workflows import jobs
@@ -20,6 +22,7 @@ from core.workflows.data import datasets, image_facts, splits
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules, import_source, import_table
+from pages.data.import_source import ImportSource
 from pages.ui import errors, inference, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
@@ -68,25 +71,20 @@ def previews(place: str, names: tuple[str, ...], zip_encoding: str) -> list[byte
 
 
 def form(workspace: Workspace) -> None:
-    with st.container(border=True):
+    with st.container(key="import_source"):
         source = import_source.choose_source(workspace)
         labels = import_rules.choose_label_source()
         table = import_table.upload_table() if labels is LabelSource.TABLE else None
         into = choose_target(workspace)
         rule_place = st.container()
-    if source is None:
-        st.caption("Formats: JPEG, PNG, BMP, TIFF, WebP, GIF.")
+    if source is None or (labels is LabelSource.TABLE and table is None):
         return
-    if labels is LabelSource.TABLE and table is None:
-        st.caption("Choose a label table to continue.")
-        return
-    place, is_upload, shown = source
     try:
-        listing = import_source.listed(place)
+        listing = import_source.listed(source.place)
         if listing is not None:
             mark, names = listing
             with rule_place:
-                import_source.choose_zip_encoding(place, names)
+                import_source.choose_zip_encoding(source.place, names)
                 rules = import_rules.choose_rules(labels, names.names, table)
                 rules = replace(rules, zip_encoding=names.zip_encoding)
                 first = planned(mark, names, rules, into)
@@ -95,11 +93,11 @@ def form(workspace: Workspace) -> None:
             review(workspace, source, mark, names, rules, into)
     except TouchstoneError as err:
         st.session_state.pop("listing", None)
-        errors.show(_renamed(err, place, shown))
-        if import_source.forget_zip_encoding(place):
+        errors.show(_renamed(err, source))
+        if import_source.forget_zip_encoding(source.place):
             return  # the names may be in another encoding
-        if is_upload and isinstance(err, ArchiveError):
-            models.remove_file(place)  # no other choice on this page can fix it
+        if source.is_upload and isinstance(err, ArchiveError):
+            models.remove_file(source.place)  # no other choice on this page can fix it
 
 
 def choose_target(workspace: Workspace) -> Dataset | None:
@@ -115,26 +113,24 @@ def choose_target(workspace: Workspace) -> Dataset | None:
         index=options.index(wanted) if wanted in existing else 0,
         format_func=lambda key: existing[key].name if key else "New dataset",
         key="into",
-        help="Adding images to a dataset makes a new version of it. Images that it already has, "
-        "byte for byte, are left out.",
+        help="Adding makes a new version. Images that the dataset already has are left out.",
     )
     return existing[chosen] if chosen else None
 
 
 def review(
     workspace: Workspace,
-    source: tuple[Path, bool, str],
+    source: ImportSource,
     mark: str,
     names: SourceNames,
     rules: ImportRules,
     into: Dataset | None,
 ) -> None:
     """What would be imported, the choices that can be changed, and the button."""
-    place, _, shown = source
     first = planned(mark, names, rules, into)
     kinds = {decision.kind for decision in first.decisions}
-    with st.container(border=True):
-        st.subheader("What would be imported")
+    with st.container():
+        st.header("What would be imported", anchor=False)
         decisions = st.container()
         keep_split, companions = import_rules.change_decisions(kinds, adding=into is not None)
         rules = replace(rules, keep_split=keep_split, keep_companions=companions)
@@ -148,25 +144,15 @@ def review(
                 f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
             )
             import_rules.show_decisions(plan)
-            st.caption(
-                "Only file names have been read so far. The import decodes every image and lists "
-                "unreadable ones with the reason."
-            )
-        refuse_empty_import(Path(shown).name, plan, adding=into is not None)
-        show_plan(plan, place, rules.zip_encoding)
+        refuse_empty_import(Path(source.shown).name, plan, adding=into is not None)
+        show_plan(plan, source.place, rules.zip_encoding)
         if rules.labels not in SHOWN_AT_ONCE:
             with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):
                 import_rules.preview_table(plan.preview)
-    with st.container(border=True):
+    with st.container():
         if into is None:
             rules = replace(rules, ok_classes=_ok_classes(plan))
-            name = st.text_input(
-                "Name of the dataset",
-                value=_suggested_name(shown),
-                max_chars=100,
-                key="dataset_name",
-                help="You can rename the dataset later.",
-            )
+            name = choose_name(workspace, source)
         else:
             name = into.name
             _say_new_classes(plan, into)
@@ -207,8 +193,7 @@ def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
         default=list(plan.ok_classes),
         key=f"ok_{zlib.crc32(repr(classes).encode())}",
         placeholder="decide later",
-        help="Classes of good parts. Results then include escapes (defective parts accepted) and "
-        "false rejects (good parts rejected). You can change this at any time.",
+        help="Classes of good parts: needed for escapes and false rejects. Can be changed later.",
     )
     return None if tuple(chosen) == plan.ok_classes else tuple(chosen)
 
@@ -228,12 +213,12 @@ def _say_new_classes(plan: ImportPlan, into: Dataset) -> None:
 
 def start(
     workspace: Workspace,
-    source: tuple[Path, bool, str],
+    source: ImportSource,
     rules: ImportRules,
     name: str,
     into: Dataset | None,
 ) -> None:
-    place, is_upload, shown = source
+    place, is_upload, shown = source.place, source.is_upload, source.shown
     if into is None:
         job = datasets.start_import(
             workspace, place, name, rules, consume=is_upload, shown_source=shown
@@ -242,7 +227,7 @@ def start(
         job = datasets.start_adding(
             workspace, place, into.id, rules, consume=is_upload, shown_source=shown
         )
-    for key in ("zip", "files_signature", "files_folder", "listing", "plans"):
+    for key in ("zip", "files_signature", "files_folder", "listing", "plans", "own_name"):
         st.session_state.pop(key, None)
     st.query_params["import"] = job.subject_id
     st.rerun()
@@ -264,13 +249,31 @@ def planned(mark: str, names: SourceNames, rules: ImportRules, into: Dataset | N
     return plans[key]
 
 
-def _renamed(err: TouchstoneError, place: Path, shown: str) -> TouchstoneError:
+def _renamed(err: TouchstoneError, source: ImportSource) -> TouchstoneError:
     """The error with the user's name of an upload instead of ours."""
-    return TouchstoneError(err.message.replace(place.name, Path(shown).name), err.hint)
+    shown = Path(source.shown).name
+    return TouchstoneError(err.message.replace(source.place.name, shown), err.hint)
 
 
-def _suggested_name(shown: str) -> str:
-    return Path(shown).stem.replace("_", " ").strip() or "My images"
+def choose_name(workspace: Workspace, source: ImportSource) -> str:
+    """The name of the new dataset: it follows the source until somebody types another one."""
+
+    def keep() -> None:
+        st.session_state.own_name = st.session_state.dataset_name
+
+    own: str = st.session_state.get("own_name", "")
+    st.session_state.dataset_name = own or _suggested_name(workspace, source)
+    return st.text_input("Name of the dataset", max_chars=100, key="dataset_name", on_change=keep)
+
+
+def _suggested_name(workspace: Workspace, source: ImportSource) -> str:
+    """After the source, else the label table; a number where a dataset has that name."""
+    table = st.session_state.get("table")
+    wanted = source.name or (Path(table.name).stem if table else "")
+    base = wanted.replace("_", " ").strip()[:90] or "My images"
+    taken = {name_key(dataset.name) for dataset in datasets.list_datasets(workspace)}
+    numbered = (f"{base} {number}" for number in count(2))
+    return next(name for name in chain([base], numbered) if name_key(name) not in taken)
 
 
 def progress(workspace: Workspace, subject_id: str) -> None:

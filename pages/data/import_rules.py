@@ -53,8 +53,8 @@ def choose_label_source() -> LabelSource:
         list(LABEL_WORDS),
         format_func=LABEL_WORDS.__getitem__,
         key="labels",
-        help="The folder of 'parts/crack/0001.png' gives the class crack, as does the file name "
-        "'crack_0001.png' without its number. Use a pattern or a label table for anything else.",
+        help="'parts/crack/0001.png' is crack by its folder; 'crack_0001.png' by its file name "
+        "without the number.",
     )
     return LabelSource(chosen)
 
@@ -151,16 +151,14 @@ def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool,
                 "Keep the delivered split",
                 value=True,
                 key="keep_split",
-                help="Makes results comparable with others on this split. Leaks between its "
-                "subsets are shown. Turn off to make your own split later.",
+                help="Results stay comparable with others on this split. Its leaks are shown.",
             )
         if PlanChoiceKind.COMPANIONS in kinds:
             keep_companions = st.toggle(
                 "Import masks as images",
                 value=False,
                 key="keep_companions",
-                help="Masks show where a defect is and would teach the network to recognize masks. "
-                "Turn on only if these files are photographs.",
+                help="Turn on only if these files are photographs, not drawings of defects.",
             )
     return keep_split, keep_companions
 
@@ -172,6 +170,5 @@ def choose_combined() -> CombinedLabels | None:
         list(COMBINED_WORDS),
         format_func=COMBINED_WORDS.__getitem__,
         key="combined",
-        help="A classifier gives each image one class. Names such as 'crack|stain' can be classes "
-        "of their own, count as their first label, or be left out.",
+        help="A classifier gives each image one class; 'crack|stain' has two labels.",
     )

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,16 @@ SOURCES = {
     "files": "Upload images",
 }
 LISTING_S = 1.0  # a shorter listing needs no progress bar
+
+
+@dataclass(frozen=True)
+class ImportSource:
+    """Where the images are; `shown` is what the user calls it, `name` suits a dataset or is ''."""
+
+    place: Path
+    is_upload: bool
+    shown: str
+    name: str
 
 
 @dataclass
@@ -44,8 +55,8 @@ class SourceListing:
         return same and self.listing.zip_encoding == zip_encoding
 
 
-def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
-    """Path, whether it is an upload, and its name; None until there is a source."""
+def choose_source(workspace: Workspace) -> ImportSource | None:
+    """The chosen source; None until there is one."""
     kind = st.segmented_control(
         "Where are the images?",
         list(SOURCES),
@@ -53,21 +64,20 @@ def choose_source(workspace: Workspace) -> tuple[Path, bool, str] | None:
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",
-        help="A folder is used in place: nothing is copied or changed. A ZIP file is uploaded to "
-        "the server. Uploading single files is suitable for a few hundred images.",
+        help="A folder is used in place: nothing is copied or changed. Single files suit a few "
+        "hundred images; a folder or ZIP file is faster and keeps file dates.",
     )
     if kind == "folder":
         return _folder()
     return _zip(workspace) if kind == "zip" else _files(workspace)
 
 
-def _folder() -> tuple[Path, bool, str] | None:
+def _folder() -> ImportSource | None:
     typed = st.text_input(
         "Folder",
         key="folder",
         placeholder="/data/parts",
-        help="Path of the folder with your class folders, on the machine that runs Touchstone. "
-        "Images stay where they are and are never changed.",
+        help="Path of the folder with your class folders, on the machine that runs Touchstone.",
     )
     if not typed.strip():
         return None
@@ -75,10 +85,10 @@ def _folder() -> tuple[Path, bool, str] | None:
     if not path.is_absolute():
         st.error("Enter the full path, starting at the root of the disk.", icon=":material/error:")
         return None
-    return path, False, str(path)
+    return ImportSource(path, False, str(path), path.name)
 
 
-def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
+def _zip(workspace: Workspace) -> ImportSource | None:
     uploaded = zip_upload("zip_upload")
     if uploaded:
         st.session_state.zip = uploaded
@@ -90,14 +100,10 @@ def _zip(workspace: Workspace) -> tuple[Path, bool, str] | None:
         del st.session_state.zip
         return None
     st.success(f"{text.plain(kept['name'])} is on the server.", icon=":material/check:")
-    return place, True, kept["name"]
+    return ImportSource(place, True, kept["name"], Path(kept["name"]).stem)
 
 
-def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
-    st.caption(
-        "For a few hundred images. For more, use a ZIP file or a folder on the server: both are "
-        "faster and keep file dates."
-    )
+def _files(workspace: Workspace) -> ImportSource | None:
     whole = st.toggle("Upload a folder with class folders", value=True, key="whole")
     files = st.file_uploader(
         "Images", accept_multiple_files="directory" if whole else True, key=f"files_{whole}"
@@ -111,7 +117,16 @@ def _files(workspace: Workspace) -> tuple[Path, bool, str] | None:
             uploads.store_upload(folder, file.name, file.getvalue())
         st.session_state.files_signature, st.session_state.files_folder = signature, folder
     folder = st.session_state.files_folder
-    return (folder, True, text.count(len(files), "uploaded file")) if folder.exists() else None
+    if not folder.exists():
+        return None
+    shown = text.count(len(files), "uploaded file")
+    return ImportSource(folder, True, shown, _folder_of(file.name for file in files))
+
+
+def _folder_of(names: Iterable[str]) -> str:
+    """The folder that holds all uploaded files; '' if there is none."""
+    tops = {name.partition("/")[0] if "/" in name else "" for name in names}
+    return tops.pop() if len(tops) == 1 else ""
 
 
 def listed(place: Path) -> tuple[str, SourceNames] | None:

@@ -440,9 +440,10 @@ def test_no_list_shows_a_test_result_whether_it_was_viewed_or_not(
         shown = [
             str(item.value) for kind in ("markdown", "caption", "metric") for item in app.get(kind)
         ]
-        tables = [table.value.to_csv() for table in app.dataframe]
-        assert "0.875" not in " ".join(shown + tables)
-        assert "0.625" in " ".join(shown + tables)
+        shown += [table.value.to_csv() for table in app.dataframe]
+        shown += [item.proto.label for item in app.get("page_link")]
+        assert "0.875" not in " ".join(shown)
+        assert "0.625" in " ".join(shown)
 
 
 def test_probabilities_that_are_no_numbers_are_said_in_words(

@@ -220,7 +220,7 @@ def test_hostile_names_are_shown_literally(
     imported(workspace, class_folders, HOSTILE)
     app = open_page("home.py", workspace)
     assert not app.exception
-    texts = [item.value for item in (*app.markdown, *app.caption, *app.success)]
+    texts = [item.value for item in (*app.header, *app.markdown, *app.caption)]
     named = [value for value in texts if "script" in value]
     assert named
     assert all("\\<script\\>" in value and "\\[x\\]" in value for value in named)

@@ -22,6 +22,7 @@ from core.words import count, joined
 
 SMALL_CLASS = 20
 IMBALANCE = 10.0  # the largest class has this many times the images of the smallest
+_WORTH_A_LOOK = 0.1  # least estimated share of such suspicions that are right
 _LEAK_AT_LEAST = 10
 _LEAK_PURITY = 0.95
 _LEAK_CHANCE = 1e-3  # after correction for the number of values tried
@@ -91,11 +92,12 @@ def _label_conflicts(
 def suspect_labels(
     samples: Sequence[Sample], class_names: Sequence[str], judgement: LabelAssessment
 ) -> list[Finding]:
-    """One finding per image that is likely mislabeled, lowest confidence in the label first.
+    """One finding per image that may be mislabeled, lowest confidence in the label first.
 
-    A warning if the model is sure, a note if the image may only be a difficult one.
+    A warning if the model is sure, a note if the image may only be a difficult one. Suspicions of
+    which nine in ten are wrong are none: such images are found by sorting by confidence.
     """
-    suspects = np.flatnonzero(judgement.is_suspect)
+    suspects = np.flatnonzero(judgement.is_suspect & (judgement.right >= _WORTH_A_LOOK))
     findings = []
     for i in suspects[np.argsort(judgement.confidence[suspects], kind="stable")].tolist():
         confidence, suggested = float(judgement.confidence[i]), int(judgement.suggested[i])

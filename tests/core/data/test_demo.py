@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.demo import DEMO_CLASSES, render_pill, write_demo_images
+from core.data import demo_set
+from core.data.demo import DEMO_CLASSES, render_pill
+from core.data.demo_set import PLANTED, Plant, write_demo_images
 
 
 @pytest.mark.parametrize("class_name", DEMO_CLASSES)
@@ -78,3 +80,20 @@ def test_writing_again_replaces_the_files(tmp_path):
     before = [path.read_bytes() for path in paths]
     assert write_demo_images(tmp_path, per_class=1, seed=2, size_px=64) == paths
     assert all(path.read_bytes() != old for path, old in zip(paths, before, strict=True))
+
+
+def test_the_whole_set_has_a_duplicate_a_crack_among_the_good_and_a_pill_seen_twice(tmp_path):
+    write_demo_images(tmp_path, size_px=24)
+    files = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.jpg")}
+    assert len(files) == demo_set.DEMO_IMAGES
+    first, copy = (files[name].read_bytes() for name in PLANTED[Plant.DUPLICATE])
+    assert first == copy
+    contents = {path.read_bytes() for path in files.values()}
+    assert len(contents) == len(files) - 1
+    (mislabeled,) = PLANTED[Plant.MISLABELED]
+    crack = render_pill("crack", 150, size_px=24)
+    drawn = np.asarray(Image.open(files[mislabeled]), float)
+    assert abs(drawn - np.asarray(crack, float)).mean() < 8
+    first, again = (np.asarray(Image.open(files[n]), float) for n in PLANTED[Plant.SAME_PART])
+    likeness = np.corrcoef(first.ravel(), again.ravel())[0, 1]
+    assert 0.9 < likeness < 0.9999

@@ -1,0 +1,74 @@
+"""Home: the demo and the import at first, then a board that is true to the state."""
+
+from core.domain.jobs import JobKind
+from core.store.database import connect
+from core.workflows import jobs
+from core.workflows.signoff import release
+from core.workspace import Workspace
+from tests.conftest import Trained, copy_of, store_rows
+from tests.ui.conftest import OpenPage
+
+
+def links(app) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    """Label of a link -> its tooltip."""
+    return {item.proto.label: item.proto.help for item in app.get("page_link")}
+
+
+def pictures(app) -> str:  # type: ignore[no-untyped-def]
+    return " ".join(item.proto.body for item in app.get("html"))
+
+
+def test_a_first_visit_offers_the_demo_and_the_import_and_the_worker_draws(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    # The page drew all images itself: closing the browser ended the demo.
+    app = open_page("home.py", workspace)
+    assert {button.key for button in app.button} == {"demo", "go_import"}
+    app.button(key="demo").click().run()
+    (job,) = jobs.latest_of_kind(workspace, JobKind.IMPORT).values()
+    assert job.payload["name"] == "Pill demo"
+    jobs.stop(workspace, job.id)
+    assert not app.exception
+
+
+def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    app = open_page("home.py", workspace)
+    assert not app.exception
+    shown = links(app)
+    assert "Trained" in shown
+    assert shown["Trained"].startswith("Done.")
+    assert shown["Checked"].startswith("Open. Duplicates")
+    assert shown["Signed off"].startswith("Next. Nothing says yet")
+    assert any("macro F1" in label and "on validation" in label for label in shown)
+    button = app.button(key=f"next_{trained.dataset.id}")
+    assert button.label == "Set release criteria"
+    for name in trained.dataset.class_names:
+        assert f"{name} " in pictures(app)
+    # With criteria, the best model is judged by them.
+    wanted = release.ReleaseCriteria(min_macro_f1=0.01)
+    release.set_criteria(workspace, trained.dataset.id, wanted)
+    app = open_page("home.py", workspace)
+    assert any("meets the criteria on validation" in label for label in links(app))
+    button = app.button(key=f"next_{trained.dataset.id}")
+    assert button.label == "Seal the test"
+
+
+def test_many_datasets_can_be_searched_and_an_unreachable_folder_is_said(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    for number in range(9):
+        store_rows(workspace, [0, 0, 1], dataset_id=f"ds-{number}")
+    with connect(workspace) as db:
+        db.conn.execute("UPDATE datasets SET name = 'Größe <b>' WHERE id = 'ds-4'")
+        db.conn.execute("UPDATE samples SET path = '/gone/' || path")
+        db.conn.commit()
+    app = open_page("home.py", workspace)
+    assert len(app.header) == 9
+    assert any("cannot be reached" in label for label in links(app))
+    app.text_input(key="find").set_value("no such").run()
+    assert not app.header
+    app.text_input(key="find").set_value("GRÖSSE <").run()
+    assert [item.value for item in app.header] == ["Größe \\<b\\>"]
