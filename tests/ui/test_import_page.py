@@ -9,7 +9,7 @@ from core.domain.datasets import LabelSource
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workspace import Workspace
-from tests.conftest import save_image
+from tests.conftest import save_image, store_rows
 from tests.ui.conftest import OpenPage
 
 
@@ -46,6 +46,26 @@ def test_a_guessed_label_column_is_said_among_the_decisions(
     assert not said(app, "was chosen because")
     assert said(app, "label: outcome")
     assert not app.exception
+
+
+def test_the_suggested_name_follows_the_source_until_somebody_types_one(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    # The name of the first folder stayed when another one was chosen.
+    store_rows(workspace, [0, 1], dataset_id="ds-old")
+    for name in ("bolts_left", "Rows ds-old"):
+        tree(tmp_path / name, "a/1.png", "b/2.png")
+    app = open_page("data/import_images.py", workspace)
+
+    def named(folder: str) -> str:
+        app.text_input(key="folder").set_value(str(tmp_path / folder)).run()
+        return app.text_input(key="dataset_name").value
+
+    assert [named("bolts_left"), named("Rows ds-old")] == ["bolts left", "Rows ds-old 2"]
+    app.text_input(key="dataset_name").set_value("Mine").run()
+    assert named("bolts_left") == "Mine"
+    app.text_input(key="dataset_name").set_value("").run()
+    assert app.text_input(key="dataset_name").value == "bolts left"
 
 
 def test_a_table_with_a_column_per_class_asks_for_the_label(
