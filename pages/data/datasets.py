@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import streamlit as st
-from pages.ui.image_drawer import MARKS
 
 from core.domain.datasets import Dataset, SampleFilter, SampleOrder, SampleStatus
 from core.domain.findings import FindingKind
