@@ -104,7 +104,7 @@ def _segment(item: StageState, stages: DatasetStages) -> None:
 
 
 def _best_line(best: BestModel) -> None:
-    score = "" if best.val_macro_f1 is None else f"macro F1 {best.val_macro_f1:.3f}"
+    score = "" if best.val_macro_f1 is None else f"macro F1 {text.decimal(best.val_macro_f1)}"
     if best.missed is None:
         by = f"{score} on validation" if score else "no validation images"
     elif not best.missed:

@@ -16,7 +16,7 @@ from core.workflows.results import evaluation, focus
 from core.workflows.results.evaluation import JudgedSample
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, routes, state, widgets
+from pages.ui import components, routes, state, text, widgets
 from pages.ui.viewer.marks import MARKS
 from pages.ui.viewer.viewing import of_samples
 
@@ -208,11 +208,11 @@ def _value_words(item: JudgedSample, order: Order, focused: float) -> str:
     """What the images are sorted by."""
     match order:
         case Order.CONFIDENT:
-            return f"{item.confidence:.1%}"
+            return text.confidence(item.confidence)
         case Order.UNSURE:
-            return f"margin {item.margin:.1%}"
+            return f"margin {text.percent(item.margin)}"
         case Order.LOSS:
-            return f"loss {item.loss:.2f}"
+            return f"loss {text.decimal(item.loss, 2)}"
         case Order.FOCUS:
             return _focus_words(focused)
         case _:
@@ -222,4 +222,4 @@ def _value_words(item: JudgedSample, order: Order, focused: float) -> str:
 def _focus_words(value: float) -> str:
     if not np.isfinite(value):
         return "no heatmap yet"
-    return "unreadable" if value < 0 else f"focus {value:.0%}"
+    return "unreadable" if value < 0 else f"focus {text.whole_percent(value)}"

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from core import words
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.domain.models import Model
@@ -294,8 +295,8 @@ async def _upload_zip(request: Request) -> Response:
 
 def _too_large(size: int, free: int) -> str:
     return (
-        f"The ZIP file has {size / 1e9:.1f} GB; the limit is {MAX_ZIP_BYTES / 1e9:.1f} GB and "
-        f"{free / 1e9:.1f} GB are free. Import a folder on the server instead."
+        f"The ZIP file has {words.size(size)}; the limit is {words.size(MAX_ZIP_BYTES)} and "
+        f"{words.size(free)} are free. Import a folder on the server instead."
     )
 
 

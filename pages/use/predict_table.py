@@ -65,4 +65,4 @@ def _second(item: Prediction) -> str:
     if len(item.confidences) < 2:
         return "–"
     name, confidence = item.confidences[1]
-    return f"{name} ({text.percent(confidence)})"
+    return f"{name} ({text.confidence(confidence)})"

@@ -258,7 +258,7 @@ def _tile(model: Model, row: _Row) -> Tile:
     return Tile(
         key=row.upload.token,
         url=url if is_there else "",
-        title=f"{item.class_name} {text.percent(item.confidence)}",
+        title=f"{item.class_name} {text.confidence(item.confidence)}",
         detail=" · ".join(part for part in (words, item.path) if part),
         hint=item.path,
         tone=tone,

@@ -78,6 +78,30 @@ def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page
     assert points == 2
 
 
+def test_a_live_theme_change_recolours_a_chart_and_its_table_is_saved_by_keyboard(
+    app: App, page: Page, parts
+) -> None:  # type: ignore[no-untyped-def]
+    splits.create_split(Workspace(app.workspace), parts.id, name="Theme")
+    page.emulate_media(color_scheme="light")
+    open_page(page, app, f"split?dataset={parts.id}")
+    drawn(page, ".ts-chart")
+    # Axes and names stayed dark on dark until the page was loaded again.
+    ink = "document.querySelector('.ts-chart')._fullLayout.font.color"
+    light = page.evaluate(ink)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{ink} != '{light}'")
+    page.get_by_role("button", name="Save chart: Images per class").first.focus()
+    page.keyboard.press("Enter")
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    assert saved.value.suggested_filename.endswith("side-of-the-split.csv")
+    rows = saved.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert rows[0].startswith("class,")
+    assert len(rows) == 1 + len(parts.class_names)
+
+
 def choose(page: Page, key: str, option: str) -> None:
     """Pick an option of a select box."""
     page.locator(f".st-key-{key} input").click()

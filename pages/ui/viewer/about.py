@@ -148,7 +148,7 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
             problem=item.error,
         )
     tone, icon = decision_look(item.decision)
-    title = f"{item.class_name} {text.percent(item.confidence)}"
+    title = f"{item.class_name} {text.confidence(item.confidence)}"
     bars = _bars(model.class_names, dict(item.confidences), predicted=item.class_name, label=None)
     if upload.size is None:
         upload.size = Image.open(io.BytesIO(uploaded_view(upload, model))).size
@@ -266,7 +266,7 @@ def _said_now(item: Prediction, names: Sequence[str], label: str | None) -> _Sai
 def _compared(
     names: Sequence[str], confidences: Mapping[str, float], predicted: str, label: str | None
 ) -> _Said:
-    said = f"{predicted} {text.percent(confidences[predicted])}"
+    said = f"{predicted} {text.confidence(confidences[predicted])}"
     bars = _bars(names, confidences, predicted=predicted, label=label)
     if label is None:
         return _Said(f"Predicted {said}", "", "label", bars)
@@ -289,7 +289,7 @@ def _bars(
             names[i],
             i,
             confidences[names[i]],
-            text.percent(confidences[names[i]]),
+            text.confidence(confidences[names[i]]),
             tuple(
                 role
                 for role, name in (("predicted", predicted), ("labeled", label))
