@@ -150,7 +150,7 @@ CRACK = ClassRates("crack", rate(8, 9), rate(8, 10))
             numbers(55, 60, (4, 3, 33)),
             Subset.VALIDATION,
             False,
-            "55 of 60 validation images right (81 to 98%); "
+            "55 of 60 validation images right (81% to 98%); "
             "4 of 40 defects escape (up to 22%), 3 to review",
         ),
         (
@@ -164,7 +164,7 @@ CRACK = ClassRates("crack", rate(8, 9), rate(8, 10))
             numbers(60, 60, (0, 0, 40)),
             Subset.TEST,
             True,
-            "All 60 images right (94 to 100%); none of 40 defects escapes (up to 8%)",
+            "All 60 images right (94% to 100%); none of 40 defects escapes (up to 8%)",
         ),
         (
             numbers(1, 1, (0, 0, 1)),
@@ -215,7 +215,7 @@ def test_the_verdict_is_the_first_sentence_and_its_intervals_are_drawn(
         "25 of 28 images right, at least 71% proven; 2 of 15 defects escape (at most 37%)"
     )
     drawn = "".join(item.proto.body for item in app.get("html"))
-    assert "aria-label='Right 89%: 25 of 28, 71 to 98% with 95% confidence'" in drawn
+    assert "aria-label='Right 89%: 25 of 28, 71% to 98% with 95% confidence'" in drawn
     assert "aria-label='False rejects 8%: 1 of 13, at most 32% with 95% confidence'" in drawn
 
 
