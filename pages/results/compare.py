@@ -145,20 +145,18 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
 
 
 def _subset(workspace: Workspace, new: Model) -> Subset:
-    if "compare_subset" not in st.session_state:
-        is_seen = access.is_viewed(workspace, new)
-        st.session_state.compare_subset = Subset.TEST if is_seen else Subset.VALIDATION
-    subset = st.segmented_control(
+    usual = Subset.TEST if access.is_viewed(workspace, new) else Subset.VALIDATION
+    return st.segmented_control(
         "Subset",
         [Subset.TEST, Subset.VALIDATION],
+        default=usual,
         required=True,
         format_func=lambda s: s.value,
         key="compare_subset",
+        bind="query-params",
         help="The verdict is based on the test images. Validation images were used to choose "
         "models and thresholds.",
     )
-    assert subset is not None  # required, and set above
-    return subset
 
 
 def _left_out(out: Sequence[Pair]) -> None:
@@ -241,13 +239,16 @@ def page(workspace: Workspace) -> None:
     present, new, subset, confidence = chosen
     if not _may_show(workspace, [present, new], subset):
         return
-    own = [thresholds.saved_rule(workspace, model.id) for model in (present, new)]
+    own = (
+        thresholds.saved_rule(workspace, present.id),
+        thresholds.saved_rule(workspace, new.id),
+    )
     result = comparison.compare_judged(
         judged_images.judged_set(workspace, present, subset),
         judged_images.judged_set(workspace, new, subset),
         *own,
         confidence=confidence,
-        rule=compare_numbers.rule_choice(),
+        rule=compare_numbers.rule_choice(own),
     )
     if subset is Subset.TEST:
         comparison.record(workspace, result, person=test_access.person())

@@ -5,6 +5,7 @@ from typing import assert_never
 import streamlit as st
 
 from core.domain.parts import Counting
+from core.evaluation.decisions.rule import DecisionRule
 from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import comparison
 from core.workflows.results.comparison import Evidence, ModelComparison, ModelSide, RuleChoice
@@ -14,10 +15,37 @@ from pages.ui.components import chart
 from pages.ui.figures import differences, outcome_matrices
 from pages.ui.places import Place
 
+# The saved rules of the current and the new model; None: the predicted class decides.
+OwnRules = tuple[DecisionRule | None, DecisionRule | None]
 
-def rule_choice() -> RuleChoice:
-    """By which rule both models are compared, as chosen in this session."""
-    return RuleChoice(st.session_state.get("compare_rule") or RuleChoice.OWN)
+
+def rule_choice(own: OwnRules) -> RuleChoice:
+    """By which rule both models are compared, as in the link or chosen in this session."""
+    linked = st.query_params.get("rule")
+    options = _options(own)
+    if "compare_rule" not in st.session_state and linked in options:
+        st.session_state.compare_rule = RuleChoice(linked)
+    if st.session_state.get("compare_rule") not in options:  # of another pair of models
+        st.session_state.compare_rule = RuleChoice.OWN
+    return RuleChoice(st.session_state.compare_rule)
+
+
+def _options(own: OwnRules) -> list[RuleChoice]:
+    """The rules that there are: each model's own, those saved, and the predicted class."""
+    saved = [
+        choice
+        for choice, rule in zip((RuleChoice.CURRENT, RuleChoice.NEW), own, strict=True)
+        if rule is not None
+    ]
+    return [RuleChoice.OWN, *saved, *([RuleChoice.PREDICTED_CLASS] if saved else [])]
+
+
+def _link_rule() -> None:
+    choice = RuleChoice(st.session_state.compare_rule)
+    if choice is RuleChoice.OWN:
+        st.query_params.pop("rule", None)
+    else:
+        st.query_params["rule"] = choice.value
 
 
 def verdict(result: ModelComparison) -> None:
@@ -95,16 +123,11 @@ def _rules(result: ModelComparison) -> None:
             "difference may be theirs. Choose one for both.",
             icon=":material/balance:",
         )
-    options = [
-        RuleChoice.OWN,
-        *([RuleChoice.CURRENT] if own[0] is not None else []),
-        *([RuleChoice.NEW] if own[1] is not None else []),
-        RuleChoice.PREDICTED_CLASS,
-    ]
     st.selectbox(
         "Decide both by",
-        options,
+        _options(own),
         key="compare_rule",
+        on_change=_link_rule,
         format_func=_choice_in_words,
         help="Models can be compared only by the same decision rule. Release criteria always use "
         "each model's own threshold.",
