@@ -42,6 +42,7 @@ class Explainer:
 
         Source: Selvaraju et al. 2017, "Grad-CAM"; Zeiler and Fergus 2014 for occlusion.
         """
+        values: NDArray[np.floating]
         match method:
             case HeatmapMethod.GRAD_CAM:
                 values = self._class_map(pixels, class_index)
@@ -113,14 +114,14 @@ def _starts(side: int, window: int, stride: int) -> list[int]:
 def interpolated(coarse: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """A map [h, w] as [side, side], bilinear between the centres of its cells."""
     rows, columns = (_weights(length, side) for length in coarse.shape)
-    fine: NDArray[np.float32] = rows @ coarse @ columns.T
-    return fine
+    return (rows @ coarse @ columns.T).astype(np.float32)
 
 
 def _weights(length: int, side: int) -> NDArray[np.float32]:
     """[side, length]: how much each cell counts at each of `side` places; rows sum to 1."""
     position = np.clip((np.arange(side) + 0.5) * length / side - 0.5, 0, length - 1)
-    return np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length))).astype(np.float32)
+    weights: NDArray[np.float64] = 1 - np.abs(position[:, None] - np.arange(length))
+    return np.maximum(0, weights).astype(np.float32)
 
 
 def focus(heatmap: NDArray[np.float32]) -> float:

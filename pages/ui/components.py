@@ -7,14 +7,14 @@ holds whole files in memory. Their HTML, CSS and JavaScript lie in `assets`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.figures.theme import style_sheet
 from pages.ui.routes import MAX_ZIP_BYTES, PLOTLY_URL, UPLOAD_HEADER
-from pages.ui.viewer.viewing import Viewing
+from pages.ui.viewer.viewing import Tone, Viewing
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -71,7 +71,7 @@ class Tile:
     title: str
     detail: str = ""
     hint: str = ""
-    tone: Literal["", "wrong", "accept", "review", "reject"] = ""
+    tone: Tone = ""
     icon: str = ""
 
 

@@ -172,6 +172,7 @@ def test_the_dialog_of_datasets_shows_the_pixels_that_are_read(
         page.keyboard.press("Enter")
         expect(dialog.locator(".place")).to_have_text(f"{number + 1} of 5")
         image = dialog.locator(".mixed .image")
+        expect(image).to_have_attribute("alt", re.compile(r"\.\w+$"))
         expect(image).to_be_visible()
         path = next(files.rglob(Path(image.get_attribute("alt") or "").name))
         assert np.array_equal(shown(page, image), expected(path)), path.name

@@ -263,7 +263,12 @@ function createViewer(mounted) {
     sessionStorage.removeItem(WALK)
     if (!isOurs) place = location.href
     view = null
-    for (const image of root.querySelectorAll('.image')) image.removeAttribute('src')
+    for (const sheet of sheets) sheet.dataset.late = '1'
+    for (const image of root.querySelectorAll('.image')) {
+      image.removeAttribute('src')
+      image.alt = ''
+    }
+    for (const name of ['title', 'name', 'problem', 'note']) part(name).textContent = ''
     const detail = { key: last, viewing, isTaken: false }
     tell('closed', detail)
     if (!detail.isTaken && opener?.isConnected) opener.focus({ preventScroll: true })

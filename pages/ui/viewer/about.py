@@ -27,7 +27,7 @@ from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import image_words, inference, judged, routes, text
 from pages.ui.viewer.uploads import Upload
-from pages.ui.viewer.viewing import ImageKind
+from pages.ui.viewer.viewing import ImageKind, Tone
 
 GONE = "This image was uploaded in another session, or its place was needed. Drop it again."
 
@@ -70,7 +70,7 @@ class ImageView:
     key: str
     name: str
     title: str
-    tone: str
+    tone: Tone
     icon: str
     full: str
     size: tuple[int, int]
@@ -178,7 +178,7 @@ def uploaded_view(upload: Upload, model: Model) -> bytes:
     return content
 
 
-def decision_look(decision: PartDecision | None) -> tuple[str, str]:
+def decision_look(decision: PartDecision | None) -> tuple[Tone, str]:
     """Tone and icon of a decision; the icons differ in shape."""
     match decision:
         case None:
@@ -198,7 +198,7 @@ class _Said:
     """What a model says of a sample."""
 
     title: str
-    tone: str
+    tone: Tone
     icon: str
     bars: tuple[ClassBar, ...]
 
@@ -300,7 +300,7 @@ def _bars(
     )
 
 
-def _unjudged(facts: ImageFacts) -> tuple[str, str, str]:
+def _unjudged(facts: ImageFacts) -> tuple[str, Tone, str]:
     return facts.class_name or "No label", "", "label"
 
 

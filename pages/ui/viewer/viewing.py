@@ -4,10 +4,13 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from core.domain.models import Model
 
 MOST_KEYS = 2000
+# What the style sheets know; each goes with an icon of another shape.
+Tone = Literal["", "right", "wrong", "accept", "review", "reject"]
 
 
 class ImageKind(StrEnum):
