@@ -55,12 +55,21 @@ def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]
     pages = -(-len(listed) // PER_PAGE)
     page = 1
     if pages > 1:
-        page = st.pagination(pages, key="history_page", bind="query-params")
+        place = next((i for i, v in enumerate(listed) if v.number == _linked_version()), 0)
+        page = st.pagination(
+            pages, default=place // PER_PAGE + 1, key="history_page", bind="query-params"
+        )
     older = {newer.number: before for newer, before in pairwise(listed)}
     first = (min(page, pages) - 1) * PER_PAGE
     with st.container(border=True, gap="xsmall", key="timeline"):
         for version in listed[first : first + PER_PAGE]:
             event(workspace, dataset, version, older.get(version.number), undoable)
+
+
+def _linked_version() -> int | None:
+    """The version that the context bar opened."""
+    number = st.query_params.get("version", "")
+    return int(number) if number.isdecimal() else None
 
 
 def event(
@@ -81,6 +90,8 @@ def event(
         )
         if is_current:
             st.badge("current", color="green")
+        elif number == _linked_version():
+            st.badge("chosen", color="blue")
         if undoable is not None and number == undoable.number:
             label = f"Undo {text.plain(version.summary)}"
             if st.button("Undo", icon=":material/undo:", key="undo", help=label):
@@ -119,10 +130,9 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
     if len(listed) < 2:
         return
     st.header("Changes")
-    known = {v.number: v for v in listed}
-    numbers = list(known)
+    numbers = [v.number for v in listed]
     for key, usual in (("from", numbers[1]), ("to", numbers[0])):
-        if st.session_state.get(key, usual) not in known:
+        if st.session_state.get(key, usual) not in numbers:
             st.session_state[key] = usual
     with st.container(horizontal=True, vertical_alignment="bottom"):
         before, after = (
