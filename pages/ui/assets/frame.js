@@ -63,6 +63,8 @@ function onKey(event) {
   event.stopPropagation()
 }
 
+const isShown = place => place.offsetParent !== null
+
 function isTyping(place) {
   return place.matches?.('input, textarea, select, [contenteditable="true"], [role="textbox"]')
 }
@@ -72,15 +74,15 @@ function isModalOpen() {
 }
 
 function search() {
-  const boxes = [...document.querySelectorAll(SEARCH)].filter(box => box.offsetParent)
+  const boxes = [...document.querySelectorAll(SEARCH)].filter(isShown)
   const box = boxes[0] ?? document.querySelector('.st-key-context_dataset input')
   box?.focus()
   box?.select()
 }
 
-// The steps beside the heading of the page.
+// The steps beside the heading of the page. Streamlit draws links with a tooltip twice, one hidden.
 function turn(by) {
-  const steps = [...document.querySelectorAll('.st-key-steps :is(h1, a)')]
+  const steps = [...document.querySelectorAll('.st-key-steps :is(h1, a)')].filter(isShown)
   const at = steps.findIndex(step => step.tagName === 'H1')
   const next = steps[at + by]
   if (next?.tagName === 'A') next.click()

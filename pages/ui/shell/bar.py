@@ -18,7 +18,7 @@ _ICONS = {
     Level.RUN: Place.RUNS.icon,
     Level.MODEL: Place.MODELS.icon,
 }
-_WIDTH_PX = (110, 250)
+_WIDTH_PX = (110, 330)
 
 
 def show(workspace: Workspace, choice: Choice, place: Place) -> None:
