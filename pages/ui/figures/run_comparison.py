@@ -53,7 +53,7 @@ def losses_over_penalty(
             is_best=name == best,
             hover="penalty %{x:.3g}: %{y:.3f}",
         )
-    if best in paths and (chosen := chosen_point(paths[best])):
+    if best is not None and (chosen := chosen_point(paths.get(best, ()))):
         _star(figure, chosen.penalty, chosen.log_loss)
     _finish(figure, "Cross-validated log loss (lower is better)", "penalty")
     points = {n: [(p.penalty, p.log_loss) for p in path] for n, path in paths.items()}
