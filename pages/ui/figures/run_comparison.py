@@ -29,7 +29,7 @@ def scores_over_epochs(
             is_best=name == best,
             hover="epoch %{x}: %{y:.3f}",
         )
-    if curves.get(best):
+    if best is not None and curves.get(best):
         top = max(curves[best], key=lambda e: (e.val_macro_f1, -e.val_loss))
         _star(figure, top.epoch + 1, top.val_macro_f1)
     _finish(figure, "Validation macro F1 (higher is better)", "epoch")
