@@ -26,7 +26,7 @@ def compare(workspace: Workspace, views: list[RunView], opened: RunView) -> None
     st.subheader("Compare runs")
     scores = runs.best_scores(workspace)
     offered = _offered(views, opened)
-    wanted = _wanted(offered, opened)
+    wanted = _wanted(offered, opened, scores)
     left, right = st.columns([1, 2], gap="large")
     with left, st.container(gap="xsmall"):
         best = _best(offered, scores)
@@ -39,7 +39,7 @@ def compare(workspace: Workspace, views: list[RunView], opened: RunView) -> None
                 key=f"compare_{view.run.id}",
             )
         ]
-        _remember([view.run.id for view in chosen], offered, opened)
+        _remember([view.run.id for view in chosen], _at_first(offered, opened, scores))
     with right:
         _charts(workspace, chosen, _best(chosen, scores))
     with st.expander("Settings and scores of all runs"):
@@ -55,19 +55,19 @@ def _offered(views: list[RunView], opened: RunView) -> list[RunView]:
     )
 
 
-def _wanted(offered: list[RunView], opened: RunView) -> set[str]:
+def _wanted(offered: list[RunView], opened: RunView, scores: dict[str, float]) -> set[str]:
     link = st.query_params.get(_LINK)
-    return set(link.split(",")) if link else _at_first(offered, opened)
+    return set(link.split(",")) if link else _at_first(offered, opened, scores)
 
 
-def _at_first(offered: list[RunView], opened: RunView) -> set[str]:
+def _at_first(offered: list[RunView], opened: RunView, scores: dict[str, float]) -> set[str]:
     """The open run and the newest ones that came to something."""
-    made = [v.run.id for v in offered if v.model_id or v.status.is_active]
+    made = [v.run.id for v in offered if v.run.id in scores or v.status.is_active]
     return {opened.run.id, *made[:AT_FIRST]}
 
 
-def _remember(chosen: list[str], offered: list[RunView], opened: RunView) -> None:
-    if set(chosen) == _at_first(offered, opened) or not chosen:
+def _remember(chosen: list[str], at_first: set[str]) -> None:
+    if set(chosen) == at_first or not chosen:
         if _LINK in st.query_params:
             del st.query_params[_LINK]
     elif st.query_params.get(_LINK) != ",".join(chosen):

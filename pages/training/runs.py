@@ -40,7 +40,7 @@ def header(workspace: Workspace, view: RunView) -> None:
 def state_line(view: RunView) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         run_states.badge(view.state)
-        st.caption(next_in_words(view.state), width="content")
+        st.caption(next_in_words(view.state, has_model=view.model_id is not None), width="content")
         run_states.key_of_states()
 
 

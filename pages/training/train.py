@@ -162,8 +162,9 @@ def answer(
                 f"**{text.count(counts[Subset.TRAIN], 'image')}** of "
                 f"{text.count(len(dataset.class_names), 'class')}"
             )
-            st.caption(" · ".join(_facts(counts, split, seconds)))
-        split_badges(split)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(" · ".join(_facts(counts, split, seconds)), width="content")
+                split_badges(split)
         fold = choose_fold(split) if split.folds else None
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
             start(workspace, dataset, split, train, augment, fold)

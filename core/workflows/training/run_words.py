@@ -24,13 +24,15 @@ def state_in_words(state: RunState) -> str:
             assert_never(state)
 
 
-def next_in_words(state: RunState) -> str:
+def next_in_words(state: RunState, *, has_model: bool = True) -> str:
     """What one can do with a run in this state."""
     match state:
         case RunState.QUEUED:
             return "It starts when the run before it ends. Stop takes it out of the queue."
         case RunState.RUNNING:
             return "Leave the page or close the browser: it goes on. Stop keeps its progress."
+        case RunState.COMPLETED if not has_model:
+            return "Its model was deleted. Train again with the same settings."
         case RunState.COMPLETED:
             return "Judge its model. It cannot be resumed: nothing is left to train."
         case RunState.STOPPED:

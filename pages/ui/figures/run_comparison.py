@@ -29,7 +29,7 @@ def scores_over_epochs(
             is_best=name == best,
             hover="epoch %{x}: %{y:.3f}",
         )
-    if curves.get(best):
+    if best is not None and curves.get(best):
         top = max(curves[best], key=lambda e: (e.val_macro_f1, -e.val_loss))
         _star(figure, top.epoch + 1, top.val_macro_f1)
     _finish(figure, "Validation macro F1 (higher is better)", "epoch")
@@ -53,7 +53,7 @@ def losses_over_penalty(
             is_best=name == best,
             hover="penalty %{x:.3g}: %{y:.3f}",
         )
-    if best in paths and (chosen := chosen_point(paths[best])):
+    if best is not None and (chosen := chosen_point(paths.get(best, ()))):
         _star(figure, chosen.penalty, chosen.log_loss)
     _finish(figure, "Cross-validated log loss (lower is better)", "penalty")
     points = {n: [(p.penalty, p.log_loss) for p in path] for n, path in paths.items()}
