@@ -292,6 +292,11 @@ def test_stages_and_the_next_step_follow_from_the_facts(case):
     assert stage_words.link_of(given.next_step).query
 
 
+def test_the_table_has_every_reason():
+    given = [decide(facts) for facts, *_ in TABLE.values()]
+    assert {s.reason for item in given for s in item.states.values()} == set(StageReason)
+
+
 @pytest.fixture
 def made(workspace, tmp_path):
     return make_dataset(workspace, per_subset=24, images=tmp_path / "pictures")
