@@ -1,13 +1,14 @@
 """One card per dataset: its classes, how far it is, the next step and its best model."""
 
 import html
+from itertools import groupby
 
 import streamlit as st
 
 from core.domain.datasets import Dataset
 from core.domain.stages.states import DatasetStages, StageState
 from core.workflows import board
-from core.workflows.board import BestModel, BoardEntry, CardFacts
+from core.workflows.board import BestModel, BoardEntry, CardFacts, MosaicImage
 from core.workspace import Workspace
 from pages.ui import routes, state, text
 from pages.ui import stage_words as words
@@ -46,17 +47,22 @@ def card(entry: BoardEntry, *, is_first: bool) -> None:
 
 def mosaic(facts: CardFacts) -> None:
     """Images of the classes side by side, fetched by the browser as they come into view."""
-    named: set[str] = set()
     figures = []
-    for image in facts.mosaic:
-        caption = ""
-        if image.class_name not in named:
-            named.add(image.class_name)
-            caption = f"<figcaption>{html.escape(image.class_name)} {image.images:,}</figcaption>"
-        source = html.escape(routes.thumbnail_url(image.sample_id, image.sha256))
-        alt = html.escape(f"Image of class {image.class_name}")
-        figures.append(f'<figure><img loading="lazy" src="{source}" alt="{alt}">{caption}</figure>')
+    for name, own in groupby(facts.mosaic, key=lambda image: image.class_name):
+        images = list(own)
+        caption = html.escape(f"{name} {images[0].images:,}")
+        pictures = "".join(_picture(image) for image in images)
+        figures.append(
+            f'<figure style="flex: {len(images)}" title="{caption}">{pictures}'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
     st.html(f'<div class="mosaic">{"".join(figures)}</div>')
+
+
+def _picture(image: MosaicImage) -> str:
+    source = html.escape(routes.thumbnail_url(image.sample_id, image.sha256))
+    alt = html.escape(f"Image of class {image.class_name}")
+    return f'<img loading="lazy" src="{source}" alt="{alt}">'
 
 
 def _facts_in_words(entry: BoardEntry, facts: CardFacts) -> str:

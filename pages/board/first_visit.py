@@ -17,7 +17,7 @@ _EXAMPLES = (
     ("crack", 8),
     ("contamination", 4),
 )
-_SIDE_PX = 160
+_SIDE_PX = 240
 
 
 def welcome() -> None:
@@ -27,9 +27,9 @@ def welcome() -> None:
         demo_button("Try it with the pill demo", is_main=True)
         import_button()
     st.space("small")
-    with st.container(horizontal=True, key="examples"):
+    with st.grid(len(_EXAMPLES), min_column_width=100, key="examples"):
         for name, image in _example_pills():
-            st.image(image, caption=name, width=_SIDE_PX)
+            st.image(image, caption=name, width="stretch")
 
 
 def demo_button(label: str, *, is_main: bool = False) -> None:

@@ -28,7 +28,7 @@ def running_jobs(workspace: Workspace) -> None:
         if [job.id for job in active] != before:
             st.rerun()
 
-    with st.container(border=True, key="running"):
+    with st.container(border=True, key="running", gap="xsmall"):
         st.header("Running now", anchor=False)
         st.fragment(live, run_every=_EVERY_S)()
 
