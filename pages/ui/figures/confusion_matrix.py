@@ -54,6 +54,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         ygap=gap,
         text=text,
         texttemplate="%{text}" if text else None,
+        textfont={"size": 16 if len(rows) < 8 else 12},
         **(
             _hover_by_numbers(view)
             if can_zoom(view)

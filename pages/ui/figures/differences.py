@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from core.evaluation.measures.intervals import Estimate
+from core.files import Cell
 from core.words import points
+from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import LABEL_PX, Colour, style
 
 _ROW_PX = 48
@@ -60,5 +62,19 @@ def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str
         ticksuffix="",
         fixedrange=True,
     )
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 12, "t": 14, "b": 44})
+    figure.update_layout(dragmode=False, margin={"l": 10, "r": 12, "t": 28, "b": 44})
+    save_as(figure, f"{names[1]} against {names[0]}", _table([(t, e) for t, e, _ in rows]))
     return figure
+
+
+def _table(rows: Sequence[tuple[str, Estimate]]) -> dict[str, list[Cell]]:
+    def in_points(value: float | None) -> float | None:
+        return None if value is None else round(100 * value, 4)
+
+    bounds = [estimate.interval for _, estimate in rows]
+    return {
+        "difference (positive: the new model is better)": [title for title, _ in rows],
+        "points": [in_points(estimate.value) for _, estimate in rows],
+        "lower bound (points)": [in_points(b.low if b else None) for b in bounds],
+        "upper bound (points)": [in_points(b.high if b else None) for b in bounds],
+    }

@@ -115,6 +115,7 @@ def _small_matrix(
             ygap=3,
             text=text,
             texttemplate="%{text}",
+            textfont={"size": 15},
             hoverinfo="skip",
         )
     )
