@@ -505,7 +505,7 @@ def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace
     app.number_input(key="top_k").set_value(3).run()
     assert not app.exception
     table = app.dataframe[0].value
-    assert table[table["measure"] == "Top-3 error"]["value"].tolist() == ["0.0000"]
+    assert table[table["measure"] == "Top-3 error"]["value"].tolist() == ["0.000"]
 
 
 def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) -> None:
