@@ -127,6 +127,7 @@ def _confusions(workspace: Workspace, judgement: JudgedSet, item: ClassRates) ->
         key=f"confused_{judgement.model.id}_{judgement.subset}_{index}",
         format_func=text.plain,
         label_visibility="collapsed",
+        wrap=True,
     )
     true, predicted = options.get(str(chosen), next(iter(options.values())))
     positions = np.flatnonzero((judgement.targets == true) & (judgement.predicted == predicted))

@@ -234,6 +234,7 @@ def _choice(
         format_func=lambda value: f"{text.plain(words(value))} ({counts.get(value, 0):,})",
         key=key,
         label_visibility="collapsed",
+        wrap=True,
         on_change=note,
     )
 

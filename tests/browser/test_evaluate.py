@@ -90,7 +90,7 @@ def cell_text(page: Page, row: int, column: int) -> str:
 
 def verdict(page: Page) -> str:
     """The first sentence of the page."""
-    return page.locator("h2").first.inner_text()
+    return page.locator("[class*=st-key-verdict_] h2").inner_text()
 
 
 def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: str) -> None:

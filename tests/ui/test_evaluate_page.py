@@ -442,8 +442,9 @@ def test_no_list_shows_a_test_result_whether_it_was_viewed_or_not(
         ]
         shown += [table.value.to_csv() for table in app.dataframe]
         shown += [item.proto.label for item in app.get("page_link")]
-        assert "0.875" not in " ".join(shown)
-        assert "0.625" in " ".join(shown)
+        said = " ".join(shown).replace("\\", "")
+        assert "0.875" not in said
+        assert "0.625" in said
 
 
 def test_probabilities_that_are_no_numbers_are_said_in_words(
@@ -505,7 +506,7 @@ def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace
     app.number_input(key="top_k").set_value(3).run()
     assert not app.exception
     table = app.dataframe[0].value
-    assert table[table["measure"] == "Top-3 error"]["value"].tolist() == ["0.0000"]
+    assert table[table["measure"] == "Top-3 error"]["value"].tolist() == ["0.000"]
 
 
 def test_four_models_stand_side_by_side(open_page: OpenPage, judged: Workspace) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.domain.stages.states import DatasetStages, Stage, StageReason, StageStatus
+from core.errors import ConfigError
 from core.workflows import stages
 from core.workflows.inventory import Level
 from core.workflows.results import thresholds
@@ -90,7 +91,11 @@ def _of_stage(found: DatasetStages, stage: Stage) -> Step:
 
 
 def _threshold(workspace: Workspace, model_id: str, found: DatasetStages) -> Step:
-    if thresholds.saved_rule(workspace, model_id) is not None:
+    try:
+        is_saved = thresholds.saved_rule(workspace, model_id) is not None
+    except ConfigError as err:  # one of another version: the pages of results say so
+        return Step(StageStatus.CURRENT, text.plain(f"{err.message} {err.hint}"))
+    if is_saved:
         return Step(StageStatus.DONE, "A threshold is saved.")
     is_next = found.states[Stage.SIGNED_OFF].reason is StageReason.NO_THRESHOLD
     return Step(StageStatus.CURRENT if is_next else StageStatus.OPEN, "No threshold is saved.")
