@@ -89,7 +89,7 @@ def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
     st.subheader(text.plain(outcome_in_words(outcome, shown.unit)), anchor=False)
     whose = "Test" if on_test.basis else "Validation"
     proven = text.plain(proven_in_words(outcome))
-    st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: **{proven}**")
+    st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {proven}")
     if on_test.basis is not None:
         here = basis.outcome(point, confidence)
         words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
