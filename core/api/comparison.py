@@ -10,7 +10,7 @@ from core.workflows.results.comparison import (
     image_names,
     judge,
 )
-from core.workflows.results.comparison_verdict import answers, standing
+from core.workflows.results.comparison_verdict import answers, pair_verdict
 from core.workspace import Workspace
 
 
@@ -21,7 +21,7 @@ def comparison_as_json(workspace: Workspace, comparison: ModelComparison) -> Jso
         "first": _side_as_json(comparison.first),
         "second": _side_as_json(comparison.second),
         "subset": comparison.subset.value,
-        "verdict": standing(answers(comparison)).value,
+        "verdict": pair_verdict(answers(comparison)).value,
         "unit": comparison.unit.value,
         "counted": comparison.counted_in_words,
         "shared": {

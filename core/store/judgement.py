@@ -154,8 +154,8 @@ def openings_of(db: Database, split_id: str) -> list[TestSetAccess]:
         [split_id, _images_digest(db, split_id)],
     ).fetchall()
     return [
-        TestSetAccess(*row[:5], kind=AccessKind(row[5]), person=row[6], subject=row[7])
-        for row in rows
+        TestSetAccess(split, model, name, purpose, at, AccessKind(kind), person, subject)
+        for split, model, name, purpose, at, kind, person, subject in rows
     ]
 
 

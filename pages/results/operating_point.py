@@ -10,6 +10,7 @@ from core.domain.datasets import Verdict
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import Decision, Outcome
+from core.evaluation.decisions.outcome_words import outcome_in_words, proven_in_words
 from core.evaluation.decisions.rule import (
     DecisionRule,
     decision_in_words,
@@ -17,12 +18,11 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, shortened_percent
+from core.words import CROSS_VALIDATED, exact_percent, shortened_percent
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
 from pages.results import (
-    threshold_answer,
     threshold_costs,
     threshold_goal,
     threshold_link,
@@ -75,10 +75,25 @@ def chooser(workspace: Workspace, model: Model) -> None:
     with answer:
         left, right = st.columns([5, 2], gap="large", vertical_alignment="center")
         with left:
-            threshold_answer.show(basis, _on_test(workspace, model, saved), confidence)
+            _answer(basis, _on_test(workspace, model, saved), confidence)
         with right:
             _keep(workspace, basis, saved, confidence)
     threshold_link.write(model.id)
+
+
+def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
+    """What the threshold does: on the test images where they may be shown, else on validation."""
+    point = threshold_form.draft(basis.judged.model.id, None).point
+    shown = on_test.basis or basis
+    outcome = shown.outcome(point, confidence)
+    st.subheader(text.plain(outcome_in_words(outcome, shown.unit)), anchor=False)
+    whose = "Test" if on_test.basis else "Validation"
+    proven = text.plain(proven_in_words(outcome))
+    st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {proven}")
+    if on_test.basis is not None:
+        here = basis.outcome(point, confidence)
+        words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
+        st.caption(text.plain(f"Validation: {words}"))
 
 
 def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
@@ -310,7 +325,11 @@ def _keep(
                 icon=":material/verified:",
                 query_params={"model": basis.judged.model.id},
             )
-    st.caption(threshold_answer.saved_line(saved), text_alignment="right")
+    if saved is None:
+        words = "None saved: the predicted class decides."
+    else:
+        words = f"Saved {text.when(saved.saved_at)}: {text.plain(point_in_words(saved.point))}"
+    st.caption(words, text_alignment="right")
     if saved is not None and saved.verdicts != basis.judged.verdicts:
         st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 

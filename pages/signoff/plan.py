@@ -206,7 +206,7 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
         {
             allowed: [row.errors for row in rows],
             "parts needed": [row.parts for row in rows],
-            "chance to pass": [100 * row.chance_to_pass for row in rows],
+            "chance to pass": [100 * (row.chance_to_pass or 0.0) for row in rows],
         },
         hide_index=True,
         key=key,

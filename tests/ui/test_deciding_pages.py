@@ -1,24 +1,20 @@
-"""Operating point, test planner and comparison, without a browser."""
+"""Operating point and comparison, without a browser."""
 
 import time
 
 import pytest
 
 from core.domain.datasets import Verdict
-from core.domain.signoff import AccessKind
 from core.domain.splits import Subset
-from core.errors import ConfigError
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
 from core.workflows.data import edits
-from core.workflows.results import access, comparison, thresholds
+from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
-from core.workflows.signoff.report import Form
-from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import threshold_form
 from tests.made import Made, add_model, make_dataset
@@ -257,16 +253,6 @@ def test_missing_verdicts_lead_to_the_datasets_page(
     assert "every class with a verdict is OK" in _said(app)
 
 
-def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
-    open_page: OpenPage, made: Made
-) -> None:
-    app = open_page("signoff/plan.py", made.workspace, model="model-new")
-    assert "299 defective parts" in _said(app)
-    assert "100 defective images without an escape prove a rate below 2.96%" in _said(app)
-    assert "199 images" in _said(app)
-    assert "5.82% with 50 parts" in _said(app)
-
-
 def _compare(open_page: OpenPage, made: Made, against: str = "model-present"):  # type: ignore[no-untyped-def]
     return open_page("results/compare.py", made.workspace, model="model-new", against=against)
 
@@ -351,36 +337,6 @@ def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
     assert "of 1,000 parts at a defect rate of 1%" in _said(app)
 
 
-def test_the_planner_says_how_many_parts_prove_an_automatic_share(
-    open_page: OpenPage, made: Made
-) -> None:
-    app = open_page("signoff/plan.py", made.workspace, model="model-new")
-    app.number_input(key="plan_automatic").set_value(90.0).run()
-    assert "parts with at most" in _said(app)
-    assert "more than 90% of the parts" in _said(app)
-    # The stricter claim counts: 60 of 1,000 parts leave 94%.
-    app.number_input(key="plan_reviews").set_value(60.0).run()
-    assert "more than 94% of the parts" in _said(app)
-    app.number_input(key="plan_reviews").set_value(1000.0).run()
-    assert "must be fewer than the parts per shift" in _said(app)
-
-
-def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
-    open_page: OpenPage, workspace: Workspace
-) -> None:
-    # They could be set on the Compare page only, which asks for two models.
-    add_model(make_dataset(workspace), "first")
-    app = open_page("signoff/signoff.py", workspace)
-    assert not [button for button in app.button if button.key == "seal"]
-    app.number_input(key="criteria_escape").set_value(7.0)
-    app.button(key="set_criteria").click().run()
-    assert not app.exception
-    kept = release.criteria_of(workspace, "parts")
-    assert kept is not None
-    assert kept.criteria.max_escape == 0.07
-    assert not app.button(key="seal").disabled
-
-
 def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made: Made) -> None:
     # "The split of this model leaks" stood above the verdict of the other one.
     edits.exclude(made.workspace, "ds-1", made.ids[Subset.VALIDATION][:2].tolist())
@@ -390,77 +346,6 @@ def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made
     warnings = [item.value.replace("\\", "") for item in app.warning]
     assert [words.split(" · ")[0] for words in warnings] == ["**present**", "**new**"]
     assert all("2 predicted images are left out" in words for words in warnings)
-
-
-def test_images_taken_out_after_a_look_are_said_beside_the_verdict(
-    open_page: OpenPage, made: Made
-) -> None:
-    # Excluding the suspect ones after the test had made escapes of 50% into 18%, and nobody said.
-    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
-    model = models.find_model(made.workspace, "new")
-    access.record_view(made.workspace, model, "Evaluate page")
-    app = open_page("signoff/signoff.py", made.workspace, model=model.id)
-    assert "Golden samples: none is marked" in _said(app)
-    assert "has changed since" not in _said(app)
-    edits.exclude(made.workspace, "ds-1", made.ids[Subset.TEST][:7].tolist())
-    app.run()
-    assert not app.exception
-    assert "has changed since" in _said(app)
-    assert "7 images removed" in _said(app)
-
-
-def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
-    open_page: OpenPage, made: Made
-) -> None:
-    model = models.find_model(made.workspace, "new")
-    access.record_view(made.workspace, model, "Evaluate page", kind=AccessKind.PAGE_VIEW)
-    app = open_page("signoff/signoff.py", made.workspace, model=model.id)
-    assert "there is no verdict" in _said(app)
-    assert [kind for kind, _ in _recorded(made)] == ["page view"]
-    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.001))
-    app.run()
-    app.run()
-    assert not app.exception
-    assert "Criteria not met" in app.error[0].value
-    assert "What to do" in _said(app)
-    assert "train another model" in _said(app)
-    assert [kind for kind, _ in _recorded(made)] == ["page view", "decision"]
-    views = next(item.label for item in app.expander if item.label.startswith("Views"))
-    assert views == "Views of the test results: 1 decision and 1 page view of earlier versions"
-    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
-    app.run()
-    assert "seal before anybody views its results" in _said(app)
-
-
-def test_a_report_before_sealing_asks_once_with_a_purpose(open_page: OpenPage, made: Made) -> None:
-    # It was made at once, and a sealed test of the model was gone.
-    app = open_page("signoff/signoff.py", made.workspace, model="model-new")
-    app.segmented_control(key="form").set_value(Form.SHORT).run()
-    app.button(key="make_report").click().run()
-    assert "A purpose is required" in _said(app)
-    assert _recorded(made) == []
-    app.selectbox(key="purpose_make_report").set_value("Customer or audit")
-    app.text_input(key="person_make_report").set_value("Kim")
-    app.button(key="make_report").click().run()
-    assert not app.exception
-    assert [kind for kind, _ in _recorded(made)] == ["opening", "report"]
-    with connect(made.workspace) as db:
-        assert {view.person for view in judgement.openings_of(db, "split-1")} == {"Kim"}
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        ({"max_escape": 1.0}, "An escape rate of at most 100% is met by every model"),
-        ({"max_escape": 0.0}, "can never be proven"),
-        ({"max_overkill": 1.0}, "A false reject rate of at most 100% is met"),
-        ({"min_recall": 0.0}, "A recall of at least 0% is met"),
-    ],
-)
-def test_a_criterion_that_asks_nothing_is_refused(made: Made, asked, words) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ConfigError, match=words):
-        release.set_criteria(made.workspace, "parts", ReleaseCriteria(**asked))
-    assert release.criteria_of(made.workspace, "parts") is None
 
 
 def test_a_slider_move_at_100000_images_and_100_classes_is_quick() -> None:

@@ -18,7 +18,7 @@ class Question(StrEnum):
     FALSE_REJECTS = "false rejects"  # is a good part not rejected
 
 
-class Standing(StrEnum):
+class PairVerdict(StrEnum):
     """The verdict on two models over all questions that have one."""
 
     NEW_BETTER = "new better"
@@ -52,19 +52,21 @@ def answers(compared: ModelComparison) -> tuple[Answer, ...]:
     )
 
 
-def standing(given: Sequence[Answer]) -> Standing:
+def pair_verdict(given: Sequence[Answer]) -> PairVerdict:
     """The verdict over all questions; a rule that differs gives none."""
     said = {answer.question: answer.evidence for answer in given}
     kinds = set(said.values())
     if {Evidence.NEW_BETTER, Evidence.CURRENT_BETTER} <= kinds:
-        return Standing.MIXED
+        return PairVerdict.MIXED
     if Evidence.NEW_BETTER in kinds:
-        return Standing.NEW_BETTER
+        return PairVerdict.NEW_BETTER
     if Evidence.CURRENT_BETTER in kinds:
-        return Standing.CURRENT_BETTER
+        return PairVerdict.CURRENT_BETTER
     if said[Question.CLASS] is Evidence.SAME and Evidence.OTHER_RULES in kinds:
-        return Standing.ONLY_RULES
-    return Standing.SAME if kinds <= {Evidence.SAME, Evidence.NO_DATA} else Standing.NOT_PROVEN
+        return PairVerdict.ONLY_RULES
+    return (
+        PairVerdict.SAME if kinds <= {Evidence.SAME, Evidence.NO_DATA} else PairVerdict.NOT_PROVEN
+    )
 
 
 def verdict_in_words(given: Sequence[Answer], current: str, new: str) -> str:
@@ -75,19 +77,19 @@ def verdict_in_words(given: Sequence[Answer], current: str, new: str) -> str:
         else ""
         for evidence in (Evidence.NEW_BETTER, Evidence.CURRENT_BETTER)
     )
-    verdict = standing(given)
+    verdict = pair_verdict(given)
     match verdict:
-        case Standing.NEW_BETTER:
+        case PairVerdict.NEW_BETTER:
             return f"{new} is better at {better}."
-        case Standing.CURRENT_BETTER:
+        case PairVerdict.CURRENT_BETTER:
             return f"{current} is better at {worse}."
-        case Standing.MIXED:
+        case PairVerdict.MIXED:
             return f"{new} is better at {better}, {current} at {worse}."
-        case Standing.NOT_PROVEN:
+        case PairVerdict.NOT_PROVEN:
             return "No proven difference."
-        case Standing.SAME:
+        case PairVerdict.SAME:
             return "No difference: both are right and wrong on the same images."
-        case Standing.ONLY_RULES:
+        case PairVerdict.ONLY_RULES:
             return "No verdict: only the decision rules differ, not the models."
         case _:
             assert_never(verdict)

@@ -14,7 +14,7 @@ from core.store import judgement, predictions
 from core.store.database import connect, transaction
 from core.workflows.results import comparison, pairs, thresholds
 from core.workflows.results.comparison import Evidence, RuleChoice
-from core.workflows.results.comparison_verdict import Question, Standing, answers, standing
+from core.workflows.results.comparison_verdict import PairVerdict, Question, answers, pair_verdict
 from core.workflows.results.judging import judged_set
 from core.workflows.results.pairs import NotComparable
 from core.workflows.results.thresholds import ThresholdChoice
@@ -80,7 +80,7 @@ def test_decisions_have_a_verdict_only_by_the_same_rule(made):
         said[rule] = {item.question: item.evidence for item in answers(found)}
         assert found.has_same_rule is (rule is not RuleChoice.OWN)
         assert said[rule][Question.CLASS] is Evidence.NEW_BETTER
-        assert standing(answers(found)) is Standing.NEW_BETTER
+        assert pair_verdict(answers(found)) is PairVerdict.NEW_BETTER
     own = said[RuleChoice.OWN]
     assert {own[Question.ESCAPES], own[Question.FALSE_REJECTS]} == {Evidence.OTHER_RULES}
     # Both reject everything, or nothing: no part is decided otherwise.
