@@ -46,6 +46,8 @@ function create(root) {
   const host = () => (dialog.open ? dialog : root)
 
   function ask(request) {
+    // What was asked about a finding is answered first: a second press would be about nothing.
+    if (request.finding && waiting.some(one => one.finding === request.finding)) return
     waiting.push({ id: `${Date.now()}-${Math.random()}`, dataset: data.dataset, ...request })
     send('requests', [...waiting])
     markWaiting()
