@@ -12,7 +12,7 @@ from core.domain.splits import Subset
 from core.workflows import jobs
 from core.workflows.data import datasets, quality
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, eventually, open_page, settled
+from tests.browser.conftest import App, click, eventually, open_page
 from tests.core.workflows.data.test_look_alikes import save_check
 from tests.core.workflows.data.test_quality import write_parts
 from tests.made import make_dataset
@@ -93,11 +93,14 @@ def test_pairs_are_compared_answered_and_undone_by_keyboard(
     large.locator(".pair-acts").get_by_role("button", name="Different").click()
     expect(said).to_contain_text("Different parts: 2 images")
     assert groups() == [tuple(chain[:2]), tuple(chain[2:])]
-    # Quick presses, faster than the page reruns: none may be lost.
-    settled(page)
     page.keyboard.press("u")
+    eventually(lambda: groups() == [tuple(chain)])
+    expect(large.get_by_text("of 5")).to_be_visible()
+    # Pressed twice, faster than the page reruns: it is done once.
+    page.keyboard.press("d")
     page.keyboard.press("d")
     eventually(lambda: not groups())
+    expect(said).to_contain_text("Different parts: 6 images")
     expect(large).to_be_hidden()
     page.locator(".message .undo").click()
     eventually(lambda: groups() == [tuple(chain)])

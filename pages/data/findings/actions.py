@@ -28,6 +28,7 @@ class Do(StrEnum):
     APART = "apart"  # one image shows another part than the others of its finding
     REOPEN = "reopen"
     UNDO = "undo"
+    EXCLUDE = "exclude"  # single images of a finding
     SHOW = "show"  # only the findings of one kind
 
 
@@ -169,6 +170,8 @@ def _done(
         case Do.UNDO:
             _undo(workspace, dataset_id, kept)
             return None
+        case Do.EXCLUDE:
+            return fixes.exclude_images(workspace, dataset_id, request.images)
         case Do.SHOW:
             return None
         case _:

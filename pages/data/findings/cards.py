@@ -179,6 +179,9 @@ def _item(finding: Finding, known: _Known) -> Json:
         "pictures": {
             str(i): _picture(known.samples[i], _label(finding, known, i, subsets)) for i in shown
         },
+        "apart": [i for i in shown if i in finding.sample_ids]
+        if finding.status is FindingStatus.OPEN and finding.kind not in _OF_ONE
+        else [],
         "pair_actions": finding.status is FindingStatus.OPEN
         and finding.kind in _ANSWERED_BY_PAIR
         and len(images) > 2,

@@ -47,7 +47,7 @@ FINDING_WORDS = {
         "the images.",
     ),
     FindingKind.FORMAT_LEAK: FindingWords(
-        "File properties reveal the class",
+        "File properties",
         "File properties",
         "revealing file property",
         "A model may learn how images were stored instead of what they show. Export all classes "

@@ -46,6 +46,8 @@ function create(root) {
   const host = () => (dialog.open ? dialog : root)
 
   function ask(request) {
+    // What was asked about a finding is answered first: a second press would be about nothing.
+    if (request.finding && waiting.some(one => one.finding === request.finding)) return
     waiting.push({ id: `${Date.now()}-${Math.random()}`, dataset: data.dataset, ...request })
     send('requests', [...waiting])
     markWaiting()
@@ -126,6 +128,8 @@ function create(root) {
       head.append(button('quiet all', `Show all ${part.count.toLocaleString('en')}`,
         () => ask({ do: 'show', kind: part.kind })))
     }
+    const isNarrow = part.items.every(item => item.pairs.length) && !part.bulk.length
+    made.dataset.size = isNarrow ? Math.min(part.items.length, FIRST_ROW) : 'all'
     grid.append(...part.items.map(card))
     made.append(head, grid)
     return made
@@ -269,9 +273,14 @@ function create(root) {
     })
     dialog.querySelector('.foot .acts').replaceChildren(...actions(item, true))
     part('mode').hidden = part('scale').hidden = ids.length < 2
-    part('pairs').hidden = item.pairs.length < 2
+    const own = ids.filter(id => item.apart.includes(id))
+    part('pairs').hidden = item.pairs.length < 2 && own.length < 2
+    for (const name of ['up', 'down', 'pair-place']) part(name).hidden = item.pairs.length < 2
     part('pair-place').textContent = `pair ${pair + 1} of ${item.pairs.length}`
-    part('pair-acts').replaceChildren(...(item.pair_actions ? pairActions(item, ids) : []))
+    part('pair-acts').replaceChildren(...(item.pair_actions ? pairActions(item, ids) : []),
+      ...(own.length < 2 ? [] : own.map((id, side) => button('', `Exclude ${'AB'[side]}`,
+        () => ask({ do: 'exclude', finding: Number(item.key), images: [id] }),
+        { title: 'Leaves this image out in a new version. No file is deleted.' }))))
     paintView()
     legend()
   }
