@@ -178,7 +178,7 @@ def why_no_ok_nok(judged: JudgedSet) -> str | None:
         return None
     if not any(judged.verdicts):
         return (
-            "No class is marked OK or NOK yet: mark them on the Datasets page, with "
+            "No class is marked OK or NOK yet: mark them on the Images page, with "
             "`touchstone classes DATASET --ok NAME`, or for this call with --ok NAME."
         )
     side = "OK" if Verdict.NOK in judged.verdicts else "NOK"

@@ -47,7 +47,7 @@ def run(session: JobSession) -> None:
     if changed:
         session.warn(
             f"{count(changed, 'image')} without a heatmap: the file has another content than when "
-            "it was imported. Check the files on the Datasets page."
+            "it was imported. Check the files on the Images page."
         )
     with connect(session.workspace) as db, transaction(db):
         session.finish(db, JobStatus.COMPLETED)

@@ -132,12 +132,12 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
         case FileState.MISSING:
             raise NotFoundError(
                 "The file of this image no longer exists.",
-                "It was moved or deleted after the import. Check the files on the Datasets page.",
+                "It was moved or deleted after the import. Check the files on the Images page.",
             )
         case FileState.CHANGED:
             raise FilesChangedError(
                 "The file of this image has another content than when it was imported.",
-                "Check the files on the Datasets page: take the new content as a new version, or "
+                "Check the files on the Images page: take the new content as a new version, or "
                 "leave the image out.",
                 (sample.name,),
             )

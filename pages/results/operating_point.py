@@ -364,7 +364,7 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "rule",
             "Which classes are good?",
-            "Set the verdict of every class (OK or NOK) on the Datasets page. "
+            "Set the verdict of every class (OK or NOK) on the Images page. "
             "Escapes and false rejects are counted from it.",
             (Place.DATASETS, "Datasets"),
         )

@@ -182,7 +182,7 @@ def alike_classes(names: Sequence[str]) -> str:
     quoted = joined([f"'{name}'" for name in names])
     return (
         f"The classes {quoted} differ only in upper and lower case. If they are one class, merge "
-        "them on the Datasets page after the import."
+        "them on the Images page after the import."
     )
 
 

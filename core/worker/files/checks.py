@@ -144,9 +144,9 @@ def _hint(dataset: Dataset, checked: CheckedSamples) -> str:
     moved = f'If the folder was moved: `touchstone relocate "{dataset.name}" FOLDER`.'
     leave = f"{command} leave-out` leaves these images out."
     if not checked.changed:
-        return f"Choose on the Datasets page, or on the command line: {leave} {moved}"
+        return f"Choose on the Images page, or on the command line: {leave} {moved}"
     choose = (
-        f"Choose on the Datasets page, or on the command line: {command} new-version` takes the "
+        f"Choose on the Images page, or on the command line: {command} new-version` takes the "
         f"new content as a new version of the dataset, {leave}"
     )
     return f"{choose} {moved}" if checked.missing else choose

@@ -213,7 +213,7 @@ def _refuse_certain(values: Sequence[str | None], what: str) -> None:
     if len(known) > len(set(known)):
         raise ConfigError(
             f"Two of these images {what}.",
-            "Give them other parts on the Datasets page, or answer for the other images.",
+            "Give them other parts on the Images page, or answer for the other images.",
         )
 
 

@@ -205,7 +205,7 @@ def undo(workspace: Workspace, dataset_id: str, done: AppliedFix) -> None:
         if last is None or last.number != done.version:
             raise ConfigError(
                 "The dataset has been changed since this fix.",
-                "Undo the later changes first, or restore an earlier version on the Versions page.",
+                "Undo the later changes first, or restore an earlier version on the History page.",
             )
         versions.undo(db, datasets.find_dataset(db, dataset_id))
 
@@ -243,7 +243,7 @@ def _separated(workspace: Workspace, dataset_id: str, findings: Sequence[Finding
     if not sets:
         raise ConfigError(
             "These images are known to show the same part.",
-            "Give them other parts on the Datasets page, or undo that answer.",
+            "Give them other parts on the Images page, or undo that answer.",
         )
     ids = [f.id for f in findings]
     return _told(edits.separate(workspace, dataset_id, sets, finding_ids=ids), ids)

@@ -137,7 +137,7 @@ def _no_verdicts(judged: JudgedSet) -> ConfigError:
     return ConfigError(
         f"In dataset '{judged.dataset.name}', {what}. A threshold needs both good (OK) "
         "and defective (NOK) classes.",
-        "Mark good and defective classes on the Datasets page (or: touchstone classes "
+        "Mark good and defective classes on the Images page (or: touchstone classes "
         f'"{judged.dataset.name}" --ok NAME).',
     )
 

@@ -46,7 +46,7 @@ def no_decisions(material: ReportMaterial) -> str:
     name = material.judged.dataset.name
     return (
         f"Escapes and false rejects cannot be given: in dataset “{name}” the classes are not "
-        "marked OK and NOK. Mark good and defective classes on the Datasets page (or: "
+        "marked OK and NOK. Mark good and defective classes on the Images page (or: "
         f"touchstone classes {shlex.quote(name)} --ok NAME)."
     )
 

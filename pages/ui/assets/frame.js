@@ -4,6 +4,7 @@
 const NAMES = ['dataset', 'split', 'model']
 const DOORS = 'hdtespm'
 const SEQUENCE_MS = 1500
+const PHONE_PX = 768
 // Why several times: parts of the page are drawn after this component.
 const LATER_MS = [0, 300, 1500]
 const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
@@ -12,7 +13,10 @@ let present = null
 let waitsForDoor = 0
 
 export default function ({ data, parentElement }) {
-  if (present === null) document.addEventListener('keydown', onKey)
+  if (present === null) {
+    document.addEventListener('keydown', onKey)
+    document.addEventListener('click', closeMenu)
+  }
   present = { data, keys: parentElement.querySelector('.ts-keys') }
   if (data.address) completeAddress(data.address)
   for (const wait of LATER_MS) setTimeout(() => describe(data), wait)
@@ -44,6 +48,12 @@ function describe({ tips, door, landmarks }) {
     const target = link.getAttribute('href')
     if (target.startsWith('?')) link.setAttribute('href', `./${target}`)
   })
+}
+
+// On a phone the menu lies over the page that it has just opened.
+function closeMenu(event) {
+  if (window.innerWidth > PHONE_PX || !event.target.closest('.st-key-doors a')) return
+  setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click())
 }
 
 const doorLinks = () => [...document.querySelectorAll('.st-key-doors a')]

@@ -14,12 +14,12 @@ from pages.ui import context, stage_words, state, text
 from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell.choice import Choice
 
-_STAGES = {
-    Place.IMPORT: Stage.IMPORTED,
-    Place.QUALITY: Stage.CHECKED,
-    Place.SPLIT: Stage.SPLIT,
-    Place.TRAIN: Stage.TRAINED,
-    Place.SIGN_OFF: Stage.SIGNED_OFF,
+_STEP_OF = {
+    Stage.IMPORTED: Place.IMPORT,
+    Stage.CHECKED: Place.QUALITY,
+    Stage.SPLIT: Place.SPLIT,
+    Stage.TRAINED: Place.TRAIN,
+    Stage.SIGNED_OFF: Place.SIGN_OFF,
 }
 _MISSING = {
     Level.DATASET: "Needs images.",
@@ -78,7 +78,7 @@ def steps_of(workspace: Workspace, choice: Choice, places: tuple[Place, ...]) ->
     if dataset is None:
         return blocked
     found = stages.stages_of(workspace, dataset)
-    steps = {place: _of_stage(found, _STAGES[place]) for place in places if place in _STAGES}
+    steps = {place: _of_stage(found, stage) for stage, place in _STEP_OF.items() if place in places}
     if Place.OPERATING_POINT in places and choice.model is not None:
         steps[Place.OPERATING_POINT] = _threshold(workspace, choice.model.id, found)
     return {**steps, **blocked}

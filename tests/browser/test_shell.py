@@ -1,0 +1,51 @@
+"""What surrounds every page, in a real browser: the context bar, its links, and the keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.domain.datasets import LabelSource
+from core.workflows import jobs
+from core.workflows.data import datasets
+from core.workspace import Workspace
+from tests.browser.conftest import App, open_page
+from tests.conftest import write_class_folders
+
+pytestmark = pytest.mark.browser
+
+
+def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Page) -> None:
+    workspace = Workspace(app.workspace).create()
+    ids = {}
+    for name in ("Older", "Newer"):
+        images = write_class_folders(app.workspace.parent / name, per_class=2)
+        job = datasets.start_import(workspace, images, name, LabelSource.LAST_FOLDER)
+        ids[name] = jobs.wait(workspace, job.id, on_change=lambda _: None).subject_id
+    menu = page.locator(".st-key-context_dataset input")
+    open_page(page, app, "datasets")
+    expect(menu).to_have_value("Newer")
+    # The link is completed in place: it used to cost a press of the Back button.
+    page.wait_for_url(re.compile(f"dataset={ids['Newer']}"))
+    menu.fill("Old")
+    menu.press("Enter")
+    page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Older']}"))
+
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(page.locator(".ts-keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.wait_for_url(re.compile(f"/train.*dataset={ids['Older']}"))
+    expect(menu).to_have_value("Older")
+    page.reload()
+    expect(menu).to_have_value("Older")
+    expect(page.locator("h1")).to_have_text("Configure")
+    page.go_back()
+    page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Older']}"))
+    expect(menu).to_have_value("Older")
+    page.go_back()
+    page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Newer']}"))
+    expect(menu).to_have_value("Newer")
