@@ -3,8 +3,8 @@
 import pytest
 
 from core.domain.configs import Recipe
-from core.domain.jobs import JobKind
-from core.domain.progress import Phase, ProgressMeter, Work, plan_of
+from core.domain.jobs import JobKind, Phase
+from core.worker.progress import ProgressMeter, Work, plan_of
 from core.workflows.job_words import about
 
 
