@@ -15,7 +15,7 @@ USUAL_IMAGES = 500  # where it is not known yet how many there are
 WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share was measured, and this time
 _UNFINISHED = 0.99  # nothing but its end makes a job complete
 _CALM_S = 6.0  # the estimate follows what is measured in about this time, sooner near the end
-_SLOWEST = 20.0  # against the declared weights; a pause of the machine is no speed
+_SLOWEST = 6.0  # against the declared weights; a pause of the machine is no speed
 
 
 @dataclass(frozen=True)
