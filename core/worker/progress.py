@@ -15,6 +15,7 @@ USUAL_IMAGES = 500  # where it is not known yet how many there are
 WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share was measured, and this time
 _UNFINISHED = 0.99  # nothing but its end makes a job complete
 _CALM_S = 6.0  # the estimate follows what is measured in about this time, sooner near the end
+_UNEVEN = (Phase.PENALTY,)  # the first penalty takes longest, the others start from it
 _SLOWEST = 6.0  # against the declared weights; a pause of the machine is no speed
 
 
@@ -234,6 +235,6 @@ class ProgressMeter:
         slowness = min(_SLOWEST, measured / weighed) if weighed > 0 else 1.0
         phases = list(self.plan)
         later = sum(self.plan[p] for p in phases[phases.index(Phase(self._phase)) + 1 :])
-        is_measured = within > 0.05 and spent > 1
+        is_measured = within > 0.05 and spent > 1 and self._phase not in _UNEVEN
         rest = spent * (1 - within) / within if is_measured else (1 - within) * own * slowness
         return rest + later * slowness

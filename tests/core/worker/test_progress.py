@@ -79,6 +79,17 @@ def test_what_lay_in_a_cache_is_no_speed():
     assert progress.ends_at - 10.0 == pytest.approx(4.0 + later, rel=0.3)
 
 
+def test_a_slow_first_penalty_says_nothing_of_the_others():
+    # After one of nine penalties in 10 s, 80 s more were announced; the others took one second.
+    plan = plan_of(JobKind.TRAIN, Work(300, recipe=Recipe.QUICK))
+    meter = ProgressMeter(plan, began=0.0)
+    meter.at(Phase.FEATURES, 0, 300, 5.0)
+    meter.at(Phase.PENALTY, 0, 9, 8.0)
+    progress = meter.at(Phase.PENALTY, 1, 9, 18.0)
+    assert progress.ends_at is not None
+    assert progress.ends_at - 18.0 < 20
+
+
 @pytest.mark.parametrize("kind", list(JobKind))
 @pytest.mark.parametrize("recipe", list(Recipe))
 def test_every_kind_of_job_has_phases_that_weigh_something(kind, recipe):
