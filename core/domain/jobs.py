@@ -46,13 +46,60 @@ class JobStatus(StrEnum):
         return self in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
+class Phase(StrEnum):
+    """What a job is doing, in the words that are stored and shown."""
+
+    STARTING = "Starting"
+    DRAWING_IMAGES = "Drawing images"
+    LISTING = "Listing files"
+    UNPACKING = "Unpacking"
+    READING = "Reading images"
+    STORING = "Storing the images"
+    CHECKING_FILES = "Checking the files"
+    COMPARING_FILES = "Comparing the files"
+    READING_CHANGED = "Reading the changed images"
+    PREPARING = "Preparing images"
+    LOADING_NETWORK = "Loading the network"
+    PREPARING_NETWORK = "Preparing the network"
+    FEATURES = "Computing features"
+    PENALTY = "Choosing the penalty"
+    FITTING = "Fitting the model"
+    CROSS_VALIDATING = "Cross-validating"
+    TRAINING = "Training"
+    PREPARING_MODEL = "Preparing the model"
+    EVALUATING = "Evaluating"
+    SAVING = "Saving the model"
+    LOOK_ALIKES = "Searching for look-alikes"
+    PIXELS = "Comparing pixels"
+    DETAILS = "Comparing details"
+    LABELS = "Checking the labels"
+    MAP = "Drawing the map"
+    FINDINGS = "Storing the findings"
+    LOADING_MODEL = "Loading the model"
+    CLASSIFYING = "Classifying"
+    HEATMAPS = "Computing heatmaps"
+    DRAWING = "Drawing heatmaps"
+    WRITING = "Writing the report"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: its share in [0, 1], and when it may end, in seconds of the clock.
+
+    `ends_at` is None while an estimate is worth nothing.
+    """
+
+    share: float = 0.0
+    ends_at: float | None = None
+
+
 @dataclass(frozen=True)
 class Job:
     """What is happening right now; its row is the only mutable record.
 
     `lane` is the one it was queued in, which an older version may have chosen differently.
     `done` of `total` are counted within the phase; `share` in [0, 1] is that of the whole job, and
-    `ends_at` when it may end, None while that cannot be said (`core/domain/progress.py`).
+    `ends_at` when it may end, None while that cannot be said (`core/worker/progress.py`).
     """
 
     id: str

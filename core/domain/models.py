@@ -40,7 +40,7 @@ class Model:
     validation_cross_validated: bool = False
 
 
-class Standing(StrEnum):
+class ModelStanding(StrEnum):
     """How far a model is on its way to a sign-off."""
 
     NO_RULE = "no_rule"
@@ -59,13 +59,13 @@ class Belongings:
     is_opened: bool = False
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ModelStanding:
         """How far it is."""
         if self.is_opened:
-            return Standing.OPENED
+            return ModelStanding.OPENED
         if self.is_sealed:
-            return Standing.SEALED
-        return Standing.NOT_SEALED if self.has_rule else Standing.NO_RULE
+            return ModelStanding.SEALED
+        return ModelStanding.NOT_SEALED if self.has_rule else ModelStanding.NO_RULE
 
 
 class PartDecision(StrEnum):

@@ -12,8 +12,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.ids import new_id
-from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.progress import Phase, Progress
+from core.domain.jobs import Job, JobKind, JobStatus, Phase, Progress
 from core.errors import NotFoundError
 
 _ACTIVE = "('queued', 'running')"

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from core.data.pixels.preprocess import load_pixels
 from core.domain.files import FileState
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Phase
 from core.domain.models import HeatmapMethod
-from core.domain.progress import Phase, Work
 from core.errors import TouchstoneError
 from core.inference.heatmaps import Explainer, focus
 from core.inference.predictor import Predictor
@@ -15,6 +14,7 @@ from core.store import datasets, predictions
 from core.store.database import connect, transaction
 from core.words import count
 from core.worker.files.checks import state_of_file
+from core.worker.progress import Work
 from core.worker.session import JobSession
 
 _SAVE_S = 1.0

@@ -15,7 +15,7 @@ from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache,
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Sample
-from core.domain.progress import Phase
+from core.domain.jobs import Phase
 from core.errors import TrainingError
 from core.inference.runtime import backbone_digest, chunks, open_runtime
 from core.models.build import PixelFeatures, head_name

@@ -17,13 +17,13 @@ from core.data.importing.rules import rules_from_dict
 from core.domain.datasets import Dataset, Sample, Skipped, Verdict
 from core.domain.depth import DatasetDepth, GrayLevels, joined_depth
 from core.domain.ids import utc_now
-from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.progress import Phase, Work
+from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.splits import Subset
 from core.store import datasets, jobs, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
 from core.worker.depth import measured_dataset
+from core.worker.progress import Work
 from core.worker.session import JobSession
 from core.workspace import Workspace
 

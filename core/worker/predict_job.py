@@ -7,14 +7,14 @@ from pathlib import Path
 from core.data.importing.walk import images_in
 from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Phase
 from core.domain.models import Prediction
-from core.domain.progress import Phase, Work
 from core.evaluation.decisions.rule import rule_from_json
 from core.files import CsvDelimiter, write_csv
 from core.inference.prediction_table import prediction_rows
 from core.inference.predictor import Predictor
 from core.store.database import connect, transaction
+from core.worker.progress import Work
 from core.worker.session import JobSession
 
 _MAX_SKIPPED = 1000

@@ -30,9 +30,8 @@ from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Phase
 from core.domain.parts import pairs_left
-from core.domain.progress import Phase, Work
 from core.domain.splits import SplitMethod, Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
@@ -40,6 +39,7 @@ from core.store import datasets, look_alikes, quality, splits, versions
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.worker.files.checks import refuse_changed
+from core.worker.progress import Work
 from core.worker.session import JobSession
 
 _JUDGED_AT_MOST = 4000  # the estimate needs no more, and stays within seconds

@@ -8,9 +8,8 @@ from PIL import Image
 
 from core.data.file_checks import sha256_of
 from core.data.pixels.preprocess import load_pixels
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Phase
 from core.domain.models import HeatmapMethod
-from core.domain.progress import Phase
 from core.errors import TouchstoneError
 from core.files import atomic_write
 from core.inference.heatmaps import Explainer

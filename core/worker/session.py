@@ -9,11 +9,11 @@ from typing import Any
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobStatus
-from core.domain.progress import PhaseTime, ProgressMeter, Work, plan_of
 from core.domain.training import EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
 from core.store.database import connect
+from core.worker.progress import PhaseTime, ProgressMeter, Work, plan_of
 from core.workspace import Workspace
 
 HEARTBEAT_S = 2.0

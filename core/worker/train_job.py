@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs import Recipe
 from core.domain.ids import new_id, utc_now
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Phase
 from core.domain.models import Model
-from core.domain.progress import Phase
 from core.domain.splits import Subset
 from core.domain.training import PenaltyPoint, chosen_penalty
 from core.errors import TrainingError

@@ -13,7 +13,6 @@ from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Dataset, Sample
-from core.domain.progress import Work
 from core.domain.splits import GroupKind, Split, Subset
 from core.domain.training import TrainingRun
 from core.errors import SplitError, TrainingError
@@ -22,6 +21,7 @@ from core.store import datasets, quality, runs, splits, versions
 from core.store.database import connect
 from core.worker.features import dataset_pixels, device_title, resolve_device
 from core.worker.files.checks import refuse_changed
+from core.worker.progress import Work
 from core.worker.session import JobSession
 
 NO_LABEL = -1

@@ -161,7 +161,10 @@ def is_unresponsive(job: Job, *, now: float) -> bool:
 
 
 def seconds_left(job: Job, *, now: float) -> float | None:
-    """Estimated time until a running job ends; None while an estimate is worth nothing."""
-    if job.status is not JobStatus.RUNNING or job.ends_at is None:
+    """Estimated time until a running job ends; None while an estimate is worth nothing.
+
+    One that has run out was wrong: nothing is said until the next report.
+    """
+    if job.status is not JobStatus.RUNNING or job.ends_at is None or job.ends_at < now:
         return None
-    return max(0.0, job.ends_at - now)
+    return job.ends_at - now

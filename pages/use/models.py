@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from core.domain.models import Belongings, Model, Standing
+from core.domain.models import Belongings, Model, ModelStanding
 from core.errors import TouchstoneError
 from core.inference import service
 from core.models.catalog import network_title
@@ -17,27 +17,27 @@ from pages.ui.places import Place
 from pages.ui.text import BadgeColour
 
 PAGE = 12
-# Standing -> word, shape, colour, and what it means.
-STANDINGS: dict[Standing, tuple[str, str, BadgeColour, str]] = {
-    Standing.NO_RULE: (
+# ModelStanding -> word, shape, colour, and what it means.
+STANDINGS: dict[ModelStanding, tuple[str, str, BadgeColour, str]] = {
+    ModelStanding.NO_RULE: (
         "no threshold yet",
         ":material/circle:",
         "gray",
         "It decides by the highest confidence. Set a threshold on Threshold.",
     ),
-    Standing.NOT_SEALED: (
+    ModelStanding.NOT_SEALED: (
         "threshold set",
         ":material/balance:",
         "blue",
         "Next: seal its test on Sign-off.",
     ),
-    Standing.SEALED: (
+    ModelStanding.SEALED: (
         "test sealed",
         ":material/lock:",
         "orange",
         "Criteria, threshold and test images are fixed. Open the test on Sign-off.",
     ),
-    Standing.OPENED: (
+    ModelStanding.OPENED: (
         "sealed test opened",
         ":material/verified:",
         "green",

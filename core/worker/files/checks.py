@@ -10,7 +10,7 @@ from core.data.file_checks import Progress, file_state, file_states
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileCheck, FileState, KnownFile
 from core.domain.ids import utc_now
-from core.domain.progress import Phase
+from core.domain.jobs import Phase
 from core.errors import FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction

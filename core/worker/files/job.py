@@ -22,8 +22,7 @@ from core.domain.depth import (
     joined_depth,
 )
 from core.domain.files import ChangedFiles
-from core.domain.jobs import JobStatus
-from core.domain.progress import Phase, Work
+from core.domain.jobs import JobStatus, Phase
 from core.errors import ConfigError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect, transaction
@@ -31,6 +30,7 @@ from core.words import count
 from core.worker.depth import measured_dataset
 from core.worker.files.checks import CheckedSamples, compare_files, remember
 from core.worker.files.relocation import relocate
+from core.worker.progress import Work
 from core.worker.session import JobSession
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from core.data.file_checks import Reading, file_states
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileState, KnownFile
-from core.domain.progress import Phase
+from core.domain.jobs import Phase
 from core.errors import ConfigError, FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.domain.configs import PreprocessConfig, Recipe, TrainConfig
-from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.progress import Phase, Work, plan_of
+from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.training import TrainingRun
 from core.store import jobs, runs
 from core.store.database import connect
+from core.worker.progress import Work, plan_of
 from core.workspace import Workspace
 
 # How the time of a phase grows: with nothing, with the images, or with what was counted in it.

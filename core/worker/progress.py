@@ -6,53 +6,17 @@ machine that is twice as fast is so in all of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import assert_never
 
 from core.domain.configs import Recipe
-from core.domain.jobs import JobKind
+from core.domain.jobs import JobKind, Phase, Progress
 
 USUAL_IMAGES = 500  # where it is not known yet how many there are
 WORTH_SHARE, WORTH_S = 0.1, 5.0  # no estimate before this share was measured, and this time
 _UNFINISHED = 0.99  # nothing but its end makes a job complete
 _CALM_S = 6.0  # the estimate follows what is measured in about this time, sooner near the end
-_SLOWEST = 20.0  # against the declared weights; a pause of the machine is no speed
-
-
-class Phase(StrEnum):
-    """What a job is doing, in the words that are stored and shown."""
-
-    STARTING = "Starting"
-    DRAWING_IMAGES = "Drawing images"
-    LISTING = "Listing files"
-    UNPACKING = "Unpacking"
-    READING = "Reading images"
-    STORING = "Storing the images"
-    CHECKING_FILES = "Checking the files"
-    COMPARING_FILES = "Comparing the files"
-    READING_CHANGED = "Reading the changed images"
-    PREPARING = "Preparing images"
-    LOADING_NETWORK = "Loading the network"
-    PREPARING_NETWORK = "Preparing the network"
-    FEATURES = "Computing features"
-    PENALTY = "Choosing the penalty"
-    FITTING = "Fitting the model"
-    CROSS_VALIDATING = "Cross-validating"
-    TRAINING = "Training"
-    PREPARING_MODEL = "Preparing the model"
-    EVALUATING = "Evaluating"
-    SAVING = "Saving the model"
-    LOOK_ALIKES = "Searching for look-alikes"
-    PIXELS = "Comparing pixels"
-    DETAILS = "Comparing details"
-    LABELS = "Checking the labels"
-    MAP = "Drawing the map"
-    FINDINGS = "Storing the findings"
-    LOADING_MODEL = "Loading the model"
-    CLASSIFYING = "Classifying"
-    HEATMAPS = "Computing heatmaps"
-    DRAWING = "Drawing heatmaps"
-    WRITING = "Writing the report"
+_UNEVEN = (Phase.PENALTY,)  # the first penalty takes longest, the others start from it
+_SLOWEST = 6.0  # against the declared weights; a pause of the machine is no speed
 
 
 @dataclass(frozen=True)
@@ -178,17 +142,6 @@ def share_of(plan: Plan, phase: str, within: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a job is: its share in [0, 1], and when it may end, in seconds of the clock.
-
-    `ends_at` is None while an estimate is worth nothing.
-    """
-
-    share: float = 0.0
-    ends_at: float | None = None
-
-
-@dataclass(frozen=True)
 class PhaseTime:
     """What one phase took: so many of its units, in so many seconds."""
 
@@ -282,6 +235,6 @@ class ProgressMeter:
         slowness = min(_SLOWEST, measured / weighed) if weighed > 0 else 1.0
         phases = list(self.plan)
         later = sum(self.plan[p] for p in phases[phases.index(Phase(self._phase)) + 1 :])
-        is_measured = within > 0.05 and spent > 1
+        is_measured = within > 0.05 and spent > 1 and self._phase not in _UNEVEN
         rest = spent * (1 - within) / within if is_measured else (1 - within) * own * slowness
         return rest + later * slowness

@@ -3,8 +3,8 @@
 import pytest
 
 from core.domain.configs import Recipe
-from core.domain.jobs import JobKind
-from core.domain.progress import Phase, ProgressMeter, Work, plan_of
+from core.domain.jobs import JobKind, Phase
+from core.worker.progress import ProgressMeter, Work, plan_of
 from core.workflows.job_words import about
 
 
@@ -77,6 +77,17 @@ def test_what_lay_in_a_cache_is_no_speed():
     assert progress.ends_at is not None
     later = sum(list(plan.values())[list(plan).index(Phase.FEATURES) + 1 :])
     assert progress.ends_at - 10.0 == pytest.approx(4.0 + later, rel=0.3)
+
+
+def test_a_slow_first_penalty_says_nothing_of_the_others():
+    # After one of nine penalties in 10 s, 80 s more were announced; the others took one second.
+    plan = plan_of(JobKind.TRAIN, Work(300, recipe=Recipe.QUICK))
+    meter = ProgressMeter(plan, began=0.0)
+    meter.at(Phase.FEATURES, 0, 300, 5.0)
+    meter.at(Phase.PENALTY, 0, 9, 8.0)
+    progress = meter.at(Phase.PENALTY, 1, 9, 18.0)
+    assert progress.ends_at is not None
+    assert progress.ends_at - 18.0 < 20
 
 
 @pytest.mark.parametrize("kind", list(JobKind))
