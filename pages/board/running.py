@@ -33,6 +33,10 @@ def running_jobs(workspace: Workspace) -> None:
         st.fragment(live, run_every=_EVERY_S)()
 
 
+def _stop(workspace: Workspace, job: Job) -> None:
+    jobs.stop(workspace, job.id)
+
+
 def _job(workspace: Workspace, job: Job) -> None:
     place, query = page_of(job)
     name = jobs.name_of(workspace, job)
@@ -51,8 +55,7 @@ def _job(workspace: Workspace, job: Job) -> None:
             icon=":material/stop_circle:",
             key=f"home_stop_{job.id}",
             disabled=job.stop_requested,
-            on_click=jobs.stop,
-            args=(workspace, job.id),
+            on_click=lambda: _stop(workspace, job),
             type="tertiary",
         )
 

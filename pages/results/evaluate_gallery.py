@@ -135,7 +135,7 @@ def _filtered(
     chosen = {
         name: value
         for name, masks in facets.masks.items()
-        if (value := st.query_params.get(name)) in masks
+        if (value := st.query_params.get(name, "")) in masks
     }
     shown = _left(facets, chosen, positions)
     of = f"{len(shown):,} of {len(positions):,}" if chosen else f"{len(positions):,}"

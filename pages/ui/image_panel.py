@@ -138,9 +138,10 @@ def _order(key: str, usual: Order) -> Order:
         chosen = Order(st.session_state[widget])
         _note(key, sort=None if chosen is usual else _LINK_NAMES[chosen], page=None)
 
+    orders: Sequence[Order] = list(Order)
     chosen: Order = st.selectbox(
         "Sort by",
-        list(Order),
+        orders,
         key=widget,
         format_func=ORDER_WORDS.__getitem__,
         label_visibility="collapsed",
