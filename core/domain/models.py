@@ -46,21 +46,29 @@ class ModelStanding(StrEnum):
     NO_RULE = "no_rule"
     NOT_SEALED = "not_sealed"  # it has a threshold; its test was not fixed before it was viewed
     SEALED = "sealed"
-    OPENED = "opened"
+    OPENED = "opened"  # and its verdict by what was sealed was not read yet
+    PASSED = "passed"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)
 class Belongings:
-    """What is stored with a model and goes when it is deleted; `results` counts judged images."""
+    """What is stored with a model and goes when it is deleted; `results` counts judged images.
+
+    `passed` is the verdict that was last read; None if there is none by what was sealed.
+    """
 
     results: int = 0
     has_rule: bool = False
     is_sealed: bool = False
     is_opened: bool = False
+    passed: bool | None = None
 
     @property
     def standing(self) -> ModelStanding:
         """How far it is."""
+        if self.is_opened and self.passed is not None:
+            return ModelStanding.PASSED if self.passed else ModelStanding.BLOCKED
         if self.is_opened:
             return ModelStanding.OPENED
         if self.is_sealed:

@@ -125,7 +125,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
         case Recipe.FULL:
             return {
                 Phase.TRAINING: (0.5, 45.0 * work.epochs),
-                Phase.PREPARING_MODEL: (1.0, 0),
+                Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),
             }
         case _:

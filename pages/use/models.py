@@ -39,9 +39,21 @@ STANDINGS: dict[ModelStanding, tuple[str, str, BadgeColour, str]] = {
     ),
     ModelStanding.OPENED: (
         "sealed test opened",
+        ":material/lock_open:",
+        "blue",
+        "Read its verdict on Sign-off.",
+    ),
+    ModelStanding.PASSED: (
+        "passed",
         ":material/verified:",
         "green",
-        "Its verdict is on Sign-off.",
+        "All release criteria were met on its sealed test.",
+    ),
+    ModelStanding.BLOCKED: (
+        "not passed",
+        ":material/cancel:",
+        "red",
+        "Its sealed test missed release criteria: see Sign-off.",
     ),
 }
 

@@ -8,11 +8,16 @@ import pytest
 from core.api.training import run_as_json
 from core.domain.configs import Recipe, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus
+from core.domain.models import ModelStanding
+from core.domain.signoff import Seal
+from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.domain.training import EpochMetrics, RunState
-from core.store import jobs, runs
+from core.store import jobs, judgement, runs
 from core.store.database import connect, transaction
+from core.store.stages.verdicts import save_verdict
 from core.workflows.training import durations
 from core.workflows.training import runs as run_actions
+from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui.places import Place
 from tests.conftest import Trained, copy_of
@@ -223,3 +228,29 @@ def test_deleting_a_model_says_what_goes_with_it(open_page: OpenPage, trained: T
     (words,) = [m.value for m in app.markdown if m.value.startswith("Deletes **")]
     assert "its weights" in words
     assert "its results on" in words
+
+
+def test_a_model_tells_the_verdict_on_what_was_sealed_and_no_other(
+    trained: Trained, tmp_path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "sealed")
+    model = trained.model
+
+    def standing():
+        return models.belongings_of_all(workspace)[model.id].standing
+
+    seal = Seal(model.id, str(model.split_id), 1.0, "criteria", "rule", "digest", opened_at=2.0)
+    with connect(workspace) as db, transaction(db):
+        judgement.insert_seal(db, seal)
+    assert standing() is ModelStanding.OPENED
+    for criteria, expected in (
+        ("other", ModelStanding.OPENED),
+        ("criteria", ModelStanding.PASSED),
+    ):
+        with connect(workspace) as db, transaction(db):
+            save_verdict(db, ReadVerdict(model.id, (), criteria, "rule", 3.0))
+        assert standing() is expected
+    missed = (MissedCriterion(MissedKind.GOLDEN),)
+    with connect(workspace) as db, transaction(db):
+        save_verdict(db, ReadVerdict(model.id, missed, "criteria", "rule", 4.0))
+    assert standing() is ModelStanding.BLOCKED
