@@ -210,7 +210,6 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
                 icon=":material/photo_library:",
                 on_click=_open,
                 args=(name, *place),
-                help=f"Show the images of {label.lower()} on {name} below.",
             )
     _notes(basis, outcome)
 
