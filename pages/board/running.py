@@ -51,10 +51,14 @@ def _job(workspace: Workspace, job: Job) -> None:
             icon=":material/stop_circle:",
             key=f"home_stop_{job.id}",
             disabled=job.stop_requested,
-            on_click=jobs.stop,
+            on_click=_stop,
             args=(workspace, job.id),
             type="tertiary",
         )
+
+
+def _stop(workspace: Workspace, job_id: str) -> None:
+    jobs.stop(workspace, job_id)
 
 
 def failed_imports(pending: list[PendingImport]) -> None:
