@@ -33,10 +33,6 @@ def running_jobs(workspace: Workspace) -> None:
         st.fragment(live, run_every=_EVERY_S)()
 
 
-def _stop(workspace: Workspace, job: Job) -> None:
-    jobs.stop(workspace, job.id)
-
-
 def _job(workspace: Workspace, job: Job) -> None:
     place, query = page_of(job)
     name = jobs.name_of(workspace, job)
@@ -55,9 +51,14 @@ def _job(workspace: Workspace, job: Job) -> None:
             icon=":material/stop_circle:",
             key=f"home_stop_{job.id}",
             disabled=job.stop_requested,
-            on_click=lambda: _stop(workspace, job),
+            on_click=_stop,
+            args=(workspace, job.id),
             type="tertiary",
         )
+
+
+def _stop(workspace: Workspace, job_id: str) -> None:
+    jobs.stop(workspace, job_id)
 
 
 def failed_imports(pending: list[PendingImport]) -> None:
