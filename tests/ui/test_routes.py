@@ -21,7 +21,7 @@ from core.workflows.data import datasets
 from core.workflows.data.exports import ExportFormat
 from core.workflows.results import access, evaluation
 from core.workspace import ROOT_VARIABLE, Workspace
-from pages.ui import routes
+from pages.ui import routes, text
 from pages.ui.compression import CompressScripts
 from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
@@ -130,7 +130,7 @@ def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
     view = client.get(f"/pictures/{at}/about?model={model.id}").json()
     label, best = names[int(found.targets[0])], names[int(row.argmax())]
     assert view["title"].startswith("Right: " if label == best else "Wrong: predicted ")
-    assert f"{best} {row.max():.1%}" in view["title"]
+    assert f"{best} {text.percent(float(row.max()))}" in view["title"]
     assert view["label"] == label
     assert [bar["name"] for bar in view["result"]["bars"]] == sorted(
         names, key=lambda name: -row[names.index(name)]
