@@ -317,22 +317,6 @@ def ids_of_names(db: Database, dataset_id: str, names: Sequence[str]) -> dict[st
     return ids
 
 
-def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
-    """sha256 -> label of every image that is in a dataset, excluded ones included."""
-    rows = db.query(
-        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
-        [dataset_id],
-    )
-    return {row["sha256"]: row["label"] for row in rows}
-
-
-def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
-    """The preprocessing chosen for this dataset, if any."""
-    rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))
-    text = rows[0]["preprocess"] if rows else None
-    return config_from_json(PreprocessConfig, text) if text else None
-
-
 def _filter(dataset_id: str, chosen: SampleFilter) -> tuple[str, str, list[Any]]:
     """Join, condition and values; values of the join come first."""
     join, conditions = "", ["s.dataset_id = ?", "s.status = ?"]

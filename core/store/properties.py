@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain.configs import PreprocessConfig, config_to_json
+from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
 from core.domain.datasets import Sample
 from core.domain.depth import DatasetDepth, depth_to_json
 from core.domain.files import FileCheck
@@ -80,6 +80,13 @@ def map_points(
     return kept, len(rows)
 
 
+def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
+    """The preprocessing chosen for this dataset, if any."""
+    rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))
+    text = rows[0]["preprocess"] if rows else None
+    return config_from_json(PreprocessConfig, text) if text else None
+
+
 def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | None) -> None:
     """Save the preprocessing for the next run on this dataset; None removes it.
 
@@ -131,6 +138,15 @@ def save_paths(db: Database, paths: Mapping[int, str]) -> None:
     db.conn.executemany(
         "UPDATE samples SET path = ? WHERE id = ?", [(path, i) for i, path in paths.items()]
     )
+
+
+def labels_by_content(db: Database, dataset_id: str) -> dict[str, int | None]:
+    """sha256 -> label of every image that is in a dataset, excluded ones included."""
+    rows = db.query(
+        "SELECT sha256, label FROM samples WHERE dataset_id = ? AND status != 'absent'",
+        [dataset_id],
+    )
+    return {row["sha256"]: row["label"] for row in rows}
 
 
 def one_per_source(db: Database, dataset_id: str) -> list[Sample]:

@@ -224,7 +224,7 @@ def _append(session: JobSession, db: Database, images: ImportedImages) -> dict[s
     payload = session.job.payload
     dataset = datasets.find_dataset(db, payload["into"])
     images = _with_classes_of(dataset, images)
-    known = {} if payload.get("keep_duplicates") else datasets.labels_by_content(db, dataset.id)
+    known = {} if payload.get("keep_duplicates") else properties.labels_by_content(db, dataset.id)
     new = [sample for sample in images.samples if sample.sha256 not in known]
     old = [sample for sample in images.samples if sample.sha256 in known]
     skipped = [*images.skipped, *(_already_there(s, known[s.sha256], dataset) for s in old)]

@@ -35,7 +35,7 @@ from core.domain.parts import pairs_left
 from core.domain.splits import SplitMethod, Subset
 from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
-from core.store import datasets, look_alikes, quality, splits, versions
+from core.store import datasets, look_alikes, properties, quality, splits, versions
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.worker.files.checks import refuse_changed
@@ -110,7 +110,7 @@ def _subject(session: JobSession) -> _Subject:
     with connect(session.workspace) as db:
         dataset = measured_dataset(session.workspace, db, str(session.job.payload["dataset_id"]))
         every = datasets.every_sample(db, dataset.id)
-        saved = datasets.saved_preprocess(db, dataset.id)
+        saved = properties.saved_preprocess(db, dataset.id)
         names = {name for v in versions.list_versions(db, dataset.id) for name in v.class_names}
         known = splits.list_splits(db, dataset.id)
         chosen = [s for s in known if s is known[0] or s.strategy.method is SplitMethod.PROVIDED]

@@ -129,7 +129,7 @@ def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
 
 def shelf(
     counts: dict[FindingKind, int], status: FindingStatus, asked: FindingKind | None
-) -> cards.Shelf:
+) -> cards.FindingsChoice:
     """Which findings to show; where one kind is chosen or asked for, its pages."""
     kinds = [ALL_KINDS, *(kind.value for kind in counts)]
     if st.session_state.get(KIND) not in kinds:
@@ -154,7 +154,7 @@ def shelf(
     page = 1
     if pages > 1:
         page = st.pagination(pages, key=PAGE, bind="query-params")
-    return cards.Shelf(status, kind, min(page, pages))
+    return cards.FindingsChoice(status, kind, min(page, pages))
 
 
 def kind_words(kind: str) -> str:

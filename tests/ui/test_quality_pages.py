@@ -70,7 +70,7 @@ def test_a_check_is_started_and_its_findings_come_in_the_order_of_harm(
 
     made = quality.last_check(workspace, parts.id)
     assert made is not None
-    shown = cards.sections(workspace, parts, made, cards.Shelf())
+    shown = cards.sections(workspace, parts, made, cards.FindingsChoice())
     kinds = [FindingKind(str(section["kind"])) for section in shown]
     assert kinds[:2] == [FindingKind.SUBSET_LEAK, FindingKind.LABEL_CONFLICT]
     assert kinds == [kind for kind in FindingKind if kind in kinds]
@@ -213,7 +213,7 @@ def test_sure_labels_are_changed_only_where_a_person_ticked_them(
     # Beside a suspect stands the most similar image of the class that it looks like.
     made = quality.last_check(workspace, few.id)
     assert made is not None
-    (section,) = cards.sections(workspace, few, made, cards.Shelf())
+    (section,) = cards.sections(workspace, few, made, cards.FindingsChoice())
     other = min(i for i in ids if labels[i] != labels[ids[1]])
     assert section["items"][0]["pairs"] == [(ids[1], other)]  # type: ignore[index]
 

@@ -279,7 +279,7 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
 def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig | None:
     """The preprocessing chosen for a dataset, if any."""
     with connect(workspace) as db:
-        return datasets.saved_preprocess(db, dataset_id)
+        return properties.saved_preprocess(db, dataset_id)
 
 
 def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessConfig | None) -> None:

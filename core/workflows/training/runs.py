@@ -16,7 +16,7 @@ from core.errors import (
     WorkspaceError,
 )
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
-from core.store import datasets, jobs, runs
+from core.store import jobs, properties, runs
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
@@ -81,7 +81,7 @@ def default_preprocess(
     Gray levels that were not saved are those of the dataset.
     """
     with connect(workspace) as db:
-        saved = datasets.saved_preprocess(db, dataset_id)
+        saved = properties.saved_preprocess(db, dataset_id)
         dataset = measured_dataset(workspace, db, dataset_id)
     config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
     config = with_levels(config, dataset)

@@ -36,7 +36,7 @@ Pair = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
-class Shelf:
+class FindingsChoice:
     """Which findings of a dataset are shown: of one status, of one kind or of all, and the page."""
 
     status: FindingStatus = FindingStatus.OPEN
@@ -56,14 +56,14 @@ class _Known:
 
 
 def sections(
-    workspace: Workspace, dataset: Dataset, check: QualityCheck, shelf: Shelf
+    workspace: Workspace, dataset: Dataset, check: QualityCheck, choice: FindingsChoice
 ) -> list[Json]:
     """One section for each kind of finding, the most harmful first."""
-    counts = quality.finding_counts(workspace, dataset.id, shelf.status)
+    counts = quality.finding_counts(workspace, dataset.id, choice.status)
     return [
-        _section(workspace, dataset, check, shelf, kind, count)
+        _section(workspace, dataset, check, choice, kind, count)
         for kind, count in counts.items()
-        if shelf.kind in (None, kind)
+        if choice.kind in (None, kind)
     ]
 
 
@@ -71,24 +71,24 @@ def _section(
     workspace: Workspace,
     dataset: Dataset,
     check: QualityCheck,
-    shelf: Shelf,
+    choice: FindingsChoice,
     kind: FindingKind,
     count: int,
 ) -> Json:
-    limit = PAGE if shelf.kind else CARDS
-    offset = (shelf.page - 1) * limit if shelf.kind else 0
+    limit = PAGE if choice.kind else CARDS
+    offset = (choice.page - 1) * limit if choice.kind else 0
     findings = quality.findings(
-        workspace, dataset.id, kind, status=shelf.status, limit=limit, offset=offset
+        workspace, dataset.id, kind, status=choice.status, limit=limit, offset=offset
     )
-    known = _known(workspace, dataset, check, findings, shelf.status)
+    known = _known(workspace, dataset, check, findings, choice.status)
     words = FINDING_WORDS[kind]
-    is_open = shelf.status is FindingStatus.OPEN
+    is_open = choice.status is FindingStatus.OPEN
     return {
         "kind": kind.value,
         "title": words.title,
         "why": words.why,
         "count": count,
-        "offer_all": shelf.kind is None,
+        "offer_all": choice.kind is None,
         "bulk": _bulk(kind, findings) if is_open and count > 1 else [],
         "items": [_item(finding, known) for finding in findings],
     }
