@@ -20,6 +20,7 @@ from core.store.database import sqlite_warning
 from core.workspace import open_workspace
 from pages.ui import errors, inference, routes
 from pages.ui.compression import CompressScripts
+from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.viewer import routes as viewer_routes
 
 
@@ -47,6 +48,10 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 app = st.App(
     "pages/frame.py",
     routes=[*routes.ROUTES, *viewer_routes.ROUTES],
-    middleware=[Middleware(routes.HostGuard), Middleware(CompressScripts)],
+    middleware=[
+        Middleware(routes.HostGuard),
+        Middleware(StyleFirstPaint),
+        Middleware(CompressScripts),
+    ],
     lifespan=lifespan,
 )

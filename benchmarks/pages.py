@@ -151,13 +151,13 @@ def visit(browser: Browser, url: str, path: str, widths: list[int], measured: Me
     """Everything but the seconds, from fresh visits."""
     for scheme in ("light", "dark"):
         with window(browser, scheme=scheme) as page:
-            page.goto(f"{url}/{path}")
+            page.goto(url if path == "home" else f"{url}/{path}")
             rest(page)
             measured.violations |= violations(page)
             measured.words = len(page.locator('[data-testid="stMain"]').inner_text().split())
     for width in widths:
         with window(browser, width) as page:
-            page.goto(f"{url}/{path}")
+            page.goto(url if path == "home" else f"{url}/{path}")
             rest(page)
             measured.too_wide_px[width] = too_wide(page)
 
@@ -165,7 +165,7 @@ def visit(browser: Browser, url: str, path: str, widths: list[int], measured: Me
 def shift(browser: Browser, url: str, path: str) -> float:
     """The layout shift of a fresh visit."""
     with window(browser) as page:
-        page.goto(f"{url}/{path}")
+        page.goto(url if path == "home" else f"{url}/{path}")
         rest(page)
         return float(page.evaluate("window.shift"))
 

@@ -19,7 +19,6 @@ st.set_page_config(
     initial_sidebar_state=200,
 )
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
-st.html(ASSETS / "frame.css")
 
 pages = {
     place: st.Page(
@@ -42,7 +41,8 @@ with errors.shown():
     bar.show(state.workspace(), choice, place)
     address = choice.link if choice.problem is None else None
     door = list(MENU).index(door_of(place))
-    components.frame(address, bar.tips(choice), door=door)
-    dialog.mount()
+    with st.container(key="frame_parts"):
+        components.frame(address, bar.tips(choice), door=door)
+        dialog.mount()
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,10 @@ import streamlit as st
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from core.data.pixels.preprocess import load_pixels
@@ -23,6 +29,7 @@ from core.workflows.results import access, evaluation
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes, text
 from pages.ui.compression import CompressScripts
+from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
 from tests.made import add_model, make_dataset
@@ -280,3 +287,22 @@ def test_versions_are_exported_as_a_stream(
     wrong_ends = ("exe", "csv?delimiter=x", "zip?version=9", "csv?version=x", "csv?split=no")
     for wrong in (f"export.{end}" for end in wrong_ends):
         assert client.get(f"/datasets/{dataset.id}/{wrong}").status_code == 404
+
+
+def test_the_page_has_the_look_of_the_frame_before_any_script_ran() -> None:
+    # The main part jumped aside when the menu arrived, and a dark page began white.
+    page = (Path(st.__file__).parent / "static" / "index.html").read_bytes()
+    report = b"<html><body>A report</body></html>"
+
+    def answer(content: bytes) -> Callable[[Request], Response]:
+        return lambda _: Response(content, media_type="text/html")
+
+    app = Starlette(
+        routes=[Route("/models", answer(page)), Route("/report", answer(report))],
+        middleware=[Middleware(StyleFirstPaint), Middleware(GZipMiddleware, minimum_size=1)],
+    )
+    browser = TestClient(app, headers={"accept": "text/html", "accept-encoding": "gzip"})
+    shown = browser.get("/models").text
+    assert 0 < shown.index("stAppViewContainer") < shown.index('id="root"')
+    assert "<title>Touchstone</title>" in shown
+    assert browser.get("/report").content == report

@@ -43,8 +43,6 @@ _DATA = {
 
 def mount() -> None:
     """Have the dialog ready on this page; corrections made in it run the page again."""
-    # Why hidden: what it shows lies above the page, and an empty element would leave a gap.
-    st.html(f"<style>.st-key-{_KEY} {{ display: none; }}</style>")
     _viewer(key=_KEY, data=_DATA, on_edited_change=_remember)
 
 
