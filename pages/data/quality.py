@@ -134,8 +134,8 @@ def shelf(
     kinds = [ALL_KINDS, *(kind.value for kind in counts)]
     if st.session_state.get(KIND) not in kinds:
         st.session_state.pop(KIND, None)
-    if asked in counts:
-        st.session_state[KIND] = asked
+    if asked is not None and asked in counts:
+        st.session_state[KIND] = asked.value
     chosen: str | None = ALL_KINDS
     if len(kinds) > 2:
         chosen = st.pills(

@@ -283,6 +283,8 @@ function create(root) {
         { title: 'Leaves this image out in a new version. No file is deleted.' }))))
     paintView()
     legend()
+    // Why: the button that was pressed may be gone, and keys would go nowhere.
+    if (!dialog.contains(root.getRootNode().activeElement)) dialog.focus()
   }
 
   function pairActions(item, ids) {
