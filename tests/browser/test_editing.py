@@ -107,7 +107,7 @@ def test_the_large_view_shows_what_is_known_and_is_left_by_keyboard(
     expect(large).to_be_visible()
     expect(large.locator(".place")).to_have_text(f"2 of {3 * PER_CLASS}")
     expect(large.locator("dl")).to_contain_text(by_id(app, ids[1]).name)
-    expect(large.locator("dl")).to_contain_text("90% in its label")
+    expect(large.locator("dl")).to_contain_text("90.0% in its label")
     page.keyboard.press("ArrowRight")
     expect(large.locator("dl")).to_contain_text(by_id(app, ids[2]).name)
     page.keyboard.press("2")  # and on to the next image
