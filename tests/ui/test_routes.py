@@ -137,7 +137,7 @@ def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
     view = client.get(f"/pictures/{at}/about?model={model.id}").json()
     label, best = names[int(found.targets[0])], names[int(row.argmax())]
     assert view["title"].startswith("Right: " if label == best else "Wrong: predicted ")
-    assert f"{best} {text.percent(float(row.max()))}" in view["title"]
+    assert f"{best} {text.confidence(float(row.max()))}" in view["title"]
     assert view["label"] == label
     assert [bar["name"] for bar in view["result"]["bars"]] == sorted(
         names, key=lambda name: -row[names.index(name)]
