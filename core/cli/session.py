@@ -21,7 +21,6 @@ from core.domain.jobs import Job, JobKind
 from core.domain.models import Model
 from core.domain.parts import Counting
 from core.errors import FilesChangedError, TouchstoneError
-from core.workflows.results.access import open_results
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -281,6 +280,8 @@ def open_test_results(workspace: Workspace, models: Sequence[Model], purpose: st
     Raises:
         SealedError: if they are sealed.
     """
+    from core.workflows.results.access import open_results
+
     for model in open_results(workspace, models, purpose, person=person()):
         note(
             f"The test results of '{model.name}' are now open; this is recorded, and a sealed test "

@@ -419,7 +419,8 @@ class Plain:
         if isinstance(value, list):
             return [self.of(item, key) for item in value]
         if isinstance(value, str):
-            return self._text(value)
+            # Why: the name of whoever runs the tests.
+            return "<person>" if key == "person" and value else self._text(value)
         if isinstance(value, float) and key.endswith("_at") and value > self._LAST_RECORDED:
             return "<now>"
         return "<seconds>" if key == "duration_s" else value

@@ -111,10 +111,13 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
 ) -> None:
     from core.workflows.results import evaluation
 
-    app = open_page("results/evaluate.py", trained.workspace, model=trained.model.id)
-    report = evaluation.evaluation_report(trained.workspace, trained.model.id, Subset.TEST)
-    right = round(report.accuracy.value * report.n)
-    assert any(f"{right} of {report.n} images right" in item.value for item in app.header)
+    link = {"model": trained.model.id, "subset": "validation"}
+    app = open_page("results/evaluate.py", trained.workspace, **link)
+    report = evaluation.evaluation_report(trained.workspace, trained.model.id, Subset.VALIDATION)
+    right = round(report.accuracy * report.n)
+    counted = f"All {right}" if right == report.n else f"{right} of {report.n}"
+    shown = [item.value for item in [*app.header, *app.subheader]]
+    assert any(f"{counted} validation images right" in words for words in shown), shown
     app.query_params["tab"] = "Measures"
     table = app.run().dataframe[0].value.set_index("measure")
     assert table.loc["Macro F1", "value"] == f"{report.macro_f1:.4f}"

@@ -39,7 +39,7 @@ def test_gray_levels_are_offered_as_measured_saved_if_changed_and_forgotten(
     assert datasets.find_dataset(workspace, dataset_id).levels == GrayLevels(0, 3000)
     app.button("forget").click().run()
     assert datasets.find_dataset(workspace, dataset_id).levels == GrayLevels(0, 4095)
-    shown = open_page("data/datasets.py", workspace, dataset=dataset_id)
+    shown = open_page("data/datasets.py", workspace, dataset=dataset_id, tab="Settings")
     assert any("4,095 is white (12 bits)" in caption.value for caption in shown.caption)
 
 

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from pages.results.evaluate_overview import measure_columns
+from pages.results.evaluate_measures import measure_columns
 
 from core.api.evaluation import measures_as_json
 from core.cli.evaluation_table import measure_rows
@@ -44,7 +44,7 @@ def test_a_new_row_of_the_catalog_appears_wherever_measures_are_shown():
     ]
     columns = measure_columns(report.listed)
     at = columns["measure"].index("Hamming loss")
-    assert columns["value"][at] == f"{wrong.value:.4f}"
+    assert columns["value"][at] == f"{wrong.value:.3f}"
     assert columns["what it says"][at] == NEW.help
 
     values = summary_values(report)

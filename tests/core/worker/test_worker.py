@@ -16,7 +16,7 @@ import pytest
 from core.data.importing.rules import ImportRules, rules_as_dict
 from core.domain.configs import Recipe, TrainConfig
 from core.domain.datasets import LabelSource
-from core.domain.jobs import JobKind, JobStatus
+from core.domain.jobs import JobKind, JobStatus, Progress
 from core.domain.splits import Subset
 from core.domain.training import RunState
 from core.errors import TouchstoneError
@@ -333,7 +333,14 @@ def test_a_waiting_job_says_what_it_waits_for(workspace):
             job_rows.enqueue(db, kind, f"subject {number}", payload, now=1.0 + number)
         check = job_rows.claim(db, "data", owner="me", now=5.0)
         job_rows.report(
-            db, check.id, owner="me", phase="Comparing images", done=2, total=5, now=6.0
+            db,
+            check.id,
+            owner="me",
+            phase="Comparing images",
+            done=2,
+            total=5,
+            progress=Progress(0.4),
+            now=6.0,
         )
         waiting = [jobs.waiting_for(workspace, job) for job in job_rows.active_jobs(db)]
     assert waiting[0] is None

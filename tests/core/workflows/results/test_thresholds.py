@@ -4,6 +4,7 @@ import pytest
 from core.domain.configs import PreprocessConfig
 from core.domain.datasets import Dataset, Verdict
 from core.domain.models import Model
+from core.domain.signoff import AccessKind
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
@@ -30,19 +31,19 @@ def test_a_limit_on_escapes_is_kept_on_validation_and_shown_on_test(made):
     choice = thresholds.choose(basis, ThresholdGoal(max_escape=0.02))
     assert basis.outcome(choice.point).escape.value <= 0.02
     model = basis.judged.model
-    recorded = set()
 
     def verdict():
         return thresholds.verdict_on_test(
-            made.workspace, model, "a test", choice.point, recorded=recorded, asked=True
+            made.workspace, model, choice.point, is_saved=False, asked="a test"
         )
 
     on_test = verdict()
     assert on_test.basis is not None
-    assert verdict().basis is not None  # Why: a session records a view once.
+    assert verdict().basis is not None  # Why: the same decision is recorded once.
     assert on_test.basis.outcome(choice.point).n == 200
     with connect(made.workspace) as db:
-        assert [o.purpose for o in judgement.openings_of(db, "split-1")] == ["a test"]
+        kinds = [view.kind for view in judgement.openings_of(db, "split-1")]
+    assert kinds == [AccessKind.OPENING, AccessKind.DECISION]
 
 
 def test_a_proven_limit_is_stricter_than_one_just_seen(made):
@@ -134,7 +135,7 @@ def test_a_sealed_test_set_is_not_shown_and_not_counted(workspace):
     made = make_dataset(workspace, sealed=True)
     model = add_model(made, "m", seed=1)
     on_test = thresholds.verdict_on_test(
-        workspace, model, "a test", single_threshold(0.5), recorded=set(), asked=True
+        workspace, model, single_threshold(0.5), is_saved=False, asked="a test"
     )
     assert on_test.basis is None
     assert on_test.hidden is thresholds.Hidden.SEALED
