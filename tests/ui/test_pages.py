@@ -120,7 +120,7 @@ def test_the_evaluation_page_shows_the_numbers_of_the_stored_probabilities(
     assert any(f"{counted} validation images right" in words for words in shown), shown
     app.query_params["tab"] = "Measures"
     table = app.run().dataframe[0].value.set_index("measure")
-    assert table.loc["Macro F1", "value"] == f"{report.macro_f1:.4f}"
+    assert table.loc["Macro F1", "value"] == f"{report.macro_f1:.3f}"
 
 
 def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from pages.results.evaluate_measures import measure_columns
 
 from core.api.evaluation import measures_as_json
 from core.cli.evaluation_table import measure_rows
@@ -10,6 +9,7 @@ from core.evaluation.measures.catalog import Measure, MeasureKind, catalog_of
 from core.evaluation.measures.intervals import Estimate, Interval, rate_of
 from core.evaluation.release.report_numbers import summary_values
 from core.evaluation.report import evaluate
+from pages.results.evaluate_measures import measure_columns
 
 
 def _report(*further):
