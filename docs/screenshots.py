@@ -1,8 +1,8 @@
-"""Take the images of the README from a running app whose workspace holds the trained demo.
+"""Take the six images of the README from a running app whose workspace holds the trained demo.
 
 python docs/screenshots.py http://127.0.0.1:8501 IMAGE...    (IMAGE: files for the Predict page)
 
-Split the demo by look-alikes before training, or the images show a warning about leaks.
+Check the quality of the demo and split it by look-alikes before training it.
 """
 
 import shutil
@@ -12,25 +12,19 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).parent
-SIZE = {"width": 1280, "height": 860}
-WAIT_MS = 2500
+SIZE = {"width": 1280, "height": 800}
+RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+WAIT_MS = 4000
 
 
-def cell(page: Page, row: int, column: int) -> None:
-    chart = page.locator('[class*="st-key-matrix_model"] .ts-chart').first
-    box = chart.bounding_box()
-    at = chart.evaluate(
-        "(el, [r, c]) => { const L = el._fullLayout;"
-        " return [L.xaxis.d2p(c) + L.xaxis._offset, L.yaxis.d2p(r) + L.yaxis._offset] }",
-        [row, column],
-    )
-    assert box is not None
-    page.mouse.click(box["x"] + at[0], box["y"] + at[1])
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector(RESTS, timeout=60_000)
     page.wait_for_timeout(WAIT_MS)
-    page.mouse.move(5, 5)
 
 
 def shoot(page: Page, name: str) -> None:
+    page.mouse.move(5, 795)
     page.wait_for_timeout(WAIT_MS)
     page.screenshot(path=OUT / f"{name}.png")
 
@@ -40,34 +34,23 @@ def main(url: str, images: list[str]) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        for theme in ("light", "dark"):
-            page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]
-            page.goto(url)
-            shoot(page, f"home-{theme}")
-            page.goto(f"{url}/runs")
-            page.wait_for_selector(".ts-chart .scatterlayer")
-            shoot(page, f"runs-{theme}")
-            page.goto(f"{url}/evaluate")
-            page.wait_for_selector(".ts-chart .heatmaplayer")
-            page.wait_for_timeout(WAIT_MS)
-            if page.locator(".st-key-show_test button").count():
-                page.locator(".st-key-show_test button").first.click()
-                page.wait_for_timeout(2 * WAIT_MS)
-            page.get_by_text("test", exact=True).first.click()
-            page.wait_for_timeout(WAIT_MS)
-            heading = page.get_by_role("heading", name="Precision and recall").first
-            heading.evaluate("el => el.scrollIntoView()")
-            page.wait_for_timeout(WAIT_MS)
-            cell(page, 1, 2)
-            shoot(page, f"evaluate-{theme}")
-            page.locator(".ts-images .tile").first.click()
-            page.get_by_text("network input").wait_for(timeout=60_000)
-            shoot(page, f"why-{theme}")
-            page.goto(f"{url}/predict")
-            page.locator('[data-testid="stFileUploader"] input').set_input_files(images)
-            page.get_by_text("network input").wait_for(timeout=60_000)
-            shoot(page, f"predict-{theme}")
-            page.close()
+        light = browser.new_page(viewport=SIZE, color_scheme="light")  # type: ignore[arg-type]
+        light.set_default_timeout(60_000)
+        for path, name in (("", "home"), ("quality", "quality"), ("train", "train")):
+            open_page(light, f"{url}/{path}")
+            shoot(light, f"{name}-light")
+        open_page(light, f"{url}/evaluate?subset=validation")
+        light.wait_for_selector(".ts-chart .heatmaplayer")
+        shoot(light, "evaluate-light")
+        dark = browser.new_page(viewport=SIZE, color_scheme="dark")  # type: ignore[arg-type]
+        dark.set_default_timeout(60_000)
+        open_page(dark, f"{url}/evaluate?subset=validation")
+        dark.locator(".ts-images .tile").first.click()
+        shoot(dark, "why-dark")
+        open_page(dark, f"{url}/predict")
+        dark.locator('[data-testid="stFileUploader"] input').set_input_files(images)
+        dark.wait_for_selector(".ts-images .tile")
+        shoot(dark, "predict-dark")
         browser.close()
 
 

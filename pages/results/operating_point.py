@@ -365,7 +365,7 @@ def page(workspace: Workspace) -> None:
             "Which classes are good?",
             "Set the verdict of every class (OK or NOK) on the Images page. "
             "Escapes and false rejects are counted from it.",
-            (Place.DATASETS, "Datasets"),
+            (Place.DATASETS, "Images"),
         )
         return
     saved = thresholds.saved_rule(workspace, model.id)

@@ -10,7 +10,13 @@ import plotly
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from core import words
@@ -300,7 +306,14 @@ def _too_large(size: int, free: int) -> str:
     )
 
 
+def _home(request: Request) -> Response:
+    """Streamlit knows its first page by no name."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"./{query}")
+
+
 ROUTES = [
+    Route("/home", _home),
     Route("/pictures/{sample:int}/thumbnail", _thumbnail),
     Route("/pictures/{sample:int}/full", _image),
     Route("/pictures/{sample:int}/facts", _facts),

@@ -185,7 +185,7 @@ def start_full_training(page: Page, app: App) -> str:
     dataset = datasets.find_dataset(Workspace(app.workspace), "Pill demo")
     open_page(page, app, f"train?dataset={dataset.id}")
     page.wait_for_selector(".st-key-recipe")
-    page.locator('.st-key-recipe label:has-text("Full")').click()
+    page.locator(".st-key-recipe").get_by_text("Full", exact=True).click()
     page.wait_for_selector(".st-key-train_full_epochs")
     settled(page)
     click(page, "start")
