@@ -119,6 +119,8 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     expect(dialog.locator(".title")).to_have_text("Wrong: predicted good 90.0%, labeled crack")
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".place")).to_have_text("2 of 2")
+    # A key pressed too early once corrected the image before.
+    expect(dialog).to_have_attribute("aria-busy", "false")
     page.keyboard.press("1")
     expect(dialog.locator(".said")).to_contain_text("Relabeled 1 image crack → good")
     expect(dialog.locator(".title")).to_contain_text("Right: good")

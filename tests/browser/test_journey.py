@@ -186,7 +186,7 @@ def start_full_training(page: Page, app: App) -> str:
     open_page(page, app, f"train?dataset={dataset.id}")
     page.wait_for_selector(".st-key-recipe")
     page.locator(".st-key-recipe").get_by_text("Full", exact=True).click()
-    page.wait_for_selector(".st-key-train_full_epochs")
+    page.wait_for_selector(".st-key-set_full_epochs")
     settled(page)
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))

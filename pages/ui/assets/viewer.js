@@ -224,6 +224,7 @@ function createViewer(mounted) {
     for (const [index, button] of [...part('models').children].entries()) {
       button.setAttribute('aria-pressed', index === model)
     }
+    dialog.setAttribute('aria-busy', view?.key !== key())
     let loaded
     try {
       loaded = await abouts.get(url)
@@ -234,6 +235,7 @@ function createViewer(mounted) {
     dialog.dataset.heat = 'awaited'
     const isOther = view?.key !== loaded.key
     view = loaded
+    dialog.setAttribute('aria-busy', false)
     drawWords()
     await drawImage(mine, isOther)
     if (mine !== turn) return
@@ -586,14 +588,17 @@ function createViewer(mounted) {
     if (at + 1 < viewing.keys.length) move(1)
   }
 
+  // Between two images the one before is still seen: a key must not correct either of them.
+  const isShown = () => view?.dataset && view.key === key()
+
   function relabel(index) {
-    const name = view?.dataset ? view.classes[index] : undefined
+    const name = isShown() ? view.classes[index] : undefined
     if (name === undefined) return
     if (name === view.label) say(`The class is ${name} already.`)
     else correct({ action: 'relabel', class_name: name })
   }
 
-  const exclude = () => view?.dataset && correct({ action: view.excluded ? 'restore' : 'exclude' })
+  const exclude = () => isShown() && correct({ action: view.excluded ? 'restore' : 'exclude' })
 
   function undo() {
     saving = saving.then(() => {
@@ -605,6 +610,7 @@ function createViewer(mounted) {
   }
 
   function toggleMark(mark) {
+    if (!isShown()) return
     const marked = view, on = !marked.marks.includes(mark.kind)
     marked.marks = on ? [...marked.marks, mark.kind] : marked.marks.filter(kind => kind !== mark.kind)
     drawCorrections()
