@@ -21,6 +21,7 @@ export default function ({ data, parentElement, setStateValue }) {
     scrollZoom: data.select || data.zoom,
     modeBarButtonsToRemove: HIDDEN_BUTTONS,
   }
+  if (!chart.hasAttribute('role')) chart.setAttribute('role', 'group')
   chart.setAttribute('aria-label', data.description)
   if (data.cell) chart.cell = data.cell
   chart.grid = data.grid
