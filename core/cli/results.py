@@ -115,7 +115,12 @@ def threshold(
         choice = _choice(opened.workspace, basis, goal, at)
         if save:
             thresholds.save_rule(
-                opened.workspace, basis, choice, confidence=confidence, scenario=scenario
+                opened.workspace,
+                basis,
+                choice,
+                confidence=confidence,
+                scenario=scenario,
+                person=person(),
             )
         kept = thresholds.saved_rule(opened.workspace, basis.judged.model.id)
         is_saved = kept is not None and kept.point == choice.point

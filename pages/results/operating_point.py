@@ -309,7 +309,7 @@ def _keep(
         threshold_form.confidence_box(compact=True)
         st.button(
             "Save threshold",
-            type="primary",
+            type="secondary" if is_saved else "primary",
             icon=":material/save:",
             key="save_rule",
             disabled=is_saved,
@@ -318,12 +318,7 @@ def _keep(
             help="Saved with the model and applied by Evaluate, Predict and the report.",
         )
         if is_saved:
-            st.page_link(
-                Place.SIGN_OFF,
-                label="Next: sign-off",
-                icon=":material/verified:",
-                query_params={"model": basis.judged.model.id},
-            )
+            _next(basis.judged.model)
     if saved is None:
         words = "None saved: the predicted class decides."
     else:
@@ -333,13 +328,23 @@ def _keep(
         st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 
 
+def _next(model: Model) -> None:
+    if st.button("Next: sign-off", type="primary", icon=":material/verified:", key="next_signoff"):
+        st.switch_page(Place.SIGN_OFF, query_params={"model": model.id})
+
+
 def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
     """Save the threshold on the screen with the model."""
     draft = threshold_form.draft(basis.judged.model.id, None)
 
     def save() -> None:
         thresholds.save_rule(
-            workspace, basis, draft.choice, confidence=confidence, scenario=draft.scenario
+            workspace,
+            basis,
+            draft.choice,
+            confidence=confidence,
+            scenario=draft.scenario,
+            person=test_access.person(),
         )
         st.toast("The threshold is saved.", icon=":material/check_circle:")
 

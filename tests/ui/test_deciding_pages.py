@@ -109,7 +109,13 @@ def test_a_purpose_is_asked_for_and_every_rule_judged_on_test_is_a_decision(
     assert _recorded(made)[0][1] == "Decide about a release"
     app.button(key="save_for_test").click().run()
     app.run()
-    assert [kind for kind, _ in _recorded(made)] == [*kinds, "decision"]
+    kinds.append("decision")
+    assert [kind for kind, _ in _recorded(made)] == kinds
+    assert app.button(key="next_signoff").proto.type == "primary"
+    assert app.button(key="save_rule").proto.type == "secondary"
+    # Looking again decides nothing.
+    open_page("results/operating_point.py", made.workspace, model="model-new")
+    assert [kind for kind, _ in _recorded(made)] == kinds
 
 
 def test_a_link_keeps_the_threshold_and_the_line(open_page: OpenPage, made: Made) -> None:

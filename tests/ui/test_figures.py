@@ -7,9 +7,10 @@ import pytest
 
 from core.domain.training import EpochMetrics, PenaltyPoint
 from core.evaluation.decisions.costs import LeastCost
+from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.rule import OperatingPoint
 from core.evaluation.measures.views import ConfidenceBand
-from pages.ui.figures import confidence_charts, theme, threshold_charts
+from pages.ui.figures import confidence_charts, outcome_matrices, theme, threshold_charts
 from pages.ui.figures import training_curves as curves
 from pages.ui.figures.theme import PALETTE, Colour
 
@@ -158,3 +159,23 @@ def test_wrong_images_are_pale_and_hatched_beside_the_correct_ones():
     right, wrong = confidence_charts.bands([ConfidenceBand(0.9, 1.0, 50, 2)]).data
     assert (right.marker.color, right.marker.pattern.shape) == (Colour.RIGHT, None)
     assert (wrong.marker.pattern.shape, wrong.marker.pattern.bgcolor) == ("/", Colour.WRONG_PALE)
+
+
+def _painted(heatmap):
+    """The colours of the cells, by the nearest stop of the scale."""
+    ends = np.array([at for at, _ in heatmap.colorscale])
+    z = (np.array(heatmap.z) - heatmap.zmin) / (heatmap.zmax - heatmap.zmin)
+    nearest = np.abs(z[..., None] - ends).argmin(axis=-1)
+    return [[heatmap.colorscale[i][1] for i in row] for row in nearest.tolist()]
+
+
+def test_a_cell_with_the_whole_of_its_row_has_the_full_colour_of_its_meaning():
+    # Where every part was right, the cells had the pale red of an error.
+    figure = outcome_matrices.ok_nok_matrix(Outcome(ok=(40, 0, 0), nok=(0, 0, 20)))
+    empty = Colour.EMPTY
+    assert _painted(figure.data[0]) == [[Colour.RIGHT, empty, empty], [empty, empty, Colour.RIGHT]]
+    figure = outcome_matrices.ok_nok_matrix(Outcome(ok=(0, 0, 40), nok=(20, 0, 0)))
+    false_reject, wrong = Colour.FALSE_REJECT, Colour.WRONG
+    assert _painted(figure.data[0]) == [[empty, empty, false_reject], [wrong, empty, empty]]
+    figure = outcome_matrices.ok_nok_matrix(Outcome(ok=(0, 40, 0), nok=(0, 20, 0)))
+    assert _painted(figure.data[0]) == [[empty, Colour.REVIEW, empty]] * 2

@@ -11,7 +11,9 @@ sealed test of this model for good. What is recorded:
 * a report: each one that is made, because it leaves the workspace.
 * a decision: a threshold judged on the test images, two models compared on them, the verdict on the
   release criteria. Once for each threshold, pair and set of criteria, however often it is shown:
-  this is how often the test images have answered a question.
+  this is how often the test images have answered a question. A threshold is judged when it is
+  saved and the results are open, or when they are opened and it was saved before; showing it adds
+  nothing.
 
 There are no accounts: a person is who she says she is, and on the command line the account.
 """
@@ -26,7 +28,9 @@ from sqlite_utils import Database
 from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.signoff import AccessKind, TestSetAccess
-from core.errors import ConfigError, SealedError
+from core.errors import ConfigError, SealedError, TouchstoneError
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import point_in_words, rule_from_json
 from core.store import judgement, splits
 from core.store.database import connect, transaction
 from core.words import count, joined
@@ -81,8 +85,32 @@ def open_results(
 
 
 def record_opening(db: Database, model: Model, purpose: str, person: str) -> None:
-    """Record that the test results of a model were opened; call inside a transaction."""
+    """Record that the test results of a model were opened, and that its saved rule was judged.
+
+    Call inside a transaction.
+    """
     _record(db, model, AccessKind.OPENING, purpose, person)
+    record_saved_rule(db, model, person)
+
+
+def record_saved_rule(db: Database, model: Model, person: str) -> None:
+    """Record that the saved rule of a model was judged on the test, where its results are open.
+
+    Once for each rule; call inside a transaction.
+    """
+    if model.split_id is None or not judgement.is_opened(db, model.split_id, model.id):
+        return
+    try:
+        rule = rule_from_json(judgement.operating_point(db, model.id) or "")
+    except TouchstoneError:  # none, or one of another version: it judges nothing
+        return
+    _decide(db, model, *rule_decision(rule.point), person=person)
+
+
+def rule_decision(point: OperatingPoint) -> tuple[str, tuple[object, ...]]:
+    """What is recorded of a rule judged on the test images: words, and what it is known by."""
+    words = f"Threshold judged on the test images: {point_in_words(point)}"
+    return words, ("threshold", point.accept_below, point.reject_from, point.class_thresholds)
 
 
 def required_purpose(purpose: str) -> str:
@@ -132,11 +160,17 @@ def record_decision(
     Raises:
         SealedError: if the results are sealed.
     """
-    digest = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
     with connect(workspace) as db, transaction(db):
         refuse_sealed(db, model)
-        if not judgement.is_decided(db, model.id, digest):
-            _record(db, model, AccessKind.DECISION, words, person, digest)
+        _decide(db, model, words, subject, person=person)
+
+
+def _decide(
+    db: Database, model: Model, words: str, subject: tuple[object, ...], *, person: str
+) -> None:
+    digest = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
+    if not judgement.is_decided(db, model.id, digest):
+        _record(db, model, AccessKind.DECISION, words, person, digest)
 
 
 def _record(

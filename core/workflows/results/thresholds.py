@@ -34,7 +34,6 @@ from core.evaluation.decisions.outcome import (
 )
 from core.evaluation.decisions.rule import (
     DecisionRule,
-    point_in_words,
     rule_from_json,
     rule_to_json,
 )
@@ -54,6 +53,8 @@ from core.workflows.results.access import (
     access_to_test,
     open_results,
     record_decision,
+    record_saved_rule,
+    rule_decision,
 )
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workspace import Workspace
@@ -274,8 +275,11 @@ def save_rule(
     *,
     confidence: float = CONFIDENCE,
     scenario: Scenario | None = None,
+    person: str = "",
 ) -> DecisionRule:
     """Keep a rule with its model, replacing an earlier one; the same rule keeps its time.
+
+    Where the test results are open, the test judges it, and this is recorded.
 
     Raises:
         ConfigError: if the rule promises what cannot be guaranteed, or decides nothing.
@@ -298,6 +302,7 @@ def save_rule(
         if earlier is not None and earlier.same_decisions(rule):
             rule = replace(rule, saved_at=earlier.saved_at, chosen_by=earlier.chosen_by)
         judgement.save_operating_point(db, judged.model.id, rule_to_json(rule))
+        record_saved_rule(db, judged.model, person)
     return rule
 
 
@@ -348,7 +353,9 @@ def verdict_on_test(
     person: str = "",
     load: Callable[[Workspace, str, Subset], Basis] = load_basis,
 ) -> OnTest:
-    """The test images for the verdict on a rule; every rule judged on them is a decision.
+    """The test images for the verdict on a rule; one that somebody asks about is a decision.
+
+    A saved one was recorded when it was saved, or when the results were opened.
 
     Args:
         workspace: where the model lives.
@@ -376,9 +383,8 @@ def verdict_on_test(
         return OnTest(None, err.message, Hidden.MISSING)
     if asked:
         open_results(workspace, [model], asked, person=person)
-    limits = (point.accept_below, point.reject_from, point.class_thresholds)
-    words = f"Threshold judged on the test images: {point_in_words(point)}"
-    record_decision(workspace, model, words, "threshold", *limits, person=person)
+        words, subject = rule_decision(point)
+        record_decision(workspace, model, words, *subject, person=person)
     return OnTest(basis)
 
 

@@ -44,7 +44,8 @@ def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> g
         [[_Tone.RIGHT, _Tone.REVIEW, _Tone.FALSE_REJECT], [_Tone.WRONG, _Tone.REVIEW, _Tone.RIGHT]]
     )
     figure = _small_matrix(
-        np.where(counts == 0, 0.0, tone + 0.3 + 0.7 * shares).tolist(),
+        # Why below 1: the whole of a row would be the pale start of the next meaning's ramp.
+        np.where(counts == 0, 0.0, tone + 0.3 + 0.69 * shares).tolist(),
         [
             [
                 f"<b>{n:,}</b><br>{percent(s, of=sum(row))}" if n else "0"

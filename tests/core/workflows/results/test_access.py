@@ -30,16 +30,42 @@ def test_results_are_opened_once_for_a_model_and_with_a_purpose(workspace):
         assert [view.person for view in judgement.openings_of(db, "split-1")] == ["Kim"]
 
 
-def test_the_verdict_on_each_rule_is_a_decision_and_recorded_once(workspace):
+def _save(workspace, threshold):
+    basis = thresholds.load_basis(workspace, "m")
+    choice = thresholds.ThresholdChoice(single_threshold(threshold), "by hand")
+    thresholds.save_rule(workspace, basis, choice, person="Kim")
+
+
+def test_each_rule_saved_after_the_opening_is_a_decision_and_showing_it_adds_nothing(workspace):
+    # Looking at the Threshold page again was recorded as a decision.
     model = add_model(make_dataset(workspace), "m")
     access.record_view(workspace, model, "before")
-    for threshold in (0.3, 0.3, 0.4):
+    shown = thresholds.verdict_on_test(workspace, model, single_threshold(0.2), is_saved=True)
+    assert shown.basis is not None
+    assert [kind for kind, _ in _recorded(workspace)] == [AccessKind.OPENING]
+    for threshold in (0.3, 0.3, 0.4, 0.3):
+        _save(workspace, threshold)
         rule = single_threshold(threshold)
         shown = thresholds.verdict_on_test(workspace, model, rule, is_saved=True)
         assert shown.basis is not None
     kinds = [kind for kind, _ in _recorded(workspace)]
     assert kinds == [AccessKind.OPENING, AccessKind.DECISION, AccessKind.DECISION]
     assert "Reject at 40.0%" in _recorded(workspace)[-1][1]
+    with connect(workspace) as db:
+        assert judgement.openings_of(db, "split-1")[-1].person == "Kim"
+
+
+def test_a_rule_saved_before_the_opening_is_recorded_with_it(workspace):
+    model = add_model(make_dataset(workspace), "m")
+    _save(workspace, 0.2)
+    _save(workspace, 0.3)
+    assert _recorded(workspace) == []
+    access.open_results(workspace, [model], "release 3")
+    both = [AccessKind.OPENING, AccessKind.DECISION]
+    assert [kind for kind, _ in _recorded(workspace)] == both
+    assert "Reject at 30.0%" in _recorded(workspace)[1][1]
+    thresholds.verdict_on_test(workspace, model, single_threshold(0.3), is_saved=True)
+    assert [kind for kind, _ in _recorded(workspace)] == both
 
 
 def test_a_draft_is_not_tried_on_the_test_unless_somebody_asks(workspace):
