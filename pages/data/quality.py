@@ -121,8 +121,8 @@ def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
     confirmed = quality.agreement_by_class(workspace, dataset.id)
     if confirmed:
         st.markdown(
-            "**Labels that the check confirms.** Where the share is low, do not rely on the check’s "
-            "proposals for the class."
+            "**Labels that the check confirms.** Where the share is low, do not rely on the labels "
+            "that it proposes for the class."
         )
         weakest = sorted(confirmed.items(), key=lambda item: item[1])[:8]
         st.dataframe(

@@ -115,7 +115,7 @@ def test_a_suspect_gets_the_suggested_class_or_a_chosen_one(parts):
 
 
 def test_ignoring_a_suspect_says_that_its_label_is_kept(parts):
-    sure, hard = _ids(parts, K.SUSPECT_LABEL)
+    sure, _hard = _ids(parts, K.SUSPECT_LABEL)
     assert fixes.fix(parts, "ds-1", [sure], Fix.IGNORE).words == "Kept the label of 1 image"
     outlier = _ids(parts, K.OUTLIER)[:1]
     assert fixes.fix(parts, "ds-1", outlier, Fix.IGNORE).words == "Ignored 1 finding"
