@@ -72,8 +72,9 @@ def _imported(facts: StageFacts) -> _Judged:
 
 
 def _checked(facts: StageFacts) -> _Judged:
-    def stage(reason: StageReason, count: int = 0, *, done: bool = False) -> StageState:
-        status = StageStatus.DONE if done else StageStatus.OPEN
+    def stage(
+        reason: StageReason, count: int = 0, status: StageStatus = StageStatus.OPEN
+    ) -> StageState:
         return StageState(Stage.CHECKED, status, reason, count)
 
     # Why: a check helps most before the split. Who went on without it is not held up.
@@ -85,15 +86,15 @@ def _checked(facts: StageFacts) -> _Judged:
     if check is None:
         return _Judged(stage(StageReason.NEVER_CHECKED), StepAction.RUN_CHECK, can_wait=moved_on)
     if check.unseen:
-        outdated = stage(StageReason.CHECK_OUTDATED, check.unseen)
+        outdated = stage(StageReason.CHECK_OUTDATED, check.unseen, StageStatus.ATTENTION)
         return _Judged(outdated, StepAction.RUN_CHECK, can_wait=moved_on)
     if check.serious:
-        serious = stage(StageReason.SERIOUS_FINDINGS, check.serious)
+        serious = stage(StageReason.SERIOUS_FINDINGS, check.serious, StageStatus.ATTENTION)
         return _Judged(serious, StepAction.REVIEW_FINDINGS, can_wait=moved_on)
     if check.warnings:
-        warned = stage(StageReason.OPEN_FINDINGS, check.warnings)
+        warned = stage(StageReason.OPEN_FINDINGS, check.warnings, StageStatus.ATTENTION)
         return _Judged(warned, StepAction.REVIEW_FINDINGS, can_wait=moved_on)
-    return _Judged(stage(StageReason.NO_OPEN_FINDINGS, done=True))
+    return _Judged(stage(StageReason.NO_OPEN_FINDINGS, status=StageStatus.DONE))
 
 
 def _fault(split: SplitFacts) -> StageReason | None:

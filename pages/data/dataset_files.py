@@ -91,7 +91,7 @@ def _taken_along(gone: DeletedWith) -> str:
         )
         if number
     ]
-    lines = [f"Takes along {joined([*numbers, 'its history'])}."]
+    lines = [f"Also deletes {joined([*numbers, 'its history'])}."]
     if gone.models:
         lines.append(
             f"{text.count(gone.models, 'model')} of it can still predict, but no longer be "

@@ -49,7 +49,13 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
             "Check quality", icon=":material/troubleshoot:", key="to_check"
         ):
             st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
-        if st.button("Next: split", icon=":material/call_split:", type="primary", key="to_split"):
+        has_split = context.split(workspace) is not None
+        if st.button(
+            "Split" if has_split else "Next: split",
+            icon=":material/call_split:",
+            type="secondary" if has_split else "primary",
+            key="to_split",
+        ):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
 
 

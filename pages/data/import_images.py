@@ -23,7 +23,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules, import_source, import_table
 from pages.data.import_source import ImportSource
-from pages.ui import errors, inference, state, text, widgets
+from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 from pages.ui.places import Place
@@ -293,12 +293,25 @@ def progress(workspace: Workspace, subject_id: str) -> None:
     if job is None:
         st.warning("There is no such import.")
     elif job.status is JobStatus.COMPLETED:
+        _open_once(job)
         _done(workspace, job)
     elif not job.status.is_active:
         st.info("Nothing was stored.")
         if st.button("Back to the import form", icon=":material/arrow_back:"):
             del st.query_params["import"]
             st.rerun()
+
+
+def _open_once(job: Job) -> None:
+    """Make the dataset of an import the open one, on every page; once, so that another can be."""
+    if st.session_state.get("import_opened") == job.subject_id:
+        return
+    st.session_state.import_opened = job.subject_id
+    dataset_id = str(job.result["dataset_id"])
+    opened = context.current().dataset
+    if opened is None or opened.id != dataset_id:
+        st.query_params.from_dict({"import": job.subject_id, "dataset": dataset_id})
+        st.rerun()
 
 
 def _done(workspace: Workspace, job: Job) -> None:

@@ -65,7 +65,13 @@ def summary(
     waiting = quality.to_settle(workspace, dataset.id)
     with st.container(horizontal=True, vertical_alignment="center", key="quality_summary"):
         st.header(headline(waiting), width="stretch")
-        if st.button("Next: split", type="primary", icon=":material/call_split:", key="to_split"):
+        has_split = context.split(workspace) is not None
+        if st.button(
+            "Split" if has_split else "Next: split",
+            type="secondary" if has_split else "primary",
+            icon=":material/call_split:",
+            key="to_split",
+        ):
             st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
         check_button(workspace, dataset, "Check again", is_first=False)
         with st.popover("More", type="tertiary", icon=":material/info:"):
@@ -115,7 +121,8 @@ def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
     confirmed = quality.agreement_by_class(workspace, dataset.id)
     if confirmed:
         st.markdown(
-            "**Labels that the check confirms.** Low: its proposals for this class are weak."
+            "**Labels that the check confirms.** Where the share is low, do not rely on the labels "
+            "that it proposes for the class."
         )
         weakest = sorted(confirmed.items(), key=lambda item: item[1])[:8]
         st.dataframe(

@@ -282,7 +282,7 @@ def _pattern() -> Grouping | None:
 def _shares(kept: Split | None) -> SplitRequest:
     if kept:
         train = st.slider(
-            "Train · validation",
+            "Boundary between train and validation",
             5,
             95,
             step=5,
@@ -297,7 +297,7 @@ def _shares(kept: Split | None) -> SplitRequest:
         )
         return SplitRequest((train / 100, (100 - train) / 100, 0.0))
     st.slider(
-        "Train · validation · test",
+        "Boundaries between train, validation and test",
         5,
         100,
         step=5,

@@ -68,7 +68,7 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 def _taken_along(workspace: Workspace, split: Split) -> str:
     """What goes with the split, and what stays."""
     runs = splits.run_count(workspace, split.id)
-    taken = f"Takes along {text.count(runs, 'run')}. " if runs else "No run has used it. "
+    taken = f"Also deletes {text.count(runs, 'run')}. " if runs else "No run has used it. "
     return f"{taken}Models, reports and images stay."
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.acting import acted_on
 from core.domain.configs import Recipe
-from core.domain.jobs import Job
+from core.domain.jobs import Job, JobStatus
 from core.domain.settings import Setting, Value
 from core.domain.training import RunState
 from core.errors import TouchstoneError
@@ -37,10 +37,14 @@ def header(workspace: Workspace, view: RunView) -> None:
         _actions(workspace, view)
 
 
-def state_line(view: RunView) -> None:
+def state_line(workspace: Workspace, view: RunView) -> None:
+    waiting = jobs.waiting_for(workspace, view.job) if view.job else None
+    is_starting = waiting is not None and waiting.running is None and not waiting.ahead
+    has_model = view.model_id is not None
+    words = next_in_words(view.state, has_model=has_model, is_starting=is_starting)
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         run_states.badge(view.state)
-        st.caption(next_in_words(view.state, has_model=view.model_id is not None), width="content")
+        st.caption(words, width="content")
         run_states.key_of_states()
 
 
@@ -100,6 +104,8 @@ def again(view: RunView) -> None:
 
 def live(workspace: Workspace, view: RunView) -> None:
     def draw(job: Job) -> None:
+        if job.status is JobStatus.RUNNING and view.state is RunState.QUEUED:
+            st.rerun()  # the line above still says that it waits
         if job.status.is_active:
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(width="stretch"):
@@ -247,7 +253,7 @@ def page(workspace: Workspace) -> None:
     view = runs.find_run(workspace, chosen or "")
     with right:
         header(workspace, view)
-    state_line(view)
+    state_line(workspace, view)
     live(workspace, view)
     settings(workspace, view)
     for group in folds.group_runs(views):

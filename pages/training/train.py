@@ -163,21 +163,28 @@ def answer(
                 f"{text.count(len(dataset.class_names), 'class')}"
             )
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(" · ".join(_facts(counts, split, seconds)), width="content")
+                words = " · ".join(_facts(counts, split, train, seconds))
+                st.caption(words, width="content")
                 split_badges(split)
         fold = choose_fold(split) if split.folds else None
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
             start(workspace, dataset, split, train, augment, fold)
 
 
-def _facts(counts: dict[Subset, int], split: Split, seconds: float | None) -> list[str]:
+def _facts(
+    counts: dict[Subset, int], split: Split, train: TrainConfig, seconds: float | None
+) -> list[str]:
     parts = []
     if seconds is not None:
         each = " for each fold" if split.folds else ""
         parts.append(f"{about(seconds)}{each}, by earlier runs here".capitalize())
     if counts[Subset.VALIDATION]:
-        parts.append(f"{counts[Subset.VALIDATION]:,} validate")
-    parts.append(f"{counts[Subset.TEST]:,} test images stay unseen")
+        refits = train.recipe is Recipe.QUICK and train.refit and not split.folds
+        also = " (the final model also learns from them)" if refits else ""
+        parts.append(f"{text.count(counts[Subset.VALIDATION], 'image')} for validation{also}")
+    if counts[Subset.TEST]:
+        stay = "stays" if counts[Subset.TEST] == 1 else "stay"
+        parts.append(f"{text.count(counts[Subset.TEST], 'test image')} {stay} unseen")
     return parts
 
 

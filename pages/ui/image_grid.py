@@ -81,7 +81,7 @@ def editable_images(
     items = [_item(sample, dataset) for sample in samples]
     is_edited = components.editable_gallery(
         items,
-        _editing(items, dataset, pin, pages),
+        _editing(workspace, items, dataset, pin, pages),
         _viewing(workspace, dataset, pin),
         key,
         side_px=SIDE_PX,
@@ -180,7 +180,11 @@ def _summary(pin: _Pin) -> str:
 
 
 def _editing(
-    items: Sequence[dict[str, object]], dataset: Dataset, pin: _Pin, pages: int
+    workspace: Workspace,
+    items: Sequence[dict[str, object]],
+    dataset: Dataset,
+    pin: _Pin,
+    pages: int,
 ) -> dict[str, object]:
     """What the gallery needs to edit; `signature` changes with everything that it shows."""
     shown = repr([(item["key"], item["title"], item["excluded"]) for item in items])
@@ -195,6 +199,7 @@ def _editing(
         "first": (pin.query.page - 1) * PAGE + 1,
         "total": pin.total,
         "summary": _summary(pin),
+        "undoable": versions.next_undo(workspace, dataset.id) is not None,
     }
 
 

@@ -26,6 +26,7 @@ STAGE_NAMES = {
 }
 STATUS_WORDS = {
     StageStatus.DONE: "done",
+    StageStatus.ATTENTION: "needs attention",
     StageStatus.CURRENT: "next",
     StageStatus.BLOCKED: "not possible yet",
     StageStatus.OPEN: "open",
@@ -33,6 +34,7 @@ STATUS_WORDS = {
 # Shapes that differ, so that a status is never told by colour alone.
 STATUS_ICONS = {
     StageStatus.DONE: "check_circle",
+    StageStatus.ATTENTION: "error",
     StageStatus.CURRENT: "adjust",
     StageStatus.BLOCKED: "lock",
     StageStatus.OPEN: "radio_button_unchecked",
@@ -97,8 +99,8 @@ def _checked(state: StageState) -> str:
         StageReason.NEVER_CHECKED: "Duplicates and wrong labels have not been looked for.",
         StageReason.CHECK_RUNNING: "The quality check is running.",
         StageReason.CHECK_OUTDATED: f"{count(number, 'image')} came after the last check.",
-        StageReason.SERIOUS_FINDINGS: f"{count(number, 'serious finding')} to review.",
-        StageReason.OPEN_FINDINGS: f"{count(number, 'finding')} to review.",
+        StageReason.SERIOUS_FINDINGS: f"{count(number, 'serious finding')} open.",
+        StageReason.OPEN_FINDINGS: f"{count(number, 'finding')} open.",
         StageReason.NO_OPEN_FINDINGS: "Checked; no finding is open.",
     }[state.reason]
 

@@ -154,8 +154,8 @@ def test_deleting_a_dataset_says_what_goes_and_an_open_page_says_that_it_is_gone
     splits.create_split(workspace, rows.id)
     evaluation.mark(workspace, [1, 2], MarkKind.GOLDEN, on=True)
     app = open_tab(open_page("data/datasets.py", workspace, dataset=rows.id), "Settings")
-    told = [item.value for item in app.markdown if "Takes along" in item.value]
-    assert told[0].startswith("Takes along 1 split, 2 marked images and its history.")
+    told = [item.value for item in app.markdown if "Also deletes" in item.value]
+    assert told[0].startswith("Also deletes 1 split, 2 marked images and its history.")
     open_elsewhere = open_page("data/datasets.py", workspace, dataset=rows.id)
     app.button(key="delete").click().run()
     app.button(key="delete").click()

@@ -6,10 +6,11 @@ import numpy as np
 
 from core.data.importing.rules import CombinedLabels
 from core.domain.datasets import LabelSource
+from core.domain.jobs import JobKind
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workspace import Workspace
-from tests.conftest import save_image, store_rows
+from tests.conftest import Trained, copy_of, save_image, store_rows
 from tests.ui.conftest import OpenPage
 
 
@@ -32,6 +33,22 @@ def column(app, title: str):  # type: ignore[no-untyped-def]
 
 def said(app, words: str) -> bool:  # type: ignore[no-untyped-def]
     return any(words in item.value.replace("\\", "") for item in app.markdown)
+
+
+def test_a_completed_import_opens_its_dataset_once(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    # The bar above showed the dataset that was open before, until a button was pressed.
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    store_rows(workspace, [0, 1], dataset_id="ds-other")
+    (job,) = jobs.latest_of_kind(workspace, JobKind.IMPORT).values()
+    app = open_page("data/import_images.py", workspace, **{"import": job.subject_id})
+    assert app.button(key="to_quality")
+    assert app.selectbox(key="context_dataset").value == trained.dataset.id
+    assert app.selectbox(key="context_split").value == trained.split.id
+    app.selectbox(key="context_dataset").set_value("ds-other").run()
+    assert app.selectbox(key="context_dataset").value == "ds-other"
+    assert not app.exception
 
 
 def test_a_guessed_label_column_is_said_among_the_decisions(

@@ -169,7 +169,7 @@ def test_requests_are_done_once_undone_in_order_and_refused_in_words(
     assert not kept.message["undo"]
 
     ask(request(parts, 10, "exclude", images=[equal.sample_ids[1]]), request(parts, 11, "undo"))
-    assert kept.text == "Undone: Excluded 1 image."
+    assert kept.text == "Undone: excluded 1 image."
     assert used() == total
 
     ask(request(parts, 6, "fix", finding=987, how=Fix.IGNORE))

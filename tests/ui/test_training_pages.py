@@ -88,7 +88,8 @@ def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
     counts = trained.split.fractions
     assert any("training of" in m.value and "images**" in m.value for m in app.markdown)
     assert counts[2] > 0
-    assert any("stay unseen" in c.value for c in app.caption)
+    (line,) = [c.value for c in app.caption if "stay unseen" in c.value]
+    assert "images for validation (the final model also learns from them)" in line
     run = trained.run.run
     ask = {"images": 100, "training_images": 60}
 

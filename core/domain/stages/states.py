@@ -22,6 +22,7 @@ class StageStatus(StrEnum):
     """How far a stage is."""
 
     DONE = "done"
+    ATTENTION = "attention"  # done, but something of it waits, which does not hold up what follows
     CURRENT = "current"  # the next step belongs to it, or something is at work on it
     BLOCKED = "blocked"  # an earlier stage lacks what it needs
     OPEN = "open"  # possible, but not what comes next

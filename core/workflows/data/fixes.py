@@ -231,7 +231,12 @@ def _ignored(workspace: Workspace, dataset_id: str, findings: Sequence[Finding])
     with connect(workspace) as db, transaction(db):
         for finding in findings:
             quality.decide_finding(db, dataset_id, finding, FindingStatus.IGNORED)
-    return AppliedFix(f"Ignored {count(len(findings), 'finding')}", tuple(f.id for f in findings))
+    ids = tuple(f.id for f in findings)
+    if all(f.kind is FindingKind.SUSPECT_LABEL for f in findings):
+        images = len({i for f in findings for i in f.sample_ids})
+        labels = "label" if images == 1 else "labels"
+        return AppliedFix(f"Kept the {labels} of {count(images, 'image')}", ids)
+    return AppliedFix(f"Ignored {count(len(findings), 'finding')}", ids)
 
 
 def _separated(workspace: Workspace, dataset_id: str, findings: Sequence[Finding]) -> AppliedFix:

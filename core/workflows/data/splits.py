@@ -223,8 +223,8 @@ def why_not_random(check: QualityCheck | None) -> str | None:
     if check is None or gap is None or gap < FLATTERY:
         return None
     return (
-        f"A random split would have promised about {100 * gap:.0f} points more accuracy than "
-        f"holds: {check.grouped_samples:,} images look alike."
+        f"A random split would have overstated accuracy by about {100 * gap:.0f} points: "
+        f"{check.grouped_samples:,} images look alike."
     )
 
 

@@ -24,9 +24,11 @@ def state_in_words(state: RunState) -> str:
             assert_never(state)
 
 
-def next_in_words(state: RunState, *, has_model: bool = True) -> str:
-    """What one can do with a run in this state."""
+def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool = False) -> str:
+    """What one can do with a run in this state; `is_starting`: nothing is before it any more."""
     match state:
+        case RunState.QUEUED if is_starting:
+            return "A worker is starting."
         case RunState.QUEUED:
             return "It starts when the run before it ends. Stop takes it out of the queue."
         case RunState.RUNNING:
@@ -34,7 +36,7 @@ def next_in_words(state: RunState, *, has_model: bool = True) -> str:
         case RunState.COMPLETED if not has_model:
             return "Its model was deleted. Train again with the same settings."
         case RunState.COMPLETED:
-            return "Judge its model. It cannot be resumed: nothing is left to train."
+            return "Evaluate its model next."
         case RunState.STOPPED:
             return "Resume it, or make a model of its best epoch if one was completed."
         case RunState.STOPPED_WITH_MODEL:

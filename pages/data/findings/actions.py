@@ -183,4 +183,5 @@ def _undo(workspace: Workspace, dataset_id: str, kept: Diary) -> None:
         kept.say("Nothing to undo here. The History page undoes older changes.")
         return
     fixes.undo(workspace, dataset_id, kept.applied[-1])
-    kept.say(f"Undone: {kept.applied.pop().words}.")
+    words = kept.applied.pop().words
+    kept.say(f"Undone: {words[:1].lower()}{words[1:]}.")

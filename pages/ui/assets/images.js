@@ -122,7 +122,7 @@ function createEditor(root) {
   const selected = new Set()
   const queue = []
   const timers = {}
-  let items = [], editing = null, send = null
+  let items = [], editing = null, send = null, canUndo = false
   let isSending = false, version = 0, signature = null, page = null
   let anchor = null  // where a range of selected tiles begins
   let viewing = null  // what the image dialog needs to walk over these images
@@ -183,6 +183,7 @@ function createEditor(root) {
     const keys = action === 'undo' ? [] : chosenKeys()
     if (action !== 'undo' && !keys.length) return say('Select an image first.', true)
     queue.push({ action, ids: keys.map(Number), ...more })
+    if (action !== 'undo') canUndo = true
     for (const item of keys.map(itemOf)) {
       if (action === 'relabel') item.title = more.class_name
       if (action === 'exclude') item.excluded = true
@@ -239,9 +240,14 @@ function createEditor(root) {
     part('count').textContent = selected.size ? selected.size + ' selected' : ''
     part('actions').dataset.on = selected.size ? '1' : ''
     part('summary').textContent = selected.size ? '' : editing.summary
+    showUndo()
     const chosen = items.filter(item => selected.has(item.key))
     root.querySelector('[data-action=exclude]').hidden = chosen.every(item => item.excluded)
     root.querySelector('[data-action=restore]').hidden = !chosen.some(item => item.excluded)
+  }
+
+  function showUndo() {
+    root.querySelector('[data-action=undo]').disabled = !canUndo
   }
 
   function toggle(key) {
@@ -407,6 +413,8 @@ function createEditor(root) {
     const isOther = editing?.dataset !== data.editing.dataset
     editing = data.editing
     viewing = data.viewing
+    canUndo = editing.undoable || queue.length > 0
+    showUndo()
     if (signature === editing.signature && page === editing.page) return
     if (isSending || queue.length) return  // the answer brings a newer state than this one
     signature = editing.signature

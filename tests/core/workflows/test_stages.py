@@ -58,7 +58,7 @@ def _with(model, **changes):
     return replace(TRAINED, models=(model,), has_criteria=True, **changes)
 
 
-# Statuses of the five stages: done, current, blocked, open.
+# Statuses of the five stages: done, attention, current, blocked, open.
 TABLE = {
     "just imported": (NEW, "dcobb", StageReason.NEVER_CHECKED, StepAction.RUN_CHECK),
     "images come": (
@@ -96,6 +96,13 @@ TABLE = {
     "split without a check": (
         replace(SPLITTED, check=None),
         "dodcb",
+        StageReason.NEVER_TRAINED,
+        StepAction.TRAIN,
+    ),
+    # A check that ran showed as one that never did, where the next step was another.
+    "split over open findings": (
+        replace(SPLITTED, check=CheckFacts(warnings=3)),
+        "dadcb",
         StageReason.NEVER_TRAINED,
         StepAction.TRAIN,
     ),

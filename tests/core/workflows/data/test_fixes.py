@@ -114,6 +114,13 @@ def test_a_suspect_gets_the_suggested_class_or_a_chosen_one(parts):
     assert not _ids(parts, K.SUSPECT_LABEL)
 
 
+def test_ignoring_a_suspect_says_that_its_label_is_kept(parts):
+    sure, _hard = _ids(parts, K.SUSPECT_LABEL)
+    assert fixes.fix(parts, "ds-1", [sure], Fix.IGNORE).words == "Kept the label of 1 image"
+    outlier = _ids(parts, K.OUTLIER)[:1]
+    assert fixes.fix(parts, "ds-1", outlier, Fix.IGNORE).words == "Ignored 1 finding"
+
+
 def test_relabelling_all_takes_the_sure_ones_only(parts):
     fixes.fix_all(parts, "ds-1", K.SUSPECT_LABEL, Fix.RELABEL)
     assert (_states(parts)[4].label, _states(parts)[6].label) == (2, 0)
