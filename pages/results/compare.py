@@ -164,9 +164,9 @@ def _left_out(out: Sequence[Pair]) -> None:
     if not out:
         return
     counted = Counter(pair.reason for pair in out if pair.reason is not None)
-    reasons = [f"{n:,} {_reason(reason)}" for reason, n in counted.items()]
+    reasons = [f"{text.count(n, 'model')} {_reason(reason)}" for reason, n in counted.items()]
     with st.container(horizontal=True, vertical_alignment="center", key="left_out"):
-        st.caption(f"Not offered: {joined(reasons)}.", width="content")
+        st.caption(f"Not listed: {joined(reasons)}.", width="content")
         with st.popover("Which?", type="tertiary", key="left_out_names"):
             for pair in out:
                 shared = f" ({pair.shared:,} of {pair.most:,} images shared)" if pair.most else ""
@@ -177,7 +177,7 @@ def _left_out(out: Sequence[Pair]) -> None:
 def _reason(reason: NotComparable) -> str:
     match reason:
         case NotComparable.OTHER_DATASET:
-            return "of another dataset"
+            return "from another dataset"
         case NotComparable.NO_RESULTS:
             return "without results here"
         case NotComparable.OTHER_IMAGES:

@@ -151,7 +151,7 @@ def needed(claimed: Claim) -> None:
     st.subheader(f"You need {defective:,} defective and {good:,} good parts", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "Without any error. Fix the number before the test, and test all parts.",
+            "If there is no error. Choose the numbers before the test, then test every part.",
             width="content",
         )
         _why(claimed, defective, good)
@@ -253,7 +253,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
                 "without an error": st.column_config.NumberColumn(
                     "proves at best a rate below",
                     format="percent",
-                    help="Without any error. Every error makes it larger.",
+                    help="If there is no error. Every error makes it larger.",
                 )
             },
         )

@@ -7,7 +7,7 @@ import streamlit as st
 from core.domain.models import Model
 from core.errors import NotFoundError, TouchstoneError
 from core.evaluation.measures.parts import Unit
-from core.evaluation.release.words import REVIEWS_NOT_LIMITED, criteria_in_words
+from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED, criteria_in_words
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, sealing
 from core.workflows.signoff.seal_changes import SignOff
@@ -164,6 +164,8 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
         st.markdown("**Release criteria**")
         if kept:
             lines = criteria_in_words(kept.criteria)
+            if len(lines) > 1 and not release.has_golden(workspace, standing.model):
+                lines = [line for line in lines if line != GOLDEN_RIGHT]
             st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
             if not kept.criteria.limits_reviews and not standing.is_opened:
                 st.caption(REVIEWS_NOT_LIMITED)

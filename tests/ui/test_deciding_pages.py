@@ -314,7 +314,7 @@ def test_models_tested_on_other_images_are_not_offered(open_page: OpenPage, made
     app = _compare(open_page, made)
     offered = next(box for box in app.selectbox if box.label == "Current model").options
     assert "elsewhere" not in offered
-    assert "Not offered: 1 tested on other images" in _said(app)
+    assert "Not listed: 1 model tested on other images" in _said(app)
 
 
 def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:

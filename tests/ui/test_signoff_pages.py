@@ -2,12 +2,13 @@
 
 import pytest
 
-from core.domain.signoff import AccessKind
+from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.release.criteria import ReleaseCriteria
+from core.evaluation.release.words import GOLDEN_RIGHT
 from core.store import judgement
-from core.store.database import connect
+from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access
 from core.workflows.signoff import release
@@ -76,6 +77,24 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     assert kept is not None
     assert kept.criteria.max_escape == 0.07
     assert not app.button(key="seal").disabled
+    assert "Plan :gray[optional]" in _said(app)
+
+
+def test_golden_samples_are_held_by_a_seal_only_where_there_are_some(
+    open_page: OpenPage, made: Made
+) -> None:
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.5))
+    app = open_page("signoff/signoff.py", made.workspace, model="model-new")
+    assert GOLDEN_RIGHT not in _held(app)
+    with connect(made.workspace) as db, transaction(db):
+        judgement.set_mark(db, made.ids[Subset.TEST][:1].tolist(), MarkKind.GOLDEN, on=True)
+    app.run()
+    assert GOLDEN_RIGHT in _held(app)
+
+
+def _held(app) -> str:  # type: ignore[no-untyped-def]
+    """The criteria that a seal will hold."""
+    return next(item.value for item in app.markdown if "escape rate" in item.value)
 
 
 def test_images_taken_out_after_a_look_are_said_beside_the_verdict(

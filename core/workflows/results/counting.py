@@ -104,8 +104,9 @@ def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> 
                 f"own.{open_}"
             )
         case Unit.IMAGES:
-            why = "look-alikes are not confirmed as parts" if is_open else "no parts are declared"
-            return f"Images are counted: {why}."
+            if is_open:
+                return "Images are counted: look-alikes are not confirmed as parts."
+            return "Each image counts once: no images are grouped into parts."
         case _:
             assert_never(unit)
 

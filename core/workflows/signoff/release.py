@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sqlite_utils import Database
 
 from core.domain.datasets import Sample, Verdict
 from core.domain.ids import utc_now
+from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
@@ -171,6 +173,22 @@ def _measures(
     return measures
 
 
+def has_golden(workspace: Workspace, model: Model) -> bool:
+    """Whether there is a golden sample for a model to be judged on."""
+    if model.dataset_id is None:
+        return False
+    with connect(workspace) as db:
+        return bool(_golden_ids(db, model.id, model.dataset_id))
+
+
+def _golden_ids(db: Database, model_id: str, dataset_id: str) -> list[int]:
+    """Those marked; of a model whose test was sealed, those of that day."""
+    seal = judgement.find_seal(db, model_id)
+    if seal is not None and seal.golden is not None:
+        return list(seal.golden)
+    return judgement.marked(db, dataset_id, MarkKind.GOLDEN)
+
+
 def golden_results(
     workspace: Workspace, judged: JudgedSet, rule: DecisionRule | None
 ) -> dict[str, bool]:
@@ -182,10 +200,7 @@ def golden_results(
     of a sealed test set are judged when it is opened.
     """
     with connect(workspace) as db:
-        seal = judgement.find_seal(db, judged.model.id)
-        ids = judgement.marked(db, judged.dataset.id, MarkKind.GOLDEN)
-        if seal is not None and seal.golden is not None:
-            ids = list(seal.golden)
+        ids = _golden_ids(db, judged.model.id, judged.dataset.id)
         samples = datasets.samples_by_id(db, ids)
         subsets = predictions.predicted_subsets(db, judged.model.id)
     right: dict[int, bool] = {}

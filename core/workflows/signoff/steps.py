@@ -74,14 +74,14 @@ def steps_of(standing: SignOff) -> dict[SignOffStep, StepStatus]:
     is_sealed = standing.seal is not None and not standing.is_void
     reported = any(view.kind is AccessKind.REPORT for view in standing.own_openings)
     done = {
-        SignOffStep.PLAN: has_criteria and size_of(standing).is_enough,
+        SignOffStep.PLAN: False,  # nothing is kept of it, so nobody knows
         SignOffStep.CRITERIA: has_criteria,
         SignOffStep.SEAL: is_sealed,
         SignOffStep.OPEN: is_opened,
         SignOffStep.REPORT: reported,
     }
     passed_over = {
-        SignOffStep.PLAN: has_criteria or is_opened,
+        SignOffStep.PLAN: not size_of(standing).is_enough if has_criteria else is_opened,
         SignOffStep.CRITERIA: False,
         SignOffStep.SEAL: is_opened,
         SignOffStep.OPEN: False,

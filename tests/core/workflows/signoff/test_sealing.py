@@ -83,6 +83,9 @@ def test_the_steps_of_a_sign_off_say_what_is_to_do_now(made):
         return current, states
 
     assert now()[0] is SignOffStep.SEAL
+    # Nothing is kept of a plan: with or without criteria, nobody can say that it was made.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.5))
+    assert now()[1][SignOffStep.PLAN] is StepStatus.OPEN
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.01))
     # A proof below 1% needs 299 defective parts; the test has a few.
     assert now()[1][SignOffStep.PLAN] is StepStatus.SKIPPED
