@@ -1,5 +1,6 @@
 """Preprocess: see the pixels the network will see."""
 
+import html
 from dataclasses import replace
 
 import streamlit as st
@@ -14,7 +15,7 @@ from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.training import preview
-from pages.ui import context, errors, state, text, widgets
+from pages.ui import context, errors, state, widgets
 from pages.ui.places import Place
 
 SHOWN = 4
@@ -96,11 +97,16 @@ def shown(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> N
                 errors.show(err)
                 continue
             name = dataset.class_names[sample.label or 0]
-            st.markdown(f"**{text.plain(name)}**")
-            preview.picture(before, f"Original of class {name}", sample.width / sample.height)
-            st.caption(f"{sample.width} × {sample.height} px")
-            preview.picture(after, f"Network input of class {name}", 1.0)
-            st.caption(f"Network input, {side} × {side} px")
+            original, after_words = f"{sample.width} × {sample.height} px", f"{side} × {side} px"
+            st.html(
+                f"<strong>{html.escape(name)}</strong>"
+                + preview.figure(
+                    before, f"Original of class {name}", original, sample.width / sample.height
+                )
+                + preview.figure(
+                    after, f"Network input of class {name}", f"Network input, {after_words}", 1.0
+                )
+            )
 
 
 def page(workspace: Workspace) -> None:

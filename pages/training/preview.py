@@ -83,9 +83,14 @@ def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> N
     st.html(f"<div style='display:flex;gap:.5rem'>{''.join(figures)}</div>")
 
 
-def picture(data_url: str, alt: str, ratio: float) -> None:
-    """An image as wide as its column; `ratio` keeps its place while it loads."""
-    st.html(
-        f"<img src='{data_url}' alt='{html.escape(alt)}' style='width:100%;"
-        f"aspect-ratio:{ratio:.4f};object-fit:contain;border-radius:8px;display:block'>"
+def figure(data_url: str, alt: str, caption: str, ratio: float) -> str:
+    """HTML of an image as wide as its column; `ratio` keeps its place while it loads.
+
+    Why no element for each: below others, each would move down when these get their height.
+    """
+    return (
+        f"<figure style='margin:.5rem 0 1rem'><img src='{data_url}' alt='{html.escape(alt)}' "
+        f"style='width:100%;aspect-ratio:{ratio:.4f};object-fit:contain;border-radius:8px;"
+        "display:block'><figcaption style='font-size:.875rem;opacity:.7;padding-top:.3rem'>"
+        f"{html.escape(caption)}</figcaption></figure>"
     )
