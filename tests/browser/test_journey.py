@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from core.domain.jobs import JobStatus
@@ -16,6 +17,7 @@ from core.workflows.results import evaluation
 from core.workflows.training import runs
 from core.workflows.use import models
 from core.workspace import Workspace
+from pages.ui.places import Place
 from tests.browser.conftest import (
     App,
     click,
@@ -227,3 +229,16 @@ def worker_pid(workspace: Path) -> int:
         ):
             return int(process.name)
     raise AssertionError("no worker is running")
+
+
+def test_no_page_keeps_people_with_disabilities_out(app: App, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    broken = {}
+    for place in Place:
+        open_page(page, app, "" if place is Place.HOME else place.url_path)
+        settled(page)
+        violations = Axe().run(page).response["violations"]
+        serious = [item["id"] for item in violations if item["impact"] in ("serious", "critical")]
+        if serious:
+            broken[place.label] = serious
+    assert broken == {}

@@ -47,7 +47,7 @@ def test_a_finding_is_fixed_in_one_click_and_undone_in_its_message(
     expect(page.locator(COPIES)).to_have_count(0)
     assert datasets.find_dataset(workspace, "Photographs").sample_count == dataset.sample_count - 1
     page.locator(".message .undo").click()
-    expect(said).to_have_text("Undone: Excluded 1 image.")
+    expect(said).to_have_text("Undone: excluded 1 image.")
     expect(page.locator(f"{COPIES} img")).to_have_count(2)
     expect(page.locator(".message .undo")).to_be_hidden()
     assert datasets.find_dataset(workspace, "Photographs").digest == dataset.digest

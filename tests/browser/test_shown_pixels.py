@@ -221,6 +221,7 @@ def test_the_dialog_of_evaluate_shows_what_the_model_saw_and_survives_reload_and
 
     # Marks are kept, and the opacity changes what is drawn at once.
     tiles.first.click()
+    expect(dialog).to_have_attribute("aria-busy", "false")
     page.keyboard.press("g")
     expect(dialog.locator(".said")).to_have_text("Golden sample: marked.")
     dialog.locator(".opacity input").fill("20")

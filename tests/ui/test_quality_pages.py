@@ -107,7 +107,7 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     gap = splits.flattery(made)
     assert gap is not None
     assert gap > splits.FLATTERY
-    lie = f"about {100 * gap:.0f} points more accuracy than holds"
+    lie = f"overstated accuracy by about {100 * gap:.0f} points"
     assert any(lie in item.value.replace("\\", "") for item in app.caption)
 
     app.segmented_control(key="split_view").set_value("new").run()

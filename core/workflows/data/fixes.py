@@ -22,19 +22,14 @@ from core.workflows.data.edit_plans import joining_parts
 from core.workflows.data.versions import class_moves
 from core.workspace import Workspace
 
+_OF_LOOK_ALIKES = (Fix.GROUP, Fix.DIFFERENT, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE)
 # Fixes for each kind of finding, the most advisable first.
 FIXES: Mapping[FindingKind, tuple[Fix, ...]] = {
     FindingKind.LABEL_CONFLICT: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.FORMAT_LEAK: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.EXACT_DUPLICATE: (Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
-    FindingKind.NEAR_DUPLICATE: (
-        Fix.GROUP,
-        Fix.DIFFERENT,
-        Fix.KEEP_ONE,
-        Fix.EXCLUDE,
-        Fix.IGNORE,
-    ),
-    FindingKind.SUBSET_LEAK: (Fix.GROUP, Fix.DIFFERENT, Fix.KEEP_ONE, Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.NEAR_DUPLICATE: _OF_LOOK_ALIKES,
+    FindingKind.SUBSET_LEAK: _OF_LOOK_ALIKES,
     FindingKind.SUSPECT_LABEL: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.OUTLIER: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.CLASS_TOO_SMALL: (Fix.IGNORE,),
