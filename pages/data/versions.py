@@ -1,16 +1,15 @@
 """Versions: the history of a dataset as a timeline; undo, restore, compare, export."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import streamlit as st
 
 from core.domain.datasets import Dataset, DatasetVersion, EditAction
-from core.errors import TouchstoneError
 from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
+from pages.data.dataset_classes import act
 from pages.ui import components, context, errors, image_words, routes, state, text, widgets
 from pages.ui.places import Place
 
@@ -36,17 +35,6 @@ ICONS = {
     EditAction.REPLACE: "published_with_changes",
     EditAction.UNDO: "undo",
 }
-
-
-def act(edit: Callable[[], DatasetVersion]) -> None:
-    """Apply an edit and show its summary, or why it is not possible."""
-    try:
-        made = edit()
-    except TouchstoneError as err:
-        errors.show(err)
-    else:
-        st.toast(text.plain(made.summary), icon=":material/check:")
-        st.rerun()
 
 
 def history(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion]) -> None:
