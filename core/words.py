@@ -11,7 +11,7 @@ its digits, and what is only proven is rounded to the side on which it still hol
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 NOTHING = "–"
 _MOST_DECIMALS = 6
@@ -42,7 +42,7 @@ def percent(share: float | None, *, of: int | None = None, width: float | None =
     """
     if share is None or math.isnan(share):
         return NOTHING
-    return _rounded(share, _decimals(of, width), ROUND_HALF_EVEN)
+    return _rounded(share, _decimals(of, width), ROUND_HALF_UP)
 
 
 def whole_percent(share: float | None) -> str:

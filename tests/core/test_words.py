@@ -75,3 +75,8 @@ def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():
         *("950 bytes", "12.3 kB", "0.5 MB", "4.8 MB", "2.1 GB")
     ]
     assert [words.p_value(p) for p in (0.0004, 0.031)] == ["p below 0.001", "p = 0.031"]
+
+
+def test_a_half_is_rounded_up_as_readers_do():
+    # One escape of 40 was written as 2%.
+    assert words.percent(1 / 40, width=0.2) == "3%"
