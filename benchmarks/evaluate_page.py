@@ -24,7 +24,7 @@ MODEL = "model-made"
 
 def make_workspace(root: Path, images: int, classes: int) -> None:
     """A model with stored probabilities: 85% right, confident, half of the images in groups."""
-    from core.domain.configs import PreprocessConfig
+    from core.domain.configs.preprocess import PreprocessConfig
     from core.domain.datasets import Dataset, Sample, Verdict
     from core.domain.models import Model
     from core.domain.splits import Split, Subset

@@ -176,7 +176,7 @@ def first_visit_mb(browser: Browser, url: str) -> float:
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
         loaded: list[dict[str, float]] = []
-        session.on("Network.loadingFinished", loaded.append)
+        session.on("Network.loadingFinished", lambda file: loaded.append(file))
         page.goto(url)
         rest(page)
         return sum(file["encodedDataLength"] for file in loaded) / 1e6

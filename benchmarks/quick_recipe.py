@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from core.domain.configs import Recipe, TrainConfig, recipe_defaults  # noqa: E402
+from core.domain.configs.choices import Recipe  # noqa: E402
+from core.domain.configs.train import TrainConfig, recipe_defaults  # noqa: E402
 from core.domain.splits import Subset  # noqa: E402
 from core.domain.training import chosen_penalty  # noqa: E402
 from core.models.catalog import DEFAULT_NETWORK  # noqa: E402
@@ -34,7 +35,7 @@ from core.store import datasets, splits  # noqa: E402
 from core.store.database import connect  # noqa: E402
 from core.training.engine import fit, new_state  # noqa: E402
 from core.training.linear_head import HeadTask, fit_head, penalty_path  # noqa: E402
-from core.worker.training_data import known_groups  # noqa: E402
+from core.worker.training.data import known_groups  # noqa: E402
 from core.workspace import Workspace  # noqa: E402
 
 CPU = torch.device("cpu")

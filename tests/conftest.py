@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain.configs import Recipe, recipe_defaults
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
 from core.domain.jobs import JobStatus
 from core.domain.models import Model

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.api.values import JsonObject
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job
 from core.domain.training import PenaltyPoint, chosen_penalty
 from core.evaluation.report import EvaluationReport

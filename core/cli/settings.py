@@ -11,14 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from core.domain.acting import recipe_settings
-from core.domain.configs import (
-    FORMER_NAMES,
-    AugmentConfig,
-    PreprocessConfig,
-    Recipe,
-    TrainConfig,
-    recipe_defaults,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import FORMER_NAMES
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.settings import Setting, settings_of
 from core.errors import ConfigError
 from core.files import regular_file

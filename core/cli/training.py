@@ -31,7 +31,9 @@ from core.cli.settings import (
     refuse_idle,
     with_setting_options,
 )
-from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import Job
 from core.domain.settings import with_settings
 from core.domain.splits import Split, Subset

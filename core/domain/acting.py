@@ -2,13 +2,10 @@
 
 from typing import assert_never
 
-from core.domain.configs import (
-    AugmentConfig,
-    OptimizerName,
-    PreprocessConfig,
-    Recipe,
-    TrainConfig,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import OptimizerName, Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun

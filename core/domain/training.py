@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 
 WITHOUT_CHOICE = 1.0  # the penalty where the images cannot be divided into folds to choose it by
 

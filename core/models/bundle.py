@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
 from core.files import regular_file
 

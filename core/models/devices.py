@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 
 
 @dataclass(frozen=True)

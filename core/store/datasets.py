@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain.configs import PreprocessConfig, config_from_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json
 from core.domain.datasets import (
     Dataset,
     DatasetVersion,

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.models import Belongings, Model
 from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.datasets import Sample
 from core.domain.depth import DatasetDepth, depth_to_json
 from core.domain.files import FileCheck

@@ -6,13 +6,10 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.domain.configs import (
-    AugmentConfig,
-    PreprocessConfig,
-    TrainConfig,
-    config_from_json,
-    config_to_json,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
+from core.domain.configs.train import TrainConfig
 from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
 from core.errors import NotFoundError
 from core.store.database import transaction

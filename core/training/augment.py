@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.domain.configs import AugmentConfig
+from core.domain.configs.augment import AugmentConfig
 
 
 def augment(

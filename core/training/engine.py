@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.domain.configs import OptimizerName, ScheduleName, TrainConfig
+from core.domain.configs.choices import OptimizerName, ScheduleName
+from core.domain.configs.train import TrainConfig
 from core.domain.training import EpochMetrics
 from core.errors import TrainingError
 from core.evaluation.measures.classification import macro_f1

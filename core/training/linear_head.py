@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.configs import ClassWeights
+from core.domain.configs.choices import ClassWeights
 from core.domain.training import PenaltyPoint
 from core.errors import TrainingError
 

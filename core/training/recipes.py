@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.data.pixels.preprocess import normalization_constants
-from core.domain.configs import AugmentConfig, PreprocessConfig
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.models.build import PixelFeatures, build_network, head_name, head_of
 from core.models.bundle import Tensors
 from core.models.catalog import Network

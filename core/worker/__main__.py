@@ -88,7 +88,7 @@ def _work(session: JobSession) -> None:
 
             import_job.run(session)
         case JobKind.TRAIN:
-            from core.worker import train_job
+            from core.worker.training import job as train_job
 
             train_job.run(session)
         case JobKind.PREDICT:

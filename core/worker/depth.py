@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from core.data.pixels.images import deep_image
 from core.data.pixels.isolated_pool import run_isolated
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, SampleStatus
 from core.domain.depth import DeepImage, depth_of_images
 from core.store import datasets, properties

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
 from core.data.pixels.preprocess import normalization_constants
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Sample
 from core.domain.jobs import Phase
 from core.errors import TrainingError

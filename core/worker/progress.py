@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 from core.domain.jobs import JobKind, Phase, Progress
 
 USUAL_IMAGES = 500  # where it is not known yet how many there are

@@ -26,7 +26,7 @@ from core.data.quality.similarity import (
     small_images,
 )
 from core.data.split import grouped_split, stratified_split
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import FeatureInsight, Finding, QualityCheck
 from core.domain.ids import utc_now

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset
 from core.domain.depth import LEVEL_SETTINGS, GrayLevels
 from core.domain.settings import settings_of

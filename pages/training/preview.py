@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.pixels.images import read_image
 from core.data.pixels.preprocess import preprocess_image
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
 from core.errors import TouchstoneError
 from core.workflows.data import datasets

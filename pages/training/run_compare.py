@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 from core.models.catalog import network_title
 from core.workflows.training import runs
 from core.workflows.training.run_words import state_in_words

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import EpochMetrics, PenaltyPoint, chosen_penalty
 from core.workflows.training import runs

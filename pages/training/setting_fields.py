@@ -12,7 +12,9 @@ from enum import StrEnum
 import streamlit as st
 
 from core.domain.acting import recipe_settings
-from core.domain.configs import AugmentConfig, Recipe, TrainConfig, recipe_defaults
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.settings import Setting, Value, settings_of
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK, NETWORKS

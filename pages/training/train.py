@@ -4,13 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.domain.configs import (
-    AugmentConfig,
-    PreprocessConfig,
-    Recipe,
-    TrainConfig,
-    recipe_defaults,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.splits import Split, Subset
 from core.errors import TouchstoneError

@@ -10,7 +10,9 @@ from typing import Any, assert_never
 
 import streamlit as st
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Sample, Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
 from core.domain.splits import Split, SplitStrategy, Subset

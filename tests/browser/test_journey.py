@@ -188,7 +188,9 @@ def start_full_training(page: Page, app: App) -> str:
     open_page(page, app, f"train?dataset={dataset.id}")
     page.wait_for_selector(".st-key-recipe")
     page.locator(".st-key-recipe").get_by_text("Full", exact=True).click()
-    page.wait_for_selector(".st-key-set_full_epochs")
+    epochs = page.locator(".st-key-set_full_epochs input")
+    epochs.fill("200")  # long enough to be stopped, killed and resumed on any machine
+    epochs.press("Tab")
     settled(page)
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))

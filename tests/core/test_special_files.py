@@ -14,7 +14,7 @@ from core.data.pixels.images import image_properties, read_image
 from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.data.pixels.thumbnails import thumbnail, view
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import TouchstoneError, UnreadableImageError
 from core.files import regular_file
 from core.models.bundle import read_card, read_tensors

@@ -53,7 +53,8 @@ from core.errors import TrainingError  # noqa: E402
 from core.models import catalog  # noqa: E402
 from core.store.database import sqlite3  # noqa: E402
 from core.worker import __main__ as worker  # noqa: E402
-from core.worker import launcher, train_job  # noqa: E402
+from core.worker import launcher  # noqa: E402
+from core.worker.training import job as train_job  # noqa: E402
 from core.workflows import (  # noqa: E402
     datasets,
     edits,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from core.api.training import run_as_json
-from core.domain.configs import Recipe, recipe_defaults
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import recipe_defaults
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
 from core.domain.signoff import Seal

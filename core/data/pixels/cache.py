@@ -18,7 +18,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs import PreprocessConfig, config_to_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_to_json
 from core.errors import TouchstoneError, WorkspaceError
 from core.files import atomic_folder
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.pixels.images import read_image
-from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
+from core.domain.configs.choices import Channels, Normalization, ResizeMode
+from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import UnreadableImageError
 
 # Letterbox bars: the middle of the gray range, so that they are near zero after normalization.

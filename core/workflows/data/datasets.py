@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.data.importing.listing import plan_import
 from core.data.importing.rules import ImportRules, rules_as_dict
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, LabelSource, Sample, SampleFilter, SampleOrder
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind

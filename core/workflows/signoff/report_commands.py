@@ -12,7 +12,11 @@ from dataclasses import replace
 from core.data.importing.rules import ImportRules, TableKind, TableRules, rules_from_dict
 from core.data.split_request import request_of
 from core.domain.acting import acting_settings
-from core.domain.configs import AugmentConfig, Config, PreprocessConfig, Recipe, recipe_defaults
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import Config
+from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
 from core.domain.settings import Value, settings_of

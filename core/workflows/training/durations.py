@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.domain.configs import PreprocessConfig, Recipe, TrainConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.training import TrainingRun
 from core.store import jobs, runs

@@ -3,7 +3,10 @@
 import shutil
 from dataclasses import dataclass, replace
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, TrainConfig
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from core.cli import use
 from core.cli.app import CONTENTS, app, load_command
-from core.domain.configs import Recipe, TrainConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import JobStatus
 from core.workflows import jobs
 from core.workflows.training import runs

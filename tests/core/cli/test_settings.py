@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from core.cli.app import app, load_command
 from core.cli.settings import SECTIONS, chosen_settings
-from core.domain.configs import ClassWeights, TrainConfig
+from core.domain.configs.choices import ClassWeights
+from core.domain.configs.train import TrainConfig
 from core.domain.settings import settings_of
 from core.errors import ConfigError
 from core.store import runs

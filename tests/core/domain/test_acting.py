@@ -1,14 +1,10 @@
 import pytest
 
 from core.domain.acting import acted_on, acting_settings
-from core.domain.configs import (
-    AugmentConfig,
-    OptimizerName,
-    PreprocessConfig,
-    Recipe,
-    TrainConfig,
-    recipe_defaults,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import OptimizerName, Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import settings_of
 from core.domain.training import TrainingRun

@@ -5,19 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.configs import (
-    AugmentConfig,
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import (
     ClassWeights,
     Normalization,
     OptimizerName,
-    PreprocessConfig,
     Recipe,
     ResizeMode,
-    TrainConfig,
-    config_from_json,
-    config_to_json,
-    recipe_defaults,
 )
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.ids import new_id
 from core.domain.jobs import JobKind, JobStatus
 from core.errors import ConfigError

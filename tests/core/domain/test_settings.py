@@ -1,13 +1,9 @@
 import pytest
 
-from core.domain.configs import (
-    AugmentConfig,
-    ClassWeights,
-    OptimizerName,
-    PreprocessConfig,
-    ResizeMode,
-    TrainConfig,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import ClassWeights, OptimizerName, ResizeMode
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.settings import settings_of, with_settings
 from core.errors import ConfigError
 

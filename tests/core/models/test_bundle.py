@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ModelFileError
 from core.models.bundle import ModelCard, read_card, read_tensors, write_bundle
 

@@ -1,6 +1,6 @@
 import pytest
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.models import Model
 from core.domain.signoff import MarkKind, Seal, TestSetAccess

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.domain.configs import AugmentConfig
+from core.domain.configs.augment import AugmentConfig
 from core.training.augment import augment
 
 ALL = AugmentConfig(

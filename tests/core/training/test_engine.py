@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from core.domain.configs import (
-    AugmentConfig,
-    ClassWeights,
-    OptimizerName,
-    Recipe,
-    ScheduleName,
-    TrainConfig,
-)
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import ClassWeights, OptimizerName, Recipe, ScheduleName
+from core.domain.configs.train import TrainConfig
 from core.errors import TrainingError
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import (

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs import PreprocessConfig, config_from_json, config_to_json
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.datasets import LabelSource
 from core.domain.depth import GrayLevels
 from core.domain.files import ChangedFiles

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.domain.configs import Recipe
+from core.domain.configs.choices import Recipe
 from core.domain.jobs import JobKind, Phase
 from core.worker.progress import ProgressMeter, Work, plan_of
 from core.workflows.job_words import about

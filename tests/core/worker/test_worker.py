@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from core.data.importing.rules import ImportRules, rules_as_dict
-from core.domain.configs import Recipe, TrainConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.datasets import LabelSource
 from core.domain.jobs import JobKind, JobStatus, Progress
 from core.domain.splits import Subset

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import Prediction
 from core.domain.splits import Subset

@@ -3,7 +3,7 @@ import pytest
 
 from core.data.pixels.cache import FAILED, MISSING, READY, fill_pixels, open_row_cache, pixel_cache
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import WorkspaceError
 from tests.conftest import save_image
 

@@ -15,7 +15,8 @@ from core.data.pixels.preprocess import (
     placement,
     preprocess_image,
 )
-from core.domain.configs import Channels, Normalization, PreprocessConfig, ResizeMode
+from core.domain.configs.choices import Channels, Normalization, ResizeMode
+from core.domain.configs.preprocess import PreprocessConfig
 
 WIDE = np.zeros((50, 100, 3), np.uint8)
 WIDE[:, :50], WIDE[:, 50:] = (200, 0, 0), (0, 0, 200)
@@ -124,7 +125,8 @@ STRIP = """
 import io, resource, sys
 from PIL import Image
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs import PreprocessConfig, ResizeMode
+from core.domain.configs.choices import ResizeMode
+from core.domain.configs.preprocess import PreprocessConfig
 strip = io.BytesIO()
 Image.linear_gradient("L").resize((8000, 1)).convert("RGB").save(strip, "PNG")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -14,7 +14,7 @@ from core.data.pixels.cache import fill_pixels, pixel_cache
 from core.data.quality.findings import all_findings
 from core.data.quality.label_errors import judge_labels
 from core.data.quality.similarity import connected, links_of_equal, near_pairs, small_images
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Sample
 from core.domain.findings import FindingKind
 from tests.real_data import SHARED_DATA

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from core.cli.app import app
 from core.data.importing.rules import ImportRules
 from core.data.split_request import request_of
-from core.domain.configs import Recipe, TrainConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.splits import SmallClasses, Subset
 from core.errors import SplitError
 from core.store import splits as split_rows

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.domain.configs import PreprocessConfig
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Verdict
 from core.domain.models import Model
 from core.domain.signoff import AccessKind

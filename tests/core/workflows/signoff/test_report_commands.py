@@ -10,7 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from core.domain.configs import AugmentConfig, PreprocessConfig, Recipe, recipe_defaults
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Verdict
 from core.domain.models import Model
 from core.domain.splits import Grouping, GroupKind, OrderBy, SplitStrategy, Subset

@@ -2,7 +2,9 @@
 
 import pytest
 
-from core.domain.configs import AugmentConfig, PreprocessConfig, TrainConfig
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.training import TrainingRun
 from core.workflows.data import splits

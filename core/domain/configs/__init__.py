@@ -1,0 +1,1 @@
+"""The settings of a run; each knows its own title, help and range."""

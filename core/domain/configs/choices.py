@@ -1,0 +1,70 @@
+"""The choices among which settings decide."""
+
+from enum import StrEnum
+
+from core.domain.settings import NO, YES
+
+
+class ResizeMode(StrEnum):
+    """How an image of any shape becomes the network's square."""
+
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+    CROP = "crop"
+
+
+class Channels(StrEnum):
+    """Whether the network sees color; gray images always become three equal channels."""
+
+    COLOR = "color"
+    GRAY = "gray"
+
+
+class Normalization(StrEnum):
+    """How gray values become the numbers that the network computes with."""
+
+    NETWORK = "network"
+    ALL_CHANNELS = "all_channels"
+    FIRST_CHANNEL = "first_channel"
+    NONE = "none"
+
+
+class Recipe(StrEnum):
+    """Which part of the network is trained."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+class OptimizerName(StrEnum):
+    """The rule that turns gradients into steps."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class ScheduleName(StrEnum):
+    """How the learning rate changes over the epochs."""
+
+    COSINE = "cosine"
+    STEP = "step"
+
+
+class ClassWeights(StrEnum):
+    """How much the images of a class count, by how many it has: the same, n^-1/2, or 1/n."""
+
+    NONE = "none"
+    MODERATE = "moderate"
+    BALANCED = "balanced"
+
+    @property
+    def power(self) -> float:
+        """An image of a class with n images weighs n to the minus this."""
+        powers = {ClassWeights.NONE: 0.0, ClassWeights.MODERATE: 0.5, ClassWeights.BALANCED: 1.0}
+        return powers[self]
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ClassWeights | None":
+        # Why: until there was a choice, this setting was yes or no.
+        text = str(value).lower()
+        return cls.BALANCED if text in YES else cls.NONE if text in NO else None

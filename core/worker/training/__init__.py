@@ -1,0 +1,1 @@
+"""The training job: what it learns from, its recipes, and the model that it stores."""

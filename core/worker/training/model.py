@@ -1,0 +1,133 @@
+"""From a trained network to a stored model."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.pixels.preprocess import normalization_constants
+from core.domain.ids import new_id, utc_now
+from core.domain.jobs import JobStatus, Phase
+from core.domain.models import Model
+from core.domain.splits import Subset
+from core.evaluation.measures.classification import macro_f1
+from core.inference.predictor import Predictor
+from core.models.build import PixelFeatures
+from core.models.bundle import ModelCard, Tensors, write_bundle
+from core.store import models, predictions
+from core.store.database import connect, transaction
+from core.worker.features import pretrained
+from core.worker.session import JobSession
+from core.worker.training.data import TrainingData
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Tensors of the model file, the name of its head in them, and confidences to store [N, C].
+
+    `validation_cross_validated`: those of the validation images are not of this very model.
+    `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
+    """
+
+    tensors: Tensors
+    head: str
+    probabilities: dict[Subset, NDArray[np.float32]]
+    validation_cross_validated: bool = False
+    stopped_at: int | None = None
+
+
+def network_of(session: JobSession, material: TrainingData) -> PixelFeatures:
+    """The pretrained network of a run with an empty head."""
+    return pretrained(session, material.network, material.run.preprocess, material.class_count)
+
+
+def predictor_of(
+    session: JobSession, material: TrainingData, tensors: Tensors, head: str
+) -> Predictor:
+    """The trained network as it will be used, on the device of the run."""
+    session.report(Phase.PREPARING_MODEL, 0, 0)
+    card = model_card(material, head, "")
+    device = str(material.device)
+    return Predictor(card, tensors, runtimes=session.workspace.runtimes, device=device)
+
+
+def model_card(material: TrainingData, head: str, name: str) -> ModelCard:
+    """What the model file says about itself; `head` names its last layer."""
+    training = material.run
+    mean, std = normalization_constants(
+        training.preprocess, material.network.mean, material.network.std
+    )
+    return ModelCard(
+        name=name or training.name,
+        class_names=material.dataset.class_names,
+        preprocess=training.preprocess,
+        network=material.network.name,
+        head=head,
+        mean=mean,
+        std=std,
+        origin={
+            "dataset": material.dataset.name,
+            "dataset_digest": material.dataset.digest,
+            "run": training.id,
+            "recipe": training.train.recipe.value,
+            "seed": str(training.train.seed),
+        },
+    )
+
+
+def store_model(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
+    """Model, probabilities and the end of the job: all in one transaction.
+
+    A run that was stopped keeps its checkpoints, to be resumed. It then makes a second model, so
+    that rules, seals and reports of the first one still hold.
+    """
+    session.report(Phase.SAVING, 0, 0)
+    validation = trained.probabilities[Subset.VALIDATION]
+    targets = material.targets[material.subsets[Subset.VALIDATION]]
+    training, dataset = material.run, material.dataset
+    with connect(session.workspace) as db, transaction(db):
+        epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
+        name = models.free_model_name(db, f"{training.name}{epoch}")
+        content = write_bundle(model_card(material, trained.head, name), trained.tensors)
+        model = Model(
+            id=new_id("model"),
+            name=name,
+            run_id=training.id,
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            split_id=training.split_id,
+            class_names=dataset.class_names,
+            network=material.network.name,
+            preprocess=training.preprocess,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            created_at=utc_now(),
+            val_macro_f1=macro_f1(validation.argmax(1), targets, material.class_count)
+            if len(validation)
+            else None,
+            version=training.version,
+            fold=training.fold,
+            validation_cross_validated=trained.validation_cross_validated,
+        )
+        models.insert_model(db, model, content)
+        for subset, matrix in trained.probabilities.items():
+            ids = material.sample_ids[material.subsets[subset]]
+            predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
+        used = sum(len(positions) for positions in material.subsets.values())
+        result: dict[str, object] = {
+            "model_id": model.id,
+            "images": used,
+            "times": _times(session),
+        }
+        if trained.stopped_at is not None:
+            result["stopped_at"] = trained.stopped_at
+        session.finish(db, JobStatus.COMPLETED, result=result)
+    if trained.stopped_at is None:  # there is nothing to resume any more
+        shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
+
+
+def _times(session: JobSession) -> dict[str, list[float]]:
+    """Phase -> its units and seconds, from which later runs are estimated."""
+    return {phase: [time.units, time.seconds] for phase, time in session.times().items()}
