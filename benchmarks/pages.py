@@ -109,8 +109,10 @@ def window(browser: Browser, width: int = 1280, scheme: Any = "light") -> Iterat
 
 def link_to(page: Page, path: str) -> Locator:
     """The link of the menu to this page; Home has no path."""
-    end = '$="/"' if path == "home" else f'*="/{path}"'
-    return page.locator(f"a[href{end}]:visible").first
+    starts = "./" if path == "home" else path
+    ends = "/" if path == "home" else f"/{path}"
+    found = (f'[href$="{ends}"]', f'[href="{starts}"]', f'[href^="{starts}?"]')
+    return page.locator(", ".join(f"a{link}:visible" for link in found)).first
 
 
 def click_seconds(page: Page, path: str) -> float:
@@ -123,7 +125,12 @@ def click_seconds(page: Page, path: str) -> float:
         "{capture: true, once: true})"
     )
     link_to(page, path).click()
-    page.wait_for_url("**/" if path == "home" else f"**/{path}**")
+    page.wait_for_function(
+        "path => ['/', `/${path}`].includes(location.pathname)"
+        if path == "home"
+        else "path => location.pathname === `/${path}`",
+        arg=path,
+    )
     return (rest(page) - float(page.evaluate("window.clicked"))) / 1000
 
 
