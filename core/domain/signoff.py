@@ -62,6 +62,21 @@ class TestSetAccess:
 
 
 @dataclass(frozen=True)
+class KeptReport:
+    """A test report that was made; `form` is its length, `against` the name of the other model.
+
+    `against` and `person` are empty where there is none.
+    """
+
+    id: str
+    model_id: str
+    form: str
+    against: str
+    person: str
+    created_at: float
+
+
+@dataclass(frozen=True)
 class Seal:
     """What was fixed before the test set was opened for a model.
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.signoff import AccessKind, MarkKind, Seal, TestSetAccess
+from core.domain.signoff import AccessKind, KeptReport, MarkKind, Seal, TestSetAccess
 from core.errors import WorkspaceError
 
 
@@ -50,6 +50,29 @@ def intended_use(db: Database, model_id: str) -> str:
     """What a model is intended for; empty where it was not described."""
     rows = list(db.query("SELECT text FROM intended_uses WHERE model_id = ?", [model_id]))
     return str(rows[0]["text"]) if rows else ""
+
+
+def insert_report(db: Database, report: KeptReport) -> None:
+    """Keep that a report was made."""
+    db.execute(
+        "INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            report.id,
+            report.model_id,
+            report.form,
+            report.against,
+            report.person,
+            report.created_at,
+        ],
+    )
+
+
+def reports_of(db: Database, model_id: str) -> list[KeptReport]:
+    """The reports that were made of a model, newest first."""
+    rows = db.query(
+        "SELECT * FROM reports WHERE model_id = ? ORDER BY created_at DESC, rowid DESC", [model_id]
+    )
+    return [KeptReport(**row) for row in rows]
 
 
 def insert_seal(db: Database, seal: Seal) -> None:

@@ -104,6 +104,12 @@ def add_progress(db: Database) -> None:
     _run(db, _PROGRESS_SCHEMA)
 
 
+@migrations()
+def add_reports(db: Database) -> None:
+    """Which reports were made of a model."""
+    _run(db, _REPORTS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -152,6 +158,15 @@ ALTER TABLE seals ADD COLUMN unit TEXT NOT NULL DEFAULT '';
 UPDATE findings SET message = replace(message,
     ' look-alikes: probably one part that was photographed several times.',
     ' look-alikes may show one part. Say whether they do.') WHERE kind = 'near_duplicate'
+"""
+
+# Why the models it compares with by name: they may be deleted, the report stays.
+_REPORTS_SCHEMA = """
+CREATE TABLE reports (
+    id TEXT PRIMARY KEY, model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    form TEXT NOT NULL, against TEXT NOT NULL, person TEXT NOT NULL, created_at REAL NOT NULL
+) STRICT;
+CREATE INDEX reports_by_model ON reports (model_id, created_at)
 """
 
 # Why modified_at: it is the time of the file at its import, where that is known.

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
+from core.domain.signoff import KeptReport
 from core.workflows.results.access import open_results
 from core.workflows.signoff import report, sealing
 from core.workflows.signoff.report import Form
@@ -48,9 +49,7 @@ def show(workspace: Workspace, standing: SignOff) -> None:
         )
         _make(workspace, standing, form, others.get(against or ""))
     _intended_use(workspace, model)
-    owner, report_id = st.session_state.get("report", (None, ""))
-    if owner == model.id:
-        ready(workspace, model, report_id)
+    _kept(workspace, model)
 
 
 def _make(workspace: Workspace, standing: SignOff, form: Form, against: Model | None) -> None:
@@ -92,10 +91,7 @@ def _make_wanted(workspace: Workspace, model: Model) -> None:
         return
     form, against = st.session_state.pop("report_wanted")
     with st.spinner("Making the report …"):
-        request = report.make_report(
-            workspace, model.id, form, against=against, person=test_access.person()
-        )
-    st.session_state.report = (model.id, request.id)
+        report.make_report(workspace, model.id, form, against=against, person=test_access.person())
     # Why: the report is one of the recorded views, which stand elsewhere on the page.
     st.rerun()
 
@@ -119,6 +115,30 @@ def _intended_use(workspace: Workspace, model: Model) -> None:
             st.rerun()
 
 
+def _kept(workspace: Workspace, model: Model) -> None:
+    """Every report of this model: the newest at hand, earlier ones folded away."""
+    kept = report.reports_of(workspace, model.id)
+    if not kept:
+        return
+    _report(workspace, model, kept[0])
+    if len(kept) > 1:
+        with st.expander(f"Earlier reports ({len(kept) - 1})", key="earlier_reports"):
+            for item in kept[1:]:
+                _report(workspace, model, item)
+
+
+def _report(workspace: Workspace, model: Model, item: KeptReport) -> None:
+    """One report: when and by whom it was made, and its links or how far it is."""
+    words = [FORM_WORDS[Form(item.form)].split(":")[0], text.when(item.created_at)]
+    if item.against:
+        words.append(f"compared with {item.against}")
+    if item.person:
+        words.append(f"by {item.person}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(text.plain(" · ".join(words)), width="stretch")
+        ready(workspace, model, item.id)
+
+
 def ready(workspace: Workspace, model: Model, report_id: str) -> None:
     """The links to a report, or how far it is."""
 
@@ -130,7 +150,7 @@ def ready(workspace: Workspace, model: Model, report_id: str) -> None:
     if job is not None and job.status is not JobStatus.COMPLETED:
         return
     name = f"{model.name} test report"
-    with st.container(horizontal=True, key="report_links"):
+    with st.container(horizontal=True, key=f"report_links_{report_id}"):
         st.link_button(
             "Open",
             routes.report_url(report_id),

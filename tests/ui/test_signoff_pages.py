@@ -151,6 +151,10 @@ def test_a_report_before_sealing_asks_once_with_a_purpose(open_page: OpenPage, m
     assert [kind for kind, _ in _recorded(made)] == ["opening", "report"]
     with connect(made.workspace) as db:
         assert {view.person for view in judgement.openings_of(db, "split-1")} == {"Kim"}
+    # Its links were gone for good after a reload or another page.
+    later = open_page("signoff/signoff.py", made.workspace, model="model-new")
+    assert "Short" in _said(later)
+    assert "by Kim" in _said(later)
 
 
 @pytest.mark.parametrize(

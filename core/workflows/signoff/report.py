@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.domain.ids import new_id
+from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind
-from core.domain.signoff import AccessKind
+from core.domain.signoff import AccessKind, KeptReport
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
 from core.files import Cell, atomic_write, write_csv
@@ -21,6 +21,8 @@ from core.reporting.render import render
 
 # Why from here: the command line knows this room and not the one that draws.
 from core.reporting.values import Form as Form
+from core.store import judgement
+from core.store.database import connect, transaction
 from core.workflows import files
 from core.workflows import jobs as job_actions
 from core.workflows.results.access import record_view
@@ -92,10 +94,15 @@ def make_report(
     material = gather(workspace, judged, other, on_progress=on_progress)
     shown = mistakes(material)[: max_images if form is Form.FULL else 0]
     report_id = new_id("report")
+    against_name = other.model.name if other else ""
+    kept = KeptReport(
+        report_id, judged.model.id, form.value, against_name, person.strip(), utc_now()
+    )
     write_table(workspace, material, report_file(workspace, report_id, "csv"))
     values = report_values(workspace, material, form, shown, language)
     if not shown:
         _write(report_file(workspace, report_id), render(values))
+        _keep(workspace, kept)
         return ReportRequest(report_id, None)
     draft = report_file(workspace, report_id, "json")
     _write(draft, to_json(values))
@@ -108,9 +115,26 @@ def make_report(
             [paths[m.sample_id], m.predicted, material.samples[m.sample_id].sha256] for m in shown
         ],
     }
-    return ReportRequest(
-        report_id, job_actions.submit(workspace, JobKind.REPORT, report_id, payload)
-    )
+    job = job_actions.submit(workspace, JobKind.REPORT, report_id, payload)
+    _keep(workspace, kept)
+    return ReportRequest(report_id, job)
+
+
+def _keep(workspace: Workspace, kept: KeptReport) -> None:
+    with connect(workspace) as db, transaction(db):
+        judgement.insert_report(db, kept)
+
+
+def reports_of(workspace: Workspace, model_id: str) -> list[KeptReport]:
+    """The reports of a model whose files are still there or being written, newest first."""
+    with connect(workspace) as db:
+        kept = judgement.reports_of(db, model_id)
+    endings = ("html", "json")  # finished; still waiting for its heatmaps
+    return [
+        item
+        for item in kept
+        if any(report_file(workspace, item.id, ending).exists() for ending in endings)
+    ]
 
 
 def _refuse_changed_files(
