@@ -11,7 +11,7 @@ from core.workflows.data.split_plans import plan_split
 from core.workspace import Workspace
 from pages.data import split_form, split_preview, split_saved
 from pages.data.split_form import View
-from pages.ui import context, errors, state, text, widgets
+from pages.ui import context, errors, open_findings, state, text, widgets
 from pages.ui.places import Place
 
 VIEWS = {View.SAVED: "Saved splits", View.NEW: "New split"}
@@ -24,6 +24,7 @@ def new_split(workspace: Workspace, dataset: Dataset) -> None:
         split_form.prefill(settings)
     split_form.restore()
     sealed = splits.sealed_split(workspace, dataset)
+    open_findings.show(workspace, dataset, "Duplicates and look-alikes decide how to split.")
     # The preview stands first; what it shows is asked for beside it, or below it on a phone.
     shown, asked = st.columns([3, 2], gap="large")
     with asked, st.container(border=True, key="split_form"):

@@ -55,7 +55,9 @@ def chooser(workspace: Workspace, model: Model) -> None:
     basis = judged_images.basis(workspace, model, Subset.VALIDATION)
     saved = thresholds.saved_rule(workspace, model.id)
     confidence: float = st.session_state.get("confidence", 0.95)
-    answer = st.container(key="answer")  # filled last, when everything below has been entered
+    answer = st.container(
+        key="threshold_answer"
+    )  # filled last, when everything below has been entered
     threshold_form.show_error()
     threshold, line, promise = st.tabs(
         ["Threshold", "PPM and money", "Guarantee"],
@@ -90,10 +92,6 @@ def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
     whose = "Test" if on_test.basis else "Validation"
     proven = text.plain(proven_in_words(outcome))
     st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {proven}")
-    if on_test.basis is not None:
-        here = basis.outcome(point, confidence)
-        words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
-        st.caption(text.plain(f"Validation: {words}"))
 
 
 def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
@@ -119,7 +117,7 @@ def _threshold(
         threshold_form.crossing()
         with beside, st.container(horizontal=True, vertical_alignment="center"):
             threshold_goal.choose_for_me(basis, confidence)
-            _why(basis, threshold_form.draft(model.id, None))
+            _why(basis, threshold_form.draft(model.id, None), confidence)
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
     on_test = _on_test(workspace, model, saved)
@@ -138,13 +136,16 @@ def _threshold(
     _behind(workspace, basis, on_test)
 
 
-def _why(basis: Basis, draft: threshold_form.Draft) -> None:
+def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
     """The rule in words, and what the numbers rest on."""
     with st.popover("Why?", type="tertiary", icon=":material/help:", key="why"):
         st.markdown(
             f"{text.plain(point_in_words(draft.point))} "
             f"Chosen: {text.plain(draft.choice.chosen_by)}."
         )
+        here = basis.outcome(draft.point, confidence)
+        words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
+        st.markdown(text.plain(f"Validation: {words}"))
         st.markdown(
             "Thresholds are chosen on the validation images. The test images have no say in "
             "it, so only they give the verdict, once the threshold is saved."
@@ -320,10 +321,13 @@ def _keep(
         if is_saved:
             _next(basis.judged.model)
     if saved is None:
-        words = "None saved: the predicted class decides."
+        st.caption("None saved: the predicted class decides.", text_alignment="right")
     else:
-        words = f"Saved {text.when(saved.saved_at)}: {text.plain(point_in_words(saved.point))}"
-    st.caption(words, text_alignment="right")
+        st.caption(
+            f"Saved {text.when(saved.saved_at)}",
+            text_alignment="right",
+            help=text.plain(point_in_words(saved.point)),
+        )
     if saved is not None and saved.verdicts != basis.judged.verdicts:
         st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 

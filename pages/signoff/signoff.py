@@ -14,7 +14,16 @@ from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import SignOffStep, StepStatus, size_of, steps_of
 from core.workspace import Workspace
 from pages.signoff import signoff_report, signoff_verdict
-from pages.ui import context, errors, release_criteria, state, test_access, text, widgets
+from pages.ui import (
+    context,
+    errors,
+    open_findings,
+    release_criteria,
+    state,
+    test_access,
+    text,
+    widgets,
+)
 from pages.ui.places import Place
 
 OPENING = (
@@ -252,6 +261,10 @@ def page(workspace: Workspace) -> None:
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
+    if not standing.is_opened:
+        open_findings.show(
+            workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
+        )
     signoff_verdict.show(workspace, standing)
     current(workspace, standing, step)
     if standing.is_opened:

@@ -4,14 +4,29 @@ Streamlit sends one page for all addresses and knows its style only once its scr
 run of a page are through; what is drawn until then would be white, and would jump afterwards.
 """
 
+import re
 from pathlib import Path
 
+import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ASSETS = Path(__file__).parent / "assets"
 # Why in the body: rules of the same weight must come after those of Streamlit, in the head.
 _BODY = b"<body>"
+_HEAD_END = b"</head>"
+# Elements of nearly every page, whose code Streamlit otherwise fetches when the first of them is
+# drawn: until then a gray bar of another height stands in their place, and the page jumps.
+_ELEMENTS = (
+    "BidiComponent",
+    "ButtonGroup",
+    "NumberInput",
+    "Selectbox",
+    "StreamlitMarkdown",
+    "Tooltip",
+)
+_IMPORT = re.compile(r"""(?:from|import)["']\./([\w.-]+\.js)["']""")
+_CODE = Path(streamlit.__file__).parent / "static" / "static" / "js"
 _ROOT = b'<div id="root">'
 # Without these the app sends its page whole, and as text.
 _PACKED_OR_KEPT = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
@@ -24,6 +39,7 @@ class StyleFirstPaint:
         self.app = app
         sheets = [(_ASSETS / name).read_bytes() for name in ("first_paint.css", "frame.css")]
         self._style = b"<style>" + b"\n".join(sheets) + b"</style>"
+        self._code = _files_of_elements()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; a page of text is collected, and sent with the style in it."""
@@ -56,7 +72,21 @@ class StyleFirstPaint:
         if _ROOT not in page:  # a page of ours, such as a report
             return page
         named = page.replace(b"<title>Streamlit<", b"<title>Touchstone<", 1)
-        return named.replace(_BODY, _BODY + self._style, 1)
+        styled = named.replace(_BODY, _BODY + self._style, 1)
+        missing = (name for name in self._code if name.encode() not in page)
+        links = "".join(
+            f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in missing
+        )
+        return styled.replace(_HEAD_END, links.encode() + _HEAD_END, 1)
+
+
+def _files_of_elements() -> list[str]:
+    """Files of code that a browser should fetch at once; none that this Streamlit does not have."""
+    files = [file.name for name in _ELEMENTS for file in sorted(_CODE.glob(f"{name}.*.js"))]
+    for name in files:  # grows by what each of them imports
+        imported = _IMPORT.findall((_CODE / name).read_text(encoding="utf-8"))
+        files += [item for item in imported if item not in files and (_CODE / item).is_file()]
+    return files
 
 
 def _asks_for_page(scope: Scope) -> bool:

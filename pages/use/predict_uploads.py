@@ -11,10 +11,12 @@ import streamlit as st
 from core.domain.models import Model, PartDecision, Prediction
 from core.domain.names import distinct_names
 from core.evaluation.decisions.rule import decision_in_words
+from core.workflows.results import thresholds
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import inference, text
 from pages.ui.components import Tile, gallery
+from pages.ui.places import Place
 from pages.ui.viewer import about, uploads
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Viewing, around
@@ -69,6 +71,7 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
         st.caption(f"Drop one or more images here. {FORMATS}")
         return
     _classify(workspace, model, kept)
+    _say_no_threshold(workspace, model)
     _results(model, _rows(workspace, model, kept))
 
 
@@ -91,6 +94,20 @@ def _say_gone(kept: Sequence[Upload]) -> None:
         st.caption(
             f"{text.count(gone, 'image')} can no longer be opened: newer ones needed the memory. "
             "Results are kept."
+        )
+
+
+def _say_no_threshold(workspace: Workspace, model: Model) -> None:
+    """Without a rule nothing is accepted or rejected; says so, and where one is set."""
+    if thresholds.saved_rule(workspace, model.id) is not None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("No threshold is saved: images are classified, not accepted or rejected.")
+        st.page_link(
+            Place.OPERATING_POINT,
+            label="Set the threshold",
+            icon=Place.OPERATING_POINT.icon,
+            query_params={"model": model.id},
         )
 
 
@@ -208,7 +225,12 @@ def _filtered(rows: Sequence[_Row]) -> list[_Row]:
     classes = Counter(row.item.class_name for row in rows if row.item.class_name)
     with st.container(horizontal=True, vertical_alignment="center", key="predict_summary"):
         st.subheader(_headline(zones, len(rows)), anchor=False, width="stretch")
-        if st.button("Clear", icon=":material/close:", key="clear", help="Forgets these images."):
+        if st.button(
+            "Clear",
+            icon=":material/close:",
+            key="clear",
+            help="Forgets these images and results. A reload does, too: save the table before.",
+        ):
             st.session_state.uploads = []
             st.rerun()
     with st.container(horizontal=True, vertical_alignment="bottom"):

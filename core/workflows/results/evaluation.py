@@ -43,6 +43,9 @@ _WRITTEN = {
     "sharpness": lambda v: f"{v:.3g}",
     "file size": lambda v: f"{v / 1000:,.0f} kB",
 }
+# What is known of every file; what people said of their images is offered before it.
+_SIZE = "image size"  # of cut-out images each has its own
+_OF_FILES = ("file format", "colour", _SIZE, *_WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -292,11 +295,13 @@ def slice_columns(
     """
     with connect(workspace) as db:
         columns = load_properties(db, dataset.id, judged.sample_ids)
-    slices = {name: _as_slices(name, values) for name, values in columns.items()}
+    said = sorted(columns, key=lambda name: name in _OF_FILES)
+    slices = {name: _as_slices(name, columns[name]) for name in said}
     return {
         name: most_frequent(values, MOST_SLICES)
         for name, values in slices.items()
         if 1 < len(set(values)) <= max(MOST_SLICES, len(values) // 2)
+        and not (name == _SIZE and len(set(values)) > _MOST_CODES)
         and not _is_the_class(values, judged.targets)
     }
 

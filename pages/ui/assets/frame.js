@@ -60,7 +60,7 @@ const doorLinks = () => [...document.querySelectorAll('.st-key-doors a')]
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
-  if (isTyping(event.composedPath()[0]) || isModalOpen()) return
+  if (isTyping(event.composedPath()[0]) || (isModalOpen() && !isOverViewer(event))) return
   const follows = performance.now() < waitsForDoor
   waitsForDoor = 0
   if (follows && DOORS.includes(event.key)) doorLinks()[DOORS.indexOf(event.key)]?.click()
@@ -78,6 +78,10 @@ const isShown = place => place.offsetParent !== null
 function isTyping(place) {
   return place.matches?.('input, textarea, select, [contenteditable="true"], [role="textbox"]')
 }
+
+// The image dialog has keys of its own; the list of them all opens over it.
+const isOverViewer = event => event.key === '?' && document.querySelector('dialog.viewer[open]')
+  && !present.keys.open
 
 function isModalOpen() {
   return document.querySelector('dialog[open], [role="dialog"][aria-modal="true"], [data-testid="stDialog"]')

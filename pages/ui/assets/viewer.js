@@ -668,7 +668,7 @@ function createViewer(mounted) {
   })
 
   host.addEventListener('keydown', event => {
-    event.stopPropagation()  // the page's own keys mean something else
+    if (event.key !== '?') event.stopPropagation()  // the page's own keys mean something else
     const isTyping = event.target.closest?.('select') || root.activeElement?.closest('select, input')
     if (isTyping || event.altKey || !view) return
     const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z'
