@@ -65,7 +65,12 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One line of the learning curve."""
+    """One line of the learning curve; what a run did not measure is None.
+
+    Epoch -1 is the state before the first step: the solved head, with a `train_loss` of NaN.
+    `images_per_second` counts training alone, without evaluation. `memory_mb` is the most that
+    was in use so far: of the GPU where one computes, else of the process.
+    """
 
     epoch: int
     train_loss: float
@@ -75,6 +80,47 @@ class EpochMetrics:
     learning_rate: float
     duration_s: float
     is_best: bool
+    val_macro_recall: float | None = None
+    val_log_loss: float | None = None
+    train_accuracy: float | None = None
+    images_per_second: float | None = None
+    memory_mb: float | None = None
+    seconds_waiting_for_data: float | None = None
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """A validation image that an epoch found hard: classes as indices, confidence in `predicted`.
+
+    `loss` is the log loss of its true class.
+    """
+
+    sample_id: int
+    true_class: int
+    predicted: int
+    confidence: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class EpochDetails:
+    """What the validation images looked like to the model of one epoch.
+
+    `confusion` [C][C] counts images, rows true, columns predicted. `hardest` has the largest loss
+    first.
+    """
+
+    epoch: int
+    confusion: tuple[tuple[int, ...], ...]
+    hardest: tuple[HardImage, ...]
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """Details of the newest and of the best evaluated epoch; None: not measured."""
+
+    latest: EpochDetails | None = None
+    best: EpochDetails | None = None
 
 
 @dataclass(frozen=True)

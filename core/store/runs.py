@@ -1,5 +1,6 @@
 """Rows of training runs and their learning curves."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
@@ -10,7 +11,14 @@ from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.configs.train import TrainConfig
-from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
+from core.domain.training import (
+    EpochDetails,
+    EpochMetrics,
+    HardImage,
+    PenaltyPoint,
+    RunDetails,
+    TrainingRun,
+)
 from core.errors import NotFoundError
 from core.store.database import transaction
 
@@ -22,8 +30,17 @@ _EPOCH_NAMES = (
     "val_macro_f1",
     "learning_rate",
     "duration_s",
+    "is_best",
+    "val_macro_recall",
+    "val_log_loss",
+    "train_accuracy",
+    "images_per_second",
+    "memory_mb",
+    "seconds_waiting_for_data",
 )
-_EPOCH_COLUMNS = ", ".join((*_EPOCH_NAMES, "is_best"))
+_NUMBERS = 7  # of an epoch; what follows is a flag, then what was not always measured
+_EPOCH_COLUMNS = ", ".join(_EPOCH_NAMES)
+_OURS = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
 
 
 def insert_run(db: Database, run: TrainingRun) -> None:
@@ -85,30 +102,50 @@ def delete_run(db: Database, run_id: str) -> None:
 
 
 def save_epochs(
-    db: Database, run_id: str, epochs: Sequence[EpochMetrics], *, job_id: str, owner: str
+    db: Database,
+    run_id: str,
+    epochs: Sequence[EpochMetrics],
+    details: Sequence[EpochDetails] = (),
+    *,
+    job_id: str,
+    owner: str,
 ) -> bool:
     """Write lines of the curve; a line of the same epoch is replaced.
+
+    Details are kept of the newest and of the best epoch only.
 
     Returns:
         Whether they were written: not when the job is no longer this owner's.
     """
+    places = ", ".join("?" for _ in _EPOCH_NAMES)
     with transaction(db):
         cursor = db.conn.executemany(
             f"INSERT OR REPLACE INTO epochs (run_id, {_EPOCH_COLUMNS})"
-            " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
-            " WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')",
+            f" SELECT ?, {places} WHERE {_OURS}",
             [(run_id, *_epoch_values(item), job_id, owner) for item in epochs],
+        )
+        db.conn.executemany(
+            "INSERT OR REPLACE INTO epoch_details (run_id, epoch, class_count, confusion, hardest)"
+            f" SELECT ?, ?, ?, ?, ? WHERE {_OURS}",
+            [(run_id, *_details_values(item), job_id, owner) for item in details],
+        )
+        db.conn.execute(
+            "DELETE FROM epoch_details WHERE run_id = :run AND epoch NOT IN ("
+            " SELECT max(epoch) FROM epochs WHERE run_id = :run UNION"
+            " SELECT coalesce(max(epoch), -2) FROM epochs WHERE run_id = :run AND is_best)",
+            {"run": run_id},
         )
     return bool(cursor.rowcount)
 
 
 def drop_epochs_from(db: Database, run_id: str, epoch: int, *, job_id: str, owner: str) -> None:
-    """Remove lines from `epoch` on: a resumed run writes them again."""
-    db.execute(
-        "DELETE FROM epochs WHERE run_id = ? AND epoch >= ?"
-        " AND EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')",
-        [run_id, epoch, job_id, owner],
-    )
+    """Remove lines and details from `epoch` on: a resumed run writes them again."""
+    with transaction(db):
+        for table in ("epochs", "epoch_details"):
+            db.conn.execute(
+                f"DELETE FROM {table} WHERE run_id = ? AND epoch >= ? AND {_OURS}",
+                [run_id, epoch, job_id, owner],
+            )
 
 
 def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
@@ -117,26 +154,51 @@ def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
         f"SELECT {_EPOCH_COLUMNS} FROM epochs WHERE run_id = ? ORDER BY epoch", [run_id]
     ).fetchall()
     return [
-        EpochMetrics(
-            **dict(zip(_EPOCH_NAMES, _numbers(row[:-1]), strict=True)), is_best=bool(row[-1])
-        )
+        EpochMetrics(*_numbers(row[:_NUMBERS]), bool(row[_NUMBERS]), *row[_NUMBERS + 1 :])
         for row in rows
     ]
+
+
+def details_of(db: Database, run_id: str) -> RunDetails:
+    """Confusion and hardest images of the newest and of the best epoch; of older runs none."""
+    rows = db.query("SELECT * FROM epoch_details WHERE run_id = ? ORDER BY epoch", [run_id])
+    details = {row["epoch"]: _details(row) for row in rows}
+    (newest, best), *_ = db.conn.execute(
+        "SELECT max(epoch), max(CASE WHEN is_best THEN epoch END) FROM epochs WHERE run_id = ?",
+        [run_id],
+    ).fetchall()
+    return RunDetails(details.get(newest), details.get(best))
+
+
+def save_record(
+    db: Database, run_id: str, record: dict[str, Any], *, job_id: str, owner: str
+) -> None:
+    """Keep how and on what a run was computed; JSON values, replaced by each attempt."""
+    db.execute(
+        f"INSERT OR REPLACE INTO run_records (run_id, record) SELECT ?, ? WHERE {_OURS}",
+        [run_id, json.dumps(record, sort_keys=True), job_id, owner],
+    )
+
+
+def record_of(db: Database, run_id: str) -> dict[str, Any]:
+    """How and on what a run was computed; empty for runs of earlier versions."""
+    rows = list(db.query("SELECT record FROM run_records WHERE run_id = ?", [run_id]))
+    record: dict[str, Any] = json.loads(rows[0]["record"]) if rows else {}
+    return record
 
 
 def save_penalty_path(
     db: Database, run_id: str, path: Sequence[PenaltyPoint], *, job_id: str, owner: str
 ) -> None:
     """Replace the penalty path, and epochs of an earlier version; only by the job's owner."""
-    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
     with transaction(db):
-        for table in ("penalty_path", "epochs"):
+        for table in ("penalty_path", "epochs", "epoch_details"):
             db.conn.execute(
-                f"DELETE FROM {table} WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
+                f"DELETE FROM {table} WHERE run_id = ? AND {_OURS}", [run_id, job_id, owner]
             )
         db.conn.executemany(
             "INSERT INTO penalty_path (run_id, penalty, log_loss, standard_error)"
-            f" SELECT ?, ?, ?, ? WHERE {ours}",
+            f" SELECT ?, ?, ?, ? WHERE {_OURS}",
             [(run_id, *astuple(point), job_id, owner) for point in path],
         )
 
@@ -177,6 +239,22 @@ def best_scores(db: Database) -> dict[str, float]:
 
 def _epoch_values(item: EpochMetrics) -> tuple[Any, ...]:
     return tuple(int(v) if isinstance(v, bool) else v for v in astuple(item))
+
+
+def _details_values(item: EpochDetails) -> tuple[Any, ...]:
+    cells = [
+        (i, j, n) for i, row in enumerate(item.confusion) for j, n in enumerate(row) if n
+    ]  # only the cells with images: there may be a thousand classes
+    hardest = [astuple(image) for image in item.hardest]
+    return item.epoch, len(item.confusion), json.dumps(cells), json.dumps(hardest)
+
+
+def _details(row: dict[str, Any]) -> EpochDetails:
+    confusion = [[0] * row["class_count"] for _ in range(row["class_count"])]
+    for true, predicted, images in json.loads(row["confusion"]):
+        confusion[true][predicted] = images
+    hardest = tuple(HardImage(*values) for values in json.loads(row["hardest"]))
+    return EpochDetails(row["epoch"], tuple(tuple(line) for line in confusion), hardest)
 
 
 def _numbers(row: Sequence[float | None]) -> list[Any]:

@@ -110,6 +110,12 @@ def add_reports(db: Database) -> None:
     _run(db, _REPORTS_SCHEMA)
 
 
+@migrations()
+def add_epoch_details(db: Database) -> None:
+    """More measures of each epoch, its hardest images, and where and how a run was computed."""
+    _run(db, _EPOCH_DETAILS_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -121,6 +127,23 @@ CREATE TABLE verdicts (
     model_id TEXT PRIMARY KEY REFERENCES models ON DELETE CASCADE, missed TEXT NOT NULL,
     criteria TEXT NOT NULL, operating_point TEXT NOT NULL, read_at REAL NOT NULL
 ) STRICT
+"""
+
+_EPOCH_DETAILS_SCHEMA = """
+ALTER TABLE epochs ADD COLUMN val_macro_recall REAL;
+ALTER TABLE epochs ADD COLUMN val_log_loss REAL;
+ALTER TABLE epochs ADD COLUMN train_accuracy REAL;
+ALTER TABLE epochs ADD COLUMN images_per_second REAL;
+ALTER TABLE epochs ADD COLUMN memory_mb REAL;
+ALTER TABLE epochs ADD COLUMN seconds_waiting_for_data REAL;
+CREATE TABLE epoch_details (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL,
+    class_count INTEGER NOT NULL, confusion TEXT NOT NULL, hardest TEXT NOT NULL,
+    PRIMARY KEY (run_id, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_records (
+    run_id TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID
 """
 
 _PROGRESS_SCHEMA = """

@@ -19,7 +19,7 @@ from core.domain.configs.choices import OptimizerName, ScheduleName
 from core.domain.configs.train import TrainConfig
 from core.domain.training import EpochMetrics
 from core.errors import TrainingError
-from core.evaluation.measures.classification import macro_f1
+from core.training.evaluation import EvaluatedEpoch, measures, memory_mb
 
 _WARM_UP_FRACTION = 0.05
 
@@ -57,6 +57,7 @@ class FitState:
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    waiting_s: float = 0.0
     best_key: tuple[float, float] = (-1.0, 0.0)
     best_epoch: int = -1
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class FitState:
             "step": self.step,
             "loss_sum": self.loss_sum,
             "seconds": self.seconds,
+            "waiting_s": self.waiting_s,
             "best_key": list(self.best_key),
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
@@ -84,6 +86,7 @@ class FitState:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.loss_sum, self.seconds = state["loss_sum"], state["seconds"]
+        self.waiting_s = state.get("waiting_s", 0.0)
         self.best_key = (state["best_key"][0], state["best_key"][1])
         self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
 
@@ -108,7 +111,7 @@ def fit(
     checkpoints: Checkpoints,
     should_stop: Callable[[], bool],
     on_step: Callable[[int, int], None],
-) -> Iterator[EpochMetrics]:
+) -> Iterator[EvaluatedEpoch]:
     """Train until the last epoch, early stopping or a stop request; yields one line per epoch.
 
     Afterwards `state.best_weights` holds the epoch with the best validation macro F1 (the lower
@@ -197,7 +200,9 @@ def _train_step(
     state.model.train()
     for group in state.optimizer.param_groups:
         group["lr"] = step_size
+    asked_at = time.perf_counter()
     inputs = train.inputs(positions, epoch=state.epoch).to(device)
+    state.waiting_s += time.perf_counter() - asked_at
     targets = torch.from_numpy(train.targets[positions]).to(device)
     precision = _precision(device)
     with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
@@ -222,17 +227,17 @@ def _close_epoch(
     config: TrainConfig,
     class_count: int,
     device: torch.device,
-) -> EpochMetrics:
+) -> EvaluatedEpoch:
     started = time.perf_counter()
     logits = predict_logits(state.model, validation, device)
     targets = torch.from_numpy(validation.targets)
     val_loss = float(loss_function.cpu()(logits, targets))
     loss_function.to(device)
-    predicted = logits.argmax(1).numpy()
-    f1 = macro_f1(predicted, validation.targets, class_count)
-    is_best = (f1, -val_loss) > state.best_key
+    measured = measures(logits, validation.targets, class_count)
+    key = (measured.macro_f1, -val_loss)
+    is_best = key > state.best_key
     if is_best:
-        state.best_key, state.best_epoch = (f1, -val_loss), state.epoch
+        state.best_key, state.best_epoch = key, state.epoch
         state.best_weights = {
             k: v.detach().cpu().clone() for k, v in state.model.state_dict().items()
         }
@@ -241,14 +246,20 @@ def _close_epoch(
         epoch=state.epoch,
         train_loss=state.loss_sum / len(train.targets),
         val_loss=val_loss,
-        val_accuracy=float((predicted == validation.targets).mean()),
-        val_macro_f1=f1,
+        val_accuracy=measured.accuracy,
+        val_macro_f1=measured.macro_f1,
         learning_rate=learning_rate(state.epoch * batches, batches, config),
         duration_s=state.seconds + time.perf_counter() - started,
         is_best=is_best,
+        val_macro_recall=measured.macro_recall,
+        val_log_loss=measured.log_loss,
+        images_per_second=len(train.targets) / state.seconds,
+        memory_mb=memory_mb(device),
+        seconds_waiting_for_data=state.waiting_s,
     )
-    state.epoch, state.step, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
-    return metrics
+    state.epoch, state.step, state.loss_sum = state.epoch + 1, 0, 0.0
+    state.seconds, state.waiting_s = 0.0, 0.0
+    return EvaluatedEpoch(metrics, logits)
 
 
 def _batch_count(n: int, batch_size: int) -> int:

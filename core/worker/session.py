@@ -9,7 +9,7 @@ from typing import Any
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobStatus
-from core.domain.training import EpochMetrics
+from core.domain.training import EpochDetails, EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
 from core.store.database import connect
@@ -43,6 +43,7 @@ class JobSession:
     _stop_requested: bool = False
     _lost: bool = False
     _epochs: list[EpochMetrics] = field(default_factory=list)
+    _details: list[EpochDetails] = field(default_factory=list)
     _meter: ProgressMeter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,9 +117,10 @@ class JobSession:
         with connect(self.workspace) as db:
             jobs.set_device(db, self.job.id, owner=self.owner, device=device)
 
-    def epoch(self, metrics: EpochMetrics) -> None:
+    def epoch(self, metrics: EpochMetrics, details: EpochDetails | None = None) -> None:
         """Add a line to the learning curve; it is written with the next progress."""
         self._epochs.append(metrics)
+        self._details += [details] if details else []
 
     def flush_epochs(self) -> None:
         """Write the lines that have not been written yet."""
@@ -155,9 +157,15 @@ class JobSession:
     def _write_epochs(self, db: Any) -> None:
         if self._epochs:
             runs.save_epochs(
-                db, self.job.subject_id, self._epochs, job_id=self.job.id, owner=self.owner
+                db,
+                self.job.subject_id,
+                self._epochs,
+                self._details,
+                job_id=self.job.id,
+                owner=self.owner,
             )
             self._epochs.clear()
+            self._details.clear()
 
     def _held(self, written: bool) -> None:
         if not written:

@@ -16,6 +16,7 @@ from core.store.database import connect
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import Examples, FitState, fit, has_epochs_left, new_state
+from core.training.evaluation import epoch_details
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
 from core.worker.training.model import TrainedModel, network_of, predictor_of
@@ -83,7 +84,9 @@ def _fit(
         if not state.best_weights:
             raise TrainingError("No epoch was completed yet.", "Resume the run instead.")
         return state
-    for metrics in fit(
+    positions = material.subsets[Subset.VALIDATION]
+    targets, sample_ids = material.targets[positions], material.sample_ids[positions]
+    for epoch in fit(
         state,
         examples(Subset.TRAIN),
         examples(Subset.VALIDATION),
@@ -94,7 +97,9 @@ def _fit(
         should_stop=session.should_stop,
         on_step=lambda done, total: session.progress(Phase.TRAINING, done, total),
     ):
-        session.epoch(metrics)
+        session.epoch(
+            epoch.metrics, epoch_details(epoch, targets, sample_ids, material.class_count)
+        )
     session.flush_epochs()
     if state.stopped:
         raise StopRequested

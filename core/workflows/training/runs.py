@@ -10,7 +10,7 @@ from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.splits import Split
-from core.domain.training import EpochMetrics, PenaltyPoint, RunState, TrainingRun
+from core.domain.training import EpochMetrics, PenaltyPoint, RunDetails, RunState, TrainingRun
 from core.errors import (
     ConfigError,
     NetworkUnavailableError,
@@ -255,6 +255,15 @@ def curve(workspace: Workspace, run_id: str) -> list[EpochMetrics]:
     """The learning curve so far; empty for a run whose last layer is solved."""
     with connect(workspace) as db:
         return runs.epochs_of(db, run_id)
+
+
+def epoch_details(workspace: Workspace, run_id: str) -> RunDetails:
+    """Confusion matrix and hardest validation images of the newest and of the best epoch.
+
+    Both are None for a run whose last layer is solved, and for runs of earlier versions.
+    """
+    with connect(workspace) as db:
+        return runs.details_of(db, run_id)
 
 
 def trained_in_epochs(workspace: Workspace) -> frozenset[str]:

@@ -9,7 +9,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import Prediction
 from core.domain.splits import Subset
-from core.domain.training import EpochMetrics
+from core.domain.training import EpochDetails, EpochMetrics, HardImage, RunDetails
 from core.errors import (
     ConfigError,
     ModelFileError,
@@ -244,10 +244,16 @@ def test_a_diverged_loss_comes_back_from_the_database_as_no_number(copy, trained
         stored = run_rows.epochs_of(db, run_id)[0]
         assert np.isnan(stored.train_loss)
         assert stored.is_best
-        later = [replace(line, epoch=epoch) for epoch in range(1, 8)]
-        assert run_rows.save_epochs(db, run_id, later, job_id=job_id, owner="me")
+        later = [replace(line, epoch=epoch, is_best=epoch < 4) for epoch in range(1, 8)]
+        image = HardImage(7, 0, 1, 0.9, 2.5)
+        details = [EpochDetails(e, ((3, e), (0, 5)), (image,)) for e in range(8)]
+        assert run_rows.save_epochs(db, run_id, later, details, job_id=job_id, owner="me")
+        # A thousand epochs of a thousand classes would fill the database.
+        assert db["epoch_details"].count == 2
+        assert run_rows.details_of(db, run_id) == RunDetails(details[7], details[3])
         run_rows.drop_epochs_from(db, run_id, 5, job_id=job_id, owner="me")
         assert len(run_rows.epochs_of(db, run_id)) == 5
+        assert run_rows.details_of(db, run_id) == RunDetails(None, details[3])
         jobs.finish(db, job_id, JobStatus.FAILED, owner="me", now=3.0)
 
 
