@@ -26,6 +26,17 @@ _OF_SGD = {"momentum"}
 _PIXELS = {item.name for item in settings_of(PreprocessConfig)}
 _AUGMENTATION = {item.name for item in settings_of(AugmentConfig)}
 _CHANGES = _AUGMENTATION - {"probability"}
+# Changes that runs of earlier versions did not have: listed where they are on.
+_LATER_CHANGES = _AUGMENTATION - {
+    "probability",
+    "flip_horizontal",
+    "flip_vertical",
+    "rotate_quarter",
+    "rotate_degrees",
+    "brightness",
+    "contrast",
+    "crop",
+}
 
 
 def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[str]:
@@ -74,6 +85,8 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
     names -= {"refit"} if run.fold is not None else set()  # a fold must stay unseen
     if run.preprocess.levels is None:
         names -= set(LEVEL_SETTINGS)
+    usual = AugmentConfig()
+    names -= {n for n in _LATER_CHANGES if getattr(run.augment, n) == getattr(usual, n)}
     return [
         (item, getattr(config, item.name))
         for config in (run.train, run.preprocess, run.augment)

@@ -1,17 +1,16 @@
-"""Random changes of training images: one affine map and one gray-value map per image.
+"""Random changes of training images.
 
 What happens to an image depends only on (seed, epoch, sample), never on the batch it is in.
 """
-
-import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from core.domain.configs.augment import AugmentConfig
+from core.training.augmentation import kernels
+from core.training.augmentation.draws import Draws, draw
 
 
 def augment(
@@ -29,36 +28,26 @@ def augment(
     Returns:
         Float [B, 3, S, S], gray values 0 to 255.
     """
-    drawn = [_draw(config, np.random.default_rng((seed, epoch, int(i)))) for i in samples]
-    maps = torch.tensor(np.stack([d[0] for d in drawn]), dtype=images.dtype, device=images.device)
-    gains = torch.tensor([[d[1]] for d in drawn], dtype=images.dtype, device=images.device)
-    offsets = torch.tensor([[d[2]] for d in drawn], dtype=images.dtype, device=images.device)
-    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
-    moved = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    changed = (moved - 127.5) * gains[:, :, None, None] + 127.5 + offsets[:, :, None, None]
-    return changed.clamp(0, 255)
+    return apply(images, config, draw(config, seed=seed, epoch=epoch, samples=samples))
 
 
-def _draw(
-    config: AugmentConfig, random: np.random.Generator
-) -> tuple[NDArray[np.float64], float, float]:
-    """Affine map [2, 3] in output-to-input form, contrast gain, brightness offset."""
-    identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    # Why all numbers are drawn first: turning one change on does not reshuffle the others.
-    chance, columns, rows, quarter, angle, bright, contrast, zoom, dx, dy = random.random(10)
-    if chance >= config.probability:
-        return identity, 1.0, 0.0
-    degrees = config.rotate_degrees * (2 * angle - 1)
-    degrees += 90 * math.floor(4 * quarter) if config.rotate_quarter else 0
-    scale = math.sqrt(1 - config.crop * zoom)
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    flip = np.diag(
-        [
-            -1.0 if config.flip_horizontal and columns < 0.5 else 1.0,
-            -1.0 if config.flip_vertical and rows < 0.5 else 1.0,
-        ]
-    )
-    linear = scale * np.array([[c, -s], [s, c]]) @ flip
-    shift = (1 - scale) * np.array([2 * dx - 1, 2 * dy - 1])
-    gain = 1 + config.contrast * (2 * contrast - 1)
-    return np.column_stack([linear, shift]), gain, 255 * config.brightness * (2 * bright - 1)
+def apply(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
+    """Images [B, 3, S, S] changed as drawn: place, focus, color, light, noise, erasing."""
+    size, device = images.shape[-1], images.device
+
+    def each(values: NDArray[np.float64]) -> Tensor:
+        return torch.tensor(values, dtype=images.dtype, device=device)[:, None, None, None]
+
+    changed = kernels.moved(images, draws.maps)
+    if config.blur:
+        changed = kernels.blurred(changed, draws.blur, largest=config.blur)
+    if config.saturation or config.hue:
+        changed = kernels.recolored(changed, draws.saturation, draws.hue)
+    # Why in place: a batch is tens of megabytes, and new memory costs more than the sums.
+    changed.sub_(127.5).mul_(each(draws.gain)).add_(127.5).add_(each(draws.offset))
+    if config.light_spot:
+        changed.add_(kernels.light_spots(size, draws.spot).to(device, images.dtype))
+    if config.noise:
+        changed.add_(kernels.noise(size, draws.noise, device).to(images.dtype))
+    changed.clamp_(0, 255)
+    return kernels.erased(changed, draws.erased) if config.erase else changed

@@ -48,9 +48,15 @@ def test_momentum_belongs_to_sgd_and_changes_need_a_probability():
 
 @pytest.mark.parametrize("train", [QUICK, FULL])
 def test_what_acted_is_listed_with_its_value(train):
-    run = TrainingRun("r", "r", "d", "s", PreprocessConfig(), AugmentConfig(), train, 0.0)
+    augment = AugmentConfig(blur=1.0)
+    run = TrainingRun("r", "r", "d", "s", PreprocessConfig(), augment, train, 0.0)
     listed = acted_on(run, has_epochs=False)
     values = {item.name: value for item, value in listed}
-    # Gray levels are a setting of images with more than 8 bits only.
-    assert set(values) == acting_settings(train, run.augment) - set(LEVEL_SETTINGS)
+    # Gray levels are a setting of images with more than 8 bits only; a change that is off, and
+    # that older runs could not have, is not listed.
+    acting = acting_settings(train, run.augment)
+    off = {item.name for item in settings_of(AugmentConfig) if not getattr(augment, item.name)}
+    hidden = off - {"rotate_quarter", "rotate_degrees"} | {"augment_mode"}
+    assert set(values) == acting - set(LEVEL_SETTINGS) - hidden
+    assert ("blur" in values) is (train is FULL)
     assert values["network"] == "resnet18"

@@ -1,0 +1,1 @@
+"""Random changes of training images: what is drawn, and how it is applied."""
