@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.domain.record import acting
 from core.workflows.inventory import inventory
-from pages.ui import components, context, errors, state
+from pages.ui import components, context, errors, state, test_access
 from pages.ui.places import MENU, Place, door_of
 from pages.ui.shell import bar, doors, problems
 from pages.ui.viewer import dialog
@@ -36,6 +37,7 @@ place = next(place for place in pages if pages[place] is page)
 st.set_page_config(page_title=f"{page.title} · Touchstone")
 
 with errors.shown():
+    acting.set(test_access.person())  # the record says who
     choice = context.read(inventory(state.workspace()), place)
     doors.show(choice, place)
     bar.show(state.workspace(), choice, place)

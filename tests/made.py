@@ -124,12 +124,12 @@ def add_model(
         "n",
         PreprocessConfig(),
         1,
-        f"sha {name}",
+        hashlib.sha256(name.encode()).hexdigest(),
         1.0 + seed,
         version=1,
     )
     with connect(made.workspace) as db, transaction(db):
-        models.insert_model(db, model, b"x")
+        models.insert_model(db, model, name.encode())
         for subset in subsets:
             rows = (given or {}).get(subset)
             if rows is None:

@@ -69,6 +69,12 @@ CONTENTS = {
         Entry("open-test", "signoff", "Open a sealed test; this is recorded."),
         Entry("report", "signoff", "Write the test report of a model."),
     ),
+    "Workspace": (
+        Entry("record", "keeping", "Show who changed what and when."),
+        Entry("verify", "keeping", "Check that nothing was altered unseen."),
+        Entry("backup", "keeping", "Back up the workspace while it is in use."),
+        Entry("restore", "keeping", "Make a workspace of a backup."),
+    ),
     "Use": (
         Entry("predict", "use", "Classify images."),
         Entry("heatmap", "use", "Show which region of an image speaks for a class."),

@@ -20,6 +20,7 @@ from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind
 from core.domain.models import Model
 from core.domain.parts import Counting
+from core.domain.record import acting
 from core.errors import FilesChangedError, TouchstoneError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
@@ -90,6 +91,7 @@ class Session:
 def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
     """Open the workspace; errors become a message, a JSON object if asked, and an exit code."""
     place: Workspace | None = None
+    acting.set(person())
     try:
         place = open_workspace(workspace)
         yield Session(place, as_json)

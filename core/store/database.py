@@ -15,6 +15,7 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.domain.names import name_key
 from core.errors import WorkspaceError
 from core.files import atomic_write
+from core.store import record
 from core.store.schema import SCHEMA_VERSION, migrations
 from core.workspace import Workspace
 
@@ -91,6 +92,8 @@ def sqlite_warning() -> str | None:
 def _configure(db: Database) -> None:
     # Why: SQLite itself ignores the case of ASCII letters only, and "é" has two spellings.
     db.conn.create_function("name_key", 1, lambda text: text and name_key(text), deterministic=True)
+    for name, arguments, function, deterministic in record.functions():
+        db.conn.create_function(name, arguments, function, deterministic=deterministic)
     db.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
     _use_wal(db)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):

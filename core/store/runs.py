@@ -154,7 +154,7 @@ def epochs_of(db: Database, run_id: str) -> list[EpochMetrics]:
         f"SELECT {_EPOCH_COLUMNS} FROM epochs WHERE run_id = ? ORDER BY epoch", [run_id]
     ).fetchall()
     return [
-        EpochMetrics(*_numbers(row[:_NUMBERS]), bool(row[_NUMBERS]), *row[_NUMBERS + 1 :])
+        EpochMetrics(*[*_numbers(row[:_NUMBERS]), bool(row[_NUMBERS]), *row[_NUMBERS + 1 :]])
         for row in rows
     ]
 

@@ -2,7 +2,7 @@
 
 from sqlite_utils import Database, Migrations
 
-from core.store import former_words
+from core.store import former_words, record
 
 migrations = Migrations("touchstone")
 
@@ -114,6 +114,12 @@ def add_reports(db: Database) -> None:
 def add_epoch_details(db: Database) -> None:
     """More measures of each epoch, its hardest images, and where and how a run was computed."""
     _run(db, _EPOCH_DETAILS_SCHEMA)
+
+
+@migrations()
+def add_record(db: Database) -> None:
+    """Who changed what and when, in rows that cannot be changed."""
+    record.create(db)
 
 
 def _run(db: Database, statements: str) -> None:

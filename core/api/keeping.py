@@ -1,0 +1,33 @@
+"""The record, verifications and backups as JSON."""
+
+from typing import Any
+
+from core.domain.record import Entry
+from core.workflows.backup import Backup
+from core.workflows.record import Problem, in_utc
+
+
+def entry_as_json(row: Entry) -> dict[str, Any]:
+    """One row of the record; `time` is UTC."""
+    return {
+        "number": row.number,
+        "time": in_utc(row.at),
+        "person": row.person,
+        "action": row.action,
+        "id": row.subject,
+        "name": row.name,
+        "old": row.old,
+        "new": row.new,
+        "reason": row.reason,
+        "digest": row.digest,
+    }
+
+
+def problem_as_json(problem: Problem) -> dict[str, Any]:
+    """What a verification found, and where."""
+    return {"fault": problem.fault.value, "where": problem.where}
+
+
+def backup_as_json(made: Backup) -> dict[str, Any]:
+    """A finished backup."""
+    return {"folder": str(made.folder), "files": made.files, "size_bytes": made.size_bytes}

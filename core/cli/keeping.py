@@ -1,0 +1,154 @@
+"""Commands that keep a workspace: its record, its verification, backups."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.api.keeping import backup_as_json, entry_as_json, problem_as_json
+from core.cli.output import phases, say, table
+from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, session
+from core.domain.record import RecordedAction
+from core.errors import TouchstoneError
+from core.words import NOTHING, count, size
+from core.workflows import backup as backups
+from core.workflows import record as records
+
+app = typer.Typer()
+
+
+@app.command()
+def record(
+    text: Annotated[str, typer.Option(help="Only rows with this in person, name or reason.")] = "",
+    action: Annotated[
+        list[RecordedAction] | None, typer.Option(help="Only this action; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Newest rows to show.")] = 50,
+    out: Annotated[Path | None, typer.Option(help="Write the whole record as CSV.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who changed what and when; nobody can change the record."""
+    with session(workspace, as_json) as opened:
+        rows, total = records.entries(
+            opened.workspace, text=text, actions=action or (), limit=limit
+        )
+        written = records.export(opened.workspace, out) if out else 0
+
+        def show() -> None:
+            if out:
+                say(f"{count(written, 'row')} written to {out}.")
+                return
+            table(
+                ["number", "time (UTC)", "person", "action", "name", "reason"],
+                [
+                    [
+                        row.number,
+                        records.in_utc(row.at),
+                        row.person or NOTHING,
+                        row.action,
+                        row.name or row.subject or NOTHING,
+                        row.reason or NOTHING,
+                    ]
+                    for row in rows
+                ],
+            )
+            say(f"{len(rows):,} of {count(total, 'row')}, newest first.")
+
+        opened.answer({"rows": [entry_as_json(row) for row in rows], "total": total}, show)
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        bool, typer.Option("--files", help="Also read every image file. Takes minutes.")
+    ] = False,
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="NUMBER:DIGEST that an earlier `verify` printed and you wrote down."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that nothing was altered outside of Touchstone: record, database, models, files.
+
+    The exit code is 1 if something was. Write the anchor down outside of the workspace: only it
+    shows later that the end of the record was cut off, or that all of it was written anew.
+    """
+    with session(workspace, as_json) as opened:
+        known = records.read_anchor(anchor) if anchor else None
+        with phases() as report:
+            problems = records.verify(
+                opened.workspace,
+                written_down=known,
+                image_files=files,
+                on_progress=lambda done, total: report("Reading images", done, total),
+            )
+        newest = records.anchor(opened.workspace)
+
+        def show() -> None:
+            for problem in problems:
+                say(f"{problem.fault.value}: {problem.where}")
+            if not problems:
+                say("Everything is as it was recorded.")
+            if newest:
+                say(f"Anchor: {newest.written}")
+
+        result = {
+            "intact": not problems,
+            "problems": [problem_as_json(problem) for problem in problems],
+            "anchor": newest and newest.written,
+        }
+        opened.answer(result, show)
+        if problems:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Holds all backups; each gets its own folder.")],
+    keep: Annotated[int, typer.Option(min=0, help="Backups to keep; 0 keeps all.")] = 0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Back up the workspace while it is in use; what has not changed takes no space again."""
+    with session(workspace, as_json) as opened:
+        with phases() as report:
+            made = backups.back_up(
+                opened.workspace,
+                folder,
+                keep=keep,
+                on_file=lambda done, total: report("Copying files", done, total),
+            )
+        opened.answer(
+            backup_as_json(made),
+            lambda: say(f"{count(made.files, 'file')}, {size(made.size_bytes)}: {made.folder}"),
+        )
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="Folder of one backup.")],
+    to: Annotated[Path, typer.Option(help="New or empty folder for the workspace.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a workspace of a backup, every file compared, and verify it."""
+    try:
+        with phases() as report:
+            made = backups.restore(
+                backup, to, on_file=lambda done, total: report("Restoring files", done, total)
+            )
+        problems = records.verify(made)
+    except TouchstoneError as err:
+        fail(err, as_json)
+    result = {
+        "workspace": str(made.root),
+        "problems": [problem_as_json(problem) for problem in problems],
+    }
+
+    def show() -> None:
+        for problem in problems:
+            say(f"{problem.fault.value}: {problem.where}")
+        say(f"Restored to {made.root}; open it with --workspace {made.root}.")
+
+    Session(made, as_json).answer(result, show)

@@ -1,0 +1,92 @@
+"""The record of changes: what happened to which thing, by whom, and how rows are chained."""
+
+import hashlib
+import json
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+GENESIS = "0" * 64  # what the first row is chained to
+
+# Who acts in this thread or task, as entered or signed in; empty where nobody said.
+acting: ContextVar[str] = ContextVar("acting", default="")
+
+
+class RecordedAction(StrEnum):
+    """What can stand in the record."""
+
+    BEGAN = "record began"
+    DATASET_IMPORTED = "dataset imported"
+    DATASET_EDITED = "dataset edited"
+    DATASET_RENAMED = "dataset renamed"
+    DATASET_MOVED = "image folder moved"
+    DATASET_DELETED = "dataset deleted"
+    PIXELS_SET = "preprocessing set"
+    FINDING_SETTLED = "finding settled"
+    PARTS_ANSWERED = "look-alikes answered"
+    MARKED = "image marked"
+    UNMARKED = "mark removed"
+    SPLIT_MADE = "split made"
+    SPLIT_SEALED = "test images sealed"
+    SPLIT_DELETED = "split deleted"
+    TRAINING_STARTED = "training started"
+    RUN_DELETED = "run deleted"
+    MODEL_MADE = "model made"
+    MODEL_RENAMED = "model renamed"
+    MODEL_DELETED = "model deleted"
+    THRESHOLD_SAVED = "threshold saved"
+    CRITERIA_SET = "release criteria set"
+    TEST_SEALED = "test sealed"
+    TEST_OPENED = "sealed test opened"
+    RESULTS_VIEWED = "test results viewed"
+    USE_DESCRIBED = "intended use described"
+    REPORT_MADE = "report made"
+    EXPORTED = "exported"
+    BACKED_UP = "backed up"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the record.
+
+    `subject` is an id, `name` what people call it; `old` and `new` are texts, often JSON, None
+    where there was nothing. `at` is in seconds since 1970, UTC. `digest` chains the row to the one
+    before it: it is that of `chained(previous digest, …)`.
+    """
+
+    number: int
+    at: float
+    person: str
+    action: str
+    subject: str
+    name: str
+    old: str | None
+    new: str | None
+    reason: str
+    digest: str
+
+    def expected_digest(self, previous: str) -> str:
+        """What `digest` must be after a row with the digest `previous`."""
+        return chained(
+            previous,
+            self.number,
+            self.at,
+            self.person,
+            self.action,
+            self.subject,
+            self.name,
+            self.old,
+            self.new,
+            self.reason,
+        )
+
+
+def chained(previous: str | None, *values: object) -> str:
+    """SHA-256 in hexadecimal of a row and of the digest before it.
+
+    Args:
+        previous: digest of the row before; None or empty: there is none.
+        values: of the row, in the order of its columns.
+    """
+    row = json.dumps([previous or GENESIS, *values], ensure_ascii=True)
+    return hashlib.sha256(row.encode()).hexdigest()
