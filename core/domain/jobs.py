@@ -30,20 +30,35 @@ class JobKind(StrEnum):
                 assert_never(self)
 
 
+def device_lane(device: str) -> str:
+    """The lane of trainings on a device other than the one that is chosen automatically."""
+    return f"{device.replace(':', '-')}-{JobKind.TRAIN.lane}"
+
+
 class JobStatus(StrEnum):
-    """Queued -> running -> one of the four ends; never back."""
+    """Queued -> running -> one of the ends; never back. A paused job goes on as another attempt."""
 
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
 
     @property
     def is_active(self) -> bool:
         """Whether it is still going to change by itself."""
         return self in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class QueueMove(StrEnum):
+    """Where a waiting job goes among those of its lane."""
+
+    NEXT = "next"
+    UP = "up"
+    DOWN = "down"
+    LAST = "last"
 
 
 class Phase(StrEnum):
@@ -100,6 +115,8 @@ class Job:
     `lane` is the one it was queued in, which an older version may have chosen differently.
     `done` of `total` are counted within the phase; `share` in [0, 1] is that of the whole job, and
     `ends_at` when it may end, None while that cannot be said (`core/worker/progress.py`).
+    Queued jobs of a lane are done in the order of `position`, which is the time they were queued
+    unless somebody moved them. `pause_requested` says what a requested stop is for.
     """
 
     id: str
@@ -126,3 +143,5 @@ class Job:
     lane: str = ""
     share: float = 0.0
     ends_at: float | None = None
+    position: float = 0.0
+    pause_requested: bool = False

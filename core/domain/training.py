@@ -50,6 +50,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     STOPPED_WITH_MODEL = "stopped_with_model"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
 
     @property
@@ -59,6 +60,7 @@ class RunState(StrEnum):
             RunState.FAILED,
             RunState.STOPPED,
             RunState.STOPPED_WITH_MODEL,
+            RunState.PAUSED,
             RunState.INTERRUPTED,
         )
 

@@ -116,11 +116,23 @@ def add_epoch_details(db: Database) -> None:
     _run(db, _EPOCH_DETAILS_SCHEMA)
 
 
+@migrations()
+def add_queue(db: Database) -> None:
+    """The order of waiting jobs, and whether a stop is a pause."""
+    _run(db, _QUEUE_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
+
+_QUEUE_SCHEMA = """
+ALTER TABLE jobs ADD COLUMN position REAL NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET position = created_at
+"""
 
 _VERDICTS_SCHEMA = """
 CREATE TABLE verdicts (

@@ -63,7 +63,8 @@ def _run(session: JobSession) -> None:
     except JobLost:
         logging.warning("job %s was lost to another worker", session.job.id)
     except StopRequested:
-        _end(session, JobStatus.STOPPED)
+        paused = session.pause_requested()
+        _end(session, JobStatus.PAUSED if paused else JobStatus.STOPPED)
     except FilesChangedError as err:
         about: dict[str, object] = {
             "dataset_id": err.dataset_id,

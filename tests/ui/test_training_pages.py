@@ -170,10 +170,10 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
             {"to_evaluate", "resume", "again", "delete"},
         ),
         (
-            JobStatus.FAILED,
+            JobStatus.PAUSED,
             {},
-            RunState.FAILED,
-            "failed",
+            RunState.PAUSED,
+            "paused",
             {"to_evaluate", "resume", "again", "delete"},
         ),
     ],
