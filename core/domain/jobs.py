@@ -10,6 +10,8 @@ class JobKind(StrEnum):
 
     IMPORT = "import"
     TRAIN = "train"
+    SEARCH = "search"
+    RATE = "rate"
     PREDICT = "predict"
     QUALITY = "quality"
     REPORT = "report"
@@ -20,7 +22,7 @@ class JobKind(StrEnum):
     def lane(self) -> str:
         """Jobs of one lane run one after the other; lanes run side by side."""
         match self:
-            case JobKind.TRAIN:
+            case JobKind.TRAIN | JobKind.SEARCH | JobKind.RATE:
                 return "training"
             case JobKind.IMPORT | JobKind.FILES:  # minutes of reading, no network
                 return "import"
@@ -81,6 +83,8 @@ class Phase(StrEnum):
     FITTING = "Fitting the model"
     CROSS_VALIDATING = "Cross-validating"
     TRAINING = "Training"
+    TRIALS = "Trying settings"
+    RATES = "Trying learning rates"
     PREPARING_MODEL = "Preparing the model"
     EVALUATING = "Evaluating"
     SAVING = "Saving the model"

@@ -122,11 +122,34 @@ def add_queue(db: Database) -> None:
     _run(db, _QUEUE_SCHEMA)
 
 
+@migrations()
+def add_searches(db: Database) -> None:
+    """Searches over settings, their trials, and the runs of trials."""
+    _run(db, _SEARCH_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 
+
+_SEARCH_SCHEMA = """
+CREATE TABLE searches (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL,
+    dataset_id TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    split_id TEXT NOT NULL REFERENCES splits ON DELETE CASCADE, version INTEGER NOT NULL,
+    preprocess TEXT NOT NULL, augment TEXT NOT NULL, train TEXT NOT NULL, over TEXT NOT NULL,
+    minutes REAL NOT NULL, trials INTEGER NOT NULL, folds INTEGER NOT NULL, created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE trials (
+    search_id TEXT NOT NULL REFERENCES searches ON DELETE CASCADE, number INTEGER NOT NULL,
+    run_id TEXT NOT NULL, state TEXT NOT NULL, chosen TEXT NOT NULL, score REAL,
+    curve TEXT NOT NULL, duration_s REAL NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (search_id, number)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE runs ADD COLUMN is_trial INTEGER NOT NULL DEFAULT 0
+"""
 
 _QUEUE_SCHEMA = """
 ALTER TABLE jobs ADD COLUMN position REAL NOT NULL DEFAULT 0;

@@ -92,6 +92,14 @@ def _work(session: JobSession) -> None:
             from core.worker.training import job as train_job
 
             train_job.run(session)
+        case JobKind.SEARCH:
+            from core.worker.search import job as search_job
+
+            search_job.run(session)
+        case JobKind.RATE:
+            from core.worker.search import rate_job
+
+            rate_job.run(session)
         case JobKind.PREDICT:
             from core.worker import predict_job
 

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, QueueMove
 from core.errors import FilesChangedError, NotFoundError, TouchstoneError
-from core.store import datasets, jobs, models, runs
+from core.store import datasets, jobs, models, runs, searches
 from core.store.database import connect, transaction
 from core.worker.launcher import reconcile, start_worker
 from core.workspace import Workspace
@@ -112,7 +112,9 @@ def subject_name(db: Database, job: Job) -> str:
                 return str(job.payload["name"])
             case JobKind.TRAIN:
                 return runs.find_run(db, job.subject_id).name
-            case JobKind.QUALITY | JobKind.FILES:
+            case JobKind.SEARCH:
+                return searches.find_search(db, job.subject_id).name
+            case JobKind.QUALITY | JobKind.FILES | JobKind.RATE:
                 return datasets.find_dataset(db, str(job.payload["dataset_id"])).name
             case JobKind.PREDICT:
                 return Path(str(job.payload["folder"])).name

@@ -183,12 +183,10 @@ def queue(workspace: Workspace, opened: RunView) -> None:
         for number, view in enumerate(waiting, start=1):
             with st.container(horizontal=True, vertical_alignment="center"):
                 name = f"{number}. {text.plain(view.run.name)}"
-                st.page_link(
-                    Place.RUNS,
-                    label=f"**{name}**" if view.run.id == opened.run.id else name,
-                    query_params={"run": view.run.id},
-                    width="stretch",
-                )
+                label = f"**{name}**" if view.run.id == opened.run.id else name
+                if st.button(label, type="tertiary", key=f"open_{view.run.id}"):
+                    open_run(view.run.id)
+                st.space("stretch")
                 if len(waiting) > 1:
                     _moves(workspace, view, number, len(waiting))
 

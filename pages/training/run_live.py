@@ -62,9 +62,8 @@ def numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
         _memory(last),
         help="The most in use so far: of the GPU if one computes, else of the process.",
     )
-    cells[5].metric("Time · device", time_taken(job), help=job.device or "Not known yet.")
-    if job.device:
-        cells[5].caption(text.plain(job.device))
+    on = f" on {text.plain(job.device)}" if job.device else ""
+    cells[5].metric(f"Time{on}", time_taken(job), help="Time of this attempt, with preparation.")
 
 
 def _step(job: Job) -> str:

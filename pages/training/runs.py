@@ -140,6 +140,13 @@ def in_epochs(workspace: Workspace, view: RunView) -> bool:
     return view.run.train.recipe is Recipe.FULL or bool(runs.curve(workspace, view.run.id))
 
 
+def _rank(view: RunView) -> tuple[int, float]:
+    """What runs now comes first, then the queue in its order, then the others as they are."""
+    if view.job is None or not view.status.is_active:
+        return 2, 0.0
+    return (0 if view.status is JobStatus.RUNNING else 1), view.job.position
+
+
 def page(workspace: Workspace) -> None:
     dataset = context.dataset(workspace)
     views = runs.list_runs(workspace, dataset.id) if dataset else []
@@ -151,7 +158,7 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    views = sorted(views, key=lambda v: not v.status.is_active)  # what runs now comes first
+    views = sorted(views, key=_rank)
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:
@@ -160,8 +167,12 @@ def page(workspace: Workspace) -> None:
     with right:
         header(workspace, view)
     state_line(workspace, view)
-    run_actions.queue(workspace, view)
-    live(workspace, view)
+    if view.state is RunState.QUEUED:
+        run_actions.queue(workspace, view)
+        live(workspace, view)
+    else:  # what happens now stands above what waits
+        live(workspace, view)
+        run_actions.queue(workspace, view)
     settings(workspace, view)
     for group in folds.group_runs(views):
         if view.run.id in {member.run.id for member in group.views}:

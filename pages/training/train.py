@@ -22,14 +22,11 @@ from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import preview, run_states, setting_fields
+from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
-RECIPES = {
-    Recipe.QUICK: ("Quick", "Trains the last layer: minutes on any CPU."),
-    Recipe.FULL: ("Full", "Trains all layers: often better on unusual images, slow without a GPU."),
-}
 FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit")
 RUNS_SHOWN = 6
 

@@ -100,14 +100,14 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
 def pause(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Pause a run after its current step: the device is free, `resume` goes on exactly there."""
     with session(workspace, as_json) as opened:
-        _answer_request(opened, runs.pause_training(opened.workspace, run), "pauses")
+        _answer_request(opened, control.pause_training(opened.workspace, run), "pauses")
 
 
 @group.command()
 def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Stop a run; it makes a model of its best epoch, and `resume` can still go on."""
     with session(workspace, as_json) as opened:
-        _answer_request(opened, runs.stop_training(opened.workspace, run), "stops")
+        _answer_request(opened, control.stop_training(opened.workspace, run), "stops")
 
 
 @group.command()

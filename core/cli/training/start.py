@@ -20,6 +20,7 @@ from core.cli.session import (
     with_unchanged_files,
 )
 from core.cli.settings import (
+    ChosenSettings,
     ConfigOption,
     SetOption,
     Values,
@@ -41,7 +42,7 @@ from core.models.devices import default_recipe
 from core.words import decimal, percent, points
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
-from core.workflows.training import folds, runs
+from core.workflows.training import control, folds, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -117,19 +118,13 @@ def train(
             raise ConfigError("--fold and --all-folds exclude each other.", "Give one of them.")
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
         chosen = chosen_settings(config, assignments or (), options)
-        preprocess: PreprocessConfig
         if like is not None:
             origin = runs.find_run(opened.workspace, like).run
             training, augment, preprocess = settings_like(origin, chosen)
             if split is None and origin.dataset_id == dataset_id:
                 split = origin.split_id
         else:
-            training = _train_config(opened.workspace, chosen.train)
-            augment = with_settings(AugmentConfig(), chosen.augment)
-            preprocess = with_settings(
-                runs.default_preprocess(opened.workspace, dataset_id, training.network),
-                chosen.preprocess,
-            )
+            training, augment, preprocess = chosen_configs(opened.workspace, dataset_id, chosen)
         refuse_idle(chosen, training.recipe)
         if "refit" in chosen.train and training.refit:
             _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
@@ -167,7 +162,7 @@ def train(
 def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Stop a run after its current step, as `runs stop` does; `resume` continues it."""
     with session(workspace, as_json) as opened:
-        view = runs.stop_training(opened.workspace, run)
+        view = control.stop_training(opened.workspace, run)
         result = {
             "run_id": view.run.id,
             "status": view.status.value,
@@ -233,6 +228,19 @@ def _refuse_refit_on_folds(split: Split) -> None:
             f"The split '{split.name}' has folds: a refit would leave nothing to validate on.",
             "Leave --refit out, or choose a split without folds.",
         )
+
+
+def chosen_configs(
+    workspace: Workspace, dataset_id: str, chosen: ChosenSettings
+) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
+    """What was chosen, else what the recipe and the dataset have."""
+    training = _train_config(workspace, chosen.train)
+    pixels = runs.default_preprocess(workspace, dataset_id, training.network)
+    return (
+        training,
+        with_settings(AugmentConfig(), chosen.augment),
+        with_settings(pixels, chosen.preprocess),
+    )
 
 
 def _train_config(workspace: Workspace, chosen: Values) -> TrainConfig:

@@ -49,6 +49,45 @@ def move_run(workspace: Workspace, run_id: str, to: QueueMove) -> RunView:
     return runs.find_run(workspace, view.run.id)
 
 
+def pause_training(workspace: Workspace, run_id: str) -> RunView:
+    """Ask a run to pause after its current step, which frees the device.
+
+    It goes on exactly where it was when it is resumed.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, run_id, pause=True)
+
+
+def stop_training(workspace: Workspace, run_id: str) -> RunView:
+    """Ask a run to stop after its current step; one that still waits ends at once.
+
+    A run with a completed epoch makes a model of its best one.
+
+    Args:
+        workspace: where the run lives.
+        run_id: its id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, run_id, pause=False)
+
+
+def _ended(workspace: Workspace, run_id: str, *, pause: bool) -> RunView:
+    view = runs.find_run(workspace, run_id)
+    if view.job is None or not view.status.is_active:
+        raise TrainingError(
+            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
+            f"Only running and waiting runs can be {'paused' if pause else 'stopped'}.",
+        )
+    jobs.stop(workspace, view.job.id, pause=pause)
+    return runs.find_run(workspace, view.run.id)
+
+
 def refuse_continuing(view: RunView) -> None:
     """Raise unless more epochs can follow the run.
 

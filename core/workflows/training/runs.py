@@ -121,7 +121,7 @@ def start_training(
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
-    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
+    run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
     return _queued(workspace, run)
@@ -144,7 +144,7 @@ def start_cross_validation(
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
-    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if not chosen.folds:
         raise SplitError(
             f"The split '{chosen.name}' has no folds.", "Make a split with folds first."
@@ -154,7 +154,7 @@ def start_cross_validation(
     return [_queued(workspace, item) for item in every]
 
 
-def _new_run(
+def checked_run(
     workspace: Workspace,
     dataset_id: str,
     train: TrainConfig,
@@ -328,45 +328,6 @@ def _submit(workspace: Workspace, run: TrainingRun, payload: dict[str, object]) 
     asked = "cuda:0" if asked == "cuda" else asked
     lane = None if asked in ("auto", best) else device_lane(asked)
     return job_actions.submit(workspace, JobKind.TRAIN, run.id, payload, lane=lane)
-
-
-def pause_training(workspace: Workspace, run_id: str) -> RunView:
-    """Ask a run to pause after its current step, which frees the device.
-
-    It goes on exactly where it was when it is resumed.
-
-    Raises:
-        NotFoundError: if there is none.
-        TrainingError: if it has ended already.
-    """
-    return _ended(workspace, run_id, pause=True)
-
-
-def stop_training(workspace: Workspace, run_id: str) -> RunView:
-    """Ask a run to stop after its current step; one that still waits ends at once.
-
-    A run with a completed epoch makes a model of its best one.
-
-    Args:
-        workspace: where the run lives.
-        run_id: its id or name.
-
-    Raises:
-        NotFoundError: if there is none.
-        TrainingError: if it has ended already.
-    """
-    return _ended(workspace, run_id, pause=False)
-
-
-def _ended(workspace: Workspace, run_id: str, *, pause: bool) -> RunView:
-    view = find_run(workspace, run_id)
-    if view.job is None or not view.status.is_active:
-        raise TrainingError(
-            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
-            f"Only running and waiting runs can be {'paused' if pause else 'stopped'}.",
-        )
-    job_actions.stop(workspace, view.job.id, pause=pause)
-    return find_run(workspace, view.run.id)
 
 
 def delete_run(workspace: Workspace, run_id: str) -> None:
