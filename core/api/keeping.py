@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from core.domain.record import Entry
-from core.workflows.backup import Backup
-from core.workflows.record import Problem, in_utc
+from core.domain.record import Entry, Problem, in_utc
+from core.workflows.keeping.backup import Backup
 
 
 def entry_as_json(row: Entry) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The JSON of networks, runs and cross-validations."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from core.api.values import JsonObject
 from core.domain.configs.choices import Recipe
@@ -9,6 +11,7 @@ from core.domain.training import PenaltyPoint, chosen_penalty
 from core.evaluation.report import EvaluationReport
 from core.models.catalog import Availability, Network, weights_source
 from core.workflows.training.folds import CrossValidation
+from core.workflows.training.record import RunRecord
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 
@@ -29,6 +32,48 @@ def run_as_json(view: RunView) -> JsonObject:
         "error": job.error if job else None,
         "progress": round(job.share, 4) if job and job.status.is_active else None,
         "can_resume": view.can_resume,
+    }
+
+
+def run_record_as_json(view: RunView, record: RunRecord) -> JsonObject:
+    """All that is kept of a run; epochs and folds count from 1, what was not measured is null."""
+    run, job = view.run, view.job
+    return {
+        **run_as_json(view),
+        "created_at": run.created_at,
+        "fold": None if run.fold is None else run.fold + 1,
+        "attempt": job.attempt if job else 0,
+        "device": job.device if job else None,
+        "dataset": {
+            "id": run.dataset_id,
+            "name": record.dataset_name,
+            "version": run.version,
+            "sha256": record.dataset_digest,
+        },
+        "split": {"id": run.split_id, "name": record.split_name, "sha256": record.split_digest},
+        "settings": {item.name: value for item, value in record.settings},
+        "preprocess_sha256": run.preprocess.digest,
+        "curve": [{**_finite(asdict(epoch)), "epoch": epoch.epoch + 1} for epoch in record.curve],
+        "penalty_path": [asdict(point) for point in record.path],
+        "models": [
+            {
+                "model_id": kept.model.id,
+                "name": kept.model.name,
+                "file_sha256": kept.model.sha256,
+                "weights_sha256": kept.weights_sha256,
+                "val_macro_f1": kept.model.val_macro_f1,
+            }
+            for kept in record.models
+        ],
+        "command": record.command,
+    }
+
+
+def _finite(values: JsonObject) -> JsonObject:
+    """Without NaN and infinity, which are no JSON."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
     }
 
 

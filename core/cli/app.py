@@ -51,11 +51,13 @@ CONTENTS = {
         Entry("relocate", "edits", "Say where the folder of a dataset is now."),
     ),
     "Training": (
-        Entry("networks", "training", "List the networks and where their weights are."),
-        Entry("train", "training", "Train a model, or one for each fold."),
-        Entry("runs", "training", "List the runs."),
-        Entry("stop", "training", "Stop a run; it can be resumed."),
-        Entry("resume", "training", "Resume a run from its last checkpoint."),
+        Entry("networks", "training.start", "List the networks and where their weights are."),
+        Entry("train", "training.start", "Train a model, or one for each fold."),
+        Entry("runs", "training.runs", "List, show, pause, order, continue and clone runs."),
+        Entry("refit", "training.runs", "Refit a model with the images and classes of today."),
+        Entry("search", "training.search", "Search the best settings within a budget."),
+        Entry("stop", "training.start", "Stop a run; it can be resumed."),
+        Entry("resume", "training.start", "Resume a run from its last checkpoint."),
     ),
     "Results": (
         Entry("evaluate", "evaluate", "Show the measures of a model with their bounds."),
@@ -114,23 +116,31 @@ class Contents(TyperGroup):
 
     def resolve_command(  # type: ignore[override]
         self, ctx: typer.Context, args: list[str]
-    ) -> tuple[str | None, TyperCommand | None, list[str]]:
+    ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         """The command of the first word, loaded."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else None, rest
 
 
-def load_command(name: str) -> TyperCommand:
+def load_command(name: str) -> TyperCommand | TyperGroup:
     """The command of this name, its module imported."""
     (module,) = (e.module for entries in CONTENTS.values() for e in entries if e.name == name)
     command = get_group(importlib.import_module(f"core.cli.{module}").app).commands[name]
-    assert isinstance(command, TyperCommand)
+    assert isinstance(command, TyperCommand | TyperGroup)
+    _name_variables(command, name)
+    if isinstance(command, TyperGroup):
+        for own_name, own in command.commands.items():
+            assert isinstance(own, TyperCommand)
+            _name_variables(own, f"{name}_{own_name}")
+    return command
+
+
+def _name_variables(command: TyperCommand | TyperGroup, name: str) -> None:
     for option in command.params:
         if isinstance(option, TyperOption) and option.envvar is None:
             words = option.opts[0].removeprefix("--").replace("-", "_")
             option.envvar = f"TOUCHSTONE_{name}_{words}".replace("-", "_").upper()
             option.show_envvar = False  # Why: one rule for all; no help needs to repeat it.
-    return command
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,11 +8,11 @@ import typer
 from core.api.keeping import backup_as_json, entry_as_json, problem_as_json
 from core.cli.output import phases, say, table
 from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, session
-from core.domain.record import RecordedAction
+from core.domain.record import RecordedAction, in_utc
 from core.errors import TouchstoneError
 from core.words import NOTHING, count, size
-from core.workflows import backup as backups
-from core.workflows import record as records
+from core.workflows.keeping import backup as backups
+from core.workflows.keeping import record as records
 
 app = typer.Typer()
 
@@ -44,7 +44,7 @@ def record(
                 [
                     [
                         row.number,
-                        records.in_utc(row.at),
+                        in_utc(row.at),
                         row.person or NOTHING,
                         row.action,
                         row.name or row.subject or NOTHING,

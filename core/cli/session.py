@@ -219,7 +219,8 @@ def follow(opened: Session, job: Job) -> Job:
         try:
             ended = jobs.wait(opened.workspace, job.id, on_change=show)
         except KeyboardInterrupt:
-            jobs.stop(opened.workspace, job.id)
+            # Why a pause: whoever presses Ctrl+C waits, and a model takes a while to be made.
+            jobs.stop(opened.workspace, job.id, pause=job.kind is JobKind.TRAIN)
             errors.print("Stopping …")
             _wait_for_stop(opened, job, show)
             raise
@@ -265,7 +266,7 @@ def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> No
         jobs.wait(opened.workspace, job.id, on_change=show)
     except TouchstoneError:
         if job.kind is JobKind.TRAIN:
-            errors.print("`touchstone resume` continues from the last checkpoint.")
+            errors.print("Paused; `touchstone runs resume` goes on exactly where it was.")
 
 
 def person() -> str:

@@ -4,7 +4,7 @@ import inspect
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,8 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import FORMER_NAMES
 from core.domain.configs.train import TrainConfig, recipe_defaults
-from core.domain.settings import Setting, settings_of
+from core.domain.settings import Setting, settings_of, with_settings
+from core.domain.training import TrainingRun
 from core.errors import ConfigError
 from core.files import regular_file
 
@@ -103,6 +104,26 @@ def chosen_settings(
         today = FORMER_NAMES.get(name, name)
         chosen.update(_SECTION_OF[today], {today: given})
     return chosen
+
+
+def settings_like(
+    run: TrainingRun, chosen: ChosenSettings
+) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
+    """The settings of a run with those that were chosen; another recipe brings its own.
+
+    Raises:
+        ConfigError: if a value is not allowed.
+    """
+    asked = with_settings(run.train, chosen.train)
+    if asked.recipe is not run.train.recipe:
+        usual = recipe_defaults(asked.recipe, asked.network)
+        usual = replace(usual, seed=run.train.seed, device=run.train.device)
+        asked = with_settings(usual, chosen.train)
+    return (
+        asked,
+        with_settings(run.augment, chosen.augment),
+        with_settings(run.preprocess, chosen.preprocess),
+    )
 
 
 def refuse_idle(chosen: ChosenSettings, recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun
 
-_ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device"}
+_ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
 _SOLVED = {"penalty", "refit"}
 _IN_EPOCHS = {
     "epochs",
@@ -76,6 +76,7 @@ def acting_settings(
             names -= _OF_SGD
         case _:
             assert_never(train.optimizer)
+    names -= set() if train.start_model else {"start_model"}
     return names if augment.probability > 0 else names - _CHANGES
 
 

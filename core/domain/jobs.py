@@ -10,6 +10,8 @@ class JobKind(StrEnum):
 
     IMPORT = "import"
     TRAIN = "train"
+    SEARCH = "search"
+    RATE = "rate"
     PREDICT = "predict"
     QUALITY = "quality"
     REPORT = "report"
@@ -20,7 +22,7 @@ class JobKind(StrEnum):
     def lane(self) -> str:
         """Jobs of one lane run one after the other; lanes run side by side."""
         match self:
-            case JobKind.TRAIN:
+            case JobKind.TRAIN | JobKind.SEARCH | JobKind.RATE:
                 return "training"
             case JobKind.IMPORT | JobKind.FILES:  # minutes of reading, no network
                 return "import"
@@ -30,20 +32,35 @@ class JobKind(StrEnum):
                 assert_never(self)
 
 
+def device_lane(device: str) -> str:
+    """The lane of trainings on a device other than the one that is chosen automatically."""
+    return f"{device.replace(':', '-')}-{JobKind.TRAIN.lane}"
+
+
 class JobStatus(StrEnum):
-    """Queued -> running -> one of the four ends; never back."""
+    """Queued -> running -> one of the ends; never back. A paused job goes on as another attempt."""
 
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
 
     @property
     def is_active(self) -> bool:
         """Whether it is still going to change by itself."""
         return self in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class QueueMove(StrEnum):
+    """Where a waiting job goes among those of its lane."""
+
+    NEXT = "next"
+    UP = "up"
+    DOWN = "down"
+    LAST = "last"
 
 
 class Phase(StrEnum):
@@ -66,6 +83,8 @@ class Phase(StrEnum):
     FITTING = "Fitting the model"
     CROSS_VALIDATING = "Cross-validating"
     TRAINING = "Training"
+    TRIALS = "Trying settings"
+    RATES = "Trying learning rates"
     PREPARING_MODEL = "Preparing the model"
     EVALUATING = "Evaluating"
     SAVING = "Saving the model"
@@ -100,6 +119,8 @@ class Job:
     `lane` is the one it was queued in, which an older version may have chosen differently.
     `done` of `total` are counted within the phase; `share` in [0, 1] is that of the whole job, and
     `ends_at` when it may end, None while that cannot be said (`core/worker/progress.py`).
+    Queued jobs of a lane are done in the order of `position`, which is the time they were queued
+    unless somebody moved them. `pause_requested` says what a requested stop is for.
     """
 
     id: str
@@ -126,3 +147,5 @@ class Job:
     lane: str = ""
     share: float = 0.0
     ends_at: float | None = None
+    position: float = 0.0
+    pause_requested: bool = False

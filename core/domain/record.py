@@ -4,6 +4,7 @@ import hashlib
 import json
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 GENESIS = "0" * 64  # what the first row is chained to
@@ -81,6 +82,41 @@ class Entry:
         )
 
 
+class Fault(StrEnum):
+    """What a verification can find."""
+
+    DATABASE = "damaged database"
+    RELATION = "broken relation"
+    MISSING_ROW = "row missing from the record"
+    ALTERED_ROW = "altered row of the record"
+    ANCHOR = "anchor not in the record"
+    TRIGGER = "record switched off"
+    IN_FORCE = "value that was never recorded"
+    MODEL = "altered model"
+    FILE = "changed or missing image file"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it was recorded; `where` names it."""
+
+    fault: Fault
+    where: str
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A row that was written down outside the workspace: its number and its digest."""
+
+    number: int
+    digest: str
+
+    @property
+    def written(self) -> str:
+        """Such as `412:9f86d081…`, as it is given back later."""
+        return f"{self.number}:{self.digest}"
+
+
 def chained(previous: str | None, *values: object) -> str:
     """SHA-256 in hexadecimal of a row and of the digest before it.
 
@@ -90,3 +126,8 @@ def chained(previous: str | None, *values: object) -> str:
     """
     row = json.dumps([previous or GENESIS, *values], ensure_ascii=True)
     return hashlib.sha256(row.encode()).hexdigest()
+
+
+def in_utc(at: float) -> str:
+    """Seconds since 1970 as `2026-11-29 14:03:07`, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -50,6 +50,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     STOPPED_WITH_MODEL = "stopped_with_model"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
 
     @property
@@ -59,6 +60,7 @@ class RunState(StrEnum):
             RunState.FAILED,
             RunState.STOPPED,
             RunState.STOPPED_WITH_MODEL,
+            RunState.PAUSED,
             RunState.INTERRUPTED,
         )
 
@@ -156,3 +158,29 @@ def chosen_penalty(train: TrainConfig, path: Sequence[PenaltyPoint]) -> float:
         return train.penalty
     chosen = chosen_point(path)
     return chosen.penalty if chosen else WITHOUT_CHOICE
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """One step of the learning rate finder: the rate, and the smoothed training loss."""
+
+    rate: float
+    loss: float
+
+
+def suggested_rate(points: Sequence[RatePoint]) -> float | None:
+    """The learning rate at which the loss falls most steeply over its logarithm.
+
+    Only the steps before the least loss count. None where the loss never falls.
+
+    Args:
+        points: with growing rates, each by the same factor.
+    """
+    losses = [point.loss for point in points]
+    if not losses:
+        return None
+    least = losses.index(min(losses))
+    falls = [losses[i] - losses[i + 2] for i in range(least - 1)]  # over two steps: one is noise
+    if not falls or max(falls) <= 0:
+        return None
+    return points[falls.index(max(falls)) + 1].rate

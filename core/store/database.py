@@ -138,7 +138,12 @@ def _back_up(db: Database, path: Path) -> None:
     backup = path.with_name(f"{path.name}.before-schema-{SCHEMA_VERSION}")
     if not backup.exists():
         with atomic_write(backup) as partial:
-            db.conn.execute("VACUUM INTO ?", [str(partial)])
+            copy_into(db, partial)
+
+
+def copy_into(db: Database, target: Path) -> None:
+    """A copy of the database as of one moment, in a new file; readers and writers go on."""
+    db.conn.execute("VACUUM INTO ?", [str(target)])
 
 
 def _translated(err: Exception, path: Path) -> WorkspaceError:

@@ -6,7 +6,7 @@ changes nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
@@ -21,7 +21,13 @@ _MINE = "id = :id AND owner = :owner AND status = 'running'"
 
 
 def enqueue(
-    db: Database, kind: JobKind, subject_id: str, payload: dict[str, Any], *, now: float
+    db: Database,
+    kind: JobKind,
+    subject_id: str,
+    payload: dict[str, Any],
+    *,
+    now: float,
+    lane: str | None = None,
 ) -> str | None:
     """Add a job, unless one for the same subject is active; a training goes on from its share.
 
@@ -32,23 +38,26 @@ def enqueue(
             subject.
         payload: what the worker needs to know, as JSON values.
         now: the time.
+        lane: None: that of its kind.
 
     Returns:
         The job's id, or None if one is already active.
     """
     job_id = new_id("job")
     cursor = db.execute(
-        "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at, share)"
+        "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at, share,"
+        " position)"
         " SELECT :id, :kind, :lane, :subject, 'queued',"
         " 1 + (SELECT coalesce(max(attempt), 0) FROM jobs WHERE subject_id = :subject),"
-        " :payload, :now, (SELECT coalesce(max(share), 0) FROM jobs"
-        " WHERE subject_id = :subject AND kind = 'train' AND status <> 'completed')"
+        " :payload, :now, (SELECT coalesce(max(CASE status"
+        " WHEN 'completed' THEN json_extract(result, '$.stopped_share') ELSE share END), 0)"
+        " FROM jobs WHERE subject_id = :subject AND kind = 'train'), :now"
         " WHERE NOT EXISTS"
         f" (SELECT 1 FROM jobs WHERE subject_id = :subject AND status IN {_ACTIVE})",
         {
             "id": job_id,
             "kind": kind.value,
-            "lane": kind.lane,
+            "lane": lane or kind.lane,
             "subject": subject_id,
             "payload": json.dumps(payload),
             "now": now,
@@ -58,13 +67,13 @@ def enqueue(
 
 
 def claim(db: Database, lane: str, *, owner: str, now: float) -> Job | None:
-    """Take the oldest queued job of a lane for `owner`, or None if there is none."""
+    """Take the first queued job of a lane for `owner`, or None if there is none."""
     rows = list(
         db.query(
             "UPDATE jobs SET status = 'running', owner = :owner, started_at = :now,"
             " heartbeat_at = :now, phase = :phase, phase_started_at = :now"
             " WHERE id = (SELECT id FROM jobs WHERE status = 'queued' AND lane = :lane"
-            " ORDER BY created_at LIMIT 1) AND status = 'queued' RETURNING *",
+            " ORDER BY position, created_at LIMIT 1) AND status = 'queued' RETURNING *",
             {"owner": owner, "now": now, "lane": lane, "phase": Phase.STARTING.value},
         )
     )
@@ -82,21 +91,43 @@ def stop_requested(db: Database, job_id: str) -> bool:
     return bool(rows and rows[0]["stop_requested"])
 
 
-def request_stop(db: Database, job_id: str) -> bool:
-    """Request a stop; False if the job has already ended."""
+def request_stop(db: Database, job_id: str, *, pause: bool = False) -> bool:
+    """Request a stop, or a pause; False if the job has already ended."""
     cursor = db.execute(
-        f"UPDATE jobs SET stop_requested = 1 WHERE id = ? AND status IN {_ACTIVE}", [job_id]
+        "UPDATE jobs SET stop_requested = 1, pause_requested = ?"
+        f" WHERE id = ? AND status IN {_ACTIVE}",
+        [pause, job_id],
     )
     return bool(cursor.rowcount)
 
 
-def stop_queued(db: Database, job_id: str, *, now: float) -> bool:
-    """End a job that no worker has claimed yet."""
+def pause_requested(db: Database, job_id: str) -> bool:
+    """Whether the stop that somebody asked for is a pause."""
+    rows = list(db.query("SELECT pause_requested FROM jobs WHERE id = ?", [job_id]))
+    return bool(rows and rows[0]["pause_requested"])
+
+
+def accept_stop(db: Database, job_id: str, *, owner: str) -> bool:
+    """Take note of a stop request and go on with what keeps the result; another one may come."""
+    return _own_update(db, job_id, owner, "stop_requested = 0", {})
+
+
+def stop_queued(db: Database, job_id: str, *, now: float, pause: bool = False) -> bool:
+    """End or pause a job that no worker has claimed yet."""
+    status = JobStatus.PAUSED if pause else JobStatus.STOPPED
     cursor = db.execute(
-        "UPDATE jobs SET status = 'stopped', finished_at = ? WHERE id = ? AND status = 'queued'",
-        [now, job_id],
+        "UPDATE jobs SET status = ?, finished_at = ? WHERE id = ? AND status = 'queued'",
+        [status.value, now, job_id],
     )
     return bool(cursor.rowcount)
+
+
+def set_positions(db: Database, positions: Mapping[str, float]) -> None:
+    """Put waiting jobs into another order: job id -> position."""
+    for job_id, position in positions.items():
+        db.conn.execute(
+            "UPDATE jobs SET position = ? WHERE id = ? AND status = 'queued'", [position, job_id]
+        )
 
 
 def report(
@@ -222,8 +253,8 @@ def latest_jobs(db: Database, kind: JobKind) -> dict[str, Job]:
 
 
 def active_jobs(db: Database) -> list[Job]:
-    """All queued and running jobs, oldest first."""
-    rows = db.query(f"SELECT * FROM jobs WHERE status IN {_ACTIVE} ORDER BY created_at")
+    """All queued and running jobs in the order in which their lanes do them."""
+    rows = db.query(f"SELECT * FROM jobs WHERE status IN {_ACTIVE} ORDER BY position, created_at")
     return [_job(row) for row in rows]
 
 
@@ -262,4 +293,6 @@ def _job(row: dict[str, Any]) -> Job:
         lane=row["lane"],
         share=row["share"],
         ends_at=row["ends_at"],
+        position=row["position"],
+        pause_requested=bool(row["pause_requested"]),
     )

@@ -79,7 +79,7 @@ def names_of_all(db: Database) -> list[Named]:
         " UNION ALL SELECT 'split', id, name, dataset_id, id, NULL, 0, created_at FROM splits"
         " UNION ALL SELECT 'run', id, name, dataset_id, split_id,"
         " (SELECT id FROM models WHERE run_id = runs.id ORDER BY created_at DESC LIMIT 1), 0,"
-        " created_at FROM runs"
+        " created_at FROM runs WHERE NOT is_trial"
         " UNION ALL SELECT 'model', id, name, dataset_id, split_id, id, 0, created_at FROM models"
         " ORDER BY 8 DESC"
     )

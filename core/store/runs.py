@@ -43,12 +43,12 @@ _EPOCH_COLUMNS = ", ".join(_EPOCH_NAMES)
 _OURS = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
 
 
-def insert_run(db: Database, run: TrainingRun) -> None:
-    """Store a run."""
+def insert_run(db: Database, run: TrainingRun, *, is_trial: bool = False) -> None:
+    """Store a run; a trial belongs to a search or finder, and is not listed."""
     db.conn.execute(
         "INSERT INTO runs (id, name, dataset_id, split_id, preprocess, augment, train, created_at,"
-        " version, fold, folds, given_name, cross_validation_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " version, fold, folds, given_name, cross_validation_id, is_trial)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             run.id,
             run.name,
@@ -63,6 +63,7 @@ def insert_run(db: Database, run: TrainingRun) -> None:
             run.folds,
             run.given_name,
             run.cross_validation_id,
+            is_trial,
         ],
     )
 
@@ -70,7 +71,8 @@ def insert_run(db: Database, run: TrainingRun) -> None:
 def list_runs(db: Database, dataset_id: str | None = None) -> list[TrainingRun]:
     """All runs, or those of one dataset, newest first."""
     rows = db.query(
-        "SELECT * FROM runs WHERE :id IS NULL OR dataset_id = :id ORDER BY created_at DESC",
+        "SELECT * FROM runs WHERE NOT is_trial AND (:id IS NULL OR dataset_id = :id)"
+        " ORDER BY created_at DESC",
         {"id": dataset_id},
     )
     return [_run(row) for row in rows]

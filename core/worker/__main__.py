@@ -63,7 +63,8 @@ def _run(session: JobSession) -> None:
     except JobLost:
         logging.warning("job %s was lost to another worker", session.job.id)
     except StopRequested:
-        _end(session, JobStatus.STOPPED)
+        paused = session.pause_requested()
+        _end(session, JobStatus.PAUSED if paused else JobStatus.STOPPED)
     except FilesChangedError as err:
         about: dict[str, object] = {
             "dataset_id": err.dataset_id,
@@ -91,6 +92,14 @@ def _work(session: JobSession) -> None:
             from core.worker.training import job as train_job
 
             train_job.run(session)
+        case JobKind.SEARCH:
+            from core.worker.search import job as search_job
+
+            search_job.run(session)
+        case JobKind.RATE:
+            from core.worker.search import rate_job
+
+            rate_job.run(session)
         case JobKind.PREDICT:
             from core.worker import predict_job
 

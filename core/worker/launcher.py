@@ -41,7 +41,7 @@ def start_worker(workspace: Workspace, lane: str) -> None:
     environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
     search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
     environment["PYTHONPATH"] = search_path
-    if lane != JobKind.TRAIN.lane:
+    if not lane.endswith(JobKind.TRAIN.lane):
         # Why: its many small products gain nothing from threads, and lose much on a busy machine.
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     _started_at[workspace.root, lane] = time.monotonic()

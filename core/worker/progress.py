@@ -65,6 +65,15 @@ def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
                 **_training_weights(work),
                 Phase.SAVING: (0.2, 0),
             }
+        case JobKind.SEARCH:
+            return {Phase.STARTING: (3.0, 0), Phase.TRIALS: (60.0, 0)}
+        case JobKind.RATE:
+            return {
+                Phase.STARTING: (3.0, 0),
+                Phase.PREPARING: (0.3, 1.6),
+                Phase.LOADING_NETWORK: (0.6, 0),
+                Phase.RATES: (20.0, 0),
+            }
         case JobKind.PREDICT:
             return {
                 Phase.STARTING: (0.5, 0),

@@ -44,6 +44,8 @@ class JobSession:
     _lost: bool = False
     _epochs: list[EpochMetrics] = field(default_factory=list)
     _details: list[EpochDetails] = field(default_factory=list)
+    _share: float = 0.0
+    _stopped_share: float | None = None  # from which a resumed training goes on
     _meter: ProgressMeter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class JobSession:
         self._phase, self._reported_at = phase, now
         clock = utc_now()
         progress = self._meter.at(phase, done, total, clock)
+        self._share = progress.share
         with connect(self.workspace) as db:
             self._held(
                 jobs.report(
@@ -105,6 +108,21 @@ class JobSession:
             with connect(self.workspace) as db:
                 self._stop_requested = jobs.stop_requested(db, self.job.id)
         return self._stop_requested
+
+    def pause_requested(self) -> bool:
+        """Whether the requested stop is a pause: to go on later, with nothing made of it now."""
+        with connect(self.workspace) as db:
+            return jobs.pause_requested(db, self.job.id)
+
+    def accept_stop(self) -> bool:
+        """Whether a requested stop may keep what there is; the request then counts as answered."""
+        if self.pause_requested():
+            return False
+        with connect(self.workspace) as db:
+            self._held(jobs.accept_stop(db, self.job.id, owner=self.owner))
+        self._stop_requested = False
+        self._stopped_share = self._share
+        return True
 
     def warn(self, text: str) -> None:
         """Store a warning for the user."""
@@ -137,6 +155,8 @@ class JobSession:
         result: dict[str, Any] | None = None,
     ) -> None:
         """End the job, inside the transaction of the caller if there is one."""
+        if self._stopped_share is not None:
+            result = {**(result or {}), "stopped_share": self._stopped_share}
         self._held(
             jobs.finish(
                 db,

@@ -14,6 +14,10 @@ def kind_in_words(kind: JobKind) -> str:
             return "Import"
         case JobKind.TRAIN:
             return "Training"
+        case JobKind.SEARCH:
+            return "Search"
+        case JobKind.RATE:
+            return "Learning rate finder"
         case JobKind.PREDICT:
             return "Prediction"
         case JobKind.QUALITY:

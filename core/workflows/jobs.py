@@ -9,10 +9,10 @@ from typing import assert_never
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus, QueueMove
 from core.errors import FilesChangedError, NotFoundError, TouchstoneError
-from core.store import datasets, jobs, models, runs
-from core.store.database import connect
+from core.store import datasets, jobs, models, runs, searches
+from core.store.database import connect, transaction
 from core.worker.launcher import reconcile, start_worker
 from core.workspace import Workspace
 
@@ -42,14 +42,23 @@ def latest_of_kind(workspace: Workspace, kind: JobKind) -> dict[str, Job]:
         return jobs.latest_jobs(db, kind)
 
 
-def submit(workspace: Workspace, kind: JobKind, subject_id: str, payload: dict[str, object]) -> Job:
+def submit(
+    workspace: Workspace,
+    kind: JobKind,
+    subject_id: str,
+    payload: dict[str, object],
+    *,
+    lane: str | None = None,
+) -> Job:
     """Queue a job and see to it that a worker comes; asking twice has one effect.
+
+    `lane` is that of its kind unless given.
 
     Returns:
         The new job, or the active one of the same subject.
     """
     with connect(workspace) as db:
-        jobs.enqueue(db, kind, subject_id, payload, now=utc_now())
+        jobs.enqueue(db, kind, subject_id, payload, now=utc_now(), lane=lane)
         job = jobs.latest_job(db, subject_id)
     assert job is not None
     start_worker(workspace, job.lane)
@@ -83,7 +92,10 @@ def waiting_for(workspace: Workspace, job: Job) -> Waiting | None:
 
 
 def _comes_before(other: Job, job: Job) -> bool:
-    return other.id != job.id and other.created_at <= job.created_at
+    return other.id != job.id and (other.position, other.created_at) <= (
+        job.position,
+        job.created_at,
+    )
 
 
 def name_of(workspace: Workspace, job: Job) -> str:
@@ -100,7 +112,9 @@ def subject_name(db: Database, job: Job) -> str:
                 return str(job.payload["name"])
             case JobKind.TRAIN:
                 return runs.find_run(db, job.subject_id).name
-            case JobKind.QUALITY | JobKind.FILES:
+            case JobKind.SEARCH:
+                return searches.find_search(db, job.subject_id).name
+            case JobKind.QUALITY | JobKind.FILES | JobKind.RATE:
                 return datasets.find_dataset(db, str(job.payload["dataset_id"])).name
             case JobKind.PREDICT:
                 return Path(str(job.payload["folder"])).name
@@ -114,10 +128,49 @@ def subject_name(db: Database, job: Job) -> str:
         return ""
 
 
-def stop(workspace: Workspace, job_id: str) -> bool:
-    """Request that a job stops; a queued one ends at once. False if it had already ended."""
+def stop(workspace: Workspace, job_id: str, *, pause: bool = False) -> bool:
+    """Request that a job stops; a queued one ends at once. False if it had already ended.
+
+    A training that is stopped keeps its best epoch as a model; one that is paused only waits to be
+    resumed.
+    """
     with connect(workspace) as db:
-        return jobs.stop_queued(db, job_id, now=utc_now()) or jobs.request_stop(db, job_id)
+        return jobs.stop_queued(db, job_id, now=utc_now(), pause=pause) or jobs.request_stop(
+            db, job_id, pause=pause
+        )
+
+
+def move(workspace: Workspace, job_id: str, to: QueueMove) -> bool:
+    """Move a waiting job among those of its lane; False if it does not wait any more."""
+    with connect(workspace) as db, transaction(db):
+        job = jobs.find_job(db, job_id)
+        queue = [
+            other
+            for other in jobs.active_jobs(db)
+            if other.lane == job.lane and other.status is JobStatus.QUEUED
+        ]
+        ids = [other.id for other in queue]
+        if job_id not in ids:
+            return False
+        at = ids.index(job_id)
+        ids.insert(_target(to, at, len(ids)), ids.pop(at))
+        positions = sorted(other.position for other in queue)
+        jobs.set_positions(db, dict(zip(ids, positions, strict=True)))
+    return True
+
+
+def _target(to: QueueMove, at: int, length: int) -> int:
+    match to:
+        case QueueMove.NEXT:
+            return 0
+        case QueueMove.UP:
+            return max(0, at - 1)
+        case QueueMove.DOWN:
+            return min(length - 1, at + 1)
+        case QueueMove.LAST:
+            return length - 1
+        case _:
+            assert_never(to)
 
 
 def wait(

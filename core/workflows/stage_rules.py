@@ -172,6 +172,8 @@ def _reason_of(run: RunFacts) -> StageReason | None:
             return StageReason.RUN_RUNNING
         case JobStatus.STOPPED:
             return StageReason.RUN_STOPPED
+        case JobStatus.PAUSED:
+            return StageReason.RUN_PAUSED
         case JobStatus.FAILED:
             return StageReason.RUN_FAILED
         case JobStatus.INTERRUPTED:

@@ -1,11 +1,14 @@
 """Several runs over each other: chosen by checkbox, kept in the link, the best one marked."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
+from core.domain.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.models.catalog import network_title
 from core.workflows.training import runs
-from core.workflows.training.run_words import state_in_words
+from core.workflows.training.run_words import setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.training import run_states
@@ -42,6 +45,7 @@ def compare(workspace: Workspace, views: list[RunView], opened: RunView) -> None
         _remember([view.run.id for view in chosen], _at_first(offered, opened, scores))
     with right:
         _charts(workspace, chosen, _best(chosen, scores))
+        _differences(workspace, chosen, scores)
     with st.expander("Settings and scores of all runs"):
         _table(workspace, views, scores)
 
@@ -90,7 +94,7 @@ def _charts(workspace: Workspace, chosen: list[RunView], best: RunView | None) -
     if not chosen:
         st.caption("Tick the runs to compare.")
         return
-    names = _names(chosen)
+    names = {run_id: html(name) for run_id, name in _names(chosen).items()}
     top = names.get(best.run.id) if best else None
     curves = {names[v.run.id]: runs.curve(workspace, v.run.id) for v in chosen}
     curves = {name: curve for name, curve in curves.items() if curve}
@@ -112,13 +116,43 @@ def _charts(workspace: Workspace, chosen: list[RunView], best: RunView | None) -
         st.caption("The chosen runs have no curves.")
 
 
-def _names(chosen: list[RunView]) -> dict[str, str]:
+def differing_settings(
+    chosen: Sequence[RunView], in_epochs: frozenset[str]
+) -> dict[str, list[str]]:
+    """Title of each setting in which runs differ -> its value in each; a dash where it is idle."""
+    acted = [
+        {item.title: setting_in_words(item, value) for item, value in settings}
+        for settings in (acted_on(v.run, has_epochs=v.run.id in in_epochs) for v in chosen)
+    ]
+    titles = dict.fromkeys(title for settings in acted for title in settings)
+    rows = {title: [settings.get(title, text.NOTHING) for settings in acted] for title in titles}
+    return {title: values for title, values in rows.items() if len(set(values)) > 1}
+
+
+def _differences(
+    workspace: Workspace, chosen: Sequence[RunView], scores: Mapping[str, float]
+) -> None:
+    if len(chosen) < 2:
+        return
+    rows = differing_settings(chosen, runs.trained_in_epochs(workspace))
+    if not rows:
+        st.caption("These runs have the same settings.")
+        return
+    rows["Validation macro F1"] = [text.decimal(scores.get(v.run.id)) for v in chosen]
+    plain = {"": list(rows)}
+    for number, name in enumerate(_names(chosen).values()):
+        plain[name] = [values[number] for values in rows.values()]
+    st.markdown("##### What differs")
+    st.dataframe(plain, hide_index=True)
+
+
+def _names(chosen: Sequence[RunView]) -> dict[str, str]:
     """Run id -> a name that no other one of the chosen has."""
     names: dict[str, str] = {}
     for view in chosen:
-        name, number = html(view.run.name), 2
+        name, number = view.run.name, 2
         while name in names.values():
-            name, number = f"{html(view.run.name)} ({number})", number + 1
+            name, number = f"{view.run.name} ({number})", number + 1
         names[view.run.id] = name
     return names
 

@@ -1,21 +1,19 @@
-"""How a run comes to its model, drawn while it happens: epochs, or the penalties it tries."""
+"""How a run comes to its model, drawn while it happens: in epochs, or by trying penalties."""
 
-import time
 from collections.abc import Sequence
 
 import streamlit as st
 
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
-from core.domain.training import EpochMetrics, PenaltyPoint, chosen_penalty
+from core.domain.training import PenaltyPoint, chosen_penalty
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
+from pages.training import run_live
 from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
-
-MACRO_F1_HELP = "Mean F1 of all classes on the validation images; 1 is perfect."
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
@@ -23,76 +21,8 @@ def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
     if view.run.train.recipe is Recipe.QUICK and not curve:
         _solved(workspace, view, job)
         return
-    _epoch_numbers(view, job, curve)
-    _epoch_charts(curve, job.status)
-
-
-def _time(job: Job) -> str:
-    end = job.finished_at or time.time()
-    return text.duration(end - job.started_at) if job.started_at else "–"
-
-
-def _epoch_numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
-    best = max(curve, key=lambda e: (e.val_macro_f1, -e.val_loss), default=None)
-    cells = st.columns(4)
-    cells[0].metric(
-        "Epoch",
-        f"{len(curve)} / {view.run.train.epochs}",
-        border=True,
-        help="In one epoch, the network sees every training image once.",
-    )
-    cells[1].metric(
-        "Time", _time(job), border=True, help="Time of this attempt, including preparation."
-    )
-    cells[2].metric(
-        "Best macro F1",
-        text.decimal(best.val_macro_f1 if best else None),
-        border=True,
-        help=f"{MACRO_F1_HELP} The model keeps the weights of this epoch.",
-    )
-    cells[3].metric(
-        "Best epoch",
-        best.epoch + 1 if best else "–",
-        border=True,
-        help="Epoch whose weights the model keeps.",
-    )
-
-
-def _epoch_charts(curve: Sequence[EpochMetrics], status: JobStatus) -> None:
-    if not curve:
-        with st.container(border=True):
-            st.caption(
-                "The curves appear after the first epoch."
-                if status.is_active
-                else "There are no curves: no epoch was completed."
-            )
-        return
-    left, right = st.columns(2)
-    with left:
-        chart(
-            training_curves.loss_curve(curve),
-            "loss",
-            description="Loss over the epochs",
-        )
-    with right:
-        chart(
-            training_curves.score_curve(curve),
-            "score",
-            description="Validation accuracy and macro F1 over the epochs",
-        )
-    with st.expander("Learning rate and table"):
-        chart(training_curves.rate_curve(curve), "rate", description="Learning rate")
-        st.dataframe(
-            {
-                "epoch": [e.epoch + 1 for e in curve],
-                "training loss": [e.train_loss for e in curve],
-                "validation loss": [e.val_loss for e in curve],
-                "accuracy": [e.val_accuracy for e in curve],
-                "macro F1": [e.val_macro_f1 for e in curve],
-                "seconds": [round(e.duration_s, 3) for e in curve],
-            },
-            hide_index=True,
-        )
+    run_live.numbers(view, job, curve)
+    run_live.charts(workspace, view, job.status, curve)
 
 
 def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
@@ -154,13 +84,16 @@ def _penalty_numbers(
         help="In cross-validation on the training images, with its standard error; 0 is perfect.",
     )
     cells[2].metric(
-        "Time", _time(job), border=True, help="Time of this attempt, including preparation."
+        "Time",
+        run_live.time_taken(job),
+        border=True,
+        help="Time of this attempt, including preparation.",
     )
     cells[3].metric(
         "Validation macro F1",
         text.decimal(score),
         border=True,
-        help=MACRO_F1_HELP,
+        help=run_live.MACRO_F1_HELP,
     )
 
 

@@ -11,6 +11,7 @@ LOOKS: dict[RunState, tuple[str, BadgeColour]] = {
     RunState.QUEUED: (":material/schedule:", "gray"),
     RunState.COMPLETED: (":material/check_circle:", "green"),
     RunState.STOPPED_WITH_MODEL: (":material/deployed_code_history:", "green"),
+    RunState.PAUSED: (":material/pause_circle:", "gray"),
     RunState.STOPPED: (":material/stop_circle:", "orange"),
     RunState.INTERRUPTED: (":material/power_off:", "orange"),
     RunState.FAILED: (":material/error:", "red"),

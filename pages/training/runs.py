@@ -1,4 +1,4 @@
-"""Runs: watch live, stop, resume and compare."""
+"""Runs: watch live, pause, stop, resume, continue and compare."""
 
 from collections import Counter
 
@@ -7,19 +7,16 @@ import streamlit as st
 from core.domain.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
-from core.domain.settings import Setting, Value
 from core.domain.training import RunState
 from core.errors import TouchstoneError
-from core.models.catalog import network_title
-from core.words import joined
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import folds, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
-from core.workflows.training.run_words import next_in_words, state_in_words
+from core.workflows.training.run_words import next_in_words, setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-from pages.training import run_compare, run_curves, run_states, setting_fields
+from pages.training import run_actions, run_compare, run_curves, run_states
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
@@ -34,7 +31,7 @@ REFITTED = (
 def header(workspace: Workspace, view: RunView) -> None:
     """What one can do with the run now."""
     with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):
-        _actions(workspace, view)
+        run_actions.buttons(workspace, view)
 
 
 def state_line(workspace: Workspace, view: RunView) -> None:
@@ -48,60 +45,6 @@ def state_line(workspace: Workspace, view: RunView) -> None:
         run_states.key_of_states()
 
 
-def _actions(workspace: Workspace, view: RunView) -> None:
-    if view.status.is_active:
-        return
-    if view.model_id and st.button(
-        "View the results", type="primary", icon=":material/grid_on:", key="to_evaluate"
-    ):
-        st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
-    if view.can_resume:
-        _resume(workspace, view)
-    if st.button(
-        "Train again",
-        icon=":material/replay:",
-        key="again",
-        help="Opens Configure with the settings of this run.",
-    ):
-        again(view)
-    if st.button("Delete", type="tertiary", icon=":material/delete:", key="delete"):
-        confirm_delete(workspace, view)
-
-
-def _resume(workspace: Workspace, view: RunView) -> None:
-    if st.button(
-        "Resume",
-        type="secondary" if view.model_id else "primary",
-        icon=":material/resume:",
-        key="resume",
-        help="Continues from the last saved state.",
-    ):
-        runs.resume_training(workspace, view.run.id)
-        st.rerun()
-    makes_model = view.state is not RunState.STOPPED_WITH_MODEL
-    if (
-        makes_model
-        and runs.can_finish(workspace, view.run)
-        and st.button(
-            "Make a model",
-            icon=":material/deployed_code:",
-            key="finish",
-            help="Makes a model of the best epoch so far. The run stays stopped and can still be "
-            "resumed.",
-        )
-    ):
-        runs.resume_training(workspace, view.run.id, finish=True)
-        st.rerun()
-
-
-def again(view: RunView) -> None:
-    link = setting_fields.link_of(view.run.train, view.run.augment)
-    query = {"dataset": view.run.dataset_id, "split": view.run.split_id}
-    # Why a link without settings too: the form would go on with what was asked before.
-    st.session_state.pop("train_asked", None)
-    st.switch_page(Place.TRAIN, query_params={**query, **({"set": link} if link else {})})
-
-
 def live(workspace: Workspace, view: RunView) -> None:
     def draw(job: Job) -> None:
         if job.status is JobStatus.RUNNING and view.state is RunState.QUEUED:
@@ -110,39 +53,12 @@ def live(workspace: Workspace, view: RunView) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(width="stretch"):
                     widgets.job_progress(job)
-                _stop_button(workspace, job)
+                run_actions.pause_and_stop(workspace, job)
         elif job.error or job.warnings:
             widgets.job_progress(job)
         run_curves.numbers_and_charts(workspace, view, job)
 
     widgets.follow(workspace, view.run.id, draw, every_s=1.0)
-
-
-def _stop_button(workspace: Workspace, job: Job) -> None:
-    if st.button(
-        "Stopping …" if job.stop_requested else "Stop",
-        icon=":material/stop:",
-        key="stop",
-        disabled=job.stop_requested,
-        help="Stops after the current step and keeps the progress.",
-    ):
-        jobs.stop(workspace, job.id)
-        st.rerun(scope="fragment")
-
-
-@st.dialog("Delete run")
-@errors.shown()
-def confirm_delete(workspace: Workspace, view: RunView) -> None:
-    takes = ["its curve and settings"]
-    if runs.has_checkpoint(workspace, view.run.id):
-        takes.append("its saved state, so that it cannot be resumed")
-    st.markdown(f"Deletes **{text.plain(view.run.name)}** with {joined(takes)}.")
-    st.markdown("Its model stays." if view.model_id else "It has made no model.")
-    if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
-        runs.delete_run(workspace, view.run.id)
-        st.session_state.pop("chosen_run", None)
-        st.query_params.clear()
-        st.rerun()
 
 
 def together(workspace: Workspace, run_id: str, group: FoldGroup) -> None:
@@ -211,7 +127,7 @@ def settings(workspace: Workspace, view: RunView) -> None:
         dataset = "deleted"
     with st.expander("Settings of this run"):
         acted = [
-            f"{item.title.lower()} **{text.plain(_value_in_words(item, value))}**"
+            f"{item.title.lower()} **{text.plain(setting_in_words(item, value))}**"
             for item, value in acted_on(view.run, has_epochs=in_epochs(workspace, view))
         ]
         st.markdown(" · ".join([f"Dataset **{text.plain(dataset)}**", *acted]))
@@ -219,19 +135,16 @@ def settings(workspace: Workspace, view: RunView) -> None:
             st.caption(REFITTED)
 
 
-def _value_in_words(item: Setting, value: Value) -> str:
-    if item.name == "network":
-        return network_title(str(value))
-    if item.name == "penalty" and value == 0:
-        return "by cross-validation"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-
-
 def in_epochs(workspace: Workspace, view: RunView) -> bool:
     """Whether a run learns in epochs; quick runs of earlier versions did, too."""
     return view.run.train.recipe is Recipe.FULL or bool(runs.curve(workspace, view.run.id))
+
+
+def _rank(view: RunView) -> tuple[int, float]:
+    """What runs now comes first, then the queue in its order, then the others as they are."""
+    if view.job is None or not view.status.is_active:
+        return 2, 0.0
+    return (0 if view.status is JobStatus.RUNNING else 1), view.job.position
 
 
 def page(workspace: Workspace) -> None:
@@ -245,7 +158,7 @@ def page(workspace: Workspace) -> None:
             (Place.TRAIN, "Train a model"),
         )
         return
-    views = sorted(views, key=lambda v: not v.status.is_active)  # what runs now comes first
+    views = sorted(views, key=_rank)
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:
@@ -254,7 +167,12 @@ def page(workspace: Workspace) -> None:
     with right:
         header(workspace, view)
     state_line(workspace, view)
-    live(workspace, view)
+    if view.state is RunState.QUEUED:
+        run_actions.queue(workspace, view)
+        live(workspace, view)
+    else:  # what happens now stands above what waits
+        live(workspace, view)
+        run_actions.queue(workspace, view)
     settings(workspace, view)
     for group in folds.group_runs(views):
         if view.run.id in {member.run.id for member in group.views}:

@@ -22,7 +22,7 @@ from core.models.devices import default_recipe
 from pages.ui import text
 
 _LINK, _ASKED, _WRITTEN = "set", "train_asked", "train_link"
-_OWN_CONTROLS = ("recipe", "network", "device")  # drawn by the page itself
+_OWN_CONTROLS = ("recipe", "network", "device", "start_model")  # drawn by the page itself
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Asked:
     recipe: Recipe
     network: str = DEFAULT_NETWORK
     device: str = "auto"
+    start_model: str = ""
     settings: dict[Recipe, dict[str, Value]] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 
@@ -73,14 +74,15 @@ def asked() -> Asked:
     return known
 
 
-def link_of(train: TrainConfig, augment: AugmentConfig) -> str:
-    """The value of the link's parameter that asks for these settings."""
+def link_of(train: TrainConfig, augment: AugmentConfig, *, start_model: str | None = None) -> str:
+    """The value of the link's parameter that asks for these settings, or for another start."""
     defaults = Defaults(recipe_defaults(train.recipe, train.network))
     changed = {
         name: getattr(train, name, getattr(augment, name, None)) for name in defaults.settings
     }
     own = {n: v for n, v in changed.items() if v is not None and v != defaults.value(n)}
-    return _written(Asked(train.recipe, train.network, train.device, {train.recipe: own}))
+    start = train.start_model if start_model is None else start_model
+    return _written(Asked(train.recipe, train.network, train.device, start, {train.recipe: own}))
 
 
 def current(wanted: Asked, defaults: Defaults) -> dict[str, Value]:
@@ -120,13 +122,18 @@ def _drop_fields(*others: str) -> None:
 
 
 def configs(
-    defaults: Defaults, values: Mapping[str, Value], device: str
+    defaults: Defaults, values: Mapping[str, Value], wanted: Asked
 ) -> tuple[TrainConfig, AugmentConfig]:
     """The settings as asked for."""
     train = {n: v for n, v in values.items() if hasattr(defaults.train, n)}
     augment = {n: v for n, v in values.items() if n not in train}
     return (
-        replace(defaults.train, **train, device=device),  # type: ignore[arg-type]
+        replace(
+            defaults.train,
+            **train,  # type: ignore[arg-type]
+            device=wanted.device,
+            start_model=wanted.start_model,
+        ),
         replace(defaults.augment, **augment),  # type: ignore[arg-type]
     )
 
@@ -194,6 +201,7 @@ def _read(link: str) -> Asked:
     except ValueError:
         recipe, refused = default_recipe(), ["recipe"]
     result = Asked(recipe, device=pairs.pop("device", "auto"))
+    result.start_model = pairs.pop("start_model", "")
     network = pairs.pop("network", DEFAULT_NETWORK)
     if network in {n.name for n in NETWORKS}:
         result.network = network
@@ -220,6 +228,8 @@ def _written(wanted: Asked) -> str:
         parts["network"] = wanted.network
     if wanted.device != "auto":
         parts["device"] = wanted.device
+    if wanted.start_model:
+        parts["start_model"] = wanted.start_model
     parts |= wanted.own
     return ",".join(f"{name}={_plain(value)}" for name, value in parts.items())
 

@@ -1,5 +1,6 @@
 """Train: what will be trained on what, for how long, and one button; settings and runs below."""
 
+import contextlib
 from collections.abc import Sequence
 
 import streamlit as st
@@ -10,7 +11,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.splits import Split, Subset
-from core.errors import TouchstoneError
+from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import Availability, Network, network_title
 from core.models.devices import find_devices
 from core.workflows.data import certificates
@@ -18,16 +19,14 @@ from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
+from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import preview, run_states, setting_fields
+from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
-RECIPES = {
-    Recipe.QUICK: ("Quick", "Trains the last layer: minutes on any CPU."),
-    Recipe.FULL: ("Full", "Trains all layers: often better on unusual images, slow without a GPU."),
-}
 FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit")
 RUNS_SHOWN = 6
 
@@ -83,6 +82,22 @@ def choose_device(wanted: Asked) -> None:
     )
 
 
+def choose_start(workspace: Workspace, wanted: Asked) -> None:
+    """The weights to start from: pretrained, or those of an own model of the same network."""
+    own = {m.id: m.name for m in models.list_models(workspace) if m.network == wanted.network}
+    names = {"": "Pretrained network", **own}
+    if st.session_state.get("start_model") not in names:
+        st.session_state["start_model"] = wanted.start_model if wanted.start_model in own else ""
+    st.selectbox(
+        "Start from",
+        list(names),
+        key="start_model",
+        format_func=lambda n: names.get(n, n),
+        help="An own model of this network can go on learning, also for changed classes: those "
+        "with equal names keep their weights.",
+    )
+
+
 def choose_fold(split: Split) -> int | None:
     """The fold that validates, from 0; None for all of them."""
     folds: list[int | None] = [None, *range(split.folds)]
@@ -100,7 +115,7 @@ def choose_fold(split: Split) -> int | None:
     return folds[chosen]
 
 
-def settings(defaults: Defaults, split: Split, wanted: Asked) -> None:
+def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Asked) -> None:
     """Fields for what acts in the recipe: the important ones first, the rest folded away."""
     known = list(defaults.settings)
     if split.folds and "refit" in known:  # a fold must stay unseen
@@ -114,7 +129,11 @@ def settings(defaults: Defaults, split: Split, wanted: Asked) -> None:
     others = [n for n in known if n not in first and n not in changes]
     with st.expander(_titled("Advanced", others, wanted), icon=":material/tune:"):
         setting_fields.draw(defaults, others)
-        choose_device(wanted)
+        left, right = st.columns(2)
+        with left:
+            choose_device(wanted)
+        with right:
+            choose_start(workspace, wanted)
 
 
 def _titled(title: str, names: Sequence[str], wanted: Asked) -> str:
@@ -165,7 +184,7 @@ def answer(
                 split_badges(split)
         fold = choose_fold(split) if split.folds else None
         if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
-            start(workspace, dataset, split, train, augment, fold)
+            start(workspace, dataset, split, train, augment, pixels, fold)
 
 
 def _facts(
@@ -219,17 +238,31 @@ def start(
     split: Split,
     train: TrainConfig,
     augment: AugmentConfig,
+    pixels: PreprocessConfig,
     fold: int | None,
 ) -> None:
     name = st.session_state.get("run_name") or None
     try:
         if split.folds and fold is None:
             view = runs.start_cross_validation(
-                workspace, dataset.id, train, split=split.id, augment=augment, name=name
+                workspace,
+                dataset.id,
+                train,
+                split=split.id,
+                preprocess=pixels,
+                augment=augment,
+                name=name,
             )[0]
         else:
             view = runs.start_training(
-                workspace, dataset.id, train, split=split.id, augment=augment, name=name, fold=fold
+                workspace,
+                dataset.id,
+                train,
+                split=split.id,
+                preprocess=pixels,
+                augment=augment,
+                name=name,
+                fold=fold,
             )
     except TouchstoneError as err:
         errors.show(err)
@@ -271,6 +304,24 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
             )
 
 
+def _known_start(workspace: Workspace, wanted: Asked) -> str:
+    """The start model that is asked for; empty once it is deleted or of another network."""
+    chosen: str = st.session_state.get("start_model", wanted.start_model)
+    known = {m.id for m in models.list_models(workspace) if m.network == wanted.network}
+    return chosen if chosen in known else ""
+
+
+def _pixels(workspace: Workspace, dataset: Dataset, network: str) -> PreprocessConfig:
+    """Those of the run that is cloned, else those of the dataset."""
+    like = st.query_params.get("like")
+    if like is not None:
+        with contextlib.suppress(NotFoundError):
+            run = runs.find_run(workspace, like).run
+            if run.dataset_id == dataset.id and run.train.network == network:
+                return run.preprocess
+    return runs.default_preprocess(workspace, dataset.id, network)
+
+
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     try:
         refuse_untrainable(workspace, dataset, split)
@@ -288,14 +339,15 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     wanted.recipe = st.session_state.get("recipe", wanted.recipe)
     wanted.network = st.session_state.get("network", wanted.network)
     wanted.device = st.session_state.get("device", wanted.device)
+    wanted.start_model = _known_start(workspace, wanted)
     defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network))
     values = setting_fields.current(wanted, defaults)
-    pixels = runs.default_preprocess(workspace, dataset.id, wanted.network)
+    pixels = _pixels(workspace, dataset, wanted.network)
     answer(
         workspace,
         dataset,
         split,
-        *setting_fields.configs(defaults, values, wanted.device),
+        *setting_fields.configs(defaults, values, wanted),
         pixels,
     )
     setting_fields.keep(wanted, defaults, values)
@@ -316,7 +368,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
             help="Name of the run and its model.",
         )
-        settings(defaults, split, wanted)
+        settings(workspace, defaults, split, wanted)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()

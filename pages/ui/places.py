@@ -39,6 +39,7 @@ class Place(StrEnum):
     SPLIT = "data/split.py", "Split", "call_split", "split", Level.DATASET
     PREPROCESS = "data/preprocess.py", "Preprocess", "tune", "preprocess", Level.DATASET
     TRAIN = "training/train.py", "Configure", "model_training", "train", Level.SPLIT
+    SEARCH = "training/search.py", "Search", "manage_search", "search", Level.SPLIT
     RUNS = "training/runs.py", "Runs", "monitoring", "runs", Level.RUN
     EVALUATE = "results/evaluate.py", "Evaluate", "grid_on", "evaluate", Level.MODEL
     OPERATING_POINT = "results/operating_point.py", "Threshold", "balance", "decide", Level.MODEL
@@ -73,7 +74,7 @@ class Door(StrEnum):
 MENU: dict[Door, tuple[Place, ...]] = {
     Door.HOME: (Place.HOME,),
     Door.DATA: (Place.IMPORT, Place.DATASETS, Place.QUALITY, Place.SPLIT, Place.VERSIONS),
-    Door.TRAIN: (Place.TRAIN, Place.PREPROCESS, Place.RUNS),
+    Door.TRAIN: (Place.TRAIN, Place.PREPROCESS, Place.SEARCH, Place.RUNS),
     Door.RESULTS: (Place.EVALUATE, Place.OPERATING_POINT, Place.COMPARE),
     Door.SIGN_OFF: (Place.TEST_PLANNER, Place.SIGN_OFF),
     Door.PREDICT: (Place.PREDICT,),

@@ -124,6 +124,7 @@ def _trained(state: StageState) -> str:
         StageReason.RUN_QUEUED: f"A run is waiting.{earlier}",
         StageReason.RUN_RUNNING: f"A run is training.{earlier}",
         StageReason.RUN_STOPPED: f"The last run was stopped.{earlier}",
+        StageReason.RUN_PAUSED: f"The last run is paused.{earlier}",
         StageReason.RUN_FAILED: f"The last run failed.{earlier}",
         StageReason.RUN_INTERRUPTED: f"The last run was interrupted.{earlier}",
         StageReason.MODEL_LEAKS: f"“{state.model_name}” was trained on a split that leaks.",

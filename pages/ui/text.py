@@ -92,5 +92,6 @@ STATUS_COLOURS: dict[JobStatus, BadgeColour] = {
     JobStatus.COMPLETED: "green",
     JobStatus.FAILED: "red",
     JobStatus.STOPPED: "orange",
+    JobStatus.PAUSED: "gray",
     JobStatus.INTERRUPTED: "orange",
 }

@@ -66,6 +66,8 @@ def job_progress(job: Job) -> None:
                     icon=Place.DATASETS.icon,
                     query_params={"dataset": str(job.result.get("dataset_id", ""))},
                 )
+        case JobStatus.PAUSED:
+            st.info("Paused; the device is free. Resume continues exactly where it was.")
         case JobStatus.STOPPED | JobStatus.INTERRUPTED:
             st.warning(_end_in_words(job))
         case _:

@@ -28,6 +28,7 @@ ADDRESSES = {
     "split": "data/split.py",
     "preprocess": "data/preprocess.py",
     "train": "training/train.py",
+    "search": "training/search.py",
     "runs": "training/runs.py",
     "evaluate": "results/evaluate.py",
     "decide": "results/operating_point.py",

@@ -151,7 +151,7 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
     app = open_page(Place.RUNS, in_epochs, run=trained.run.run.id)
     assert not app.exception
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert (metrics["Epoch"], metrics["Best epoch"]) == ("3 / 100", "1")
+    assert (metrics["Epoch"], metrics["Best macro F1"]) == ("3 / 100", "0.700 · epoch 2")
     (settings,) = [
         m.value.replace("\\", "") for m in app.markdown if m.value.startswith("Dataset **")
     ]
@@ -170,10 +170,10 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
             {"to_evaluate", "resume", "again", "delete"},
         ),
         (
-            JobStatus.FAILED,
+            JobStatus.PAUSED,
             {},
-            RunState.FAILED,
-            "failed",
+            RunState.PAUSED,
+            "paused",
             {"to_evaluate", "resume", "again", "delete"},
         ),
     ],

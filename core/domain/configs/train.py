@@ -108,6 +108,12 @@ class TrainConfig:
         "For the quick recipe: after the penalty is chosen, fit the model on training and "
         "validation images together. Validation results are then cross-validated.",
     )
+    start_model: str = setting(
+        "",
+        "Start model",
+        "Own model whose weights the network starts from, by name or id; empty: the pretrained "
+        "network. Classes with equal names keep their weights.",
+    )
     seed: int = setting(
         42,
         "Seed",

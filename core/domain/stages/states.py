@@ -54,6 +54,7 @@ class StageReason(StrEnum):
     RUN_QUEUED = "run_queued"
     RUN_RUNNING = "run_running"
     RUN_STOPPED = "run_stopped"
+    RUN_PAUSED = "run_paused"
     RUN_FAILED = "run_failed"
     RUN_INTERRUPTED = "run_interrupted"
     MODEL_LEAKS = "model_leaks"  # trained on a split that leaks

@@ -32,8 +32,9 @@ class TrainingData:
     """What a run learns from.
 
     Shapes: `sample_ids`, `targets`, `groups` [N]; `subsets` maps each subset to positions in them.
-    Images that the run's version does not use are in no subset. Images with the same number in
-    `groups` may show one part.
+    Images that the run's version does not use are in no subset. Each subset is in the order of
+    the contents, so that a model does not depend on the order in which images came. Images with
+    the same number in `groups` may show one part.
     """
 
     run: TrainingRun
@@ -85,6 +86,8 @@ def load_training_data(session: JobSession) -> TrainingData:
             f"for example {example}."
         )
     in_subset = np.array([members.get(s.id, "") if s.id in label_of else "" for s in every])
+    targets = np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64)
+    by_content = np.lexsort((targets, np.array([s.sha256 for s in every])))
     data = TrainingData(
         training,
         dataset,
@@ -92,9 +95,12 @@ def load_training_data(session: JobSession) -> TrainingData:
         device,
         cache,
         np.array([s.id for s in every], np.int64),
-        np.array([label_of.get(s.id, NO_LABEL) for s in every], np.int64),
+        targets,
         groups,
-        {subset: np.flatnonzero((in_subset == subset.value) & cache.ready) for subset in Subset},
+        {
+            subset: by_content[((in_subset == subset.value) & cache.ready)[by_content]]
+            for subset in Subset
+        },
     )
     _refuse_empty(data, members)
     return data

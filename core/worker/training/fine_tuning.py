@@ -68,7 +68,8 @@ def _fit(
     """Run the loop, write the curve, and give the state with the best weights.
 
     Raises:
-        StopRequested: if a stop was requested; the checkpoint is saved then.
+        StopRequested: if a pause was requested, or a stop before the first epoch was completed;
+            the checkpoint is saved then.
         TrainingError: if a model of the best epoch was asked for, and none was completed.
     """
     config = material.run.train
@@ -101,7 +102,7 @@ def _fit(
             epoch.metrics, epoch_details(epoch, targets, sample_ids, material.class_count)
         )
     session.flush_epochs()
-    if state.stopped:
+    if state.stopped and not (state.best_weights and session.accept_stop()):
         raise StopRequested
     return state
 

@@ -4,20 +4,24 @@ from typing import assert_never
 
 from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
-from core.worker.training.data import load_training_data
+from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.fine_tuning import full
-from core.worker.training.model import store_model
+from core.worker.training.model import TrainedModel, store_model
 from core.worker.training.quick import quick
 
 
 def run(session: JobSession) -> None:
     """Train what the job's run asks for, from its last checkpoint if there is one."""
     material = load_training_data(session)
+    store_model(session, material, trained(session, material))
+
+
+def trained(session: JobSession, material: TrainingData) -> TrainedModel:
+    """What the recipe of a run makes of its data, before it is stored."""
     match material.run.train.recipe:
         case Recipe.QUICK:
-            trained = quick(session, material)
+            return quick(session, material)
         case Recipe.FULL:
-            trained = full(session, material)
+            return full(session, material)
         case _:
             assert_never(material.run.train.recipe)
-    store_model(session, material, trained)

@@ -21,6 +21,7 @@ from core.store.database import connect, transaction
 from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+from core.worker.training.start import load_start_model
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,12 @@ class TrainedModel:
 
 
 def network_of(session: JobSession, material: TrainingData) -> PixelFeatures:
-    """The pretrained network of a run with an empty head."""
-    return pretrained(session, material.network, material.run.preprocess, material.class_count)
+    """The network that a run starts from: pretrained with an empty head, or an own model."""
+    run = material.run
+    features = pretrained(session, material.network, run.preprocess, material.class_count)
+    if run.train.start_model:
+        load_start_model(session, run, material.dataset.class_names, features.network)
+    return features
 
 
 def predictor_of(

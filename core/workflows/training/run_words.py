@@ -2,7 +2,9 @@
 
 from typing import assert_never
 
+from core.domain.settings import Setting, Value
 from core.domain.training import RunState
+from core.models.catalog import network_title
 
 
 def state_in_words(state: RunState) -> str:
@@ -17,11 +19,23 @@ def state_in_words(state: RunState) -> str:
             | RunState.COMPLETED
             | RunState.FAILED
             | RunState.STOPPED
+            | RunState.PAUSED
             | RunState.INTERRUPTED
         ):
             return state.value
         case _:
             assert_never(state)
+
+
+def setting_in_words(item: Setting, value: Value) -> str:
+    """The value of a setting of a run, as on its page and in its record."""
+    if item.name == "network":
+        return network_title(str(value))
+    if item.name == "penalty" and value == 0:
+        return "by cross-validation"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
 def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool = False) -> str:
@@ -30,9 +44,12 @@ def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool 
         case RunState.QUEUED if is_starting:
             return "A worker is starting."
         case RunState.QUEUED:
-            return "It starts when the run before it ends. Stop takes it out of the queue."
+            return "It starts when the runs before it end. Pause and Stop take it out of the queue."
         case RunState.RUNNING:
-            return "Leave the page or close the browser: it goes on. Stop keeps its progress."
+            return (
+                "It goes on when the browser is closed. Pause frees the device; Stop makes a "
+                "model of the best epoch."
+            )
         case RunState.COMPLETED if not has_model:
             return "Its model was deleted. Train again with the same settings."
         case RunState.COMPLETED:
@@ -41,6 +58,8 @@ def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool 
             return "Resume it, or make a model of its best epoch if one was completed."
         case RunState.STOPPED_WITH_MODEL:
             return "Judge the model of its best epoch, or resume: that makes a second model."
+        case RunState.PAUSED:
+            return "The device is free. Resume goes on exactly where it was."
         case RunState.FAILED:
             return "Remove the cause, then resume from the last saved state."
         case RunState.INTERRUPTED:

@@ -8,7 +8,8 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus, device_lane
+from core.domain.models import Model
 from core.domain.splits import Split
 from core.domain.training import EpochMetrics, PenaltyPoint, RunDetails, RunState, TrainingRun
 from core.errors import (
@@ -19,7 +20,8 @@ from core.errors import (
     WorkspaceError,
 )
 from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
-from core.store import jobs, properties, runs
+from core.models.devices import find_devices
+from core.store import jobs, models, properties, runs
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
@@ -119,7 +121,7 @@ def start_training(
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
-    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
+    run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
         return _queued(workspace, _of_fold(run, chosen, fold or 0))
     return _queued(workspace, run)
@@ -142,7 +144,7 @@ def start_cross_validation(
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network.
     """
-    run, chosen = _new_run(workspace, dataset_id, train, split, preprocess, augment, name)
+    run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if not chosen.folds:
         raise SplitError(
             f"The split '{chosen.name}' has no folds.", "Make a split with folds first."
@@ -152,7 +154,7 @@ def start_cross_validation(
     return [_queued(workspace, item) for item in every]
 
 
-def _new_run(
+def checked_run(
     workspace: Workspace,
     dataset_id: str,
     train: TrainConfig,
@@ -163,6 +165,8 @@ def _new_run(
     fold: int | None = None,
 ) -> tuple[TrainingRun, Split]:
     """A checked request that is not stored yet, with its split."""
+    if train.start_model:
+        train = replace(train, start_model=_start_model(workspace, train).id)
     network = find_network(train.network)
     if availability(network, workspace.weights) is Availability.MISSING:
         raise NetworkUnavailableError(
@@ -197,6 +201,17 @@ def _new_run(
     return run, chosen
 
 
+def _start_model(workspace: Workspace, train: TrainConfig) -> Model:
+    with connect(workspace) as db:
+        model = models.find_model(db, train.start_model)
+    if model.network != train.network:
+        raise ConfigError(
+            f"The model '{model.name}' is of the network {model.network}, not {train.network}.",
+            f"Choose the network {model.network}, or another model to start from.",
+        )
+    return model
+
+
 def _check_fold(split: Split, fold: int) -> None:
     if not split.folds:
         raise SplitError(
@@ -224,7 +239,7 @@ def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
 def _queued(workspace: Workspace, run: TrainingRun) -> RunView:
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
-    return RunView(run, job_actions.submit(workspace, JobKind.TRAIN, run.id, {}))
+    return RunView(run, _submit(workspace, run, {}))
 
 
 def list_runs(workspace: Workspace, dataset_id: str | None = None) -> list[RunView]:
@@ -302,30 +317,17 @@ def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) 
     if not view.can_resume:
         raise TrainingError(
             f"The run '{view.run.name}' is {state_in_words(view.state)}.",
-            "Only stopped, failed and interrupted runs can be resumed.",
+            "Only paused, stopped, failed and interrupted runs can be resumed.",
         )
-    return job_actions.submit(workspace, JobKind.TRAIN, view.run.id, {"finish": finish})
+    return _submit(workspace, view.run, {"finish": finish})
 
 
-def stop_training(workspace: Workspace, run_id: str) -> RunView:
-    """Ask a run to stop after its current step; one that still waits ends at once.
-
-    Args:
-        workspace: where the run lives.
-        run_id: its id or name.
-
-    Raises:
-        NotFoundError: if there is none.
-        TrainingError: if it has ended already.
-    """
-    view = find_run(workspace, run_id)
-    if view.job is None or not view.status.is_active:
-        raise TrainingError(
-            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
-            "Only running and waiting runs can be stopped.",
-        )
-    job_actions.stop(workspace, view.job.id)
-    return find_run(workspace, view.run.id)
+def _submit(workspace: Workspace, run: TrainingRun, payload: dict[str, object]) -> Job:
+    """Queue a run behind the others of its device; runs of two devices do not wait."""
+    best, asked = find_devices()[0].name, run.train.device
+    asked = "cuda:0" if asked == "cuda" else asked
+    lane = None if asked in ("auto", best) else device_lane(asked)
+    return job_actions.submit(workspace, JobKind.TRAIN, run.id, payload, lane=lane)
 
 
 def delete_run(workspace: Workspace, run_id: str) -> None:
@@ -340,6 +342,14 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
             raise WorkspaceError("This run is still active.", "Stop it first.")
         runs.delete_run(db, run_id)
     shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+
+
+def taken_along(workspace: Workspace, run_id: str) -> list[str]:
+    """What is deleted with a run, in words."""
+    takes = ["its curve and settings"]
+    if has_checkpoint(workspace, run_id):
+        takes.append("its saved state, so that it cannot be resumed")
+    return takes
 
 
 def can_finish(workspace: Workspace, run: TrainingRun) -> bool:

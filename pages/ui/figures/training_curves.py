@@ -37,12 +37,16 @@ def loss_curve(epochs: Sequence[EpochMetrics]) -> go.Figure:
 
 
 def score_curve(epochs: Sequence[EpochMetrics]) -> go.Figure:
-    """Validation accuracy and macro F1; the best epoch is marked."""
+    """Validation accuracy and macro F1, training accuracy if measured; the best is marked."""
     figure = go.Figure()
     lines = [
         _line(figure, epochs, "val_accuracy", "accuracy", Colour.LINE),
         _line(figure, epochs, "val_macro_f1", "macro F1", Colour.SECOND, dash="dash"),
     ]
+    columns = {"val_accuracy": "accuracy", "val_macro_f1": "macro F1"}
+    if any(item.train_accuracy is not None for item in epochs):
+        lines.append(_line(figure, epochs, "train_accuracy", "training", Colour.TRAIN, dash="dot"))
+        columns["train_accuracy"] = "training accuracy"
     best = [item for item in epochs if item.is_best]
     if best:
         figure.add_scatter(
@@ -58,7 +62,7 @@ def score_curve(epochs: Sequence[EpochMetrics]) -> go.Figure:
     save_as(
         figure,
         "Validation score per epoch",
-        _columns(epochs, {"val_accuracy": "accuracy", "val_macro_f1": "macro F1"}),
+        _columns(epochs, columns),
     )
     return figure
 
@@ -193,7 +197,11 @@ def _line(
         line={"color": colour, "width": 2.2, "dash": dash},
         hovertemplate=f"epoch %{{x}}: {name} %{{y:.4g}}<extra></extra>",
     )
-    drawn = [(e.epoch + 1, v) for e, v in zip(epochs, values, strict=True) if math.isfinite(v)]
+    drawn = [
+        (e.epoch + 1, v)
+        for e, v in zip(epochs, values, strict=True)
+        if v is not None and math.isfinite(v)
+    ]
     return LineEnd(name, *drawn[-1]) if drawn else None
 
 

@@ -75,6 +75,10 @@ def page_of(job: Job) -> tuple[Place, dict[str, str]]:
             return Place.IMPORT, {"import": job.subject_id}
         case JobKind.TRAIN:
             return Place.RUNS, {"run": job.subject_id}
+        case JobKind.SEARCH:
+            return Place.SEARCH, {"search": job.subject_id}
+        case JobKind.RATE:
+            return Place.TRAIN, dataset
         case JobKind.QUALITY:
             return Place.QUALITY, dataset
         case JobKind.PREDICT:

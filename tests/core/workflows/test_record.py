@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.record import RecordedAction, acting
+from core.domain.record import Fault, RecordedAction, acting
 from core.errors import ConfigError, WorkspaceError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect, sqlite3
-from core.workflows import backup, record
 from core.workflows.data import datasets, edits
-from core.workflows.record import Fault
+from core.workflows.keeping import backup, record
 from core.workflows.results import access
 from core.workflows.signoff import release
 from core.workflows.use import models

@@ -152,6 +152,7 @@ TABLE = {
         )
         for status, reason in (
             (JobStatus.STOPPED, StageReason.RUN_STOPPED),
+            (JobStatus.PAUSED, StageReason.RUN_PAUSED),
             (JobStatus.FAILED, StageReason.RUN_FAILED),
             (JobStatus.INTERRUPTED, StageReason.RUN_INTERRUPTED),
         )

@@ -19,7 +19,7 @@ from core.store.database import connect
 from core.workflows import jobs
 from core.workflows.data import certificates, datasets, edits, splits
 from core.workflows.data.split_words import strategy_in_words, strategy_text
-from core.workflows.training import runs
+from core.workflows.training import control, runs
 from tests.conftest import save_image, store_rows
 from tests.core.workflows.data.test_splits import ids_in_test, members
 
@@ -84,7 +84,7 @@ def test_without_validation_the_true_cause_is_named_and_the_command_that_helps(
         "test": 8,
     }
     assert result["kept_out"] == 1
-    runs.stop_training(workspace, runs.start_training(workspace, delivered.id, CONFIG).run.id)
+    control.stop_training(workspace, runs.start_training(workspace, delivered.id, CONFIG).run.id)
 
 
 def test_the_named_test_set_must_exist_and_must_not_contradict_a_seal(workspace, delivered):
@@ -152,4 +152,4 @@ def test_a_tiny_class_trains_and_the_command_line_says_so(workspace):
     assert counts["train"] == {"good": 0, "crack": 0, "dent": 2}
     for fold in (0, 4):  # the tiny class trains every one of them
         view = runs.start_training(workspace, dataset.id, CONFIG, split=folds.id, fold=fold)
-        runs.stop_training(workspace, view.run.id)
+        control.stop_training(workspace, view.run.id)

@@ -1,16 +1,12 @@
 """Commands of the training: networks, train, follow, stop and resume."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from core.api.training import (
-    cross_validation_as_json,
-    network_as_json,
-    run_as_json,
-    trained_as_json,
-)
+from core.api.training import cross_validation_as_json, network_as_json
 from core.cli.output import errors, say, table
 from core.cli.session import (
     ChangedOption,
@@ -24,30 +20,32 @@ from core.cli.session import (
     with_unchanged_files,
 )
 from core.cli.settings import (
+    ChosenSettings,
     ConfigOption,
     SetOption,
     Values,
     chosen_settings,
     refuse_idle,
+    settings_like,
     with_setting_options,
 )
+from core.cli.training.trained import answer_training, refuse_finish
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
-from core.domain.jobs import Job
 from core.domain.settings import with_settings
-from core.domain.splits import Split, Subset
-from core.errors import ConfigError, TrainingError
+from core.domain.splits import Split
+from core.errors import ConfigError
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
-from core.words import decimal, duration, percent, points
+from core.words import decimal, percent, points
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
-from core.workflows.results import evaluation
-from core.workflows.training import folds, runs
-from core.workflows.training.run_words import state_in_words
+from core.workflows.training import control, folds, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
+from core.workspace import Workspace
 
 app = typer.Typer()
 
@@ -58,6 +56,8 @@ touchstone train Pills --recipe quick
 touchstone train Pills --recipe full --epochs 20 --no-flip-vertical
 
 touchstone train Pills --config settings.toml --set class_weights=none
+
+touchstone train Pills --like "Pills EfficientNet-Lite0 quick" --set seed=7
 
 A setting is taken from its option, else from --set, else from --config, else from the recipe.
 Pixels that are not set are those saved for the dataset, else the network's own.
@@ -102,6 +102,10 @@ def train(
     all_folds: Annotated[
         bool, typer.Option("--all-folds", help="Train one model per fold: mean and spread.")
     ] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(help="Run whose settings and split are taken, changed by the other options."),
+    ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     changed: ChangedOption = None,
@@ -114,15 +118,16 @@ def train(
             raise ConfigError("--fold and --all-folds exclude each other.", "Give one of them.")
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
         chosen = chosen_settings(config, assignments or (), options)
-        training = _train_config(chosen.train)
+        if like is not None:
+            origin = runs.find_run(opened.workspace, like).run
+            training, augment, preprocess = settings_like(origin, chosen)
+            if split is None and origin.dataset_id == dataset_id:
+                split = origin.split_id
+        else:
+            training, augment, preprocess = chosen_configs(opened.workspace, dataset_id, chosen)
         refuse_idle(chosen, training.recipe)
         if "refit" in chosen.train and training.refit:
             _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
-        augment = with_settings(AugmentConfig(), chosen.augment)
-        preprocess = with_settings(
-            runs.default_preprocess(opened.workspace, dataset_id, training.network),
-            chosen.preprocess,
-        )
 
         def start() -> None:
             if all_folds:
@@ -148,16 +153,16 @@ def train(
                 fold=None if fold is None else fold - 1,
             )
             assert view.job is not None
-            _answer_training(opened, view.run.id, follow(opened, view.job))
+            answer_training(opened, view.run.id, follow(opened, view.job))
 
         with_unchanged_files(opened, dataset_id, changed, start)
 
 
 @app.command()
 def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Stop a running or waiting run after its current step; `resume` continues it."""
+    """Stop a run after its current step, as `runs stop` does; `resume` continues it."""
     with session(workspace, as_json) as opened:
-        view = runs.stop_training(opened.workspace, run)
+        view = control.stop_training(opened.workspace, run)
         result = {
             "run_id": view.run.id,
             "status": view.status.value,
@@ -177,29 +182,15 @@ def resume(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Resume a stopped, failed or interrupted run from its last checkpoint.
+    """Resume a paused, stopped, failed or interrupted run from its last checkpoint.
 
     A stopped run of which `--finish` made a model stays stopped and can still be resumed.
     """
     with session(workspace, as_json) as opened:
         view = runs.find_run(opened.workspace, run)
-        if finish and not runs.can_finish(opened.workspace, view.run):
-            raise TrainingError(
-                f"The run '{view.run.name}' has no completed epoch to make a model of.",
-                "Resume it without --finish.",
-            )
+        refuse_finish(opened, view, finish)
         job = runs.resume_training(opened.workspace, view.run.id, finish=finish)
-        _answer_training(opened, view.run.id, follow(opened, job))
-
-
-@app.command(name="runs")
-def list_runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List the training runs."""
-    with session(workspace, as_json) as opened:
-        views = runs.list_runs(opened.workspace)
-        result = [run_as_json(view) for view in views]
-        rows = [[v.run.id, v.run.name, state_in_words(v.state), v.model_id or "–"] for v in views]
-        opened.answer({"runs": result}, lambda: table(["id", "name", "status", "model"], rows))
+        answer_training(opened, view.run.id, follow(opened, job))
 
 
 def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
@@ -231,25 +222,6 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
     opened.answer({"recipe": recipe, "network": network, "cross_validation": result}, show)
 
 
-def _answer_training(opened: Session, run_id: str, job: Job) -> None:
-    view = runs.find_run(opened.workspace, run_id)
-    model_id = str(job.result["model_id"])
-    report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
-    epochs = len(runs.curve(opened.workspace, run_id))
-    path = runs.penalty_path(opened.workspace, run_id)
-    result = trained_as_json(view, job, epochs=epochs, path=path, validation=report)
-    model = models.find_model(opened.workspace, model_id)
-    took = duration((job.finished_at or 0) - (job.started_at or 0))
-    opened.answer(
-        result,
-        lambda: say(
-            f"Model '{model.name}' ({model_id}): validation accuracy "
-            f"{percent(report.accuracy, of=report.n)}, macro F1 "
-            f"{decimal(report.macro_f1)}, {took}",
-        ),
-    )
-
-
 def _refuse_refit_on_folds(split: Split) -> None:
     if split.folds:
         raise ConfigError(
@@ -258,8 +230,24 @@ def _refuse_refit_on_folds(split: Split) -> None:
         )
 
 
-def _train_config(chosen: Values) -> TrainConfig:
-    """The recipe's settings with those that were chosen."""
+def chosen_configs(
+    workspace: Workspace, dataset_id: str, chosen: ChosenSettings
+) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
+    """What was chosen, else what the recipe and the dataset have."""
+    training = _train_config(workspace, chosen.train)
+    pixels = runs.default_preprocess(workspace, dataset_id, training.network)
+    return (
+        training,
+        with_settings(AugmentConfig(), chosen.augment),
+        with_settings(pixels, chosen.preprocess),
+    )
+
+
+def _train_config(workspace: Workspace, chosen: Values) -> TrainConfig:
+    """The recipe's settings with those that were chosen; an own model brings its network."""
     asked = with_settings(TrainConfig(network=DEFAULT_NETWORK), chosen)
+    if asked.start_model and "network" not in chosen:
+        model = models.find_model(workspace, asked.start_model)
+        asked = replace(asked, network=model.network)
     recipe: Recipe = asked.recipe if "recipe" in chosen else default_recipe()
     return with_settings(recipe_defaults(recipe, asked.network), chosen)

@@ -20,8 +20,8 @@ from core.domain.record import RecordedAction
 from core.errors import WorkspaceError
 from core.files import atomic_folder
 from core.store import jobs
-from core.store.database import connect
-from core.workflows import record
+from core.store.database import connect, copy_into
+from core.workflows.keeping import record
 from core.workspace import Workspace
 
 LIST = "backup.json"
@@ -173,7 +173,7 @@ def _copy_database(workspace: Workspace, target: Path) -> Iterator[_File]:
     """The database as of one moment. Why not copied: a file that is written to is no database."""
     copy = target / workspace.database.name
     with connect(workspace) as db:
-        db.conn.execute("VACUUM INTO ?", [str(copy)])
+        copy_into(db, copy)
     with copy.open("rb+") as file:
         os.fsync(file.fileno())
     yield _described(copy, target)

@@ -1,0 +1,1 @@
+"""Commands of the training: start runs, control them, and what they answer."""

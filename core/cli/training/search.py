@@ -1,0 +1,114 @@
+"""The search over settings, and the learning rate finder."""
+
+from typing import Annotated
+
+import typer
+
+from core.api.search import search_as_json
+from core.cli.output import say, table
+from core.cli.session import (
+    DatasetArgument,
+    JsonOption,
+    WorkspaceOption,
+    follow,
+    session,
+)
+from core.cli.settings import ConfigOption, SetOption, chosen_settings, refuse_idle
+from core.cli.training.start import chosen_configs
+from core.cli.training.trained import answer_training
+from core.domain.search import usual_choice
+from core.words import decimal, duration
+from core.workflows.data import datasets
+from core.workflows.training import search as searches
+from core.workflows.training.search import SearchView
+
+app = typer.Typer()
+
+
+@app.command()
+def search(
+    dataset: DatasetArgument,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--over",
+            metavar="SETTING",
+            help="Setting to vary; may be repeated.",
+            show_default="learning rate, weight decay and class weights, by the recipe",
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time for all trials together.")] = 20.0,
+    trials: Annotated[int, typer.Option(min=1, help="Trials at most.")] = 20,
+    split: Annotated[
+        str | None, typer.Option(help="Name or id of a split.", show_default="the newest")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the search.")] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    train_best: Annotated[
+        bool, typer.Option("--train-best", help="Then train a model with the best settings.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the search of this name; no trial is lost.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search settings: trials are chosen by what earlier ones reached, hopeless ones end early.
+
+    Everything else is as `train` has it. Ctrl+C stops the search; --resume goes on with it.
+    """
+    with session(workspace, as_json) as opened:
+        if resume:
+            view = searches.find_search(opened.workspace, name or dataset)
+            view = searches.resume_search(opened.workspace, view.search.id)
+        else:
+            dataset_id = datasets.find_dataset(opened.workspace, dataset).id
+            chosen = chosen_settings(config, assignments or (), {})
+            train, augment, preprocess = chosen_configs(opened.workspace, dataset_id, chosen)
+            refuse_idle(chosen, train.recipe)
+            names = tuple(n.replace("-", "_") for n in over or usual_choice(train.recipe))
+            view = searches.start_search(
+                opened.workspace,
+                dataset_id,
+                train,
+                over=names,
+                minutes=minutes,
+                trials=trials,
+                split=split,
+                preprocess=preprocess,
+                augment=augment,
+                name=name,
+            )
+        assert view.job is not None
+        follow(opened, view.job)
+        view = searches.find_search(opened.workspace, view.search.id)
+        if train_best:
+            run = searches.train_trial(opened.workspace, view.search.id)
+            assert run.job is not None
+            answer_training(opened, run.run.id, follow(opened, run.job))
+        else:
+            opened.answer(search_as_json(view), lambda: _show(view))
+
+
+def _show(view: SearchView) -> None:
+    table(
+        ["trial", "state", "macro F1", "time", *view.search.over],
+        [
+            [
+                trial.number + 1,
+                trial.state.value,
+                decimal(trial.score),
+                duration(trial.duration_s),
+                *(_plain(trial.values[name]) for name in view.search.over),
+            ]
+            for trial in view.trials
+        ],
+    )
+    if view.best is not None:
+        chosen = ", ".join(f"{n} {_plain(v)}" for n, v in view.best.values.items())
+        say(f"Best: trial {view.best.number + 1}, macro F1 {decimal(view.best.score)}: {chosen}")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

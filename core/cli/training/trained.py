@@ -1,0 +1,46 @@
+"""What a command says of a training that has just ended."""
+
+from core.api.training import trained_as_json
+from core.cli.output import say
+from core.cli.session import Session
+from core.domain.jobs import Job
+from core.domain.splits import Subset
+from core.errors import TrainingError
+from core.words import decimal, duration, percent
+from core.workflows.results import evaluation
+from core.workflows.training import runs
+from core.workflows.training.runs import RunView
+from core.workflows.use import models
+
+
+def answer_training(opened: Session, run_id: str, job: Job) -> None:
+    """The model that a run made, and how it does on the validation images."""
+    view = runs.find_run(opened.workspace, run_id)
+    model_id = str(job.result["model_id"])
+    report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
+    epochs = len(runs.curve(opened.workspace, run_id))
+    path = runs.penalty_path(opened.workspace, run_id)
+    result = trained_as_json(view, job, epochs=epochs, path=path, validation=report)
+    model = models.find_model(opened.workspace, model_id)
+    took = duration((job.finished_at or 0) - (job.started_at or 0))
+    opened.answer(
+        result,
+        lambda: say(
+            f"Model '{model.name}' ({model_id}): validation accuracy "
+            f"{percent(report.accuracy, of=report.n)}, macro F1 "
+            f"{decimal(report.macro_f1)}, {took}",
+        ),
+    )
+
+
+def refuse_finish(opened: Session, view: RunView, finish: bool) -> None:
+    """Raise where a model of the best epoch is asked for and no epoch was completed.
+
+    Raises:
+        TrainingError: in this case.
+    """
+    if finish and not runs.can_finish(opened.workspace, view.run):
+        raise TrainingError(
+            f"The run '{view.run.name}' has no completed epoch to make a model of.",
+            "Resume it without --finish.",
+        )

@@ -1,0 +1,1 @@
+"""The search job: trials of settings, chosen by Optuna, kept in the workspace."""

@@ -1,0 +1,78 @@
+"""Own models to start from: their network, and the classes that both know."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from core.domain.training import TrainingRun
+from core.errors import ModelFileError, NotFoundError, TrainingError
+from core.files import atomic_write
+from core.models.build import head_name
+from core.models.bundle import read_card, read_tensors
+from core.store import models
+from core.store.database import connect
+from core.worker.session import JobSession
+
+
+def load_start_model(
+    session: JobSession, run: TrainingRun, class_names: Sequence[str], network: nn.Module
+) -> None:
+    """Give a network the weights of the run's start model; its head keeps equal class names.
+
+    Classes that the start model does not know keep the weights they have. A head of another width
+    (of a model with another detail level) is left out as a whole.
+
+    Raises:
+        TrainingError: if the model was deleted before the run began.
+        ModelFileError: if a layer of the network is missing in it, or of another shape.
+    """
+    path = _kept_file(session, run)
+    card, tensors = read_card(path), read_tensors(path)
+    state = network.state_dict()
+    head = f"{head_name(network)}."
+    unfit = [
+        name
+        for name, value in state.items()
+        if not name.startswith(head)
+        and (name not in tensors or tensors[name].shape != tuple(value.shape))
+    ]
+    if unfit:
+        raise ModelFileError(
+            f"The start model '{card.name}' does not fit the network: {', '.join(unfit[:3])}.",
+            f"Start from a model of the same network; this one is of {card.network}.",
+        )
+    rows = [
+        (row, card.class_names.index(name))
+        for row, name in enumerate(class_names)
+        if name in card.class_names
+    ]
+    for name, value in state.items():
+        if not name.startswith(head):
+            state[name] = torch.from_numpy(tensors[name])
+            continue
+        known = tensors.get(card.head + name.removeprefix(head[:-1]))
+        if known is not None and known.shape[1:] == tuple(value.shape[1:]):
+            for row, known_row in rows:
+                value[row] = torch.from_numpy(known[known_row : known_row + 1])[0]
+    network.load_state_dict(state)
+
+
+def _kept_file(session: JobSession, run: TrainingRun) -> Path:
+    """The start model beside the checkpoints: the run can go on after the model was deleted."""
+    target = session.workspace.run_folder(run.id) / "start.safetensors"
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with connect(session.workspace) as db:
+            model = models.find_model(db, run.train.start_model)
+            with atomic_write(target) as partial, partial.open("wb") as file:
+                file.writelines(models.model_chunks(db, model))
+    except NotFoundError as err:
+        raise TrainingError(
+            "The model that this run starts from was deleted.",
+            "Clone the run, and choose another start model or the pretrained network.",
+        ) from err
+    return target

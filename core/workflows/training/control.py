@@ -1,0 +1,174 @@
+"""What one does with runs beside starting them: the order of the queue, more epochs, repeating."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import StrEnum
+
+from core.domain.acting import recipe_settings
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.jobs import JobKind, JobStatus, QueueMove
+from core.domain.settings import Value, settings_of
+from core.domain.training import TrainingRun
+from core.errors import TrainingError
+from core.store import datasets, splits
+from core.store.database import connect
+from core.workflows import jobs
+from core.workflows.training import runs
+from core.workflows.training.run_words import state_in_words
+from core.workflows.training.runs import RunView
+from core.workspace import Workspace
+
+Difference = tuple[str, Value]
+
+
+def queue(workspace: Workspace) -> list[RunView]:
+    """The waiting runs in the order in which they will start."""
+    waiting = [
+        job.subject_id
+        for job in jobs.active(workspace)
+        if job.kind is JobKind.TRAIN and job.status is JobStatus.QUEUED
+    ]
+    return [runs.find_run(workspace, run_id) for run_id in waiting]
+
+
+def move_run(workspace: Workspace, run_id: str, to: QueueMove) -> RunView:
+    """Move a waiting run in the queue of its device.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        TrainingError: if it does not wait.
+    """
+    view = runs.find_run(workspace, run_id)
+    if view.job is None or not jobs.move(workspace, view.job.id, to):
+        raise TrainingError(
+            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
+            "Only waiting runs have a place in the queue.",
+        )
+    return runs.find_run(workspace, view.run.id)
+
+
+def pause_training(workspace: Workspace, run_id: str) -> RunView:
+    """Ask a run to pause after its current step, which frees the device.
+
+    It goes on exactly where it was when it is resumed.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, run_id, pause=True)
+
+
+def stop_training(workspace: Workspace, run_id: str) -> RunView:
+    """Ask a run to stop after its current step; one that still waits ends at once.
+
+    A run with a completed epoch makes a model of its best one.
+
+    Args:
+        workspace: where the run lives.
+        run_id: its id or name.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, run_id, pause=False)
+
+
+def _ended(workspace: Workspace, run_id: str, *, pause: bool) -> RunView:
+    view = runs.find_run(workspace, run_id)
+    if view.job is None or not view.status.is_active:
+        raise TrainingError(
+            f"The run '{view.run.name}' is {state_in_words(view.state)}.",
+            f"Only running and waiting runs can be {'paused' if pause else 'stopped'}.",
+        )
+    jobs.stop(workspace, view.job.id, pause=pause)
+    return runs.find_run(workspace, view.run.id)
+
+
+def refuse_continuing(view: RunView) -> None:
+    """Raise unless more epochs can follow the run.
+
+    Raises:
+        TrainingError: if it learned in no epochs, made no model, or can still be resumed.
+    """
+    if "epochs" not in recipe_settings(view.run.train.recipe):
+        raise TrainingError(
+            f"The run '{view.run.name}' has no epochs: its last layer is solved exactly.",
+            "Clone it with another recipe, or refit it with more images.",
+        )
+    if view.status.is_active or view.model_id is None:
+        raise TrainingError(
+            f"The run '{view.run.name}' is {state_in_words(view.state)} and has no model.",
+            "Only a run with a model can be continued; others are resumed.",
+        )
+
+
+def continue_training(workspace: Workspace, run_id: str, *, epochs: int) -> RunView:
+    """More epochs after the best one of a run, as a new run with the same settings.
+
+    It starts from the run's newest model, with the learning rate schedule from its beginning; the
+    first run and its model stay as they are.
+
+    Args:
+        workspace: where the run lives.
+        run_id: its id or name.
+        epochs: how many more, at least 1.
+
+    Raises:
+        TrainingError: if no more epochs can follow it.
+    """
+    view = runs.find_run(workspace, run_id)
+    refuse_continuing(view)
+    run = view.run
+    return runs.start_training(
+        workspace,
+        run.dataset_id,
+        replace(run.train, epochs=epochs, start_model=str(view.model_id)),
+        split=run.split_id,
+        preprocess=run.preprocess,
+        augment=run.augment,
+        name=f"{run.given_name or run.name} +{epochs} epochs"[:100],
+        fold=run.fold,
+    )
+
+
+def changed_settings(train: TrainConfig, augment: AugmentConfig) -> Iterator[Difference]:
+    """Name and value of each setting that differs from what the recipe asks by itself."""
+    acting = recipe_settings(train.recipe) - {"recipe", "network"}
+    pairs = ((train, recipe_defaults(train.recipe, train.network)), (augment, AugmentConfig()))
+    for config, usual in pairs:
+        for item in settings_of(config):
+            value = getattr(config, item.name)
+            if item.name in acting and value != getattr(usual, item.name):
+                yield item.name, value
+
+
+def command_of(workspace: Workspace, run: TrainingRun) -> str:
+    """The exact command that repeats a run: dataset, split, and every setting that it needs."""
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, run.dataset_id)
+        split = splits.split_by_id(db, run.split_id)
+    words = ["touchstone", "train", _named(dataset.name, dataset.id)]
+    words += ["--recipe", run.train.recipe.value, "--network", run.train.network]
+    words += ["--split", _named(split.name, split.id)]
+    if run.fold is not None:
+        words += ["--fold", str(run.fold + 1)]
+    pixels = [(s.name, getattr(run.preprocess, s.name)) for s in settings_of(run.preprocess)]
+    for name, value in (*changed_settings(run.train, run.augment), *pixels):
+        words += ["--set", f"{name}={_plain(value)}"]
+    return shlex.join(words)
+
+
+def _plain(value: Value) -> str:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _named(name: str, its_id: str) -> str:
+    return its_id if name.startswith("-") else name  # it would read as an option

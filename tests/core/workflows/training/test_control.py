@@ -1,0 +1,137 @@
+"""The queue, own models to start from, and a command that repeats a run."""
+
+import json
+import shlex
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from core.cli.app import app
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.jobs import JobKind, JobStatus, device_lane
+from core.errors import ConfigError, TrainingError
+from core.models.bundle import read_tensors
+from core.store import jobs, runs
+from core.store.database import connect, transaction
+from core.worker.launcher import lane_lock
+from core.workflows.training import control
+from core.workflows.training import runs as run_actions
+from core.workflows.use import models
+from tests.conftest import copy_of
+
+
+@pytest.fixture
+def waiting(trained, tmp_path):
+    """Three runs that wait; the lane is held, so that none of them starts."""
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    run = trained.run.run
+    with connect(workspace) as db, transaction(db):
+        for number in range(3):
+            name = f"run-{number}"
+            runs.insert_run(db, replace(run, id=name, name=f"Waiting {number}"))
+            jobs.enqueue(db, JobKind.TRAIN, name, {}, now=float(number))
+    with lane_lock(workspace, JobKind.TRAIN.lane).acquire():
+        yield workspace
+
+
+def _touchstone(workspace, *words):
+    answer = CliRunner().invoke(app, [*words, "--workspace", str(workspace.root), "--json"])
+    return answer.exit_code, json.loads(answer.stdout)
+
+
+def test_waiting_runs_are_moved_paused_shown_and_deleted_on_the_command_line(waiting, trained):
+    def order(run, to):
+        code, answer = _touchstone(waiting, "runs", "order", run, to)
+        assert code == 0
+        return [item["run_id"] for item in answer["queue"]]
+
+    assert order("run-2", "next") == ["run-2", "run-0", "run-1"]
+    assert order("run-2", "down") == ["run-0", "run-2", "run-1"]
+    assert order("Waiting 1", "up") == ["run-0", "run-1", "run-2"]
+    assert order("run-0", "last") == ["run-1", "run-2", "run-0"]
+    with connect(waiting) as db:
+        claimed = jobs.claim(db, "training", owner="me", now=9.0)
+    assert claimed is not None
+    assert claimed.subject_id == "run-1"
+    assert _touchstone(waiting, "runs", "order", "run-1", "up")[0] == 1  # it runs already
+
+    code, answer = _touchstone(waiting, "runs", "pause", "run-2")
+    assert (code, answer["status"], answer["stop_requested"]) == (0, "paused", False)
+    listed = {r["run_id"]: r for r in _touchstone(waiting, "runs")[1]["runs"]}
+    assert (listed["run-2"]["state"], listed["run-2"]["can_resume"]) == ("paused", True)
+    assert listed["run-0"]["queue_position"] == 1
+    code, answer = _touchstone(waiting, "runs", "resume", "run-2", "--no-follow")
+    assert (code, answer["state"]) == (0, "queued")
+    assert [v.run.id for v in control.queue(waiting)] == ["run-0", "run-2"]
+
+    assert _touchstone(waiting, "runs", "delete", "run-0")[0] == 1  # it waits
+    assert _touchstone(waiting, "runs", "stop", "run-0")[1]["status"] == "stopped"
+    assert _touchstone(waiting, "runs", "delete", "run-0")[1]["models_kept"] == []
+
+
+def test_a_run_is_shown_with_its_settings_hashes_and_the_command_that_repeats_it(trained):
+    code, shown = _touchstone(trained.workspace, "runs", "show", trained.run.run.id)
+    assert code == 0
+    assert shown["settings"]["class_weights"] == "balanced"
+    assert shown["dataset"]["version"] == trained.run.run.version
+    (model,) = shown["models"]
+    assert model["file_sha256"] == trained.model.sha256
+    assert len(model["weights_sha256"]) == 64
+    assert shown["penalty_path"]
+    assert shlex.split(shown["command"])[:3] == ["touchstone", "train", trained.dataset.name]
+
+
+def test_the_command_of_a_run_names_every_setting_that_is_not_usual(trained):
+    usual = recipe_defaults(Recipe.FULL, "tf_efficientnet_lite0")
+    train = replace(usual, epochs=7, learning_rate=0.003, seed=1)
+    augment = replace(AugmentConfig(), flip_vertical=not AugmentConfig().flip_vertical)
+    run = replace(trained.run.run, train=train, augment=augment)
+    words = shlex.split(control.command_of(trained.workspace, run))
+    given = dict(w.split("=", 1) for w in words if "=" in w)
+    flip = "yes" if augment.flip_vertical else "no"
+    expected = {"epochs": "7", "learning_rate": "0.003", "seed": "1", "flip_vertical": flip}
+    assert expected.items() <= given.items()
+    assert "momentum" not in given
+    assert "penalty" not in given
+    assert given["image_size_px"] == str(run.preprocess.image_size_px)
+    assert words[words.index("--split") + 1] == trained.split.name
+
+
+def test_a_start_model_gives_its_network_and_the_classes_that_both_know(trained, tmp_path):
+    import torch
+
+    from core.models.build import build_network, head_of
+    from core.worker.session import JobSession
+    from core.worker.training.start import load_start_model
+
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    run = replace(trained.run.run, train=TrainConfig(start_model=trained.model.id))
+    assert trained.run.job is not None
+    session = JobSession(workspace, trained.run.job, "me")
+    names = ["new", *reversed(trained.model.class_names)]
+    network = build_network(trained.model.network, len(names))
+    head = head_of(network)
+    with torch.no_grad():
+        head.weight.fill_(7.0)
+    load_start_model(session, run, names, network)
+    tensors = read_tensors(models.exported_bundle(workspace, trained.model))
+    stem = network.state_dict()["conv_stem.weight"].numpy()
+    assert np.array_equal(stem, tensors["conv_stem.weight"])
+    assert bool((head.weight[0] == 7.0).all())  # a class it does not know keeps what it had
+    assert np.array_equal(head.weight[1:].detach().numpy(), tensors["classifier.weight"][::-1])
+    models.delete_model(workspace, trained.model.id)
+    load_start_model(session, run, names, network)  # the run keeps a copy
+
+
+def test_what_cannot_be_continued_or_started_from_is_refused(trained):
+    with pytest.raises(TrainingError, match="no epochs"):
+        control.continue_training(trained.workspace, trained.run.run.id, epochs=3)
+    other = TrainConfig(network="tf_efficientnet_lite1", start_model=trained.model.name)
+    with pytest.raises(ConfigError, match="tf_efficientnet_lite0"):
+        run_actions.start_training(trained.workspace, trained.dataset.id, other)
+    assert device_lane("cuda:1") != JobKind.TRAIN.lane
+    assert JobStatus.PAUSED not in [s for s in JobStatus if s.is_active]
