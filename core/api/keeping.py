@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from core.domain.record import Entry, Problem, in_utc
+from core.domain.record import Alteration, RecordRow, in_utc
 from core.workflows.keeping.backup import Backup
 
 
-def entry_as_json(row: Entry) -> dict[str, Any]:
+def entry_as_json(row: RecordRow) -> dict[str, Any]:
     """One row of the record; `time` is UTC."""
     return {
         "number": row.number,
@@ -22,7 +22,7 @@ def entry_as_json(row: Entry) -> dict[str, Any]:
     }
 
 
-def problem_as_json(problem: Problem) -> dict[str, Any]:
+def problem_as_json(problem: Alteration) -> dict[str, Any]:
     """What a verification found, and where."""
     return {"fault": problem.fault.value, "where": problem.where}
 

@@ -71,18 +71,18 @@ CONTENTS = {
         Entry("open-test", "signoff", "Open a sealed test; this is recorded."),
         Entry("report", "signoff", "Write the test report of a model."),
     ),
-    "Workspace": (
-        Entry("record", "keeping", "Show who changed what and when."),
-        Entry("verify", "keeping", "Check that nothing was altered unseen."),
-        Entry("backup", "keeping", "Back up the workspace while it is in use."),
-        Entry("restore", "keeping", "Make a workspace of a backup."),
-    ),
     "Use": (
         Entry("predict", "use", "Classify images."),
         Entry("heatmap", "use", "Show which region of an image speaks for a class."),
         Entry("models", "use", "List the models."),
         Entry("delete", "use", "Delete a dataset, run or model."),
         Entry("ui", "ui", "Start the app."),
+    ),
+    "Workspace": (
+        Entry("record", "keeping", "Show who changed what and when."),
+        Entry("verify", "keeping", "Check that nothing was altered unseen."),
+        Entry("backup", "keeping", "Back up the workspace while it is in use."),
+        Entry("restore-backup", "keeping", "Make a workspace of a backup."),
     ),
 }
 

@@ -126,8 +126,8 @@ def backup(
         )
 
 
-@app.command()
-def restore(
+@app.command(name="restore-backup")
+def restore_backup(
     backup: Annotated[Path, typer.Argument(help="Folder of one backup.")],
     to: Annotated[Path, typer.Option(help="New or empty folder for the workspace.")],
     as_json: JsonOption = False,

@@ -47,7 +47,7 @@ class RecordedAction(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordRow:
     """One row of the record.
 
     `subject` is an id, `name` what people call it; `old` and `new` are texts, often JSON, None
@@ -97,7 +97,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Problem:
+class Alteration:
     """One thing that is not as it was recorded; `where` names it."""
 
     fault: Fault

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.domain.acting import recipe_settings
+from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig

@@ -15,8 +15,8 @@ from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 from core.domain.names import name_key
 from core.errors import WorkspaceError
 from core.files import atomic_write
-from core.store import record
-from core.store.schema import SCHEMA_VERSION, migrations
+from core.store.keeping import record
+from core.store.schema.migrations import SCHEMA_VERSION, migrations
 from core.workspace import Workspace
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.domain.acting import acted_on
+from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.models.catalog import network_title
 from core.workflows.training import runs

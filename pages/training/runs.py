@@ -4,7 +4,7 @@ from collections import Counter
 
 import streamlit as st
 
-from core.domain.acting import acted_on
+from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import RunState

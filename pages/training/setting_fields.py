@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import streamlit as st
 
-from core.domain.acting import recipe_settings
+from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from core.data.file_checks import file_states
 from core.domain.files import FileState
-from core.domain.record import Anchor, Entry, Fault, Problem, RecordedAction, in_utc
+from core.domain.record import Alteration, Anchor, Fault, RecordedAction, RecordRow, in_utc
 from core.errors import ConfigError
 from core.files import Cell, write_csv
-from core.store import datasets, record, verification, versions
+from core.store import datasets, versions
 from core.store.database import connect, transaction
+from core.store.keeping import record, verification
 from core.worker.files.checks import known_file
 from core.workspace import Workspace
 
@@ -49,7 +50,7 @@ def entries(
     actions: Sequence[RecordedAction] = (),
     limit: int = 100,
     offset: int = 0,
-) -> tuple[list[Entry], int]:
+) -> tuple[list[RecordRow], int]:
     """A page of the record, newest first, and how many rows match.
 
     Args:
@@ -97,7 +98,7 @@ def export(workspace: Workspace, target: Path) -> int:
     return len(rows)
 
 
-def _table(rows: Sequence[Entry]) -> Iterator[Sequence[Cell]]:
+def _table(rows: Sequence[RecordRow]) -> Iterator[Sequence[Cell]]:
     yield COLUMNS
     for row in rows:
         yield (
@@ -120,7 +121,7 @@ def verify(
     written_down: Anchor | None = None,
     image_files: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Problem]:
+) -> list[Alteration]:
     """What is not as it was recorded, the most serious first; empty: everything is.
 
     Args:
@@ -141,7 +142,7 @@ def verify(
 
 def _image_files(
     workspace: Workspace, dataset_id: str, on_progress: Callable[[int, int], None]
-) -> Iterator[Problem]:
+) -> Iterator[Alteration]:
     """Reads every file: a time that was set back must not hide another content."""
     with connect(workspace) as db:
         name = datasets.find_dataset(db, dataset_id).name
@@ -149,4 +150,4 @@ def _image_files(
     known = [replace(known_file(workspace, sample), time=None) for sample in samples]
     for sample, found in zip(samples, file_states(known, on_progress=on_progress), strict=True):
         if found.state is not FileState.SAME:
-            yield Problem(Fault.FILE, f"{name}: {sample.name}")
+            yield Alteration(Fault.FILE, f"{name}: {sample.name}")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from core.data.importing.rules import ImportRules, TableKind, TableRules, rules_from_dict
 from core.data.split_request import request_of
-from core.domain.acting import acting_settings
+from core.domain.configs.acting import acting_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig

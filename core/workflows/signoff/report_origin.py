@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from core.domain.acting import acted_on
+from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.domain.findings import FindingKind
 from core.domain.parts import PartAnswer

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 
-from core.domain.acting import recipe_settings
+from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, QueueMove

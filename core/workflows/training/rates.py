@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.domain.acting import recipe_settings
+from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig

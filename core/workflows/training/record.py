@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from core.domain.acting import acted_on
+from core.domain.configs.acting import acted_on
 from core.domain.models import Model
 from core.domain.settings import Setting, Value
 from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun

@@ -39,7 +39,7 @@ def test_help_groups_the_commands_by_the_five_words_and_gives_examples():
     places = [shown.index(f"─ {word} ─") for word in CONTENTS]
     assert places == sorted(places)
     assert "touchstone import ./images --name Pills" in shown
-    assert list(CONTENTS) == ["Data", "Training", "Results", "Sign-off", "Use"]
+    assert list(CONTENTS) == ["Data", "Training", "Results", "Sign-off", "Use", "Workspace"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,6 +1,6 @@
 import pytest
 
-from core.domain.acting import acted_on, acting_settings
+from core.domain.configs.acting import acted_on, acting_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import OptimizerName, Recipe
 from core.domain.configs.preprocess import PreprocessConfig

@@ -15,8 +15,10 @@ from core.domain.splits import (
     SplitStrategy,
 )
 from core.errors import NotFoundError, WorkspaceError
-from core.store import database, datasets, runs, schema, splits, versions
+from core.store import database, datasets, runs, splits, versions
 from core.store.database import connect, sqlite3, sqlite_warning, transaction
+from core.store.schema import migrations as schema
+from core.store.schema import statements
 from core.workspace import Workspace
 
 
@@ -134,7 +136,7 @@ def test_an_error_inside_a_transaction_leaves_no_trace(workspace):
 
 
 def test_a_half_done_migration_changes_nothing(workspace, monkeypatch):
-    monkeypatch.setattr(schema, "_FIRST_SCHEMA", schema._FIRST_SCHEMA + "CREATE NONSENSE;")
+    monkeypatch.setattr(statements, "FIRST", statements.FIRST + "CREATE NONSENSE;")
     with pytest.raises(WorkspaceError), connect(workspace):
         pass
     monkeypatch.undo()
@@ -186,7 +188,7 @@ def _insert_dataset(db, key):
 def test_a_workspace_of_the_first_schema_is_brought_along_with_a_backup(workspace):
     old = sqlite3.connect(str(workspace.database))
     old.executescript(
-        schema._FIRST_SCHEMA
+        statements.FIRST
         + "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT,"
         " applied_at TEXT);"
         "INSERT INTO _sqlite_migrations VALUES (1, 'touchstone', 'create_tables', '2026');"

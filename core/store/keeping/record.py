@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.record import Entry, RecordedAction, acting, chained
+from core.domain.record import RecordedAction, RecordRow, acting, chained
 
 _COLUMNS = "number, at, person, action, subject, name, old, new, reason"
 
@@ -292,17 +292,17 @@ def add(
     )
 
 
-def every(db: Database, after: int = 0) -> Iterator[Entry]:
+def every(db: Database, after: int = 0) -> Iterator[RecordRow]:
     """All rows from the oldest on, or those after a number."""
     rows = db.conn.execute(
         f"SELECT {_COLUMNS}, digest FROM record WHERE number > ? ORDER BY number", [after]
     )
-    return (Entry(*row) for row in rows)
+    return (RecordRow(*row) for row in rows)
 
 
 def newest(
     db: Database, *, text: str = "", actions: tuple[str, ...] = (), limit: int, offset: int = 0
-) -> tuple[list[Entry], int]:
+) -> tuple[list[RecordRow], int]:
     """A page of the record, newest first, and how many rows match.
 
     Args:
@@ -326,10 +326,10 @@ def newest(
         " ORDER BY number DESC LIMIT :limit OFFSET :offset",
         asked,
     )
-    return [Entry(*row) for row in rows.fetchall()], int(total)
+    return [RecordRow(*row) for row in rows.fetchall()], int(total)
 
 
-def head(db: Database) -> Entry | None:
+def head(db: Database) -> RecordRow | None:
     """The newest row."""
     rows, _ = newest(db, limit=1)
     return rows[0] if rows else None

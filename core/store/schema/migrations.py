@@ -2,7 +2,8 @@
 
 from sqlite_utils import Database, Migrations
 
-from core.store import former_words, record, statements
+from core.store.keeping import record
+from core.store.schema import former_words, statements
 
 migrations = Migrations("touchstone")
 

@@ -1,0 +1,1 @@
+"""The record of changes, and whether the rows still agree with it."""

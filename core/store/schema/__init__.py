@@ -1,0 +1,1 @@
+"""The schema of a workspace database: one migration per step."""

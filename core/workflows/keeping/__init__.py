@@ -1,0 +1,1 @@
+"""What keeps a workspace: its record, its verification, backups."""
