@@ -14,9 +14,8 @@ from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.domain.training import EpochMetrics, RunState
-from core.store import jobs, judgement, runs
+from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
-from core.store.search import searches
 from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
 from core.workflows.training import control, durations
