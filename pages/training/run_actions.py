@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.domain.jobs import Job, QueueMove
 from core.domain.training import RunState
-from core.errors import TouchstoneError, TrainingError
+from core.errors import TrainingError
 from core.words import joined
 from core.workflows import jobs
 from core.workflows.training import control, refit, runs
@@ -22,8 +22,11 @@ _MOVES = {
 }
 
 
-def buttons(workspace: Workspace, view: RunView) -> None:
-    """The actions of a run that is not active: the one that usually comes next is primary."""
+def buttons(workspace: Workspace, view: RunView, news: str) -> None:
+    """The actions of a run that is not active: the one that usually comes next is primary.
+
+    `news`: what a refit would learn, in words; empty: nothing.
+    """
     if view.status.is_active:
         return
     if view.model_id and st.button(
@@ -32,7 +35,7 @@ def buttons(workspace: Workspace, view: RunView) -> None:
         st.switch_page(Place.EVALUATE, query_params={"model": view.model_id})
     if view.can_resume:
         _resume(workspace, view)
-    if news(workspace, view):
+    if news:
         _refit(workspace, view)
     if can_continue(view):
         _continue(workspace, view)
@@ -112,24 +115,13 @@ def _continue(workspace: Workspace, view: RunView) -> None:
             open_run(more.run.id)
 
 
-def news(workspace: Workspace, view: RunView) -> str:
-    """What came since a run whose last layer can be refitted, in words; empty: nothing."""
-    if view.model_id is None:
-        return ""
-    try:
-        refit.refuse_refitting(view.run)
-        return refit.news_in_words(refit.news_of(workspace, view.run))
-    except TouchstoneError:
-        return ""
-
-
 def _refit(workspace: Workspace, view: RunView) -> None:
     if st.button(
         "Refit",
         icon=":material/autorenew:",
         key="refit",
-        help=f"Since this run: {text.plain(news(workspace, view))}. Features are kept, so this "
-        "takes seconds; no image changes its subset.",
+        help="Features are kept, so this takes seconds. No image changes its subset; settings and "
+        "penalty stay.",
     ):
         open_run(refit.refit(workspace, view.run.id).run.id)
 

@@ -36,34 +36,46 @@ def numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
     """Epoch, best value, learning rate, speed, memory and device, in one row."""
     best = next((e for e in reversed(curve) if e.is_best), None)
     last = curve[-1] if curve else None
-    cells = st.columns([2, 3, 2, 2, 2, 3])
-    cells[0].metric(
-        "Epoch",
-        f"{max(0, last.epoch + 1) if last else 0} / {view.run.train.epochs}",
-        help=f"In one epoch, the network sees every training image once.{_step(job)}",
-    )
-    cells[1].metric(
-        "Best macro F1",
-        f"{text.decimal(best.val_macro_f1)} · {_epoch_name(best.epoch)}" if best else text.NOTHING,
-        help=f"{MACRO_F1_HELP} The model keeps the weights of the best epoch.",
-    )
-    cells[2].metric(
-        "Learning rate",
-        text.significant(last.learning_rate if last else None),
-        help="Of the last completed epoch.",
-    )
-    cells[3].metric(
-        "Images per second",
-        text.significant(last.images_per_second if last else None),
-        help="Training alone, in the last completed epoch.",
-    )
-    cells[4].metric(
-        "Memory",
-        _memory(last),
-        help="The most in use so far: of the GPU if one computes, else of the process.",
-    )
     on = f" on {text.plain(job.device)}" if job.device else ""
-    cells[5].metric(f"Time{on}", time_taken(job), help="Time of this attempt, with preparation.")
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            "Epoch",
+            f"{max(0, last.epoch + 1) if last else 0} / {view.run.train.epochs}",
+            help=f"In one epoch, the network sees every training image once.{_step(job)}",
+            width="content",
+        )
+        st.metric(
+            "Best macro F1",
+            f"{text.decimal(best.val_macro_f1)} · {_epoch_name(best.epoch)}"
+            if best
+            else text.NOTHING,
+            help=f"{MACRO_F1_HELP} The model keeps the weights of the best epoch.",
+            width="content",
+        )
+        st.metric(
+            "Learning rate",
+            text.significant(last.learning_rate if last else None),
+            help="Of the last completed epoch.",
+            width="content",
+        )
+        st.metric(
+            "Images per second",
+            text.significant(last.images_per_second if last else None),
+            help="Training alone, in the last completed epoch.",
+            width="content",
+        )
+        st.metric(
+            "Memory",
+            _memory(last),
+            help="The most in use so far: of the GPU if one computes, else of the process.",
+            width="content",
+        )
+        st.metric(
+            f"Time{on}",
+            time_taken(job),
+            help="Time of this attempt, with preparation.",
+            width="content",
+        )
 
 
 def _step(job: Job) -> str:

@@ -11,7 +11,7 @@ from core.domain.training import RunState
 from core.errors import TouchstoneError
 from core.workflows import jobs
 from core.workflows.data import datasets
-from core.workflows.training import folds, runs
+from core.workflows.training import folds, refit, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
 from core.workflows.training.run_words import next_in_words, setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
@@ -28,10 +28,10 @@ REFITTED = (
 )
 
 
-def header(workspace: Workspace, view: RunView) -> None:
+def header(workspace: Workspace, view: RunView, news: str) -> None:
     """What one can do with the run now."""
     with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):
-        run_actions.buttons(workspace, view)
+        run_actions.buttons(workspace, view, news)
 
 
 def state_line(workspace: Workspace, view: RunView) -> None:
@@ -164,9 +164,12 @@ def page(workspace: Workspace) -> None:
     with left:
         chosen = state.choose("run", names, label="Run", help="Active runs first, then the newest.")
     view = runs.find_run(workspace, chosen or "")
+    news = refit.refittable_news(workspace, view.run) if view.model_id else ""
     with right:
-        header(workspace, view)
+        header(workspace, view, news)
     state_line(workspace, view)
+    if news:
+        st.info(f"New since this run: **{text.plain(news)}**. Refit learns it in seconds.")
     if view.state is RunState.QUEUED:
         run_actions.queue(workspace, view)
         live(workspace, view)

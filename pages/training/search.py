@@ -53,6 +53,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             10_000.0,
             20.0,
             step=5.0,
+            format="%g",
             key="search_minutes",
             width=140,
             help="For all trials together. The trial that runs then ends with its best epoch.",

@@ -115,6 +115,12 @@ def forget(wanted: Asked) -> None:
     _drop_fields()
 
 
+def put(wanted: Asked, defaults: Defaults, name: str, value: Value) -> None:
+    """Fill one field of the form."""
+    wanted.settings.setdefault(wanted.recipe, {})[name] = value
+    st.session_state.pop(_key(defaults, name), None)
+
+
 def _drop_fields(*others: str) -> None:
     """Let the fields start again from what was asked for."""
     for key in [k for k in st.session_state if str(k).startswith("set_") or k in others]:

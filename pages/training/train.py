@@ -21,7 +21,7 @@ from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.training import preview, run_states, setting_fields
+from pages.training import preview, rate_finder, run_states, setting_fields
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
@@ -369,6 +369,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             help="Name of the run and its model.",
         )
         settings(workspace, defaults, split, wanted)
+        configs = setting_fields.configs(defaults, values, wanted)
+        rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()

@@ -10,6 +10,7 @@ from core.inference import service
 from core.models.catalog import network_title
 from core.words import joined
 from core.workflows.data import uploads
+from core.workflows.training import refit
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
@@ -161,6 +162,8 @@ def _actions(model: Model) -> None:
         "Results", icon=Place.EVALUATE.icon, key=f"evaluate_{model.id}"
     ):
         st.switch_page(Place.EVALUATE, query_params=here)
+    if news := refit.news_of_model(state.workspace(), model):
+        _refit(model, news)
     st.link_button(
         "Download",
         routes.model_url(model.id),
@@ -171,6 +174,18 @@ def _actions(model: Model) -> None:
         rename(model)
     with st.popover("Details", type="tertiary", icon=":material/info:"):
         _details(model)
+
+
+def _refit(model: Model, news: str) -> None:
+    if st.button(
+        "Refit",
+        icon=":material/autorenew:",
+        key=f"refit_{model.id}",
+        help=f"Since this model: {text.plain(news)}. Features are kept, so this takes seconds; no "
+        "image changes its subset.",
+    ):
+        started = refit.refit(state.workspace(), str(model.run_id))
+        st.switch_page(Place.RUNS, query_params={"run": started.run.id})
 
 
 def _details(model: Model) -> None:

@@ -145,20 +145,21 @@ def test_the_matrix_can_be_read_by_keyboard(app: App, page: Page) -> None:
     page.wait_for_url(re.compile("cell=0-1"))
 
 
-def test_training_goes_on_when_the_tab_is_closed_and_can_be_stopped_and_resumed(
+def test_training_goes_on_when_the_tab_is_closed_and_is_watched_paused_and_resumed(
     app: App, page: Page
 ) -> None:
     workspace = Workspace(app.workspace)
     run_id = start_full_training(page, app)
-    page.wait_for_selector(".st-key-stop")
+    page.wait_for_selector(".st-key-pause")
     page.goto("about:blank")
     eventually(lambda: job_of(workspace, run_id).done > 2)
 
     open_page(page, app, f"runs?run={run_id}")
-    page.wait_for_selector(".st-key-stop")
-    click(page, "stop")
+    page.wait_for_selector(".st-key-live_matrix .heatmaplayer", timeout=LONG)
+    page.wait_for_selector(".st-key-score .scatterlayer")
+    click(page, "pause")
     page.wait_for_selector(".st-key-resume", timeout=LONG)
-    assert job_of(workspace, run_id).status is JobStatus.STOPPED
+    assert job_of(workspace, run_id).status is JobStatus.PAUSED
 
     click(page, "resume")
     page.wait_for_selector(".st-key-stop", timeout=LONG)

@@ -10,13 +10,15 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
+from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.domain.training import EpochMetrics, RunState
-from core.store import jobs, judgement, runs
+from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
-from core.workflows.training import durations
+from core.worker.launcher import lane_lock
+from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -202,7 +204,8 @@ def test_runs_are_compared_by_checkbox_and_the_choice_is_in_the_link(
     workspace = copy_of(trained.workspace, tmp_path / "compared")
     first = trained.run.run
     with connect(workspace) as db, transaction(db):
-        runs.insert_run(db, replace(first, id="run-other", name="Other"))
+        other = replace(first, id="run-other", name="Other", train=replace(first.train, seed=7))
+        runs.insert_run(db, other)
     app = open_page(Place.RUNS, workspace, run=first.id)
     assert not app.exception
     boxes = {box.key: box for box in app.checkbox}
@@ -211,6 +214,46 @@ def test_runs_are_compared_by_checkbox_and_the_choice_is_in_the_link(
     assert not boxes["compare_run-other"].value
     boxes["compare_run-other"].check().run()
     assert set(app.query_params["compare"].split(",")) == {first.id, "run-other"}
+    (differences,) = [d.value for d in app.dataframe if "Other" in d.value.columns]
+    assert list(differences[""]) == ["Seed", "Validation macro F1"]
+
+
+def test_a_search_shows_its_trials_and_the_best_one_becomes_a_run(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "searched")
+    run = trained.run.run
+    search = Search(
+        "search-1",
+        "Search",
+        run.dataset_id,
+        run.split_id,
+        run.version,
+        run.preprocess,
+        run.augment,
+        run.train,
+        ("class_weights", "label_smoothing"),
+        10.0,
+        3,
+        0,
+        1.0,
+    )
+    with connect(workspace) as db, transaction(db):
+        searches.insert_search(db, search)
+        for number, score in enumerate((0.7, 0.9, 0.8)):
+            values = {"class_weights": "moderate", "label_smoothing": 0.1 * number}
+            trial = Trial(number, "", TrialState.COMPLETED, values, score, (), 1.0)
+            searches.save_trial(db, search.id, trial)
+    app = open_page(Place.SEARCH, workspace, search=search.id)
+    assert not app.exception
+    (best,) = [m.value for m in app.markdown if m.value.startswith("**Best so far")]
+    assert "trial 2" in best
+    assert "Label smoothing 0.1" in best
+    with lane_lock(workspace, JobKind.TRAIN.lane).acquire():  # nothing needs to be trained here
+        app.button(key="train_best").click().run()
+        (queued,) = control.queue(workspace)
+        control.pause_training(workspace, queued.run.id)
+    assert (queued.run.train.label_smoothing, queued.run.name) == (0.1, "Search trial 2")
 
 
 def test_evaluate_says_that_validation_results_are_cross_validated(

@@ -17,8 +17,9 @@ from core.cli.settings import ConfigOption, SetOption, chosen_settings, refuse_i
 from core.cli.training.start import chosen_configs
 from core.cli.training.trained import answer_training
 from core.domain.search import usual_choice
-from core.words import decimal, duration
+from core.words import decimal, duration, significant
 from core.workflows.data import datasets
+from core.workflows.training import rates
 from core.workflows.training import search as searches
 from core.workflows.training.search import SearchView
 
@@ -89,6 +90,40 @@ def search(
             answer_training(opened, run.run.id, follow(opened, run.job))
         else:
             opened.answer(search_as_json(view), lambda: _show(view))
+
+
+@app.command(name="learning-rate")
+def learning_rate(
+    dataset: DatasetArgument,
+    split: Annotated[
+        str | None, typer.Option(help="Name or id of a split.", show_default="the newest")
+    ] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Suggest a learning rate: growing rates for 60 steps, the one at which the loss falls fastest.
+
+    Everything else is as `train` has it.
+    """
+    with session(workspace, as_json) as opened:
+        dataset_id = datasets.find_dataset(opened.workspace, dataset).id
+        chosen = chosen_settings(config, assignments or (), {})
+        train, augment, preprocess = chosen_configs(opened.workspace, dataset_id, chosen)
+        job = rates.start_finder(
+            opened.workspace, dataset_id, train, split=split, preprocess=preprocess, augment=augment
+        )
+        found = rates.found_rates(follow(opened, job))
+        assert found is not None
+        result = {
+            "suggested": found.suggested,
+            "ramp": [
+                {"learning_rate": rate, "loss": loss}
+                for rate, loss in zip(found.rates, found.losses, strict=True)
+            ],
+        }
+        opened.answer(result, lambda: say(f"Learning rate {significant(found.suggested, 2)}"))
 
 
 def _show(view: SearchView) -> None:

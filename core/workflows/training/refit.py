@@ -12,10 +12,11 @@ from core.data.split import groups_of_equal_files, split_digest
 from core.domain.configs.choices import Recipe
 from core.domain.datasets import Dataset, Sample
 from core.domain.ids import new_id, utc_now
+from core.domain.models import Model
 from core.domain.names import name_key
 from core.domain.splits import GroupKind, Split, SplitMethod, Subset
 from core.domain.training import TrainingRun, chosen_penalty
-from core.errors import SplitError, TrainingError
+from core.errors import SplitError, TouchstoneError, TrainingError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
 from core.words import count, joined
@@ -102,6 +103,25 @@ def news_of(workspace: Workspace, run: TrainingRun) -> News:
         known = versions.find_version(db, dataset.id, run.version).class_names
     new = tuple(name for name in dataset.class_names if name not in known)
     return News(dataset.version, drift(workspace, dataset, split), new)
+
+
+def refittable_news(workspace: Workspace, run: TrainingRun) -> str:
+    """What a refit of a run would learn, in words; empty where it cannot, or nothing is new."""
+    try:
+        refuse_refitting(run)
+        return news_in_words(news_of(workspace, run))
+    except TouchstoneError:
+        return ""
+
+
+def news_of_model(workspace: Workspace, model: Model) -> str:
+    """The same for a model; its run is asked only where the dataset has another version today."""
+    if model.run_id is None or model.dataset_id is None:
+        return ""
+    with connect(workspace) as db:
+        if datasets.find_dataset(db, model.dataset_id).version == model.version:
+            return ""
+    return refittable_news(workspace, runs.find_run(workspace, model.run_id).run)
 
 
 def refit(workspace: Workspace, run_id: str) -> RunView:

@@ -47,6 +47,7 @@ def history(trials: Sequence[Trial]) -> go.Figure:
         )
     _finish(figure, "Validation macro F1 of each trial (higher is better)")
     figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"})
+    figure.update_yaxes(range=_around([t.score or 0.0 for t in measured]))
     figure.update_xaxes(title={"text": "trial"}, dtick=1 if len(trials) <= 12 else None)
     save_as(
         figure,
@@ -76,7 +77,7 @@ def parallel_values(
             },
             dimensions=[
                 *(_dimension(item, done, titles[item.name]) for item in ranges),
-                {"label": "macro F1", "values": scores},
+                {"label": "macro F1", "values": scores, "range": _around(scores)},
             ],
             labelfont={"color": Colour.TEXT},
             tickfont={"color": Colour.TEXT},
@@ -167,6 +168,13 @@ def _dimension(item: Range, trials: Sequence[Trial], title: str) -> dict[str, ob
         "tickvals": list(ticks),
         "ticktext": [f"{10.0**tick:g}" for tick in ticks],
     }
+
+
+def _around(scores: Sequence[float]) -> list[float]:
+    """A range that holds all scores, with some space, and no more than 1."""
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
+    space = max(0.02, 0.1 * (high - low))
+    return [max(0.0, low - space), min(1.0, high + space)]
 
 
 def _cell(value: Value) -> Cell:

@@ -13,10 +13,7 @@ from typer.testing import CliRunner
 
 from core.cli import use
 from core.cli.app import CONTENTS, app, load_command
-from core.domain.configs.choices import Recipe
-from core.domain.configs.train import TrainConfig
 from core.domain.jobs import JobStatus
-from core.workflows import jobs
 from core.workflows.training import runs
 from tests.conftest import copy_of
 from tests.made import add_model, make_dataset
@@ -224,33 +221,6 @@ def test_ctrl_c_pauses_the_training_and_ends_with_130(trained, tmp_path):
     assert program.returncode == 130
     assert json.loads(answer) == {"error": "Stopped by Ctrl+C.", "hint": ""}
     assert runs.find_run(workspace, view.run.id).status is JobStatus.PAUSED
-
-
-def test_stop_ends_a_run_by_its_name_and_refuses_one_that_has_ended(trained, tmp_path):
-    workspace = copy_of(trained.workspace, tmp_path / "copy")
-    config = TrainConfig(Recipe.FULL, epochs=1000, device="cpu")
-    view = runs.start_training(workspace, trained.dataset.id, config, name="long")
-    waiting = runs.start_training(workspace, trained.dataset.id, config, name="waiting")
-
-    def stop(name):
-        options = ["--workspace", str(workspace.root), "--json"]
-        answer = CliRunner().invoke(app, ["stop", name, *options])
-        return answer.exit_code, json.loads(answer.stdout)
-
-    assert stop("waiting") == (
-        0,
-        {"run_id": waiting.run.id, "status": "stopped", "stop_requested": False},
-    )
-    _running(workspace, {trained.run.run.id, waiting.run.id})
-    code, answer = stop("long")
-    assert (code, answer["run_id"]) == (0, view.run.id)
-    assert _ended(workspace, view.run.id) is JobStatus.STOPPED
-    code, answer = stop("long")
-    assert code == 1
-    assert answer["error"].startswith(
-        "The run 'long' is stopped"
-    )  # with a model of an epoch or not
-    assert not jobs.active(workspace)
 
 
 def test_networks_says_what_is_on_this_machine(workspace, monkeypatch):

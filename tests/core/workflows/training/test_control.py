@@ -67,9 +67,16 @@ def test_waiting_runs_are_moved_paused_shown_and_deleted_on_the_command_line(wai
     code, answer = _touchstone(waiting, "runs", "resume", "run-2", "--no-follow")
     assert (code, answer["state"]) == (0, "queued")
     assert [v.run.id for v in control.queue(waiting)] == ["run-0", "run-2"]
+    assert _touchstone(waiting, "runs", "pause", "run-2")[0] == 0  # no worker may start it later
 
     assert _touchstone(waiting, "runs", "delete", "run-0")[0] == 1  # it waits
-    assert _touchstone(waiting, "runs", "stop", "run-0")[1]["status"] == "stopped"
+    code, answer = _touchstone(waiting, "stop", "Waiting 0")  # the former spelling
+    assert (code, answer) == (
+        0,
+        {"run_id": "run-0", "status": "stopped", "stop_requested": False},
+    )
+    code, answer = _touchstone(waiting, "runs", "stop", "run-0")
+    assert (code, answer["error"]) == (1, "The run 'Waiting 0' is stopped.")
     assert _touchstone(waiting, "runs", "delete", "run-0")[1]["models_kept"] == []
 
 
