@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from core.errors import ConfigError, NetworkUnavailableError, NotFoundError
 from core.files import regular_file
@@ -194,8 +195,9 @@ def _brought(weights_folder: Path) -> list[Network]:
             continue
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in about.items()}
-            found.append(Network(**{k: v for k, v in values.items() if k in known}))
+            values: dict[str, Any] = {k: v for k, v in about.items() if k in known}
+            values |= {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+            found.append(Network(**values))
         except (ValueError, TypeError, AttributeError, OSError):
             continue  # not one of ours, or damaged: the file of weights alone says too little
     return found

@@ -37,7 +37,7 @@ def augment_preset(which: AugmentPreset, orientation: Orientation) -> AugmentCon
         case AugmentPreset.STANDARD:
             return as_answered
         case AugmentPreset.FIXED_ORIENTATION:
-            upright = replace(as_answered, **dict.fromkeys(ORIENTATION_SETTINGS, False))
+            upright = AugmentConfig(flip_horizontal=False, flip_vertical=False)
             return replace(upright, rotate_degrees=4.0, scale=0.05, shift=0.05)
         case AugmentPreset.ANY_ORIENTATION:
             return replace(as_answered, probability=0.8, rotate_degrees=180.0, shift=0.05)
