@@ -86,7 +86,7 @@ def refuse_misfit(name: str, shapes: Shapes, file: str) -> None:
     import torch
 
     with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False)
+        model: Any = timm.create_model(name, pretrained=False)
     head = model.pretrained_cfg.get("classifier") or ()
     heads = (head,) if isinstance(head, str) else tuple(head)
 
@@ -162,7 +162,7 @@ def _described(name: str, license: str) -> Network:
             f"Similar: {', '.join(near)}." if near else "Give the name of the network in timm.",
         )
     with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False, num_classes=2)
+        model: Any = timm.create_model(name, pretrained=False, num_classes=2)
     if not isinstance(model.get_classifier(), torch.nn.Linear):
         raise NetworkUnavailableError(
             f"The network '{name}' has no linear last layer.", "Choose another network."
