@@ -122,6 +122,12 @@ def add_record(db: Database) -> None:
     record.create(db)
 
 
+@migrations()
+def add_detail_trials(db: Database) -> None:
+    """The detail levels that a quick run compared."""
+    _run(db, _DETAIL_SCHEMA)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():
@@ -149,6 +155,15 @@ CREATE TABLE epoch_details (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_records (
     run_id TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
+_DETAIL_SCHEMA = """
+CREATE TABLE detail_trials (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, detail TEXT NOT NULL,
+    position INTEGER NOT NULL, log_loss REAL NOT NULL, standard_error REAL NOT NULL,
+    macro_recall REAL NOT NULL, gain REAL, gain_error REAL, image_ms REAL NOT NULL,
+    is_chosen INTEGER NOT NULL, PRIMARY KEY (run_id, detail)
 ) STRICT, WITHOUT ROWID
 """
 
