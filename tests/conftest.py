@@ -1,8 +1,10 @@
 """Shared small, real things: a workspace, a few images, one trained model."""
 
+import atexit
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
 from core.domain.jobs import JobStatus
 from core.domain.models import Model
 from core.domain.splits import Split
+from core.models.backbone import CACHE_VARIABLE
 from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
 from core.store.database import connect, transaction
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
 
 # Why: a missing network must fail at once, and no test may depend on the internet.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Why: what is kept once per machine must not come from, or go to, the home of who runs the tests.
+# Workers that run tests side by side inherit the folder.
+if CACHE_VARIABLE not in os.environ:
+    os.environ[CACHE_VARIABLE] = tempfile.mkdtemp(prefix="touchstone-cache-")
+    atexit.register(shutil.rmtree, os.environ[CACHE_VARIABLE], ignore_errors=True)
 # Why: tests run side by side, and threads that wait by spinning take the other ones' core.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from core.api.values import JsonObject
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job
-from core.domain.training import PenaltyPoint, chosen_penalty
+from core.domain.training import DetailTrial, PenaltyPoint, chosen_detail, chosen_penalty
 from core.evaluation.report import EvaluationReport
 from core.models.catalog import Availability, Network, weights_source
 from core.models.speed import known_speeds
@@ -84,6 +84,7 @@ def trained_as_json(
     *,
     epochs: int,
     path: Sequence[PenaltyPoint],
+    trials: Sequence[DetailTrial],
     validation: EvaluationReport,
 ) -> JsonObject:
     """A run that just ended with a model; `penalty` is null and `epochs` not 0 in full runs."""
@@ -103,9 +104,25 @@ def trained_as_json(
             }
             for point in path
         ],
+        "detail": chosen_detail(train, trials).value if is_solved else None,
+        "detail_trials": [trial_as_json(trial) for trial in trials],
         "refit": view.run.refits if is_solved else None,
         "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
         "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
+    }
+
+
+def trial_as_json(trial: DetailTrial) -> JsonObject:
+    """What one detail level brought in cross-validation, and what it costs."""
+    return {
+        "detail": trial.detail.value,
+        "log_loss": trial.log_loss,
+        "standard_error": trial.standard_error,
+        "macro_recall": trial.macro_recall,
+        "gain": trial.gain,
+        "gain_error": trial.gain_error,
+        "image_ms": round(trial.image_ms, 3),
+        "chosen": trial.is_chosen,
     }
 
 

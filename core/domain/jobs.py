@@ -80,6 +80,7 @@ class Phase(StrEnum):
     PREPARING_NETWORK = "Preparing the network"
     FEATURES = "Computing features"
     PENALTY = "Choosing the penalty"
+    COMPARING = "Comparing detail levels"
     FITTING = "Fitting the model"
     CROSS_VALIDATING = "Cross-validating"
     TRAINING = "Training"

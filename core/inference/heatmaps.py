@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod
+from core.inference.attribution import evidence
 from core.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -58,8 +60,13 @@ class Explainer:
 
         There the gradient of a logit is its weight, the same at every place, so that Grad-CAM is
         the class activation map of Zhou et al. 2016 ("Learning Deep Features for Discriminative
-        Localization"): one pass forward, none back.
+        Localization"): one pass forward, none back. With features of several stages, it is what
+        each place adds to the score.
         """
+        if self._predictor.card.detail is not Detail.WHOLE:
+            weight = self._predictor.class_weight(class_index)  # [D]
+            parts = evidence(self._predictor.stage_maps(pixels), weight)
+            return interpolated(parts, pixels.shape[0])
         maps = self._predictor.maps(pixels[None])  # [1, D, h, w]
         if maps is None:
             coarse = self._torch().evidence(pixels, class_index)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels.preprocess import load_pixels
+from core.domain.configs.choices import Detail
 from core.domain.models import Prediction
 from core.errors import ModelFileError, TouchstoneError
 from core.inference.runtime import backbone_digest, open_runtime
@@ -39,7 +40,7 @@ class Predictor:
         self.tensors = tensors
         self._weight, self._bias = head_weights(card, tensors)
         size = card.preprocess.image_size_px
-        key = backbone_digest(tensors, card.head, card.mean, card.std, size)
+        key = backbone_digest(tensors, card.head, card.mean, card.std, size, card.detail)
         self._runtime = open_runtime(
             key, lambda: build_module(card, tensors), runtimes, size, device=device
         )
@@ -57,6 +58,10 @@ class Predictor:
         """Uint8 [N, S, S, 3] to maps [N, D, h, w] whose means are the features; None if unknown."""
         return self._runtime.maps(pixels)
 
+    def stage_maps(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Uint8 [P, P, 3] to maps of each stage [V, D_k, h, w]; not for the detail `whole`."""
+        return self._runtime.stage_maps(pixels)
+
     def class_weight(self, class_index: int) -> NDArray[np.float32]:
         """How much each feature speaks for a class: [D]."""
         weight: NDArray[np.float32] = self._weight[class_index]
@@ -68,7 +73,7 @@ class Predictor:
 
     def probabilities_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to probabilities [N, C]."""
-        return softmax(self.logits_of_features(features))
+        return probabilities_by(self._weight, self._bias, features)
 
     def logits_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to logits [N, C]."""
@@ -111,6 +116,13 @@ class Predictor:
             return load_pixels(source, self.card.preprocess)
         except TouchstoneError as err:
             return err
+
+
+def probabilities_by(
+    weight: NDArray[np.float32], bias: NDArray[np.float32], features: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Weight [C, D], bias [C] and features [N, D] to probabilities [N, C]."""
+    return softmax(features @ weight.T + bias)
 
 
 def ranked(
@@ -160,14 +172,28 @@ def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     """
     import torch
 
-    from core.models.build import PixelFeatures, build_network
+    from core.models.build import build_network, head_name
+    from core.models.detail import feature_width, features_module
 
     network = build_network(card.network, len(card.class_names))
+    state = {k: torch.from_numpy(v) for k, v in tensors.items()}
+    own = f"{head_name(network)}."
+    is_extended = card.detail is not Detail.WHOLE
+    if is_extended:  # the head belongs to more features than the network's own has
+        body = {k: v for k, v in state.items() if not k.startswith(f"{card.head}.")}
+        state = body | {k: v for k, v in network.state_dict().items() if k.startswith(own)}
     try:
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()}, strict=True)
+        network.load_state_dict(state, strict=True)
     except RuntimeError as err:
-        raise ModelFileError(
-            f"The weights of model '{card.name}' do not fit the network {card.network}.",
-            "Download the model again from where it was made.",
-        ) from err
-    return PixelFeatures(network.eval(), card.mean, card.std)
+        raise _unfit(card) from err
+    module = features_module(network.eval(), card.mean, card.std, card.detail)
+    if is_extended and feature_width(module) != tensors[f"{card.head}.weight"].shape[1]:
+        raise _unfit(card)
+    return module
+
+
+def _unfit(card: ModelCard) -> ModelFileError:
+    return ModelFileError(
+        f"The weights of model '{card.name}' do not fit the network {card.network}.",
+        "Download the model again from where it was made.",
+    )

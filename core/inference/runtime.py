@@ -5,7 +5,9 @@ network is kept on disk, so the conversion (which needs torch) happens once. On 
 PyTorch.
 """
 
+import contextlib
 import hashlib
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -15,12 +17,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.configs.choices import Detail
 from core.files import atomic_folder
+from core.models.backbone import machine_cache
 from core.models.bundle import Tensors
 
 if TYPE_CHECKING:
     from core.models.build import PixelFeatures
 
+# To be counted up whenever the graph of a detail level changes: names converted networks.
+_GRAPH = 1
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Maps = NDArray[np.float32]
@@ -40,16 +46,30 @@ class FeatureRuntime(Protocol):
         """
         ...
 
+    def stage_maps(self, pixels: Pixels) -> list[Maps]:
+        """Uint8 [P, P, 3] to the maps of each stage [V, D_k, h, w], in the order of the features.
+
+        Only for details beyond the whole image; the features are their means and maxima.
+        """
+        ...
+
 
 def backbone_digest(
-    tensors: Tensors, head: str, mean: tuple[float, ...], std: tuple[float, ...], image_size_px: int
+    tensors: Tensors,
+    head: str,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    image_size_px: int,
+    detail: Detail = Detail.WHOLE,
 ) -> str:
-    """Names a converted network: weights without the head, normalization and image size."""
+    """Names a converted network: weights without the head, normalization, image size and detail."""
     digest = hashlib.sha256(f"{mean} {std} {image_size_px}".encode())
     for name in sorted(tensors):
         if not name.startswith(f"{head}."):
             digest.update(name.encode())
             digest.update(tensors[name].tobytes())
+    if detail is not Detail.WHOLE:  # the others keep the names of before there were details
+        digest.update(f"{detail} {_GRAPH}".encode())
     return digest.hexdigest()[:32]
 
 
@@ -60,6 +80,7 @@ def open_runtime(
     image_size_px: int,
     *,
     device: str = "cpu",
+    share: bool = False,
 ) -> FeatureRuntime:
     """The fastest runtime for a device.
 
@@ -70,12 +91,39 @@ def open_runtime(
         cache_folder: where converted networks are kept.
         image_size_px: side of the images.
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
+        share: keep the converted network for all workspaces of this user, not in `cache_folder`.
+            What is kept there is used in any case.
     """
     if device != "cpu":
         return TorchRuntime(build(), device)
-    folder = cache_folder / key
-    if not (folder / "network.xml").exists():
-        _convert(build(), folder, image_size_px)
+    shared = machine_cache() / "runtimes" / key
+    for folder in (cache_folder / key, shared):
+        ready = _opened(folder)
+        if ready is not None:
+            return ready
+    if share:
+        # Why it may fail: a home folder that is full or read-only is no reason to stop.
+        with contextlib.suppress(OSError):
+            return _converted(build, shared, image_size_px)
+    return _converted(build, cache_folder / key, image_size_px)
+
+
+def _opened(folder: Path) -> "OpenVinoRuntime | None":
+    """The runtime of a converted network; None if there is none, or it is damaged."""
+    path = folder / "network.xml"
+    if not path.exists():
+        return None
+    try:
+        return OpenVinoRuntime(path)
+    except RuntimeError:
+        return None
+
+
+def _converted(
+    build: Callable[[], "PixelFeatures"], folder: Path, image_size_px: int
+) -> "OpenVinoRuntime":
+    shutil.rmtree(folder, ignore_errors=True)  # what is there could not be used
+    _convert(build(), folder, image_size_px)
     return OpenVinoRuntime(folder / "network.xml")
 
 
@@ -118,19 +166,27 @@ class OpenVinoRuntime:
         rows = [request.infer({0: pixels[i : i + 1]})[0].copy() for i in range(len(pixels))]
         return np.concatenate(rows)
 
+    def stage_maps(self, pixels: Pixels) -> list[Maps]:
+        """Uint8 [P, P, 3] to maps of each stage [V, D_k, h, w], in the order of the features."""
+        result = self._stage_request.infer({0: pixels[None]})
+        return [np.array(result[i]) for i in range(len(result))]
+
+    @cached_property
+    def _stage_request(self) -> Any:
+        """The network with the maps of its stages as outputs, last stage first."""
+        network = _openvino().Core().read_model(self._path)
+        node = network.outputs[0].get_node()
+        while node.get_type_name() != "Concat":  # of mean, maximum, mean, maximum ...
+            node = node.input_value(0).get_node()
+        pooled = [value.get_node() for value in node.input_values()]
+        return _single_request([peak.input_value(0) for peak in pooled[1::2]], network)
+
     @cached_property
     def _map_request(self) -> Any:
         """The network up to its last maps; made when the first heatmap is asked for."""
-        ov = _openvino()
-        core = ov.Core()
-        network = core.read_model(self._path)
+        network = _openvino().Core().read_model(self._path)
         maps = _pooled_maps(network)
-        if maps is None:
-            return None
-        # Why one thread: a single image gains little from more, and trainings run beside it.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        part = ov.Model([maps], network.get_parameters())
-        return core.compile_model(part, "CPU", settings).create_infer_request()
+        return None if maps is None else _single_request([maps], network)
 
 
 class TorchRuntime:
@@ -157,6 +213,27 @@ class TorchRuntime:
     def maps(self, pixels: Pixels) -> Maps | None:
         """None: explanations are rare, and made by PyTorch's own gradients."""
         return None
+
+    def stage_maps(self, pixels: Pixels) -> list[Maps]:
+        """Uint8 [P, P, 3] to maps of each stage [V, D_k, h, w], in the order of the features."""
+        import torch
+
+        from core.models.detail import StageFeatures
+
+        assert isinstance(self._module, StageFeatures)
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(pixels[None])).to(self._device)
+            stages = self._module.stages(self._module.views(batch))
+        return [maps.float().cpu().numpy() for maps in stages]
+
+
+def _single_request(outputs: list[Any], network: Any) -> Any:
+    """A request for some outputs of a network, one image at a time."""
+    ov = _openvino()
+    # Why one thread: a single image gains little from more, and trainings run beside it.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    part = ov.Model(outputs, network.get_parameters())
+    return ov.Core().compile_model(part, "CPU", settings).create_infer_request()
 
 
 def _pooled_maps(network: Any) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
@@ -29,7 +30,9 @@ class ModelCard:
     """The metadata of a model file.
 
     `head` names the last layer (`<head>.weight` is [C, D]); mean and std are for gray values in
-    [0, 1]; `origin` holds facts about how it was made (dataset, run, recipe, metrics).
+    [0, 1]; `origin` holds facts about how it was made (dataset, run, recipe, metrics). `detail`
+    says what the features are made from; beyond the whole image, the head `<head>.weight` is no
+    part of the network. `preprocess` makes the pixels that such a model gets.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ModelCard:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     origin: dict[str, str]
+    detail: Detail = Detail.WHOLE
 
 
 def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
@@ -49,7 +53,7 @@ def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
         "name": card.name,
         "class_names": json.dumps(card.class_names, ensure_ascii=False),
         "preprocess": config_to_json(card.preprocess),
-        "network": card.network,
+        "network": _network_and_detail(card),
         "head": card.head,
         "mean": json.dumps(card.mean),
         "std": json.dumps(card.std),
@@ -72,15 +76,17 @@ def read_card(path: Path) -> ModelCard:
             "Upload a file downloaded from the Models page.",
         )
     try:
+        network, detail = _read_network(metadata["network"])
         card = ModelCard(
             name=metadata["name"],
             class_names=tuple(_listed(json.loads(metadata["class_names"]))),
             preprocess=config_from_json(PreprocessConfig, metadata["preprocess"]),
-            network=metadata["network"],
+            network=network,
             head=metadata["head"],
             mean=tuple(float(v) for v in _listed(json.loads(metadata["mean"]))),
             std=tuple(float(v) for v in _listed(json.loads(metadata["std"]))),
             origin=dict(json.loads(metadata["origin"])),
+            detail=detail,
         )
         _check(card)
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError, ConfigError) as err:
@@ -109,6 +115,23 @@ def read_tensors(path: Path) -> Tensors:
                 "Its training diverged, or the file is damaged. Use another model.",
             )
     return tensors
+
+
+def _network_and_detail(card: ModelCard) -> str:
+    # Why one field: a version that knows no detail finds no such network, and says so.
+    return card.network if card.detail is Detail.WHOLE else f"{card.network}+{card.detail}"
+
+
+def _read_network(text: str) -> tuple[str, Detail]:
+    network, plus, detail = text.partition("+")
+    if not plus:
+        return network, Detail.WHOLE
+    if detail not in list(Detail):
+        raise ModelFileError(
+            f"The detail '{detail}' of this model is not known.",
+            "The model may come from a newer version of Touchstone.",
+        )
+    return network, Detail(detail)
 
 
 def _listed(value: object) -> list[Any]:

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 from sqlite_utils import Database
 
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.configs.train import TrainConfig
 from core.domain.training import (
+    DetailTrial,
     EpochDetails,
     EpochMetrics,
     HardImage,
@@ -213,6 +215,36 @@ def penalty_path_of(db: Database, run_id: str) -> list[PenaltyPoint]:
         [run_id],
     ).fetchall()
     return [PenaltyPoint(*row) for row in rows]
+
+
+def save_detail_trials(
+    db: Database, run_id: str, trials: Sequence[DetailTrial], *, job_id: str, owner: str
+) -> None:
+    """Replace the detail levels that a run compared; only by the job's owner."""
+    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
+    with transaction(db):
+        db.conn.execute(
+            f"DELETE FROM detail_trials WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
+        )
+        db.conn.executemany(
+            "INSERT INTO detail_trials (run_id, position, detail, log_loss, standard_error,"
+            " macro_recall, gain, gain_error, image_ms, is_chosen)"
+            f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {ours}",
+            [(run_id, i, *astuple(trial), job_id, owner) for i, trial in enumerate(trials)],
+        )
+
+
+def detail_trials_of(db: Database, run_id: str) -> list[DetailTrial]:
+    """The detail levels that a run compared, in the order of the comparison."""
+    rows = db.conn.execute(
+        "SELECT detail, log_loss, standard_error, macro_recall, gain, gain_error, image_ms,"
+        " is_chosen FROM detail_trials WHERE run_id = ? ORDER BY position",
+        [run_id],
+    ).fetchall()
+    trials = [DetailTrial(Detail(row[0]), *row[1:-1]) for row in rows]
+    return [
+        replace(trial, is_chosen=bool(row[-1])) for trial, row in zip(trials, rows, strict=True)
+    ]
 
 
 def models_of_runs(db: Database) -> dict[str, tuple[str, ...]]:

@@ -87,6 +87,21 @@ class LinearHead:
         return probabilities
 
 
+@dataclass(frozen=True)
+class JudgedPoint:
+    """A point of the penalty path, and how it judged each image without having seen its group.
+
+    Attributes:
+        point: of the path.
+        losses: [N], log loss; NaN where the class of the image was never seen.
+        predicted: [N], the class of the highest confidence.
+    """
+
+    point: PenaltyPoint
+    losses: Floats
+    predicted: Indices
+
+
 def fit_head(task: HeadTask, penalty: float, *, on_step: OnStep) -> LinearHead:
     """The head with the least objective.
 
@@ -108,6 +123,11 @@ def fit_head(task: HeadTask, penalty: float, *, on_step: OnStep) -> LinearHead:
 
 
 def penalty_path(task: HeadTask, *, on_step: OnStep) -> Iterator[PenaltyPoint]:
+    """The points of `judged_path` alone."""
+    return (judged.point for judged in judged_path(task, on_step=on_step))
+
+
+def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
     """Cross-validated log loss for one penalty after the other, from strong to weak.
 
     The folds keep groups together. The path ends once the loss keeps rising, and is extended to
@@ -192,7 +212,7 @@ class _Curve:
         self._first = list(self._latest)
         self.losses: list[float] = []
 
-    def downward(self) -> Iterator[PenaltyPoint]:
+    def downward(self) -> Iterator[JudgedPoint]:
         """From the first penalty to the weakest that is worth trying."""
         for halves in range(FIRST, LOWEST - 1, -1):
             if _keeps_rising(self.losses):
@@ -201,7 +221,7 @@ class _Curve:
             if halves == FIRST:
                 self._first = list(self._latest)
 
-    def upward(self) -> Iterator[PenaltyPoint]:
+    def upward(self) -> Iterator[JudgedPoint]:
         """From above the first penalty to the strongest that is worth trying."""
         self._latest, self.losses = list(self._first), self.losses[:1]
         for halves in range(FIRST + 1, HIGHEST + 1):
@@ -209,19 +229,20 @@ class _Curve:
                 return
             yield self._point(10 ** (halves / 2))
 
-    def _point(self, penalty: float) -> PenaltyPoint:
-        sums, counts = [], []
+    def _point(self, penalty: float) -> JudgedPoint:
+        targets = self._task.targets
+        losses, predicted = np.full(len(targets), np.nan), np.zeros(len(targets), np.int64)
         for i, (fit, held_out) in enumerate(zip(self._fits, self._folds, strict=True)):
             solution = fit.minimum(penalty, self._latest[i], _COARSE)
             self._latest[i] = solution
-            losses = fit.losses(solution, held_out, self._task.targets[held_out])
-            sums.append(losses.sum())
-            counts.append(len(losses))
-        total = max(1, sum(counts))
-        means = np.array([s / n for s, n in zip(sums, counts, strict=True) if n])
+            judged = fit.judged(solution, held_out, targets[held_out])
+            losses[held_out], predicted[held_out] = judged
+        parts = [losses[rows][np.isfinite(losses[rows])] for rows in self._folds]
+        means = np.array([part.mean() for part in parts if len(part)])
         error = float(means.std(ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
-        self.losses.append(float(sum(sums) / total))
-        return PenaltyPoint(penalty, self.losses[-1], error)
+        known = np.concatenate(parts)
+        self.losses.append(float(known.mean()) if len(known) else 0.0)
+        return JudgedPoint(PenaltyPoint(penalty, self.losses[-1], error), losses, predicted)
 
 
 def _keeps_rising(losses: Sequence[float]) -> bool:
@@ -326,14 +347,15 @@ class _Objective:
         low[self._present] = bias - bias.mean()
         return whole, low
 
-    def losses(self, solution: Floats, rows: NDArray[np.intp], targets: Indices) -> Floats:
-        """Log loss of each of these images whose class the model knows."""
+    def judged(
+        self, solution: Floats, rows: NDArray[np.intp], targets: Indices
+    ) -> tuple[Floats, Indices]:
+        """Log loss of these images (NaN: of a class that was never seen), and their classes."""
         at = self._place[targets]
-        known = at >= 0
         weight, bias = self._parts(solution)
-        scores = _log_softmax(self._points[rows[known]] @ weight.T.astype(np.float32) + bias)
-        losses: Floats = -np.take_along_axis(scores, at[known][:, None], axis=1)[:, 0]
-        return losses
+        scores = _log_softmax(self._points[rows] @ weight.T.astype(np.float32) + bias)
+        losses = -np.take_along_axis(scores, np.maximum(at, 0)[:, None], axis=1)[:, 0]
+        return np.where(at >= 0, losses, np.nan), self._present[scores.argmax(1)]
 
     def _value_and_slope(
         self, solution: Floats, penalty: float, precision: type[np.floating]

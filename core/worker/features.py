@@ -5,38 +5,52 @@ edit changes which rows are needed, never their content.
 """
 
 import hashlib
+import os
+import platform
+import shutil
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
 from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Sample
 from core.domain.jobs import Phase
 from core.errors import TrainingError
-from core.inference.runtime import backbone_digest, chunks, open_runtime
-from core.models.build import PixelFeatures, head_name
+from core.inference.runtime import FeatureRuntime, backbone_digest, chunks, open_runtime
+from core.models.backbone import Backbone, load_backbone
 from core.models.catalog import Network
-from core.models.weights import pretrained_state
-from core.training import recipes
 from core.worker.session import JobSession
 
+if TYPE_CHECKING:
+    from core.models.build import PixelFeatures
+
 _FEATURE_ROWS = 256
+_CPU = "cpu"
+Report = Callable[[int, int], None]
 
 
-def resolve_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` is a GPU if torch can use one.
+def resolve_device(name: str) -> str:
+    """The device of a name as torch calls it; `auto` is a GPU if torch can use one.
 
     Raises:
         TrainingError: if the device is not available.
     """
+    # Why first: importing torch takes seconds, and most machines have nothing to ask it for.
+    if name == _CPU or (name == "auto" and not _may_have_gpu()):
+        return _CPU
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda:0")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+            return "cuda:0"
+        return "mps" if torch.backends.mps.is_available() else _CPU
     device = torch.device(name)
     missing_cuda = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     if missing_cuda or (device.type == "mps" and not torch.backends.mps.is_available()):
@@ -44,14 +58,34 @@ def resolve_device(name: str) -> torch.device:
             f"The device {name} is not available on this machine.",
             "Choose 'auto' or 'cpu', or check the GPU driver.",
         )
-    return device
+    return str(device)
 
 
-def device_title(device: torch.device) -> str:
+def _may_have_gpu() -> bool:
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if shutil.which("nvidia-smi"):
+        return True
+    # Drivers of NVIDIA, of AMD, and of Windows below Linux.
+    drivers = ("nvidia0", "nvidiactl", "kfd", "dxg")
+    return any(Path("/dev", name).exists() for name in drivers)
+
+
+def device_title(device: str) -> str:
     """The name of a device for users."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)} ({device})"
-    return "Apple GPU" if device.type == "mps" else f"CPU ({torch.get_num_threads()} threads)"
+    if device == _CPU:
+        return f"CPU ({_cores()} threads)"
+    if device == "mps":
+        return "Apple GPU"
+    import torch
+
+    return f"{torch.cuda.get_device_name(torch.device(device))} ({device})"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def dataset_pixels(
@@ -60,6 +94,8 @@ def dataset_pixels(
     every: Sequence[Sample],
     wanted: NDArray[np.intp],
     preprocess: PreprocessConfig,
+    *,
+    report: Report | None = None,
 ) -> tuple[RowCache, dict[int, str]]:
     """Pixels [N, S, S, 3] uint8 of the wanted images; other rows may be empty.
 
@@ -69,6 +105,7 @@ def dataset_pixels(
         every: all N samples the dataset ever had, in import order.
         wanted: positions to read.
         preprocess: how files become pixels.
+        report: called with done, total; by default the job reports the phase of its own.
 
     Returns:
         The cache, and position -> reason for images that cannot be read.
@@ -76,69 +113,104 @@ def dataset_pixels(
     paths = [session.workspace.resolve(sample.path) for sample in every]
     key = f"{dataset_id}-{_content_key(every)}"
     cache = pixel_cache(session.workspace.pixels, paths, preprocess, key=key)
-    report = reporter(session, Phase.PREPARING)
+    report = report or reporter(session, Phase.PREPARING)
     return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
 
 
-def pretrained(
-    session: JobSession, network: Network, preprocess: PreprocessConfig, class_count: int
-) -> PixelFeatures:
-    """The pretrained network with an empty head.
+def pretrained(session: JobSession, network: Network) -> Backbone:
+    """The weights of the pretrained network.
 
     Raises:
-        NetworkUnavailableError: if its weights are not on this machine and cannot be fetched.
+        NetworkUnavailableError: if they are not on this machine and cannot be fetched.
     """
     session.report(Phase.LOADING_NETWORK, 0, 0)
-    state = pretrained_state(network, session.workspace.weights)
-    return recipes.pretrained_features(network, preprocess, state, class_count)
+    return load_backbone(network, session.workspace.weights)
+
+
+class FeatureSource:
+    """What makes the features of one detail level from pixels, ready to run."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        preprocess: PreprocessConfig,
+        detail: Detail,
+        device: str,
+        runtimes: Path,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            backbone: the pretrained network.
+            preprocess: what makes the pixels of this level.
+            detail: the level.
+            device: where to compute.
+            runtimes: folder of converted networks.
+        """
+        network = backbone.network
+        constants = normalization_constants(preprocess, network.mean, network.std)
+        side = preprocess.image_size_px
+        self.key = backbone_digest(backbone.tensors, backbone.head, *constants, side, detail)
+        self._runtime: FeatureRuntime = open_runtime(
+            self.key,
+            lambda: _module(backbone, constants, detail),
+            runtimes,
+            side,
+            device=device,
+            share=True,
+        )
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Uint8 [N, P, P, 3] to float32 [N, D]."""
+        return self._runtime.features(pixels)
+
+
+def _module(
+    backbone: Backbone, constants: tuple[tuple[float, ...], tuple[float, ...]], detail: Detail
+) -> "PixelFeatures":
+    import torch
+
+    from core.models.build import build_network
+    from core.models.detail import features_module
+
+    weight = backbone.tensors[f"{backbone.head}.weight"]
+    network = build_network(backbone.network.name, len(weight))
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in backbone.tensors.items()})
+    return features_module(network.eval(), *constants, detail)
 
 
 def dataset_features(
     session: JobSession,
     pixels: RowCache,
     wanted: NDArray[np.intp],
-    network: Network,
-    preprocess: PreprocessConfig,
-    module: PixelFeatures,
-    device: torch.device,
+    source: FeatureSource,
+    *,
+    report: Report | None = None,
 ) -> NDArray[np.float32]:
     """Features [N, D] in the order of the pixel rows, from the cache or computed now.
 
     Rows that are not wanted or could not be read are 0 or from an earlier computation.
     """
-    session.report(Phase.PREPARING_NETWORK, 0, 0)
-    mean, std = normalization_constants(preprocess, network.mean, network.std)
-    size = preprocess.image_size_px
-    tensors = recipes.numpy_state(module.network)
-    key = backbone_digest(tensors, head_name(module.network), mean, std, size)
-    runtime = open_runtime(
-        key, lambda: module, session.workspace.runtimes, size, device=str(device)
-    )
+    width = source.features(np.asarray(pixels.rows[:1])).shape[1]
     bank = open_row_cache(
-        session.workspace.features / f"{pixels.folder.name}-{key[:16]}",
-        (len(pixels.state), head_width(module)),
+        session.workspace.features / f"{pixels.folder.name}-{source.key[:16]}",
+        (len(pixels.state), width),
         np.float32,
     )
     usable = wanted[pixels.ready[wanted]]
     todo = usable[bank.state[usable] != READY]
     done = len(usable) - len(todo)
-    report = reporter(session, Phase.FEATURES)
+    report = report or reporter(session, Phase.FEATURES)
     report(done, len(usable))
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]
-        bank.rows[positions] = runtime.features(pixels.rows[positions])
+        bank.rows[positions] = source.features(np.asarray(pixels.rows[positions]))
         bank.mark(positions, READY)
         report(done + part.stop, len(usable))
     return np.asarray(bank.rows, dtype=np.float32)
 
 
-def head_width(module: PixelFeatures) -> int:
-    """Number of features D."""
-    width = getattr(module.network, "head_hidden_size", module.network.num_features)
-    return int(width)  # type: ignore[arg-type]
-
-
-def reporter(session: JobSession, phase: Phase) -> Callable[[int, int], None]:
+def reporter(session: JobSession, phase: Phase) -> Report:
     """A function that reports the progress of one phase: done, total."""
     return lambda done, total: session.report(phase, done, total)
 

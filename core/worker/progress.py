@@ -24,12 +24,15 @@ class Work:
     """How much a job has to do; what is not known is as usual.
 
     `epochs` counts in the full recipe only; `draws`: the images are drawn first, for the demo.
+    `views` is how often the network sees an image, `more_views` how often again for a comparison.
     """
 
     images: int = USUAL_IMAGES
     epochs: int = 12
     recipe: Recipe = Recipe.QUICK
     draws: bool = False
+    views: int = 1
+    more_views: int = 0
 
 
 Plan = Mapping[Phase, float]
@@ -125,11 +128,11 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
         case Recipe.QUICK:
             return {
                 Phase.PREPARING_NETWORK: (0.6, 0),
-                Phase.FEATURES: (0.3, 3.5),
+                Phase.FEATURES: (0.3, 3.5 * work.views),
                 Phase.PENALTY: (0.3, 2.5),
+                **({Phase.COMPARING: (1.0, 4.0 * work.more_views)} if work.more_views else {}),
                 Phase.FITTING: (0.1, 0.8),
                 Phase.CROSS_VALIDATING: (0.2, 1.2),
-                Phase.PREPARING_MODEL: (0.5, 0),
             }
         case Recipe.FULL:
             return {

@@ -26,6 +26,7 @@ from core.data.quality.similarity import (
     small_images,
 )
 from core.data.split import grouped_split, stratified_split
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.findings import FeatureInsight, Finding, QualityCheck
@@ -37,6 +38,7 @@ from core.errors import NetworkUnavailableError, SplitError
 from core.models.catalog import DEFAULT_NETWORK, find_network
 from core.store import datasets, look_alikes, properties, quality, splits, versions
 from core.store.database import connect, transaction
+from core.worker import features
 from core.worker.depth import measured_dataset, with_levels
 from core.worker.files.checks import refuse_changed
 from core.worker.progress import Work
@@ -148,23 +150,22 @@ def _left(session: JobSession, subject: _Subject, near: Pairs) -> Pairs:
 
 def _seen(session: JobSession, subject: _Subject, near: Pairs) -> _Seen | None:
     """Results from the features of the pretrained network; None if it is not available."""
-    # Why here: torch takes seconds to load, and the search for duplicates does not need it.
-    from core.worker import features
-
     network = find_network(DEFAULT_NETWORK)
     device = features.resolve_device("auto")
     session.set_device(features.device_title(device))
     try:
-        module = features.pretrained(session, network, subject.preprocess, 2)
+        backbone = features.pretrained(session, network)
     except NetworkUnavailableError as err:
         session.warn(f"Labels were not checked. {err}")
         return None
     pixels, _ = features.dataset_pixels(
         session, subject.dataset.id, subject.every, subject.used, subject.preprocess
     )
-    bank = features.dataset_features(
-        session, pixels, subject.used, network, subject.preprocess, module, device
+    session.report(Phase.PREPARING_NETWORK, 0, 0)
+    source = features.FeatureSource(
+        backbone, subject.preprocess, Detail.WHOLE, device, session.workspace.runtimes
     )
+    bank = features.dataset_features(session, pixels, subject.used, source)
     known = np.flatnonzero(pixels.ready[subject.used])
     samples = [subject.samples[i] for i in known]
     own = bank[subject.used[known]]

@@ -20,7 +20,8 @@ def answer_training(opened: Session, run_id: str, job: Job) -> None:
     report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
     epochs = len(runs.curve(opened.workspace, run_id))
     path = runs.penalty_path(opened.workspace, run_id)
-    result = trained_as_json(view, job, epochs=epochs, path=path, validation=report)
+    trials = runs.detail_trials(opened.workspace, run_id)
+    result = trained_as_json(view, job, epochs=epochs, path=path, trials=trials, validation=report)
     model = models.find_model(opened.workspace, model_id)
     took = duration((job.finished_at or 0) - (job.started_at or 0))
     opened.answer(

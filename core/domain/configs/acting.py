@@ -11,7 +11,7 @@ from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun
 
 _ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
-_SOLVED = {"penalty", "refit"}
+_SOLVED = {"penalty", "refit", "detail"}
 _IN_EPOCHS = {
     "epochs",
     "batch_size",

@@ -68,3 +68,39 @@ class ClassWeights(StrEnum):
         # Why: until there was a choice, this setting was yes or no.
         text = str(value).lower()
         return cls.BALANCED if text in YES else cls.NONE if text in NO else None
+
+
+class Detail(StrEnum):
+    """What the features of a model are made from.
+
+    The last layer's means over the whole image; means and maxima of several stages of the network;
+    the same, the largest of the whole image and of its four quarters at twice the resolution.
+    """
+
+    WHOLE = "whole"
+    STAGES = "stages"
+    TILES = "tiles"
+
+    @property
+    def scale(self) -> int:
+        """How many times the side that the network sees the pixels have."""
+        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 2}[self]
+
+    @property
+    def views(self) -> int:
+        """How often the network runs for one image."""
+        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 5}[self]
+
+
+class DetailChoice(StrEnum):
+    """How the quick recipe gets its detail level: chosen by cross-validation, or told."""
+
+    AUTO = "auto"
+    WHOLE = "whole"
+    STAGES = "stages"
+    TILES = "tiles"
+
+    @property
+    def told(self) -> Detail | None:
+        """The level that was told; None: it is to be chosen."""
+        return None if self is DetailChoice.AUTO else Detail(self.value)

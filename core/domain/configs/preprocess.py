@@ -1,13 +1,15 @@
 """How a file becomes pixels."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import assert_never
 
-from core.domain.configs.choices import Channels, Normalization, ResizeMode
+from core.domain.configs.choices import Channels, Detail, Normalization, ResizeMode
 from core.domain.depth import LEVEL_SETTINGS, MOST_LEVEL, GrayLevels
 from core.domain.ids import json_digest
 from core.domain.settings import check_ranges, setting
 from core.errors import ConfigError
+
+MOST_PX = 1024  # of a side
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class PreprocessConfig:
         "Side of the square image that the network sees, in pixels. Larger images show finer "
         "defects and take longer.",
         low=32,
-        high=1024,
+        high=MOST_PX,
         step=16,
         option="image-size",
     )
@@ -86,6 +88,22 @@ class PreprocessConfig:
         if self.black_level == self.white_level == 0:
             return None
         return GrayLevels(self.black_level, self.white_level)
+
+    def at_detail(self, detail: Detail) -> "PreprocessConfig":
+        """The pixels that a model of this detail level gets.
+
+        Raises:
+            ConfigError: if they would be more than are allowed.
+        """
+        side = self.image_size_px * detail.scale
+        if side > MOST_PX:
+            raise ConfigError(
+                f"The detail '{detail}' needs images of {side:,} x {side:,} pixels; at most "
+                f"{MOST_PX:,} x {MOST_PX:,} are allowed.",
+                f"Choose an image size of at most {MOST_PX // detail.scale} pixels, or less "
+                "detail.",
+            )
+        return replace(self, image_size_px=side)
 
     @property
     def digest(self) -> str:

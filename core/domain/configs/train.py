@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from core.domain.configs.choices import ClassWeights, OptimizerName, Recipe, ScheduleName
+from core.domain.configs.choices import (
+    ClassWeights,
+    DetailChoice,
+    OptimizerName,
+    Recipe,
+    ScheduleName,
+)
 from core.domain.settings import check_ranges, setting
 
 
@@ -114,6 +120,13 @@ class TrainConfig:
         "Own model whose weights the network starts from, by name or id; empty: the pretrained "
         "network. Classes with equal names keep their weights.",
     )
+    detail: DetailChoice = setting(
+        DetailChoice.WHOLE,
+        "Detail",
+        "For the quick recipe. Whole: the image as one. Stages: also textures and small spots. "
+        "Tiles: also each quarter at twice the resolution, 5 times as slow. Auto chooses by "
+        "cross-validation.",
+    )
     seed: int = setting(
         42,
         "Seed",
@@ -137,7 +150,12 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
         case Recipe.QUICK:
             # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro
             # recall at once (benchmarks/quick_recipe.py).
-            return TrainConfig(recipe=recipe, network=network, class_weights=ClassWeights.BALANCED)
+            return TrainConfig(
+                recipe=recipe,
+                network=network,
+                class_weights=ClassWeights.BALANCED,
+                detail=DetailChoice.AUTO,
+            )
         case Recipe.FULL:
             return TrainConfig(
                 recipe=recipe,

@@ -141,6 +141,12 @@ def add_orientation(db: Database) -> None:
     _run(db, "ALTER TABLE datasets ADD COLUMN orientation TEXT")
 
 
+@migrations()
+def add_detail_trials(db: Database) -> None:
+    """The detail levels that a quick run compared."""
+    _run(db, statements.DETAIL)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

@@ -47,6 +47,15 @@ CREATE TABLE run_records (
 ) STRICT, WITHOUT ROWID
 """
 
+DETAIL = """
+CREATE TABLE detail_trials (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, detail TEXT NOT NULL,
+    position INTEGER NOT NULL, log_loss REAL NOT NULL, standard_error REAL NOT NULL,
+    macro_recall REAL NOT NULL, gain REAL, gain_error REAL, image_ms REAL NOT NULL,
+    is_chosen INTEGER NOT NULL, PRIMARY KEY (run_id, detail)
+) STRICT, WITHOUT ROWID
+"""
+
 PROGRESS = """
 ALTER TABLE jobs ADD COLUMN share REAL NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN ends_at REAL;

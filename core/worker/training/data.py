@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
+from core.domain.configs.choices import Detail, DetailChoice, Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import GroupKind, Split, Subset
 from core.domain.training import TrainingRun
@@ -25,6 +27,9 @@ from core.worker.files.checks import refuse_changed
 from core.worker.progress import Work
 from core.worker.session import JobSession
 
+if TYPE_CHECKING:
+    import torch
+
 NO_LABEL = -1
 
 
@@ -35,18 +40,32 @@ class TrainingData:
     Shapes: `sample_ids`, `targets`, `groups` [N]; `subsets` maps each subset to positions in them.
     Images that the run's version does not use are in no subset. Each subset is in the order of
     the contents, so that a model does not depend on the order in which images came. Images with
-    the same number in `groups` may show one part.
+    the same number in `groups` may show one part. `every` are the samples of all rows;
+    `device_name` is as torch calls it.
     """
 
     run: TrainingRun
     dataset: Dataset
     network: Network
-    device: torch.device
+    device_name: str
     cache: RowCache
+    every: Sequence[Sample]
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     groups: NDArray[np.int64]
     subsets: dict[Subset, NDArray[np.intp]]
+
+    @property
+    def device(self) -> "torch.device":
+        """Where to compute; imports torch."""
+        import torch
+
+        return torch.device(self.device_name)
+
+    @property
+    def every_used(self) -> NDArray[np.intp]:
+        """The positions of the images in all subsets, in order."""
+        return np.sort(np.concatenate(list(self.subsets.values())))
 
     @property
     def class_count(self) -> int:
@@ -72,14 +91,15 @@ def load_training_data(session: JobSession) -> TrainingData:
         groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
     wanted_samples = [s for s in every if s.id in label_of]
     train = training.train
-    session.expect(Work(len(wanted_samples), train.epochs, train.recipe))
+    session.expect(_work(len(wanted_samples), train))
     refuse_changed(session.workspace, dataset, wanted_samples, session.report)
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
     device = resolve_device(training.train.device)
     session.set_device(device_title(device))
     wanted = np.array([i for i, s in enumerate(every) if s.id in label_of], np.intp)
-    cache, failures = dataset_pixels(session, dataset.id, every, wanted, training.preprocess)
+    pixels = training.preprocess.at_detail(_first_detail(train))
+    cache, failures = dataset_pixels(session, dataset.id, every, wanted, pixels)
     if failures:
         example = every[next(iter(failures))].path
         session.warn(
@@ -95,6 +115,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         known_network(training.train.network, session.workspace.weights),
         device,
         cache,
+        every,
         np.array([s.id for s in every], np.int64),
         targets,
         groups,
@@ -105,6 +126,17 @@ def load_training_data(session: JobSession) -> TrainingData:
     )
     _refuse_empty(data, members)
     return data
+
+
+def _first_detail(train: TrainConfig) -> Detail:
+    """The detail level whose pixels a run needs in any case."""
+    return (train.detail.told if train.recipe is Recipe.QUICK else None) or Detail.WHOLE
+
+
+def _work(images: int, train: TrainConfig) -> Work:
+    compares = train.recipe is Recipe.QUICK and train.detail is DetailChoice.AUTO
+    views = _first_detail(train).views
+    return Work(images, train.epochs, train.recipe, views=views, more_views=8 if compares else 0)
 
 
 def known_groups(

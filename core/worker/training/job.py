@@ -5,7 +5,6 @@ from typing import assert_never
 from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
-from core.worker.training.fine_tuning import full
 from core.worker.training.model import TrainedModel, store_model
 from core.worker.training.quick import quick
 
@@ -22,6 +21,9 @@ def trained(session: JobSession, material: TrainingData) -> TrainedModel:
         case Recipe.QUICK:
             return quick(session, material)
         case Recipe.FULL:
+            # Why here: it imports torch, which takes seconds and the quick recipe does without.
+            from core.worker.training.fine_tuning import full
+
             return full(session, material)
         case _:
             assert_never(material.run.train.recipe)

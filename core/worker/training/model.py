@@ -3,25 +3,27 @@
 import hashlib
 import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs.choices import Detail
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import JobStatus, Phase
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
 from core.inference.predictor import Predictor
-from core.models.build import PixelFeatures
 from core.models.bundle import ModelCard, Tensors, write_bundle
 from core.store import models, predictions
 from core.store.database import connect, transaction
-from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
-from core.worker.training.start import load_start_model
+
+if TYPE_CHECKING:
+    from core.models.build import PixelFeatures
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class TrainedModel:
 
     `validation_cross_validated`: those of the validation images are not of this very model.
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
+    `detail`: what its features are made from.
     """
 
     tensors: Tensors
@@ -37,13 +40,23 @@ class TrainedModel:
     probabilities: dict[Subset, NDArray[np.float32]]
     validation_cross_validated: bool = False
     stopped_at: int | None = None
+    detail: Detail = Detail.WHOLE
 
 
-def network_of(session: JobSession, material: TrainingData) -> PixelFeatures:
+def network_of(session: JobSession, material: TrainingData) -> "PixelFeatures":
     """The network that a run starts from: pretrained with an empty head, or an own model."""
+    from core.models.weights import pretrained_state
+    from core.training import recipes
+
+    session.report(Phase.LOADING_NETWORK, 0, 0)
     run = material.run
-    features = pretrained(session, material.network, run.preprocess, material.class_count)
+    state = pretrained_state(material.network, session.workspace.weights)
+    features = recipes.pretrained_features(
+        material.network, run.preprocess, state, material.class_count
+    )
     if run.train.start_model:
+        from core.worker.training.start import load_start_model
+
         load_start_model(session, run, material.dataset.class_names, features.network)
     return features
 
@@ -54,20 +67,22 @@ def predictor_of(
     """The trained network as it will be used, on the device of the run."""
     session.report(Phase.PREPARING_MODEL, 0, 0)
     card = model_card(material, head, "")
-    device = str(material.device)
-    return Predictor(card, tensors, runtimes=session.workspace.runtimes, device=device)
+    return Predictor(
+        card, tensors, runtimes=session.workspace.runtimes, device=material.device_name
+    )
 
 
-def model_card(material: TrainingData, head: str, name: str) -> ModelCard:
+def model_card(
+    material: TrainingData, head: str, name: str, detail: Detail = Detail.WHOLE
+) -> ModelCard:
     """What the model file says about itself; `head` names its last layer."""
     training = material.run
-    mean, std = normalization_constants(
-        training.preprocess, material.network.mean, material.network.std
-    )
+    preprocess = training.preprocess.at_detail(detail)
+    mean, std = normalization_constants(preprocess, material.network.mean, material.network.std)
     return ModelCard(
         name=name or training.name,
         class_names=material.dataset.class_names,
-        preprocess=training.preprocess,
+        preprocess=preprocess,
         network=material.network.name,
         head=head,
         mean=mean,
@@ -79,6 +94,7 @@ def model_card(material: TrainingData, head: str, name: str) -> ModelCard:
             "recipe": training.train.recipe.value,
             "seed": str(training.train.seed),
         },
+        detail=detail,
     )
 
 
@@ -95,7 +111,8 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
     with connect(session.workspace) as db, transaction(db):
         epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
         name = models.free_model_name(db, f"{training.name}{epoch}")
-        content = write_bundle(model_card(material, trained.head, name), trained.tensors)
+        card = model_card(material, trained.head, name, trained.detail)
+        content = write_bundle(card, trained.tensors)
         model = Model(
             id=new_id("model"),
             name=name,
@@ -105,7 +122,7 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
             split_id=training.split_id,
             class_names=dataset.class_names,
             network=material.network.name,
-            preprocess=training.preprocess,
+            preprocess=card.preprocess,
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=utc_now(),

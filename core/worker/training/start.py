@@ -1,23 +1,38 @@
 """Own models to start from: their network, and the classes that both know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from core.domain.training import TrainingRun
 from core.errors import ModelFileError, NotFoundError, TrainingError
 from core.files import atomic_write
-from core.models.build import head_name
-from core.models.bundle import read_card, read_tensors
+from core.models.backbone import Backbone
+from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
 from core.store import models
 from core.store.database import connect
 from core.worker.session import JobSession
 
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def start_backbone(session: JobSession, run: TrainingRun, backbone: Backbone) -> Backbone:
+    """The pretrained network with the weights of the run's start model below its head.
+
+    Raises:
+        TrainingError: if the model was deleted before the run began.
+        ModelFileError: if a layer of the network is missing in it, or of another shape.
+    """
+    shapes = {name: value.shape for name, value in backbone.tensors.items()}
+    _, tensors = _start_model(session, run, shapes, f"{backbone.head}.")
+    own = {name: tensors[name] for name in backbone.without_head()}
+    return replace(backbone, tensors=backbone.tensors | own)
+
 
 def load_start_model(
-    session: JobSession, run: TrainingRun, class_names: Sequence[str], network: nn.Module
+    session: JobSession, run: TrainingRun, class_names: Sequence[str], network: "nn.Module"
 ) -> None:
     """Give a network the weights of the run's start model; its head keeps equal class names.
 
@@ -28,21 +43,14 @@ def load_start_model(
         TrainingError: if the model was deleted before the run began.
         ModelFileError: if a layer of the network is missing in it, or of another shape.
     """
-    path = _kept_file(session, run)
-    card, tensors = read_card(path), read_tensors(path)
+    import torch
+
+    from core.models.build import head_name
+
     state = network.state_dict()
     head = f"{head_name(network)}."
-    unfit = [
-        name
-        for name, value in state.items()
-        if not name.startswith(head)
-        and (name not in tensors or tensors[name].shape != tuple(value.shape))
-    ]
-    if unfit:
-        raise ModelFileError(
-            f"The start model '{card.name}' does not fit the network: {', '.join(unfit[:3])}.",
-            f"Start from a model of the same network; this one is of {card.network}.",
-        )
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    card, tensors = _start_model(session, run, shapes, head)
     rows = [
         (row, card.class_names.index(name))
         for row, name in enumerate(class_names)
@@ -57,6 +65,25 @@ def load_start_model(
             for row, known_row in rows:
                 value[row] = torch.from_numpy(known[known_row : known_row + 1])[0]
     network.load_state_dict(state)
+
+
+def _start_model(
+    session: JobSession, run: TrainingRun, shapes: Mapping[str, tuple[int, ...]], head: str
+) -> tuple[ModelCard, Tensors]:
+    """The start model, whose layers below the head have these shapes."""
+    path = _kept_file(session, run)
+    card, tensors = read_card(path), read_tensors(path)
+    unfit = [
+        name
+        for name, shape in shapes.items()
+        if not name.startswith(head) and (name not in tensors or tensors[name].shape != shape)
+    ]
+    if unfit:
+        raise ModelFileError(
+            f"The start model '{card.name}' does not fit the network: {', '.join(unfit[:3])}.",
+            f"Start from a model of the same network; this one is of {card.network}.",
+        )
+    return card, tensors
 
 
 def _kept_file(session: JobSession, run: TrainingRun) -> Path:

@@ -8,11 +8,18 @@ from typing import assert_never
 import numpy as np
 
 from core.domain.configs.acting import acted_on
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.findings import FindingKind
 from core.domain.parts import PartAnswer
 from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
-from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun, chosen_penalty
+from core.domain.training import (
+    DetailTrial,
+    EpochMetrics,
+    PenaltyPoint,
+    TrainingRun,
+    chosen_detail,
+    chosen_penalty,
+)
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -35,7 +42,7 @@ from core.workflows.signoff.report_results import verdict_word
 from core.workspace import Workspace
 
 _SKIPPED_SHOWN = 50
-_TOLD = ("penalty", "refit")  # among the facts, with what came of them
+_TOLD = ("penalty", "refit", "detail")  # among the facts, with what came of them
 _PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy", "scipy", "pillow")
 
 
@@ -230,6 +237,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
         curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
+        trials = runs.detail_trials_of(db, run.id)
     took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         took_s = job.finished_at - job.started_at
@@ -241,7 +249,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            *(_epochs(len(curve), best) if curve else _solved(run, path)),
+            *(_epochs(len(curve), best) if curve else _solved(run, path, trials)),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
@@ -255,7 +263,9 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     )
 
 
-def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
+def _solved(
+    run: TrainingRun, path: Sequence[PenaltyPoint], trials: Sequence[DetailTrial]
+) -> tuple[Fact, ...]:
     """How the last layer of a quick run came about, which has no epochs."""
     if run.train.recipe is not Recipe.QUICK:
         return ()
@@ -272,10 +282,25 @@ def _solved(run: TrainingRun, path: Sequence[PenaltyPoint]) -> tuple[Fact, ...]:
         learned_from = (
             "training and validation images; results on validation images are cross-validated"
         )
+    detail = chosen_detail(run.train, trials)
+    told = "as requested" if run.train.detail.told else "chosen by cross-validation"
     return (
+        Fact("Detail", f"{_detail_in_words(detail)}, {told}"),
         Fact("Penalty", f"{exact(chosen_penalty(run.train, path))}: {how}"),
         Fact("Learned from", learned_from),
     )
+
+
+def _detail_in_words(detail: Detail) -> str:
+    match detail:
+        case Detail.WHOLE:
+            return "the whole image"
+        case Detail.STAGES:
+            return "several stages of the network"
+        case Detail.TILES:
+            return "several stages of the network, of the image and its four quarters"
+        case _:
+            assert_never(detail)
 
 
 def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:

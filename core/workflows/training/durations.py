@@ -63,7 +63,7 @@ def expected_seconds(
         for m in similar
     )
     total = 0.0
-    for phase in plan_of(JobKind.TRAIN, Work(recipe=train.recipe)):
+    for phase in plan_of(JobKind.TRAIN, Work(recipe=train.recipe, more_views=1)):
         if warm and phase in _CACHED:
             continue
         units = float(images)
@@ -97,6 +97,7 @@ def _compares(one: TrainConfig, other: TrainConfig) -> bool:
     same = one.recipe is other.recipe and one.network == other.network
     if one.recipe is Recipe.QUICK:
         same = same and one.refit == other.refit and (one.penalty > 0) == (other.penalty > 0)
+        same = same and one.detail is other.detail
     return same and one.device == other.device
 
 
@@ -118,7 +119,7 @@ def _seconds(
             pixels = (preprocess.image_size_px / m.run.preprocess.image_size_px) ** 2
             batch = train.batch_size / m.run.train.batch_size
             return units * seconds / counted * pixels * batch
-        if phase in (Phase.PENALTY, Phase.FITTING, Phase.CROSS_VALIDATING):
+        if phase in (Phase.PENALTY, Phase.COMPARING, Phase.FITTING, Phase.CROSS_VALIDATING):
             return seconds * units / m.images
         if counted:
             return units * seconds / counted

@@ -4,14 +4,21 @@ import shutil
 from dataclasses import dataclass, replace
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
 from core.domain.models import Model
 from core.domain.splits import Split
-from core.domain.training import EpochMetrics, PenaltyPoint, RunDetails, RunState, TrainingRun
+from core.domain.training import (
+    DetailTrial,
+    EpochMetrics,
+    PenaltyPoint,
+    RunDetails,
+    RunState,
+    TrainingRun,
+)
 from core.errors import (
     ConfigError,
     NetworkUnavailableError,
@@ -182,6 +189,8 @@ def checked_run(
         )
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     check_size(network, config.image_size_px)
+    if train.recipe is Recipe.QUICK:
+        config.at_detail(train.detail.told or Detail.WHOLE)  # refuses more pixels than are allowed
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
@@ -292,6 +301,12 @@ def penalty_path(workspace: Workspace, run_id: str) -> list[PenaltyPoint]:
     """The penalties tried so far, strongest first; empty unless the run chooses its penalty."""
     with connect(workspace) as db:
         return runs.penalty_path_of(db, run_id)
+
+
+def detail_trials(workspace: Workspace, run_id: str) -> list[DetailTrial]:
+    """The detail levels that a run compared, in that order; empty unless it chose by itself."""
+    with connect(workspace) as db:
+        return runs.detail_trials_of(db, run_id)
 
 
 def best_scores(workspace: Workspace) -> dict[str, float]:

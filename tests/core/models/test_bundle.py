@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save
 
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ModelFileError
+from core.models.build import build_network
 from core.models.bundle import ModelCard, read_card, read_tensors, write_bundle
 
 CARD = ModelCard(
@@ -41,6 +44,22 @@ def test_a_model_file_gives_back_what_went_in_byte_for_byte(tmp_path):
     assert card == CARD  # markup in names is data and stays as it is
     assert all(np.array_equal(tensors[name], TENSORS[name]) for name in TENSORS)
     assert write_bundle(card, tensors) == content
+
+
+def test_a_detail_beyond_the_whole_image_is_kept_and_told_to_older_versions(tmp_path):
+    card = replace(CARD, detail=Detail.TILES)
+    path = _file(tmp_path, write_bundle(card, TENSORS))
+    assert read_card(path) == card
+    # A version without details builds a network of this name, and says that it comes from a newer.
+    with safe_open(path, framework="numpy") as file:
+        network = file.metadata()["network"]
+    assert network == f"{CARD.network}+tiles"
+    with pytest.raises(ModelFileError, match="not known") as caught:
+        build_network(network, 2)
+    assert "newer version" in caught.value.hint
+    unknown = _file(tmp_path, write_bundle(replace(CARD, network="resnet18+halves"), TENSORS))
+    with pytest.raises(ModelFileError, match="'halves'"):
+        read_card(unknown)
 
 
 def test_arrays_that_lie_differently_in_memory_are_stored_by_value(tmp_path):

@@ -6,7 +6,7 @@ from core.errors import NotFoundError
 from core.models import catalog
 from core.models.build import PixelFeatures, build_network, head_of
 from core.models.catalog import NETWORKS, Availability, availability, find_network, wheel_file
-from core.worker.features import head_width
+from core.models.detail import feature_width
 
 BUILT_IN = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
 
@@ -30,7 +30,7 @@ def test_a_network_works_at_its_smallest_image_size(network):
         assert features.logits(pixels).shape == (2, 3)
         width = head_of(features.network).in_features
         assert features(pixels).shape == (2, width)
-        assert head_width(features) == width
+        assert feature_width(features) == width
 
 
 def test_features_and_head_make_the_logits():

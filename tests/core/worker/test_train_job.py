@@ -1,21 +1,32 @@
 """A quick run from end to end: its path, its refit, and runs that an earlier version began."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from core.data.pixels.preprocess import load_pixels
+from core.domain.configs.choices import Detail, DetailChoice
 from core.domain.jobs import JobKind, JobStatus
+from core.domain.models import HeatmapMethod
 from core.domain.splits import Subset
 from core.domain.training import EpochMetrics, chosen_penalty
+from core.inference import service
+from core.inference.heatmaps import Explainer
+from core.inference.predictor import Predictor, build_module
+from core.inference.runtime import TorchRuntime
+from core.models.bundle import read_card
 from core.store import jobs as job_rows
 from core.store import predictions as prediction_rows
 from core.store import runs as run_rows
 from core.store.database import connect, transaction
 from core.workflows import jobs
+from core.workflows.data import datasets
+from core.workflows.results import judging
 from core.workflows.training import runs
 from core.workflows.use import models
-from tests.conftest import copy_of
+from tests.conftest import IMAGE_PX, QUICK, copy_of
 
 
 def test_the_penalty_path_of_a_run_is_stored_and_a_point_of_it_chosen(trained):
@@ -28,11 +39,57 @@ def test_the_penalty_path_of_a_run_is_stored_and_a_point_of_it_chosen(trained):
     assert runs.trained_in_epochs(trained.workspace) == frozenset()
     scores = runs.best_scores(trained.workspace)
     assert scores == {trained.run.run.id: trained.model.val_macro_f1}
+    # Whole images leave nothing to improve here, so that nothing dearer was tried.
+    (trial,) = runs.detail_trials(trained.workspace, trained.run.run.id)
+    assert (trial.detail, trial.gain, trial.is_chosen) == (Detail.WHOLE, None, True)
+    assert trial.log_loss == next(
+        p.log_loss for p in path if p.penalty == chosen_penalty(trained.run.run.train, path)
+    )
+    assert trial.image_ms > 0
 
 
 @pytest.fixture
 def copy(trained, tmp_path):
     return copy_of(trained.workspace, tmp_path / "copy")
+
+
+def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
+    # Wrong labels leave images that no level recognizes, so that the first run tries every level.
+    with connect(copy) as db, transaction(db):
+        db.conn.execute("UPDATE samples SET label = 1 - label WHERE id % 7 = 0")
+    compared = runs.start_training(
+        copy, trained.dataset.id, QUICK, preprocess=trained.run.run.preprocess, name="compared"
+    )
+    told = runs.start_training(
+        copy,
+        trained.dataset.id,
+        replace(QUICK, detail=DetailChoice.TILES),
+        preprocess=trained.run.run.preprocess,
+        name="tiles",
+    )
+    ends = [jobs.wait(copy, view.job.id, on_change=lambda _: None) for view in (compared, told)]
+    trials = runs.detail_trials(copy, compared.run.id)
+    assert [trial.detail for trial in trials] == list(Detail)
+    assert sum(trial.is_chosen for trial in trials) == 1
+    model = models.find_model(copy, str(ends[1].result["model_id"]))
+    assert model.preprocess.image_size_px == 2 * IMAGE_PX
+    assert told.run.preprocess.image_size_px == IMAGE_PX
+    file = models.exported_bundle(copy, model)
+    assert read_card(file).detail is Detail.TILES
+    predictor = Predictor.open(file, runtimes=copy.runtimes)
+    stored = judging.judged_set(copy, model.id, Subset.TEST)
+    samples = datasets.find_samples(copy, stored.sample_ids.tolist())
+    items = predictor.predict([copy.resolve(sample.path) for sample in samples])
+    for row, item in zip(stored.probabilities, items, strict=True):
+        expected = dict(zip(model.class_names, row.tolist(), strict=True))
+        assert dict(item.confidences) == pytest.approx(expected, abs=1e-5)
+    # Torch loads the same file strictly, and computes the same features.
+    pixels = np.stack([load_pixels(copy.resolve(s.path), model.preprocess) for s in samples[:2]])
+    slow = TorchRuntime(build_module(predictor.card, predictor.tensors), "cpu").features(pixels)
+    assert np.abs(predictor.features(pixels) - slow).max() <= 1e-3 * np.abs(slow).max()
+    heat = Explainer(predictor).heatmap(pixels[0], 0, HeatmapMethod.GRAD_CAM)
+    assert heat.shape == (2 * IMAGE_PX, 2 * IMAGE_PX)
+    service.check_bundle(file, copy.runtimes)
 
 
 def test_a_quick_run_of_an_earlier_version_resumes_with_the_exact_solver(trained, copy):

@@ -1,0 +1,83 @@
+"""Does the hottest pixel of a heatmap lie on the defect?
+
+    python benchmarks/pointing.py MODEL.safetensors … [--count 40]
+
+Draws pills of the demo with a defect that no model has seen, each a second time without it, and
+asks every model (trained on the demo, downloaded) for the heatmap of the true class. Prints on how
+many pills the hottest pixel lies within 15 of 300 px of a drawn defect, and how many a pixel
+chosen by chance would hit.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+from scipy.ndimage import binary_dilation  # noqa: E402
+
+from core.data import demo  # noqa: E402
+from core.data.pixels.preprocess import preprocess_image  # noqa: E402
+from core.domain.models import HeatmapMethod  # noqa: E402
+from core.inference.heatmaps import Explainer  # noqa: E402
+from core.inference.predictor import Predictor  # noqa: E402
+
+FIRST_UNSEEN = 400
+TOLERANCE_PX = 15
+SIDE_PX = 300
+
+
+def drawn(kind: str, index: int) -> tuple[Image.Image, np.ndarray]:
+    """A pill, and where its defect is within the tolerance: bool [300, 300]."""
+    name = "_contaminate" if kind == "contamination" else "_break"
+    real = getattr(demo, name)
+
+    def nothing(rng, surface, pill, severity):
+        real(rng, surface, pill, severity)  # draws the same random numbers
+        return surface
+
+    image = demo.render_pill(kind, index)
+    with mock.patch.object(demo, name, nothing):
+        clean = demo.render_pill(kind, index)
+    difference = np.abs(np.asarray(image, np.int16) - np.asarray(clean, np.int16)).max(axis=2)
+    across = np.arange(-TOLERANCE_PX, TOLERANCE_PX + 1)
+    disc = np.hypot(*np.meshgrid(across, across)) <= TOLERANCE_PX
+    return image, binary_dilation(difference > 24, disc)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--count", type=int, default=40)
+    arguments = parser.parse_args()
+    pills = {
+        kind: [drawn(kind, FIRST_UNSEEN + i) for i in range(arguments.count)]
+        for kind in ("contamination", "crack")
+    }
+    for kind, items in pills.items():
+        chance = np.mean([near.mean() for _, near in items])
+        print(f"chance, {kind}: {chance:.0%}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in arguments.models:
+            predictor = Predictor.open(path, runtimes=Path(scratch))
+            explainer, names = Explainer(predictor), predictor.card.class_names
+            for kind, items in pills.items():
+                hits = 0
+                for image, near in items:
+                    pixels = preprocess_image(image, predictor.card.preprocess)
+                    heat = explainer.heatmap(pixels, names.index(kind), HeatmapMethod.GRAD_CAM)
+                    y, x = np.unravel_index(heat.argmax(), heat.shape)
+                    hits += bool(near[int(y * SIDE_PX / len(heat)), int(x * SIDE_PX / len(heat))])
+                print(
+                    f"{path.name} ({predictor.card.detail}), {kind}: {hits} of {len(items)}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

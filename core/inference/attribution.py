@@ -1,0 +1,74 @@
+"""Where the score of a class comes from, for features that are means and maxima of maps.
+
+The score is linear in the features, so it divides exactly: a mean among all places, each by its
+value, and a maximum to its mean over all places and, for what it rises above that, to the place
+where it lies. Of several views, a feature belongs to the view that gave it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Maps = NDArray[np.float32]
+
+
+def evidence(stages: Sequence[Maps], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Evidence for a class [h, w]; the sum is its score without the bias, and may be negative.
+
+    Args:
+        stages: maps [V, D_k, h_k, w_k] of each stage. Views after the first are the quarters of
+            the image, row by row.
+        weight: of the class, [2 * sum of D_k]: of each stage the means, then the maxima.
+
+    The cells are those of the last stage, and of its quarters where there are some.
+    """
+    views, _, high, wide = stages[0].shape
+    fine = 1 if views == 1 else 2
+    total = np.zeros((fine * high, fine * wide))
+    start = 0
+    for maps in stages:
+        width = maps.shape[1]
+        of_means, of_maxima = weight[start : start + width], weight[start + width :][:width]
+        parts = _divided(maps, of_means, of_maxima)  # [V, h, w]
+        total += _spread(parts[0], total.shape)
+        if views > 1:
+            total += _spread(np.block([[parts[1], parts[2]], [parts[3], parts[4]]]), total.shape)
+        start += 2 * width
+    return total.astype(np.float32)
+
+
+def _divided(
+    maps: Maps, of_means: NDArray[np.float32], of_maxima: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The part of the score that each place of one stage gives: [V, h, w]."""
+    views, width, high, wide = maps.shape
+    flat = maps.reshape(views, width, high * wide).astype(np.float64)
+    means = flat.mean(2)  # [V, D]
+    every = np.arange(width)
+    view, peak_view = means.argmax(0), flat.max(2).argmax(0)
+    place = flat[peak_view, every].argmax(1)
+    result = np.zeros((views, high * wide))
+    for index in range(views):
+        own = view == index
+        result[index] += of_means[own] @ flat[index, own] / flat.shape[2]
+        result[index] += float(of_maxima @ (means[index] * (peak_view == index))) / flat.shape[2]
+    above = flat[peak_view, every, place] - means[peak_view, every]
+    np.add.at(result, (peak_view, place), of_maxima * above)
+    return result.reshape(views, high, wide)
+
+
+def _spread(part: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A map on another grid over the same area; its sum stays."""
+    rows, columns = (_shares(old, new) for old, new in zip(part.shape, shape, strict=True))
+    spread: NDArray[np.float64] = rows @ part @ columns.T
+    return spread
+
+
+def _shares(old: int, new: int) -> NDArray[np.float64]:
+    """[new, old]: the share of each of `old` equal intervals that lies in each of `new` ones."""
+    edges, borders = np.arange(new + 1) / new, np.arange(old + 1) / old
+    low = np.maximum(edges[:-1, None], borders[None, :-1])
+    high = np.minimum(edges[1:, None], borders[None, 1:])
+    shares: NDArray[np.float64] = np.maximum(0.0, high - low) * old
+    return shares

@@ -1,0 +1,89 @@
+"""Features that see more than the last layer: stages of a network, and quarters of an image.
+
+Everything is one module, so that it becomes one graph in the fast runtime.
+"""
+
+from typing import assert_never
+
+import torch
+from torch import Tensor, nn
+
+from core.domain.configs.choices import Detail
+from core.models.build import PixelFeatures
+
+
+class StageFeatures(PixelFeatures):
+    """Uint8 pixels [B, P, P, 3] to means and maxima of the maps of several stages [B, D].
+
+    Order: of the last maps the means, then the maxima; then the same of each stage, from the last
+    to the first. With tiles, P is twice the side that the network sees: it sees the whole image at
+    half of its resolution and the four quarters at the full one, and each feature is the largest
+    of the five views.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        detail: Detail,
+    ) -> None:
+        super().__init__(network, mean, std)
+        self.detail = detail
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Uint8 [B, P, P, 3] to features [B, D]."""
+        views = self.views(pixels)  # [V * B, 3, S, S]
+        pooled = []
+        for maps in self.stages(views):  # [V * B, D_k, h, w]
+            pooled += [maps.mean((2, 3)), maps.amax((2, 3))]
+        features = torch.cat(pooled, 1)  # [V * B, D]
+        match self.detail:
+            case Detail.WHOLE | Detail.STAGES:
+                return features
+            case Detail.TILES:
+                return features.view(self.detail.views, -1, features.shape[1]).amax(0)
+            case _:
+                assert_never(self.detail)
+
+    def views(self, pixels: Tensor) -> Tensor:
+        """What the network sees of uint8 pixels [B, P, P, 3]: [V * B, 3, S, S], view by view."""
+        images = self.normalized(pixels)
+        match self.detail:
+            case Detail.WHOLE | Detail.STAGES:
+                return images
+            case Detail.TILES:
+                side = images.shape[2] // 2
+                rows = images[:, :, :side], images[:, :, side:]
+                quarters = [part for row in rows for part in (row[..., :side], row[..., side:])]
+                return torch.cat([nn.functional.avg_pool2d(images, 2), *quarters])
+            case _:
+                assert_never(self.detail)
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The last maps of normalized images [B, 3, S, S], then those of each stage, last first."""
+        final, stages = self.network.forward_intermediates(images, norm=False)  # type: ignore[operator]
+        if stages[-1] is not final and final.ndim == 4:
+            stages = [*stages, final]
+        ordered: list[Tensor] = stages[::-1]
+        return ordered
+
+
+def features_module(
+    network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], detail: Detail
+) -> PixelFeatures:
+    """The module that makes the features of a detail level."""
+    match detail:
+        case Detail.WHOLE:
+            return PixelFeatures(network, mean, std)
+        case Detail.STAGES | Detail.TILES:
+            return StageFeatures(network, mean, std, detail)
+        case _:
+            assert_never(detail)
+
+
+def feature_width(module: PixelFeatures) -> int:
+    """Number of features D."""
+    with torch.inference_mode():
+        example = torch.zeros(1, 64, 64, 3, dtype=torch.uint8, device=module.mean.device)
+        return int(module.eval()(example).shape[1])

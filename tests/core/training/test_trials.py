@@ -1,0 +1,51 @@
+"""When a dearer way is worth it."""
+
+import numpy as np
+import pytest
+
+from core.domain.training import PenaltyPoint
+from core.training.linear_head import JudgedPoint
+from core.training.trials import gain_of, macro_recall, worth_more
+
+
+def _judged(losses, predicted=()):
+    return JudgedPoint(PenaltyPoint(1.0, 0.0, 0.0), np.array(losses), np.array(predicted, np.int64))
+
+
+def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
+    losses = np.random.default_rng(0).exponential(1, 200)  # standard error 0.07
+    better = losses - 0.02 - np.random.default_rng(1).normal(0, 0.02, 200)
+    gain = gain_of(_judged(losses), _judged(better), np.arange(200))
+    assert gain.mean == pytest.approx(0.02, abs=0.005)
+    assert gain.is_real
+    assert not gain_of(_judged(losses), _judged(losses), np.arange(200)).is_real
+    assert not gain_of(_judged(better), _judged(losses), np.arange(200)).is_real
+
+
+def test_images_of_one_part_count_as_one():
+    # Without groups, ten copies of two images would look like proof.
+    before = np.repeat([1.0, 1.0], 10)
+    after = np.repeat([0.5, 1.3], 10)
+    alone = gain_of(_judged(before), _judged(after), np.arange(20))
+    together = gain_of(_judged(before), _judged(after), np.repeat([0, 1], 10))
+    assert alone.mean == together.mean == pytest.approx(0.1)
+    assert alone.is_real
+    assert not together.is_real
+    # Two groups of equal size: the error is that of a mean of two values.
+    assert together.standard_error == pytest.approx(np.std([0.5, -0.3], ddof=1) / 2**0.5)
+
+
+def test_images_of_a_class_that_was_never_seen_do_not_count():
+    gain = gain_of(_judged([1.0, np.nan, 1.0]), _judged([0.5, 9.0, 0.5]), np.arange(3))
+    assert gain.mean == pytest.approx(0.5)
+    assert gain_of(_judged([np.nan]), _judged([np.nan]), np.arange(1)).mean == 0
+
+
+def test_nothing_dearer_is_tried_once_hardly_an_image_is_wrong():
+    targets = np.repeat([0, 1], [900, 100])
+    predicted = targets.copy()
+    predicted[:5] = 1
+    assert not worth_more(_judged([], predicted), targets)
+    predicted[-1] = 0
+    assert worth_more(_judged([], predicted), targets)
+    assert macro_recall(predicted, targets) == pytest.approx((895 / 900 + 99 / 100) / 2)
