@@ -19,7 +19,8 @@ from core.files import atomic_folder
 from core.models.bundle import Tensors
 
 if TYPE_CHECKING:
-    from core.models.build import PixelFeatures
+    import torch
+
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -55,7 +56,7 @@ def backbone_digest(
 
 def open_runtime(
     key: str,
-    build: Callable[[], "PixelFeatures"],
+    build: Callable[[], "torch.nn.Module"],
     cache_folder: Path,
     image_size_px: int,
     *,
@@ -95,11 +96,11 @@ class OpenVinoRuntime:
             },
         )
         self._queue = _openvino().AsyncInferQueue(compiled)
-        self._width = int(compiled.output(0).shape[1])
+        self._shape = tuple(int(side) for side in list(compiled.output(0).shape)[1:])
 
     def features(self, pixels: Pixels) -> Features:
-        """Uint8 [N, S, S, 3] to float32 [N, D]; images run side by side."""
-        result = np.empty((len(pixels), self._width), np.float32)
+        """Uint8 [N, S, S, 3] to float32 [N, D], or what it gives; images run side by side."""
+        result = np.empty((len(pixels), *self._shape), np.float32)
 
         def keep(request: Any, position: int) -> None:
             result[position] = request.get_output_tensor(0).data[0]
@@ -136,7 +137,7 @@ class OpenVinoRuntime:
 class TorchRuntime:
     """A network in PyTorch, for GPUs."""
 
-    def __init__(self, module: "PixelFeatures", device: str, batch_size: int = 64) -> None:
+    def __init__(self, module: "torch.nn.Module", device: str, batch_size: int = 64) -> None:
         self._module = module.eval().to(device)
         self._device = device
         self._batch_size = batch_size
@@ -177,7 +178,7 @@ def chunks(count: int, size: int = 64) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _convert(module: "PixelFeatures", folder: Path, image_size_px: int) -> None:
+def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> None:
     """Write the module as an OpenVINO network; complete or not at all."""
     import warnings
 

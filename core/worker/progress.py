@@ -23,12 +23,14 @@ _SLOWEST = 6.0  # against the declared weights; a pause of the machine is no spe
 class Work:
     """How much a job has to do; what is not known is as usual.
 
-    `epochs` counts in the full recipe only; `draws`: the images are drawn first, for the demo.
+    `epochs` counts in recipes that have some, `versions` of each image in the staged one;
+    `draws`: the images are drawn first, for the demo.
     """
 
     images: int = USUAL_IMAGES
     epochs: int = 12
     recipe: Recipe = Recipe.QUICK
+    versions: int = 6
     draws: bool = False
 
 
@@ -131,8 +133,23 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.CROSS_VALIDATING: (0.2, 1.2),
                 Phase.PREPARING_MODEL: (0.5, 0),
             }
+        case Recipe.STAGED:
+            return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.PENALTY: (0.3, 2.5),
+                Phase.FITTING: (0.1, 0.8),
+                Phase.ACTIVATIONS: (1.0, 4.0 * work.versions),
+                Phase.TRAINING: (0.5, 9.0 * work.epochs),
+                Phase.PREPARING_MODEL: (2.0, 0),
+                Phase.EVALUATING: (0.2, 4.0),
+            }
         case Recipe.FULL:
             return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.PENALTY: (0.3, 2.5),
+                Phase.FITTING: (0.1, 0.8),
                 Phase.TRAINING: (0.5, 45.0 * work.epochs),
                 Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),

@@ -71,7 +71,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
     wanted_samples = [s for s in every if s.id in label_of]
     train = training.train
-    session.expect(Work(len(wanted_samples), train.epochs, train.recipe))
+    session.expect(Work(len(wanted_samples), train.epochs, train.recipe, train.stored_versions))
     refuse_changed(session.workspace, dataset, wanted_samples, session.report)
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)

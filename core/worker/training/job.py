@@ -5,7 +5,7 @@ from typing import assert_never
 from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
-from core.worker.training.fine_tuning import full
+from core.worker.training.fine_tuning import full, staged
 from core.worker.training.model import TrainedModel, store_model
 from core.worker.training.quick import quick
 
@@ -21,6 +21,8 @@ def trained(session: JobSession, material: TrainingData) -> TrainedModel:
     match material.run.train.recipe:
         case Recipe.QUICK:
             return quick(session, material)
+        case Recipe.STAGED:
+            return staged(session, material)
         case Recipe.FULL:
             return full(session, material)
         case _:
