@@ -33,8 +33,9 @@ from core.domain.training import chosen_penalty  # noqa: E402
 from core.models.catalog import DEFAULT_NETWORK  # noqa: E402
 from core.store import datasets, splits  # noqa: E402
 from core.store.database import connect  # noqa: E402
-from core.training.engine import fit, new_state  # noqa: E402
+from core.training.engine import fit  # noqa: E402
 from core.training.linear_head import HeadTask, fit_head, penalty_path  # noqa: E402
+from core.training.loop.state import new_state  # noqa: E402
 from core.worker.training.data import known_groups  # noqa: E402
 from core.workspace import Workspace  # noqa: E402
 
@@ -69,6 +70,7 @@ class Images:
 class _Vectors:
     values: torch.Tensor
     targets: np.ndarray
+    axes: None = None
 
     def inputs(self, positions, *, epoch):
         return self.values[torch.from_numpy(positions)]

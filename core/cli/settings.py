@@ -17,7 +17,7 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import FORMER_NAMES
 from core.domain.configs.train import TrainConfig, recipe_defaults
-from core.domain.settings import Setting, settings_of, with_settings
+from core.domain.settings import Setting, SettingGroup, settings_of, with_settings
 from core.domain.training import TrainingRun
 from core.errors import ConfigError
 from core.files import regular_file
@@ -26,9 +26,10 @@ SECTIONS = {"train": TrainConfig, "augment": AugmentConfig, "preprocess": Prepro
 _IDLE_HINTS = {
     Recipe.QUICK: "Quick solves the last layer exactly on unchanged images: without epochs, "
     "learning rate or augmentation.",
+    Recipe.STAGED: "Staged trains the upper layers step by step, from the solved last layer on.",
     Recipe.FULL: "Full trains all layers step by step: use weight decay instead of a penalty.",
 }
-_PANELS = {"train": "Training", "augment": "Augmentation", "preprocess": "Pixels"}
+_GROUPS = {"augment": SettingGroup.AUGMENTATION, "preprocess": SettingGroup.PIXELS}
 _SECTION_OF = {item.name: key for key, kind in SECTIONS.items() for item in settings_of(kind)}
 
 Values = Mapping[str, object]
@@ -150,7 +151,7 @@ def _parameter(section: str, item: Setting) -> inspect.Parameter:
         help=item.help.replace("[", "\\["),
         metavar=None if item.low is None else f"{item.low:g}..{item.high:.10g}",
         show_default=_usual(section, item),
-        rich_help_panel=_PANELS[section],
+        rich_help_panel=item.group or _GROUPS[section],
     )
     return inspect.Parameter(
         item.name,

@@ -79,6 +79,7 @@ class Phase(StrEnum):
     LOADING_NETWORK = "Loading the network"
     PREPARING_NETWORK = "Preparing the network"
     FEATURES = "Computing features"
+    ACTIVATIONS = "Computing the lower stages"
     PENALTY = "Choosing the penalty"
     COMPARING = "Comparing detail levels"
     FITTING = "Fitting the model"

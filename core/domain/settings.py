@@ -22,6 +22,21 @@ YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
 
 
+class SettingGroup(StrEnum):
+    """Under which heading a setting is shown, in this order."""
+
+    MODEL = "Model"
+    LAST_LAYER = "Last layer"
+    LENGTH = "Length"
+    STEPS = "Steps and learning rate"
+    LOSS = "Classes and loss"
+    REGULARIZATION = "Regularization"
+    EVALUATION = "Evaluation and best epoch"
+    MACHINE = "Machine and seed"
+    AUGMENTATION = "Augmentation"
+    PIXELS = "Pixels"
+
+
 def setting(
     default: Any,
     title: str,
@@ -31,6 +46,7 @@ def setting(
     high: float | None = None,
     step: float | None = None,
     option: str | None = None,
+    group: SettingGroup | None = None,
 ) -> Any:
     """A dataclass field that knows its own title, help and range.
 
@@ -42,8 +58,17 @@ def setting(
         high: largest value that is allowed.
         step: of the form's slider or buttons.
         option: name of the command-line option, where the field's own name would not be clear.
+        group: heading in forms and in the help; None: that of its config.
     """
-    about = {"title": title, "help": help, "low": low, "high": high, "step": step, "option": option}
+    about = {
+        "title": title,
+        "help": help,
+        "low": low,
+        "high": high,
+        "step": step,
+        "option": option,
+        "group": group,
+    }
     return field(default=default, metadata=about)
 
 
@@ -51,7 +76,8 @@ def setting(
 class Setting:
     """What is declared about one field of a config; `low` and `high` are both set or both None.
 
-    `step` is that of a form's slider; None: the number is typed.
+    `step` is that of a form's slider; None: the number is typed. `group` is its heading; None:
+    that of its config.
     """
 
     name: str
@@ -62,6 +88,7 @@ class Setting:
     high: float | None
     option: str
     step: float | None = None
+    group: SettingGroup | None = None
 
     @property
     def kind(self) -> type[Value]:
@@ -137,6 +164,7 @@ def settings_of(kind: "type[DataclassInstance] | DataclassInstance") -> Iterator
             about["high"],
             f"--{name}",
             about["step"],
+            about["group"],
         )
 
 

@@ -23,7 +23,8 @@ from core.models.backbone import machine_cache
 from core.models.bundle import Tensors
 
 if TYPE_CHECKING:
-    from core.models.build import PixelFeatures
+    import torch
+
 
 # To be counted up whenever the graph of a detail level changes: names converted networks.
 _GRAPH = 1
@@ -75,7 +76,7 @@ def backbone_digest(
 
 def open_runtime(
     key: str,
-    build: Callable[[], "PixelFeatures"],
+    build: Callable[[], "torch.nn.Module"],
     cache_folder: Path,
     image_size_px: int,
     *,
@@ -120,7 +121,7 @@ def _opened(folder: Path) -> "OpenVinoRuntime | None":
 
 
 def _converted(
-    build: Callable[[], "PixelFeatures"], folder: Path, image_size_px: int
+    build: Callable[[], "torch.nn.Module"], folder: Path, image_size_px: int
 ) -> "OpenVinoRuntime":
     shutil.rmtree(folder, ignore_errors=True)  # what is there could not be used
     _convert(build(), folder, image_size_px)
@@ -143,11 +144,11 @@ class OpenVinoRuntime:
             },
         )
         self._queue = _openvino().AsyncInferQueue(compiled)
-        self._width = int(compiled.output(0).shape[1])
+        self._shape = tuple(int(side) for side in list(compiled.output(0).shape)[1:])
 
     def features(self, pixels: Pixels) -> Features:
-        """Uint8 [N, S, S, 3] to float32 [N, D]; images run side by side."""
-        result = np.empty((len(pixels), self._width), np.float32)
+        """Uint8 [N, S, S, 3] to float32 [N, D], or what it gives; images run side by side."""
+        result = np.empty((len(pixels), *self._shape), np.float32)
 
         def keep(request: Any, position: int) -> None:
             result[position] = request.get_output_tensor(0).data[0]
@@ -192,7 +193,7 @@ class OpenVinoRuntime:
 class TorchRuntime:
     """A network in PyTorch, for GPUs."""
 
-    def __init__(self, module: "PixelFeatures", device: str, batch_size: int = 64) -> None:
+    def __init__(self, module: "torch.nn.Module", device: str, batch_size: int = 64) -> None:
         self._module = module.eval().to(device)
         self._device = device
         self._batch_size = batch_size
@@ -254,7 +255,7 @@ def chunks(count: int, size: int = 64) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _convert(module: "PixelFeatures", folder: Path, image_size_px: int) -> None:
+def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> None:
     """Write the module as an OpenVINO network; complete or not at all."""
     import warnings
 

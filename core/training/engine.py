@@ -1,33 +1,43 @@
-"""The training loop: plain PyTorch; knows no database, no process, no page.
+"""The training loop: plain PyTorch; knows no database, no page.
 
 All randomness is a function of (seed, epoch, step, sample), so a checkpoint needs no random state
 and a resumed run ends bit-exactly where an undisturbed one does.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol, assert_never
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.domain.configs.choices import OptimizerName, ScheduleName
 from core.domain.configs.train import TrainConfig
 from core.domain.training import EpochMetrics
 from core.errors import TrainingError
-from core.training.evaluation import EvaluatedEpoch, measures, memory_mb
+from core.training.evaluation import EvaluatedEpoch, Measures, measures, memory_mb, selection_score
+from core.training.loop.losses import ImageLoss, draw_mix, image_loss, mixed
+from core.training.loop.order import batch_count, epoch_batches, part_of_rank
+from core.training.loop.plan import Pace, expected_seconds, planned_steps
+from core.training.loop.ranks import ALONE, Ranks
+from core.training.loop.state import START, FitState, averaged, has_epochs_left
+from core.training.loop.steps import (
+    autocast_type,
+    learning_rate,
+    set_learning_rate,
+)
 
-_WARM_UP_FRACTION = 0.05
+_PROBES = 3  # steps that are timed before the start
+_CHECK_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
 class Examples(Protocol):
     """Labelled inputs, by position."""
 
     targets: NDArray[np.int64]
+    axes: tuple[int, int] | None  # height and width of a batch of inputs, where they have some
 
     def inputs(self, positions: NDArray[np.intp], *, epoch: int | None) -> Tensor:
         """Inputs [B, …] of these positions; `epoch` selects the augmentation, None means none."""
@@ -46,60 +56,6 @@ class Checkpoints(Protocol):
         ...
 
 
-@dataclass
-class FitState:
-    """The progress of a training; everything a checkpoint holds."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    seconds: float = 0.0
-    waiting_s: float = 0.0
-    best_key: tuple[float, float] = (-1.0, 0.0)
-    best_epoch: int = -1
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    stopped: bool = False
-
-    def to_checkpoint(self) -> dict[str, Any]:
-        """Tensors and numbers only, so that it loads without unpickling code."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "seconds": self.seconds,
-            "waiting_s": self.waiting_s,
-            "best_key": list(self.best_key),
-            "best_epoch": self.best_epoch,
-            "best_weights": self.best_weights,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.loss_sum, self.seconds = state["loss_sum"], state["seconds"]
-        self.waiting_s = state.get("waiting_s", 0.0)
-        self.best_key = (state["best_key"][0], state["best_key"][1])
-        self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
-
-
-def new_state(model: nn.Module, config: TrainConfig, device: torch.device) -> FitState:
-    """A training that has not begun."""
-    return FitState(
-        model=model,
-        optimizer=_optimizer(model, config),
-        scaler=torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16),
-    )
-
-
 def fit(
     state: FitState,
     train: Examples,
@@ -111,12 +67,16 @@ def fit(
     checkpoints: Checkpoints,
     should_stop: Callable[[], bool],
     on_step: Callable[[int, int], None],
+    on_plan: Callable[[int, float], None] = lambda _steps, _seconds: None,
+    factors: Sequence[float] = (),
+    ranks: Ranks = ALONE,
 ) -> Iterator[EvaluatedEpoch]:
-    """Train until the last epoch, early stopping or a stop request; yields one line per epoch.
+    """Train until the last epoch, the time limit, early stopping or a stop request.
 
-    Afterwards `state.best_weights` holds the epoch with the best validation macro F1 (the lower
-    loss where equal), and `state.stopped` tells whether a request ended it; a
-    checkpoint was saved then.
+    Yields a line for each evaluated epoch; first one for epoch -1 where the head was solved before.
+    Afterwards `state.best_weights` holds the epoch with the best validation measure (the lower
+    loss where equal), and `state.stopped` tells whether a request ended it; a checkpoint was saved
+    then.
 
     Args:
         state: from `new_state`, or restored.
@@ -128,212 +88,314 @@ def fit(
         checkpoints: where states are kept.
         should_stop: asked after every step.
         on_step: called with (steps done, steps in all).
+        on_plan: called once before the first step with (steps in all, seconds expected).
+        factors: [C], penalty of each class; empty: 1.
+        ranks: the processes that train together; all call this with the same arguments, and only
+            the first one saves.
 
     Raises:
         TrainingError: if the loss became NaN or infinite.
     """
-    loss_function = _loss(train.targets, config, class_count, device)
-    batches = _batch_count(len(train.targets), config.batch_size)
+    penalties = np.array(factors or [1.0] * class_count, np.float32)
+    loss = image_loss(train.targets, config, penalties).to(device)
+    loop = _Loop(state, train, validation, config, loss, device, class_count, ranks)
+    batches = batch_count(len(train.targets), config)
+    state.steps_done = state.steps_done or state.epoch * batches + state.step
+    if config.start_from_head and not state.is_started:
+        yield loop.evaluated(START, float("nan"))
+    state.is_started = True
+    if has_epochs_left(state, config) and not state.total_steps:
+        on_plan(*loop.plan(batches))
     while has_epochs_left(state, config):
-        started = time.perf_counter() - state.seconds
-        order = _permutation(len(train.targets), config.seed, state.epoch)
-        for positions in np.array_split(order, batches)[state.step :]:
-            step_size = learning_rate(state.epoch * batches + state.step, batches, config)
-            loss = _train_step(state, train, positions, loss_function, step_size, config, device)
-            state.loss_sum += loss * len(positions)
-            state.step += 1
-            state.seconds = time.perf_counter() - started
-            on_step(state.epoch * batches + state.step, config.epochs * batches)
-            if should_stop():
+        state.model.train()
+        for positions in epoch_batches(train.targets, config, state.epoch)[state.step :]:
+            loop.train_step(positions, batches)
+            on_step(state.steps_done, state.total_steps)
+            if ranks.any(should_stop()):
                 state.stopped = True
-                checkpoints.save(state.to_checkpoint(), urgent=True)
+                loop.save(checkpoints, urgent=True)
                 return
+            if state.steps_done >= state.total_steps or loop.is_out_of_time():
+                break
             if state.step < batches:
-                checkpoints.save(state.to_checkpoint(), urgent=False)
-        yield _close_epoch(state, train, validation, loss_function, config, class_count, device)
-        checkpoints.save(state.to_checkpoint(), urgent=False)
-
-
-def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
-    """The learning rate of a step: a short warm-up, then cosine to zero, or steps by ten."""
-    total = max(1, steps_per_epoch * config.epochs)
-    warm_up = int(_WARM_UP_FRACTION * total)
-    if step < warm_up:
-        return config.learning_rate * (step + 1) / (warm_up + 1)
-    progress = step / total
-    match config.schedule:
-        case ScheduleName.COSINE:
-            factor = 0.5 * (1 + math.cos(math.pi * progress))
-        case ScheduleName.STEP:
-            factor = 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
-        case _:
-            assert_never(config.schedule)
-    return config.learning_rate * factor
+                loop.save(checkpoints, urgent=False)
+        line = loop.close_epoch(batches)
+        if line is not None:
+            yield line
+        loop.save(checkpoints, urgent=False)
 
 
 def predict_logits(
-    model: nn.Module, examples: Examples, device: torch.device, *, batch_size: int = 64
+    model: nn.Module,
+    examples: Examples,
+    device: torch.device,
+    *,
+    batch_size: int = 64,
+    positions: NDArray[np.intp] | None = None,
 ) -> Tensor:
-    """Logits [N, C] of all examples, without augmentation, on the CPU."""
+    """Logits [N, C] of all examples or of these positions, not augmented, on the CPU."""
     model.eval()
+    wanted = np.arange(len(examples.targets)) if positions is None else positions
     rows = []
     with torch.inference_mode():
-        for start in range(0, len(examples.targets), batch_size):
-            stop = min(start + batch_size, len(examples.targets))
-            inputs = examples.inputs(np.arange(start, stop), epoch=None).to(device)
+        for start in range(0, len(wanted), batch_size):
+            inputs = examples.inputs(wanted[start : start + batch_size], epoch=None).to(device)
             rows.append(model(inputs).float().cpu())
     return torch.cat(rows)
 
 
-def _train_step(
-    state: FitState,
-    train: Examples,
-    positions: NDArray[np.intp],
-    loss_function: nn.Module,
-    step_size: float,
-    config: TrainConfig,
-    device: torch.device,
-) -> float:
-    # Why: dropout must not depend on how often the run was resumed.
-    seed = (config.seed * 1_000_003 + state.epoch) * 1_000_003 + state.step
-    torch.manual_seed(seed % 2**63)
-    state.model.train()
-    for group in state.optimizer.param_groups:
-        group["lr"] = step_size
-    asked_at = time.perf_counter()
-    inputs = train.inputs(positions, epoch=state.epoch).to(device)
-    state.waiting_s += time.perf_counter() - asked_at
-    targets = torch.from_numpy(train.targets[positions]).to(device)
-    precision = _precision(device)
-    with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
-        loss = loss_function(state.model(inputs), targets)
-    if not torch.isfinite(loss):
+@dataclass
+class _Loop:
+    """One training with what it trains on; `state` is all that changes."""
+
+    state: FitState
+    train: Examples
+    validation: Examples
+    config: TrainConfig
+    loss: ImageLoss
+    device: torch.device
+    class_count: int
+    ranks: Ranks
+
+    def __post_init__(self) -> None:
+        self._type = autocast_type(self.device, self.config.precision)
+        self._is_random = _draws_at_random(self.state.model)
+        self._part = self.config.batch_size
+        self._evaluation_s = 0.0
+
+    def plan(self, batches: int) -> tuple[int, float]:
+        """Steps in all and seconds they will take, by the time of a few steps without effect."""
+        state, config = self.state, self.config
+        pace = Pace(self._probed(), self._evaluation_s)
+        steps = planned_steps(
+            config, batches, done=state.steps_done, elapsed_s=state.elapsed_s, pace=pace
+        )
+        state.total_steps = self.ranks.agreed(steps)
+        left = state.total_steps - state.steps_done
+        return state.total_steps, expected_seconds(config, batches, left, pace)
+
+    def _probed(self) -> float:
+        """Seconds of a step; weights and statistics are as before."""
+        model = self.state.model
+        before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        model.train()
+        times = []
+        for positions in epoch_batches(self.train.targets, self.config, 0)[:_PROBES]:
+            began = time.perf_counter()
+            self._gradients(positions, epoch=0)
+            _wait_for(self.device)
+            times.append(time.perf_counter() - began)
+        self.state.optimizer.zero_grad(set_to_none=True)
+        self.state.waiting_s = 0.0
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])
+        return min(times)
+
+    def train_step(self, positions: NDArray[np.intp], batches: int) -> None:
+        """One step of the optimizer on these images."""
+        state, config = self.state, self.config
+        began = time.perf_counter()
+        if self._is_random:
+            # Why: dropout must not depend on how often the run was resumed.
+            seed = (config.seed * 1_000_003 + state.epoch) * 1_000_003 + state.step
+            torch.manual_seed((seed * 64 + self.ranks.rank) % 2**63)
+        set_learning_rate(
+            state.optimizer, learning_rate(state.steps_done, batches, config, state.total_steps)
+        )
+        loss = self._gradients(positions, epoch=state.epoch)
+        if config.gradient_clipping > 0:
+            state.scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clipping)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        self.ranks.mean_statistics(state.model)
+        if state.average:
+            state.average.update(state.model, state.steps_done)
+        state.loss_sum = state.loss_sum + loss * len(positions)
+        state.images += len(positions)
+        state.step, state.steps_done = state.step + 1, state.steps_done + 1
+        if self.device.type == "cpu" or state.steps_done % _CHECK_EVERY == 0:
+            self._refuse_diverged()
+        spent = time.perf_counter() - began
+        state.seconds, state.elapsed_s = state.seconds + spent, state.elapsed_s + spent
+
+    def _gradients(self, positions: NDArray[np.intp], *, epoch: int) -> Tensor:
+        """Gradients of the mean loss of a step, summed over its parts; gives that loss."""
+        whole = len(positions)
+        while True:
+            try:
+                return self._of_parts(positions, epoch)
+            except torch.cuda.OutOfMemoryError as err:
+                self.state.optimizer.zero_grad(set_to_none=True)
+                self._part = min(self._part, whole) // 2
+                if self._part < 2:
+                    raise TrainingError(
+                        "There was not enough GPU memory for two images.",
+                        "Use a smaller image size or network, or choose the CPU.",
+                    ) from err
+                torch.cuda.empty_cache()
+
+    def _of_parts(self, positions: NDArray[np.intp], epoch: int) -> Tensor:
+        state = self.state
+        classes = torch.from_numpy(self.train.targets[positions]).to(self.device)
+        total = self.loss.image_weights(self.loss.one_hot(classes)).sum()
+        own = part_of_rank(positions, self.ranks.rank, self.ranks.world)
+        mix = draw_mix(self.config, (self.config.seed, 1, state.steps_done))
+        sum_of_losses = torch.zeros((), device=self.device)
+        for part in np.array_split(own, max(1, -(-len(own) // self._part))):
+            if not len(part):
+                continue
+            asked_at = time.perf_counter()
+            inputs = self.train.inputs(part, epoch=epoch).to(self.device, non_blocking=True)
+            state.waiting_s += time.perf_counter() - asked_at
+            targets = torch.from_numpy(self.train.targets[part]).to(self.device)
+            wanted = self.loss.one_hot(targets)
+            if mix is not None:
+                inputs, wanted = mixed(inputs, wanted, mix, self.train.axes)
+            with torch.autocast(self.device.type, dtype=self._type, enabled=self._type is not None):
+                logits = state.model(inputs)
+            losses = self.loss.per_image(logits, wanted) * self.loss.image_weights(wanted)
+            loss = losses.sum() / total
+            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            sum_of_losses += loss.detach()
+        self.ranks.sum_gradients(state.model)
+        whole = self.ranks.sum_of(sum_of_losses)
+        return whole if self.device.type == "mps" else whole.double()
+
+    def is_out_of_time(self) -> bool:
+        """Whether the time limit has come; the plan then ends here."""
+        limit = self.config.minutes * 60
+        late = self.ranks.any(limit > 0 and self.state.elapsed_s > limit)
+        if late:
+            self.state.total_steps = self.state.steps_done
+        return late
+
+    def _refuse_diverged(self) -> None:
+        if np.isfinite(float(self.state.loss_sum)):
+            return
+        rate = self.config.learning_rate
         raise TrainingError(
-            f"Training diverged in epoch {state.epoch + 1}: the loss became NaN (not a number).",
-            "Use a smaller learning rate, for example one tenth of this one.",
+            f"Training diverged in epoch {self.state.epoch + 1}: the loss became NaN (not a "
+            "number) or infinite.",
+            f"Use a smaller learning rate, for example {rate / 10:.2g} instead of {rate:.2g}, a "
+            "longer warm-up or gradient clipping of 1.",
         )
-    state.optimizer.zero_grad(set_to_none=True)
-    state.scaler.scale(loss).backward()
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    return float(loss.detach())
+
+    def save(self, checkpoints: Checkpoints, *, urgent: bool) -> None:
+        """Keep the state, which must be one that can go on."""
+        self._refuse_diverged()
+        if self.ranks.is_first:
+            checkpoints.save(self.state.to_checkpoint(), urgent=urgent)
+
+    def close_epoch(self, batches: int) -> EvaluatedEpoch | None:
+        """Count an epoch and evaluate it if it is its turn."""
+        state, config = self.state, self.config
+        self._refuse_diverged()
+        pace = Pace(state.seconds / max(1, state.step), self._evaluation_s)
+        state.epoch, state.step = state.epoch + 1, 0
+        is_last = not has_epochs_left(state, config)
+        if state.epoch % config.evaluation_interval and not is_last:
+            self._forget_epoch()
+            return None
+        line = self.evaluated(state.epoch - 1, float(state.loss_sum) / max(1, state.images))
+        if config.minutes > 0 and not is_last:
+            pace = Pace(pace.step_s, self._evaluation_s)
+            steps = planned_steps(
+                config, batches, done=state.steps_done, elapsed_s=state.elapsed_s, pace=pace
+            )
+            state.total_steps = self.ranks.agreed(max(steps, state.steps_done))
+        self._forget_epoch()
+        return line
+
+    def _forget_epoch(self) -> None:
+        state = self.state
+        state.loss_sum, state.images = 0.0, 0
+        state.seconds, state.waiting_s = 0.0, 0.0
+
+    def evaluated(self, epoch: int, train_loss: float) -> EvaluatedEpoch:
+        """Measure the weights of now, and keep them if they are the best so far."""
+        began = time.perf_counter()
+        state, config = self.state, self.config
+        with averaged(state):
+            logits = self._logits(self.validation)
+            measured = measures(logits, self.validation.targets, self.class_count)
+            of_training = self._training_accuracy()
+        targets = torch.from_numpy(self.validation.targets)
+        val_loss = float(self.loss.cpu()(logits, targets))
+        self.loss.to(self.device)
+        key = (selection_score(measured, config.selection), -val_loss)
+        is_best = key > state.best_key
+        if is_best:
+            state.best_key, state.best_epoch = key, epoch
+            state.best_weights = state.evaluated_weights()
+        self._evaluation_s = time.perf_counter() - began
+        state.elapsed_s += self._evaluation_s
+        return EvaluatedEpoch(
+            self._line(epoch, train_loss, val_loss, measured, of_training, is_best), logits
+        )
+
+    def _line(
+        self,
+        epoch: int,
+        train_loss: float,
+        val_loss: float,
+        measured: Measures,
+        of_training: float | None,
+        is_best: bool,
+    ) -> EpochMetrics:
+        state, batches = self.state, batch_count(len(self.train.targets), self.config)
+        return EpochMetrics(
+            epoch=epoch,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            val_accuracy=measured.accuracy,
+            val_macro_f1=measured.macro_f1,
+            learning_rate=learning_rate(
+                state.steps_done, batches, self.config, state.total_steps or None
+            ),
+            duration_s=state.seconds + self._evaluation_s,
+            is_best=is_best,
+            val_macro_recall=measured.macro_recall,
+            val_log_loss=measured.log_loss,
+            train_accuracy=of_training,
+            images_per_second=state.images / state.seconds if state.seconds > 0 else None,
+            memory_mb=memory_mb(self.device),
+            seconds_waiting_for_data=state.waiting_s,
+        )
+
+    def _logits(self, examples: Examples, positions: NDArray[np.intp] | None = None) -> Tensor:
+        every = np.arange(len(examples.targets)) if positions is None else positions
+        own = part_of_rank(every, self.ranks.rank, self.ranks.world)
+        rows = (
+            predict_logits(self.state.model, examples, self.device, positions=own)
+            if len(own)
+            else torch.empty(0, self.class_count)
+        )
+        return self.ranks.gathered(rows, len(every))
+
+    def _training_accuracy(self) -> float | None:
+        """Accuracy on evenly chosen training images, as many as there are for validation."""
+        if not self.config.training_measure:
+            return None
+        n = len(self.train.targets)
+        count = min(n, len(self.validation.targets))
+        chosen = np.linspace(0, n - 1, count).astype(np.intp)
+        predicted = self._logits(self.train, chosen).argmax(1).numpy()
+        return float((predicted == self.train.targets[chosen]).mean())
 
 
-def _close_epoch(
-    state: FitState,
-    train: Examples,
-    validation: Examples,
-    loss_function: nn.Module,
-    config: TrainConfig,
-    class_count: int,
-    device: torch.device,
-) -> EvaluatedEpoch:
-    started = time.perf_counter()
-    logits = predict_logits(state.model, validation, device)
-    targets = torch.from_numpy(validation.targets)
-    val_loss = float(loss_function.cpu()(logits, targets))
-    loss_function.to(device)
-    measured = measures(logits, validation.targets, class_count)
-    key = (measured.macro_f1, -val_loss)
-    is_best = key > state.best_key
-    if is_best:
-        state.best_key, state.best_epoch = key, state.epoch
-        state.best_weights = {
-            k: v.detach().cpu().clone() for k, v in state.model.state_dict().items()
-        }
-    batches = _batch_count(len(train.targets), config.batch_size)
-    metrics = EpochMetrics(
-        epoch=state.epoch,
-        train_loss=state.loss_sum / len(train.targets),
-        val_loss=val_loss,
-        val_accuracy=measured.accuracy,
-        val_macro_f1=measured.macro_f1,
-        learning_rate=learning_rate(state.epoch * batches, batches, config),
-        duration_s=state.seconds + time.perf_counter() - started,
-        is_best=is_best,
-        val_macro_recall=measured.macro_recall,
-        val_log_loss=measured.log_loss,
-        images_per_second=len(train.targets) / state.seconds,
-        memory_mb=memory_mb(device),
-        seconds_waiting_for_data=state.waiting_s,
+def _draws_at_random(model: nn.Module) -> bool:
+    """Whether a forward pass in training draws numbers: dropout, or dropped paths."""
+    return any(
+        (getattr(module, name, 0.0) or 0.0) > 0
+        for module in model.modules()
+        for name in ("p", "drop_prob", "drop_rate")
+        if isinstance(getattr(module, name, 0.0), int | float)
     )
-    state.epoch, state.step, state.loss_sum = state.epoch + 1, 0, 0.0
-    state.seconds, state.waiting_s = 0.0, 0.0
-    return EvaluatedEpoch(metrics, logits)
 
 
-def _batch_count(n: int, batch_size: int) -> int:
-    # Why at least two images in each: batch normalization cannot learn from one.
-    return max(1, min(math.ceil(n / batch_size), n // 2))
-
-
-def _permutation(n: int, seed: int, epoch: int) -> NDArray[np.intp]:
-    return np.random.default_rng((seed, epoch)).permutation(n)
-
-
-def should_stop_early(state: FitState, config: TrainConfig) -> bool:
-    """Whether the measure has not improved for as many epochs as the config allows."""
-    return 0 < config.patience <= state.epoch - 1 - state.best_epoch
-
-
-def has_epochs_left(state: FitState, config: TrainConfig) -> bool:
-    """Whether there is anything left to train."""
-    return state.epoch < config.epochs and not should_stop_early(state, config)
-
-
-class WeightedCrossEntropy(nn.Module):
-    """Mean cross-entropy with smoothed targets, each image weighted by its true class.
-
-    Why not torch's own: with both, it weights the smoothed part of a target by the classes that it
-    is spread over, so that a rare class with a large weight draws every image towards itself.
-
-    Args:
-        weights: [C], above 0.
-        label_smoothing: share of each target that is spread evenly over all classes, in [0, 1).
-    """
-
-    weights: Tensor
-
-    def __init__(self, weights: Tensor, label_smoothing: float) -> None:
-        super().__init__()
-        self.register_buffer("weights", weights)
-        self.label_smoothing = label_smoothing
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Logits [B, C] and class indices [B] to a number."""
-        losses = nn.functional.cross_entropy(
-            logits, targets, reduction="none", label_smoothing=self.label_smoothing
-        )
-        weights = self.weights[targets]
-        return (losses * weights).sum() / weights.sum()
-
-
-def _loss(
-    targets: NDArray[np.int64], config: TrainConfig, class_count: int, device: torch.device
-) -> nn.Module:
-    counts = np.maximum(np.bincount(targets, minlength=class_count), 1)
-    weights = torch.tensor(counts**-config.class_weights.power, dtype=torch.float32)
-    return WeightedCrossEntropy(weights, config.label_smoothing).to(device)
-
-
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    # Why: decaying biases and normalization weights only hurts.
-    decayed = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
-    plain = [p for p in model.parameters() if p.ndim <= 1 and p.requires_grad]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    match config.optimizer:
-        case OptimizerName.ADAMW:
-            return torch.optim.AdamW(groups, lr=config.learning_rate)
-        case OptimizerName.SGD:
-            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-        case _:
-            assert_never(config.optimizer)
-
-
-def _precision(device: torch.device) -> torch.dtype | None:
-    if device.type != "cuda":  # half precision is emulated on CPUs, up to 100 times slower
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

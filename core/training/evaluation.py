@@ -2,12 +2,14 @@
 
 import sys
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.domain.configs.choices import SelectionMeasure
 from core.domain.training import EpochDetails, EpochMetrics, HardImage
 from core.evaluation.measures.classification import confusion_matrix, macro_f1
 
@@ -53,6 +55,21 @@ def measures(logits: Tensor, targets: NDArray[np.int64], class_count: int) -> Me
         macro_recall=float((np.diag(matrix)[seen] / support[seen]).mean()),
         log_loss=float(log_losses(logits, targets).mean()),
     )
+
+
+def selection_score(measured: Measures, measure: SelectionMeasure) -> float:
+    """The number by which epochs are compared; more is better."""
+    match measure:
+        case SelectionMeasure.MACRO_F1:
+            return measured.macro_f1
+        case SelectionMeasure.ACCURACY:
+            return measured.accuracy
+        case SelectionMeasure.MACRO_RECALL:
+            return measured.macro_recall
+        case SelectionMeasure.LOG_LOSS:
+            return -measured.log_loss
+        case _:
+            assert_never(measure)
 
 
 def log_losses(logits: Tensor, targets: NDArray[np.int64]) -> NDArray[np.float64]:

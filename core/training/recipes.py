@@ -1,5 +1,6 @@
-"""Networks of the two recipes: what is trained, on which inputs, what becomes the model file."""
+"""Networks of the recipes: what is trained, on which inputs, what becomes the model file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,16 @@ from torch import Tensor, nn
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.train import TrainConfig
+from core.errors import ConfigError
 from core.models.build import PixelFeatures, build_network, head_name, head_of
 from core.models.bundle import Tensors
 from core.models.catalog import Network
 from core.training.augment import augment
+from core.training.stages import stages_of, upper_part
 
 State = dict[str, Tensor]
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 @dataclass
@@ -31,28 +36,103 @@ class PixelExamples:
     augmentation: AugmentConfig
     seed: int
     device: torch.device
+    axes: tuple[int, int] | None = (1, 2)
 
     def inputs(self, positions: NDArray[np.intp], *, epoch: int | None) -> Tensor:
         """Gray values 0 to 255, float [B, S, S, 3]; augmented where an epoch is given."""
         chosen = self.positions[positions]
-        pixels = torch.from_numpy(np.stack([self.rows[i] for i in chosen])).to(self.device)
+        pixels = torch.from_numpy(np.stack([self.rows[i] for i in chosen]))
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         if epoch is None:
-            return pixels.float()
-        images = pixels.permute(0, 3, 1, 2).float()
+            return pixels.to(self.device).float()
+        images = pixels.to(self.device).permute(0, 3, 1, 2).float()
         changed = augment(images, self.augmentation, seed=self.seed, epoch=epoch, samples=chosen)
         return changed.permute(0, 2, 3, 1)
 
 
-class PixelClassifier(nn.Module):
-    """A whole network on gray values [B, S, S, 3], as the full recipe trains it."""
+@dataclass
+class MapExamples:
+    """Outputs of the frozen stages for the staged recipe, read from their cache.
+
+    `rows` [V * N_all, c, h, w] are float16: first the unchanged images, then V - 1 versions that
+    were changed at random. An epoch shows each image in one version; V epochs show all of them.
+    """
+
+    rows: NDArray[np.float16]
+    positions: NDArray[np.intp]
+    targets: NDArray[np.int64]
+    images: int
+    versions: int
+    axes: tuple[int, int] | None = (2, 3)
+
+    def inputs(self, positions: NDArray[np.intp], *, epoch: int | None) -> Tensor:
+        """Maps, float [B, c, h, w]; without an epoch, of the unchanged images."""
+        chosen = self.positions[positions]
+        version = 0 if epoch is None else (epoch + positions) % self.versions
+        maps = torch.from_numpy(np.stack([self.rows[i] for i in version * self.images + chosen]))
+        return maps.float().contiguous(memory_format=torch.channels_last)
+
+
+class TunedNetwork(nn.Module):
+    """A network that is trained, or its upper part; frozen parts stay as they are.
+
+    Args:
+        network: a timm network, or one whose lower stages were cut off.
+        before: turns inputs into what the network takes.
+        drop_rate: of the features before the head.
+        frozen: modules that keep weights and statistics.
+        frozen_norm: all batch statistics are kept.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        before: nn.Module,
+        *,
+        drop_rate: float = 0.0,
+        frozen: Sequence[nn.Module] = (),
+        frozen_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network, self.before = network, before
+        self.drop = nn.Dropout(drop_rate)
+        self._kept = list(frozen)
+        if frozen_norm:
+            self._kept += [m for m in network.modules() if isinstance(m, _BATCH_NORMS)]
+        for module in frozen:
+            module.requires_grad_(False)
+        if drop_rate:
+            head_of(network).register_forward_pre_hook(lambda _, inputs: self.drop(inputs[0]))
+
+    def train(self, mode: bool = True) -> "TunedNetwork":
+        """Training mode, except for what is frozen."""
+        super().train(mode)
+        for module in self._kept:
+            module.eval()
+        return self
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs [B, …] to logits [B, C]."""
+        return self.network(self.before(inputs))  # type: ignore[no-any-return]
+
+
+class Normalized(nn.Module):
+    """Gray values [B, S, S, 3] to what a network takes [B, 3, S, S]."""
 
     def __init__(self, features: PixelFeatures) -> None:
         super().__init__()
-        self.features = features
+        self.register_buffer("mean", features.mean, persistent=False)
+        self.register_buffer("scale", 1 / features.std, persistent=False)
+
+    mean: Tensor
+    scale: Tensor
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Gray values [B, S, S, 3] to logits [B, C]."""
-        return self.features.logits(pixels)
+        """Gray values [B, S, S, 3] to normalized [B, 3, S, S], channels last in memory."""
+        images = pixels.permute(0, 3, 1, 2)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return (images - self.mean) * self.scale
 
 
 def pretrained_features(
@@ -69,10 +149,51 @@ def pretrained_features(
     return PixelFeatures(model.eval(), mean, std)
 
 
-def whole_classifier(features: PixelFeatures, device: torch.device) -> PixelClassifier:
-    """The full recipe's model on its device; channels-last is faster there and here."""
-    classifier = PixelClassifier(features).to(device)
-    return classifier.to(memory_format=torch.channels_last)
+def whole_classifier(
+    features: PixelFeatures, config: TrainConfig, device: torch.device
+) -> TunedNetwork:
+    """The full recipe's model on its device; channels-last is faster there and here.
+
+    Raises:
+        ConfigError: if more stages are frozen than the network has.
+    """
+    network = features.network
+    stages = stages_of(network)
+    if config.frozen_stages > len(stages):
+        raise ConfigError(
+            f"Frozen stages is {config.frozen_stages}, but this network has {len(stages)}.",
+            "Choose fewer, or the recipe quick.",
+        )
+    frozen = [network.get_submodule(n) for s in stages[: config.frozen_stages] for n in s]
+    model = TunedNetwork(
+        network,
+        Normalized(features),
+        drop_rate=config.drop_rate,
+        frozen=frozen,
+        frozen_norm=config.frozen_norm,
+    )
+    return model.to(device).to(memory_format=torch.channels_last)
+
+
+def upper_classifier(
+    features: PixelFeatures, count: int, config: TrainConfig, device: torch.device
+) -> TunedNetwork:
+    """The staged recipe's model on its device: what comes after the first `count` stages."""
+    model = TunedNetwork(
+        upper_part(features.network, count),
+        nn.Identity(),
+        drop_rate=config.drop_rate,
+        frozen_norm=config.frozen_norm,
+    )
+    return model.to(device).to(memory_format=torch.channels_last)
+
+
+def set_head(
+    features: PixelFeatures, weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> None:
+    """Put a solved head [C, D], [C] into a network."""
+    state = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+    head_of(features.network).load_state_dict(state)
 
 
 def with_head(features: PixelFeatures, head: State) -> Tensors:

@@ -23,13 +23,15 @@ _SLOWEST = 6.0  # against the declared weights; a pause of the machine is no spe
 class Work:
     """How much a job has to do; what is not known is as usual.
 
-    `epochs` counts in the full recipe only; `draws`: the images are drawn first, for the demo.
-    `views` is how often the network sees an image, `more_views` how often again for a comparison.
+    `epochs` counts in recipes that have some, `versions` of each image in the staged one;
+    `draws`: the images are drawn first, for the demo. `views` is how often the network sees an
+    image, `more_views` how often again for a comparison.
     """
 
     images: int = USUAL_IMAGES
     epochs: int = 12
     recipe: Recipe = Recipe.QUICK
+    versions: int = 6
     draws: bool = False
     views: int = 1
     more_views: int = 0
@@ -134,8 +136,23 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.FITTING: (0.1, 0.8),
                 Phase.CROSS_VALIDATING: (0.2, 1.2),
             }
+        case Recipe.STAGED:
+            return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.PENALTY: (0.3, 2.5),
+                Phase.FITTING: (0.1, 0.8),
+                Phase.ACTIVATIONS: (1.0, 4.0 * work.versions),
+                Phase.TRAINING: (0.5, 9.0 * work.epochs),
+                Phase.PREPARING_MODEL: (2.0, 0),
+                Phase.EVALUATING: (0.2, 4.0),
+            }
         case Recipe.FULL:
             return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 3.5),
+                Phase.PENALTY: (0.3, 2.5),
+                Phase.FITTING: (0.1, 0.8),
                 Phase.TRAINING: (0.5, 45.0 * work.epochs),
                 Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),

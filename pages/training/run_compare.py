@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.domain.configs.acting import acted_on
-from core.domain.configs.choices import Recipe
+from core.domain.configs.acting import acted_on, recipe_is_trained
 from core.models.catalog import network_title
 from core.workflows.training import runs
 from core.workflows.training.run_words import setting_in_words, state_in_words
@@ -159,7 +158,7 @@ def _names(chosen: Sequence[RunView]) -> dict[str, str]:
 
 def _table(workspace: Workspace, views: list[RunView], scores: dict[str, float]) -> None:
     trained = runs.trained_in_epochs(workspace)
-    stepped = [v.run.train.recipe is Recipe.FULL or v.run.id in trained for v in views]
+    stepped = [recipe_is_trained(v.run.train.recipe) or v.run.id in trained for v in views]
     st.dataframe(
         {
             "run": [v.run.name for v in views],

@@ -4,8 +4,7 @@ from collections import Counter
 
 import streamlit as st
 
-from core.domain.configs.acting import acted_on
-from core.domain.configs.choices import Recipe
+from core.domain.configs.acting import acted_on, recipe_is_trained
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import RunState
 from core.errors import TouchstoneError
@@ -137,7 +136,7 @@ def settings(workspace: Workspace, view: RunView) -> None:
 
 def in_epochs(workspace: Workspace, view: RunView) -> bool:
     """Whether a run learns in epochs; quick runs of earlier versions did, too."""
-    return view.run.train.recipe is Recipe.FULL or bool(runs.curve(workspace, view.run.id))
+    return recipe_is_trained(view.run.train.recipe) or bool(runs.curve(workspace, view.run.id))
 
 
 def _rank(view: RunView) -> tuple[int, float]:

@@ -189,6 +189,8 @@ def _field(setting: Setting, key: str) -> None:
     elif issubclass(setting.kind, StrEnum):
         options = list(setting.kind)
         st.selectbox(setting.title, options, key=key, help=setting.help, format_func=_spaced)
+    elif issubclass(setting.kind, str):
+        st.text_input(setting.title, key=key, help=setting.help)
     elif issubclass(setting.kind, int):
         first, last = int(setting.low or 0), int(setting.high or 0)
         st.number_input(setting.title, first, last, step=1, key=key, help=setting.help)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import OptimizerName, Recipe
+from core.domain.configs.choices import OptimizerName, Recipe, ScheduleName
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.depth import LEVEL_SETTINGS
@@ -12,7 +12,8 @@ from core.domain.training import TrainingRun
 
 _ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
 _SOLVED = {"penalty", "refit", "detail"}
-_IN_EPOCHS = {
+# Of runs that trained the last layer in steps, before it was solved.
+_FORMER_STEPS = {
     "epochs",
     "batch_size",
     "learning_rate",
@@ -22,7 +23,11 @@ _IN_EPOCHS = {
     "patience",
     "momentum",
 }
-_OF_SGD = {"momentum"}
+_OF_QUICK = {"refit"}
+_OF_STAGED = {"stored_versions"}
+_FINE_TUNING = {item.name for item in settings_of(TrainConfig)} - _OF_QUICK - _OF_STAGED
+_OF_SGD = {"momentum", "nesterov"}
+_OF_STEPS = {"milestones", "step_factor"}
 _PIXELS = {item.name for item in settings_of(PreprocessConfig)}
 _AUGMENTATION = {item.name for item in settings_of(AugmentConfig)}
 _CHANGES = _AUGMENTATION - {"probability"}
@@ -51,9 +56,22 @@ def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[st
         case Recipe.QUICK if not has_epochs:
             return frozenset(_ALWAYS | _PIXELS | _SOLVED)
         case Recipe.QUICK:
-            return frozenset(_ALWAYS | _PIXELS | _IN_EPOCHS)
+            return frozenset(_ALWAYS | _PIXELS | _FORMER_STEPS)
+        case Recipe.STAGED:
+            return frozenset(_FINE_TUNING | _OF_STAGED | _PIXELS | _AUGMENTATION)
         case Recipe.FULL:
-            return frozenset(_ALWAYS | _PIXELS | _IN_EPOCHS | _AUGMENTATION)
+            return frozenset(_FINE_TUNING | _PIXELS | _AUGMENTATION)
+        case _:
+            assert_never(recipe)
+
+
+def recipe_is_trained(recipe: Recipe) -> bool:
+    """Whether a recipe trains in epochs; else its last layer is solved."""
+    match recipe:
+        case Recipe.QUICK:
+            return False
+        case Recipe.STAGED | Recipe.FULL:
+            return True
         case _:
             assert_never(recipe)
 
@@ -77,17 +95,29 @@ def acting_settings(
         case _:
             assert_never(train.optimizer)
     names -= set() if train.start_model else {"start_model"}
+    if train.schedule is not ScheduleName.STEP:
+        names -= _OF_STEPS
+    if recipe_is_trained(train.recipe) and not train.start_from_head:
+        names -= {"penalty"}
     return names if augment.probability > 0 else names - _CHANGES
 
 
 def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value]]:
-    """The settings that acted on a run with their values: of training, pixels, augmentation."""
+    """The settings that acted on a run with their values: of training, pixels, augmentation.
+
+    What only a staged or full run has is left out where it is off.
+    """
     names = acting_settings(run.train, run.augment, has_epochs=has_epochs)
     names -= {"refit"} if run.fold is not None else set()  # a fold must stay unseen
     if run.preprocess.levels is None:
         names -= set(LEVEL_SETTINGS)
-    usual = AugmentConfig()
-    names -= {n for n in _LATER_CHANGES if getattr(run.augment, n) == getattr(usual, n)}
+    later = (_FINE_TUNING - _ALWAYS - _FORMER_STEPS - _SOLVED) | _LATER_CHANGES
+    names -= {
+        item.name
+        for config in (run.train, run.augment)
+        for item in settings_of(config)
+        if item.name in later and getattr(config, item.name) == item.default
+    }
     return [
         (item, getattr(config, item.name))
         for config in (run.train, run.preprocess, run.augment)

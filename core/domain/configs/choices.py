@@ -33,6 +33,7 @@ class Recipe(StrEnum):
     """Which part of the network is trained."""
 
     QUICK = "quick"
+    STAGED = "staged"
     FULL = "full"
 
 
@@ -48,6 +49,41 @@ class ScheduleName(StrEnum):
 
     COSINE = "cosine"
     STEP = "step"
+    CONSTANT = "constant"
+    ONE_CYCLE = "one_cycle"
+
+
+class SelectionMeasure(StrEnum):
+    """The validation measure by which the best epoch is chosen, and early stopping decides."""
+
+    MACRO_F1 = "macro_f1"
+    ACCURACY = "accuracy"
+    MACRO_RECALL = "macro_recall"
+    LOG_LOSS = "log_loss"
+
+
+class KeptEpoch(StrEnum):
+    """Which epoch becomes the model."""
+
+    BEST = "best"
+    LAST = "last"
+
+
+class Precision(StrEnum):
+    """With how many bits a network is trained; auto: half precision on GPUs, else float32."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class Preset(StrEnum):
+    """How much time a run may take for how good a model."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    THOROUGH = "thorough"
 
 
 class ClassWeights(StrEnum):

@@ -6,11 +6,15 @@ from typing import assert_never
 from core.domain.configs.choices import (
     ClassWeights,
     DetailChoice,
+    KeptEpoch,
     OptimizerName,
+    Precision,
     Recipe,
     ScheduleName,
+    SelectionMeasure,
 )
-from core.domain.settings import check_ranges, setting
+from core.domain.configs.written import epochs_of_steps, penalties_by_class
+from core.domain.settings import SettingGroup, check_ranges, setting
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,50 @@ class TrainConfig:
     recipe: Recipe = setting(
         Recipe.QUICK,
         "Recipe",
-        "Quick keeps the pretrained network and trains its last layer: minutes on any CPU. Full "
-        "trains all layers: better on unusual images, but slow without a GPU.",
+        "Quick trains the last layer: seconds to minutes. Staged trains the upper layers on stored "
+        "outputs of the lower ones. Full trains all layers: best on unusual images, slow without "
+        "a GPU.",
+        group=SettingGroup.MODEL,
     )
     network: str = setting(
         "tf_efficientnet_lite0",
         "Network",
         "Pretrained network to start from; `touchstone networks` lists them.",
+        group=SettingGroup.MODEL,
+    )
+    start_from_head: bool = setting(
+        False,
+        "Start from the solved head",
+        "First solve the last layer as the quick recipe does, then train on. The model is then "
+        "never worse on the validation images than at this start.",
+        group=SettingGroup.MODEL,
+    )
+    frozen_stages: int = setting(
+        0,
+        "Frozen stages",
+        "How many stages of the network, counted from the image, keep their pretrained weights. "
+        "0: none in the full recipe, two thirds in staged.",
+        low=0,
+        high=40,
+        step=1,
+        group=SettingGroup.MODEL,
+    )
+    frozen_norm: bool = setting(
+        False,
+        "Freeze batch statistics",
+        "Keep the pretrained mean and deviation of batch normalization. Small batches estimate "
+        "them badly.",
+        group=SettingGroup.MODEL,
+    )
+    stored_versions: int = setting(
+        6,
+        "Stored versions",
+        "For the staged recipe: how many randomly changed versions of each training image are "
+        "computed once and stored. More versions vary more and take more time and disk space.",
+        low=1,
+        high=64,
+        step=1,
+        group=SettingGroup.MODEL,
     )
     epochs: int = setting(
         100,
@@ -36,6 +77,26 @@ class TrainConfig:
         low=1,
         high=1000,
         step=1,
+        group=SettingGroup.LENGTH,
+    )
+    minutes: float = setting(
+        0.0,
+        "Time limit",
+        "Minutes for training and evaluating. The learning rate falls to its end within this time, "
+        "by the speed of this machine. 0: only the epochs count.",
+        low=0.0,
+        high=100_000.0,
+        group=SettingGroup.LENGTH,
+    )
+    patience: int = setting(
+        0,
+        "Early stopping",
+        "Patience: stop after this many epochs without a better validation measure. 0 trains all "
+        "epochs.",
+        low=0,
+        high=1000,
+        step=1,
+        group=SettingGroup.LENGTH,
     )
     batch_size: int = setting(
         32,
@@ -44,6 +105,16 @@ class TrainConfig:
         low=1,
         high=1024,
         step=1,
+        group=SettingGroup.STEPS,
+    )
+    accumulation: int = setting(
+        1,
+        "Accumulated batches",
+        "Batches whose gradients are summed before each step: a larger batch in the same memory.",
+        low=1,
+        high=256,
+        step=1,
+        group=SettingGroup.STEPS,
     )
     learning_rate: float = setting(
         0.01,
@@ -51,18 +122,24 @@ class TrainConfig:
         "Size of each step. Too large makes training unstable; too small makes it slow.",
         low=1e-7,
         high=10.0,
+        group=SettingGroup.STEPS,
+    )
+    layer_decay: float = setting(
+        1.0,
+        "Learning rate decay per stage",
+        "Each stage below the last layer learns this much more slowly than the one above it. 1: "
+        "all learn equally fast.",
+        low=0.1,
+        high=1.0,
+        step=0.05,
+        group=SettingGroup.STEPS,
     )
     optimizer: OptimizerName = setting(
         OptimizerName.SGD,
         "Optimizer",
         "AdamW works well with most learning rates. SGD with momentum often generalizes better "
         "once tuned.",
-    )
-    schedule: ScheduleName = setting(
-        ScheduleName.COSINE,
-        "Learning rate schedule",
-        "Cosine lowers the learning rate smoothly to zero; step divides it by ten after one half "
-        "and after three quarters of the epochs.",
+        group=SettingGroup.STEPS,
     )
     momentum: float = setting(
         0.9,
@@ -70,6 +147,53 @@ class TrainConfig:
         "For SGD only: how much of the previous step carries over.",
         low=0.0,
         high=0.999,
+        group=SettingGroup.STEPS,
+    )
+    nesterov: bool = setting(
+        False,
+        "Nesterov momentum",
+        "For SGD only: compute each step ahead of the momentum, which often converges faster.",
+        group=SettingGroup.STEPS,
+    )
+    schedule: ScheduleName = setting(
+        ScheduleName.COSINE,
+        "Learning rate schedule",
+        "Cosine falls smoothly to zero. Step lowers the rate at chosen epochs. One cycle rises for "
+        "30% of the time, then falls. Constant stays.",
+        group=SettingGroup.STEPS,
+    )
+    milestones: str = setting(
+        "",
+        "Epochs of the steps",
+        "For the step schedule: after which epochs the learning rate is lowered, for example "
+        "4 8 12. Empty: after one half and three quarters.",
+        group=SettingGroup.STEPS,
+    )
+    step_factor: float = setting(
+        0.1,
+        "Factor of each step",
+        "For the step schedule: by what the learning rate is multiplied.",
+        low=0.001,
+        high=1.0,
+        group=SettingGroup.STEPS,
+    )
+    warm_up: float = setting(
+        0.05,
+        "Warm-up",
+        "Fraction of all steps in which the learning rate rises to its full value.",
+        low=0.0,
+        high=0.5,
+        step=0.01,
+        group=SettingGroup.STEPS,
+    )
+    gradient_clipping: float = setting(
+        0.0,
+        "Gradient clipping",
+        "Largest norm of a gradient; a larger one is shortened, which tames unstable training. 0: "
+        "no limit.",
+        low=0.0,
+        high=1000.0,
+        group=SettingGroup.STEPS,
     )
     weight_decay: float = setting(
         0.001,
@@ -77,6 +201,7 @@ class TrainConfig:
         "Pulls the weights toward zero, which reduces overfitting.",
         low=0.0,
         high=1.0,
+        group=SettingGroup.REGULARIZATION,
     )
     label_smoothing: float = setting(
         0.0,
@@ -84,41 +209,125 @@ class TrainConfig:
         "Trains toward slightly less than 100% for the true class, which reduces overconfidence.",
         low=0.0,
         high=0.5,
+        group=SettingGroup.REGULARIZATION,
+    )
+    drop_rate: float = setting(
+        0.0,
+        "Drop rate",
+        "Fraction of features before the last layer that each step leaves out at random, which "
+        "reduces overfitting.",
+        low=0.0,
+        high=0.9,
+        step=0.05,
+        group=SettingGroup.REGULARIZATION,
+    )
+    mixup: float = setting(
+        0.0,
+        "Mixup",
+        "Blends pairs of images and their labels: 0 is off, 0.2 mild, 1 strong. Not for defects "
+        "that fade when blended.",
+        low=0.0,
+        high=5.0,
+        group=SettingGroup.REGULARIZATION,
+    )
+    cutmix: float = setting(
+        0.0,
+        "Cutmix",
+        "Pastes a rectangle of another image, and a share of its label: 0 is off, 1 usual. Not "
+        "where a single small defect decides.",
+        low=0.0,
+        high=5.0,
+        group=SettingGroup.REGULARIZATION,
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Averaged weights (EMA)",
+        "Evaluate and keep a moving average of the weights, steadier than the last step. 0.99 "
+        "averages about 100 steps; 0 is off.",
+        low=0.0,
+        high=0.99999,
+        group=SettingGroup.REGULARIZATION,
     )
     class_weights: ClassWeights = setting(
         ClassWeights.NONE,
         "Class weights",
         "Balanced gives every class the same weight, however few images it has: more rare classes "
         "found, more false rejects. Moderate goes half way; none counts every image the same.",
+        group=SettingGroup.LOSS,
     )
-    patience: int = setting(
-        0,
-        "Early stopping",
-        "Patience: stop after this many epochs without a better validation macro F1. 0 trains all "
-        "epochs.",
-        low=0,
+    class_penalties: str = setting(
+        "",
+        "Penalty per class",
+        "Multiplies the loss of the images of a class, for example crack: 3; scratch: 1.5. Classes "
+        "that are not named keep 1.",
+        group=SettingGroup.LOSS,
+    )
+    balanced_sampling: bool = setting(
+        False,
+        "Balanced sampling",
+        "Each epoch draws as many images of every class, rare ones repeatedly. An alternative to "
+        "class weights.",
+        group=SettingGroup.LOSS,
+    )
+    focal_gamma: float = setting(
+        0.0,
+        "Focal loss",
+        "Gamma: how much images that are already classified well count less. 0 is the plain "
+        "cross-entropy, 2 usual.",
+        low=0.0,
+        high=10.0,
+        group=SettingGroup.LOSS,
+    )
+    selection: SelectionMeasure = setting(
+        SelectionMeasure.MACRO_F1,
+        "Measure of the best epoch",
+        "Validation measure by which the best epoch is kept and early stopping decides.",
+        group=SettingGroup.EVALUATION,
+    )
+    kept_epoch: KeptEpoch = setting(
+        KeptEpoch.BEST,
+        "Kept epoch",
+        "Whether the best or the last evaluated epoch becomes the model.",
+        group=SettingGroup.EVALUATION,
+    )
+    evaluation_interval: int = setting(
+        1,
+        "Evaluation interval",
+        "Epochs between two evaluations on the validation images.",
+        low=1,
         high=1000,
         step=1,
+        group=SettingGroup.EVALUATION,
+    )
+    training_measure: bool = setting(
+        False,
+        "Measure training images",
+        "Also measure accuracy on training images, at most as many as there are validation images. "
+        "A growing gap shows overfitting.",
+        group=SettingGroup.EVALUATION,
     )
     penalty: float = setting(
         0.0,
         "Penalty",
-        "For the quick recipe: how strongly the weights are pulled toward zero. 0 chooses by "
+        "How strongly the weights of the solved last layer are pulled toward zero. 0 chooses by "
         "cross-validation the strongest within one standard error of the least log loss.",
         low=0.0,
         high=1e6,
+        group=SettingGroup.LAST_LAYER,
     )
     refit: bool = setting(
         True,
         "Refit with validation",
         "For the quick recipe: after the penalty is chosen, fit the model on training and "
         "validation images together. Validation results are then cross-validated.",
+        group=SettingGroup.LAST_LAYER,
     )
     start_model: str = setting(
         "",
         "Start model",
         "Own model whose weights the network starts from, by name or id; empty: the pretrained "
         "network. Classes with equal names keep their weights.",
+        group=SettingGroup.MODEL,
     )
     detail: DetailChoice = setting(
         DetailChoice.WHOLE,
@@ -135,13 +344,32 @@ class TrainConfig:
         low=0,
         high=2**31 - 1,
         step=1,
+        group=SettingGroup.MACHINE,
+    )
+    precision: Precision = setting(
+        Precision.AUTO,
+        "Precision",
+        "Auto trains in half precision on a GPU and in float32 elsewhere. Half precision is slower "
+        "on most CPUs.",
+        group=SettingGroup.MACHINE,
+    )
+    deterministic: bool = setting(
+        False,
+        "Deterministic GPU",
+        "Only operations that repeat exactly: the same seed gives the same weights on a GPU too, "
+        "more slowly. A CPU always repeats.",
+        group=SettingGroup.MACHINE,
     )
     device: str = setting(
-        "auto", "Device", "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps."
+        "auto",
+        "Device",
+        "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps.",
+        group=SettingGroup.MACHINE,
     )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        epochs_of_steps(self.milestones), penalties_by_class(self.class_penalties)
 
 
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
@@ -156,14 +384,32 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
                 class_weights=ClassWeights.BALANCED,
                 detail=DetailChoice.AUTO,
             )
+        case Recipe.STAGED:
+            return _fine_tuning(recipe, network, epochs=30)
         case Recipe.FULL:
-            return TrainConfig(
-                recipe=recipe,
-                network=network,
-                epochs=12,
-                learning_rate=0.001,
-                optimizer=OptimizerName.ADAMW,
-                weight_decay=0.02,
-            )
+            return _fine_tuning(recipe, network, epochs=12)
         case _:
             assert_never(recipe)
+
+
+def _fine_tuning(recipe: Recipe, network: str, *, epochs: int) -> TrainConfig:
+    """From the solved head on, gently: the head is right already, the layers below adapt.
+
+    Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution".
+    """
+    return TrainConfig(
+        recipe=recipe,
+        network=network,
+        start_from_head=True,
+        frozen_norm=True,
+        epochs=epochs,
+        learning_rate=0.0005,
+        layer_decay=0.8,
+        optimizer=OptimizerName.ADAMW,
+        weight_decay=0.02,
+        warm_up=0.1,
+        ema_decay=0.98,
+        class_weights=ClassWeights.BALANCED,
+        training_measure=True,
+    )

@@ -16,7 +16,8 @@ from core.domain.training import RatePoint, suggested_rate
 from core.errors import TrainingError
 from core.store.database import connect, transaction
 from core.training import recipes
-from core.training.engine import new_state
+from core.training.loop.steps import optimizer_of, set_learning_rate
+from core.training.stages import stage_parameters
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.model import network_of
@@ -54,8 +55,9 @@ def run(session: JobSession) -> None:
 def ramp(session: JobSession, material: TrainingData) -> Iterator[RatePoint]:
     """The smoothed training loss of each step, with learning rates growing by one factor."""
     config, device = material.run.train, material.device
-    model = recipes.whole_classifier(network_of(session, material), device)
-    optimizer = new_state(model, config, device).optimizer
+    module = network_of(session, material)
+    model = recipes.whole_classifier(module, config, device)
+    optimizer = optimizer_of(model, config, stage_parameters(module.network))
     positions = material.subsets[Subset.TRAIN]
     examples = recipes.PixelExamples(
         material.cache.rows,  # type: ignore[arg-type]
@@ -70,8 +72,7 @@ def ramp(session: JobSession, material: TrainingData) -> Iterator[RatePoint]:
     torch.manual_seed(config.seed)
     batches = _batches(len(positions), config.batch_size, config.seed)
     for step, (rate, batch) in enumerate(zip(learning_rates(), batches, strict=False)):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizer, rate)
         targets = torch.from_numpy(examples.targets[batch]).to(device)
         loss = torch.nn.functional.cross_entropy(model(examples.inputs(batch, epoch=step)), targets)
         if not torch.isfinite(loss):

@@ -136,7 +136,14 @@ def _first_detail(train: TrainConfig) -> Detail:
 def _work(images: int, train: TrainConfig) -> Work:
     compares = train.recipe is Recipe.QUICK and train.detail is DetailChoice.AUTO
     views = _first_detail(train).views
-    return Work(images, train.epochs, train.recipe, views=views, more_views=8 if compares else 0)
+    return Work(
+        images,
+        train.epochs,
+        train.recipe,
+        train.stored_versions,
+        views=views,
+        more_views=8 if compares else 0,
+    )
 
 
 def known_groups(

@@ -1,31 +1,51 @@
-"""The full recipe: all weights, on augmented pixels from the cache."""
+"""The recipes that train step by step: full with all weights, staged with the upper stages."""
 
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from core.domain.configs.written import class_factors
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.errors import TrainingError
 from core.inference.runtime import chunks
-from core.models.build import head_name
+from core.models.build import PixelFeatures, head_name
+from core.models.bundle import Tensors
 from core.store import runs
 from core.store.database import connect
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
-from core.training.engine import Examples, FitState, fit, has_epochs_left, new_state
+from core.training.engine import Examples, fit
 from core.training.evaluation import epoch_details
+from core.training.loop.state import FitState, has_epochs_left, kept_weights, new_state
+from core.training.stages import stage_parameters, stages_to_store
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
+from core.worker.training.lower_stages import stored_maps
 from core.worker.training.model import TrainedModel, network_of, predictor_of
+from core.worker.training.record import begin_record, end_record
+from core.worker.training.solved_start import start_from_head
+
+
+@dataclass
+class _Task:
+    """A network to train, and the examples of each subset."""
+
+    module: PixelFeatures
+    model: torch.nn.Module
+    examples: Callable[[Subset], Examples]
 
 
 def full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
-    module = network_of(session, material)
-    model = recipes.whole_classifier(module, material.device)
+    saved = _saved_state(session, material)
+    module = _started(session, material, saved)
+    model = recipes.whole_classifier(module, material.run.train, material.device)
 
     def examples(subset: Subset) -> Examples:
         positions = material.subsets[subset]
@@ -38,13 +58,96 @@ def full(session: JobSession, material: TrainingData) -> TrainedModel:
             material.device,
         )
 
-    state = _fit(session, material, model, examples, material.device)
-    model.load_state_dict(state.best_weights)
-    stopped_at = state.best_epoch if has_epochs_left(state, material.run.train) else None
-    head = head_name(module.network)
-    tensors = recipes.numpy_state(module.network)
-    del model, module, state
+    return _trained(session, material, _Task(module, model, examples), saved)
+
+
+def staged(session: JobSession, material: TrainingData) -> TrainedModel:
+    """The upper stages, on stored outputs of the lower ones.
+
+    Raises:
+        ConfigError: if the network cannot be divided there.
+    """
+    config = material.run.train
+    saved = _saved_state(session, material)
+    module = _started(session, material, saved)
+    count = stages_to_store(module.network, config.frozen_stages)
+    cache, versions = stored_maps(session, material, module, count)
+    model = recipes.upper_classifier(module, count, config, material.device)
+
+    def examples(subset: Subset) -> Examples:
+        positions = material.subsets[subset]
+        return recipes.MapExamples(
+            cache.rows,  # type: ignore[arg-type]
+            positions,
+            material.targets[positions],
+            len(material.cache.state),
+            versions,
+        )
+
+    return _trained(session, material, _Task(module, model, examples), saved)
+
+
+@dataclass
+class _Saved:
+    """The checkpoints of a run, and the newest intact one."""
+
+    folder: CheckpointFolder
+    state: dict[str, Any] | None
+
+
+def _saved_state(session: JobSession, material: TrainingData) -> _Saved:
+    folder = CheckpointFolder(session.workspace.checkpoints(material.run.id))
+    state = folder.load()
+    if folder.damaged:
+        session.warn(_damage_in_words(len(folder.damaged), has_older=state is not None))
+    if state:
+        for name in ("model", "best_weights"):
+            state[name] = _as_named_today(state[name])
+    return _Saved(folder, state)
+
+
+def _as_named_today(weights: dict[str, Any]) -> dict[str, Any]:
+    """Weights by the names of this version; an earlier one kept constants among them."""
+    constants = ("features.mean", "features.std")
+    return {k.removeprefix("features."): v for k, v in weights.items() if k not in constants}
+
+
+def _started(session: JobSession, material: TrainingData, saved: _Saved) -> PixelFeatures:
+    """The network to start from, with the solved head where one was asked for.
+
+    A run that goes on needs none, and an own model as start brings its head along.
+    """
+    module = network_of(session, material)
+    config = material.run.train
+    if config.start_from_head and not config.start_model and saved.state is None:
+        start_from_head(session, material, module)
+    return module
+
+
+def _trained(
+    session: JobSession, material: TrainingData, task: _Task, saved: _Saved
+) -> TrainedModel:
+    """Train, and compute the confidences of the kept epoch as they will be predicted."""
+    config = material.run.train
+    state = _fit(session, material, task, saved)
+    finishes = bool(session.job.payload.get("finish")) or state.stopped
+    epoch, weights = (
+        (state.best_epoch, state.best_weights) if finishes else kept_weights(state, config)
+    )
+    task.model.load_state_dict(weights)
+    stopped_at = epoch if has_epochs_left(state, config) else None
+    head = head_name(task.module.network)
+    tensors = recipes.numpy_state(task.module.network)
+    end_record(session, material, tensors, state)
+    task.model, task.module, state = None, None, None  # type: ignore[assignment]
     gc.collect()
+    probabilities = _probabilities(session, material, tensors, head)
+    return TrainedModel(tensors, head, probabilities, stopped_at=stopped_at)
+
+
+def _probabilities(
+    session: JobSession, material: TrainingData, tensors: Tensors, head: str
+) -> dict[Subset, NDArray[np.float32]]:
     predictor = predictor_of(session, material, tensors, head)
     probabilities = {}
     done, total = 0, sum(len(positions) for positions in material.subsets.values())
@@ -55,16 +158,10 @@ def full(session: JobSession, material: TrainingData) -> TrainedModel:
             done += len(rows[-1])
             session.report(Phase.EVALUATING, done, total)
         probabilities[subset] = np.concatenate(rows)
-    return TrainedModel(tensors, head, probabilities, stopped_at=stopped_at)
+    return probabilities
 
 
-def _fit(
-    session: JobSession,
-    material: TrainingData,
-    model: torch.nn.Module,
-    examples: Callable[[Subset], Examples],
-    device: torch.device,
-) -> FitState:
+def _fit(session: JobSession, material: TrainingData, task: _Task, saved: _Saved) -> FitState:
     """Run the loop, write the curve, and give the state with the best weights.
 
     Raises:
@@ -73,30 +170,29 @@ def _fit(
         TrainingError: if a model of the best epoch was asked for, and none was completed.
     """
     config = material.run.train
-    checkpoints = CheckpointFolder(session.workspace.checkpoints(material.run.id))
-    state = new_state(model, config, device)
-    saved = checkpoints.load()
-    if checkpoints.damaged:
-        session.warn(_damage_in_words(len(checkpoints.damaged), has_older=saved is not None))
-    if saved:
-        state.restore(saved)
+    stages = stage_parameters(task.module.network)
+    state = new_state(task.model, config, material.device, stages)
+    if saved.state:
+        state.restore(saved.state)
     _drop_newer_epochs(session, material.run.id, state)
     if session.job.payload.get("finish"):
         if not state.best_weights:
             raise TrainingError("No epoch was completed yet.", "Resume the run instead.")
         return state
+    begin_record(session, material)
     positions = material.subsets[Subset.VALIDATION]
     targets, sample_ids = material.targets[positions], material.sample_ids[positions]
     for epoch in fit(
         state,
-        examples(Subset.TRAIN),
-        examples(Subset.VALIDATION),
+        task.examples(Subset.TRAIN),
+        task.examples(Subset.VALIDATION),
         config,
         class_count=material.class_count,
-        device=device,
-        checkpoints=checkpoints,
+        device=material.device,
+        checkpoints=saved.folder,
         should_stop=session.should_stop,
         on_step=lambda done, total: session.progress(Phase.TRAINING, done, total),
+        factors=class_factors(config.class_penalties, material.dataset.class_names),
     ):
         session.epoch(
             epoch.metrics, epoch_details(epoch, targets, sample_ids, material.class_count)

@@ -20,8 +20,12 @@ def trained(session: JobSession, material: TrainingData) -> TrainedModel:
     match material.run.train.recipe:
         case Recipe.QUICK:
             return quick(session, material)
-        case Recipe.FULL:
+        case Recipe.STAGED:
             # Why here: it imports torch, which takes seconds and the quick recipe does without.
+            from core.worker.training.fine_tuning import staged
+
+            return staged(session, material)
+        case Recipe.FULL:
             from core.worker.training.fine_tuning import full
 
             return full(session, material)

@@ -311,6 +311,8 @@ def _recipe_in_words(recipe: Recipe) -> str:
     match recipe:
         case Recipe.QUICK:
             return "the pretrained network is kept, only its last layer is trained"
+        case Recipe.STAGED:
+            return "the lower layers are kept, the upper ones are trained"
         case Recipe.FULL:
             return "all layers are trained"
         case _:

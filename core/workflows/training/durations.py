@@ -1,5 +1,6 @@
 """How long a run will take, from what earlier runs of this workspace took; else nothing is said."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def expected_seconds(
         train: its settings.
         preprocess: its pixels.
         images: in all subsets together.
-        training_images: those that are trained on, for the full recipe.
+        training_images: those that are trained on, for recipes with epochs.
 
     Returns:
         Seconds, at most this many with early stopping; None where a phase was not measured yet.
@@ -68,8 +69,12 @@ def expected_seconds(
             continue
         units = float(images)
         if phase is Phase.TRAINING:
-            units = training_images * train.epochs / train.batch_size
+            units = training_images * train.epochs / _step_images(train)
+        if phase is Phase.ACTIVATIONS:
+            units = float(training_images * train.stored_versions)
         seconds = _seconds(phase, similar, units, train, preprocess)
+        if phase is Phase.TRAINING and train.minutes > 0:
+            seconds = min(seconds or math.inf, train.minutes * 60)
         if seconds is None:
             return None
         total += seconds
@@ -101,6 +106,10 @@ def _compares(one: TrainConfig, other: TrainConfig) -> bool:
     return same and one.device == other.device
 
 
+def _step_images(train: TrainConfig) -> int:
+    return train.batch_size * train.accumulation
+
+
 def _seconds(
     phase: Phase,
     similar: Sequence[_Measured],
@@ -117,7 +126,7 @@ def _seconds(
             return seconds
         if phase is Phase.TRAINING and counted:
             pixels = (preprocess.image_size_px / m.run.preprocess.image_size_px) ** 2
-            batch = train.batch_size / m.run.train.batch_size
+            batch = _step_images(train) / _step_images(m.run.train)
             return units * seconds / counted * pixels * batch
         if phase in (Phase.PENALTY, Phase.COMPARING, Phase.FITTING, Phase.CROSS_VALIDATING):
             return seconds * units / m.images

@@ -3,10 +3,12 @@
 import shutil
 from dataclasses import dataclass, replace
 
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
+from core.domain.configs.written import class_factors
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
 from core.domain.models import Model
@@ -131,7 +133,7 @@ def start_training(
     Raises:
         SplitError: if there is no split, or it has no such fold.
         NetworkUnavailableError: if the weights of the network are not available.
-        ConfigError: if the images would be too small for the network.
+        ConfigError: if the images would be too small for the network, or a penalty names no class.
     """
     run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
@@ -154,7 +156,7 @@ def start_cross_validation(
     Raises:
         SplitError: if there is no split, or it has no folds.
         NetworkUnavailableError: if the weights of the network are not available.
-        ConfigError: if the images would be too small for the network.
+        ConfigError: if the images would be too small for the network, or a penalty names no class.
     """
     run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if not chosen.folds:
@@ -193,6 +195,7 @@ def checked_run(
         config.at_detail(train.detail.told or Detail.WHOLE)  # refuses more pixels than are allowed
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
+    class_factors(train.class_penalties, dataset.class_names)  # refuses a class that is not there
     chosen = find_split(workspace, dataset.id, split)
     if fold is not None:
         _check_fold(chosen, fold)
@@ -370,7 +373,7 @@ def taken_along(workspace: Workspace, run_id: str) -> list[str]:
 
 def can_finish(workspace: Workspace, run: TrainingRun) -> bool:
     """Whether a model can be made of the best epoch so far; a solved head has none."""
-    if run.train.recipe is not Recipe.FULL or not has_checkpoint(workspace, run.id):
+    if not recipe_is_trained(run.train.recipe) or not has_checkpoint(workspace, run.id):
         return False
     return bool(curve(workspace, run.id))  # with no epoch completed, there is no best one
 

@@ -2,7 +2,7 @@ import pytest
 
 from core.domain.configs.acting import acted_on, acting_settings
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import OptimizerName, Recipe
+from core.domain.configs.choices import OptimizerName, Recipe, ScheduleName
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.depth import LEVEL_SETTINGS
@@ -34,9 +34,26 @@ def test_an_earlier_quick_run_was_trained_in_epochs_without_augmentation():
 
 
 def test_every_setting_acts_on_some_run():
-    full = TrainConfig(Recipe.FULL, optimizer=OptimizerName.SGD)
-    acting = acting_settings(QUICK, AugmentConfig()) | acting_settings(full, AugmentConfig())
+    staged = TrainConfig(
+        Recipe.STAGED,
+        optimizer=OptimizerName.SGD,
+        schedule=ScheduleName.STEP,
+        start_from_head=True,
+        start_model="parts",
+    )
+    acting = acting_settings(QUICK, AugmentConfig()) | acting_settings(staged, AugmentConfig())
     assert acting == EVERY
+
+
+def test_a_full_run_of_an_earlier_version_lists_what_it_listed_then():
+    former = TrainConfig(Recipe.FULL, optimizer=OptimizerName.ADAMW)
+    run = TrainingRun("r", "r", "d", "s", PreprocessConfig(), AugmentConfig(), former, 0.0)
+    of_training = {s.name for s, _ in acted_on(run, has_epochs=True)} & {
+        s.name for s in settings_of(TrainConfig)
+    }
+    assert of_training == STEPS | {
+        *("recipe", "network", "class_weights", "label_smoothing", "seed", "device", "weight_decay")
+    }
 
 
 def test_momentum_belongs_to_sgd_and_changes_need_a_probability():
@@ -52,11 +69,10 @@ def test_what_acted_is_listed_with_its_value(train):
     run = TrainingRun("r", "r", "d", "s", PreprocessConfig(), augment, train, 0.0)
     listed = acted_on(run, has_epochs=False)
     values = {item.name: value for item, value in listed}
-    # Gray levels are a setting of images with more than 8 bits only; a change that is off, and
-    # that older runs could not have, is not listed.
-    acting = acting_settings(train, run.augment)
-    off = {item.name for item in settings_of(AugmentConfig) if not getattr(augment, item.name)}
-    hidden = off - {"rotate_quarter", "rotate_degrees"} | {"augment_mode"}
-    assert set(values) == acting - set(LEVEL_SETTINGS) - hidden
-    assert ("blur" in values) is (train is FULL)
+    # Gray levels are a setting of images with more than 8 bits only.
+    assert set(values) <= acting_settings(train, run.augment) - set(LEVEL_SETTINGS)
+    assert (train is FULL) == ("ema_decay" in values) == ("blur" in values)
+    # What is off, and what older runs could not have, would fill the report.
+    assert not set(values) & {"mixup", "focal_gamma", "minutes", "stored_versions"}
+    assert not set(values) & {"augment_mode", "noise"}
     assert values["network"] == "resnet18"

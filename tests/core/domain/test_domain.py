@@ -10,12 +10,15 @@ from core.domain.configs.choices import (
     ClassWeights,
     Normalization,
     OptimizerName,
+    Preset,
     Recipe,
     ResizeMode,
 )
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.configs.presets import preset
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.configs.written import class_factors
 from core.domain.ids import new_id
 from core.domain.jobs import JobKind, JobStatus
 from core.errors import ConfigError
@@ -57,6 +60,9 @@ def test_any_allowed_training_config_survives_its_json(config):
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
+        (TrainConfig, {"milestones": "4 eight"}),
+        (TrainConfig, {"class_penalties": "crack: -1"}),
+        (TrainConfig, {"class_penalties": "crack"}),
         (PreprocessConfig, {"image_size_px": 31}),
         (PreprocessConfig, {"image_size_px": 1025}),
         (PreprocessConfig, {"roi_left": 0.6, "roi_right": 0.5}),
@@ -146,3 +152,19 @@ def test_class_weights_were_yes_or_no_once(former, today):
     assert config_from_json(TrainConfig, text) == TrainConfig(class_weights=today)
     with pytest.raises(ConfigError):
         config_from_json(TrainConfig, json.dumps({"class_weights": "strong"}))
+
+
+def test_penalties_are_written_as_text_and_name_classes_of_the_dataset():
+    text = "type: A: 3; scratch : 1.5"
+    assert class_factors(text, ("good", "type: A", "scratch")) == (1.0, 3.0, 1.5)
+    with pytest.raises(ConfigError, match="'scratch', which is no class") as refused:
+        class_factors(text, ("good", "type: A"))
+    assert "good" in refused.value.hint
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+def test_a_thorough_preset_trains_longer_than_a_fast_one_and_balanced_is_the_default(recipe):
+    fast, balanced, thorough = (preset(which, recipe, "resnet18") for which in Preset)
+    assert balanced == recipe_defaults(recipe, "resnet18")
+    assert fast.epochs <= balanced.epochs <= thorough.epochs
+    assert (fast == thorough) == (recipe is Recipe.QUICK)

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs.choices import Detail, DetailChoice
+from core.domain.configs.choices import Detail, DetailChoice, Recipe
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import HeatmapMethod
 from core.domain.splits import Subset
 from core.domain.training import EpochMetrics, chosen_penalty
+from core.errors import ConfigError
 from core.inference import service
 from core.inference.heatmaps import Explainer
 from core.inference.predictor import Predictor, build_module
 from core.inference.runtime import TorchRuntime
 from core.models.bundle import read_card
+from core.models.catalog import DEFAULT_NETWORK
 from core.store import jobs as job_rows
 from core.store import predictions as prediction_rows
 from core.store import runs as run_rows
@@ -121,3 +124,40 @@ def test_a_quick_run_of_an_earlier_version_resumes_with_the_exact_solver(trained
     with connect(copy) as db:
         matrix = prediction_rows.load_matrix(db, model.id, Subset.VALIDATION)
     assert matrix.probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
+
+
+def test_a_staged_run_starts_at_the_solved_head_and_keeps_what_it_was_made_with(trained, copy):
+    config = replace(
+        recipe_defaults(Recipe.STAGED, DEFAULT_NETWORK),
+        epochs=2,
+        batch_size=8,
+        stored_versions=2,
+        device="cpu",
+        class_penalties=f"{trained.dataset.class_names[0]}: 2",
+    )
+    small = replace(trained.run.run.preprocess, image_size_px=64)
+    started = runs.start_training(copy, trained.dataset.id, config, preprocess=small)
+    job = jobs.wait(copy, started.job.id, on_change=lambda _: None)
+    assert job.status is JobStatus.COMPLETED, job.error
+    curve = runs.curve(copy, started.run.id)
+    assert [line.epoch for line in curve] == [-1, 0, 1]
+    best = max(curve, key=lambda line: (line.val_macro_f1, -line.val_loss))
+    # The stored model is judged in whole, by the runtime that predicts; the curve in parts.
+    model = models.find_model(copy, str(job.result["model_id"]))
+    assert model.val_macro_f1 == pytest.approx(best.val_macro_f1)
+    with connect(copy) as db:
+        record = run_rows.record_of(db, started.run.id)
+    judged = judging.judged_set(copy, model.id, Subset.VALIDATION)
+    true = judged.probabilities[np.arange(8), judged.targets]
+    assert -np.log(true).mean() == pytest.approx(best.val_log_loss, abs=0.02)
+    details = runs.epoch_details(copy, started.run.id)
+    assert details.best.epoch == best.epoch
+    assert sum(map(sum, details.latest.confusion)) == 8
+    assert len(record["weights_sha256"]) == 64
+    assert record["versions"]["torch"]
+
+
+def test_a_penalty_of_a_class_that_does_not_exist_is_refused_before_the_start(trained, copy):
+    config = TrainConfig(Recipe.FULL, class_penalties="nobody: 2", device="cpu")
+    with pytest.raises(ConfigError, match="'nobody'"):
+        runs.start_training(copy, trained.dataset.id, config)

@@ -1,0 +1,75 @@
+"""How and on what a run was computed, kept with it: what is needed to compute it again."""
+
+import hashlib
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from core.models.bundle import Tensors
+from core.store import runs
+from core.store.database import connect
+from core.training.loop.state import FitState
+from core.worker.session import JobSession
+from core.worker.training.data import TrainingData
+
+_PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")
+_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
+
+
+def begin_record(session: JobSession, data: TrainingData) -> None:
+    """Write what an attempt is computed on; warn where it differs from the attempt before."""
+    now = {
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": platform.processor() or platform.machine(),
+        "device": data.device.type,
+        "threads": torch.get_num_threads(),
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "seed": data.run.train.seed,
+        "dataset_digest": data.dataset.digest,
+    }
+    with connect(session.workspace) as db:
+        before = runs.record_of(db, data.run.id)
+        runs.save_record(db, data.run.id, now, job_id=session.job.id, owner=session.owner)
+    told = ("versions", "device", "threads")
+    changed = [name for name in told if before.get(name, now[name]) != now[name]]
+    if changed and session.job.attempt > 1:
+        session.warn(
+            f"The attempt before ran with other {' and '.join(changed)}; the weights may differ "
+            "in their last digits from an undisturbed run."
+        )
+
+
+def end_record(
+    session: JobSession, data: TrainingData, tensors: Tensors, state: FitState | None
+) -> None:
+    """Add what the run came to: the hash of its weights and how long it trained."""
+    with connect(session.workspace) as db:
+        record = runs.record_of(db, data.run.id)
+        record["weights_sha256"] = weights_digest(tensors)
+        if state is not None:
+            record["training_s"] = round(state.elapsed_s, 3)
+            record["steps"] = state.steps_done
+        runs.save_record(db, data.run.id, record, job_id=session.job.id, owner=session.owner)
+
+
+def weights_digest(tensors: Tensors) -> str:
+    """SHA-256 of all weights by name; equal for equal models, whatever their file is called."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    known = {}
+    for name in _PACKAGES:
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:  # of a working copy that was not installed
+            continue
+    return known
