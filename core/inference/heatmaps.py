@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod
-from core.inference.attribution import evidence
+from core.inference.attribution import evidence, smoothed
 from core.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Explainer:
         if self._predictor.card.detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
             parts = evidence(self._predictor.stage_maps(pixels), weight)
+            if self._predictor.card.detail.views > 1:
+                parts = smoothed(parts)
             return interpolated(parts, pixels.shape[0])
         maps = self._predictor.maps(pixels[None])  # [1, D, h, w]
         if maps is None:
