@@ -1,7 +1,7 @@
 """The JSON of datasets and their versions."""
 
 from core.api.values import JsonObject
-from core.domain.datasets import Dataset, DatasetVersion
+from core.domain.datasets import Dataset, DatasetVersion, Orientation
 from core.workflows.data import datasets
 from core.workflows.data.versions import VersionComparison
 from core.workspace import Workspace
@@ -26,6 +26,16 @@ def imported_as_json(workspace: Workspace, dataset: Dataset) -> JsonObject:
         **dataset_as_json(dataset),
         "classes": datasets.class_counts(workspace, dataset),
         "skipped": [{"path": item.path, "reason": item.reason} for item in dataset.skipped],
+    }
+
+
+def orientation_as_json(dataset_id: str, answers: Orientation) -> JsonObject:
+    """Whether flipped and turned parts are the same part; None where it was not answered."""
+    return {
+        "dataset_id": dataset_id,
+        "flip_horizontal": answers.flip_horizontal,
+        "flip_vertical": answers.flip_vertical,
+        "any_rotation": answers.rotate_quarter,
     }
 
 

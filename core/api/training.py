@@ -10,6 +10,7 @@ from core.domain.jobs import Job
 from core.domain.training import PenaltyPoint, chosen_penalty
 from core.evaluation.report import EvaluationReport
 from core.models.catalog import Availability, Network, weights_source
+from core.models.speed import known_speeds
 from core.workflows.training.folds import CrossValidation
 from core.workflows.training.record import RunRecord
 from core.workflows.training.runs import RunView
@@ -142,4 +143,7 @@ def network_as_json(workspace: Workspace, network: Network, place: Availability)
         "availability": place.value,
         "source": source.value if source else None,
         "hub_id": network.hub_id,
+        "fixed_size": network.fixed_size,
+        "min_size_px": network.min_size_px,
+        "ms_per_image": known_speeds(workspace.weights).get(network.name),
     }

@@ -51,7 +51,8 @@ CONTENTS = {
         Entry("relocate", "edits", "Say where the folder of a dataset is now."),
     ),
     "Training": (
-        Entry("networks", "training.start", "List the networks and where their weights are."),
+        Entry("networks", "training.networks", "List the networks, or add one of your own."),
+        Entry("orientation", "training.networks", "Say whether flipped parts are the same part."),
         Entry("train", "training.start", "Train a model, or one for each fold."),
         Entry("runs", "training.runs", "List, show, pause, order, continue and clone runs."),
         Entry("refit", "training.runs", "Refit a model with the images and classes of today."),

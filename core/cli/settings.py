@@ -12,6 +12,7 @@ import typer
 
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import FORMER_NAMES
@@ -171,6 +172,8 @@ def _usual(section: str, item: Setting) -> str | bool:
     """The default in words; False where it depends on dataset and machine."""
     if section == "preprocess" or item.name == "recipe":
         return False
+    if item.name in ORIENTATION_SETTINGS:
+        return "as answered by `touchstone orientation`, else no"
     if section == "augment":
         return _in_words(item.default)
     by_recipe = {

@@ -180,6 +180,24 @@ class Dataset:
         return (*self.class_verdicts, *(None,) * (len(self.class_names) - len(self.class_verdicts)))
 
 
+@dataclass(frozen=True)
+class Orientation:
+    """Whether a flipped or turned part is the same part: what a person answered about a dataset.
+
+    None: not answered, which counts as no. The names are those of the settings of augmentation that
+    they turn on.
+    """
+
+    flip_horizontal: bool | None = None
+    flip_vertical: bool | None = None
+    rotate_quarter: bool | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing is left to ask."""
+        return None not in (self.flip_horizontal, self.flip_vertical, self.rotate_quarter)
+
+
 def content_digest(contents: Iterable[tuple[str, str | None]]) -> str:
     """One value for images and labels (sha256, class name), independent of order and path."""
     lines = sorted(f"{sha256} {name or ''}" for sha256, name in contents)

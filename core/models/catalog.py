@@ -36,8 +36,9 @@ class Network:
     """One network: its name in timm, and what helps to choose it.
 
     `speed` is relative to the default network at its own image size on a CPU (1 = as fast, 0.5 =
-    half as fast); medians of three rounds with the feature runtime on two cores. `license` is the
-    one that the makers of the pretrained weights state (SPDX identifier).
+    half as fast); medians of three rounds with the feature runtime on two cores; 0 if it was not
+    measured. `license` is the one that the makers of the pretrained weights state (SPDX
+    identifier). A network of `fixed_size` takes no other image size.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Network:
     hub_id: str
     wheel: str | None = None
     license: str = "Apache-2.0"
+    fixed_size: bool = False
 
 
 NETWORKS = (

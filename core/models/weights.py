@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from core.errors import NetworkUnavailableError
+from core.models.brought import refuse_misfit
 from core.models.catalog import Availability, Network, availability, local_weights, wheel_file
 
 # Of the files in the packages with weights: any other file is refused.
@@ -115,13 +116,7 @@ def _brought_state(network: Network, path: Path) -> State:
             f"{path.name} in the workspace's weights folder cannot be read: {err}.",
             "Export it again as safetensors with timm's weight names.",
         ) from err
-    expected = timm.create_model(network.name, pretrained=False).state_dict()
-    wrong = sorted(set(state) ^ set(expected))
-    if wrong or any(state[name].shape != expected[name].shape for name in state):
-        raise NetworkUnavailableError(
-            f"{path.name} does not fit {network.title}: {', '.join(wrong[:3]) or 'other shapes'}.",
-            "It must hold exactly the weights of timm's network of this name.",
-        )
+    refuse_misfit(network.name, {k: tuple(v.shape) for k, v in state.items()}, path.name)
     return state
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sqlite_utils import Database
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
-from core.domain.datasets import Sample
+from core.domain.datasets import Orientation, Sample
 from core.domain.depth import DatasetDepth, depth_to_json
 from core.domain.files import FileCheck
 from core.store.datasets import IN_FILE_ORDER, find_dataset, sample_from_row
@@ -81,6 +82,12 @@ def map_points(
     return kept, len(rows)
 
 
+def positions_of(db: Database, dataset_id: str, ids: Sequence[int]) -> tuple[int, ...]:
+    """Where these samples are in `datasets.every_sample`, from 0: their numbers in training."""
+    before = "SELECT count(*) FROM samples WHERE dataset_id = ? AND id < ?"
+    return tuple(db.conn.execute(before, [dataset_id, i]).fetchone()[0] for i in ids)
+
+
 def saved_preprocess(db: Database, dataset_id: str) -> PreprocessConfig | None:
     """The preprocessing chosen for this dataset, if any."""
     rows = list(db.query("SELECT preprocess FROM datasets WHERE id = ?", [dataset_id]))
@@ -96,6 +103,19 @@ def save_preprocess(db: Database, dataset_id: str, config: PreprocessConfig | No
     text = config_to_json(config) if config else None
     with _rescaled(db, dataset_id):
         db.execute("UPDATE datasets SET preprocess = ? WHERE id = ?", [text, dataset_id])
+
+
+def saved_orientation(db: Database, dataset_id: str) -> Orientation:
+    """What was answered about flipped and turned parts of this dataset."""
+    rows = list(db.query("SELECT orientation FROM datasets WHERE id = ?", [dataset_id]))
+    text = rows[0]["orientation"] if rows else None
+    return Orientation(**json.loads(text)) if text else Orientation()
+
+
+def save_orientation(db: Database, dataset_id: str, answers: Orientation) -> None:
+    """Store the answers about flipped and turned parts. Call inside a transaction."""
+    text = json.dumps(asdict(answers), sort_keys=True)
+    db.execute("UPDATE datasets SET orientation = ? WHERE id = ?", [text, dataset_id])
 
 
 def save_depth(db: Database, dataset_id: str, depth: DatasetDepth) -> None:

@@ -63,16 +63,26 @@ def one_per_class(
     return chosen
 
 
-def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
-    """A few network inputs in one row of fixed height, named by class."""
-    figures = []
-    for sample in one_per_class(workspace, dataset, at_most=4):
-        name = html.escape(dataset.class_names[sample.label or 0])
+def urls(
+    workspace: Workspace, dataset: Dataset, config: PreprocessConfig, *, at_most: int
+) -> list[tuple[str, str]]:
+    """Class and data URL of one small network input of each of the first classes."""
+    shown = []
+    for sample in one_per_class(workspace, dataset, at_most=at_most):
         try:
             url = _small(sample.path, sample.sha256, config, config.digest)
         except TouchstoneError as err:
             errors.show(err)
             continue
+        shown.append((dataset.class_names[sample.label or 0], url))
+    return shown
+
+
+def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
+    """A few network inputs in one row of fixed height, named by class."""
+    figures = []
+    for label, url in urls(workspace, dataset, config, at_most=4):
+        name = html.escape(label)
         figures.append(
             "<figure style='margin:0;flex:1 1 0;min-width:0;max-width:10rem'>"
             f"<img src='{url}' alt='Network input of class {name}' style='width:100%;"

@@ -13,13 +13,15 @@ import streamlit as st
 
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
 from core.domain.configs.choices import Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.settings import Setting, Value, settings_of
 from core.errors import TouchstoneError
-from core.models.catalog import DEFAULT_NETWORK, NETWORKS
+from core.models.brought import known_networks
+from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
-from pages.ui import text
+from pages.ui import state, text
 
 _LINK, _ASKED, _WRITTEN = "set", "train_asked", "train_link"
 _OWN_CONTROLS = ("recipe", "network", "device", "start_model")  # drawn by the page itself
@@ -80,7 +82,12 @@ def link_of(train: TrainConfig, augment: AugmentConfig, *, start_model: str | No
     changed = {
         name: getattr(train, name, getattr(augment, name, None)) for name in defaults.settings
     }
-    own = {n: v for n, v in changed.items() if v is not None and v != defaults.value(n)}
+    # Why always: the default of these is what was answered about the dataset.
+    own = {
+        n: v
+        for n, v in changed.items()
+        if v is not None and (v != defaults.value(n) or n in ORIENTATION_SETTINGS)
+    }
     start = train.start_model if start_model is None else start_model
     return _written(Asked(train.recipe, train.network, train.device, start, {train.recipe: own}))
 
@@ -106,6 +113,22 @@ def keep(wanted: Asked, defaults: Defaults, values: Mapping[str, Value]) -> None
         st.query_params[_LINK] = link
     elif not link and _LINK in st.query_params:
         del st.query_params[_LINK]
+
+
+def fill(defaults: Defaults, values: Mapping[str, Value]) -> None:
+    """Set the fields of these settings; call before they are drawn."""
+    for name, value in values.items():
+        if name in defaults.settings:
+            st.session_state[_key(defaults, name)] = value
+
+
+def forget_field(name: str) -> None:
+    """Let a field start again from its default, in every recipe."""
+    known: Asked | None = st.session_state.get(_ASKED)
+    for recipe in Recipe:
+        st.session_state.pop(f"set_{recipe.value}_{name}", None)
+        if known is not None:
+            known.settings.get(recipe, {}).pop(name, None)
 
 
 def forget(wanted: Asked) -> None:
@@ -171,7 +194,9 @@ def _field(setting: Setting, key: str) -> None:
         st.number_input(setting.title, first, last, step=1, key=key, help=setting.help)
     elif setting.step:
         low, high = float(setting.low or 0), float(setting.high or 0)
-        st.slider(setting.title, low, high, step=float(setting.step), key=key, help=setting.help)
+        digits = "%.0f" if setting.step >= 1 else "%.2f"
+        step = float(setting.step)
+        st.slider(setting.title, low, high, step=step, key=key, help=setting.help, format=digits)
     else:
         value = float(st.session_state[key])
         st.number_input(
@@ -209,7 +234,7 @@ def _read(link: str) -> Asked:
     result = Asked(recipe, device=pairs.pop("device", "auto"))
     result.start_model = pairs.pop("start_model", "")
     network = pairs.pop("network", DEFAULT_NETWORK)
-    if network in {n.name for n in NETWORKS}:
+    if network in {n.name for n in known_networks(state.workspace().weights)}:
         result.network = network
     else:
         refused.append("network")

@@ -12,16 +12,25 @@ from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError, TouchstoneError
-from core.models.catalog import Availability, Network, network_title
+from core.models.catalog import network_title
 from core.models.devices import find_devices
 from core.workflows.data import certificates
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
+from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.training import preview, rate_finder, run_states, setting_fields
+from pages.training import (
+    augmentation,
+    networks,
+    orientation,
+    preview,
+    rate_finder,
+    run_states,
+    setting_fields,
+)
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
@@ -41,29 +50,6 @@ def choose_recipe(wanted: Asked) -> None:
         key="recipe",
         help=" ".join(f"**{name}**: {words}" for name, words in RECIPES.values()),
     )
-
-
-def choose_network(workspace: Workspace, wanted: Asked) -> None:
-    catalog = {network.name: (network, place) for network, place in runs.networks(workspace)}
-    st.session_state.setdefault("network", wanted.network)
-    st.selectbox(
-        "Network",
-        list(catalog),
-        key="network",
-        format_func=lambda n: _network_words(*catalog[n]),
-        help="Pretrained on millions of photographs; training teaches it your classes. "
-        f"{catalog[wanted.network][0].when}",
-    )
-    if catalog[wanted.network][1] is Availability.MISSING:
-        st.warning(
-            "Its weights are not on this machine and cannot be downloaded. An administrator can "
-            f"put `{wanted.network}.safetensors` into the weights folder of the workspace."
-        )
-
-
-def _network_words(network: Network, place: Availability) -> str:
-    there = "" if place is Availability.HERE else f" · {place.value}"
-    return f"{network.title} · {network.parameters_m:g} M weights{there}"
 
 
 def choose_device(wanted: Asked) -> None:
@@ -124,8 +110,7 @@ def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Ask
     setting_fields.draw(defaults, first)
     changes = [n for n in known if hasattr(defaults.augment, n)]
     if changes:
-        with st.expander(_titled("Augmentation", changes, wanted), icon=":material/auto_fix_high:"):
-            setting_fields.draw(defaults, changes)
+        augmentation.section(defaults, changes, wanted)
     others = [n for n in known if n not in first and n not in changes]
     with st.expander(_titled("Advanced", others, wanted), icon=":material/tune:"):
         setting_fields.draw(defaults, others)
@@ -286,6 +271,7 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
         f"{pixels.image_size_px} × {pixels.image_size_px} px, {pixels.resize_mode}, "
         f"{pixels.channels}{text.gray_levels(pixels.levels)}"
     )
+    orientation.question(workspace, dataset, pixels)
     views = runs.list_runs(workspace, dataset.id)
     if not views:
         return
@@ -340,7 +326,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     wanted.network = st.session_state.get("network", wanted.network)
     wanted.device = st.session_state.get("device", wanted.device)
     wanted.start_model = _known_start(workspace, wanted)
-    defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network))
+    usual = default_augment(workspace, dataset.id)
+    defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network), usual)
     values = setting_fields.current(wanted, defaults)
     pixels = _pixels(workspace, dataset, wanted.network)
     answer(
@@ -359,7 +346,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             choose_recipe(wanted)
-            choose_network(workspace, wanted)
+            networks.choose(workspace, wanted)
         st.text_input(
             "Name",
             max_chars=100,
@@ -371,6 +358,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         settings(workspace, defaults, split, wanted)
         configs = setting_fields.configs(defaults, values, wanted)
         rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
+        networks.section(workspace)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()

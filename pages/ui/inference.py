@@ -1,6 +1,7 @@
 """The one long-lived process that predicts and explains, so that torch never enters the app."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -36,8 +37,23 @@ def call(function: Callable[..., Result], *arguments: Any) -> Result:
         TouchstoneError: what the function raised, or that the process ended; the next call starts
             a new one.
     """
+    return answer(submit(function, *arguments))
+
+
+def submit(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """Begin an importable function in the inference process; `answer` gives its result."""
+    future: Future[Result] = _executor().submit(function, *arguments)
+    return future
+
+
+def answer(future: Future[Result]) -> Result:
+    """The result of a function that was begun.
+
+    Raises:
+        TouchstoneError: as of `call`.
+    """
     try:
-        result: Result = _executor().submit(function, *arguments).result(timeout=TIMEOUT_S)
+        result = future.result(timeout=TIMEOUT_S)
     except (BrokenProcessPool, FutureTimeoutError) as err:
         _executor.clear()
         shut_down()

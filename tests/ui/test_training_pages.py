@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from core.api.training import run_as_json
+from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import Recipe
 from core.domain.configs.train import recipe_defaults
+from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
 from core.domain.search import Search, Trial, TrialState
@@ -18,6 +20,7 @@ from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
+from core.workflows.data.datasets import orientation_of
 from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
 from core.workflows.use import models
@@ -53,8 +56,8 @@ def test_a_half_filled_form_survives_a_reload_and_another_page(
     # After a reload, every field was at its default again.
     app = open_page(Place.TRAIN, trained.workspace, set="recipe=full")
     app.number_input(key="set_full_epochs").set_value(33).run()
-    app.toggle(key="set_full_flip_vertical").set_value(False).run()
-    assert app.query_params["set"] == "recipe=full,epochs=33,flip_vertical=no"
+    app.toggle(key="set_full_flip_vertical").set_value(True).run()
+    assert app.query_params["set"] == "recipe=full,epochs=33,flip_vertical=yes"
     app.query_params.clear()
     app.switch_page(Place.MODELS)
     app.run()
@@ -62,13 +65,33 @@ def test_a_half_filled_form_survives_a_reload_and_another_page(
     app.run()
     assert app.number_input(key="set_full_epochs").value == 33
     reloaded = open_page(
-        Place.TRAIN, trained.workspace, set="recipe=full,epochs=33,flip_vertical=no"
+        Place.TRAIN, trained.workspace, set="recipe=full,epochs=33,flip_vertical=yes"
     )
     assert reloaded.number_input(key="set_full_epochs").value == 33
-    assert not reloaded.toggle(key="set_full_flip_vertical").value
+    assert reloaded.toggle(key="set_full_flip_vertical").value
     reloaded.button(key="reset").click().run()
     assert reloaded.number_input(key="set_full_epochs").value == 12
-    assert reloaded.toggle(key="set_full_flip_vertical").value
+    assert not reloaded.toggle(key="set_full_flip_vertical").value
+
+
+def test_flips_follow_the_answers_about_the_dataset_and_a_preset_fills_the_fields(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # Flips were on for every dataset, also where a mirrored part is a defect.
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    app = open_page(Place.TRAIN, workspace, set="recipe=full")
+    assert not app.toggle(key="set_full_flip_horizontal").value
+    dataset = trained.dataset.id
+    app.segmented_control(key=f"orientation_{dataset}_flip_horizontal").set_value("Yes").run()
+    assert not app.exception
+    assert orientation_of(workspace, dataset) == Orientation(flip_horizontal=True)
+    assert app.toggle(key="set_full_flip_horizontal").value
+    assert "flip" not in app.query_params["set"]
+    app.segmented_control(key="augment_preset").set_value(AugmentPreset.VARYING_LIGHT).run()
+    assert app.slider(key="set_full_light_spot").value == 0.25
+    assert "light_spot=0.25" in app.query_params["set"]
+    app.slider(key="set_full_light_spot").set_value(0.3).run()
+    assert app.segmented_control(key="augment_preset").value is None
 
 
 def test_a_link_with_wrong_settings_says_which_and_keeps_the_others(

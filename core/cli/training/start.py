@@ -1,4 +1,4 @@
-"""Commands of the training: networks, train, follow, stop and resume."""
+"""Commands of the training: train, follow, stop and resume."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.api.training import cross_validation_as_json, network_as_json
+from core.api.training import cross_validation_as_json
 from core.cli.output import errors, say, table
 from core.cli.session import (
     ChangedOption,
@@ -30,7 +30,9 @@ from core.cli.settings import (
     with_setting_options,
 )
 from core.cli.training.trained import answer_training, refuse_finish
+from core.domain.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
@@ -43,6 +45,7 @@ from core.words import decimal, percent, points
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
 from core.workflows.training import control, folds, runs
+from core.workflows.training.augmentation import default_augment
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -53,7 +56,9 @@ _TRAIN_EXAMPLES = """[bold]Examples[/bold]
 
 touchstone train Pills --recipe quick
 
-touchstone train Pills --recipe full --epochs 20 --no-flip-vertical
+touchstone train Pills --recipe full --epochs 20 --flip-vertical
+
+touchstone train Pills --recipe full --augment-preset varying_light --blur 1
 
 touchstone train Pills --config settings.toml --set class_weights=none
 
@@ -62,28 +67,6 @@ touchstone train Pills --like "Pills EfficientNet-Lite0 quick" --set seed=7
 A setting is taken from its option, else from --set, else from --config, else from the recipe.
 Pixels that are not set are those saved for the dataset, else the network's own.
 """
-
-
-@app.command()
-def networks(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List the networks: size, license of the weights, and where the weights are."""
-    with session(workspace, as_json) as opened:
-        offers = runs.networks(opened.workspace)
-        result = [network_as_json(opened.workspace, network, place) for network, place in offers]
-        rows = [
-            [
-                n["name"],
-                n["title"],
-                f"{n['parameters_m']:g} M",
-                f"{n['image_size_px']} px",
-                n["license"],
-                n["availability"],
-                n["source"] or "–",
-            ]
-            for n in result
-        ]
-        headings = ["name", "title", "weights", "image", "license", "available", "from"]
-        opened.answer({"networks": result}, lambda: table(headings, rows))
 
 
 @app.command(epilog=_TRAIN_EXAMPLES)
@@ -106,6 +89,14 @@ def train(
         str | None,
         typer.Option(help="Run whose settings and split are taken, changed by the other options."),
     ] = None,
+    augment_preset: Annotated[
+        AugmentPreset | None,
+        typer.Option(
+            help="Random changes to begin with, by what varies between the images.",
+            show_default=AugmentPreset.STANDARD.value,
+            rich_help_panel="Augmentation",
+        ),
+    ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     changed: ChangedOption = None,
@@ -119,13 +110,21 @@ def train(
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
         chosen = chosen_settings(config, assignments or (), options)
         if like is not None:
+            if augment_preset is not None:
+                raise ConfigError(
+                    "--like and --augment-preset exclude each other.", "Give one of them."
+                )
             origin = runs.find_run(opened.workspace, like).run
             training, augment, preprocess = settings_like(origin, chosen)
             if split is None and origin.dataset_id == dataset_id:
                 split = origin.split_id
         else:
-            training, augment, preprocess = chosen_configs(opened.workspace, dataset_id, chosen)
+            training, augment, preprocess = chosen_configs(
+                opened.workspace, dataset_id, chosen, augment_preset
+            )
         refuse_idle(chosen, training.recipe)
+        if augment_preset is not None:
+            _refuse_idle_preset(training.recipe)
         if "refit" in chosen.train and training.refit:
             _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
 
@@ -230,15 +229,27 @@ def _refuse_refit_on_folds(split: Split) -> None:
         )
 
 
+def _refuse_idle_preset(recipe: Recipe) -> None:
+    if "probability" not in recipe_settings(recipe):
+        raise ConfigError(
+            f"A preset of augmentation does nothing in the recipe '{recipe}'.",
+            "Leave --augment-preset out, or choose another recipe.",
+        )
+
+
 def chosen_configs(
-    workspace: Workspace, dataset_id: str, chosen: ChosenSettings
+    workspace: Workspace,
+    dataset_id: str,
+    chosen: ChosenSettings,
+    which: AugmentPreset | None = None,
 ) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
     """What was chosen, else what the recipe and the dataset have."""
     training = _train_config(workspace, chosen.train)
     pixels = runs.default_preprocess(workspace, dataset_id, training.network)
+    usual = default_augment(workspace, dataset_id, which or AugmentPreset.STANDARD)
     return (
         training,
-        with_settings(AugmentConfig(), chosen.augment),
+        with_settings(usual, chosen.augment),
         with_settings(pixels, chosen.preprocess),
     )
 

@@ -135,6 +135,12 @@ def add_searches(db: Database) -> None:
     _run(db, statements.SEARCH)
 
 
+@migrations()
+def add_orientation(db: Database) -> None:
+    """Whether a flipped or turned part is the same part; NULL: not answered."""
+    _run(db, "ALTER TABLE datasets ADD COLUMN orientation TEXT")
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

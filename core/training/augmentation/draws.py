@@ -149,7 +149,7 @@ def draw(config: AugmentConfig, *, seed: int, epoch: int, samples: NDArray[np.in
 
 def _made(config: AugmentConfig, drawn: Floats) -> Flags:
     """[B, K]: which changes are made to which image."""
-    enabled = np.array([config.has(change) for change in CHANGES])
+    enabled: Flags = np.array([config.has(change) for change in CHANGES])
     made: Flags = (drawn[:, _At.CHANCE] < config.probability)[:, None] & enabled
     match config.augment_mode:
         case AugmentMode.SEVERAL:

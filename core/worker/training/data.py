@@ -16,7 +16,8 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.splits import GroupKind, Split, Subset
 from core.domain.training import TrainingRun
 from core.errors import SplitError, TrainingError
-from core.models.catalog import Network, find_network
+from core.models.brought import known_network
+from core.models.catalog import Network
 from core.store import datasets, quality, runs, splits, versions
 from core.store.database import connect
 from core.worker.features import dataset_pixels, device_title, resolve_device
@@ -91,7 +92,7 @@ def load_training_data(session: JobSession) -> TrainingData:
     data = TrainingData(
         training,
         dataset,
-        find_network(training.train.network),
+        known_network(training.train.network, session.workspace.weights),
         device,
         cache,
         np.array([s.id for s in every], np.int64),

@@ -8,7 +8,14 @@ from pathlib import Path
 from core.data.importing.listing import plan_import
 from core.data.importing.rules import ImportRules, rules_as_dict
 from core.domain.configs.preprocess import PreprocessConfig
-from core.domain.datasets import Dataset, LabelSource, Sample, SampleFilter, SampleOrder
+from core.domain.datasets import (
+    Dataset,
+    LabelSource,
+    Orientation,
+    Sample,
+    SampleFilter,
+    SampleOrder,
+)
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.names import normal_name
@@ -292,3 +299,23 @@ def save_preprocess(workspace: Workspace, dataset_id: str, config: PreprocessCon
         if config is not None and depth is not None and config.levels == depth.levels:
             config = replace(config, black_level=0.0, white_level=0.0)
         properties.save_preprocess(db, dataset_id, config)
+
+
+def orientation_of(workspace: Workspace, dataset_id: str) -> Orientation:
+    """What was answered about a dataset.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db:
+        return properties.saved_orientation(db, datasets.find_dataset(db, dataset_id).id)
+
+
+def save_orientation(workspace: Workspace, dataset_id: str, answers: Orientation) -> None:
+    """Keep the answers; runs that exist keep the settings that they have.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db, transaction(db):
+        properties.save_orientation(db, datasets.find_dataset(db, dataset_id).id, answers)

@@ -6,13 +6,14 @@ remark: it says what has no command, or is not stored.
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from core.data.importing.rules import ImportRules, TableKind, TableRules, rules_from_dict
 from core.data.split_request import request_of
 from core.domain.configs.acting import acting_settings
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import Config
@@ -27,7 +28,7 @@ from core.evaluation.decisions.costs import Scenario
 from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import ReleaseCriteria
-from core.models.catalog import DEFAULT_NETWORK, find_network
+from core.models.catalog import DEFAULT_NETWORK, NETWORKS
 from core.reporting.text import count
 from core.store import jobs, runs, splits, versions
 from core.store.database import connect
@@ -295,7 +296,10 @@ def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: b
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
     train = replace(run.train, refit=False) if has_epochs else run.train
-    size_px = find_network(train.network).image_size_px
+    sizes = {network.name: network.image_size_px for network in NETWORKS}
+    # Why: of a network that was brought, the size is said; its file may not be here any more.
+    pixels = PreprocessConfig(image_size_px=sizes.get(train.network, 224))
+    sized = () if train.network in sizes else ("image_size_px",)
     acting = acting_settings(train, run.augment)
     if run.fold is not None:
         acting -= {"refit"}
@@ -307,20 +311,23 @@ def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: b
         name=run.given_name or run.name,  # the command adds the number of the fold
         recipe=train.recipe.value,
         **_changed(train, recipe_defaults(train.recipe, DEFAULT_NETWORK), acting),
-        **_changed(run.augment, AugmentConfig(), acting),
-        **_changed(run.preprocess, PreprocessConfig(image_size_px=size_px), acting),
+        **_changed(run.augment, AugmentConfig(), acting, always=ORIENTATION_SETTINGS),
+        **_changed(run.preprocess, pixels, acting, always=sized),
     )
     if train.recipe is Recipe.QUICK and has_epochs:
         return [_remark(_SOLVED_TODAY), line]
     return [line]
 
 
-def _changed(config: Config, usual: Config, acting: frozenset[str]) -> dict[str, Option]:
-    """Options for the settings that acted and are not the usual ones."""
+def _changed(
+    config: Config, usual: Config, acting: frozenset[str], *, always: Collection[str] = ()
+) -> dict[str, Option]:
+    """Options for the settings that acted and are not the usual ones, or that `always` names."""
     options: dict[str, Option] = {}
     for setting in settings_of(config):
         value: Value = getattr(config, setting.name)
-        if setting.name in acting and value != getattr(usual, setting.name):
+        differs = value != getattr(usual, setting.name) or setting.name in always
+        if setting.name in acting and differs:
             name = setting.option.removeprefix("--")
             options[f"no-{name}" if value is False else name] = value is False or value
     return options

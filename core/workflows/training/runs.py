@@ -19,7 +19,8 @@ from core.errors import (
     TrainingError,
     WorkspaceError,
 )
-from core.models.catalog import NETWORKS, Availability, Network, availability, find_network
+from core.models.brought import check_size, known_network, known_networks
+from core.models.catalog import Availability, Network, availability
 from core.models.devices import find_devices
 from core.store import jobs, models, properties, runs
 from core.store.database import connect, transaction
@@ -27,6 +28,7 @@ from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split
+from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
 from core.workspace import Workspace
@@ -74,8 +76,9 @@ class RunView:
 
 
 def networks(workspace: Workspace) -> list[tuple[Network, Availability]]:
-    """The catalog, and whether the weights of each network can be used."""
-    return [(network, availability(network, workspace.weights)) for network in NETWORKS]
+    """The catalog and further networks on this machine, and whether their weights can be used."""
+    known = known_networks(workspace.weights)
+    return [(network, availability(network, workspace.weights)) for network in known]
 
 
 def default_preprocess(
@@ -88,7 +91,9 @@ def default_preprocess(
     with connect(workspace) as db:
         saved = properties.saved_preprocess(db, dataset_id)
         dataset = measured_dataset(workspace, db, dataset_id)
-    config = saved or PreprocessConfig(image_size_px=find_network(network).image_size_px)
+    config = saved or PreprocessConfig(
+        image_size_px=known_network(network, workspace.weights).image_size_px
+    )
     config = with_levels(config, dataset)
     return replace(config, image_size_px=image_size_px) if image_size_px else config
 
@@ -112,7 +117,7 @@ def start_training(
         train: recipe and settings.
         split: id or name; None: the newest.
         preprocess: None: as saved for the dataset, else the network's own.
-        augment: None: the defaults.
+        augment: None: the standard preset of the dataset.
         name: of the run and its model.
         fold: in [0, k), the fold that validates, for a split with folds; None: the first.
 
@@ -167,7 +172,7 @@ def checked_run(
     """A checked request that is not stored yet, with its split."""
     if train.start_model:
         train = replace(train, start_model=_start_model(workspace, train).id)
-    network = find_network(train.network)
+    network = known_network(train.network, workspace.weights)
     if availability(network, workspace.weights) is Availability.MISSING:
         raise NetworkUnavailableError(
             f"The pretrained weights of {network.title} are not on this machine and cannot be "
@@ -176,11 +181,7 @@ def checked_run(
             f"{network.name}.safetensors into {workspace.weights}.",
         )
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
-    if config.image_size_px < network.min_size_px:
-        raise ConfigError(
-            f"{network.title} needs images of at least {network.min_size_px} px.",
-            "Choose a larger image size.",
-        )
+    check_size(network, config.image_size_px)
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
     chosen = find_split(workspace, dataset.id, split)
@@ -193,7 +194,7 @@ def checked_run(
         dataset_id=dataset.id,
         split_id=chosen.id,
         preprocess=with_levels(config, dataset),
-        augment=augment or AugmentConfig(),
+        augment=augment or default_augment(workspace, dataset.id),
         train=train,
         created_at=utc_now(),
         version=dataset.version,

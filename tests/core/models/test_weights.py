@@ -5,9 +5,14 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from core.errors import NetworkUnavailableError
+from core.domain.configs.preprocess import PreprocessConfig
+from core.errors import ConfigError, NetworkUnavailableError
+from core.models.brought import add_network, check_size, known_network
+from core.models.build import head_of
 from core.models.catalog import find_network
+from core.models.speed import known_speeds, measure_speed
 from core.models.weights import pretrained_state, translated_state
+from core.training.recipes import pretrained_features
 from tests.core.models.test_catalog import BUILT_IN
 
 
@@ -81,6 +86,48 @@ def test_a_file_that_a_user_brought_is_used_and_checked(tmp_path):
     (tmp_path / "resnet18.safetensors").write_bytes(b"no weights")
     with pytest.raises(NetworkUnavailableError, match="cannot be read"):
         pretrained_state(network, tmp_path)
+
+
+def test_a_transformer_that_a_person_brings_is_described_by_timm_and_used(tmp_path):
+    model = timm.create_model("test_vit", pretrained=False, num_classes=5)
+    save_file(model.state_dict(), tmp_path / "mine.safetensors")
+    folder = tmp_path / "weights"
+    added = add_network(tmp_path / "mine.safetensors", "test_vit", folder, license="MIT")
+    network = known_network("test_vit", folder)
+    assert network == added
+    assert (network.image_size_px, network.fixed_size, network.license) == (160, True, "MIT")
+    check_size(network, 160)
+    with pytest.raises(ConfigError, match="exactly 160 px, not 224"):
+        check_size(network, 224)
+    state = pretrained_state(network, folder)
+    module = pretrained_features(network, PreprocessConfig(image_size_px=160), state, 3)
+    pixels = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        features = module(pixels)
+        assert torch.equal(head_of(module.network)(features), module.logits(pixels))
+    assert features.std() > 0
+    measure_speed(network, folder)
+    assert 0 < known_speeds(folder)["test_vit"] < 60_000
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cls_token": None}, "missing: cls_token"),
+        ({"surplus": torch.zeros(1)}, "not in the network: surplus"),
+        ({"norm.weight": torch.zeros(7)}, "norm.weight is 7, not 64"),
+    ],
+)
+def test_layers_that_do_not_fit_are_named_and_nothing_is_kept(tmp_path, change, words):
+    state = {**timm.create_model("test_vit", pretrained=False).state_dict(), **change}
+    file = tmp_path / "mine.safetensors"
+    save_file({k: v for k, v in state.items() if v is not None}, file)
+    with pytest.raises(NetworkUnavailableError, match=words):
+        add_network(file, "test_vit", tmp_path / "weights", license="")
+    with pytest.raises(NetworkUnavailableError, match="timm has no network") as caught:
+        add_network(file, "resnet19", tmp_path / "weights", license="")
+    assert "resnet1" in caught.value.hint
+    assert not list(tmp_path.glob("weights/*"))
 
 
 def _packaged(network):

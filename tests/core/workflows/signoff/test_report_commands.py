@@ -352,7 +352,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
     assert train == (
         "touchstone train 'My parts' --split S --fold 2 --name CV --recipe full "
         "--batch-size 16 --patience 9 --seed 5 --device cpu --augment-probability 0.25 "
-        "--no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
+        "--flip-horizontal --no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
     )
     assert "No option" not in _remarks(lines)
     assert "touchstone report 'CV fold 2 of 3' --out report.html --csv report.csv" in lines

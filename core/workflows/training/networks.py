@@ -1,0 +1,55 @@
+"""The networks of this machine: bring one of your own, measure how fast they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.models import brought, speed
+from core.models.catalog import Network
+from core.workspace import Workspace
+
+Call = Callable[..., Any]
+
+
+def _directly(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def add_network(
+    workspace: Workspace,
+    source: Path,
+    name: str,
+    *,
+    license: str = "",
+    call: Call = _directly,
+) -> Network:
+    """Check weights that a person brings, and keep them for new runs.
+
+    Args:
+        workspace: where they are kept.
+        source: a `.safetensors` file under timm's names.
+        name: of the network in timm.
+        license: as the person states it.
+        call: runs a function that imports torch.
+
+    Raises:
+        NetworkUnavailableError: if they do not fit; the layers are named.
+    """
+    stated = license.strip() or "not stated"
+    result: Network = call(_add, source, name.strip(), workspace.weights, stated)
+    return result
+
+
+def measure(workspace: Workspace, network: Network, *, call: Call = _directly) -> float:
+    """Milliseconds for one image on the CPU of this machine; kept for the next time."""
+    result: float = call(speed.measure_speed, network, workspace.weights)
+    return result
+
+
+def speeds(workspace: Workspace) -> dict[str, float]:
+    """Network -> milliseconds per image, of those that were measured on this machine."""
+    return speed.known_speeds(workspace.weights)
+
+
+def _add(source: Path, name: str, weights_folder: Path, license: str) -> Network:
+    return brought.add_network(source, name, weights_folder, license=license)

@@ -1,0 +1,143 @@
+"""The networks of this machine: what is here, how large and fast; bring one of your own."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import TouchstoneError
+from core.models.catalog import Availability, Network
+from core.workflows.training import networks, runs
+from core.workspace import Workspace
+from pages.training.setting_fields import Asked
+from pages.ui import errors, inference, text
+
+
+def choose(workspace: Workspace, wanted: Asked) -> None:
+    """The network to start from, among all that this version or this machine knows."""
+    catalog = {network.name: (network, place) for network, place in runs.networks(workspace)}
+    st.session_state.setdefault("network", wanted.network)
+    st.selectbox(
+        "Network",
+        list(catalog),
+        key="network",
+        format_func=lambda n: _network_words(*catalog[n]),
+        help="Pretrained on millions of photographs; training teaches it your classes. "
+        f"{catalog[wanted.network][0].when}",
+    )
+    if catalog[wanted.network][1] is Availability.MISSING:
+        st.warning(
+            "Its weights are not on this machine and cannot be downloaded. An administrator can "
+            f"put `{wanted.network}.safetensors` into the weights folder of the workspace."
+        )
+
+
+def _network_words(network: Network, place: Availability) -> str:
+    there = "" if place is Availability.HERE else f" · {place.value}"
+    return f"{network.title} · {network.parameters_m:g} M weights{there}"
+
+
+def section(workspace: Workspace) -> None:
+    """A folded table; it is read while it is open."""
+    folded = st.expander(
+        "Networks on this machine", icon=":material/hub:", key="networks", on_change="rerun"
+    )
+    with folded:
+        if not folded.open:
+            return
+        offers = runs.networks(workspace)
+        here = [network for network, place in offers if place is Availability.HERE]
+        _table(workspace, here)
+        missing = len(offers) - len(here)
+        if missing:
+            st.caption(
+                f"{text.count(missing, 'more network')} can be chosen once weights are here."
+            )
+        left, right = st.columns(2)
+        with left:
+            _measure(workspace, here)
+        with right, st.popover("Add a network", icon=":material/upload:", width="stretch"):
+            _add(workspace)
+
+
+def _table(workspace: Workspace, here: list[Network]) -> None:
+    speeds = networks.speeds(workspace)
+    st.dataframe(
+        [
+            {
+                "Network": network.title,
+                "Weights": f"{network.parameters_m:g} M",
+                "Images": _sizes(network),
+                "Here": f"{speeds[network.name]:.0f} ms" if network.name in speeds else "–",
+                "License": network.license,
+            }
+            for network in here
+        ],
+        hide_index=True,
+        column_config={
+            "Images": st.column_config.Column(help="Its own image size, and what else it takes."),
+            "Here": st.column_config.Column(
+                help="Time for one image on the CPU of this machine, in plain PyTorch. Models run "
+                "faster in the fast runtime."
+            ),
+        },
+    )
+
+
+def _sizes(network: Network) -> str:
+    if network.fixed_size:
+        return f"{network.image_size_px} px only"
+    return f"{network.image_size_px} px, from {network.min_size_px}"
+
+
+def _measure(workspace: Workspace, here: list[Network]) -> None:
+    known = networks.speeds(workspace)
+    waiting = [network for network in here if network.name not in known]
+    asked = st.button(
+        "Measure the speed",
+        icon=":material/speed:",
+        key="measure_networks",
+        disabled=not waiting,
+        width="stretch",
+        help="Once per machine; a second or two for each network.",
+    )
+    if not asked:
+        return
+    with st.spinner("Measuring …"):
+        try:
+            for network in waiting:
+                networks.measure(workspace, network, call=inference.call)
+        except TouchstoneError as err:
+            errors.show(err)
+            return
+    st.rerun()
+
+
+def _add(workspace: Workspace) -> None:
+    st.caption("Weights of a timm network as a .safetensors file, under timm's names.")
+    upload = st.file_uploader("Weights", type="safetensors", key="network_file")
+    usual = Path(upload.name).stem if upload else ""
+    name = st.text_input(
+        "Name in timm",
+        value=usual,
+        key=f"network_name_{usual}",
+        placeholder="vit_small_patch14_dinov2",
+        help="The architecture that the weights belong to, as timm calls it.",
+    )
+    license = st.text_input(
+        "License", key="network_license", placeholder="Apache-2.0", help="Shown beside the network."
+    )
+    if not st.button("Check and add", type="primary", disabled=not (upload and name.strip())):
+        return
+    assert upload is not None
+    with tempfile.TemporaryDirectory(dir=workspace.uploads) as folder:
+        path = Path(folder) / Path(upload.name).name
+        path.write_bytes(upload.getbuffer())
+        try:
+            added = networks.add_network(
+                workspace, path, name, license=license, call=inference.call
+            )
+        except TouchstoneError as err:
+            errors.show(err)
+            return
+    st.toast(f"{text.plain(added.title)} can be chosen now.", icon=":material/check:")
