@@ -30,7 +30,7 @@ from core.cli.settings import (
     with_setting_options,
 )
 from core.cli.training.trained import answer_training, refuse_finish
-from core.domain.acting import recipe_settings
+from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import Recipe
