@@ -2,14 +2,15 @@ import io
 
 import numpy as np
 import pytest
+import timm
 import torch
 from captum.attr import Occlusion
 from PIL import Image
 
 from core.domain.models import HeatmapMethod
-from core.errors import UnreadableImageError
+from core.errors import TouchstoneError, UnreadableImageError
 from core.inference import service
-from core.inference.grad_cam import GradCam
+from core.inference.grad_cam import GradCam, _token_evidence, last_map_layer, token_layer
 from core.inference.heatmaps import Explainer, interpolated
 from core.inference.overlay import CONTOURS, colour_table, overlay
 from core.inference.predictor import Predictor
@@ -111,6 +112,19 @@ def test_a_network_without_pooled_maps_is_explained_by_gradients(explainer, bund
     predictor.maps = lambda _: None
     heat = Explainer(predictor).heatmap(pixels, 1, HeatmapMethod.GRAD_CAM)
     assert np.abs(heat - expected).max() < 1e-5
+
+
+def test_a_transformer_is_explained_by_the_tokens_of_its_patches():
+    # Its patches were read as maps, so that a heatmap had stripes that meant nothing.
+    torch.manual_seed(0)
+    network = timm.create_model("test_vit", pretrained=False, num_classes=3).eval()
+    layer, prefix = token_layer(network)
+    evidence = _token_evidence(network, layer, prefix, torch.rand(1, 3, 160, 160), 1)
+    assert evidence.shape == (10, 10)
+    assert 0 <= evidence.min() < evidence.max()
+    shifted = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, num_classes=3)
+    with pytest.raises(TouchstoneError, match="no maps"):
+        last_map_layer(shifted.eval(), torch.rand(1, 3, 224, 224))
 
 
 def test_occlusion_is_what_captum_computes(explainer, bundle, trained):
