@@ -21,7 +21,7 @@ from core.domain.jobs import Job, JobKind
 from core.domain.models import Model
 from core.domain.parts import Counting
 from core.domain.record import acting
-from core.errors import FilesChangedError, TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
         place = open_workspace(workspace)
         yield Session(place, as_json)
     except TouchstoneError as err:
+        if isinstance(err, WorkspaceError) and place is not None:
+            _free_space(place)
         fail(err, as_json)
     except KeyboardInterrupt:
         _interrupted(as_json)
@@ -107,6 +109,12 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
         raise
     except Exception as err:
         fail_unexpectedly(err, as_json, place)
+
+
+def _free_space(workspace: Workspace) -> None:
+    from core.workflows import jobs
+
+    jobs.prepare(workspace)  # what a killed import left behind may be what fills the disk
 
 
 def fail(err: TouchstoneError, as_json: bool) -> NoReturn:

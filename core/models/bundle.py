@@ -6,6 +6,8 @@ bytes are stored in the database, downloaded, uploaded and read by the predictor
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
-from core.files import regular_file
+from core.files import open_user_file
 
 FORMAT = "touchstone-model-1"
+MAX_MODEL_BYTES = 2_000_000_000
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -104,7 +107,7 @@ def read_tensors(path: Path) -> Tensors:
         ModelFileError: if they cannot be read or are not finite.
     """
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        with _weights(path) as file:
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError) as err:
         raise _not_a_model(path, err) from err
@@ -150,10 +153,18 @@ def _with_sorted_header(content: bytes) -> bytes:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        with _weights(path) as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as err:
         raise _not_a_model(path, err) from err
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[Any]:
+    """The open weights; the library opens the path by itself, once it is known to be a file."""
+    open_user_file(path, most_bytes=MAX_MODEL_BYTES).close()
+    with safe_open(path, framework="numpy") as file:
+        yield file
 
 
 def _not_a_model(path: Path, err: Exception) -> ModelFileError:

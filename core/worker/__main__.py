@@ -16,22 +16,28 @@ from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import FilesChangedError, TouchstoneError
 from core.store import jobs
-from core.store.database import connect, transaction
-from core.worker.launcher import LOG_VARIABLE, lane_lock
+from core.store.database import connect, transaction, wait_longer
+from core.worker.launcher import LOG_VARIABLE, lane_lock, remove_unfinished
 from core.worker.session import JobLost, JobSession, StopRequested
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace, keep_reserve, open_workspace
 
 # Why: a worker that starts just before another one ends must not miss the queue.
 _LOCK_PATIENCE_S = 10.0
+# Why so long: a backup program that locks the file must not end the work of a night.
+DATABASE_PATIENCE_S = 120.0
 
 
 def main(lane: str) -> None:
     """Hold the lane, clean up after a lost worker, and work until the queue is empty."""
     workspace = open_workspace()
+    wait_longer(DATABASE_PATIENCE_S)
     owner = new_id("worker")
     try:
         with lane_lock(workspace, lane).acquire(timeout=_LOCK_PATIENCE_S):
+            if lane == JobKind.IMPORT.lane:
+                remove_unfinished(workspace)
             _sweep(workspace, lane)
+            keep_reserve(workspace)
             while job := _claim(workspace, lane, owner):
                 _run(JobSession(workspace, job, owner))
     except Timeout:

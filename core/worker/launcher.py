@@ -7,6 +7,7 @@ whose lock is free has lost its worker, whatever process ids or heartbeats say.
 import contextlib
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -89,6 +90,23 @@ def reconcile(workspace: Workspace) -> list[Job]:
             if any(job.status is JobStatus.QUEUED for job in mine) and not _is_starting(root, lane):
                 start_worker(workspace, lane)
         return jobs.active_jobs(db)
+
+
+def sweep_unfinished(workspace: Workspace) -> None:
+    """Remove what killed imports had unpacked, where no import is at work; needs no database.
+
+    Why without: it may be what fills the disk, so that the database cannot be read.
+    """
+    lane = lane_lock(workspace, JobKind.IMPORT.lane)
+    with contextlib.suppress(OSError, Timeout), lane.acquire(timeout=0):
+        remove_unfinished(workspace)
+
+
+def remove_unfinished(workspace: Workspace) -> None:
+    """Remove unfinished unpacked folders; call it while holding the lane of imports."""
+    for kind in ("ds-*.partial", "add-*.partial"):
+        for folder in workspace.uploads.glob(kind):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_starting(root: Path, lane: str) -> bool:

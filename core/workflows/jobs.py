@@ -13,8 +13,8 @@ from core.domain.jobs import Job, JobKind, JobStatus, QueueMove
 from core.errors import FilesChangedError, NotFoundError, TouchstoneError
 from core.store import datasets, jobs, models, runs, searches
 from core.store.database import connect, transaction
-from core.worker.launcher import reconcile, start_worker
-from core.workspace import Workspace
+from core.worker.launcher import reconcile, start_worker, sweep_unfinished
+from core.workspace import Workspace, keep_reserve
 
 UNRESPONSIVE_AFTER_S = 30.0
 
@@ -22,6 +22,12 @@ UNRESPONSIVE_AFTER_S = 30.0
 def active(workspace: Workspace) -> list[Job]:
     """Jobs that are queued or running, after lost ones were marked as interrupted."""
     return reconcile(workspace)
+
+
+def prepare(workspace: Workspace) -> None:
+    """What the app does as it starts: remove leftovers, keep a reserve of space."""
+    sweep_unfinished(workspace)
+    keep_reserve(workspace)
 
 
 def latest(workspace: Workspace, subject_id: str) -> Job | None:

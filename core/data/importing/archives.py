@@ -24,14 +24,16 @@ from core.data.importing.encodings import (
 )
 from core.domain.names import distinct_names
 from core.errors import ArchiveError
-from core.files import regular_file
+from core.files import open_user_file, require_space
 
 MAX_ENTRIES = 500_000
+MAX_ARCHIVE_BYTES = 20 * 1024**3
 MAX_UNPACKED_BYTES = 20 * 1024**3
 MAX_RATIO = 200
 MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
+_SPACE_EVERY = 20  # files
 _UTF8_FLAG = 0x800
 _UNICODE_NAME = 0x7075
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write if they do not know the date
@@ -77,7 +79,10 @@ def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive
         ConfigError: if there is no such encoding.
     """
     try:
-        with zipfile.ZipFile(regular_file(path)) as archive:
+        with (
+            open_user_file(path, most_bytes=MAX_ARCHIVE_BYTES) as file,
+            zipfile.ZipFile(file) as archive,
+        ):
             yield _checked(archive, encoding)
     except _BROKEN as err:
         raise _unreadable(path, err) from err
@@ -107,10 +112,16 @@ def unpack(
 
     Raises:
         ArchiveError: see `open_archive`; also if an entry is larger than declared.
+        WorkspaceError: if the disk has too little space.
     """
     with open_archive(path, encoding=encoding) as archive:
+        unpacked = sum(info.file_size for info in archive.files.values())
+        target.mkdir(parents=True, exist_ok=True)
+        require_space(target, unpacked, f"Unpacking {path.name}")
         for done, (name, info) in enumerate(archive.files.items(), start=1):
             place = target / name
+            if done % _SPACE_EVERY == 0:  # others write to the disk too
+                require_space(target, info.file_size, f"Unpacking {path.name}")
             _write_entry(archive.zip, info, name, place)
             os.utime(place, (written := _written_s(info), written))
             if on_progress:
