@@ -19,7 +19,7 @@ from core.errors import TouchstoneError
 from core.store.database import sqlite_warning
 from core.workflows import jobs
 from core.workspace import open_workspace
-from pages.ui import errors, inference, routes
+from pages.ui import errors, inference, limits, routes
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.host_guard import HostGuard, WordsForErrors
@@ -40,10 +40,12 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     with contextlib.suppress(TouchstoneError, OSError):  # every page says it
         workspace = open_workspace()
         jobs.prepare(workspace)
+        jobs.enter_as_app(workspace)
         errors.log_to_file(workspace)
     warning = sqlite_warning()
     if warning:
         logging.getLogger("touchstone").warning(warning)
+    limits.close_silent_connections()
     threading.Thread(target=_import_pages, daemon=True).start()
     yield
     inference.shut_down()
@@ -55,6 +57,7 @@ app = st.App(
     middleware=[
         Middleware(HostGuard),
         Middleware(WordsForErrors),
+        Middleware(limits.UploadQuota),
         Middleware(StyleFirstPaint),
         Middleware(CompressScripts),
     ],

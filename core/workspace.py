@@ -145,12 +145,29 @@ class Workspace:
                 self.weights,
             ):
                 folder.mkdir(exist_ok=True, mode=0o700)
+            _close_to_others(self)
         except OSError as err:
             raise WorkspaceError(
                 f"The workspace folder {self.root} cannot be used: {err.strerror or err}.",
                 f"Choose a writable folder with {ROOT_VARIABLE} or --workspace.",
             ) from err
         return self
+
+
+def _close_to_others(workspace: Workspace) -> None:
+    """Only the owner may read a workspace: it holds images, models and who did what.
+
+    An older one was readable for all accounts of the machine. Where it belongs to another account,
+    it stays as that one has it.
+    """
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        status = workspace.root.stat()
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            workspace.root.chmod(0o700)
+            for path in workspace.root.glob(f"{workspace.database.name}*"):
+                path.chmod(0o600)
 
 
 def open_workspace(root: Path | None = None) -> Workspace:

@@ -137,6 +137,19 @@ def _read_network(text: str) -> tuple[str, Detail]:
     return network, Detail(detail)
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a model file; no weight is read.
+
+    Raises:
+        ModelFileError: if they cannot be read.
+    """
+    try:
+        with _weights(path) as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as err:
+        raise _not_a_model(path, err) from err
+
+
 def _listed(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r:.50} is not a list")
@@ -180,6 +193,9 @@ def _check(card: ModelCard) -> None:
         raise ValueError("it needs at least two different classes")
     if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
         raise ValueError("a class name is empty or not text")
+    for text in (card.name, card.network, card.head, *names, *card.origin, *card.origin.values()):
+        if isinstance(text, str) and not _is_text(text):
+            raise ValueError("a name holds characters that are no text")
     if len(card.mean) != 3 or len(card.std) != 3:
         raise ValueError("mean and deviation need three values each")
     if not all(map(math.isfinite, (*card.mean, *card.std))) or min(card.std) <= 0:
@@ -188,3 +204,12 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a fact about its origin is not text")
     if not 0 < len(card.name) <= 500:
         raise ValueError("its name is empty or too long")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be stored and shown; JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

@@ -1,5 +1,6 @@
 """Opening the workspace database: connection rules, transactions, bringing older files along."""
 
+import contextlib
 import os
 import threading
 import time
@@ -63,6 +64,9 @@ def _opened(workspace: Workspace) -> Database:
 
 
 def _opened_once(workspace: Workspace) -> Database:
+    if not workspace.database.exists():
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            workspace.database.touch(mode=0o600)
     connection = sqlite3.connect(str(workspace.database), timeout=_patience_s)
     try:
         db = Database(connection)

@@ -1,6 +1,7 @@
 """Sources of images before they are imported: listings, uploads, label tables, and the rules."""
 
 import contextlib
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,8 @@ def _bytes_of(place: Path) -> int:
     total = 0
     for file in files:
         with contextlib.suppress(OSError):  # imported or discarded in between
-            total += file.lstat().st_size
+            status = file.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return total
 
 

@@ -91,8 +91,8 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
         ModelFileError: if it is not a model file, or damaged.
     """
     card = read_card(path)
-    read_tensors(path)
     check(path, workspace.runtimes)
+    read_tensors(path)
     content = read_user_file(path, most_bytes=MAX_MODEL_BYTES)
     with connect(workspace) as db, transaction(db):
         model = Model(
