@@ -10,7 +10,7 @@ from core.store.database import connect
 from core.workspace import Workspace
 
 PROJECT = Path(__file__).resolve().parents[2]
-CUTS = 60
+CUTS = 30
 COMMITS = 40
 _WRITE = """
 import os, sys
