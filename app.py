@@ -17,10 +17,12 @@ from starlette.middleware import Middleware
 
 from core.errors import TouchstoneError
 from core.store.database import sqlite_warning
+from core.workflows import jobs
 from core.workspace import open_workspace
-from pages.ui import errors, inference, routes
+from pages.ui import errors, inference, limits, routes
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
+from pages.ui.host_guard import HostGuard, WordsForErrors
 from pages.ui.viewer import routes as viewer_routes
 
 
@@ -35,11 +37,15 @@ def _import_pages() -> None:
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Open the log, warn about an old SQLite and leave no process behind at the end."""
-    with contextlib.suppress(TouchstoneError):  # every page says it
-        errors.log_to_file(open_workspace())
+    with contextlib.suppress(TouchstoneError, OSError):  # every page says it
+        workspace = open_workspace()
+        jobs.prepare(workspace)
+        jobs.enter_as_app(workspace)
+        errors.log_to_file(workspace)
     warning = sqlite_warning()
     if warning:
         logging.getLogger("touchstone").warning(warning)
+    limits.close_silent_connections()
     threading.Thread(target=_import_pages, daemon=True).start()
     yield
     inference.shut_down()
@@ -49,7 +55,9 @@ app = st.App(
     "pages/frame.py",
     routes=[*routes.ROUTES, *viewer_routes.ROUTES],
     middleware=[
-        Middleware(routes.HostGuard),
+        Middleware(HostGuard),
+        Middleware(WordsForErrors),
+        Middleware(limits.UploadQuota),
         Middleware(StyleFirstPaint),
         Middleware(CompressScripts),
     ],

@@ -1,5 +1,6 @@
 """Files: refused if special, written whole or not at all; tables for spreadsheet programs."""
 
+import contextlib
 import csv
 import errno
 import io
@@ -11,8 +12,14 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 
+from core.errors import WorkspaceError
+from core.words import size
+from core.workspace import is_system_path
+
+RESERVE_BYTES = 1_000_000_000  # of a disk: nothing large is written into the last of it; at most 5%
 # One cell of a table; None is an empty one.
 Cell = str | int | float | None
 
@@ -102,6 +109,88 @@ def regular_file(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse what would fill the disk; a part of it stays free for the database.
+
+    Args:
+        folder: an existing folder on the disk.
+        needed: bytes to be written.
+        what: what needs them; begins the sentence.
+
+    Raises:
+        WorkspaceError: with the numbers.
+    """
+    disk = shutil.disk_usage(folder)
+    kept = min(RESERVE_BYTES, disk.total // 20)
+    if needed + kept > disk.free:
+        raise WorkspaceError(
+            f"{what} needs {size(needed)}, but of the {size(disk.free)} that are free on the disk "
+            f"of {folder}, {size(kept)} are kept for the database.",
+            f"Free at least {size(needed + kept - disk.free)}, or move the workspace to another "
+            "disk.",
+        )
+
+
+def open_user_file(path: Path, *, most_bytes: int, roots: Sequence[Path] = ()) -> BufferedReader:
+    """A file that is not ours, open for reading; every file of a person is opened here.
+
+    What is judged is what is open, so that nothing can take its place in between. A folder that
+    does not answer cannot be refused: `core/data/apart.py` gives each call a deadline.
+
+    Args:
+        path: of the file; links are followed.
+        most_bytes: the largest size that is opened.
+        roots: resolved folders in one of which it must lie, links resolved; empty: anywhere but
+            folders of the operating system.
+
+    Raises:
+        OSError: if it is missing, no regular file, too large, or leads outside.
+    """
+    regular_file(path)  # Why before: a device may act on being opened.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC"):  # a pipe is opened without waiting
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(path, flags)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if not may_be_read(_opened_path(descriptor, path), roots):
+            raise OSError(
+                errno.EACCES, "it is outside of the folders that Touchstone may read", str(path)
+            )
+        if status.st_size > most_bytes:
+            sizes = f"it has {size(status.st_size)}; the limit is {size(most_bytes)}"
+            raise OSError(errno.EFBIG, sizes, str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_user_file(path: Path, *, most_bytes: int, roots: Sequence[Path] = ()) -> bytes:
+    """The whole content of a file that is not ours; see `open_user_file`.
+
+    Raises:
+        OSError: if it may not be opened or cannot be read.
+    """
+    with open_user_file(path, most_bytes=most_bytes, roots=roots) as file:
+        return file.read(most_bytes + 1)[:most_bytes]
+
+
+def may_be_read(resolved: Path, roots: Sequence[Path]) -> bool:
+    """Whether a path without links is in one of the roots, and in no folder of the system."""
+    inside = not roots or any(resolved.is_relative_to(root) for root in roots)
+    return inside and not is_system_path(resolved)
+
+
+def _opened_path(descriptor: int, path: Path) -> Path:
+    """Where an open file lies, links resolved."""
+    with contextlib.suppress(OSError):  # only Linux tells
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
+    return Path(os.path.realpath(path))
 
 
 def csv_lines(

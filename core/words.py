@@ -97,8 +97,8 @@ def p_value(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds is None or math.isnan(seconds):
+    """`42 s`, `3 min 05 s`, `2 h 10 min`; a dash where the clock was set back in between."""
+    if seconds is None or math.isnan(seconds) or seconds < 0:
         return NOTHING
     total = round(seconds)
     if total < 60:

@@ -1,6 +1,8 @@
 """Where things are: one folder with the database, uploads, checkpoints and caches."""
 
+import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,10 @@ from core.errors import PathNotAllowedError, WorkspaceError
 
 ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
 IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
+RESERVE_BYTES = 64_000_000
+_RESERVE_SHARE = 50  # on a small disk: one part of so many
+_RESERVE_SPARE = 5  # made again where so many times its size are free
+_LEAST_FREE_BYTES = 500_000  # a disk with less counts as full
 
 # They contain no images; reading some of them has side effects or never ends.
 _SYSTEM_FOLDERS = tuple(Path(p) for p in ("/proc", "/sys", "/dev", "/run"))
@@ -23,6 +29,11 @@ class Workspace:
     def database(self) -> Path:
         """The SQLite file: all metadata and all models."""
         return self.root / "workspace.db"
+
+    @property
+    def reserve(self) -> Path:
+        """A file that is deleted when the disk is full; see `keep_reserve`."""
+        return self.root / "reserve"
 
     @property
     def uploads(self) -> Path:
@@ -109,6 +120,13 @@ class Workspace:
         """How a path is stored: relative inside the workspace, so that it can be moved."""
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
+    def roots_of(self, path: Path) -> tuple[Path, ...]:
+        """The folders in which the file of an image must lie, links resolved; see `import_roots`.
+
+        Images that were uploaded stay in the uploads.
+        """
+        return (self.uploads.resolve(),) if path.is_relative_to(self.uploads) else import_roots()
+
     def create(self) -> "Workspace":
         """Create the folders, accessible to their owner only; existing ones are kept.
 
@@ -127,12 +145,29 @@ class Workspace:
                 self.weights,
             ):
                 folder.mkdir(exist_ok=True, mode=0o700)
+            _close_to_others(self)
         except OSError as err:
             raise WorkspaceError(
                 f"The workspace folder {self.root} cannot be used: {err.strerror or err}.",
                 f"Choose a writable folder with {ROOT_VARIABLE} or --workspace.",
             ) from err
         return self
+
+
+def _close_to_others(workspace: Workspace) -> None:
+    """Only the owner may read a workspace: it holds images, models and who did what.
+
+    An older one was readable for all accounts of the machine. Where it belongs to another account,
+    it stays as that one has it.
+    """
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        status = workspace.root.stat()
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            workspace.root.chmod(0o700)
+            for path in workspace.root.glob(f"{workspace.database.name}*"):
+                path.chmod(0o600)
 
 
 def open_workspace(root: Path | None = None) -> Workspace:
@@ -152,8 +187,12 @@ def is_system_path(path: Path) -> bool:
     return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
 
 
-def allowed_import_path(path: Path) -> Path:
+def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
     """The resolved path, if it is below an allowed root and not in a system folder.
+
+    Args:
+        path: as a person typed it.
+        uploads: the folder of uploads, which may always be read: Touchstone has put them there.
 
     Raises:
         PathNotAllowedError: otherwise.
@@ -165,7 +204,8 @@ def allowed_import_path(path: Path) -> Path:
             f"The path {str(path)!r} cannot be resolved: {err}.", "Check the spelling."
         ) from err
     roots = import_roots()
-    inside = not roots or any(resolved.is_relative_to(root) for root in roots)
+    may = (*roots, uploads.resolve()) if uploads is not None else roots
+    inside = not roots or any(resolved.is_relative_to(root) for root in may)
     if inside and not is_system_path(resolved):
         return resolved
     raise PathNotAllowedError(
@@ -173,3 +213,39 @@ def allowed_import_path(path: Path) -> Path:
         f"Allowed: {', '.join(str(root) for root in roots) or 'all except system folders'}. "
         f"An administrator can change this with {IMPORT_ROOTS_VARIABLE}.",
     )
+
+
+def keep_reserve(workspace: Workspace) -> None:
+    """Make the reserve if it is missing and there is space for it.
+
+    Without it, a full disk stops even deleting: SQLite needs to write a little before it reads.
+    """
+    path = workspace.reserve
+    with contextlib.suppress(OSError):
+        disk = shutil.disk_usage(workspace.root)
+        wanted = min(RESERVE_BYTES, disk.total // _RESERVE_SHARE)
+        if path.exists() or disk.free < _RESERVE_SPARE * wanted:
+            return
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, wanted)
+            else:
+                file.write(bytes(wanted))
+
+
+def give_reserve_up(workspace: Workspace) -> bool:
+    """Free the space of the reserve; False if there was none."""
+    try:
+        workspace.reserve.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def disk_is_full(workspace: Workspace) -> bool:
+    """Whether nothing of use can be written any more."""
+    try:
+        return shutil.disk_usage(workspace.root).free < _LEAST_FREE_BYTES
+    except OSError:
+        return False

@@ -46,5 +46,6 @@ with errors.shown():
     with st.container(key="frame_parts"):
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
+    problems.say_second_app(state.workspace())
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

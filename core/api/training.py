@@ -107,7 +107,7 @@ def trained_as_json(
         "detail": chosen_detail(train, trials).value if is_solved else None,
         "detail_trials": [trial_as_json(trial) for trial in trials],
         "refit": view.run.refits if is_solved else None,
-        "duration_s": round((job.finished_at or 0) - (job.started_at or 0), 2),
+        "duration_s": max(0.0, round((job.finished_at or 0) - (job.started_at or 0), 2)),
         "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
     }
 

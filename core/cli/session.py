@@ -3,6 +3,7 @@
 import getpass
 import json
 import logging
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from core.domain.jobs import Job, JobKind
 from core.domain.models import Model
 from core.domain.parts import Counting
 from core.domain.record import acting
-from core.errors import FilesChangedError, TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
         place = open_workspace(workspace)
         yield Session(place, as_json)
     except TouchstoneError as err:
+        if isinstance(err, WorkspaceError) and place is not None:
+            _free_space(place)
         fail(err, as_json)
     except KeyboardInterrupt:
         _interrupted(as_json)
@@ -107,6 +110,12 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
         raise
     except Exception as err:
         fail_unexpectedly(err, as_json, place)
+
+
+def _free_space(workspace: Workspace) -> None:
+    from core.workflows import jobs
+
+    jobs.prepare(workspace)  # what a killed import left behind may be what fills the disk
 
 
 def fail(err: TouchstoneError, as_json: bool) -> NoReturn:
@@ -121,9 +130,15 @@ def fail_unexpectedly(
     err: Exception, as_json: bool, workspace: Workspace | None = None
 ) -> NoReturn:
     """Log an error of the program itself, say so in one line, and end with exit code 1."""
-    log = _logged(err, workspace.logs if workspace else Path(tempfile.gettempdir()))
+    incident = secrets.token_hex(4)
+    folder = workspace.logs if workspace else Path(tempfile.gettempdir())
+    try:
+        hint = f"The details are in {_logged(err, folder, incident)}."
+    except OSError as at_log:  # a full disk, for example
+        hint = f"The log in {folder} cannot be written: {at_log.strerror}."
     words = " ".join(f"{type(err).__name__}: {err}".split())
-    _end(f"Something went wrong: {words}", f"The details are in {log}.", as_json, FAILED)
+    message = f"Something went wrong (incident {incident}): {words}"
+    _end(message, hint, as_json, FAILED, {"incident": incident})
 
 
 def _interrupted(as_json: bool) -> NoReturn:
@@ -141,14 +156,14 @@ def _end(
     raise typer.Exit(code)
 
 
-def _logged(err: Exception, folder: Path) -> Path:
+def _logged(err: Exception, folder: Path, incident: str) -> Path:
     """Append the traceback to the command line's log, a file of bounded size."""
     log = folder / "command-line.log"
     handler = RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.Logger("touchstone.cli")
     logger.addHandler(handler)
-    logger.error("command failed", exc_info=err)
+    logger.error("incident %s", incident, exc_info=err)
     handler.close()
     return log
 

@@ -20,7 +20,7 @@ from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.settings import Setting, SettingGroup, settings_of, with_settings
 from core.domain.training import TrainingRun
 from core.errors import ConfigError
-from core.files import regular_file
+from core.files import read_user_file
 
 SECTIONS = {"train": TrainConfig, "augment": AugmentConfig, "preprocess": PreprocessConfig}
 _IDLE_HINTS = {
@@ -30,6 +30,7 @@ _IDLE_HINTS = {
     Recipe.FULL: "Full trains all layers step by step: use weight decay instead of a penalty.",
 }
 _GROUPS = {"augment": SettingGroup.AUGMENTATION, "preprocess": SettingGroup.PIXELS}
+_MOST_BYTES = 10_000_000
 _SECTION_OF = {item.name: key for key, kind in SECTIONS.items() for item in settings_of(kind)}
 
 Values = Mapping[str, object]
@@ -211,13 +212,17 @@ def _read_file(file: Path) -> dict[str, Values]:
 def _parsed(file: Path) -> object:
     match file.suffix.lower():
         case ".toml":
-            return tomllib.loads(regular_file(file).read_text(encoding="utf-8"))
+            return tomllib.loads(_text(file))
         case ".json":
-            return json.loads(regular_file(file).read_text(encoding="utf-8-sig"))
+            return json.loads(_text(file))
         case _:
             raise ConfigError(
                 f"{file} is neither JSON nor TOML.", "Its name must end in .json or .toml."
             )
+
+
+def _text(file: Path) -> str:
+    return read_user_file(file, most_bytes=_MOST_BYTES).decode("utf-8-sig")
 
 
 def _section(file: Path, section: str, values: object) -> Values:

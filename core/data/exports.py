@@ -1,17 +1,20 @@
 """Datasets as files for other programs: class folders, a ZIP file of them, a table."""
 
+import hashlib
 import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from core.data.pixels.images import MAX_FILE_BYTES
 from core.domain.datasets import Sample, Verdict
 from core.domain.splits import Subset
 from core.errors import ConfigError
-from core.files import Cell, CsvDelimiter, csv_lines, write_csv
+from core.files import Cell, CsvDelimiter, csv_lines, open_user_file, write_csv
 
 NO_LABEL = "no label"
 MISSING_LIST = "missing files.txt"
@@ -27,7 +30,8 @@ _MAX_NAME = 150
 class ExportItem:
     """One image of an export: its file, and its path below the exported folder.
 
-    `fold` counts from 0; None if the split has no folds or the image is in none.
+    `fold` counts from 0; None if the split has no folds or the image is in none. `roots` are the
+    folders in which the file must lie; see `open_user_file`.
     """
 
     source: Path
@@ -40,6 +44,7 @@ class ExportItem:
     fold: int | None = None
     verdict: Verdict | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[Path, ...] = ()
 
 
 def safe_file_name(name: str) -> str:
@@ -60,6 +65,7 @@ def export_items(
     places: Mapping[int, tuple[Subset, int | None]] | None = None,
     *,
     verdicts: Sequence[Verdict | None] = (),
+    roots_of: Callable[[Path], tuple[Path, ...]] = lambda _: (),
 ) -> list[ExportItem]:
     """Paths of images: `[subset/]class/file`, all different on every file system.
 
@@ -70,6 +76,7 @@ def export_items(
         places: sample id -> subset and fold, for folders of a split; images that are not in the
             split are left out.
         verdicts: of the classes; empty: none is known.
+        roots_of: the folders in which a file must lie; see `open_user_file`.
     """
     folders = _folders([*class_names, NO_LABEL])
     taken: set[str] = set()
@@ -96,6 +103,7 @@ def export_items(
                 fold,
                 verdict,
                 sample.attributes,
+                roots_of(source),
             )
         )
     return items
@@ -107,7 +115,7 @@ def write_folder(
     """Copy images and their table into a folder, which must be new or empty.
 
     Returns:
-        The names of images whose files are missing.
+        The names of images whose files are missing or changed.
 
     Raises:
         ConfigError: if the folder is not empty, or cannot be written.
@@ -118,12 +126,14 @@ def write_folder(
             raise ConfigError(f"The folder {target} is not empty.", "Choose a new folder.")
         missing = []
         for item in items:
-            if not item.source.is_file():
-                missing.append(item.name)
-                continue
             place = target.joinpath(*item.place.split("/"))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(item.source, place)
+            with _imported(item) as file:
+                if file is None:
+                    missing.append(item.name)
+                    continue
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("wb") as out:
+                    shutil.copyfileobj(file, out, _CHUNK)
         write_csv(target / TABLE, table_rows(items), delimiter=delimiter)
     except OSError as err:
         raise ConfigError(
@@ -137,27 +147,45 @@ def zip_blocks(
 ) -> Iterator[bytes]:
     """A ZIP file of images and their table, block by block; memory stays small.
 
-    Images whose files are missing are listed in a text file inside.
+    Images whose files are missing or changed are listed in a text file inside.
     """
     sink = _Sink()
     missing = []
     # Why stored: images are compressed already; compressing them again only costs time.
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for item in items:
-            if not item.source.is_file():
-                missing.append(item.name)
-                continue
-            entry = zipfile.ZipInfo(item.place, (2020, 1, 1, 0, 0, 0))
-            with item.source.open("rb") as file, archive.open(entry, "w", force_zip64=True) as out:
-                while block := file.read(_CHUNK):
-                    out.write(block)
-                    yield from sink.take()
+            with _imported(item) as file:
+                if file is None:
+                    missing.append(item.name)
+                    continue
+                entry = zipfile.ZipInfo(item.place, (2020, 1, 1, 0, 0, 0))
+                with archive.open(entry, "w", force_zip64=True) as out:
+                    while block := file.read(_CHUNK):
+                        out.write(block)
+                        yield from sink.take()
         table = csv_lines(table_rows(items), delimiter=delimiter)
         archive.writestr(TABLE, b"".join(table))
         if missing:
             archive.writestr(MISSING_LIST, "\n".join(missing).encode())
         yield from sink.take()
     yield from sink.take()
+
+
+@contextmanager
+def _imported(item: ExportItem) -> Iterator[io.BufferedReader | None]:
+    """The open file of an image, whose content is the one that was imported; else None.
+
+    Why compared here: between a check of all files and this one, it may have been replaced.
+    """
+    try:
+        file = open_user_file(item.source, most_bytes=MAX_FILE_BYTES, roots=item.roots)
+    except OSError:
+        yield None
+        return
+    with file:
+        same = hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
+        file.seek(0)
+        yield file if same else None
 
 
 def table_rows(items: Sequence[ExportItem]) -> Iterator[list[Cell]]:

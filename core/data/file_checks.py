@@ -9,7 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
 
+from core.data.pixels.images import MAX_FILE_BYTES
 from core.domain.files import FileResult, FileState, KnownFile
+from core.errors import FilesChangedError, NotFoundError
+from core.files import may_be_read, open_user_file, read_user_file
 
 # Why threads: on a network drive each look at a file waits for an answer.
 THREADS = 8
@@ -34,11 +37,14 @@ def file_state(known: KnownFile, reading: Reading = Reading.IF_TIME_DIFFERS) -> 
         return FileResult(FileState.MISSING)
     if not stat.S_ISREG(status.st_mode):  # a pipe would be read for ever
         return FileResult(FileState.MISSING)
+    roots = tuple(Path(root) for root in known.roots)
+    if roots and not may_be_read(Path(os.path.realpath(known.path)), roots):
+        return FileResult(FileState.MISSING)
     if status.st_size != known.size:
         return FileResult(FileState.CHANGED)
     if not _reads(reading, same_time=status.st_mtime == known.time):
         return FileResult(FileState.SAME)
-    digest = sha256_of(Path(known.path))
+    digest = sha256_of(Path(known.path), roots)
     if digest is None:
         return FileResult(FileState.MISSING)
     if digest != known.sha256:
@@ -58,13 +64,52 @@ def _reads(reading: Reading, *, same_time: bool) -> bool:
             assert_never(reading)
 
 
-def sha256_of(path: Path) -> str | None:
-    """SHA-256 of the content of a file; None if it cannot be read."""
+def sha256_of(path: Path, roots: Sequence[Path] = ()) -> str | None:
+    """SHA-256 of the content of a file; None if it may not or cannot be read.
+
+    `roots`: see `open_user_file`.
+    """
     try:
-        with path.open("rb") as file:
+        with open_user_file(path, most_bytes=MAX_FILE_BYTES, roots=roots) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def imported_content(known: KnownFile) -> bytes:
+    """The content of a file, which is the one that was imported.
+
+    Raises:
+        NotFoundError: if it may not or cannot be read.
+        FilesChangedError: if it has another content.
+    """
+    roots = tuple(Path(root) for root in known.roots)
+    try:
+        content = read_user_file(Path(known.path), most_bytes=MAX_FILE_BYTES, roots=roots)
+    except (OSError, ValueError) as err:
+        raise gone_error() from err
+    if hashlib.sha256(content).hexdigest() != known.sha256:
+        raise changed_content_error(Path(known.path).name)
+    return content
+
+
+def gone_error() -> NotFoundError:
+    """What is said of one image whose file is not there, or may not be read."""
+    return NotFoundError(
+        "The file of this image cannot be read.",
+        "After the import it was moved, deleted or replaced, or lies outside of the folders that "
+        "Touchstone may read. Check the files on the Images page.",
+    )
+
+
+def changed_content_error(name: str) -> FilesChangedError:
+    """What is said of one image whose file has another content."""
+    return FilesChangedError(
+        "The file of this image has another content than when it was imported.",
+        "Check the files on the Images page: take the new content as a new version, or leave the "
+        "image out.",
+        (name,),
+    )
 
 
 def file_states(

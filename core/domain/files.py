@@ -29,12 +29,14 @@ class KnownFile:
         sha256: of its content.
         time: its modification time, in seconds since 1970, when its content was last compared;
             None: not known.
+        roots: resolved folders in one of which it must lie, links resolved; empty: anywhere.
     """
 
     path: str
     size: int
     sha256: str
     time: float | None
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

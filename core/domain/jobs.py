@@ -31,6 +31,25 @@ class JobKind(StrEnum):
             case _:
                 assert_never(self)
 
+    @property
+    def how_to_go_on(self) -> str:
+        """What a person does after a job of this kind ended early, in a sentence."""
+        match self:
+            case JobKind.TRAIN:
+                return "Resume continues from the last saved state."
+            case JobKind.IMPORT:
+                return "Nothing was stored. Import again; an upload is sent once more."
+            case JobKind.PREDICT:
+                return "No table was written. Start the prediction again."
+            case JobKind.QUALITY | JobKind.EXPLAIN:
+                return "Start it again; what was computed is not computed twice."
+            case JobKind.SEARCH:
+                return "Continue the search; finished trials are kept."
+            case JobKind.REPORT | JobKind.FILES | JobKind.RATE:
+                return "Start it again."
+            case _:
+                assert_never(self)
+
 
 def device_lane(device: str) -> str:
     """The lane of trainings on a device other than the one that is chosen automatically."""

@@ -14,9 +14,11 @@ from PIL import Image
 
 from core.data.pixels.preprocess import load_pixels
 from core.domain.models import HeatmapMethod, Prediction
+from core.errors import ModelFileError
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
 from core.inference.predictor import Predictor, build_module
+from core.models.bundle import read_card, read_shapes
 
 Source = Path | bytes
 
@@ -85,6 +87,15 @@ def check_bundle(bundle: Path, runtimes: Path) -> None:
     Raises:
         ModelFileError: if it cannot be used.
     """
+    from core.models.build import network_shapes
+
+    card = read_card(bundle)
+    # Why first: a small file may name a network of gigabytes.
+    if network_shapes(card.network, len(card.class_names)) != read_shapes(bundle):
+        raise ModelFileError(
+            f"The weights of model '{card.name}' do not fit the network {card.network}.",
+            "Download the model again from where it was made.",
+        )
     predictor = Predictor.open(bundle, runtimes=runtimes)
     build_module(predictor.card, predictor.tensors)
 

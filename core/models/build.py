@@ -26,6 +26,17 @@ def build_network(name: str, class_count: int) -> nn.Module:
     return network
 
 
+def network_shapes(name: str, class_count: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a network, which takes no memory for them.
+
+    Raises:
+        ModelFileError: as `build_network`.
+    """
+    with torch.device("meta"):
+        network = build_network(name, class_count)
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
 def head_of(network: nn.Module) -> nn.Module:
     """The last layer: features [B, D] to logits [B, C]."""
     return network.get_classifier()  # type: ignore[operator, no-any-return]

@@ -6,6 +6,8 @@ bytes are stored in the database, downloaded, uploaded and read by the predictor
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.errors import ConfigError, ModelFileError
-from core.files import regular_file
+from core.files import open_user_file
 
 FORMAT = "touchstone-model-1"
+MAX_MODEL_BYTES = 2_000_000_000
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -104,7 +107,7 @@ def read_tensors(path: Path) -> Tensors:
         ModelFileError: if they cannot be read or are not finite.
     """
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        with _weights(path) as file:
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError) as err:
         raise _not_a_model(path, err) from err
@@ -134,6 +137,19 @@ def _read_network(text: str) -> tuple[str, Detail]:
     return network, Detail(detail)
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a model file; no weight is read.
+
+    Raises:
+        ModelFileError: if they cannot be read.
+    """
+    try:
+        with _weights(path) as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as err:
+        raise _not_a_model(path, err) from err
+
+
 def _listed(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r:.50} is not a list")
@@ -150,10 +166,18 @@ def _with_sorted_header(content: bytes) -> bytes:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        with _weights(path) as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as err:
         raise _not_a_model(path, err) from err
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[Any]:
+    """The open weights; the library opens the path by itself, once it is known to be a file."""
+    open_user_file(path, most_bytes=MAX_MODEL_BYTES).close()
+    with safe_open(path, framework="numpy") as file:
+        yield file
 
 
 def _not_a_model(path: Path, err: Exception) -> ModelFileError:
@@ -169,6 +193,9 @@ def _check(card: ModelCard) -> None:
         raise ValueError("it needs at least two different classes")
     if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
         raise ValueError("a class name is empty or not text")
+    for text in (card.name, card.network, card.head, *names, *card.origin, *card.origin.values()):
+        if isinstance(text, str) and not _is_text(text):
+            raise ValueError("a name holds characters that are no text")
     if len(card.mean) != 3 or len(card.std) != 3:
         raise ValueError("mean and deviation need three values each")
     if not all(map(math.isfinite, (*card.mean, *card.std))) or min(card.std) <= 0:
@@ -177,3 +204,12 @@ def _check(card: ModelCard) -> None:
         raise ValueError("a fact about its origin is not text")
     if not 0 < len(card.name) <= 500:
         raise ValueError("its name is empty or too long")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be stored and shown; JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

@@ -1,5 +1,7 @@
 """Opening the workspace database: connection rules, transactions, bringing older files along."""
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,11 +19,18 @@ from core.errors import WorkspaceError
 from core.files import atomic_write
 from core.store.keeping import record
 from core.store.schema.migrations import SCHEMA_VERSION, migrations
-from core.workspace import Workspace
+from core.workspace import Workspace, disk_is_full, give_reserve_up
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_S = 10.0
 _RETRY_S = 0.02
+_patience_s = BUSY_TIMEOUT_S
+
+
+def wait_longer(seconds: float) -> None:
+    """Let this process wait so long for a busy database; for workers, which nobody waits for."""
+    global _patience_s
+    _patience_s = seconds
 
 
 @contextmanager
@@ -29,19 +38,44 @@ def connect(workspace: Workspace) -> Iterator[Database]:
     """One short-lived connection with the schema in place; never shared across threads.
 
     Raises:
-        WorkspaceError: if the file is no database, is newer than this program, or stays locked.
+        WorkspaceError: if the file is no database, is newer than this program, stays locked, or the
+            disk is full or read-only.
     """
     try:
-        connection = sqlite3.connect(str(workspace.database), timeout=BUSY_TIMEOUT_S)
+        db = _opened(workspace)
         try:
-            db = Database(connection)
-            _configure(db)
-            _migrate(db, workspace.database)
             yield db
         finally:
-            connection.close()
+            db.conn.close()
     except sqlite3.DatabaseError as err:
-        raise _translated(err, workspace.database) from err
+        if disk_is_full(workspace):
+            give_reserve_up(workspace)  # what is deleted next needs space too
+        raise _translated(err, workspace) from err
+
+
+def _opened(workspace: Workspace) -> Database:
+    try:
+        return _opened_once(workspace)
+    except sqlite3.OperationalError:
+        # Why: on a full disk SQLite cannot even read, so that nothing could be deleted.
+        if not (disk_is_full(workspace) and give_reserve_up(workspace)):
+            raise
+        return _opened_once(workspace)
+
+
+def _opened_once(workspace: Workspace) -> Database:
+    if not workspace.database.exists():
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            workspace.database.touch(mode=0o600)
+    connection = sqlite3.connect(str(workspace.database), timeout=_patience_s)
+    try:
+        db = Database(connection)
+        _configure(db)
+        _migrate(db, workspace.database)
+    except BaseException:
+        connection.close()
+        raise
+    return db
 
 
 @contextmanager
@@ -71,7 +105,7 @@ def _turn() -> Iterator[None]:
     Why: SQLite wakes its waiters by chance, so that on a slow disk one of several users can wait
     until its time is up although the others come through.
     """
-    if not _writer.acquire(timeout=BUSY_TIMEOUT_S):
+    if not _writer.acquire(timeout=_patience_s):
         raise sqlite3.OperationalError("database is locked")
     try:
         yield
@@ -94,7 +128,7 @@ def _configure(db: Database) -> None:
     db.conn.create_function("name_key", 1, lambda text: text and name_key(text), deterministic=True)
     for name, arguments, function, deterministic in record.functions():
         db.conn.create_function(name, arguments, function, deterministic=deterministic)
-    db.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+    db.conn.execute(f"PRAGMA busy_timeout={_patience_s * 1000:.0f}")
     _use_wal(db)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         db.conn.execute(f"PRAGMA {pragma}")
@@ -102,7 +136,7 @@ def _configure(db: Database) -> None:
 
 def _use_wal(db: Database) -> None:
     """Switch a new file to the write-ahead log; nothing to do for one that has it."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + _patience_s
     while True:
         try:
             db.conn.execute("PRAGMA journal_mode=WAL")
@@ -146,19 +180,27 @@ def copy_into(db: Database, target: Path) -> None:
     db.conn.execute("VACUUM INTO ?", [str(target)])
 
 
-def _translated(err: Exception, path: Path) -> WorkspaceError:
-    text = str(err)
+def _translated(err: Exception, workspace: Workspace) -> WorkspaceError:
+    text, path = str(err).lower(), workspace.database
     if "locked" in text:
         return WorkspaceError(
             "The database is busy with another write.", "Nothing was lost; try again in a moment."
         )
-    if "full" in text:
+    if "full" in text or disk_is_full(workspace):
         return WorkspaceError(
-            f"The disk of {path.parent} is full.", "Free some space and try again."
+            f"The disk of {path.parent} is full.",
+            "Nothing that was stored is lost. Delete what you no longer need on this disk, such as "
+            "datasets or runs, and try again.",
+        )
+    if "readonly" in text or "unable to open" in text or not os.access(path.parent, os.W_OK):
+        return WorkspaceError(
+            f"The workspace {path.parent} cannot be written: the disk is read-only, or the files "
+            "belong to another user.",
+            "Mount the disk writable or correct the permissions, or choose another workspace.",
         )
     if "not a database" in text or "malformed" in text:
         return WorkspaceError(
-            f"{path} cannot be read: {text}.",
+            f"{path} cannot be read: {err}.",
             "Restore it from a backup, or choose another workspace.",
         )
-    return WorkspaceError(f"The database {path} refused a request: {text}.", "See the log file.")
+    return WorkspaceError(f"The database {path} refused a request: {err}.", "See the log file.")

@@ -168,6 +168,21 @@ def set_device(db: Database, job_id: str, *, owner: str, device: str) -> bool:
     return _own_update(db, job_id, owner, "device = :device", {"device": device})
 
 
+def former_device(db: Database, job: Job) -> str | None:
+    """The device of the attempt before this one, with its number of threads; None: there is none.
+
+    Sums over threads are rounded in an order that depends on their number.
+    """
+    rows = list(
+        db.query(
+            "SELECT device FROM jobs WHERE subject_id = ? AND attempt < ? AND device IS NOT NULL"
+            " ORDER BY attempt DESC LIMIT 1",
+            [job.subject_id, job.attempt],
+        )
+    )
+    return str(rows[0]["device"]) if rows else None
+
+
 def warn(db: Database, job_id: str, *, owner: str, warnings: Sequence[str]) -> bool:
     """Store warnings for the user; the job continues."""
     return _own_update(
@@ -203,19 +218,37 @@ def finish(
     )
 
 
-def mark_interrupted(db: Database, job: Job, *, now: float) -> bool:
-    """Mark a running job whose owner is gone as interrupted."""
+def mark_interrupted(db: Database, job: Job, *, now: float, hung: bool = False) -> bool:
+    """Mark a running job as interrupted, whose owner is gone, or gives no sign of life.
+
+    Args:
+        db: the workspace's database.
+        job: as it was read.
+        now: the time.
+        hung: only if there was no sign of life since the job was read.
+    """
+    error = (
+        "The worker process gave no sign of life and was given up."
+        if hung
+        else "The worker process ended before the job was finished."
+    )
+    why = (
+        "It may have been frozen, or waits for a drive that does not answer."
+        if hung
+        else "It may have been killed, for want of memory perhaps, or the machine was restarted."
+    )
     cursor = db.execute(
-        "UPDATE jobs SET status = 'interrupted', finished_at = ?, error = ?, hint = ?"
-        " WHERE id = ? AND owner = ? AND status = 'running'",
-        [
-            now,
-            "The worker process ended before the job was finished.",
-            "It may have been killed, or the machine was restarted. Resume continues from the last "
-            "saved state.",
-            job.id,
-            job.owner,
-        ],
+        "UPDATE jobs SET status = 'interrupted', finished_at = :now, error = :error, hint = :hint"
+        " WHERE id = :id AND owner = :owner AND status = 'running'"
+        " AND (:seen IS NULL OR heartbeat_at = :seen)",
+        {
+            "now": now,
+            "error": error,
+            "hint": f"{why} {job.kind.how_to_go_on}",
+            "id": job.id,
+            "owner": job.owner,
+            "seen": job.heartbeat_at if hung else None,
+        },
     )
     return bool(cursor.rowcount)
 

@@ -3,39 +3,61 @@
 The job is claimed before anything heavy is imported, so that the page shows "starting" at once.
 """
 
+import contextlib
 import errno
 import logging
 import os
 import sys
+import time
 import traceback
+from pathlib import Path
 from typing import assert_never
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.errors import FilesChangedError, TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
 from core.store import jobs
-from core.store.database import connect, transaction
-from core.worker.launcher import LOG_VARIABLE, lane_lock
+from core.store.database import connect, transaction, wait_longer
+from core.worker.launcher import LOG_VARIABLE, lane_lock, remove_unfinished
 from core.worker.session import JobLost, JobSession, StopRequested
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace, keep_reserve, open_workspace
 
 # Why: a worker that starts just before another one ends must not miss the queue.
 _LOCK_PATIENCE_S = 10.0
+# Why so long: a backup program that locks the file must not end the work of a night.
+DATABASE_PATIENCE_S = 120.0
+_LEFT_AFTER_S = 3600.0  # an unfinished table that nobody has written to for so long
+_END_ATTEMPTS = 3  # each waits as long
 
 
 def main(lane: str) -> None:
     """Hold the lane, clean up after a lost worker, and work until the queue is empty."""
     workspace = open_workspace()
+    wait_longer(DATABASE_PATIENCE_S)
     owner = new_id("worker")
     try:
-        with lane_lock(workspace, lane).acquire(timeout=_LOCK_PATIENCE_S):
+        lock = lane_lock(workspace, lane)
+        with lock.acquire(timeout=_LOCK_PATIENCE_S):
+            held = _file_number(lock)
+            if lane == JobKind.IMPORT.lane:
+                remove_unfinished(workspace)
             _sweep(workspace, lane)
-            while job := _claim(workspace, lane, owner):
+            keep_reserve(workspace)
+            # Why compared: a worker that was frozen may have lost the lane to another one.
+            while _file_number(lock) == held and (job := _claim(workspace, lane, owner)):
                 _run(JobSession(workspace, job, owner))
     except Timeout:
         logging.info("another worker of lane %s is at work", lane)
+
+
+def _file_number(lock: FileLock) -> int:
+    """Which file the lock is on; 0 if there is none any more."""
+    try:
+        return Path(lock.lock_file).stat().st_ino
+    except OSError:
+        return 0
 
 
 def _claim(workspace: Workspace, lane: str, owner: str) -> Job | None:
@@ -53,6 +75,11 @@ def _sweep(workspace: Workspace, lane: str) -> None:
             from core.worker import import_job
 
             import_job.sweep(workspace, db)
+    if lane == JobKind.PREDICT.lane:
+        for partial in workspace.results.glob(".*.partial"):  # of a killed prediction
+            with contextlib.suppress(OSError):
+                if utc_now() - partial.stat().st_mtime > _LEFT_AFTER_S:
+                    partial.unlink()
 
 
 def _run(session: JobSession) -> None:
@@ -133,28 +160,63 @@ def _end(
     result: dict[str, object] | None = None,
 ) -> None:
     try:
-        session.flush_epochs()
-        with connect(session.workspace) as db, transaction(db):
-            session.finish(db, status, error=error, hint=hint, result=result)
+        for attempt in range(_END_ATTEMPTS):
+            try:
+                session.flush_epochs()
+                with connect(session.workspace) as db, transaction(db):
+                    session.finish(db, status, error=error, hint=hint, result=result)
+            except WorkspaceError:
+                # Why again: the cause would be lost with this process.
+                logging.error("the end of job %s cannot be written\n%s", session.job.id, error)
+                if attempt + 1 == _END_ATTEMPTS:
+                    raise
+                time.sleep(1)
+            else:
+                return
     except JobLost:
         logging.warning("job %s was lost before its end could be written", session.job.id)
 
 
+# What torch, OpenVINO and the C++ library say, on a CPU and on a GPU.
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "unable to allocate",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+def _is_for_want_of_memory(err: Exception) -> bool:
+    text = str(err).lower()
+    return isinstance(err, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
+def _is_full_disk(err: Exception) -> bool:
+    return isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _in_words(err: Exception) -> str:
-    if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
+    if _is_for_want_of_memory(err):
         return "There was not enough memory."
-    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_full_disk(err):
         return "The disk is full."
     return f"An unexpected error ended the job: {type(err).__name__}: {err}"
 
 
 def _advice(err: Exception, session: JobSession) -> str:
-    if "out of memory" in str(err).lower() or isinstance(err, MemoryError):
-        return "Use a smaller batch size or image size, then start again."
-    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"Free some space on the disk of {session.workspace.root}, then start again."
+    kind = session.job.kind
+    if _is_for_want_of_memory(err):
+        if kind is JobKind.TRAIN:
+            return "Use a smaller batch size or image size, or end other programs; start again."
+        return f"End other programs, or use smaller images. {kind.how_to_go_on}"
+    if _is_full_disk(err):
+        root = session.workspace.root
+        return f"Free some space on the disk of {root}. {kind.how_to_go_on}"
     log = os.environ.get(LOG_VARIABLE, session.workspace.logs)
-    return f"The details are in {log}. Resume continues from the last saved state."
+    return f"The details are in {log}. {kind.how_to_go_on}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The import job: unpack if needed, read every image, store the dataset in one transaction."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from core.domain.depth import DatasetDepth, GrayLevels, joined_depth
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.splits import Subset
+from core.files import require_space
 from core.store import datasets, jobs, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
@@ -69,10 +71,11 @@ def _private_folders(workspace: Workspace) -> Iterator[Path]:
 
 def _remove_abandoned(workspace: Workspace) -> None:
     """Remove uploads that were not imported within a day."""
-    for kind in ("zip-*", "upload-*"):
+    for kind in ("zip-*", "upload-*", ".*.partial"):
         for place in workspace.uploads.glob(kind):
-            if utc_now() - place.stat().st_mtime > ABANDONED_AFTER_S:
-                _remove(place)
+            with contextlib.suppress(FileNotFoundError):  # imported or discarded in between
+                if utc_now() - place.stat().st_mtime > ABANDONED_AFTER_S:
+                    _remove(place)
 
 
 def _import(session: JobSession, source: Path) -> None:
@@ -137,13 +140,24 @@ def _folder(session: JobSession, source: Path, zip_encoding: str) -> Path:
         return source
     target = session.workspace.uploads / f"{session.job.subject_id}.partial"
     shutil.rmtree(target, ignore_errors=True)
+    try:
+        _fill(session, source, target, zip_encoding)
+    except BaseException:
+        # Why at once: half an archive may be what fills the disk.
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return target
+
+
+def _fill(session: JobSession, source: Path, target: Path, zip_encoding: str) -> None:
     if source.is_dir():
+        held = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
+        require_space(session.workspace.uploads, held, "Copying the uploaded images")
         shutil.copytree(source, target)
     else:
         target.mkdir(parents=True)
         progress = partial(session.report, Phase.UNPACKING)
         unpack(source, target, encoding=zip_encoding or None, on_progress=progress)
-    return target
 
 
 def _kept(session: JobSession, folder: Path) -> Path:

@@ -7,13 +7,16 @@ whose lock is free has lost its worker, whatever process ids or heartbeats say.
 import contextlib
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlite_utils import Database
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
@@ -35,6 +38,11 @@ TRAINING_ENVIRONMENT = {
 }
 # Why: many small products gain nothing from threads, and lose much on a busy machine.
 _OTHERS = {"OPENBLAS_NUM_THREADS": "1"}
+# Longer than a database may be locked: a worker that waits for it cannot give signs of life.
+TAKEOVER_AFTER_S = 180.0
+MOST_WAITING = 2  # workers of a lane that this process starts: one at work, one behind it
+_last_signs: dict[str, tuple[float | None, float]] = {}  # job -> its last one, and when it was seen
+_started: dict[tuple[Path, str], list[subprocess.Popen[bytes]]] = {}
 _started_at: dict[tuple[Path, str], float] = {}
 _PROJECT = Path(__file__).resolve().parents[2]
 _DETACHED = 0
@@ -48,7 +56,11 @@ def lane_lock(workspace: Workspace, lane: str) -> FileLock:
 
 
 def start_worker(workspace: Workspace, lane: str) -> None:
-    """Start a detached worker; it ends at once if another worker of this lane is alive."""
+    """Start a detached worker, unless enough wait for the lane already; all but one end soon."""
+    known = _started.setdefault((workspace.root, lane), [])
+    known[:] = [process for process in known if process and process.poll() is None]
+    if len(known) >= MOST_WAITING:
+        return
     environment = {**os.environ, ROOT_VARIABLE: str(workspace.root), "PYTHONUNBUFFERED": "1"}
     search_path = os.pathsep.join(p for p in (str(_PROJECT), os.environ.get("PYTHONPATH")) if p)
     environment["PYTHONPATH"] = search_path
@@ -59,7 +71,7 @@ def start_worker(workspace: Workspace, lane: str) -> None:
     log = _new_log(workspace, lane)
     environment[LOG_VARIABLE] = str(log)
     with log.open("ab") as output:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "core.worker", lane],
             cwd=workspace.root,
             env=environment,
@@ -69,6 +81,7 @@ def start_worker(workspace: Workspace, lane: str) -> None:
             start_new_session=sys.platform != "win32",
             creationflags=_DETACHED,
         )
+    known.append(process)
 
 
 def _new_log(workspace: Workspace, lane: str) -> Path:
@@ -90,6 +103,7 @@ def reconcile(workspace: Workspace) -> list[Job]:
     with connect(workspace) as db:
         active = jobs.active_jobs(db)
         for lane in {job.lane for job in active}:
+            _give_hung_up(workspace, db, [job for job in active if job.lane == lane])
             if not _lane_is_free(workspace, lane):
                 continue
             # Why read again: a worker may have finished since the first read.
@@ -100,6 +114,50 @@ def reconcile(workspace: Workspace) -> list[Job]:
             if any(job.status is JobStatus.QUEUED for job in mine) and not _is_starting(root, lane):
                 start_worker(workspace, lane)
         return jobs.active_jobs(db)
+
+
+def _give_hung_up(workspace: Workspace, db: Database, active: Sequence[Job]) -> None:
+    """Take the lane from a worker that gave no sign of life for `TAKEOVER_AFTER_S`.
+
+    It is not killed. If it wakes up, it finds that the job is no longer its own: each of its writes
+    names it as the owner. Its lock stays with the file that is removed here.
+    """
+    for job in active:
+        if job.status is not JobStatus.RUNNING or not _is_silent(job):
+            continue
+        lock = Path(lane_lock(workspace, job.lane).lock_file)
+        with contextlib.suppress(OSError):  # Windows keeps a file that is open
+            if jobs.mark_interrupted(db, job, now=utc_now(), hung=True):
+                lock.unlink()
+
+
+def _is_silent(job: Job) -> bool:
+    """Whether this process has seen no new sign of life of a job for long.
+
+    Why by its own clock: that of the machine may be set, and stands still while it sleeps.
+    """
+    seen, since = _last_signs.get(job.id, (None, 0.0))
+    if seen != job.heartbeat_at:
+        _last_signs[job.id] = job.heartbeat_at, time.monotonic()
+        return False
+    return time.monotonic() - since > TAKEOVER_AFTER_S
+
+
+def sweep_unfinished(workspace: Workspace) -> None:
+    """Remove what killed imports had unpacked, where no import is at work; needs no database.
+
+    Why without: it may be what fills the disk, so that the database cannot be read.
+    """
+    lane = lane_lock(workspace, JobKind.IMPORT.lane)
+    with contextlib.suppress(OSError, Timeout), lane.acquire(timeout=0):
+        remove_unfinished(workspace)
+
+
+def remove_unfinished(workspace: Workspace) -> None:
+    """Remove unfinished unpacked folders; call it while holding the lane of imports."""
+    for kind in ("ds-*.partial", "add-*.partial"):
+        for folder in workspace.uploads.glob(kind):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_starting(root: Path, lane: str) -> bool:

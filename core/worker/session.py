@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.domain.ids import utc_now
-from core.domain.jobs import Job, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.training import EpochDetails, EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
@@ -134,6 +134,12 @@ class JobSession:
         """Store the device of the job."""
         with connect(self.workspace) as db:
             jobs.set_device(db, self.job.id, owner=self.owner, device=device)
+            before = jobs.former_device(db, self.job)
+        if before is not None and before != device and self.job.kind is JobKind.TRAIN:
+            self.warn(
+                f"This run was begun on {before} and goes on on {device}. Its weights may differ "
+                "in the last digits from those of a run that was not interrupted."
+            )
 
     def epoch(self, metrics: EpochMetrics, details: EpochDetails | None = None) -> None:
         """Add a line to the learning curve; it is written with the next progress."""

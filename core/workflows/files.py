@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
+from core.data.file_checks import changed_content_error, gone_error
 from core.domain.datasets import Sample
 from core.domain.files import ChangedFiles, FileCheck, FileState
 from core.domain.jobs import Job, JobKind
-from core.errors import ConfigError, FilesChangedError, NotFoundError, TouchstoneError
+from core.errors import ConfigError, TouchstoneError
 from core.store import datasets, properties, versions
 from core.store.database import connect
 from core.worker.files import checks
@@ -122,25 +123,18 @@ def usable_path(workspace: Workspace, sample: Sample) -> Path:
     """The file of a sample, whose content is the one that was imported.
 
     Raises:
-        NotFoundError: if it is missing.
+        NotFoundError: if it is missing, or may not be read.
         FilesChangedError: if it has another content.
+        UnreadableImageError: if its folder does not answer.
     """
-    state = checks.state_of_file(workspace, sample)
+    state = checks.state_of_file(workspace, sample, apart=True)
     match state:
         case FileState.SAME:
             return workspace.resolve(sample.path)
         case FileState.MISSING:
-            raise NotFoundError(
-                "The file of this image no longer exists.",
-                "It was moved or deleted after the import. Check the files on the Images page.",
-            )
+            raise gone_error()
         case FileState.CHANGED:
-            raise FilesChangedError(
-                "The file of this image has another content than when it was imported.",
-                "Check the files on the Images page: take the new content as a new version, or "
-                "leave the image out.",
-                (sample.name,),
-            )
+            raise changed_content_error(sample.name)
         case _:
             assert_never(state)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
@@ -13,8 +14,8 @@ from core.domain.jobs import Job, JobKind, JobStatus, QueueMove
 from core.errors import FilesChangedError, NotFoundError, TouchstoneError
 from core.store import datasets, jobs, models, runs, searches
 from core.store.database import connect, transaction
-from core.worker.launcher import reconcile, start_worker
-from core.workspace import Workspace
+from core.worker.launcher import reconcile, start_worker, sweep_unfinished
+from core.workspace import Workspace, keep_reserve
 
 UNRESPONSIVE_AFTER_S = 30.0
 
@@ -22,6 +23,34 @@ UNRESPONSIVE_AFTER_S = 30.0
 def active(workspace: Workspace) -> list[Job]:
     """Jobs that are queued or running, after lost ones were marked as interrupted."""
     return reconcile(workspace)
+
+
+def prepare(workspace: Workspace) -> None:
+    """What the app does as it starts: remove leftovers, keep a reserve of space."""
+    sweep_unfinished(workspace)
+    keep_reserve(workspace)
+
+
+_app_locks: dict[Path, FileLock] = {}
+_second_in: set[Path] = set()
+
+
+def enter_as_app(workspace: Workspace) -> bool:
+    """Be the app of this workspace as long as this process lives; False: another process is."""
+    lock = FileLock(workspace.locks / "app.lock")
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        _second_in.add(workspace.root)
+        return False
+    _second_in.discard(workspace.root)
+    _app_locks[workspace.root] = lock
+    return True
+
+
+def is_second_app(workspace: Workspace) -> bool:
+    """Whether this app could not enter the workspace, because another one is in it still."""
+    return workspace.root in _second_in and not enter_as_app(workspace)
 
 
 def latest(workspace: Workspace, subject_id: str) -> Job | None:
@@ -199,7 +228,7 @@ def wait(
         raise FilesChangedError(job.error or "", job.hint or "", changed, missing, about)
     if job.status is not JobStatus.COMPLETED:
         raise TouchstoneError(
-            job.error or f"The job was {job.status}.", job.hint or "It can be resumed."
+            job.error or f"The job was {job.status}.", job.hint or job.kind.how_to_go_on
         )
     return job
 

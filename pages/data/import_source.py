@@ -13,7 +13,7 @@ from core.data.importing.listing import Listing
 from core.data.importing.walk import SourceNames
 from core.workflows.data import uploads
 from core.workspace import Workspace
-from pages.ui import errors, text
+from pages.ui import errors, state, text
 from pages.ui.components import zip_upload
 
 SOURCES = {
@@ -136,7 +136,7 @@ def listed(place: Path) -> tuple[str, SourceNames] | None:
     if kept is None or kept.is_old or not kept.is_of(place, encoding):
         if kept is not None:
             kept.listing.stop()
-        listing = uploads.start_listing(place, zip_encoding=encoding)
+        listing = uploads.start_listing(state.workspace(), place, zip_encoding=encoding)
         kept = st.session_state.listing = SourceListing(listing)
     if kept.listing.wait(LISTING_S):
         return kept.mark, kept.listing.names()

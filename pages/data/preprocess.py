@@ -91,7 +91,7 @@ def shown(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> N
         with column:
             try:
                 before, after = preview.before_and_after(
-                    sample.path, sample.sha256, config, config.digest
+                    sample, sample.sha256, config, config.digest
                 )
             except TouchstoneError as err:
                 errors.show(err)

@@ -7,45 +7,40 @@ import io
 import streamlit as st
 from PIL import Image
 
-from core.data.pixels.images import read_image
-from core.data.pixels.preprocess import preprocess_image
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample
 from core.errors import TouchstoneError
-from core.workflows.data import datasets
+from core.workflows.data import datasets, image_facts
 from core.workspace import Workspace
 from pages.ui import errors, state
 
+Urls = tuple[str, str]
 _BEFORE_PX = 480
 _STRIP_PX = 160
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def before_and_after(
-    path: str, sha256: str, _config: PreprocessConfig, digest: str
-) -> tuple[str, str]:
+def before_and_after(_sample: Sample, sha256: str, _config: PreprocessConfig, digest: str) -> Urls:
     """Data URLs of the image and of the network's pixels; `digest` stands for the config.
 
     Why no st.image: its files vanish when a slider moves again before the browser has them.
     """
-    image = read_image(state.workspace().resolve(path), levels=_config.levels)
-    after = Image.fromarray(preprocess_image(image, _config))
-    image.thumbnail((_BEFORE_PX, _BEFORE_PX))
-    return _data_url(image), _data_url(after)
+    before, after = image_facts.network_preview(state.workspace(), _sample, _config, _BEFORE_PX)
+    return _data_url(before), _data_url(after)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _small(path: str, sha256: str, _config: PreprocessConfig, digest: str) -> str:
-    image = read_image(state.workspace().resolve(path), levels=_config.levels)
-    after = Image.fromarray(preprocess_image(image, _config))
+def _small(_sample: Sample, sha256: str, _config: PreprocessConfig, digest: str) -> str:
+    _, png = image_facts.network_preview(state.workspace(), _sample, _config, _BEFORE_PX)
+    after = Image.open(io.BytesIO(png))
     after.thumbnail((_STRIP_PX, _STRIP_PX))
-    return _data_url(after)
-
-
-def _data_url(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    after.save(buffer, "PNG")
+    return _data_url(buffer.getvalue())
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def one_per_class(
@@ -70,7 +65,7 @@ def urls(
     shown = []
     for sample in one_per_class(workspace, dataset, at_most=at_most):
         try:
-            url = _small(sample.path, sample.sha256, config, config.digest)
+            url = _small(sample, sample.sha256, config, config.digest)
         except TouchstoneError as err:
             errors.show(err)
             continue

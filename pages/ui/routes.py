@@ -1,15 +1,13 @@
 """Files over HTTP beside Streamlit: images, plotly.js, model files in, ZIP files in."""
 
+import errno
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import plotly
-import streamlit as st
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     FileResponse,
     JSONResponse,
@@ -23,17 +21,27 @@ from core import words
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.domain.models import Model
-from core.errors import FilesChangedError, TouchstoneError
-from core.files import CsvDelimiter, atomic_write
-from core.workflows.data import datasets, exports, image_facts, quick_edits
+from core.errors import FilesChangedError, ImportSourceError, TouchstoneError
+from core.files import CsvDelimiter, atomic_write, require_space
+from core.workflows.data import datasets, exports, image_facts, quick_edits, uploads
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.quick_edits import QuickAction, QuickAnswer, QuickEdit
 from core.workflows.signoff import report as reports
 from core.workflows.use import models
-from core.workspace import open_workspace
+from core.workspace import Workspace, open_workspace
 from pages.ui import image_words
+from pages.ui.waiting import (
+    EXPORT_S,
+    EXPORTS,
+    PICTURE_S,
+    PICTURES,
+    NoAnswerError,
+    blocks_in_time,
+    in_time,
+)
 
 MAX_ZIP_BYTES = 2 * 1024**3
+_CHECK_EVERY_BYTES = 64_000_000
 MAX_EDIT_BYTES = 4 * 1024**2
 UPLOAD_HEADER = "x-touchstone-upload"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -41,19 +49,6 @@ _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_URL = f"/vendor/plotly.min.js?{plotly.__version__}"
 _CACHE = {"Cache-Control": "private, max-age=86400"}
 _ASK_AGAIN = {"Cache-Control": "private, no-cache"}
-
-_CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' ws: wss: blob: data:",
-        "worker-src 'self' blob:",
-        "frame-ancestors 'self'",
-    )
-)
 
 
 def thumbnail_url(sample_id: int, sha256: str = "") -> str:
@@ -96,7 +91,9 @@ def report_url(report_id: str, *, ending: str = "html", name: str = "", keep: bo
 async def _thumbnail(request: Request) -> Response:
     workspace, sample_id = open_workspace(), request.path_params["sample"]
     try:
-        path, is_fixed = await run_in_threadpool(image_facts.thumbnail_file, workspace, sample_id)
+        path, is_fixed = await in_time(
+            PICTURES, PICTURE_S, image_facts.thumbnail_file, workspace, sample_id
+        )
     except TouchstoneError as err:
         return Response(err.message, 404)
     return _picture(request, path, is_fixed=is_fixed)
@@ -109,8 +106,9 @@ async def _image(request: Request) -> Response:
     """
     reading = request.query_params.get("reading", "")
     try:
-        path = await run_in_threadpool(
-            image_facts.view_file, open_workspace(), request.path_params["sample"], reading
+        sample_id = request.path_params["sample"]
+        path = await in_time(
+            PICTURES, PICTURE_S, image_facts.view_file, open_workspace(), sample_id, reading
         )
     except TouchstoneError as err:
         return Response(err.message, 404)
@@ -241,13 +239,14 @@ async def _export(request: Request) -> Response:
     file_format = ExportFormat(kind)
     try:
         if file_format.has_images:
-            await run_in_threadpool(exports.refuse_changed, open_workspace(), export)
-    except FilesChangedError as err:
+            await in_time(EXPORTS, EXPORT_S, exports.refuse_changed, open_workspace(), export)
+    except (FilesChangedError, NoAnswerError) as err:
         return Response(str(err), 409)
     blocks = exports.export_blocks(export, file_format, delimiter=CsvDelimiter(delimiter))
     name = quote(f"{export.name}.{kind}", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-    return StreamingResponse(blocks, media_type=file_format.media_type, headers=headers)
+    sent = blocks_in_time(EXPORTS, EXPORT_S, blocks)
+    return StreamingResponse(sent, media_type=file_format.media_type, headers=headers)
 
 
 def from_our_page(request: Request) -> bool:
@@ -274,36 +273,46 @@ async def _report(request: Request) -> Response:
     return FileResponse(path, media_type=media, headers=headers)
 
 
-class _TooLargeError(Exception):
-    """More was sent than announced, and more than is taken."""
-
-
 async def _upload_zip(request: Request) -> Response:
     """Stream a ZIP to disk; whole or not at all. Only our own page may send one."""
     if not from_our_page(request):
         return JSONResponse({"error": "This upload did not come from the app's page."}, 403)
     workspace = open_workspace()
-    announced = int(request.headers.get("content-length") or 0)
-    free = shutil.disk_usage(workspace.uploads).free
-    if announced > MAX_ZIP_BYTES or announced > free - 1_000_000_000:
-        return JSONResponse({"error": _too_large(announced, free)}, 413)
+    header = request.headers.get("content-length", "0")
+    announced = int(header) if header.isascii() and header.isdecimal() else 0
     target = workspace.uploads / f"{new_id('zip')}.zip"
     try:
+        _refuse_upload(workspace, announced)
         with atomic_write(target) as partial, partial.open("wb") as file:
+            checked = 0
             async for block in request.stream():
-                if (received := file.tell() + len(block)) > MAX_ZIP_BYTES:
-                    raise _TooLargeError(_too_large(received, free))
+                if (received := file.tell() + len(block)) - checked > _CHECK_EVERY_BYTES:
+                    checked = received  # others write to the disk too
+                    _refuse_upload(workspace, 0)
+                if received > MAX_ZIP_BYTES:
+                    _refuse_upload(workspace, received)
                 await run_in_threadpool(file.write, block)
-    except _TooLargeError as err:
+    except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 413)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it
+    except OSError as err:
+        if err.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = "The disk of the server is full. Nothing was stored; free some space and try again."
+        return JSONResponse({"error": full}, 413)
     return JSONResponse({"upload": target.name, "size": target.stat().st_size})
 
 
-def _too_large(size: int, free: int) -> str:
-    return (
-        f"The ZIP file has {words.size(size)}; the limit is {words.size(MAX_ZIP_BYTES)} and "
-        f"{words.size(free)} are free. Import a folder on the server instead."
-    )
+def _refuse_upload(workspace: Workspace, size: int) -> None:
+    """Raise where a ZIP file of so many bytes is too much: alone, with others, for the disk."""
+    if size > MAX_ZIP_BYTES:
+        raise ImportSourceError(
+            f"The ZIP file has {words.size(size)}; the limit is {words.size(MAX_ZIP_BYTES)}.",
+            "Import a folder on the server instead.",
+        )
+    require_space(workspace.uploads, size, "The ZIP file")
+    uploads.refuse_over_quota(workspace, size)
 
 
 def _home(request: Request) -> Response:
@@ -324,43 +333,3 @@ ROUTES = [
     Route("/reports/{report}.{ending}", _report),
     Route("/uploads/zip", _upload_zip, methods=["POST"]),
 ]
-
-
-class HostGuard:
-    """In front of everything: refuses foreign Host names, keeps the app in its own window and net.
-
-    Streamlit checks `server.allowedHosts` for its WebSocket only; pages and images need it too,
-    or a hostile site could read them by pointing its own name at this machine.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"content-security-policy", _CONTENT_POLICY.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"x-frame-options", b"SAMEORIGIN"),
-                    (b"referrer-policy", b"same-origin"),
-                ]
-            await send(message)
-
-        if scope["type"] == "http" and not _host_allowed(dict(scope["headers"]).get(b"host", b"")):
-            refusal = Response("This host name is not allowed (server.allowedHosts).", 403)
-            await refusal(scope, receive, send)
-            return
-        await self.app(scope, receive, send_with_headers)
-
-
-def _host_allowed(header: bytes) -> bool:
-    allowed = [str(name).lower() for name in st.get_option("server.allowedHosts")]
-    name = (urlsplit(f"//{header.decode('latin-1')}").hostname or "").lower()
-    return (
-        not allowed
-        or "*" in allowed
-        or name in allowed
-        or any(name.endswith(rule[1:]) for rule in allowed if rule.startswith("*."))
-    )

@@ -15,6 +15,7 @@ from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.data.pixels.thumbnails import thumbnail, view
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.files import KnownFile
 from core.errors import TouchstoneError, UnreadableImageError
 from core.files import regular_file
 from core.models.bundle import read_card, read_tensors
@@ -23,13 +24,18 @@ from tests.conftest import save_image
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 
+
+def _known(path):
+    return KnownFile(str(path), 1, "ab12", None)
+
+
 READERS = {
     "image": (".png", read_image),
     "properties": (".png", image_properties),
     "import": (".png", lambda path: inspect_file(str(path))),
     "network input": (".png", lambda path: load_pixels(path, PreprocessConfig())),
-    "thumbnail": (".png", lambda path: thumbnail(path, "ab12", path.parent)),
-    "large view": (".png", lambda path: view(path, "ab12", path.parent)),
+    "thumbnail": (".png", lambda path: thumbnail(_known(path), path.parent)),
+    "large view": (".png", lambda path: view(_known(path), path.parent)),
     "label table": (".csv", read_label_table),
     "archive": (".zip", lambda path: plan_import(path, ImportRules())),
     "settings as JSON": (".json", lambda path: chosen_settings(path, (), {})),

@@ -30,6 +30,7 @@ from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui import routes, text
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
+from pages.ui.host_guard import HostGuard, WordsForErrors
 from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
 from tests.made import add_model, make_dataset
@@ -40,7 +41,11 @@ OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 @pytest.fixture
 def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
-    middleware = [Middleware(routes.HostGuard), Middleware(CompressScripts)]
+    middleware = [
+        Middleware(HostGuard),
+        Middleware(WordsForErrors),
+        Middleware(CompressScripts),
+    ]
     app = Starlette(routes=[*routes.ROUTES, *viewer_routes.ROUTES], middleware=middleware)
     return TestClient(app, base_url="http://localhost")
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from core.data.importing.encodings import (
     ZIP_CANDIDATES,
@@ -24,14 +25,19 @@ from core.data.importing.encodings import (
 )
 from core.domain.names import distinct_names
 from core.errors import ArchiveError
-from core.files import regular_file
+from core.files import open_user_file, require_space
 
 MAX_ENTRIES = 500_000
+MAX_ARCHIVE_BYTES = 20 * 1024**3
 MAX_UNPACKED_BYTES = 20 * 1024**3
 MAX_RATIO = 200
 MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
+_SPACE_EVERY = 20  # files
+_END_SIZE, _END_PLACE = 5, 9  # of the directory, in what the library reads of its end
+_END_64, _END_64_BYTES = b"PK\x06\x06", 56 + 20  # with more than 65,535 entries
+_ENTRY = struct.Struct("<28xHHH12x")  # lengths of name, extra field and comment of an entry
 _UTF8_FLAG = 0x800
 _UNICODE_NAME = 0x7075
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # what programs write if they do not know the date
@@ -77,7 +83,11 @@ def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive
         ConfigError: if there is no such encoding.
     """
     try:
-        with zipfile.ZipFile(regular_file(path)) as archive:
+        with (
+            open_user_file(path, most_bytes=MAX_ARCHIVE_BYTES) as file,
+            _counted(file) as counted,
+            zipfile.ZipFile(counted) as archive,
+        ):
             yield _checked(archive, encoding)
     except _BROKEN as err:
         raise _unreadable(path, err) from err
@@ -85,6 +95,36 @@ def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive
         if err.errno not in (None, errno.EINVAL):  # the disk's fault, not the archive's
             raise
         raise _unreadable(path, err) from err
+
+
+@contextmanager
+def _counted(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The file, if its directory is not too long; it is read entry by entry, and none is kept.
+
+    Why: the library makes an object of each entry before anybody can count them.
+    """
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end is not None:
+        size, place = end[_END_SIZE], end[_END_PLACE]
+        if end[0] == _END_64:
+            place -= _END_64_BYTES
+        count, position, start = 0, 0, max(0, place - size)
+        while position + _ENTRY.size <= size and count <= MAX_ENTRIES:
+            file.seek(start + position)
+            lengths = _ENTRY.unpack(file.read(_ENTRY.size).ljust(_ENTRY.size))
+            position += _ENTRY.size + sum(lengths)
+            count += 1
+        if count > MAX_ENTRIES:
+            raise _too_many(f"more than {MAX_ENTRIES:,}")
+    file.seek(0)
+    yield file
+
+
+def _too_many(number: str) -> ArchiveError:
+    return ArchiveError(
+        f"The ZIP file has {number} entries; the limit is {MAX_ENTRIES:,}.",
+        "Divide it into several ZIP files, or import a folder instead.",
+    )
 
 
 def _unreadable(path: Path, err: Exception) -> ArchiveError:
@@ -107,10 +147,16 @@ def unpack(
 
     Raises:
         ArchiveError: see `open_archive`; also if an entry is larger than declared.
+        WorkspaceError: if the disk has too little space.
     """
     with open_archive(path, encoding=encoding) as archive:
+        unpacked = sum(info.file_size for info in archive.files.values())
+        target.mkdir(parents=True, exist_ok=True)
+        require_space(target, unpacked, f"Unpacking {path.name}")
         for done, (name, info) in enumerate(archive.files.items(), start=1):
             place = target / name
+            if done % _SPACE_EVERY == 0:  # others write to the disk too
+                require_space(target, info.file_size, f"Unpacking {path.name}")
             _write_entry(archive.zip, info, name, place)
             os.utime(place, (written := _written_s(info), written))
             if on_progress:
@@ -145,10 +191,7 @@ def _written_s(info: zipfile.ZipInfo) -> float:
 def _checked(archive: zipfile.ZipFile, asked: str | None) -> Archive:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
-        raise ArchiveError(
-            f"The ZIP file has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}.",
-            "Divide it into several ZIP files, or import a folder instead.",
-        )
+        raise _too_many(f"{len(entries):,}")
     encoding, is_sure = _encoding(entries, asked)
     named = [(_name(info, encoding), info) for info in entries]
     for name, info in named:

@@ -9,9 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.pixels.images import ImageProperties, image_properties
+from core.data.pixels.images import MAX_FILE_BYTES, ImageProperties, image_properties
 from core.errors import UnreadableImageError
-from core.files import regular_file
+from core.files import read_user_file
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ class Inspected:
     modified_at: float | None
 
 
-def inspect_file(path: str) -> Inspected:
+def inspect_file(path: str, roots: tuple[Path, ...] = ()) -> Inspected:
     """Decode a file completely and describe it.
 
     Args:
         path: of the file, as text, which is cheaper to send between processes than a `Path`.
+        roots: folders in which it must lie; see `open_user_file`.
 
     Raises:
         UnreadableImageError: if it is not a readable image.
@@ -39,8 +40,7 @@ def inspect_file(path: str) -> Inspected:
     name = os.path.basename(path)  # noqa: PTH119
     try:
         status = os.stat(path)  # noqa: PTH116
-        with regular_file(Path(path)).open("rb") as file:
-            content = file.read()
+        content = read_user_file(Path(path), most_bytes=MAX_FILE_BYTES, roots=roots)
     except MemoryError as err:
         raise UnreadableImageError(
             f"{name} needs more memory than there is.", "Reduce it, or leave it out."

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.data.importing.inspection import Inspected, inspect_file
@@ -20,7 +21,7 @@ from core.data.importing.plan import (
 )
 from core.data.importing.planner import plan_names
 from core.data.importing.rules import ImportRules
-from core.data.importing.walk import SourceNames, list_names
+from core.data.importing.walk import SourceNames, list_names, source_roots
 from core.data.pixels.isolated_pool import run_isolated
 from core.domain.datasets import Sample, Skipped, content_digest
 from core.domain.depth import DatasetDepth, GrayLevels, depth_of_images
@@ -142,7 +143,9 @@ def read_images(
     skipped = list(plan.skipped)
     root = os.path.join(folder, "")  # noqa: PTH118 - as text, see inspect_file
     paths = [root + item.path.replace("/", os.sep) for item in plan.candidates]
-    for position, outcome in run_isolated(inspect_file, paths):
+    # Why again: a link may have been put there since the names were listed.
+    read_file = partial(inspect_file, roots=source_roots(folder))
+    for position, outcome in run_isolated(read_file, paths):
         candidate = plan.candidates[position]
         if isinstance(outcome, TouchstoneError):
             skipped.append(Skipped(candidate.path, outcome.message))

@@ -7,9 +7,11 @@ from pathlib import Path
 from PIL import Image
 
 from core.data.importing.archives import open_archive
-from core.data.pixels.images import deep_image, read_image
+from core.data.importing.walk import source_roots
+from core.data.pixels.images import MAX_FILE_BYTES, deep_image, read_image
 from core.domain.depth import DeepImage, GrayLevels, depth_of_images
 from core.errors import UnreadableImageError
+from core.files import read_user_file
 
 PREVIEW_PX = 240
 
@@ -28,19 +30,28 @@ def preview_images(
         zip_encoding: with which it listed them; None: it was detected.
     """
     if source.is_dir():
-        return _on_one_scale([source / name for name in names])
+        roots = source_roots(source)
+        return _on_one_scale([_content(source / name, roots) for name in names])
     with open_archive(source, encoding=zip_encoding) as archive:
         contents = [io.BytesIO(archive.zip.read(archive.files[name])) for name in names]
         return _on_one_scale(contents)
 
 
-def _on_one_scale(sources: Sequence[Path | io.BytesIO]) -> list[bytes | None]:
+def _content(path: Path, roots: Sequence[Path]) -> io.BytesIO:
+    """The content of a file; empty if it may not or cannot be read."""
+    try:
+        return io.BytesIO(read_user_file(path, most_bytes=MAX_FILE_BYTES, roots=roots))
+    except OSError:
+        return io.BytesIO()
+
+
+def _on_one_scale(sources: Sequence[io.BytesIO]) -> list[bytes | None]:
     deep = [known for source in sources if (known := _deep(source))]
     levels = depth_of_images(deep).levels
     return [_small(source, square=True, levels=levels) for source in sources]
 
 
-def _deep(source: Path | io.BytesIO) -> DeepImage | None:
+def _deep(source: io.BytesIO) -> DeepImage | None:
     try:
         return deep_image(source)
     except UnreadableImageError:
@@ -67,7 +78,7 @@ def whole_uploaded(content: bytes, levels: GrayLevels | None = None) -> bytes:
 
 
 def _small(
-    source: Path | io.BytesIO, *, square: bool = False, levels: GrayLevels | None = None
+    source: io.BytesIO, *, square: bool = False, levels: GrayLevels | None = None
 ) -> bytes | None:
     try:
         image = read_image(source, levels=levels, draft_px=2 * PREVIEW_PX)

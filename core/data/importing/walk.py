@@ -107,6 +107,15 @@ def images_in(folder: Path) -> FolderImages:
     return FolderImages(tuple(paths), (*source.left_out, *skipped), source.hidden)
 
 
+def source_roots(source: Path) -> tuple[Path, ...]:
+    """Where the files of a source must lie, links resolved; empty: anywhere.
+
+    The source itself, which was allowed, and the folders from which images may be read.
+    """
+    roots = import_roots()
+    return (source.resolve(), *roots) if roots else ()
+
+
 def why_not_an_image(name: str) -> str | None:
     """Why a file cannot be an image, by its name alone; None if it can be one.
 

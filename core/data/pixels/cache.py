@@ -20,8 +20,8 @@ from core.data.pixels.isolated_pool import run_isolated
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_to_json
-from core.errors import TouchstoneError, WorkspaceError
-from core.files import atomic_folder
+from core.errors import TouchstoneError
+from core.files import atomic_folder, require_space
 
 MISSING, READY, FAILED = 0, 1, 2
 _Arrays = tuple[
@@ -159,13 +159,7 @@ def _made(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays":
 def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # whatever is there cannot be used
     needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    free = shutil.disk_usage(folder.parent).free
-    if needed + 1_000_000_000 > free:
-        raise WorkspaceError(
-            f"The cache of {shape[0]:,} images needs {needed / 1e9:.1f} GB, but only "
-            f"{free / 1e9:.1f} GB are free.",
-            "Free some disk space, choose a smaller image size, or move the workspace.",
-        )
+    require_space(folder.parent, needed, f"The cache of {shape[0]:,} images")
     with atomic_folder(folder) as unfinished:
         open_memmap(unfinished / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
         open_memmap(unfinished / "state.npy", mode="w+", dtype=np.uint8, shape=(shape[0],))

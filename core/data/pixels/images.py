@@ -25,7 +25,7 @@ from PIL import (
 from core.data.pixels.deep import deep_pixels, describe, is_deep, to_8_bits
 from core.domain.depth import DeepImage, GrayLevels
 from core.errors import UnreadableImageError
-from core.files import regular_file
+from core.files import open_user_file
 
 # Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
 _READERS = (
@@ -45,6 +45,7 @@ EXTENSIONS = frozenset(
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 MAX_PIXELS = 50_000_000
+MAX_FILE_BYTES = 1_000_000_000  # of an image: 16 bits of four channels, uncompressed, fit
 _MEASURE_PX = 256
 _ORIENTATION_TAG = 0x0112
 _FIRST_TURNED = 5  # orientations from here on swap width and height
@@ -102,9 +103,9 @@ def read_image(
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as image:
+    with _opened(source, name) as (image, file):
         if levels is not None and is_deep(image):
-            plain = to_8_bits(deep_pixels(image, lambda: _open(source)), levels)
+            plain = to_8_bits(deep_pixels(image, lambda: _open(file)), levels)
             return _upright(plain, _orientation(image))
         if draft_px is not None:
             image.draft(None, (draft_px, draft_px))
@@ -139,10 +140,10 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as image:
+    with _opened(source, name) as (image, file):
         image_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
         if is_deep(image):
-            return _deep_properties(image, source, image_format)
+            return _deep_properties(image, file, image_format)
         size, mode = image.size, image.mode
         if image_format == "JPEG" and mode in ("L", "RGB"):
             factor = _reduction(size)
@@ -164,14 +165,12 @@ def deep_image(source: Path | IO[bytes], *, name: str = "This file") -> DeepImag
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as image:
-        return _deep_properties(image, source, "").deep if is_deep(image) else None
+    with _opened(source, name) as (image, file):
+        return _deep_properties(image, file, "").deep if is_deep(image) else None
 
 
-def _deep_properties(
-    image: Image.Image, source: Path | IO[bytes], image_format: str
-) -> ImageProperties:
-    pixels = deep_pixels(image, lambda: _open(source))
+def _deep_properties(image: Image.Image, file: IO[bytes], image_format: str) -> ImageProperties:
+    pixels = deep_pixels(image, lambda: _open(file))
     deep = describe(pixels, mean_and_sharpness)
     height, width = pixels.values.shape[:2]
     if _orientation(image) >= _FIRST_TURNED:
@@ -181,18 +180,16 @@ def _deep_properties(
 
 
 @contextmanager
-def _opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
-    """An image file of a known format and acceptable size; read errors in plain words."""
+def _opened(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, IO[bytes]]]:
+    """An image of a known format and acceptable size, and its file; errors in plain words."""
     if isinstance(source, Path):
         name = source.name
     try:
-        if isinstance(source, Path):
-            regular_file(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _open(source) as image:
+            with _stream(source) as file, _open(file) as image:
                 _refuse_huge(image, name)
-                yield image
+                yield image, file
     except UnidentifiedImageError as err:
         raise UnreadableImageError(
             f"{name} is not a {FORMAT_WORDS} image.",
@@ -221,7 +218,16 @@ def _damaged(name: str, err: Exception) -> UnreadableImageError:
     )
 
 
-def _open(source: Path | IO[bytes]) -> Image.Image:
+@contextmanager
+def _stream(source: Path | IO[bytes]) -> Iterator[IO[bytes]]:
+    if not isinstance(source, Path):
+        yield source
+        return
+    with open_user_file(source, most_bytes=MAX_FILE_BYTES) as file:
+        yield file
+
+
+def _open(source: IO[bytes]) -> Image.Image:
     return Image.open(source, formats=FORMATS)
 
 

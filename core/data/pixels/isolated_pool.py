@@ -60,10 +60,10 @@ def next_size(done: int, seconds: float) -> int:
     return int(min(max(1, fitting), 2 * done, CHUNK_ITEMS))
 
 
-def serve_parent() -> None:
+def serve_parent(nice: int = 10) -> None:
     """Set up a helper process: low priority, and end when the parent process ends."""
     with contextlib.suppress(AttributeError, OSError):
-        os.nice(10)
+        os.nice(nice)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
@@ -77,7 +77,7 @@ class _Pool(Generic[Item, Result]):
         self.executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.workers, timeout=60, initializer=_limit_process)
+        return ProcessPoolExecutor(self.workers, timeout=60, initializer=limit_process)
 
     def close(self) -> None:
         self.executor.shutdown(wait=True, kill_workers=True)
@@ -124,6 +124,15 @@ class _Pool(Generic[Item, Result]):
         self.executor = self._start()
 
 
+def limit_process(memory_bytes: int = MEMORY_LIMIT_BYTES, nice: int = 10) -> None:
+    """Set up a helper process that decodes: as `serve_parent`, with bounded memory."""
+    serve_parent(nice)
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # POSIX only
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
 def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> "_Worked[Result]":
     started = time.perf_counter()
     results: list[Result | TouchstoneError] = []
@@ -154,11 +163,3 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-def _limit_process() -> None:
-    serve_parent()
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource  # POSIX only
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))

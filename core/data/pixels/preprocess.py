@@ -32,8 +32,12 @@ class Placement:
     seen: tuple[float, float, float, float]
 
 
-def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[np.uint8]:
+def load_pixels(
+    source: Path | IO[bytes], config: PreprocessConfig, *, name: str = "This file"
+) -> NDArray[np.uint8]:
     """An image file as the network sees it: uint8 [S, S, 3], S = `config.image_size_px`.
+
+    `name` is that of an open file, for messages.
 
     Raises:
         UnreadableImageError: if the file cannot be decoded.
@@ -41,7 +45,7 @@ def load_pixels(source: Path | IO[bytes], config: PreprocessConfig) -> NDArray[n
     region = (config.roi_left, config.roi_top, config.roi_right, config.roi_bottom)
     # Why: twice the size keeps the resampling quality; a region needs the full resolution.
     draft_px = 2 * config.image_size_px if region == (0, 0, 1, 1) else None
-    image = read_image(source, levels=config.levels, draft_px=draft_px)
+    image = read_image(source, levels=config.levels, draft_px=draft_px, name=name)
     try:
         return preprocess_image(image, config)
     except (MemoryError, ValueError) as err:  # ValueError: Pillow, of an absurd size

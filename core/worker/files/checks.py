@@ -5,7 +5,9 @@ Shared by the worker and by actions of people. Does not import torch.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from core.data.apart import call_apart
 from core.data.file_checks import Progress, file_state, file_states
 from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileCheck, FileState, KnownFile
@@ -39,8 +41,9 @@ class CheckedSamples:
 
 def known_file(workspace: Workspace, sample: Sample) -> KnownFile:
     """The file of a sample as it was imported."""
-    path = str(workspace.resolve(sample.path))
-    return KnownFile(path, sample.file_size, sample.sha256, sample.file_time)
+    path = workspace.resolve(sample.path)
+    roots = tuple(str(root) for root in workspace.roots_of(path))
+    return KnownFile(str(path), sample.file_size, sample.sha256, sample.file_time, roots)
 
 
 def compare_files(
@@ -61,9 +64,20 @@ def compare_files(
     return CheckedSamples(len(samples), tuple(changed), tuple(missing))
 
 
-def state_of_file(workspace: Workspace, sample: Sample) -> FileState:
-    """What became of the file of one sample; reads it only where its time differs."""
-    result = file_state(known_file(workspace, sample))
+def state_of_file(workspace: Workspace, sample: Sample, *, apart: bool = False) -> FileState:
+    """What became of the file of one sample; reads it only where its time differs.
+
+    Args:
+        workspace: where the dataset lives.
+        sample: the image.
+        apart: look in a helper process, which waits only so long for a network drive.
+
+    Raises:
+        UnreadableImageError: if its folder does not answer.
+    """
+    known = known_file(workspace, sample)
+    path = Path(known.path)
+    result = call_apart(path, file_state, known) if apart else file_state(known)
     if result.time is not None:
         with connect(workspace) as db, transaction(db):
             properties.save_file_times(db, {sample.id: result.time})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import assert_never
 
 from core.data.importing.inspection import Inspected, inspect_file
@@ -99,7 +100,9 @@ def _new_content(session: JobSession, dataset: Dataset, samples: Sequence[Sample
     """The samples with the content that their files have now; unreadable ones are left out."""
     paths = [str(session.workspace.resolve(s.path)) for s in samples]
     read: list[tuple[Sample, Inspected]] = []
-    for position, outcome in run_isolated(inspect_file, paths):
+    roots = {root for path in paths for root in session.workspace.roots_of(Path(path))}
+    read_file = partial(inspect_file, roots=tuple(roots))
+    for position, outcome in run_isolated(read_file, paths):
         if isinstance(outcome, TouchstoneError):
             session.warn(f"{samples[position].name} is left out. {outcome.message}")
         else:

@@ -60,7 +60,7 @@ def start_import(
                 f"A dataset named '{clean}' already exists.",
                 "Choose another name, or delete the existing dataset first.",
             )
-    payload = _import_payload(source, rules, consume=consume, shown_source=shown_source)
+    payload = _import_payload(workspace, source, rules, consume=consume, shown_source=shown_source)
     return job_actions.submit(
         workspace, JobKind.IMPORT, new_id("ds"), {**payload, "name": clean, "into": None}
     )
@@ -96,13 +96,14 @@ def start_adding(
     """
     target = find_dataset(workspace, dataset)
     payload = _import_payload(
-        source, rules, consume=consume, shown_source=shown_source, into=target
+        workspace, source, rules, consume=consume, shown_source=shown_source, into=target
     )
     more = {"name": target.name, "into": target.id, "keep_duplicates": keep_duplicates}
     return job_actions.submit(workspace, JobKind.IMPORT, new_id("add"), {**payload, **more})
 
 
 def _import_payload(
+    workspace: Workspace,
     source: Path,
     rules: ImportRules | LabelSource,
     *,
@@ -111,7 +112,7 @@ def _import_payload(
     into: Dataset | None = None,
 ) -> dict[str, object]:
     """What the worker needs; raises early if the source cannot be imported."""
-    path = allowed_import_path(source)
+    path = allowed_import_path(source, uploads=workspace.uploads)
     all_rules = rules if isinstance(rules, ImportRules) else ImportRules(rules)
     known = () if into is None else into.class_names
     plan_import(path, all_rules, adding=into is not None, known_classes=known)

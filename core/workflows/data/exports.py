@@ -106,7 +106,12 @@ def plan_export(
         places = splits.split_places(db, chosen.id) if chosen else None
     sources = [workspace.resolve(sample.path) for sample in samples]
     items = exports.export_items(
-        samples, sources, at.class_names, places, verdicts=at.class_verdicts
+        samples,
+        sources,
+        at.class_names,
+        places,
+        verdicts=at.class_verdicts,
+        roots_of=workspace.roots_of,
     )
     return Export(dataset, at, chosen, tuple(items))
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.data.pixels import thumbnails
 from core.data.pixels.thumbnails import thumbnail, view
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, DatasetVersion, Sample
 from core.domain.depth import levels_from_key
 from core.domain.findings import FeatureInsight, Finding
@@ -17,6 +19,7 @@ from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
 from core.worker.depth import measured_dataset
+from core.worker.files.checks import known_file
 from core.workflows import files
 from core.workflows.data import versions
 from core.workflows.data.versions import Change
@@ -98,13 +101,7 @@ def thumbnail_file(workspace: Workspace, sample_id: int) -> tuple[Path, bool]:
         UnreadableImageError: if its file can no longer be decoded.
     """
     sample, dataset = _sample_and_dataset(workspace, sample_id)
-    path = thumbnail(
-        workspace.resolve(sample.path),
-        sample.sha256,
-        workspace.thumbnails,
-        levels=dataset.levels,
-        check=lambda: files.usable_path(workspace, sample),
-    )
+    path = thumbnail(known_file(workspace, sample), workspace.thumbnails, levels=dataset.levels)
     return path, dataset.depth is not None and not dataset.depth.images
 
 
@@ -126,13 +123,14 @@ def view_file(workspace: Workspace, sample_id: int, reading: str = "") -> Path:
     levels = dataset.levels
     if reading:
         levels = None if reading == NO_SCALE else levels_from_key(reading)
-    return view(
-        workspace.resolve(sample.path),
-        sample.sha256,
-        workspace.views,
-        levels=levels,
-        check=lambda: files.usable_path(workspace, sample),
-    )
+    return view(known_file(workspace, sample), workspace.views, levels=levels)
+
+
+def network_preview(
+    workspace: Workspace, sample: Sample, config: PreprocessConfig, size_px: int
+) -> tuple[bytes, bytes]:
+    """An image, and what the network gets of it, as PNG; see `thumbnails.network_preview`."""
+    return thumbnails.network_preview(known_file(workspace, sample), config, size_px)
 
 
 def measured(workspace: Workspace, dataset: Dataset) -> Dataset:

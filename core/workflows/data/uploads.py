@@ -1,5 +1,7 @@
 """Sources of images before they are imported: listings, uploads, label tables, and the rules."""
 
+import contextlib
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +23,31 @@ from core.data.importing.tables.files import TableFile, read_table_file
 from core.domain.datasets import LabelSource
 from core.domain.ids import new_id
 from core.domain.names import known_name
-from core.errors import ConfigError
-from core.files import regular_file
+from core.errors import ConfigError, ImportSourceError
+from core.files import read_user_file
+from core.words import size
 from core.workspace import Workspace, allowed_import_path
 
+MAX_TABLE_BYTES = 500_000_000
+MAX_WAITING_BYTES = 20_000_000_000  # of all uploads that are not imported yet
+_WAITING = ("zip-*", "upload-*", ".*.partial")
 
-def start_listing(source: Path, *, zip_encoding: str | None = None) -> Listing:
+
+def start_listing(
+    workspace: Workspace, source: Path, *, zip_encoding: str | None = None
+) -> Listing:
     """Start to list the files of a folder or ZIP file; large trees take a while.
 
     Args:
+        workspace: whose uploads may be read too.
         source: a folder or ZIP file.
         zip_encoding: of names in a ZIP file that are not marked as UTF-8; None: detected.
 
     Raises:
         PathNotAllowedError: if the path may not be read.
     """
-    return Listing(allowed_import_path(source), zip_encoding=zip_encoding)
+    path = allowed_import_path(source, uploads=workspace.uploads)
+    return Listing(path, zip_encoding=zip_encoding)
 
 
 def new_upload_folder(workspace: Workspace) -> Path:
@@ -44,6 +55,31 @@ def new_upload_folder(workspace: Workspace) -> Path:
     folder = workspace.uploads / new_id("upload")
     folder.mkdir()
     return folder
+
+
+def refuse_over_quota(workspace: Workspace, more: int) -> None:
+    """Raise where uploads that wait to be imported would take more than they may together.
+
+    Raises:
+        ImportSourceError: with the numbers.
+    """
+    waiting = sum(_bytes_of(place) for kind in _WAITING for place in workspace.uploads.glob(kind))
+    if waiting + more > MAX_WAITING_BYTES:
+        raise ImportSourceError(
+            f"Uploads that were not imported take {size(waiting)} on the server; together they may "
+            f"take {size(MAX_WAITING_BYTES)}.",
+            "Import or discard them first; they are removed after a day.",
+        )
+
+
+def _bytes_of(place: Path) -> int:
+    files = place.rglob("*") if place.is_dir() else (place,)
+    total = 0
+    for file in files:
+        with contextlib.suppress(OSError):  # imported or discarded in between
+            status = file.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def store_upload(folder: Path, name: str, content: bytes | memoryview) -> Path:
@@ -199,7 +235,7 @@ def read_label_table(
         ImportSourceError: if it is not a table; see `read_table_file`.
     """
     try:
-        content = regular_file(path).read_bytes()
+        content = read_user_file(path, most_bytes=MAX_TABLE_BYTES)
     except OSError as err:
         raise ConfigError(
             f"The table {path} cannot be read: {err.strerror}.",

@@ -14,7 +14,7 @@ from core.evaluation.decisions.outcome import decide, has_both, truths
 from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.reporting.text import confidence, count, webp_uri
 from core.reporting.values import MistakeImage, MistakesSection
-from core.workflows import files
+from core.worker.files.checks import known_file
 from core.workflows.results.judging import JudgedSet
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workspace import Workspace
@@ -113,15 +113,8 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
     sample = material.samples[item.sample_id]
     names = material.judged.class_names
     try:
-        source, levels = workspace.resolve(sample.path), material.model.preprocess.levels
-        path = thumbnail(
-            source,
-            sample.sha256,
-            workspace.thumbnails,
-            levels=levels,
-            check=lambda: files.usable_path(workspace, sample),
-        )
-        image = webp_uri(path.read_bytes())
+        known, levels = known_file(workspace, sample), material.model.preprocess.levels
+        image = webp_uri(thumbnail(known, workspace.thumbnails, levels=levels).read_bytes())
     except (TouchstoneError, OSError):
         image = None
     return MistakeImage(

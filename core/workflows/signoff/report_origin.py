@@ -240,7 +240,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
         trials = runs.detail_trials_of(db, run.id)
     took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
-        took_s = job.finished_at - job.started_at
+        took_s = max(0.0, job.finished_at - job.started_at)
     best = max((item for item in curve if item.is_best), key=lambda e: e.epoch, default=None)
     recipe, attempts = run.train.recipe, job.attempt if job else 1
     of_all = f" (the last of {attempts} attempts)" if attempts > 1 else ""

@@ -1,12 +1,11 @@
 """Where a sealed test stands, and what was changed since its seal was made."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlite_utils import Database
 
+from core.data.file_checks import sha256_of
 from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus, Verdict
 from core.domain.models import Model
 from core.domain.signoff import Seal, TestSetAccess
@@ -14,7 +13,6 @@ from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import same_criteria
-from core.files import regular_file
 from core.store import datasets, splits, versions
 from core.workspace import Workspace
 
@@ -152,7 +150,8 @@ def changed_files(
     """Read every file again: which are gone, which have another content."""
     gone, other = [], []
     for done, sample in enumerate(samples, start=1):
-        digest = _file_digest(workspace.resolve(sample.path))
+        path = workspace.resolve(sample.path)
+        digest = sha256_of(path, workspace.roots_of(path))
         if digest is None:
             gone.append(sample.name)
         elif digest != sample.sha256:
@@ -160,14 +159,6 @@ def changed_files(
         on_progress("Reading the test images again", done, len(samples))
     says = (_said("cannot be read any more", gone), _said("changed in content", other))
     return [sentence for sentence in says if sentence]
-
-
-def _file_digest(path: Path) -> str | None:
-    try:
-        with regular_file(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def _said(words: str, names: Sequence[str]) -> str:

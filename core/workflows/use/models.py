@@ -7,8 +7,8 @@ from pathlib import Path
 
 from core.domain.ids import new_id, utc_now
 from core.domain.models import Belongings, Model
-from core.files import atomic_write
-from core.models.bundle import read_card, read_tensors
+from core.files import atomic_write, read_user_file
+from core.models.bundle import MAX_MODEL_BYTES, read_card, read_tensors
 from core.store import models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
@@ -91,9 +91,9 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
         ModelFileError: if it is not a model file, or damaged.
     """
     card = read_card(path)
-    read_tensors(path)
     check(path, workspace.runtimes)
-    content = path.read_bytes()
+    read_tensors(path)
+    content = read_user_file(path, most_bytes=MAX_MODEL_BYTES)
     with connect(workspace) as db, transaction(db):
         model = Model(
             id=new_id("model"),

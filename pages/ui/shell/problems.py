@@ -4,7 +4,9 @@ from typing import assert_never
 
 import streamlit as st
 
+from core.workflows import jobs
 from core.workflows.inventory import Level
+from core.workspace import Workspace
 from pages.ui import text
 from pages.ui.places import Place
 from pages.ui.shell.choice import Choice, Problem, ProblemKind
@@ -68,3 +70,13 @@ def _place_for(level: Level, place: Place) -> Place:
 
 def _link(place: Place, name: str, parameters: dict[str, str]) -> None:
     st.page_link(place, label=f"Open {text.plain(name)}", icon=place.icon, query_params=parameters)
+
+
+def say_second_app(workspace: Workspace) -> None:
+    """Two servers on one workspace lose nothing, but each shows what the other has only later."""
+    if jobs.is_second_app(workspace):
+        st.warning(
+            "Another Touchstone server uses this workspace. End one of the two: both start jobs, "
+            "and each needs the memory of a server.",
+            icon=":material/warning:",
+        )

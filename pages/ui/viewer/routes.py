@@ -22,6 +22,7 @@ from pages.ui import inference
 from pages.ui.routes import from_our_page
 from pages.ui.viewer import about, uploads
 from pages.ui.viewer.uploads import Upload
+from pages.ui.waiting import PICTURE_S, PICTURES, in_time
 
 _CACHE = {"Cache-Control": "private, max-age=86400"}
 _NEW = {"Cache-Control": "no-store"}
@@ -40,7 +41,7 @@ async def _about(request: Request) -> Response:
         return about.of_upload(open_workspace(), _upload(token), model)
 
     try:
-        view = await run_in_threadpool(answer)
+        view = await in_time(PICTURES, PICTURE_S, answer)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 404)
     return JSONResponse(asdict(view), headers=_NEW)
@@ -116,7 +117,7 @@ async def _mark(request: Request) -> Response:
 
 async def _png(make: Callable[[], bytes]) -> Response:
     try:
-        content = await run_in_threadpool(make)
+        content = await in_time(PICTURES, PICTURE_S, make)
     except TouchstoneError as err:
         return Response(err.message, 404)
     # Why kept for a day: the address names the model and the content of the image.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -163,14 +164,15 @@ def test_an_unexpected_error_is_one_line_that_names_the_log(workspace, monkeypat
     answer = CliRunner().invoke(app, ["models", *options])
     log = workspace.logs / "command-line.log"
     assert answer.exit_code == 1
-    assert answer.stderr.splitlines() == [
-        "Error: Something went wrong: RuntimeError: the disk spoke",
-        f"The details are in {log}.",
-    ]
-    assert "Traceback" in log.read_text()
+    said, hint = answer.stderr.splitlines()
+    incident = re.fullmatch(
+        r"Error: Something went wrong \(incident (\w+)\): RuntimeError: the disk spoke", said
+    )[1]
+    assert hint == f"The details are in {log}."
+    assert f"incident {incident}\nTraceback" in log.read_text()
     as_json = CliRunner().invoke(app, ["models", *options, "--json"])
     assert as_json.exit_code == 1
-    assert set(json.loads(as_json.stdout)) == {"error", "hint"}
+    assert set(json.loads(as_json.stdout)) == {"error", "hint", "incident"}
 
 
 def test_a_reader_that_leaves_early_is_no_error(trained):

@@ -87,7 +87,7 @@ def test_a_new_file_that_somebody_writes_to_is_waited_for(workspace):
 
 
 def test_a_writer_that_never_ends_is_called_busy(workspace, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(database, "_patience_s", 0.1)
     said = []
 
     def write():

@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import numpy as np
@@ -7,25 +8,36 @@ from PIL import Image
 from core.data.pixels import thumbnails
 from core.data.pixels.thumbnails import THUMBNAIL_PX, thumbnail, view
 from core.domain.depth import GrayLevels
+from core.domain.files import KnownFile
 from core.errors import UnreadableImageError
 from tests.conftest import save_image
 
 
+def known_of(path):
+    content = path.read_bytes()
+    return KnownFile(str(path), len(content), hashlib.sha256(content).hexdigest(), None)
+
+
 def test_a_thumbnail_is_small_and_made_once(tmp_path):
     source = save_image(tmp_path / "a.png", np.full((300, 900, 3), 120))
-    made = thumbnail(source, "ab12", tmp_path / "thumbnails")
+    known = known_of(source)
+    made = thumbnail(known, tmp_path / "thumbnails")
     source.unlink()
-    assert thumbnail(source, "ab12", tmp_path / "thumbnails") == made
+    assert thumbnail(known, tmp_path / "thumbnails") == made
     with Image.open(made) as image:
         assert image.size == (THUMBNAIL_PX, 75)
-    assert [p.name for p in made.parent.iterdir()] == ["ab12.webp"]
+    assert [p.name for p in made.parent.iterdir()] == [f"{known.sha256}.webp"]
 
 
 def test_another_scale_makes_another_thumbnail_and_8_bit_names_stay(tmp_path):
     source = save_image(tmp_path / "a.png", np.full((30, 90, 3), 120))
-    plain = thumbnail(source, "ab12", tmp_path / "t")
-    scaled = thumbnail(source, "ab12", tmp_path / "t", levels=GrayLevels(0, 4095))
-    assert (plain.name, scaled.name) == ("ab12.webp", "ab12-0_4095.webp")
+    known = known_of(source)
+    plain = thumbnail(known, tmp_path / "t")
+    scaled = thumbnail(known, tmp_path / "t", levels=GrayLevels(0, 4095))
+    assert (plain.name, scaled.name) == (
+        f"{known.sha256}.webp",
+        f"{known.sha256}-0_4095.webp",
+    )
 
 
 def test_a_whole_image_is_shown_with_exactly_its_pixels_and_the_oldest_are_removed(
@@ -36,7 +48,7 @@ def test_a_whole_image_is_shown_with_exactly_its_pixels_and_the_oldest_are_remov
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 255, (60, 60, 3))
         source = save_image(tmp_path / f"{number}.png", noise)
-        made.append(view(source, f"{number}{number}ab", tmp_path / "views"))
+        made.append(view(known_of(source), tmp_path / "views"))
         os.utime(made[-1], (number + 1, number + 1))
         with Image.open(made[-1]) as shown:
             assert np.array_equal(np.asarray(shown), noise)
@@ -46,4 +58,4 @@ def test_a_whole_image_is_shown_with_exactly_its_pixels_and_the_oldest_are_remov
 def test_an_unreadable_image_has_none(tmp_path):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(UnreadableImageError):
-        thumbnail(tmp_path / "a.png", "ab12", tmp_path)
+        thumbnail(known_of(tmp_path / "a.png"), tmp_path)

@@ -1,0 +1,80 @@
+"""What one browser, or a hostile program, may take from the server: memory and connections."""
+
+import asyncio
+import logging
+from typing import Any
+
+from starlette.responses import Response
+from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from core import words
+
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ImportError:  # where the faster one is not installed
+    HttpToolsProtocol = None  # type: ignore[assignment, misc]
+
+UPLOADS_BYTES = 2_000_000_000  # in memory, of all sessions
+SILENT_S = 20.0
+_UPLOAD_PATH = "/_stcore/upload_file/"
+
+
+class UploadQuota:
+    """Refuses files that Streamlit would hold in memory, once all of them together are too large.
+
+    Streamlit limits each file, but neither their number nor their sum.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        sends_file = scope["type"] == "http" and scope["method"] == "PUT"
+        if sends_file and _UPLOAD_PATH in scope["path"] and (held := held_bytes()) > UPLOADS_BYTES:
+            refusal = Response(
+                f"Uploaded files take {words.size(held)} of the memory; together they may take "
+                f"{words.size(UPLOADS_BYTES)}. Close other tabs, then try again.",
+                413,
+            )
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def held_bytes() -> int:
+    """What the uploaded files of all sessions take in memory."""
+    if not runtime.exists():
+        return 0
+    manager = runtime.get_instance().uploaded_file_mgr
+    if not isinstance(manager, MemoryUploadedFileManager):
+        return 0
+    sessions = [*manager.file_storage.values()]
+    return sum(len(file.data) for files in sessions for file in [*files.values()])
+
+
+def close_silent_connections() -> None:
+    """Close connections that have sent no whole request after `SILENT_S`; uvicorn waits for ever.
+
+    Why so: Streamlit makes the server, and takes no settings for this.
+    """
+    for protocol in (H11Protocol, HttpToolsProtocol):
+        if protocol is not None and not hasattr(protocol, "touchstone_made"):
+            made = protocol.connection_made
+            protocol.touchstone_made = made  # type: ignore[union-attr]
+            protocol.connection_made = _with_deadline(made)  # type: ignore[method-assign]
+
+
+def _with_deadline(made: Any) -> Any:
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        self.loop.call_later(SILENT_S, close_if_silent, self)
+
+    def close_if_silent(self: Any) -> None:
+        # A live connection has left this set, a request that has begun is a cycle.
+        if self in self.connections and self.cycle is None and not self.transport.is_closing():
+            logging.getLogger("touchstone").info("a silent connection was closed")
+            self.transport.close()
+
+    return connection_made
