@@ -44,7 +44,7 @@ class JobKind(StrEnum):
             case JobKind.QUALITY | JobKind.EXPLAIN:
                 return "Start it again; what was computed is not computed twice."
             case JobKind.SEARCH:
-                return "Continue the search; finished trials are kept."
+                return "Resume the search; finished trials are kept."
             case JobKind.REPORT | JobKind.FILES | JobKind.RATE:
                 return "Start it again."
             case _:

@@ -15,12 +15,13 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from core.files import atomic_write
+from core.files import atomic_write, read_user_file
 from core.models.bundle import Tensors
 from core.models.catalog import Network, local_weights, wheel_file
 
 CACHE_VARIABLE = "TOUCHSTONE_CACHE"
 _FORMAT = "touchstone-backbone-1"
+_MOST_BYTES = 8_000_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def load_backbone(
     source = local_weights(network, weights_folder) or wheel_file(network)
     if source is None:  # in the cache of the model hub, or to be downloaded
         return _read_by_torch(network, weights_folder)
-    key = hashlib.sha256(source.read_bytes()).hexdigest()[:32]
+    key = hashlib.sha256(read_user_file(source, most_bytes=_MOST_BYTES)).hexdigest()[:32]
     place = (cache_folder or machine_cache()) / "networks" / f"{network.name}-{key}.safetensors"
     kept = _kept(network, place)
     if kept is not None:

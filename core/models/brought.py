@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, NetworkUnavailableError, NotFoundError
-from core.files import regular_file
+from core.files import open_user_file, read_user_file, regular_file
 from core.models.catalog import NETWORKS, Network
 
 _SMALLEST_PX = 32
+_MOST_BYTES, _MOST_TEXT = 20_000_000_000, 1_000_000
 _NAMES_SHOWN = 4
 _NAME = re.compile(r"\w{1,60}(\.\w{1,40})?")
 _IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -71,7 +72,8 @@ def add_network(source: Path, name: str, weights_folder: Path, *, license: str) 
         (weights_folder / f"{name}.json").write_text(about, encoding="utf-8")
     target = weights_folder / f"{name}.safetensors"
     part = target.with_suffix(".part")
-    shutil.copyfile(regular_file(source), part)
+    with open_user_file(source, most_bytes=_MOST_BYTES) as brought, part.open("wb") as copy:
+        shutil.copyfileobj(brought, copy)
     part.replace(target)
     return network
 
@@ -194,7 +196,7 @@ def _brought(weights_folder: Path) -> list[Network]:
         if not path.with_suffix(".safetensors").is_file():
             continue
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = json.loads(read_user_file(path, most_bytes=_MOST_TEXT).decode())
             values: dict[str, Any] = {k: v for k, v in about.items() if k in known}
             values |= {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
             found.append(Network(**values))
@@ -220,7 +222,9 @@ def _downloaded() -> list[Network]:
 
 def _of_download(hub_id: str, weights: Path) -> list[Network]:
     try:
-        about = json.loads((weights.parent / "config.json").read_text(encoding="utf-8"))
+        about = json.loads(
+            read_user_file(weights.parent / "config.json", most_bytes=_MOST_TEXT).decode()
+        )
         config = about["pretrained_cfg"]
         size, fixed = int(config["input_size"][-1]), bool(config.get("fixed_input_size"))
         count = sum(math.prod(shape) for shape in shapes_of(weights).values())

@@ -379,10 +379,7 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
             # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro
             # recall at once (benchmarks/quick_recipe.py).
             return TrainConfig(
-                recipe=recipe,
-                network=network,
-                class_weights=ClassWeights.BALANCED,
-                detail=DetailChoice.AUTO,
+                recipe, network, class_weights=ClassWeights.BALANCED, detail=DetailChoice.AUTO
             )
         case Recipe.STAGED:
             return _fine_tuning(recipe, network, epochs=30)
@@ -393,14 +390,10 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
 
 
 def _fine_tuning(recipe: Recipe, network: str, *, epochs: int) -> TrainConfig:
-    """From the solved head on, gently: the head is right already, the layers below adapt.
-
-    Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
-    Out-of-Distribution".
-    """
+    """From the solved head on, gently: it is right already (Kumar et al. 2022, LP-FT)."""
     return TrainConfig(
-        recipe=recipe,
-        network=network,
+        recipe,
+        network,
         start_from_head=True,
         frozen_norm=True,
         epochs=epochs,

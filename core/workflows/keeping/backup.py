@@ -18,7 +18,7 @@ from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
 from core.domain.record import RecordedAction
 from core.errors import WorkspaceError
-from core.files import atomic_folder
+from core.files import atomic_folder, open_user_file, read_user_file
 from core.store import jobs
 from core.store.database import connect, copy_into
 from core.workflows.keeping import record
@@ -28,6 +28,7 @@ LIST = "backup.json"
 _FORMAT = "touchstone-backup-1"
 _PREFIX = "touchstone-"
 _BLOCK = 1 << 20
+_MOST_BYTES, _MOST_LIST = 1 << 50, 1 << 30
 
 OnFile = Callable[[int, int], None]
 
@@ -145,7 +146,7 @@ def _restore_file(backup: Path, target: Path, file: _File) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     try:
-        with source.open("rb") as original, copy.open("xb") as made:
+        with open_user_file(source, most_bytes=_MOST_BYTES) as original, copy.open("xb") as made:
             while block := original.read(_BLOCK):
                 digest.update(block)
                 made.write(block)
@@ -237,7 +238,7 @@ def _write_list(folder: Path, at: float, files: list[_File]) -> None:
 
 def _read_list(folder: Path) -> tuple[float, list[_File]]:
     try:
-        content = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        content = json.loads(read_user_file(folder / LIST, most_bytes=_MOST_LIST))
         if content["format"] != _FORMAT:
             raise ValueError("it is of another version")
         return float(content["at"]), [
