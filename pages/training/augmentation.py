@@ -179,7 +179,7 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[AugmentedImage | None]])
             "<div style='font-size:.8rem;line-height:1.2;margin:.2rem 0 .1rem'>"
             f"{html.escape(name)}</div>"
             "<div style='display:grid;gap:.3rem;"
-            f"grid-template-columns:repeat(auto-fill,minmax(4.2rem,1fr))'>{pictures}</div>"
+            f"grid-template-columns:repeat(auto-fit,minmax(4.2rem,1fr))'>{pictures}</div>"
         )
     return "".join(parts)
 
