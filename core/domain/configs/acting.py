@@ -23,7 +23,7 @@ _FORMER_STEPS = {
     "patience",
     "momentum",
 }
-_OF_QUICK = {"refit"}
+_OF_QUICK = {"refit", "detail"}
 _OF_STAGED = {"stored_versions"}
 _FINE_TUNING = {item.name for item in settings_of(TrainConfig)} - _OF_QUICK - _OF_STAGED
 _OF_SGD = {"momentum", "nesterov"}

@@ -49,7 +49,6 @@ class TrainConfig:
         "0: none in the full recipe, two thirds in staged.",
         low=0,
         high=40,
-        step=1,
         group=SettingGroup.MODEL,
     )
     frozen_norm: bool = setting(
@@ -66,7 +65,6 @@ class TrainConfig:
         "computed once and stored. More versions vary more and take more time and disk space.",
         low=1,
         high=64,
-        step=1,
         group=SettingGroup.MODEL,
     )
     epochs: int = setting(
@@ -76,7 +74,6 @@ class TrainConfig:
         "only cost time.",
         low=1,
         high=1000,
-        step=1,
         group=SettingGroup.LENGTH,
     )
     minutes: float = setting(
@@ -95,7 +92,6 @@ class TrainConfig:
         "epochs.",
         low=0,
         high=1000,
-        step=1,
         group=SettingGroup.LENGTH,
     )
     batch_size: int = setting(
@@ -104,7 +100,6 @@ class TrainConfig:
         "Images per step. Larger batches learn more steadily and need more memory.",
         low=1,
         high=1024,
-        step=1,
         group=SettingGroup.STEPS,
     )
     accumulation: int = setting(
@@ -113,7 +108,6 @@ class TrainConfig:
         "Batches whose gradients are summed before each step: a larger batch in the same memory.",
         low=1,
         high=256,
-        step=1,
         group=SettingGroup.STEPS,
     )
     learning_rate: float = setting(
@@ -296,7 +290,6 @@ class TrainConfig:
         "Epochs between two evaluations on the validation images.",
         low=1,
         high=1000,
-        step=1,
         group=SettingGroup.EVALUATION,
     )
     training_measure: bool = setting(
@@ -343,7 +336,6 @@ class TrainConfig:
         "repeated runs differ slightly.",
         low=0,
         high=2**31 - 1,
-        step=1,
         group=SettingGroup.MACHINE,
     )
     precision: Precision = setting(
