@@ -328,6 +328,7 @@ class TrainConfig:
         "For the quick recipe. Whole: the image as one. Stages: also textures and small spots. "
         "Tiles: also each quarter at twice the resolution, 5 times as slow. Auto chooses by "
         "cross-validation.",
+        group=SettingGroup.LAST_LAYER,
     )
     seed: int = setting(
         42,
