@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, NetworkUnavailableError, NotFoundError
-from core.files import regular_file
+from core.files import open_user_file
 from core.models.catalog import NETWORKS, Network
 
+MAX_WEIGHTS_BYTES = 10_000_000_000
 _SMALLEST_PX = 32
 _NAMES_SHOWN = 4
 _NAME = re.compile(r"\w{1,60}(\.\w{1,40})?")
@@ -71,7 +72,8 @@ def add_network(source: Path, name: str, weights_folder: Path, *, license: str) 
         (weights_folder / f"{name}.json").write_text(about, encoding="utf-8")
     target = weights_folder / f"{name}.safetensors"
     part = target.with_suffix(".part")
-    shutil.copyfile(regular_file(source), part)
+    with open_user_file(source, most_bytes=MAX_WEIGHTS_BYTES) as file, part.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
     part.replace(target)
     return network
 
@@ -123,7 +125,8 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        open_user_file(path, most_bytes=MAX_WEIGHTS_BYTES).close()
+        with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
             return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as err:
