@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data.pixels.preprocess import load_pixels
+from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod, Prediction
 from core.errors import ModelFileError
 from core.inference.heatmaps import Explainer
@@ -91,7 +92,12 @@ def check_bundle(bundle: Path, runtimes: Path) -> None:
 
     card = read_card(bundle)
     # Why first: a small file may name a network of gigabytes.
-    if network_shapes(card.network, len(card.class_names)) != read_shapes(bundle):
+    expected, head = network_shapes(card.network, len(card.class_names))
+    given = read_shapes(bundle)
+    if card.detail is not Detail.WHOLE:  # its head belongs to more features than the network's own
+        expected = {k: shape for k, shape in expected.items() if not k.startswith(f"{head}.")}
+        given = {k: shape for k, shape in given.items() if not k.startswith(f"{card.head}.")}
+    if expected != given:
         raise ModelFileError(
             f"The weights of model '{card.name}' do not fit the network {card.network}.",
             "Download the model again from where it was made.",

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, NetworkUnavailableError, NotFoundError
-from core.files import open_user_file, read_user_file, regular_file
+from core.files import open_user_file, read_user_file
 from core.models.catalog import NETWORKS, Network
 
+MAX_WEIGHTS_BYTES = 10_000_000_000
 _SMALLEST_PX = 32
-_MOST_BYTES, _MOST_TEXT = 20_000_000_000, 1_000_000
+_MOST_TEXT = 1_000_000
 _NAMES_SHOWN = 4
 _NAME = re.compile(r"\w{1,60}(\.\w{1,40})?")
 _IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -72,7 +73,7 @@ def add_network(source: Path, name: str, weights_folder: Path, *, license: str) 
         (weights_folder / f"{name}.json").write_text(about, encoding="utf-8")
     target = weights_folder / f"{name}.safetensors"
     part = target.with_suffix(".part")
-    with open_user_file(source, most_bytes=_MOST_BYTES) as brought, part.open("wb") as copy:
+    with open_user_file(source, most_bytes=MAX_WEIGHTS_BYTES) as brought, part.open("wb") as copy:
         shutil.copyfileobj(brought, copy)
     part.replace(target)
     return network
@@ -125,7 +126,8 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(regular_file(path), framework="numpy") as file:
+        open_user_file(path, most_bytes=MAX_WEIGHTS_BYTES).close()
+        with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
             return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as err:

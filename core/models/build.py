@@ -26,15 +26,16 @@ def build_network(name: str, class_count: int) -> nn.Module:
     return network
 
 
-def network_shapes(name: str, class_count: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight of a network, which takes no memory for them.
+def network_shapes(name: str, class_count: int) -> tuple[dict[str, tuple[int, ...]], str]:
+    """The shape of each weight of a network, which takes no memory for them, and its head's name.
 
     Raises:
         ModelFileError: as `build_network`.
     """
     with torch.device("meta"):
         network = build_network(name, class_count)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    return shapes, head_name(network)
 
 
 def head_of(network: nn.Module) -> nn.Module:
