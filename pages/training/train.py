@@ -36,7 +36,7 @@ from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
-FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit")
+FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "detail", "penalty", "refit")
 RUNS_SHOWN = 6
 
 
