@@ -10,9 +10,10 @@ from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
-from core.domain.settings import Setting, Value, settings_of
+from core.domain.settings import Setting, SettingGroup, Value, settings_of
 
 _POWERS_OF_TWO = (4, 8, 16, 32, 64, 128)
+_FIXED_GROUPS = (SettingGroup.LENGTH, SettingGroup.EVALUATION, SettingGroup.MACHINE)
 # What a search cannot vary: it has its own budget, compares equal work, and is reproducible.
 _FIXED = frozenset(
     {"recipe", "network", "device", "seed", "epochs", "minutes", "start_model", "refit", "patience"}
@@ -88,7 +89,7 @@ def searchable(recipe: Recipe) -> list[Setting]:
         item
         for kind in (TrainConfig, AugmentConfig)
         for item in settings_of(kind)
-        if item.name in acting and (item.kind is not str or item.low is not None)
+        if item.name in acting and item.kind is not str and item.group not in _FIXED_GROUPS
     ]
 
 
