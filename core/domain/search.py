@@ -123,9 +123,12 @@ def range_of(item: Setting, usual: Value) -> Range:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """The completed trial with the highest score, the first one where equal."""
+    """The completed trial with the highest score; where equal, that of the best epoch decides."""
     done = [t for t in trials if t.state is TrialState.COMPLETED and _is_number(t.score)]
-    return max(done, key=lambda t: (t.score or 0.0, -t.number), default=None)
+    # Why the curve: runs that start from a solved head may share the score of their start.
+    return max(
+        done, key=lambda t: (t.score or 0.0, max(t.curve, default=0), -t.number), default=None
+    )
 
 
 def _is_number(score: float | None) -> bool:

@@ -29,7 +29,8 @@ from core.worker.training.solved_start import start_from_head
 STEPS = 60
 _LOWEST, _HIGHEST = 1e-6, 1.0
 _SMOOTHING = 0.8  # share of the average that stays at each step
-_DIVERGED = 4.0  # times the least loss: nothing is learned from going on
+_CALM = 10  # steps at the lowest rates
+_DIVERGED = 4.0  # times their loss: nothing is learned from going on
 
 
 def run(session: JobSession) -> None:
@@ -39,13 +40,13 @@ def run(session: JobSession) -> None:
     for point in ramp(session, material):
         points.append(point)
         session.report(Phase.RATES, len(points), STEPS)
-        if point.loss > _DIVERGED * min(p.loss for p in points):
+        if len(points) > _CALM and point.loss > _DIVERGED * max(p.loss for p in points[:_CALM]):
             break
     suggestion = suggested_rate(points)
     if suggestion is None:
         raise TrainingError(
-            "The loss falls at no learning rate.",
-            "Check the labels and the image size, or start from another network.",
+            "The loss is no number at any learning rate.",
+            "Check the images and the normalization, or start from another network.",
         )
     result = {
         "rates": [p.rate for p in points],
