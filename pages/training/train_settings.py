@@ -17,10 +17,8 @@ FIRST = (
     "batch_size",
     "learning_rate",
     "class_weights",
-    "detail",
-    "penalty",
-    "refit",
 )
+_SOLVED = ("detail", "penalty", "refit")  # first where the last layer is all that is trained
 _ICONS = {
     SettingGroup.MODEL: ":material/account_tree:",
     SettingGroup.LAST_LAYER: ":material/layers:",
@@ -40,7 +38,8 @@ def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Ask
     known = list(defaults.settings)
     if split.folds and "refit" in known:  # a fold must stay unseen
         known.remove("refit")
-    first = [name for name in FIRST if name in known]
+    solved = () if "epochs" in known else _SOLVED
+    first = [name for name in (*FIRST, *solved) if name in known]
     setting_fields.draw(defaults, first)
     others = [defaults.settings[name] for name in known if name not in first]
     with st.container(gap="xsmall"):
