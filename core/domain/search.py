@@ -10,9 +10,10 @@ from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
-from core.domain.settings import Setting, Value, settings_of
+from core.domain.settings import Setting, SettingGroup, Value, settings_of
 
 _POWERS_OF_TWO = (4, 8, 16, 32, 64, 128)
+_FIXED_GROUPS = (SettingGroup.LENGTH, SettingGroup.EVALUATION, SettingGroup.MACHINE)
 # What a search cannot vary: it has its own budget, compares equal work, and is reproducible.
 _FIXED = frozenset(
     {"recipe", "network", "device", "seed", "epochs", "minutes", "start_model", "refit", "patience"}
@@ -88,7 +89,7 @@ def searchable(recipe: Recipe) -> list[Setting]:
         item
         for kind in (TrainConfig, AugmentConfig)
         for item in settings_of(kind)
-        if item.name in acting and (item.kind is not str or item.low is not None)
+        if item.name in acting and item.kind is not str and item.group not in _FIXED_GROUPS
     ]
 
 
@@ -122,9 +123,12 @@ def range_of(item: Setting, usual: Value) -> Range:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """The completed trial with the highest score, the first one where equal."""
+    """The completed trial with the highest score; where equal, that of the best epoch decides."""
     done = [t for t in trials if t.state is TrialState.COMPLETED and _is_number(t.score)]
-    return max(done, key=lambda t: (t.score or 0.0, -t.number), default=None)
+    # Why the curve: runs that start from a solved head may share the score of their start.
+    return max(
+        done, key=lambda t: (t.score or 0.0, max(t.curve, default=0), -t.number), default=None
+    )
 
 
 def _is_number(score: float | None) -> bool:

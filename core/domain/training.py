@@ -1,5 +1,6 @@
 """Runs, and how they came to their model: learning curves and penalty paths."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 
+_WORTH, _RISEN = 0.05, 1.5  # share of the loss that is a fall and not noise; what is a rise
 WITHOUT_CHOICE = 1.0  # the penalty where the images cannot be divided into folds to choose it by
 
 
@@ -197,19 +199,22 @@ class RatePoint:
 def suggested_rate(points: Sequence[RatePoint]) -> float | None:
     """The learning rate at which the loss falls most steeply over its logarithm.
 
-    Only the steps before the least loss count. None where the loss never falls.
+    A run that starts from a solved head may have nothing left to fall: then a tenth of the last
+    rate before the loss rises well above its median in the first quarter. None without points.
 
     Args:
         points: with growing rates, each by the same factor.
     """
+    if not points:
+        return None
     losses = [point.loss for point in points]
-    if not losses:
-        return None
-    least = losses.index(min(losses))
+    quarter = max(1, len(points) // 4)
+    usual, least = statistics.median(losses[:quarter]), losses.index(min(losses))
     falls = [losses[i] - losses[i + 2] for i in range(least - 1)]  # over two steps: one is noise
-    if not falls or max(falls) <= 0:
-        return None
-    return points[falls.index(max(falls)) + 1].rate
+    if falls and least >= quarter and losses[least] < (1 - _WORTH) * usual:
+        return points[falls.index(max(falls)) + 1].rate
+    rising = (i for i in range(quarter, len(losses)) if losses[i] > _RISEN * usual)
+    return points[next(rising, len(losses)) - 1].rate / 10
 
 
 def chosen_detail(train: TrainConfig, trials: Sequence[DetailTrial]) -> Detail:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
-from core.domain.training import PenaltyPoint, chosen_penalty
+from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
@@ -30,15 +30,22 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     is_known = bool(path) or view.run.train.penalty > 0 or job.status is JobStatus.COMPLETED
     penalty = chosen_penalty(view.run.train, path) if is_known else None
     _penalty_numbers(workspace, view, job, path, penalty)
-    with st.container(border=not path):
-        if not path:
+    tried = runs.detail_trials(workspace, view.run.id)
+    if not path:
+        with st.container(border=True):
             st.caption(_no_path_in_words(view, job.status))
-            return
-    chart(
-        training_curves.penalty_path(path),
-        "penalty_path",
-        description="Cross-validated log loss over the penalty",
-    )
+        _details_tried(tried)
+        return
+    left, right = st.columns([3, 2]) if tried else (st.container(), None)
+    with left:
+        chart(
+            training_curves.penalty_path(path),
+            "penalty_path",
+            description="Cross-validated log loss over the penalty",
+        )
+    if right is not None:
+        with right:
+            _details_tried(tried)
     with (
         st.container(horizontal=True),
         st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
@@ -57,6 +64,35 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             },
             hide_index=True,
         )
+
+
+def _details_tried(tried: Sequence[DetailTrial]) -> None:
+    """The detail levels that were compared: what each gained, and what it costs."""
+    if not tried:
+        return
+    st.markdown("**Detail levels compared**")
+    st.dataframe(
+        {
+            "level": [f"{t.detail.value}{' ★' if t.is_chosen else ''}" for t in tried],
+            "log loss": [round(t.log_loss, 4) for t in tried],
+            "macro recall": [round(t.macro_recall, 3) for t in tried],
+            "gain": [_gain(t) for t in tried],
+            "ms per image": [round(t.image_ms, 1) for t in tried],
+        },
+        hide_index=True,
+        placeholder=text.NOTHING,
+    )
+    st.caption(
+        "Cross-validated on the training images. More detail is taken where its gain is clear; "
+        "overrule it with Detail on Configure."
+    )
+
+
+def _gain(trial: DetailTrial) -> str:
+    """How much lower the log loss is than before, with its standard error."""
+    if trial.gain is None or trial.gain_error is None:
+        return text.NOTHING
+    return f"{trial.gain:+.3f} ± {trial.gain_error:.3f}"
 
 
 def _penalty_numbers(

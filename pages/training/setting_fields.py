@@ -14,7 +14,8 @@ import streamlit as st
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Preset, Recipe
+from core.domain.configs.presets import preset
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.settings import Setting, Value, settings_of
 from core.errors import TouchstoneError
@@ -135,6 +136,32 @@ def forget(wanted: Asked) -> None:
     """Back to the defaults of the recipe."""
     wanted.settings.pop(wanted.recipe, None)
     wanted.refused = ()
+    _drop_fields()
+
+
+def _of_preset(which: Preset, defaults: Defaults) -> dict[str, Value]:
+    """The settings of a preset that differ from the defaults of the recipe."""
+    train = preset(which, defaults.train.recipe, defaults.train.network)
+    return {
+        name: value
+        for name in defaults.settings
+        if (value := getattr(train, name, defaults.value(name))) != defaults.value(name)
+    }
+
+
+def has_presets(defaults: Defaults) -> bool:
+    """Whether the presets of the recipe differ."""
+    return any(_of_preset(which, defaults) for which in Preset)
+
+
+def matching_preset(wanted: Asked, defaults: Defaults) -> Preset | None:
+    """The preset that has just these settings."""
+    return next((p for p in Preset if _of_preset(p, defaults) == wanted.own), None)
+
+
+def take_preset(which: Preset, wanted: Asked, defaults: Defaults) -> None:
+    """Fill the form with the settings of a preset."""
+    wanted.settings[wanted.recipe] = _of_preset(which, defaults)
     _drop_fields()
 
 

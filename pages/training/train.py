@@ -1,7 +1,6 @@
 """Train: what will be trained on what, for how long, and one button; settings and runs below."""
 
 import contextlib
-from collections.abc import Sequence
 
 import streamlit as st
 
@@ -13,7 +12,6 @@ from core.domain.datasets import Dataset
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import network_title
-from core.models.devices import find_devices
 from core.workflows.data import certificates
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
@@ -23,7 +21,6 @@ from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import (
-    augmentation,
     networks,
     orientation,
     preview,
@@ -33,97 +30,12 @@ from pages.training import (
 )
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
+from pages.training.train_controls import choose_fold, choose_preset, choose_recipe
+from pages.training.train_settings import settings
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
-FIRST = ("epochs", "batch_size", "learning_rate", "class_weights", "penalty", "refit")
 RUNS_SHOWN = 6
-
-
-def choose_recipe(wanted: Asked) -> None:
-    st.session_state.setdefault("recipe", wanted.recipe)
-    st.segmented_control(
-        "Recipe",
-        list(RECIPES),
-        required=True,
-        format_func=lambda r: RECIPES[r][0],
-        key="recipe",
-        help=" ".join(f"**{name}**: {words}" for name, words in RECIPES.values()),
-    )
-
-
-def choose_device(wanted: Asked) -> None:
-    devices = {device.name: device.title for device in find_devices()}
-    names = ["auto", *devices]
-    st.session_state.setdefault("device", wanted.device if wanted.device in names else "auto")
-    st.selectbox(
-        "Device",
-        names,
-        key="device",
-        format_func=lambda n: (
-            f"automatic: {next(iter(devices.values()))}" if n == "auto" else devices[n]
-        ),
-        help="Automatic uses a GPU if there is one. A GPU rounds differently from a CPU, so the "
-        "models can differ slightly.",
-    )
-
-
-def choose_start(workspace: Workspace, wanted: Asked) -> None:
-    """The weights to start from: pretrained, or those of an own model of the same network."""
-    own = {m.id: m.name for m in models.list_models(workspace) if m.network == wanted.network}
-    names = {"": "Pretrained network", **own}
-    if st.session_state.get("start_model") not in names:
-        st.session_state["start_model"] = wanted.start_model if wanted.start_model in own else ""
-    st.selectbox(
-        "Start from",
-        list(names),
-        key="start_model",
-        format_func=lambda n: names.get(n, n),
-        help="An own model of this network can go on learning, also for changed classes: those "
-        "with equal names keep their weights.",
-    )
-
-
-def choose_fold(split: Split) -> int | None:
-    """The fold that validates, from 0; None for all of them."""
-    folds: list[int | None] = [None, *range(split.folds)]
-    words: dict[int | None, str] = {None: f"All {split.folds} folds: mean and spread"}
-    # Why positions and not the folds: a select box takes None for nothing chosen.
-    chosen = st.selectbox(
-        "Fold",
-        range(len(folds)),
-        key=f"fold_{split.id}",
-        persist_state="session",
-        format_func=lambda i: words.get(folds[i], f"Fold {i} of {split.folds} validates"),
-        help="One run shows how good one model is. One run per fold shows how much this depends on "
-        "the split.",
-    )
-    return folds[chosen]
-
-
-def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Asked) -> None:
-    """Fields for what acts in the recipe: the important ones first, the rest folded away."""
-    known = list(defaults.settings)
-    if split.folds and "refit" in known:  # a fold must stay unseen
-        known.remove("refit")
-    first = [name for name in FIRST if name in known]
-    setting_fields.draw(defaults, first)
-    changes = [n for n in known if hasattr(defaults.augment, n)]
-    if changes:
-        augmentation.section(defaults, changes, wanted)
-    others = [n for n in known if n not in first and n not in changes]
-    with st.expander(_titled("Advanced", others, wanted), icon=":material/tune:"):
-        setting_fields.draw(defaults, others)
-        left, right = st.columns(2)
-        with left:
-            choose_device(wanted)
-        with right:
-            choose_start(workspace, wanted)
-
-
-def _titled(title: str, names: Sequence[str], wanted: Asked) -> str:
-    changed = sum(name in wanted.own for name in names)
-    return f"{title} · {changed} changed" if changed else title
 
 
 def images_by_subset(workspace: Workspace, dataset: Dataset, split: Split) -> dict[Subset, int]:
@@ -344,17 +256,20 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         )
     left, right = st.columns([3, 2], gap="large")
     with left:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        what, how = st.columns(2)
+        with what:
             choose_recipe(wanted)
             networks.choose(workspace, wanted)
-        st.text_input(
-            "Name",
-            max_chars=100,
-            key="run_name",
-            persist_state="session",
-            placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
-            help="Name of the run and its model.",
-        )
+        with how:
+            choose_preset(wanted, defaults)
+            st.text_input(
+                "Name",
+                max_chars=100,
+                key="run_name",
+                persist_state="session",
+                placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
+                help="Name of the run and its model.",
+            )
         settings(workspace, defaults, split, wanted)
         configs = setting_fields.configs(defaults, values, wanted)
         rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)

@@ -7,7 +7,7 @@ import pytest
 
 from core.api.training import run_as_json
 from core.domain.configs.augment_presets import AugmentPreset
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Preset, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
@@ -25,6 +25,8 @@ from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
 from core.workflows.use import models
 from core.workspace import Workspace
+from pages.training import setting_fields
+from pages.training.setting_fields import Asked, Defaults
 from pages.ui.places import Place
 from tests.conftest import Trained, copy_of
 from tests.ui.conftest import OpenPage
@@ -47,7 +49,20 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
     assert not quick & steps
     full = _labels(open_page(Place.TRAIN, trained.workspace, set="recipe=full"))
     assert steps | {"Class weights"} <= full
-    assert "Refit with validation" not in full
+    assert "Refit with validation" not in full  # a penalty acts: full starts from the solved head
+
+
+def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
+    network = "tf_efficientnet_lite0"
+    assert not setting_fields.has_presets(Defaults(recipe_defaults(Recipe.QUICK, network)))
+    defaults = Defaults(recipe_defaults(Recipe.FULL, network))
+    wanted = Asked(Recipe.FULL)
+    assert setting_fields.matching_preset(wanted, defaults) is Preset.BALANCED
+    setting_fields.take_preset(Preset.THOROUGH, wanted, defaults)
+    assert setting_fields.matching_preset(wanted, defaults) is Preset.THOROUGH
+    assert wanted.own["epochs"] > defaults.value("epochs")
+    wanted.own["epochs"] = 7
+    assert setting_fields.matching_preset(wanted, defaults) is None
 
 
 def test_a_half_filled_form_survives_a_reload_and_another_page(

@@ -5,27 +5,32 @@ steepest fall of the smoothed loss, as in fastai.
 """
 
 from collections.abc import Iterator
+from typing import assert_never
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.domain.configs.choices import Recipe
 from core.domain.jobs import JobStatus, Phase
 from core.domain.splits import Subset
 from core.domain.training import RatePoint, suggested_rate
 from core.errors import TrainingError
+from core.models.build import PixelFeatures
 from core.store.database import connect, transaction
-from core.training import recipes
-from core.training.loop.steps import optimizer_of, set_learning_rate
-from core.training.stages import stage_parameters
+from core.training.loop.state import new_state
+from core.training.loop.steps import set_learning_rate
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
+from core.worker.training.fine_tuning import Task, upper_task, whole_task
 from core.worker.training.model import network_of
+from core.worker.training.solved_start import start_from_head
 
 STEPS = 60
 _LOWEST, _HIGHEST = 1e-6, 1.0
 _SMOOTHING = 0.8  # share of the average that stays at each step
-_DIVERGED = 4.0  # times the least loss: nothing is learned from going on
+_CALM = 10  # steps at the lowest rates
+_DIVERGED = 4.0  # times their loss: nothing is learned from going on
 
 
 def run(session: JobSession) -> None:
@@ -35,13 +40,13 @@ def run(session: JobSession) -> None:
     for point in ramp(session, material):
         points.append(point)
         session.report(Phase.RATES, len(points), STEPS)
-        if point.loss > _DIVERGED * min(p.loss for p in points):
+        if len(points) > _CALM and point.loss > _DIVERGED * max(p.loss for p in points[:_CALM]):
             break
     suggestion = suggested_rate(points)
     if suggestion is None:
         raise TrainingError(
-            "The loss falls at no learning rate.",
-            "Check the labels and the image size, or start from another network.",
+            "The loss is no number at any learning rate.",
+            "Check the images and the normalization, or start from another network.",
         )
     result = {
         "rates": [p.rate for p in points],
@@ -56,25 +61,21 @@ def ramp(session: JobSession, material: TrainingData) -> Iterator[RatePoint]:
     """The smoothed training loss of each step, with learning rates growing by one factor."""
     config, device = material.run.train, material.device
     module = network_of(session, material)
-    model = recipes.whole_classifier(module, config, device)
-    optimizer = optimizer_of(model, config, stage_parameters(module.network))
-    positions = material.subsets[Subset.TRAIN]
-    examples = recipes.PixelExamples(
-        material.cache.rows,  # type: ignore[arg-type]
-        positions,
-        material.targets[positions],
-        material.run.augment,
-        config.seed,
-        device,
-    )
+    if config.start_from_head and not config.start_model:
+        start_from_head(session, material, module)
+    task = _task(session, material, module)
+    model, examples = task.model, task.examples(Subset.TRAIN)
+    optimizer = new_state(model, config, device).optimizer
     average = 0.0
     model.train()
     torch.manual_seed(config.seed)
-    batches = _batches(len(positions), config.batch_size, config.seed)
+    batches = _batches(len(examples.targets), config.batch_size, config.seed)
     for step, (rate, batch) in enumerate(zip(learning_rates(), batches, strict=False)):
         set_learning_rate(optimizer, rate)
         targets = torch.from_numpy(examples.targets[batch]).to(device)
-        loss = torch.nn.functional.cross_entropy(model(examples.inputs(batch, epoch=step)), targets)
+        loss = torch.nn.functional.cross_entropy(
+            model(examples.inputs(batch, epoch=step).to(device)), targets
+        )
         if not torch.isfinite(loss):
             return
         optimizer.zero_grad(set_to_none=True)
@@ -82,6 +83,18 @@ def ramp(session: JobSession, material: TrainingData) -> Iterator[RatePoint]:
         optimizer.step()
         average = _SMOOTHING * average + (1 - _SMOOTHING) * float(loss)
         yield RatePoint(rate, average / (1 - _SMOOTHING ** (step + 1)))
+
+
+def _task(session: JobSession, material: TrainingData, module: PixelFeatures) -> Task:
+    match material.run.train.recipe:
+        case Recipe.STAGED:
+            return upper_task(session, material, module)
+        case Recipe.FULL:
+            return whole_task(material, module)
+        case Recipe.QUICK:
+            raise ValueError("the quick recipe has no learning rate")
+        case _:
+            assert_never(material.run.train.recipe)
 
 
 def learning_rates() -> NDArray[np.float64]:

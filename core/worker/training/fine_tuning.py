@@ -33,7 +33,7 @@ from core.worker.training.solved_start import start_from_head
 
 
 @dataclass
-class _Task:
+class Task:
     """A network to train, and the examples of each subset."""
 
     module: PixelFeatures
@@ -45,6 +45,22 @@ def full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
     saved = _saved_state(session, material)
     module = _started(session, material, saved)
+    return _trained(session, material, whole_task(material, module), saved)
+
+
+def staged(session: JobSession, material: TrainingData) -> TrainedModel:
+    """The upper stages, on stored outputs of the lower ones.
+
+    Raises:
+        ConfigError: if the network cannot be divided there.
+    """
+    saved = _saved_state(session, material)
+    module = _started(session, material, saved)
+    return _trained(session, material, upper_task(session, material, module), saved)
+
+
+def whole_task(material: TrainingData, module: PixelFeatures) -> Task:
+    """The whole network on augmented pixels."""
     model = recipes.whole_classifier(module, material.run.train, material.device)
 
     def examples(subset: Subset) -> Examples:
@@ -58,18 +74,16 @@ def full(session: JobSession, material: TrainingData) -> TrainedModel:
             material.device,
         )
 
-    return _trained(session, material, _Task(module, model, examples), saved)
+    return Task(module, model, examples)
 
 
-def staged(session: JobSession, material: TrainingData) -> TrainedModel:
-    """The upper stages, on stored outputs of the lower ones.
+def upper_task(session: JobSession, material: TrainingData, module: PixelFeatures) -> Task:
+    """The upper stages on stored outputs of the lower ones, which are computed where missing.
 
     Raises:
         ConfigError: if the network cannot be divided there.
     """
     config = material.run.train
-    saved = _saved_state(session, material)
-    module = _started(session, material, saved)
     count = stages_to_store(module.network, config.frozen_stages)
     cache, versions = stored_maps(session, material, module, count)
     model = recipes.upper_classifier(module, count, config, material.device)
@@ -84,7 +98,7 @@ def staged(session: JobSession, material: TrainingData) -> TrainedModel:
             versions,
         )
 
-    return _trained(session, material, _Task(module, model, examples), saved)
+    return Task(module, model, examples)
 
 
 @dataclass
@@ -125,7 +139,7 @@ def _started(session: JobSession, material: TrainingData, saved: _Saved) -> Pixe
 
 
 def _trained(
-    session: JobSession, material: TrainingData, task: _Task, saved: _Saved
+    session: JobSession, material: TrainingData, task: Task, saved: _Saved
 ) -> TrainedModel:
     """Train, and compute the confidences of the kept epoch as they will be predicted."""
     config = material.run.train
@@ -161,7 +175,7 @@ def _probabilities(
     return probabilities
 
 
-def _fit(session: JobSession, material: TrainingData, task: _Task, saved: _Saved) -> FitState:
+def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved) -> FitState:
     """Run the loop, write the curve, and give the state with the best weights.
 
     Raises:

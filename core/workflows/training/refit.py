@@ -9,13 +9,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.data.split import groups_of_equal_files, split_digest
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import DetailChoice, Recipe
 from core.domain.datasets import Dataset, Sample
 from core.domain.ids import new_id, utc_now
 from core.domain.models import Model
 from core.domain.names import name_key
 from core.domain.splits import GroupKind, Split, SplitMethod, Subset
-from core.domain.training import TrainingRun, chosen_penalty
+from core.domain.training import TrainingRun, chosen_detail, chosen_penalty
 from core.errors import SplitError, TouchstoneError, TrainingError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
@@ -128,7 +128,7 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     """Solve the last layer of a quick run again, on the images and classes of today.
 
     The split is extended: images keep their subset, a sealed or provided test set stays as it is.
-    Settings and penalty stay those of the run.
+    Settings, detail level and penalty stay those of the run.
 
     Args:
         workspace: where the run lives.
@@ -148,11 +148,15 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     split_id = run.split_id
     if news.images.added:
         split_id = extended_split(workspace, split_id).id
-    path = runs.penalty_path(workspace, run.id)
+    path, tried = runs.penalty_path(workspace, run.id), runs.detail_trials(workspace, run.id)
     return runs.start_training(
         workspace,
         run.dataset_id,
-        replace(run.train, penalty=chosen_penalty(run.train, path)),
+        replace(
+            run.train,
+            penalty=chosen_penalty(run.train, path),
+            detail=DetailChoice(chosen_detail(run.train, tried).value),
+        ),
         split=split_id,
         preprocess=run.preprocess,
         augment=run.augment,

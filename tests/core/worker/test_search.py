@@ -95,7 +95,8 @@ def test_the_suggested_rate_is_where_the_loss_falls_most_steeply():
     losses = [2.0, 2.0, 1.9, 1.3, 0.8, 0.7, 0.9, 3.0]
     points = [RatePoint(10.0 ** (i - 6), loss) for i, loss in enumerate(losses)]
     assert suggested_rate(points) == pytest.approx(1e-3)
-    assert suggested_rate([RatePoint(0.1, 1.0), RatePoint(0.2, 2.0)]) is None
+    flat = [RatePoint(10.0 ** (i - 6), loss) for i, loss in enumerate([1.0, 1.0, 1.01, 1.6, 9.0])]
+    assert suggested_rate(flat) == pytest.approx(1e-5)  # it started from a solved head
     assert suggested_rate([]) is None
 
 

@@ -1,0 +1,76 @@
+"""The fields of Train: the important settings first, the others folded under headings."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.domain.settings import Setting, SettingGroup
+from core.domain.splits import Split
+from core.workspace import Workspace
+from pages.training import augmentation, setting_fields
+from pages.training.setting_fields import Asked, Defaults
+from pages.training.train_controls import choose_device, choose_start
+
+FIRST = (
+    "epochs",
+    "minutes",
+    "batch_size",
+    "learning_rate",
+    "class_weights",
+)
+_SOLVED = ("detail", "penalty", "refit")  # first where the last layer is all that is trained
+_ICONS = {
+    SettingGroup.MODEL: ":material/account_tree:",
+    SettingGroup.LAST_LAYER: ":material/layers:",
+    SettingGroup.LENGTH: ":material/timer:",
+    SettingGroup.STEPS: ":material/trending_down:",
+    SettingGroup.LOSS: ":material/balance:",
+    SettingGroup.REGULARIZATION: ":material/blur_on:",
+    SettingGroup.EVALUATION: ":material/monitoring:",
+    SettingGroup.MACHINE: ":material/memory:",
+    SettingGroup.AUGMENTATION: ":material/auto_fix_high:",
+    SettingGroup.PIXELS: ":material/grid_4x4:",
+}
+
+
+def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Asked) -> None:
+    """Fields for what acts in the recipe: the important ones first, then one fold per heading."""
+    known = list(defaults.settings)
+    if split.folds and "refit" in known:  # a fold must stay unseen
+        known.remove("refit")
+    solved = () if "epochs" in known else _SOLVED
+    first = [name for name in (*FIRST, *solved) if name in known]
+    setting_fields.draw(defaults, first)
+    others = [defaults.settings[name] for name in known if name not in first]
+    with st.container(gap="xsmall"):
+        for group, own in by_group(defaults, others).items():
+            if group is SettingGroup.AUGMENTATION:
+                augmentation.section(defaults, own, wanted)
+                continue
+            with st.expander(_titled(group.value, own, wanted), icon=_ICONS[group]):
+                setting_fields.draw(defaults, own)
+                if group is SettingGroup.MACHINE:
+                    _machine(workspace, wanted)
+
+
+def by_group(defaults: Defaults, items: Sequence[Setting]) -> dict[SettingGroup, list[str]]:
+    """Names by heading, in the order of the headings; the machine's is always there."""
+    groups: dict[SettingGroup, list[str]] = {}
+    for item in items:
+        of = SettingGroup.AUGMENTATION if hasattr(defaults.augment, item.name) else None
+        groups.setdefault(item.group or of or SettingGroup.MACHINE, []).append(item.name)
+    groups.setdefault(SettingGroup.MACHINE, [])
+    return {group: groups[group] for group in SettingGroup if group in groups}
+
+
+def _machine(workspace: Workspace, wanted: Asked) -> None:
+    left, right = st.columns(2)
+    with left:
+        choose_device(wanted)
+    with right:
+        choose_start(workspace, wanted)
+
+
+def _titled(title: str, names: Sequence[str], wanted: Asked) -> str:
+    changed = sum(name in wanted.own for name in names)
+    return f"{title} · {changed} changed" if changed else title
