@@ -210,29 +210,37 @@ def draw(defaults: Defaults, names: Sequence[str], *, columns: int = 3) -> None:
 
 
 def _field(setting: Setting, key: str) -> None:
-    """One field; its value is in the session already."""
+    """One field; its value is in the session already, and given for its first paint."""
+    value = st.session_state[key]
     if issubclass(setting.kind, bool):
-        st.toggle(setting.title, key=key, help=setting.help)
+        st.toggle(setting.title, value, key=key, help=setting.help)
     elif issubclass(setting.kind, StrEnum):
         options = list(setting.kind)
-        st.selectbox(setting.title, options, key=key, help=setting.help, format_func=_spaced)
+        st.selectbox(
+            setting.title,
+            options,
+            options.index(value),
+            key=key,
+            help=setting.help,
+            format_func=_spaced,
+        )
     elif issubclass(setting.kind, str):
-        st.text_input(setting.title, key=key, help=setting.help)
+        st.text_input(setting.title, value, key=key, help=setting.help)
     elif issubclass(setting.kind, int):
         first, last = int(setting.low or 0), int(setting.high or 0)
-        st.number_input(setting.title, first, last, step=1, key=key, help=setting.help)
+        st.number_input(setting.title, first, last, int(value), 1, key=key, help=setting.help)
     elif setting.step:
         low, high = float(setting.low or 0), float(setting.high or 0)
         digits = "%.0f" if setting.step >= 1 else "%.2f"
         step = float(setting.step)
-        st.slider(setting.title, low, high, step=step, key=key, help=setting.help, format=digits)
+        st.slider(setting.title, low, high, float(value), step, digits, key=key, help=setting.help)
     else:
-        value = float(st.session_state[key])
         st.number_input(
             setting.title,
             float(setting.low or 0),
             float(setting.high or 0),
-            step=_step(value, float(setting.default)),
+            float(value),
+            step=_step(float(value), float(setting.default)),
             format="%.6g",
             key=key,
             help=setting.help,
