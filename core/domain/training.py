@@ -149,8 +149,8 @@ class DetailTrial:
         log_loss: mean over the images, with the penalty that suits the level.
         standard_error: of that mean, over the folds.
         macro_recall: mean share over the classes, in [0, 1].
-        gain: how much lower the log loss is than that of the level chosen so far, image by image;
-            None for the first level.
+        gain: how much lower the log loss is than that of the level chosen so far, image by image
+            on all images that the model learns from; None for the first level.
         gain_error: standard error of the gain, images of one group counted as one.
         image_ms: time of the network for one image on this machine, in milliseconds.
         is_chosen: whether the model was made with it.

@@ -89,12 +89,9 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class JudgedPoint:
-    """A point of the penalty path, and how it judged each image without having seen its group.
+    """A point of the path, and how it judged each image without having seen its group.
 
-    Attributes:
-        point: of the path.
-        losses: [N], log loss; NaN where the class of the image was never seen.
-        predicted: [N], the class of the highest confidence.
+    `losses` [N] is NaN where the class was never seen; `predicted` [N] are classes.
     """
 
     point: PenaltyPoint
@@ -146,6 +143,15 @@ def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
         yield from curve.downward()
         if curve.losses[0] == min(curve.losses):
             yield from curve.upward()
+
+
+def judged_at(task: HeadTask, penalty: float, *, on_step: OnStep) -> JudgedPoint | None:
+    """How models with one penalty judge each image without its group; None without folds."""
+    folds = group_folds(task)
+    if not folds:
+        return None
+    with _one_thread():
+        return _Curve(task, folds, on_step).point(penalty)
 
 
 def cross_validated(
@@ -217,7 +223,7 @@ class _Curve:
         for halves in range(FIRST, LOWEST - 1, -1):
             if _keeps_rising(self.losses):
                 return
-            yield self._point(10 ** (halves / 2))
+            yield self.point(10 ** (halves / 2))
             if halves == FIRST:
                 self._first = list(self._latest)
 
@@ -227,9 +233,10 @@ class _Curve:
         for halves in range(FIRST + 1, HIGHEST + 1):
             if _keeps_rising(self.losses):
                 return
-            yield self._point(10 ** (halves / 2))
+            yield self.point(10 ** (halves / 2))
 
-    def _point(self, penalty: float) -> JudgedPoint:
+    def point(self, penalty: float) -> JudgedPoint:
+        """The point of one penalty."""
         targets = self._task.targets
         losses, predicted = np.full(len(targets), np.nan), np.zeros(len(targets), np.int64)
         for i, (fit, held_out) in enumerate(zip(self._fits, self._folds, strict=True)):

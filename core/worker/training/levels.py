@@ -21,8 +21,8 @@ from core.errors import ConfigError
 from core.models.backbone import Backbone
 from core.store import runs
 from core.store.database import connect
-from core.training.linear_head import HeadTask, JudgedPoint, judged_path
-from core.training.trials import gain_of, macro_recall, worth_more
+from core.training.linear_head import HeadTask, JudgedPoint, judged_at, judged_path
+from core.training.trials import Gain, gain_of, macro_recall, worth_more
 from core.worker.features import FeatureSource, Report, dataset_features, dataset_pixels, reporter
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
@@ -112,6 +112,7 @@ class _Search:
         self._judged: JudgedPoint | None = None
         self._path: list[PenaltyPoint] = []
         self._best: ChosenLevel | None = None
+        self._evidence: JudgedPoint | None = None
 
     @property
     def best(self) -> ChosenLevel:
@@ -133,16 +134,40 @@ class _Search:
             self._backbone, preprocess, detail, data.device_name, session.workspace.runtimes
         )
         features = dataset_features(session, cache, data.every_used, source, report=report)
-        self._task = head_task(data, features)
-        self._train_task = self._task.only(data.subsets[Subset.TRAIN])
+        self._train_task = head_task(data, features).only(data.subsets[Subset.TRAIN])
         path, judged = self._search_penalty(phase)
         penalty = chosen_penalty(data.run.train, path)
         point = next((item for item in judged if item.point.penalty == penalty), None)
-        is_better = self._note(detail, point, image_ms(source, cache))
+        level = ChosenLevel(detail, features, penalty)
+        is_better = self._note(level, point, image_ms(source, cache))
         if self._best is None or is_better:
-            self._best = ChosenLevel(detail, features, penalty)
-            self._judged, self._path = point, path
+            self._best, self._judged, self._path = level, point, path
         self._store()
+
+    def _gain(self, level: ChosenLevel) -> Gain | None:
+        """What a level brings against the best so far; None for the first."""
+        if self._best is None:
+            return None
+        before = self._evidence or self._evidence_of(self._best)
+        after = self._evidence_of(level)
+        if before is None or after is None:
+            return None
+        gain = gain_of(before, after, self._data.groups[self._rows])
+        self._evidence = after if gain.is_real else before
+        return gain
+
+    @property
+    def _rows(self) -> NDArray[np.intp]:
+        """The images that levels are compared on: all that the model learns from."""
+        # Why not the training images alone: too few groups are among them to tell levels apart.
+        subsets = self._data.subsets
+        if not self._data.run.refits:
+            return subsets[Subset.TRAIN]
+        return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
+
+    def _evidence_of(self, level: ChosenLevel) -> JudgedPoint | None:
+        task = head_task(self._data, level.features).only(self._rows)
+        return judged_at(task, level.penalty, on_step=stop_check(self._session))
 
     def _search_penalty(self, phase: Phase) -> tuple[list[PenaltyPoint], list[JudgedPoint]]:
         session, data = self._session, self._data
@@ -160,18 +185,17 @@ class _Search:
                     session.report(phase, len(judged), total)
         return [item.point for item in judged], judged
 
-    def _note(self, detail: Detail, judged: JudgedPoint | None, took_ms: float) -> bool:
+    def _note(self, level: ChosenLevel, judged: JudgedPoint | None, took_ms: float) -> bool:
         """Write down what a level brought; whether it is better than the best so far."""
         if judged is None:  # the penalty was given, or too few images to judge by
             return False
-        task = self._train_task
-        gain = None if self._judged is None else gain_of(self._judged, judged, task.groups)
-        is_better = gain is None or gain.is_real
+        task, gain = self._train_task, self._gain(level)
+        is_better = self._best is None or (gain is not None and gain.is_real)
         if is_better:
             self._trials = [replace(trial, is_chosen=False) for trial in self._trials]
         self._trials.append(
             DetailTrial(
-                detail,
+                level.detail,
                 judged.point.log_loss,
                 judged.point.standard_error,
                 macro_recall(judged.predicted, task.targets),
