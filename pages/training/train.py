@@ -28,10 +28,10 @@ from pages.training import (
     run_states,
     setting_fields,
 )
-from pages.training.recipe_words import RECIPES
-from pages.training.setting_fields import Asked, Defaults
 from pages.training.form.controls import choose_fold, choose_preset, choose_recipe
 from pages.training.form.settings import settings
+from pages.training.recipe_words import RECIPES
+from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 
