@@ -65,19 +65,6 @@ def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
     assert setting_fields.matching_preset(wanted, defaults) is None
 
 
-def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
-    network = "tf_efficientnet_lite0"
-    assert not setting_fields.has_presets(Defaults(recipe_defaults(Recipe.QUICK, network)))
-    defaults = Defaults(recipe_defaults(Recipe.FULL, network))
-    wanted = Asked(Recipe.FULL)
-    assert setting_fields.matching_preset(wanted, defaults) is Preset.BALANCED
-    setting_fields.take_preset(Preset.THOROUGH, wanted, defaults)
-    assert setting_fields.matching_preset(wanted, defaults) is Preset.THOROUGH
-    assert wanted.own["epochs"] > defaults.value("epochs")
-    wanted.own["epochs"] = 7
-    assert setting_fields.matching_preset(wanted, defaults) is None
-
-
 def test_a_half_filled_form_survives_a_reload_and_another_page(
     open_page: OpenPage, trained: Trained
 ) -> None:
