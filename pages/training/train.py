@@ -24,14 +24,14 @@ from pages.training import (
     networks,
     orientation,
     preview,
-    rate_finder,
     run_states,
     setting_fields,
 )
+from pages.training.form import rate_finder
+from pages.training.form.controls import choose_fold, choose_preset, choose_recipe
+from pages.training.form.settings import settings
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
-from pages.training.train_controls import choose_fold, choose_preset, choose_recipe
-from pages.training.train_settings import settings
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.places import Place
 

@@ -8,8 +8,8 @@ from core.domain.settings import Setting, SettingGroup
 from core.domain.splits import Split
 from core.workspace import Workspace
 from pages.training import augmentation, setting_fields
+from pages.training.form.controls import choose_device, choose_start
 from pages.training.setting_fields import Asked, Defaults
-from pages.training.train_controls import choose_device, choose_start
 
 FIRST = (
     "epochs",
