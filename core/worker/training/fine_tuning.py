@@ -1,6 +1,7 @@
 """The recipes that train step by step: full with all weights, staged with the upper stages."""
 
 import gc
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class Task:
 
 def full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
+    _repeat_exactly(material)
     saved = _saved_state(session, material)
     module = _started(session, material, saved)
     return _trained(session, material, whole_task(material, module), saved)
@@ -99,6 +101,18 @@ def upper_task(session: JobSession, material: TrainingData, module: PixelFeature
         )
 
     return Task(module, model, examples)
+
+
+def _repeat_exactly(material: TrainingData) -> None:
+    """Only operations of a GPU that repeat exactly, where that was asked for; a CPU always does.
+
+    An operation that a GPU cannot repeat ends the run with its name.
+    """
+    wanted = material.run.train.deterministic and material.device.type == "cuda"
+    if wanted:  # read when the first matrix product is computed
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = not wanted
 
 
 @dataclass
