@@ -211,7 +211,8 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
         hide_index=True,
         key=key,
         column_config={
-            "parts needed": st.column_config.NumberColumn(format="localized"),
+            allowed: st.column_config.NumberColumn(width="small"),
+            "parts needed": st.column_config.NumberColumn(format="localized", width="small"),
             "chance to pass": st.column_config.ProgressColumn(
                 min_value=0,
                 max_value=100,

@@ -46,6 +46,7 @@ class Place(StrEnum):
     COMPARE = "results/compare.py", "Compare", "compare_arrows", "compare", Level.MODEL
     TEST_PLANNER = "signoff/plan.py", "Plan", "checklist", "plan"
     SIGN_OFF = "signoff/signoff.py", "Sign-off", "verified", "signoff", Level.MODEL
+    RECORD = "signoff/record.py", "Record", "history_edu", "record"
     PREDICT = "use/predict.py", "Predict", "image_search", "predict", Level.MODEL
     MODELS = "use/models.py", "Models", "deployed_code", "models"
 
@@ -76,7 +77,7 @@ MENU: dict[Door, tuple[Place, ...]] = {
     Door.DATA: (Place.IMPORT, Place.DATASETS, Place.QUALITY, Place.SPLIT, Place.VERSIONS),
     Door.TRAIN: (Place.TRAIN, Place.PREPROCESS, Place.SEARCH, Place.RUNS),
     Door.RESULTS: (Place.EVALUATE, Place.OPERATING_POINT, Place.COMPARE),
-    Door.SIGN_OFF: (Place.TEST_PLANNER, Place.SIGN_OFF),
+    Door.SIGN_OFF: (Place.TEST_PLANNER, Place.SIGN_OFF, Place.RECORD),
     Door.PREDICT: (Place.PREDICT,),
     Door.MODELS: (Place.MODELS,),
 }

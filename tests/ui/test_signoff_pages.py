@@ -170,3 +170,16 @@ def test_a_criterion_that_asks_nothing_is_refused(made: Made, asked, words) -> N
     with pytest.raises(ConfigError, match=words):
         release.set_criteria(made.workspace, "parts", ReleaseCriteria(**asked))
     assert release.criteria_of(made.workspace, "parts") is None
+
+
+def test_the_record_is_read_filtered_and_verified_on_its_page(
+    open_page: OpenPage, made: Made
+) -> None:
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.5))
+    app = open_page("signoff/record.py", made.workspace)
+    assert "release criteria set" in list(app.dataframe[0].value["action"])
+    app.text_input(key="search_record").set_value("no such person").run()
+    assert "Nothing in the record matches" in app.info[0].value
+    app.button(key="verify_record").click().run()
+    assert not app.exception
+    assert "Everything is as it was recorded" in app.success[0].value
