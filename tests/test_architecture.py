@@ -265,6 +265,7 @@ OPENS_OWN_FILES = {
     "core/workflows/data/exports.py": "writes the export",
     "core/workflows/signoff/report_mistakes.py": "thumbnails of ours",
     "core/workflows/use/models.py": "writes the model file",
+    "pages/signoff/record.py": "a table of ours",
     "pages/training/preview.py": "decodes a PNG of ours from memory",
     "pages/ui/components.py": "assets",
     "pages/ui/first_paint.py": "assets",
