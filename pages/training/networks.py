@@ -68,7 +68,7 @@ def _table(workspace: Workspace, here: list[Network]) -> None:
                 "Network": network.title,
                 "Weights": f"{network.parameters_m:g} M",
                 "Images": _sizes(network),
-                "Here": f"{speeds[network.name]:.0f} ms" if network.name in speeds else "–",
+                "Here": f"{round(speeds[network.name])} ms" if network.name in speeds else "–",
                 "License": network.license,
             }
             for network in here

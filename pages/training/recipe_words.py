@@ -4,8 +4,11 @@ from core.domain.configs.choices import Preset, Recipe
 
 RECIPES = {
     Recipe.QUICK: ("Quick", "Trains the last layer: minutes on any CPU."),
-    Recipe.STAGED: ("Staged", "Trains the upper layers, too: slower than quick, and not always better."),
-    Recipe.FULL: ("Full", "Trains all layers, for images unlike photographs: slow without a GPU."),
+    Recipe.STAGED: (
+        "Staged",
+        "Trains the upper layers, too: slower than quick, and not always better.",
+    ),
+    Recipe.FULL: ("Full", "Trains all layers: for images unlike photographs, slow without a GPU."),
 }
 PRESETS = {
     Preset.FAST: ("Fast", "A third of the epochs."),

@@ -92,7 +92,8 @@ def _gain(trial: DetailTrial) -> str:
     """How much lower the log loss is than before, with its standard error."""
     if trial.gain is None or trial.gain_error is None:
         return text.NOTHING
-    return f"{trial.gain:+.3f} ± {trial.gain_error:.3f}"
+    sign = "+" if trial.gain > 0 else ""
+    return f"{sign}{text.decimal(trial.gain)} ± {text.decimal(trial.gain_error)}"
 
 
 def _penalty_numbers(

@@ -193,7 +193,7 @@ def _hardest(
                 url=routes.thumbnail_url(sample.id, sample.sha256),
                 title=names[image.true_class],
                 detail=f"{'right' if is_right else 'predicted'}: {predicted}",
-                hint=f"{sample.name or sample.path}\nloss {image.loss:.2f}",
+                hint=f"{sample.name or sample.path}\nloss {text.decimal(image.loss, 2)}",
                 tone="right" if is_right else "wrong",
             )
         )

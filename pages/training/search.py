@@ -231,7 +231,7 @@ def _title(view: SearchView, name: str) -> str:
 
 
 def _plain(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return text.significant(value) if isinstance(value, float) else str(value).replace("_", " ")
 
 
 def page(workspace: Workspace) -> None:

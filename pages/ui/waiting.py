@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from core.errors import TouchstoneError
+from core.words import duration
 
 Result = TypeVar("Result")
 
@@ -41,7 +42,7 @@ async def in_time(
         return await asyncio.wait_for(call, seconds)
     except TimeoutError as err:
         raise NoAnswerError(
-            f"The files could not be read within {seconds:.0f} s.",
+            f"The files could not be read within {duration(seconds)}.",
             "Their network drive may not answer. Check the drive, then try again.",
         ) from err
 

@@ -231,7 +231,9 @@ def worker_pid(workspace: Path) -> int:
             and f"TOUCHSTONE_WORKSPACE={workspace}".encode() in environment
         ):
             return int(process.name)
-    raise AssertionError("no worker is running")
+    jobs = [run.job for run in runs.list_runs(Workspace(workspace))]
+    logs = [log.read_text()[-2000:] for log in (workspace / "logs").glob("*.log")]
+    raise AssertionError(f"no worker is running: {jobs[:2]} {logs}")
 
 
 def test_no_page_keeps_people_with_disabilities_out(app: App, page: Page) -> None:

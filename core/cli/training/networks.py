@@ -11,6 +11,7 @@ from core.api.training import network_as_json
 from core.cli.output import table
 from core.cli.session import DatasetArgument, JsonOption, WorkspaceOption, session
 from core.models.catalog import Availability
+from core.words import NOTHING
 from core.workflows.data import datasets
 from core.workflows.training import networks as network_actions
 from core.workflows.training import runs
@@ -52,7 +53,7 @@ def networks(
                 n["title"],
                 f"{n['parameters_m']:g} M",
                 f"{n['image_size_px']} px" + (" only" if n["fixed_size"] else ""),
-                "–" if n["ms_per_image"] is None else f"{n['ms_per_image']:.0f} ms",
+                _speed(n["ms_per_image"]),
                 n["license"],
                 n["availability"],
                 n["source"] or "–",
@@ -115,3 +116,8 @@ def orientation(
         ]
         result = orientation_as_json(dataset_id, answers)
         opened.answer(result, lambda: table(["a part that is", "is the same part"], rows))
+
+
+def _speed(ms: object) -> str:
+    """Of one image; a dash where it was not measured here."""
+    return f"{round(ms)} ms" if isinstance(ms, int | float) else NOTHING

@@ -19,7 +19,7 @@ from core.cli.session import (
 )
 from core.cli.training.trained import answer_training, refuse_finish
 from core.domain.jobs import QueueMove
-from core.words import count, decimal, joined
+from core.words import count, decimal, joined, significant
 from core.workflows.training import control, record, refit, runs
 from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
@@ -83,10 +83,10 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
                     [
                         [
                             e.epoch + 1,
-                            f"{e.train_loss:.4f}",
-                            f"{e.val_loss:.4f}",
+                            decimal(e.train_loss, 4),
+                            decimal(e.val_loss, 4),
                             decimal(e.val_macro_f1),
-                            f"{e.learning_rate:.3g}",
+                            significant(e.learning_rate),
                         ]
                         for e in kept.curve
                     ],

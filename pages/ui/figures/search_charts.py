@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from core.domain.search import Range, Trial, TrialState
 from core.domain.settings import Value
 from core.files import Cell
+from core.words import whole_percent
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import TITLE_PX, Colour, style
 
@@ -101,7 +102,7 @@ def importances(shares: Mapping[str, float], titles: Mapping[str, str]) -> go.Fi
             y=[titles.get(name, name) for name, _ in ordered],
             orientation="h",
             marker={"color": Colour.LINE},
-            text=[f"{share:.0%}" for _, share in ordered],
+            text=[whole_percent(share) for _, share in ordered],
             hovertemplate="%{y}: %{x:.0%}<extra></extra>",
         )
     )

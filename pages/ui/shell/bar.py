@@ -121,7 +121,7 @@ def _pick(level: Level | None, key: str) -> None:
 
 def _follow_choice(choice: Choice, place: Place) -> None:
     level, picked = st.session_state.pop(_PICKED, (None, None))
-    if picked is None:
+    if picked is None or _is_open(choice, level, picked, place):
         return
     if level is None and choice.dataset:
         _go(Place.VERSIONS, {"dataset": choice.dataset.id, "version": str(picked)})
@@ -134,6 +134,18 @@ def _follow_choice(choice: Choice, place: Place) -> None:
         Level.MODEL: item.model_id,
     }
     _go(place, {level.value: item_id for level, item_id in own.items() if item_id})
+
+
+def _is_open(choice: Choice, level: Level | None, picked: object, place: Place) -> bool:
+    """Whether this is open anyway: nobody picked it, the menu followed a change of the data.
+
+    A run that is broken off takes the value that the server gave a menu for one that was picked.
+    """
+    if level is None:
+        newest = choice.dataset.version if choice.dataset else None
+        return place is not Place.VERSIONS and picked == newest
+    current = choice.at(level)
+    return current is not None and current.id == picked
 
 
 def _go(place: Place, parameters: dict[str, str]) -> NoReturn:

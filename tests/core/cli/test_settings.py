@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from core.cli.app import app, load_command
 from core.cli.settings import SECTIONS, chosen_settings
-from core.domain.configs.choices import ClassWeights
+from core.domain.configs.choices import ClassWeights, DetailChoice
 from core.domain.configs.train import TrainConfig
 from core.domain.settings import settings_of
 from core.errors import ConfigError
@@ -126,6 +126,7 @@ def test_a_run_keeps_the_settings_that_were_given_in_all_three_ways(trained, tmp
         refit=False,
         device="cpu",
         class_weights=ClassWeights.NONE,
+        detail=DetailChoice.AUTO,
     )
     assert (made["penalty"], made["penalty_path"], made["refit"], made["epochs"]) == (
         3,
@@ -153,12 +154,6 @@ def test_a_setting_that_would_do_nothing_is_refused(trained, arguments, title):
     )
     assert answer["error"] == f"{title} does nothing in the recipe 'quick'."
     assert "without epochs" in answer["hint"]
-
-
-def test_a_penalty_does_nothing_in_the_full_recipe(trained):
-    root = trained.workspace.root
-    answer = _call(root, "train", "Marks", "--recipe", "full", "--penalty", "2", code=1)
-    assert answer["error"] == "Penalty (--penalty) does nothing in the recipe 'full'."
 
 
 def test_a_setting_out_of_range_is_refused_with_its_title_range_and_help(trained):

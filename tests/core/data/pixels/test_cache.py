@@ -98,6 +98,6 @@ def test_a_damaged_cache_is_made_anew(tmp_path, damage):
 
 
 def test_a_cache_larger_than_the_disk_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(WorkspaceError, match="GB are free"):
+    with pytest.raises(WorkspaceError, match="free on the disk"):
         open_row_cache(tmp_path / "c", (10**9, 224, 224, 3), np.uint8)
     assert list(tmp_path.iterdir()) == []

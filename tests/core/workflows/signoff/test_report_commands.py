@@ -351,7 +351,7 @@ def test_every_setting_of_a_training_and_its_fold_are_printed(workspace, parts, 
     # Most settings had no option; the report apologized for them in a remark.
     assert train == (
         "touchstone train 'My parts' --split S --fold 2 --name CV --recipe full "
-        "--batch-size 16 --patience 9 --seed 5 --device cpu --augment-probability 0.25 "
+        "--patience 9 --batch-size 16 --seed 5 --device cpu --augment-probability 0.25 "
         "--flip-horizontal --no-flip-vertical --rotate-quarter --image-size 160 --roi-left 0.25"
     )
     assert "No option" not in _remarks(lines)
