@@ -9,7 +9,7 @@ JAVASCRIPT := pages/ui/assets
 # Nearly free from Python 3.12 on; on 3.11 tests take 40 % longer with it: make test COVERAGE=1
 COVERAGE ?= $(shell $(BIN)/python -c 'import sys; print("1" * (sys.version_info >= (3, 12)))')
 
-.PHONY: run test check browser lock notices wheel clean
+.PHONY: run test soak check browser lock notices wheel clean
 
 run: $(VENV)/installed
 	@echo "Touchstone: http://127.0.0.1:8501"
@@ -19,6 +19,10 @@ test: $(VENV)/installed-dev browser check
 	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	  $(if $(COVERAGE),--cov --cov-report=)
 	$(if $(COVERAGE),@echo "Lines that ran: $$($(BIN)/coverage report --format=total)%")
+
+# The long forms, which `make test` leaves out.
+soak: $(VENV)/installed-dev
+	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest -m soak
 
 # Lint, format and types; JavaScript where node and the linter are (`npm install`).
 check: $(VENV)/installed-dev

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
 from core.domain.jobs import JobStatus
@@ -194,7 +194,10 @@ def browser() -> Iterator["Browser"]:
         browser.close()
 
 
-QUICK = replace(recipe_defaults(Recipe.QUICK, DEFAULT_NETWORK), device="cpu")
+# Why whole: comparing the levels of detail takes as long as everything else together.
+QUICK = replace(
+    recipe_defaults(Recipe.QUICK, DEFAULT_NETWORK), device="cpu", detail=DetailChoice.WHOLE
+)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,13 @@ import re
 import signal
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
 from core.workflows.data import datasets
@@ -46,6 +48,8 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     click(page, "to_train")
 
     page.wait_for_selector(".st-key-start")
+    # One level of detail: comparing them takes as long as all the rest of this test.
+    open_page(page, app, f"train?{urlsplit(page.url).query}&set=detail=whole")
     click(page, "start")
     page.wait_for_url(re.compile("/runs"))
     page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
@@ -185,12 +189,15 @@ def test_killed_worker_and_app_leave_a_true_state(app: App, page: Page) -> None:
 
 
 def start_full_training(page: Page, app: App) -> str:
-    dataset = datasets.find_dataset(Workspace(app.workspace), "Pill demo")
+    workspace = Workspace(app.workspace)
+    dataset = datasets.find_dataset(workspace, "Pill demo")
+    # Small images: it is the control of the run that is tested.
+    datasets.save_preprocess(workspace, dataset.id, PreprocessConfig(image_size_px=64))
     open_page(page, app, f"train?dataset={dataset.id}")
     page.wait_for_selector(".st-key-recipe")
     page.locator(".st-key-recipe").get_by_text("Full", exact=True).click()
     epochs = page.locator(".st-key-set_full_epochs input")
-    epochs.fill("200")  # long enough to be stopped, killed and resumed on any machine
+    epochs.fill("500")  # long enough to be stopped, killed and resumed on any machine
     epochs.press("Tab")
     settled(page)
     click(page, "start")

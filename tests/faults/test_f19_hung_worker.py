@@ -91,6 +91,7 @@ def test_a_frozen_worker_loses_its_job_and_writes_nothing_when_it_wakes_up(
     assert [dataset.name for dataset in datasets.list_datasets(workspace)] == ["Other"]
 
 
+@pytest.mark.soak
 def test_a_database_that_is_locked_for_long_ends_no_job(workspace, many):
     # The worker gave up after ten seconds, and the cause was lost with it.
     job = datasets.start_import(workspace, many, "Many", LabelSource.LAST_FOLDER)

@@ -14,6 +14,7 @@ ROOT = SCRIPT.parents[3]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo meets in a file here")
+@pytest.mark.soak
 def test_two_processes_stop_together_resume_bit_for_bit_and_end_where_one_does(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     both = [

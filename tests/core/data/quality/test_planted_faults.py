@@ -23,7 +23,10 @@ DATA = SHARED_DATA / "x_sdd"
 SILENT = lambda *_: None  # noqa: E731
 PLANTED_PER_FAULT = 40
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here")
+pytestmark = [
+    pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here"),
+    pytest.mark.soak,
+]
 
 
 def _jpeg_40(pixels):

@@ -156,6 +156,7 @@ def test_nearest_neighbours_know_the_class_of_a_copy():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real images (../shared/data) are not here")
+@pytest.mark.soak
 def test_real_textures_have_nine_identical_pairs_and_hardly_any_near_ones(tmp_path):
     paths = sorted(p for p in (DATA / "x_sdd").rglob("*") if p.suffix in (".jpg", ".png"))
     cache = similarity.small_images(tmp_path, paths, [p.name for p in paths], on_progress=SILENT)
