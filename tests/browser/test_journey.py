@@ -193,16 +193,14 @@ def start_full_training(page: Page, app: App) -> str:
     dataset = datasets.find_dataset(workspace, "Pill demo")
     # Small images: it is the control of the run that is tested.
     datasets.save_preprocess(workspace, dataset.id, PreprocessConfig(image_size_px=64))
-    open_page(page, app, f"train?dataset={dataset.id}")
-    page.wait_for_selector(".st-key-recipe")
-    page.locator(".st-key-recipe").get_by_text("Full", exact=True).click()
-    epochs = page.locator(".st-key-set_full_epochs input")
-    epochs.fill("500")  # long enough to be stopped, killed and resumed on any machine
-    epochs.press("Tab")
-    settled(page)
+    # Long enough to be stopped, killed and resumed on any machine.
+    open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=500")
+    page.wait_for_selector(".st-key-set_full_epochs")
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))
-    return re.findall(r"run=(run-\w+)", page.url)[0]
+    run_id: str = re.findall(r"run=(run-\w+)", page.url)[0]
+    assert runs.find_run(workspace, run_id).run.train.epochs == 500
+    return run_id
 
 
 def click_cell(page: Page, row: int, column: int) -> None:
