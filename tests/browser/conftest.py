@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,6 +74,21 @@ class App:
             self.process.wait(timeout=20)
 
 
+def worker_pids(workspace: Path) -> list[int]:
+    """The workers of a workspace, found by their command line and environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        place = f"TOUCHSTONE_WORKSPACE={workspace}".encode()
+        if b"core.worker" in command and place in environment:
+            found.append(int(process.name))
+    return found
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -94,6 +110,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     app.start()
     yield app
     app.stop()
+    for pid in worker_pids(app.workspace):  # a training that a failed test left behind
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from tests.browser.conftest import (
     open_page,
     settled,
     show_test_results,
+    worker_pids,
 )
 
 pytestmark = pytest.mark.browser
@@ -230,18 +231,10 @@ def steps_of(workspace: Workspace, run_id: str) -> int:
 
 
 def worker_pid(workspace: Path) -> int:
-    """The training worker of this workspace, found by its command line."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            environment = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if (
-            b"core.worker" in command
-            and f"TOUCHSTONE_WORKSPACE={workspace}".encode() in environment
-        ):
-            return int(process.name)
+    """The training worker of this workspace."""
+    found = worker_pids(workspace)
+    if found:
+        return found[0]
     jobs = [run.job for run in runs.list_runs(Workspace(workspace))]
     logs = [log.read_text()[-2000:] for log in (workspace / "logs").glob("*.log")]
     raise AssertionError(f"no worker is running: {jobs[:2]} {logs}")
