@@ -62,7 +62,7 @@ def test_import_split_train_and_use_as_a_script_would(call, workspace, class_fol
         "validation": {"größe falsch": 1, "gut": 1, "割れ": 1},
         "test": {"größe falsch": 1, "gut": 1, "割れ": 1},
     }
-    options = ("--image-size", "64", "--device", "cpu", "--name", "Farben")
+    options = ("--image-size", "64", "--device", "cpu", "--detail", "whole", "--name", "Farben")
     made = call("train", "teile", "--recipe", "quick", *options)
     assert (made["recipe"], made["epochs"], made["refit"]) == ("quick", 0, True)
     path = made["penalty_path"]
@@ -432,7 +432,7 @@ def test_folds_are_split_trained_and_read_together_as_a_script_would(call, train
     assert (made["folds"], made["sealed"]) == (3, True)
     assert [sum(made["counts"][f"fold {i}"].values()) for i in (1, 2, 3)] == [11, 11, 10]
     assert made["counts"]["test"] == {"blue disc": 4, "stripes": 4}
-    options = ("--recipe", "quick", "--image-size", "64", "--device", "cpu")
+    options = ("--recipe", "quick", "--image-size", "64", "--detail", "whole", "--device", "cpu")
     answer = call("train", "Marks", "--all-folds", "--name", "CV", *options)["cross_validation"]
     assert (answer["folds"], answer["folds_done"]) == (3, 3)
     assert [item["fold"] for item in answer["per_fold"]] == [1, 2, 3]
