@@ -27,7 +27,7 @@ def make_workspace(root: Path, images: int, classes: int) -> None:
     from core.domain.configs.preprocess import PreprocessConfig
     from core.domain.datasets import Dataset, Sample, Verdict
     from core.domain.models import Model
-    from core.domain.splits import Split, Subset
+    from core.domain.splits import Split, SplitStrategy, Subset
     from core.store import datasets, models, predictions, splits
     from core.store.database import connect, transaction
     from core.workspace import Workspace
@@ -60,7 +60,7 @@ def make_workspace(root: Path, images: int, classes: int) -> None:
         for n in range(images)
     )
     dataset = Dataset("ds-made", "made", names, "/p", "d", images, 1.0, class_verdicts=verdicts)
-    split = Split("split-made", dataset.id, "s", "stratified", 1, (0.6, 0.2, 0.2), "d", 1.0)
+    split = Split("split-made", dataset.id, "s", SplitStrategy(), 1, (0.6, 0.2, 0.2), "d", 1.0)
     model = Model(
         MODEL,
         "made",
