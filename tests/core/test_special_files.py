@@ -71,6 +71,7 @@ def _fails_for_want_of_memory(path):
     return read_image(path).size
 
 
+@pytest.mark.soak
 def test_an_image_that_needs_too_much_memory_is_one_error_and_the_others_go_on(tmp_path):
     paths = [save_image(tmp_path / f"{n}.png", np.zeros((4, 4))) for n in ("a", "large", "z")]
     results = dict(run_isolated(_fails_for_want_of_memory, paths, workers=1))

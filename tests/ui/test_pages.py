@@ -35,6 +35,7 @@ ADDRESSES = {
     "compare": "results/compare.py",
     "plan": "signoff/plan.py",
     "signoff": "signoff/signoff.py",
+    "record": "signoff/record.py",
     "predict": "use/predict.py",
     "models": "use/models.py",
 }

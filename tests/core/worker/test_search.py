@@ -54,6 +54,7 @@ def _search(workspace, run, name, trials):
         return searches.trials_of(db, name)
 
 
+@pytest.mark.soak
 def test_a_search_that_goes_on_keeps_its_trials_and_tries_what_it_would_have_tried(
     trained, tmp_path
 ):

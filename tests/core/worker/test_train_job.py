@@ -61,7 +61,11 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     with connect(copy) as db, transaction(db):
         db.conn.execute("UPDATE samples SET label = 1 - label WHERE id % 7 = 0")
     compared = runs.start_training(
-        copy, trained.dataset.id, QUICK, preprocess=trained.run.run.preprocess, name="compared"
+        copy,
+        trained.dataset.id,
+        replace(QUICK, detail=DetailChoice.AUTO),
+        preprocess=trained.run.run.preprocess,
+        name="compared",
     )
     told = runs.start_training(
         copy,
