@@ -83,8 +83,8 @@ def _details_tried(tried: Sequence[DetailTrial]) -> None:
         placeholder=text.NOTHING,
     )
     st.caption(
-        "Cross-validated on the training images. More detail is taken where its gain is clear; "
-        "overrule it with Detail on Configure."
+        "Cross-validated: loss and recall on the training images, gain on all the model learns "
+        "from. Overrule it with Detail on Configure."
     )
 
 
