@@ -56,6 +56,11 @@ def run_record_as_json(view: RunView, record: RunRecord) -> JsonObject:
         "preprocess_sha256": run.preprocess.digest,
         "curve": [{**_finite(asdict(epoch)), "epoch": epoch.epoch + 1} for epoch in record.curve],
         "penalty_path": [asdict(point) for point in record.path],
+        "detail": chosen_detail(run.train, record.trials).value
+        if run.train.recipe is Recipe.QUICK
+        else None,
+        "detail_trials": [trial_as_json(trial) for trial in record.trials],
+        "computed_on": dict(record.computed_on),
         "models": [
             {
                 "model_id": kept.model.id,

@@ -219,5 +219,4 @@ def suggested_rate(points: Sequence[RatePoint]) -> float | None:
 
 def chosen_detail(train: TrainConfig, trials: Sequence[DetailTrial]) -> Detail:
     """The detail level asked for, else the one that the comparison chose."""
-    chosen = next((trial.detail for trial in trials if trial.is_chosen), Detail.WHOLE)
-    return train.detail.told or chosen
+    return next((trial.detail for trial in trials if trial.is_chosen), train.detail.levels[0])

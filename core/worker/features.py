@@ -5,7 +5,6 @@ edit changes which rows are needed, never their content.
 """
 
 import hashlib
-import os
 import platform
 import shutil
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels.cache import READY, RowCache, fill_pixels, open_row_cache, pixel_cache
+from core.data.pixels.isolated_pool import worker_count
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
@@ -74,18 +74,12 @@ def _may_have_gpu() -> bool:
 def device_title(device: str) -> str:
     """The name of a device for users."""
     if device == _CPU:
-        return f"CPU ({_cores()} threads)"
+        return f"CPU ({worker_count()} threads)"
     if device == "mps":
         return "Apple GPU"
     import torch
 
     return f"{torch.cuda.get_device_name(torch.device(device))} ({device})"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def dataset_pixels(

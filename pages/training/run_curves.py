@@ -7,10 +7,10 @@ import streamlit as st
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
-from core.workflows.training import runs
+from core.workflows.training import control, runs
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-from pages.training import run_live
+from pages.training import run_actions, run_live
 from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
@@ -34,7 +34,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     if not path:
         with st.container(border=True):
             st.caption(_no_path_in_words(view, job.status))
-        _details_tried(tried)
+        _details_tried(workspace, view, tried)
         return
     left, right = st.columns([3, 2]) if tried else (st.container(), None)
     with left:
@@ -45,7 +45,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         )
     if right is not None:
         with right:
-            _details_tried(tried)
+            _details_tried(workspace, view, tried)
     with (
         st.container(horizontal=True),
         st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
@@ -66,7 +66,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         )
 
 
-def _details_tried(tried: Sequence[DetailTrial]) -> None:
+def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTrial]) -> None:
     """The detail levels that were compared: what each gained, and what it costs."""
     if not tried:
         return
@@ -86,6 +86,14 @@ def _details_tried(tried: Sequence[DetailTrial]) -> None:
         "Cross-validated: loss and recall on the training images, gain on all the model learns "
         "from. Overrule it with Detail on Configure."
     )
+    if control.can_compare_tiles(view, tried) and st.button(
+        "Compare tiles too",
+        icon=":material/grid_view:",
+        key="compare_tiles",
+        help="A new run with the same settings that also looks at each quarter of the image at "
+        "twice the resolution, for fine defects. It takes about 5 times as long.",
+    ):
+        run_actions.open_run(control.compare_tiles(workspace, view.run.id).run.id)
 
 
 def _gain(trial: DetailTrial) -> str:

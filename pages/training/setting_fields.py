@@ -149,11 +149,6 @@ def _of_preset(which: Preset, defaults: Defaults) -> dict[str, Value]:
     }
 
 
-def has_presets(defaults: Defaults) -> bool:
-    """Whether the presets of the recipe differ."""
-    return any(_of_preset(which, defaults) for which in Preset)
-
-
 def matching_preset(wanted: Asked, defaults: Defaults) -> Preset | None:
     """The preset that has just these settings."""
     return next((p for p in Preset if _of_preset(p, defaults) == wanted.own), None)

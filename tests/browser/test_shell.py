@@ -22,7 +22,7 @@ def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Pag
         images = write_class_folders(app.workspace.parent / name, per_class=2)
         job = datasets.start_import(workspace, images, name, LabelSource.LAST_FOLDER)
         ids[name] = jobs.wait(workspace, job.id, on_change=lambda _: None).subject_id
-    menu = page.locator(".st-key-context_dataset input")
+    menu = page.locator('[class*="st-key-context_dataset-"] input')
     open_page(page, app, "datasets")
     expect(menu).to_have_value("Newer")
     # The link is completed in place: it used to cost a press of the Back button.

@@ -44,10 +44,10 @@ def test_a_completed_import_opens_its_dataset_once(
     (job,) = jobs.latest_of_kind(workspace, JobKind.IMPORT).values()
     app = open_page("data/import_images.py", workspace, **{"import": job.subject_id})
     assert app.button(key="to_quality")
-    assert app.selectbox(key="context_dataset").value == trained.dataset.id
-    assert app.selectbox(key="context_split").value == trained.split.id
-    app.selectbox(key="context_dataset").set_value("ds-other").run()
-    assert app.selectbox(key="context_dataset").value == "ds-other"
+    assert app.selectbox(key=f"context_dataset-{trained.dataset.id}")
+    assert app.selectbox(key=f"context_split-{trained.split.id}")
+    app.selectbox(key=f"context_dataset-{trained.dataset.id}").set_value("ds-other").run()
+    assert app.selectbox(key="context_dataset-ds-other")
     assert not app.exception
 
 

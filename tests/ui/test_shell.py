@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from core.domain.jobs import JobKind
 from core.store import jobs as job_rows
@@ -117,12 +118,16 @@ def _links(app: AppTest) -> list[dict[str, list[str]]]:
     return [parse_qs(link.proto.query_string) for link in app.get("page_link")]
 
 
+def _menu(app: AppTest, name: str) -> Selectbox:
+    return next(b for b in app.selectbox if str(b.key).startswith(f"context_{name}-"))
+
+
 def _menus(app: AppTest) -> dict[str, str | None]:
-    keys = ("context_dataset", "context_split", "context_model")
+    names = ("context_dataset", "context_split", "context_model")
     return {
-        box.key: box.options[box.index] if box.index is not None else None
+        name: box.options[box.index] if box.index is not None else None
         for box in app.selectbox
-        if box.key in keys
+        if (name := str(box.key).split("-")[0]) in names
     }
 
 
@@ -131,7 +136,7 @@ def test_what_is_chosen_in_the_bar_stays_over_pages_and_is_in_every_link(
 ) -> None:
     app = open_page(Place.DATASETS, two)
     assert _menus(app)["context_dataset"] == "Spare"
-    app.selectbox(key="context_dataset").set_value(trained.dataset.id).run()
+    _menu(app, "dataset").set_value(trained.dataset.id).run()
     assert app.query_params["dataset"] == trained.dataset.id
     app.switch_page(Place.EVALUATE).run()
     assert not app.exception
@@ -144,7 +149,7 @@ def test_what_is_chosen_in_the_bar_stays_over_pages_and_is_in_every_link(
     assert all(link["dataset"] == [trained.dataset.id] for link in doors)
     assert all(link["model"] == [trained.model.id] for link in doors)
     # A model without a dataset is offered everywhere, and takes nothing else along.
-    app.selectbox(key="context_model").set_value(SPARE[2]).run()
+    _menu(app, "model").set_value(SPARE[2]).run()
     assert _menus(app)["context_model"] == "Uploaded · no dataset"
     assert _menus(app)["context_dataset"] == "Marks"
 
@@ -160,7 +165,7 @@ def test_another_version_opens_the_history(open_page: OpenPage, two: Workspace) 
         db.execute("UPDATE datasets SET version = 2 WHERE id = ?", [SPARE[0]])
         db.conn.commit()
     app = open_page(Place.QUALITY, two, dataset=SPARE[0])
-    app.selectbox(key="context_version").set_value(1).run()
+    _menu(app, "version").set_value(1).run()
     assert not app.exception
     assert app.title[0].value == "History"
     assert app.query_params["version"] == "1"

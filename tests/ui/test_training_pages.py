@@ -54,7 +54,6 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
 
 def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
     network = "tf_efficientnet_lite0"
-    assert not setting_fields.has_presets(Defaults(recipe_defaults(Recipe.QUICK, network)))
     defaults = Defaults(recipe_defaults(Recipe.FULL, network))
     wanted = Asked(Recipe.FULL)
     assert setting_fields.matching_preset(wanted, defaults) is Preset.BALANCED

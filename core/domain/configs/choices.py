@@ -1,6 +1,7 @@
 """The choices among which settings decide."""
 
 from enum import StrEnum
+from typing import assert_never
 
 from core.domain.settings import NO, YES
 
@@ -129,14 +130,32 @@ class Detail(StrEnum):
 
 
 class DetailChoice(StrEnum):
-    """How the quick recipe gets its detail level: chosen by cross-validation, or told."""
+    """How the quick recipe gets its detail level: told, or chosen by cross-validation.
+
+    Auto compares what one pass of the network over the whole image gives; auto_tiles compares
+    tiles as well, which take five passes over more pixels.
+    """
 
     AUTO = "auto"
+    AUTO_TILES = "auto_tiles"
     WHOLE = "whole"
     STAGES = "stages"
     TILES = "tiles"
 
     @property
-    def told(self) -> Detail | None:
-        """The level that was told; None: it is to be chosen."""
-        return None if self is DetailChoice.AUTO else Detail(self.value)
+    def levels(self) -> tuple[Detail, ...]:
+        """The levels that may become the model's, the cheapest first; one if it was told."""
+        match self:
+            case DetailChoice.AUTO:
+                return Detail.WHOLE, Detail.STAGES
+            case DetailChoice.AUTO_TILES:
+                return Detail.WHOLE, Detail.STAGES, Detail.TILES
+            case DetailChoice.WHOLE | DetailChoice.STAGES | DetailChoice.TILES:
+                return (Detail(self.value),)
+            case _:
+                assert_never(self)
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is something to choose from."""
+        return len(self.levels) > 1

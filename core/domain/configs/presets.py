@@ -3,20 +3,26 @@
 from dataclasses import replace
 from typing import assert_never
 
-from core.domain.configs.choices import Preset, Recipe
+from core.domain.configs.choices import DetailChoice, Preset, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
+
+_DETAIL = {
+    Preset.FAST: DetailChoice.WHOLE,
+    Preset.BALANCED: DetailChoice.AUTO,
+    Preset.THOROUGH: DetailChoice.AUTO_TILES,
+}
 
 
 def preset(which: Preset, recipe: Recipe, network: str) -> TrainConfig:
     """The settings of a preset; balanced are the recipe's defaults.
 
-    Fast and thorough differ from it in the number of epochs and in what makes them pay. The quick
-    recipe has no epochs: its presets are the same.
+    Fast and thorough differ from it in the number of epochs and in what makes them pay; in the
+    quick recipe, which has none, in the detail levels that are compared.
     """
     usual = recipe_defaults(recipe, network)
     match recipe:
         case Recipe.QUICK:
-            return usual
+            return replace(usual, detail=_DETAIL[which])
         case Recipe.STAGED | Recipe.FULL:
             pass
         case _:

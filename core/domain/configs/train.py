@@ -326,8 +326,8 @@ class TrainConfig:
         DetailChoice.WHOLE,
         "Detail",
         "For the quick recipe. Whole: the image as one. Stages: also textures and small spots. "
-        "Tiles: also each quarter at twice the resolution, 5 times as slow. Auto compares them by "
-        "cross-validation: minutes instead of seconds.",
+        "Tiles: also each quarter at twice the resolution, 5 times as slow. Auto compares the "
+        "first two by cross-validation, auto_tiles all three.",
         group=SettingGroup.LAST_LAYER,
     )
     seed: int = setting(

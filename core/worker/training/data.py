@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
-from core.domain.configs.choices import Detail, DetailChoice, Recipe
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import GroupKind, Split, Subset
@@ -130,20 +130,25 @@ def load_training_data(session: JobSession) -> TrainingData:
 
 def _first_detail(train: TrainConfig) -> Detail:
     """The detail level whose pixels a run needs in any case."""
-    return (train.detail.told if train.recipe is Recipe.QUICK else None) or Detail.WHOLE
+    return train.detail.levels[0] if train.recipe is Recipe.QUICK else Detail.WHOLE
 
 
 def _work(images: int, train: TrainConfig) -> Work:
-    compares = train.recipe is Recipe.QUICK and train.detail is DetailChoice.AUTO
-    views = _first_detail(train).views
+    levels = train.detail.levels if train.recipe is Recipe.QUICK else (Detail.WHOLE,)
     return Work(
         images,
         train.epochs,
         train.recipe,
         train.stored_versions,
-        views=views,
-        more_views=8 if compares else 0,
+        views=levels[0].views,
+        more_views=sum(map(comparing_passes, levels[1:])),
     )
+
+
+def comparing_passes(detail: Detail) -> int:
+    """What a level costs a comparison, in passes of the network over all images."""
+    # Reading larger pixels takes about as long as two passes.
+    return detail.views + (2 if detail.scale > 1 else 0)
 
 
 def known_groups(

@@ -207,7 +207,7 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
         if not state.best_weights:
             raise TrainingError("No epoch was completed yet.", "Resume the run instead.")
         return state
-    begin_record(session, material)
+    begin_record(session, material, threads=torch.get_num_threads())
     positions = material.subsets[Subset.VALIDATION]
     targets, sample_ids = material.targets[positions], material.sample_ids[positions]
     for epoch in fit(

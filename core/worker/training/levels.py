@@ -1,8 +1,8 @@
 """Which detail level a quick run uses: told, or compared by cross-validation on its images.
 
-The cheapest level comes first, and a dearer one is tried only while images are left that the best
-so far gets wrong. It must be better by more than chance: its log loss lower, image by image, by
-more than one standard error.
+The cheapest level comes first, and others are tried only while images are left that the best so far
+gets wrong. The one with the lower log loss is kept; one that needs more passes of the network must
+be better at odds of two to one.
 """
 
 import time
@@ -25,7 +25,7 @@ from core.training.linear_head import HeadTask, JudgedPoint, judged_at, judged_p
 from core.training.trials import Gain, gain_of, macro_recall, worth_more
 from core.worker.features import FeatureSource, Report, dataset_features, dataset_pixels, reporter
 from core.worker.session import JobSession, StopRequested
-from core.worker.training.data import TrainingData
+from core.worker.training.data import TrainingData, comparing_passes
 
 _USUAL_POINTS = 9  # of a penalty path
 _TIMED_ROWS = 16
@@ -46,25 +46,18 @@ def choose_level(session: JobSession, data: TrainingData, backbone: Backbone) ->
     Raises:
         StopRequested: if a stop was requested.
     """
-    told = data.run.train.detail.told
+    first, *dearer = data.run.train.detail.levels
     session.report(Phase.PREPARING_NETWORK, 0, 0)
     search = _Search(session, data, backbone)
-    first = told or Detail.WHOLE
     search.try_level(first, data.cache, reporter(session, Phase.FEATURES), Phase.PENALTY)
-    if told is None:
-        _compare(session, data, search)
-    return search.best
-
-
-def _compare(session: JobSession, data: TrainingData, search: "_Search") -> None:
-    """Try the dearer levels while they may bring something."""
-    for detail in (Detail.STAGES, Detail.TILES):
+    for detail in dearer:
         if not search.may_improve:
-            return
+            break
         cache = _pixels(session, data, detail)
         if cache is not None:
             report = _part_of_comparison(session, data, detail)
             search.try_level(detail, cache, report, Phase.COMPARING)
+    return search.best
 
 
 def _pixels(session: JobSession, data: TrainingData, detail: Detail) -> RowCache | None:
@@ -92,13 +85,16 @@ def _part_of_comparison(
 ) -> Report:
     """Reports a share of the comparison, whose units are passes of the network over all images."""
     images = len(data.every_used)
-    # Stages take one pass; reading the larger pixels counts as two, the five views follow.
-    before = 0 if detail is Detail.STAGES else 1 if reading else 3
-    passes = 2 if reading else detail.views
+    compared = data.run.train.detail.levels[1:]
+    earlier = compared[: compared.index(detail)]
+    for_pixels = comparing_passes(detail) - detail.views
+    before = sum(map(comparing_passes, earlier)) + (0 if reading else for_pixels)
+    passes = for_pixels if reading else detail.views
+    total_units = images * sum(map(comparing_passes, compared))
 
     def report(done: int, total: int) -> None:
         share = done / total if total else 1.0
-        session.report(Phase.COMPARING, round((before + passes * share) * images), 8 * images)
+        session.report(Phase.COMPARING, round((before + passes * share) * images), total_units)
 
     return report
 
@@ -112,7 +108,7 @@ class _Search:
         self._judged: JudgedPoint | None = None
         self._path: list[PenaltyPoint] = []
         self._best: ChosenLevel | None = None
-        self._evidence: JudgedPoint | None = None
+        self._evidence: dict[Detail, JudgedPoint | None] = {}
 
     @property
     def best(self) -> ChosenLevel:
@@ -128,12 +124,9 @@ class _Search:
 
     def try_level(self, detail: Detail, cache: RowCache, report: Report, phase: Phase) -> None:
         """Compute the features of a level, judge it, and keep it if it is the best so far."""
-        session, data = self._session, self._data
-        preprocess = data.run.preprocess.at_detail(detail)
-        source = FeatureSource(
-            self._backbone, preprocess, detail, data.device_name, session.workspace.runtimes
-        )
-        features = dataset_features(session, cache, data.every_used, source, report=report)
+        data = self._data
+        source = self._source(detail)
+        features = self._features(detail, source, cache, report)
         self._train_task = head_task(data, features).only(data.subsets[Subset.TRAIN])
         path, judged = self._search_penalty(phase)
         penalty = chosen_penalty(data.run.train, path)
@@ -144,17 +137,33 @@ class _Search:
             self._best, self._judged, self._path = level, point, path
         self._store()
 
+    def _source(self, detail: Detail) -> FeatureSource:
+        preprocess = self._data.run.preprocess.at_detail(detail)
+        runtimes = self._session.workspace.runtimes
+        return FeatureSource(self._backbone, preprocess, detail, self._data.device_name, runtimes)
+
+    def _features(
+        self, detail: Detail, source: FeatureSource, cache: RowCache, report: Report
+    ) -> NDArray[np.float32]:
+        """The features of all images; those of the whole image from the same pass as the stages."""
+        session, wanted = self._session, self._data.every_used
+        if detail is Detail.WHOLE and Detail.STAGES in self._data.run.train.detail.levels:
+            # Why whatever is cached: the same run gives the same bits, whatever ran before it.
+            stages, rows = self._source(Detail.STAGES), some_rows(cache)
+            width = begins_with(stages.features(rows), source.features(rows))
+            if width:
+                both = dataset_features(session, cache, wanted, stages, report=report)
+                return both[:, :width]
+        return dataset_features(session, cache, wanted, source, report=report)
+
     def _gain(self, level: ChosenLevel) -> Gain | None:
         """What a level brings against the best so far; None for the first."""
         if self._best is None:
             return None
-        before = self._evidence or self._evidence_of(self._best)
-        after = self._evidence_of(level)
+        before, after = self._evidence_of(self._best), self._evidence_of(level)
         if before is None or after is None:
             return None
-        gain = gain_of(before, after, self._data.groups[self._rows])
-        self._evidence = after if gain.is_real else before
-        return gain
+        return gain_of(before, after, self._data.groups[self._rows])
 
     @property
     def _rows(self) -> NDArray[np.intp]:
@@ -166,31 +175,41 @@ class _Search:
         return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 
     def _evidence_of(self, level: ChosenLevel) -> JudgedPoint | None:
-        task = head_task(self._data, level.features).only(self._rows)
-        return judged_at(task, level.penalty, on_step=stop_check(self._session))
+        if level.detail not in self._evidence:
+            task = head_task(self._data, level.features).only(self._rows)
+            check = stop_check(self._session)
+            self._evidence[level.detail] = judged_at(task, level.penalty, on_step=check)
+        return self._evidence[level.detail]
 
     def _search_penalty(self, phase: Phase) -> tuple[list[PenaltyPoint], list[JudgedPoint]]:
-        session, data = self._session, self._data
+        """The penalty path, and how each point of it judged; no path of a penalty that was told."""
+        session, train = self._session, self._data.run.train
         judged: list[JudgedPoint] = []
         if phase is Phase.PENALTY:
             session.report(phase, 0, _USUAL_POINTS)
             # Why: an earlier attempt left its points; a version that trained in epochs left those.
             self._store_path([])
-        if data.run.train.penalty == 0:
-            for item in judged_path(self._train_task, on_step=stop_check(session)):
-                judged.append(item)
-                if phase is Phase.PENALTY:
-                    self._store_path([j.point for j in judged])
-                    total = max(_USUAL_POINTS, len(judged) + 1)
-                    session.report(phase, len(judged), total)
+        if train.penalty > 0:
+            check = stop_check(session)
+            if not train.detail.compares:
+                return [], []
+            told = judged_at(self._train_task, train.penalty, on_step=check)
+            return [], [told] if told else []
+        for item in judged_path(self._train_task, on_step=stop_check(session)):
+            judged.append(item)
+            if phase is Phase.PENALTY:
+                self._store_path([j.point for j in judged])
+                session.report(phase, len(judged), max(_USUAL_POINTS, len(judged) + 1))
         return [item.point for item in judged], judged
 
     def _note(self, level: ChosenLevel, judged: JudgedPoint | None, took_ms: float) -> bool:
         """Write down what a level brought; whether it is better than the best so far."""
-        if judged is None:  # the penalty was given, or too few images to judge by
+        if judged is None:  # too few images to judge by, or nothing to compare
             return False
-        task, gain = self._train_task, self._gain(level)
-        is_better = self._best is None or (gain is not None and gain.is_real)
+        task, gain, best = self._train_task, self._gain(level), self._best
+        is_better = best is None or (
+            gain is not None and gain.pays(slower=level.detail.views > best.detail.views)
+        )
         if is_better:
             self._trials = [replace(trial, is_chosen=False) for trial in self._trials]
         self._trials.append(
@@ -235,9 +254,25 @@ def head_task(data: TrainingData, features: NDArray[np.float32]) -> HeadTask:
     )
 
 
+def some_rows(cache: RowCache) -> NDArray[np.uint8]:
+    """The pixels of the first readable images."""
+    return np.asarray(cache.rows[np.flatnonzero(cache.ready)[:_TIMED_ROWS]], np.uint8)
+
+
+def begins_with(wide: NDArray[np.float32], narrow: NDArray[np.float32]) -> int:
+    """The width of the second features if the first begin with them, else 0.
+
+    True of networks that end with the mean of their last maps, and not of those that do more to it.
+    """
+    width = narrow.shape[1]
+    tolerance = 1e-4 * float(np.abs(narrow).max(initial=0.0))
+    is_equal = wide.shape[1] > width and np.allclose(wide[:, :width], narrow, 0, tolerance)
+    return width if is_equal else 0
+
+
 def image_ms(source: FeatureSource, cache: RowCache) -> float:
     """Milliseconds of the network for one image, several running side by side."""
-    rows = np.asarray(cache.rows[np.flatnonzero(cache.ready)[:_TIMED_ROWS]])
+    rows = some_rows(cache)
     times = []
     for _ in range(2):  # the faster one, as other work on the machine only adds to it
         started = time.perf_counter()

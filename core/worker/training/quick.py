@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.pixels.isolated_pool import worker_count
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.inference.predictor import probabilities_by
@@ -13,6 +14,7 @@ from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.levels import ChosenLevel, choose_level, head_task, stop_check
 from core.worker.training.model import TrainedModel
+from core.worker.training.record import begin_record, end_record
 from core.worker.training.start import start_backbone
 
 
@@ -22,6 +24,7 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
     Raises:
         StopRequested: if a stop was requested.
     """
+    begin_record(session, material, threads=worker_count())
     backbone = pretrained(session, material.network)
     if material.run.train.start_model:
         backbone = start_backbone(session, material.run, backbone)
@@ -33,8 +36,10 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
     }
     if validation is not None:
         probabilities[Subset.VALIDATION] = validation
+    tensors = _tensors(backbone, head)
+    end_record(session, material, tensors)
     return TrainedModel(
-        _tensors(backbone, head),
+        tensors,
         backbone.head,
         probabilities,
         validation is not None,

@@ -1,32 +1,33 @@
 """How and on what a run was computed, kept with it: what is needed to compute it again."""
 
-import hashlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-
-import torch
+from typing import TYPE_CHECKING
 
 from core.models.bundle import Tensors
+from core.models.digest import weights_digest
 from core.store import runs
 from core.store.database import connect
-from core.training.loop.state import FitState
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+
+if TYPE_CHECKING:
+    from core.training.loop.state import FitState
 
 _PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")
 _VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
 
 
-def begin_record(session: JobSession, data: TrainingData) -> None:
+def begin_record(session: JobSession, data: TrainingData, *, threads: int) -> None:
     """Write what an attempt is computed on; warn where it differs from the attempt before."""
     now = {
         "versions": _versions(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": platform.processor() or platform.machine(),
-        "device": data.device.type,
-        "threads": torch.get_num_threads(),
+        "device": data.device_name.split(":")[0],
+        "threads": threads,
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "seed": data.run.train.seed,
         "dataset_digest": data.dataset.digest,
@@ -44,7 +45,7 @@ def begin_record(session: JobSession, data: TrainingData) -> None:
 
 
 def end_record(
-    session: JobSession, data: TrainingData, tensors: Tensors, state: FitState | None
+    session: JobSession, data: TrainingData, tensors: Tensors, state: "FitState | None" = None
 ) -> None:
     """Add what the run came to: the hash of its weights and how long it trained."""
     with connect(session.workspace) as db:
@@ -54,15 +55,6 @@ def end_record(
             record["training_s"] = round(state.elapsed_s, 3)
             record["steps"] = state.steps_done
         runs.save_record(db, data.run.id, record, job_id=session.job.id, owner=session.owner)
-
-
-def weights_digest(tensors: Tensors) -> str:
-    """SHA-256 of all weights by name; equal for equal models, whatever their file is called."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(tensors[name].tobytes())
-    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

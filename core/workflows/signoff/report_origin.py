@@ -283,7 +283,7 @@ def _solved(
             "training and validation images; results on validation images are cross-validated"
         )
     detail = chosen_detail(run.train, trials)
-    told = "as requested" if run.train.detail.told else "chosen by cross-validation"
+    told = "chosen by cross-validation" if run.train.detail.compares else "as requested"
     return (
         Fact("Detail", f"{_detail_in_words(detail)}, {told}"),
         Fact("Penalty", f"{exact(chosen_penalty(run.train, path))}: {how}"),

@@ -1,16 +1,17 @@
 """What one does with runs beside starting them: the order of the queue, more epochs, repeating."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Detail, DetailChoice
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, QueueMove
 from core.domain.settings import Value, settings_of
-from core.domain.training import TrainingRun
+from core.domain.training import DetailTrial, TrainingRun
 from core.errors import TrainingError
 from core.store import datasets, splits
 from core.store.database import connect
@@ -131,6 +132,27 @@ def continue_training(workspace: Workspace, run_id: str, *, epochs: int) -> RunV
         preprocess=run.preprocess,
         augment=run.augment,
         name=f"{run.given_name or run.name} +{epochs} epochs"[:100],
+        fold=run.fold,
+    )
+
+
+def can_compare_tiles(view: RunView, tried: Sequence[DetailTrial]) -> bool:
+    """Whether a run compared detail levels, left images wrong, and did not look at tiles."""
+    levels = {trial.detail for trial in tried}
+    return view.model_id is not None and len(levels) > 1 and Detail.TILES not in levels
+
+
+def compare_tiles(workspace: Workspace, run_id: str) -> RunView:
+    """A new run with the settings of another one that compares tiles as well."""
+    run = runs.find_run(workspace, run_id).run
+    return runs.start_training(
+        workspace,
+        run.dataset_id,
+        replace(run.train, detail=DetailChoice.AUTO_TILES),
+        split=run.split_id,
+        preprocess=run.preprocess,
+        augment=run.augment,
+        name=f"{run.given_name or run.name} with tiles"[:100],
         fold=run.fold,
     )
 

@@ -1,18 +1,27 @@
 """All that is kept of a run: curve, settings, versions, hashes, and the command that repeats it."""
 
-import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import numpy as np
+from typing import Any
 
 from core.domain.configs.acting import acted_on
+from core.domain.configs.choices import Recipe
 from core.domain.models import Model
 from core.domain.settings import Setting, Value
-from core.domain.training import EpochMetrics, PenaltyPoint, TrainingRun
-from core.models.bundle import Tensors, read_tensors
+from core.domain.training import (
+    DetailTrial,
+    EpochMetrics,
+    PenaltyPoint,
+    TrainingRun,
+    chosen_detail,
+)
+from core.models.bundle import read_tensors
+from core.models.digest import weights_digest
 from core.store import datasets, splits, versions
+from core.store import runs as run_rows
 from core.store.database import connect
+from core.words import count, joined
 from core.workflows.training import control, runs
 from core.workflows.training.run_words import setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
@@ -32,7 +41,8 @@ class KeptModel:
 class RunRecord:
     """What was asked and what came of it.
 
-    `dataset_digest` is that of the run's version, `split_digest` of the images in each subset.
+    `dataset_digest` is that of the run's version, `split_digest` of the images in each subset;
+    `computed_on` the versions of packages, threads and hardware, empty for runs of long ago.
     """
 
     dataset_name: str
@@ -42,6 +52,8 @@ class RunRecord:
     settings: tuple[tuple[Setting, Value], ...]
     curve: tuple[EpochMetrics, ...]
     path: tuple[PenaltyPoint, ...]
+    trials: tuple[DetailTrial, ...]
+    computed_on: Mapping[str, Any]
     models: tuple[KeptModel, ...]
     command: str
 
@@ -54,6 +66,7 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
         dataset = datasets.find_dataset(db, run.dataset_id)
         version = versions.find_version(db, dataset.id, run.version)
         split = splits.split_by_id(db, run.split_id)
+        computed_on = run_rows.record_of(db, run.id)
     return RunRecord(
         dataset.name,
         version.digest,
@@ -62,6 +75,8 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
         tuple(acted_on(run, has_epochs=bool(curve))),
         tuple(curve),
         tuple(runs.penalty_path(workspace, run.id)),
+        tuple(runs.detail_trials(workspace, run.id)),
+        computed_on,
         tuple(_kept(workspace, model_id) for model_id in view.models),
         control.command_of(workspace, run),
     )
@@ -78,15 +93,6 @@ def _kept(workspace: Workspace, model_id: str) -> KeptModel:
     return KeptModel(model, weights_digest(read_tensors(models.exported_bundle(workspace, model))))
 
 
-def weights_digest(tensors: Tensors) -> str:
-    """SHA-256 of names, shapes, types and values of all tensors."""
-    digest = hashlib.sha256()
-    for name, values in sorted(tensors.items()):
-        digest.update(f"{name} {values.shape} {values.dtype}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
 def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
     """Names and values, for a table of two columns."""
     run, job = view.run, view.job
@@ -97,6 +103,21 @@ def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
         ("split", record.split_name),
         ("computed on", (job.device if job else None) or "–"),
         ("started", f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d %H:%M} UTC"),
+        *_versions_in_words(record.computed_on),
         *((s.title.lower(), setting_in_words(s, value)) for s, value in record.settings),
+        *_detail_in_words(run, record.trials),
         *((f"model {k.model.id}", f"weights {k.weights_sha256[:16]}") for k in record.models),
     ]
+
+
+def _versions_in_words(computed_on: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if computed_on:
+        versions = {"python": computed_on["python"], **computed_on["versions"]}
+        yield "versions", ", ".join(f"{name} {number}" for name, number in versions.items())
+        yield "system", f"{computed_on['system']}, {count(computed_on['threads'], 'thread')}"
+
+
+def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterator[tuple[str, str]]:
+    if run.train.recipe is Recipe.QUICK and len(trials) > 1:
+        tried = joined([trial.detail.value for trial in trials])
+        yield "detail chosen", f"{chosen_detail(run.train, trials).value} (of {tried})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail, Recipe
+from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.configs.written import class_factors
@@ -192,7 +192,7 @@ def checked_run(
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     check_size(network, config.image_size_px)
     if train.recipe is Recipe.QUICK:
-        config.at_detail(train.detail.told or Detail.WHOLE)  # refuses more pixels than are allowed
+        config.at_detail(train.detail.levels[0])  # refuses more pixels than are allowed
     with connect(workspace) as db:
         dataset = measured_dataset(workspace, db, dataset_id)
     class_factors(train.class_penalties, dataset.class_names)  # refuses a class that is not there

@@ -8,7 +8,7 @@ from core.models.devices import find_devices
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import setting_fields
-from pages.training.recipe_words import PRESETS, RECIPES
+from pages.training.recipe_words import PRESETS, RECIPES, presets_in_words
 from pages.training.setting_fields import Asked, Defaults
 
 
@@ -25,24 +25,14 @@ def choose_recipe(wanted: Asked) -> None:
 
 
 def choose_preset(wanted: Asked, defaults: Defaults) -> None:
-    """How much time for how good a model; off where a recipe has one answer."""
-    if not setting_fields.has_presets(defaults):
-        st.segmented_control(
-            "Preset",
-            ["One answer"],
-            default="One answer",
-            disabled=True,
-            help="The last layer is solved exactly: there is nothing to trade for time.",
-        )
-        return
+    """How much time for how good a model."""
     st.session_state["preset"] = setting_fields.matching_preset(wanted, defaults)
     st.segmented_control(
         "Preset",
         list(PRESETS),
-        format_func=lambda p: PRESETS[p][0],
+        format_func=lambda p: PRESETS[p],
         key="preset",
-        help=" ".join(f"**{name}**: {words}" for name, words in PRESETS.values())
-        + " Nothing is chosen once a setting is changed.",
+        help=presets_in_words(wanted.recipe) + " Nothing is chosen once a setting is changed.",
         on_change=_take_preset,
         args=(wanted, defaults),
     )

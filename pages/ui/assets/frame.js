@@ -89,7 +89,7 @@ function isModalOpen() {
 
 function search() {
   const boxes = [...document.querySelectorAll(SEARCH)].filter(isShown)
-  const box = boxes[0] ?? document.querySelector('.st-key-context_dataset input')
+  const box = boxes[0] ?? document.querySelector('[class*="st-key-context_dataset-"] input')
   box?.focus()
   box?.select()
 }

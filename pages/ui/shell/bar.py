@@ -48,8 +48,12 @@ def tips(choice: Choice) -> dict[str, str]:
     }
     named = {name: choice.at(Level(name)) for name in words}
     whole = {name: f"{item.name}\n" if item else "" for name, item in named.items()}
-    menus = {f"context_{name}": f"{whole[name]}{says}" for name, says in words.items()}
-    return {**menus, "context_version": "Opens the history at a version"}
+    menus = {
+        _key(name, item.id if item else None): f"{whole[name]}{words[name]}"
+        for name, item in named.items()
+    }
+    version = _shown_version(choice.dataset) if choice.dataset else None
+    return {**menus, _key("version", version): "Opens the history at a version"}
 
 
 def _menu_or_note(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
@@ -66,9 +70,10 @@ def _quiet(words: str, name: str) -> None:
 
 def _menu(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
     names = {item.id: _name(item) for item in known}
-    key = f"context_{level.value}"
-    st.session_state[key] = chosen.id if chosen and chosen.id in names else None
-    shown = names.get(st.session_state[key], f"No {level.value} yet")
+    value = chosen.id if chosen and chosen.id in names else None
+    key = _key(level.value, value)
+    st.session_state[key] = value
+    shown = names.get(value, f"No {level.value} yet") if value else f"No {level.value} yet"
     st.selectbox(
         label,
         list(names),
@@ -92,14 +97,12 @@ def _versions(dataset: Item) -> None:
     if dataset.version < 2:
         _quiet("Version 1", "version")
         return
-    key = "context_version"
-    shown = st.query_params.get("version", "")
-    numbers = list(range(dataset.version, 0, -1))
-    is_known = shown.isdecimal() and int(shown) in numbers
-    st.session_state[key] = int(shown) if is_known else dataset.version
+    value = _shown_version(dataset)
+    key = _key("version", value)
+    st.session_state[key] = value
     st.selectbox(
         "Version",
-        numbers,
+        list(range(dataset.version, 0, -1)),
         format_func=lambda number: f"Version {number}",
         key=key,
         label_visibility="collapsed",
@@ -107,6 +110,21 @@ def _versions(dataset: Item) -> None:
         on_change=_pick,
         args=(None, key),
     )
+
+
+def _shown_version(dataset: Item) -> int:
+    asked = st.query_params.get("version", "")
+    is_known = asked.isdecimal() and 0 < int(asked) <= dataset.version
+    return int(asked) if is_known else dataset.version
+
+
+def _key(name: str, value: object) -> str:
+    """The key of a menu that shows a value.
+
+    Why the value is part of it: a run that is broken off answers with the value before a change of
+    the data, which would be taken for one that somebody picked.
+    """
+    return f"context_{name}-{value or 'none'}"
 
 
 def _width(words: str) -> int:
@@ -121,7 +139,7 @@ def _pick(level: Level | None, key: str) -> None:
 
 def _follow_choice(choice: Choice, place: Place) -> None:
     level, picked = st.session_state.pop(_PICKED, (None, None))
-    if picked is None or _is_open(choice, level, picked, place):
+    if picked is None:
         return
     if level is None and choice.dataset:
         _go(Place.VERSIONS, {"dataset": choice.dataset.id, "version": str(picked)})
@@ -134,18 +152,6 @@ def _follow_choice(choice: Choice, place: Place) -> None:
         Level.MODEL: item.model_id,
     }
     _go(place, {level.value: item_id for level, item_id in own.items() if item_id})
-
-
-def _is_open(choice: Choice, level: Level | None, picked: object, place: Place) -> bool:
-    """Whether this is open anyway: nobody picked it, the menu followed a change of the data.
-
-    A run that is broken off takes the value that the server gave a menu for one that was picked.
-    """
-    if level is None:
-        newest = choice.dataset.version if choice.dataset else None
-        return place is not Place.VERSIONS and picked == newest
-    current = choice.at(level)
-    return current is not None and current.id == picked
 
 
 def _go(place: Place, parameters: dict[str, str]) -> NoReturn:

@@ -12,6 +12,7 @@ from core.domain.configs.train import TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
 from core.training.linear_head import (
+    FOLDS,
     HeadTask,
     cross_validated,
     fit_head,
@@ -253,12 +254,12 @@ def test_a_stop_ends_the_search_at_once():
 
     def stop():
         calls.append(None)
-        if len(calls) == 5:
+        if len(calls) >= 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         list(penalty_path(_task(), on_step=stop))
-    assert len(calls) == 5
+    assert 5 <= len(calls) <= 4 + FOLDS  # the folds that are solved side by side stop, too
 
 
 def test_features_that_are_no_numbers_are_refused():

@@ -17,9 +17,10 @@ def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
     better = losses - 0.02 - np.random.default_rng(1).normal(0, 0.02, 200)
     gain = gain_of(_judged(losses), _judged(better), np.arange(200))
     assert gain.mean == pytest.approx(0.02, abs=0.005)
-    assert gain.is_real
-    assert not gain_of(_judged(losses), _judged(losses), np.arange(200)).is_real
-    assert not gain_of(_judged(better), _judged(losses), np.arange(200)).is_real
+    assert gain.mean > 5 * gain.standard_error
+    assert gain.pays(slower=True)
+    assert not gain_of(_judged(losses), _judged(losses), np.arange(200)).pays(slower=False)
+    assert not gain_of(_judged(better), _judged(losses), np.arange(200)).pays(slower=False)
 
 
 def test_images_of_one_part_count_as_one():
@@ -29,8 +30,9 @@ def test_images_of_one_part_count_as_one():
     alone = gain_of(_judged(before), _judged(after), np.arange(20))
     together = gain_of(_judged(before), _judged(after), np.repeat([0, 1], 10))
     assert alone.mean == together.mean == pytest.approx(0.1)
-    assert alone.is_real
-    assert not together.is_real
+    assert alone.pays(slower=True)
+    assert together.pays(slower=False)
+    assert not together.pays(slower=True)
     # Two groups of equal size: the error is that of a mean of two values.
     assert together.standard_error == pytest.approx(np.std([0.5, -0.3], ddof=1) / 2**0.5)
 

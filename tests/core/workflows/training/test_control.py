@@ -89,6 +89,12 @@ def test_a_run_is_shown_with_its_settings_hashes_and_the_command_that_repeats_it
     assert model["file_sha256"] == trained.model.sha256
     assert len(model["weights_sha256"]) == 64
     assert shown["penalty_path"]
+    assert shown["detail"] == shown["detail_trials"][0]["detail"] == "whole"
+    # The versions and the hash were kept by the run itself; the hash is that of the model's file.
+    computed = shown["computed_on"]
+    assert computed["versions"]["openvino"]
+    assert computed["threads"] >= 1
+    assert computed["weights_sha256"] == model["weights_sha256"]
     assert shlex.split(shown["command"])[:3] == ["touchstone", "train", trained.dataset.name]
 
 
