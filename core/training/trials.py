@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.training.linear_head import Indices, JudgedPoint
+from core.training.linear_head import Floats, Indices, JudgedPoint
 
 # Below this share of wrong images in cross-validation nothing dearer is tried.
 FEW_WRONG = 0.005
@@ -15,21 +15,23 @@ _TWO_TO_ONE = 0.43
 
 @dataclass(frozen=True)
 class Gain:
-    """How much lower the mean log loss of one way is than that of another, and its error."""
+    """How much lower the weighted log loss of one way is than that of another, and its error."""
 
     mean: float
     standard_error: float
 
     def pays(self, *, slower: bool) -> bool:
-        """Whether to choose the second way: if it is likelier better than not.
+        """Whether to choose the second way: at odds of two to one for it, if it is slower.
 
-        If it is slower, the odds must be two to one. Why no proof of two or more errors: the choice
-        costs time at most, and a wrong one in either direction is equally harmless.
+        A way that is as fast is chosen unless the odds are two to one against it. Why no proof of
+        two or more errors: a wrong choice costs time at most, or a little of what was to be gained.
         """
-        return self.mean > (_TWO_TO_ONE if slower else 0.0) * self.standard_error
+        return self.mean > (_TWO_TO_ONE if slower else -_TWO_TO_ONE) * self.standard_error
 
 
-def gain_of(before: JudgedPoint, after: JudgedPoint, groups: NDArray[np.int64]) -> Gain:
+def gain_of(
+    before: JudgedPoint, after: JudgedPoint, groups: NDArray[np.int64], weights: Floats
+) -> Gain:
     """What the second way brings on the same images, compared image by image.
 
     Images of one group show the same part, so that the standard error is that of the sums over
@@ -39,6 +41,7 @@ def gain_of(before: JudgedPoint, after: JudgedPoint, groups: NDArray[np.int64]) 
         before: of the first way.
         after: of the second way.
         groups: [N].
+        weights: [N], above 0, how much each image counts, as in the loss that is minimized.
 
     Source: Nadeau and Bengio 2003, "Inference for the Generalization Error", for why folds alone
     are too few to tell.
@@ -46,13 +49,13 @@ def gain_of(before: JudgedPoint, after: JudgedPoint, groups: NDArray[np.int64]) 
     known = np.isfinite(before.losses) & np.isfinite(after.losses)
     if not known.any():
         return Gain(0.0, 0.0)
+    shares = weights[known] / weights[known].sum()
     differences = before.losses[known] - after.losses[known]
     number = np.unique(groups[known], return_inverse=True)[1]
-    mean = float(differences.mean())
-    sums = np.bincount(number, differences - mean)
+    mean = float((shares * differences).sum())
+    sums = np.bincount(number, shares * (differences - mean))
     count = len(sums)
-    spread = float((sums**2).sum() * count / max(1, count - 1)) ** 0.5
-    return Gain(mean, spread / len(differences))
+    return Gain(mean, float((sums**2).sum() * count / max(1, count - 1)) ** 0.5)
 
 
 def macro_recall(predicted: Indices, targets: Indices) -> float:

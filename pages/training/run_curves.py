@@ -83,8 +83,8 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         placeholder=text.NOTHING,
     )
     st.caption(
-        "Cross-validated: loss and recall on the training images, gain on all the model learns "
-        "from. Overrule it with Detail on Configure."
+        "Cross-validated. Gain: on all images the model learns from, with its class weights. "
+        "Overrule it with Detail on Configure."
     )
     if control.can_compare_tiles(view, tried) and st.button(
         "Compare tiles too",

@@ -1,8 +1,9 @@
 """Which detail level a quick run uses: told, or compared by cross-validation on its images.
 
 The cheapest level comes first, and others are tried only while images are left that the best so far
-gets wrong. The one with the lower log loss is kept; one that needs more passes of the network must
-be better at odds of two to one.
+gets wrong. What counts is the loss that the head minimizes, judged by cross-validation: a level is
+taken unless odds of two to one are against it, or, if it needs more passes of the network, once
+they are for it.
 """
 
 import time
@@ -21,7 +22,13 @@ from core.errors import ConfigError
 from core.models.backbone import Backbone
 from core.store import runs
 from core.store.database import connect
-from core.training.linear_head import HeadTask, JudgedPoint, judged_at, judged_path
+from core.training.linear_head import (
+    HeadTask,
+    JudgedPoint,
+    image_weights,
+    judged_at,
+    judged_path,
+)
 from core.training.trials import Gain, gain_of, macro_recall, worth_more
 from core.worker.features import FeatureSource, Report, dataset_features, dataset_pixels, reporter
 from core.worker.session import JobSession, StopRequested
@@ -163,7 +170,8 @@ class _Search:
         before, after = self._evidence_of(self._best), self._evidence_of(level)
         if before is None or after is None:
             return None
-        return gain_of(before, after, self._data.groups[self._rows])
+        task = head_task(self._data, level.features).only(self._rows)
+        return gain_of(before, after, task.groups, image_weights(task))
 
     @property
     def _rows(self) -> NDArray[np.intp]:

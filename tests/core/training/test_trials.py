@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from core.domain.training import PenaltyPoint
+from core.training import trials
 from core.training.linear_head import JudgedPoint
-from core.training.trials import gain_of, macro_recall, worth_more
+from core.training.trials import macro_recall, worth_more
+
+
+def gain_of(before, after, groups, weights=None):
+    return trials.gain_of(
+        before, after, groups, np.ones(len(groups)) if weights is None else weights
+    )
 
 
 def _judged(losses, predicted=()):
@@ -19,7 +26,7 @@ def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
     assert gain.mean == pytest.approx(0.02, abs=0.005)
     assert gain.mean > 5 * gain.standard_error
     assert gain.pays(slower=True)
-    assert not gain_of(_judged(losses), _judged(losses), np.arange(200)).pays(slower=False)
+    assert not gain_of(_judged(losses), _judged(losses), np.arange(200)).pays(slower=True)
     assert not gain_of(_judged(better), _judged(losses), np.arange(200)).pays(slower=False)
 
 
@@ -40,6 +47,10 @@ def test_images_of_one_part_count_as_one():
 def test_images_of_a_class_that_was_never_seen_do_not_count():
     gain = gain_of(_judged([1.0, np.nan, 1.0]), _judged([0.5, 9.0, 0.5]), np.arange(3))
     assert gain.mean == pytest.approx(0.5)
+    # A rare class counts as much as the others where it does so in training.
+    weights = np.array([3.0, 1.0, 1.0])
+    gain = gain_of(_judged([1.0, 1, 1]), _judged([0.8, 1.1, 1.1]), np.arange(3), weights)
+    assert gain.mean == pytest.approx((3 * 0.2 - 0.1 - 0.1) / 5)
     assert gain_of(_judged([np.nan]), _judged([np.nan]), np.arange(1)).mean == 0
 
 

@@ -63,7 +63,7 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     compared = runs.start_training(
         copy,
         trained.dataset.id,
-        replace(QUICK, detail=DetailChoice.AUTO),
+        replace(QUICK, detail=DetailChoice.AUTO_TILES),
         preprocess=trained.run.run.preprocess,
         name="compared",
     )
