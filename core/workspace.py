@@ -172,8 +172,12 @@ def _close_to_others(workspace: Workspace) -> None:
 
 def open_workspace(root: Path | None = None) -> Workspace:
     """The workspace at `root`, TOUCHSTONE_WORKSPACE or `~/.touchstone`; created if missing."""
-    chosen = root or Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
-    return Workspace(chosen.expanduser().resolve()).create()
+    return Workspace((root or default_root()).expanduser().resolve()).create()
+
+
+def default_root() -> Path:
+    """The folder of this process's workspace: TOUCHSTONE_WORKSPACE or `~/.touchstone`."""
+    return Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
 
 
 def import_roots() -> tuple[Path, ...]:

@@ -46,6 +46,7 @@ with errors.shown():
     with st.container(key="frame_parts"):
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
+    problems.say_settings(state.workspace())
     problems.say_second_app(state.workspace())
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from core.domain.configs.administration import Limits
 from core.domain.record import Alteration, RecordRow, in_utc
+from core.domain.settings import settings_of
 from core.workflows.keeping.backup import Backup
 
 
@@ -30,3 +32,17 @@ def problem_as_json(problem: Alteration) -> dict[str, Any]:
 def backup_as_json(made: Backup) -> dict[str, Any]:
     """A finished backup."""
     return {"folder": str(made.folder), "files": made.files, "size_bytes": made.size_bytes}
+
+
+def limit_rows(limits: Limits) -> list[dict[str, Any]]:
+    """Each limit with its value in force, its default, and which values are allowed."""
+    return [
+        {
+            "name": item.name,
+            "value": getattr(limits, item.name),
+            "default": item.default,
+            "expected": item.expected,
+            "about": item.help,
+        }
+        for item in settings_of(limits)
+    ]

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from core.api.keeping import backup_as_json, entry_as_json, problem_as_json
+from core import administration
+from core.api.keeping import backup_as_json, entry_as_json, limit_rows, problem_as_json
 from core.cli.output import phases, say, table
 from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, session
 from core.domain.record import RecordedAction, in_utc
@@ -102,6 +103,34 @@ def verify(
         opened.answer(result, show)
         if problems:
             raise typer.Exit(FAILED)
+
+
+@app.command()
+def limits(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a touchstone.toml with every setting.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the limits in force. A file touchstone.toml in the workspace changes them."""
+    if example:
+        print(administration.example(), end="")
+        return
+    with session(workspace, as_json) as opened:
+        root = opened.workspace.root
+        found = administration.administration(root)
+        rows = limit_rows(found.settings.limits)
+
+        def show() -> None:
+            table(
+                ["setting", "in force", "default", "must be"],
+                [[row["name"], row["value"], row["default"], row["expected"]] for row in rows],
+            )
+            say(f"Set in {root / administration.FILE}; `touchstone limits --example` shows how.")
+
+        problems = [problem.words for problem in found.problems]
+        opened.answer({"limits": rows, "problems": problems}, show)
 
 
 @app.command()
