@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from core.domain.configs.administration import Administration, BackupPlan, Limits
 from core.domain.settings import Setting, settings_of
 from core.errors import ConfigError
-from core.workspace import default_root
+from core.workspace import SETTINGS_FILE, default_root
 
-FILE = "touchstone.toml"
+FILE = SETTINGS_FILE
 _MOST_BYTES = 1_000_000
 _WIDTH = 96
 _Stamp = tuple[int, int, int] | None

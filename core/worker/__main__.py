@@ -150,6 +150,10 @@ def _work(session: JobSession) -> None:
             from core.worker.files import job as files_job
 
             files_job.run(session)
+        case JobKind.BACKUP:
+            from core.worker import backup_job
+
+            backup_job.run(session)
         case _:
             assert_never(session.job.kind)
 

@@ -175,7 +175,7 @@ def subject_name(db: Database, job: Job) -> str:
                 return Path(str(job.payload["folder"])).name
             case JobKind.EXPLAIN:
                 return models.find_model(db, str(job.payload["model_id"])).name
-            case JobKind.REPORT:
+            case JobKind.REPORT | JobKind.BACKUP:
                 return ""
             case _:
                 assert_never(job.kind)
