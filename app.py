@@ -15,9 +15,11 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+from core.administration import administration
 from core.errors import TouchstoneError
 from core.store.database import sqlite_warning
 from core.workflows import jobs
+from core.workflows.keeping import schedule
 from core.workspace import open_workspace
 from pages.ui import errors, inference, limits, routes
 from pages.ui.compression import CompressScripts
@@ -42,6 +44,9 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
         jobs.prepare(workspace)
         jobs.enter_as_app(workspace)
         errors.log_to_file(workspace)
+        schedule.keep_time(workspace)
+        for problem in administration(workspace.root).problems:
+            logging.getLogger("touchstone").warning(problem.words)
     warning = sqlite_warning()
     if warning:
         logging.getLogger("touchstone").warning(warning)

@@ -14,6 +14,7 @@ TouchstoneError
 ├── NetworkUnavailableError   pretrained weights that are not on this machine
 ├── SealedError               a test set that has not been opened yet
 ├── TrainingError             a training that cannot start or go on
+├── QueueFullError            more jobs than may wait
 └── ModelFileError            a file that is not a usable model
 
 Each one carries `message` (what happened and where) and `hint` (what to do next). They are shown
@@ -109,6 +110,10 @@ class SealedError(TouchstoneError):
 
 class TrainingError(TouchstoneError):
     """A training that cannot start or go on."""
+
+
+class QueueFullError(TouchstoneError):
+    """More jobs than may wait for their turn."""
 
 
 class ModelFileError(TouchstoneError):

@@ -15,11 +15,11 @@ from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 
+from core.administration import how_to_change, limits_of
 from core.errors import WorkspaceError
 from core.words import size
 from core.workspace import is_system_path
 
-RESERVE_BYTES = 1_000_000_000  # of a disk: nothing large is written into the last of it; at most 5%
 # One cell of a table; None is an empty one.
 Cell = str | int | float | None
 
@@ -123,13 +123,13 @@ def require_space(folder: Path, needed: int, what: str) -> None:
         WorkspaceError: with the numbers.
     """
     disk = shutil.disk_usage(folder)
-    kept = min(RESERVE_BYTES, disk.total // 20)
+    kept = limits_of().kept_free(disk.total)
     if needed + kept > disk.free:
         raise WorkspaceError(
             f"{what} needs {size(needed)}, but of the {size(disk.free)} that are free on the disk "
             f"of {folder}, {size(kept)} are kept for the database.",
             f"Free at least {size(needed + kept - disk.free)}, or move the workspace to another "
-            "disk.",
+            f"disk. {how_to_change('disk_reserve_gb')}",
         )
 
 

@@ -10,6 +10,7 @@ from core.errors import PathNotAllowedError, WorkspaceError
 
 ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
 IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
+SETTINGS_FILE = "touchstone.toml"
 RESERVE_BYTES = 64_000_000
 _RESERVE_SHARE = 50  # on a small disk: one part of so many
 _RESERVE_SPARE = 5  # made again where so many times its size are free
@@ -29,6 +30,11 @@ class Workspace:
     def database(self) -> Path:
         """The SQLite file: all metadata and all models."""
         return self.root / "workspace.db"
+
+    @property
+    def settings(self) -> Path:
+        """What an administrator has set; see `core/administration.py`."""
+        return self.root / SETTINGS_FILE
 
     @property
     def reserve(self) -> Path:
@@ -172,8 +178,12 @@ def _close_to_others(workspace: Workspace) -> None:
 
 def open_workspace(root: Path | None = None) -> Workspace:
     """The workspace at `root`, TOUCHSTONE_WORKSPACE or `~/.touchstone`; created if missing."""
-    chosen = root or Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
-    return Workspace(chosen.expanduser().resolve()).create()
+    return Workspace((root or default_root()).expanduser().resolve()).create()
+
+
+def default_root() -> Path:
+    """The folder of this process's workspace: TOUCHSTONE_WORKSPACE or `~/.touchstone`."""
+    return Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".touchstone")
 
 
 def import_roots() -> tuple[Path, ...]:

@@ -46,6 +46,8 @@ with errors.shown():
     with st.container(key="frame_parts"):
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
+    if place is not Place.HEALTH:  # which says it by itself
+        problems.say_settings(state.workspace())
     problems.say_second_app(state.workspace())
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

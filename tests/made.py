@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.administration import FILE
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, Verdict
 from core.domain.models import Model
 from core.domain.splits import Split, SplitStrategy, Subset
+from core.files import atomic_write
 from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
 from core.workspace import Workspace
@@ -138,3 +140,11 @@ def add_model(
                 )
             predictions.insert_predictions(db, model.id, "ds-1", subset, made.ids[subset], rows)
     return model
+
+
+def set_limits(root: Path, **limits: float) -> None:
+    """Write `touchstone.toml` into the folder of a workspace, with these limits alone."""
+    root.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name} = {value}" for name, value in limits.items()]
+    with atomic_write(root / FILE) as partial:
+        partial.write_text("\n".join(["[limits]", *lines]))

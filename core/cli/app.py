@@ -83,6 +83,9 @@ CONTENTS = {
     "Workspace": (
         Entry("record", "keeping", "Show who changed what and when."),
         Entry("verify", "keeping", "Check that nothing was altered unseen."),
+        Entry("doctor", "keeping", "Check versions, disk, workers, backups and integrity."),
+        Entry("caches", "keeping", "Show what caches take, or clear them."),
+        Entry("limits", "keeping", "Show the limits in force, or how to change them."),
         Entry("backup", "keeping", "Back up the workspace while it is in use."),
         Entry("restore-backup", "keeping", "Make a workspace of a backup."),
     ),

@@ -5,13 +5,22 @@ from typing import Annotated
 
 import typer
 
-from core.api.keeping import backup_as_json, entry_as_json, problem_as_json
+from core import administration
+from core.api.keeping import (
+    backup_as_json,
+    entry_as_json,
+    health_as_json,
+    limit_rows,
+    problem_as_json,
+)
 from core.cli.output import phases, say, table
 from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, session
 from core.domain.record import RecordedAction, in_utc
 from core.errors import TouchstoneError
-from core.words import NOTHING, count, size
+from core.words import NOTHING, count, joined, listed, size
+from core.workflows.job_words import kind_in_words
 from core.workflows.keeping import backup as backups
+from core.workflows.keeping import health, health_words, space
 from core.workflows.keeping import record as records
 
 app = typer.Typer()
@@ -102,6 +111,124 @@ def verify(
         opened.answer(result, show)
         if problems:
             raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave the integrity of record and models out.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check versions, disk, devices, weights, workers, backups and integrity.
+
+    The exit code is 1 if something serious is wrong; what to do is said.
+    """
+    with session(workspace, as_json) as opened:
+        alterations = None if quick else records.verify(opened.workspace)
+        seen = health.examine(opened.workspace, space.disk_use(opened.workspace), alterations)
+        result = health_as_json(seen)
+        opened.answer(result, lambda: _show_health(seen))
+        if not result["well"]:
+            raise typer.Exit(FAILED)
+
+
+def _show_health(seen: health.Health) -> None:
+    titles = joined([device.title for device in seen.devices])
+    say(f"Touchstone {seen.program or '(from a folder)'} · {count(seen.cores, 'core')} · {titles}")
+    say(f"Weights here: {listed(seen.weights) or 'none'}")
+    table(
+        ["program", "installed", "at least"],
+        [[item.name, item.installed or NOTHING, item.lowest] for item in seen.components],
+    )
+    say(
+        f"Disk: {size(seen.disk.free_bytes)} of {size(seen.disk.total_bytes)} free; "
+        f"{size(seen.kept_free_bytes)} are kept."
+    )
+    table(
+        ["what", "on disk", "in caches"],
+        [
+            [health_words.use_in_words(use), size(use.size_bytes), size(use.cached_bytes or None)]
+            for use in seen.disk.uses
+        ],
+    )
+    for lane in seen.lanes:
+        if lane.running or lane.waiting:
+            work = kind_in_words(lane.running.kind) if lane.running else "nobody"
+            say(f"Lane {lane.name}: {work} at work, {count(lane.waiting, 'job')} waiting.")
+    made = seen.backup.made
+    say(f"Last backup: {f'{in_utc(made.at)} UTC, {made.new}' if made else 'none'}")
+    if seen.alterations == ():
+        say("Database, record and models are as recorded.")
+    for item in seen.findings:
+        mark = "Problem" if item.trouble.is_serious else "Advice"
+        say(f"{mark}: {health_words.what(item)} {health_words.advice(item)}")
+    if not seen.findings:
+        say("Everything is well.")
+
+
+@app.command()
+def caches(
+    clear: Annotated[
+        list[space.CacheKind] | None, typer.Option(help="Delete this cache; may be repeated.")
+    ] = None,
+    clear_all: Annotated[bool, typer.Option("--clear-all", help="Delete all caches.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what caches take, or clear them; what is needed again is made again.
+
+    Refused while a job is at work or waits, since it may need them.
+    """
+    with session(workspace, as_json) as opened:
+        chosen = list(space.CacheKind) if clear_all else clear or []
+        freed = space.clear(opened.workspace, chosen) if chosen else 0
+        uses = space.disk_use(opened.workspace).uses
+        sizes = {use.name: use.size_bytes for use in uses if use.kind is space.SpaceKind.CACHE}
+        rows = {kind.value: sizes.get(kind.value, 0) for kind in space.CacheKind}
+
+        def show() -> None:
+            if chosen:
+                say(f"{size(freed)} freed.")
+                return
+            table(
+                ["cache", "on disk", "what it is"],
+                [
+                    [kind.value, size(rows[kind.value]), health_words.cache_in_words(kind)]
+                    for kind in space.CacheKind
+                ],
+            )
+
+        opened.answer({"caches": rows, "freed_bytes": freed}, show)
+
+
+@app.command()
+def limits(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a touchstone.toml with every setting.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the limits in force. A file touchstone.toml in the workspace changes them."""
+    if example:
+        print(administration.example(), end="")
+        return
+    with session(workspace, as_json) as opened:
+        root = opened.workspace.root
+        found = administration.administration(root)
+        rows = limit_rows(found.settings.limits)
+
+        def show() -> None:
+            table(
+                ["setting", "in force", "default", "must be"],
+                [[row["name"], row["value"], row["default"], row["expected"]] for row in rows],
+            )
+            say(f"Set in {root / administration.FILE}; `touchstone limits --example` shows how.")
+
+        problems = [problem.words for problem in found.problems]
+        opened.answer({"limits": rows, "problems": problems}, show)
 
 
 @app.command()

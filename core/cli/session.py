@@ -3,6 +3,7 @@
 import getpass
 import json
 import logging
+import os
 import secrets
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from core.administration import administration
 from core.cli.output import errors, note, progress_bar
 from core.domain.files import ChangedFiles
 from core.domain.ids import utc_now
@@ -95,6 +97,9 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
     acting.set(person())
     try:
         place = open_workspace(workspace)
+        os.environ[ROOT_VARIABLE] = str(place.root)  # helper processes know the limits by it
+        for problem in administration(place.root).problems:
+            note(problem.words)
         yield Session(place, as_json)
     except TouchstoneError as err:
         if isinstance(err, WorkspaceError) and place is not None:

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     REPORT = "report"
     EXPLAIN = "explain"
     FILES = "files"
+    BACKUP = "backup"
 
     @property
     def lane(self) -> str:
@@ -28,6 +29,8 @@ class JobKind(StrEnum):
                 return "import"
             case JobKind.PREDICT | JobKind.QUALITY | JobKind.REPORT | JobKind.EXPLAIN:
                 return "data"
+            case JobKind.BACKUP:  # reads all files while others work on
+                return "backup"
             case _:
                 assert_never(self)
 
@@ -45,7 +48,7 @@ class JobKind(StrEnum):
                 return "Start it again; what was computed is not computed twice."
             case JobKind.SEARCH:
                 return "Resume the search; finished trials are kept."
-            case JobKind.REPORT | JobKind.FILES | JobKind.RATE:
+            case JobKind.REPORT | JobKind.FILES | JobKind.RATE | JobKind.BACKUP:
                 return "Start it again."
             case _:
                 assert_never(self)
@@ -120,6 +123,8 @@ class Phase(StrEnum):
     HEATMAPS = "Computing heatmaps"
     DRAWING = "Drawing heatmaps"
     WRITING = "Writing the report"
+    COPYING_DATABASE = "Copying the database"
+    COPYING_FILES = "Copying files"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,10 @@ class RecordedAction(StrEnum):
     USE_DESCRIBED = "intended use described"
     REPORT_MADE = "report made"
     EXPORTED = "exported"
+    BACKUP_BEGUN = "backup begun"
     BACKED_UP = "backed up"
+    BACKUP_FAILED = "backup failed"
+    CACHE_CLEARED = "caches cleared"
 
 
 @dataclass(frozen=True)

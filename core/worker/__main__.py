@@ -15,6 +15,7 @@ from typing import assert_never
 
 from filelock import FileLock, Timeout
 
+from core.administration import administration
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
@@ -35,6 +36,8 @@ _END_ATTEMPTS = 3  # each waits as long
 def main(lane: str) -> None:
     """Hold the lane, clean up after a lost worker, and work until the queue is empty."""
     workspace = open_workspace()
+    for problem in administration(workspace.root).problems:
+        logging.warning("%s", problem.words)
     wait_longer(DATABASE_PATIENCE_S)
     owner = new_id("worker")
     try:
@@ -147,6 +150,10 @@ def _work(session: JobSession) -> None:
             from core.worker.files import job as files_job
 
             files_job.run(session)
+        case JobKind.BACKUP:
+            from core.worker import backup_job
+
+            backup_job.run(session)
         case _:
             assert_never(session.job.kind)
 

@@ -104,12 +104,12 @@ def reconcile(workspace: Workspace) -> list[Job]:
         active = jobs.active_jobs(db)
         for lane in {job.lane for job in active}:
             _give_hung_up(workspace, db, [job for job in active if job.lane == lane])
-            if not _lane_is_free(workspace, lane):
+            if not lane_is_free(workspace, lane):
                 continue
             # Why read again: a worker may have finished since the first read.
             mine = [job for job in jobs.active_jobs(db) if job.lane == lane]
             for job in mine:
-                if job.status is JobStatus.RUNNING and _lane_is_free(workspace, lane):
+                if job.status is JobStatus.RUNNING and lane_is_free(workspace, lane):
                     jobs.mark_interrupted(db, job, now=utc_now())
             if any(job.status is JobStatus.QUEUED for job in mine) and not _is_starting(root, lane):
                 start_worker(workspace, lane)
@@ -165,7 +165,8 @@ def _is_starting(root: Path, lane: str) -> bool:
     return time.monotonic() - _started_at.get((root, lane), -math.inf) < START_PATIENCE_S
 
 
-def _lane_is_free(workspace: Workspace, lane: str) -> bool:
+def lane_is_free(workspace: Workspace, lane: str) -> bool:
+    """Whether no worker of this lane is alive."""
     lock = lane_lock(workspace, lane)
     with contextlib.suppress(Timeout):
         lock.acquire(timeout=0)

@@ -121,6 +121,12 @@ def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.COMPARING_FILES: (0.2, 1.0),
                 Phase.READING_CHANGED: (0.2, 1.0),
             }
+        case JobKind.BACKUP:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.COPYING_DATABASE: (1.0, 0),
+                Phase.COPYING_FILES: (1.0, 4.0),
+            }
         case _:
             assert_never(kind)
 

@@ -28,6 +28,8 @@ def kind_in_words(kind: JobKind) -> str:
             return "Heatmaps"
         case JobKind.FILES:
             return "File check"
+        case JobKind.BACKUP:
+            return "Backup"
         case _:
             assert_never(kind)
 

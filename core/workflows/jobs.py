@@ -9,9 +9,10 @@ from typing import assert_never
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
+from core.administration import how_to_change, limits_of
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, QueueMove
-from core.errors import FilesChangedError, NotFoundError, TouchstoneError
+from core.errors import FilesChangedError, NotFoundError, QueueFullError, TouchstoneError
 from core.store import datasets, jobs, models, runs, searches
 from core.store.database import connect, transaction
 from core.worker.launcher import reconcile, start_worker, sweep_unfinished
@@ -85,13 +86,38 @@ def submit(
 
     Returns:
         The new job, or the active one of the same subject.
+
+    Raises:
+        QueueFullError: if as many jobs wait as may.
     """
-    with connect(workspace) as db:
+    with connect(workspace) as db, transaction(db):
+        _refuse_full(workspace, db, subject_id)
         jobs.enqueue(db, kind, subject_id, payload, now=utc_now(), lane=lane)
         job = jobs.latest_job(db, subject_id)
     assert job is not None
     start_worker(workspace, job.lane)
     return job
+
+
+def refuse_full_queue(workspace: Workspace) -> None:
+    """Raise where no further job may wait; before anything is stored for one.
+
+    Raises:
+        QueueFullError: with the number.
+    """
+    with connect(workspace) as db:
+        _refuse_full(workspace, db, "")
+
+
+def _refuse_full(workspace: Workspace, db: Database, subject_id: str) -> None:
+    active, limit = jobs.active_jobs(db), limits_of(workspace.root).queued_jobs
+    waiting = sum(job.status is JobStatus.QUEUED for job in active)
+    if waiting >= limit and all(job.subject_id != subject_id for job in active):
+        raise QueueFullError(
+            f"{waiting:,} jobs wait for their turn; no more than {limit:,} may.",
+            "Stop those that are not needed, or try again when some have ended. "
+            f"{how_to_change('queued_jobs')}",
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,7 @@ def subject_name(db: Database, job: Job) -> str:
                 return Path(str(job.payload["folder"])).name
             case JobKind.EXPLAIN:
                 return models.find_model(db, str(job.payload["model_id"])).name
-            case JobKind.REPORT:
+            case JobKind.REPORT | JobKind.BACKUP:
                 return ""
             case _:
                 assert_never(job.kind)

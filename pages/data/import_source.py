@@ -110,6 +110,7 @@ def _files(workspace: Workspace) -> ImportSource | None:
     )
     if not files:
         return None
+    uploads.refuse_many_files(workspace, len(files))
     signature = [file.file_id for file in files]
     if st.session_state.get("files_signature") != signature:
         folder = uploads.new_upload_folder(workspace)

@@ -12,8 +12,11 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.administration import limits_of
+from core.domain.configs.administration import GB
+from core.workflows.data.uploads import zip_advice
 from pages.ui.figures.theme import style_sheet
-from pages.ui.routes import MAX_ZIP_BYTES, PLOTLY_URL, UPLOAD_HEADER
+from pages.ui.routes import PLOTLY_URL, UPLOAD_HEADER
 from pages.ui.viewer.viewing import Tone, Viewing
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -243,7 +246,12 @@ def zip_upload(key: str) -> dict[str, str] | None:
     """An upload that streams to disk; gives `{upload, name}` once when it is complete."""
     answer: Any = _upload(
         key=key,
-        data={"url": "/uploads/zip", "header": UPLOAD_HEADER, "limit": MAX_ZIP_BYTES},
+        data={
+            "url": "/uploads/zip",
+            "header": UPLOAD_HEADER,
+            "limit": int(limits_of().zip_upload_gb * GB),
+            "advice": zip_advice(),
+        },
         on_uploaded_change=lambda: None,
     )
     return dict(answer.uploaded) if answer.uploaded else None

@@ -4,25 +4,28 @@ import asyncio
 import logging
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from core import words
+from core.administration import how_to_change, limits_of
+from core.domain.configs.administration import GB, MB
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ImportError:  # where the faster one is not installed
     HttpToolsProtocol = None  # type: ignore[assignment, misc]
 
-UPLOADS_BYTES = 2_000_000_000  # in memory, of all sessions
 SILENT_S = 20.0
+_FORM_BYTES = 10_000  # around the file in its request
 _UPLOAD_PATH = "/_stcore/upload_file/"
 
 
 class UploadQuota:
-    """Refuses files that Streamlit would hold in memory, once all of them together are too large.
+    """Refuses files that Streamlit would hold in memory: too large, alone or all together.
 
     Streamlit limits each file, but neither their number nor their sum.
     """
@@ -32,15 +35,29 @@ class UploadQuota:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         sends_file = scope["type"] == "http" and scope["method"] == "PUT"
-        if sends_file and _UPLOAD_PATH in scope["path"] and (held := held_bytes()) > UPLOADS_BYTES:
-            refusal = Response(
-                f"Uploaded files take {words.size(held)} of the memory; together they may take "
-                f"{words.size(UPLOADS_BYTES)}. Close other tabs, then try again.",
-                413,
-            )
-            await refusal(scope, receive, send)
+        if sends_file and _UPLOAD_PATH in scope["path"] and (why := _refusal(scope)):
+            await Response(why, 413)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+
+def _refusal(scope: Any) -> str:
+    """Why a file is not taken; empty if it is."""
+    limits = limits_of()
+    largest, together = limits.file_upload_mb * MB, limits.memory_uploads_gb * GB
+    announced = Headers(scope=scope).get("content-length", "")
+    if announced.isascii() and announced.isdecimal() and int(announced) > largest + _FORM_BYTES:
+        return (
+            f"The file is larger than {words.size(largest)}, which is the limit for browsers. "
+            f"{how_to_change('file_upload_mb')}"
+        )
+    if (held := held_bytes()) > together:
+        return (
+            f"Uploaded files take {words.size(held)} of the memory; together they may take "
+            f"{words.size(together)}. Close other tabs, then try again. "
+            f"{how_to_change('memory_uploads_gb')}"
+        )
+    return ""
 
 
 def held_bytes() -> int:

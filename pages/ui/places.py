@@ -49,6 +49,7 @@ class Place(StrEnum):
     RECORD = "signoff/record.py", "Record", "history_edu", "record"
     PREDICT = "use/predict.py", "Predict", "image_search", "predict", Level.MODEL
     MODELS = "use/models.py", "Models", "deployed_code", "models"
+    HEALTH = "use/health.py", "Health", "monitor_heart", "health"
 
 
 class Door(StrEnum):
@@ -79,7 +80,7 @@ MENU: dict[Door, tuple[Place, ...]] = {
     Door.RESULTS: (Place.EVALUATE, Place.OPERATING_POINT, Place.COMPARE),
     Door.SIGN_OFF: (Place.TEST_PLANNER, Place.SIGN_OFF, Place.RECORD),
     Door.PREDICT: (Place.PREDICT,),
-    Door.MODELS: (Place.MODELS,),
+    Door.MODELS: (Place.MODELS, Place.HEALTH),
 }
 # The step that a door opens before another one of it was used.
 FIRST: dict[Door, Place] = {

@@ -17,11 +17,10 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from core import words
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.domain.models import Model
-from core.errors import FilesChangedError, ImportSourceError, TouchstoneError
+from core.errors import FilesChangedError, TouchstoneError
 from core.files import CsvDelimiter, atomic_write, require_space
 from core.workflows.data import datasets, exports, image_facts, quick_edits, uploads
 from core.workflows.data.exports import ExportFormat
@@ -40,7 +39,6 @@ from pages.ui.waiting import (
     in_time,
 )
 
-MAX_ZIP_BYTES = 2 * 1024**3
 _CHECK_EVERY_BYTES = 64_000_000
 MAX_EDIT_BYTES = 4 * 1024**2
 UPLOAD_HEADER = "x-touchstone-upload"
@@ -289,8 +287,7 @@ async def _upload_zip(request: Request) -> Response:
                 if (received := file.tell() + len(block)) - checked > _CHECK_EVERY_BYTES:
                     checked = received  # others write to the disk too
                     _refuse_upload(workspace, 0)
-                if received > MAX_ZIP_BYTES:
-                    _refuse_upload(workspace, received)
+                uploads.refuse_zip_size(workspace, received)
                 await run_in_threadpool(file.write, block)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 413)
@@ -306,11 +303,7 @@ async def _upload_zip(request: Request) -> Response:
 
 def _refuse_upload(workspace: Workspace, size: int) -> None:
     """Raise where a ZIP file of so many bytes is too much: alone, with others, for the disk."""
-    if size > MAX_ZIP_BYTES:
-        raise ImportSourceError(
-            f"The ZIP file has {words.size(size)}; the limit is {words.size(MAX_ZIP_BYTES)}.",
-            "Import a folder on the server instead.",
-        )
+    uploads.refuse_zip_size(workspace, size)
     require_space(workspace.uploads, size, "The ZIP file")
     uploads.refuse_over_quota(workspace, size)
 

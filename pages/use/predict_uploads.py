@@ -10,11 +10,13 @@ import streamlit as st
 
 from core.domain.models import Model, PartDecision, Prediction
 from core.domain.names import distinct_names
+from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
+from core.workflows.data.uploads import refuse_many_files
 from core.workflows.results import thresholds
 from core.workflows.use import prediction
 from core.workspace import Workspace
-from pages.ui import inference, text
+from pages.ui import errors, inference, text
 from pages.ui.components import Tile, gallery
 from pages.ui.places import Place
 from pages.ui.viewer import about, uploads
@@ -60,6 +62,11 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
         help=f"{FORMATS} For thousands of images, use a folder on the server.",
     )
     if dropped:
+        try:
+            refuse_many_files(workspace, len(dropped))
+        except TouchstoneError as err:
+            errors.show(err)
+            return
         # Why a new place to drop: it is calmer than a list of files above their results, and no
         # rerun can take the same files twice.
         st.session_state.drops = number + 1

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.importing import archives
 from core.data.importing.archives import open_archive
 from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ArchiveError, ModelFileError
 from core.inference.service import check_bundle
 from core.models.bundle import ModelCard, read_card, write_bundle
+from core.workspace import default_root
+from tests.made import set_limits
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -108,13 +109,13 @@ def test_a_million_entries_are_counted_before_they_are_kept(tmp_path):
     assert float(taken_mb) < 50
 
 
-def test_an_archive_with_many_entries_of_the_long_form_is_still_read(tmp_path, monkeypatch):
+def test_an_archive_with_many_entries_of_the_long_form_is_still_read(tmp_path):
     path = tmp_path / "long.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(66_000):
             archive.writestr(f"a/{number}.png", b"")
     with open_archive(path) as opened:
         assert len(opened.files) == 66_000
-    monkeypatch.setattr(archives, "MAX_ENTRIES", 65_999)
+    set_limits(default_root(), archive_files=65_999)
     with pytest.raises(ArchiveError, match="more than 65,999"), open_archive(path):
         pass

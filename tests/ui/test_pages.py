@@ -38,6 +38,7 @@ ADDRESSES = {
     "record": "signoff/record.py",
     "predict": "use/predict.py",
     "models": "use/models.py",
+    "health": "use/health.py",
 }
 
 

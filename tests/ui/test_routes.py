@@ -33,7 +33,7 @@ from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.host_guard import HostGuard, WordsForErrors
 from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
-from tests.made import add_model, make_dataset
+from tests.made import add_model, make_dataset, set_limits
 
 OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 
@@ -67,12 +67,13 @@ def test_an_upload_from_another_site_is_refused(
 
 
 def test_an_upload_over_the_limit_is_refused_and_leaves_nothing(
-    client: TestClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, workspace: Workspace
 ) -> None:
-    monkeypatch.setattr(routes, "MAX_ZIP_BYTES", 1000)
-    answer = client.post("/uploads/zip", content=b"x" * 2000, headers=OURS)
-    assert answer.status_code == 413
-    assert "limit" in answer.json()["error"]
+    set_limits(workspace.root, zip_upload_gb=0.001)
+    for content in (b"x" * 1_100_000, iter([b"x" * 1_100_000])):  # its size announced, or not
+        answer = client.post("/uploads/zip", content=content, headers=OURS)
+        assert answer.status_code == 413
+        assert "1.0 MB, which is the limit" in answer.json()["error"]
     assert not list(workspace.uploads.iterdir())
 
 

@@ -16,6 +16,7 @@ from core.workspace import Workspace
 from pages.ui.places import MENU, Place
 from pages.ui.shell.choice import ProblemKind, resolve
 from tests.conftest import Trained, copy_of
+from tests.made import set_limits
 from tests.ui.conftest import OpenPage
 
 SPARE = "ds-spare", "split-spare", "model-spare"
@@ -232,8 +233,11 @@ def test_a_dataset_that_was_deleted_in_another_tab_is_missed_with_a_way_on(
     open_page: OpenPage, trained: Trained, tmp_path
 ) -> None:  # type: ignore[no-untyped-def]
     workspace = copy_of(trained.workspace, tmp_path / "deleted")
+    set_limits(workspace.root, queued_jobs=0)
     app = open_page(Place.DATASETS, workspace, dataset=trained.dataset.id)
-    assert app.title
+    assert app.title  # also where the administrator made a slip, which is said
+    assert "line 2, limits.queued" in app.warning[0].value.replace("\\", "")
+    set_limits(workspace.root)
     datasets.delete_dataset(workspace, trained.dataset.id)
     app.run()
     assert not app.exception

@@ -17,23 +17,23 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from core.administration import how_to_change, limits_of
 from core.data.importing.encodings import (
     ZIP_CANDIDATES,
     checked_encoding,
     detected,
     encoding_words,
 )
+from core.domain.configs.administration import GB, Limits
 from core.domain.names import distinct_names
 from core.errors import ArchiveError
 from core.files import open_user_file, require_space
+from core.words import size
 
-MAX_ENTRIES = 500_000
-MAX_ARCHIVE_BYTES = 20 * 1024**3
-MAX_UNPACKED_BYTES = 20 * 1024**3
-MAX_RATIO = 200
 MAX_DEPTH = 30
 MAX_NAME_BYTES = 255
 _BLOCK_BYTES = 1024 * 1024
+_PACKED_BYTES = 1_000_000  # a smaller file may unpack to as much as one of this size
 _SPACE_EVERY = 20  # files
 _END_SIZE, _END_PLACE = 5, 9  # of the directory, in what the library reads of its end
 _END_64, _END_64_BYTES = b"PK\x06\x06", 56 + 20  # with more than 65,535 entries
@@ -84,7 +84,7 @@ def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive
     """
     try:
         with (
-            open_user_file(path, most_bytes=MAX_ARCHIVE_BYTES) as file,
+            _opened(path) as file,
             _counted(file) as counted,
             zipfile.ZipFile(counted) as archive,
         ):
@@ -97,33 +97,48 @@ def open_archive(path: Path, *, encoding: str | None = None) -> Iterator[Archive
         raise _unreadable(path, err) from err
 
 
+def _opened(path: Path) -> IO[bytes]:
+    limit = limits_of().archive_gb
+    try:
+        return open_user_file(path, most_bytes=int(limit * GB))
+    except OSError as err:
+        if err.errno != errno.EFBIG:
+            raise
+        raise ArchiveError(
+            f"{path.name} cannot be opened: {err.strerror}.",
+            f"Divide it, or import a folder instead. {how_to_change('archive_gb')}",
+        ) from err
+
+
 @contextmanager
 def _counted(file: IO[bytes]) -> Iterator[IO[bytes]]:
     """The file, if its directory is not too long; it is read entry by entry, and none is kept.
 
     Why: the library makes an object of each entry before anybody can count them.
     """
+    limit = limits_of().archive_files
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if end is not None:
-        size, place = end[_END_SIZE], end[_END_PLACE]
+        length, place = end[_END_SIZE], end[_END_PLACE]
         if end[0] == _END_64:
             place -= _END_64_BYTES
-        count, position, start = 0, 0, max(0, place - size)
-        while position + _ENTRY.size <= size and count <= MAX_ENTRIES:
+        count, position, start = 0, 0, max(0, place - length)
+        while position + _ENTRY.size <= length and count <= limit:
             file.seek(start + position)
             lengths = _ENTRY.unpack(file.read(_ENTRY.size).ljust(_ENTRY.size))
             position += _ENTRY.size + sum(lengths)
             count += 1
-        if count > MAX_ENTRIES:
-            raise _too_many(f"more than {MAX_ENTRIES:,}")
+        if count > limit:
+            raise _too_many(f"more than {limit:,}", limit)
     file.seek(0)
     yield file
 
 
-def _too_many(number: str) -> ArchiveError:
+def _too_many(number: str, limit: int) -> ArchiveError:
     return ArchiveError(
-        f"The ZIP file has {number} entries; the limit is {MAX_ENTRIES:,}.",
-        "Divide it into several ZIP files, or import a folder instead.",
+        f"The ZIP file has {number} entries; the limit is {limit:,}.",
+        "Divide it into several ZIP files, or import a folder instead. "
+        f"{how_to_change('archive_files')}",
     )
 
 
@@ -190,13 +205,14 @@ def _written_s(info: zipfile.ZipInfo) -> float:
 
 def _checked(archive: zipfile.ZipFile, asked: str | None) -> Archive:
     entries = archive.infolist()
-    if len(entries) > MAX_ENTRIES:
-        raise _too_many(f"{len(entries):,}")
+    limits = limits_of()
+    if len(entries) > limits.archive_files:
+        raise _too_many(f"{len(entries):,}", limits.archive_files)
     encoding, is_sure = _encoding(entries, asked)
     named = [(_name(info, encoding), info) for info in entries]
     for name, info in named:
         _check_entry(name, info)
-    _check_sizes(entries)
+    _check_sizes(entries, limits)
     folders = {_place(place) for name, _ in named for place in _folders(name)}
     files = [(str(PurePosixPath(name)), info) for name, info in named if not name.endswith("/")]
     for name, _ in files:
@@ -262,11 +278,11 @@ def _unicode_name(info: zipfile.ZipInfo, raw: bytes) -> str | None:
     """The name in the extra field for it (Info-ZIP 0x7075), where a program wrote one."""
     extra = info.extra
     while len(extra) >= 9:
-        kind, size = struct.unpack_from("<HH", extra)
+        kind, length = struct.unpack_from("<HH", extra)
         version, checksum = struct.unpack_from("<BI", extra, 4)
         if (kind, version, checksum) == (_UNICODE_NAME, 1, zlib.crc32(raw)):
-            return extra[9 : 4 + size].decode("utf-8")
-        extra = extra[4 + size :]
+            return extra[9 : 4 + length].decode("utf-8")
+        extra = extra[4 + length :]
     return None
 
 
@@ -299,18 +315,25 @@ def _check_entry(name: str, info: zipfile.ZipInfo) -> None:
         )
 
 
-def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
+def _check_sizes(entries: list[zipfile.ZipInfo], limits: Limits) -> None:
     unpacked = sum(info.file_size for info in entries)
     packed = sum(info.compress_size for info in entries)
-    if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(packed, 1_000_000):
+    if unpacked > limits.archive_ratio * max(packed, _PACKED_BYTES):
         raise ArchiveError(
-            f"The ZIP file of {packed / 1e6:.1f} MB would unpack to {unpacked / 1e9:.1f} GB, "
-            "which is not plausible for images.",
-            "Images hardly shrink in a ZIP file. This one may be a ZIP bomb.",
+            f"The ZIP file of {size(packed)} would unpack to {size(unpacked)}: more than "
+            f"{limits.archive_ratio:g} times as much, which is not plausible for images.",
+            "Images hardly shrink in a ZIP file. This one may be a ZIP bomb. "
+            f"{how_to_change('archive_ratio')}",
+        )
+    if unpacked > limits.archive_gb * GB:
+        raise ArchiveError(
+            f"The ZIP file would unpack to {size(unpacked)}, more than the limit of "
+            f"{size(limits.archive_gb * GB)}.",
+            f"Divide it, or import a folder instead. {how_to_change('archive_gb')}",
         )
     spans = sorted((info.header_offset, info.compress_size) for info in entries)
-    for (start, size), (following, _) in itertools.pairwise(spans):
-        if start + size > following:
+    for (start, length), (following, _) in itertools.pairwise(spans):
+        if start + length > following:
             raise ArchiveError(
                 "Entries of the ZIP file overlap.",
                 "The ZIP file is damaged or malicious. Create it again.",

@@ -22,10 +22,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from core.administration import how_to_change, limits_of
 from core.data.pixels.deep import deep_pixels, describe, is_deep, to_8_bits
 from core.domain.depth import DeepImage, GrayLevels
 from core.errors import UnreadableImageError
 from core.files import open_user_file
+from core.words import shortened
 
 # Why: an allow-list keeps Pillow's many exotic (and less tested) readers away from user files.
 _READERS = (
@@ -44,7 +46,6 @@ EXTENSIONS = frozenset(
     ]
 )
 FORMAT_WORDS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
-MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 1_000_000_000  # of an image: 16 bits of four channels, uncompressed, fit
 _MEASURE_PX = 256
 _ORIENTATION_TAG = 0x0112
@@ -286,11 +287,12 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _refuse_huge(image: Image.Image, name: str) -> None:
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
+    megapixels, limit = image.width * image.height / 1e6, limits_of().image_megapixels
+    if megapixels > limit:
         raise UnreadableImageError(
-            f"{name} has {pixels / 1e6:.0f} megapixels; the limit is {MAX_PIXELS / 1e6:.0f}.",
-            "Reduce it, or divide it into several images.",
+            f"{name} has {shortened(megapixels, beside=[limit])} megapixels; the limit is "
+            f"{limit:g}.",
+            f"Reduce it, or divide it into several images. {how_to_change('image_megapixels')}",
         )
 
 

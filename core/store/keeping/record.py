@@ -329,6 +329,12 @@ def newest(
     return [RecordRow(*row) for row in rows.fetchall()], int(total)
 
 
+def newest_of(db: Database, action: RecordedAction) -> RecordRow | None:
+    """The newest row of one action."""
+    rows, _ = newest(db, actions=(action.value,), limit=1)
+    return rows[0] if rows else None
+
+
 def head(db: Database) -> RecordRow | None:
     """The newest row."""
     rows, _ = newest(db, limit=1)

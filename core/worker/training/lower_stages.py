@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.administration import limits_of
 from core.data.pixels.cache import READY, RowCache, open_row_cache
 from core.domain.configs.stored import config_to_json
 from core.domain.jobs import Phase
@@ -84,7 +85,8 @@ def _room_for(session: JobSession, data: TrainingData, folder: Path, bytes_each:
     here = {int(p.name.rpartition("-")[2]) for p in folder.parent.glob(f"{own}*")}
     if asked in here:
         return asked
-    free = shutil.disk_usage(session.workspace.root).free - _FREE_BYTES
+    disk = shutil.disk_usage(session.workspace.root)
+    free = disk.free - max(_FREE_BYTES, limits_of().kept_free(disk.total))
     most = min(_MOST_BYTES, free) // max(1, bytes_each)
     if most < 1:
         raise TrainingError(

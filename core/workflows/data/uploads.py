@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from core.administration import how_to_change, limits_of
 from core.data.importing.encodings import checked_encoding
 from core.data.importing.listing import Listing
 from core.data.importing.rules import (
@@ -20,6 +21,7 @@ from core.data.importing.rules import (
     read_names,
 )
 from core.data.importing.tables.files import TableFile, read_table_file
+from core.domain.configs.administration import GB
 from core.domain.datasets import LabelSource
 from core.domain.ids import new_id
 from core.domain.names import known_name
@@ -29,7 +31,6 @@ from core.words import size
 from core.workspace import Workspace, allowed_import_path
 
 MAX_TABLE_BYTES = 500_000_000
-MAX_WAITING_BYTES = 20_000_000_000  # of all uploads that are not imported yet
 _WAITING = ("zip-*", "upload-*", ".*.partial")
 
 
@@ -64,11 +65,47 @@ def refuse_over_quota(workspace: Workspace, more: int) -> None:
         ImportSourceError: with the numbers.
     """
     waiting = sum(_bytes_of(place) for kind in _WAITING for place in workspace.uploads.glob(kind))
-    if waiting + more > MAX_WAITING_BYTES:
+    limit = limits_of(workspace.root).waiting_uploads_gb * GB
+    if waiting + more > limit:
         raise ImportSourceError(
             f"Uploads that were not imported take {size(waiting)} on the server; together they may "
-            f"take {size(MAX_WAITING_BYTES)}.",
-            "Import or discard them first; they are removed after a day.",
+            f"take {size(limit)}.",
+            "Import or discard them first; they are removed after a day. "
+            f"{how_to_change('waiting_uploads_gb')}",
+        )
+
+
+def zip_advice() -> str:
+    """What to do with a ZIP file that is too large for a browser."""
+    return f"Import a folder on the server instead. {how_to_change('zip_upload_gb')}"
+
+
+def refuse_zip_size(workspace: Workspace, length: int) -> None:
+    """Raise where a ZIP file of so many bytes is too large to be sent by a browser.
+
+    Raises:
+        ImportSourceError: with the numbers.
+    """
+    limit = limits_of(workspace.root).zip_upload_gb * GB
+    if length > limit:
+        raise ImportSourceError(
+            f"The ZIP file is larger than {size(limit)}, which is the limit for browsers.",
+            zip_advice(),
+        )
+
+
+def refuse_many_files(workspace: Workspace, count: int) -> None:
+    """Raise where a browser sends so many files at once that it takes the memory of the server.
+
+    Raises:
+        ImportSourceError: with the numbers.
+    """
+    limit = limits_of(workspace.root).images_per_upload
+    if count > limit:
+        raise ImportSourceError(
+            f"{count:,} files were sent at once; the limit is {limit:,}.",
+            "Send them as a ZIP file, or use a folder on the server. "
+            f"{how_to_change('images_per_upload')}",
         )
 
 

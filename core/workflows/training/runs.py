@@ -250,6 +250,7 @@ def _of_fold(run: TrainingRun, split: Split, fold: int) -> TrainingRun:
 
 
 def _queued(workspace: Workspace, run: TrainingRun) -> RunView:
+    job_actions.refuse_full_queue(workspace)
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
     return RunView(run, _submit(workspace, run, {}))

@@ -91,6 +91,7 @@ def start_search(
             "For example 10 trials and 20 minutes.",
         )
     run, chosen = runs.checked_run(workspace, dataset_id, train, split, preprocess, augment, None)
+    jobs.refuse_full_queue(workspace)
     folds = _folds(workspace, run.dataset_id, chosen.id)
     with connect(workspace) as db, transaction(db):
         count = sum(s.dataset_id == run.dataset_id for s in searches.list_searches(db)) + 1

@@ -16,7 +16,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function send(file) {
     if (!file || request) return
-    const problem = problemOf(file, data.limit)
+    const problem = problemOf(file, data)
     if (problem) return say(problem)
     const started = performance.now()
     request = new XMLHttpRequest()
@@ -61,11 +61,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 }
 
-function problemOf(file, limit) {
+function problemOf(file, { limit, advice }) {
   if (!file.name.toLowerCase().endsWith('.zip')) return 'Please choose a .zip file.'
   if (file.size <= limit) return ''
-  return `This ZIP file is larger than ${(limit / 1e9).toFixed(1)} GB. ` +
-    'Import a folder on the server instead.'
+  return `The ZIP file is larger than ${limit / 1e9} GB, which is the limit for browsers. ${advice}`
 }
 
 function progressOf(file, { loaded, total }, elapsedMs) {

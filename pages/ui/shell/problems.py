@@ -4,6 +4,7 @@ from typing import assert_never
 
 import streamlit as st
 
+from core.administration import administration
 from core.workflows import jobs
 from core.workflows.inventory import Level
 from core.workspace import Workspace
@@ -70,6 +71,17 @@ def _place_for(level: Level, place: Place) -> Place:
 
 def _link(place: Place, name: str, parameters: dict[str, str]) -> None:
     st.page_link(place, label=f"Open {text.plain(name)}", icon=place.icon, query_params=parameters)
+
+
+def say_settings(workspace: Workspace) -> None:
+    """What of `touchstone.toml` does not hold, so that nobody trusts a limit that is not there."""
+    problems = administration(workspace.root).problems
+    if problems:
+        lines = "\n".join(f"- {text.plain(problem.words)}" for problem in problems)
+        st.warning(
+            f"Some settings of the administrator do not hold:\n\n{lines}",
+            icon=":material/rule_settings:",
+        )
 
 
 def say_second_app(workspace: Workspace) -> None:

@@ -89,5 +89,7 @@ def page_of(job: Job) -> tuple[Place, dict[str, str]]:
             return Place.SIGN_OFF, model
         case JobKind.FILES:
             return Place.DATASETS, dataset
+        case JobKind.BACKUP:
+            return Place.HEALTH, {}
         case _:
             assert_never(job.kind)
