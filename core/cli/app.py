@@ -74,7 +74,7 @@ CONTENTS = {
         Entry("report", "signoff", "Write the test report of a model."),
     ),
     "Use": (
-        Entry("predict", "use", "Classify images."),
+        Entry("predict", "predict", "Classify images, with a decision per part."),
         Entry("heatmap", "use", "Show which region of an image speaks for a class."),
         Entry("models", "use", "List the models."),
         Entry("delete", "use", "Delete a dataset, run or model."),

@@ -10,6 +10,7 @@ from core.inference import service
 from core.models.catalog import network_title
 from core.words import joined
 from core.workflows.data import uploads
+from core.workflows.results import thresholds
 from core.workflows.training import refit
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -96,8 +97,8 @@ def upload(workspace: Workspace) -> None:
             "Model file",
             type=["safetensors"],
             key=f"model_{st.session_state.get('uploads', 0)}",
-            help="A file downloaded from a Models page. It contains weights, classes, network and "
-            "preprocessing, but no code.",
+            help="A file downloaded from a Models page. It contains weights, classes, network, "
+            "preprocessing and threshold, but no code.",
         )
         if file and st.button("Add to this workspace", type="primary", key="add"):
             folder = uploads.new_upload_folder(workspace)
@@ -118,7 +119,8 @@ def upload(workspace: Workspace) -> None:
                 models.remove_file(folder)
             st.session_state.uploads = st.session_state.get("uploads", 0) + 1
             st.query_params["model"] = added.id
-            st.toast(f"{text.plain(added.name)} was added.")
+            rule = thresholds.saved_rule(workspace, added.id)
+            st.toast(f"{text.plain(added.name)} was added{', with its threshold' if rule else ''}.")
             st.rerun()
 
 
@@ -168,7 +170,7 @@ def _actions(model: Model) -> None:
         "Download",
         routes.model_url(model.id),
         icon=":material/download:",
-        help="One safetensors file with everything needed to use the model.",
+        help="One safetensors file with everything needed to use the model, threshold included.",
     )
     if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
         rename(model)

@@ -11,10 +11,11 @@ from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model, Prediction
 from core.errors import ConfigError, ImportSourceError
+from core.evaluation.decisions.part_decisions import PartTally
 from core.evaluation.decisions.rule import rule_to_json
 from core.files import Cell, CsvDelimiter, csv_lines, read_csv, write_csv
 from core.inference import service
-from core.inference.prediction_table import COLUMNS, prediction_rows
+from core.inference.prediction_table import columns_of, prediction_rows
 from core.workflows import jobs as job_actions
 from core.workflows.results.thresholds import saved_rule
 from core.workflows.use.models import exported_bundle
@@ -167,8 +168,7 @@ def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[
     """
     delimiter = CsvDelimiter(job.payload.get("delimiter", CsvDelimiter.COMMA))
     header, *rows = islice(read_csv(batch_table(workspace, job), delimiter=delimiter), limit + 1)
-    names = [name for name in COLUMNS if name != "decision" or name in header[3:4]]
-    # Why by position: the columns of the classes follow, and one may be called "error" too.
+    names = columns_of(header)
     return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
@@ -206,4 +206,10 @@ def _rows(
     predictions: Sequence[Prediction], class_names: Sequence[str]
 ) -> Iterator[Sequence[Cell]]:
     with_decision = any(item.decision for item in predictions)
-    return prediction_rows(predictions, class_names, with_decision=with_decision)
+    tally = PartTally(decides=with_decision)
+    for item in predictions:
+        tally.add(item)
+    decision = tally.decision_of if any(item.part is not None for item in predictions) else None
+    return prediction_rows(
+        predictions, class_names, with_decision=with_decision, part_decision=decision
+    )

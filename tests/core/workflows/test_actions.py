@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.datasets import Verdict
 from core.domain.jobs import JobKind, JobStatus
-from core.domain.models import Prediction
+from core.domain.models import PartDecision, Prediction
 from core.domain.splits import Subset
 from core.domain.training import EpochDetails, EpochMetrics, HardImage, RunDetails
 from core.errors import (
@@ -21,9 +22,11 @@ from core.errors import (
     TrainingError,
     WorkspaceError,
 )
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.inference import service
-from core.models.bundle import read_card, read_tensors, write_bundle
-from core.store import jobs
+from core.models.bundle import read_card, read_tensors, with_rule, write_bundle
+from core.store import jobs, judgement
 from core.store import runs as run_rows
 from core.store.database import connect
 from core.workflows.data import datasets, splits, uploads
@@ -138,18 +141,36 @@ def test_judged_images_come_in_the_order_asked_for(trained):
     assert all("stripes/" in item.sample.path and item.target == 1 for item in cell)
 
 
-def test_a_downloaded_model_can_be_uploaded_elsewhere(workspace, trained):
-    bundle = models.exported_bundle(trained.workspace, trained.model)
-    uploaded = models.upload_model(workspace, bundle, check=service.check_bundle)
+def test_a_downloaded_model_decides_elsewhere_as_here(copy, workspace, trained, tmp_path):
+    # The file left its threshold behind, so that an uploaded model decided nothing.
+    names = trained.model.class_names
+    rule = DecisionRule(
+        OperatingPoint(0.3, 0.7), names, (Verdict.OK, Verdict.NOK), "by hand", 0.95, 1.0
+    )
+    with connect(copy) as db:
+        judgement.save_operating_point(db, trained.model.id, rule_to_json(rule))
+    file = models.model_file(copy, trained.model)
+    assert models.model_file(trained.workspace, trained.model) == models.exported_bundle(
+        trained.workspace, trained.model
+    )
+    uploaded = models.upload_model(workspace, file, check=service.check_bundle)
     assert (uploaded.name, uploaded.sha256) == (trained.model.name, trained.model.sha256)
-    again = models.upload_model(workspace, bundle, check=service.check_bundle)
+    again = models.upload_model(workspace, file, check=lambda *_: None)
     assert again.name == "Marks quick 2"
     image = trained.images / "stripes" / "000.png"
     here, there = (
-        prediction.predict(place, model, [image], ["x"])[0].confidences
-        for place, model in ((trained.workspace, trained.model), (workspace, uploaded))
+        prediction.predict(place, model, [image], ["x"])[0]
+        for place, model in ((copy, trained.model), (workspace, uploaded))
     )
     assert here == there
+    assert here.decision is PartDecision.REJECT
+
+    other = tmp_path / "other.safetensors"
+    stranger = rule_to_json(replace(rule, class_names=("a", "b")))
+    for text in (stranger, "no rule"):
+        other.write_bytes(with_rule(file.read_bytes(), text))
+        with pytest.raises(ModelFileError, match="decision rule inside"):
+            models.upload_model(workspace, other, check=service.check_bundle)
 
 
 def test_a_model_with_a_long_name_can_be_uploaded(workspace, trained, tmp_path):

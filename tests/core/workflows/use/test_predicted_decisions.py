@@ -51,9 +51,15 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
     table = list(csv.DictReader(_lines(found, trained.model)))
     assert [row["decision"] for row in table] == ["reject", "accept", ""]
 
-    arguments = ["predict", trained.model.id, str(sources[0]), "--workspace", str(decided.root)]
-    answer = CliRunner().invoke(app, [*arguments, "--json"])
-    assert json.loads(answer.stdout)["predictions"][0]["decision"] == "reject"
+    target = tmp_path / "out.csv"
+    arguments = ["predict", trained.model.id, *map(str, sources), "--workspace", str(decided.root)]
+    by_folder = ["--part-by", "regex:(?P<group>blue disc|stripes|broken)", "--out", str(target)]
+    answer = json.loads(CliRunner().invoke(app, [*arguments, *by_folder, "--json"]).stdout)
+    assert answer["predictions"][0]["decision"] == "reject"
+    decided_parts = {part["part"]: part["decision"] for part in answer["parts"]}
+    assert decided_parts == {"stripes": "reject", "blue disc": "accept", "broken": "to a person"}
+    rows = list(csv.DictReader(target.read_text(encoding="utf-8-sig").splitlines()))
+    assert {row["part"]: row["part decision"] for row in rows} == decided_parts
 
 
 def test_without_an_operating_point_nothing_is_decided(trained):
