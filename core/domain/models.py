@@ -13,6 +13,14 @@ class HeatmapMethod(StrEnum):
     OCCLUSION = "occlusion"
 
 
+class ModelFormat(StrEnum):
+    """As what a model is handed over."""
+
+    BUNDLE = "bundle"  # one file for another Touchstone
+    OPENVINO = "openvino"
+    ONNX = "onnx"
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.

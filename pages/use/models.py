@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from core.domain.models import Belongings, Model, ModelStanding
+from core.domain.models import Belongings, Model, ModelFormat, ModelStanding
 from core.errors import TouchstoneError
 from core.inference import service
 from core.models.catalog import network_title
@@ -12,7 +12,7 @@ from core.words import joined
 from core.workflows.data import uploads
 from core.workflows.results import thresholds
 from core.workflows.training import refit
-from core.workflows.use import models
+from core.workflows.use import exporting, models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
 from pages.ui.places import Place
@@ -71,6 +71,46 @@ def rename(model: Model) -> None:
             errors.show(err)
         else:
             st.rerun()
+
+
+@st.dialog("Export model")
+@errors.shown()
+def export(model: Model) -> None:
+    """A folder that runs without Touchstone; made, checked and then offered."""
+    chosen = st.segmented_control(
+        "For",
+        [ModelFormat.OPENVINO, ModelFormat.ONNX],
+        default=ModelFormat.OPENVINO,
+        required=True,
+        key="export_format",
+        format_func={ModelFormat.OPENVINO: "OpenVINO", ModelFormat.ONNX: "ONNX"}.__getitem__,
+    )
+    st.caption("Network, threshold and an example, checked on images of its dataset before.")
+    made = st.session_state.get("exported")
+    if made is None or made[0] != (model.id, chosen):
+        if st.button("Export", type="primary", icon=":material/output:", key="export_now"):
+            with st.spinner("Exporting and checking …"):
+                content, check = exporting.export_archive(
+                    state.workspace(), model, chosen, call=inference.call
+                )
+            st.session_state.exported = ((model.id, chosen), content, check)
+            st.rerun(scope="fragment")
+        return
+    _, content, check = made
+    words = text.plain(exporting.check_in_words(check))
+    (st.warning if check.changed else st.success)(f"{words[:1].upper()}{words[1:]}")
+    if check.changed:
+        st.dataframe({"decided differently": list(check.changed)}, hide_index=True)
+    st.download_button(
+        "Download ZIP",
+        content,
+        f"{model.name} {chosen}.zip",
+        "application/zip",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+        key="export_zip",
+    )
 
 
 @st.dialog("Delete model")
@@ -172,6 +212,14 @@ def _actions(model: Model) -> None:
         icon=":material/download:",
         help="One safetensors file with everything needed to use the model, threshold included.",
     )
+    if st.button(
+        "Export",
+        icon=":material/output:",
+        key=f"export_{model.id}",
+        help="For programs without Touchstone: OpenVINO or ONNX, checked against this model.",
+    ):
+        st.session_state.pop("exported", None)
+        export(model)
     if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
         rename(model)
     with st.popover("Details", type="tertiary", icon=":material/info:"):

@@ -21,6 +21,7 @@ from pages.ui.viewer import about, uploads
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Viewing, around
 from pages.use import predict_parts, predict_table
+from pages.use.predict_feedback import feedback_on
 
 BATCH = 16
 PAGE = 60
@@ -73,7 +74,11 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
     _classify(workspace, model, kept)
     _say_no_threshold(workspace, model)
     option = predict_parts.choose("upload", folders=False)
-    _results(model, _rows(workspace, model, kept, option))
+    rows = _rows(workspace, model, kept, option)
+    _results(model, rows)
+    readable = [row for row in _most_urgent_first(rows) if row.zone is not Zone.UNREADABLE]
+    unsure_first = sorted(readable, key=lambda row: row.zone is not Zone.REVIEW)
+    feedback_on(workspace, model, [(row.upload, row.item) for row in unsure_first])
 
 
 def _kept() -> list[Upload]:

@@ -1,9 +1,11 @@
 """What people do with datasets, splits, models and results, without a worker."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Verdict
@@ -28,13 +30,15 @@ from core.inference import service
 from core.models.bundle import read_card, read_tensors, with_rule, write_bundle
 from core.store import jobs, judgement
 from core.store import runs as run_rows
+from core.store import splits as split_rows
 from core.store.database import connect
+from core.workflows import jobs as job_actions
 from core.workflows.data import datasets, splits, uploads
 from core.workflows.results import evaluation
 from core.workflows.results.judging import judged_set
-from core.workflows.training import runs
-from core.workflows.use import models, prediction
-from tests.conftest import QUICK, copy_of
+from core.workflows.training import refit, runs
+from core.workflows.use import feedback, models, prediction
+from tests.conftest import QUICK, copy_of, marked_image
 from tests.made import add_model, make_dataset
 
 
@@ -210,6 +214,37 @@ def test_models_are_renamed_and_deleted(copy, trained):
     with pytest.raises(NotFoundError):
         models.delete_model(copy, model.id)
     assert evaluation.evaluated_subsets(copy, model.id) == []
+
+
+def test_feedback_becomes_a_version_and_leaves_a_sealed_test_alone(copy, trained):
+    sealed = splits.seal_test(copy, trained.split.id)
+    images = [
+        feedback.ConfirmedImage(f"../odd/{n}.png", _png(n), "stripes", f"part {n // 2}")
+        for n in (700, 701)
+    ]
+    with pytest.raises(ConfigError, match="no class 'dent'"):
+        feedback.add_to_dataset(copy, trained.dataset, [replace(images[0], class_name="dent")])
+    known = (trained.images / "stripes" / "000.png").read_bytes()
+    images.append(feedback.ConfirmedImage("known.png", known, "blue disc"))
+    job = feedback.add_to_dataset(copy, trained.dataset, images)
+    job_actions.wait(copy, job.id, on_change=lambda _: None)
+    now = datasets.find_dataset(copy, trained.dataset.id)
+    added, n = datasets.samples(copy, now.id, label=1, limit=100)
+    assert (now.version, n) == (2, 22)
+    new = [s for s in added if s.group == "part 350"]
+    assert len(new) == 2
+    extended = refit.extended_split(copy, sealed.id)
+    with connect(copy) as db:
+        subsets, before = (split_rows.split_members(db, s.id) for s in (extended, sealed))
+    tested = {i for i, subset in subsets.items() if subset is Subset.TEST}
+    assert tested == {i for i, subset in before.items() if subset is Subset.TEST}
+    assert {s.id for s in new} <= subsets.keys()
+
+
+def _png(seed):
+    buffer = io.BytesIO()
+    Image.fromarray(marked_image("stripes", seed)[0]).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "C:\\x.png", "", "..", "a\\..\\x"])
