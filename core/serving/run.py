@@ -1,5 +1,6 @@
 """Starting the server: models loaded first, then requests; it ends after those under way."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -97,5 +98,6 @@ def serve_until_stopped(
         timeout_graceful_shutdown=_GRACE_S,
     )
     server = _Server(config, on_ready)
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):  # it has ended in an orderly way by then
+        server.run()
     return server.started

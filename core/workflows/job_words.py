@@ -58,19 +58,19 @@ def progress_in_words(job: Job, *, now: float) -> str:
 def batch_in_words(job: Job) -> str:
     """What became of the images and parts of a completed batch, in a line."""
     failed = int(job.result["failed"])
-    words = [f"{count(int(job.result['n']) - failed, 'image')} classified"]
+    words = []
     for what, key in (("image", "decisions"), ("part", "parts")):
         counts = {PartDecision(d): int(n) for d, n in job.result.get(key, {}).items()}
-        if counts:
-            listed = ", ".join(
-                f"{decision_in_words(d)} {counts[d]:,}"
-                for d in reversed(PartDecision)
-                if d in counts
-            )
-            words.append(f"{count(sum(counts.values()), what)}: {listed}")
+        listed = [
+            f"{decision_in_words(d)} {counts[d]:,}" for d in reversed(PartDecision) if d in counts
+        ]
+        if listed:
+            words.append(f"{count(sum(counts.values()), what)}: {', '.join(listed)}.")
+    if not words:
+        words.append(f"{count(int(job.result['n']) - failed, 'image')} classified.")
     if failed:
-        words.append(f"{count(failed, 'file')} could not be read")
-    return ". ".join(words) + "."
+        words.append(f"{count(failed, 'file')} could not be read.")
+    return " ".join(words)
 
 
 def about(seconds: float) -> str:

@@ -28,8 +28,9 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             help="All images below this folder are classified into one table. You can leave this "
             "page in the meantime.",
         )
-        part_by = predict_parts.choose("batch", folders=True)
-        delimiter = widgets.csv_delimiter("batch_delimiter")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            part_by = predict_parts.choose("batch", folders=True)
+            delimiter = widgets.csv_delimiter("batch_delimiter")
         if st.button(
             "Classify folder",
             type="primary",

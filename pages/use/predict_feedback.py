@@ -62,7 +62,10 @@ def _ask(model: Model, dataset: Dataset, known: Sequence[Judged]) -> None:
 def _ask_one(model: Model, dataset: Dataset, upload: Upload, item: Prediction) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         url = html.escape(f"/{ImageKind.UPLOADS}/{upload.token}/thumbnail?model={model.id}")
-        st.html(f"<img src='{url}' alt='' width='56' style='border-radius:6px;display:block'>")
+        st.html(
+            f"<img src='{url}' alt='' width='56' style='border-radius:6px;display:block'>",
+            width="content",
+        )
         confidence = text.confidence(item.confidence)
         st.markdown(
             f"{text.plain(item.path)}  \n{text.plain(item.class_name or '')} {confidence}",
@@ -97,7 +100,8 @@ def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> Non
         upload.answer is not None and upload.answer != item.class_name for upload, item in known
     )
     if images:
-        st.caption(f"{text.count(len(images), 'answer')}, {wrong:,} of them corrected.")
+        corrected = f", {wrong:,} corrected" if wrong else ""
+        st.caption(f"{text.count(len(images), 'answer')}{corrected}.")
     if st.button(
         f"Add {text.count(len(images), 'image')} to {text.plain(dataset.name)}",
         type="primary",
@@ -118,11 +122,19 @@ def _followed(workspace: Workspace, dataset: Dataset, subject: str) -> None:
 
     job = widgets.follow(workspace, subject, draw)
     if job is not None and job.status is JobStatus.COMPLETED:
-        now = datasets.find_dataset(workspace, dataset.id)
-        st.success(f"Version {now.version} of {text.plain(now.name)} has the new images.")
+        added, there = int(job.result["added"]), int(job.result["already_there"])
+        name = text.plain(dataset.name)
+        if added:
+            images = text.count(added, "new image")
+            st.success(f"Version {job.result['version']} of {name} has {images}.")
+        if there:
+            st.info(
+                f"{name} has {text.count(there, 'image')} of these already. Correct their classes "
+                "on Images."
+            )
         st.page_link(
             Place.DATASETS,
             label="Open the dataset",
             icon=Place.DATASETS.icon,
-            query_params={"dataset": now.id},
+            query_params={"dataset": dataset.id},
         )

@@ -30,7 +30,7 @@ def choose(key: str, *, folders: bool) -> str | None:
     `folders` offers the folder of an image, which an upload does not have.
     """
     offered = [choice for choice in PartChoice if folders or choice is not PartChoice.FOLDER]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
         choice = st.selectbox(
             "Part",
             offered,
