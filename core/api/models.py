@@ -1,7 +1,7 @@
 """The JSON of models and predictions."""
 
 from core.api.values import JsonObject
-from core.domain.models import Model, Prediction
+from core.domain.models import Model, PartResult, Prediction
 
 
 def model_as_json(model: Model) -> JsonObject:
@@ -19,12 +19,25 @@ def model_as_json(model: Model) -> JsonObject:
 
 def prediction_as_json(item: Prediction) -> JsonObject:
     """Confidences in decreasing order, or why the image was not read."""
+    part: JsonObject = {"part": item.part} if item.part is not None else {}
     if item.error is not None:
-        return {"path": item.path, "error": item.error}
+        return {"path": item.path, **part, "error": item.error}
     return {
         "path": item.path,
+        **part,
         "class_name": item.class_name,
         "confidence": item.confidence,
         **({"decision": item.decision.value} if item.decision is not None else {}),
         "confidences": [list(pair) for pair in item.confidences],
+    }
+
+
+def part_as_json(result: PartResult) -> JsonObject:
+    """The one decision on a part, and the image that decided it."""
+    return {
+        "part": result.part,
+        "decision": result.decision.value if result.decision is not None else None,
+        "decided_by": result.decided_by,
+        "images": result.images,
+        "unreadable": result.unreadable,
     }

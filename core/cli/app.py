@@ -74,10 +74,12 @@ CONTENTS = {
         Entry("report", "signoff", "Write the test report of a model."),
     ),
     "Use": (
-        Entry("predict", "use", "Classify images."),
+        Entry("predict", "using.predict", "Classify images, with a decision per part."),
         Entry("heatmap", "use", "Show which region of an image speaks for a class."),
         Entry("models", "use", "List the models."),
         Entry("delete", "use", "Delete a dataset, run or model."),
+        Entry("export-model", "using.export", "Write a model for other programs, checked."),
+        Entry("serve", "using.serve", "Serve models over HTTP."),
         Entry("ui", "ui", "Start the app."),
     ),
     "Workspace": (

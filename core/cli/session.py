@@ -287,6 +287,8 @@ def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> No
     except TouchstoneError:
         if job.kind is JobKind.TRAIN:
             errors.print("Paused; `touchstone runs resume` goes on exactly where it was.")
+        if job.kind is JobKind.PREDICT:
+            errors.print("Stopped; the same command goes on with the images that are left.")
 
 
 def person() -> str:

@@ -1,80 +1,24 @@
-"""Commands that use models: predict, explain, list, delete."""
+"""Commands that use models: explain, list, delete."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.api.models import model_as_json, prediction_as_json
-from core.cli.output import note, say, table
-from core.cli.session import FAILED, JsonOption, ModelArgument, WorkspaceOption, session
-from core.domain.models import HeatmapMethod, Prediction
+from core.api.models import model_as_json
+from core.cli.output import say, table
+from core.cli.session import JsonOption, ModelArgument, WorkspaceOption, session
+from core.domain.models import HeatmapMethod
 from core.domain.names import known_name
 from core.errors import ConfigError, NotFoundError
-from core.evaluation.decisions.rule import decision_in_words
-from core.files import CsvDelimiter
-from core.words import NOTHING, count, decimal
 from core.words import confidence as confidence_in_words
+from core.words import decimal
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
 from core.workspace import Workspace
 
 app = typer.Typer()
-
-
-@app.command()
-def predict(
-    model: ModelArgument,
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    out: Annotated[Path | None, typer.Option(help="Also write a CSV file.")] = None,
-    delimiter: Annotated[
-        CsvDelimiter, typer.Option(help="Separates the cells of the CSV file.")
-    ] = CsvDelimiter.COMMA,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Classify images; an unreadable one does not stop the others.
-
-    The exit code is 1 if no image could be classified.
-    """
-    with session(workspace, as_json) as opened:
-        chosen = models.find_model(opened.workspace, model)
-        found = prediction.image_files(paths)
-        files = list(found.paths)
-        results = prediction.predict(opened.workspace, chosen, files, [str(path) for path in files])
-        if out is not None:
-            prediction.save_csv(results, chosen.class_names, out, delimiter=delimiter)
-        rows = [
-            [
-                item.path,
-                item.class_name or NOTHING,
-                confidence_in_words(item.confidence) if item.confidence else item.error,
-                decision_in_words(item.decision) if item.decision else NOTHING,
-            ]
-            for item in results
-        ]
-        opened.answer(
-            {
-                "predictions": [prediction_as_json(item) for item in results],
-                "skipped": [{"path": s.path, "reason": s.reason} for s in found.skipped],
-                "hidden": found.hidden,
-            },
-            lambda: table(["image", "class", "confidence", "decision"], rows),
-        )
-        for item in found.skipped[:20]:
-            note(f"Left out {item.path}: {item.reason}")
-        if len(found.skipped) > 20:
-            note(f"… and {len(found.skipped) - 20:,} more")
-        if found.hidden:
-            note(f"{count(found.hidden, 'hidden or system file')} ignored.")
-        _refuse_nothing_classified(results)
-
-
-def _refuse_nothing_classified(results: list[Prediction]) -> None:
-    if all(item.error is not None for item in results):
-        note("No image could be classified." if results else "There are no images here.")
-        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -43,7 +43,7 @@ class JobKind(StrEnum):
             case JobKind.IMPORT:
                 return "Nothing was stored. Import again; an upload is sent once more."
             case JobKind.PREDICT:
-                return "No table was written. Start the prediction again."
+                return "Resume continues with the images that are left."
             case JobKind.QUALITY | JobKind.EXPLAIN:
                 return "Start it again; what was computed is not computed twice."
             case JobKind.SEARCH:

@@ -13,6 +13,14 @@ class HeatmapMethod(StrEnum):
     OCCLUSION = "occlusion"
 
 
+class ModelFormat(StrEnum):
+    """As what a model is handed over."""
+
+    BUNDLE = "bundle"  # one file for another Touchstone
+    OPENVINO = "openvino"
+    ONNX = "onnx"
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained classifier as the list shows it; its weights are chunks in the same database.
@@ -88,13 +96,15 @@ class PartDecision(StrEnum):
 class Prediction:
     """Confidences of one image, in decreasing order; `error` instead where it is unreadable.
 
-    `decision` is None where the model has no saved threshold.
+    `decision` is None where the model has no saved threshold; `part` is the id of the part that
+    the image shows, None where that is not known.
     """
 
     path: str
     confidences: tuple[tuple[str, float], ...] = ()
     error: str | None = None
     decision: PartDecision | None = None
+    part: str | None = None
 
     @property
     def class_name(self) -> str | None:
@@ -105,3 +115,18 @@ class Prediction:
     def confidence(self) -> float | None:
         """Confidence of the most confident class, in [0, 1]."""
         return self.confidences[0][1] if self.confidences else None
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What happens to a part of which several images may have been taken.
+
+    `decided_by` is the path of the first image with the strictest decision; `unreadable` counts the
+    images among `images` that could not be read. `decision` is None without a saved threshold.
+    """
+
+    part: str
+    decision: PartDecision | None
+    decided_by: str
+    images: int
+    unreadable: int = 0

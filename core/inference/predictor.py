@@ -1,7 +1,8 @@
 """Using a model file: probabilities for images."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
 
 if TYPE_CHECKING:
     from core.models.build import PixelFeatures
-
-BATCH = 64
 
 
 class Predictor:
@@ -101,15 +100,28 @@ class Predictor:
         Args:
             images: name, and uint8 pixels [S, S, 3] or the error.
         """
-        rest = iter(images)
-        while batch := list(islice(rest, BATCH)):
-            readable = [pixels for _, pixels in batch if not isinstance(pixels, TouchstoneError)]
-            rows = iter(self.probabilities(np.stack(readable)) if readable else ())
-            for name, pixels in batch:
+        waiting: deque[tuple[str, TouchstoneError | None]] = deque()
+
+        def readable() -> Iterator[NDArray[np.uint8]]:
+            for name, pixels in images:
                 if isinstance(pixels, TouchstoneError):
-                    yield Prediction(name, error=pixels.message)
+                    waiting.append((name, pixels))
                 else:
-                    yield Prediction(name, ranked(self.card.class_names, next(rows)))
+                    waiting.append((name, None))
+                    yield pixels
+
+        for features in self._runtime.stream(readable()):
+            while (problem := waiting[0][1]) is not None:
+                yield Prediction(waiting.popleft()[0], error=problem.message)
+            row = self.probabilities_of_features(features[None])[0]
+            yield Prediction(waiting.popleft()[0], ranked(self.card.class_names, row))
+        for name, error in waiting:
+            assert error is not None
+            yield Prediction(name, error=error.message)
+
+    def begin(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
+        """Begin an image, uint8 [S, S, 3]; the result are its features [D]. For any thread."""
+        return self._runtime.begin(pixels)
 
     def _decoded(self, source: Path | IO[bytes]) -> NDArray[np.uint8] | TouchstoneError:
         try:

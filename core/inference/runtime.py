@@ -9,8 +9,12 @@ import contextlib
 import hashlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 # To be counted up whenever the graph of a detail level changes: names converted networks.
 _GRAPH = 1
+_PATIENCE_S = 300.0  # for one image; a runtime that failed would be waited for without end
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Maps = NDArray[np.float32]
@@ -38,6 +43,20 @@ class FeatureRuntime(Protocol):
 
     def features(self, pixels: Pixels) -> Features:
         """Uint8 [N, S, S, 3] to float32 [N, D]."""
+        ...
+
+    def begin(self, pixels: Pixels) -> Future[Features]:
+        """Begin an image: uint8 [S, S, 3]; the result is float32 [D]. May be called by any thread.
+
+        Waits while as many images as the machine computes at once are under way.
+        """
+        ...
+
+    def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
+        """Uint8 [S, S, 3], one at a time, to float32 [D] in their order.
+
+        The next image is fetched while earlier ones are computed.
+        """
         ...
 
     def maps(self, pixels: Pixels) -> Maps | None:
@@ -133,7 +152,7 @@ class OpenVinoRuntime:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        core = _openvino().Core()
+        core = openvino_module().Core()
         compiled = core.compile_model(
             core.read_model(path),
             "CPU",
@@ -143,21 +162,40 @@ class OpenVinoRuntime:
                 "PERFORMANCE_HINT": "THROUGHPUT",
             },
         )
-        self._queue = _openvino().AsyncInferQueue(compiled)
+        self._queue = openvino_module().AsyncInferQueue(compiled)
+        self._queue.set_callback(_keep)
+        self._starting = threading.Lock()
         self._shape = tuple(int(side) for side in list(compiled.output(0).shape)[1:])
 
     def features(self, pixels: Pixels) -> Features:
         """Uint8 [N, S, S, 3] to float32 [N, D], or what it gives; images run side by side."""
         result = np.empty((len(pixels), *self._shape), np.float32)
-
-        def keep(request: Any, position: int) -> None:
-            result[position] = request.get_output_tensor(0).data[0]
-
-        self._queue.set_callback(keep)
-        for position in range(len(pixels)):
-            self._queue.start_async({0: pixels[position : position + 1]}, position)
-        self._queue.wait_all()
+        for position, row in enumerate(self.stream(pixels)):
+            result[position] = row
         return result
+
+    def begin(self, pixels: Pixels) -> Future[Features]:
+        """Begin an image: uint8 [S, S, 3]; the result is float32 [D]. May be called by any thread.
+
+        Waits while as many images as the machine computes at once are under way.
+        """
+        future: Future[Features] = Future()
+        with self._starting:
+            self._queue.start_async({0: pixels[None]}, future)
+        return future
+
+    def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
+        """Uint8 [S, S, 3], one at a time, to float32 [D] in their order.
+
+        The next image is fetched while earlier ones are computed.
+        """
+        under_way: deque[Future[Features]] = deque()
+        for pixels in images:
+            under_way.append(self.begin(pixels))
+            while under_way and under_way[0].done():
+                yield under_way.popleft().result()
+        for future in under_way:
+            yield future.result(timeout=_PATIENCE_S)
 
     def maps(self, pixels: Pixels) -> Maps | None:
         """Uint8 [N, S, S, 3] to float32 [N, D, h, w]; None where features are not their means."""
@@ -175,7 +213,7 @@ class OpenVinoRuntime:
     @cached_property
     def _stage_request(self) -> Any:
         """The network with the maps of its stages as outputs, last stage first."""
-        network = _openvino().Core().read_model(self._path)
+        network = openvino_module().Core().read_model(self._path)
         node = network.outputs[0].get_node()
         while node.get_type_name() != "Concat":  # of mean, maximum, mean, maximum ...
             node = node.input_value(0).get_node()
@@ -185,7 +223,7 @@ class OpenVinoRuntime:
     @cached_property
     def _map_request(self) -> Any:
         """The network up to its last maps; made when the first heatmap is asked for."""
-        network = _openvino().Core().read_model(self._path)
+        network = openvino_module().Core().read_model(self._path)
         maps = _pooled_maps(network)
         return None if maps is None else _single_request([maps], network)
 
@@ -197,6 +235,7 @@ class TorchRuntime:
         self._module = module.eval().to(device)
         self._device = device
         self._batch_size = batch_size
+        self._one_at_a_time = threading.Lock()
 
     def features(self, pixels: Pixels) -> Features:
         """Uint8 [N, S, S, 3] to float32 [N, D]."""
@@ -210,6 +249,19 @@ class TorchRuntime:
                 )
                 batches.append(self._module(batch.to(self._device)).float().cpu().numpy())
         return np.concatenate(batches)
+
+    def begin(self, pixels: Pixels) -> Future[Features]:
+        """An image, uint8 [S, S, 3]; the result, float32 [D], is there already."""
+        future: Future[Features] = Future()
+        with self._one_at_a_time:
+            future.set_result(self.features(pixels[None])[0])
+        return future
+
+    def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
+        """Uint8 [S, S, 3], one at a time, to float32 [D] in their order, batch by batch."""
+        rest = iter(images)
+        while batch := list(islice(rest, self._batch_size)):
+            yield from self.features(np.stack(batch))
 
     def maps(self, pixels: Pixels) -> Maps | None:
         """None: explanations are rare, and made by PyTorch's own gradients."""
@@ -228,9 +280,14 @@ class TorchRuntime:
         return [maps.float().cpu().numpy() for maps in stages]
 
 
+def _keep(request: Any, future: Future[Features]) -> None:
+    """Hand over what a request has computed; its memory is used again by the next one."""
+    future.set_result(np.array(request.get_output_tensor(0).data[0]))
+
+
 def _single_request(outputs: list[Any], network: Any) -> Any:
     """A request for some outputs of a network, one image at a time."""
-    ov = _openvino()
+    ov = openvino_module()
     # Why one thread: a single image gains little from more, and trainings run beside it.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     part = ov.Model(outputs, network.get_parameters())
@@ -261,7 +318,7 @@ def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> Non
 
     import torch
 
-    ov = _openvino()
+    ov = openvino_module()
     example = torch.zeros(1, image_size_px, image_size_px, 3, dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of its own coming retirement
@@ -272,7 +329,8 @@ def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> Non
         ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
 
 
-def _openvino() -> Any:
+def openvino_module() -> Any:
+    """The package, without its report of use."""
     # Why: the converter reports its use to its maker unless this package is missing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.choices import Detail
-from core.domain.models import HeatmapMethod, Prediction
+from core.domain.models import HeatmapMethod, ModelFormat, Prediction
 from core.errors import ModelFileError
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
@@ -80,6 +80,19 @@ def network_input(bundle: Path, runtimes: Path, source: Source) -> bytes:
         UnreadableImageError: if the image cannot be decoded.
     """
     return _png(Image.fromarray(_network_pixels(bundle, runtimes, source)))
+
+
+def export_network(
+    bundle: Path, folder: Path, model_format: ModelFormat, sha256: str, rule: str
+) -> None:
+    """Write a model for another program; see `core/inference/exporting.py`.
+
+    Raises:
+        TouchstoneError: if it cannot be written in this format.
+    """
+    from core.inference.exporting import write_network
+
+    write_network(bundle, folder, model_format, sha256=sha256, rule=rule)
 
 
 def check_bundle(bundle: Path, runtimes: Path) -> None:

@@ -25,6 +25,7 @@ from core.files import open_user_file
 
 FORMAT = "touchstone-model-1"
 MAX_MODEL_BYTES = 2_000_000_000
+PART_RULE = "any"  # the strictest image decides (`core/evaluation/decisions/part_decisions.py`)
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -35,7 +36,8 @@ class ModelCard:
     `head` names the last layer (`<head>.weight` is [C, D]); mean and std are for gray values in
     [0, 1]; `origin` holds facts about how it was made (dataset, run, recipe, metrics). `detail`
     says what the features are made from; beyond the whole image, the head `<head>.weight` is no
-    part of the network. `preprocess` makes the pixels that such a model gets.
+    part of the network. `preprocess` makes the pixels that such a model gets. `rule` is the
+    decision rule as text (`core/evaluation/decisions/rule.py`); empty: it decides nothing.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelCard:
     std: tuple[float, ...]
     origin: dict[str, str]
     detail: Detail = Detail.WHOLE
+    rule: str = ""
 
 
 def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
@@ -61,6 +64,7 @@ def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
         "mean": json.dumps(card.mean),
         "std": json.dumps(card.std),
         "origin": json.dumps(card.origin, sort_keys=True, ensure_ascii=False),
+        **_rule_fields(card.rule),
     }
     arrays = {k: np.asarray(v, order="C") for k, v in sorted(tensors.items())}
     return _with_sorted_header(save(arrays, metadata))
@@ -90,6 +94,7 @@ def read_card(path: Path) -> ModelCard:
             std=tuple(float(v) for v in _listed(json.loads(metadata["std"]))),
             origin=dict(json.loads(metadata["origin"])),
             detail=detail,
+            rule=_read_rule(metadata),
         )
         _check(card)
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError, ConfigError) as err:
@@ -137,6 +142,32 @@ def _read_network(text: str) -> tuple[str, Detail]:
     return network, Detail(detail)
 
 
+def with_rule(content: bytes, rule: str) -> bytes:
+    """A model file with another decision rule, empty for none; its weights stay byte for byte.
+
+    The file that was written without a rule and the one whose rule is taken out are the same.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    fields = header["__metadata__"]
+    kept = {key: value for key, value in fields.items() if key not in _rule_fields("any")}
+    header["__metadata__"] = {**kept, **_rule_fields(rule)}
+    return _header_bytes(header) + content[8 + size :]
+
+
+def _rule_fields(rule: str) -> dict[str, str]:
+    return {"rule": rule, "part_rule": PART_RULE} if rule else {}
+
+
+def _read_rule(metadata: dict[str, str]) -> str:
+    if metadata.get("part_rule", PART_RULE) != PART_RULE:
+        raise ModelFileError(
+            "This model combines the images of a part in a way that is not known.",
+            "The model may come from a newer version of Touchstone.",
+        )
+    return metadata.get("rule", "")
+
+
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of each weight of a model file; no weight is read.
 
@@ -159,9 +190,14 @@ def _listed(value: object) -> list[Any]:
 def _with_sorted_header(content: bytes) -> bytes:
     # Why: the library writes the metadata in an order that changes from call to call.
     size = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)
-    return b"".join((len(header).to_bytes(8, "little"), header, content[8 + size :]))
+    return _header_bytes(json.loads(content[8 : 8 + size])) + content[8 + size :]
+
+
+def _header_bytes(header: dict[str, Any]) -> bytes:
+    """The length of a header and the header, sorted."""
+    text = json.dumps(header, sort_keys=True).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -193,7 +229,8 @@ def _check(card: ModelCard) -> None:
         raise ValueError("it needs at least two different classes")
     if not all(isinstance(name, str) and 0 < len(name) <= 500 for name in names):
         raise ValueError("a class name is empty or not text")
-    for text in (card.name, card.network, card.head, *names, *card.origin, *card.origin.values()):
+    texts = (card.name, card.network, card.head, card.rule, *names)
+    for text in (*texts, *card.origin, *card.origin.values()):
         if isinstance(text, str) and not _is_text(text):
             raise ValueError("a name holds characters that are no text")
     if len(card.mean) != 3 or len(card.std) != 3:

@@ -29,7 +29,7 @@ def enqueue(
     now: float,
     lane: str | None = None,
 ) -> str | None:
-    """Add a job, unless one for the same subject is active; a training goes on from its share.
+    """Add a job, unless one for the same subject is active; what resumes goes on from its share.
 
     Args:
         db: the workspace's database.
@@ -51,7 +51,7 @@ def enqueue(
         " 1 + (SELECT coalesce(max(attempt), 0) FROM jobs WHERE subject_id = :subject),"
         " :payload, :now, (SELECT coalesce(max(CASE status"
         " WHEN 'completed' THEN json_extract(result, '$.stopped_share') ELSE share END), 0)"
-        " FROM jobs WHERE subject_id = :subject AND kind = 'train'), :now"
+        " FROM jobs WHERE subject_id = :subject AND kind IN ('train', 'predict')), :now"
         " WHERE NOT EXISTS"
         f" (SELECT 1 FROM jobs WHERE subject_id = :subject AND status IN {_ACTIVE})",
         {

@@ -3,6 +3,8 @@
 from typing import assert_never
 
 from core.domain.jobs import Job, JobKind
+from core.domain.models import PartDecision
+from core.evaluation.decisions.rule import decision_in_words
 from core.words import count
 from core.workflows.jobs import Waiting, seconds_left
 
@@ -53,6 +55,24 @@ def progress_in_words(job: Job, *, now: float) -> str:
     if left is not None:
         parts.append(f"{about(left)} left")
     return ("Stopping … " if job.stop_requested else "") + " · ".join(parts)
+
+
+def batch_in_words(job: Job) -> str:
+    """What became of the images and parts of a completed batch, in a line."""
+    failed = int(job.result["failed"])
+    words = []
+    for what, key in (("image", "decisions"), ("part", "parts")):
+        counts = {PartDecision(d): int(n) for d, n in job.result.get(key, {}).items()}
+        listed = [
+            f"{decision_in_words(d)} {counts[d]:,}" for d in reversed(PartDecision) if d in counts
+        ]
+        if listed:
+            words.append(f"{count(sum(counts.values()), what)}: {', '.join(listed)}.")
+    if not words:
+        words.append(f"{count(int(job.result['n']) - failed, 'image')} classified.")
+    if failed:
+        words.append(f"{count(failed, 'file')} could not be read.")
+    return " ".join(words)
 
 
 def about(seconds: float) -> str:

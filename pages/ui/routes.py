@@ -136,7 +136,7 @@ async def _model(request: Request) -> Response:
     workspace = open_workspace()
     try:
         model = await run_in_threadpool(models.find_model, workspace, request.path_params["model"])
-        path = await run_in_threadpool(models.exported_bundle, workspace, model)
+        path = await run_in_threadpool(models.model_file, workspace, model)
     except TouchstoneError as err:
         return Response(err.message, 404)
     name = quote(f"{model.name}.safetensors", safe="")

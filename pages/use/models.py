@@ -4,14 +4,15 @@ import math
 
 import streamlit as st
 
-from core.domain.models import Belongings, Model, ModelStanding
+from core.domain.models import Belongings, Model, ModelFormat, ModelStanding
 from core.errors import TouchstoneError
 from core.inference import service
 from core.models.catalog import network_title
 from core.words import joined
 from core.workflows.data import uploads
+from core.workflows.results import thresholds
 from core.workflows.training import refit
-from core.workflows.use import models
+from core.workflows.use import exporting, models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
 from pages.ui.places import Place
@@ -72,6 +73,46 @@ def rename(model: Model) -> None:
             st.rerun()
 
 
+@st.dialog("Export model")
+@errors.shown()
+def export(model: Model) -> None:
+    """A folder that runs without Touchstone; made, checked and then offered."""
+    chosen = st.segmented_control(
+        "For",
+        [ModelFormat.OPENVINO, ModelFormat.ONNX],
+        default=ModelFormat.OPENVINO,
+        required=True,
+        key="export_format",
+        format_func={ModelFormat.OPENVINO: "OpenVINO", ModelFormat.ONNX: "ONNX"}.__getitem__,
+    )
+    st.caption("Network, threshold and an example, checked on images of its dataset before.")
+    made = st.session_state.get("exported")
+    if made is None or made[0] != (model.id, chosen):
+        if st.button("Export", type="primary", icon=":material/output:", key="export_now"):
+            with st.spinner("Exporting and checking …"):
+                content, check = exporting.export_archive(
+                    state.workspace(), model, chosen, call=inference.call
+                )
+            st.session_state.exported = ((model.id, chosen), content, check)
+            st.rerun(scope="fragment")
+        return
+    _, content, check = made
+    words = text.plain(exporting.check_in_words(check))
+    (st.warning if check.changed else st.success)(f"{words[:1].upper()}{words[1:]}")
+    if check.changed:
+        st.dataframe({"decided differently": list(check.changed)}, hide_index=True)
+    st.download_button(
+        "Download ZIP",
+        content,
+        f"{model.name} {chosen}.zip",
+        "application/zip",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+        key="export_zip",
+    )
+
+
 @st.dialog("Delete model")
 @errors.shown()
 def confirm_delete(model: Model, own: Belongings) -> None:
@@ -96,8 +137,8 @@ def upload(workspace: Workspace) -> None:
             "Model file",
             type=["safetensors"],
             key=f"model_{st.session_state.get('uploads', 0)}",
-            help="A file downloaded from a Models page. It contains weights, classes, network and "
-            "preprocessing, but no code.",
+            help="A file downloaded from a Models page. It contains weights, classes, network, "
+            "preprocessing and threshold, but no code.",
         )
         if file and st.button("Add to this workspace", type="primary", key="add"):
             folder = uploads.new_upload_folder(workspace)
@@ -118,7 +159,8 @@ def upload(workspace: Workspace) -> None:
                 models.remove_file(folder)
             st.session_state.uploads = st.session_state.get("uploads", 0) + 1
             st.query_params["model"] = added.id
-            st.toast(f"{text.plain(added.name)} was added.")
+            rule = thresholds.saved_rule(workspace, added.id)
+            st.toast(f"{text.plain(added.name)} was added{', with its threshold' if rule else ''}.")
             st.rerun()
 
 
@@ -168,8 +210,16 @@ def _actions(model: Model) -> None:
         "Download",
         routes.model_url(model.id),
         icon=":material/download:",
-        help="One safetensors file with everything needed to use the model.",
+        help="One safetensors file with everything needed to use the model, threshold included.",
     )
+    if st.button(
+        "Export",
+        icon=":material/output:",
+        key=f"export_{model.id}",
+        help="For programs without Touchstone: OpenVINO or ONNX, checked against this model.",
+    ):
+        st.session_state.pop("exported", None)
+        export(model)
     if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
         rename(model)
     with st.popover("Details", type="tertiary", icon=":material/info:"):

@@ -8,12 +8,15 @@ from core.domain.datasets import Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
 from core.errors import TouchstoneError
-from core.workflows import jobs
+from core.workflows import job_words, jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.places import Place
+from pages.use import predict_parts
 from pages.use.predict_uploads import uploaded_images
+
+EARLIER = 10
 
 
 def whole_folder(workspace: Workspace, model: Model) -> None:
@@ -25,7 +28,9 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             help="All images below this folder are classified into one table. You can leave this "
             "page in the meantime.",
         )
-        delimiter = widgets.csv_delimiter("batch_delimiter")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            part_by = predict_parts.choose("batch", folders=True)
+            delimiter = widgets.csv_delimiter("batch_delimiter")
         if st.button(
             "Classify folder",
             type="primary",
@@ -35,7 +40,11 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
         ):
             try:
                 job = prediction.start_batch(
-                    workspace, model, Path(typed.strip()), delimiter=delimiter
+                    workspace,
+                    model,
+                    Path(typed.strip()),
+                    delimiter=delimiter,
+                    part_by=part_by,
                 )
             except TouchstoneError as err:
                 errors.show(err)
@@ -45,6 +54,23 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
     batch = st.query_params.get("batch")
     if batch:
         _batch(workspace, batch)
+    _earlier(workspace, batch)
+
+
+def _earlier(workspace: Workspace, shown: str | None) -> None:
+    """Folders that were classified or begun before, to open again."""
+    others = [job for job in prediction.batches(workspace) if job.subject_id != shown]
+    if not others:
+        return
+    with st.expander(f"Earlier folders ({len(others):,})"):
+        for job in others[:EARLIER]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                folder = text.plain(str(job.payload["folder"]))
+                st.markdown(f"{folder} · {text.when(job.created_at)}", width="stretch")
+                widgets.status_badge(job.status)
+                if st.button("Open", key=f"open_{job.subject_id}", icon=":material/open_in_new:"):
+                    st.query_params["batch"] = job.subject_id
+                    st.rerun()
 
 
 def _batch(workspace: Workspace, batch: str) -> None:
@@ -60,12 +86,17 @@ def _batch(workspace: Workspace, batch: str) -> None:
             st.warning("There is no such batch.")
         elif job.status is JobStatus.COMPLETED:
             _batch_result(workspace, job)
+        elif not job.status.is_active:
+            st.caption("What is classified is kept.")
+            if st.button("Resume", type="primary", icon=":material/play_arrow:", key="resume"):
+                prediction.resume_batch(workspace, job)
+                st.rerun()
 
 
 def _batch_result(workspace: Workspace, job: Job) -> None:
     rows = prediction.batch_rows(workspace, job, limit=1000)
     failed = int(job.result["failed"])
-    st.success(f"{text.count(int(job.result['n']) - failed, 'image')} classified.")
+    st.success(job_words.batch_in_words(job))
     if failed:
         st.warning(f"{text.count(failed, 'file')} could not be read. See the column 'error'.")
     if hidden := int(job.result.get("hidden", 0)):

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.api.models import prediction_as_json
-from core.domain.models import Model, Prediction
+from core.api.models import part_as_json, prediction_as_json
+from core.domain.models import Model, PartDecision, PartResult, Prediction
 from core.evaluation.decisions.rule import decision_in_words
-from core.workflows.use import prediction
+from core.workflows.use import parts, prediction
 from pages.ui import text, widgets
 
 
 def table(model: Model, results: Sequence[Prediction]) -> None:
-    """All results, folded away, and two downloads."""
+    """All results and the decisions of their parts, folded away, and two downloads."""
+    decided = parts.decisions(results)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         delimiter = widgets.csv_delimiter("csv_delimiter")
         st.download_button(
@@ -28,7 +29,10 @@ def table(model: Model, results: Sequence[Prediction]) -> None:
         st.download_button(
             "JSON",
             json.dumps(
-                {"predictions": [prediction_as_json(r) for r in results]},
+                {
+                    "predictions": [prediction_as_json(r) for r in results],
+                    **({"parts": [part_as_json(p) for p in decided]} if decided else {}),
+                },
                 ensure_ascii=False,
                 indent=2,
             ),
@@ -46,6 +50,21 @@ def table(model: Model, results: Sequence[Prediction]) -> None:
         )
 
 
+def parts_table(decided: Sequence[PartResult]) -> None:
+    """The decision on every part, the strictest first."""
+    strictness = {decision: -place for place, decision in enumerate(PartDecision)}
+    ordered = sorted(decided, key=lambda r: strictness[r.decision] if r.decision else 1)
+    st.dataframe(
+        {
+            "part": [r.part for r in ordered],
+            "decision": [decision_in_words(r.decision) if r.decision else "–" for r in ordered],
+            "images": [r.images for r in ordered],
+            "decided by": [r.decided_by for r in ordered],
+        },
+        hide_index=True,
+    )
+
+
 def _columns(results: Sequence[Prediction]) -> dict[str, list[str | float | None]]:
     columns: dict[str, list[str | float | None]] = {
         "image": [item.path for item in results],
@@ -56,6 +75,8 @@ def _columns(results: Sequence[Prediction]) -> dict[str, list[str | float | None
         columns["decision"] = [
             decision_in_words(item.decision) if item.decision else "–" for item in results
         ]
+    if any(item.part for item in results):
+        columns["part"] = [item.part or "–" for item in results]
     columns["second choice"] = [_second(item) for item in results]
     columns["error"] = [item.error or "" for item in results]
     return columns

@@ -14,7 +14,7 @@ from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
 from core.workflows.data.uploads import refuse_many_files
 from core.workflows.results import thresholds
-from core.workflows.use import prediction
+from core.workflows.use import parts, prediction
 from core.workspace import Workspace
 from pages.ui import errors, inference, text
 from pages.ui.components import Tile, gallery
@@ -22,7 +22,8 @@ from pages.ui.places import Place
 from pages.ui.viewer import about, uploads
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Viewing, around
-from pages.use import predict_table
+from pages.use import predict_parts, predict_table
+from pages.use.predict_feedback import feedback_on
 
 BATCH = 16
 PAGE = 60
@@ -79,7 +80,12 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
         return
     _classify(workspace, model, kept)
     _say_no_threshold(workspace, model)
-    _results(model, _rows(workspace, model, kept))
+    option = predict_parts.choose("upload", folders=False)
+    rows = _rows(workspace, model, kept, option)
+    _results(model, rows)
+    readable = [row for row in _most_urgent_first(rows) if row.zone is not Zone.UNREADABLE]
+    unsure_first = sorted(readable, key=lambda row: row.zone is not Zone.REVIEW)
+    feedback_on(workspace, model, [(row.upload, row.item) for row in unsure_first])
 
 
 def _kept() -> list[Upload]:
@@ -136,17 +142,18 @@ def _classify(workspace: Workspace, model: Model, kept: Sequence[Upload]) -> Non
     bar.empty()
 
 
-def _rows(workspace: Workspace, model: Model, kept: Sequence[Upload]) -> list[_Row]:
-    """In the order in which they were dropped."""
+def _rows(
+    workspace: Workspace, model: Model, kept: Sequence[Upload], parts_by: str | None
+) -> list[_Row]:
+    """In the order in which they were dropped; `parts_by` tells the part of an image."""
     known = [upload for upload in kept if model.id in upload.predictions]
     # Why decided now: the thresholds may have changed since.
     items = prediction.decided(workspace, model, [u.predictions[model.id] for u in known])
     # Why: a browser gives files of several folders by their base name.
     names = distinct_names([upload.name for upload in known])
-    return [
-        _Row(upload, replace(item, path=name), _zone(item))
-        for upload, item, name in zip(known, items, names, strict=True)
-    ]
+    items = [replace(item, path=name) for item, name in zip(items, names, strict=True)]
+    items = predict_parts.told(items, parts_by)
+    return [_Row(upload, item, _zone(item)) for upload, item in zip(known, items, strict=True)]
 
 
 def _most_urgent_first(rows: Sequence[_Row]) -> list[_Row]:
@@ -194,6 +201,7 @@ def _results(model: Model, rows: Sequence[_Row]) -> None:
         return
     shown = _filtered(rows)
     _unreadable([row.item for row in rows if row.zone is Zone.UNREADABLE])
+    predict_parts.summary(parts.decisions([row.item for row in rows]))
     _grid(model, _most_urgent_first(shown))
     predict_table.table(model, [row.item for row in rows])
 

@@ -28,7 +28,7 @@ def test_want_of_memory_is_said_with_advice_for_the_kind_of_job(ask, workspace):
     assert all(("batch size" in words) is (kind is JobKind.TRAIN) for kind, words in advice.items())
 
 
-def test_only_trainings_and_searches_are_said_to_resume():
-    # Every killed import and prediction said "Resume continues", which they cannot.
+def test_only_what_resumes_is_said_to_resume():
+    # Every killed import said "Resume continues", which it cannot.
     resumed = {kind for kind in JobKind if "Resume" in kind.how_to_go_on}
-    assert resumed == {JobKind.TRAIN, JobKind.SEARCH}
+    assert resumed == {JobKind.TRAIN, JobKind.SEARCH, JobKind.PREDICT}

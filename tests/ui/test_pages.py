@@ -145,6 +145,11 @@ def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(
     # What was dropped stays until somebody clears it; dropping more adds to it.
     app.file_uploader(key="pictures_1").set_value([("y.png", images[0], "image/png")]).run()
     assert len(app.dataframe[0].value) == 5
+    app.selectbox(key="upload_part").set_value("pattern").run()
+    app.text_input(key="upload_pattern").set_value("(?P<group>[xy])").run()
+    assert "2 parts" in app.expander[0].label
+    assert list(app.dataframe[0].value["images"]) == [4, 1]
+    app.selectbox(key="upload_part").set_value("none").run()
     (same,) = (u for u in app.session_state["uploads"] if u.name == "y.png")
     assert uploads.find(same.token) is same
     uploads.forget_oldest([same], most_bytes=10)

@@ -147,6 +147,12 @@ def add_detail_trials(db: Database) -> None:
     _run(db, statements.DETAIL)
 
 
+@migrations()
+def add_batches(db: Database) -> None:
+    """What an unfinished prediction of a folder has classified so far."""
+    _run(db, statements.BATCHES)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

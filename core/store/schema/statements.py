@@ -314,3 +314,10 @@ CREATE TABLE predictions (
     sample_ids BLOB NOT NULL, probabilities BLOB NOT NULL, PRIMARY KEY (model_id, subset)
 ) STRICT;
 """
+
+BATCHES = """
+CREATE TABLE batch_images (
+    batch_id TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+    confidences BLOB NOT NULL, error TEXT, PRIMARY KEY (batch_id, path)
+) STRICT, WITHOUT ROWID
+"""

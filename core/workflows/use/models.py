@@ -7,11 +7,21 @@ from pathlib import Path
 
 from core.domain.ids import new_id, utc_now
 from core.domain.models import Belongings, Model
+from core.errors import ConfigError, ModelFileError
+from core.evaluation.decisions.outcome import has_both
+from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
 from core.files import atomic_write, read_user_file
-from core.models.bundle import MAX_MODEL_BYTES, read_card, read_tensors
-from core.store import models
+from core.models.bundle import (
+    MAX_MODEL_BYTES,
+    ModelCard,
+    read_card,
+    read_tensors,
+    with_rule,
+)
+from core.store import judgement, models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
+from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
 
 
@@ -56,7 +66,8 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
     with connect(workspace) as db:
         model = models.find_model(db, name_or_id)
         models.delete_model(db, model.id)
-    bundle_path(workspace, model).unlink(missing_ok=True)
+    for path in bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
+        path.unlink(missing_ok=True)
 
 
 def bundle_path(workspace: Workspace, model: Model) -> Path:
@@ -79,8 +90,50 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     return target
 
 
+def model_file(workspace: Workspace, model: Model) -> Path:
+    """The model as a file to hand over: with the decision rule that it has now.
+
+    Raises:
+        ModelFileError: if the stored weights are damaged.
+    """
+    rule = saved_rule(workspace, model.id)
+    bundle = exported_bundle(workspace, model)
+    if rule is None:
+        return bundle
+    text = rule_to_json(rule)
+    name = f"{model.sha256}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
+    target = bundle.with_name(name)
+    if not target.exists():
+        with atomic_write(target) as partial:
+            partial.write_bytes(with_rule(bundle.read_bytes(), text))
+    return target
+
+
+def rule_of_file(card: ModelCard) -> DecisionRule | None:
+    """The decision rule inside a model file; None if it has none.
+
+    Raises:
+        ModelFileError: if it cannot be read, or is for other classes.
+    """
+    if not card.rule:
+        return None
+    try:
+        rule = rule_from_json(card.rule)
+    except ConfigError as err:
+        raise ModelFileError(
+            f"The decision rule inside the file of model '{card.name}' cannot be read.",
+            "The model may come from a newer version of Touchstone.",
+        ) from err
+    if rule.class_names != card.class_names or not has_both(rule.verdicts):
+        raise ModelFileError(
+            f"The decision rule inside the file of model '{card.name}' is not for its classes.",
+            "Download the model again from where it was made.",
+        )
+    return rule
+
+
 def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Path], None]) -> Model:
-    """Store a model file that was downloaded from Touchstone.
+    """Store a model file that was downloaded from Touchstone, with the decision rule inside it.
 
     Args:
         workspace: where it will live.
@@ -91,9 +144,12 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
         ModelFileError: if it is not a model file, or damaged.
     """
     card = read_card(path)
+    rule = rule_of_file(card)
     check(path, workspace.runtimes)
     read_tensors(path)
     content = read_user_file(path, most_bytes=MAX_MODEL_BYTES)
+    if rule is not None:  # it stands in the database; without it the file is that of the origin
+        content = with_rule(content, "")
     with connect(workspace) as db, transaction(db):
         model = Model(
             id=new_id("model"),
@@ -110,6 +166,8 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
             created_at=utc_now(),
         )
         models.insert_model(db, model, content)
+        if rule is not None:
+            judgement.save_operating_point(db, model.id, card.rule)
     return model
 
 

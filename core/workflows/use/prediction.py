@@ -1,22 +1,31 @@
 """Actions that use a model: predict images, explain one, predict a folder."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from core.data.importing.walk import FolderImages, images_in
 from core.domain.ids import new_id
-from core.domain.jobs import Job, JobKind
-from core.domain.models import HeatmapMethod, Model, Prediction
+from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.models import HeatmapMethod, Model, PartDecision, Prediction
 from core.errors import ConfigError, ImportSourceError
+from core.evaluation.decisions.part_decisions import PartTally
 from core.evaluation.decisions.rule import rule_to_json
-from core.files import Cell, CsvDelimiter, csv_lines, read_csv, write_csv
+from core.files import Cell, CsvDelimiter, atomic_write, csv_lines, read_csv, write_csv
 from core.inference import service
-from core.inference.prediction_table import COLUMNS, prediction_rows
+from core.inference.prediction_table import columns_of, prediction_rows
+from core.inference.predictor import ranked
+from core.store import models
+from core.store.database import connect
 from core.workflows import jobs as job_actions
 from core.workflows.results.thresholds import saved_rule
+from core.workflows.use import parts
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace, allowed_import_path
 
@@ -129,11 +138,24 @@ def start_batch(
     folder: Path,
     *,
     delimiter: CsvDelimiter = CsvDelimiter.COMMA,
+    part_by: str | None = None,
+    part_table: Path | None = None,
 ) -> Job:
     """Queue the prediction of all images of a folder into one CSV file.
 
+    One that ended early goes on with the images that are left, and with those that have changed.
+
+    Args:
+        workspace: where the model lives.
+        model: that classifies.
+        folder: on this machine; paths in the table begin with it as it is given.
+        delimiter: of the CSV file.
+        part_by: what tells the part of an image (`core/data/part_ids.py`); None: nothing.
+        part_table: the table with the column that `part_by` names.
+
     Raises:
         ImportSourceError: if it is not a folder that Touchstone may read.
+        ConfigError: if `part_by` cannot be used.
     """
     path = allowed_import_path(folder)
     if not path.is_dir():
@@ -146,10 +168,43 @@ def start_batch(
         "bundle": str(exported_bundle(workspace, model)),
         "delimiter": delimiter.value,
     }
+    shown = str(folder.expanduser())
+    if shown != str(path):
+        payload["shown"] = shown
+    if part_by is not None:
+        payload["part_by"] = parts.told_by(part_by, part_table).option
+    if part_table is not None:
+        payload["part_table"] = str(part_table.absolute())
     rule = saved_rule(workspace, model.id)
     if rule is not None:
         payload["rule"] = rule_to_json(rule)
-    return job_actions.submit(workspace, JobKind.PREDICT, new_id("batch"), payload)
+    unfinished = (
+        job for job in batches(workspace) if job.payload == payload and is_unfinished(job)
+    )
+    batch_id = next((job.subject_id for job in unfinished), None) or new_id("batch")
+    return job_actions.submit(workspace, JobKind.PREDICT, batch_id, payload)
+
+
+def batches(workspace: Workspace) -> list[Job]:
+    """The newest attempt of every batch, newest first."""
+    return list(job_actions.latest_of_kind(workspace, JobKind.PREDICT).values())
+
+
+def is_unfinished(job: Job) -> bool:
+    """Whether a batch is at work, or can be resumed."""
+    return job.status is not JobStatus.COMPLETED
+
+
+def resume_batch(workspace: Workspace, job: Job) -> Job:
+    """Go on with a batch that ended early.
+
+    Raises:
+        NotFoundError: if its model is gone.
+    """
+    with connect(workspace) as db:
+        model = models.find_model(db, str(job.payload["model_id"]))
+    exported_bundle(workspace, model)  # what can be made again may have been deleted
+    return job_actions.submit(workspace, JobKind.PREDICT, job.subject_id, job.payload)
 
 
 def batch_table(workspace: Workspace, job: Job) -> Path:
@@ -167,9 +222,51 @@ def batch_rows(workspace: Workspace, job: Job, *, limit: int) -> dict[str, list[
     """
     delimiter = CsvDelimiter(job.payload.get("delimiter", CsvDelimiter.COMMA))
     header, *rows = islice(read_csv(batch_table(workspace, job), delimiter=delimiter), limit + 1)
-    names = [name for name in COLUMNS if name != "decision" or name in header[3:4]]
-    # Why by position: the columns of the classes follow, and one may be called "error" too.
+    names = columns_of(header)
     return {name: [row[column] for row in rows] for column, name in enumerate(names)}
+
+
+def refuse_unwritable(target: Path) -> None:
+    """Refuse a table that cannot be written, before hours of work.
+
+    Raises:
+        ConfigError: if its folder does not exist or may not be written.
+    """
+    folder = target.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or target.is_dir():
+        raise ConfigError(f"{target} cannot be written.", "Choose a file in a folder that exists.")
+
+
+def copy_table(workspace: Workspace, job: Job, target: Path) -> None:
+    """Copy the table of a completed batch; an older file is replaced.
+
+    Raises:
+        ConfigError: if the file cannot be written.
+    """
+    try:
+        with atomic_write(target) as partial:
+            shutil.copyfile(batch_table(workspace, job), partial)
+    except OSError as err:
+        raise ConfigError(
+            f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
+        ) from err
+
+
+def batch_predictions(workspace: Workspace, job: Job, model: Model) -> Iterator[Prediction]:
+    """All predictions of a completed batch of this model, in the order of its table."""
+    delimiter = CsvDelimiter(job.payload.get("delimiter", CsvDelimiter.COMMA))
+    rows = read_csv(batch_table(workspace, job), delimiter=delimiter)
+    columns = columns_of(next(rows))
+    for row in rows:
+        cells = dict(zip(columns, row, strict=False))
+        values = [float(cell) for cell in row[len(columns) :] if cell]
+        yield Prediction(
+            cells["path"],
+            ranked(model.class_names, np.array(values, np.float32)) if values else (),
+            error=cells["error"] or None,
+            decision=PartDecision(cells["decision"]) if cells.get("decision") else None,
+            part=cells.get("part") or None,
+        )
 
 
 def as_csv(
@@ -206,4 +303,10 @@ def _rows(
     predictions: Sequence[Prediction], class_names: Sequence[str]
 ) -> Iterator[Sequence[Cell]]:
     with_decision = any(item.decision for item in predictions)
-    return prediction_rows(predictions, class_names, with_decision=with_decision)
+    tally = PartTally(decides=with_decision)
+    for item in predictions:
+        tally.add(item)
+    decision = tally.decision_of if any(item.part is not None for item in predictions) else None
+    return prediction_rows(
+        predictions, class_names, with_decision=with_decision, part_decision=decision
+    )

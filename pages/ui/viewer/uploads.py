@@ -15,7 +15,8 @@ class Upload:
     """An image that somebody dropped on the Predict page.
 
     `content` is None once newer uploads needed its place; `predictions` are by model id; `size` in
-    pixels once it is known. The token is what its addresses contain: nobody can guess it.
+    pixels once it is known; `answer` is the class that its owner gave it. The token is what its
+    addresses contain: nobody can guess it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Upload:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     predictions: dict[str, Prediction] = field(default_factory=dict)
     size: tuple[int, int] | None = None
+    answer: str | None = None
 
 
 # Why weak: the session holds the images, and they go with it.

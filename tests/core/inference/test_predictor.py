@@ -1,4 +1,5 @@
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,13 @@ def test_a_file_can_be_predicted_alone_or_among_many(predictor, trained):
     alone = [next(iter(predictor.predict([path]))).confidences for path in paths]
     for one, two in zip(together, alone, strict=True):
         assert dict(one) == pytest.approx(dict(two), abs=1e-6)
+
+
+def test_images_that_several_threads_begin_get_their_own_features(predictor, trained):
+    pixels = np.stack([marked_image("stripes", seed)[0] for seed in range(12)])
+    with ThreadPoolExecutor(4) as threads:
+        rows = [future.result() for future in threads.map(predictor.begin, pixels)]
+    assert np.abs(np.stack(rows) - predictor.features(pixels)).max() <= 1e-4
 
 
 def _changed(bundle, tmp_path, tensors=None, **card):

@@ -12,7 +12,7 @@ from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ModelFileError
 from core.models.build import build_network
-from core.models.bundle import ModelCard, read_card, read_tensors, write_bundle
+from core.models.bundle import ModelCard, read_card, read_tensors, with_rule, write_bundle
 
 CARD = ModelCard(
     name="Pills <b>1</b>",
@@ -60,6 +60,19 @@ def test_a_detail_beyond_the_whole_image_is_kept_and_told_to_older_versions(tmp_
     unknown = _file(tmp_path, write_bundle(replace(CARD, network="resnet18+halves"), TENSORS))
     with pytest.raises(ModelFileError, match="'halves'"):
         read_card(unknown)
+
+
+def test_a_rule_goes_in_and_out_of_a_model_file_and_an_unknown_one_is_refused(tmp_path):
+    content = write_bundle(CARD, TENSORS)
+    decided = with_rule(content, '{"größe": 1}')
+    card = read_card(_file(tmp_path, decided))
+    assert card == replace(CARD, rule='{"größe": 1}')
+    assert np.array_equal(read_tensors(tmp_path / "model.safetensors")["count"], TENSORS["count"])
+    assert (write_bundle(card, TENSORS), with_rule(decided, "")) == (decided, content)
+    newer = decided.replace(b'"part_rule": "any"', b'"part_rule": "two"')
+    with pytest.raises(ModelFileError, match="images of a part") as caught:
+        read_card(_file(tmp_path, newer))
+    assert "newer version" in caught.value.hint
 
 
 def test_arrays_that_lie_differently_in_memory_are_stored_by_value(tmp_path):

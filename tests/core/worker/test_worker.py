@@ -24,8 +24,10 @@ from core.errors import TouchstoneError
 from core.inference.predictor import Predictor
 from core.models.bundle import read_tensors
 from core.models.catalog import DEFAULT_NETWORK
+from core.store import batches
 from core.store import datasets as dataset_rows
 from core.store import jobs as job_rows
+from core.store.batches import BatchImage
 from core.store.database import connect
 from core.worker.launcher import KEPT_LOGS, lane_lock, reconcile, start_worker
 from core.workflows import jobs
@@ -280,6 +282,46 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
     assert not list(copy.results.glob("*.partial"))
     assert (job.result["hidden"], job.result["skipped_count"]) == (1, 1)
     assert job.result["skipped"][0][0] == "notes.txt"
+
+
+def test_a_killed_batch_goes_on_with_the_images_that_are_left(trained, copy, tmp_path):
+    # It began again from the first image, whatever had been classified.
+    folder = tmp_path / "new images"
+    files = [
+        Path(shutil.copy(image, _made(folder / image.parent.name) / image.name))
+        for image in sorted(trained.images.glob("*/00[0-3].png"))
+    ]
+    kept = [
+        BatchImage(str(file), (file.stat().st_size, file.stat().st_mtime_ns), row, None)
+        for file, row in zip(files[:4], np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], strict=True)
+    ]
+    files[0].touch()  # it has changed since: what is kept of it does not hold any more
+    with lane_lock(copy, "data"):
+        begun = prediction.start_batch(copy, trained.model, folder)
+        with connect(copy) as db:
+            lost = job_rows.claim(db, "data", owner="me", now=2.0)
+            batches.save_images(db, lost.subject_id, kept, job_id=lost.id, owner="me")
+            assert not batches.save_images(db, lost.subject_id, kept, job_id=lost.id, owner="else")
+            job_rows.mark_interrupted(db, lost, now=3.0)
+    assert "Resume continues" in jobs.latest(copy, begun.subject_id).hint
+    again = prediction.start_batch(copy, trained.model, folder)
+    assert (again.subject_id, again.attempt) == (begun.subject_id, 2)
+    job = _finished(copy, again)
+    rows = list(prediction.batch_predictions(copy, job, trained.model))
+    assert [row.path for row in rows] == [str(file) for file in files]
+    assert [row.class_name for row in rows[1:4]] == ["stripes", "blue disc", "stripes"]
+    assert [row.confidences[1][1] == 0 for row in rows] == [False, True, True, True] + [False] * 4
+    assert {row.class_name for row in rows[4:]} == {"stripes"}
+    with connect(copy) as db:
+        assert batches.states_of(db, job.subject_id) == {}
+    anew = prediction.start_batch(copy, trained.model, folder)
+    assert anew.subject_id != job.subject_id
+    _finished(copy, anew)
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def test_a_stopped_batch_leaves_no_table(trained, copy, tmp_path):

@@ -1,13 +1,16 @@
 """What people do with datasets, splits, models and results, without a worker."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.datasets import Verdict
 from core.domain.jobs import JobKind, JobStatus
-from core.domain.models import Prediction
+from core.domain.models import PartDecision, Prediction
 from core.domain.splits import Subset
 from core.domain.training import EpochDetails, EpochMetrics, HardImage, RunDetails
 from core.errors import (
@@ -21,17 +24,21 @@ from core.errors import (
     TrainingError,
     WorkspaceError,
 )
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.inference import service
-from core.models.bundle import read_card, read_tensors, write_bundle
-from core.store import jobs
+from core.models.bundle import read_card, read_tensors, with_rule, write_bundle
+from core.store import jobs, judgement
 from core.store import runs as run_rows
+from core.store import splits as split_rows
 from core.store.database import connect
+from core.workflows import jobs as job_actions
 from core.workflows.data import datasets, splits, uploads
 from core.workflows.results import evaluation
 from core.workflows.results.judging import judged_set
-from core.workflows.training import runs
-from core.workflows.use import models, prediction
-from tests.conftest import QUICK, copy_of
+from core.workflows.training import refit, runs
+from core.workflows.use import feedback, models, prediction
+from tests.conftest import QUICK, copy_of, marked_image
 from tests.made import add_model, make_dataset
 
 
@@ -138,18 +145,36 @@ def test_judged_images_come_in_the_order_asked_for(trained):
     assert all("stripes/" in item.sample.path and item.target == 1 for item in cell)
 
 
-def test_a_downloaded_model_can_be_uploaded_elsewhere(workspace, trained):
-    bundle = models.exported_bundle(trained.workspace, trained.model)
-    uploaded = models.upload_model(workspace, bundle, check=service.check_bundle)
+def test_a_downloaded_model_decides_elsewhere_as_here(copy, workspace, trained, tmp_path):
+    # The file left its threshold behind, so that an uploaded model decided nothing.
+    names = trained.model.class_names
+    rule = DecisionRule(
+        OperatingPoint(0.3, 0.7), names, (Verdict.OK, Verdict.NOK), "by hand", 0.95, 1.0
+    )
+    with connect(copy) as db:
+        judgement.save_operating_point(db, trained.model.id, rule_to_json(rule))
+    file = models.model_file(copy, trained.model)
+    assert models.model_file(trained.workspace, trained.model) == models.exported_bundle(
+        trained.workspace, trained.model
+    )
+    uploaded = models.upload_model(workspace, file, check=service.check_bundle)
     assert (uploaded.name, uploaded.sha256) == (trained.model.name, trained.model.sha256)
-    again = models.upload_model(workspace, bundle, check=service.check_bundle)
+    again = models.upload_model(workspace, file, check=lambda *_: None)
     assert again.name == "Marks quick 2"
     image = trained.images / "stripes" / "000.png"
     here, there = (
-        prediction.predict(place, model, [image], ["x"])[0].confidences
-        for place, model in ((trained.workspace, trained.model), (workspace, uploaded))
+        prediction.predict(place, model, [image], ["x"])[0]
+        for place, model in ((copy, trained.model), (workspace, uploaded))
     )
     assert here == there
+    assert here.decision is PartDecision.REJECT
+
+    other = tmp_path / "other.safetensors"
+    stranger = rule_to_json(replace(rule, class_names=("a", "b")))
+    for text in (stranger, "no rule"):
+        other.write_bytes(with_rule(file.read_bytes(), text))
+        with pytest.raises(ModelFileError, match="decision rule inside"):
+            models.upload_model(workspace, other, check=service.check_bundle)
 
 
 def test_a_model_with_a_long_name_can_be_uploaded(workspace, trained, tmp_path):
@@ -189,6 +214,37 @@ def test_models_are_renamed_and_deleted(copy, trained):
     with pytest.raises(NotFoundError):
         models.delete_model(copy, model.id)
     assert evaluation.evaluated_subsets(copy, model.id) == []
+
+
+def test_feedback_becomes_a_version_and_leaves_a_sealed_test_alone(copy, trained):
+    sealed = splits.seal_test(copy, trained.split.id)
+    images = [
+        feedback.ConfirmedImage(f"../odd/{n}.png", _png(n), "stripes", f"part {n // 2}")
+        for n in (700, 701)
+    ]
+    with pytest.raises(ConfigError, match="no class 'dent'"):
+        feedback.add_to_dataset(copy, trained.dataset, [replace(images[0], class_name="dent")])
+    known = (trained.images / "stripes" / "000.png").read_bytes()
+    images.append(feedback.ConfirmedImage("known.png", known, "blue disc"))
+    job = feedback.add_to_dataset(copy, trained.dataset, images)
+    job_actions.wait(copy, job.id, on_change=lambda _: None)
+    now = datasets.find_dataset(copy, trained.dataset.id)
+    added, n = datasets.samples(copy, now.id, label=1, limit=100)
+    assert (now.version, n) == (2, 22)
+    new = [s for s in added if s.group == "part 350"]
+    assert len(new) == 2
+    extended = refit.extended_split(copy, sealed.id)
+    with connect(copy) as db:
+        subsets, before = (split_rows.split_members(db, s.id) for s in (extended, sealed))
+    tested = {i for i, subset in subsets.items() if subset is Subset.TEST}
+    assert tested == {i for i, subset in before.items() if subset is Subset.TEST}
+    assert {s.id for s in new} <= subsets.keys()
+
+
+def _png(seed):
+    buffer = io.BytesIO()
+    Image.fromarray(marked_image("stripes", seed)[0]).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "C:\\x.png", "", "..", "a\\..\\x"])

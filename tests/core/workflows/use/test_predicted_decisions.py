@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from core.domain.models import PartDecision, Prediction
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
 from core.files import CsvDelimiter, write_csv
+from core.inference.exporting import run_example
 from core.store import judgement
 from core.store.database import connect
 from core.workflows import jobs
@@ -51,9 +53,15 @@ def test_every_readable_image_gets_its_decision(decided, trained, tmp_path):
     table = list(csv.DictReader(_lines(found, trained.model)))
     assert [row["decision"] for row in table] == ["reject", "accept", ""]
 
-    arguments = ["predict", trained.model.id, str(sources[0]), "--workspace", str(decided.root)]
-    answer = CliRunner().invoke(app, [*arguments, "--json"])
-    assert json.loads(answer.stdout)["predictions"][0]["decision"] == "reject"
+    target = tmp_path / "out.csv"
+    arguments = ["predict", trained.model.id, *map(str, sources), "--workspace", str(decided.root)]
+    by_folder = ["--part-by", "regex:(?P<group>blue disc|stripes|broken)", "--out", str(target)]
+    answer = json.loads(CliRunner().invoke(app, [*arguments, *by_folder, "--json"]).stdout)
+    assert answer["predictions"][0]["decision"] == "reject"
+    decided_parts = {part["part"]: part["decision"] for part in answer["parts"]}
+    assert decided_parts == {"stripes": "reject", "blue disc": "accept", "broken": "to a person"}
+    rows = list(csv.DictReader(target.read_text(encoding="utf-8-sig").splitlines()))
+    assert {row["part"]: row["part decision"] for row in rows} == decided_parts
 
 
 def test_without_an_operating_point_nothing_is_decided(trained):
@@ -64,11 +72,47 @@ def test_without_an_operating_point_nothing_is_decided(trained):
     assert "decision" not in _lines(found, trained.model)[0]
 
 
-def test_a_folder_gets_its_decisions_too(decided, trained):
-    job = prediction.start_batch(decided, trained.model, trained.images / "stripes")
-    ended = jobs.wait(decided, job.id, on_change=lambda _: None)
-    rows = prediction.batch_rows(decided, ended, limit=5)
-    assert set(rows["decision"]) == {"reject"}
+def test_a_folder_gets_its_decisions_too(decided, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained.images)
+    target = tmp_path / "results.csv"
+    arguments = ["predict", trained.model.id, ".", "--out", str(target), "--part-by", "folder"]
+    place = ["--workspace", str(decided.root)]
+    answer = json.loads(CliRunner().invoke(app, [*arguments, *place, "--json"]).stdout)
+    here = CliRunner().invoke(app, ["predict", trained.model.id, ".", *place, "--json"])
+    plain = [{k: v for k, v in item.items() if k != "part"} for item in answer["predictions"]]
+    assert plain == json.loads(here.stdout)["predictions"]
+    parts = [(part["part"], part["decision"], part["images"]) for part in answer["parts"]]
+    assert parts == [("blue disc", "accept", 20), ("stripes", "reject", 20)]
+    (job,) = prediction.batches(decided)
+    assert job.result["decisions"] == {"accept": 20, "reject": 20}
+    rows = prediction.batch_rows(decided, job, limit=1)
+    assert [*rows] == ["path", "class", "confidence", "decision", "part", "part decision", "error"]
+    assert target.read_bytes() == prediction.batch_table(decided, job).read_bytes()
+    missing = CliRunner().invoke(app, [*arguments[:4], "no/x.csv", *place, "--json"])
+    assert (missing.exit_code, "cannot be written" in missing.stdout) == (1, True)
+
+
+def test_an_exported_network_decides_in_a_process_of_its_own_as_here(decided, trained, tmp_path):
+    # The check runs the example of the folder, isolated from our code.
+    folder = tmp_path / "for the line"
+    arguments = ["export-model", trained.model.id, str(folder), "--format", "openvino", "--json"]
+    place = ["--workspace", str(decided.root)]
+    (tmp_path / "few").mkdir()
+    for kind in ("stripes", "blue disc"):
+        shutil.copy(trained.images / kind / "004.png", tmp_path / "few" / f"{kind}.png")
+    (tmp_path / "few" / "broken.png").write_bytes(b"no image")
+    answer = CliRunner().invoke(app, [*arguments, "--images", str(tmp_path / "few"), *place])
+    check = json.loads(answer.stdout)["check"]
+    assert (check["images"], check["changed"], check["unreadable"]) == (3, [], 1)
+    assert check["largest_difference"] < 1e-3
+    assert json.loads((folder / "check.json").read_text()) == check
+    about = json.loads((folder / "touchstone.json").read_text())
+    assert (about["sha256"], about["rule"]["reject_from"]) == (trained.model.sha256, 0.7)
+    assert len((folder / "example.py").read_text().splitlines()) < 70
+    (said,) = run_example(folder, [tmp_path / "few" / "stripes.png"])
+    assert said.decision == PartDecision.REJECT
+    again = CliRunner().invoke(app, [*arguments, *place])
+    assert (again.exit_code, "exists already" in again.stdout) == (1, True)
 
 
 def test_a_class_called_error_does_not_hide_the_errors(trained, tmp_path):

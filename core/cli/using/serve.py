@@ -1,0 +1,112 @@
+"""The command that serves models over HTTP."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.output import note, say
+from core.cli.session import JsonOption, Session, WorkspaceOption, session
+from core.errors import ConfigError
+from core.workflows.use.serving import ModelToServe, model_to_serve
+
+app = typer.Typer()
+_NEEDED = ("fastapi", "uvicorn", "multipart", "prometheus_client")
+_DISTRIBUTION = "touchstone-vision"
+
+
+@app.command()
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Names or ids of models, or model files; the first is the default."),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0: a free one.")] = 8610,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the bearer token that requests must carry; else the variable "
+            "TOUCHSTONE_SERVE_TOKEN. Needed unless only this machine can ask."
+        ),
+    ] = None,
+    max_mb: Annotated[float, typer.Option(min=0.01, help="Largest request, in MB.")] = 100.0,
+    max_images: Annotated[int, typer.Option(min=1, help="Most images of a request.")] = 64,
+    max_waiting: Annotated[
+        int, typer.Option(min=1, help="Most images that wait; more are answered with 429.")
+    ] = 128,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve models over HTTP: images in, classes and decisions out, as JSON.
+
+    Ctrl+C or SIGTERM ends it once the requests under way are answered.
+    """
+    with session(workspace, as_json) as opened:
+        _refuse_without_packages()
+        from core.serving.limits import ServeLimits, read_token, refuse_open_server
+
+        token = read_token(token_file)
+        refuse_open_server(host, token)
+        chosen = [model_to_serve(opened.workspace, given) for given in dict.fromkeys(models)]
+        _refuse_twins(chosen)
+        limits = ServeLimits(int(max_mb * 1e6), max_images, max(max_images, max_waiting))
+        from core.serving.run import load, serve_until_stopped
+
+        served = [
+            load(m.id, m.name, m.sha256, m.bundle, m.rule, opened.workspace.runtimes)
+            for m in chosen
+        ]
+        for model in chosen:
+            if model.rule is None:
+                note(f"'{model.name}' has no threshold: its images are classified, not decided.")
+
+        def ready(address: str) -> None:
+            _say_ready(opened, address, chosen)
+
+        is_done = serve_until_stopped(
+            served,
+            host=host,
+            port=port,
+            version=_version(),
+            limits=limits,
+            token=token,
+            on_ready=ready,
+        )
+        if not is_done:
+            raise ConfigError(f"Port {port} of {host} cannot be used.", "Choose another --port.")
+
+
+def _refuse_without_packages() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"To serve models, packages are missing: {', '.join(missing)}.",
+            f'Install them with: pip install "{_DISTRIBUTION}[serve]"',
+        )
+
+
+def _refuse_twins(chosen: list[ModelToServe]) -> None:
+    names = [model.name.casefold() for model in chosen]
+    twins = [model.name for model in chosen if names.count(model.name.casefold()) > 1]
+    if twins:
+        raise ConfigError(
+            f"Two models are called '{twins[0]}'.", "Rename one, or serve one of them."
+        )
+
+
+def _say_ready(opened: Session, address: str, chosen: list[ModelToServe]) -> None:
+    names = [model.name for model in chosen]
+    opened.answer(
+        {"url": address, "models": names},
+        lambda: say(f"{address} answers with {', '.join(names)}. Ctrl+C ends it."),
+    )
+
+
+def _version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:
+        return "development"

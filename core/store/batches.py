@@ -1,0 +1,81 @@
+"""Rows of batch predictions: what was classified, so that a killed batch goes on where it was.
+
+They are kept until the table of the batch is written.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from core.store.database import transaction
+
+FileState = tuple[int, int]  # bytes, and nanoseconds of its last change
+
+
+@dataclass(frozen=True)
+class BatchImage:
+    """What a model said of a file as it was then: confidences [C] by class index, or the error."""
+
+    path: str
+    state: FileState
+    confidences: NDArray[np.float32]
+    error: str | None = None
+
+
+def save_images(
+    db: Database, batch_id: str, images: Sequence[BatchImage], *, job_id: str, owner: str
+) -> bool:
+    """Keep results of a batch; an earlier one of the same file is replaced.
+
+    Returns:
+        Whether they were written: not when the job is no longer this owner's.
+    """
+    with transaction(db):
+        cursor = db.conn.executemany(
+            "INSERT OR REPLACE INTO batch_images SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS"
+            " (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')",
+            [
+                (
+                    batch_id,
+                    image.path,
+                    *image.state,
+                    image.confidences.astype("<f4").tobytes(),
+                    image.error,
+                    job_id,
+                    owner,
+                )
+                for image in images
+            ],
+        )
+    return bool(cursor.rowcount)
+
+
+def states_of(db: Database, batch_id: str) -> dict[str, FileState]:
+    """Path -> state of each file that is classified already."""
+    rows = db.conn.execute(
+        "SELECT path, size, modified_ns FROM batch_images WHERE batch_id = ?", [batch_id]
+    )
+    return {path: (size, modified) for path, size, modified in rows.fetchall()}
+
+
+def images_of(db: Database, batch_id: str, paths: Sequence[str]) -> list[BatchImage]:
+    """The results of these files, in their order; a file without one is left out."""
+    rows = db.conn.execute(
+        "SELECT path, size, modified_ns, confidences, error FROM batch_images"
+        " WHERE batch_id = ? AND path IN (SELECT value FROM json_each(?))",
+        [batch_id, json.dumps(list(paths))],
+    ).fetchall()
+    by_path = {
+        path: BatchImage(path, (size, modified), np.frombuffer(data, "<f4"), error)
+        for path, size, modified, data, error in rows
+    }
+    return [by_path[path] for path in paths if path in by_path]
+
+
+def delete_images(db: Database, batch_id: str) -> None:
+    """Forget the results of a batch, once its table is written; inside a transaction."""
+    db.conn.execute("DELETE FROM batch_images WHERE batch_id = ?", [batch_id])

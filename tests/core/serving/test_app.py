@@ -1,0 +1,159 @@
+"""Models over HTTP: the same answers as the command line, and what is refused how."""
+
+import asyncio
+import re
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from core.api.models import prediction_as_json
+from core.cli.app import app as command_line
+from core.domain.datasets import Verdict
+from core.errors import ConfigError
+from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule
+from core.serving.app import create_app
+from core.serving.engine import BusyError, Engine, SentImage
+from core.serving.limits import ServeLimits, is_loopback, read_token
+from core.serving.run import load
+from core.workflows.use import models
+
+TOKEN = "a-secret-of-some-length"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+PREDICT = "/v1/predict"
+
+
+@pytest.fixture(scope="module")
+def served(trained):
+    model = trained.model
+    rule = DecisionRule(
+        OperatingPoint(0.3, 0.7), model.class_names, (Verdict.OK, Verdict.NOK), "by hand", 0.95, 1.0
+    )
+    bundle = models.exported_bundle(trained.workspace, model)
+    return load(model.id, model.name, model.sha256, bundle, rule, trained.workspace.runtimes)
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    limits = ServeLimits(request_bytes=400_000, images=4, waiting=4)
+    with TestClient(
+        create_app([served], version="1", limits=limits), base_url="http://localhost"
+    ) as client:
+        yield client
+
+
+def _files(trained, *names):
+    return [("files", (name, (trained.images / name).read_bytes())) for name in names]
+
+
+def test_files_are_answered_as_on_the_command_line_with_a_decision_per_part(
+    client, trained, served
+):
+    names = ("stripes/000.png", "blue disc/000.png")
+    broken = ("files", ("broken.png", b"no image"))
+    parts = {"parts": ["7", "8", "7"]}
+    answer = client.post(PREDICT, files=[*_files(trained, *names), broken], data=parts).json()
+    items = served.predictor.predict([trained.images / name for name in names], names)
+    expected = [prediction_as_json(served.rule.decided(item)) for item in items]
+    for sent, item, part in zip(answer["predictions"], expected, "78", strict=False):
+        assert sent == item | {
+            "part": part,
+            "confidence": pytest.approx(item["confidence"], abs=1e-5),
+            "confidences": [[name, pytest.approx(v, abs=1e-5)] for name, v in item["confidences"]],
+        }
+    assert (
+        answer["predictions"][2]["error"]
+        == "broken.png is not a JPEG, PNG, BMP, TIFF, WebP or GIF image."
+    )
+    assert [(part["part"], part["decision"]) for part in answer["parts"]] == [
+        ("7", "reject"),
+        ("8", "accept"),
+    ]
+    assert answer["model"]["sha256"] == trained.model.sha256
+    assert client.get("/v1/models").json()["models"] == [answer["model"]]
+
+    content = (trained.images / names[0]).read_bytes()
+    raw = client.post(
+        f"{PREDICT}?part=9&name=x", content=content, headers={"content-type": "image/png"}
+    )
+    assert [(p["path"], p["part"]) for p in raw.json()["predictions"]] == [("x", "9")]
+    counted = client.get("/metrics").text
+    line = r'touchstone_images_total\{class="stripes",decision="reject",model="Marks quick"\} 2'
+    assert re.search(line, counted), counted
+
+
+def test_what_cannot_be_answered_says_why(client, trained):
+    def refused(status, words, **request):
+        answer = client.post(PREDICT, **request)
+        assert answer.status_code == status, answer.text
+        assert words in answer.json()["error"], answer.text
+        assert answer.json()["hint"]
+        return answer
+
+    one = _files(trained, "stripes/000.png")
+    refused(400, "no image", data={"parts": ["1"]}, files=[("other", ("a", b"b"))])
+    refused(400, "1 files were sent with 2 parts", files=one, data={"parts": ["1", "2"]})
+    refused(404, "No model 'none'", files=one, data={"model": "none"})
+    refused(413, "the limit of a request is 4", files=[("files", ("a", b"x"))] * 5)
+    refused(415, "'text/plain'", content=b"hello", headers={"content-type": "text/plain"})
+    large = b"x" * 500_000
+    refused(413, "more than 0.4 MB", content=large, headers={"content-type": "image/png"})
+    refused(413, "more than 0.4 MB", files=[("files", ("a", large))])
+    refused(  # a body whose length is not announced
+        413, "more than 0.4 MB", content=iter([large]), headers={"content-type": "image/png"}
+    )
+    assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_without_the_token_only_the_pages_about_it_answer(served):
+    with TestClient(create_app([served], version="1", token=TOKEN)) as client:
+        for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
+            for path in ("/v1/models", "/metrics"):
+                assert client.get(path, headers=headers).status_code == 401
+            assert client.post(PREDICT, headers=headers, content=b"x").status_code == 401
+        assert client.get("/v1/models", headers=BEARER).status_code == 200
+        assert client.get("/health").json() == {"status": "ok", "version": "1", "models": 1}
+        page = client.get("/docs").text
+        assert "Marks quick" in page
+        assert "https://" not in page  # it loads nothing from elsewhere
+        assert PREDICT in client.get("/openapi.json").json()["paths"]
+
+
+def test_what_waits_is_bounded_and_the_rest_is_told_when_to_come_again(served, trained):
+    async def burst():
+        engine = Engine(most_waiting=3)
+        try:
+            content = (trained.images / "stripes" / "000.png").read_bytes()
+            begun = [
+                asyncio.create_task(engine.predict(served, [SentImage(str(i), content)]))
+                for i in range(8)
+            ]
+            return await asyncio.gather(*begun, return_exceptions=True), engine.waiting
+        finally:
+            engine.close()
+
+    answers, waiting = asyncio.run(burst())
+    refused = [answer for answer in answers if isinstance(answer, BusyError)]
+    assert (len(refused), waiting) == (5, 0)
+    assert all(answer.retry_after_s >= 1 for answer in refused)
+    assert [answer[0].class_name for answer in answers[:3]] == ["stripes"] * 3
+
+
+def test_a_server_without_a_token_answers_this_machine_only(tmp_path):
+    answer = CliRunner().invoke(command_line, ["serve", "none", "--host", "0.0.0.0", "--json"])
+    assert (answer.exit_code, "without a token" in answer.stdout) == (1, True)
+    assert [
+        is_loopback(host) for host in ("127.0.0.2", "::1", "localhost", "0.0.0.0", "plant")
+    ] == [
+        *[True] * 3,
+        *[False] * 2,
+    ]
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    assert read_token(file, {}) == read_token(None, {"TOUCHSTONE_SERVE_TOKEN": TOKEN}) == TOKEN
+    assert read_token(None, {}) is None
+    file.write_text("short")
+    for refused in (file, tmp_path / "none"):
+        with pytest.raises(ConfigError):
+            read_token(refused, {})
