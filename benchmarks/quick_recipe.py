@@ -40,8 +40,9 @@ from core.evaluation.measures.classification import macro_f1  # noqa: E402
 from core.models.catalog import DEFAULT_NETWORK  # noqa: E402
 from core.store import datasets, splits  # noqa: E402
 from core.store.database import connect  # noqa: E402
+from core.training.cross_validation import penalty_path  # noqa: E402
 from core.training.engine import fit  # noqa: E402
-from core.training.linear_head import HeadTask, fit_head, penalty_path  # noqa: E402
+from core.training.linear_head import HeadTask, fit_head  # noqa: E402
 from core.training.loop.state import new_state  # noqa: E402
 from core.worker.training.data import known_groups  # noqa: E402
 from core.workspace import Workspace  # noqa: E402

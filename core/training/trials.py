@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.training.linear_head import Floats, Indices, JudgedPoint
+from core.training.cross_validation import JudgedPoint
+from core.training.linear_head import Floats, Indices
 
 # Below this share of wrong images in cross-validation nothing dearer is tried.
 FEW_WRONG = 0.005

@@ -12,7 +12,8 @@ from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.domain.training import EpochDetails, EpochMetrics
 from core.evaluation.measures.classification import macro_f1
-from core.training.linear_head import HeadTask, group_folds
+from core.training.cross_validation import group_folds
+from core.training.linear_head import HeadTask
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.job import trained

@@ -22,13 +22,8 @@ from core.errors import ConfigError
 from core.models.backbone import Backbone
 from core.store import runs
 from core.store.database import connect
-from core.training.linear_head import (
-    HeadTask,
-    JudgedPoint,
-    image_weights,
-    judged_at,
-    judged_path,
-)
+from core.training.cross_validation import JudgedPoint, judged_at, judged_path
+from core.training.linear_head import HeadTask, image_weights
 from core.training.trials import Gain, gain_of, macro_recall, worth_more
 from core.worker.features import FeatureSource, Report, dataset_features, dataset_pixels, reporter
 from core.worker.session import JobSession, StopRequested

@@ -8,7 +8,8 @@ from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.inference.predictor import probabilities_by
 from core.models.backbone import Backbone
-from core.training.linear_head import LinearHead, cross_validated, fit_head
+from core.training.cross_validation import cross_validated
+from core.training.linear_head import LinearHead, fit_head
 from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData

@@ -8,7 +8,8 @@ from core.domain.splits import Subset
 from core.domain.training import PenaltyPoint, chosen_penalty
 from core.models.build import PixelFeatures
 from core.training import recipes
-from core.training.linear_head import fit_head, penalty_path
+from core.training.cross_validation import penalty_path
+from core.training.linear_head import fit_head
 from core.worker.features import FeatureSource, dataset_features, pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData

@@ -11,15 +11,8 @@ from core.domain.configs.choices import ClassWeights
 from core.domain.configs.train import TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
-from core.training.linear_head import (
-    FOLDS,
-    HeadTask,
-    cross_validated,
-    fit_head,
-    group_folds,
-    image_weights,
-    penalty_path,
-)
+from core.training.cross_validation import FOLDS, cross_validated, group_folds, penalty_path
+from core.training.linear_head import HeadTask, fit_head, image_weights
 
 
 def _task(n=200, d=12, classes=3, *, seed=0, noise=1.0, counts=None) -> HeadTask:

@@ -5,7 +5,7 @@ import pytest
 
 from core.domain.training import PenaltyPoint
 from core.training import trials
-from core.training.linear_head import JudgedPoint
+from core.training.cross_validation import JudgedPoint
 from core.training.trials import macro_recall, worth_more
 
 
