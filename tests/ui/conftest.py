@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.workspace import ROOT_VARIABLE, Workspace
+from tests.frame import link_to
 
 OpenPage = Callable[..., AppTest]
 
@@ -19,12 +20,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
         monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
         st.cache_resource.clear()
         st.cache_data.clear()
-        app = AppTest.from_file("../../pages/frame.py", default_timeout=60)
-        app.run()
-        app.switch_page(file)
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        return app.run()
+        return link_to(file, **parameters).run()
 
     return run
 
