@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ from tests.browser.conftest import (
     drawn,
     eventually,
     open_page,
+    run_streamlit,
+    running,
     settled,
     show_test_results,
     worker_pids,
@@ -33,6 +36,12 @@ from tests.browser.conftest import (
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Started as people do, and so are its workers."""
+    yield from running(tmp_path_factory.mktemp("browser") / "workspace", run_streamlit)
 
 
 def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
