@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.warm_apps import ForkedApp, WarmApps
 from tests.warm_workers import WarmWorkers
@@ -133,29 +133,45 @@ def begin(warm_workers: WarmWorkers | None) -> Iterator[Begin]:
     warm.close()
 
 
+@pytest.fixture(scope="session")
+def port() -> int:
+    """One for all servers, so that the browser knows their scripts."""
+    return free_port()
+
+
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, begin: Begin) -> Iterator[App]:
-    yield from running(tmp_path_factory.mktemp("browser") / "workspace", begin)
+def app(tmp_path_factory: pytest.TempPathFactory, begin: Begin, port: int) -> Iterator[App]:
+    yield from running(tmp_path_factory.mktemp("browser") / "workspace", port, begin)
 
 
-def running(workspace: Path, begin: Begin) -> Iterator[App]:
+def running(workspace: Path, port: int, begin: Begin) -> Iterator[App]:
     """An app of this workspace; nothing that it or a test has started outlives it."""
-    app = App(workspace, free_port(), begin)
+    app = App(workspace, port, begin)
     app.start()
     yield app
     app.stop()
     end_workers(workspace)
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests. Why: it keeps the scripts, which take longer than a page of ours."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A new tab, which finds nothing that an earlier one has kept but scripts."""
+    context.clear_cookies()
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.add_init_script("if (!window.name) { localStorage.clear(); window.name = 'known' }")
     remote: list[str] = []
     page.on("request", lambda r: remote.append(r.url) if is_remote(r.url) else None)
     yield page
-    context.close()
+    page.close()
     assert not remote, f"the app asked the internet for {remote}"
 
 

@@ -39,9 +39,9 @@ LONG = 120_000
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[App]:
     """Started as people do, and so are its workers."""
-    yield from running(tmp_path_factory.mktemp("browser") / "workspace", run_streamlit)
+    yield from running(tmp_path_factory.mktemp("browser") / "workspace", port, run_streamlit)
 
 
 def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
@@ -203,13 +203,13 @@ def start_full_training(page: Page, app: App) -> str:
     dataset = datasets.find_dataset(workspace, "Pill demo")
     # Small images: it is the control of the run that is tested.
     datasets.save_preprocess(workspace, dataset.id, PreprocessConfig(image_size_px=64))
-    # Long enough to be stopped, killed and resumed on any machine.
-    open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=500")
+    # Long enough to be stopped, killed and resumed on any machine; it ends if nobody kills it.
+    open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=100")
     page.wait_for_selector(".st-key-set_full_epochs")
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))
     run_id: str = re.findall(r"run=(run-\w+)", page.url)[0]
-    assert runs.find_run(workspace, run_id).run.train.epochs == 500
+    assert runs.find_run(workspace, run_id).run.train.epochs == 100
     return run_id
 
 

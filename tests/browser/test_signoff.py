@@ -29,8 +29,8 @@ def made(tmp_path: Path) -> Made:
 
 
 @pytest.fixture
-def app(made: Made, begin: Begin) -> Iterator[App]:
-    yield from running(made.workspace.root, begin)
+def app(made: Made, begin: Begin, port: int) -> Iterator[App]:
+    yield from running(made.workspace.root, port, begin)
 
 
 def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) -> None:
