@@ -63,15 +63,15 @@ def _no_workspace_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _warm_workers() -> Iterator[None]:
+def warm_workers() -> Iterator[WarmWorkers | None]:
     """Workers are forked from a process that has imported torch, where the system can."""
     if not hasattr(os, "fork") or sys.platform == "darwin":
-        yield
+        yield None
         return
     warm = WarmWorkers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launcher, "subprocess", warm)
-        yield
+        yield warm
     warm.close()
 
 

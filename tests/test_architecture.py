@@ -1,6 +1,7 @@
 """Who may import whom, and what must not appear anywhere."""
 
 import ast
+import functools
 import io
 import re
 import subprocess
@@ -66,8 +67,13 @@ def _imports(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
+def _tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _used_rooms(path):
-    names = _imports(ast.parse(path.read_text(encoding="utf-8")))
+    names = _imports(_tree(path))
     return {name.split(".")[1] for name in names if name.startswith("core.") and "." in name}
 
 
@@ -88,7 +94,7 @@ def test_measures_know_no_decisions_and_decisions_no_release(part):
     used = {
         name.split(".")[2]
         for path in ([folder.with_suffix(".py")] if not folder.is_dir() else _files(folder))
-        for name in _imports(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imports(_tree(path))
         if name.startswith("core.evaluation.")
     }
     assert used <= EVALUATION[part] | {part}
@@ -96,20 +102,20 @@ def test_measures_know_no_decisions_and_decisions_no_release(part):
 
 @pytest.mark.parametrize("path", _files(CORE), ids=lambda p: str(p.relative_to(PROJECT)))
 def test_core_knows_no_streamlit_and_no_pages(path):
-    roots = {name.split(".")[0] for name in _imports(ast.parse(path.read_text(encoding="utf-8")))}
+    roots = {name.split(".")[0] for name in _imports(_tree(path))}
     assert not roots & {"streamlit", "pages", "app"}
 
 
 @pytest.mark.parametrize("path", _files(PAGES), ids=lambda p: str(p.relative_to(PROJECT)))
 def test_pages_use_no_database_and_no_worker_directly(path):
     assert not _used_rooms(path) & {"store", "training"}
-    roots = {name.split(".")[0] for name in _imports(ast.parse(path.read_text(encoding="utf-8")))}
+    roots = {name.split(".")[0] for name in _imports(_tree(path))}
     assert not roots & set(HEAVY)
 
 
 def test_an_init_file_holds_a_docstring_and_nothing_else():
     for path in CORE.rglob("__init__.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _tree(path)
         assert len(tree.body) <= 1
         assert ast.get_docstring(tree) or not tree.body
 
@@ -171,7 +177,7 @@ SQL = re.compile(
 
 def _strings(path):
     """Text literals, docstrings and comments left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _tree(path)
     documents = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -209,6 +215,7 @@ BANNED = {
 }
 
 
+@functools.cache
 def _code(path):
     """The source with comments and texts blanked out, so that words in them do not count."""
     source = path.read_text(encoding="utf-8")
@@ -283,7 +290,7 @@ OPENS_OWN_FILES = {
 
 
 def _opened_in(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             owner = getattr(getattr(node.func, "value", None), "id", "")
@@ -318,7 +325,7 @@ def test_a_public_type_has_one_home():
     # Two types of one name were read as one: `Decision` of an import and of a part, for example.
     homes: dict[str, list[str]] = {}
     for path in OWN_FILES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _tree(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(PROJECT)))
     assert not {name: files for name, files in homes.items() if len(files) > 1}

@@ -2,8 +2,8 @@
 
 The launcher asks for a process `python -m core.worker LANE`; importing torch and timm there takes
 longer than most jobs of the tests. Here one process imports them once and forks each worker, which
-is then a process of its own with the same environment, folder and log. Browser tests and those of
-the command line in a process of its own start workers as users do.
+is then a process of its own with the same environment, folder and log. One browser test and those
+of the command line in a process of its own start workers as users do.
 """
 
 import atexit
@@ -13,14 +13,18 @@ import json
 import logging
 import os
 import pkgutil
+import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 PROJECT = Path(__file__).resolve().parents[1]
+LONGEST_ORDER = 1 << 18
 
 
 class WarmWorkers:
@@ -29,7 +33,44 @@ class WarmWorkers:
     DEVNULL = subprocess.DEVNULL
 
     def __init__(self) -> None:
-        self._forks: subprocess.Popen[str] | None = None
+        self._forks: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="touchstone-forks-")
+
+    def address(self) -> str:
+        """Where orders are taken; an app that a test starts in another process orders there too."""
+        place = f"{self._folder.name}/orders"
+        if self._forks is None:
+            # Why bound here: what is ordered while the other process still imports is not lost.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as orders:
+                orders.bind(place)
+                self._forks = subprocess.Popen(
+                    [sys.executable, "-m", "tests.warm_workers", str(orders.fileno())],
+                    cwd=PROJECT,
+                    stdin=subprocess.PIPE,
+                    pass_fds=[orders.fileno()],
+                    # Why: Ctrl+C must not reach a worker, as it does not reach real ones.
+                    start_new_session=True,
+                )
+        return place
+
+    def Popen(self, command: Sequence[str], **options: Any) -> None:
+        """As `subprocess.Popen`, for the one command of the launcher."""
+        Orders(self.address()).Popen(command, **options)
+
+    def close(self) -> None:
+        if self._forks is not None and self._forks.stdin is not None:
+            self._forks.stdin.close()
+            self._forks.wait()
+        self._folder.cleanup()
+
+
+class Orders:
+    """Takes the place of `subprocess` in the launcher of another process."""
+
+    DEVNULL = subprocess.DEVNULL
+
+    def __init__(self, address: str) -> None:
+        self._address = address
 
     def Popen(
         self,
@@ -43,24 +84,9 @@ class WarmWorkers:
         """As `subprocess.Popen`, for the one command of the launcher."""
         _, _, module, lane = command
         assert module == "core.worker"
-        if self._forks is None:
-            self._forks = subprocess.Popen(
-                [sys.executable, "-m", "tests.warm_workers"],
-                cwd=PROJECT,
-                stdin=subprocess.PIPE,
-                text=True,
-                # Why: Ctrl+C must not reach a worker, as it does not reach real ones.
-                start_new_session=True,
-            )
-        assert self._forks.stdin is not None
         order = {"lane": lane, "cwd": str(cwd), "env": dict(env), "log": stdout.name}
-        self._forks.stdin.write(json.dumps(order) + "\n")
-        self._forks.stdin.flush()
-
-    def close(self) -> None:
-        if self._forks is not None and self._forks.stdin is not None:
-            self._forks.stdin.close()
-            self._forks.wait()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as orders:
+            orders.sendto(json.dumps(order).encode(), self._address)
 
 
 def _work(lane: str, cwd: str, env: dict[str, str], log: str) -> None:
@@ -79,7 +105,7 @@ def _work(lane: str, cwd: str, env: dict[str, str], log: str) -> None:
     main(lane)
 
 
-def _serve() -> None:
+def _serve(orders: socket.socket) -> None:
     import core.worker
 
     for module in pkgutil.walk_packages(core.worker.__path__, "core.worker."):
@@ -87,15 +113,18 @@ def _serve() -> None:
             importlib.import_module(module.name)
     # The kernel buries what was forked.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
+    while sys.stdin not in (ready := select.select([orders, sys.stdin], [], [])[0]):
+        assert ready
+        order = orders.recv(LONGEST_ORDER)
         if os.fork() == 0:
+            orders.close()
             status = 1
             with contextlib.suppress(BaseException):
-                _work(**json.loads(line))
+                _work(**json.loads(order))
                 status = 0
             atexit._run_exitfuncs()
             os._exit(status)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,5 +1,6 @@
 """A running app and a real browser; tests skip with a reason where there is no Chromium."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,8 +16,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
+from tests.warm_apps import ForkedApp, WarmApps
+from tests.warm_workers import WarmWorkers
+
+Process = subprocess.Popen[bytes] | ForkedApp
+Begin = Callable[["App", Path], Process]  # start the server of an app, with a file for its log
 PROJECT = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--no-sandbox",
@@ -31,37 +37,43 @@ FLAGS = [
 expect.set_options(timeout=30_000)
 
 
+def run_streamlit(app: "App", log: Path) -> Process:
+    """Start the app as a person does, in a process that imports everything."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(app.port)],
+            cwd=PROJECT,
+            env={**os.environ, "TOUCHSTONE_WORKSPACE": str(app.workspace)},
+            stdout=output,
+            stderr=output,
+        )
+
+
 @dataclass
 class App:
     """A server process of the app with a workspace of its own."""
 
     workspace: Path
     port: int
-    process: "subprocess.Popen[bytes] | None" = None
+    begin: "Begin" = run_streamlit
+    process: "Process | None" = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        environment = {**os.environ, "TOUCHSTONE_WORKSPACE": str(self.workspace)}
-        log = (self.workspace.parent / "app.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
-            cwd=PROJECT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+        log = self.workspace.parent / "app.log"
+        self.process = self.begin(self, log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.05)
             else:
                 return
-        raise RuntimeError(f"the app did not start: {log.name}")
+        raise RuntimeError(f"the app did not start: {log.read_text()}")
 
     def kill(self) -> None:
         assert self.process is not None
@@ -75,18 +87,24 @@ class App:
 
 
 def worker_pids(workspace: Path) -> list[int]:
-    """The workers of a workspace, found by their command line and environment."""
+    """The workers of a workspace that hold a lane or wait for one, however they were started."""
+    locks = f"{workspace.resolve() / 'locks'}/worker-"
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            environment = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        place = f"TOUCHSTONE_WORKSPACE={workspace}".encode()
-        if b"core.worker" in command and place in environment:
-            found.append(int(process.name))
+        with contextlib.suppress(OSError):  # ended meanwhile
+            files = [str(file.readlink()) for file in (process / "fd").iterdir()]
+            if any(file.startswith(locks) for file in files) and int(process.name) != os.getpid():
+                found.append(int(process.name))
     return found
+
+
+def end_workers(workspace: Path) -> None:
+    """End the workers that a test left behind, which would slow down all that follow."""
+    while pids := worker_pids(workspace):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def free_port() -> int:
@@ -104,25 +122,56 @@ def launch(playwright: Playwright) -> Browser:
         pytest.skip(f"no Chromium can be started ({type(err).__name__}): install chromium")
 
 
+@pytest.fixture(scope="session")
+def begin(warm_workers: WarmWorkers | None) -> Iterator[Begin]:
+    """Starts a server that is there at once, as are the workers that it starts."""
+    if warm_workers is None:
+        yield run_streamlit
+        return
+    warm = WarmApps()
+    yield lambda app, log: warm.start(app.workspace, app.port, log, warm_workers.address())
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def port() -> int:
+    """One for all servers, so that the browser knows their scripts."""
+    return free_port()
+
+
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    app = App(tmp_path_factory.mktemp("browser") / "workspace", free_port())
+def app(tmp_path_factory: pytest.TempPathFactory, begin: Begin, port: int) -> Iterator[App]:
+    yield from running(tmp_path_factory.mktemp("browser") / "workspace", port, begin)
+
+
+def running(workspace: Path, port: int, begin: Begin) -> Iterator[App]:
+    """An app of this workspace; nothing that it or a test has started outlives it."""
+    app = App(workspace, port, begin)
     app.start()
     yield app
     app.stop()
-    for pid in worker_pids(app.workspace):  # a training that a failed test left behind
-        os.kill(pid, signal.SIGKILL)
+    end_workers(workspace)
+
+
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests. Why: it keeps the scripts, which take longer than a page of ours."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A new tab, which finds nothing that an earlier one has kept but scripts."""
+    context.clear_cookies()
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.add_init_script("if (!window.name) { localStorage.clear(); window.name = 'known' }")
     remote: list[str] = []
     page.on("request", lambda r: remote.append(r.url) if is_remote(r.url) else None)
     yield page
-    context.close()
+    page.close()
     assert not remote, f"the app asked the internet for {remote}"
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ from tests.browser.conftest import (
     drawn,
     eventually,
     open_page,
+    run_streamlit,
+    running,
     settled,
     show_test_results,
     worker_pids,
@@ -33,6 +36,12 @@ from tests.browser.conftest import (
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[App]:
+    """Started as people do, and so are its workers."""
+    yield from running(tmp_path_factory.mktemp("browser") / "workspace", port, run_streamlit)
 
 
 def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
@@ -194,13 +203,13 @@ def start_full_training(page: Page, app: App) -> str:
     dataset = datasets.find_dataset(workspace, "Pill demo")
     # Small images: it is the control of the run that is tested.
     datasets.save_preprocess(workspace, dataset.id, PreprocessConfig(image_size_px=64))
-    # Long enough to be stopped, killed and resumed on any machine.
-    open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=500")
+    # Long enough to be stopped, killed and resumed on any machine; it ends if nobody kills it.
+    open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=100")
     page.wait_for_selector(".st-key-set_full_epochs")
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))
     run_id: str = re.findall(r"run=(run-\w+)", page.url)[0]
-    assert runs.find_run(workspace, run_id).run.train.epochs == 500
+    assert runs.find_run(workspace, run_id).run.train.epochs == 100
     return run_id
 
 

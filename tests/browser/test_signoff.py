@@ -13,7 +13,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.workflows.data import edits
 from core.workflows.signoff import release, sealing
 from core.workspace import Workspace
-from tests.browser.conftest import App, click, free_port, give_purpose, open_page
+from tests.browser.conftest import App, Begin, click, give_purpose, open_page, running
 from tests.made import Made, add_model, make_dataset
 
 pytestmark = pytest.mark.browser
@@ -29,11 +29,8 @@ def made(tmp_path: Path) -> Made:
 
 
 @pytest.fixture
-def app(made: Made) -> Iterator[App]:
-    app = App(made.workspace.root, free_port())
-    app.start()
-    yield app
-    app.stop()
+def app(made: Made, begin: Begin, port: int) -> Iterator[App]:
+    yield from running(made.workspace.root, port, begin)
 
 
 def test_a_test_is_sealed_opened_and_reported(app: App, page: Page, made: Made) -> None:

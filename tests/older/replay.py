@@ -31,7 +31,6 @@ from core.workspace import Workspace
 from tests.recompute_report import read_report
 
 HERE = Path(__file__).parent
-FRAME = HERE.parents[1] / "pages" / "frame.py"
 GOLDEN = HERE / "golden"
 
 Step = tuple[str, ...]

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui.places import Place
+from tests.frame import link_to
 from tests.older import replay
 from tests.older.replay import BLANK_MODELS, SHEET_MODELS
 
@@ -119,9 +120,5 @@ def opened_page(
     workspace: Workspace, file: str, link: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AppTest:
     monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
-    app = AppTest.from_file(str(replay.FRAME), default_timeout=60)
-    app.run()
-    app.switch_page(file)
-    for noun, name in link.items():
-        app.query_params[noun] = replay.id_of(workspace, noun, name)
-    return app.run()
+    ids = {noun: replay.id_of(workspace, noun, name) for noun, name in link.items()}
+    return link_to(file, **ids).run()
