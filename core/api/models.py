@@ -28,8 +28,16 @@ def prediction_as_json(item: Prediction) -> JsonObject:
         "class_name": item.class_name,
         "confidence": item.confidence,
         **({"decision": item.decision.value} if item.decision is not None else {}),
+        **_unfamiliar_as_json(item),
         "confidences": [list(pair) for pair in item.confidences],
     }
+
+
+def _unfamiliar_as_json(item: Prediction) -> JsonObject:
+    """The score in units of the limit; nothing where the model has none."""
+    if item.unfamiliar is None:
+        return {}
+    return {"unfamiliar_score": round(item.unfamiliar, 4), "is_unfamiliar": item.is_unfamiliar}
 
 
 def part_as_json(result: PartResult) -> JsonObject:

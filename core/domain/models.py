@@ -97,7 +97,8 @@ class Prediction:
     """Confidences of one image, in decreasing order; `error` instead where it is unreadable.
 
     `decision` is None where the model has no saved threshold; `part` is the id of the part that
-    the image shows, None where that is not known.
+    the image shows, None where that is not known. `unfamiliar` is the distance to the nearest
+    training image in units of the model's limit, at least 0; None where the model has no limit.
     """
 
     path: str
@@ -105,6 +106,7 @@ class Prediction:
     error: str | None = None
     decision: PartDecision | None = None
     part: str | None = None
+    unfamiliar: float | None = None
 
     @property
     def class_name(self) -> str | None:
@@ -115,6 +117,11 @@ class Prediction:
     def confidence(self) -> float | None:
         """Confidence of the most confident class, in [0, 1]."""
         return self.confidences[0][1] if self.confidences else None
+
+    @property
+    def is_unfamiliar(self) -> bool:
+        """Whether the image is unlike the training images, so that its class means nothing."""
+        return self.unfamiliar is not None and self.unfamiliar > 1
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod
+from core.errors import TouchstoneError
 from core.inference.attribution import evidence, smoothed
+from core.inference.occlusion import occlusion
 from core.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from core.inference.grad_cam import GradCam
-
-_COVER_GRAY = 127
-_COVERED_AT_ONCE = 32
 
 
 class Explainer:
@@ -85,39 +84,21 @@ class Explainer:
         return self._grad_cam
 
     def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
-        """[S, S]: mean fall of the log-odds of the class over all gray windows on a pixel."""
-        side = pixels.shape[0]
-        window = max(8, side // 7)
-        starts = _starts(side, window, window // 2)
-        places = [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
-        whole = self._log_odds(pixels[None], class_index)[0]
-        total, times = np.zeros((side, side)), np.zeros((side, side))
-        for start in range(0, len(places), _COVERED_AT_ONCE):
-            part = places[start : start + _COVERED_AT_ONCE]
-            covered = np.repeat(pixels[None], len(part), axis=0)
-            for image, place in zip(covered, part, strict=True):
-                image[place] = _COVER_GRAY
-            falls = whole - self._log_odds(covered, class_index)
-            for fall, place in zip(falls, part, strict=True):
-                total[place] += fall
-                times[place] += 1
-        return total / times
+        """[S, S]: guided by Grad-CAM where the network has it, else with all windows."""
+        try:
+            guide = self._class_map(pixels, class_index)
+        except TouchstoneError:  # the network has no maps
+            guide = None
+        return occlusion(pixels, lambda images: self._margins(images, class_index), guide)
 
-    def _log_odds(self, images: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
-        """[B]: of a class against all others together.
+    def _margins(self, images: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
+        """How far a class is ahead of each other one in images [B, S, S, 3]: [B, C - 1].
 
-        Why odds: a confidence of 1.000 hardly falls when a part of the evidence is covered.
+        Why logits: a confidence of 1.000 hardly falls when a part of the evidence is covered.
         """
         logits = self._predictor.logits_of_features(self._predictor.features(images))  # [B, C]
         others = np.delete(logits, class_index, axis=1).astype(np.float64)
-        highest = others.max(axis=1, initial=-1e9)
-        rest = np.exp(others - highest[:, None]).sum(axis=1)
-        return logits[:, class_index] - highest - np.log(np.maximum(rest, 1e-300))  # type: ignore[no-any-return]
-
-
-def _starts(side: int, window: int, stride: int) -> list[int]:
-    """Where windows begin that cover a side; the last one may reach beyond it."""
-    return list(range(0, max(side - window, 0) + stride, stride))
+        return logits[:, class_index, None] - others
 
 
 def interpolated(coarse: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from core.domain.configs.choices import Detail
 from core.domain.models import Prediction
 from core.errors import ModelFileError, TouchstoneError
 from core.inference.runtime import backbone_digest, open_runtime
+from core.inference.unfamiliar import Unfamiliar, read_unfamiliar
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
 
 if TYPE_CHECKING:
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 class Predictor:
     """A model file, loaded and ready: the same numbers in training, evaluation and use."""
 
-    def __init__(self, card: ModelCard, tensors: Tensors, *, runtimes: Path, device: str = "cpu"):
+    def __init__(
+        self,
+        card: ModelCard,
+        tensors: Tensors,
+        *,
+        runtimes: Path,
+        device: str = "cpu",
+        unfamiliar: Unfamiliar | None = None,
+    ) -> None:
         """Prepare a model.
 
         Args:
@@ -31,13 +40,17 @@ class Predictor:
             tensors: its weights.
             runtimes: folder of converted networks.
             device: where to compute.
+            unfamiliar: what tells images that are unlike the training images.
 
         Raises:
             ModelFileError: if the weights do not fit the description.
         """
         self.card = card
         self.tensors = tensors
+        self.unfamiliar = unfamiliar
         self._weight, self._bias = head_weights(card, tensors)
+        if unfamiliar is not None and unfamiliar.width != self.feature_count:
+            raise _unfit(card)
         size = card.preprocess.image_size_px
         key = backbone_digest(tensors, card.head, card.mean, card.std, size, card.detail)
         self._runtime = open_runtime(
@@ -47,7 +60,18 @@ class Predictor:
     @classmethod
     def open(cls, path: Path, *, runtimes: Path, device: str = "cpu") -> "Predictor":
         """The predictor of a model file."""
-        return cls(read_card(path), read_tensors(path), runtimes=runtimes, device=device)
+        return cls(
+            read_card(path),
+            read_tensors(path),
+            runtimes=runtimes,
+            device=device,
+            unfamiliar=read_unfamiliar(path),
+        )
+
+    @property
+    def feature_count(self) -> int:
+        """Number of features D."""
+        return int(self._weight.shape[1])
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 [N, S, S, 3] to features [N, D]."""
@@ -113,11 +137,17 @@ class Predictor:
         for features in self._runtime.stream(readable()):
             while (problem := waiting[0][1]) is not None:
                 yield Prediction(waiting.popleft()[0], error=problem.message)
-            row = self.probabilities_of_features(features[None])[0]
-            yield Prediction(waiting.popleft()[0], ranked(self.card.class_names, row))
+            yield self.judged(waiting.popleft()[0], features)
         for name, error in waiting:
             assert error is not None
             yield Prediction(name, error=error.message)
+
+    def judged(self, name: str, features: NDArray[np.float32]) -> Prediction:
+        """What the model says of an image with these features [D]."""
+        row = self.probabilities_of_features(features[None])[0]
+        known = self.unfamiliar
+        score = None if known is None else float(known.scores(features[None])[0])
+        return Prediction(name, ranked(self.card.class_names, row), unfamiliar=score)
 
     def begin(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
         """Begin an image, uint8 [S, S, 3]; the result are its features [D]. For any thread."""

@@ -4,6 +4,7 @@ The app submits them to one long-lived process, which keeps the model loaded bet
 module is light, because the app imports it to name the functions.
 """
 
+import hashlib
 import io
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.errors import ModelFileError
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
 from core.inference.predictor import Predictor, build_module
+from core.inference.unfamiliar import content_digest
 from core.models.bundle import read_card, read_shapes
 
 Source = Path | bytes
@@ -93,6 +95,29 @@ def export_network(
     from core.inference.exporting import write_network
 
     write_network(bundle, folder, model_format, sha256=sha256, rule=rule)
+
+
+def nearest(
+    bundle: Path, runtimes: Path, source: Source, count: int
+) -> list[tuple[str, float]] | None:
+    """The training images that are nearest to an image by its features, besides itself.
+
+    Returns:
+        For each, nearest first, the first 16 hexadecimal digits of the SHA-256 of its content, and
+        its score (`core.inference.unfamiliar`); None if the model has kept none.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    predictor = _predictor(bundle, runtimes)
+    if predictor.unfamiliar is None:
+        return None
+    pixels = _network_pixels(bundle, runtimes, source)
+    with _opened(source) if isinstance(source, bytes) else source.open("rb") as file:
+        own = content_digest(hashlib.file_digest(file, "sha256").hexdigest())
+    (features,) = predictor.features(pixels[None])
+    found = predictor.unfamiliar.nearest(features, count, besides=own)
+    return [(f"{digest:016x}", score) for digest, score in found]
 
 
 def check_bundle(bundle: Path, runtimes: Path) -> None:

@@ -6,7 +6,7 @@ bytes are stored in the database, downloaded, uploaded and read by the predictor
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from core.files import open_user_file
 FORMAT = "touchstone-model-1"
 MAX_MODEL_BYTES = 2_000_000_000
 PART_RULE = "any"  # the strictest image decides (`core/evaluation/decisions/part_decisions.py`)
+# Names of arrays that belong to the model and are no weights of its network begin with this.
+BESIDE = "touchstone."
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -111,9 +113,23 @@ def read_tensors(path: Path) -> Tensors:
     Raises:
         ModelFileError: if they cannot be read or are not finite.
     """
+    return _arrays(path, lambda name: not name.startswith(BESIDE))
+
+
+def read_beside(path: Path) -> Tensors:
+    """The arrays of a model file that are no weights, by names that begin with `BESIDE`.
+
+    Raises:
+        ModelFileError: as `read_tensors`.
+    """
+    return _arrays(path, lambda name: name.startswith(BESIDE))
+
+
+def _arrays(path: Path, wanted: Callable[[str], bool]) -> Tensors:
     try:
         with _weights(path) as file:
-            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = [name for name in file.keys() if wanted(name)]  # noqa: SIM118
+            tensors: Tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, TypeError) as err:
         raise _not_a_model(path, err) from err
     for name, values in tensors.items():
@@ -176,7 +192,11 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     try:
         with _weights(path) as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {
+                name: tuple(file.get_slice(name).get_shape())
+                for name in file.keys()  # noqa: SIM118
+                if not name.startswith(BESIDE)
+            }
     except (SafetensorError, OSError, TypeError) as err:
         raise _not_a_model(path, err) from err
 

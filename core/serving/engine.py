@@ -30,7 +30,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.models import Prediction
 from core.errors import TouchstoneError, UnreadableImageError
 from core.evaluation.decisions.rule import DecisionRule
-from core.inference.predictor import Predictor, ranked
+from core.inference.predictor import Predictor
 
 _ATTEMPTS = 2  # an image may be lost with a process that another one crashed
 _FIRST_GUESS_S = 0.02  # an image takes, before any was measured
@@ -129,9 +129,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         begun = await loop.run_in_executor(self._starter, model.predictor.begin, pixels)
         features = await asyncio.wrap_future(begun)
-        row = model.predictor.probabilities_of_features(features[None])[0]
-        item = Prediction(image.name, ranked(model.predictor.card.class_names, row))
-        item = replace(item, part=image.part)
+        item = replace(model.predictor.judged(image.name, features), part=image.part)
         return model.rule.decided(item) if model.rule else item
 
     async def _decoded(

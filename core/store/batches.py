@@ -18,12 +18,16 @@ FileState = tuple[int, int]  # bytes, and nanoseconds of its last change
 
 @dataclass(frozen=True)
 class BatchImage:
-    """What a model said of a file as it was then: confidences [C] by class index, or the error."""
+    """What a model said of a file as it was then: confidences [C] by class index, or the error.
+
+    `unfamiliar`: see `core.domain.models.Prediction`.
+    """
 
     path: str
     state: FileState
     confidences: NDArray[np.float32]
     error: str | None = None
+    unfamiliar: float | None = None
 
 
 def save_images(
@@ -36,7 +40,7 @@ def save_images(
     """
     with transaction(db):
         cursor = db.conn.executemany(
-            "INSERT OR REPLACE INTO batch_images SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS"
+            "INSERT OR REPLACE INTO batch_images SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS"
             " (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')",
             [
                 (
@@ -45,6 +49,7 @@ def save_images(
                     *image.state,
                     image.confidences.astype("<f4").tobytes(),
                     image.error,
+                    image.unfamiliar,
                     job_id,
                     owner,
                 )
@@ -65,13 +70,13 @@ def states_of(db: Database, batch_id: str) -> dict[str, FileState]:
 def images_of(db: Database, batch_id: str, paths: Sequence[str]) -> list[BatchImage]:
     """The results of these files, in their order; a file without one is left out."""
     rows = db.conn.execute(
-        "SELECT path, size, modified_ns, confidences, error FROM batch_images"
+        "SELECT path, size, modified_ns, confidences, error, unfamiliar FROM batch_images"
         " WHERE batch_id = ? AND path IN (SELECT value FROM json_each(?))",
         [batch_id, json.dumps(list(paths))],
     ).fetchall()
     by_path = {
-        path: BatchImage(path, (size, modified), np.frombuffer(data, "<f4"), error)
-        for path, size, modified, data, error in rows
+        path: BatchImage(path, (size, modified), np.frombuffer(data, "<f4"), error, unfamiliar)
+        for path, size, modified, data, error, unfamiliar in rows
     }
     return [by_path[path] for path in paths if path in by_path]
 

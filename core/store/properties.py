@@ -229,3 +229,19 @@ def _attributes(texts: Sequence[str | None]) -> dict[str, Values]:
         ]
         for name in names
     }
+
+
+def samples_by_content(
+    db: Database, digests: Sequence[str], *, dataset_id: str | None = None
+) -> dict[str, Sample]:
+    """The first 16 digits of a SHA-256 -> a sample with this content, for those that there are.
+
+    `dataset_id` leaves out those of other datasets; of several samples, one in use is taken.
+    """
+    rows = db.query(
+        "SELECT * FROM samples WHERE (? IS NULL OR dataset_id = ?) AND status <> 'absent'"
+        " AND substr(sha256, 1, 16) IN (SELECT value FROM json_each(?))"
+        " ORDER BY status = 'used', id DESC",
+        [dataset_id, dataset_id, json.dumps(list(digests))],
+    )
+    return {row["sha256"][:16]: sample_from_row(row) for row in rows}

@@ -49,7 +49,9 @@ def run(session: JobSession) -> None:
     batch = _Batch(session, found)  # its parts are told before anything heavy is loaded
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     batch.classify(predictor)
-    counts = batch.write_table(predictor.card.class_names)
+    counts = batch.write_table(
+        predictor.card.class_names, tells_unfamiliar=predictor.unfamiliar is not None
+    )
     with connect(session.workspace) as db, transaction(db):
         batches.delete_images(db, session.job.subject_id)
         session.finish(
@@ -107,8 +109,10 @@ class _Batch:
         finally:
             kept.store()
 
-    def write_table(self, class_names: Sequence[str]) -> dict[str, object]:
-        """Write the table; gives the numbers of unreadable images and of decisions."""
+    def write_table(
+        self, class_names: Sequence[str], *, tells_unfamiliar: bool
+    ) -> dict[str, object]:
+        """Write the table; gives the numbers of unreadable and unfamiliar images and decisions."""
         tally = PartTally(decides=self._rule is not None)
         if self._has_parts:
             for item in self._predictions(class_names):
@@ -118,6 +122,7 @@ class _Batch:
         def counted() -> Iterator[Prediction]:
             for item in self._predictions(class_names):
                 images["failed"] += item.error is not None
+                images["unfamiliar"] += item.is_unfamiliar
                 if item.decision is not None:
                     images[item.decision.value] += 1
                 yield item
@@ -126,15 +131,21 @@ class _Batch:
             counted(),
             class_names,
             with_decision=self._rule is not None,
+            with_unfamiliar=tells_unfamiliar,
             part_decision=tally.decision_of if self._has_parts else None,
         )
         payload = self._session.job.payload
         delimiter = CsvDelimiter(payload.get("delimiter", CsvDelimiter.COMMA))
         target = self._session.workspace.batch_table(self._session.job.subject_id)
         write_csv(target, rows, delimiter=delimiter)
-        failed = images.pop("failed", 0)
+        failed, unfamiliar = images.pop("failed", 0), images.pop("unfamiliar", 0)
         parts = Counter(r.decision.value for r in tally.results() if r.decision is not None)
-        return {"failed": failed, "decisions": dict(images), "parts": dict(parts)}
+        return {
+            "failed": failed,
+            **({"unfamiliar": unfamiliar} if tells_unfamiliar else {}),
+            "decisions": dict(images),
+            "parts": dict(parts),
+        }
 
     def _predictions(self, class_names: Sequence[str]) -> Iterator[Prediction]:
         """What is stored, in the order of the files; read in portions."""
@@ -151,6 +162,7 @@ class _Batch:
                     () if image.error is not None else ranked(class_names, image.confidences),
                     error=image.error,
                     part=parts[image.path],
+                    unfamiliar=image.unfamiliar,
                 )
                 yield self._rule.decided(item) if self._rule else replace(item, decision=None)
 
@@ -167,7 +179,7 @@ class _Kept:
         confidences = dict(item.confidences)
         values = [confidences[name] for name in self._class_names] if confidences else []
         row = np.array(values, np.float32)
-        self._waiting.append(BatchImage(item.path, state, row, item.error))
+        self._waiting.append(BatchImage(item.path, state, row, item.error, item.unfamiliar))
         is_due = time.monotonic() - self._stored_at > _STORE_EVERY_S
         if is_due or len(self._waiting) >= _STORED_TOGETHER:
             self.store()

@@ -13,6 +13,7 @@ from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.places import Place
+from pages.ui.viewer import about
 from pages.use import predict_parts
 from pages.use.predict_uploads import uploaded_images
 
@@ -99,6 +100,12 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
     st.success(job_words.batch_in_words(job))
     if failed:
         st.warning(f"{text.count(failed, 'file')} could not be read. See the column 'error'.")
+    if unlike := int(job.result.get("unfamiliar", 0)):
+        st.warning(
+            f"{text.count(unlike, 'image')} unlike the training images. See the column "
+            "'unfamiliar_score': above 1, do not rely on the class.",
+            icon=about.UNFAMILIAR_ICON,
+        )
     if hidden := int(job.result.get("hidden", 0)):
         st.caption(f"{text.count(hidden, 'hidden or system file')} ignored.")
     skipped = [Skipped(path, reason) for path, reason in job.result.get("skipped", ())]

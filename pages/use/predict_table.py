@@ -46,7 +46,14 @@ def table(model: Model, results: Sequence[Prediction]) -> None:
         st.dataframe(
             _columns(results),
             hide_index=True,
-            column_config={"confidence": st.column_config.NumberColumn(format="percent")},
+            column_config={
+                "confidence": st.column_config.NumberColumn(format="percent"),
+                "unfamiliar": st.column_config.NumberColumn(
+                    format="%.2f",
+                    help="Distance to the nearest training image, in units of the model's limit. "
+                    "Above 1 the image is unlike all of them, and the class means little.",
+                ),
+            },
         )
 
 
@@ -75,6 +82,8 @@ def _columns(results: Sequence[Prediction]) -> dict[str, list[str | float | None
         columns["decision"] = [
             decision_in_words(item.decision) if item.decision else "–" for item in results
         ]
+    if any(item.unfamiliar is not None for item in results):
+        columns["unfamiliar"] = [item.unfamiliar for item in results]
     if any(item.part for item in results):
         columns["part"] = [item.part or "–" for item in results]
     columns["second choice"] = [_second(item) for item in results]

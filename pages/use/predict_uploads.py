@@ -157,9 +157,12 @@ def _rows(
 
 
 def _most_urgent_first(rows: Sequence[_Row]) -> list[_Row]:
-    """Rejects, then what a person must see; the least sure first in each zone."""
+    """Rejects, then what a person must see; unfamiliar, then unsure ones first in each zone."""
     order = {zone: place for place, zone in enumerate(Zone)}
-    return sorted(rows, key=lambda row: (order[row.zone], row.item.confidence or 0))
+    return sorted(
+        rows,
+        key=lambda row: (order[row.zone], not row.item.is_unfamiliar, row.item.confidence or 0),
+    )
 
 
 def _zone(item: Prediction) -> Zone:
@@ -201,6 +204,7 @@ def _results(model: Model, rows: Sequence[_Row]) -> None:
         return
     shown = _filtered(rows)
     _unreadable([row.item for row in rows if row.zone is Zone.UNREADABLE])
+    _unfamiliar([row.item for row in rows if row.item.error is None])
     predict_parts.summary(parts.decisions([row.item for row in rows]))
     _grid(model, _most_urgent_first(shown))
     predict_table.table(model, [row.item for row in rows])
@@ -220,6 +224,20 @@ def _unreadable(failed: Sequence[Prediction]) -> None:
         (" " if len(failed) == 1 else "\n\n").join([words, *lines]),
         icon=":material/broken_image:",
     )
+
+
+def _unfamiliar(judged: Sequence[Prediction]) -> None:
+    """What the classes of unfamiliar images are worth, or that the model cannot tell them."""
+    unlike = sum(item.is_unfamiliar for item in judged)
+    if unlike:
+        verb = "is" if unlike == 1 else "are"
+        st.warning(
+            f"{text.count(unlike, 'image')} {verb} unlike the training images: do not rely on the "
+            "class, however high the confidence.",
+            icon=about.UNFAMILIAR_ICON,
+        )
+    elif judged and judged[0].unfamiliar is None:
+        st.caption("This model does not tell unfamiliar images. Train again for one that does.")
 
 
 def _headline(zones: Counter[Zone], n: int) -> str:
@@ -262,10 +280,21 @@ def _filtered(rows: Sequence[_Row]) -> list[_Row]:
             key="class",
             format_func=lambda item: f"{text.plain(item)} {classes[item]:,}",
         )
+        unlike = sum(row.item.is_unfamiliar for row in rows)
+        only_unlike = unlike and st.pills(
+            "Unfamiliar",
+            [True],
+            key="unfamiliar",
+            format_func=lambda _: f"{about.UNFAMILIAR_ICON} {about.UNFAMILIAR} {unlike:,}",
+            help="Further from all training images than familiar images are (out-of-distribution): "
+            "the model never learned what to say of them.",
+        )
     return [
         row
         for row in rows
-        if (zone is None or row.zone is zone) and (name is None or row.item.class_name == name)
+        if (zone is None or row.zone is zone)
+        and (name is None or row.item.class_name == name)
+        and (not only_unlike or row.item.is_unfamiliar)
     ]
 
 
@@ -292,11 +321,12 @@ def _tile(model: Model, row: _Row) -> Tile:
         return Tile(row.upload.token, "", "Unreadable", item.path, item.error, tone="wrong")
     tone, icon = about.decision_look(item.decision)
     words = decision_in_words(item.decision) if item.decision else ""
+    unlike = about.UNFAMILIAR if item.is_unfamiliar else ""
     return Tile(
         key=row.upload.token,
         url=url if is_there else "",
         title=f"{item.class_name} {text.confidence(item.confidence)}",
-        detail=" · ".join(part for part in (words, item.path) if part),
+        detail=" · ".join(part for part in (unlike, words, item.path) if part),
         hint=item.path,
         tone=tone,
         icon=icon if item.decision else "",

@@ -158,6 +158,12 @@ def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
     assert Image.open(io.BytesIO(heat.content)).mode == "L"
     for wrong in ("class=9&method=grad_cam", "class=x&method=grad_cam", "class=0&method=magic"):
         assert client.get(f"{view['result']['heat']}&{wrong}").status_code == 404
+    # The nearest training images of an image of one mark show the same mark, and not itself.
+    near = client.get(view["result"]["alike"]).json()
+    assert near["note"] == ""
+    assert [item["label"] for item in near["images"]] == [label] * 6
+    assert str(at) not in [item["page"].rpartition("=")[2] for item in near["images"]]
+    assert client.get(near["images"][0]["thumbnail"]).status_code == 200
     assert client.get("/pictures/999999999/about").json()["error"]
     assert client.get(f"/pictures/{at}/about?model=gone").status_code == 404
     assert client.get(f"/uploaded/gone/about?model={model.id}").status_code == 404

@@ -75,6 +75,9 @@ def predict(
             _as_json(results, found.skipped, found.hidden, decided if part_by else None),
             lambda: _show(results, decided),
         )
+        known = [r for r in results if r.error is None]
+        tells = bool(known) and known[0].unfamiliar is not None
+        _note_unfamiliar(sum(r.is_unfamiliar for r in known) if tells or not known else None)
         _note_left_out(found.skipped, len(found.skipped), found.hidden)
         _refuse_nothing_classified(len(results), sum(r.error is not None for r in results))
 
@@ -108,6 +111,7 @@ def _whole_folder(
         opened.answer(_as_json(results, skipped, hidden, decided), lambda: None)
     else:
         say(f"{out}: {job_words.batch_in_words(job)}")
+    _note_unfamiliar(job.result.get("unfamiliar"))
     _note_left_out(skipped, int(job.result["skipped_count"]), hidden)
     _refuse_nothing_classified(int(job.result["n"]), int(job.result["failed"]))
 
@@ -126,6 +130,14 @@ def _as_json(
     }
 
 
+def _note_unfamiliar(images: int | None) -> None:
+    """How many images are unfamiliar; None: the model cannot tell."""
+    if images is None:
+        note("This model does not tell unfamiliar images. Train it again for a model that does.")
+    elif images:
+        note(f"{count(images, 'image')} unlike the training images: do not rely on the class.")
+
+
 def _note_left_out(skipped: Sequence[Skipped], count_skipped: int, hidden: int) -> None:
     for item in skipped[:20]:
         note(f"Left out {item.path}: {item.reason}")
@@ -136,16 +148,19 @@ def _note_left_out(skipped: Sequence[Skipped], count_skipped: int, hidden: int) 
 
 
 def _show(results: Sequence[Prediction], decided: Sequence[PartResult]) -> None:
+    tells = any(item.unfamiliar is not None for item in results)
     rows = [
         [
             item.path,
             item.class_name or NOTHING,
             confidence_in_words(item.confidence) if item.confidence else item.error,
             _in_words(item.decision),
+            *(["yes" if item.is_unfamiliar else "no"] if tells else []),
         ]
         for item in results
     ]
-    table(["image", "class", "confidence", "decision"], rows)
+    headings = ["image", "class", "confidence", "decision", *(["unfamiliar"] if tells else [])]
+    table(headings, rows)
     if decided:
         table(
             ["part", "images", "decision", "decided by"],

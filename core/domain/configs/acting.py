@@ -24,6 +24,8 @@ _FORMER_STEPS = {
     "momentum",
 }
 _OF_QUICK = {"refit", "detail"}
+# What runs of earlier versions did not have: listed where it is on.
+_LATER = {"unfamiliar_rate"}
 _OF_STAGED = {"stored_versions"}
 _FINE_TUNING = {item.name for item in settings_of(TrainConfig)} - _OF_QUICK - _OF_STAGED
 _OF_SGD = {"momentum", "nesterov"}
@@ -54,7 +56,7 @@ def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[st
     """
     match recipe:
         case Recipe.QUICK if not has_epochs:
-            return frozenset(_ALWAYS | _PIXELS | _SOLVED)
+            return frozenset(_ALWAYS | _PIXELS | _SOLVED | _LATER)
         case Recipe.QUICK:
             return frozenset(_ALWAYS | _PIXELS | _FORMER_STEPS)
         case Recipe.STAGED:
@@ -111,7 +113,7 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
     names -= {"refit"} if run.fold is not None else set()  # a fold must stay unseen
     if run.preprocess.levels is None:
         names -= set(LEVEL_SETTINGS)
-    later = (_FINE_TUNING - _ALWAYS - _FORMER_STEPS - _SOLVED) | _LATER_CHANGES
+    later = (_FINE_TUNING - _ALWAYS - _FORMER_STEPS - _SOLVED) | _LATER_CHANGES | _LATER
     names -= {
         item.name
         for config in (run.train, run.augment)

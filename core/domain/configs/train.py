@@ -16,6 +16,8 @@ from core.domain.configs.choices import (
 from core.domain.configs.written import epochs_of_steps, penalties_by_class
 from core.domain.settings import SettingGroup, check_ranges, setting
 
+UNFAMILIAR_RATE = 0.01
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -330,6 +332,16 @@ class TrainConfig:
         "first two by cross-validation, auto_tiles all three.",
         group=SettingGroup.LAST_LAYER,
     )
+    unfamiliar_rate: float = setting(
+        0.0,
+        "Unfamiliar images",
+        "Share of familiar images that may be called unlike the training images, judged by images "
+        "that were not learned. Lower overlooks more unfamiliar ones. 0: no score in the model.",
+        low=0.0,
+        high=0.2,
+        step=0.005,
+        group=SettingGroup.EVALUATION,
+    )
     seed: int = setting(
         42,
         "Seed",
@@ -372,7 +384,11 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
             # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro
             # recall at once (benchmarks/quick_recipe.py).
             return TrainConfig(
-                recipe, network, class_weights=ClassWeights.BALANCED, detail=DetailChoice.AUTO
+                recipe,
+                network,
+                class_weights=ClassWeights.BALANCED,
+                detail=DetailChoice.AUTO,
+                unfamiliar_rate=UNFAMILIAR_RATE,
             )
         case Recipe.STAGED:
             return _fine_tuning(recipe, network, epochs=30)
@@ -398,4 +414,5 @@ def _fine_tuning(recipe: Recipe, network: str, *, epochs: int) -> TrainConfig:
         ema_decay=0.98,
         class_weights=ClassWeights.BALANCED,
         training_measure=True,
+        unfamiliar_rate=UNFAMILIAR_RATE,
     )

@@ -153,6 +153,12 @@ def add_batches(db: Database) -> None:
     _run(db, statements.BATCHES)
 
 
+@migrations()
+def add_unfamiliar(db: Database) -> None:
+    """How unlike the training images the images of an unfinished prediction are."""
+    _run(db, "ALTER TABLE batch_images ADD COLUMN unfamiliar REAL")
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

@@ -14,9 +14,9 @@ from core.domain.configs.written import class_factors
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.errors import TrainingError
+from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
 from core.models.build import PixelFeatures, head_name
-from core.models.bundle import Tensors
 from core.store import runs
 from core.store.database import connect
 from core.training import recipes
@@ -28,7 +28,7 @@ from core.training.stages import stage_parameters, stages_to_store
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
 from core.worker.training.lower_stages import stored_maps
-from core.worker.training.model import TrainedModel, network_of, predictor_of
+from core.worker.training.model import TrainedModel, network_of, predictor_of, unfamiliar_by
 from core.worker.training.record import begin_record, end_record
 from core.worker.training.solved_start import start_from_head
 
@@ -169,24 +169,36 @@ def _trained(
     end_record(session, material, tensors, state)
     task.model, task.module, state = None, None, None  # type: ignore[assignment]
     gc.collect()
-    probabilities = _probabilities(session, material, tensors, head)
-    return TrainedModel(tensors, head, probabilities, stopped_at=stopped_at)
-
-
-def _probabilities(
-    session: JobSession, material: TrainingData, tensors: Tensors, head: str
-) -> dict[Subset, NDArray[np.float32]]:
     predictor = predictor_of(session, material, tensors, head)
-    probabilities = {}
+    features = _features(session, material, predictor)
+    return TrainedModel(
+        tensors,
+        head,
+        {s: predictor.probabilities_of_features(rows) for s, rows in features.items()},
+        stopped_at=stopped_at,
+        unfamiliar=unfamiliar_by(
+            material,
+            material.subsets[Subset.TRAIN],
+            features[Subset.TRAIN],
+            unseen=features[Subset.VALIDATION],
+        ),
+    )
+
+
+def _features(
+    session: JobSession, material: TrainingData, predictor: Predictor
+) -> dict[Subset, NDArray[np.float32]]:
+    """The features [N, D] of each subset, as they will be computed in use."""
+    features = {}
     done, total = 0, sum(len(positions) for positions in material.subsets.values())
     for subset, positions in material.subsets.items():
-        rows = [np.empty((0, material.class_count), np.float32)]
+        rows = [np.empty((0, predictor.feature_count), np.float32)]
         for part in chunks(len(positions)):
-            rows.append(predictor.probabilities(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
+            rows.append(predictor.features(material.cache.rows[positions[part]]))  # type: ignore[arg-type]
             done += len(rows[-1])
             session.report(Phase.EVALUATING, done, total)
-        probabilities[subset] = np.concatenate(rows)
-    return probabilities
+        features[subset] = np.concatenate(rows)
+    return features
 
 
 def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved) -> FitState:

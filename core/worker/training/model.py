@@ -16,6 +16,7 @@ from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
 from core.inference.predictor import Predictor
+from core.inference.unfamiliar import Unfamiliar, content_digest, fit_unfamiliar
 from core.models.bundle import ModelCard, Tensors, write_bundle
 from core.store import models, predictions
 from core.store.database import connect, transaction
@@ -32,7 +33,7 @@ class TrainedModel:
 
     `validation_cross_validated`: those of the validation images are not of this very model.
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
-    `detail`: what its features are made from.
+    `detail`: what its features are made from. `unfamiliar`: what tells unfamiliar images, or None.
     """
 
     tensors: Tensors
@@ -41,6 +42,37 @@ class TrainedModel:
     validation_cross_validated: bool = False
     stopped_at: int | None = None
     detail: Detail = Detail.WHOLE
+    unfamiliar: Unfamiliar | None = None
+
+
+def unfamiliar_by(
+    material: TrainingData,
+    learned: NDArray[np.intp],
+    features: NDArray[np.float32],
+    *,
+    unseen: NDArray[np.float32] | None = None,
+) -> Unfamiliar | None:
+    """What tells images that are unlike those that a run learned from; None if not asked for.
+
+    Args:
+        material: of the run.
+        learned: positions [N] of the images that the head was fitted on.
+        features: their features [N, D].
+        unseen: features [M, D] of images from which the network did not learn, where it learned.
+    """
+    config = material.run.train
+    if config.unfamiliar_rate == 0:
+        return None
+    digests = np.array([content_digest(material.every[i].sha256) for i in learned], np.uint64)
+    return fit_unfamiliar(
+        features,
+        material.groups[learned],
+        material.targets[learned],
+        digests,
+        config.unfamiliar_rate,
+        unseen=unseen,
+        seed=config.seed,
+    )
 
 
 def network_of(session: JobSession, material: TrainingData) -> "PixelFeatures":
@@ -112,7 +144,8 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
         epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
         name = models.free_model_name(db, f"{training.name}{epoch}")
         card = model_card(material, trained.head, name, trained.detail)
-        content = write_bundle(card, trained.tensors)
+        beside = trained.unfamiliar.as_tensors() if trained.unfamiliar else {}
+        content = write_bundle(card, trained.tensors | beside)
         model = Model(
             id=new_id("model"),
             name=name,

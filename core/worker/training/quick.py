@@ -14,7 +14,7 @@ from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.levels import ChosenLevel, choose_level, head_task, stop_check
-from core.worker.training.model import TrainedModel
+from core.worker.training.model import TrainedModel, unfamiliar_by
 from core.worker.training.record import begin_record, end_record
 from core.worker.training.start import start_backbone
 
@@ -35,8 +35,11 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
         subset: probabilities_by(head.weight, head.bias, level.features[positions])
         for subset, positions in material.subsets.items()
     }
+    learned = [material.subsets[Subset.TRAIN]]
     if validation is not None:
         probabilities[Subset.VALIDATION] = validation
+        learned.append(material.subsets[Subset.VALIDATION])
+    rows = np.concatenate(learned)
     tensors = _tensors(backbone, head)
     end_record(session, material, tensors)
     return TrainedModel(
@@ -45,6 +48,7 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
         probabilities,
         validation is not None,
         detail=level.detail,
+        unfamiliar=unfamiliar_by(material, rows, level.features[rows]),
     )
 
 

@@ -19,7 +19,7 @@ from core.evaluation.decisions.part_decisions import PartTally
 from core.evaluation.decisions.rule import rule_to_json
 from core.files import Cell, CsvDelimiter, atomic_write, csv_lines, read_csv, write_csv
 from core.inference import service
-from core.inference.prediction_table import columns_of, prediction_rows
+from core.inference.prediction_table import UNFAMILIAR, columns_of, prediction_rows
 from core.inference.predictor import ranked
 from core.store import models
 from core.store.database import connect
@@ -266,6 +266,7 @@ def batch_predictions(workspace: Workspace, job: Job, model: Model) -> Iterator[
             error=cells["error"] or None,
             decision=PartDecision(cells["decision"]) if cells.get("decision") else None,
             part=cells.get("part") or None,
+            unfamiliar=float(cells[UNFAMILIAR]) if cells.get(UNFAMILIAR) else None,
         )
 
 
@@ -308,5 +309,9 @@ def _rows(
         tally.add(item)
     decision = tally.decision_of if any(item.part is not None for item in predictions) else None
     return prediction_rows(
-        predictions, class_names, with_decision=with_decision, part_decision=decision
+        predictions,
+        class_names,
+        with_decision=with_decision,
+        with_unfamiliar=any(item.unfamiliar is not None for item in predictions),
+        part_decision=decision,
     )

@@ -108,6 +108,11 @@ function createViewer(mounted) {
     return view.error ? { problem: view.error, title: 'Not found', icon: 'error', tone: 'wrong' } : view
   })
   const heats = createCache(readHeat)
+  const alikes = createCache(async url => {
+    const answer = await (await fetch(url)).json()
+    if (answer.error) throw new Error(answer.error)
+    return answer
+  })
   const camera = { scale: 1, x: 0, y: 0, fits: true }
   const undoable = []  // keys of the images corrected here, newest last
   let data = null, send = null, gone = 0, triedLink = false, place = location.href
@@ -240,7 +245,9 @@ function createViewer(mounted) {
     await drawImage(mine, isOther)
     if (mine !== turn) return
     await drawHeat()
-    if (mine === turn) prefetch()
+    if (mine !== turn) return
+    if (view.result && !view.problem) drawAlike(mine)
+    prefetch()
   }
 
   function prefetch() {
@@ -290,7 +297,9 @@ function createViewer(mounted) {
     part('note').textContent = view.note ?? ''
     const hasResult = Boolean(view.result) && !view.problem
     part('explain').hidden = !hasResult
-    part('answer').hidden = !view.result
+    part('answer').hidden = part('alike').hidden = !view.result
+    part('tiles').replaceChildren()
+    part('none').textContent = ''
     part('zoom').hidden = Boolean(view.problem)
     drawBars()
     drawCorrections()
@@ -430,6 +439,26 @@ function createViewer(mounted) {
       clearTimeout(slow)
       if (mine === heatTurn && status.textContent === 'Computing …') status.textContent = ''
     }
+  }
+
+  // The nearest training images, the second explanation; after the heatmap, as both take turns.
+  async function drawAlike(mine) {
+    let answer
+    try {
+      answer = await alikes.get(view.result.alike)
+    } catch {
+      answer = { images: [], note: 'No answer from the server.' }
+    }
+    if (mine !== turn) return
+    part('none').textContent = answer.note
+    part('tiles').replaceChildren(...answer.images.map(item => {
+      const link = element('a')
+      Object.assign(link, { href: item.page, target: '_blank', title: item.name })
+      const image = element('img')
+      Object.assign(image, { src: item.thumbnail, alt: item.name, loading: 'lazy' })
+      link.append(image, element('span', 'label', item.label))
+      return link
+    }))
   }
 
   function setOpacity() {

@@ -24,11 +24,14 @@ from core.workflows.results import access, evaluation
 from core.workflows.results.access import ResultsAccess
 from core.workflows.results.evaluation import JudgedSample
 from core.workflows.use import prediction
+from core.workflows.use.alike import AlikeImage
 from core.workspace import Workspace
 from pages.ui import image_words, inference, judged, routes, text
+from pages.ui.places import Place
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Tone
 
+UNFAMILIAR, UNFAMILIAR_ICON = "Unlike the training images", ":material/help:"
 GONE = "This image was uploaded in another session, or its place was needed. Drop it again."
 
 
@@ -47,14 +50,15 @@ class ClassBar:
 class ImageResult:
     """What a model says of an image; boxes are left, top, right, bottom in fractions of it.
 
-    `heat` is the address of the heatmaps; `&class=` and `&method=` are added to it. `side` is that
-    of the network's square in its own pixels.
+    `heat` is the address of the heatmaps; `&class=` and `&method=` are added to it; `alike` that
+    of the nearest training images. `side` is that of the network's square in its own pixels.
     """
 
     bars: tuple[ClassBar, ...]
     side: int
     input: str
     heat: str
+    alike: str
     square: tuple[float, float, float, float]
     seen: tuple[float, float, float, float]
 
@@ -63,6 +67,7 @@ class ImageResult:
 class ImageView:
     """An image as the dialog shows it. `problem`: why it cannot be shown; `note`: why no result is.
 
+    `note` may also say how far to trust a result.
     `tone` is a word for the style sheet, `icon` says the same by its shape. Without `dataset` the
     image cannot be edited.
     """
@@ -84,6 +89,48 @@ class ImageView:
     marks: tuple[str, ...] = ()
     rows: tuple[tuple[str, str], ...] = ()
     history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AlikeTile:
+    """A training image that is near to the shown one; `page` is where it opens."""
+
+    thumbnail: str
+    page: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class AlikeView:
+    """The nearest training images, nearest first; `note`: why there are none."""
+
+    images: tuple[AlikeTile, ...]
+    note: str = ""
+
+
+def alike_view(found: Sequence[AlikeImage] | None) -> AlikeView:
+    """What the dialog shows of the nearest training images; None: the model has kept none."""
+    if found is None:
+        return AlikeView((), "This model keeps no training images. Train again to compare.")
+    if not found:
+        return AlikeView((), "Its training images are not in this workspace.")
+    return AlikeView(
+        tuple(
+            AlikeTile(
+                routes.thumbnail_url(item.sample.id, item.sample.sha256),
+                f"/{Place.DATASETS.url_path}?{urlencode(_opened(item))}",
+                item.sample.name or item.sample.path,
+                item.class_name or "no label",
+            )
+            for item in found
+        )
+    )
+
+
+def _opened(item: AlikeImage) -> dict[str, str]:
+    home = {} if item.dataset is None else {"dataset": item.dataset.id}
+    return {**home, "image": str(item.sample.id)}
 
 
 def of_sample(workspace: Workspace, sample_id: int, model: Model | None) -> ImageView:
@@ -161,7 +208,18 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
         icon=icon,
         full=full,
         size=size,
+        note=unfamiliar_note(item),
         result=_result(where, model, bars, size, ""),
+    )
+
+
+def unfamiliar_note(item: Prediction) -> str:
+    """That an image is unfamiliar and what that means; empty for others."""
+    if item.unfamiliar is None or not item.is_unfamiliar:
+        return ""
+    return (
+        f"{UNFAMILIAR} (score {item.unfamiliar:.2f}, the limit is 1): do not rely on the class, "
+        "however high the confidence."
     )
 
 
@@ -206,7 +264,7 @@ class _Said:
 def _said(
     workspace: Workspace, facts: ImageFacts, model: Model | None, path: Path | None
 ) -> tuple[_Said | None, str]:
-    """What the model says, or why that is not shown."""
+    """What the model says, and why that is not shown or what it is worth."""
     if model is None:
         return None, ""
     subset = next((s for split, s in facts.subsets if split.id == model.split_id), None)
@@ -225,7 +283,7 @@ def _said(
         return None, str(err)
     if now.error is not None:
         return None, now.error
-    return _said_now(now, model.class_names, facts.class_name), ""
+    return _said_now(now, model.class_names, facts.class_name), unfamiliar_note(now)
 
 
 def _withheld(shown: ResultsAccess) -> str:
@@ -314,6 +372,7 @@ def _result(
         model.preprocess.image_size_px,
         f"{where}/input?{asked}",
         f"{where}/heat?{asked}",
+        f"{where}/alike?{asked}",
         place.square,
         place.seen,
     )

@@ -16,7 +16,7 @@ from core.domain.signoff import MarkKind
 from core.errors import NotFoundError, TouchstoneError
 from core.workflows.data import image_facts
 from core.workflows.results import evaluation
-from core.workflows.use import models, prediction
+from core.workflows.use import alike, models, prediction
 from core.workspace import open_workspace
 from pages.ui import inference
 from pages.ui.routes import from_our_page
@@ -72,6 +72,21 @@ async def _heat(request: Request) -> Response:
         )
 
     return await _png(answer)
+
+
+async def _alike(request: Request) -> Response:
+    """The nearest training images of an image; asked for once it is shown."""
+
+    def answer() -> about.AlikeView:
+        model = _known_model(request)
+        found = alike.nearest_images(open_workspace(), model, _source(request), call=inference.call)
+        return about.alike_view(found)
+
+    try:
+        view = await in_time(PICTURES, PICTURE_S, answer)
+    except TouchstoneError as err:
+        return JSONResponse({"error": str(err)}, 404)
+    return JSONResponse(asdict(view), headers=_NEW)
 
 
 async def _uploaded_image(request: Request) -> Response:
@@ -166,10 +181,12 @@ ROUTES = [
     Route("/pictures/{sample:int}/about", _about),
     Route("/pictures/{sample:int}/input", _input),
     Route("/pictures/{sample:int}/heat", _heat),
+    Route("/pictures/{sample:int}/alike", _alike),
     Route("/pictures/{sample:int}/marks", _mark, methods=["POST"]),
     Route("/uploaded/{token}/about", _about),
     Route("/uploaded/{token}/input", _input),
     Route("/uploaded/{token}/heat", _heat),
+    Route("/uploaded/{token}/alike", _alike),
     Route("/uploaded/{token}/full", _uploaded_image),
     Route("/uploaded/{token}/thumbnail", _uploaded_thumbnail),
 ]

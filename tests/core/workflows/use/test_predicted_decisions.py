@@ -22,6 +22,8 @@ from core.workflows import jobs
 from core.workflows.use import prediction
 from tests.conftest import copy_of
 
+HEADER = "path;class;confidence;unfamiliar_score;error;blue disc;stripes"
+
 
 def _lines(predictions, model):
     return prediction.as_csv(predictions, model.class_names).decode("utf-8-sig").splitlines()
@@ -120,7 +122,10 @@ def test_a_class_called_error_does_not_hide_the_errors(trained, tmp_path):
     workspace = copy_of(trained.workspace, tmp_path / "copy")
     table = workspace.batch_table("batch-1")
     rows = prediction.prediction_rows(
-        [Prediction("a.png", error="It is broken.")], ["error", "decision"], with_decision=False
+        [Prediction("a.png", error="It is broken.")],
+        ["error", "decision"],
+        with_decision=False,
+        with_unfamiliar=False,
     )
     write_csv(table, rows)
     job = Job("j", JobKind.PREDICT, "batch-1", JobStatus.COMPLETED, 1, {}, 0.0)
@@ -139,7 +144,7 @@ def test_the_table_of_a_folder_has_the_delimiter_that_was_asked_for(trained, tmp
     job = prediction.start_batch(workspace, trained.model, folder, delimiter=semicolon)
     ended = jobs.wait(workspace, job.id, on_change=lambda _: None)
     first = prediction.batch_table(workspace, ended).read_bytes().splitlines()[0]
-    assert first.decode("utf-8-sig") == "path;class;confidence;error;blue disc;stripes"
+    assert first.decode("utf-8-sig") == HEADER
     assert set(prediction.batch_rows(workspace, ended, limit=5)["class"]) == {"stripes"}
 
 
@@ -150,7 +155,7 @@ def test_the_command_line_writes_the_same_table(trained, tmp_path):
     out = ["--out", str(target), "--delimiter", "semicolon"]
     assert CliRunner().invoke(app, [*arguments, *out]).exit_code == 0
     lines = target.read_bytes().decode("utf-8-sig").splitlines()
-    assert lines[0] == "path;class;confidence;error;blue disc;stripes"
+    assert lines[0] == HEADER
     assert lines[1].startswith(f"{image};stripes;")
 
 

@@ -1,0 +1,240 @@
+"""Whether an image is unlike all images that a model was trained on.
+
+The square roots of the features of an image, brought to length 1, are a point. Its score is the
+distance to the point of the nearest training image, divided by a limit: above 1 the image is
+unfamiliar, whatever the confidence says. The limit is the distance that a chosen share of familiar
+images exceeds, judged by images that the reference had not seen.
+
+Measured with 250 images of strip steel against magnetic tiles and noise (area under the ROC curve):
+0.967 and 0.999; without the roots 0.952 and 0.992; standardized features 0.951 and 0.909, and 0.72
+with 20 images, where roots have 0.84; a Gaussian with 64 components 0.949 and 0.956.
+
+Source: Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"; Arandjelovic
+and Zisserman 2012, "Three things everyone should know to improve object retrieval", for the roots.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ModelFileError
+from core.evaluation.measures.intervals import upper_bounds
+from core.models.bundle import BESIDE, Tensors, read_beside
+
+FEWEST_IMAGES = 20
+MOST_REFERENCES, MOST_VALUES = 2000, 3_000_000  # two bytes each in the model file
+_PREFIX = f"{BESIDE}unfamiliar."
+_ROWS_AT_ONCE = 512
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Unfamiliar:
+    """The training images of a model as points, and from which distance on an image is unlike them.
+
+    Attributes:
+        references: points of training images, of length 1, [R, D] float16.
+        digests: the first 64 bits of the SHA-256 of their contents, [R] uint64.
+        limit: the distance of score 1.
+        rate: share of familiar images that was chosen to exceed it.
+        exceeded: how many of the `judged` images, which the reference had not seen, exceed it.
+        judged: see there.
+    """
+
+    references: NDArray[np.float16]
+    digests: NDArray[np.uint64]
+    limit: float
+    rate: float
+    exceeded: int
+    judged: int
+
+    @property
+    def width(self) -> int:
+        """Number of features D."""
+        return int(self.references.shape[1])
+
+    @property
+    def false_alarm_bound(self) -> float:
+        """The share of familiar images beyond the limit is below this with 95 % confidence."""
+        return float(upper_bounds(self.exceeded, self.judged))
+
+    def scores(self, features: Features) -> NDArray[np.float64]:
+        """Features [N, D] to scores [N], at least 0; above 1 the image is unfamiliar."""
+        return _distances(_points(features), self._points).min(1).astype(np.float64) / self.limit
+
+    def nearest(
+        self, features: Features, count: int, *, besides: int | None = None
+    ) -> list[tuple[int, float]]:
+        """The digests of the nearest training images with their scores, nearest first.
+
+        Args:
+            features: of one image, [D].
+            count: at most so many.
+            besides: digest of an image that is not meant: the image itself.
+        """
+        (distances,) = _distances(_points(features[None]), self._points)
+        order = np.argsort(distances, kind="stable")[: count + 1]
+        found = [(int(self.digests[i]), float(distances[i]) / self.limit) for i in order]
+        return [item for item in found if item[0] != besides][:count]
+
+    @cached_property
+    def _points(self) -> Features:
+        return self.references.astype(np.float32)
+
+    def as_tensors(self) -> Tensors:
+        """As it is written into a model file."""
+        return {
+            f"{_PREFIX}references": self.references,
+            f"{_PREFIX}digests": self.digests,
+            f"{_PREFIX}limit": np.array([self.limit, self.rate]),
+            f"{_PREFIX}judged": np.array([self.exceeded, self.judged], np.int64),
+        }
+
+
+def read_unfamiliar(path: Path) -> Unfamiliar | None:
+    """What a model file says of unfamiliar images; None for models that have no such score.
+
+    Raises:
+        ModelFileError: if it is damaged.
+    """
+    tensors = read_beside(path)
+    known = {k.removeprefix(_PREFIX): v for k, v in tensors.items() if k.startswith(_PREFIX)}
+    if not known:
+        return None
+    try:
+        references, digests = known["references"], known["digests"]
+        limit, rate = known["limit"].tolist()
+        exceeded, judged = known["judged"].tolist()
+        is_whole = (
+            references.ndim == 2
+            and references.shape[1] > 0
+            and len(references) == len(digests) > 0
+            and digests.dtype == np.uint64
+            and 0 < limit < math.inf
+            and 0 <= exceeded <= judged
+        )
+        if not is_whole:
+            raise ValueError("its parts do not fit together")
+    except (KeyError, ValueError, TypeError, AttributeError) as err:
+        raise ModelFileError(
+            f"What {path.name} says of unfamiliar images is broken: {err}.",
+            "Download the model again from where it was made.",
+        ) from err
+    return Unfamiliar(
+        references.astype(np.float16),
+        digests,
+        float(limit),
+        float(rate),
+        int(exceeded),
+        int(judged),
+    )
+
+
+def fit_unfamiliar(
+    features: Features,
+    groups: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    digests: NDArray[np.uint64],
+    rate: float,
+    *,
+    unseen: Features | None = None,
+    seed: int = 0,
+) -> Unfamiliar | None:
+    """The reference and its limit; None with fewer than `FEWEST_IMAGES` images.
+
+    Args:
+        features: of the images that the model was trained on, [N, D].
+        groups: [N]; no image is judged by others of its group.
+        targets: [N], classes; where not all images become references, rare classes keep theirs.
+        digests: [N], see `Unfamiliar`.
+        rate: share of familiar images that may exceed the limit, above 0.
+        unseen: features [M, D] of images from which the network itself did not learn; a fine-tuned
+            network knows those of its training too well. None: the network was not trained, and
+            the images judge each other, each by those of other groups. So they do if these are
+            too few.
+        seed: of the choice of references.
+    """
+    if len(features) < FEWEST_IMAGES:
+        return None
+    most = max(FEWEST_IMAGES, min(MOST_REFERENCES, MOST_VALUES // features.shape[1]))
+    chosen = _chosen(targets, most, seed)
+    references = _points(features[chosen]).astype(np.float16)
+    points = references.astype(np.float32)
+    judged = np.empty(0)
+    if unseen is not None:
+        rows = (row for _, row in _in_parts(unseen, points))
+        judged = np.concatenate([judged, *(row.min(1) for row in rows)])
+    if len(judged) < FEWEST_IMAGES:
+        rows = (
+            np.where(groups[part, None] == groups[chosen], np.inf, distances)
+            for part, distances in _in_parts(features, points)
+        )
+        judged = np.concatenate([judged, *(row.min(1) for row in rows)])
+        judged = judged[np.isfinite(judged)]
+    if len(judged) < FEWEST_IMAGES:  # nearly all images are of one group
+        return None
+    limit = _limit(judged, rate)
+    exceeded = int((judged > limit).sum())
+    return Unfamiliar(references, digests[chosen], limit, rate, exceeded, len(judged))
+
+
+def content_digest(sha256: str) -> int:
+    """The first 64 bits of a SHA-256."""
+    return int(sha256[:16], 16)
+
+
+def _chosen(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.intp]:
+    """Positions of at most so many images, rare classes first."""
+    if len(targets) <= most:
+        return np.arange(len(targets))
+    order = np.random.default_rng(seed).permutation(len(targets))
+    turn = np.empty(len(targets), np.int64)  # of each image among those of its class
+    for target in np.unique(targets):
+        own = order[targets[order] == target]
+        turn[own] = np.arange(len(own))
+    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
+
+
+def _limit(distances: NDArray[np.float64], rate: float) -> float:
+    """The distance that a share of familiar images exceeds.
+
+    With enough images it is one of their distances, so that a new one exceeds it with at most this
+    probability (Vovk et al. 2005, conformal prediction). With fewer it lies beyond all of them,
+    where the tail of a log-normal distribution has this share.
+    """
+    allowed = math.floor((len(distances) + 1) * rate)
+    if allowed >= 1:
+        return float(np.sort(distances)[-allowed])
+    logarithms = np.log(np.maximum(distances, 1e-6))
+    middle = float(np.median(logarithms))
+    # Why the upper half: images that are nearly equal to others lie far below.
+    above = logarithms[logarithms >= middle] - middle
+    deviation = math.sqrt(float(np.mean(above**2)))
+    tail = math.exp(middle + NormalDist().inv_cdf(1 - rate) * deviation)
+    return max(tail, float(distances.max()))
+
+
+def _points(features: Features) -> Features:
+    """Features [N, D] as points of length 1."""
+    roots = np.sign(features) * np.sqrt(np.abs(features))
+    length = np.linalg.norm(roots, axis=1, keepdims=True)
+    points: Features = (roots / np.maximum(length, 1e-12)).astype(np.float32)
+    return points
+
+
+def _in_parts(features: Features, points: Features) -> Iterator[tuple[slice, Features]]:
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        yield part, _distances(_points(features[part]), points)
+
+
+def _distances(points: Features, others: Features) -> Features:
+    """Half the squared distances [N, R] of points of length 1."""
+    distances: Features = np.maximum(1 - points @ others.T, 0)
+    return distances

@@ -1,0 +1,68 @@
+"""The training images that an image looks like to its model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.domain.datasets import Dataset, Sample
+from core.domain.models import Model
+from core.inference import service
+from core.store import datasets, properties
+from core.store.database import connect
+from core.workflows.use.models import exported_bundle
+from core.workflows.use.prediction import call_directly
+from core.workspace import Workspace
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class AlikeImage:
+    """A training image that is near to another one.
+
+    `score` is the distance in units of the limit of the model: beyond 1, not even the nearest
+    images are alike.
+    """
+
+    sample: Sample
+    dataset: Dataset | None
+    score: float
+
+    @property
+    def class_name(self) -> str | None:
+        """Its label now; None without one."""
+        if self.dataset is None or self.sample.label is None:
+            return None
+        return self.dataset.class_names[self.sample.label]
+
+
+def nearest_images(
+    workspace: Workspace,
+    model: Model,
+    source: Path | bytes,
+    *,
+    count: int = SHOWN,
+    call: Callable[..., Any] = call_directly,
+) -> list[AlikeImage] | None:
+    """The nearest training images, nearest first, besides the image itself.
+
+    Those that are not in this workspace are left out. None: the model has kept none.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    bundle = exported_bundle(workspace, model)
+    found: list[tuple[str, float]] | None = call(
+        service.nearest, bundle, workspace.runtimes, source, count
+    )
+    if found is None:
+        return None
+    with connect(workspace) as db:
+        digests = [digest for digest, _ in found]
+        samples = properties.samples_by_content(db, digests, dataset_id=model.dataset_id)
+        return [
+            AlikeImage(samples[digest], datasets.dataset_of_sample(db, samples[digest].id), score)
+            for digest, score in found
+            if digest in samples
+        ]
