@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from starlette.middleware import Middleware
 
 from core.administration import administration
 from core.errors import TouchstoneError
+from core.exposure import EXPOSED_VARIABLE, listens_for_others
 from core.store.database import sqlite_warning
 from core.workflows import jobs
 from core.workflows.keeping import schedule
@@ -24,7 +26,7 @@ from core.workspace import open_workspace
 from pages.ui import errors, inference, limits, routes
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
-from pages.ui.host_guard import HostGuard, WordsForErrors
+from pages.ui.host_guard import ExposureGuard, HostGuard, WordsForErrors
 from pages.ui.viewer import routes as viewer_routes
 
 
@@ -39,6 +41,8 @@ def _import_pages() -> None:
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Open the log, warn about an old SQLite and leave no process behind at the end."""
+    if listens_for_others(st.get_option("server.address")):
+        os.environ[EXPOSED_VARIABLE] = "1"
     with contextlib.suppress(TouchstoneError, OSError):  # every page says it
         workspace = open_workspace()
         jobs.prepare(workspace)
@@ -61,6 +65,7 @@ app = st.App(
     routes=[*routes.ROUTES, *viewer_routes.ROUTES],
     middleware=[
         Middleware(HostGuard),
+        Middleware(ExposureGuard),
         Middleware(WordsForErrors),
         Middleware(limits.UploadQuota),
         Middleware(StyleFirstPaint),

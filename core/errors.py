@@ -2,6 +2,7 @@
 
 TouchstoneError
 ├── WorkspaceError            the workspace cannot be used (newer, locked, no space)
+├── ExposedError              the app would be open to everybody in the network
 ├── NotFoundError             no dataset, split, run or model of this name
 ├── NameTakenError            a second thing would get the same name
 ├── ImportSourceError         folder, archive or table that cannot be imported
@@ -40,6 +41,10 @@ class TouchstoneError(Exception):
 
 class WorkspaceError(TouchstoneError):
     """The workspace cannot be used."""
+
+
+class ExposedError(TouchstoneError):
+    """The app would be open to everybody in the network."""
 
 
 class NotFoundError(TouchstoneError):

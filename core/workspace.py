@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import PathNotAllowedError, WorkspaceError
+from core.exposure import is_exposed
 
 ROOT_VARIABLE = "TOUCHSTONE_WORKSPACE"
 IMPORT_ROOTS_VARIABLE = "TOUCHSTONE_IMPORT_ROOTS"
@@ -201,7 +202,8 @@ def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
     """The resolved path, if it is below an allowed root and not in a system folder.
 
     Args:
-        path: as a person typed it.
+        path: as a person typed it. Where other machines reach the app, no folder is open unless
+            an administrator has named it.
         uploads: the folder of uploads, which may always be read: Touchstone has put them there.
 
     Raises:
@@ -215,9 +217,15 @@ def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
         ) from err
     roots = import_roots()
     may = (*roots, uploads.resolve()) if uploads is not None else roots
-    inside = not roots or any(resolved.is_relative_to(root) for root in may)
+    is_open = not roots and not is_exposed()
+    inside = is_open or any(resolved.is_relative_to(root) for root in may)
     if inside and not is_system_path(resolved):
         return resolved
+    if not roots and is_exposed():
+        raise PathNotAllowedError(
+            "Folders of the server are closed, because everybody in the network reaches it.",
+            f"An administrator opens some with {IMPORT_ROOTS_VARIABLE}; or send a ZIP file.",
+        )
     raise PathNotAllowedError(
         f"{path} is not in a folder that Touchstone may read.",
         f"Allowed: {', '.join(str(root) for root in roots) or 'all except system folders'}. "

@@ -47,7 +47,8 @@ with errors.shown():
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
     if place is not Place.HEALTH:  # which says it by itself
-        problems.say_settings(state.workspace())
+        problems.say_exposed()
+    problems.say_settings(state.workspace())
     problems.say_second_app(state.workspace())
     if choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

@@ -15,15 +15,16 @@ PROJECT = Path(__file__).parent.parent
 CORE = PROJECT / "core"
 PAGES = PROJECT / "pages"
 
-BASE = {"administration", "domain", "errors", "files", "words", "workspace"}
+BASE = {"administration", "domain", "errors", "exposure", "files", "words", "workspace"}
 # What each room may use besides itself and the base.
 ALLOWED = {
     "administration": {"domain", "errors", "workspace"},
     "domain": {"errors"},
     "errors": set(),
+    "exposure": {"errors"},
     "files": {"administration", "errors", "words", "workspace"},
     "words": set(),
-    "workspace": {"errors"},
+    "workspace": {"errors", "exposure"},
     "store": set(),
     "data": set(),
     "models": set(),

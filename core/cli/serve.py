@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import core
+from core.administration import limits_of
 from core.workspace import ROOT_VARIABLE, Workspace
 
 # The repository, or the package folder of an installed wheel: both hold app.py, pages and core.
@@ -28,6 +29,8 @@ def serve(workspace: Workspace, host: str, port: int, allowed_hosts: Sequence[st
     """
     environment = server_environment(workspace, os.environ)
     command = server_command(host, port, [*allowed_hosts, *_hosts_of_environment(os.environ)])
+    largest = limits_of(workspace.root).file_upload_mb
+    command += ["--server.maxUploadSize", str(largest)]
     if sys.platform == "win32":
         # Why: there, exec starts a second process and splits paths at blanks.
         sys.exit(subprocess.call(command, env=environment))

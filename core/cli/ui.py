@@ -1,6 +1,7 @@
 """The command that starts the app."""
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from core.cli.output import errors
 from core.cli.serve import serve
 from core.cli.session import JsonOption, WorkspaceOption, session
+from core.exposure import INSECURE_VARIABLE, refuse_exposed
 
 app = typer.Typer()
 
@@ -20,12 +22,22 @@ def ui(
         list[str] | None,
         typer.Option(help="Name under which browsers reach this machine; with another --host."),
     ] = None,
+    insecure_lan: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-lan",
+            help="With another --host: everybody in the network may see, change and delete all.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start the app and print its address."""
     with session(workspace, as_json) as opened:
         root = opened.workspace.root
+        if insecure_lan:
+            os.environ[INSECURE_VARIABLE] = "1"
+        refuse_exposed(host)
     if as_json:
         print(json.dumps({"url": f"http://{host}:{port}", "workspace": str(root)}), flush=True)
     else:

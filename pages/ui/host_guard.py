@@ -10,6 +10,8 @@ import streamlit as st
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from core.exposure import is_exposed, is_said_twice
+
 _CONTENT_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -58,6 +60,30 @@ class HostGuard:
             await refusal(scope, receive, send)
             return
         await self.app(scope, receive, send_with_headers)
+
+
+class ExposureGuard:
+    """Answers nobody while other machines reach an app that nobody has opened to them.
+
+    Why here too: `streamlit run app.py --server.address 0.0.0.0` asks no command of ours.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket") and is_exposed() and not is_said_twice():
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            words = (
+                "This server listens to the whole network and asks nobody who they are, so it "
+                "answers nobody. Start it on 127.0.0.1, or with `touchstone ui --host … "
+                "--insecure-lan` if everybody may see, change and delete everything."
+            )
+            await Response(words, 403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class WordsForErrors:

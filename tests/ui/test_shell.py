@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from core.domain.jobs import JobKind
+from core.exposure import EXPOSED_VARIABLE
 from core.store import jobs as job_rows
 from core.store.database import connect
 from core.workflows.data import datasets
@@ -230,14 +231,17 @@ def test_a_wrong_link_is_answered_by_one_sentence_and_a_way_on(
 
 
 def test_a_dataset_that_was_deleted_in_another_tab_is_missed_with_a_way_on(
-    open_page: OpenPage, trained: Trained, tmp_path
+    open_page: OpenPage, trained: Trained, tmp_path, monkeypatch
 ) -> None:  # type: ignore[no-untyped-def]
     workspace = copy_of(trained.workspace, tmp_path / "deleted")
     set_limits(workspace.root, queued_jobs=0)
+    monkeypatch.setenv(EXPOSED_VARIABLE, "1")
     app = open_page(Place.DATASETS, workspace, dataset=trained.dataset.id)
-    assert app.title  # also where the administrator made a slip, which is said
-    assert "line 2, limits.queued" in app.warning[0].value.replace("\\", "")
+    assert app.title  # also on an open server, and where the administrator made a slip: both said
+    assert "Everybody in this network" in app.warning[0].value
+    assert "line 2, limits.queued" in app.warning[1].value.replace("\\", "")
     set_limits(workspace.root)
+    monkeypatch.delenv(EXPOSED_VARIABLE)
     datasets.delete_dataset(workspace, trained.dataset.id)
     app.run()
     assert not app.exception

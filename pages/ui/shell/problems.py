@@ -5,6 +5,7 @@ from typing import assert_never
 import streamlit as st
 
 from core.administration import administration
+from core.exposure import is_exposed
 from core.workflows import jobs
 from core.workflows.inventory import Level
 from core.workspace import Workspace
@@ -71,6 +72,16 @@ def _place_for(level: Level, place: Place) -> Place:
 
 def _link(place: Place, name: str, parameters: dict[str, str]) -> None:
     st.page_link(place, label=f"Open {text.plain(name)}", icon=place.icon, query_params=parameters)
+
+
+def say_exposed() -> None:
+    """That everybody in the network may do everything; on every page while it is so."""
+    if is_exposed():
+        st.warning(
+            "Everybody in this network can see, change and delete everything here: nobody is "
+            "asked who they are.",
+            icon=":material/lock_open:",
+        )
 
 
 def say_settings(workspace: Workspace) -> None:
