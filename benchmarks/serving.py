@@ -16,29 +16,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process and its children, in MB."""
-    pids, total = [pid], 0
+def used(pid: int) -> tuple[float, float]:
+    """Resident memory of a process and its descendants in MB, and their processor time in s."""
+    stats: dict[int, list[str]] = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = place.read_text().rsplit(")", 1)[1].split()
+            stats[int(place.parent.name)] = place.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if int(fields[1]) in pids:
-            pids.append(int(place.parent.name))
-    for each in pids:
-        try:
-            total += int(Path(f"/proc/{each}/statm").read_text().split()[1])
-        except OSError:
-            continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 1e6
+    family = {pid}
+    while more := {p for p, fields in stats.items() if int(fields[1]) in family} - family:
+        family |= more
+    pages = sum(int(stats[p][21]) for p in family if p in stats)
+    ticks = sum(int(stats[p][11]) + int(stats[p][12]) for p in family if p in stats)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def load(url: str, images: list[Path], connections: int, seconds: float) -> dict[str, object]:
+async def load(url: str, images: list[Path], connections: int, seconds: float) -> dict[str, Any]:
     """Ask from many connections until the time is over."""
     contents = [(image.name, image.read_bytes()) for image in images]
     ends = time.monotonic() + seconds
@@ -84,9 +83,10 @@ def main() -> None:
     try:
         url = json.loads(server.stdout.readline())["url"]
         asyncio.run(load(url, given.images, given.connections, 2))  # warm
-        before = rss_mb(server.pid)
+        before, spent = used(server.pid)
         steady = asyncio.run(load(url, given.images, given.connections, given.seconds))
-        after = rss_mb(server.pid)
+        after, spent_after = used(server.pid)
+        steady["processor_ms"] = round(1000 * (spent_after - spent) / steady["requests"], 1)
         burst = asyncio.run(load(url, given.images, 16 * given.connections, given.seconds / 4))
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)

@@ -78,6 +78,7 @@ CONTENTS = {
         Entry("heatmap", "use", "Show which region of an image speaks for a class."),
         Entry("models", "use", "List the models."),
         Entry("delete", "use", "Delete a dataset, run or model."),
+        Entry("add-model", "using.export", "Take a model file from elsewhere."),
         Entry("export-model", "using.export", "Write a model for other programs, checked."),
         Entry("serve", "using.serve", "Serve models over HTTP."),
         Entry("ui", "ui", "Start the app."),

@@ -20,7 +20,10 @@ session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionPro
 about = json.loads(session.get_modelmeta().custom_metadata_map["touchstone"])
 run = lambda pixels: session.run(None, {"pixels": pixels})[0][0]""",
 }
+_DECIDES = """`rule` in `touchstone.json` decides: accept, reject, or inspector review
+(`to a person`). Of several images of one part, the strictest decides."""
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
+PROGRAMS = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
 
 
 def example(config: PreprocessConfig, network_format: str) -> str:
@@ -114,15 +117,11 @@ def readme(card: ModelCard, network_format: str, *, sha256: str, decides: bool) 
     names = "\n".join(f"{i}. {name}" for i, name in enumerate(card.class_names))
     side = card.preprocess.image_size_px
     files = "`model.xml`, `model.bin`" if network_format == "openvino" else "`model.onnx`"
-    rule = (
-        "`rule` in `touchstone.json` decides: accept, reject, or inspector review (`to a person`). "
-        "Of several images of one part, the strictest decides."
-        if decides
-        else "The model has no threshold: it classifies and decides nothing."
-    )
+    rule = _DECIDES if decides else "The model has no threshold: it classifies and decides nothing."
     return f"""# {card.name}
 
-A model of Touchstone (sha256 {sha256}) for {network_format}.
+A model of Touchstone for {PROGRAMS[network_format]}; sha256
+{sha256}.
 
 - {files}: the network. Input `pixels`, uint8 [1, {side}, {side}, 3], RGB; output `confidences`,
   float32 [1, {len(card.class_names)}], which sum to 1. Normalization, contrast, last layer and

@@ -146,10 +146,11 @@ def _write_onnx(whole: "torch.nn.Module", card: ModelCard, text: str, target: Pa
 
     import torch
 
-    if find_spec("onnx") is None:
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
         raise ConfigError(
-            "To export ONNX, the package onnx is missing.",
-            'Install it with: pip install "touchstone-vision[export]"; or export OpenVINO.',
+            f"To export ONNX and check it, packages are missing: {', '.join(missing)}.",
+            'Install them with: pip install "touchstone-vision[export]"; or export OpenVINO.',
         )
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -102,8 +102,9 @@ def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> Non
     if images:
         corrected = f", {wrong:,} corrected" if wrong else ""
         st.caption(f"{text.count(len(images), 'answer')}{corrected}.")
+    what = f"{text.count(len(images), 'image')} " if images else ""
     if st.button(
-        f"Add {text.count(len(images), 'image')} to {text.plain(dataset.name)}",
+        f"Add {what}to {text.plain(dataset.name)}",
         type="primary",
         icon=":material/library_add:",
         key="add_feedback",

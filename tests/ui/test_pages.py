@@ -9,12 +9,16 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.datasets import LabelSource
 from core.domain.splits import Subset
+from core.store import jobs as job_rows
+from core.store.database import connect
+from core.worker.launcher import lane_lock
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
+from core.workflows.use import prediction
 from core.workspace import ROOT_VARIABLE, Workspace
 from pages.ui.places import MENU, Door, Place
 from pages.ui.viewer import uploads
-from tests.conftest import Trained, save_image, write_class_folders
+from tests.conftest import Trained, copy_of, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -158,6 +162,27 @@ def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(
     assert len(app.dataframe[0].value) == 5
     app.button(key="clear").click().run()
     assert not app.dataframe
+
+
+def test_a_killed_folder_is_opened_again_and_resumed(
+    open_page: OpenPage, trained: Trained, tmp_path: Path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    with lane_lock(workspace, "data"), connect(workspace) as db:
+        begun = prediction.start_batch(workspace, trained.model, trained.images / "stripes")
+        lost = job_rows.claim(db, "data", owner="me", now=2.0)
+        assert lost is not None
+        job_rows.mark_interrupted(db, lost, now=3.0)
+    app = open_page("use/predict.py", workspace, model=trained.model.id)
+    app.segmented_control(key="source").set_value("folder").run()
+    app.button(key=f"open_{begun.subject_id}").click().run()
+    assert any("Resume continues" in warning.value for warning in app.warning)
+    app.button(key="resume").click().run()
+    again = jobs.latest(workspace, begun.subject_id)
+    assert again is not None
+    assert again.attempt == 2
+    ended = jobs.wait(workspace, again.id, on_change=lambda _: None)
+    assert ended.result["n"] == 20
 
 
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:

@@ -1,4 +1,4 @@
-"""The command that hands a model over to other programs."""
+"""The commands that hand a model over to other programs, and take one from elsewhere."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -47,3 +47,24 @@ def export_model(
         opened.answer(result, lambda: say(f"{folder}: {exporting.check_in_words(check)}"))
         for path in check.changed[:20] if check else ():
             note(f"Changed: {path}")
+
+
+@app.command(name="add-model")
+def add_model(
+    file: Annotated[Path, typer.Argument(help="A .safetensors file of export-model or Models.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a model file from elsewhere into the workspace, with its threshold."""
+    with session(workspace, as_json) as opened:
+        added, rule = exporting.add_model(opened.workspace, file)
+        words = rule.in_words if rule else "It has no threshold."
+        opened.answer(
+            {
+                "model_id": added.id,
+                "name": added.name,
+                "sha256": added.sha256,
+                "rule": rule.in_words if rule else None,
+            },
+            lambda: say(f"Added '{added.name}'. {words}"),
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.domain.datasets import SampleStatus
 from core.domain.models import Model, ModelFormat
 from core.errors import ConfigError
-from core.evaluation.decisions.rule import rule_to_json
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.files import atomic_folder
 from core.inference import service
 from core.inference.exporting import largest_difference, run_example
@@ -18,7 +18,7 @@ from core.store import datasets
 from core.store.database import connect
 from core.words import count
 from core.workflows.results.thresholds import saved_rule
-from core.workflows.use.models import exported_bundle, model_file
+from core.workflows.use.models import exported_bundle, model_file, upload_model
 from core.workflows.use.prediction import Call, call_directly, predict
 from core.workspace import Workspace
 
@@ -88,6 +88,16 @@ def export_model(
             "Choose a place for a new folder that exists and can be written.",
         ) from err
     return check
+
+
+def add_model(workspace: Workspace, file: Path) -> tuple[Model, DecisionRule | None]:
+    """Take a model file from elsewhere into the workspace; gives its decision rule too.
+
+    Raises:
+        ModelFileError: if it is not a model file, or cannot be used.
+    """
+    model = upload_model(workspace, file, check=service.check_bundle)
+    return model, saved_rule(workspace, model.id)
 
 
 def export_archive(

@@ -1,12 +1,15 @@
 """What people do with datasets, splits, models and results, without a worker."""
 
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from core.cli.app import app as command_line
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Verdict
 from core.domain.jobs import JobKind, JobStatus
@@ -157,7 +160,16 @@ def test_a_downloaded_model_decides_elsewhere_as_here(copy, workspace, trained, 
     assert models.model_file(trained.workspace, trained.model) == models.exported_bundle(
         trained.workspace, trained.model
     )
-    uploaded = models.upload_model(workspace, file, check=service.check_bundle)
+    folder = tmp_path / "out"
+    at, elsewhere = (["--workspace", str(place.root), "--json"] for place in (copy, workspace))
+    runner = CliRunner()
+    runner.invoke(command_line, ["export-model", trained.model.id, str(folder), *at])
+    assert (folder / "model.safetensors").read_bytes() == file.read_bytes()
+    answer = runner.invoke(
+        command_line, ["add-model", str(folder / "model.safetensors"), *elsewhere]
+    )
+    assert json.loads(answer.stdout)["rule"] == rule.in_words
+    uploaded = models.find_model(workspace, json.loads(answer.stdout)["model_id"])
     assert (uploaded.name, uploaded.sha256) == (trained.model.name, trained.model.sha256)
     again = models.upload_model(workspace, file, check=lambda *_: None)
     assert again.name == "Marks quick 2"
