@@ -30,7 +30,7 @@ ALLOWED = {
     "models": set(),
     "evaluation": set(),
     "reporting": set(),
-    "inference": {"data", "models"},
+    "inference": {"data", "models", "evaluation"},
     "training": {"data", "models", "evaluation", "inference"},
     "worker": {"store", "data", "models", "evaluation", "inference", "training", "reporting"},
     "workflows": {"store", "data", "models", "evaluation", "inference", "worker", "reporting"},

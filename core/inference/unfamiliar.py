@@ -66,7 +66,8 @@ class Unfamiliar:
 
     def scores(self, features: Features) -> NDArray[np.float64]:
         """Features [N, D] to scores [N], at least 0; above 1 the image is unfamiliar."""
-        return _distances(_points(features), self._points).min(1).astype(np.float64) / self.limit
+        nearest: NDArray[np.float64] = _distances(_points(features), self._points).min(1)
+        return nearest.astype(np.float64) / self.limit
 
     def nearest(
         self, features: Features, count: int, *, besides: int | None = None
@@ -128,7 +129,7 @@ def read_unfamiliar(path: Path) -> Unfamiliar | None:
         ) from err
     return Unfamiliar(
         references.astype(np.float16),
-        digests,
+        digests.astype(np.uint64),
         float(limit),
         float(rate),
         int(exceeded),

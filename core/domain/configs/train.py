@@ -1,6 +1,6 @@
 """What is asked of a training, and what each recipe asks unless told otherwise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from core.domain.configs.choices import (
@@ -15,8 +15,6 @@ from core.domain.configs.choices import (
 )
 from core.domain.configs.written import epochs_of_steps, penalties_by_class
 from core.domain.settings import SettingGroup, check_ranges, setting
-
-UNFAMILIAR_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -379,30 +377,24 @@ class TrainConfig:
 
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
     """Settings of one recipe that work for most datasets."""
+    # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro recall at
+    # once (benchmarks/quick_recipe.py).
+    usual = TrainConfig(recipe, network, class_weights=ClassWeights.BALANCED, unfamiliar_rate=0.01)
     match recipe:
         case Recipe.QUICK:
-            # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro
-            # recall at once (benchmarks/quick_recipe.py).
-            return TrainConfig(
-                recipe,
-                network,
-                class_weights=ClassWeights.BALANCED,
-                detail=DetailChoice.AUTO,
-                unfamiliar_rate=UNFAMILIAR_RATE,
-            )
+            return replace(usual, detail=DetailChoice.AUTO)
         case Recipe.STAGED:
-            return _fine_tuning(recipe, network, epochs=30)
+            return _fine_tuning(usual, epochs=30)
         case Recipe.FULL:
-            return _fine_tuning(recipe, network, epochs=12)
+            return _fine_tuning(usual, epochs=12)
         case _:
             assert_never(recipe)
 
 
-def _fine_tuning(recipe: Recipe, network: str, *, epochs: int) -> TrainConfig:
+def _fine_tuning(usual: TrainConfig, *, epochs: int) -> TrainConfig:
     """From the solved head on, gently: it is right already (Kumar et al. 2022, LP-FT)."""
-    return TrainConfig(
-        recipe,
-        network,
+    return replace(
+        usual,
         start_from_head=True,
         frozen_norm=True,
         epochs=epochs,
@@ -412,7 +404,5 @@ def _fine_tuning(recipe: Recipe, network: str, *, epochs: int) -> TrainConfig:
         weight_decay=0.02,
         warm_up=0.1,
         ema_decay=0.98,
-        class_weights=ClassWeights.BALANCED,
         training_measure=True,
-        unfamiliar_rate=UNFAMILIAR_RATE,
     )

@@ -127,6 +127,7 @@ def test_a_run_keeps_the_settings_that_were_given_in_all_three_ways(trained, tmp
         device="cpu",
         class_weights=ClassWeights.NONE,
         detail=DetailChoice.AUTO,
+        unfamiliar_rate=0.01,
     )
     assert (made["penalty"], made["penalty_path"], made["refit"], made["epochs"]) == (
         3,
