@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.data.pixels.images import MAX_FILE_BYTES
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod, ModelFormat, Prediction
 from core.errors import ModelFileError
+from core.files import read_user_file
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
 from core.inference.predictor import Predictor, build_module
@@ -113,8 +115,10 @@ def nearest(
     if predictor.unfamiliar is None:
         return None
     pixels = _network_pixels(bundle, runtimes, source)
-    with _opened(source) if isinstance(source, bytes) else source.open("rb") as file:
-        own = content_digest(hashlib.file_digest(file, "sha256").hexdigest())
+    content = source
+    if isinstance(content, Path):
+        content = read_user_file(content, most_bytes=MAX_FILE_BYTES)
+    own = content_digest(hashlib.sha256(content).hexdigest())
     (features,) = predictor.features(pixels[None])
     found = predictor.unfamiliar.nearest(features, count, besides=own)
     return [(f"{digest:016x}", score) for digest, score in found]
