@@ -30,7 +30,7 @@ ALLOWED = {
     "models": set(),
     "evaluation": set(),
     "reporting": set(),
-    "inference": {"data", "models", "evaluation"},
+    "inference": {"data", "models"},
     "training": {"data", "models", "evaluation", "inference"},
     "worker": {"store", "data", "models", "evaluation", "inference", "training", "reporting"},
     "workflows": {"store", "data", "models", "evaluation", "inference", "worker", "reporting"},

@@ -115,9 +115,9 @@ def nearest(
     if predictor.unfamiliar is None:
         return None
     pixels = _network_pixels(bundle, runtimes, source)
-    content = (
-        source if isinstance(source, bytes) else read_user_file(source, most_bytes=MAX_FILE_BYTES)
-    )
+    content = source
+    if isinstance(content, Path):
+        content = read_user_file(content, most_bytes=MAX_FILE_BYTES)
     own = content_digest(hashlib.sha256(content).hexdigest())
     (features,) = predictor.features(pixels[None])
     found = predictor.unfamiliar.nearest(features, count, besides=own)

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelFileError
-from core.evaluation.measures.intervals import upper_bounds
 from core.models.bundle import BESIDE, Tensors, read_beside
 
 FEWEST_IMAGES = 20
@@ -59,15 +58,11 @@ class Unfamiliar:
         """Number of features D."""
         return int(self.references.shape[1])
 
-    @property
-    def false_alarm_bound(self) -> float:
-        """The share of familiar images beyond the limit is below this with 95 % confidence."""
-        return float(upper_bounds(self.exceeded, self.judged))
-
     def scores(self, features: Features) -> NDArray[np.float64]:
         """Features [N, D] to scores [N], at least 0; above 1 the image is unfamiliar."""
-        nearest: NDArray[np.float64] = _distances(_points(features), self._points).min(1)
-        return nearest.astype(np.float64) / self.limit
+        nearest = _distances(_points(features), self._points).min(1)
+        scores: NDArray[np.float64] = nearest.astype(np.float64) / self.limit
+        return scores
 
     def nearest(
         self, features: Features, count: int, *, besides: int | None = None

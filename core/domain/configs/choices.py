@@ -5,6 +5,9 @@ from typing import assert_never
 
 from core.domain.settings import NO, YES
 
+# Of false alarms among familiar images, where a recipe is not told otherwise.
+UNFAMILIAR_RATE = 0.01
+
 
 class ResizeMode(StrEnum):
     """How an image of any shape becomes the network's square."""

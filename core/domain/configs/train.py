@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from core.domain.configs.choices import (
+    UNFAMILIAR_RATE,
     ClassWeights,
     DetailChoice,
     KeptEpoch,
@@ -54,8 +55,7 @@ class TrainConfig:
     frozen_norm: bool = setting(
         False,
         "Freeze batch statistics",
-        "Keep the pretrained mean and deviation of batch normalization. Small batches estimate "
-        "them badly.",
+        "Keep the pretrained batch normalization, which small batches estimate badly.",
         group=SettingGroup.MODEL,
     )
     stored_versions: int = setting(
@@ -88,8 +88,7 @@ class TrainConfig:
     patience: int = setting(
         0,
         "Early stopping",
-        "Patience: stop after this many epochs without a better validation measure. 0 trains all "
-        "epochs.",
+        "Patience: stop after so many epochs without a better validation measure. 0: train all.",
         low=0,
         high=1000,
         group=SettingGroup.LENGTH,
@@ -131,8 +130,7 @@ class TrainConfig:
     optimizer: OptimizerName = setting(
         OptimizerName.SGD,
         "Optimizer",
-        "AdamW works well with most learning rates. SGD with momentum often generalizes better "
-        "once tuned.",
+        "AdamW works with most learning rates; tuned SGD with momentum often generalizes better.",
         group=SettingGroup.STEPS,
     )
     momentum: float = setting(
@@ -183,8 +181,7 @@ class TrainConfig:
     gradient_clipping: float = setting(
         0.0,
         "Gradient clipping",
-        "Largest norm of a gradient; a larger one is shortened, which tames unstable training. 0: "
-        "no limit.",
+        "Gradients are shortened to this norm, which tames unstable training. 0: no limit.",
         low=0.0,
         high=1000.0,
         group=SettingGroup.STEPS,
@@ -208,8 +205,7 @@ class TrainConfig:
     drop_rate: float = setting(
         0.0,
         "Drop rate",
-        "Fraction of features before the last layer that each step leaves out at random, which "
-        "reduces overfitting.",
+        "Fraction of features before the last layer that each step leaves out at random.",
         low=0.0,
         high=0.9,
         step=0.05,
@@ -266,8 +262,7 @@ class TrainConfig:
     focal_gamma: float = setting(
         0.0,
         "Focal loss",
-        "Gamma: how much images that are already classified well count less. 0 is the plain "
-        "cross-entropy, 2 usual.",
+        "Gamma: how much less well-classified images count. 0: plain cross-entropy, 2 usual.",
         low=0.0,
         high=10.0,
         group=SettingGroup.LOSS,
@@ -337,7 +332,6 @@ class TrainConfig:
         "that were not learned. Lower overlooks more unfamiliar ones. 0: no score in the model.",
         low=0.0,
         high=0.2,
-        step=0.005,
         group=SettingGroup.EVALUATION,
     )
     seed: int = setting(

@@ -88,7 +88,10 @@ def test_a_folder_gets_its_decisions_too(decided, trained, tmp_path, monkeypatch
     (job,) = prediction.batches(decided)
     assert job.result["decisions"] == {"accept": 20, "reject": 20}
     rows = prediction.batch_rows(decided, job, limit=1)
-    assert [*rows] == ["path", "class", "confidence", "decision", "part", "part decision", "error"]
+    columns = ["path", "class", "confidence", "decision", "unfamiliar_score", "part"]
+    assert [*rows] == [*columns, "part decision", "error"]
+    scores = prediction.batch_rows(decided, job, limit=100)["unfamiliar_score"]
+    assert job.result["unfamiliar"] == sum(float(score) > 1 for score in scores) < 5
     assert target.read_bytes() == prediction.batch_table(decided, job).read_bytes()
     missing = CliRunner().invoke(app, [*arguments[:4], "no/x.csv", *place, "--json"])
     assert (missing.exit_code, "cannot be written" in missing.stdout) == (1, True)
