@@ -373,7 +373,9 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
     """Settings of one recipe that work for most datasets."""
     # Why balanced: with the penalty chosen by plain log loss it raises accuracy and macro recall at
     # once (benchmarks/quick_recipe.py).
-    usual = TrainConfig(recipe, network, class_weights=ClassWeights.BALANCED, unfamiliar_rate=0.01)
+    usual = TrainConfig(
+        recipe, network, class_weights=ClassWeights.BALANCED, unfamiliar_rate=UNFAMILIAR_RATE
+    )
     match recipe:
         case Recipe.QUICK:
             return replace(usual, detail=DetailChoice.AUTO)
