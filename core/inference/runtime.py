@@ -190,12 +190,16 @@ class OpenVinoRuntime:
         The next image is fetched while earlier ones are computed.
         """
         under_way: deque[Future[Features]] = deque()
-        for pixels in images:
-            under_way.append(self.begin(pixels))
-            while under_way and under_way[0].done():
-                yield under_way.popleft().result()
-        for future in under_way:
-            yield future.result(timeout=_PATIENCE_S)
+        try:
+            for pixels in images:
+                under_way.append(self.begin(pixels))
+                while under_way and under_way[0].done():
+                    yield under_way.popleft().result()
+            for future in under_way:
+                yield future.result(timeout=_PATIENCE_S)
+        finally:
+            # Why: a thread that still returns from `_keep` aborts a program that ends meanwhile.
+            self._queue.wait_all()
 
     def maps(self, pixels: Pixels) -> Maps | None:
         """Uint8 [N, S, S, 3] to float32 [N, D, h, w]; None where features are not their means."""

@@ -84,3 +84,12 @@ def images_of(db: Database, batch_id: str, paths: Sequence[str]) -> list[BatchIm
 def delete_images(db: Database, batch_id: str) -> None:
     """Forget the results of a batch, once its table is written; inside a transaction."""
     db.conn.execute("DELETE FROM batch_images WHERE batch_id = ?", [batch_id])
+
+
+def delete_images_by(db: Database, model_id: str) -> None:
+    """Forget the results of the unfinished batches of a model."""
+    db.execute(
+        "DELETE FROM batch_images WHERE batch_id IN (SELECT subject_id FROM jobs"
+        " WHERE kind = 'predict' AND json_extract(payload, '$.model_id') = ?)",
+        [model_id],
+    )

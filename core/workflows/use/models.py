@@ -18,7 +18,7 @@ from core.models.bundle import (
     read_tensors,
     with_rule,
 )
-from core.store import judgement, models
+from core.store import batches, judgement, models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
 from core.workflows.results.thresholds import saved_rule
@@ -66,6 +66,7 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
     with connect(workspace) as db:
         model = models.find_model(db, name_or_id)
         models.delete_model(db, model.id)
+        batches.delete_images_by(db, model.id)
     for path in bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
         path.unlink(missing_ok=True)
 

@@ -107,17 +107,17 @@ def test_what_cannot_be_answered_says_why(client, trained):
 
 
 def test_without_the_token_only_the_pages_about_it_answer(served):
-    with TestClient(create_app([served], version="1", token=TOKEN)) as client:
-        for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
-            for path in ("/v1/models", "/metrics"):
-                assert client.get(path, headers=headers).status_code == 401
-            assert client.post(PREDICT, headers=headers, content=b"x").status_code == 401
-        assert client.get("/v1/models", headers=BEARER).status_code == 200
-        assert client.get("/health").json() == {"status": "ok", "version": "1", "models": 1}
-        page = client.get("/docs").text
-        assert "Marks quick" in page
-        assert "https://" not in page  # it loads nothing from elsewhere
-        assert PREDICT in client.get("/openapi.json").json()["paths"]
+    client = TestClient(create_app([served], version="1", token=TOKEN))  # not started
+    for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
+        for path in ("/v1/models", "/metrics"):
+            assert client.get(path, headers=headers).status_code == 401
+        assert client.post(PREDICT, headers=headers, content=b"x").status_code == 401
+    assert client.get("/v1/models", headers=BEARER).status_code == 200
+    assert client.get("/health").json() == {"status": "ok", "version": "1", "models": 1}
+    page = client.get("/docs").text
+    assert "Marks quick" in page
+    assert "https://" not in page  # it loads nothing from elsewhere
+    assert PREDICT in client.get("/openapi.json").json()["paths"]
 
 
 def test_what_waits_is_bounded_and_the_rest_is_told_when_to_come_again(served, trained):

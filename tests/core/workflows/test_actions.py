@@ -31,9 +31,10 @@ from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.inference import service
 from core.models.bundle import read_card, read_tensors, with_rule, write_bundle
-from core.store import jobs, judgement
+from core.store import batches, jobs, judgement
 from core.store import runs as run_rows
 from core.store import splits as split_rows
+from core.store.batches import BatchImage
 from core.store.database import connect
 from core.workflows import jobs as job_actions
 from core.workflows.data import datasets, splits, uploads
@@ -221,7 +222,14 @@ def test_models_are_renamed_and_deleted(copy, trained):
     with pytest.raises(ConfigError):
         models.rename_model(copy, model.id, "\n")
     models.exported_bundle(copy, model)
+    with connect(copy) as db:  # an unfinished batch, whose results nobody can use any more
+        jobs.enqueue(db, JobKind.PREDICT, "batch-1", {"model_id": model.id}, now=1.0)
+        job = jobs.claim(db, "data", owner="me", now=2.0)
+        image = BatchImage("a.png", (1, 1), np.zeros(2, np.float32))
+        assert batches.save_images(db, "batch-1", [image], job_id=job.id, owner="me")
     models.delete_model(copy, model.id)
+    with connect(copy) as db:
+        assert batches.states_of(db, "batch-1") == {}
     assert not models.bundle_path(copy, model).exists()
     with pytest.raises(NotFoundError):
         models.delete_model(copy, model.id)
