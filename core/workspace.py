@@ -193,6 +193,11 @@ def import_roots() -> tuple[Path, ...]:
     return tuple(Path(part).expanduser().resolve() for part in configured.split(os.pathsep) if part)
 
 
+def folders_are_closed() -> bool:
+    """Whether no folder may be imported: everybody in the network could name one."""
+    return is_exposed() and not import_roots()
+
+
 def is_system_path(path: Path) -> bool:
     """Whether a resolved path is in a folder of the operating system without images."""
     return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
@@ -217,11 +222,12 @@ def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
         ) from err
     roots = import_roots()
     may = (*roots, uploads.resolve()) if uploads is not None else roots
-    is_open = not roots and not is_exposed()
-    inside = is_open or any(resolved.is_relative_to(root) for root in may)
+    inside = (not roots and not folders_are_closed()) or any(
+        resolved.is_relative_to(root) for root in may
+    )
     if inside and not is_system_path(resolved):
         return resolved
-    if not roots and is_exposed():
+    if folders_are_closed():
         raise PathNotAllowedError(
             "Folders of the server are closed, because everybody in the network reaches it.",
             f"An administrator opens some with {IMPORT_ROOTS_VARIABLE}; or send a ZIP file.",

@@ -1,7 +1,6 @@
 """What a server lets in: sizes of requests, the token, and from where."""
 
 import hmac
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import ConfigError
+from core.exposure import listens_for_others
 from core.files import read_user_file
 
 TOKEN_VARIABLE = "TOUCHSTONE_SERVE_TOKEN"
@@ -56,12 +56,7 @@ def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -
 
 def is_loopback(host: str) -> bool:
     """Whether only programs of this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return not listens_for_others(host)
 
 
 def refuse_open_server(host: str, token: str | None) -> None:

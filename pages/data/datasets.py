@@ -68,6 +68,7 @@ def class_filter(dataset: Dataset) -> int | None:
         chosen = st.pills(
             "Class",
             names,
+            format_func=text.linkable,
             key="class",
             bind="query-params",
             label_visibility="collapsed",

@@ -12,7 +12,7 @@ from core.data.importing.encodings import ENCODINGS, encoding_words
 from core.data.importing.listing import Listing
 from core.data.importing.walk import SourceNames
 from core.workflows.data import uploads
-from core.workspace import Workspace
+from core.workspace import Workspace, folders_are_closed
 from pages.ui import errors, state, text
 from pages.ui.components import zip_upload
 
@@ -60,7 +60,7 @@ def choose_source(workspace: Workspace) -> ImportSource | None:
     kind = st.segmented_control(
         "Where are the images?",
         list(SOURCES),
-        default="folder",
+        default="zip" if folders_are_closed() else "folder",
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",

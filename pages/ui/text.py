@@ -27,11 +27,17 @@ from core.words import size as size
 from core.words import whole_percent as whole_percent
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
+_MARKUP = re.compile(r"[\[\]<>`*$\\]|:\w+[:\[]|~~|\b_|_\b|^\s*[#>]|&\w+;|https?:|www\.")
 
 
 def plain(text: str) -> str:
     """A user's text for places that render Markdown: shown literally, whatever it holds."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def linkable(text: str) -> str:
+    """As `plain`, but unchanged where Markdown would change nothing: for choices in the link."""
+    return plain(text) if _MARKUP.search(text) else text
 
 
 def html(text: str) -> str:

@@ -17,13 +17,15 @@ from core.data.pixels.cache import pixel_cache
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import LabelSource
 from core.domain.jobs import JobStatus
-from core.errors import TouchstoneError, WorkspaceError
+from core.errors import ConfigError, TouchstoneError, WorkspaceError
 from core.store.database import connect, transaction
+from core.store.schema.migrations import SCHEMA_VERSION
 from core.workflows import jobs
-from core.workflows.data import datasets
+from core.workflows.data import datasets, exports
 from core.workspace import ROOT_VARIABLE, Workspace, keep_reserve
 from pages.ui import routes
 from tests.conftest import store_rows
+from tests.made import make_dataset
 
 DISK_BYTES = 24_000_000
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
@@ -91,6 +93,30 @@ def test_a_read_only_workspace_says_so(disk):
     with pytest.raises(WorkspaceError, match="read-only"):
         datasets.list_datasets(workspace)
     assert not _mount(disk, _REMOUNT)
+
+
+def test_a_migration_or_an_export_on_a_full_disk_leaves_all_as_it_was(disk, tmp_path):
+    workspace = Workspace(disk / "workspace").create()
+    make_dataset(workspace, per_subset=8, images=tmp_path / "images")
+    with connect(workspace) as db:
+        db.conn.execute(f"PRAGMA user_version={SCHEMA_VERSION - 1}")  # as an older version left it
+    other = _fill(disk)
+    with pytest.raises(WorkspaceError, match=r"disk of .* is full"):
+        datasets.list_datasets(workspace)
+    other.unlink()
+    assert datasets.list_datasets(workspace)[0].name == "parts"
+    left = [path.name for path in workspace.root.glob("*before-schema*")]
+    assert left == [f"workspace.db.before-schema-{SCHEMA_VERSION}"]  # the copy, whole
+    target, export = disk / "set.zip", exports.plan_export(workspace, "ds-1")
+    other = _fill(disk)
+    with pytest.raises(ConfigError, match="No space left") as said:
+        exports.write_export(export, target)
+    assert "Free" in said.value.hint  # it advised to choose a folder that exists
+    assert [path.name for path in disk.iterdir() if path not in (workspace.root, other)] == []
+    other.unlink()
+    exports.write_export(export, target)
+    with zipfile.ZipFile(target) as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == 3 * 8
 
 
 def _images(count):

@@ -1,5 +1,6 @@
 """Exports of a dataset: class folders, a ZIP file or a table; with or without a split."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -146,8 +147,11 @@ def write_export(
         with atomic_write(target) as partial, partial.open("wb") as file:
             file.writelines(export_blocks(export, file_format, delimiter=delimiter))
     except OSError as err:
+        is_full = err.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Free some space there, or choose" if is_full else "Choose"
         raise ConfigError(
-            f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
+            f"{target} cannot be written: {err.strerror or err}.",
+            f"{hint} {'another disk' if is_full else 'a folder that exists'}.",
         ) from err
     if not file_format.has_images:
         return []
