@@ -107,14 +107,19 @@ def _work(lane: str, cwd: str, env: dict[str, str], log: str) -> None:
 
 def _serve(orders: socket.socket) -> None:
     import core.worker
-    from core.inference.runtime import _openvino
 
     for module in pkgutil.walk_packages(core.worker.__path__, "core.worker."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     # What jobs import when they need it.
-    _openvino()
-    for name in ("sklearn.model_selection", "sklearn.metrics", "scipy.stats", "scipy.optimize"):
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    for name in (
+        "openvino",
+        "sklearn.model_selection",
+        "sklearn.metrics",
+        "scipy.stats",
+        "scipy.optimize",
+    ):
         importlib.import_module(name)
     # The kernel buries what was forked.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -74,7 +74,7 @@ def _imported(workspace, source, rules=None, **options):
 
 
 def _judged(workspace, dataset, split, run=None, name="m"):
-    """A model, "m" unless named, with made probabilities for the validation and test images of a split."""
+    """A model with made probabilities for the validation and test images of a split."""
     model = Model(
         f"model-{name}",
         name,
