@@ -1,6 +1,7 @@
 """Shared small, real things: a workspace, a few images, one trained model."""
 
 import atexit
+import itertools
 import os
 import shutil
 import sys
@@ -49,7 +50,7 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 # Why: a change is judged by what it changed, not by chance or a busy machine. To look for more:
 # HYPOTHESIS_PROFILE=explore make test
-hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
@@ -57,9 +58,18 @@ MARK_PX = 64
 IMAGE_PX = 192
 
 
+_places = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def _nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("default")
+
+
 @pytest.fixture(autouse=True)
-def _no_workspace_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "default workspace"))
+def _no_workspace_of_the_user(monkeypatch: pytest.MonkeyPatch, _nowhere: Path) -> None:
+    # Why no `tmp_path`: thousands of tests write nothing, and each would make a folder.
+    monkeypatch.setenv(ROOT_VARIABLE, str(_nowhere / f"workspace {next(_places)}"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -111,6 +111,16 @@ def _serve(orders: socket.socket) -> None:
     for module in pkgutil.walk_packages(core.worker.__path__, "core.worker."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    # What jobs import when they need it.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    for name in (
+        "openvino",
+        "sklearn.model_selection",
+        "sklearn.metrics",
+        "scipy.stats",
+        "scipy.optimize",
+    ):
+        importlib.import_module(name)
     # The kernel buries what was forked.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while sys.stdin not in (ready := select.select([orders, sys.stdin], [], [])[0]):

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import LabelSource
 from core.domain.jobs import JobStatus
 from core.workflows import jobs
@@ -12,6 +13,7 @@ from core.workflows.data import datasets, splits
 from core.workflows.training import runs
 from core.workspace import Workspace
 from tests.browser.conftest import App, click, drawn, open_page, settled
+from tests.browser.test_quality import store_check
 from tests.core.workflows.data.test_quality import write_parts
 
 pytestmark = pytest.mark.browser
@@ -34,10 +36,9 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
     expect(page.get_by_text("has not been checked for look-alikes")).to_be_visible()
     page.get_by_role("link", name="Run the quality check").click()
     page.wait_for_selector(".st-key-do_check")
-    click(page, "do_check")
-    expect(page.get_by_role("heading", name="to settle")).to_be_visible(timeout=LONG)
 
     workspace = Workspace(app.workspace)
+    store_check(workspace, parts)
     open_page(page, app, f"split?dataset={parts.id}")
     page.wait_for_selector(".st-key-do_split")
     choose(page, "grouping", "identical files only")
@@ -59,6 +60,7 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
 
 def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page, parts) -> None:  # type: ignore[no-untyped-def]
     workspace = Workspace(app.workspace)
+    datasets.save_preprocess(workspace, parts.id, PreprocessConfig(image_size_px=64))
     split = splits.create_split(workspace, parts.id, folds=2, fractions=(0, 0, 0), group_by="auto")
     open_page(page, app, f"train?dataset={parts.id}&split={split.id}&set=detail=whole")
     page.wait_for_selector(".st-key-start")

@@ -1,5 +1,7 @@
 """The quality check and grouped splits, as a person meets them."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -21,16 +23,26 @@ from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits, versions
 from core.workspace import Workspace
 from pages.data.findings import actions, cards
-from tests.conftest import save_image
+from tests.conftest import copy_of, save_image
 from tests.core.workflows.data.test_quality import write_parts
 from tests.ui.conftest import OpenPage
 
 
-@pytest.fixture
-def parts(workspace: Workspace, tmp_path):  # type: ignore[no-untyped-def]
-    root = write_parts(tmp_path / "parts")
-    job = datasets.start_import(workspace, root, "Parts", LabelSource.LAST_FOLDER)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = tmp_path_factory.mktemp("imported")
+    workspace = Workspace(root / "workspace").create()
+    images = write_parts(root / "parts")
+    job = datasets.start_import(workspace, images, "Parts", LabelSource.LAST_FOLDER)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
+    return workspace
+
+
+@pytest.fixture
+def parts(imported: Workspace, workspace: Workspace) -> Dataset:
+    """Parts photographed several times, in the workspace of the test."""
+    shutil.rmtree(workspace.root)
+    copy_of(imported, workspace.root)
     return datasets.find_dataset(workspace, "Parts")
 
 

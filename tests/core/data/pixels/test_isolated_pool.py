@@ -1,5 +1,6 @@
 import pytest
 
+from core.data.pixels import isolated_pool
 from core.data.pixels.isolated_pool import CHUNK_ITEMS, next_size, run_isolated
 from core.errors import TouchstoneError
 from tests.core.data.pixels.pool_functions import misbehave
@@ -50,7 +51,8 @@ def test_a_bad_item_fails_alone(kind, reason):
     assert [s for s in shown if s != reason] == [i.upper() for i in items if i != kind]
 
 
-def test_a_hanging_item_fails_alone():
+def test_a_hanging_item_fails_alone(monkeypatch):
+    monkeypatch.setattr(isolated_pool, "CHUNK_TIMEOUT_ITEMS", 1)  # it is waited for here
     items = [f"item {n}" for n in range(20)]
     items[2] = "hang"
     shown = _shown(items, item_timeout_s=2.0)

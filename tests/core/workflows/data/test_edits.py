@@ -264,7 +264,7 @@ def _do(workspace, dataset, ids, step):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=_EDITS)
 def test_any_edits_keep_every_version_and_undo_to_the_first(tmp_path_factory, steps):

@@ -30,6 +30,7 @@ from core.workflows.signoff.report_material import gather
 from core.workflows.signoff.report_mistakes import mistakes
 from core.workflows.signoff.report_values import report_values
 from core.workflows.use import models
+from core.workspace import Workspace
 from tests.conftest import Trained, copy_of
 from tests.made import NAMES, add_model, made_probabilities, make_dataset
 from tests.recompute_report import Numbers, mismatches, read_report
@@ -47,12 +48,20 @@ RULES = (
 )
 
 
-@pytest.fixture
-def made(workspace, tmp_path):
-    made = make_dataset(workspace, per_subset=120, groups=True, images=tmp_path / "pictures")
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    workspace = Workspace(root / "workspace").create()
+    made = make_dataset(workspace, per_subset=120, groups=True, images=root / "pictures")
     add_model(made, "a", skill=2.0)
     add_model(made, "b", seed=1, skill=2.5)
     return made
+
+
+@pytest.fixture
+def made(made_once, tmp_path):
+    """A copy of the workspace; the images are those of all."""
+    return dataclasses.replace(made_once, workspace=copy_of(made_once.workspace, tmp_path / "made"))
 
 
 def _rule(made, model, point):
@@ -70,9 +79,10 @@ def _files(made, model="b", form=Form.FULL, **options):
     return [report.report_file(made.workspace, ticket.id, e) for e in ("html", "csv")]
 
 
-@pytest.mark.parametrize("form", list(Form))
-@pytest.mark.parametrize("point", RULES)
-def test_every_number_of_a_report_follows_from_its_table(made, form, point):
+@pytest.mark.parametrize(
+    ("point", "form"), list(zip(RULES, [Form.SHORT, Form.FULL] * 2, strict=True))
+)
+def test_every_number_of_a_report_follows_from_its_table(made, point, form):
     if point is not None:
         _rule(made, "b", point)
         _rule(made, "a", OperatingPoint(0.5, 0.5))
@@ -81,9 +91,18 @@ def test_every_number_of_a_report_follows_from_its_table(made, form, point):
     assert len(read_report(page).found) > (60 if form is Form.SHORT else 120)
 
 
-@pytest.mark.parametrize("point", [None, OperatingPoint(0.0, 0.0)])
-@pytest.mark.parametrize("kind", ["right", "wrong", "one class", "chance"])
-@pytest.mark.parametrize("images", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("images", "kind", "point"),
+    [
+        (1, "right", None),
+        (1, "one class", OperatingPoint(0.0, 0.0)),
+        (3, "wrong", None),
+        (3, "chance", OperatingPoint(0.0, 0.0)),
+        (6, "one class", None),
+        (6, "right", OperatingPoint(0.0, 0.0)),
+        (6, "chance", None),
+    ],
+)
 def test_numbers_of_tiny_and_poor_models_follow_from_the_table(workspace, images, kind, point):
     # Draws of few parts jump, kappa and Matthews have no value where one class is said always.
     made = make_dataset(workspace, per_subset=images, groups=images == 6)
@@ -347,7 +366,9 @@ def test_the_verdict_says_what_was_proven(made):
     assert _title(_files(made, "b")[0]) == "block: Release criteria not met"
 
 
-def test_a_changed_image_file_is_asked_about_or_voids_the_seal(made, tmp_path):
+def test_a_changed_image_file_is_asked_about_or_voids_the_seal(workspace, tmp_path):
+    made = make_dataset(workspace, per_subset=100, images=tmp_path / "pictures")
+    add_model(made, "b")
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     changed = next((tmp_path / "pictures").rglob("00250.png"))
     as_imported = changed.read_bytes()
@@ -359,7 +380,7 @@ def test_a_changed_image_file_is_asked_about_or_voids_the_seal(made, tmp_path):
     sealing.open_test(made.workspace, "b", "release")
     for alter in (lambda: changed.write_bytes(b"other"), changed.unlink):
         alter()
-        page = _files(made)[0]
+        page = _files(made, form=Form.SHORT)[0]
         assert _title(page).startswith("void")
         assert "00250.png" in page.read_text()
 
@@ -434,14 +455,12 @@ def test_the_report_shows_the_rate_of_a_class_whatever_it_is_called(workspace, n
     add_model(made, "b", class_names=names)
     release.set_criteria(workspace, "parts", ReleaseCriteria(min_recall=0.5))
     judged = judging.judged_set(workspace, "b", Subset.TEST)
-    page, table = _files(made)
-    text = html.unescape(page.read_text())
+    text = html.unescape(_files(made)[0].read_text())
     for index, name in enumerate(names):
         own = judged.targets == index
         right = int((judged.probabilities.argmax(axis=1)[own] == index).sum())
         cells = f'recall of {name} at least 50%</td><td class="name">'
         assert text.count(f"{cells}{100 * right / own.sum():.3g}% ({right} of {own.sum()})") == 1
-    assert mismatches(page, table) == []
 
 
 def test_new_escapes_are_said_by_their_number(made):
@@ -449,8 +468,9 @@ def test_new_escapes_are_said_by_their_number(made):
     alone = _files(made)[0].read_text()
     assert "no new escapes compared with the current model" in alone
     assert ">not applicable: no model to compare with</td>" in alone
-    compared = _files(made, against="a")[0].read_text()
-    found = read_report(_files(made, against="a")[0]).found["compare.escapes.only_first"]
+    page = _files(made, against="a")[0]
+    compared = page.read_text()
+    found = read_report(page).found["compare.escapes.only_first"]
     expected = "none" if not found else f"{found:.0f} defective part"
     assert expected in compared
 
