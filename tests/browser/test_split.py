@@ -61,7 +61,7 @@ def test_a_grouped_split_shows_zeros_in_green_where_a_random_one_is_warned_of(
 def test_folds_are_trained_together_and_their_mean_is_shown(app: App, page: Page, parts) -> None:  # type: ignore[no-untyped-def]
     workspace = Workspace(app.workspace)
     datasets.save_preprocess(workspace, parts.id, PreprocessConfig(image_size_px=64))
-    split = splits.create_split(workspace, parts.id, folds=2, fractions=(0, 0, 0), group_by="auto")
+    split = splits.create_split(workspace, parts.id, folds=2, fractions=(0, 0, 0))
     open_page(page, app, f"train?dataset={parts.id}&split={split.id}&set=detail=whole")
     page.wait_for_selector(".st-key-start")
     expect(page.get_by_role("combobox", name="Fold")).to_have_value(
