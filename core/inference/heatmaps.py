@@ -1,6 +1,7 @@
 """Heatmaps: which pixels speak for a class. Free of torch wherever the network allows it."""
 
-from typing import TYPE_CHECKING, assert_never
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from core.inference.predictor import Predictor
 if TYPE_CHECKING:
     from core.inference.grad_cam import GradCam
 
+Of = TypeVar("Of")
+
 
 class Explainer:
     """Heatmaps of one model."""
@@ -22,6 +25,7 @@ class Explainer:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._grad_cam: GradCam | None = None
+        self._known: tuple[NDArray[np.uint8], Any] | None = None
 
     def warm_up(self) -> None:
         """Load what the first heatmap needs."""
@@ -64,17 +68,26 @@ class Explainer:
         """
         if self._predictor.card.detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
-            parts = evidence(self._predictor.stage_maps(pixels), weight)
+            parts = evidence(self._maps(pixels, self._predictor.stage_maps), weight)
             if self._predictor.card.detail.views > 1:
                 parts = smoothed(parts)
             return interpolated(parts, pixels.shape[0])
-        maps = self._predictor.maps(pixels[None])  # [1, D, h, w]
+        maps = self._maps(pixels, lambda image: self._predictor.maps(image[None]))  # [1, D, h, w]
         if maps is None:
             coarse = self._torch().evidence(pixels, class_index)
         else:
             weight = self._predictor.class_weight(class_index)  # [D]
             coarse = np.maximum(np.tensordot(weight, maps[0], 1), 0)  # [h, w]
         return interpolated(coarse, pixels.shape[0])
+
+    def _maps(self, pixels: NDArray[np.uint8], compute: Callable[[NDArray[np.uint8]], Of]) -> Of:
+        """The maps of an image, kept for the other classes of the same image."""
+        if pixels.flags.writeable:  # it may be another image the next time
+            return compute(pixels)
+        if self._known is None or self._known[0] is not pixels:
+            self._known = pixels, compute(pixels)
+        maps: Of = self._known[1]
+        return maps
 
     def _torch(self) -> "GradCam":
         if self._grad_cam is None:

@@ -103,7 +103,7 @@ class AlikeTile:
 
 @dataclass(frozen=True)
 class AlikeView:
-    """The nearest training images, nearest first; `note`: why there are none."""
+    """The nearest training images, nearest first; `note`: why there are none, or how near."""
 
     images: tuple[AlikeTile, ...]
     note: str = ""
@@ -124,7 +124,8 @@ def alike_view(found: Sequence[AlikeImage] | None) -> AlikeView:
                 item.class_name or "no label",
             )
             for item in found
-        )
+        ),
+        "Even the nearest ones are not alike." if found[0].score > 1 else "",
     )
 
 

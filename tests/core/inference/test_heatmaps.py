@@ -105,6 +105,21 @@ def test_the_closed_form_is_grad_cam_and_needs_no_torch(explainer, bundle, train
         assert np.abs(heat - expected / expected.max()).max() < 1e-5
 
 
+def test_the_classes_of_one_image_share_one_pass(bundle, trained):
+    predictor = Predictor.open(bundle, runtimes=trained.workspace.runtimes)
+    explainer, seen, maps = Explainer(predictor), [], predictor.maps
+    predictor.maps = lambda images: seen.append(1) or maps(images)
+    pixels, other = marked_image("stripes", 5)[0], marked_image("stripes", 6)[0]
+    alone = [explainer.heatmap(pixels, index, HeatmapMethod.GRAD_CAM) for index in (0, 1)]
+    assert len(seen) == 2  # it may have been changed between
+    pixels.flags.writeable = other.flags.writeable = False
+    for index in (0, 1):
+        heat = explainer.heatmap(pixels, index, HeatmapMethod.GRAD_CAM)
+        assert np.array_equal(heat, alone[index])
+    assert len(seen) == 3
+    assert not np.array_equal(explainer.heatmap(other, 1, HeatmapMethod.GRAD_CAM), alone[1])
+
+
 def test_a_network_without_pooled_maps_is_explained_by_gradients(explainer, bundle, trained):
     predictor = Predictor.open(bundle, runtimes=trained.workspace.runtimes)
     pixels, _ = marked_image("stripes", 5)
