@@ -116,6 +116,11 @@ def test_an_exported_network_decides_in_a_process_of_its_own_as_here(decided, tr
     assert len((folder / "example.py").read_text().splitlines()) < 70
     (said,) = run_example(folder, [tmp_path / "few" / "stripes.png"])
     assert said.decision == PartDecision.REJECT
+    onnx = [*arguments[:2], str(tmp_path / "onnx"), "--format", "onnx", "--json"]
+    answer = CliRunner().invoke(app, [*onnx, "--images", str(tmp_path / "few"), *place])
+    check = json.loads(answer.stdout)["check"]
+    assert (check["images"], check["changed"]) == (3, [])
+    assert check["largest_difference"] < 1e-3
     again = CliRunner().invoke(app, [*arguments, *place])
     assert (again.exit_code, "exists already" in again.stdout) == (1, True)
 
