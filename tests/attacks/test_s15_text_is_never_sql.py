@@ -1,7 +1,7 @@
 """S14, S15: what people type is text, in the database and in spreadsheet programs."""
 
-import ast
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ TEXTS = (
     "%_!\\",
     "' OR name LIKE '%",
 )
+_WRITES = re.compile(r"csv\.(writer|DictWriter)|\.to_csv\(")
 WRITERS = {
     "core/files.py": "the one way",
     "core/data/importing/tables/files.py": "a workbook as text, read by the import",
@@ -55,9 +56,8 @@ def test_text_that_looks_like_sql_finds_nothing_and_changes_nothing(workspace):
 def test_tables_are_written_in_one_way_which_quotes_formulas(tmp_path):
     # A table that is written in another way would let a spreadsheet program run a hostile name.
     for path in (PROJECT / "core").rglob("*.py"):
-        names = {getattr(node, "attr", "") for node in ast.walk(ast.parse(path.read_text()))}
         own = path.relative_to(PROJECT).as_posix()
-        assert not names & {"writer", "DictWriter", "to_csv"} or own in WRITERS, own
+        assert own in WRITERS or not _WRITES.search(path.read_text(encoding="utf-8")), own
     for delimiter in CsvDelimiter:
         cells = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "plain"]
         write_csv(tmp_path / "t.csv", [cells], delimiter=delimiter)
