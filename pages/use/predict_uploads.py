@@ -240,7 +240,7 @@ def _unfamiliar(workspace: Workspace, model: Model, judged: Sequence[Prediction]
         if limit is not None:
             bound = text.percent_bound(limit.bound, limit.bound, up=True)
             st.caption(
-                f"Of familiar images, {text.percent(limit.rate)} should be flagged; at most {bound} "
+                f"Of familiar images {text.percent(limit.rate)} should be flagged; at most {bound} "
                 f"are (95% confidence, from {text.count(limit.judged, 'image')})."
             )
     elif judged and judged[0].unfamiliar is None:
