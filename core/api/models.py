@@ -1,7 +1,7 @@
 """The JSON of models and predictions."""
 
 from core.api.values import JsonObject
-from core.domain.models import Model, PartResult, Prediction
+from core.domain.models import Model, PartResult, Prediction, UnfamiliarLimit
 
 
 def model_as_json(model: Model) -> JsonObject:
@@ -38,6 +38,11 @@ def _unfamiliar_as_json(item: Prediction) -> JsonObject:
     if item.unfamiliar is None:
         return {}
     return {"unfamiliar_score": round(item.unfamiliar, 4), "is_unfamiliar": item.is_unfamiliar}
+
+
+def limit_as_json(limit: UnfamiliarLimit) -> JsonObject:
+    """How often familiar images are flagged: asked for, and at most with 95 % confidence."""
+    return {"rate": limit.rate, "false_alarm_bound": limit.bound, "judged_images": limit.judged}
 
 
 def part_as_json(result: PartResult) -> JsonObject:

@@ -84,6 +84,19 @@ class Belongings:
         return ModelStanding.NOT_SEALED if self.has_rule else ModelStanding.NO_RULE
 
 
+@dataclass(frozen=True)
+class UnfamiliarLimit:
+    """How a model tells unfamiliar images, and how often it would flag familiar ones.
+
+    `rate` is the share of familiar images that was asked for, `bound` what it is below with 95 %
+    confidence, by `judged` images from which the model had not learned or that were left out.
+    """
+
+    rate: float
+    bound: float
+    judged: int
+
+
 class PartDecision(StrEnum):
     """What happens to a part; the values stand in JSON and tables."""
 

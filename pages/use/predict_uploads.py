@@ -14,7 +14,7 @@ from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
 from core.workflows.data.uploads import refuse_many_files
 from core.workflows.results import thresholds
-from core.workflows.use import parts, prediction
+from core.workflows.use import alike, parts, prediction
 from core.workspace import Workspace
 from pages.ui import errors, inference, text
 from pages.ui.components import Tile, gallery
@@ -82,7 +82,7 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
     _say_no_threshold(workspace, model)
     option = predict_parts.choose("upload", folders=False)
     rows = _rows(workspace, model, kept, option)
-    _results(model, rows)
+    _results(workspace, model, rows)
     readable = [row for row in _most_urgent_first(rows) if row.zone is not Zone.UNREADABLE]
     unsure_first = sorted(readable, key=lambda row: row.zone is not Zone.REVIEW)
     feedback_on(workspace, model, [(row.upload, row.item) for row in unsure_first])
@@ -198,13 +198,13 @@ def _zone_label(zone: Zone, count: int) -> str:
             assert_never(zone)
 
 
-def _results(model: Model, rows: Sequence[_Row]) -> None:
+def _results(workspace: Workspace, model: Model, rows: Sequence[_Row]) -> None:
     """The summary, whose parts filter the grid below it; then the table to take along."""
     if not rows:
         return
     shown = _filtered(rows)
     _unreadable([row.item for row in rows if row.zone is Zone.UNREADABLE])
-    _unfamiliar([row.item for row in rows if row.item.error is None])
+    _unfamiliar(workspace, model, [row.item for row in rows if row.item.error is None])
     predict_parts.summary(parts.decisions([row.item for row in rows]))
     _grid(model, _most_urgent_first(shown))
     predict_table.table(model, [row.item for row in rows])
@@ -226,7 +226,7 @@ def _unreadable(failed: Sequence[Prediction]) -> None:
     )
 
 
-def _unfamiliar(judged: Sequence[Prediction]) -> None:
+def _unfamiliar(workspace: Workspace, model: Model, judged: Sequence[Prediction]) -> None:
     """What the classes of unfamiliar images are worth, or that the model cannot tell them."""
     unlike = sum(item.is_unfamiliar for item in judged)
     if unlike:
@@ -236,6 +236,13 @@ def _unfamiliar(judged: Sequence[Prediction]) -> None:
             "class, however high the confidence.",
             icon=about.UNFAMILIAR_ICON,
         )
+        limit = alike.unfamiliar_limit(workspace, model)
+        if limit is not None:
+            bound = text.percent_bound(limit.bound, limit.bound, up=True)
+            st.caption(
+                f"Of familiar images {text.percent(limit.rate)} should be flagged; at most {bound} "
+                f"are (95% confidence, from {text.count(limit.judged, 'image')})."
+            )
     elif judged and judged[0].unfamiliar is None:
         st.caption("This model does not tell unfamiliar images. Train again for one that does.")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.api.models import part_as_json, prediction_as_json
+from core.api.models import limit_as_json, part_as_json, prediction_as_json
 from core.api.values import JsonObject
 from core.cli.output import note, say, table
 from core.cli.session import (
@@ -25,7 +25,7 @@ from core.files import CsvDelimiter
 from core.words import NOTHING, count
 from core.words import confidence as confidence_in_words
 from core.workflows import job_words
-from core.workflows.use import models, parts, prediction
+from core.workflows.use import alike, models, parts, prediction
 
 app = typer.Typer()
 
@@ -72,7 +72,8 @@ def predict(
         if out is not None:
             prediction.save_csv(results, chosen.class_names, out, delimiter=delimiter)
         opened.answer(
-            _as_json(results, found.skipped, found.hidden, decided if part_by else None),
+            _as_json(results, found.skipped, found.hidden, decided if part_by else None)
+            | _limit_as_json(opened, chosen),
             lambda: _show(results, decided),
         )
         known = [r for r in results if r.error is None]
@@ -108,7 +109,8 @@ def _whole_folder(
     if opened.as_json:
         results = list(prediction.batch_predictions(opened.workspace, job, model))
         decided = parts.decisions(results) if part_by else None
-        opened.answer(_as_json(results, skipped, hidden, decided), lambda: None)
+        answer = _as_json(results, skipped, hidden, decided) | _limit_as_json(opened, model)
+        opened.answer(answer, lambda: None)
     else:
         say(f"{out}: {job_words.batch_in_words(job)}")
     _note_unfamiliar(job.result.get("unfamiliar"))
@@ -128,6 +130,11 @@ def _as_json(
         "hidden": hidden,
         **({} if decided is None else {"parts": [part_as_json(part) for part in decided]}),
     }
+
+
+def _limit_as_json(opened: Session, model: Model) -> JsonObject:
+    limit = alike.unfamiliar_limit(opened.workspace, model)
+    return {} if limit is None else {"unfamiliar_limit": limit_as_json(limit)}
 
 
 def _note_unfamiliar(images: int | None) -> None:

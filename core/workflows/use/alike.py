@@ -1,4 +1,4 @@
-"""The training images that an image looks like to its model."""
+"""What an image looks like to a model: its nearest training images, or none of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from core.domain.datasets import Dataset, Sample
-from core.domain.models import Model
+from core.domain.models import Model, UnfamiliarLimit
+from core.evaluation.measures.intervals import upper_bounds
 from core.inference import service
+from core.inference.unfamiliar import read_unfamiliar
 from core.store import datasets, properties
 from core.store.database import connect
 from core.workflows.use.models import exported_bundle
@@ -35,6 +37,15 @@ class AlikeImage:
         if self.dataset is None or self.sample.label is None:
             return None
         return self.dataset.class_names[self.sample.label]
+
+
+def unfamiliar_limit(workspace: Workspace, model: Model) -> UnfamiliarLimit | None:
+    """What is known of the false alarms of a model; None if it cannot tell unfamiliar images."""
+    known = read_unfamiliar(exported_bundle(workspace, model))
+    if known is None:
+        return None
+    bound = float(upper_bounds(known.exceeded, known.judged))
+    return UnfamiliarLimit(known.rate, bound, known.judged)
 
 
 def nearest_images(

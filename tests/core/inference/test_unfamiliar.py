@@ -113,7 +113,10 @@ def test_predict_tells_unfamiliar_images(trained, tmp_path):
     sources = [trained.images / "stripes" / "000.png", strange]
     arguments = ["--workspace", str(trained.workspace.root), "--json"]
     answer = CliRunner().invoke(app, ["predict", trained.model.id, *map(str, sources), *arguments])
-    known, unlike = json.loads(answer.stdout)["predictions"]
+    said = json.loads(answer.stdout)
+    known, unlike = said["predictions"]
+    assert said["unfamiliar_limit"]["judged_images"] == 32
+    assert 0.05 < said["unfamiliar_limit"]["false_alarm_bound"] < 0.1  # none of 32
     assert (known["is_unfamiliar"], unlike["is_unfamiliar"]) == (False, True)
     assert known["unfamiliar_score"] < 1 < unlike["unfamiliar_score"]
     assert "1 image unlike the training images" in answer.stderr
