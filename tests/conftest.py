@@ -85,6 +85,14 @@ def warm_workers() -> Iterator[WarmWorkers | None]:
     warm.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_worker_outlives_its_module(warm_workers: WarmWorkers | None) -> Iterator[None]:
+    """What a test has left at work would slow down all that follow."""
+    yield
+    if warm_workers is not None:
+        warm_workers.end_all()
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace").create()

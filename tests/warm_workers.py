@@ -25,6 +25,7 @@ from typing import IO, Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 LONGEST_ORDER = 1 << 18
+END = b"end"
 
 
 class WarmWorkers:
@@ -56,6 +57,12 @@ class WarmWorkers:
     def Popen(self, command: Sequence[str], **options: Any) -> None:
         """As `subprocess.Popen`, for the one command of the launcher."""
         Orders(self.address()).Popen(command, **options)
+
+    def end_all(self) -> None:
+        """End the workers that still run."""
+        if self._forks is not None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as orders:
+                orders.sendto(END, self.address())
 
     def close(self) -> None:
         if self._forks is not None and self._forks.stdin is not None:
@@ -123,10 +130,14 @@ def _serve(orders: socket.socket) -> None:
         importlib.import_module(name)
     # The kernel buries what was forked.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while sys.stdin not in (ready := select.select([orders, sys.stdin], [], [])[0]):
-        assert ready
+    workers: list[int] = []
+    while sys.stdin not in select.select([orders, sys.stdin], [], [])[0]:
         order = orders.recv(LONGEST_ORDER)
-        if os.fork() == 0:
+        if order == END:
+            _end(workers)
+            continue
+        workers.append(os.fork())
+        if workers[-1] == 0:
             orders.close()
             status = 1
             with contextlib.suppress(BaseException):
@@ -134,6 +145,18 @@ def _serve(orders: socket.socket) -> None:
                 status = 0
             atexit._run_exitfuncs()
             os._exit(status)
+    _end(workers)
+
+
+def _end(workers: list[int]) -> None:
+    """End those that still run, with the processes that help them."""
+    for worker in workers:
+        with contextlib.suppress(OSError):  # ended, or no Linux
+            # Why the parent: a process of somebody else may have got the number meanwhile.
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+            if int(state[1]) == os.getpid():
+                os.killpg(worker, signal.SIGKILL)
+    workers.clear()
 
 
 if __name__ == "__main__":
