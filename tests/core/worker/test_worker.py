@@ -279,7 +279,7 @@ def test_a_folder_is_predicted_into_a_table(trained, copy, tmp_path):
     job = _finished(copy, prediction.start_batch(copy, trained.model, folder))
     table = (copy.results / job.result["table"]).read_text(encoding="utf-8-sig").splitlines()
     assert len(table) == 1 + 41
-    assert table[0] == "path,class,confidence,error,blue disc,stripes"
+    assert table[0] == "path,class,confidence,unfamiliar_score,error,blue disc,stripes"
     assert sum("is not a JPEG" in line for line in table) == 1
     assert not list(copy.results.glob("*.partial"))
     assert (job.result["hidden"], job.result["skipped_count"]) == (1, 1)
