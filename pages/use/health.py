@@ -9,7 +9,7 @@ from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
 from core.domain.record import Alteration
 from core.errors import TouchstoneError
-from core.words import duration, listed, size
+from core.words import duration, listed, size, whole_percent
 from core.workflows.job_words import kind_in_words
 from core.workflows.keeping import health, health_words, record, schedule, space
 from core.workflows.keeping.health import Health, HealthFinding, Lane
@@ -183,7 +183,7 @@ def programs(seen: Health) -> None:
 def _at_work(lane: Lane) -> str:
     if lane.running is None:
         return "a worker is ending" if lane.has_worker else "–"
-    return f"{kind_in_words(lane.running.kind)}, {lane.running.share:.0%}"
+    return f"{kind_in_words(lane.running.kind)}, {whole_percent(lane.running.share)}"
 
 
 def integrity(workspace: Workspace, checked: Sequence[Alteration] | None) -> None:

@@ -83,7 +83,10 @@ class App:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            try:
+                self.process.wait(timeout=20)
+            except (TimeoutError, subprocess.TimeoutExpired):  # a heatmap that nobody waits for
+                self.kill()
 
 
 def worker_pids(workspace: Path) -> list[int]:

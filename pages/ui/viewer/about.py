@@ -219,7 +219,7 @@ def unfamiliar_note(item: Prediction) -> str:
     if item.unfamiliar is None or not item.is_unfamiliar:
         return ""
     return (
-        f"{UNFAMILIAR} (score {item.unfamiliar:.2f}, the limit is 1): do not rely on the class, "
+        f"{UNFAMILIAR} (score {text.decimal(item.unfamiliar, 2)}, the limit is 1): do not rely on the class, "
         "however high the confidence."
     )
 
