@@ -219,8 +219,8 @@ def unfamiliar_note(item: Prediction) -> str:
     if item.unfamiliar is None or not item.is_unfamiliar:
         return ""
     return (
-        f"{UNFAMILIAR} (score {text.decimal(item.unfamiliar, 2)}, the limit is 1): do not rely on the class, "
-        "however high the confidence."
+        f"{UNFAMILIAR} (score {text.decimal(item.unfamiliar, 2)}, the limit is 1): do not rely on "
+        "the class, however high the confidence."
     )
 
 
