@@ -245,3 +245,15 @@ def samples_by_content(
         [dataset_id, dataset_id, json.dumps(list(digests))],
     )
     return {row["sha256"][:16]: sample_from_row(row) for row in rows}
+
+
+def paths_of_formats(db: Database, dataset_id: str, formats: Sequence[str], most: int) -> list[str]:
+    """Paths of samples in use of these formats, or of an unknown one: evenly over the dataset."""
+    rows = db.conn.execute(
+        "WITH fitting AS (SELECT path, row_number() OVER (ORDER BY id) - 1 AS place,"
+        " count(*) OVER () AS total FROM samples WHERE dataset_id = ? AND status = 'used'"
+        " AND (format IS NULL OR format IN (SELECT value FROM json_each(?))))"
+        " SELECT path FROM fitting WHERE place % (1 + total / ?) = 0 ORDER BY place",
+        [dataset_id, json.dumps(list(formats)), most],
+    )
+    return [path for (path,) in rows]

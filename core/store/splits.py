@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from core.domain.datasets import Sample
 from core.domain.splits import (
     CountedGroups,
     Grouping,
@@ -21,6 +22,7 @@ from core.domain.splits import (
 )
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
+from core.store.datasets import sample_from_row
 
 
 def insert_split(
@@ -147,6 +149,17 @@ def split_members(db: Database, split_id: str, *, fold: int | None = None) -> di
         [split_id],
     )
     return {row["sample_id"]: _subset(row["subset"], row["fold"], fold) for row in rows}
+
+
+def samples_in_subset(db: Database, split_id: str, subset: Subset) -> list[Sample]:
+    """The samples in use with a label that a split puts into one subset, in import order."""
+    rows = db.query(
+        "SELECT s.* FROM split_members m JOIN samples s ON s.id = m.sample_id"
+        " WHERE m.split_id = ? AND m.subset = ? AND s.status = 'used' AND s.label IS NOT NULL"
+        " ORDER BY s.id",
+        [split_id, subset.value],
+    )
+    return [sample_from_row(row) for row in rows]
 
 
 def subsets_of_sample(db: Database, sample_id: int) -> dict[str, Subset]:

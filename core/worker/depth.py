@@ -10,14 +10,14 @@ from sqlite_utils import Database
 from core.data.pixels.images import deep_image
 from core.data.pixels.isolated_pool import run_isolated
 from core.domain.configs.preprocess import PreprocessConfig
-from core.domain.datasets import Dataset, SampleStatus
+from core.domain.datasets import Dataset
 from core.domain.depth import DeepImage, depth_of_images
 from core.store import datasets, properties
 from core.store.database import transaction
 from core.workspace import Workspace
 
 _MEASURED = 400  # images, evenly over the dataset
-_DEEP_FORMATS = ("PNG", "TIFF", None)  # None: imported before formats were stored
+_DEEP_FORMATS = ("PNG", "TIFF")
 
 
 def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dataset:
@@ -29,10 +29,8 @@ def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dat
     dataset = datasets.find_dataset(db, dataset_id)
     if dataset.depth is not None:
         return dataset
-    samples = [s for s in datasets.every_sample(db, dataset.id) if s.status is SampleStatus.USED]
-    candidates = [s for s in samples if s.format in _DEEP_FORMATS]
-    step = 1 + len(candidates) // _MEASURED
-    chosen = [workspace.resolve(sample.path) for sample in candidates[::step]]
+    known = properties.paths_of_formats(db, dataset.id, _DEEP_FORMATS, _MEASURED)
+    chosen = [workspace.resolve(path) for path in known]
     paths = [path for path in chosen if path.is_file()]
     if chosen and not paths:
         return dataset

@@ -25,7 +25,7 @@ from core.domain.signoff import MarkKind, Seal
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.feasible import refuse_impossible
-from core.store import datasets, judgement, models, splits, versions
+from core.store import datasets, judgement, models, splits
 from core.store.database import connect, transaction
 from core.workflows.results.access import record_opening, required_purpose
 from core.workflows.results.counting import Counted, known_parts
@@ -64,7 +64,7 @@ def sign_off(
     with connect(workspace) as db:
         model = models.find_model(db, model_id)
         dataset, split = _origin(db, model)
-        samples = _test_samples(db, dataset, split)
+        samples = _test_samples(db, split)
         seal = judgement.find_seal(db, model.id)
         ids = np.array([s.id for s in samples], np.int64)
         known = known_parts(db, split.id, dataset, ids, Memory())
@@ -96,7 +96,7 @@ def file_changes(
     """Which test images of a model are gone or have another content than when imported."""
     standing = sign_off(workspace, model_id)
     with connect(workspace) as db:
-        samples = _test_samples(db, standing.dataset, standing.split)
+        samples = _test_samples(db, standing.split)
     return changed_files(workspace, samples, on_progress)
 
 
@@ -194,13 +194,8 @@ def _origin(db: Database, model: Model) -> tuple[Dataset, Split]:
     return dataset, splits.find_split(db, dataset.id, model.split_id)
 
 
-def _test_samples(db: Database, dataset: Dataset, split: Split) -> list[Sample]:
-    members = splits.split_members(db, split.id)
-    return [
-        s
-        for s in versions.samples_at(db, dataset.id)
-        if members.get(s.id) is Subset.TEST and s.label is not None
-    ]
+def _test_samples(db: Database, split: Split) -> list[Sample]:
+    return splits.samples_in_subset(db, split.id, Subset.TEST)
 
 
 def _defective(dataset: Dataset, samples: Sequence[Sample], counted: Counted) -> int | None:
