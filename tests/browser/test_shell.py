@@ -35,6 +35,9 @@ def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Pag
     menu.fill("Old")
     menu.press("Enter")
     page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Older']}"))
+    # Until the page has run, the doors lead to what was open before.
+    door = page.locator(".st-key-doors a").last
+    expect(door).to_have_attribute("href", re.compile(ids["Older"]))
 
     page.keyboard.press("Escape")
     page.locator("h1").click()
