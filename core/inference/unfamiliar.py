@@ -24,10 +24,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.configs.choices import FEWEST_FAMILIAR
 from core.errors import ModelFileError
 from core.models.bundle import BESIDE, Tensors, read_beside
 
-FEWEST_IMAGES = 20
 MOST_REFERENCES, MOST_VALUES = 2000, 3_000_000  # two bytes each in the model file
 _PREFIX = f"{BESIDE}unfamiliar."
 _ROWS_AT_ONCE = 512
@@ -143,7 +143,7 @@ def fit_unfamiliar(
     unseen: Features | None = None,
     seed: int = 0,
 ) -> Unfamiliar | None:
-    """The reference and its limit; None with fewer than `FEWEST_IMAGES` images.
+    """The reference and its limit; None with fewer than `FEWEST_FAMILIAR` images.
 
     Args:
         features: of the images that the model was trained on, [N, D].
@@ -157,9 +157,9 @@ def fit_unfamiliar(
             too few.
         seed: of the choice of references.
     """
-    if len(features) < FEWEST_IMAGES:
+    if len(features) < FEWEST_FAMILIAR:
         return None
-    most = max(FEWEST_IMAGES, min(MOST_REFERENCES, MOST_VALUES // features.shape[1]))
+    most = max(FEWEST_FAMILIAR, min(MOST_REFERENCES, MOST_VALUES // features.shape[1]))
     chosen = _chosen(targets, most, seed)
     references = _points(features[chosen]).astype(np.float16)
     points = references.astype(np.float32)
@@ -167,14 +167,14 @@ def fit_unfamiliar(
     if unseen is not None:
         rows = (row for _, row in _in_parts(unseen, points))
         judged = np.concatenate([judged, *(row.min(1) for row in rows)])
-    if len(judged) < FEWEST_IMAGES:
+    if len(judged) < FEWEST_FAMILIAR:
         rows = (
             np.where(groups[part, None] == groups[chosen], np.inf, distances)
             for part, distances in _in_parts(features, points)
         )
         judged = np.concatenate([judged, *(row.min(1) for row in rows)])
         judged = judged[np.isfinite(judged)]
-    if len(judged) < FEWEST_IMAGES:  # nearly all images are of one group
+    if len(judged) < FEWEST_FAMILIAR:  # nearly all images are of one group
         return None
     limit = _limit(judged, rate)
     exceeded = int((judged > limit).sum())

@@ -12,6 +12,7 @@ from core.training.linear_head import Floats, Indices
 FEW_WRONG = 0.005
 # A normal value is above minus this many standard errors in two of three cases.
 _TWO_TO_ONE = 0.43
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,18 @@ class Gain:
 
     mean: float
     standard_error: float
+    share: float  # of the loss before
 
     def pays(self, *, slower: bool) -> bool:
         """Whether to choose the second way: at odds of two to one for it, if it is slower.
 
         A way that is as fast is chosen unless the odds are two to one against it. Why no proof of
         two or more errors: a wrong choice costs time at most, or a little of what was to be gained.
+        Less than a hundredth of the loss is nothing to wait for at every image.
         """
-        return self.mean > (_TWO_TO_ONE if slower else -_TWO_TO_ONE) * self.standard_error
+        if slower:
+            return self.mean > _TWO_TO_ONE * self.standard_error and self.share > _LEAST_SHARE
+        return self.mean > -_TWO_TO_ONE * self.standard_error
 
 
 def gain_of(
@@ -49,14 +54,16 @@ def gain_of(
     """
     known = np.isfinite(before.losses) & np.isfinite(after.losses)
     if not known.any():
-        return Gain(0.0, 0.0)
+        return Gain(0.0, 0.0, 0.0)
     shares = weights[known] / weights[known].sum()
     differences = before.losses[known] - after.losses[known]
     number = np.unique(groups[known], return_inverse=True)[1]
     mean = float((shares * differences).sum())
     sums = np.bincount(number, shares * (differences - mean))
     count = len(sums)
-    return Gain(mean, float((sums**2).sum() * count / max(1, count - 1)) ** 0.5)
+    loss = float((shares * before.losses[known]).sum())
+    error = float((sums**2).sum() * count / max(1, count - 1)) ** 0.5
+    return Gain(mean, error, mean / loss if loss > 0 else 0.0)
 
 
 def macro_recall(predicted: Indices, targets: Indices) -> float:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import streamlit as st
 
+from core.domain.configs.choices import FEWEST_FAMILIAR
 from core.domain.models import Model, PartDecision, Prediction
 from core.domain.names import distinct_names
 from core.errors import TouchstoneError
@@ -244,7 +245,10 @@ def _unfamiliar(workspace: Workspace, model: Model, judged: Sequence[Prediction]
                 f"are (95% confidence, from {text.count(limit.judged, 'image')})."
             )
     elif judged and judged[0].unfamiliar is None:
-        st.caption("This model does not tell unfamiliar images. Train again for one that does.")
+        st.caption(
+            "This model does not tell unfamiliar images. Train again, on "
+            f"{FEWEST_FAMILIAR} images or more, for one that does."
+        )
 
 
 def _headline(zones: Counter[Zone], n: int) -> str:

@@ -18,6 +18,7 @@ from core.cli.session import (
     follow,
     session,
 )
+from core.domain.configs.choices import FEWEST_FAMILIAR
 from core.domain.datasets import Skipped
 from core.domain.models import Model, PartDecision, PartResult, Prediction
 from core.evaluation.decisions.rule import decision_in_words
@@ -140,7 +141,10 @@ def _limit_as_json(opened: Session, model: Model) -> JsonObject:
 def _note_unfamiliar(images: int | None) -> None:
     """How many images are unfamiliar; None: the model cannot tell."""
     if images is None:
-        note("This model does not tell unfamiliar images. Train it again for a model that does.")
+        note(
+            "This model does not tell unfamiliar images. One that does needs to be trained again, "
+            f"on {FEWEST_FAMILIAR} images or more."
+        )
     elif images:
         note(f"{count(images, 'image')} unlike the training images: do not rely on the class.")
 

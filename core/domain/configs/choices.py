@@ -7,6 +7,7 @@ from core.domain.settings import NO, YES
 
 # Of false alarms among familiar images, where a recipe is not told otherwise.
 UNFAMILIAR_RATE = 0.01
+FEWEST_FAMILIAR = 20  # images, for a model that tells unfamiliar ones
 
 
 class ResizeMode(StrEnum):

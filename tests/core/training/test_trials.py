@@ -30,6 +30,14 @@ def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
     assert not gain_of(_judged(better), _judged(losses), np.arange(200)).pays(slower=False)
 
 
+def test_nothing_slower_is_chosen_for_less_than_a_hundredth_of_the_loss():
+    # With nine images, tiles were chosen for a loss of 0.6926 instead of 0.6931.
+    losses = np.full(20, np.log(2))
+    tiny = gain_of(_judged(losses), _judged(losses - 0.0005), np.arange(20))
+    assert (tiny.pays(slower=True), tiny.pays(slower=False)) == (False, True)
+    assert gain_of(_judged(losses), _judged(losses - 0.02), np.arange(20)).pays(slower=True)
+
+
 def test_images_of_one_part_count_as_one():
     # Without groups, ten copies of two images would look like proof.
     before = np.repeat([1.0, 1.0], 10)
