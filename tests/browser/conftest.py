@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -218,6 +219,13 @@ def drawn(page: Page, selector: str) -> None:
 def click(page: Page, key: str) -> None:
     """Click the button of this widget key."""
     page.locator(f".st-key-{key} button").first.click()
+
+
+def close_image(page: Page) -> None:
+    """Close the large view, which goes back in the history: that would end an opening page."""
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("[?&]image="))
 
 
 def show_test_results(page: Page, purpose: str = "Understand the errors") -> None:

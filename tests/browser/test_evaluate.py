@@ -17,7 +17,7 @@ from core.store import datasets, models, predictions, splits
 from core.store.database import connect, transaction
 from core.workflows.results import access
 from core.workspace import Workspace
-from tests.browser.conftest import App, becomes, click, open_page, settled
+from tests.browser.conftest import App, becomes, click, close_image, open_page, settled
 from tests.browser.test_journey import click_cell
 from tests.conftest import save_image
 
@@ -124,8 +124,7 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     page.keyboard.press("1")
     expect(dialog.locator(".said")).to_contain_text("Relabeled 1 image crack → good")
     expect(dialog.locator(".title")).to_contain_text("Right: good")
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
+    close_image(page)
     expect(page.get_by_text("Relabeled 1 image crack → good").first).to_be_visible()
     settled(page)
     becomes(lambda: (cell_text(page, 1, 0), cell_text(page, 0, 0)), ("1", "11"))
@@ -176,8 +175,7 @@ def test_charts_follow_the_width_and_what_did_not_change_is_not_drawn_again(
     matrix.evaluate("e => { e._drawings = 0; e.on('plotly_afterplot', () => e._drawings++) }")
     tiles.first.click()
     expect(dialog.locator(".place")).to_have_text("1 of 10")
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
+    close_image(page)
     settled(page)
     assert matrix.evaluate("e => e._drawings") == 0
 

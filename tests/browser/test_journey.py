@@ -24,6 +24,7 @@ from pages.ui.places import Place
 from tests.browser.conftest import (
     App,
     click,
+    close_image,
     drawn,
     eventually,
     open_page,
@@ -92,7 +93,7 @@ def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     dialog = page.locator("dialog.viewer")
     expect(page.locator('dialog.viewer[data-heat="shown"]')).to_be_visible(timeout=LONG)
     expect(dialog.locator(".title")).to_contain_text("Right: good")
-    page.keyboard.press("Escape")
+    close_image(page)
 
     open_page(page, app, f"predict?model={model.id}")
     upload = next((app.workspace / "uploads").rglob("crack_*.jpg"))

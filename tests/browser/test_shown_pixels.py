@@ -28,7 +28,7 @@ from core.workflows.data import datasets
 from core.workflows.results import access
 from core.workflows.training import runs
 from core.workspace import Workspace
-from tests.browser.conftest import App, becomes, eventually, open_page, settled
+from tests.browser.conftest import App, becomes, close_image, eventually, open_page, settled
 from tests.conftest import save_image
 
 pytestmark = pytest.mark.browser
@@ -177,8 +177,7 @@ def test_the_dialog_of_datasets_shows_the_pixels_that_are_read(
         path = next(files.rglob(Path(image.get_attribute("alt") or "").name))
         assert np.array_equal(shown(page, image), expected(path)), path.name
         seen.add(path.name)
-        page.keyboard.press("Escape")
-        expect(dialog).to_be_hidden()
+        close_image(page)
     assert seen == {*NAMES, "plain.png"}
 
 
@@ -214,9 +213,7 @@ def test_the_dialog_of_evaluate_shows_what_the_model_saw_and_survives_reload_and
     assert page.url == before
     page.go_forward()
     expect(dialog.locator(".name")).to_contain_text(name)
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    assert "image=" not in page.url
+    close_image(page)
     becomes(lambda: focused(page), key.group(1))
 
     # Marks are kept, and the opacity changes what is drawn at once.
@@ -255,8 +252,7 @@ def test_predict_keeps_uploads_and_shows_them_as_the_model_sees_them(
         tile.click()
         expect(dialog.locator(".name")).to_have_text(path.name)
         shows_file(page, path, model)
-        page.keyboard.press("Escape")
-        expect(dialog).to_be_hidden()
+        close_image(page)
 
     # They were gone when one came back from another page.
     page.get_by_role("link", name="Models").click()
