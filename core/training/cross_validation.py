@@ -13,6 +13,7 @@ from core.data.pixels.isolated_pool import worker_count
 from core.domain.training import PenaltyPoint
 from core.training.linear_head import (
     COARSE,
+    FINE,
     Features,
     Floats,
     HeadTask,
@@ -22,7 +23,6 @@ from core.training.linear_head import (
     Space,
     image_weights,
     one_thread,
-    solved,
 )
 
 FOLDS = 5
@@ -36,12 +36,18 @@ T = TypeVar("T")
 class JudgedPoint:
     """A point of the path, and how it judged each image without having seen its group.
 
-    `losses` [N] is NaN where the class was never seen; `predicted` [N] are classes.
+    `confidences` [N, C] sum to 1; `losses` [N] is NaN where the class was never seen.
     """
 
     point: PenaltyPoint
+    confidences: Features
     losses: Floats
-    predicted: Indices
+
+    @property
+    def predicted(self) -> Indices:
+        """The class of each image [N]."""
+        classes: Indices = self.confidences.argmax(axis=1)
+        return classes
 
 
 def penalty_path(task: HeadTask, *, on_step: OnStep) -> Iterator[PenaltyPoint]:
@@ -71,37 +77,15 @@ def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
 
 
 def judged_at(task: HeadTask, penalty: float, *, on_step: OnStep) -> JudgedPoint | None:
-    """How models with one penalty judge each image without its group; None without folds."""
+    """How models with one penalty judge each image without its group; None without folds.
+
+    Features are standardized over all images of the task, which needs no label of theirs.
+    """
     folds = group_folds(task)
     if not folds:
         return None
     with one_thread():
-        return _Curve(task, folds, on_step).point(penalty)
-
-
-def cross_validated(
-    task: HeadTask, penalty: float, wanted: NDArray[np.intp], *, on_step: OnStep
-) -> Features:
-    """Confidences [M, C] of the wanted rows, each by a model fitted without its group.
-
-    Args:
-        task: all images that the released model is fitted on.
-        penalty: above 0.
-        wanted: [M], rows of the task.
-        on_step: as of `fit_head`.
-    """
-    result = np.full((len(task.targets), task.class_count), 1 / task.class_count, np.float32)
-
-    def judge(held_out: NDArray[np.intp]) -> None:
-        judged = np.intersect1d(held_out, wanted)
-        if len(judged):
-            kept = np.setdiff1d(np.arange(len(task.targets)), held_out)
-            head = solved(task.only(kept), penalty, on_step)
-            result[judged] = head.probabilities(task.features[judged])
-
-    with one_thread():
-        _side_by_side(judge, group_folds(task))
-    return result[wanted]
+        return _Curve(task, folds, on_step).point(penalty, FINE)
 
 
 def group_folds(task: HeadTask) -> list[NDArray[np.intp]]:
@@ -156,17 +140,18 @@ class _Curve:
                 return
             yield self.point(10 ** (halves / 2))
 
-    def point(self, penalty: float) -> JudgedPoint:
-        """The point of one penalty."""
+    def point(self, penalty: float, slope: float = COARSE) -> JudgedPoint:
+        """The point of one penalty, solved so exactly."""
         targets = self._task.targets
-        losses, predicted = np.full(len(targets), np.nan), np.zeros(len(targets), np.int64)
+        losses = np.full(len(targets), np.nan)
+        confidences = np.zeros((len(targets), self._task.class_count), np.float32)
 
         def judge(fold: int) -> None:
             fit, held_out = self._fits[fold], self._folds[fold]
-            solution = fit.minimum(penalty, self._latest[fold], COARSE)
+            solution = fit.minimum(penalty, self._latest[fold], slope)
             self._latest[fold] = solution
             judged = fit.judged(solution, held_out, targets[held_out])
-            losses[held_out], predicted[held_out] = judged
+            confidences[held_out], losses[held_out] = judged
 
         _side_by_side(judge, range(len(self._folds)))
         parts = [losses[rows][np.isfinite(losses[rows])] for rows in self._folds]
@@ -174,7 +159,8 @@ class _Curve:
         error = float(means.std(ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
         known = np.concatenate(parts)
         self.losses.append(float(known.mean()) if len(known) else 0.0)
-        return JudgedPoint(PenaltyPoint(penalty, self.losses[-1], error), losses, predicted)
+        point = PenaltyPoint(penalty, self.losses[-1], error)
+        return JudgedPoint(point, confidences, losses)
 
 
 def _keeps_rising(losses: Sequence[float]) -> bool:
@@ -183,7 +169,7 @@ def _keeps_rising(losses: Sequence[float]) -> bool:
 
 def _fold_objective(
     points: Features, task: HeadTask, held_out: NDArray[np.intp], on_step: OnStep
-) -> "Objective":
+) -> Objective:
     # Why weights of 0 and not fewer rows: all folds then share one copy of the features.
     kept = np.setdiff1d(np.arange(len(task.targets)), held_out)
     weights = np.zeros(len(task.targets))

@@ -12,6 +12,7 @@ on standardized features x. With equal weights this is scikit-learn's
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from core.domain.configs.choices import ClassWeights
 from core.errors import TrainingError
 
 _ABSENT_BIAS = 20.0  # a class that was never seen gets a confidence below e^-20
-_PRECISE, COARSE = 1e-7, 1e-4  # largest slope at the solution: of a model, of one to compare
+# Largest slope at the solution: of a model, of one whose confidences are kept, of one to compare.
+_PRECISE, FINE, COARSE = 1e-7, 1e-5, 1e-4
 _BLOCK_ROWS = 4096
 _MEMORY = 20
 _MAX_STEPS = 2000
@@ -93,17 +95,12 @@ def fit_head(task: HeadTask, penalty: float, *, on_step: OnStep) -> LinearHead:
         TrainingError: if the features are not finite.
     """
     with one_thread():
-        return solved(task, penalty, on_step)
-
-
-def solved(task: HeadTask, penalty: float, on_step: OnStep) -> LinearHead:
-    """As `fit_head`, within `one_thread`."""
-    space = Space.of(task.features)
-    objective = Objective(space.points, task, image_weights(task), on_step)
-    near = objective.minimum(penalty, None, COARSE)
-    # Why twice: single precision gets near in half the time, but not to the fifth decimal.
-    solution = objective.minimum(penalty, near, _PRECISE, precision=np.float64)
-    return space.head(*objective.head(solution))
+        space = Space.of(task.features)
+        objective = Objective(space.points, task, image_weights(task), on_step)
+        near = objective.minimum(penalty, None, COARSE)
+        # Why twice: single precision gets near in half the time, but not to the fifth decimal.
+        solution = objective.minimum(penalty, near, _PRECISE, precision=np.float64)
+        return space.head(*objective.head(solution))
 
 
 def image_weights(task: HeadTask) -> Floats:
@@ -164,7 +161,6 @@ class Objective:
         self._present = np.unique(task.targets[weights > 0])
         place = np.full(task.class_count, -1)
         place[self._present] = np.arange(len(self._present))
-        self._place = place
         shared = task.label_smoothing / len(self._present)
         targets = np.full((len(points), len(self._present)), shared)
         rows = np.flatnonzero(weights > 0)
@@ -209,13 +205,13 @@ class Objective:
 
     def judged(
         self, solution: Floats, rows: NDArray[np.intp], targets: Indices
-    ) -> tuple[Floats, Indices]:
-        """Log loss of these images (NaN: of a class that was never seen), and their classes."""
-        at = self._place[targets]
-        weight, bias = self._parts(solution)
+    ) -> tuple[Features, Floats]:
+        """Confidences [M, C] of these images, and their log loss [M]; NaN: of an unseen class."""
+        weight, bias = self.head(solution)
         scores = _log_softmax(self._points[rows] @ weight.T.astype(np.float32) + bias)
-        losses = -np.take_along_axis(scores, np.maximum(at, 0)[:, None], axis=1)[:, 0]
-        return np.where(at >= 0, losses, np.nan), self._present[scores.argmax(1)]
+        losses = -np.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
+        unseen = ~np.isin(targets, self._present)
+        return np.exp(scores).astype(np.float32), np.where(unseen, np.nan, losses)
 
     def _value_and_slope(
         self, solution: Floats, penalty: float, precision: type[np.floating]
@@ -235,12 +231,16 @@ class Objective:
         return value, np.concatenate([slope.ravel(), error.sum(axis=0)])
 
     def _blocks(self, precision: type[np.floating]) -> Iterator[tuple[slice, NDArray[np.floating]]]:
-        if precision is np.float32:
-            yield slice(None), self._points
+        if precision is np.float32 or len(self._points) <= _BLOCK_ROWS:
+            yield slice(None), self._points if precision is np.float32 else self._precise_points
             return
         for start in range(0, len(self._points), _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)
             yield rows, self._points[rows].astype(precision)
+
+    @cached_property
+    def _precise_points(self) -> Floats:
+        return self._points.astype(np.float64)
 
     def _parts(self, solution: Floats) -> tuple[Floats, Floats]:
         count = len(self._present)

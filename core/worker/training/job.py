@@ -1,5 +1,7 @@
 """The training job: pixels, then a solved head or fine-tuning, then confidences and the model."""
 
+import importlib
+import threading
 from typing import assert_never
 
 from core.domain.configs.choices import Recipe
@@ -11,6 +13,8 @@ from core.worker.training.quick import quick
 
 def run(session: JobSession) -> None:
     """Train what the job's run asks for, from its last checkpoint if there is one."""
+    # Why now: the solver needs it after the features, and its import takes over a second.
+    threading.Thread(target=importlib.import_module, args=["sklearn.model_selection"]).start()
     material = load_training_data(session)
     store_model(session, material, trained(session, material))
 

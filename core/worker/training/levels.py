@@ -35,11 +35,15 @@ _TIMED_ROWS = 16
 
 @dataclass(frozen=True)
 class ChosenLevel:
-    """A detail level with the features [N, D] of all images and the penalty that suits it."""
+    """A detail level with the features [N, D] of all images and the penalty that suits it.
+
+    `evidence`: how it judges the images that a model learns from, if levels were compared.
+    """
 
     detail: Detail
     features: NDArray[np.float32]
     penalty: float
+    evidence: JudgedPoint | None = None
 
 
 def choose_level(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel:
@@ -116,7 +120,7 @@ class _Search:
     def best(self) -> ChosenLevel:
         """The level chosen so far."""
         assert self._best is not None
-        return self._best
+        return replace(self._best, evidence=self._evidence.get(self._best.detail))
 
     @property
     def may_improve(self) -> bool:

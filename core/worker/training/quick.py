@@ -8,7 +8,7 @@ from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.inference.predictor import probabilities_by
 from core.models.backbone import Backbone
-from core.training.cross_validation import cross_validated
+from core.training.cross_validation import judged_at
 from core.training.linear_head import LinearHead, fit_head
 from core.worker.features import pretrained
 from core.worker.session import JobSession
@@ -69,8 +69,10 @@ def _solved(
     both = np.concatenate([train, validation])
     head = fit_head(task.only(both), level.penalty, on_step=check)
     session.report(Phase.CROSS_VALIDATING, 0, 0)
-    rows = np.arange(len(train), len(both))
-    return head, cross_validated(task.only(both), level.penalty, rows, on_step=check)
+    judged = level.evidence or judged_at(task.only(both), level.penalty, on_step=check)
+    if judged is None:
+        return head, np.full((len(validation), data.class_count), 1 / data.class_count, np.float32)
+    return head, judged.confidences[len(train) :]
 
 
 def _tensors(backbone: Backbone, head: LinearHead) -> dict[str, NDArray[np.generic]]:

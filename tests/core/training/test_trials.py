@@ -16,7 +16,8 @@ def gain_of(before, after, groups, weights=None):
 
 
 def _judged(losses, predicted=()):
-    return JudgedPoint(PenaltyPoint(1.0, 0.0, 0.0), np.array(losses), np.array(predicted, np.int64))
+    confidences = np.eye(3, dtype=np.float32)[np.array(predicted, np.int64)]
+    return JudgedPoint(PenaltyPoint(1.0, 0.0, 0.0), confidences, np.array(losses))
 
 
 def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
