@@ -162,6 +162,17 @@ def samples_in_subset(db: Database, split_id: str, subset: Subset) -> list[Sampl
     return [sample_from_row(row) for row in rows]
 
 
+def contents_in_subset(db: Database, split_id: str, subset: Subset) -> list[tuple[int, int, str]]:
+    """Id, class index and SHA-256 of the samples of `samples_in_subset`, in its order."""
+    rows = db.conn.execute(
+        "SELECT s.id, s.label, s.sha256 FROM split_members m JOIN samples s ON s.id = m.sample_id"
+        " WHERE m.split_id = ? AND m.subset = ? AND s.status = 'used' AND s.label IS NOT NULL"
+        " ORDER BY s.id",
+        [split_id, subset.value],
+    )
+    return list(rows.fetchall())
+
+
 def subsets_of_sample(db: Database, sample_id: int) -> dict[str, Subset]:
     """Split id -> the subset in which a sample is, newest split first."""
     rows = db.query(

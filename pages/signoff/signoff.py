@@ -17,6 +17,7 @@ from pages.signoff import signoff_report, signoff_verdict
 from pages.ui import (
     context,
     errors,
+    judged,
     open_findings,
     release_criteria,
     state,
@@ -251,7 +252,7 @@ def page(workspace: Workspace) -> None:
         )
         return
     try:
-        standing = sealing.sign_off(workspace, model.id)
+        standing = sealing.sign_off(workspace, model.id, memory=judged.memory(workspace))
     except NotFoundError as err:
         st.info(text.plain(err.message))
         return

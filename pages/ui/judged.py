@@ -15,6 +15,7 @@ from core.words import CROSS_VALIDATED
 from core.workflows.results import thresholds
 from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
+from core.workflows.results.memory import Memory
 from core.workflows.results.shelf import (
     LazyResult,
     Prefetch,
@@ -30,6 +31,11 @@ from pages.ui import counting, text
 @st.cache_resource
 def _shelf_of(root: str) -> Shelf:
     return Shelf(Workspace(Path(root)))
+
+
+def memory(workspace: Workspace) -> Memory:
+    """What was read of datasets and models, shared by all sessions."""
+    return _shelf_of(str(workspace.root)).memory
 
 
 def _entry(workspace: Workspace, model: Model, subset: Subset) -> ShelfEntry:
