@@ -56,9 +56,15 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             _actions(split, dataset)
         what_look_alikes_are()
     _strips(workspace, dataset, split, counts)
-    with st.expander("All images of one subset or fold"):
-        _images(workspace, dataset, split, list(counts))
-    _certificate_file(workspace, split)
+    # Read while they are open: with 100,000 images that takes seconds.
+    images = st.expander("All images of one subset or fold", key="all_images", on_change="rerun")
+    with images:
+        if images.open:
+            _images(workspace, dataset, split, list(counts))
+    certified = st.expander("Certificate as text", key="certificate_text", on_change="rerun")
+    with certified:
+        if certified.open:
+            _certificate_file(workspace, split)
     with st.expander("Delete this split", icon=":material/delete:"):
         st.markdown(_taken_along(workspace, split))
         if st.button("Delete split …", icon=":material/delete:", key="do_delete"):
@@ -206,17 +212,17 @@ def _confirm_delete(workspace: Workspace, split: Split) -> None:
 
 
 def _certificate_file(workspace: Workspace, split: Split) -> None:
-    with st.expander("Certificate as text"):
+    with st.spinner("Reading the split …"):
         content = _certificate_text((str(workspace.root), repr(split)), workspace, split)
-        st.code(content, language="json", height=260)
-        st.download_button(
-            "Download",
-            content,
-            f"{split.id}-certificate.json",
-            "application/json",
-            icon=":material/download:",
-            key="certificate_file",
-        )
+    st.code(content, language="json", height=260)
+    st.download_button(
+        "Download",
+        content,
+        f"{split.id}-certificate.json",
+        "application/json",
+        icon=":material/download:",
+        key="certificate_file",
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
