@@ -304,7 +304,7 @@ def make_split(
     """Split a dataset into train, validation and test, or into folds."""
     with session(workspace, as_json) as opened:
         divided = datasets.find_dataset(opened.workspace, dataset)
-        if group_by == "auto" and splits.needs_check(opened.workspace, divided.id):
+        if group_by in ("auto", "look-alikes") and splits.needs_check(opened.workspace, divided.id):
             _checked(opened, divided)
         tested = test
         if tested is None:

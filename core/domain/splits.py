@@ -85,10 +85,12 @@ class Grouping:
 def grouping_of(option: str) -> Grouping:
     """The grouping that is typed as `auto`, `folder`, `column`, `attribute:NAME`, `regex:PATTERN`.
 
+    `look-alikes`, as pages call it, is `auto`.
+
     Raises:
         SplitError: if there is none of this kind, or its column or pattern is missing.
     """
-    kind, colon, value = option.partition(":")
+    kind, colon, value = ("auto" if option == "look-alikes" else option).partition(":")
     if kind in set(GroupKind):
         grouping = Grouping(GroupKind(kind), value)
         if bool(value) == grouping.kind.needs_value and bool(colon) == bool(value):

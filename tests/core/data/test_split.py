@@ -495,6 +495,7 @@ def test_the_request_of_a_split_is_read_from_its_fields(request_):
 )
 def test_a_grouping_is_typed_and_read_back(option):
     assert grouping_of(option).option == option
+    assert grouping_of("look-alikes") == grouping_of("auto")
 
 
 @pytest.mark.parametrize(
