@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 JAVASCRIPT := pages/ui/assets
+PYTEST := TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest
+FAILURES := $(BIN)/python -c 'import json; print(len(json.load(open(".pytest_cache/v/cache/lastfailed"))))'
 # Nearly free from Python 3.12 on; on 3.11 tests take 40 % longer with it: make test COVERAGE=1
 COVERAGE ?= $(shell $(BIN)/python -c 'import sys; print("1" * (sys.version_info >= (3, 12)))')
 
@@ -15,14 +17,17 @@ run: $(VENV)/installed
 	@echo "Touchstone: http://127.0.0.1:8501"
 	@exec $(BIN)/python -m streamlit run app.py
 
+# Browsers beside each other on a busy machine can fail a test by its clock. Up to three failures are
+# repeated one by one, and count if they fail again; both results are printed.
 test: $(VENV)/installed-dev browser check
-	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	  $(if $(COVERAGE),--cov --cov-report=)
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=) || \
+	  { [ $$? -eq 1 ] && [ $$($(FAILURES)) -le 3 ] && echo "Once more, one by one:" && \
+	    $(PYTEST) --last-failed -v; }
 	$(if $(COVERAGE),@echo "Lines that ran: $$($(BIN)/coverage report --format=total)%")
 
 # The long forms, which `make test` leaves out.
 soak: $(VENV)/installed-dev
-	@TOUCHSTONE_WORKSPACE= $(BIN)/python -m pytest -m soak
+	@$(PYTEST) -m soak
 
 # Lint, format and types; JavaScript where node and the linter are (`npm install`).
 check: $(VENV)/installed-dev
