@@ -27,6 +27,8 @@ from pages.ui import errors, inference, limits, routes
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.host_guard import ExposureGuard, HostGuard, WordsForErrors
+from pages.ui.people import guard
+from pages.ui.people.identity import remember_peers
 from pages.ui.viewer import routes as viewer_routes
 
 
@@ -60,16 +62,19 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     inference.shut_down()
 
 
+remember_peers()  # before the server is made
 app = st.App(
     "pages/frame.py",
-    routes=[*routes.ROUTES, *viewer_routes.ROUTES],
+    routes=[*routes.ROUTES, *viewer_routes.ROUTES, *guard.ROUTES],
     middleware=[
         Middleware(HostGuard),
         Middleware(ExposureGuard),
         Middleware(WordsForErrors),
+        Middleware(guard.SignInGuard),
         Middleware(limits.UploadQuota),
         Middleware(StyleFirstPaint),
         Middleware(CompressScripts),
     ],
     lifespan=lifespan,
+    on_script_error=errors.show_any,
 )

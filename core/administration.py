@@ -2,6 +2,7 @@
 
 A setting that is wrong keeps its default, and all others hold: a slip in one line must neither
 stop the app nor lift a limit that stands in another. A changed file holds from the next look on.
+Only who may enter is never guessed: where that part is wrong, nobody may until it is right.
 """
 
 import difflib
@@ -13,7 +14,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.domain.configs.administration import Administration, BackupPlan, Limits
+from core.domain.configs.administration import (
+    Administration,
+    AuthMode,
+    BackupPlan,
+    Limits,
+    SignIn,
+)
 from core.domain.settings import Setting, settings_of
 from core.errors import ConfigError
 from core.workspace import SETTINGS_FILE, default_root
@@ -22,7 +29,8 @@ FILE = SETTINGS_FILE
 _MOST_BYTES = 1_000_000
 _WIDTH = 96
 _Stamp = tuple[int, int, int] | None
-Section = TypeVar("Section", Limits, BackupPlan)
+_AUTH = "auth"
+Section = TypeVar("Section", Limits, BackupPlan, SignIn)
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,17 @@ class SettingsProblem:
 
 @dataclass(frozen=True)
 class AdministrationFile:
-    """What holds, and what of the file does not."""
+    """What holds, and what of the file does not.
+
+    `auth_is_unclear` where it may ask people to sign in, but cannot be read.
+    """
 
     settings: Administration = field(default_factory=Administration)
     problems: tuple[SettingsProblem, ...] = ()
+    auth_is_unclear: bool = False
 
 
+_switched_on: dict[Path, SignIn] = {}
 _read_already: dict[Path, tuple[_Stamp, AdministrationFile]] = {}
 
 
@@ -72,6 +85,21 @@ def administration(root: Path | None = None) -> AdministrationFile:
 def limits_of(root: Path | None = None) -> Limits:
     """The limits in force in a workspace; None: that of this process."""
     return administration(root).settings.limits
+
+
+def sign_in_of(root: Path | None = None) -> SignIn:
+    """Who may enter a workspace, and how; None: that of this process.
+
+    Once a process has seen it switched on, it stays on: an editor that empties the file for a
+    moment as it saves must open nothing.
+    """
+    path = (root or default_root()).expanduser() / FILE
+    found = administration(root)
+    now = SignIn(AuthMode.CLOSED) if found.auth_is_unclear else found.settings.auth
+    if now.mode is AuthMode.OFF:
+        return _switched_on.get(path, now)
+    _switched_on[path] = now
+    return now
 
 
 def how_to_change(limit: str) -> str:
@@ -103,7 +131,7 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _sections() -> Iterator[tuple[str, type[Limits] | type[BackupPlan]]]:
+def _sections() -> Iterator[tuple[str, type[Limits] | type[BackupPlan] | type[SignIn]]]:
     for section in fields(Administration):
         yield section.name, section.default_factory  # type: ignore[misc]
 
@@ -120,19 +148,21 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _read(path: Path) -> AdministrationFile:
+    text = _AUTH  # what cannot be read may ask people to sign in
     try:
         if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return _unusable(0, "it is no text file")
+            return _unusable(0, "it is no text file", text)
         text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         place = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)", str(err))
         line = int(place[1] or text.count("\n") + 1) if place else 0
-        return _unusable(line, str(err).replace(place[0] if place else "", "").strip().rstrip("."))
+        why = str(err).replace(place[0] if place else "", "").strip().rstrip(".")
+        return _unusable(line, why, text)
     except OSError as err:
-        return _unusable(0, f"it cannot be read: {err.strerror or err}")
+        return _unusable(0, f"it cannot be read: {err.strerror or err}", text)
     except (ValueError, RecursionError):
-        return _unusable(0, "it is no text in UTF-8")
+        return _unusable(0, "it is no text in UTF-8", text)
     problems: list[SettingsProblem] = []
     known = dict(_sections())
     for name in values:
@@ -142,13 +172,26 @@ def _read(path: Path) -> AdministrationFile:
     settings = Administration(
         limits=_section(Limits, "limits", values, text, problems),
         backup=_section(BackupPlan, "backup", values, text, problems),
+        auth=_section(SignIn, _AUTH, values, text, problems),
     )
-    return AdministrationFile(settings, tuple(problems))
+    is_unclear = any(_is_about_auth(problem.key) for problem in problems)
+    if is_unclear:
+        why = "until [auth] is right, nobody may sign in."
+        problems.append(SettingsProblem(_AUTH, _line_of(text, "", _AUTH), why))
+    return AdministrationFile(settings, tuple(problems), is_unclear)
 
 
-def _unusable(line: int, why: str) -> AdministrationFile:
-    problem = SettingsProblem("", line, f"{why}. Nothing of the file holds; all defaults do.")
-    return AdministrationFile(problems=(problem,))
+def _is_about_auth(key: str) -> bool:
+    """Whether a part that is wrong is, or may be meant as, the one that says who may enter."""
+    return bool(difflib.get_close_matches(key.partition(".")[0].lower(), [_AUTH], 1))
+
+
+def _unusable(line: int, why: str, text: str) -> AdministrationFile:
+    is_unclear = re.search(rf"\b{_AUTH}\b", text) is not None
+    closed = " It may ask people to sign in, so nobody may enter." if is_unclear else ""
+    words = f"{why}. Nothing of the file holds; all defaults do.{closed}"
+    problem = SettingsProblem("", line, words)
+    return AdministrationFile(problems=(problem,), auth_is_unclear=is_unclear)
 
 
 def _section(

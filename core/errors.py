@@ -3,6 +3,8 @@
 TouchstoneError
 ├── WorkspaceError            the workspace cannot be used (newer, locked, no space)
 ├── ExposedError              the app would be open to everybody in the network
+├── NotAllowedError           the role of this person has no right for it
+│   └── NotSignedInError      nobody is signed in, or the session is over
 ├── NotFoundError             no dataset, split, run or model of this name
 ├── NameTakenError            a second thing would get the same name
 ├── ImportSourceError         folder, archive or table that cannot be imported
@@ -45,6 +47,14 @@ class WorkspaceError(TouchstoneError):
 
 class ExposedError(TouchstoneError):
     """The app would be open to everybody in the network."""
+
+
+class NotAllowedError(TouchstoneError):
+    """The role of this person has no right for it."""
+
+
+class NotSignedInError(NotAllowedError):
+    """Nobody is signed in, or the session is over."""
 
 
 class NotFoundError(TouchstoneError):

@@ -31,16 +31,20 @@ def is_said_twice() -> bool:
     return os.environ.get(INSECURE_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
 
 
-def refuse_exposed(address: str | None) -> None:
+def refuse_exposed(address: str | None, *, signs_in: bool = False) -> None:
     """Raise where other machines would reach the app, unless that was said twice.
+
+    Args:
+        address: to listen on.
+        signs_in: whether people have to sign in.
 
     Raises:
         ExposedError: with the ways there are.
     """
-    if listens_for_others(address) and not is_said_twice():
+    if listens_for_others(address) and not signs_in and not is_said_twice():
         raise ExposedError(
             f"On the address {address or 'of every network'}, everybody in the network could see, "
             "change and delete everything: nobody is asked who they are.",
-            "Leave --host out and put a proxy with a login in front (docs/team.md), or add "
-            "--insecure-lan if everybody may.",
+            "Let people sign in (docs/people.md), or leave --host out and put a proxy with a login "
+            "in front (docs/team.md), or add --insecure-lan if everybody may.",
         )

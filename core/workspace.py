@@ -38,6 +38,11 @@ class Workspace:
         return self.root / SETTINGS_FILE
 
     @property
+    def sign_in_secrets(self) -> Path:
+        """What the app needs to ask a provider of OpenID Connect; see docs/people.md."""
+        return self.root / "secrets.toml"
+
+    @property
     def reserve(self) -> Path:
         """A file that is deleted when the disk is full; see `keep_reserve`."""
         return self.root / "reserve"
@@ -51,6 +56,11 @@ class Workspace:
     def runs(self) -> Path:
         """One folder per training run: checkpoints."""
         return self.root / "runs"
+
+    @property
+    def bin(self) -> Path:
+        """Folders of what was deleted and can be had back, one for each deletion."""
+        return self.root / "bin"
 
     @property
     def cache(self) -> Path:
@@ -229,7 +239,7 @@ def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
         return resolved
     if folders_are_closed():
         raise PathNotAllowedError(
-            "Folders of the server are closed, because everybody in the network reaches it.",
+            "Folders of the server are closed, because other machines reach it.",
             f"An administrator opens some with {IMPORT_ROOTS_VARIABLE}; or send a ZIP file.",
         )
     raise PathNotAllowedError(

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.domain.record import acting
+from core.domain.keeping.people import usually
 from core.workflows.inventory import inventory
-from pages.ui import components, context, errors, state, test_access
+from pages.ui import components, context, errors, state
+from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
-from pages.ui.shell import bar, doors, problems
+from pages.ui.shell import bar, doors, problems, signed_in
 from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
 
+usually(session.actor)  # the store asks it: what may be written, and who stands in the record
 st.set_page_config(
     page_title="Touchstone",
     page_icon=str(ASSETS / "icon.svg"),
@@ -37,9 +39,9 @@ place = next(place for place in pages if pages[place] is page)
 st.set_page_config(page_title=f"{page.title} · Touchstone")
 
 with errors.shown():
-    acting.set(test_access.person())  # the record says who
     choice = context.read(inventory(state.workspace()), place)
     doors.show(choice, place)
+    signed_in.show(state.workspace())
     bar.show(state.workspace(), choice, place)
     address = choice.link if choice.problem is None else None
     door = list(MENU).index(door_of(place))

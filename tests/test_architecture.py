@@ -285,6 +285,7 @@ OPENS_OWN_FILES = {
     "pages/training/preview.py": "decodes a PNG of ours from memory",
     "pages/ui/components.py": "assets",
     "pages/ui/first_paint.py": "assets",
+    "pages/ui/people/guard.py": "assets",
     "pages/ui/routes.py": "writes an upload",
     "pages/ui/viewer/about.py": "decodes a PNG of ours from memory",
     "pages/ui/viewer/dialog.py": "assets",

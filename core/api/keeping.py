@@ -3,6 +3,8 @@
 from typing import Any
 
 from core.domain.configs.administration import Limits
+from core.domain.keeping.bin import Binned
+from core.domain.keeping.people import Account
 from core.domain.record import Alteration, RecordRow, in_utc
 from core.domain.settings import settings_of
 from core.workflows.keeping import health_words
@@ -24,6 +26,31 @@ def entry_as_json(row: RecordRow) -> dict[str, Any]:
         "new": row.new,
         "reason": row.reason,
         "digest": row.digest,
+    }
+
+
+def binned_as_json(item: Binned) -> dict[str, Any]:
+    """One deletion in the bin; times are UTC, `rows` counts what went along by table."""
+    return {
+        "bin_id": item.id,
+        "kind": item.kind.value,
+        "id": item.subject_id,
+        "name": item.name,
+        "person": item.person,
+        "deleted": in_utc(item.deleted_at),
+        "gone": in_utc(item.gone_at),
+        "rows": dict(item.counts),
+    }
+
+
+def account_as_json(account: Account) -> dict[str, Any]:
+    """A person who may sign in; times are UTC, None where it never happened."""
+    return {
+        "name": account.name,
+        "role": account.role.value,
+        "disabled": account.disabled,
+        "signed_in": in_utc(account.signed_in_at) if account.signed_in_at else None,
+        "has_token": account.has_token,
     }
 
 

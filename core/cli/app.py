@@ -84,6 +84,8 @@ CONTENTS = {
         Entry("ui", "ui", "Start the app."),
     ),
     "Workspace": (
+        Entry("bin", "people.bin", "List what was deleted, have it back, or empty the bin."),
+        Entry("users", "people.users", "Say who may sign in, and with which role."),
         Entry("record", "keeping", "Show who changed what and when."),
         Entry("verify", "keeping", "Check that nothing was altered unseen."),
         Entry("doctor", "keeping", "Check versions, disk, workers, backups and integrity."),

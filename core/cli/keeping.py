@@ -14,7 +14,8 @@ from core.api.keeping import (
     problem_as_json,
 )
 from core.cli.output import phases, say, table
-from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, session
+from core.cli.session import FAILED, JsonOption, Session, WorkspaceOption, fail, person, session
+from core.domain.keeping.people import Actor, Standing, acting_as
 from core.domain.record import RecordedAction, in_utc
 from core.errors import TouchstoneError
 from core.words import NOTHING, count, joined, listed, size
@@ -260,12 +261,14 @@ def restore_backup(
     as_json: JsonOption = False,
 ) -> None:
     """Make a workspace of a backup, every file compared, and verify it."""
+    owner = Actor(person(), Standing.PROGRAM)  # of the new workspace, and all that is in it
     try:
-        with phases() as report:
+        with acting_as(owner), phases() as report:
             made = backups.restore(
                 backup, to, on_file=lambda done, total: report("Restoring files", done, total)
             )
-        problems = records.verify(made)
+        with acting_as(owner):
+            problems = records.verify(made)
     except TouchstoneError as err:
         fail(err, as_json)
     result = {

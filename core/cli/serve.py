@@ -31,6 +31,8 @@ def serve(workspace: Workspace, host: str, port: int, allowed_hosts: Sequence[st
     command = server_command(host, port, [*allowed_hosts, *_hosts_of_environment(os.environ)])
     largest = limits_of(workspace.root).file_upload_mb
     command += ["--server.maxUploadSize", str(largest)]
+    if workspace.sign_in_secrets.is_file():
+        command += ["--secrets.files", str(workspace.sign_in_secrets)]
     if sys.platform == "win32":
         # Why: there, exec starts a second process and splits paths at blanks.
         sys.exit(subprocess.call(command, env=environment))

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from core.administration import administration
+from core.administration import administration, sign_in_of
 from core.cli.output import errors, note, progress_bar
+from core.domain.configs.administration import AuthMode
 from core.domain.files import ChangedFiles
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind
+from core.domain.keeping.people import Actor, Standing, acting_as, who
 from core.domain.models import Model
 from core.domain.parts import Counting
-from core.domain.record import acting
 from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
 from core.workspace import ROOT_VARIABLE, Workspace, open_workspace
 
@@ -34,6 +35,7 @@ Result = TypeVar("Result")
 
 FAILED = 1
 INTERRUPTED = 130
+USER_VARIABLE = "TOUCHSTONE_USER"  # as whom commands act where people sign in
 _LOG_BYTES = 2_000_000
 
 WorkspaceOption = Annotated[
@@ -94,13 +96,13 @@ class Session:
 def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
     """Open the workspace; errors become a message, a JSON object if asked, and an exit code."""
     place: Workspace | None = None
-    acting.set(person())
     try:
         place = open_workspace(workspace)
         os.environ[ROOT_VARIABLE] = str(place.root)  # helper processes know the limits by it
         for problem in administration(place.root).problems:
             note(problem.words)
-        yield Session(place, as_json)
+        with acting_as(_actor(place)):
+            yield Session(place, as_json)
     except TouchstoneError as err:
         if isinstance(err, WorkspaceError) and place is not None:
             _free_space(place)
@@ -115,6 +117,15 @@ def session(workspace: Path | None, as_json: bool) -> Iterator[Session]:
         raise
     except Exception as err:
         fail_unexpectedly(err, as_json, place)
+
+
+def _actor(workspace: Workspace) -> Actor:
+    """Who acts: the account of the system, or a user of the workspace."""
+    if sign_in_of(workspace.root).mode is AuthMode.OFF:
+        return Actor(system_account(), Standing.PROGRAM)
+    from core.workflows.keeping import people
+
+    return people.of_command_line(workspace, system_account(), os.environ.get(USER_VARIABLE, ""))
 
 
 def _free_space(workspace: Workspace) -> None:
@@ -292,7 +303,12 @@ def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> No
 
 
 def person() -> str:
-    """The account that runs this command, for the record; '' where it has no name."""
+    """Who runs this command, for the record: the user, or the account of the system."""
+    return who().name or system_account()
+
+
+def system_account() -> str:
+    """The account of the system that runs this command; '' where it has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without an entry

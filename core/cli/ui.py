@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from core.administration import sign_in_of
 from core.cli.output import errors
 from core.cli.serve import serve
 from core.cli.session import JsonOption, WorkspaceOption, session
+from core.domain.configs.administration import AuthMode
 from core.exposure import INSECURE_VARIABLE, refuse_exposed
 
 app = typer.Typer()
@@ -37,7 +39,7 @@ def ui(
         root = opened.workspace.root
         if insecure_lan:
             os.environ[INSECURE_VARIABLE] = "1"
-        refuse_exposed(host)
+        refuse_exposed(host, signs_in=sign_in_of(root).mode is not AuthMode.OFF)
     if as_json:
         print(json.dumps({"url": f"http://{host}:{port}", "workspace": str(root)}), flush=True)
     else:

@@ -89,7 +89,10 @@ def delete(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a dataset, run or model. Images that were imported in place are never touched."""
+    """Delete a dataset, run or model; for 30 days, `touchstone bin restore` brings it back.
+
+    Images that were imported in place are never touched.
+    """
     with session(workspace, as_json) as opened:
         kind, its_id, name = _find_anything(opened.workspace, thing)
         if not yes and not as_json:

@@ -146,7 +146,8 @@ class Job:
     `done` of `total` are counted within the phase; `share` in [0, 1] is that of the whole job, and
     `ends_at` when it may end, None while that cannot be said (`core/worker/progress.py`).
     Queued jobs of a lane are done in the order of `position`, which is the time they were queued
-    unless somebody moved them. `pause_requested` says what a requested stop is for.
+    unless somebody moved them. `pause_requested` says what a requested stop is for, `person` who
+    queued it, as the record names them.
     """
 
     id: str
@@ -175,3 +176,4 @@ class Job:
     ends_at: float | None = None
     position: float = 0.0
     pause_requested: bool = False
+    person: str = ""

@@ -2,15 +2,11 @@
 
 import hashlib
 import json
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 GENESIS = "0" * 64  # what the first row is chained to
-
-# Who acts in this thread or task, as entered or signed in; empty where nobody said.
-acting: ContextVar[str] = ContextVar("acting", default="")
 
 
 class RecordedAction(StrEnum):
@@ -47,6 +43,17 @@ class RecordedAction(StrEnum):
     BACKED_UP = "backed up"
     BACKUP_FAILED = "backup failed"
     CACHE_CLEARED = "caches cleared"
+    RESTORED = "restored"
+    DELETED_FOR_GOOD = "deleted for good"
+    USER_ADDED = "user added"
+    ROLE_SET = "role set"
+    USER_DISABLED = "user disabled"
+    USER_ENABLED = "user enabled"
+    TOKEN_MADE = "token made"
+    SIGNED_IN = "signed in"
+    SIGNED_OUT = "signed out"
+    ENTRY_REFUSED = "entry refused"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -18,7 +19,7 @@ from core.domain.models import Prediction
 from core.domain.names import known_name
 from core.evaluation.decisions.part_decisions import part_results
 from core.serving.engine import BusyError, Engine, SentImage, ServedModel
-from core.serving.limits import BodyLimit, ServeLimits, is_allowed
+from core.serving.limits import BodyLimit, OfUser, ServeLimits, is_allowed
 from core.serving.metrics import CONTENT_TYPE, Metrics
 from core.serving.pages import OPENAPI_OF_PREDICT, overview
 
@@ -34,6 +35,7 @@ def create_app(
     version: str,
     limits: ServeLimits | None = None,
     token: str | None = None,
+    of_user: OfUser | None = None,
 ) -> FastAPI:
     """The application that serves some models; the first answers where a request names none.
 
@@ -42,6 +44,7 @@ def create_app(
         version: of Touchstone.
         limits: of requests; None: the usual ones.
         token: that requests must carry; None: none, and only for names of this machine.
+        of_user: which other tokens count, those of users; None: none.
     """
     served = _Service(models, limits or ServeLimits(), version)
     app = FastAPI(
@@ -52,7 +55,7 @@ def create_app(
         lifespan=served.lifespan,
     )
     app.add_middleware(BodyLimit, most_bytes=served.limits.request_bytes)
-    if token is None:
+    if token is None and of_user is None:
         # Why: a page in a browser of this machine could ask under a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HERE)
 
@@ -60,7 +63,9 @@ def create_app(
     async def guarded(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        if request.url.path not in _OPEN and not is_allowed(request.headers, token):
+        if request.url.path not in _OPEN and not await run_in_threadpool(
+            is_allowed, request.headers, token, of_user
+        ):
             answer = _error(401, "The bearer token is missing or wrong.", "Send it as a header.")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer

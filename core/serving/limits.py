@@ -2,7 +2,7 @@
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from core.exposure import listens_for_others
 from core.files import read_user_file
 
 TOKEN_VARIABLE = "TOUCHSTONE_SERVE_TOKEN"
+OfUser = Callable[[str], bool]  # whether a token is that of a user who may classify images
 _SHORTEST_TOKEN = 16
 _LARGEST_TOKEN_FILE = 10_000
 
@@ -72,13 +73,16 @@ def refuse_open_server(host: str, token: str | None) -> None:
         )
 
 
-def is_allowed(headers: Headers, token: str | None) -> bool:
-    """Whether a request carries the token, if one is needed."""
-    if token is None:
+def is_allowed(headers: Headers, token: str | None, of_user: OfUser | None = None) -> bool:
+    """Whether a request carries the token, or one of a user who may ask, if one is needed."""
+    if token is None and of_user is None:
         return True
     scheme, _, given = headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
-    return scheme.lower() == "bearer" and same
+    sent = given.strip()
+    if scheme.lower() != "bearer" or not sent:
+        return False
+    same = token is not None and hmac.compare_digest(sent.encode(), token.encode())
+    return same or (of_user is not None and of_user(sent))
 
 
 class BodyLimit:

@@ -12,7 +12,7 @@ from core.evaluation.decisions.rule import DecisionRule
 from core.inference.predictor import Predictor
 from core.serving.app import create_app
 from core.serving.engine import ServedModel
-from core.serving.limits import ServeLimits
+from core.serving.limits import OfUser, ServeLimits
 
 _GRACE_S = 30
 _KEEP_ALIVE_S = 30
@@ -69,6 +69,7 @@ def serve_until_stopped(
     version: str,
     limits: ServeLimits,
     token: str | None,
+    of_user: OfUser | None = None,
     on_ready: Callable[[str], None],
 ) -> bool:
     """Serve until a signal ends it; requests under way are answered first.
@@ -80,12 +81,13 @@ def serve_until_stopped(
         version: of Touchstone.
         limits: of requests.
         token: that requests must carry.
+        of_user: which other tokens count, those of users; None: none.
         on_ready: called with the address once it answers.
 
     Returns:
         Whether it could listen.
     """
-    app = create_app(models, version=version, limits=limits, token=token)
+    app = create_app(models, version=version, limits=limits, token=token, of_user=of_user)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app,

@@ -1,6 +1,7 @@
 """Opening the workspace database: connection rules, transactions, bringing older files along."""
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -14,10 +15,12 @@ from sqlite_utils import Database
 # files of this room import it from here.
 from sqlite_utils.utils import sqlite3 as sqlite3  # type: ignore[attr-defined]
 
+from core.domain.keeping.people import as_program
 from core.domain.names import name_key
-from core.errors import WorkspaceError
+from core.errors import NotAllowedError, TouchstoneError, WorkspaceError
 from core.files import atomic_write
 from core.store.keeping import record
+from core.store.people import guard as people
 from core.store.schema.migrations import SCHEMA_VERSION, migrations
 from core.workspace import Workspace, disk_is_full, give_reserve_up
 
@@ -37,20 +40,42 @@ def wait_longer(seconds: float) -> None:
 def connect(workspace: Workspace) -> Iterator[Database]:
     """One short-lived connection with the schema in place; never shared across threads.
 
+    It belongs to whoever acts (`core/domain/keeping/people.py`), and writes what that person may.
+
     Raises:
+        NotAllowedError: if that person may not enter, or not write this.
         WorkspaceError: if the file is no database, is newer than this program, stays locked, or the
             disk is full or read-only.
     """
+    guard = None
     try:
         db = _opened(workspace)
         try:
+            guard = people.let_in(db, workspace)
             yield db
         finally:
             db.conn.close()
+    except NotAllowedError:
+        _record_refusal(workspace, guard)
+        raise
     except sqlite3.DatabaseError as err:
+        if guard is not None and guard.refused is not None:
+            _record_refusal(workspace, guard)
+            raise guard.error() from err
         if disk_is_full(workspace):
             give_reserve_up(workspace)  # what is deleted next needs space too
         raise _translated(err, workspace) from err
+
+
+def _record_refusal(workspace: Workspace, guard: people.WriteGuard | None) -> None:
+    """Record what a guard refused; the refusal itself holds whether that works or not."""
+    if guard is None or guard.refused is None:
+        return
+    try:
+        with as_program(), connect(workspace) as db, transaction(db):
+            people.record_refusal(db, guard)
+    except TouchstoneError as err:
+        logging.getLogger("touchstone").warning("a refusal was not recorded: %s", err)
 
 
 def _opened(workspace: Workspace) -> Database:

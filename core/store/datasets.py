@@ -23,6 +23,7 @@ from core.domain.depth import depth_from_json, depth_to_json
 from core.domain.names import name_key
 from core.errors import NameTakenError, NotFoundError
 from core.store.database import sqlite3
+from core.store.keeping.bin import first_free_sample
 
 _ALL = SampleFilter()
 # Everything that may follow ORDER BY; never text from outside.
@@ -88,11 +89,12 @@ def insert_dataset(db: Database, dataset: Dataset, samples: Iterable[Sample]) ->
 def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> None:
     """Append samples to a dataset; their ids are assigned here. Call inside a transaction."""
     db.conn.executemany(
-        "INSERT INTO samples (dataset_id, path, sha256, label, width, height, mode, file_size,"
+        "INSERT INTO samples (id, dataset_id, path, sha256, label, width, height, mode, file_size,"
         " part, name, status, format, modified_at, brightness, sharpness, attributes, gray_mean,"
-        " file_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " file_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
+                number,
                 dataset_id,
                 s.path,
                 s.sha256,
@@ -112,7 +114,7 @@ def insert_samples(db: Database, dataset_id: str, samples: Iterable[Sample]) -> 
                 s.gray_mean,
                 s.file_time,
             )
-            for s in samples
+            for number, s in enumerate(samples, first_free_sample(db))
         ),
     )
 

@@ -13,7 +13,9 @@ from sqlite_utils import Database
 
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind, JobStatus, Phase, Progress
+from core.domain.keeping.people import needed_to_queue, who
 from core.errors import NotFoundError
+from core.store.people.guard import require
 
 _ACTIVE = "('queued', 'running')"
 _NO_PROGRESS = Progress()
@@ -42,16 +44,20 @@ def enqueue(
 
     Returns:
         The job's id, or None if one is already active.
+
+    Raises:
+        NotAllowedError: if whoever acts has no right for it.
     """
+    require(db, needed_to_queue(kind), f"{kind.value} job")
     job_id = new_id("job")
     cursor = db.execute(
         "INSERT INTO jobs (id, kind, lane, subject_id, status, attempt, payload, created_at, share,"
-        " position)"
+        " position, person)"
         " SELECT :id, :kind, :lane, :subject, 'queued',"
         " 1 + (SELECT coalesce(max(attempt), 0) FROM jobs WHERE subject_id = :subject),"
         " :payload, :now, (SELECT coalesce(max(CASE status"
         " WHEN 'completed' THEN json_extract(result, '$.stopped_share') ELSE share END), 0)"
-        " FROM jobs WHERE subject_id = :subject AND kind IN ('train', 'predict')), :now"
+        " FROM jobs WHERE subject_id = :subject AND kind IN ('train', 'predict')), :now, :person"
         " WHERE NOT EXISTS"
         f" (SELECT 1 FROM jobs WHERE subject_id = :subject AND status IN {_ACTIVE})",
         {
@@ -61,6 +67,7 @@ def enqueue(
             "subject": subject_id,
             "payload": json.dumps(payload),
             "now": now,
+            "person": who().name,
         },
     )
     return job_id if cursor.rowcount else None
@@ -92,7 +99,12 @@ def stop_requested(db: Database, job_id: str) -> bool:
 
 
 def request_stop(db: Database, job_id: str, *, pause: bool = False) -> bool:
-    """Request a stop, or a pause; False if the job has already ended."""
+    """Request a stop, or a pause; False if the job has already ended.
+
+    Raises:
+        NotAllowedError: if it is another person's, and whoever acts may not queue such a job.
+    """
+    _require_for(db, job_id)
     cursor = db.execute(
         "UPDATE jobs SET stop_requested = 1, pause_requested = ?"
         f" WHERE id = ? AND status IN {_ACTIVE}",
@@ -113,7 +125,12 @@ def accept_stop(db: Database, job_id: str, *, owner: str) -> bool:
 
 
 def stop_queued(db: Database, job_id: str, *, now: float, pause: bool = False) -> bool:
-    """End or pause a job that no worker has claimed yet."""
+    """End or pause a job that no worker has claimed yet.
+
+    Raises:
+        NotAllowedError: if it is another person's, and whoever acts may not queue such a job.
+    """
+    _require_for(db, job_id)
     status = JobStatus.PAUSED if pause else JobStatus.STOPPED
     cursor = db.execute(
         "UPDATE jobs SET status = ?, finished_at = ? WHERE id = ? AND status = 'queued'",
@@ -123,11 +140,22 @@ def stop_queued(db: Database, job_id: str, *, now: float, pause: bool = False) -
 
 
 def set_positions(db: Database, positions: Mapping[str, float]) -> None:
-    """Put waiting jobs into another order: job id -> position."""
+    """Put waiting jobs into another order: job id -> position.
+
+    Raises:
+        NotAllowedError: if whoever acts may not queue jobs like those that move.
+    """
     for job_id, position in positions.items():
+        _require_for(db, job_id)
         db.conn.execute(
             "UPDATE jobs SET position = ? WHERE id = ? AND status = 'queued'", [position, job_id]
         )
+
+
+def _require_for(db: Database, job_id: str) -> None:
+    for row in db.query("SELECT kind, person FROM jobs WHERE id = ?", [job_id]):
+        if not row["person"] or row["person"] != who().name:  # one's own needs no more
+            require(db, needed_to_queue(JobKind(row["kind"])), f"{row['kind']} job")
 
 
 def report(
@@ -328,4 +356,5 @@ def _job(row: dict[str, Any]) -> Job:
         ends_at=row["ends_at"],
         position=row["position"],
         pause_requested=bool(row["pause_requested"]),
+        person=row["person"],
     )

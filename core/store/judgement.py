@@ -11,8 +11,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
+from core.domain.keeping.people import Right
 from core.domain.signoff import AccessKind, KeptReport, MarkKind, Seal, TestSetAccess
 from core.errors import WorkspaceError
+from core.store.people.guard import require
 
 
 def save_operating_point(db: Database, model_id: str, settings: str) -> None:
@@ -121,7 +123,13 @@ def find_seal(db: Database, model_id: str) -> Seal | None:
 
 
 def record_access(db: Database, access: TestSetAccess) -> None:
-    """Record a view of test results; call inside a transaction. Records are never removed."""
+    """Record a view of test results; call inside a transaction. Records are never removed.
+
+    Raises:
+        NotAllowedError: if it opens them, and whoever acts may not.
+    """
+    if access.kind is AccessKind.OPENING:
+        require(db, Right.SIGN_OFF, "opening of test results")
     db.conn.execute(
         "INSERT INTO openings (split_id, model_id, model_name, purpose, opened_at, pictures, kind,"
         " person, subject) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -137,10 +145,13 @@ def record_access(db: Database, access: TestSetAccess) -> None:
             access.subject,
         ],
     )
-    db.conn.execute(
-        "UPDATE seals SET opened_at = ? WHERE model_id = ? AND opened_at IS NULL",
-        [access.opened_at, access.model_id],
-    )
+    seal = find_seal(db, access.model_id)
+    # Why asked: who only reads may not write there, and each reader's decision is recorded here.
+    if seal is not None and seal.opened_at is None:
+        db.conn.execute(
+            "UPDATE seals SET opened_at = ? WHERE model_id = ? AND opened_at IS NULL",
+            [access.opened_at, access.model_id],
+        )
 
 
 def is_decided(db: Database, model_id: str, subject: str) -> bool:
@@ -193,7 +204,14 @@ def _images_digest(db: Database, split_id: str) -> str:
 
 
 def set_mark(db: Database, sample_ids: Iterable[int], kind: MarkKind, *, on: bool) -> None:
-    """Mark images, or take the mark away; call inside a transaction."""
+    """Mark images, or take the mark away; call inside a transaction.
+
+    Raises:
+        NotAllowedError: if they are golden samples, by which releases are decided, and whoever acts
+            may not decide on those.
+    """
+    if kind is MarkKind.GOLDEN:
+        require(db, Right.SIGN_OFF, "golden samples")
     ids = json.dumps([int(i) for i in sample_ids])
     if on:
         db.conn.execute(

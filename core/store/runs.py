@@ -99,10 +99,9 @@ def find_run(db: Database, name_or_id: str) -> TrainingRun:
 
 
 def delete_run(db: Database, run_id: str) -> None:
-    """Remove a run with its curve and jobs; its model stays."""
-    with transaction(db):
-        db.conn.execute("DELETE FROM jobs WHERE subject_id = ?", [run_id])
-        db.conn.execute("DELETE FROM runs WHERE id = ?", [run_id])
+    """Remove a run with its curve and jobs; its model stays. Call inside a transaction."""
+    db.conn.execute("DELETE FROM jobs WHERE subject_id = ?", [run_id])
+    db.conn.execute("DELETE FROM runs WHERE id = ?", [run_id])
 
 
 def save_epochs(

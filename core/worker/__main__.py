@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from core.administration import administration
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.keeping.people import Actor, Standing, usually
 from core.errors import FilesChangedError, TouchstoneError, WorkspaceError
 from core.store import jobs
 from core.store.database import connect, transaction, wait_longer
@@ -36,6 +37,7 @@ _END_ATTEMPTS = 3  # each waits as long
 def main(lane: str) -> None:
     """Hold the lane, clean up after a lost worker, and work until the queue is empty."""
     workspace = open_workspace()
+    usually(lambda: Actor("", Standing.PROGRAM))
     for problem in administration(workspace.root).problems:
         logging.warning("%s", problem.words)
     wait_longer(DATABASE_PATIENCE_S)
@@ -87,6 +89,8 @@ def _sweep(workspace: Workspace, lane: str) -> None:
 
 def _run(session: JobSession) -> None:
     logging.info("job %s (%s) begins", session.job.id, session.job.kind)
+    # Why all rights: they were checked as the job was queued, and a worker does what its job says.
+    usually(lambda: Actor(session.job.person, Standing.PROGRAM))
     try:
         with session.heartbeat():
             _work(session)

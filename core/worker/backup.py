@@ -176,7 +176,13 @@ def _sources(workspace: Workspace) -> Iterator[Path]:
     """Regular files; links and what is being written are left out."""
     if workspace.settings.is_file() and not workspace.settings.is_symlink():
         yield workspace.settings
-    for folder in (workspace.uploads, workspace.results, workspace.weights, workspace.runs):
+    for folder in (
+        workspace.uploads,
+        workspace.results,
+        workspace.weights,
+        workspace.runs,
+        workspace.bin,
+    ):
         for parent, _, names in os.walk(folder):
             for name in names:
                 path = Path(parent) / name

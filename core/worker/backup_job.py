@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from core.domain.jobs import JobStatus, Phase
-from core.domain.record import acting
 from core.store.database import connect, transaction
 from core.worker.backup import make_backup
 from core.worker.session import JobSession
@@ -12,7 +11,6 @@ from core.worker.session import JobSession
 def run(session: JobSession) -> None:
     """Make the backup; a stop leaves nothing of it."""
     payload = session.job.payload
-    acting.set(str(payload["person"]))
     session.report(Phase.COPYING_DATABASE, 0, 0)
     made = make_backup(
         session.workspace,

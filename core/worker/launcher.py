@@ -20,6 +20,7 @@ from sqlite_utils import Database
 
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.keeping.people import as_program
 from core.store import jobs
 from core.store.database import connect
 from core.workspace import ROOT_VARIABLE, Workspace
@@ -100,7 +101,7 @@ def reconcile(workspace: Workspace) -> list[Job]:
         The jobs that are active afterwards.
     """
     root = workspace.root
-    with connect(workspace) as db:
+    with as_program(), connect(workspace) as db:
         active = jobs.active_jobs(db)
         for lane in {job.lane for job in active}:
             _give_hung_up(workspace, db, [job for job in active if job.lane == lane])

@@ -58,7 +58,8 @@ def _job(workspace: Workspace, job: Job) -> None:
 
 
 def _stop(workspace: Workspace, job_id: str) -> None:
-    jobs.stop(workspace, job_id)
+    with errors.refusals_in_passing():
+        jobs.stop(workspace, job_id)
 
 
 def failed_imports(pending: list[PendingImport]) -> None:

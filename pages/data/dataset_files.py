@@ -106,7 +106,7 @@ def _taken_along(gone: DeletedWith) -> str:
 @st.dialog("Delete dataset")
 @errors.shown()
 def _confirm_delete(workspace: Workspace, dataset: Dataset) -> None:
-    st.markdown(f"Delete **{text.plain(dataset.name)}**? This cannot be undone.")
+    st.markdown(f"Delete **{text.plain(dataset.name)}**? It stays in the bin for 30 days.")
     st.markdown(_taken_along(datasets.deleted_with(workspace, dataset.id)))
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         datasets.delete_dataset(workspace, dataset.id)

@@ -195,6 +195,7 @@ def _confirm_seal(split: Split) -> None:
 @errors.shown()
 def _confirm_delete(workspace: Workspace, split: Split) -> None:
     st.markdown(f"Delete **{text.plain(split.name)}**? {_taken_along(workspace, split)}")
+    st.caption("It stays in the bin for 30 days (page Health).")
     sure = True
     if split.sealed:
         st.warning(

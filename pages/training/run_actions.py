@@ -204,6 +204,7 @@ def confirm_delete(workspace: Workspace, view: RunView) -> None:
     takes = joined(runs.taken_along(workspace, view.run.id))
     st.markdown(f"Deletes **{text.plain(view.run.name)}** with {takes}.")
     st.markdown("Its model stays." if view.model_id else "It has made no model.")
+    st.caption("It stays in the bin for 30 days (page Health).")
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         runs.delete_run(workspace, view.run.id)
         st.session_state.pop("chosen_run", None)

@@ -9,7 +9,7 @@ from logging.handlers import RotatingFileHandler
 
 import streamlit as st
 
-from core.errors import TouchstoneError
+from core.errors import NotAllowedError, TouchstoneError
 from core.workspace import Workspace, open_workspace
 from pages.ui import text
 
@@ -39,14 +39,34 @@ def shown() -> Iterator[None]:
     Streamlit runs without the frame."""
     try:
         yield
-    except TouchstoneError as err:
+    except Exception as err:
+        show_any(err)
+
+
+def show_any(err: Exception) -> bool:
+    """Show an error of ours, or the incident of any other; also where Streamlit catches it.
+
+    Streamlit calls callbacks before the frame. Always true: there is nothing more to show.
+    """
+    if isinstance(err, TouchstoneError):
         show(err)
-    except Exception:
-        incident = secrets.token_hex(4)
-        logging.getLogger("touchstone").error("incident %s\n%s", incident, traceback.format_exc())
-        st.error(
-            f"Something went wrong here (incident {incident}). Nothing that was stored is lost. "
-            "Reload the page. If it happens again, give this number to your administrator: the "
-            f"details are in {text.plain(str(open_workspace().app_log))}.",
-            icon=":material/error:",
-        )
+        return True
+    incident = secrets.token_hex(4)
+    trace = "".join(traceback.format_exception(err))
+    logging.getLogger("touchstone").error("incident %s\n%s", incident, trace)
+    st.error(
+        f"Something went wrong here (incident {incident}). Nothing that was stored is lost. "
+        "Reload the page. If it happens again, give this number to your administrator: the "
+        f"details are in {text.plain(str(open_workspace().app_log))}.",
+        icon=":material/error:",
+    )
+    return True
+
+
+@contextmanager
+def refusals_in_passing() -> Iterator[None]:
+    """In a callback: say that somebody may not, and let the page be drawn."""
+    try:
+        yield
+    except NotAllowedError as err:
+        st.toast(text.plain(str(err)), icon=":material/lock:")

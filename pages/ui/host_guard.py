@@ -10,6 +10,8 @@ import streamlit as st
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from core.administration import sign_in_of
+from core.domain.configs.administration import AuthMode
 from core.exposure import is_exposed, is_said_twice
 
 _CONTENT_POLICY = "; ".join(
@@ -72,18 +74,24 @@ class ExposureGuard:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] in ("http", "websocket") and is_exposed() and not is_said_twice():
+        if scope["type"] in ("http", "websocket") and _is_open_to_all():
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
                 return
             words = (
                 "This server listens to the whole network and asks nobody who they are, so it "
                 "answers nobody. Start it on 127.0.0.1, or with `touchstone ui --host … "
-                "--insecure-lan` if everybody may see, change and delete everything."
+                "--insecure-lan` if everybody may see, change and delete everything, or let people "
+                "sign in (docs/people.md)."
             )
             await Response(words, 403)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+
+def _is_open_to_all() -> bool:
+    """Whether other machines reach the app, nobody signs in, and nobody has said that twice."""
+    return is_exposed() and not is_said_twice() and sign_in_of().mode is AuthMode.OFF
 
 
 class WordsForErrors:

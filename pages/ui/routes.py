@@ -20,7 +20,7 @@ from starlette.routing import Route
 from core.domain.datasets import SampleStatus
 from core.domain.ids import new_id
 from core.domain.models import Model
-from core.errors import FilesChangedError, TouchstoneError
+from core.errors import FilesChangedError, NotAllowedError, TouchstoneError
 from core.files import CsvDelimiter, atomic_write, require_space
 from core.workflows.data import datasets, exports, image_facts, quick_edits, uploads
 from core.workflows.data.exports import ExportFormat
@@ -172,6 +172,8 @@ async def _edit(request: Request) -> Response:
     try:
         answer = await run_in_threadpool(_store_edits, request.path_params["dataset"], presses)
         states = await run_in_threadpool(_states, request.path_params["dataset"], shown)
+    except NotAllowedError as err:
+        return JSONResponse({"error": str(err)}, 403)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 409)
     return JSONResponse(
@@ -289,6 +291,8 @@ async def _upload_zip(request: Request) -> Response:
                     _refuse_upload(workspace, 0)
                 uploads.refuse_zip_size(workspace, received)
                 await run_in_threadpool(file.write, block)
+    except NotAllowedError as err:
+        return JSONResponse({"error": str(err)}, 403)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 413)
     except ClientDisconnect:
@@ -303,6 +307,7 @@ async def _upload_zip(request: Request) -> Response:
 
 def _refuse_upload(workspace: Workspace, size: int) -> None:
     """Raise where a ZIP file of so many bytes is too much: alone, with others, for the disk."""
+    uploads.refuse_readers(workspace)
     uploads.refuse_zip_size(workspace, size)
     require_space(workspace.uploads, size, "The ZIP file")
     uploads.refuse_over_quota(workspace, size)

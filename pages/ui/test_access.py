@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from core.domain.keeping.people import Standing, name_for_record, who
 from core.domain.models import Model
 from core.errors import ConfigError
 from core.words import joined
@@ -11,6 +12,7 @@ from core.workflows.results import access
 from core.workflows.results.access import MAX_PERSON
 from core.workspace import Workspace
 from pages.ui import errors, text
+from pages.ui.people import session
 from pages.ui.places import Place
 
 PURPOSES = (
@@ -32,8 +34,8 @@ def not_viewed(workspace: Workspace, models: Sequence[Model]) -> list[Model]:
 
 
 def person() -> str:
-    """Who uses this session, as entered; '' where nobody said."""
-    return str(st.session_state.get("person_name", ""))
+    """Who uses this session: signed in, or as entered; '' where nobody said."""
+    return name_for_record(session.entered_name())
 
 
 def purpose_form(label: str, done: Callable[[str, str], None], *, key: str, icon: str) -> None:
@@ -50,21 +52,22 @@ def purpose_form(label: str, done: Callable[[str, str], None], *, key: str, icon
             placeholder="Choose or write why",
             help="Why the results are viewed. Stands in the record and in the report.",
         )
-        st.text_input(
-            "Your name (optional)",
-            person(),
-            key=f"person_{key}",
-            max_chars=MAX_PERSON,
-            help="Stands in the record. Filled in for you until you close this browser tab.",
-        )
+        if who().standing is not Standing.ACCOUNT:
+            st.text_input(
+                "Your name (optional)",
+                person(),
+                key=f"person_{key}",
+                max_chars=MAX_PERSON,
+                help="Stands in the record. Filled in for you until you close this browser tab.",
+            )
         st.form_submit_button(
             label, icon=icon, key=key, type="primary", on_click=_submitted, args=(done, key)
         )
 
 
 def _submitted(done: Callable[[str, str], None], key: str) -> None:
-    name = str(st.session_state[f"person_{key}"] or "")
-    st.session_state.person_name = name
+    name = str(st.session_state.get(f"person_{key}") or "")
+    st.session_state[session.ENTERED_NAME] = name
     try:
         purpose = access.required_purpose(str(st.session_state[f"purpose_{key}"] or ""))
     except ConfigError as err:

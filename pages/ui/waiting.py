@@ -5,6 +5,7 @@ every one of them, and nobody could open any page.
 """
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -37,7 +38,10 @@ async def in_time(
         NoAnswerError: if it takes longer.
     """
     loop = asyncio.get_running_loop()
-    call = loop.run_in_executor(threads, partial(function, *arguments))
+    # Why with the context: it says who asks.
+    call = loop.run_in_executor(
+        threads, partial(contextvars.copy_context().run, function, *arguments)
+    )
     try:
         return await asyncio.wait_for(call, seconds)
     except TimeoutError as err:

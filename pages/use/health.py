@@ -7,16 +7,18 @@ import streamlit as st
 
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
+from core.domain.keeping.people import Right
 from core.domain.record import Alteration
 from core.errors import TouchstoneError
 from core.words import duration, listed, size, whole_percent
 from core.workflows.job_words import kind_in_words
-from core.workflows.keeping import health, health_words, record, schedule, space
+from core.workflows.keeping import health, health_words, people, record, schedule, space
 from core.workflows.keeping.health import Health, HealthFinding, Lane
 from core.workflows.keeping.space import CacheKind, Disk, SpaceKind
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.places import Place
+from pages.use import health_bin, health_people
 
 KEPT_S = 20  # so long the sizes of files are shown again; 100,000 take a second
 
@@ -84,6 +86,7 @@ def disk(workspace: Workspace, seen: Disk) -> None:
 
 def caches(workspace: Workspace, sizes: Mapping[str, int]) -> None:
     """Checkboxes of caches with their sizes, and one button."""
+    may_not = people.why_not(workspace, Right.ADMINISTER)
     with st.container(border=True, width=300, key="caches"):
         st.markdown("**Caches**", help="Made again when they are needed; nothing is lost.")
         chosen = [
@@ -100,8 +103,8 @@ def caches(workspace: Workspace, sizes: Mapping[str, int]) -> None:
             "Clear",
             icon=":material/mop:",
             key="clear_caches",
-            disabled=not chosen,
-            help="Refused while a job is at work or waits, since it may need them.",
+            disabled=not chosen or may_not is not None,
+            help=may_not or "Refused while a job is at work or waits, since it may need them.",
             on_click=_clear,
             args=(workspace, chosen),
         )
@@ -124,14 +127,15 @@ def _clear(workspace: Workspace, chosen: Sequence[CacheKind]) -> None:
 def backups(workspace: Workspace, seen: Health) -> None:
     """When backups are made, and one now."""
     st.subheader("Backups", anchor=False)
+    may_not = people.why_not(workspace, Right.ADMINISTER)
     plan, made = schedule.plan_of(workspace), seen.backup.made
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Back up now",
             icon=":material/backup:",
             key="back_up",
-            disabled=not plan.folder,
-            help="Into the folder that is set for backups; the app and its jobs go on.",
+            disabled=not plan.folder or may_not is not None,
+            help=may_not or "Into the folder that is set for backups; the app and its jobs go on.",
         ):
             schedule.start_backup(workspace)
         if plan.folder:
@@ -209,6 +213,8 @@ def page(workspace: Workspace) -> None:
     findings(seen.findings)
     at_a_glance(workspace, seen)
     integrity(workspace, checked)
+    health_people.show(workspace)
+    health_bin.show(workspace)
     disk(workspace, seen.disk)
     backups(workspace, seen)
     programs(seen)

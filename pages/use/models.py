@@ -123,8 +123,11 @@ def confirm_delete(model: Model, own: Belongings) -> None:
         takes.append("its threshold")
     if own.is_sealed:
         takes.append("its sealed test")
-    st.markdown(f"Deletes **{text.plain(model.name)}** with {joined(takes)}, for good.")
-    st.caption("Dataset, run, downloaded files and reports stay.")
+    st.markdown(f"Deletes **{text.plain(model.name)}** with {joined(takes)}.")
+    st.caption(
+        "It stays in the bin for 30 days (page Health). Dataset, run, downloaded files and "
+        "reports stay."
+    )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
         models.delete_model(state.workspace(), model.id)
         st.query_params.clear()

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from core.domain.record import acting
+from core.domain.keeping.people import Actor, acting_as
 from core.workflows.data import datasets, edits
 from core.workflows.results import access
 from core.workflows.use import models
@@ -26,16 +26,15 @@ CLASSES = tuple(f"{n} {TAIL}" for n in range(len(NAMES)))
 @pytest.fixture
 def app(tmp_path):
     workspace = Workspace(tmp_path / "workspace").create()
-    acting.set(f"Eve {TAIL}"[:80])
-    made = make_dataset(workspace, per_subset=60, images=tmp_path / "images")
-    for old, new in zip(NAMES, CLASSES, strict=True):
-        edits.rename_class(workspace, "parts", old, new)
-    for name, skill in (("a", 3.0), ("b", 2.0)):
-        model = add_model(made, name, class_names=CLASSES, skill=skill)
-        access.open_results(workspace, [model], f"audit {TAIL}", person=f"Eve {TAIL}"[:80])
-        models.rename_model(workspace, model.id, f"{name} {TAIL}"[:100])
-    datasets.rename_dataset(workspace, "ds-1", f"set {TAIL}"[:100])
-    acting.set("")
+    with acting_as(Actor(f"Eve {TAIL}"[:80])):
+        made = make_dataset(workspace, per_subset=60, images=tmp_path / "images")
+        for old, new in zip(NAMES, CLASSES, strict=True):
+            edits.rename_class(workspace, "parts", old, new)
+        for name, skill in (("a", 3.0), ("b", 2.0)):
+            model = add_model(made, name, class_names=CLASSES, skill=skill)
+            access.open_results(workspace, [model], f"audit {TAIL}", person=f"Eve {TAIL}"[:80])
+            models.rename_model(workspace, model.id, f"{name} {TAIL}"[:100])
+        datasets.rename_dataset(workspace, "ds-1", f"set {TAIL}"[:100])
     app = App(workspace.root, free_port())
     app.start()
     yield app

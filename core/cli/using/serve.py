@@ -1,5 +1,6 @@
 """The command that serves models over HTTP."""
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from core.cli.output import note, say
 from core.cli.session import JsonOption, Session, WorkspaceOption, session
 from core.errors import ConfigError
+from core.workflows.keeping import people
 from core.workflows.use.serving import ModelToServe, model_to_serve
 
 app = typer.Typer()
@@ -29,7 +31,8 @@ def serve(
         Path | None,
         typer.Option(
             help="File with the bearer token that requests must carry; else the variable "
-            "TOUCHSTONE_SERVE_TOKEN. Needed unless only this machine can ask."
+            "TOUCHSTONE_SERVE_TOKEN. Needed unless only this machine can ask. Where people sign "
+            "in, tokens of users count too: `touchstone users token NAME`."
         ),
     ] = None,
     max_mb: Annotated[float, typer.Option(min=0.01, help="Largest request, in MB.")] = 100.0,
@@ -49,7 +52,14 @@ def serve(
         from core.serving.limits import ServeLimits, read_token, refuse_open_server
 
         token = read_token(token_file)
-        refuse_open_server(host, token)
+        # Why: where people sign in, nobody asks without a name, on this machine either.
+        of_user = (
+            partial(people.may_predict_with, opened.workspace)
+            if people.is_on(opened.workspace)
+            else None
+        )
+        if of_user is None:
+            refuse_open_server(host, token)
         chosen = [model_to_serve(opened.workspace, given) for given in dict.fromkeys(models)]
         _refuse_twins(chosen)
         limits = ServeLimits(int(max_mb * 1e6), max_images, max(max_images, max_waiting))
@@ -73,6 +83,7 @@ def serve(
             version=_version(),
             limits=limits,
             token=token,
+            of_user=of_user,
             on_ready=ready,
         )
         if not is_done:

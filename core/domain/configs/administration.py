@@ -3,7 +3,9 @@
 The file `touchstone.toml` in the workspace holds them; `core/administration.py` reads it.
 """
 
+import ipaddress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import PurePath
 
 from core.domain.settings import check_ranges, setting
@@ -143,9 +145,84 @@ class BackupPlan:
             )
 
 
+class AuthMode(StrEnum):
+    """How people say who they are."""
+
+    OFF = "off"  # nobody is asked: one person on one machine
+    OIDC = "oidc"
+    PROXY = "proxy"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Who may enter, and how they prove who they are; docs/people.md has worked examples."""
+
+    mode: AuthMode = setting(
+        AuthMode.OFF,
+        "Mode",
+        "off: nobody is asked, and everybody who reaches the app may do everything. oidc: people "
+        "sign in at a provider of OpenID Connect. proxy: a proxy in front says who they are. "
+        "closed: nobody may enter. It is switched on at once, and off by a restart of the app.",
+    )
+    session_hours: float = setting(
+        12.0,
+        "Session (hours)",
+        "After so long, people sign in again.",
+        low=0.05,
+        high=720,
+    )
+    claim: str = setting(
+        "email",
+        "Claim",
+        "With oidc: which claim of the provider is the name of a user here, such as email or "
+        "preferred_username. It must be one that people cannot set by themselves.",
+    )
+    header: str = setting(
+        "X-Forwarded-User",
+        "Header",
+        "With proxy: the header in which the proxy names the user. The proxy must remove what "
+        "browsers send in it.",
+    )
+    trusted_proxies: str = setting(
+        "127.0.0.1, ::1",
+        "Trusted proxies",
+        "With proxy: the addresses or networks of the proxy, separated by commas. From all others "
+        "the header counts for nothing.",
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if not self.claim.strip() or not self.header.strip():
+            raise ConfigError("The claim or the header has no name.", "Leave the line out.")
+        for part in self._proxies():
+            try:
+                ipaddress.ip_network(part, strict=False)
+            except ValueError as err:
+                raise ConfigError(
+                    f"The trusted proxy '{part}' is no address or network.",
+                    'Give such as trusted_proxies = "127.0.0.1, 10.0.3.0/24".',
+                ) from err
+
+    def trusts(self, address: str) -> bool:
+        """Whether a connection from this address may say who the user is."""
+        try:
+            peer = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(peer, "ipv4_mapped", None)
+        return any(
+            (mapped or peer) in ipaddress.ip_network(part, strict=False) for part in self._proxies()
+        )
+
+    def _proxies(self) -> list[str]:
+        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+
 @dataclass(frozen=True)
 class Administration:
     """All sections of the file, each under its own name."""
 
     limits: Limits = field(default_factory=Limits)
     backup: BackupPlan = field(default_factory=BackupPlan)
+    auth: SignIn = field(default_factory=SignIn)

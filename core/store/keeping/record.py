@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
-from core.domain.record import RecordedAction, RecordRow, acting, chained
+from core.domain.keeping.people import who
+from core.domain.record import RecordedAction, RecordRow, chained
 
 _COLUMNS = "number, at, person, action, subject, name, old, new, reason"
 
@@ -238,6 +239,45 @@ def _triggers() -> Iterator[str]:
     )
 
 
+def _user_triggers() -> Iterator[str]:
+    """What happens to the people who may sign in; their table came later than the record."""
+    action = RecordedAction
+    yield _trigger(
+        action.USER_ADDED,
+        "AFTER INSERT ON users",
+        subject="NEW.name",
+        name="NEW.name",
+        new="NEW.role",
+    )
+    yield _trigger(
+        action.ROLE_SET,
+        "AFTER UPDATE OF role ON users WHEN NEW.role <> OLD.role",
+        subject="NEW.name",
+        name="NEW.name",
+        old="OLD.role",
+        new="NEW.role",
+    )
+    for recorded, column, when in (
+        (action.USER_DISABLED, "disabled", "NEW.disabled AND NOT OLD.disabled"),
+        (action.USER_ENABLED, "disabled", "OLD.disabled AND NOT NEW.disabled"),
+        (action.TOKEN_MADE, "token_digest", "NEW.token_digest IS NOT NULL"),
+        (action.SIGNED_IN, "signed_in_at", "NEW.signed_in_at > OLD.signed_in_at"),
+        (action.SIGNED_OUT, "signed_out_at", "NEW.signed_out_at > OLD.signed_out_at"),
+    ):
+        yield _trigger(
+            recorded,
+            f"AFTER UPDATE OF {column} ON users WHEN {when}",
+            subject="NEW.name",
+            name="NEW.name",
+        )
+
+
+def create_for_users(db: Database) -> None:
+    """The triggers on the table of people; part of a migration."""
+    for statement in _user_triggers():
+        db.conn.execute(statement)
+
+
 def create(db: Database) -> None:
     """The table and its triggers, and the first row; part of a migration."""
     for statement in (*_statements(_TABLE), *_triggers()):
@@ -264,14 +304,15 @@ def _statements(script: str) -> Iterator[str]:
 def trigger_names() -> set[str]:
     """The triggers that keep the record."""
     named = ("record_chain", "record_is_not_changed", "record_is_not_deleted")
-    return {*named, *(statement.split()[2] for statement in _triggers())}
+    every = (*_triggers(), *_user_triggers())
+    return {*named, *(statement.split()[2] for statement in every)}
 
 
 def functions() -> Iterator[tuple[str, int, Callable[..., str | float], bool]]:
     """What the triggers call: name, number of arguments (-1: any), function, deterministic."""
     yield "record_digest", -1, chained, True
     yield "record_now", 0, utc_now, False
-    yield "record_person", 0, acting.get, False
+    yield "record_person", 0, lambda: who().name, False
 
 
 def add(
@@ -288,7 +329,7 @@ def add(
     db.conn.execute(
         "INSERT INTO record (at, person, action, subject, name, old, new, reason, digest)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
-        [utc_now(), acting.get(), action.value, subject, name, old, new, reason],
+        [utc_now(), who().name, action.value, subject, name, old, new, reason],
     )
 
 

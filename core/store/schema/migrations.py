@@ -2,7 +2,9 @@
 
 from sqlite_utils import Database, Migrations
 
+from core.store.keeping import bin as bin_rows
 from core.store.keeping import record
+from core.store.people import accounts
 from core.store.schema import former_words, statements
 
 migrations = Migrations("touchstone")
@@ -157,6 +159,19 @@ def add_batches(db: Database) -> None:
 def add_unfamiliar(db: Database) -> None:
     """How unlike the training images the images of an unfinished prediction are."""
     _run(db, "ALTER TABLE batch_images ADD COLUMN unfamiliar REAL")
+
+
+@migrations()
+def add_people(db: Database) -> None:
+    """People who may sign in, and who queued a job."""
+    _run(db, "ALTER TABLE jobs ADD COLUMN person TEXT NOT NULL DEFAULT ''")
+    accounts.create(db)
+
+
+@migrations()
+def add_bin(db: Database) -> None:
+    """What was deleted and can be had back."""
+    bin_rows.create(db)
 
 
 def _run(db: Database, statements: str) -> None:

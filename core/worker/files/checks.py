@@ -13,6 +13,7 @@ from core.domain.datasets import Dataset, Sample, SampleStatus
 from core.domain.files import FileCheck, FileState, KnownFile
 from core.domain.ids import utc_now
 from core.domain.jobs import Phase
+from core.domain.keeping.people import as_program
 from core.errors import FilesChangedError
 from core.store import properties
 from core.store.database import connect, transaction
@@ -58,7 +59,7 @@ def compare_files(
         if result.time is not None:
             times[sample.id] = result.time
     if times:
-        with connect(workspace) as db, transaction(db):
+        with as_program(), connect(workspace) as db, transaction(db):
             properties.save_file_times(db, times)
     changed, missing = by_state[FileState.CHANGED], by_state[FileState.MISSING]
     return CheckedSamples(len(samples), tuple(changed), tuple(missing))
@@ -79,14 +80,14 @@ def state_of_file(workspace: Workspace, sample: Sample, *, apart: bool = False) 
     path = Path(known.path)
     result = call_apart(path, file_state, known) if apart else file_state(known)
     if result.time is not None:
-        with connect(workspace) as db, transaction(db):
+        with as_program(), connect(workspace) as db, transaction(db):
             properties.save_file_times(db, {sample.id: result.time})
     return result.state
 
 
 def remember(workspace: Workspace, dataset_id: str, checked: CheckedSamples, ids: set[int]) -> None:
     """Store what a check of these samples of a dataset found, beside what is known of others."""
-    with connect(workspace) as db, transaction(db):
+    with as_program(), connect(workspace) as db, transaction(db):
         known = properties.load_file_check(db, dataset_id)
         changed = {i for i in known.changed if i not in ids} if known else set()
         missing = {i for i in known.missing if i not in ids} if known else set()

@@ -18,6 +18,7 @@ from core.domain.datasets import (
 )
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
+from core.domain.keeping.bin import BinKind
 from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
@@ -25,6 +26,7 @@ from core.store import datasets, jobs, properties, runs
 from core.store.database import connect, transaction
 from core.words import count
 from core.workflows import jobs as job_actions
+from core.workflows.keeping import bin as bins
 from core.workspace import Workspace, allowed_import_path
 
 MAX_NAME = 100
@@ -262,7 +264,7 @@ def deleted_with(workspace: Workspace, dataset_id: str) -> DeletedWith:
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
-    """Remove a dataset with its splits and runs; its models and the files of the user stay.
+    """Put a dataset with its splits and runs into the bin; models and files of the user stay.
 
     Raises:
         NotFoundError: if there is none.
@@ -275,10 +277,16 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
             raise WorkspaceError(
                 f"A run is using the dataset '{dataset.name}'.", "Stop the run first."
             )
-        datasets.delete_dataset(db, dataset.id)
-    shutil.rmtree(workspace.uploads / dataset.id, ignore_errors=True)
-    for run_id in own_runs:
-        shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+    bins.put(
+        workspace,
+        BinKind.DATASET,
+        dataset.id,
+        folders=[
+            workspace.uploads / dataset.id,
+            *(workspace.run_folder(run_id) for run_id in own_runs),
+        ],
+        delete=lambda db: datasets.delete_dataset(db, dataset.id),
+    )
     for caches in (workspace.pixels, workspace.features):
         for folder in caches.glob(f"{dataset.id}-*"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,5 @@
 """Actions on splits: make, seal, list, delete."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +8,7 @@ from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitReq
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
 from core.domain.ids import new_id, utc_now
+from core.domain.keeping.bin import BinKind
 from core.domain.names import name_key
 from core.domain.splits import (
     Grouping,
@@ -30,6 +30,7 @@ from core.workflows.data.certificates import (
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.split_plans import SplitPlan, ids_in_test, plan_split
 from core.workflows.data.split_words import usual_name
+from core.workflows.keeping import bin as bins
 from core.workspace import Workspace
 
 FLATTERY = 0.02  # a random split that promises this much more accuracy is warned of
@@ -315,7 +316,7 @@ def run_count(workspace: Workspace, split_id: str) -> int:
 
 
 def delete_split(workspace: Workspace, split_id: str) -> None:
-    """Remove a split and the runs that used it; models stay.
+    """Put a split and the runs that used it into the bin; models stay.
 
     Raises:
         WorkspaceError: if a training is using it.
@@ -324,9 +325,13 @@ def delete_split(workspace: Workspace, split_id: str) -> None:
         own_runs = {run.id for run in runs.list_runs(db) if run.split_id == split_id}
         if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
             raise WorkspaceError("A training is using this split.", "Stop it first.")
-        splits.delete_split(db, split_id)
-    for run_id in own_runs:
-        shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+    bins.put(
+        workspace,
+        BinKind.SPLIT,
+        split_id,
+        folders=[workspace.run_folder(run_id) for run_id in own_runs],
+        delete=lambda db: splits.delete_split(db, split_id),
+    )
 
 
 def _refuse_changed(plan: SplitPlan, dataset: Dataset, sealed_by: Split | None) -> None:

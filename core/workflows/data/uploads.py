@@ -24,10 +24,12 @@ from core.data.importing.tables.files import TableFile, read_table_file
 from core.domain.configs.administration import GB
 from core.domain.datasets import LabelSource
 from core.domain.ids import new_id
+from core.domain.keeping.people import Right
 from core.domain.names import known_name
 from core.errors import ConfigError, ImportSourceError
 from core.files import read_user_file
 from core.words import size
+from core.workflows.keeping import people
 from core.workspace import Workspace, allowed_import_path
 
 MAX_TABLE_BYTES = 500_000_000
@@ -52,10 +54,24 @@ def start_listing(
 
 
 def new_upload_folder(workspace: Workspace) -> Path:
-    """An empty private folder for files that are uploaded in the browser."""
+    """An empty private folder for files that are uploaded in the browser.
+
+    Raises:
+        NotAllowedError: if whoever acts may only read.
+    """
+    people.require(workspace, Right.FEEDBACK, "upload")
     folder = workspace.uploads / new_id("upload")
     folder.mkdir()
     return folder
+
+
+def refuse_readers(workspace: Workspace) -> None:
+    """Raise where whoever acts may not send an archive of images.
+
+    Raises:
+        NotAllowedError: if so.
+    """
+    people.require(workspace, Right.DATA, "upload")
 
 
 def refuse_over_quota(workspace: Workspace, more: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.domain.ids import utc_now
 from core.domain.jobs import JobStatus
+from core.domain.keeping.people import Right
 from core.errors import WorkspaceError
 from core.files import atomic_folder, open_user_file
 from core.store import jobs
@@ -13,6 +14,7 @@ from core.store.database import connect
 from core.worker import backup
 from core.worker.backup import BackedUpFile, OnFile, read_list
 from core.worker.backup import Backup as Backup
+from core.workflows.keeping import people
 from core.workspace import Workspace
 
 _BLOCK = 1 << 20
@@ -27,7 +29,12 @@ def back_up(
     keep: int = 0,
     on_file: OnFile = lambda done, total: None,
 ) -> Backup:
-    """Make a backup now, in this process; see `core.worker.backup.make_backup`."""
+    """Make a backup now, in this process; see `core.worker.backup.make_backup`.
+
+    Raises:
+        NotAllowedError: if whoever acts may not.
+    """
+    people.require(workspace, Right.ADMINISTER, "backup")
     return backup.make_backup(workspace, target, keep=keep, on_file=on_file)
 
 

@@ -93,6 +93,7 @@ def use_in_words(use: SpaceUse) -> str:
             return f"Cache: {use.name}"
         case (
             SpaceKind.DATABASE
+            | SpaceKind.BIN
             | SpaceKind.WAITING
             | SpaceKind.RESULTS
             | SpaceKind.WEIGHTS

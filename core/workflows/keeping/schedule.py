@@ -10,9 +10,10 @@ from core.administration import FILE, administration
 from core.domain.configs.administration import BackupPlan
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind
-from core.domain.record import acting
+from core.domain.keeping.people import PROGRAM, acting_as
 from core.errors import ConfigError, TouchstoneError
 from core.workflows import jobs
+from core.workflows.keeping import bin as bins
 from core.workspace import Workspace
 
 SUBJECT = "backup"
@@ -40,7 +41,6 @@ def start_backup(workspace: Workspace) -> Job:
     payload: dict[str, object] = {
         "folder": str(Path(plan.folder).expanduser()),
         "keep": plan.keep,
-        "person": acting.get(),
     }
     return jobs.submit(workspace, JobKind.BACKUP, SUBJECT, payload)
 
@@ -84,7 +84,9 @@ def _keep_time(workspace: Workspace) -> None:
     while True:
         time.sleep(_LOOK_EVERY_S)
         try:
-            start_if_due(workspace, datetime.fromtimestamp(utc_now(), UTC).astimezone())
+            with acting_as(PROGRAM):
+                bins.empty_old(workspace, now=utc_now())
+                start_if_due(workspace, datetime.fromtimestamp(utc_now(), UTC).astimezone())
         except TouchstoneError as err:
             log.warning("the daily backup was not started: %s", err)
         except Exception:  # a thread that ends makes no backup any more

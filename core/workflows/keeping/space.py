@@ -13,6 +13,7 @@ from filelock import Timeout
 
 from core.domain.ids import new_id
 from core.domain.jobs import JobKind
+from core.domain.keeping.people import Right
 from core.domain.record import RecordedAction
 from core.errors import WorkspaceError
 from core.models.backbone import machine_cache
@@ -20,6 +21,7 @@ from core.store import datasets, jobs, runs
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.worker.launcher import lane_lock
+from core.workflows.keeping import people
 from core.workspace import Workspace
 
 _BLOCK = 512  # bytes, the unit in which the system counts what a file takes
@@ -65,6 +67,7 @@ class SpaceKind(StrEnum):
     DATASET = "dataset"
     RUN = "run"
     CACHE = "cache"
+    BIN = "bin"
     WAITING = "uploads not imported yet"
     RESULTS = "results and reports"
     WEIGHTS = "weights"
@@ -123,6 +126,7 @@ def _uses(workspace: Workspace) -> Iterator[SpaceUse]:
         yield SpaceUse(SpaceKind.CACHE, kind.value, size)
     database = sum(size_of(path) for path in workspace.root.glob(f"{workspace.database.name}*"))
     yield SpaceUse(SpaceKind.DATABASE, "", database)
+    yield SpaceUse(SpaceKind.BIN, "", size_of(workspace.bin))
     yield SpaceUse(SpaceKind.RESULTS, "", size_of(workspace.results))
     yield SpaceUse(SpaceKind.WEIGHTS, "", size_of(workspace.weights))
     yield SpaceUse(SpaceKind.LOGS, "", size_of(workspace.logs))
@@ -168,8 +172,10 @@ def clear(workspace: Workspace, kinds: Sequence[CacheKind]) -> int:
     """Delete caches; gives the bytes that were freed. What is needed again is made again.
 
     Raises:
+        NotAllowedError: if whoever acts may not.
         WorkspaceError: while a job is at work or waits, since it may need them.
     """
+    people.require(workspace, Right.ADMINISTER, "caches")
     with contextlib.ExitStack() as held:
         _keep_workers_out(workspace, held)
         with connect(workspace) as db, transaction(db):

@@ -15,7 +15,8 @@ sealed test of this model for good. What is recorded:
   saved and the results are open, or when they are opened and it was saved before; showing it adds
   nothing.
 
-There are no accounts: a person is who she says she is, and on the command line the account.
+Where people sign in, the record names their account. Else a person is who she says she is, and on
+the command line the account of the system.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from enum import StrEnum
 from sqlite_utils import Database
 
 from core.domain.ids import utc_now
+from core.domain.keeping.people import name_for_record
 from core.domain.models import Model
 from core.domain.signoff import AccessKind, TestSetAccess
 from core.errors import ConfigError, SealedError, TouchstoneError
@@ -178,7 +180,7 @@ def _record(
 ) -> None:
     if model.split_id is None:
         return
-    who = " ".join(person.split())[:MAX_PERSON]
+    who = name_for_record(" ".join(person.split())[:MAX_PERSON])
     access = TestSetAccess(
         model.split_id, model.id, model.name, purpose, utc_now(), kind, who, subject
     )

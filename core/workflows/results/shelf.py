@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock, RLock, Timer
 from typing import Generic, TypeVar
 
+from core.domain.keeping.people import PROGRAM, acting_as
 from core.domain.models import Model
 from core.domain.parts import Counting
 from core.domain.splits import Subset
@@ -44,7 +45,7 @@ class LazyResult(Generic[Result]):
         """Compute it, if nobody has yet; the future of a dropped value is cancelled."""
         with self._lock:
             if self._future is None and self._function is not None:
-                self._future = _pool.submit(self._function)
+                self._future = _pool.submit(_by_program, self._function)
                 self._function = None  # what it holds is freed when the value is there
             if self._future is None:  # dropped
                 self._future = Future()
@@ -57,6 +58,12 @@ class LazyResult(Generic[Result]):
             self._function = None
             if self._future is not None:
                 self._future.cancel()
+
+
+def _by_program(function: Callable[[], Result]) -> Result:
+    """Compute what all sessions share; who asked for it first does not matter."""
+    with acting_as(PROGRAM):
+        return function()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind
+from core.domain.keeping.people import Right, name_for_record
 from core.domain.signoff import AccessKind, KeptReport
 from core.domain.splits import Subset
 from core.errors import ConfigError, NotFoundError
@@ -25,6 +26,7 @@ from core.store import judgement
 from core.store.database import connect, transaction
 from core.workflows import files
 from core.workflows import jobs as job_actions
+from core.workflows.keeping import people
 from core.workflows.results.access import record_view
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.signoff.release import GateReport, check_release
@@ -76,6 +78,8 @@ def make_report(
     Raises:
         NotFoundError: if there is no such model, or it has no test results.
         SealedError: if its test set is sealed and was not opened yet.
+        NotAllowedError: if whoever acts may not.
+        QueueFullError: if as many jobs wait as may.
         ConfigError: if there is no report in this language, or the models share no images.
         FilesChangedError: if images of an unsealed test have another content than when imported.
     """
@@ -83,6 +87,10 @@ def make_report(
         raise ConfigError(
             f"There is no report in '{language}' yet.", f"Choose from: {', '.join(LANGUAGES)}."
         )
+    # Why first: a report that cannot be made is no view of the results.
+    people.require(workspace, Right.SIGN_OFF, "report")
+    if form is Form.FULL:
+        job_actions.refuse_full_queue(workspace)
     judged = judged_set(workspace, model_id, Subset.TEST)  # refuses a sealed one before the count
     other = judged_set(workspace, against, Subset.TEST) if against else None
     _refuse_changed_files(workspace, judged, on_progress)
@@ -96,7 +104,12 @@ def make_report(
     report_id = new_id("report")
     against_name = other.model.name if other else ""
     kept = KeptReport(
-        report_id, judged.model.id, form.value, against_name, person.strip(), utc_now()
+        report_id,
+        judged.model.id,
+        form.value,
+        against_name,
+        name_for_record(person.strip()),
+        utc_now(),
     )
     write_table(workspace, material, report_file(workspace, report_id, "csv"))
     values = report_values(workspace, material, form, shown, language)

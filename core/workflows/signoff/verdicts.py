@@ -1,6 +1,7 @@
 """Keeping what the release criteria said of a test, for whoever asks how far a dataset is."""
 
 from core.domain.ids import utc_now
+from core.domain.keeping.people import as_program
 from core.domain.signoff import CriterionOutcome
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.evaluation.release.check import CheckResult, ReleaseVerdict
@@ -20,7 +21,8 @@ def keep_verdict(workspace: Workspace, standing: SignOff, gate: GateReport) -> N
         standing.rule or "",
         utc_now(),
     )
-    with connect(workspace) as db, transaction(db):
+    # Why: it is kept for whoever looks next, and whoever looked first may only read.
+    with as_program(), connect(workspace) as db, transaction(db):
         verdicts.save_verdict(db, verdict)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.domain.keeping.people import Right
 from core.models import brought, speed
 from core.models.catalog import Network
+from core.workflows.keeping import people
 from core.workspace import Workspace
 
 Call = Callable[..., Any]
@@ -33,8 +35,10 @@ def add_network(
         call: runs a function that imports torch.
 
     Raises:
+        NotAllowedError: if whoever acts may not.
         NetworkUnavailableError: if they do not fit; the layers are named.
     """
+    people.require(workspace, Right.TRAIN, "network")
     stated = license.strip() or "not stated"
     result: Network = call(_add, source, name.strip(), workspace.weights, stated)
     return result

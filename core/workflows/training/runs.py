@@ -1,6 +1,5 @@
 """Actions on runs: start, follow, stop, resume."""
 
-import shutil
 from dataclasses import dataclass, replace
 
 from core.domain.configs.acting import recipe_is_trained
@@ -11,6 +10,7 @@ from core.domain.configs.train import TrainConfig
 from core.domain.configs.written import class_factors
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
+from core.domain.keeping.bin import BinKind
 from core.domain.models import Model
 from core.domain.splits import Split
 from core.domain.training import (
@@ -37,6 +37,7 @@ from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name
 from core.workflows.data.splits import find_split
+from core.workflows.keeping import bin as bins
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
@@ -351,7 +352,7 @@ def _submit(workspace: Workspace, run: TrainingRun, payload: dict[str, object]) 
 
 
 def delete_run(workspace: Workspace, run_id: str) -> None:
-    """Remove a run, its curve and its checkpoints; its model stays.
+    """Put a run with its curve and its checkpoints into the bin; its model stays.
 
     Raises:
         WorkspaceError: if it is running.
@@ -360,8 +361,13 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
         job = jobs.latest_job(db, run_id)
         if job and job.status.is_active:
             raise WorkspaceError("This run is still active.", "Stop it first.")
-        runs.delete_run(db, run_id)
-    shutil.rmtree(workspace.run_folder(run_id), ignore_errors=True)
+    bins.put(
+        workspace,
+        BinKind.RUN,
+        run_id,
+        folders=[workspace.run_folder(run_id)],
+        delete=lambda db: runs.delete_run(db, run_id),
+    )
 
 
 def taken_along(workspace: Workspace, run_id: str) -> list[str]:

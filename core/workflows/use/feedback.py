@@ -15,6 +15,7 @@ from core.data.importing.rules import (
 )
 from core.domain.datasets import Dataset, LabelSource
 from core.domain.jobs import Job
+from core.domain.keeping.people import Right, under
 from core.errors import ConfigError
 from core.workflows.data import datasets, uploads
 from core.workflows.use.models import remove_file
@@ -52,14 +53,15 @@ def add_to_dataset(workspace: Workspace, dataset: Dataset, images: Sequence[Conf
     folder = uploads.new_upload_folder(workspace)
     try:
         rows = [(_stored(folder, image), image.class_name, image.part or "") for image in images]
-        return datasets.start_adding(
-            workspace,
-            folder,
-            dataset.id,
-            _rules(rows),
-            consume=True,
-            shown_source="feedback on new images",
-        )
+        with under(Right.FEEDBACK):
+            return datasets.start_adding(
+                workspace,
+                folder,
+                dataset.id,
+                _rules(rows),
+                consume=True,
+                shown_source="feedback on new images",
+            )
     except BaseException:
         remove_file(folder)
         raise

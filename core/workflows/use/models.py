@@ -5,7 +5,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlite_utils import Database
+
 from core.domain.ids import new_id, utc_now
+from core.domain.keeping.bin import BinKind
 from core.domain.models import Belongings, Model
 from core.errors import ConfigError, ModelFileError
 from core.evaluation.decisions.outcome import has_both
@@ -21,6 +24,7 @@ from core.models.bundle import (
 from core.store import batches, judgement, models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
+from core.workflows.keeping import bin as bins
 from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
 
@@ -58,15 +62,19 @@ def rename_model(workspace: Workspace, model_id: str, name: str) -> None:
 
 
 def delete_model(workspace: Workspace, name_or_id: str) -> None:
-    """Remove a model with its weights and results.
+    """Put a model with its weights and results into the bin.
 
     Raises:
         NotFoundError: if there is none.
     """
     with connect(workspace) as db:
         model = models.find_model(db, name_or_id)
+
+    def delete(db: Database) -> None:
         models.delete_model(db, model.id)
         batches.delete_images_by(db, model.id)
+
+    bins.put(workspace, BinKind.MODEL, model.id, delete=delete)
     for path in bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
         path.unlink(missing_ok=True)
 

@@ -4,7 +4,8 @@ from typing import assert_never
 
 import streamlit as st
 
-from core.administration import administration
+from core.administration import administration, sign_in_of
+from core.domain.configs.administration import AuthMode
 from core.exposure import is_exposed
 from core.workflows import jobs
 from core.workflows.inventory import Level
@@ -76,7 +77,7 @@ def _link(place: Place, name: str, parameters: dict[str, str]) -> None:
 
 def say_exposed() -> None:
     """That everybody in the network may do everything; on every page while it is so."""
-    if is_exposed():
+    if is_exposed() and sign_in_of().mode is AuthMode.OFF:
         st.warning(
             "Everybody in this network can see, change and delete everything here: nobody is "
             "asked who they are.",

@@ -63,7 +63,8 @@ def _details(workspace: Workspace, job: Job) -> None:
 
 
 def _stop(workspace: Workspace, job_id: str) -> None:
-    jobs.stop(workspace, job_id)
+    with errors.refusals_in_passing():
+        jobs.stop(workspace, job_id)
 
 
 def page_of(job: Job) -> tuple[Place, dict[str, str]]:

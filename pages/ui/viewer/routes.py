@@ -13,7 +13,7 @@ from starlette.routing import Route
 from core.data.importing.preview import preview_uploaded
 from core.domain.models import HeatmapMethod, Model
 from core.domain.signoff import MarkKind
-from core.errors import NotFoundError, TouchstoneError
+from core.errors import NotAllowedError, NotFoundError, TouchstoneError
 from core.workflows.data import image_facts
 from core.workflows.results import evaluation
 from core.workflows.use import alike, models, prediction
@@ -125,6 +125,8 @@ async def _mark(request: Request) -> Response:
 
     try:
         await run_in_threadpool(answer)
+    except NotAllowedError as err:
+        return JSONResponse({"error": str(err)}, 403)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 404)
     return JSONResponse({"kind": kind.value, "on": on})

@@ -108,12 +108,15 @@ def test_what_cannot_be_answered_says_why(client, trained):
 
 
 def test_without_the_token_only_the_pages_about_it_answer(served):
-    client = TestClient(create_app([served], version="1", token=TOKEN))  # not started
+    users = {f"{TOKEN}-of-ina"}.__contains__  # tokens of people who may classify images
+    client = TestClient(create_app([served], version="1", token=TOKEN, of_user=users))
     for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
         for path in ("/v1/models", "/metrics"):
             assert client.get(path, headers=headers).status_code == 401
         assert client.post(PREDICT, headers=headers, content=b"x").status_code == 401
     assert client.get("/v1/models", headers=BEARER).status_code == 200
+    of_ina = {"Authorization": f"Bearer {TOKEN}-of-ina"}
+    assert client.get("/v1/models", headers=of_ina).status_code == 200
     assert client.get("/health").json() == {"status": "ok", "version": "1", "models": 1}
     page = client.get("/docs").text
     assert "Marks quick" in page

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.record import Fault, RecordedAction, acting
+from core.domain.keeping.people import Actor, acting_as
+from core.domain.record import Fault, RecordedAction
 from core.errors import ConfigError, WorkspaceError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
@@ -25,16 +26,15 @@ from tests.made import add_model, make_dataset
 @pytest.fixture
 def kept(workspace: Workspace) -> Workspace:
     """A workspace in which Kim has done something of most kinds."""
-    acting.set("Kim")
-    made = make_dataset(workspace)
-    model = add_model(made, "first")
-    ids = [sample.id for sample in datasets.samples(workspace, "ds-1", limit=2)[0]]
-    edits.exclude(workspace, "ds-1", ids)
-    release.set_criteria(workspace, "ds-1", ReleaseCriteria(max_escape=0.05))
-    release.set_criteria(workspace, "ds-1", ReleaseCriteria(max_escape=0.9))
-    access.open_results(workspace, [model], "audit", person="Lee")
-    models.rename_model(workspace, model.id, "second")
-    acting.set("")
+    with acting_as(Actor("Kim")):
+        made = make_dataset(workspace)
+        model = add_model(made, "first")
+        ids = [sample.id for sample in datasets.samples(workspace, "ds-1", limit=2)[0]]
+        edits.exclude(workspace, "ds-1", ids)
+        release.set_criteria(workspace, "ds-1", ReleaseCriteria(max_escape=0.05))
+        release.set_criteria(workspace, "ds-1", ReleaseCriteria(max_escape=0.9))
+        access.open_results(workspace, [model], "audit", person="Lee")
+        models.rename_model(workspace, model.id, "second")
     return workspace
 
 

@@ -1,0 +1,1 @@
+"""People with their rights, and the bin."""
