@@ -9,11 +9,13 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
+from core.domain.keeping.people import Right
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import network_title
 from core.workflows.data import certificates
 from core.workflows.job_words import about
+from core.workflows.keeping import people
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
@@ -80,7 +82,15 @@ def answer(
                 st.caption(words, width="content")
                 split_badges(split)
         fold = choose_fold(split) if split.folds else None
-        if st.button("Start training", type="primary", icon=":material/play_arrow:", key="start"):
+        may_not = people.why_not(workspace, Right.TRAIN)
+        if st.button(
+            "Start training",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="start",
+            disabled=may_not is not None,
+            help=may_not,
+        ):
             start(workspace, dataset, split, train, augment, pixels, fold)
 
 

@@ -51,10 +51,10 @@ def _add(workspace: Workspace) -> None:
                 key="person_added",
                 help="As the provider or the proxy says it, such as kim@example.com.",
             )
-            role = st.selectbox("Role", [*Role], format_func=str.capitalize, help=_ROLES)
+            role = _role("role_added", Role.VIEWER)
             is_sent = st.form_submit_button("Add", type="primary", key="add_person_now")
         if is_sent:
-            people.add_user(workspace, name, role or Role.VIEWER)
+            people.add_user(workspace, name, role)
             st.rerun()
 
 
@@ -63,15 +63,11 @@ def _change(workspace: Workspace, known: list[Account]) -> None:
     with st.popover("Change a person", icon=":material/manage_accounts:", width="stretch"):
         name = st.selectbox("Person", list(by_name), key="person_changed")
         account = by_name[name]
-        role = st.selectbox(
-            "Role",
-            list(Role),
-            list(Role).index(account.role),
-            format_func=str.capitalize,
-            key=f"role_of_{account.name}",
-            help="Holds from the next click on.",
-        )
-        if role is not None and role != account.role:
+        role = _role(f"role_of_{account.name}", account.role)
+        # Why a button: a box keeps what it showed, and would undo what somebody else has set.
+        if st.button(
+            "Set role", icon=":material/badge:", key="set_role", disabled=role == account.role
+        ):
             people.set_role(workspace, account.name, role)
             st.rerun()
         if st.button("End all sessions", icon=":material/logout:", key="end_sessions"):
@@ -81,3 +77,11 @@ def _change(workspace: Workspace, known: list[Account]) -> None:
         if st.button(label, icon=f":material/{icon}:", key="set_disabled"):
             people.set_disabled(workspace, account.name, disabled=not account.disabled)
             st.rerun()
+
+
+def _role(key: str, now: Role) -> Role:
+    names = [role.value for role in Role]
+    chosen = st.selectbox(
+        "Role", names, names.index(now.value), format_func=str.capitalize, key=key, help=_ROLES
+    )
+    return Role(str(chosen))

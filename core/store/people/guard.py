@@ -1,9 +1,10 @@
 """The one place where every write is checked: SQLite asks it before it prepares a statement.
 
-Each connection that is opened while signing in is on belongs to whoever acts then
-(`core/domain/keeping/people.py`). It is refused to people who may not enter, and lets the others write
-what the role in their row allows, read anew each time. No page, route, command or workflow can
-forget that. The program itself, its workers and the account that owns the files are let through.
+Each connection that is opened while signing in is on belongs to whoever acts then: see `who` in
+`core/domain/keeping/people.py`. It is refused to people who may not enter, and lets the others
+write what the role in their row allows, read anew each time. No page, route, command or workflow
+can forget that. The program itself, its workers and the account that owns the files are let
+through.
 """
 
 import time

@@ -16,7 +16,12 @@ DEMO_SOURCE = "rendered demo images"
 
 
 def start_demo(workspace: Workspace) -> Job:
-    """Queue the drawing of the demo images and their import; a taken name gets a number."""
+    """Queue the drawing of the demo images and their import; a taken name gets a number.
+
+    Raises:
+        NotAllowedError: if whoever acts may not import.
+    """
+    uploads.refuse_readers(workspace)
     payload: dict[str, object] = {
         "source": str(uploads.new_upload_folder(workspace)),
         "draw": "pills",

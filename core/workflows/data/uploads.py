@@ -66,7 +66,7 @@ def new_upload_folder(workspace: Workspace) -> Path:
 
 
 def refuse_readers(workspace: Workspace) -> None:
-    """Raise where whoever acts may not send an archive of images.
+    """Raise where whoever acts may not import, before anything is received or made.
 
     Raises:
         NotAllowedError: if so.

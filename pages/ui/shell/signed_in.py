@@ -6,7 +6,6 @@ from core.administration import sign_in_of
 from core.domain.configs.administration import AuthMode
 from core.workflows.keeping import people
 from core.workspace import Workspace
-from pages.ui import text
 
 
 def show(workspace: Workspace) -> None:
@@ -15,8 +14,8 @@ def show(workspace: Workspace) -> None:
     if account is None:
         return
     with st.sidebar, st.container(key="signed_in", gap=None):
-        st.markdown(f":material/person: {text.plain(account.name)}")
-        st.caption(account.role.value.capitalize())
+        st.text(account.name)  # Markdown would make a link of an address
+        st.caption(f":material/person: {account.role.value.capitalize()}")
         # A proxy has a way out of its own.
         if sign_in_of(workspace.root).mode is AuthMode.OIDC and st.button(
             "Sign out", icon=":material/logout:", key="sign_out", help="Ends all your sessions."
