@@ -168,5 +168,5 @@ def _whole(views: Heat) -> Heat:
 def _gathered(given: Tensor) -> Heat:
     """What pixels [1, S, S, 3] give, gathered over colours and a small neighbourhood: [S, S]."""
     heat = np.maximum(given.detach().numpy()[0].sum(2), 0)
-    smooth: Heat = np.asarray(gaussian_filter(heat, sigma=len(heat) / 64), np.float32)
+    smooth: Heat = gaussian_filter(heat, sigma=len(heat) / 64)
     return smooth
