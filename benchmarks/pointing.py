@@ -5,7 +5,7 @@
 Draws pills of the demo with a defect that no model has seen, each a second time without it, and
 asks every model (trained on the demo, downloaded) for the heatmap of the true class. Prints on how
 many pills the hottest pixel lies within 15 of 300 px of a drawn defect, how many a pixel chosen by
-chance would hit, and the median time of a heatmap.
+chance would hit, and the median time of a heatmap; at the end, each method over all models.
 """
 
 import argparse
@@ -65,6 +65,7 @@ def main() -> None:
         chance = np.mean([near.mean() for _, near in items])
         print(f"chance, {kind}: {chance:.0%}")
     with tempfile.TemporaryDirectory() as scratch:
+        totals: dict[HeatmapMethod, list[int]] = {}
         for path in arguments.models:
             predictor = Predictor.open(path, runtimes=Path(scratch))
             explainer, names = Explainer(predictor), predictor.card.class_names
@@ -78,6 +79,11 @@ def main() -> None:
                         f"{len(items)}, {np.median(times):.3f} s",
                         flush=True,
                     )
+                    totals.setdefault(method, [0, 0])
+                    totals[method][0] += hits
+                    totals[method][1] += len(items)
+        for method, (hits, tried) in totals.items():
+            print(f"{method}: {hits} of {tried} ({hits / tried:.0%})")
 
 
 def pointed(

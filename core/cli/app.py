@@ -65,6 +65,7 @@ CONTENTS = {
         Entry("evaluate", "evaluate", "Show the measures of a model with their bounds."),
         Entry("threshold", "results", "Choose, show or save the reject threshold."),
         Entry("compare", "results", "Compare two models on the same images."),
+        Entry("robustness", "using.heatmap", "Show what blur, noise and light do to a model."),
     ),
     "Sign-off": (
         Entry("plan", "signoff", "Calculate how many test parts prove a claim."),
@@ -75,7 +76,7 @@ CONTENTS = {
     ),
     "Use": (
         Entry("predict", "using.predict", "Classify images, with a decision per part."),
-        Entry("heatmap", "use", "Show which region of an image speaks for a class."),
+        Entry("heatmap", "using.heatmap", "Show what speaks for a class, or test heatmaps."),
         Entry("models", "use", "List the models."),
         Entry("delete", "use", "Delete a dataset, run or model."),
         Entry("add-model", "using.export", "Take a model file from elsewhere."),

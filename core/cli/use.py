@@ -1,65 +1,20 @@
-"""Commands that use models: explain, list, delete."""
+"""Commands that list and delete: models, datasets, runs."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.api.models import model_as_json
 from core.cli.output import say, table
-from core.cli.session import JsonOption, ModelArgument, WorkspaceOption, session
-from core.domain.models import HeatmapMethod
-from core.domain.names import known_name
-from core.errors import ConfigError, NotFoundError
-from core.words import confidence as confidence_in_words
+from core.cli.session import JsonOption, WorkspaceOption, session
+from core.errors import NotFoundError
 from core.words import decimal
 from core.workflows.data import datasets
 from core.workflows.training import runs
-from core.workflows.use import models, prediction
+from core.workflows.use import models
 from core.workspace import Workspace
 
 app = typer.Typer()
-
-
-@app.command()
-def heatmap(
-    model: ModelArgument,
-    image: Annotated[Path, typer.Argument(help="The image to explain.")],
-    out: Annotated[Path, typer.Option(help="PNG file to write.")],
-    class_name: Annotated[
-        str | None, typer.Option("--class", help="Class to explain; else the predicted one.")
-    ] = None,
-    method: Annotated[
-        HeatmapMethod, typer.Option(help="How it is computed.")
-    ] = HeatmapMethod.GRAD_CAM,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write an image with the heatmap of a class laid over it."""
-    with session(workspace, as_json) as opened:
-        explained = models.find_model(opened.workspace, model)
-        answer = prediction.predict(opened.workspace, explained, [image], [str(image)])[0]
-        if answer.error is not None:
-            raise ConfigError(answer.error, "Give a readable image.")
-        wanted = class_name or answer.class_name or ""
-        chosen = known_name(wanted, explained.class_names)
-        if chosen is None:
-            raise NotFoundError(
-                f"The model has no class '{wanted}'.",
-                f"It has: {', '.join(explained.class_names)}.",
-            )
-        content = prediction.heatmaps(opened.workspace, explained, image, [chosen], method=method)[
-            1
-        ]
-        try:
-            out.write_bytes(content)
-        except OSError as err:
-            raise ConfigError(
-                f"{out} cannot be written: {err.strerror}.", "Choose a folder that exists."
-            ) from err
-        confidence = dict(answer.confidences)[chosen]
-        result = {"path": str(out), "class_name": chosen, "confidence": confidence}
-        opened.answer(result, lambda: say(f"{out}: {chosen} ({confidence_in_words(confidence)})"))
 
 
 @app.command(name="models")

@@ -16,6 +16,8 @@ class JobKind(StrEnum):
     QUALITY = "quality"
     REPORT = "report"
     EXPLAIN = "explain"
+    GRADE = "grade"
+    ROBUSTNESS = "robustness"
     FILES = "files"
     BACKUP = "backup"
 
@@ -27,7 +29,14 @@ class JobKind(StrEnum):
                 return "training"
             case JobKind.IMPORT | JobKind.FILES:  # minutes of reading, no network
                 return "import"
-            case JobKind.PREDICT | JobKind.QUALITY | JobKind.REPORT | JobKind.EXPLAIN:
+            case (
+                JobKind.PREDICT
+                | JobKind.QUALITY
+                | JobKind.REPORT
+                | JobKind.EXPLAIN
+                | JobKind.GRADE
+                | JobKind.ROBUSTNESS
+            ):
                 return "data"
             case JobKind.BACKUP:  # reads all files while others work on
                 return "backup"
@@ -48,7 +57,14 @@ class JobKind(StrEnum):
                 return "Start it again; what was computed is not computed twice."
             case JobKind.SEARCH:
                 return "Resume the search; finished trials are kept."
-            case JobKind.REPORT | JobKind.FILES | JobKind.RATE | JobKind.BACKUP:
+            case (
+                JobKind.REPORT
+                | JobKind.FILES
+                | JobKind.RATE
+                | JobKind.BACKUP
+                | JobKind.GRADE
+                | JobKind.ROBUSTNESS
+            ):
                 return "Start it again."
             case _:
                 assert_never(self)
@@ -122,6 +138,9 @@ class Phase(StrEnum):
     CLASSIFYING = "Classifying"
     HEATMAPS = "Computing heatmaps"
     DRAWING = "Drawing heatmaps"
+    PLANTING = "Planting evidence"
+    GRADING = "Testing the methods"
+    CHANGING_IMAGES = "Classifying changed images"
     WRITING = "Writing the report"
     COPYING_DATABASE = "Copying the database"
     COPYING_FILES = "Copying files"

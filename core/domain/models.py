@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from core.domain.configs.preprocess import PreprocessConfig
 
@@ -10,7 +11,34 @@ class HeatmapMethod(StrEnum):
     """How an explanation is made."""
 
     GRAD_CAM = "grad_cam"
+    FINE_GRAD_CAM = "fine_grad_cam"
+    LAYER_CAM = "layer_cam"
+    GUIDED_GRAD_CAM = "guided_grad_cam"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
     OCCLUSION = "occlusion"
+
+    @property
+    def by_gradients(self) -> bool:
+        """Whether it is computed by PyTorch, which takes seconds to load."""
+        match self:
+            case (
+                HeatmapMethod.LAYER_CAM
+                | HeatmapMethod.GUIDED_GRAD_CAM
+                | HeatmapMethod.INTEGRATED_GRADIENTS
+            ):
+                return True
+            case HeatmapMethod.GRAD_CAM | HeatmapMethod.FINE_GRAD_CAM | HeatmapMethod.OCCLUSION:
+                return False
+            case _:
+                assert_never(self)
+
+
+class ColourMap(StrEnum):
+    """How heat is coloured; those of research have one order of lightness for every eye."""
+
+    HEAT = "heat"
+    CIVIDIS = "cividis"
+    VIRIDIS = "viridis"
 
 
 class ModelFormat(StrEnum):

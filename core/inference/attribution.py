@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 Maps = NDArray[np.float32]
 
 
-def evidence(stages: Sequence[Maps], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def evidence(
+    stages: Sequence[Maps], weight: NDArray[np.float32], *, finer: int = 1
+) -> NDArray[np.float32]:
     """Evidence for a class [h, w]; the sum is its score without the bias, and may be negative.
 
     Args:
         stages: maps [V, D_k, h_k, w_k] of each stage. Views after the first are the quarters of
             the image, row by row.
         weight: of the class, [2 * sum of D_k]: of each stage the means, then the maxima.
-
-    The cells are those of the last stage, and of its quarters where there are some.
+        finer: cells in each direction for one of the last stage, and of its quarters where there
+            are some; lower stages say where in it their part lies.
     """
     views, _, high, wide = stages[0].shape
-    fine = 1 if views == 1 else 2
+    fine = finer if views == 1 else 2 * finer
     total = np.zeros((fine * high, fine * wide))
     start = 0
     for maps in stages:

@@ -1,5 +1,6 @@
 """Using a model file: probabilities for images."""
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -67,6 +68,17 @@ class Predictor:
             device=device,
             unfamiliar=read_unfamiliar(path),
         )
+
+    def with_random_head(self, generator: np.random.Generator) -> "Predictor":
+        """The same network with last weights that mean nothing, and the same values in all."""
+        other = copy.copy(self)
+        other._weight = generator.permuted(self._weight, axis=1)
+        other.tensors = {**self.tensors, f"{self.card.head}.weight": other._weight}
+        return other
+
+    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight [C, D] and bias [C] of the last layer."""
+        return self._weight, self._bias
 
     @property
     def feature_count(self) -> int:

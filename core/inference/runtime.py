@@ -152,20 +152,29 @@ class OpenVinoRuntime:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        core = openvino_module().Core()
-        compiled = core.compile_model(
-            core.read_model(path),
-            "CPU",
-            {
-                # Why: the plug-in may otherwise choose half precision where a CPU offers it.
-                "INFERENCE_PRECISION_HINT": "f32",
-                "PERFORMANCE_HINT": "THROUGHPUT",
-            },
-        )
-        self._queue = openvino_module().AsyncInferQueue(compiled)
-        self._queue.set_callback(_keep)
+        self._network = openvino_module().Core().read_model(path)
         self._starting = threading.Lock()
-        self._shape = tuple(int(side) for side in list(compiled.output(0).shape)[1:])
+        self._shape = tuple(int(side) for side in list(self._network.output(0).shape)[1:])
+
+    @cached_property
+    def _queue(self) -> Any:
+        """Made when the first image is classified: a heatmap alone does without it."""
+        compiled = (
+            openvino_module()
+            .Core()
+            .compile_model(
+                self._network,
+                "CPU",
+                {
+                    # Why: the plug-in may otherwise choose half precision where a CPU offers it.
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "PERFORMANCE_HINT": "THROUGHPUT",
+                },
+            )
+        )
+        queue = openvino_module().AsyncInferQueue(compiled)
+        queue.set_callback(_keep)
+        return queue
 
     def features(self, pixels: Pixels) -> Features:
         """Uint8 [N, S, S, 3] to float32 [N, D], or what it gives; images run side by side."""

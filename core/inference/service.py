@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.pixels.images import MAX_FILE_BYTES
-from core.data.pixels.preprocess import load_pixels
+from core.data.pixels.images import MAX_FILE_BYTES, read_image
+from core.data.pixels.preprocess import load_pixels, preprocess_image
 from core.domain.configs.choices import Detail
-from core.domain.models import HeatmapMethod, ModelFormat, Prediction
+from core.domain.depth import GrayLevels
+from core.domain.models import ColourMap, HeatmapMethod, ModelFormat, Prediction
 from core.errors import ModelFileError
 from core.files import read_user_file
+from core.inference.explaining import changes
+from core.inference.explaining.changes import WhatIf
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
 from core.inference.predictor import Predictor, build_module
@@ -50,18 +53,27 @@ def predict(
     return list(_predictor(bundle, runtimes).predict([_opened(s) for s in sources], names))
 
 
-def heatmaps(
-    bundle: Path, runtimes: Path, source: Source, classes: list[int], method: HeatmapMethod
-) -> list[bytes]:
-    """PNG overlays of one image, one per class index, preceded by the bare preprocessed image.
+def explained(
+    bundle: Path,
+    runtimes: Path,
+    source: Source,
+    name: str,
+    class_index: int | None,
+    method: HeatmapMethod,
+    colours: ColourMap,
+) -> tuple[Prediction, bytes]:
+    """What the model says of one image, and the PNG overlay of a class; None: the predicted one.
 
     Raises:
         UnreadableImageError: if the image cannot be decoded.
     """
-    explainer = _explainer(bundle, runtimes)
+    explainer, predictor = _explainer(bundle, runtimes), _predictor(bundle, runtimes)
     pixels = _network_pixels(bundle, runtimes, source)
-    layers = [overlay(pixels, explainer.heatmap(pixels, index, method)) for index in classes]
-    return [_png(image) for image in (Image.fromarray(pixels), *layers)]
+    said = predictor.judged(name, explainer.features(pixels))
+    if class_index is None:
+        class_index = predictor.card.class_names.index(said.confidences[0][0])
+    heat = explainer.heatmap(pixels, class_index, method)
+    return said, _png(overlay(pixels, heat, colours=colours))
 
 
 def heat(
@@ -84,6 +96,29 @@ def network_input(bundle: Path, runtimes: Path, source: Source) -> bytes:
         UnreadableImageError: if the image cannot be decoded.
     """
     return _png(Image.fromarray(_network_pixels(bundle, runtimes, source)))
+
+
+def what_if(
+    bundle: Path, runtimes: Path, source: Source, asked: WhatIf
+) -> tuple[Prediction, bytes]:
+    """What a model says of a changed image, and what it sees of it, as a PNG.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    predictor = _predictor(bundle, runtimes)
+    modified = source.stat().st_mtime_ns if isinstance(source, Path) and source.exists() else 0
+    config = predictor.card.preprocess
+    image = changes.what_if(_upright(source, modified, config.levels), asked)
+    pixels = preprocess_image(image, config)
+    (features,) = predictor.features(pixels[None])
+    return predictor.judged("", features), _png(Image.fromarray(pixels))
+
+
+# Why kept: an image is asked for at every step of a slider.
+@lru_cache(maxsize=2)
+def _upright(source: Source, _modified_ns: int, levels: GrayLevels | None) -> Image.Image:
+    return read_image(_opened(source), levels=levels)
 
 
 def export_network(

@@ -33,9 +33,12 @@ class StageFeatures(PixelFeatures):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Uint8 [B, P, P, 3] to features [B, D]."""
-        views = self.views(pixels)  # [V * B, 3, S, S]
+        return self.pooled(self.stages(self.views(pixels)))
+
+    def pooled(self, stages: list[Tensor]) -> Tensor:
+        """Maps of each stage [V * B, D_k, h, w] to features [B, D]."""
         pooled = []
-        for maps in self.stages(views):  # [V * B, D_k, h, w]
+        for maps in stages:
             pooled += [maps.mean((2, 3)), maps.amax((2, 3))]
         features = torch.cat(pooled, 1)  # [V * B, D]
         match self.detail:

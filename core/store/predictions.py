@@ -1,6 +1,7 @@
 """Stored probabilities: one matrix per model and subset, the raw material of every report."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -170,3 +171,52 @@ def focus_of(db: Database, model_id: str) -> dict[int, float | None]:
     """Sample id -> focus of its heatmap, for the images that were explained."""
     rows = db.conn.execute("SELECT sample_id, value FROM focus WHERE model_id = ?", [model_id])
     return dict(rows.fetchall())
+
+
+def save_heats(db: Database, model_id: str, cells_by_id: Mapping[int, bytes]) -> None:
+    """Keep coarse heatmaps: bytes 0 to 255, row by row, of as many rows as columns.
+
+    Call inside a transaction. Samples that are gone are left out.
+    """
+    db.conn.executemany(
+        "INSERT OR REPLACE INTO heats SELECT ?, id, ? FROM samples WHERE id = ?",
+        [(model_id, cells, sample_id) for sample_id, cells in cells_by_id.items()],
+    )
+
+
+def heats_of(
+    db: Database, model_id: str, sample_id: int | None = None
+) -> dict[int, NDArray[np.uint8]]:
+    """Sample id -> coarse heatmap [h, h], 0 to 255; of all explained images, or of one."""
+    rows = db.conn.execute(
+        "SELECT sample_id, cells FROM heats"
+        " WHERE model_id = ? AND sample_id = ifnull(?, sample_id)",
+        [model_id, sample_id],
+    ).fetchall()
+    flat = {key: np.frombuffer(cells, np.uint8) for key, cells in rows}
+    return {key: cells.reshape(math.isqrt(len(cells)), -1) for key, cells in flat.items()}
+
+
+def heated_samples(db: Database, model_id: str) -> set[int]:
+    """Ids of the samples whose heatmaps are kept."""
+    rows = db.conn.execute("SELECT sample_id FROM heats WHERE model_id = ?", [model_id])
+    return {row[0] for row in rows}
+
+
+def save_study(db: Database, model_id: str, kind: str, result: str, *, now: float) -> None:
+    """Keep what was measured of a model, as JSON; an earlier result of this kind is replaced.
+
+    Call inside a transaction. Nothing is kept of a model that is gone.
+    """
+    db.conn.execute(
+        "INSERT OR REPLACE INTO studies SELECT id, ?, ?, ? FROM models WHERE id = ?",
+        [kind, result, now, model_id],
+    )
+
+
+def study_of(db: Database, model_id: str, kind: str) -> tuple[str, float] | None:
+    """The result as JSON, and when it was measured; None if it never was."""
+    row = db.conn.execute(
+        "SELECT result, created_at FROM studies WHERE model_id = ? AND kind = ?", [model_id, kind]
+    ).fetchone()
+    return (str(row[0]), float(row[1])) if row else None

@@ -150,6 +150,14 @@ def _work(session: JobSession) -> None:
             from core.worker import explain_job
 
             explain_job.run(session)
+        case JobKind.GRADE:
+            from core.worker.explaining import grade_job
+
+            grade_job.run(session)
+        case JobKind.ROBUSTNESS:
+            from core.worker.explaining import robustness_job
+
+            robustness_job.run(session)
         case JobKind.FILES:
             from core.worker.files import job as files_job
 

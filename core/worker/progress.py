@@ -114,6 +114,21 @@ def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.LOADING_MODEL: (3.5, 0),
                 Phase.HEATMAPS: (0.3, 80),
             }
+        case JobKind.GRADE:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (1.0, 0),
+                Phase.READING: (0.3, 20.0),
+                Phase.HEATMAPS: (0.3, 60.0),
+                Phase.PLANTING: (12.0, 0),
+                Phase.GRADING: (60.0, 0),
+            }
+        case JobKind.ROBUSTNESS:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (1.0, 0),
+                Phase.CHANGING_IMAGES: (0.5, 6.0 * work.views),
+            }
         case JobKind.FILES:
             return {
                 Phase.STARTING: (0.5, 0),

@@ -28,6 +28,10 @@ def kind_in_words(kind: JobKind) -> str:
             return "Report"
         case JobKind.EXPLAIN:
             return "Heatmaps"
+        case JobKind.GRADE:
+            return "Heatmap test"
+        case JobKind.ROBUSTNESS:
+            return "Robustness test"
         case JobKind.FILES:
             return "File check"
         case JobKind.BACKUP:

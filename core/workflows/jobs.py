@@ -173,7 +173,7 @@ def subject_name(db: Database, job: Job) -> str:
                 return datasets.find_dataset(db, str(job.payload["dataset_id"])).name
             case JobKind.PREDICT:
                 return Path(str(job.payload["folder"])).name
-            case JobKind.EXPLAIN:
+            case JobKind.EXPLAIN | JobKind.GRADE | JobKind.ROBUSTNESS:
                 return models.find_model(db, str(job.payload["model_id"])).name
             case JobKind.REPORT | JobKind.BACKUP:
                 return ""

@@ -23,6 +23,7 @@ from pages.results import (
     evaluate_slices,
     evaluate_verdict,
 )
+from pages.results.explaining import heatmap_tests, robustness_sweep
 from pages.ui import (
     context,
     corrections,
@@ -38,7 +39,16 @@ from pages.ui.places import Place
 
 MOST_BESIDE = 3
 CLOSED = ":material/visibility_off:"
-TABS = ("Overview", "Classes", "Errors", "Confidence", "Slices", "Measures")
+TABS = (
+    "Overview",
+    "Classes",
+    "Errors",
+    "Confidence",
+    "Slices",
+    "Measures",
+    "Heatmaps",
+    "Robustness",
+)
 
 
 def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
@@ -158,6 +168,8 @@ def details(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
         "Confidence": lambda: evaluate_confidence.confidence(workspace, model, judgement),
         "Slices": lambda: evaluate_slices.slices(workspace, model, judgement),
         "Measures": lambda: evaluate_measures.measures(workspace, model, subset),
+        "Heatmaps": lambda: heatmap_tests.tests(workspace, model),
+        "Robustness": lambda: robustness_sweep.sweep(workspace, model),
     }
     for name, tab in zip(TABS, opened, strict=True):
         with tab:

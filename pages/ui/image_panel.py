@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.jobs import Job, JobStatus
+from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.evaluation.measures.views import Order, sorted_images
 from core.workflows import jobs
@@ -26,12 +27,14 @@ ORDER_WORDS = {
     Order.UNSURE: "Smallest margin first",
     Order.LOSS: "Highest loss first",
     Order.FOCUS: "Least focused heatmap first",
+    Order.REGION: "Most heat in a region first",
 }
 _LINK_NAMES = {
     Order.CONFIDENT: "confidence",
     Order.UNSURE: "margin",
     Order.LOSS: "loss",
     Order.FOCUS: "focus",
+    Order.REGION: "region",
 }
 _OWNER = "panel_in_link"  # key of the panel that order and page in the link belong to
 
@@ -60,7 +63,18 @@ def panel(
         return
     with sort_in or st.container():
         chosen = _order(key, order) if len(positions) > 1 else order
-    focused = _explained(workspace, judgement, positions) if chosen is Order.FOCUS else None
+    focused = in_region = None
+    match chosen:
+        case Order.FOCUS:
+            values = focus.focus_values(workspace, judgement)
+            focused = _explained(workspace, judgement, positions, values)
+        case Order.REGION:
+            values = focus.region_shares(workspace, judgement, _region(key))
+            in_region = _explained(workspace, judgement, positions, values)
+        case Order.CONFIDENT | Order.UNSURE | Order.LOSS:
+            pass
+        case _:
+            assert_never(chosen)
     ordered = sorted_images(
         positions,
         chosen,
@@ -68,8 +82,9 @@ def panel(
         margin=judgement.margin,
         loss=judgement.loss,
         focus=focused,
+        region=in_region,
     )
-    _page(workspace, judgement, ordered, chosen, focused, key)
+    _page(workspace, judgement, ordered, chosen, in_region if focused is None else focused, key)
 
 
 def _page(
@@ -87,6 +102,8 @@ def _page(
     marks = evaluation.marks(workspace, judgement.dataset.id)
     values = np.full(len(positions), np.nan) if focused is None else focused[positions]
     focus_by_id = dict(zip(judgement.sample_ids[positions].tolist(), values, strict=True))
+    by_heat = order in (Order.FOCUS, Order.REGION)
+    heated = focus.heated_ids(workspace, judgement.model) if by_heat else set()
     tiles = [
         _tile(
             item,
@@ -94,6 +111,7 @@ def _page(
             marks.get(item.sample.id, set()),
             order,
             focus_by_id[item.sample.id],
+            judgement.model if item.sample.id in heated else None,
         )
         for item in evaluation.judged_images(workspace, judgement, positions)
     ]
@@ -151,11 +169,21 @@ def _order(key: str, usual: Order) -> Order:
     return chosen
 
 
+def _region(key: str) -> tuple[float, float, float, float]:
+    """The region whose heat counts, in percent of what the network sees."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        across = st.slider("From left to right (%)", 0, 100, (0, 100), 5, key=f"{key}_across")
+        down = st.slider("From top to bottom (%)", 0, 100, (0, 50), 5, key=f"{key}_down")
+    return across[0] / 100, down[0] / 100, across[1] / 100, down[1] / 100
+
+
 def _explained(
-    workspace: Workspace, judgement: JudgedSet, positions: NDArray[np.int64]
+    workspace: Workspace,
+    judgement: JudgedSet,
+    positions: NDArray[np.int64],
+    values: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Focus of the heatmaps [N]; missing ones are computed by a job that is followed here."""
-    values = focus.focus_values(workspace, judgement)
+    """Values of the heatmaps [N]; missing ones are computed by a job that is followed here."""
     missing = focus.unexplained(judgement, values, positions)
     if not len(missing):
         if len(positions) > focus.MOST_EXPLAINED:
@@ -189,15 +217,25 @@ def _explaining(workspace: Workspace, job: Job) -> None:
 
 
 def _tile(
-    item: JudgedSample, names: Sequence[str], marks: set[MarkKind], order: Order, focused: float
+    item: JudgedSample,
+    names: Sequence[str],
+    marks: set[MarkKind],
+    order: Order,
+    focused: float,
+    heated_by: Model | None,
 ) -> components.Tile:
+    url = (
+        routes.heated_url(item.sample.id, item.sample.sha256, heated_by.id)
+        if heated_by is not None
+        else routes.thumbnail_url(item.sample.id, item.sample.sha256)
+    )
     is_wrong = item.target != item.predicted
     shown_marks = [style for kind, style in MARKS.items() if kind in marks]
     signs = "".join(style.sign for style in shown_marks)
     true, predicted = names[item.target], names[item.predicted]
     return components.Tile(
         key=str(item.sample.id),
-        url=routes.thumbnail_url(item.sample.id, item.sample.sha256),
+        url=url,
         title=f"{signs} {_value_words(item, order, focused)}".strip(),
         detail=f"{true} → {predicted}" if is_wrong else true,
         hint="\n".join([item.sample.path, *(style.label for style in shown_marks)]),
@@ -216,8 +254,16 @@ def _value_words(item: JudgedSample, order: Order, focused: float) -> str:
             return f"loss {text.decimal(item.loss, 2)}"
         case Order.FOCUS:
             return _focus_words(focused)
+        case Order.REGION:
+            return _share_words(focused)
         case _:
             assert_never(order)
+
+
+def _share_words(value: float) -> str:
+    if not np.isfinite(value):
+        return "no heatmap yet"
+    return "unreadable" if value < 0 else f"heat {text.whole_percent(value)}"
 
 
 def _focus_words(value: float) -> str:

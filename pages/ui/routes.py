@@ -49,6 +49,11 @@ _CACHE = {"Cache-Control": "private, max-age=86400"}
 _ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 
 
+def heated_url(sample_id: int, sha256: str, model_id: str) -> str:
+    """A thumbnail with the heatmap of the predicted class."""
+    return f"/pictures/{sample_id}/heated?{urlencode({'model': model_id, 'of': sha256[:12]})}"
+
+
 def thumbnail_url(sample_id: int, sha256: str = "") -> str:
     # Why the hash: browsers keep thumbnails for a day, and ids of deleted samples are used again.
     return f"/pictures/{sample_id}/thumbnail?{sha256[:12]}"

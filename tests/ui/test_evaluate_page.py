@@ -1,12 +1,14 @@
 """The Evaluate page over made-up probabilities: what it says, and what a click changes."""
 
+import json
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, EditAction, Sample, SampleState, SampleStatus, Verdict
-from core.domain.models import Model
+from core.domain.models import HeatmapMethod, Model
 from core.domain.splits import Split, SplitStrategy, Subset
 from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.views import Headline
@@ -14,6 +16,13 @@ from core.evaluation.measures.class_rates import ClassRates
 from core.evaluation.measures.intervals import rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.measures.views import Order
+from core.inference.explaining.border import BorderTest
+from core.inference.explaining.grades import (
+    ClassHeat,
+    HeatmapGrades,
+    MethodGrade,
+    grades_to_json,
+)
 from core.store import datasets, judgement, models, predictions, splits, versions
 from core.store.database import connect, transaction
 from core.workflows.data import edits
@@ -281,11 +290,44 @@ def test_without_verdicts_it_says_how_to_give_them(
     assert app.button(key="to_classes").label == "Mark OK and NOK classes"
 
 
-@pytest.mark.parametrize("tab", ["Classes", "Errors", "Confidence", "Slices", "Measures"])
+@pytest.mark.parametrize(
+    "tab", ["Classes", "Errors", "Confidence", "Slices", "Measures", "Heatmaps", "Robustness"]
+)
 def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> None:
     app = open_tab(open_page("results/evaluate.py", judged), tab)
     assert not app.exception
     assert not app.error
+
+
+def test_what_was_measured_of_heatmaps_and_robustness_is_shown(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    border = BorderTest((0.0, 0.0, 0.25, 0.25), 0.4, won=9, planted=10, lost=3, covered=10)
+    grades = HeatmapGrades(
+        (
+            MethodGrade(HeatmapMethod.GRAD_CAM, hits=4, tried=36, chance=0.14, images=12),
+            MethodGrade(HeatmapMethod.OCCLUSION, hits=31, tried=36, chance=0.14, images=12),
+        ),
+        (ClassHeat("crack", 10, (1.0,) * 784, border),),
+        40,
+    )
+    sweep = {
+        "seen": [10, 10, 10],
+        "right": [10, 9, 10],
+        "changes": [{"change": "noise", "level": 32.0, "right": [10, 0, 1]}],
+    }
+    with connect(judged) as db, transaction(db):
+        predictions.save_study(db, "model-m-1", "heatmaps", grades_to_json(grades), now=1.0)
+        predictions.save_study(db, "model-m-1", "robustness", json.dumps(sweep), now=1.0)
+    app = open_tab(open_page("results/evaluate.py", judged), "Heatmaps")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["Method"].tolist() == ["Occlusion", "Grad-CAM"]
+    assert table["Found"].tolist() == ["31 of 36", "4 of 36"]
+    assert "upper left corner" in app.warning[0].value
+    app = open_tab(app, "Robustness")
+    assert not app.exception
+    assert any("noise 32" in item.value for item in app.caption)
 
 
 @pytest.mark.parametrize(

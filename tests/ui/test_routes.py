@@ -158,6 +158,17 @@ def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
     assert Image.open(io.BytesIO(heat.content)).mode == "L"
     for wrong in ("class=9&method=grad_cam", "class=x&method=grad_cam", "class=0&method=magic"):
         assert client.get(f"{view['result']['heat']}&{wrong}").status_code == 404
+    # Untested methods are all offered; a changed copy is judged as it would be.
+    methods = view["result"]["methods"]
+    assert methods[0]["key"] == "fine_grad_cam"
+    assert {item["note"] for item in methods} == {""}
+    same = client.get(view["result"]["what_if"]).json()
+    assert same["confidences"] == pytest.approx(row.tolist(), abs=1e-4)
+    dark = client.get(f"{view['result']['what_if']}&brightness=0&cover=0,0,0.5,0.5").json()
+    assert dark["confidences"] != same["confidences"]
+    assert dark["image"].startswith("data:image/png;base64,")
+    for wrong in ("brightness=x", "cover=1,2", "cover=nan,0,1,1"):
+        assert client.get(f"{view['result']['what_if']}&{wrong}").status_code == 404
     # The nearest training images of an image of one mark show the same mark, and not itself.
     near = client.get(view["result"]["alike"]).json()
     assert near["note"] == ""
@@ -178,6 +189,7 @@ def test_nobody_sees_a_test_result_in_the_dialog_before_it_is_viewed(
     closed = client.get(url).json()
     assert closed["result"] is None
     assert "nobody has viewed" in closed["note"]
+    assert "nobody has viewed" in client.get(url.replace("about", "whatif")).json()["error"]
     access.record_view(workspace, model, "test")
     assert client.get(url).json()["result"]["bars"]
 

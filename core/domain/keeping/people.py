@@ -82,7 +82,7 @@ def right_to_queue(kind: JobKind) -> Right:
             return Right.TRAIN
         case JobKind.PREDICT:
             return Right.PREDICT
-        case JobKind.REPORT | JobKind.EXPLAIN:
+        case JobKind.REPORT | JobKind.EXPLAIN | JobKind.GRADE | JobKind.ROBUSTNESS:
             return Right.SIGN_OFF
         case JobKind.BACKUP:
             return Right.ADMINISTER

@@ -177,6 +177,7 @@ class Order(StrEnum):
     UNSURE = "smallest margin"
     LOSS = "highest loss"
     FOCUS = "least focused heatmap"
+    REGION = "most heat in a region"
 
 
 def sorted_images(
@@ -187,6 +188,7 @@ def sorted_images(
     margin: NDArray[np.floating[Any]],
     loss: NDArray[np.floating[Any]],
     focus: NDArray[np.floating[Any]] | None = None,
+    region: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.int64]:
     """The positions [n], sorted; equal ones stay in their order.
 
@@ -197,10 +199,13 @@ def sorted_images(
         margin: [N] between the predicted class and the next one.
         loss: [N] minus the logarithm of the true class' probability.
         focus: [N] of the heatmap; NaN (not known) comes last. Needed for its order only.
+        region: [N] share of the heat in a region; the same.
     """
     keys = {Order.CONFIDENT: -confidence, Order.UNSURE: margin, Order.LOSS: -loss}
     if focus is not None:
         keys[Order.FOCUS] = focus
+    if region is not None:
+        keys[Order.REGION] = -region
     return positions[np.argsort(keys[order][positions], kind="stable")]
 
 

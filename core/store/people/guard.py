@@ -40,6 +40,7 @@ TABLES: dict[str, Right | None] = {
     "finding_decisions": Right.DATA,
     "findings": Right.DATA,
     "focus": Right.TRAIN,
+    "heats": Right.TRAIN,
     "insights": Right.DATA,
     "intended_uses": Right.SIGN_OFF,
     "jobs": Right.PREDICT,  # and that of its kind: `store/jobs.py`
@@ -62,6 +63,7 @@ TABLES: dict[str, Right | None] = {
     "searches": Right.TRAIN,
     "split_members": Right.DATA,
     "splits": Right.DATA,
+    "studies": Right.TRAIN,
     "trials": Right.TRAIN,
     "users": Right.ADMINISTER,
     "verdicts": Right.SIGN_OFF,

@@ -174,6 +174,12 @@ def add_bin(db: Database) -> None:
     bin_rows.create(db)
 
 
+@migrations()
+def add_studies(db: Database) -> None:
+    """What was measured of a model beyond its predictions, and where its heatmaps are warm."""
+    _run(db, statements.STUDIES)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

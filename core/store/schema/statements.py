@@ -321,3 +321,16 @@ CREATE TABLE batch_images (
     confidences BLOB NOT NULL, error TEXT, PRIMARY KEY (batch_id, path)
 ) STRICT, WITHOUT ROWID
 """
+
+STUDIES = """
+CREATE TABLE studies (
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, kind TEXT NOT NULL,
+    result TEXT NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (model_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE heats (
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE, cells BLOB NOT NULL,
+    PRIMARY KEY (model_id, sample_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX heats_by_sample ON heats (sample_id)
+"""

@@ -1,12 +1,20 @@
 """How focused the heatmaps of images are: computed by the worker, kept, used to sort them."""
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from core.data.pixels.preprocess import placement
 from core.domain.jobs import Job, JobKind
+from core.domain.models import Model
+from core.errors import NotFoundError
+from core.inference.overlay import overlaid
 from core.store import datasets, predictions
 from core.store.database import connect
 from core.workflows import jobs as job_actions
+from core.workflows.data import image_facts
 from core.workflows.results.judging import JudgedSet
 from core.workflows.use.models import exported_bundle
 from core.workspace import Workspace
@@ -31,6 +39,72 @@ def focus_values(workspace: Workspace, judged: JudgedSet) -> NDArray[np.float64]
                 value = known[sample_id]
                 values[position] = -1.0 if value is None else value
     return values
+
+
+def region_shares(
+    workspace: Workspace, judged: JudgedSet, region: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """[N]: share of the heat of the predicted class in a region; -1 unreadable, NaN not known yet.
+
+    Args:
+        workspace: where the heatmaps are kept.
+        judged: the images.
+        region: left, top, right, bottom, as fractions of what the network sees.
+    """
+    with connect(workspace) as db:
+        known = predictions.heats_of(db, judged.model.id)
+        unreadable = {k for k, v in predictions.focus_of(db, judged.model.id).items() if v is None}
+    shares = np.full(len(judged.sample_ids), np.nan)
+    for position, sample_id in enumerate(judged.sample_ids.tolist()):
+        cells = known.get(sample_id)
+        if cells is not None:
+            shares[position] = share_inside(cells, region)
+        elif sample_id in unreadable:
+            shares[position] = -1.0
+    return shares
+
+
+def heated_ids(workspace: Workspace, model: Model) -> set[int]:
+    """The images whose heatmaps are kept."""
+    with connect(workspace) as db:
+        return predictions.heated_samples(db, model.id)
+
+
+def share_inside(cells: NDArray[np.uint8], region: tuple[float, float, float, float]) -> float:
+    """The share of the heat of a coarse map [h, h] that lies in a region; 0 without any heat."""
+    left, top, right, bottom = region
+    across, down = (_overlap(len(cells), low, high) for low, high in ((left, right), (top, bottom)))
+    heat = cells.astype(np.float64)
+    return float(down @ heat @ across / heat.sum()) if heat.any() else 0.0
+
+
+def _overlap(count: int, low: float, high: float) -> NDArray[np.float64]:
+    """[count]: how much of each of `count` equal intervals lies between two fractions."""
+    edges = np.arange(count + 1) / count
+    inside = np.clip(edges[1:], low, high) - np.clip(edges[:-1], low, high)
+    overlap: NDArray[np.float64] = np.maximum(inside, 0) * count
+    return overlap
+
+
+def heated_thumbnail(workspace: Workspace, model: Model, sample_id: int) -> bytes:
+    """The thumbnail of an image with its kept heatmap over it, as a PNG.
+
+    Raises:
+        NotFoundError: if there is no such image, or its heatmap was not computed.
+        TouchstoneError: if its file is no longer as it was imported.
+    """
+    with connect(workspace) as db:
+        cells = predictions.heats_of(db, model.id, sample_id).get(sample_id)
+    if cells is None:
+        raise NotFoundError("There is no heatmap of this image yet.", "Compute the heatmaps first.")
+    sample = image_facts.facts_of(workspace, sample_id).sample
+    path, _ = image_facts.thumbnail_file(workspace, sample_id)
+    square = placement((sample.width, sample.height), model.preprocess).square
+    with Image.open(path) as thumbnail:
+        shown = overlaid(thumbnail.convert("RGB"), cells, square)
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def unexplained(

@@ -13,12 +13,13 @@ import numpy as np
 from core.data.importing.walk import FolderImages, images_in
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.models import HeatmapMethod, Model, PartDecision, Prediction
+from core.domain.models import ColourMap, HeatmapMethod, Model, PartDecision, Prediction
 from core.errors import ConfigError, ImportSourceError
 from core.evaluation.decisions.part_decisions import PartTally
 from core.evaluation.decisions.rule import rule_to_json
 from core.files import Cell, CsvDelimiter, atomic_write, csv_lines, read_csv, write_csv
 from core.inference import service
+from core.inference.explaining.changes import WhatIf
 from core.inference.prediction_table import UNFAMILIAR, columns_of, prediction_rows
 from core.inference.predictor import ranked
 from core.store import models
@@ -64,26 +65,23 @@ def decided(workspace: Workspace, model: Model, items: Sequence[Prediction]) -> 
     return [rule.decided(item) if rule else replace(item, decision=None) for item in items]
 
 
-def heatmaps(
+def explained(
     workspace: Workspace,
     model: Model,
-    source: Path | bytes,
-    class_names: Iterable[str],
+    image: Path,
+    class_name: str | None,
     *,
-    method: HeatmapMethod = HeatmapMethod.GRAD_CAM,
-    call: Call = call_directly,
-) -> list[bytes]:
-    """PNG images: the preprocessed image, then one heatmap overlay per class name.
+    method: HeatmapMethod,
+    colours: ColourMap = ColourMap.HEAT,
+) -> tuple[Prediction, bytes]:
+    """What a model says of an image, and a PNG with the heatmap of a class; None: the predicted.
 
     Raises:
         UnreadableImageError: if the image cannot be decoded.
     """
+    index = None if class_name is None else model.class_names.index(class_name)
     bundle = exported_bundle(workspace, model)
-    indices = [model.class_names.index(name) for name in class_names]
-    result: list[bytes] = call(
-        service.heatmaps, bundle, workspace.runtimes, source, indices, method
-    )
-    return result
+    return service.explained(bundle, workspace.runtimes, image, str(image), index, method, colours)
 
 
 def heat(
@@ -103,6 +101,24 @@ def heat(
     bundle = exported_bundle(workspace, model)
     result: bytes = call(service.heat, bundle, workspace.runtimes, source, class_index, method)
     return result
+
+
+def what_if(
+    workspace: Workspace,
+    model: Model,
+    source: Path | bytes,
+    asked: WhatIf,
+    *,
+    call: Call = call_directly,
+) -> tuple[Prediction, bytes]:
+    """What a model says and decides of a changed image, and what it sees of it, as a PNG.
+
+    Raises:
+        UnreadableImageError: if the image cannot be decoded.
+    """
+    bundle = exported_bundle(workspace, model)
+    said, seen = call(service.what_if, bundle, workspace.runtimes, source, asked)
+    return decided(workspace, model, [said])[0], seen
 
 
 def network_input(

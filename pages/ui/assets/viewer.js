@@ -5,7 +5,7 @@
 const SETTINGS = 'touchstone-viewer', WALK = 'touchstone-viewing'
 const MOST_KEPT = 40, MOST_KEYED = 9, RETRY_MS = 1500, TRIES = 20, GONE_MS = 3000
 const FINE_FROM = 3, LARGEST = 48
-const MODES = ['over', 'beside', 'input'], METHODS = ['grad_cam', 'occlusion']
+const MODES = ['over', 'beside', 'input']
 const THEME = ['primary-color', 'background-color', 'secondary-background-color', 'text-color',
   'border-color', 'font']
 
@@ -26,7 +26,7 @@ function element(tag, className, text) {
 
 async function readHeat(url) {
   const response = await fetch(url)
-  if (!response.ok) throw new Error(await response.text())
+  if (!response.ok) throw Object.assign(new Error(await response.text()), { isAnswer: true })
   const exact = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }
   const bitmap = await createImageBitmap(await response.blob(), exact)
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height)
@@ -100,7 +100,7 @@ function createViewer(mounted) {
 
   const part = name => root.querySelector('.' + name)
   const dialog = part('viewer'), stage = part('stage'), sheets = root.querySelectorAll('.sheet')
-  const settings = { mode: 'over', method: 'grad_cam', opacity: null, heat: true, more: false,
+  const settings = { mode: 'over', method: null, opacity: null, colours: 'heat', heat: true, more: false,
     ...JSON.parse(localStorage.getItem(SETTINGS) ?? '{}') }
   const abouts = createCache(async url => {
     const response = await fetch(url)
@@ -113,6 +113,9 @@ function createViewer(mounted) {
     if (answer.error) throw new Error(answer.error)
     return answer
   })
+  const sliders = [...root.querySelectorAll('[data-change]')]
+  // What is tried out on the image in view; `said` is the answer, which the bars show.
+  const trial = { cover: null, covering: false, said: null, busy: false, late: false, turn: 0 }
   const camera = { scale: 1, x: 0, y: 0, fits: true }
   const undoable = []  // keys of the images corrected here, newest last
   let data = null, send = null, gone = 0, triedLink = false, place = location.href
@@ -241,6 +244,7 @@ function createViewer(mounted) {
     const isOther = view?.key !== loaded.key
     view = loaded
     dialog.setAttribute('aria-busy', false)
+    if (isOther) clearTrial()
     drawWords()
     await drawImage(mine, isOther)
     if (mine !== turn) return
@@ -255,7 +259,7 @@ function createViewer(mounted) {
       if (index < 0 || index >= viewing.keys.length) continue
       abouts.get(aboutUrl(index)).then(next => {
         if (next.full && !next.problem) new Image().src = next.full
-        if (next.result && settings.heat && settings.method === 'grad_cam') {
+        if (next.result && settings.heat && chosenMethod(next).is_quick) {
           heats.get(heatUrl(next)).catch(() => {})
         }
       }, () => {})
@@ -296,7 +300,7 @@ function createViewer(mounted) {
     part('problem').textContent = view.problem ?? ''
     part('note').textContent = view.note ?? ''
     const hasResult = Boolean(view.result) && !view.problem
-    part('explain').hidden = !hasResult
+    part('explain').hidden = part('whatif').hidden = !hasResult
     part('answer').hidden = part('alike').hidden = !view.result
     part('tiles').replaceChildren()
     part('none').textContent = ''
@@ -321,11 +325,12 @@ function createViewer(mounted) {
       button.setAttribute('aria-pressed', bar.index === chosen)
       const who = element('span', 'who', bar.name)
       for (const word of bar.roles) who.append(element('small', '', word))
-      const fill = element('span', 'fill')
-      fill.style.width = 100 * bar.confidence + '%'
+      const fill = element('span', 'fill'), now = trial.said
+      fill.style.width = 100 * (now ? now.confidences[bar.index] : bar.confidence) + '%'
+      const words = now ? `${bar.words} → ${now.words[bar.index]}` : bar.words
       const line = element('span', 'line')
       line.append(fill)
-      button.append(who, element('span', 'words', bar.words), line)
+      button.append(who, element('span', 'words', words), line)
       button.onclick = () => {
         role = bar.roles[0] ?? bar.index
         drawBars()
@@ -342,7 +347,28 @@ function createViewer(mounted) {
     return (bars.find(bar => bar.roles.includes(role)) ?? bars[0])?.index
   }
 
-  const heatUrl = of => `${of.result.heat}&class=${chosenClass(of)}&method=${settings.method}`
+  // The one that was chosen last; else the first one, which is the best for this model.
+  function chosenMethod(of = view) {
+    const methods = of.result.methods
+    return methods.find(item => item.key === settings.method) ?? methods[0]
+  }
+
+  const heatUrl = of =>
+    `${of.result.heat}&class=${chosenClass(of)}&method=${chosenMethod(of).key}`
+
+  function drawMethods() {
+    const chosen = chosenMethod()
+    part('methods').replaceChildren(...view.result.methods.map(item => {
+      const button = element('button', '', item.label)
+      Object.assign(button, { type: 'button', title: [item.help, item.note].join(' ').trim() })
+      Object.assign(button.dataset, { method: item.key, weak: item.is_weak ? '1' : '' })
+      button.setAttribute('aria-pressed', item === chosen)
+      return button
+    }))
+    const link = element('a', '', chosen.note || 'Not tested for this model. Test the heatmaps')
+    link.href = view.result.tests
+    part('grade').replaceChildren(link)
+  }
 
   function drawCorrections() {
     const names = view.dataset ? view.classes : []
@@ -411,9 +437,7 @@ function createViewer(mounted) {
     part('square').hidden = !shown
     root.querySelector('[data-do=heat]').setAttribute('aria-checked', settings.heat)
     part('opacity').hidden = !settings.heat
-    for (const button of root.querySelectorAll('[data-method]')) {
-      button.setAttribute('aria-pressed', button.dataset.method === settings.method)
-    }
+    if (view?.result) drawMethods()
     const status = part('status'), tag = part('mixed').querySelector('.tag')
     status.textContent = ''
     tag.textContent = settings.mode === 'input' && view?.result ? 'Network input' : ''
@@ -424,7 +448,7 @@ function createViewer(mounted) {
       const heat = await heats.get(heatUrl(view))
       if (mine !== heatTurn) return
       const bar = view.result.bars.find(item => item.index === chosenClass())
-      paint(canvas, heat, data.colours)
+      paint(canvas, heat, data.colours[settings.colours] ?? data.colours.heat)
       const lines = data.contours.map(level => outline(heat, level)).join('')
       part('contours').setAttribute('viewBox', `0 0 ${heat.side} ${heat.side}`)
       for (const name of ['halo', 'ink']) part(name).setAttribute('d', lines)
@@ -433,8 +457,9 @@ function createViewer(mounted) {
       status.textContent = heat.highest ? '' : 'Nothing speaks for it'
       tag.textContent = (tag.textContent ? tag.textContent + ' · evidence for ' : 'Evidence for ') + bar.name
       dialog.dataset.heat = 'shown'
-    } catch {
-      if (mine === heatTurn) status.textContent = 'No heatmap: the server did not answer'
+    } catch (error) {
+      const why = error.isAnswer ? error.message : 'No heatmap: the server did not answer'
+      if (mine === heatTurn) status.textContent = why
     } finally {
       clearTimeout(slow)
       if (mine === heatTurn && status.textContent === 'Computing …') status.textContent = ''
@@ -461,11 +486,115 @@ function createViewer(mounted) {
     }))
   }
 
+  // The image in full resolution with the heatmap over it, and a line that says what it is.
+  async function saveShown() {
+    const image = part('mixed').querySelector('.image'), isInput = settings.mode === 'input'
+    const wide = image.naturalWidth, high = image.naturalHeight, strip = Math.max(24, Math.round(high / 24))
+    const canvas = new OffscreenCanvas(wide, high + strip), context = canvas.getContext('2d')
+    context.drawImage(image, 0, 0)
+    const whole = [0, 0, 1, 1]
+    const boxes = isInput ? [whole, whole] : [view.result.seen, view.result.square]
+    const [seen, square] = boxes.map(([left, top, right, bottom]) =>
+      [left * wide, top * high, (right - left) * wide, (bottom - top) * high])
+    context.save()
+    context.beginPath()
+    context.rect(...seen)
+    context.clip()
+    context.globalAlpha = settings.opacity / 100
+    context.drawImage(part('heat'), ...square)
+    context.restore()
+    context.fillStyle = '#fff'
+    context.fillRect(0, high, wide, strip)
+    context.fillStyle = '#000'
+    context.font = `${Math.round(0.5 * strip)}px sans-serif`
+    const evidence = part('mixed').querySelector('.tag').textContent
+    const words = [view.name, view.title, `${evidence} (${chosenMethod().label})`].join(' · ')
+    context.fillText(words, 8, high + 0.68 * strip, wide - 16)
+    const link = element('a')
+    link.href = URL.createObjectURL(await canvas.convertToBlob({ type: 'image/png' }))
+    link.download = (view.name.split('/').pop() || 'image').replace(/\.[^.]*$/, '') + ' heatmap.png'
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), GONE_MS)
+  }
+
+  // ---- what if: changed copies of the image in view, asked one at a time, the newest last
+
+  function clearTrial() {
+    Object.assign(trial, { cover: null, covering: false, said: null, late: false })
+    trial.turn++
+    for (const slider of sliders) slider.value = slider.defaultValue
+    drawTrial()
+  }
+
+  function drawTrial() {
+    for (const slider of sliders) {
+      const value = Number(slider.value), isShare = slider.dataset.change === 'crop'
+      slider.nextElementSibling.textContent = isShare ? Math.round(100 * value) + '%' : String(value)
+    }
+    const cover = part('cover'), box = trial.cover
+    cover.hidden = !box || settings.mode === 'input'
+    if (box) {
+      const [left, top, right, bottom] = box.map(value => 100 * value)
+      Object.assign(cover.style, { left: left + '%', top: top + '%', width: right - left + '%',
+        height: bottom - top + '%' })
+    }
+    root.querySelector('[data-do=cover]').setAttribute('aria-pressed', trial.covering)
+    stage.dataset.covering = trial.covering ? '1' : ''
+    const said = trial.said
+    part('changed').hidden = !said
+    if (said) {
+      part('changed').querySelector('img').src = said.image
+      part('changed').querySelector('p').textContent = [said.title, said.note].filter(Boolean).join('\n')
+    }
+  }
+
+  async function tryOut() {
+    const changed = sliders.filter(slider => Number(slider.value) !== Number(slider.defaultValue))
+    if (!changed.length && !trial.cover) {
+      trial.said = null
+      trial.late = false
+      drawTrial()
+      return drawBars()
+    }
+    drawTrial()
+    if (trial.busy) { trial.late = true; return }
+    const asked = new URLSearchParams(changed.map(slider => [slider.dataset.change, slider.value]))
+    if (trial.cover) asked.set('cover', trial.cover.map(value => value.toFixed(4)).join(','))
+    const mine = trial.turn
+    trial.busy = true
+    let said
+    try {
+      said = await (await fetch(`${view.result.what_if}&${asked}`)).json()
+    } catch {
+      said = { error: 'No answer from the server.' }
+    }
+    trial.busy = false
+    if (trial.late) { trial.late = false; return tryOut() }
+    if (mine !== trial.turn || !dialog.open) return
+    if (said.error) return say(said.error, true)
+    trial.said = said
+    drawTrial()
+    drawBars()
+  }
+
+  function atFraction(event) {
+    const box = part('mixed').getBoundingClientRect(), [w, h] = extent()
+    const at = (value, start, size) => Math.min(1, Math.max(0, (value - start) / (size * camera.scale)))
+    return [at(event.clientX - box.left, camera.x, w), at(event.clientY - box.top, camera.y, h)]
+  }
+
+  function coverTo(event) {
+    const [x, y] = atFraction(event), [fromX, fromY] = trial.from
+    trial.cover = [Math.min(x, fromX), Math.min(y, fromY), Math.max(x, fromX), Math.max(y, fromY)]
+    drawTrial()
+  }
+
   function setOpacity() {
     settings.opacity ??= data.opacity
     part('heat').style.opacity = settings.opacity / 100
     part('contours').style.opacity = settings.opacity > 0 ? 1 : 0
     part('opacity').querySelector('input').value = settings.opacity
+    part('colours').value = settings.colours
   }
 
   // ---- zoom: sizes and places in CSS pixels of the pane, the same in both panes
@@ -534,11 +663,13 @@ function createViewer(mounted) {
   stage.addEventListener('pointerdown', event => {
     if (event.target.closest('button') || event.button > 0) return
     stage.setPointerCapture(event.pointerId)
+    if (trial.covering) { trial.from = atFraction(event); return }
     pointers.set(event.pointerId, event)
     began = { x: event.clientX, y: event.clientY, fits: camera.fits }
     stage.dataset.moving = '1'
   })
   stage.addEventListener('pointermove', event => {
+    if (trial.from) return coverTo(event)
     const before = pointers.get(event.pointerId)
     if (!before || !view?.size) return
     const other = [...pointers.values()].find(item => item.pointerId !== event.pointerId)
@@ -555,6 +686,13 @@ function createViewer(mounted) {
     layOut()
   })
   const lift = event => {
+    if (trial.from) {
+      coverTo(event)
+      const [left, top, right, bottom] = trial.cover
+      if (right - left < 0.005 || bottom - top < 0.005) trial.cover = null
+      Object.assign(trial, { from: null, covering: false })
+      return tryOut()
+    }
     if (!pointers.delete(event.pointerId)) return
     const across = event.clientX - began.x, down = event.clientY - began.y
     const isSwipe = began.fits && event.pointerType === 'touch' && !pointers.size
@@ -676,6 +814,13 @@ function createViewer(mounted) {
     whole: () => zoomBy(1 / camera.scale),
     exclude,
     undo,
+    save: () => dialog.dataset.heat === 'shown' && saveShown(),
+    cover: () => {
+      if (settings.mode !== 'over') change('mode', 'over')
+      trial.covering = !trial.covering
+      drawTrial()
+    },
+    reset: () => { clearTrial(); drawBars() },
     act: () => { tell('act', { viewing, key: key() }); dialog.close() },
   }
   dialog.addEventListener('click', event => {
@@ -686,8 +831,12 @@ function createViewer(mounted) {
     if (button.dataset.mode) change('mode', button.dataset.mode)
     if (button.dataset.method) change('method', button.dataset.method)
   })
-  part('opacity').addEventListener('input', event => change('opacity', Number(event.target.value)))
+  part('opacity').addEventListener('input', event => {
+    if (event.target.type === 'range') change('opacity', Number(event.target.value))
+  })
+  part('colours').addEventListener('change', event => change('colours', event.target.value))
   part('opacity').addEventListener('change', () => stage.focus())
+  part('whatif').addEventListener('input', () => tryOut())
   part('other').addEventListener('change', event => {
     if (event.target.value !== '') relabel(Number(event.target.value))
     stage.focus()
@@ -707,7 +856,8 @@ function createViewer(mounted) {
     const keys = {
       arrowleft: actions.previous, arrowright: actions.next, x: exclude, u: undo, h: actions.heat,
       v: () => view.result && change('mode', following(MODES, settings.mode)),
-      m: () => view.result && change('method', following(METHODS, settings.method)),
+      m: () => view.result && change('method',
+        following(view.result.methods.map(item => item.key), chosenMethod().key)),
       i: () => { part('more').open = !part('more').open },
       '+': actions.larger, '=': actions.larger, '-': actions.smaller, 0: actions.fit,
     }

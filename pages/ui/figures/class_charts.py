@@ -1,17 +1,20 @@
-"""Figures of classes and slices: pies and bars of rates with their bounds."""
+"""Figures of classes, slices and changed images: pies, bars and lines of rates with bounds."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from core.evaluation.measures.class_rates import ClassRates, mean_precision, mean_recall
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.slices import Slice
 from core.files import Cell
 from core.words import percent
+from core.workflows.results.robustness import WORDS as CHANGE_WORDS
+from core.workflows.results.robustness import Robustness, level_in_words
 from pages.ui.figures.bars import bounds_text, rate_columns, row_style, two_lines, whiskers
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import Colour, style
+from pages.ui.figures.theme import LABEL_PX, TOP_PX, Colour, style
 from pages.ui.text import html
 
 MAX_PIES = 6
@@ -167,3 +170,59 @@ def _slice_hover(item: Slice, what: str) -> str:
         f"<b>{html(item.value)}</b>: {item.rate.k:,} of {item.rate.n:,} {what}<br>"
         f"{bounds_text(item.rate.interval)}{rest}"
     )
+
+
+def robustness(robust: Robustness) -> go.Figure:
+    """Accuracy with its bounds against the strength of each change, one plot beside the other."""
+    figure = make_subplots(
+        cols=len(robust.curves),
+        rows=1,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        subplot_titles=[CHANGE_WORDS[curve.change] for curve in robust.curves],
+    )
+    columns: dict[str, list[Cell]] = {"change": [], "strength": []}
+    for number, curve in enumerate(robust.curves, start=1):
+        rates = [point.accuracy for point in curve.points]
+        columns["change"] += [curve.change.value] * len(rates)
+        columns["strength"] += [point.level for point in curve.points]
+        hover = [
+            f"{html(level_in_words(curve.change, point.level))}: {percent(point.accuracy.value)}"
+            f"<br>{bounds_text(point.accuracy.interval)}"
+            for point in curve.points
+        ]
+        # Why by position: the strengths are far apart at one end and close at the other.
+        figure.add_scatter(
+            x=list(range(len(rates))),
+            y=[rate.value for rate in rates],
+            error_y=whiskers(rates),
+            mode="lines+markers",
+            showlegend=False,
+            line={"color": Colour.LINE, "width": 2},
+            marker={
+                "size": 9,
+                "color": [
+                    Colour.WRONG if point.is_worse else Colour.LINE for point in curve.points
+                ],
+                "symbol": ["x" if point.is_worse else "circle" for point in curve.points],
+            },
+            hovertext=hover,
+            hoverinfo="text",
+            row=1,
+            col=number,
+        )
+    style(figure, height=300)
+    for number, curve in enumerate(robust.curves, start=1):
+        figure.update_xaxes(
+            tickvals=list(range(len(curve.points))),
+            ticktext=[f"{point.level:g}" for point in curve.points],
+            fixedrange=True,
+            row=1,
+            col=number,
+        )
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.03], fixedrange=True)
+    figure.update_annotations(font={"size": LABEL_PX, "color": Colour.MUTED})
+    figure.update_layout(margin={"l": 10, "r": 12, "t": TOP_PX, "b": 30})
+    every = [point.accuracy for curve in robust.curves for point in curve.points]
+    save_as(figure, "Robustness", {**columns, **rate_columns(every, "accuracy")})
+    return figure

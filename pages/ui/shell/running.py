@@ -86,6 +86,10 @@ def page_of(job: Job) -> tuple[Place, dict[str, str]]:
             return Place.PREDICT, {**model, "batch": job.subject_id}
         case JobKind.EXPLAIN:
             return Place.EVALUATE, model
+        case JobKind.GRADE:
+            return Place.EVALUATE, {**model, "tab": "Heatmaps"}
+        case JobKind.ROBUSTNESS:
+            return Place.EVALUATE, {**model, "tab": "Robustness"}
         case JobKind.REPORT:
             return Place.SIGN_OFF, model
         case JobKind.FILES:

@@ -24,10 +24,10 @@ from core.workflows.results import access, evaluation
 from core.workflows.results.access import ResultsAccess
 from core.workflows.results.evaluation import JudgedSample
 from core.workflows.use import prediction
-from core.workflows.use.alike import AlikeImage
 from core.workspace import Workspace
 from pages.ui import image_words, inference, judged, routes, text
 from pages.ui.places import Place
+from pages.ui.viewer.explaining import MethodView, methods_of
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Tone
 
@@ -51,7 +51,9 @@ class ImageResult:
     """What a model says of an image; boxes are left, top, right, bottom in fractions of it.
 
     `heat` is the address of the heatmaps; `&class=` and `&method=` are added to it; `alike` that
-    of the nearest training images. `side` is that of the network's square in its own pixels.
+    of the nearest training images, `what_if` that of changed copies. `side` is that of the
+    network's square in its own pixels. `methods` are the best ones first; `tests` is the page that
+    tests them.
     """
 
     bars: tuple[ClassBar, ...]
@@ -59,8 +61,11 @@ class ImageResult:
     input: str
     heat: str
     alike: str
+    what_if: str
     square: tuple[float, float, float, float]
     seen: tuple[float, float, float, float]
+    methods: tuple[MethodView, ...]
+    tests: str
 
 
 @dataclass(frozen=True)
@@ -91,49 +96,6 @@ class ImageView:
     history: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class AlikeTile:
-    """A training image that is near to the shown one; `page` is where it opens."""
-
-    thumbnail: str
-    page: str
-    name: str
-    label: str
-
-
-@dataclass(frozen=True)
-class AlikeView:
-    """The nearest training images, nearest first; `note`: why there are none, or how near."""
-
-    images: tuple[AlikeTile, ...]
-    note: str = ""
-
-
-def alike_view(found: Sequence[AlikeImage] | None) -> AlikeView:
-    """What the dialog shows of the nearest training images; None: the model has kept none."""
-    if found is None:
-        return AlikeView((), "This model keeps no training images. Train again to compare.")
-    if not found:
-        return AlikeView((), "Its training images are not in this workspace.")
-    return AlikeView(
-        tuple(
-            AlikeTile(
-                routes.thumbnail_url(item.sample.id, item.sample.sha256),
-                f"/{Place.DATASETS.url_path}?{urlencode(_opened(item))}",
-                item.sample.name or item.sample.path,
-                item.class_name or "no label",
-            )
-            for item in found
-        ),
-        "Even the nearest ones are not alike." if found[0].score > 1 else "",
-    )
-
-
-def _opened(item: AlikeImage) -> dict[str, str]:
-    home = {} if item.dataset is None else {"dataset": item.dataset.id}
-    return {**home, "image": str(item.sample.id)}
-
-
 def of_sample(workspace: Workspace, sample_id: int, model: Model | None) -> ImageView:
     """A sample, with what a model says of it.
 
@@ -148,7 +110,8 @@ def of_sample(workspace: Workspace, sample_id: int, model: Model | None) -> Imag
     if model is not None and said is not None:
         where = f"/{ImageKind.SAMPLES}/{sample.id}"
         version = sample.sha256[:12]
-        result = _result(where, model, said.bars, (sample.width, sample.height), version)
+        size = (sample.width, sample.height)
+        result = _result(workspace, where, model, said.bars, size, version)
     excluded = sample.status is not SampleStatus.USED
     title, tone, icon = (said.title, said.tone, said.icon) if said else _unjudged(facts)
     return ImageView(
@@ -210,7 +173,7 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
         full=full,
         size=size,
         note=unfamiliar_note(item),
-        result=_result(where, model, bars, size, ""),
+        result=_result(workspace, where, model, bars, size, ""),
     )
 
 
@@ -364,7 +327,12 @@ def _unjudged(facts: ImageFacts) -> tuple[str, Tone, str]:
 
 
 def _result(
-    where: str, model: Model, bars: tuple[ClassBar, ...], size: tuple[int, int], content: str
+    workspace: Workspace,
+    where: str,
+    model: Model,
+    bars: tuple[ClassBar, ...],
+    size: tuple[int, int],
+    content: str,
 ) -> ImageResult:
     asked = urlencode({"model": model.id, "content": content})
     place = placement(size, model.preprocess)
@@ -374,6 +342,9 @@ def _result(
         f"{where}/input?{asked}",
         f"{where}/heat?{asked}",
         f"{where}/alike?{asked}",
+        f"{where}/whatif?{asked}",
         place.square,
         place.seen,
+        methods_of(workspace, model),
+        f"/{Place.EVALUATE.url_path}?{urlencode({'model': model.id, 'tab': 'Heatmaps'})}",
     )

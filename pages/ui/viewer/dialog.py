@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.domain.models import ColourMap
 from core.inference.overlay import CONTOURS, OPACITY, colour_table
 from pages.ui import corrections
 from pages.ui.routes import UPLOAD_HEADER
@@ -25,7 +26,7 @@ _viewer = st.components.v2.component(
 )
 _DATA = {
     "header": UPLOAD_HEADER,
-    "colours": colour_table().ravel().tolist(),
+    "colours": {colours.value: colour_table(colours).ravel().tolist() for colours in ColourMap},
     "contours": list(CONTOURS),
     "opacity": round(100 * OPACITY),
     "marks": [

@@ -1,6 +1,7 @@
 """What the image dialog asks over HTTP: an image in words, as the network sees it, heatmaps."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +15,14 @@ from core.data.importing.preview import preview_uploaded
 from core.domain.models import HeatmapMethod, Model
 from core.domain.signoff import MarkKind
 from core.errors import NotAllowedError, NotFoundError, TouchstoneError
+from core.inference.explaining.changes import WhatIf
 from core.workflows.data import image_facts
-from core.workflows.results import evaluation
+from core.workflows.results import evaluation, focus
 from core.workflows.use import alike, models, prediction
 from core.workspace import open_workspace
 from pages.ui import inference
 from pages.ui.routes import from_our_page
-from pages.ui.viewer import about, uploads
+from pages.ui.viewer import about, explaining, uploads
 from pages.ui.viewer.uploads import Upload
 from pages.ui.waiting import PICTURE_S, PICTURES, in_time
 
@@ -74,19 +76,77 @@ async def _heat(request: Request) -> Response:
     return await _png(answer)
 
 
+async def _heated(request: Request) -> Response:
+    """A thumbnail with its kept heatmap."""
+    return await _png(
+        lambda: focus.heated_thumbnail(
+            open_workspace(), _known_model(request), request.path_params["sample"]
+        )
+    )
+
+
 async def _alike(request: Request) -> Response:
     """The nearest training images of an image; asked for once it is shown."""
 
-    def answer() -> about.AlikeView:
+    def answer() -> explaining.AlikeView:
         model = _known_model(request)
         found = alike.nearest_images(open_workspace(), model, _source(request), call=inference.call)
-        return about.alike_view(found)
+        return explaining.alike_view(found)
 
     try:
         view = await in_time(PICTURES, PICTURE_S, answer)
     except TouchstoneError as err:
         return JSONResponse({"error": str(err)}, 404)
     return JSONResponse(asdict(view), headers=_NEW)
+
+
+async def _what_if(request: Request) -> Response:
+    """What the model says of a changed copy of an image."""
+
+    def answer() -> explaining.WhatIfView:
+        workspace, model = open_workspace(), _known_model(request)
+        if "token" not in request.path_params:
+            view = about.of_sample(workspace, request.path_params["sample"], model)
+            if view.result is None:  # a sealed test image, for example
+                raise NotFoundError(view.note or "There is no result.", "Choose another image.")
+        asked = _asked_change(request)
+        said, seen = prediction.what_if(
+            workspace, model, _source(request), asked, call=inference.call
+        )
+        return explaining.what_if_view(model, said, seen, about.unfamiliar_note(said))
+
+    try:
+        view = await in_time(PICTURES, PICTURE_S, answer)
+    except TouchstoneError as err:
+        return JSONResponse({"error": str(err)}, 404)
+    return JSONResponse(asdict(view), headers=_NEW)
+
+
+def _asked_change(request: Request) -> WhatIf:
+    """The change that an address asks for; numbers beyond what a slider gives are held at its end.
+
+    Raises:
+        NotFoundError: if it cannot be read.
+    """
+    wanted = request.query_params
+
+    def number(name: str, low: float, usual: float, high: float) -> float:
+        return min(high, max(low, float(wanted.get(name, usual))))
+
+    try:
+        sides = tuple(float(value) for value in wanted.get("cover", "").split(",") if value)
+        if not all(math.isfinite(value) for value in sides) or len(sides) not in (0, 4):
+            raise ValueError
+        return WhatIf(
+            cover=(sides[0], sides[1], sides[2], sides[3]) if sides else None,
+            rotation=number("rotation", -180, 0, 180),
+            crop=number("crop", 0, 0, 0.9),
+            brightness=number("brightness", 0, 1, 4),
+            blur=number("blur", 0, 0, 10),
+            noise=number("noise", 0, 0, 100),
+        )
+    except ValueError:
+        raise NotFoundError("There is no such change.", "Reload the page.") from None
 
 
 async def _uploaded_image(request: Request) -> Response:
@@ -184,11 +244,14 @@ ROUTES = [
     Route("/pictures/{sample:int}/input", _input),
     Route("/pictures/{sample:int}/heat", _heat),
     Route("/pictures/{sample:int}/alike", _alike),
+    Route("/pictures/{sample:int}/heated", _heated),
+    Route("/pictures/{sample:int}/whatif", _what_if),
     Route("/pictures/{sample:int}/marks", _mark, methods=["POST"]),
     Route("/uploaded/{token}/about", _about),
     Route("/uploaded/{token}/input", _input),
     Route("/uploaded/{token}/heat", _heat),
     Route("/uploaded/{token}/alike", _alike),
+    Route("/uploaded/{token}/whatif", _what_if),
     Route("/uploaded/{token}/full", _uploaded_image),
     Route("/uploaded/{token}/thumbnail", _uploaded_thumbnail),
 ]

@@ -9,8 +9,9 @@ from PIL import Image
 from core.domain.models import HeatmapMethod
 from core.errors import TouchstoneError, UnreadableImageError
 from core.inference import service
+from core.inference.explaining.parts import interpolated
 from core.inference.grad_cam import GradCam, _token_evidence, last_map_layer, token_layer
-from core.inference.heatmaps import Explainer, interpolated
+from core.inference.heatmaps import Explainer
 from core.inference.occlusion import covered, occlusion, windows
 from core.inference.overlay import CONTOURS, colour_table, overlay
 from core.inference.predictor import Predictor
@@ -47,13 +48,18 @@ def _share_on_the_mark(explainer, method, kind, seed):
     ("method", "kind"),
     [
         (HeatmapMethod.GRAD_CAM, "stripes"),
-        (HeatmapMethod.GRAD_CAM, "blue disc"),
+        (HeatmapMethod.FINE_GRAD_CAM, "blue disc"),
+        (HeatmapMethod.LAYER_CAM, "stripes"),
+        (HeatmapMethod.GUIDED_GRAD_CAM, "blue disc"),
+        (HeatmapMethod.INTEGRATED_GRADIENTS, "stripes"),
         # Why not the stripes: this model knows them by the absence of a disc, so that covering
         # them costs it little, and occlusion rightly says so.
         (HeatmapMethod.OCCLUSION, "blue disc"),
     ],
 )
-def test_the_evidence_lies_on_the_mark(explainer, method, kind):
+def test_the_evidence_lies_on_the_mark(explainer, method, kind, monkeypatch):
+    monkeypatch.setattr("core.inference.explaining.gradients._STEPS", 2)
+    monkeypatch.setattr("core.inference.explaining.gradients._NOISY", 1)
     # With its margin the mark covers at most a quarter of the image.
     shares = [_share_on_the_mark(explainer, method, kind, seed) for seed in range(900, 906)]
     assert np.median(shares) > 1.5 * 0.25
@@ -78,19 +84,25 @@ def test_explaining_leaves_the_model_as_it_was(explainer):
     assert np.array_equal(explainer.heatmap(pixels, 1, HeatmapMethod.GRAD_CAM), one)
 
 
-def test_overlays_come_as_images_one_per_class_after_the_bare_one(trained):
-    source = trained.images / "stripes" / "001.png"
-    layers = prediction.heatmaps(trained.workspace, trained.model, source, ["stripes", "blue disc"])
-    images = [np.asarray(Image.open(io.BytesIO(layer))) for layer in layers]
-    assert [image.shape for image in images] == [(IMAGE_PX, IMAGE_PX, 3)] * 3
-    assert np.array_equal(images[0], np.asarray(Image.open(source)))
-    assert not np.array_equal(images[1], images[2])
+def test_one_pass_gives_the_prediction_and_the_overlay_of_any_class(trained):
+    source, images, usual = trained.images / "stripes" / "001.png", [], HeatmapMethod.GRAD_CAM
+    (known,) = prediction.predict(trained.workspace, trained.model, [source], [str(source)])
+    for name in ("blue disc", "stripes", None):
+        said, layer = prediction.explained(
+            trained.workspace, trained.model, source, name, method=usual
+        )
+        assert dict(said.confidences) == pytest.approx(dict(known.confidences), abs=1e-5)
+        assert said.unfamiliar == pytest.approx(known.unfamiliar, rel=1e-3)
+        images.append(np.asarray(Image.open(io.BytesIO(layer))))
+        assert images[-1].shape == (IMAGE_PX, IMAGE_PX, 3)
+    assert np.array_equal(images[1], images[2])
+    assert not np.array_equal(images[0], images[1])
 
 
 def test_an_unreadable_image_has_no_heatmap(trained, bundle):
     runtimes = trained.workspace.runtimes
     with pytest.raises(UnreadableImageError):
-        service.heatmaps(bundle, runtimes, b"broken", [0], HeatmapMethod.GRAD_CAM)
+        service.heat(bundle, runtimes, b"broken", 0, HeatmapMethod.GRAD_CAM)
 
 
 def test_the_closed_form_is_grad_cam_and_needs_no_torch(explainer, bundle, trained):

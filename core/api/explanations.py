@@ -1,0 +1,73 @@
+"""The JSON of what heatmaps are worth and of how robust a model is."""
+
+from core.api.values import JsonObject, rate_as_json
+from core.workflows.results.heatmap_grades import BorderFinding, GradedMethod, HeatmapTest
+from core.workflows.results.heatmap_words import region_in_words
+from core.workflows.results.robustness import Robustness
+
+
+def heatmap_test_as_json(test: HeatmapTest) -> JsonObject:
+    """All that was measured of the heatmaps of a model; methods are the best ones first."""
+    return {
+        "images": test.images,
+        "tested_at": test.tested_at,
+        "methods": [_method(item) for item in test.methods],
+        "decided_at_the_border": [_border(item) for item in test.border],
+    }
+
+
+def _method(item: GradedMethod) -> JsonObject:
+    grade = item.grade
+    if grade.problem:
+        return {"method": item.method.value, "trust": item.trust.value, "problem": grade.problem}
+    return {
+        "method": item.method.value,
+        "trust": item.trust.value,
+        "found": grade.hits,
+        "planted": grade.tried,
+        "chance": grade.chance,
+        "deletion": grade.deletion,
+        "deletion_random": grade.deletion_random,
+        "insertion": grade.insertion,
+        "insertion_random": grade.insertion_random,
+        "better_than_random": grade.wins,
+        "curves": grade.images,
+        "likeness_to_random_weights": grade.likeness,
+        "seconds": grade.seconds,
+    }
+
+
+def _border(item: BorderFinding) -> JsonObject:
+    return {
+        "class_name": item.class_name,
+        "region": region_in_words(item.row, item.column),
+        "box": list(item.box),
+        "share_of_heat": item.heat,
+        "become_it": item.won,
+        "of_others": item.planted,
+        "lose_it": item.lost,
+        "of_its_own": item.covered,
+    }
+
+
+def robustness_as_json(robust: Robustness) -> JsonObject:
+    """The accuracy with its interval at every strength of every change."""
+    return {
+        "class_name": robust.class_name,
+        "tested_at": robust.tested_at,
+        "unchanged": rate_as_json(robust.unchanged, "images"),
+        "changes": [
+            {
+                "change": curve.change.value,
+                "levels": [
+                    {
+                        "level": point.level,
+                        "accuracy": rate_as_json(point.accuracy, "images"),
+                        "is_worse": point.is_worse,
+                    }
+                    for point in curve.points
+                ],
+            }
+            for curve in robust.curves
+        ],
+    }

@@ -1,0 +1,140 @@
+"""Planted evidence: images of which it is known where that lies which decides their class.
+
+A part of an image of one class goes into an image of another one, so that no edge shows: what
+stands out of its surroundings there is added to what the surroundings are here. It counts only if
+the class follows, and if taking the part away does not have the same effect: a good surface over a
+crack makes a good part, but the evidence for it is everywhere.
+
+Source: Zhang et al. 2018, "Top-down Neural Attention by Excitation Backprop" (pointing game).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.occlusion import Pixels, Place, covered
+
+_WINDOWS_ACROSS = 4  # sides of a planted part in the side of the image
+_STARTS = 7
+_TRIED = 16  # places in a pair of images, those with the most texture
+_TOLERANCE = 6  # a fraction of the part that the hottest place may lie beside it
+
+Classify = Callable[[Pixels], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An image [S, S, 3] that is `target` because of what was planted at `place`."""
+
+    pixels: Pixels
+    target: int
+    place: Place
+
+    def is_hit(self, heat: NDArray[np.float32]) -> bool:
+        """Whether a heatmap [S, S] is hottest there."""
+        y, x = np.unravel_index(int(heat.argmax()), heat.shape)
+        return bool(heat.any() and self.near[y, x])
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """[S, S]: where the hottest place counts as right; its mean is what chance would hit."""
+        side = len(self.pixels)
+        rows, columns = self.place
+        slack = (rows.stop - rows.start) // _TOLERANCE
+        result = np.zeros((side, side), bool)
+        top, left = max(0, rows.start - slack), max(0, columns.start - slack)
+        result[top : rows.stop + slack, left : columns.stop + slack] = True
+        return result
+
+
+def planted_images(
+    images: Sequence[Pixels],
+    labels: Sequence[int],
+    classify: Classify,
+    generator: np.random.Generator,
+    *,
+    most: int,
+    most_pairs: int,
+    on_pair: Callable[[int], None] = lambda _: None,
+) -> Iterator[Planted]:
+    """At most so many planted images; the planted classes take turns.
+
+    Args:
+        images: [S, S, 3] each, all classified rightly.
+        labels: their class indices.
+        classify: images [B, S, S, 3] to the most probable class of each [B].
+        generator: chooses the pairs.
+        most: planted images at most.
+        most_pairs: pairs that are tried at most.
+        on_pair: called with the number of pairs tried so far.
+    """
+    found = 0
+    for tried, (host, donor) in enumerate(_pairs(labels, generator, most_pairs), start=1):
+        planted = _plant(images[host], images[donor], labels[host], labels[donor], classify)
+        on_pair(tried)
+        if planted is not None:
+            found += 1
+            yield planted
+        if found >= most:
+            return
+
+
+def _pairs(
+    labels: Sequence[int], generator: np.random.Generator, most: int
+) -> Iterator[tuple[int, int]]:
+    """Image that receives and image that gives, of different classes, each pair once."""
+    of = np.asarray(labels)
+    classes = np.unique(of).tolist()
+    if len(classes) < 2:
+        return
+    done: set[tuple[int, int]] = set()
+    for number in range(2 * most):
+        giving = classes[number % len(classes)]
+        donor = int(generator.choice(np.flatnonzero(of == giving)))
+        host = int(generator.choice(np.flatnonzero(of != giving)))
+        if (host, donor) not in done:
+            done.add((host, donor))
+            yield host, donor
+        if len(done) >= most:
+            return
+
+
+def _plant(
+    host: Pixels, donor: Pixels, own: int, target: int, classify: Classify
+) -> Planted | None:
+    """The part of a donor that makes a host its class; None if no part does."""
+    places = _textured(donor)
+    bare = np.stack([covered(host, place) for place in places])
+    mixed = np.stack([mixed_image(b, donor, p) for b, p in zip(bare, places, strict=True)])
+    follows = np.flatnonzero(classify(mixed) == target)
+    if not len(follows):
+        return None
+    is_alone = classify(bare[follows]) == own
+    chosen = next((int(i) for i, alone in zip(follows, is_alone, strict=True) if alone), None)
+    return None if chosen is None else Planted(mixed[chosen], target, places[chosen])
+
+
+def _textured(donor: Pixels) -> list[Place]:
+    """The places where a part stands out most of its surroundings, the most first."""
+    side = len(donor)
+    window = side // _WINDOWS_ACROSS
+    starts = np.linspace(0, side - window, _STARTS).round().astype(int).tolist()
+    places = [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
+    stands_out = [float(np.abs(_detail(donor, place)).mean()) for place in places]
+    order = np.argsort(-np.array(stands_out), kind="stable")[:_TRIED]
+    return [places[i] for i in order]
+
+
+def _detail(image: Pixels, place: Place) -> NDArray[np.int16]:
+    """What a part has beyond its surroundings."""
+    detail: NDArray[np.int16] = image[place].astype(np.int16) - covered(image, place)[place]
+    return detail
+
+
+def mixed_image(bare: Pixels, donor: Pixels, place: Place) -> Pixels:
+    """An image whose place was covered, with what a donor has there beyond its surroundings."""
+    result = bare.copy()
+    result[place] = np.clip(bare[place] + _detail(donor, place), 0, 255).astype(np.uint8)
+    return result

@@ -1,0 +1,1 @@
+"""Jobs that measure a trained model beyond its predictions."""

@@ -1,0 +1,145 @@
+"""The tab of the heatmaps: what each method is worth for this model, and where classes decide."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.domain.jobs import Job
+from core.domain.models import ColourMap, Model
+from core.errors import NotFoundError
+from core.inference.overlay import colour_table
+from core.words import NOTHING
+from core.workflows import jobs
+from core.workflows.results import heatmap_grades, heatmap_words
+from core.workflows.results.heatmap_grades import GradedMethod, HeatmapTest, MeanHeat
+from core.workspace import Workspace
+from pages.ui import errors, text, widgets
+
+_SIDE_PX = 168
+_BACKGROUND = 96
+
+
+@errors.shown()
+def tests(workspace: Workspace, model: Model) -> None:
+    """The grades of all methods, classes that decide at the border, and mean heat per class."""
+    subject = heatmap_grades.job_subject(model.id)
+    tested = heatmap_grades.heatmap_test(workspace, model)
+    job = jobs.latest(workspace, subject)
+    st.subheader(
+        "Can the heatmaps be trusted?",
+        help="Parts of images of one class are put into images of another so that the class "
+        "follows. A heatmap must be hottest there. Regions are also removed in its order, and the "
+        "last weights randomised.",
+    )
+    if tested is None and job is None:
+        st.caption(
+            "Not tested yet. It takes some minutes in the background and uses no test images."
+        )
+    if tested is not None:
+        _border(tested)
+        _methods(tested)
+    is_active = job is not None and job.status.is_active
+    if not is_active and st.button(
+        "Test again" if tested else "Test the heatmaps",
+        icon=":material/network_check:",
+        type="secondary" if tested else "primary",
+        key="test_heatmaps",
+    ):
+        _start(workspace, model)
+        st.rerun()
+    if job is not None:
+        widgets.follow(workspace, subject, lambda job: _progress(workspace, job))
+    if tested is not None:
+        _mean_heat(tested.mean)
+
+
+def _start(workspace: Workspace, model: Model) -> None:
+    try:
+        heatmap_grades.start_test(workspace, model)
+    except NotFoundError as err:
+        st.warning(f"{err.message} {err.hint}")
+
+
+def _progress(workspace: Workspace, job: Job) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            widgets.job_progress(job)
+        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop_grading"):
+            jobs.stop(workspace, job.id)
+
+
+def _border(tested: HeatmapTest) -> None:
+    for finding in tested.border:
+        st.warning(text.plain(heatmap_words.border_in_words(finding)), icon=":material/frame_bug:")
+    if tested.mean and not tested.border:
+        st.success("No class is decided at the border of its images.", icon=":material/check:")
+
+
+def _methods(tested: HeatmapTest) -> None:
+    st.dataframe(
+        [_row(item) for item in tested.methods],
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Found": st.column_config.TextColumn(
+                help="Planted evidence under the hottest place of the heatmap."
+            ),
+            "Chance": st.column_config.TextColumn(help="What a place chosen by chance would hit."),
+            "Deletion": st.column_config.TextColumn(
+                help="Mean confidence as the hottest regions go first; lower is better."
+            ),
+            "Random order": st.column_config.TextColumn(help="The same in a random order."),
+            "Random weights": st.column_config.TextColumn(
+                help="Rank correlation with the heatmap of a model whose last weights are random; "
+                "near 1, a heatmap tells nothing of this model."
+            ),
+        },
+    )
+    st.caption(f"Tested {text.when(tested.tested_at)} on {tested.images:,} images.")
+
+
+def _row(item: GradedMethod) -> dict[str, str]:
+    grade = item.grade
+    name = heatmap_words.method_in_words(item.method)
+    if grade.problem:
+        numbers = dict.fromkeys(
+            ("Found", "Chance", "Deletion", "Random order", "Random weights", "Time"), NOTHING
+        )
+        return {"Method": name, **numbers, "Verdict": grade.problem}
+    return {
+        "Method": name,
+        "Found": f"{grade.hits:,} of {grade.tried:,}",
+        "Chance": f"{round(grade.chance * grade.tried):,}",
+        "Deletion": text.decimal(grade.deletion, 2),
+        "Random order": text.decimal(grade.deletion_random, 2),
+        "Random weights": text.decimal(grade.likeness, 2),
+        "Time": text.duration(grade.seconds),
+        "Verdict": heatmap_words.trust_in_words(item.trust),
+    }
+
+
+def _mean_heat(means: tuple[MeanHeat, ...]) -> None:
+    if not means:
+        return
+    st.subheader(
+        "Where each class decides",
+        help="The mean Grad-CAM of the images of a class, in what the network sees. What always "
+        "lies at one place is no defect, or a defect that always lies there.",
+    )
+    with st.container(horizontal=True, gap="medium"):
+        for item in means:
+            with st.container(width=_SIDE_PX):
+                st.image(drawn(item.values), width=_SIDE_PX)
+                st.caption(f"{text.plain(item.class_name)} ({item.images:,})")
+
+
+def drawn(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Mean heat [28, 28] as colours [168, 168, 3] on gray."""
+    scale = _SIDE_PX // len(values)
+    heat = np.kron((255 * values + 0.5).astype(np.uint8), np.ones((scale, scale), np.uint8))
+    layer = colour_table(ColourMap.CIVIDIS)[heat].astype(np.float64)
+    opacity = layer[:, :, 3:] / 255
+    mixed: NDArray[np.uint8] = (
+        _BACKGROUND * (1 - opacity) + layer[:, :, :3] * opacity + 0.5
+    ).astype(np.uint8)
+    return mixed
