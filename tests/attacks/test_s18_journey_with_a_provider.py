@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -27,6 +28,7 @@ from core.administration import FILE
 from core.domain.keeping.people import PROGRAM, Role, acting_as
 from core.domain.record import RecordedAction
 from core.workflows.keeping import people, record
+from core.workflows.keeping.backup import back_up as make_backup
 from tests.browser.conftest import App, free_port
 
 PAGE = {"accept": "text/html"}
@@ -171,6 +173,19 @@ def test_somebody_signs_in_works_and_is_shut_out(plant):
                 people.set_disabled(workspace, KIM, disabled=True)
             assert _page_says(socket, "is disabled")
         assert client.get("/plan", headers=PAGE).status_code == 403
+        client.get("/auth/logout")
+        assert client.get("/plan", headers=PAGE).status_code == 401
+    # S21: what opens the app stands in no log and in no backup.
+    with acting_as(PROGRAM):
+        make_backup(workspace, workspace.root.parent / "backups")
+    logs = [*workspace.logs.rglob("*"), workspace.root.parent / "app.log"]
+    written = "".join(path.read_text(errors="replace") for path in logs if path.is_file())
+    secret = tomllib.loads(workspace.sign_in_secrets.read_text())["auth"]["cookie_secret"]
+    for hidden in (secret, *cookies.split("; "), "Bearer"):
+        assert hidden not in written
+    backed_up = {path.name for path in (workspace.root.parent / "backups").rglob("*")}
+    assert FILE in backed_up
+    assert workspace.sign_in_secrets.name not in backed_up
     with acting_as(PROGRAM):
         rows, _ = record.entries(workspace)
     assert {row.action for row in rows if row.name == KIM} >= {

@@ -5,12 +5,14 @@ import time
 import pytest
 
 from core.domain.datasets import Verdict
+from core.domain.record import RecordedAction
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
 from core.workflows.data import edits
+from core.workflows.keeping import record
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
 from core.workflows.results.thresholds import ThresholdChoice
@@ -80,7 +82,11 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     assert _rejected(made, 0.05) in _answer(app)
     assert "Validation, proven with 95% confidence: at most" in _said(app)
 
+    app.session_state["person_name"] = "Kim"
     app.button(key="save_rule").click().run()
+    # Callbacks run in a thread of their own, before the frame: nobody stood in the record.
+    (row,), _ = record.entries(made.workspace, actions=[RecordedAction.THRESHOLD_SAVED])
+    assert row.person == "Kim"
     assert "The test results of new have not been viewed" in _said(app)
     assert _recorded(made) == []
     show_test_results(app)

@@ -21,7 +21,7 @@ _SHOWN = {
     "splits": "split",
     "runs": "run",
     "models": "model",
-    "predictions": "set of results",
+    "predictions": "result set",
     "operating_points": "threshold",
     "seals": "seal",
     "marks": "mark",
