@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Maps = NDArray[np.float32]
+_MIRRORED = 2  # views
 
 
 def evidence(
@@ -19,13 +20,20 @@ def evidence(
     """Evidence for a class [h, w]; the sum is its score without the bias, and may be negative.
 
     Args:
-        stages: maps [V, D_k, h_k, w_k] of each stage. Views after the first are the quarters of
-            the image, row by row.
+        stages: maps [V, D_k, h_k, w_k] of each stage: of the image; of it and its mirror image,
+            whose features are averaged; or of it and its quarters, row by row, of whose features
+            the largest count.
         weight: of the class, [2 * sum of D_k]: of each stage the means, then the maxima.
         finer: cells in each direction for one of the last stage, and of its quarters where there
             are some; lower stages say where in it their part lies.
     """
     views, _, high, wide = stages[0].shape
+    if views == _MIRRORED:
+        own, other = (
+            evidence([maps[i : i + 1] for maps in stages], weight, finer=finer)
+            for i in range(views)
+        )
+        return (own + other[:, ::-1]) / 2
     fine = finer if views == 1 else 2 * finer
     total = np.zeros((fine * high, fine * wide))
     start = 0

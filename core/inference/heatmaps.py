@@ -86,7 +86,9 @@ class Explainer:
             return np.asarray(maps[0].mean((1, 2)), np.float32)
         stages = self._maps(pixels, self._predictor.stage_maps)  # [V, D_k, h_k, w_k] of each
         pooled = [part for maps in stages for part in (maps.mean((2, 3)), maps.max((2, 3)))]
-        return np.asarray(np.concatenate(pooled, 1).max(0), np.float32)
+        views = np.concatenate(pooled, 1)  # [V, D]
+        is_mean = self._predictor.card.detail is Detail.MIRRORED
+        return np.asarray(views.mean(0) if is_mean else views.max(0), np.float32)
 
     def _class_map(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """[S, S]: Grad-CAM, in closed form where the head is linear on the mean of the maps.
@@ -103,7 +105,7 @@ class Explainer:
         if self._predictor.card.detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
             parts = evidence(self._maps(pixels, self._predictor.stage_maps), weight)
-            return smoothed(parts) if self._predictor.card.detail.views > 1 else parts
+            return smoothed(parts) if self._predictor.card.detail.scale > 1 else parts
         maps = self._maps(pixels, lambda image: self._predictor.maps(image[None]))  # [1, D, h, w]
         if maps is None:
             return self._torch().evidence(pixels, class_index)
@@ -121,7 +123,7 @@ class Explainer:
         side, detail = pixels.shape[0], self._predictor.card.detail
         if detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
-            finer = 4 // (2 if detail.views > 1 else 1)
+            finer = 4 // detail.scale
             stages = self._maps(pixels, self._predictor.stage_maps)
             return interpolated(smoothed(evidence(stages, weight, finer=finer)), side)
         whole = self._class_map(pixels, class_index)

@@ -16,9 +16,9 @@ class StageFeatures(PixelFeatures):
     """Uint8 pixels [B, P, P, 3] to means and maxima of the maps of several stages [B, D].
 
     Order: of the last maps the means, then the maxima; then the same of each stage, from the last
-    to the first. With tiles, P is twice the side that the network sees: it sees the whole image at
-    half of its resolution and the four quarters at the full one, and each feature is the largest
-    of the five views.
+    to the first. Mirrored, each feature is the mean of the image and its mirror image. With tiles,
+    P is twice the side that the network sees: it sees the whole image at half of its resolution and
+    the four quarters at the full one, and each feature is the largest of the five views.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class StageFeatures(PixelFeatures):
         match self.detail:
             case Detail.WHOLE | Detail.STAGES:
                 return features
+            case Detail.MIRRORED:
+                return features.view(self.detail.views, -1, features.shape[1]).mean(0)
             case Detail.TILES:
                 return features.view(self.detail.views, -1, features.shape[1]).amax(0)
             case _:
@@ -55,6 +57,8 @@ class StageFeatures(PixelFeatures):
         match self.detail:
             case Detail.WHOLE | Detail.STAGES:
                 return images
+            case Detail.MIRRORED:
+                return torch.cat([images, images.flip(3)])
             case Detail.TILES:
                 side = images.shape[2] // 2
                 rows = images[:, :, :side], images[:, :, side:]
@@ -79,7 +83,7 @@ def features_module(
     match detail:
         case Detail.WHOLE:
             return PixelFeatures(network, mean, std)
-        case Detail.STAGES | Detail.TILES:
+        case Detail.STAGES | Detail.MIRRORED | Detail.TILES:
             return StageFeatures(network, mean, std, detail)
         case _:
             assert_never(detail)

@@ -180,14 +180,17 @@ def dataset_features(
     source: FeatureSource,
     *,
     report: Report | None = None,
+    mirrored: bool = False,
 ) -> NDArray[np.float32]:
     """Features [N, D] in the order of the pixel rows, from the cache or computed now.
 
-    Rows that are not wanted or could not be read are 0 or from an earlier computation.
+    Those of the mirror images where `mirrored`. Rows that are not wanted or could not be read are
+    0 or from an earlier computation.
     """
     width = source.features(np.asarray(pixels.rows[:1])).shape[1]
+    ending = "-mirrored" if mirrored else ""
     bank = open_row_cache(
-        session.workspace.features / f"{pixels.folder.name}-{source.key[:16]}",
+        session.workspace.features / f"{pixels.folder.name}-{source.key[:16]}{ending}",
         (len(pixels.state), width),
         np.float32,
     )
@@ -198,7 +201,8 @@ def dataset_features(
     report(done, len(usable))
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]
-        bank.rows[positions] = source.features(np.asarray(pixels.rows[positions]))
+        rows = np.asarray(pixels.rows[positions])
+        bank.rows[positions] = source.features(rows[:, :, ::-1] if mirrored else rows)
         bank.mark(positions, READY)
         report(done + part.stop, len(usable))
     return np.asarray(bank.rows, dtype=np.float32)

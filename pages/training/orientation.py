@@ -25,7 +25,9 @@ def question(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -
     with st.expander(
         _title(answers), icon=":material/flip:", expanded=not answers.is_answered, key="orientation"
     ):
-        st.caption("Only what shows the same part is flipped or turned at random in training.")
+        st.caption(
+            "What shows the same part is flipped or turned at random; Quick may look at mirror images too."
+        )
         images = preview.urls(workspace, dataset, pixels, at_most=2)
         for column, name in zip(st.columns(len(QUESTIONS)), QUESTIONS, strict=True):
             with column:

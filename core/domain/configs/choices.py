@@ -115,35 +115,46 @@ class Detail(StrEnum):
     """What the features of a model are made from.
 
     The last layer's means over the whole image; means and maxima of several stages of the network;
-    the same, the largest of the whole image and of its four quarters at twice the resolution.
+    the same, the mean of the image and its mirror image; the same as stages, the largest of the
+    whole image and of its four quarters at twice the resolution.
     """
 
     WHOLE = "whole"
     STAGES = "stages"
+    MIRRORED = "mirrored"
     TILES = "tiles"
 
     @property
     def scale(self) -> int:
         """How many times the side that the network sees the pixels have."""
-        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 2}[self]
+        return 2 if self is Detail.TILES else 1
 
     @property
     def views(self) -> int:
         """How often the network runs for one image."""
-        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 5}[self]
+        return {
+            Detail.WHOLE: 1,
+            Detail.STAGES: 1,
+            Detail.MIRRORED: 2,
+            Detail.TILES: 5,
+        }[self]
 
 
 class DetailChoice(StrEnum):
     """How the quick recipe gets its detail level: told, or chosen by cross-validation.
 
     Auto compares what one pass of the network over the whole image gives; auto_tiles compares
-    tiles as well, which take five passes over more pixels.
+    tiles as well, which take five passes over more pixels. Mirror images are compared only where a
+    flipped part is the same part.
     """
 
     AUTO = "auto"
+    AUTO_MIRRORED = "auto_mirrored"
     AUTO_TILES = "auto_tiles"
+    AUTO_MIRRORED_TILES = "auto_mirrored_tiles"
     WHOLE = "whole"
     STAGES = "stages"
+    MIRRORED = "mirrored"
     TILES = "tiles"
 
     @property
@@ -152,12 +163,39 @@ class DetailChoice(StrEnum):
         match self:
             case DetailChoice.AUTO:
                 return Detail.WHOLE, Detail.STAGES
+            case DetailChoice.AUTO_MIRRORED:
+                return Detail.WHOLE, Detail.STAGES, Detail.MIRRORED
             case DetailChoice.AUTO_TILES:
                 return Detail.WHOLE, Detail.STAGES, Detail.TILES
-            case DetailChoice.WHOLE | DetailChoice.STAGES | DetailChoice.TILES:
+            case DetailChoice.AUTO_MIRRORED_TILES:
+                return Detail.WHOLE, Detail.STAGES, Detail.MIRRORED, Detail.TILES
+            case (
+                DetailChoice.WHOLE
+                | DetailChoice.STAGES
+                | DetailChoice.MIRRORED
+                | DetailChoice.TILES
+            ):
                 return (Detail(self.value),)
             case _:
                 assert_never(self)
+
+    @property
+    def with_mirrored(self) -> "DetailChoice":
+        """What to compare where a flipped part is the same part."""
+        both = {
+            DetailChoice.AUTO: DetailChoice.AUTO_MIRRORED,
+            DetailChoice.AUTO_TILES: DetailChoice.AUTO_MIRRORED_TILES,
+        }
+        return both.get(self, self)
+
+    @property
+    def with_tiles(self) -> "DetailChoice":
+        """What to compare where fine defects are looked for."""
+        both = {
+            DetailChoice.AUTO: DetailChoice.AUTO_TILES,
+            DetailChoice.AUTO_MIRRORED: DetailChoice.AUTO_MIRRORED_TILES,
+        }
+        return both.get(self, self)
 
     @property
     def compares(self) -> bool:

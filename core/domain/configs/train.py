@@ -320,9 +320,9 @@ class TrainConfig:
     detail: DetailChoice = setting(
         DetailChoice.WHOLE,
         "Detail",
-        "For the quick recipe. Whole: the image as one. Stages: also textures and small spots. "
-        "Tiles: also each quarter at twice the resolution, 5 times as slow. Auto compares the "
-        "first two by cross-validation, auto_tiles all three.",
+        "Whole: the image as one. Stages: also small spots. Mirrored: also the mirror image, twice "
+        "as slow. Tiles: also quarters, 5 times as slow. Auto compares by cross-validation; "
+        "mirrored only where a flipped part is the same part.",
         group=SettingGroup.LAST_LAYER,
     )
     unfamiliar_rate: float = setting(

@@ -157,9 +157,12 @@ class _Score(nn.Module):
 
 
 def _whole(views: Heat) -> Heat:
-    """The maps [V, h, w] of all views as one: of the image, and of its quarters if there are."""
+    """The maps [V, h, w] of all views as one: of the image, its mirror image or its quarters."""
     if len(views) == 1:
         return views[0]
+    if len(views) == 2:
+        mirrored: Heat = views[0] + views[1][:, ::-1]
+        return mirrored
     quarters = np.block([[views[1], views[2]], [views[3], views[4]]])
     whole: Heat = interpolated(views[0], len(quarters)) + quarters
     return whole

@@ -9,6 +9,7 @@ they are for it.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +152,7 @@ class _Search:
     def _features(
         self, detail: Detail, source: FeatureSource, cache: RowCache, report: Report
     ) -> NDArray[np.float32]:
-        """The features of all images; those of the whole image from the same pass as the stages."""
+        """The features of all images; levels share passes of the network where they can."""
         session, wanted = self._session, self._data.every_used
         if detail is Detail.WHOLE and Detail.STAGES in self._data.run.train.detail.levels:
             # Why whatever is cached: the same run gives the same bits, whatever ran before it.
@@ -160,6 +161,12 @@ class _Search:
             if width:
                 both = dataset_features(session, cache, wanted, stages, report=report)
                 return both[:, :width]
+        if detail is Detail.MIRRORED:
+            stages = self._source(Detail.STAGES)  # the plain ones are there after a comparison
+            half = partial(dataset_features, session, cache, wanted, stages)
+            plain = half(report=lambda done, total: report(done, 2 * total))
+            other = half(report=lambda done, total: report(total + done, 2 * total), mirrored=True)
+            return (plain + other) / 2
         return dataset_features(session, cache, wanted, source, report=report)
 
     def _gain(self, level: ChosenLevel) -> Gain | None:

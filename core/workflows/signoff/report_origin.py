@@ -297,6 +297,8 @@ def _detail_in_words(detail: Detail) -> str:
             return "the whole image"
         case Detail.STAGES:
             return "several stages of the network"
+        case Detail.MIRRORED:
+            return "several stages of the network, mean of the image and its mirror image"
         case Detail.TILES:
             return "several stages of the network, of the image and its four quarters"
         case _:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail, DetailChoice
+from core.domain.configs.choices import Detail
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, QueueMove
 from core.domain.settings import Value, settings_of
@@ -148,7 +148,7 @@ def compare_tiles(workspace: Workspace, run_id: str) -> RunView:
     return runs.start_training(
         workspace,
         run.dataset_id,
-        replace(run.train, detail=DetailChoice.AUTO_TILES),
+        replace(run.train, detail=run.train.detail.with_tiles),
         split=run.split_id,
         preprocess=run.preprocess,
         augment=run.augment,

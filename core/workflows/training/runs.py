@@ -35,7 +35,7 @@ from core.store import jobs, models, properties, runs
 from core.store.database import connect, transaction
 from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
-from core.workflows.data.datasets import checked_name
+from core.workflows.data.datasets import checked_name, orientation_of
 from core.workflows.data.splits import find_split
 from core.workflows.keeping import bin as bins
 from core.workflows.training.augmentation import default_augment
@@ -190,6 +190,8 @@ def checked_run(
             "Choose a built-in network (EfficientNet-Lite), or put "
             f"{network.name}.safetensors into {workspace.weights}.",
         )
+    if orientation_of(workspace, dataset_id).flip_horizontal:
+        train = replace(train, detail=train.detail.with_mirrored)
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     check_size(network, config.image_size_px)
     if train.recipe is Recipe.QUICK:

@@ -19,7 +19,7 @@ def network():
     return build_network("tf_efficientnet_lite0", 2).eval()
 
 
-@pytest.mark.parametrize("detail", [Detail.TILES])
+@pytest.mark.parametrize("detail", [Detail.MIRRORED, Detail.TILES])
 def test_fast_runtime_torch_and_heatmap_agree_on_what_the_model_saw(network, detail, tmp_path):
     module = features_module(network, (0.5,) * 3, (0.5,) * 3, detail)
     side = SIDE * detail.scale
@@ -28,6 +28,9 @@ def test_fast_runtime_torch_and_heatmap_agree_on_what_the_model_saw(network, det
     slow = TorchRuntime(module, "cpu")
     features, expected = fast.features(pixels), slow.features(pixels)
     assert np.abs(features - expected).max() <= 1e-4 * np.abs(expected).max()
+    if detail is Detail.MIRRORED:
+        mirrored = fast.features(np.ascontiguousarray(pixels[:, :, ::-1]))
+        assert mirrored == pytest.approx(features, abs=1e-5)
     maps = fast.stage_maps(pixels[0])
     for ours, theirs in zip(maps, slow.stage_maps(pixels[0]), strict=True):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()

@@ -9,6 +9,7 @@ import pytest
 from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import HeatmapMethod
 from core.domain.splits import Subset
@@ -60,6 +61,7 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     # Wrong labels leave images that no level recognizes, so that the first run tries every level.
     with connect(copy) as db, transaction(db):
         db.conn.execute("UPDATE samples SET label = 1 - label WHERE id % 7 = 0")
+    datasets.save_orientation(copy, trained.dataset.id, Orientation(flip_horizontal=True))
     compared = runs.start_training(
         copy,
         trained.dataset.id,
@@ -67,29 +69,32 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
         preprocess=trained.run.run.preprocess,
         name="compared",
     )
-    told = runs.start_training(
-        copy,
-        trained.dataset.id,
-        replace(QUICK, detail=DetailChoice.TILES),
-        preprocess=trained.run.run.preprocess,
-        name="tiles",
+    mirrored, told = (
+        runs.start_training(
+            copy,
+            trained.dataset.id,
+            replace(QUICK, detail=detail),
+            preprocess=trained.run.run.preprocess,
+            name=detail.value,
+        )
+        for detail in (DetailChoice.MIRRORED, DetailChoice.TILES)
     )
-    ends = [jobs.wait(copy, view.job.id, on_change=lambda _: None) for view in (compared, told)]
+    assert compared.run.train.detail is DetailChoice.AUTO_MIRRORED_TILES
+    ends = [
+        jobs.wait(copy, view.job.id, on_change=lambda _: None)
+        for view in (compared, mirrored, told)
+    ]
     trials = runs.detail_trials(copy, compared.run.id)
     assert [trial.detail for trial in trials] == list(Detail)
     assert sum(trial.is_chosen for trial in trials) == 1
-    model = models.find_model(copy, str(ends[1].result["model_id"]))
+    mirror = models.find_model(copy, str(ends[1].result["model_id"]))
+    _assert_predicts_what_was_stored(copy, mirror)
+    model = models.find_model(copy, str(ends[2].result["model_id"]))
     assert model.preprocess.image_size_px == 2 * IMAGE_PX
     assert told.run.preprocess.image_size_px == IMAGE_PX
     file = models.exported_bundle(copy, model)
     assert read_card(file).detail is Detail.TILES
-    predictor = Predictor.open(file, runtimes=copy.runtimes)
-    stored = judging.judged_set(copy, model.id, Subset.TEST)
-    samples = datasets.find_samples(copy, stored.sample_ids.tolist())
-    items = predictor.predict([copy.resolve(sample.path) for sample in samples])
-    for row, item in zip(stored.probabilities, items, strict=True):
-        expected = dict(zip(model.class_names, row.tolist(), strict=True))
-        assert dict(item.confidences) == pytest.approx(expected, abs=1e-5)
+    predictor, samples = _assert_predicts_what_was_stored(copy, model)
     # Torch loads the same file strictly, and computes the same features.
     pixels = np.stack([load_pixels(copy.resolve(s.path), model.preprocess) for s in samples[:2]])
     slow = TorchRuntime(build_module(predictor.card, predictor.tensors), "cpu").features(pixels)
@@ -97,6 +102,17 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     heat = Explainer(predictor).heatmap(pixels[0], 0, HeatmapMethod.GRAD_CAM)
     assert heat.shape == (2 * IMAGE_PX, 2 * IMAGE_PX)
     service.check_bundle(file, copy.runtimes)
+
+
+def _assert_predicts_what_was_stored(copy, model):
+    predictor = Predictor.open(models.exported_bundle(copy, model), runtimes=copy.runtimes)
+    stored = judging.judged_set(copy, model.id, Subset.TEST)
+    samples = datasets.find_samples(copy, stored.sample_ids.tolist())
+    items = predictor.predict([copy.resolve(sample.path) for sample in samples])
+    for row, item in zip(stored.probabilities, items, strict=True):
+        expected = dict(zip(model.class_names, row.tolist(), strict=True))
+        assert dict(item.confidences) == pytest.approx(expected, abs=1e-5)
+    return predictor, samples
 
 
 def test_a_quick_run_of_an_earlier_version_resumes_with_the_exact_solver(trained, copy):
