@@ -1,5 +1,6 @@
 """Commands that list and delete: models, datasets, runs."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from core.api.models import model_as_json
 from core.cli.output import say, table
 from core.cli.session import JsonOption, WorkspaceOption, session
+from core.domain.keeping.bin import KEPT_DAYS
 from core.errors import NotFoundError
 from core.words import decimal
 from core.workflows.data import datasets
@@ -53,9 +55,12 @@ def delete(
         if not yes and not as_json:
             typer.confirm(f"Delete the {kind} '{name}'?", abort=True, err=True)
         _DELETE[kind](opened.workspace, its_id)
-        opened.answer(
-            {"deleted": its_id, "kind": kind}, lambda: say(f"Deleted the {kind} '{name}'.")
-        )
+        opened.answer({"deleted": its_id, "kind": kind}, lambda: _say_deleted(kind, name))
+
+
+def _say_deleted(kind: str, name: str) -> None:
+    say(f"Deleted the {kind} '{name}'. For {KEPT_DAYS} days, it is back with:")
+    say(f"touchstone bin restore {shlex.quote(name)}")
 
 
 _DELETE = {

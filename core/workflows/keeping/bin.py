@@ -1,6 +1,7 @@
 """The bin: deleting what can be had back for 30 days, restoring it, and emptying."""
 
 import contextlib
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -147,5 +148,5 @@ def _purge(workspace: Workspace, items: Sequence[Binned]) -> None:
 
 
 def days_left(item: Binned, *, now: float) -> int:
-    """Whole days for which it can be restored, at least 0."""
-    return max(0, min(KEPT_DAYS, int((item.gone_at - now) / 86400)))
+    """Days for which it can be restored, the last one counted as a whole; at least 0."""
+    return max(0, min(KEPT_DAYS, math.ceil((item.gone_at - now) / 86400)))

@@ -15,6 +15,7 @@ from core.domain.keeping.people import (
     Right,
     Role,
     Standing,
+    acting_as,
     as_program,
     who,
 )
@@ -168,7 +169,7 @@ def enter(workspace: Workspace, actor: Actor) -> Account:
             else now - account.signed_in_at > settings.session_hours * 3600
         )
         if is_new:
-            with transaction(db):
+            with acting_as(Actor(account.name, Standing.PROGRAM)), transaction(db):
                 accounts.set_signed_in(db, account.name, at=actor.since or now)
     return account
 

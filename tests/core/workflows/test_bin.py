@@ -113,7 +113,7 @@ def test_what_is_deleted_is_in_no_number_and_comes_back_as_it_was(full, kind):
     assert _content(full) == without
     assert without != before
     (item,) = bins.content(full)
-    assert (item.kind, bins.days_left(item, now=utc_now() + 86_400)) == (kind, 28)
+    assert (item.kind, bins.days_left(item, now=utc_now() + 86_400)) == (kind, 29)
     if kind is BinKind.DATASET:
         assert bins.takes_in_words(item).startswith("24 images, 1 split, 1 run")
         assert _files(full) == []
