@@ -10,8 +10,7 @@ from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod
 from core.errors import TouchstoneError
 from core.inference.attribution import evidence, smoothed
-from core.inference.explaining.faithful import cells
-from core.inference.explaining.parts import enlarged_parts, fused, interpolated
+from core.inference.explaining.parts import enlarged_parts, fused, interpolated, softened
 from core.inference.occlusion import occlusion
 from core.inference.predictor import Predictor
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from core.inference.grad_cam import GradCam
 
 Of = TypeVar("Of")
-_FINE_CELLS = 28
+_SOFT = 0.04  # of the side: the deviation of the filter of finer maps
 _KEPT = 24  # maps of images and of their parts
 
 
@@ -123,12 +122,13 @@ class Explainer:
             weight = self._predictor.class_weight(class_index)  # [D]
             finer = 4 // (2 if detail.views > 1 else 1)
             stages = self._maps(pixels, self._predictor.stage_maps)
-            return interpolated(smoothed(evidence(stages, weight, finer=finer)), side)
+            fine = interpolated(evidence(stages, weight, finer=finer), side)
+            return softened(fine, side * _SOFT)
         whole = self._class_map(pixels, class_index)
         quarters = self._kept("parts", pixels, enlarged_parts)
         near = fused([self._coarse(part, class_index) for part in quarters], side)
-        both = np.maximum(whole, 0) * np.maximum(near, 0)
-        return interpolated(cells(both, _FINE_CELLS), side)
+        both = np.sqrt(np.maximum(whole, 0)) * np.maximum(near, 0)
+        return softened(both, side * _SOFT)
 
     def _maps(self, pixels: NDArray[np.uint8], compute: Callable[[NDArray[np.uint8]], Of]) -> Of:
         """The maps of an image, kept for the other classes of the same image."""
@@ -161,13 +161,14 @@ class Explainer:
             self._gradients = Gradients(self._predictor)
         return self._gradients
 
-    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
-        """[S, S]: guided by Grad-CAM where the network has it, else with all windows."""
+    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+        """[S, S]: guided by finer Grad-CAM where the network has it, else with all windows."""
         try:
-            guide = self._class_map(pixels, class_index)
+            guide = self._fine_map(pixels, class_index)
         except TouchstoneError:  # the network has no maps
             guide = None
-        return occlusion(pixels, lambda images: self._margins(images, class_index), guide)
+        falls = occlusion(pixels, lambda images: self._margins(images, class_index), guide)
+        return softened(falls, pixels.shape[0] * _SOFT)
 
     def _margins(self, images: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
         """How far a class is ahead of each other one in images [B, S, S, 3]: [B, C - 1].

@@ -159,7 +159,8 @@ class _Score(nn.Module):
 def _whole(views: Heat) -> Heat:
     """The maps [V, h, w] of all views as one: of the image, and of its quarters if there are."""
     if len(views) == 1:
-        return views[0]
+        single: Heat = views[0]
+        return single
     quarters = np.block([[views[1], views[2]], [views[3], views[4]]])
     whole: Heat = interpolated(views[0], len(quarters)) + quarters
     return whole
