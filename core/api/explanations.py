@@ -38,15 +38,17 @@ def _method(item: GradedMethod) -> JsonObject:
 
 
 def _border(item: BorderFinding) -> JsonObject:
+    tested = item.tested
     return {
         "class_name": item.class_name,
         "region": region_in_words(item.row, item.column),
-        "box": list(item.box),
-        "share_of_heat": item.heat,
-        "become_it": item.won,
-        "of_others": item.planted,
-        "lose_it": item.lost,
-        "of_its_own": item.covered,
+        "box": list(tested.box),
+        "share_of_heat": tested.heat,
+        "rise_of_confidence": tested.gain,
+        "become_it": tested.won,
+        "of_others": tested.planted,
+        "lose_it": tested.lost,
+        "of_its_own": tested.covered,
     }
 
 

@@ -33,7 +33,8 @@ def evidence(
             evidence([maps[i : i + 1] for maps in stages], weight, finer=finer)
             for i in range(views)
         )
-        return (own + other[:, ::-1]) / 2
+        mean: NDArray[np.float32] = np.mean([own, other[:, ::-1]], axis=0, dtype=np.float32)
+        return mean
     fine = finer if views == 1 else 2 * finer
     total = np.zeros((fine * high, fine * wide))
     start = 0

@@ -10,8 +10,7 @@ from core.domain.configs.choices import Detail
 from core.domain.models import HeatmapMethod
 from core.errors import TouchstoneError
 from core.inference.attribution import evidence, smoothed
-from core.inference.explaining.faithful import cells
-from core.inference.explaining.parts import enlarged_parts, fused, interpolated
+from core.inference.explaining.parts import enlarged_parts, fused, interpolated, softened
 from core.inference.occlusion import occlusion
 from core.inference.predictor import Predictor
 
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from core.inference.grad_cam import GradCam
 
 Of = TypeVar("Of")
-_FINE_CELLS = 28
+# Of the side: the deviation of the filter of finer maps, and of falls by occlusion.
+_SOFT, _SOFT_FALLS = 0.04, 0.03
 _KEPT = 24  # maps of images and of their parts
 
 
@@ -118,19 +118,20 @@ class Explainer:
         With features of several stages, these say where inside a coarse cell the score comes from.
         Else the image is looked at once more in enlarged quarters, and what is warm in both counts.
         On the drawn defects of the demo (`benchmarks/pointing.py`) the hottest pixel then hits
-        85 % instead of 65 %, and 87 % instead of 80 % with several stages.
+        88 % instead of 68 %, and 85 % instead of 82 % with several stages.
         """
         side, detail = pixels.shape[0], self._predictor.card.detail
         if detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
             finer = 4 // detail.scale
             stages = self._maps(pixels, self._predictor.stage_maps)
-            return interpolated(smoothed(evidence(stages, weight, finer=finer)), side)
+            fine = interpolated(evidence(stages, weight, finer=finer), side)
+            return softened(fine, side * _SOFT)
         whole = self._class_map(pixels, class_index)
         quarters = self._kept("parts", pixels, enlarged_parts)
         near = fused([self._coarse(part, class_index) for part in quarters], side)
-        both = np.maximum(whole, 0) * np.maximum(near, 0)
-        return interpolated(cells(both, _FINE_CELLS), side)
+        both = np.sqrt(np.maximum(whole, 0)) * np.maximum(near, 0)
+        return softened(both, side * _SOFT)
 
     def _maps(self, pixels: NDArray[np.uint8], compute: Callable[[NDArray[np.uint8]], Of]) -> Of:
         """The maps of an image, kept for the other classes of the same image."""
@@ -163,13 +164,20 @@ class Explainer:
             self._gradients = Gradients(self._predictor)
         return self._gradients
 
-    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
-        """[S, S]: guided by Grad-CAM where the network has it, else with all windows."""
+    def _occlusion(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.floating]:
+        """[S, S]: guided by Grad-CAM where the network has it, else with all windows.
+
+        Each fall is weighed by finer Grad-CAM: windows are larger than defects, and a fall whose
+        cause is not where the window is would be the hottest place (77 % instead of 73 % on the
+        drawn defects of the demo, `benchmarks/pointing.py`).
+        """
         try:
             guide = self._class_map(pixels, class_index)
+            fine = np.maximum(self._fine_map(pixels, class_index), 0)
         except TouchstoneError:  # the network has no maps
-            guide = None
-        return occlusion(pixels, lambda images: self._margins(images, class_index), guide)
+            return occlusion(pixels, lambda images: self._margins(images, class_index), None)
+        falls = occlusion(pixels, lambda images: self._margins(images, class_index), guide)
+        return np.maximum(softened(falls, pixels.shape[0] * _SOFT_FALLS), 0) * np.sqrt(fine)
 
     def _margins(self, images: NDArray[np.uint8], class_index: int) -> NDArray[np.float64]:
         """How far a class is ahead of each other one in images [B, S, S, 3]: [B, C - 1].

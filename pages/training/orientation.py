@@ -26,7 +26,8 @@ def question(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -
         _title(answers), icon=":material/flip:", expanded=not answers.is_answered, key="orientation"
     ):
         st.caption(
-            "What shows the same part is flipped or turned at random; Quick may look at mirror images too."
+            "What shows the same part is flipped or turned at random; Quick may look at mirror "
+            "images too."
         )
         images = preview.urls(workspace, dataset, pixels, at_most=2)
         for column, name in zip(st.columns(len(QUESTIONS)), QUESTIONS, strict=True):

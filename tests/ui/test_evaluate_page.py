@@ -302,7 +302,9 @@ def test_every_tab_opens(tab: str, open_page: OpenPage, judged: Workspace) -> No
 def test_what_was_measured_of_heatmaps_and_robustness_is_shown(
     open_page: OpenPage, judged: Workspace
 ) -> None:
-    border = BorderTest((0.0, 0.0, 0.25, 0.25), 0.4, won=9, planted=10, lost=3, covered=10)
+    border = BorderTest(
+        (0.0, 0.0, 0.25, 0.25), 0.4, won=9, planted=10, gain=0.7, lost=3, covered=10
+    )
     grades = HeatmapGrades(
         (
             MethodGrade(HeatmapMethod.GRAD_CAM, hits=4, tried=36, chance=0.14, images=12),

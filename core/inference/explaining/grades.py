@@ -224,7 +224,7 @@ def _classes(examined: Examined, explainer: Explainer, report: Report) -> Iterat
             examined.predictor.card.class_names[label],
             len(own),
             tuple(round(float(value), 3) for value in mean.ravel()),
-            border_test(mean, own, others, label, examined.classify),
+            border_test(mean, own, others, label, examined.predictor.probabilities),
         )
 
 

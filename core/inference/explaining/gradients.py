@@ -159,7 +159,8 @@ class _Score(nn.Module):
 def _whole(views: Heat) -> Heat:
     """The maps [V, h, w] of all views as one: of the image, its mirror image or its quarters."""
     if len(views) == 1:
-        return views[0]
+        single: Heat = views[0]
+        return single
     if len(views) == 2:
         mirrored: Heat = views[0] + views[1][:, ::-1]
         return mirrored

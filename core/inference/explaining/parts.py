@@ -42,6 +42,18 @@ def interpolated(coarse: Floats, side: int) -> NDArray[np.float32]:
     return (rows @ coarse.astype(np.float32) @ columns.T).astype(np.float32)
 
 
+def softened(values: Floats, sigma_px: float) -> NDArray[np.float32]:
+    """A map [S, S] after a Gaussian filter that stops at the borders.
+
+    Why: what causes a score is larger than a peak of it, and lies around it.
+    """
+    at = np.arange(len(values))
+    kernel = np.exp(-(((at[:, None] - at) / sigma_px) ** 2) / 2)
+    kernel /= kernel.sum(1, keepdims=True)
+    soft: NDArray[np.float32] = (kernel @ values @ kernel.T).astype(np.float32)
+    return soft
+
+
 def _weights(length: int, side: int) -> NDArray[np.float32]:
     """[side, length]: how much each cell counts at each of `side` places; rows sum to 1."""
     position = np.clip((np.arange(side) + 0.5) * length / side - 0.5, 0, length - 1)

@@ -166,7 +166,8 @@ class _Search:
             half = partial(dataset_features, session, cache, wanted, stages)
             plain = half(report=lambda done, total: report(done, 2 * total))
             other = half(report=lambda done, total: report(total + done, 2 * total), mirrored=True)
-            return (plain + other) / 2
+            mean: NDArray[np.float32] = (plain + other) / np.float32(2)
+            return mean
         return dataset_features(session, cache, wanted, source, report=report)
 
     def _gain(self, level: ChosenLevel) -> Gain | None:

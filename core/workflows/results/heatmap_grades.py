@@ -13,7 +13,7 @@ from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model
 from core.domain.splits import Subset
 from core.evaluation.measures.intervals import lower_bounds
-from core.inference.explaining.border import MEAN_CELLS
+from core.inference.explaining.border import MEAN_CELLS, BorderTest
 from core.inference.explaining.grades import HeatmapGrades, MethodGrade, grades_from_json
 from core.store import datasets, predictions, splits
 from core.store.database import connect
@@ -64,7 +64,7 @@ class GradedMethod:
 
 @dataclass(frozen=True)
 class BorderFinding:
-    """A class that is decided by something at the border of its images.
+    """A class that is decided by something at the border of its images, and how that is known.
 
     `row` and `column` of the region count from 0 to 3, from the upper left corner.
     """
@@ -72,12 +72,7 @@ class BorderFinding:
     class_name: str
     row: int
     column: int
-    box: tuple[float, float, float, float]
-    won: int
-    planted: int
-    lost: int
-    covered: int
-    heat: float
+    tested: BorderTest
 
 
 @dataclass(frozen=True)
@@ -173,10 +168,7 @@ def read_test(grades: HeatmapGrades, tested_at: float) -> HeatmapTest:
         tested = item.border
         if tested.decides:
             column, row = round(4 * tested.box[0]), round(4 * tested.box[1])
-            counts = (tested.won, tested.planted, tested.lost, tested.covered)
-            border.append(
-                BorderFinding(item.class_name, row, column, tested.box, *counts, tested.heat)
-            )
+            border.append(BorderFinding(item.class_name, row, column, tested))
     return HeatmapTest(tuple(methods), tuple(border), tuple(mean), grades.images, tested_at)
 
 

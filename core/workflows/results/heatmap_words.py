@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from core.domain.models import HeatmapMethod
-from core.words import count, percent
+from core.words import percent, points
 from core.workflows.results.heatmap_grades import BorderFinding, GradedMethod, Trust
 
 _SIDES = {
@@ -102,12 +102,12 @@ def trust_in_words(trust: Trust) -> str:
 def border_in_words(finding: BorderFinding) -> str:
     """That a class is decided at the border, and how that is known."""
     part = region_in_words(finding.row, finding.column)
-    others = count(finding.planted, "image")
+    tested = finding.tested
     return (
-        f"“{finding.class_name}” is decided by the {part} of the image, where the part may not be: "
-        f"{finding.won:,} of {others} of other classes become it when that region is put into "
-        f"them, and {finding.lost:,} of {finding.covered:,} of its own lose it without. "
-        f"{percent(finding.heat)} of the heat lies there."
+        f"“{finding.class_name}” is decided at the {part} of the image: {percent(tested.heat)} of "
+        f"its heat lies there. Put into images of other classes, this region raises its confidence "
+        f"by {points(tested.gain, signed=False)} points, and {tested.won:,} of {tested.planted:,} "
+        "become it. Look what is there: a tag, a clamp or a shadow is no defect."
     )
 
 

@@ -113,7 +113,7 @@ def _row(item: GradedMethod) -> dict[str, str]:
         "Deletion": text.decimal(grade.deletion, 2),
         "Random order": text.decimal(grade.deletion_random, 2),
         "Random weights": text.decimal(grade.likeness, 2),
-        "Time": text.duration(grade.seconds),
+        "Time": f"{text.decimal(grade.seconds, 2)} s",
         "Verdict": heatmap_words.trust_in_words(item.trust),
     }
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from core.domain.models import HeatmapMethod
-from core.inference.explaining.border import border_test, mean_heat
+from core.inference.explaining.border import BorderTest, border_test, mean_heat
 from core.inference.explaining.changes import LEVELS, ImageChange, WhatIf, changed, what_if
 from core.inference.explaining.faithful import cells, curves, hottest_first, similarity
 from core.inference.explaining.grades import MethodGrade
@@ -76,10 +76,15 @@ def test_a_tag_in_the_corner_of_one_class_is_flagged_and_a_part_in_the_middle_is
         other[24:36, 24:36] = (250, 250, 250)
     for own, decides in ((tagged, True), (holed, False)):
         heats = [(image > 220).all(2).astype(np.float32) for image in own]
-        result = border_test(mean_heat(heats), own, plain, 1, _by_spots)
+        result = border_test(mean_heat(heats), own, plain, 1, lambda x: np.eye(2)[_by_spots(x)])
         assert result.decides is decides
         assert result.box[:2] == (0, 0)
         assert (result.won, result.planted) == ((8, 8) if decides else (0, 8))
+    # A tag that only helps is named where the heat is, and heat without effect is not enough.
+    box = (0.0, 0.0, 0.25, 0.25)
+    assert BorderTest(box, 0.43, won=3, planted=12, gain=0.3, lost=0, covered=12).decides
+    assert not BorderTest(box, 0.43, won=0, planted=12, gain=0.0, lost=0, covered=12).decides
+    assert not BorderTest(box, 0.07, won=2, planted=12, gain=0.2, lost=6, covered=12).decides
 
 
 def test_a_grade_is_worth_something_only_above_chance_and_unlike_random_weights():
