@@ -35,11 +35,12 @@ class Normalization(StrEnum):
 
 
 class Recipe(StrEnum):
-    """Which part of the network is trained."""
+    """Which part of the network is trained; good_only: none, good images are remembered."""
 
     QUICK = "quick"
     STAGED = "staged"
     FULL = "full"
+    GOOD_ONLY = "good_only"
 
 
 class OptimizerName(StrEnum):
@@ -115,22 +116,24 @@ class Detail(StrEnum):
     """What the features of a model are made from.
 
     The last layer's means over the whole image; means and maxima of several stages of the network;
-    the same, the largest of the whole image and of its four quarters at twice the resolution.
+    the same, the largest of the whole image and of its four quarters at twice the resolution; the
+    middle stages place by place, for models that only know good images.
     """
 
     WHOLE = "whole"
     STAGES = "stages"
     TILES = "tiles"
+    PLACES = "places"
 
     @property
     def scale(self) -> int:
         """How many times the side that the network sees the pixels have."""
-        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 2}[self]
+        return 2 if self is Detail.TILES else 1
 
     @property
     def views(self) -> int:
         """How often the network runs for one image."""
-        return {Detail.WHOLE: 1, Detail.STAGES: 1, Detail.TILES: 5}[self]
+        return 5 if self is Detail.TILES else 1
 
 
 class DetailChoice(StrEnum):

@@ -76,7 +76,7 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     )
     ends = [jobs.wait(copy, view.job.id, on_change=lambda _: None) for view in (compared, told)]
     trials = runs.detail_trials(copy, compared.run.id)
-    assert [trial.detail for trial in trials] == list(Detail)
+    assert [trial.detail for trial in trials] == list(DetailChoice.AUTO_TILES.levels)
     assert sum(trial.is_chosen for trial in trials) == 1
     model = models.find_model(copy, str(ends[1].result["model_id"]))
     assert model.preprocess.image_size_px == 2 * IMAGE_PX
