@@ -284,6 +284,8 @@ OPENS_OWN_FILES = {
     "core/workflows/use/models.py": "writes the model file",
     "core/workflows/use/prediction.py": "copies a table of ours",
     "pages/signoff/record.py": "a table of ours",
+    "core/serving/shadow.py": "a table of ours",
+    "core/workflows/use/watching.py": "a table of ours",
     "pages/training/preview.py": "decodes a PNG of ours from memory",
     "pages/ui/components.py": "assets",
     "pages/ui/first_paint.py": "assets",

@@ -11,6 +11,7 @@ FILES = sorted(p for room in ("core", "pages") for p in (PROJECT / room).rglob("
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 # Tables of some members only, with the reason.
 PARTIAL = {
+    "_EXPORTED": "a plain copy is downloaded, not exported",
     "METHODS": "a split that comes with the images is made by the import, not by the form",
     "_PLACES": "findings of other kinds stay in the order in which they were found",
     "STATUS_WORDS": "an absent image is not listed, so it needs no word",

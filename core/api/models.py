@@ -1,7 +1,8 @@
 """The JSON of models and predictions."""
 
 from core.api.values import JsonObject
-from core.domain.models import Model, PartResult, Prediction, UnfamiliarLimit
+from core.domain.models import Model, PartResult, PastPrediction, Prediction, UnfamiliarLimit
+from core.domain.record import in_utc
 
 
 def model_as_json(model: Model) -> JsonObject:
@@ -14,6 +15,9 @@ def model_as_json(model: Model) -> JsonObject:
         "validation_macro_f1": model.val_macro_f1,
         "test_macro_f1": None,  # views of test results are recorded: `evaluate` shows them
         "size_bytes": model.size_bytes,
+        "stage": model.stage.value,
+        "note": model.note,
+        "is_detector": model.is_detector,
     }
 
 
@@ -31,6 +35,11 @@ def prediction_as_json(item: Prediction) -> JsonObject:
         **_unfamiliar_as_json(item),
         "confidences": [list(pair) for pair in item.confidences],
     }
+
+
+def past_as_json(past: PastPrediction) -> JsonObject:
+    """A prediction of the history: when, by which model, and what."""
+    return {"at": in_utc(past.at), "model": past.model_name, **prediction_as_json(past.item)}
 
 
 def _unfamiliar_as_json(item: Prediction) -> JsonObject:

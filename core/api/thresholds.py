@@ -54,6 +54,7 @@ def point_as_json(point: OperatingPoint, class_names: tuple[str, ...]) -> JsonOb
         "accept_below": point.accept_below,
         "reject_from": point.reject_from,
         "class_thresholds": dict(zip(class_names, point.class_thresholds, strict=False)),
+        "parts": point.parts.text,
         "in_words": point_in_words(point),
     }
 

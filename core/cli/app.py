@@ -76,8 +76,10 @@ CONTENTS = {
     ),
     "Use": (
         Entry("predict", "using.predict", "Classify images, with a decision per part."),
+        Entry("predictions", "using.history", "Search what images were predicted to be."),
+        Entry("watch", "using.watch", "Answer each image that appears in a folder."),
         Entry("heatmap", "using.heatmap", "Show what speaks for a class, or test heatmaps."),
-        Entry("models", "use", "List the models."),
+        Entry("models", "using.registry", "List, release and retire models; notes."),
         Entry("delete", "use", "Delete a dataset, run or model."),
         Entry("add-model", "using.export", "Take a model file from elsewhere."),
         Entry("export-model", "using.export", "Write a model for other programs, checked."),

@@ -153,6 +153,15 @@ def _show_ok_nok(report: EvaluationReport, judged: JudgedSet, point: OperatingPo
         counted = f"{number(rate.k)} of {number(rate.n)} {kind} {unit}: {_percent(rate)}"
         say(f"{name}: {counted if rate.has_data else 'no data'}")
     say(f"Rule: {point_in_words(point or OperatingPoint())}")
+    if judged.model.is_detector:
+        say(f"good against unlike (AUROC): {_area(report.ok_nok.roc_area)}")
+
+
+def _area(found: Estimate) -> str:
+    bounds = found.interval
+    if found.value is None or bounds is None:
+        return "no data: it needs images of defects"
+    return f"{decimal(found.value)} ({decimal(bounds.low)} to {decimal(bounds.high)})"
 
 
 def _percent(found: Rate | Estimate) -> str:

@@ -22,13 +22,14 @@ from core.cli.session import (
     person,
     session,
 )
-from core.domain.parts import Counting
+from core.domain.parts import ANY_IMAGE, Counting, part_rule
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import OperatingPoint, Outcome, single_threshold
-from core.evaluation.decisions.rule import point_in_words
+from core.evaluation.decisions.rule import DecisionRule, point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
+from core.evaluation.measures.parts import Unit
 from core.evaluation.release.comparison import PairedTable
 from core.words import number, percent, percent_range, significant
 from core.workflows.results import comparison, thresholds
@@ -83,6 +84,14 @@ def threshold(
     at: Annotated[
         float | None, typer.Option(help="Reject from this NOK probability; 0.5 is 50%.")
     ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="How images of one part are combined: any (the strictest decides), mean, or how "
+            "many must agree.",
+            show_default="as saved, else any",
+        ),
+    ] = None,
     confidence: ConfidenceOption = CONFIDENCE,
     counting: CountOption = Counting.AUTO,
     save: Annotated[bool, typer.Option("--save", help="Save it with the model.")] = False,
@@ -102,6 +111,8 @@ def threshold(
     """
     with session(workspace, as_json) as opened:
         basis = thresholds.load_basis(opened.workspace, model, counting=counting)
+        saved = thresholds.saved_rule(opened.workspace, basis.judged.model.id)
+        basis = _combined(basis, saved, parts)
         scenario = _scenario(cost, defect_rate, volume) if cost else None
         goal = ThresholdGoal(
             max_escape=max_escape,
@@ -112,7 +123,7 @@ def threshold(
             class_error=class_error,
             confidence=confidence,
         )
-        choice = _choice(opened.workspace, basis, goal, at)
+        choice = _choice(basis, goal, at, saved if parts is None else None)
         if save:
             thresholds.save_rule(
                 opened.workspace,
@@ -168,8 +179,21 @@ def _scenario(cost: str, defect_rate: float, volume: float) -> Scenario:
         ) from err
 
 
+def _combined(basis: Basis, saved: DecisionRule | None, parts: str | None) -> Basis:
+    """The images combined as it was asked for, else as the saved rule does."""
+    if parts is None:
+        return basis.combined_by(saved.point.parts) if saved else basis
+    how = part_rule(parts)
+    if how != ANY_IMAGE and basis.unit is not Unit.PARTS:
+        raise ConfigError(
+            "No images of this dataset are known to show one part.",
+            "Import them with a part, or answer look-alikes: `touchstone parts DATASET`.",
+        )
+    return basis.combined_by(how)
+
+
 def _choice(
-    workspace: Workspace, basis: Basis, goal: ThresholdGoal, at: float | None
+    basis: Basis, goal: ThresholdGoal, at: float | None, saved: DecisionRule | None
 ) -> ThresholdChoice:
     """The rule that reaches the goal, the one set with --at, or without both the saved one."""
     if at is not None:
@@ -179,11 +203,9 @@ def _choice(
                 "--at sets the threshold; it cannot be combined with limits.",
                 "Leave out --at, or the limits.",
             )
-        return ThresholdChoice(single_threshold(at), "by hand")
-    if goal == ThresholdGoal(confidence=goal.confidence):
-        saved = thresholds.saved_rule(workspace, basis.judged.model.id)
-        if saved is not None:
-            return ThresholdChoice(saved.point, saved.chosen_by)
+        return ThresholdChoice(replace(single_threshold(at), parts=basis.combine), "by hand")
+    if saved is not None and goal == ThresholdGoal(confidence=goal.confidence):
+        return ThresholdChoice(saved.point, saved.chosen_by)
     return thresholds.choose(basis, goal)
 
 

@@ -28,6 +28,7 @@ _IDLE_HINTS = {
     "learning rate or augmentation.",
     Recipe.STAGED: "Staged trains the upper layers step by step, from the solved last layer on.",
     Recipe.FULL: "Full trains all layers step by step: use weight decay instead of a penalty.",
+    Recipe.GOOD_ONLY: "Good_only remembers good images; its false-alarm rate is --unfamiliar-rate.",
 }
 _GROUPS = {"augment": SettingGroup.AUGMENTATION, "preprocess": SettingGroup.PIXELS}
 _MOST_BYTES = 10_000_000

@@ -1,42 +1,20 @@
-"""Commands that list and delete: models, datasets, runs."""
+"""The command that deletes: models, datasets, runs."""
 
 import shlex
 from typing import Annotated
 
 import typer
 
-from core.api.models import model_as_json
-from core.cli.output import say, table
+from core.cli.output import say
 from core.cli.session import JsonOption, WorkspaceOption, session
 from core.domain.keeping.bin import KEPT_DAYS
 from core.errors import NotFoundError
-from core.words import decimal
 from core.workflows.data import datasets
 from core.workflows.training import runs
 from core.workflows.use import models
 from core.workspace import Workspace
 
 app = typer.Typer()
-
-
-@app.command(name="models")
-def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List the models."""
-    with session(workspace, as_json) as opened:
-        stored = models.list_models(opened.workspace)
-        result = [model_as_json(model) for model in stored]
-        rows = [
-            [
-                m.id,
-                m.name,
-                m.dataset_name,
-                m.network,
-                decimal(m.val_macro_f1),
-            ]
-            for m in stored
-        ]
-        headings = ["id", "name", "dataset", "network", "validation macro F1"]
-        opened.answer({"models": result}, lambda: table(headings, rows))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Datasets: samples, versions, and filters."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -221,3 +221,31 @@ class SampleFilter:
     text: str = ""
     ids: tuple[int, ...] | None = None
     mark: MarkKind | None = None
+
+
+# What a model that only knows good images calls its classes; a good class keeps its own name.
+GOOD = "good"
+UNLIKE_GOOD = "unlike the good images"
+
+
+def good_classes(verdicts: Sequence[Verdict | None]) -> tuple[int, ...]:
+    """Indices of the classes of good parts.
+
+    The only class of a dataset is one unless it was marked defective.
+
+    Args:
+        verdicts: one for each class of a dataset.
+    """
+    if len(verdicts) == 1:
+        return () if verdicts[0] is Verdict.NOK else (0,)
+    return tuple(i for i, verdict in enumerate(verdicts) if verdict is Verdict.OK)
+
+
+def names_of_detector(class_names: Sequence[str], good: Sequence[int]) -> tuple[str, str]:
+    """What the classes of a model are called that knows these classes of a dataset.
+
+    Good is the one class of them, or “good” where they are several; the other class is everything
+    else, so that defects need no name.
+    """
+    own = class_names[good[0]] if len(good) == 1 else GOOD
+    return (GOOD if own == UNLIKE_GOOD else own), UNLIKE_GOOD

@@ -47,6 +47,15 @@ class ModelFormat(StrEnum):
     BUNDLE = "bundle"  # one file for another Touchstone
     OPENVINO = "openvino"
     ONNX = "onnx"
+    INT8 = "int8"  # OpenVINO, computing in 8 bits
+
+
+class ModelStage(StrEnum):
+    """What a model is for, as somebody decided; one model of a dataset is released at a time."""
+
+    CANDIDATE = "candidate"
+    RELEASED = "released"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class Model:
     Results on test images are not among it: every view of them is recorded, so no list has them.
     Where `validation_cross_validated`, the model was refitted on training and validation images:
     its stored validation confidences come from models that had not seen the image or its group.
+    `is_detector`: it knows good images alone, and has two classes: good, and unlike the good ones.
+    Their confidences are 1 / (1 + s) and s / (1 + s) for a score s, which is 1 at its limit.
     """
 
     id: str
@@ -74,6 +85,9 @@ class Model:
     version: int | None = None
     fold: int | None = None
     validation_cross_validated: bool = False
+    is_detector: bool = False
+    stage: ModelStage = ModelStage.CANDIDATE
+    note: str = ""
 
 
 class ModelStanding(StrEnum):
@@ -163,6 +177,15 @@ class Prediction:
     def is_unfamiliar(self) -> bool:
         """Whether the image is unlike the training images, so that its class means nothing."""
         return self.unfamiliar is not None and self.unfamiliar > 1
+
+
+@dataclass(frozen=True)
+class PastPrediction:
+    """What an image was predicted to be at a time; of the confidences the highest alone is kept."""
+
+    at: float
+    model_name: str
+    item: Prediction
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,80 @@ A look-alike is a proposal. It becomes a part when a person confirms it, and not
 person says that the images show different parts.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
+
+from core.errors import ConfigError
 
 Pair = tuple[int, int]
+
+
+class PartHow(StrEnum):
+    """How the images of a part become one decision."""
+
+    ANY = "any"  # the strictest image decides
+    AT_LEAST = "at-least"  # so many of its images must agree
+    MEAN = "mean"  # the mean of their confidences decides
+
+
+@dataclass(frozen=True)
+class PartRule:
+    """How the images of a part become one decision; `k` images must agree in `AT_LEAST`.
+
+    A part with fewer images than `k` needs all of them to agree. An image that cannot be read
+    counts as one for inspector review; beside a mean, it sends the part there at least.
+    """
+
+    how: PartHow = PartHow.ANY
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(
+                f"{self.k} images cannot decide on a part.", "Give a whole number from 1 on."
+            )
+
+    @property
+    def text(self) -> str:
+        """As it is stored and typed: `any`, `mean`, or the number of images that must agree."""
+        return str(self.k) if self.how is PartHow.AT_LEAST else self.how.value
+
+    @property
+    def in_words(self) -> str:
+        """What happens to a part, as a sentence; empty where the strictest image decides."""
+        match self.how:
+            case PartHow.ANY:
+                return ""
+            case PartHow.AT_LEAST:
+                return f"A part needs {self.k} such images, or all of them if it has fewer."
+            case PartHow.MEAN:
+                return "The mean confidences of the images of a part decide."
+            case _:
+                assert_never(self.how)
+
+
+ANY_IMAGE = PartRule()
+
+
+def part_rule(text: str) -> PartRule:
+    """The rule of a text that `PartRule.text` gives.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    clean = text.strip().lower()
+    if clean in (PartHow.ANY, PartHow.MEAN):
+        return PartRule(PartHow(clean))
+    if re.fullmatch("[0-9]{1,4}", clean):
+        return PartRule(PartHow.AT_LEAST, int(clean)) if int(clean) != 1 else ANY_IMAGE
+    raise ConfigError(
+        f"'{text}' is no rule for the images of a part.",
+        "Give any, mean, or the number of images that must agree, such as 2.",
+    )
 
 
 class PartAnswer(StrEnum):

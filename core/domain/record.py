@@ -31,6 +31,8 @@ class RecordedAction(StrEnum):
     MODEL_MADE = "model made"
     MODEL_RENAMED = "model renamed"
     MODEL_DELETED = "model deleted"
+    MODEL_STAGED = "model stage set"
+    MODEL_NOTED = "model note written"
     THRESHOLD_SAVED = "threshold saved"
     CRITERIA_SET = "release criteria set"
     TEST_SEALED = "test sealed"

@@ -40,7 +40,8 @@ class TrainingRun:
     @property
     def refits(self) -> bool:
         """Whether the released model also learns from the validation images; a fold never does."""
-        return self.train.recipe is Recipe.QUICK and self.train.refit and self.fold is None
+        learns_at_once = self.train.recipe in (Recipe.QUICK, Recipe.GOOD_ONLY)
+        return learns_at_once and self.train.refit and self.fold is None
 
 
 class RunState(StrEnum):

@@ -4,16 +4,19 @@ from typing import assert_never
 
 from core.domain.configs.choices import Channels, ResizeMode
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.parts import PartHow, PartRule
 from core.models.bundle import ModelCard
 
-_OPEN = {
-    "openvino": """import openvino
+_OPENVINO = """import openvino
 
 network = openvino.Core().read_model("model.xml")
 about = json.loads(network.get_rt_info("touchstone").value)
 exact = {"INFERENCE_PRECISION_HINT": "f32"}
 compiled = openvino.Core().compile_model(network, "CPU", exact)
-run = lambda pixels: compiled(pixels)[0][0]""",
+run = lambda pixels: compiled(pixels)[0][0]"""
+_OPEN = {
+    "openvino": _OPENVINO,
+    "int8": _OPENVINO,
     "onnx": """import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
@@ -21,9 +24,14 @@ about = json.loads(session.get_modelmeta().custom_metadata_map["touchstone"])
 run = lambda pixels: session.run(None, {"pixels": pixels})[0][0]""",
 }
 _DECIDES = """`rule` in `touchstone.json` decides: accept, reject, or inspector review
-(`to a person`). Of several images of one part, the strictest decides."""
-PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
-PROGRAMS = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
+(`to a person`)."""
+_DETECTS = """It only knows good images. The score of an image is how far its least familiar place
+is from all places of good images, 1 at the limit; the confidence of being unlike them is
+score / (1 + score)."""
+_IN_8_BITS = """Weights and activations have 8 bits, so confidences differ from the original:
+`check.json` lists the images and parts that are decided differently."""
+PACKAGES = {"openvino": "openvino", "int8": "openvino", "onnx": "onnxruntime"}
+PROGRAMS = {"openvino": "OpenVINO", "int8": "OpenVINO, in 8 bits", "onnx": "ONNX Runtime"}
 
 
 def example(config: PreprocessConfig, network_format: str) -> str:
@@ -112,12 +120,36 @@ def _resize(mode: ResizeMode, side: int) -> list[str]:
             assert_never(mode)
 
 
-def readme(card: ModelCard, network_format: str, *, sha256: str, decides: bool) -> str:
-    """What the folder is, how it is run, and what it does not do."""
+def _of_parts(rule: PartRule) -> str:
+    match rule.how:
+        case PartHow.ANY:
+            return "Of several images of one part, the strictest decides."
+        case PartHow.AT_LEAST:
+            return (
+                f"Of several images of one part, {rule.k} must agree, or all of fewer: sort their\n"
+                f"decisions from the strictest on and take number {rule.k}."
+            )
+        case PartHow.MEAN:
+            return (
+                "For several images of one part, give `decide` the mean of their confidences, in\n"
+                "the order of the classes."
+            )
+        case _:
+            assert_never(rule.how)
+
+
+def readme(card: ModelCard, network_format: str, *, sha256: str, parts: PartRule | None) -> str:
+    """What the folder is, how it is run, and what it does not do.
+
+    `parts` is how its rule combines images of one part; None: it has no rule.
+    """
     names = "\n".join(f"{i}. {name}" for i, name in enumerate(card.class_names))
     side = card.preprocess.image_size_px
-    files = "`model.xml`, `model.bin`" if network_format == "openvino" else "`model.onnx`"
-    rule = _DECIDES if decides else "The model has no threshold: it classifies and decides nothing."
+    files = "`model.onnx`" if network_format == "onnx" else "`model.xml`, `model.bin`"
+    rule = "The model has no threshold: it classifies and decides nothing."
+    rule = f"{_DECIDES}\n{_of_parts(parts)}" if parts else rule
+    rule = f"{rule}\n\n{_DETECTS}" if card.is_detector else rule
+    rule = f"{rule}\n\n{_IN_8_BITS}" if network_format == "int8" else rule
     return f"""# {card.name}
 
 A model of Touchstone for {PROGRAMS[network_format]}; sha256

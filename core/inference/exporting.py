@@ -4,7 +4,11 @@ The folder runs without Touchstone: network, description, README and an example 
 example itself, in a process of its own, is what is checked against the original.
 """
 
+import contextlib
+import io
 import json
+import logging
+import math
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,12 +16,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.choices import Normalization
-from core.domain.models import ModelFormat, Prediction
-from core.errors import ConfigError, ModelFileError
+from core.domain.models import ModelFormat, PartDecision, Prediction
+from core.domain.parts import part_rule
+from core.errors import ConfigError, ModelFileError, TouchstoneError
 from core.inference import export_texts
+from core.inference.detector import Detector, read_detector
 from core.inference.predictor import build_module, head_weights
-from core.models.bundle import PART_RULE, ModelCard, Tensors, read_card, read_tensors
+from core.models.bundle import ModelCard, Tensors, part_rule_of, read_card, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +40,13 @@ _ONNX_OPSET = 17
 
 
 def write_network(
-    bundle: Path, folder: Path, model_format: ModelFormat, *, sha256: str, rule: str
+    bundle: Path,
+    folder: Path,
+    model_format: ModelFormat,
+    *,
+    sha256: str,
+    rule: str,
+    calibration: Sequence[Path] = (),
 ) -> None:
     """Write a model for another program into an existing folder.
 
@@ -40,18 +56,22 @@ def write_network(
         model_format: for which program; not `bundle`.
         sha256: of the model file without its rule.
         rule: the decision rule as text; empty for none.
+        calibration: training images by whose values the range of 8 bits is chosen.
 
     Raises:
         ModelFileError: if the model cannot be used.
-        ConfigError: if a package is missing.
+        ConfigError: if a package is missing, or there is no readable image to calibrate with.
     """
     card, tensors = read_card(bundle), read_tensors(bundle)
     description = _description(card, sha256, rule)
     text = json.dumps(description, ensure_ascii=False, indent=2)
-    whole = whole_model(card, tensors)
+    whole = whole_model(card, tensors, read_detector(bundle))
     match model_format:
         case ModelFormat.OPENVINO:
-            _write_openvino(whole, card, text, folder / "model.xml")
+            _save_openvino(_converted(whole, card), text, folder / "model.xml")
+        case ModelFormat.INT8:
+            network = _in_8_bits(_converted(whole, card), card, calibration)
+            _save_openvino(network, text, folder / "model.xml")
         case ModelFormat.ONNX:
             _write_onnx(whole, card, text, folder / "model.onnx")
         case ModelFormat.BUNDLE:
@@ -61,7 +81,8 @@ def write_network(
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
     example = export_texts.example(card.preprocess, model_format.value)
     (folder / EXAMPLE).write_text(example, encoding="utf-8")
-    readme = export_texts.readme(card, model_format.value, sha256=sha256, decides=bool(rule))
+    how = part_rule(part_rule_of(rule)) if rule else None
+    readme = export_texts.readme(card, model_format.value, sha256=sha256, parts=how)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
@@ -88,15 +109,16 @@ def run_example(folder: Path, images: Sequence[Path]) -> Iterator[Prediction]:
             yield Prediction(values["path"], error=values["error"])
         else:
             pairs = tuple((str(n), float(p)) for n, p in values["confidences"])
-            yield Prediction(values["path"], pairs, decision=values["decision"])
+            decision = None if values["decision"] is None else PartDecision(values["decision"])
+            yield Prediction(values["path"], pairs, decision=decision)
 
 
-def whole_model(card: ModelCard, tensors: Tensors) -> "torch.nn.Module":
+def whole_model(
+    card: ModelCard, tensors: Tensors, detector: Detector | None = None
+) -> "torch.nn.Module":
     """Uint8 pixels [1, S, S, 3] to confidences [1, C]; contrast and normalization included."""
-    import torch
     from torch import Tensor, nn
 
-    weight, bias = head_weights(card, tensors)
     stretch = card.preprocess.normalization
 
     class Whole(nn.Module):
@@ -105,10 +127,7 @@ def whole_model(card: ModelCard, tensors: Tensors) -> "torch.nn.Module":
         def __init__(self) -> None:
             super().__init__()
             self.features = build_module(card, tensors)
-            self.head = nn.Linear(weight.shape[1], weight.shape[0])
-            self.head.load_state_dict(
-                {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
-            )
+            self.head = _linear_head(card, tensors) if detector is None else _distances(detector)
 
         def forward(self, pixels: Tensor) -> Tensor:
             values = pixels.float()
@@ -122,7 +141,53 @@ def whole_model(card: ModelCard, tensors: Tensors) -> "torch.nn.Module":
     return Whole().eval()
 
 
-def _write_openvino(whole: "torch.nn.Module", card: ModelCard, text: str, target: Path) -> None:
+def _linear_head(card: ModelCard, tensors: Tensors) -> "torch.nn.Module":
+    """Features [1, D] to logits [1, C]."""
+    import torch
+
+    weight, bias = head_weights(card, tensors)
+    head = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+    return head
+
+
+def _distances(detector: Detector) -> "torch.nn.Module":
+    """Features of places [1, P, C] to logits [1, 2]: of good 0, of unlike it the log of the score.
+
+    Their softmax are the confidences of a detector.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    places = torch.from_numpy(detector.places.astype("float32"))
+
+    class Distances(nn.Module):
+        """The largest distance of a place to the nearest one that is kept."""
+
+        kept: Tensor
+        length: Tensor
+        mean: Tensor
+        deviation: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kept", places.T.contiguous())
+            self.register_buffer("length", (places**2).sum(1))
+            self.register_buffer("mean", torch.from_numpy(detector.mean))
+            self.register_buffer("deviation", torch.from_numpy(detector.deviation))
+
+        def forward(self, features: Tensor) -> Tensor:
+            rows = (features - self.mean) / self.deviation  # [1, P, C]
+            squares = (rows**2).sum(2, keepdim=True) + self.length - 2 * rows @ self.kept
+            farthest = squares.amin(2).clamp(min=1e-12).amax(1, keepdim=True)
+            logit = farthest.log() / 2 - math.log(detector.limit)
+            return torch.cat([torch.zeros_like(logit), logit], 1)
+
+    return Distances()
+
+
+def _converted(whole: "torch.nn.Module", card: ModelCard) -> Any:
+    """The module as an OpenVINO network."""
     import warnings
 
     import torch
@@ -136,8 +201,56 @@ def _write_openvino(whole: "torch.nn.Module", card: ModelCard, text: str, target
     network.reshape(list(_example(card).shape))
     network.inputs[0].get_tensor().set_names({"pixels"})
     network.outputs[0].get_tensor().set_names({"confidences"})
+    return network
+
+
+def _save_openvino(network: Any, text: str, target: Path) -> None:
+    from core.inference.runtime import openvino_module
+
     network.set_rt_info(text, ["touchstone"])
-    ov.save_model(network, target, compress_to_fp16=False)
+    openvino_module().save_model(network, target, compress_to_fp16=False)
+
+
+def _in_8_bits(network: Any, card: ModelCard, calibration: Sequence[Path]) -> Any:
+    """The network with weights and activations in 8 bits, except for what follows its features.
+
+    Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference"; the library is NNCF.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("nncf") is None:
+        raise ConfigError(
+            "To export in 8 bits, a package is missing: nncf.",
+            'Install it with: pip install "touchstone-vision[int8]"; or export OpenVINO.',
+        )
+    images = list(_readable(calibration, card))
+    if not images:
+        raise ConfigError(
+            f"There are no training images to calibrate '{card.name}' with.",
+            "Export it where its dataset is, or as OpenVINO.",
+        )
+    # Why: its bars go to the standard output, which belongs to the answer of a command.
+    with contextlib.redirect_stdout(io.StringIO()):
+        import nncf  # type: ignore[import-untyped]
+
+        nncf.set_log_level(logging.ERROR)
+        products = [op for op in network.get_ordered_ops() if op.get_type_name() == "MatMul"]
+        last = [op.get_friendly_name() for op in products[-1:]]
+        return nncf.quantize(
+            network,
+            nncf.Dataset(images),
+            subset_size=len(images),
+            # Why: the last layer costs nothing, and its logits become confidences.
+            ignored_scope=nncf.IgnoredScope(names=last),
+        )
+
+
+def _readable(paths: Sequence[Path], card: ModelCard) -> Iterator[NDArray[np.uint8]]:
+    """Pixels uint8 [1, S, S, 3] of the images that can be read."""
+    for path in paths:
+        with contextlib.suppress(TouchstoneError):
+            yield load_pixels(path, card.preprocess)[None]
 
 
 def _write_onnx(whole: "torch.nn.Module", card: ModelCard, text: str, target: Path) -> None:
@@ -188,7 +301,7 @@ def _description(card: ModelCard, sha256: str, rule: str) -> dict[str, Any]:
         "output": {"name": "confidences", "type": "float32", "temperature": 1.0},
         "preprocess": asdict(card.preprocess),
         "rule": json.loads(rule) if rule else None,
-        "part_rule": PART_RULE,
+        "part_rule": part_rule_of(rule),
     }
 
 

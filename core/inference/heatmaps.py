@@ -78,6 +78,9 @@ class Explainer:
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [D] of an image, from the maps that its heatmaps need in any case."""
         detail = self._predictor.card.detail
+        if self._predictor.detector is not None:
+            (places,) = self._maps(pixels, lambda image: self._predictor.features(image[None]))
+            return np.asarray(places, np.float32)
         if detail is Detail.WHOLE:
             maps = self._maps(pixels, lambda image: self._predictor.maps(image[None]))
             if maps is None:
@@ -102,6 +105,8 @@ class Explainer:
 
     def _coarse(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """[h, w]: the same on the cells of the last maps."""
+        if self._predictor.detector is not None:
+            return self._distance_map(pixels, class_index)
         if self._predictor.card.detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
             parts = evidence(self._maps(pixels, self._predictor.stage_maps), weight)
@@ -121,6 +126,8 @@ class Explainer:
         88 % instead of 68 %, and 85 % instead of 82 % with several stages.
         """
         side, detail = pixels.shape[0], self._predictor.card.detail
+        if self._predictor.detector is not None:  # its places are what there is
+            return self._class_map(pixels, class_index)
         if detail is not Detail.WHOLE:
             weight = self._predictor.class_weight(class_index)  # [D]
             finer = 4 // detail.scale
@@ -132,6 +139,19 @@ class Explainer:
         near = fused([self._coarse(part, class_index) for part in quarters], side)
         both = np.sqrt(np.maximum(whole, 0)) * np.maximum(near, 0)
         return softened(both, side * _SOFT)
+
+    def _distance_map(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+        """[h, w]: how far places are from the good ones beyond the usual one; for good: how near.
+
+        In units of the limit of a detector, of which class 0 is good.
+        """
+        detector = self._predictor.detector
+        assert detector is not None
+        features = self._maps(pixels, lambda image: self._predictor.features(image[None]))
+        heat = detector.heat(features[0])
+        speaks = 1 - heat if class_index == 0 else heat - np.median(heat)
+        evidence_of_places: NDArray[np.float32] = np.maximum(speaks, 0).astype(np.float32)
+        return evidence_of_places
 
     def _maps(self, pixels: NDArray[np.uint8], compute: Callable[[NDArray[np.uint8]], Of]) -> Of:
         """The maps of an image, kept for the other classes of the same image."""
@@ -158,6 +178,11 @@ class Explainer:
         return self._grad_cam
 
     def _by_gradients(self) -> "Gradients":
+        if self._predictor.detector is not None:
+            raise TouchstoneError(
+                "This model only knows good images: it has no gradients of classes.",
+                "Use Grad-CAM, which shows how far each place is from the good ones, or occlusion.",
+            )
         if self._gradients is None:
             from core.inference.explaining.gradients import Gradients
 

@@ -14,6 +14,7 @@ from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.choices import Detail
 from core.domain.models import Prediction
 from core.errors import ModelFileError, TouchstoneError
+from core.inference.detector import Detector, read_detector
 from core.inference.runtime import backbone_digest, open_runtime
 from core.inference.unfamiliar import Unfamiliar, read_unfamiliar
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
@@ -33,6 +34,7 @@ class Predictor:
         runtimes: Path,
         device: str = "cpu",
         unfamiliar: Unfamiliar | None = None,
+        detector: Detector | None = None,
     ) -> None:
         """Prepare a model.
 
@@ -42,6 +44,7 @@ class Predictor:
             runtimes: folder of converted networks.
             device: where to compute.
             unfamiliar: what tells images that are unlike the training images.
+            detector: what a model knows that has only seen good images; it has no head.
 
         Raises:
             ModelFileError: if the weights do not fit the description.
@@ -49,7 +52,10 @@ class Predictor:
         self.card = card
         self.tensors = tensors
         self.unfamiliar = unfamiliar
-        self._weight, self._bias = head_weights(card, tensors)
+        self.detector = detector
+        if card.is_detector is (detector is None):
+            raise _unfit(card)
+        self._head = None if detector is not None else head_weights(card, tensors)
         if unfamiliar is not None and unfamiliar.width != self.feature_count:
             raise _unfit(card)
         size = card.preprocess.image_size_px
@@ -67,26 +73,42 @@ class Predictor:
             runtimes=runtimes,
             device=device,
             unfamiliar=read_unfamiliar(path),
+            detector=read_detector(path),
         )
 
     def with_random_head(self, generator: np.random.Generator) -> "Predictor":
-        """The same network with last weights that mean nothing, and the same values in all."""
+        """The same network with last weights that mean nothing, and the same values in all.
+
+        Not of detectors.
+        """
+        weight, bias = self._linear
         other = copy.copy(self)
-        other._weight = generator.permuted(self._weight, axis=1)
-        other.tensors = {**self.tensors, f"{self.card.head}.weight": other._weight}
+        other._head = generator.permuted(weight, axis=1), bias
+        other.tensors = {**self.tensors, f"{self.card.head}.weight": other._head[0]}
         return other
 
     def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight [C, D] and bias [C] of the last layer."""
-        return self._weight, self._bias
+        """Weight [C, D] and bias [C] of the last layer; not of detectors."""
+        return self._linear
 
     @property
     def feature_count(self) -> int:
-        """Number of features D."""
-        return int(self._weight.shape[1])
+        """Number of features D; not of detectors."""
+        return int(self._linear[0].shape[1])
+
+    @property
+    def tells_unfamiliar(self) -> bool:
+        """Whether predictions have a score of how unlike the training images the image is."""
+        return self.unfamiliar is not None or self.detector is not None
+
+    @property
+    def _linear(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight [C, D] and bias [C]; not of detectors."""
+        assert self._head is not None
+        return self._head
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Uint8 [N, S, S, 3] to features [N, D]."""
+        """Uint8 [N, S, S, 3] to features [N, D]; of detectors [N, P, C]."""
         return self._runtime.features(pixels)
 
     def maps(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
@@ -98,8 +120,8 @@ class Predictor:
         return self._runtime.stage_maps(pixels)
 
     def class_weight(self, class_index: int) -> NDArray[np.float32]:
-        """How much each feature speaks for a class: [D]."""
-        weight: NDArray[np.float32] = self._weight[class_index]
+        """How much each feature speaks for a class: [D]; not of detectors."""
+        weight: NDArray[np.float32] = self._linear[0][class_index]
         return weight
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -108,11 +130,17 @@ class Predictor:
 
     def probabilities_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to probabilities [N, C]."""
-        return probabilities_by(self._weight, self._bias, features)
+        if self.detector is not None:
+            return probabilities_of_scores(self.detector.scores(features))
+        return probabilities_by(*self._linear, features)
 
     def logits_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to logits [N, C]."""
-        logits: NDArray[np.float32] = features @ self._weight.T + self._bias
+        if self.detector is not None:
+            scores = np.maximum(self.detector.scores(features), 1e-6)
+            return np.stack([np.zeros_like(scores), np.log(scores)], 1).astype(np.float32)
+        weight, bias = self._linear
+        logits: NDArray[np.float32] = features @ weight.T + bias
         return logits
 
     def predict(
@@ -156,9 +184,13 @@ class Predictor:
 
     def judged(self, name: str, features: NDArray[np.float32]) -> Prediction:
         """What the model says of an image with these features [D]."""
-        row = self.probabilities_of_features(features[None])[0]
-        known = self.unfamiliar
-        score = None if known is None else float(known.scores(features[None])[0])
+        known = self.detector or self.unfamiliar
+        scores = None if known is None else known.scores(features[None])
+        if self.detector is not None and scores is not None:
+            row = probabilities_of_scores(scores)[0]
+        else:
+            row = self.probabilities_of_features(features[None])[0]
+        score = None if scores is None else float(scores[0])
         return Prediction(name, ranked(self.card.class_names, row), unfamiliar=score)
 
     def begin(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
@@ -177,6 +209,12 @@ def probabilities_by(
 ) -> NDArray[np.float32]:
     """Weight [C, D], bias [C] and features [N, D] to probabilities [N, C]."""
     return softmax(features @ weight.T + bias)
+
+
+def probabilities_of_scores(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scores [N] of a detector as probabilities [N, 2] of good and unlike it: half at its limit."""
+    unlike = scores / (1 + scores)
+    return np.stack([1 - unlike, unlike], 1).astype(np.float32)
 
 
 def ranked(
@@ -241,7 +279,8 @@ def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     except RuntimeError as err:
         raise _unfit(card) from err
     module = features_module(network.eval(), card.mean, card.std, card.detail)
-    if is_extended and feature_width(module) != tensors[f"{card.head}.weight"].shape[1]:
+    has_head = is_extended and not card.is_detector
+    if has_head and feature_width(module) != tensors[f"{card.head}.weight"].shape[1]:
         raise _unfit(card)
     return module
 

@@ -122,7 +122,12 @@ def _upright(source: Source, _modified_ns: int, levels: GrayLevels | None) -> Im
 
 
 def export_network(
-    bundle: Path, folder: Path, model_format: ModelFormat, sha256: str, rule: str
+    bundle: Path,
+    folder: Path,
+    model_format: ModelFormat,
+    sha256: str,
+    rule: str,
+    calibration: list[Path],
 ) -> None:
     """Write a model for another program; see `core/inference/exporting.py`.
 
@@ -131,7 +136,7 @@ def export_network(
     """
     from core.inference.exporting import write_network
 
-    write_network(bundle, folder, model_format, sha256=sha256, rule=rule)
+    write_network(bundle, folder, model_format, sha256=sha256, rule=rule, calibration=calibration)
 
 
 def nearest(
@@ -181,6 +186,14 @@ def check_bundle(bundle: Path, runtimes: Path) -> None:
         )
     predictor = Predictor.open(bundle, runtimes=runtimes)
     build_module(predictor.card, predictor.tensors)
+    if predictor.detector is not None:
+        side = card.preprocess.image_size_px
+        example = predictor.features(np.zeros((1, side, side, 3), np.uint8))
+        if example.shape[2] != predictor.detector.channels:
+            raise ModelFileError(
+                f"What model '{card.name}' knows of good images does not fit its network.",
+                "Download the model again from where it was made.",
+            )
 
 
 def _network_pixels(bundle: Path, runtimes: Path, source: Source) -> NDArray[np.uint8]:

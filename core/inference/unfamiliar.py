@@ -176,7 +176,7 @@ def fit_unfamiliar(
         judged = judged[np.isfinite(judged)]
     if len(judged) < FEWEST_FAMILIAR:  # nearly all images are of one group
         return None
-    limit = _limit(judged, rate)
+    limit = limit_of(judged, rate)
     exceeded = int((judged > limit).sum())
     return Unfamiliar(references, digests[chosen], limit, rate, exceeded, len(judged))
 
@@ -198,7 +198,7 @@ def _chosen(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.intp
     return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
 
 
-def _limit(distances: NDArray[np.float64], rate: float) -> float:
+def limit_of(distances: NDArray[np.float64], rate: float) -> float:
     """The distance that a share of familiar images exceeds.
 
     With enough images it is one of their distances, so that a new one exceeds it with at most this

@@ -20,12 +20,12 @@ from safetensors.numpy import save
 from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
+from core.domain.parts import ANY_IMAGE, part_rule
 from core.errors import ConfigError, ModelFileError
 from core.files import open_user_file
 
 FORMAT = "touchstone-model-1"
 MAX_MODEL_BYTES = 2_000_000_000
-PART_RULE = "any"  # the strictest image decides (`core/evaluation/decisions/part_decisions.py`)
 # Names of arrays that belong to the model and are no weights of its network begin with this.
 BESIDE = "touchstone."
 Tensors = dict[str, NDArray[np.generic]]
@@ -52,6 +52,11 @@ class ModelCard:
     origin: dict[str, str]
     detail: Detail = Detail.WHOLE
     rule: str = ""
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether it only knows good images (`core/inference/detector.py`) and has no head."""
+        return self.detail is Detail.PLACES
 
 
 def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
@@ -166,21 +171,29 @@ def with_rule(content: bytes, rule: str) -> bytes:
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     fields = header["__metadata__"]
-    kept = {key: value for key, value in fields.items() if key not in _rule_fields("any")}
+    kept = {key: value for key, value in fields.items() if key not in ("rule", "part_rule")}
     header["__metadata__"] = {**kept, **_rule_fields(rule)}
     return _header_bytes(header) + content[8 + size :]
 
 
+def part_rule_of(rule: str) -> str:
+    """How a decision rule, as text, combines the images of a part (`core/domain/parts.py`)."""
+    return str(json.loads(rule).get("parts", ANY_IMAGE.text)) if rule else ANY_IMAGE.text
+
+
 def _rule_fields(rule: str) -> dict[str, str]:
-    return {"rule": rule, "part_rule": PART_RULE} if rule else {}
+    # Why beside it: a version that does not know how images are combined refuses the file.
+    return {"rule": rule, "part_rule": part_rule_of(rule)} if rule else {}
 
 
 def _read_rule(metadata: dict[str, str]) -> str:
-    if metadata.get("part_rule", PART_RULE) != PART_RULE:
+    try:
+        part_rule(metadata.get("part_rule", ANY_IMAGE.text))
+    except ConfigError as err:
         raise ModelFileError(
             "This model combines the images of a part in a way that is not known.",
             "The model may come from a newer version of Touchstone.",
-        )
+        ) from err
     return metadata.get("rule", "")
 
 

@@ -42,7 +42,7 @@ class StageFeatures(PixelFeatures):
             pooled += [maps.mean((2, 3)), maps.amax((2, 3))]
         features = torch.cat(pooled, 1)  # [V * B, D]
         match self.detail:
-            case Detail.WHOLE | Detail.STAGES:
+            case Detail.WHOLE | Detail.STAGES | Detail.PLACES:
                 return features
             case Detail.MIRRORED:
                 return features.view(self.detail.views, -1, features.shape[1]).mean(0)
@@ -55,7 +55,7 @@ class StageFeatures(PixelFeatures):
         """What the network sees of uint8 pixels [B, P, P, 3]: [V * B, 3, S, S], view by view."""
         images = self.normalized(pixels)
         match self.detail:
-            case Detail.WHOLE | Detail.STAGES:
+            case Detail.WHOLE | Detail.STAGES | Detail.PLACES:
                 return images
             case Detail.MIRRORED:
                 return torch.cat([images, images.flip(3)])
@@ -76,6 +76,24 @@ class StageFeatures(PixelFeatures):
         return ordered
 
 
+class PlaceFeatures(PixelFeatures):
+    """Uint8 pixels [B, S, S, 3] to the features of the places of an image, [B, P, C].
+
+    The maps of two middle stages, each averaged over 3 x 3 of its places, on the grid of the
+    coarser one; place by place, row by row. Source: Roth et al. 2022, PatchCore.
+    """
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Uint8 [B, S, S, 3] to features [B, P, C]."""
+        stages: list[Tensor] = self.network.forward_intermediates(  # type: ignore[operator]
+            self.normalized(pixels), norm=False, intermediates_only=True
+        )
+        near = [nn.functional.avg_pool2d(maps, 3, 1, 1) for maps in stages[-3:-1]]
+        side = int(near[-1].shape[2])
+        maps = torch.cat([nn.functional.adaptive_avg_pool2d(m, side) for m in near], 1)
+        return maps.flatten(2).transpose(1, 2)  # [B, C, h, w] to [B, h * w, C]
+
+
 def features_module(
     network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], detail: Detail
 ) -> PixelFeatures:
@@ -85,6 +103,8 @@ def features_module(
             return PixelFeatures(network, mean, std)
         case Detail.STAGES | Detail.MIRRORED | Detail.TILES:
             return StageFeatures(network, mean, std, detail)
+        case Detail.PLACES:
+            return PlaceFeatures(network, mean, std)
         case _:
             assert_never(detail)
 

@@ -1,5 +1,7 @@
 """The HTTP application: what it answers to which request. JSON as of `touchstone … --json`."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +24,7 @@ from core.serving.engine import BusyError, Engine, SentImage, ServedModel
 from core.serving.limits import BodyLimit, OfUser, ServeLimits, is_allowed
 from core.serving.metrics import CONTENT_TYPE, Metrics
 from core.serving.pages import OPENAPI_OF_PREDICT, overview
+from core.serving.shadow import Shadow
 
 PREDICT = "/v1/predict"
 _OPEN = ("/health", "/", "/docs", "/openapi.json")  # without the token
@@ -36,6 +39,7 @@ def create_app(
     limits: ServeLimits | None = None,
     token: str | None = None,
     of_user: OfUser | None = None,
+    shadow: Shadow | None = None,
 ) -> FastAPI:
     """The application that serves some models; the first answers where a request names none.
 
@@ -45,8 +49,9 @@ def create_app(
         limits: of requests; None: the usual ones.
         token: that requests must carry; None: none, and only for names of this machine.
         of_user: which other tokens count, those of users; None: none.
+        shadow: a model that runs silently beside one of them.
     """
-    served = _Service(models, limits or ServeLimits(), version)
+    served = _Service(models, limits or ServeLimits(), version, shadow)
     app = FastAPI(
         title="Touchstone",
         version=version,
@@ -74,6 +79,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     app.get("/v1/models", summary="The models that answer")(served.list_models)
+    app.get("/v1/shadow", summary="Where the shadow model disagrees")(served.show_shadow)
     app.get("/health", summary="Whether the server answers")(served.health)
     app.get("/metrics", summary="Counters for Prometheus")(served.show_metrics)
     app.post(PREDICT, summary="Classify images", openapi_extra=OPENAPI_OF_PREDICT)(served.predict)
@@ -85,28 +91,48 @@ def create_app(
 class _Service:
     """What the paths do, around one engine."""
 
-    def __init__(self, models: Sequence[ServedModel], limits: ServeLimits, version: str) -> None:
+    def __init__(
+        self,
+        models: Sequence[ServedModel],
+        limits: ServeLimits,
+        version: str,
+        shadow: Shadow | None,
+    ) -> None:
         self._models, self.limits, self._version = models, limits, version
+        self._shadow = shadow
         self._metrics = Metrics()
         self._engine: Engine | None = None
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self._engine = Engine(most_waiting=self.limits.waiting)
+        task = asyncio.create_task(self._shadow.run(self._engine)) if self._shadow else None
         try:
             yield
         finally:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             self._engine.close()
 
     async def list_models(self) -> JSONResponse:
         return JSONResponse({"models": [_model_as_json(model) for model in self._models]})
+
+    async def show_shadow(self) -> JSONResponse:
+        if self._shadow is None:
+            return _error(404, "No shadow model runs here.", "Start the server with --shadow.")
+        return JSONResponse(self._shadow.as_json())
 
     async def health(self) -> JSONResponse:
         return JSONResponse({"status": "ok", "version": self._version, "models": len(self._models)})
 
     async def show_metrics(self) -> Response:
         assert self._engine is not None
-        return Response(self._metrics.text(self._engine.waiting), media_type=CONTENT_TYPE)
+        counts = self._shadow.images if self._shadow else {}
+        compared = {kind.value: images for kind, images in counts.items()}
+        content = self._metrics.text(self._engine.waiting, compared)
+        return Response(content, media_type=CONTENT_TYPE)
 
     async def docs(self, request: Request) -> HTMLResponse:
         names = [model.name for model in self._models]
@@ -140,6 +166,8 @@ class _Service:
         model = self._model(wanted)
         results = await self._engine.predict(model, images)
         self._metrics.predicted(model.name, results)
+        if self._shadow is not None:
+            self._shadow.offer(model, images, results)
         return JSONResponse(_answer(model, results))
 
     async def _received(self, request: Request) -> tuple[list[SentImage], str]:
@@ -195,7 +223,7 @@ async def _images_of(form: FormData) -> list[SentImage]:
 
 
 def _answer(model: ServedModel, results: Sequence[Prediction]) -> JsonObject:
-    decided = part_results(results)
+    decided = part_results(results, model.rule)
     return {
         "model": _model_as_json(model),
         "predictions": [prediction_as_json(item) for item in results],
@@ -211,6 +239,7 @@ def _model_as_json(model: ServedModel) -> JsonObject:
         "sha256": model.sha256,
         "class_names": list(card.class_names),
         "rule": model.rule.in_words if model.rule else None,
+        "part_rule": model.rule.point.parts.text if model.rule else None,
     }
 
 

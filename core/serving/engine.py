@@ -108,7 +108,7 @@ class Engine:
         with self._room(len(images)):
             began = time.monotonic()
             before = self._waiting
-            results = await asyncio.gather(*(self._one(model, image) for image in images))
+            results = await asyncio.gather(*(self.one(model, image) for image in images))
             taken = (time.monotonic() - began) / max(1, before)
             self._image_s += 0.1 * (taken - self._image_s)
         return list(results)
@@ -122,7 +122,8 @@ class Engine:
         finally:
             self._waiting -= images
 
-    async def _one(self, model: ServedModel, image: SentImage) -> Prediction:
+    async def one(self, model: ServedModel, image: SentImage) -> Prediction:
+        """The prediction of one image with its decision; it takes no room of requests."""
         pixels = await self._decoded(image, model.predictor.card.preprocess)
         if isinstance(pixels, TouchstoneError):
             return Prediction(image.name, error=pixels.message, part=image.part)

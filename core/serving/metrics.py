@@ -1,6 +1,6 @@
 """What a server counts, for Prometheus."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -40,6 +40,13 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._shadow = Gauge(
+            "touchstone_shadow_images",
+            "Images that a shadow model says the same of, something else, or was not asked.",
+            ["result"],
+            registry=self._registry,
+        )
+
     def answered(self, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(str(status)).inc()
@@ -52,7 +59,9 @@ class Metrics:
             decision = "unreadable" if item.error is not None else decision
             self._images.labels(model, item.class_name or "", decision).inc()
 
-    def text(self, waiting: int) -> bytes:
-        """All of it as Prometheus reads it."""
+    def text(self, waiting: int, compared: Mapping[str, int]) -> bytes:
+        """All of it as Prometheus reads it; `compared` counts images by a shadow model."""
         self._waiting.set(waiting)
+        for result, images in compared.items():
+            self._shadow.labels(result).set(images)
         return generate_latest(self._registry)

@@ -13,6 +13,7 @@ from core.inference.predictor import Predictor
 from core.serving.app import create_app
 from core.serving.engine import ServedModel
 from core.serving.limits import OfUser, ServeLimits
+from core.serving.shadow import Shadow
 
 _GRACE_S = 30
 _KEEP_ALIVE_S = 30
@@ -70,6 +71,7 @@ def serve_until_stopped(
     limits: ServeLimits,
     token: str | None,
     of_user: OfUser | None = None,
+    shadow: Shadow | None = None,
     on_ready: Callable[[str], None],
 ) -> bool:
     """Serve until a signal ends it; requests under way are answered first.
@@ -82,12 +84,15 @@ def serve_until_stopped(
         limits: of requests.
         token: that requests must carry.
         of_user: which other tokens count, those of users; None: none.
+        shadow: a model that runs silently beside one of them.
         on_ready: called with the address once it answers.
 
     Returns:
         Whether it could listen.
     """
-    app = create_app(models, version=version, limits=limits, token=token, of_user=of_user)
+    app = create_app(
+        models, version=version, limits=limits, token=token, of_user=of_user, shadow=shadow
+    )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app,

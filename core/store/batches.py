@@ -1,16 +1,17 @@
 """Rows of batch predictions: what was classified, so that a killed batch goes on where it was.
 
-They are kept until the table of the batch is written.
+They are kept until the table of the batch is written. Beside them, the history of single images.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from core.domain.models import PartDecision, PastPrediction, Prediction
 from core.store.database import transaction
 
 FileState = tuple[int, int]  # bytes, and nanoseconds of its last change
@@ -93,3 +94,83 @@ def delete_images_by(db: Database, model_id: str) -> None:
         " WHERE kind = 'predict' AND json_extract(payload, '$.model_id') = ?)",
         [model_id],
     )
+
+
+_HISTORY = "at, model_name, path, class_name, confidence, decision, part, unfamiliar, error"
+
+
+def remember(
+    db: Database, model_id: str, model_name: str, at: float, items: Iterable[Prediction], most: int
+) -> None:
+    """Add predictions of single images to the history, which keeps the newest `most` of them."""
+    db.conn.executemany(
+        f"INSERT INTO predicted_images (model_id, {_HISTORY})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                model_id,
+                at,
+                model_name,
+                item.path,
+                item.class_name,
+                item.confidence,
+                item.decision,
+                item.part,
+                item.unfamiliar,
+                item.error,
+            )
+            for item in items
+        ),
+    )
+    db.conn.execute(
+        "DELETE FROM predicted_images WHERE number <="
+        " (SELECT max(number) FROM predicted_images) - ?",
+        [most],
+    )
+
+
+def history(
+    db: Database, *, text: str, limit: int, offset: int = 0
+) -> tuple[list[PastPrediction], int]:
+    """A page of the history, newest first, and how many match.
+
+    Args:
+        db: of the workspace.
+        text: part of a path, class, part, model or decision, in upper or lower case.
+        limit: predictions of the page.
+        offset: predictions before it.
+    """
+    like = f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+    columns = ("path", "class_name", "part", "model_name", "decision")
+    where = " OR ".join(f"{column} LIKE :t ESCAPE '!'" for column in columns)
+    asked = {"t": like, "limit": limit, "offset": offset}
+    (total,) = db.conn.execute(
+        f"SELECT count(*) FROM predicted_images WHERE {where}", asked
+    ).fetchone()
+    rows = db.conn.execute(
+        f"SELECT {_HISTORY} FROM predicted_images WHERE {where}"
+        " ORDER BY number DESC LIMIT :limit OFFSET :offset",
+        asked,
+    )
+    return [_past(*row) for row in rows.fetchall()], int(total)
+
+
+def forget_history(db: Database) -> int:
+    """Remove all of it; gives how many predictions there were."""
+    return int(db.conn.execute("DELETE FROM predicted_images").rowcount)
+
+
+def _past(
+    at: float,
+    model_name: str,
+    path: str,
+    class_name: str | None,
+    confidence: float | None,
+    decision: str | None,
+    part: str | None,
+    unfamiliar: float | None,
+    error: str | None,
+) -> PastPrediction:
+    said = () if class_name is None else ((class_name, float(confidence or 0.0)),)
+    decided = None if decision is None else PartDecision(decision)
+    return PastPrediction(at, model_name, Prediction(path, said, error, decided, part, unfamiliar))

@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
-from core.domain.models import Belongings, Model
+from core.domain.models import Belongings, Model, ModelStage
 from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.store.database import sqlite3
@@ -27,8 +27,8 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
         db.conn.execute(
             "INSERT INTO models (id, name, run_id, dataset_id, dataset_name, split_id, class_names,"
             " network, preprocess, size_bytes, sha256, created_at, val_macro_f1, version, fold,"
-            " validation_cross_validated)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " validation_cross_validated, is_detector)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 model.id,
                 model.name,
@@ -46,6 +46,7 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
                 model.version,
                 model.fold,
                 int(model.validation_cross_validated),
+                int(model.is_detector),
             ],
         )
     except sqlite3.IntegrityError as err:
@@ -62,26 +63,27 @@ def list_models(db: Database) -> list[Model]:
     return [_model(row) for row in db.query("SELECT * FROM models ORDER BY created_at DESC")]
 
 
-Named = tuple[str, str, str, str | None, str | None, str | None, int]
+Named = tuple[str, str, str, str | None, str | None, str | None, int, int]
 
 
 def names_of_all(db: Database) -> list[Named]:
     """What there is from dataset to model, newest first.
 
     Returns:
-        Level, id, name, ids of dataset, split and model that it is or belongs to, and version. The
-        columns with long texts are left alone: this is read at every page change.
+        Level, id, name, ids of dataset, split and model that it is or belongs to, version, and
+        whether it is released. The columns with long texts are left alone: this is read at every
+        page change.
     """
     rows = db.execute(
         "SELECT 'dataset', id, name, id, NULL, NULL,"
-        " (SELECT max(number) FROM dataset_versions WHERE dataset_id = datasets.id), created_at"
+        " (SELECT max(number) FROM dataset_versions WHERE dataset_id = datasets.id), 0, created_at"
         " FROM datasets"
-        " UNION ALL SELECT 'split', id, name, dataset_id, id, NULL, 0, created_at FROM splits"
+        " UNION ALL SELECT 'split', id, name, dataset_id, id, NULL, 0, 0, created_at FROM splits"
         " UNION ALL SELECT 'run', id, name, dataset_id, split_id,"
         " (SELECT id FROM models WHERE run_id = runs.id ORDER BY created_at DESC LIMIT 1), 0,"
-        " created_at FROM runs WHERE NOT is_trial"
-        " UNION ALL SELECT 'model', id, name, dataset_id, split_id, id, 0, created_at FROM models"
-        " ORDER BY 8 DESC"
+        " 0, created_at FROM runs WHERE NOT is_trial"
+        " UNION ALL SELECT 'model', id, name, dataset_id, split_id, id, 0,"
+        " stage = 'released', created_at FROM models ORDER BY 9 DESC"
     )
     return [(level, *rest) for level, *rest, _ in rows]
 
@@ -172,6 +174,25 @@ def rename_model(db: Database, model_id: str, name: str) -> None:
     db.execute("UPDATE models SET name = ? WHERE id = ?", [name, model_id])
 
 
+def set_stage(db: Database, model_id: str, stage: ModelStage) -> None:
+    """Set what a model is for."""
+    db.execute("UPDATE models SET stage = ? WHERE id = ?", [stage.value, model_id])
+
+
+def set_note(db: Database, model_id: str, note: str) -> None:
+    """Replace what is written about a model."""
+    db.execute("UPDATE models SET note = ? WHERE id = ?", [note, model_id])
+
+
+def released_beside(db: Database, model: Model) -> list[Model]:
+    """The other released models of the dataset of a model; none where it has no dataset."""
+    rows = db.query(
+        "SELECT * FROM models WHERE stage = ? AND dataset_id = ? AND id <> ?",
+        [ModelStage.RELEASED.value, model.dataset_id, model.id],
+    )
+    return [_model(row) for row in rows]
+
+
 def delete_model(db: Database, model_id: str) -> None:
     """Remove a model, its weights and its predictions."""
     db.execute("DELETE FROM models WHERE id = ?", [model_id])
@@ -199,4 +220,7 @@ def _model(row: dict[str, Any]) -> Model:
         version=row["version"],
         fold=row["fold"],
         validation_cross_validated=bool(row["validation_cross_validated"]),
+        is_detector=bool(row["is_detector"]),
+        stage=ModelStage(row["stage"]),
+        note=row["note"],
     )

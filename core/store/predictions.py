@@ -2,16 +2,17 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from core.domain.datasets import SampleState, SampleStatus
+from core.domain.datasets import SampleState, SampleStatus, Verdict, good_classes
 from core.domain.splits import Subset
 from core.store.columns import Columns
+from core.store.datasets import verdicts_from_json
 from core.store.versions import classes_kept_places, states_at
 
 
@@ -103,7 +104,8 @@ def label_matrix(
     """A matrix with today's labels; samples that left the dataset are left out.
 
     If classes of the dataset were merged or removed since the training, the labels are those of
-    the version that the model was trained on. Images of classes that were added later are left out.
+    the version that the model was trained on. Images of classes that were added later are left out;
+    a detector needs no names of defects, and counts them as unlike the good ones.
 
     Args:
         db: of the workspace.
@@ -116,7 +118,8 @@ def label_matrix(
         None if the model is gone.
     """
     row = db.conn.execute(
-        "SELECT p.dataset_id, m.class_names, m.version, d.class_names FROM predictions p"
+        "SELECT p.dataset_id, m.class_names, m.version, d.class_names, m.is_detector,"
+        " d.class_verdicts FROM predictions p"
         " JOIN models m ON m.id = p.model_id JOIN datasets d ON d.id = p.dataset_id"
         " WHERE p.model_id = ? AND p.subset = ?",
         [model_id, subset.value],
@@ -124,6 +127,8 @@ def label_matrix(
     if row is None:
         return None
     dataset_id, then, names, names_today = row[0], row[2], json.loads(row[1]), json.loads(row[3])
+    if row[4]:
+        return _good_or_not(stored, columns, len(names_today), verdicts_from_json(row[5]))
     is_same = names_today[: len(names)] == names or classes_kept_places(
         db, dataset_id, then, len(names)
     )
@@ -142,6 +147,24 @@ def label_matrix(
         known,
         version,
         int((~known).sum()),
+    )
+
+
+def _good_or_not(
+    stored: StoredMatrix, columns: Columns, class_count: int, verdicts: Sequence[Verdict | None]
+) -> SubsetPredictions:
+    """The matrix of a detector: what is of a good class today is 0, everything else is 1."""
+    given = (*verdicts, *(None,) * (class_count - len(verdicts)))
+    at = columns.places(stored.sample_ids)
+    labels = np.where(columns.used[at] & (at >= 0), columns.labels[at], -1)
+    known = labels >= 0
+    targets = np.where(np.isin(labels, good_classes(given)), 0, 1)
+    return SubsetPredictions(
+        stored.sample_ids[known],
+        targets[known],
+        stored.probabilities[known],
+        known,
+        left_out=int((~known).sum()),
     )
 
 

@@ -50,7 +50,7 @@ def run(session: JobSession) -> None:
     predictor = Predictor.open(Path(payload["bundle"]), runtimes=session.workspace.runtimes)
     batch.classify(predictor)
     counts = batch.write_table(
-        predictor.card.class_names, tells_unfamiliar=predictor.unfamiliar is not None
+        predictor.card.class_names, tells_unfamiliar=predictor.tells_unfamiliar
     )
     with connect(session.workspace) as db, transaction(db):
         batches.delete_images(db, session.job.subject_id)
@@ -113,7 +113,7 @@ class _Batch:
         self, class_names: Sequence[str], *, tells_unfamiliar: bool
     ) -> dict[str, object]:
         """Write the table; gives the numbers of unreadable and unfamiliar images and decisions."""
-        tally = PartTally(decides=self._rule is not None)
+        tally = PartTally(self._rule)
         if self._has_parts:
             for item in self._predictions(class_names):
                 tally.add(item)

@@ -178,6 +178,14 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),
             }
+        case Recipe.GOOD_ONLY:
+            return {
+                Phase.PREPARING_NETWORK: (0.6, 0),
+                Phase.FEATURES: (0.3, 6.0),
+                Phase.CROSS_VALIDATING: (3.0, 8.0),
+                Phase.FITTING: (1.0, 0),
+                Phase.EVALUATING: (0.2, 10.0),
+            }
         case _:
             assert_never(work.recipe)
 

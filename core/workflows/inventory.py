@@ -30,6 +30,7 @@ class Item:
         split_id: where it belongs, of a split itself; None for a dataset, or if it was deleted.
         model_id: what a run made, of a model itself.
         version: the newest one of a dataset; 0 for the others.
+        is_released: whether it is a model that was released.
     """
 
     level: Level
@@ -39,6 +40,7 @@ class Item:
     split_id: str | None
     model_id: str | None
     version: int
+    is_released: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def inventory(workspace: Workspace) -> Inventory:
         rows = models.names_of_all(db)
     return Inventory(
         tuple(
-            Item(Level(level), item_id, name, dataset_id, split_id, model_id, version)
-            for level, item_id, name, dataset_id, split_id, model_id, version in rows
+            Item(
+                Level(level), item_id, name, dataset_id, split_id, model_id, version, bool(released)
+            )
+            for level, item_id, name, dataset_id, split_id, model_id, version, released in rows
         )
     )

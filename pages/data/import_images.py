@@ -144,7 +144,7 @@ def review(
                 f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
             )
             import_rules.show_decisions(plan)
-        refuse_empty_import(Path(source.shown).name, plan, adding=into is not None)
+        refuse_empty_import(Path(source.shown).name, plan)
         show_plan(plan, source.place, rules.zip_encoding)
         if rules.labels not in SHOWN_AT_ONCE:
             with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):

@@ -44,6 +44,7 @@ _DECISION_ICONS = {
     PlanChoiceKind.COMBINED_LABELS: "help",
     PlanChoiceKind.CLASS_SPELLINGS: "spellcheck",
     PlanChoiceKind.OK_CLASSES: "verified",
+    PlanChoiceKind.ONE_CLASS: "verified",
 }
 
 

@@ -70,7 +70,13 @@ def facets_of(judgement: JudgedSet, point: OperatingPoint | None) -> Facets:
     truth = truths(judgement.targets, judgement.verdicts)
     if has_both(judgement.verdicts):
         rule = point or OperatingPoint()
-        decisions = decide(rule, judgement.probabilities, judgement.verdicts, judgement.predicted)
+        decisions = decide(
+            rule,
+            judgement.probabilities,
+            judgement.verdicts,
+            judgement.predicted,
+            parts=judgement.parts,
+        )
     kinds = mistake_kinds(judgement.right, decisions, truth)
     by_kind = {
         ErrorKind.ESCAPE.value: kinds == MistakeKind.ESCAPE,

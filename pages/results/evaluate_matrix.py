@@ -157,7 +157,9 @@ def _view(workspace: Workspace, judgement: JudgedSet, shown: MatrixSelection) ->
     if shown.kind == DECISION:
         point = judged.saved_point(workspace, judgement.model)
         if point is not None and has_both(judgement.verdicts):
-            decisions = decide(point, judgement.probabilities, judgement.verdicts)
+            decisions = decide(
+                point, judgement.probabilities, judgement.verdicts, parts=judgement.parts
+            )
             return decision_matrix(
                 decisions, judgement.targets, judgement.verdicts, judgement.class_names, searched
             )

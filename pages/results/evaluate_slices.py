@@ -110,7 +110,7 @@ def _event(
         return np.ones(len(judgement.predicted), bool), ~judgement.right
     truth = truths(judgement.targets, judgement.verdicts)
     point = judged.saved_point(workspace, judgement.model) or OperatingPoint()
-    decisions = decide(point, judgement.probabilities, judgement.verdicts)
+    decisions = decide(point, judgement.probabilities, judgement.verdicts, parts=judgement.parts)
     if what == ESCAPES:
         return truth == NOK, decisions == Decision.ACCEPT
     return truth == OK, decisions == Decision.REJECT

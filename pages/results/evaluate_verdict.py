@@ -207,6 +207,7 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
         ("saved threshold" if has_rule else "no threshold saved")
         if has_both(judgement.verdicts)
         else "",
+        _area_in_words(judgement) if judgement.model.is_detector else "",
     ]
     line = " · ".join(filter(None, tokens))
     with st.container(horizontal=True, vertical_alignment="center", key="basis", gap="small"):
@@ -214,6 +215,15 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
         reasons = _reasons(judgement, numbers, subset, has_rule=has_rule)
         with st.popover("Why?", type="tertiary", key="why"):
             st.markdown("\n".join(f"- {words}" for words in reasons))
+
+
+def _area_in_words(judgement: JudgedSet) -> str:
+    """How well a detector ranks defects above good images, with bounds."""
+    area = evaluation.area_of(judgement)
+    if area.value is None or area.interval is None:
+        return "AUROC once there are defects"
+    low, high = text.decimal(area.interval.low), text.decimal(area.interval.high)
+    return f"AUROC {text.decimal(area.value)} ({low} to {high})"
 
 
 def _reasons(

@@ -53,6 +53,7 @@ TRADE_OFF, SCORES = "Trade-off", "Confidences"
 def chooser(workspace: Workspace, model: Model) -> None:
     """Everything that changes with the threshold; the answer first."""
     basis = judged_images.basis(workspace, model, Subset.VALIDATION)
+    basis = basis.combined_by(threshold_form.combination(model.id, None))
     saved = thresholds.saved_rule(workspace, model.id)
     confidence: float = st.session_state.get("confidence", 0.95)
     answer = st.container(
@@ -113,6 +114,7 @@ def _threshold(
     model = basis.judged.model
     form, picture = st.columns([5, 6], gap="large")
     with form:
+        threshold_form.choose_combination(model.id, basis)
         beside = threshold_form.controls(model.id, basis)
         threshold_form.crossing()
         with beside, st.container(horizontal=True, vertical_alignment="center"):

@@ -9,6 +9,11 @@ RECIPES = {
         "Trains the upper layers, too: slower than quick, and not always better.",
     ),
     Recipe.FULL: ("Full", "Trains all layers: for images unlike photographs, slow without a GPU."),
+    Recipe.GOOD_ONLY: (
+        "Good only",
+        "Learns what good images look like, and finds whatever is unlike them: for lines that have "
+        "no defects yet.",
+    ),
 }
 PRESETS = {Preset.FAST: "Fast", Preset.BALANCED: "Balanced", Preset.THOROUGH: "Thorough"}
 _SOLVED = {

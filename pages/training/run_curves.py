@@ -9,6 +9,7 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
 from core.workflows.training import control, runs
 from core.workflows.training.runs import RunView
+from core.workflows.use import alike, models
 from core.workspace import Workspace
 from pages.training import run_actions, run_live
 from pages.ui import text
@@ -17,12 +18,37 @@ from pages.ui.figures import training_curves
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
+    if view.run.train.recipe is Recipe.GOOD_ONLY:
+        _detector(workspace, view, job)
+        return
     curve = runs.curve(workspace, view.run.id)
     if view.run.train.recipe is Recipe.QUICK and not curve:
         _solved(workspace, view, job)
         return
     run_live.numbers(view, job, curve)
     run_live.charts(workspace, view, job.status, curve)
+
+
+def _detector(workspace: Workspace, view: RunView, job: Job) -> None:
+    """How often a detector calls good images unlike the others, once it is there."""
+    if view.model_id is None:
+        if not job.status.is_active:
+            st.caption("There is no model yet.")
+        return
+    limit = alike.unfamiliar_limit(workspace, models.find_model(workspace, view.model_id))
+    if limit is None:
+        return
+    with st.container(border=True):
+        bound = text.percent_bound(limit.bound, limit.bound, up=True)
+        st.metric(
+            "Good images flagged, at most",
+            bound,
+            help="With 95% confidence, by good images judged without their own places.",
+        )
+        st.caption(
+            f"{text.percent(limit.rate)} was asked for, judged on "
+            f"{text.count(limit.judged, 'good image')}."
+        )
 
 
 def _solved(workspace: Workspace, view: RunView, job: Job) -> None:

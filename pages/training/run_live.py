@@ -10,7 +10,7 @@ from core.domain.jobs import Job, JobStatus, Phase
 from core.domain.models import Model
 from core.domain.training import EpochDetails, EpochMetrics
 from core.evaluation.measures.views import class_matrix, classes_to_show
-from core.workflows.results import thresholds
+from core.workflows.results import evaluation
 from core.workflows.training import runs
 from core.workflows.training.record import class_names_of
 from core.workflows.training.runs import RunView
@@ -180,7 +180,7 @@ def _hardest(
         return
     st.markdown("##### Hardest validation images")
     ids = np.array([image.sample_id for image in shown.hardest], np.int64)
-    samples = {s.id: s for s in thresholds.samples_of(workspace, ids)}
+    samples = {s.id: s for s in evaluation.samples_of(workspace, ids)}
     tiles = []
     for image in shown.hardest:
         if (sample := samples.get(image.sample_id)) is None:

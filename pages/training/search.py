@@ -25,11 +25,12 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     """What to vary, for how long, and one button."""
     wanted = setting_fields.asked()
     left, right = st.columns([2, 3], vertical_alignment="bottom")
+    offered = [recipe for recipe in RECIPES if searchable(recipe)]
     with left:
         recipe: Recipe = st.segmented_control(
             "Recipe",
-            list(RECIPES),
-            default=wanted.recipe,
+            offered,
+            default=wanted.recipe if wanted.recipe in offered else offered[0],
             required=True,
             format_func=lambda r: RECIPES[r][0],
             key="search_recipe",

@@ -4,6 +4,7 @@ import contextlib
 
 import streamlit as st
 
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
@@ -102,7 +103,7 @@ def _facts(
         each = " for each fold" if split.folds else ""
         parts.append(f"{about(seconds)}{each}, by earlier runs here".capitalize())
     if counts[Subset.VALIDATION]:
-        refits = train.recipe is Recipe.QUICK and train.refit and not split.folds
+        refits = not recipe_is_trained(train.recipe) and train.refit and not split.folds
         also = " (the final model also learns from them)" if refits else ""
         parts.append(f"{text.count(counts[Subset.VALIDATION], 'image')} for validation{also}")
     if counts[Subset.TEST]:
@@ -193,7 +194,8 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
         f"{pixels.image_size_px} × {pixels.image_size_px} px, {pixels.resize_mode}, "
         f"{pixels.channels}{text.gray_levels(pixels.levels)}"
     )
-    orientation.question(workspace, dataset, pixels)
+    if len(dataset.class_names) > 1:  # else nothing is changed at random
+        orientation.question(workspace, dataset, pixels)
     views = runs.list_runs(workspace, dataset.id)
     if not views:
         return
@@ -231,8 +233,13 @@ def _pixels(workspace: Workspace, dataset: Dataset, network: str) -> PreprocessC
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    wanted = setting_fields.asked()
+    # Why read before they are drawn: the answer on top then moves nothing below it.
+    wanted.recipe = st.session_state.get("recipe", wanted.recipe)
+    if len(dataset.class_names) == 1:
+        st.session_state["recipe"] = wanted.recipe = Recipe.GOOD_ONLY
     try:
-        refuse_untrainable(workspace, dataset, split)
+        refuse_untrainable(workspace, dataset, split, recipe=wanted.recipe)
     except TouchstoneError as err:
         errors.show(err)
         st.page_link(
@@ -241,10 +248,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             icon=Place.SPLIT.icon,
             query_params={"dataset": dataset.id, "split": split.id},
         )
+        choose_recipe(wanted, dataset)
         return
-    wanted = setting_fields.asked()
-    # Why read before they are drawn: the answer on top then moves nothing below it.
-    wanted.recipe = st.session_state.get("recipe", wanted.recipe)
     wanted.network = st.session_state.get("network", wanted.network)
     wanted.device = st.session_state.get("device", wanted.device)
     wanted.start_model = _known_start(workspace, wanted)
@@ -268,7 +273,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     with left:
         what, how = st.columns(2)
         with what:
-            choose_recipe(wanted)
+            choose_recipe(wanted, dataset)
             networks.choose(workspace, wanted)
         with how:
             choose_preset(wanted, defaults)

@@ -10,7 +10,7 @@ from core.domain.datasets import Sample
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.thresholds import TradeOff, trade_off
-from core.workflows.results import judging, thresholds
+from core.workflows.results import evaluation, judging, thresholds
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet
 from core.workflows.results.thresholds import Basis
@@ -51,7 +51,7 @@ def _curve(
 def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
     """Escapes against false rejects on validation; the same for every position of the slider."""
     model = basis.judged.model
-    state = (*thresholds.state_of(workspace, model), basis.judged.counting)
+    state = (*thresholds.state_of(workspace, model), basis.judged.counting, basis.combine.text)
     return _curve(str(workspace.root), model.id, state, confidence, basis)
 
 
@@ -75,7 +75,7 @@ def images(
     pages = max(1, -(-len(sample_ids) // PAGE))
     page = min(st.session_state.get(f"{key}_page", 1), pages)
     first = (page - 1) * PAGE
-    samples = thresholds.samples_of(workspace, sample_ids[first : first + PAGE])
+    samples = evaluation.samples_of(workspace, sample_ids[first : first + PAGE])
     tiles = [_tile(s, *about(first + i)) for i, s in enumerate(samples)]
     gallery(tiles, key, side_px=104, viewing=of_samples(sample_ids.tolist(), models, at=first))
     if pages > 1:

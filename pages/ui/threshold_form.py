@@ -8,12 +8,14 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.domain.parts import ANY_IMAGE, PartHow, PartRule
 from core.errors import TouchstoneError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.limits import rounded
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
 from core.evaluation.decisions.rule import DecisionRule, as_limit
 from core.evaluation.measures.intervals import CONFIDENCE
+from core.evaluation.measures.parts import Unit
 from core.workflows.results.thresholds import Basis, ThresholdChoice
 from pages.ui import errors, text
 
@@ -21,6 +23,11 @@ from pages.ui import errors, text
 _ODDS = np.linspace(-9.2, 9.2, 185)
 STOPS: list[float] = [0.0, *rounded(1 / (1 + np.exp(-_ODDS))).tolist(), 1.0, ABOVE_ALL]
 ONE, TWO, CLASSES = "One threshold", "With a review zone", "Per class"
+_COMBINED = {
+    PartHow.ANY: "The strictest decides",
+    PartHow.AT_LEAST: "Several must agree",
+    PartHow.MEAN: "Their mean confidence decides",
+}
 DEFAULT_LINE = Scenario(0.01, 1000, Costs(500, 5, 1), 0.1, 0.02)
 
 
@@ -58,7 +65,42 @@ def draft(model_id: str, saved: DecisionRule | None) -> Draft:
             ThresholdChoice(point, chosen_by), _mode(point), saved.scenario if saved else None
         )
     draft: Draft = st.session_state[key]
-    return draft
+    how = combination(model_id, saved)
+    if draft.point.parts == how:
+        return draft
+    point = replace(draft.point, parts=how)
+    return replace(draft, choice=replace(draft.choice, point=point))
+
+
+def combination(model_id: str, saved: DecisionRule | None) -> PartRule:
+    """How the images of a part are combined: as chosen on the page, else as saved."""
+    key = f"combine_{model_id}"
+    kept = st.session_state.setdefault(f"{key}_kept", saved.point.parts if saved else ANY_IMAGE)
+    how: PartHow = st.session_state.get(key, kept.how)
+    k = int(st.session_state.get(f"{key}_k", kept.k if kept.how is PartHow.AT_LEAST else 2))
+    st.session_state[f"{key}_kept"] = PartRule(how, k if how is PartHow.AT_LEAST else 1)
+    chosen: PartRule = st.session_state[f"{key}_kept"]
+    return chosen
+
+
+def choose_combination(model_id: str, basis: Basis) -> None:
+    """How several images of one part become one decision; nothing where each is its own part."""
+    if basis.unit is not Unit.PARTS:
+        return
+    now, key = combination(model_id, None), f"combine_{model_id}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Images of one part",
+            list(PartHow),
+            index=list(PartHow).index(now.how),
+            format_func=_COMBINED.__getitem__,
+            key=key,
+            width=260,
+            help="The line takes several images of a part, and one decision is made. Predict, HTTP "
+            "and exports decide the same.",
+        )
+        if now.how is PartHow.AT_LEAST:
+            st.number_input("Images", 2, 99, now.k, key=f"{key}_k", width=110)
 
 
 def put(model_id: str, choice: ThresholdChoice) -> None:

@@ -1,6 +1,8 @@
 """Predict: classify new images, uploaded or in a folder on the server."""
 
+from enum import StrEnum
 from pathlib import Path
+from typing import assert_never
 
 import streamlit as st
 
@@ -14,10 +16,29 @@ from core.workspace import Workspace
 from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.places import Place
 from pages.ui.viewer import about
-from pages.use import predict_parts
+from pages.use import predict_history, predict_parts, predict_watched
 from pages.use.predict_uploads import uploaded_images
 
 EARLIER = 10
+
+
+class Source(StrEnum):
+    """Where new images come from."""
+
+    UPLOAD = "upload"
+    CAMERA = "camera"
+    FOLDER = "folder"
+    WATCHED = "watched"
+    HISTORY = "history"
+
+
+_SOURCES = {
+    Source.UPLOAD: "Upload images",
+    Source.CAMERA: "Camera",
+    Source.FOLDER: "Folder on the server",
+    Source.WATCHED: "Watched folder",
+    Source.HISTORY: "History",
+}
 
 
 def whole_folder(workspace: Workspace, model: Model) -> None:
@@ -137,17 +158,26 @@ def page(workspace: Workspace) -> None:
     inference.warm_up(workspace, model)
     source = st.segmented_control(
         "Source",
-        ["upload", "folder"],
+        list(Source),
         required=True,
         key="source",
-        default="folder" if st.query_params.get("batch") else "upload",
+        default=Source.FOLDER if st.query_params.get("batch") else Source.UPLOAD,
         label_visibility="collapsed",
-        format_func={"upload": "Upload images", "folder": "Folder on the server"}.__getitem__,
+        format_func=_SOURCES.__getitem__,
     )
-    if source == "upload":
-        uploaded_images(workspace, model)
-    else:
-        whole_folder(workspace, model)
+    match Source(source):
+        case Source.UPLOAD:
+            uploaded_images(workspace, model)
+        case Source.CAMERA:
+            uploaded_images(workspace, model, camera=True)
+        case Source.FOLDER:
+            whole_folder(workspace, model)
+        case Source.WATCHED:
+            predict_watched.watched_folder(model)
+        case Source.HISTORY:
+            predict_history.show(workspace)
+        case _:
+            assert_never(source)
 
 
 widgets.page_heading(Place.PREDICT, "Classify new images, and see which regions decide.")

@@ -17,6 +17,7 @@ from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind
 
 PAGE = 12
+DEFECTIVE = "defective"
 Judged = tuple[Upload, Prediction]
 
 
@@ -26,7 +27,11 @@ def feedback_on(workspace: Workspace, model: Model, judged: Sequence[Judged]) ->
     `judged` are readable images in the order in which they are asked about.
     """
     known = [(upload, item) for upload, item in judged if upload.content is not None]
-    choices = [d for d in datasets.list_datasets(workspace) if len(d.class_names) > 1]
+    choices = [
+        d
+        for d in datasets.list_datasets(workspace)
+        if len(d.class_names) > 1 or d.id == model.dataset_id
+    ]
     if not known or not choices:
         return
     with st.expander("Confirm or correct", icon=":material/rate_review:"):
@@ -71,7 +76,7 @@ def _ask_one(model: Model, dataset: Dataset, upload: Upload, item: Prediction) -
             f"{text.plain(item.path)}  \n{text.plain(item.class_name or '')} {confidence}",
             width="stretch",
         )
-        names = list(dataset.class_names)
+        names = _offered(dataset)
         chosen = st.selectbox(
             "True class",
             names,
@@ -85,6 +90,11 @@ def _ask_one(model: Model, dataset: Dataset, upload: Upload, item: Prediction) -
         upload.answer = chosen
 
 
+def _offered(dataset: Dataset) -> list[str]:
+    """The classes of a dataset; one of good images alone may get its first defects."""
+    return [*dataset.class_names, *([DEFECTIVE] if len(dataset.class_names) == 1 else [])]
+
+
 def _key(dataset: Dataset, upload: Upload) -> str:
     return f"true_{dataset.id}_{upload.token}"
 
@@ -94,7 +104,7 @@ def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> Non
     images = [
         feedback.ConfirmedImage(item.path, upload.content or b"", upload.answer, item.part)
         for upload, item in known
-        if upload.answer in dataset.class_names and upload.answer is not None
+        if upload.answer is not None and upload.answer in _offered(dataset)
     ]
     wrong = sum(
         upload.answer is not None and upload.answer != item.class_name for upload, item in known

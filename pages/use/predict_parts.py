@@ -37,8 +37,8 @@ def choose(key: str, *, folders: bool) -> str | None:
             key=f"{key}_part",
             format_func=_in_words,
             width=300,
-            help="Several images of one part give one decision: the strictest of its images, as "
-            "in evaluation.",
+            help="Several images of one part give one decision, by the rule that is saved with the "
+            "threshold, as in evaluation.",
         )
         if choice is not PartChoice.PATTERN:
             return _option(choice, "")

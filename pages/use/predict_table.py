@@ -7,19 +7,19 @@ import streamlit as st
 
 from core.api.models import part_as_json, prediction_as_json
 from core.domain.models import Model, PartDecision, PartResult, Prediction
-from core.evaluation.decisions.rule import decision_in_words
+from core.evaluation.decisions.rule import DecisionRule, decision_in_words
 from core.workflows.use import parts, prediction
 from pages.ui import text, widgets
 
 
-def table(model: Model, results: Sequence[Prediction]) -> None:
-    """All results and the decisions of their parts, folded away, and two downloads."""
-    decided = parts.decisions(results)
+def table(model: Model, results: Sequence[Prediction], rule: DecisionRule | None) -> None:
+    """All results and the decisions of their parts by a rule, folded away, and two downloads."""
+    decided = parts.decisions(results, rule)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         delimiter = widgets.csv_delimiter("csv_delimiter")
         st.download_button(
             "CSV",
-            prediction.as_csv(results, model.class_names, delimiter=delimiter),
+            prediction.as_csv(results, model.class_names, rule=rule, delimiter=delimiter),
             "predictions.csv",
             "text/csv",
             icon=":material/download:",

@@ -15,7 +15,7 @@ from core.errors import TouchstoneError
 from core.evaluation.decisions.rule import decision_in_words
 from core.workflows.data.uploads import refuse_many_files
 from core.workflows.results import thresholds
-from core.workflows.use import alike, parts, prediction
+from core.workflows.use import alike, history, parts, prediction
 from core.workspace import Workspace
 from pages.ui import errors, inference, text
 from pages.ui.components import Tile, gallery
@@ -29,7 +29,7 @@ from pages.use.predict_feedback import feedback_on
 BATCH = 16
 PAGE = 60
 LISTED = 5
-FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF. Uploaded images are not stored."
+FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF. Images are not stored, results are (History)."
 
 
 class Zone(StrEnum):
@@ -51,9 +51,47 @@ class _Row:
     zone: Zone
 
 
-def uploaded_images(workspace: Workspace, model: Model) -> None:
-    """Drop images, and see what the model says of all of them; kept while the session lasts."""
+def uploaded_images(workspace: Workspace, model: Model, *, camera: bool = False) -> None:
+    """Drop images or take them, and see what the model says; kept while the session lasts."""
     kept = _kept()
+    if camera:
+        _take(kept)
+    else:
+        _drop(workspace, kept)
+    _say_gone(kept)
+    if not kept:
+        st.caption("Take an image." if camera else f"Drop one or more images here. {FORMATS}")
+        return
+    _classify(workspace, model, kept)
+    _say_no_threshold(workspace, model)
+    option = predict_parts.choose("upload", folders=False)
+    rows = _rows(workspace, model, kept, option)
+    _results(workspace, model, rows)
+    readable = [row for row in _most_urgent_first(rows) if row.zone is not Zone.UNREADABLE]
+    unsure_first = sorted(readable, key=lambda row: row.zone is not Zone.REVIEW)
+    feedback_on(workspace, model, [(row.upload, row.item) for row in unsure_first])
+
+
+def _take(kept: list[Upload]) -> None:
+    """The camera of the browser; each image it takes is added."""
+    number = st.session_state.setdefault("shots", 0)
+    taken = st.camera_input(
+        "Camera",
+        key=f"camera_{number}",
+        label_visibility="collapsed",
+        width=640,
+        help="Browsers offer a camera only at localhost and over HTTPS.",
+    )
+    if taken is None:
+        return
+    # Why a new one: the same image is not taken twice, and the camera is ready at once.
+    st.session_state.shots = number + 1
+    kept.append(uploads.add(f"camera {number + 1}.jpg", taken.getvalue()))
+    uploads.forget_oldest(kept)
+    st.rerun()
+
+
+def _drop(workspace: Workspace, kept: list[Upload]) -> None:
     number = st.session_state.setdefault("drops", 0)
     dropped = st.file_uploader(
         "Images",
@@ -75,18 +113,6 @@ def uploaded_images(workspace: Workspace, model: Model) -> None:
         kept.extend(uploads.add(file.name, file.getvalue()) for file in dropped)
         uploads.forget_oldest(kept)
         st.rerun()
-    _say_gone(kept)
-    if not kept:
-        st.caption(f"Drop one or more images here. {FORMATS}")
-        return
-    _classify(workspace, model, kept)
-    _say_no_threshold(workspace, model)
-    option = predict_parts.choose("upload", folders=False)
-    rows = _rows(workspace, model, kept, option)
-    _results(workspace, model, rows)
-    readable = [row for row in _most_urgent_first(rows) if row.zone is not Zone.UNREADABLE]
-    unsure_first = sorted(readable, key=lambda row: row.zone is not Zone.REVIEW)
-    feedback_on(workspace, model, [(row.upload, row.item) for row in unsure_first])
 
 
 def _kept() -> list[Upload]:
@@ -136,6 +162,7 @@ def _classify(workspace: Workspace, model: Model, kept: Sequence[Upload]) -> Non
         contents = [upload.content or b"" for upload in batch]
         names = [upload.name for upload in batch]
         answers = prediction.predict(workspace, model, contents, names, call=inference.call)
+        history.remember(workspace, model, answers)
         for upload, answer in zip(batch, answers, strict=True):
             upload.predictions[model.id] = answer
         done = start + len(batch)
@@ -162,7 +189,11 @@ def _most_urgent_first(rows: Sequence[_Row]) -> list[_Row]:
     order = {zone: place for place, zone in enumerate(Zone)}
     return sorted(
         rows,
-        key=lambda row: (order[row.zone], not row.item.is_unfamiliar, row.item.confidence or 0),
+        key=lambda row: (
+            order[row.zone],
+            -(row.item.unfamiliar or 0) if row.item.is_unfamiliar else 0,
+            row.item.confidence or 0,
+        ),
     )
 
 
@@ -203,12 +234,13 @@ def _results(workspace: Workspace, model: Model, rows: Sequence[_Row]) -> None:
     """The summary, whose parts filter the grid below it; then the table to take along."""
     if not rows:
         return
-    shown = _filtered(rows)
+    shown = _filtered(rows, is_detector=model.is_detector)
     _unreadable([row.item for row in rows if row.zone is Zone.UNREADABLE])
     _unfamiliar(workspace, model, [row.item for row in rows if row.item.error is None])
-    predict_parts.summary(parts.decisions([row.item for row in rows]))
+    rule = thresholds.saved_rule(workspace, model.id)
+    predict_parts.summary(parts.decisions([row.item for row in rows], rule))
     _grid(model, _most_urgent_first(shown))
-    predict_table.table(model, [row.item for row in rows])
+    predict_table.table(model, [row.item for row in rows], rule)
 
 
 def _unreadable(failed: Sequence[Prediction]) -> None:
@@ -230,18 +262,20 @@ def _unreadable(failed: Sequence[Prediction]) -> None:
 def _unfamiliar(workspace: Workspace, model: Model, judged: Sequence[Prediction]) -> None:
     """What the classes of unfamiliar images are worth, or that the model cannot tell them."""
     unlike = sum(item.is_unfamiliar for item in judged)
-    if unlike:
+    if unlike and not model.is_detector:
         verb = "is" if unlike == 1 else "are"
         st.warning(
             f"{text.count(unlike, 'image')} {verb} unlike the training images: do not rely on the "
             "class, however high the confidence.",
             icon=about.UNFAMILIAR_ICON,
         )
+    if judged and (unlike or model.is_detector):
         limit = alike.unfamiliar_limit(workspace, model)
+        kind = "good" if model.is_detector else "familiar"
         if limit is not None:
             bound = text.percent_bound(limit.bound, limit.bound, up=True)
             st.caption(
-                f"Of familiar images {text.percent(limit.rate)} should be flagged; at most {bound} "
+                f"Of {kind} images {text.percent(limit.rate)} should be flagged; at most {bound} "
                 f"are (95% confidence, from {text.count(limit.judged, 'image')})."
             )
     elif judged and judged[0].unfamiliar is None:
@@ -264,7 +298,7 @@ def _headline(zones: Counter[Zone], n: int) -> str:
     return f"{text.count(n, 'image')}: {', '.join(parts)}"
 
 
-def _filtered(rows: Sequence[_Row]) -> list[_Row]:
+def _filtered(rows: Sequence[_Row], *, is_detector: bool) -> list[_Row]:
     zones = Counter(row.zone for row in rows)
     classes = Counter(row.item.class_name for row in rows if row.item.class_name)
     with st.container(horizontal=True, vertical_alignment="center", key="predict_summary"):
@@ -291,7 +325,7 @@ def _filtered(rows: Sequence[_Row]) -> list[_Row]:
             key="class",
             format_func=lambda item: f"{text.plain(item)} {classes[item]:,}",
         )
-        unlike = sum(row.item.is_unfamiliar for row in rows)
+        unlike = 0 if is_detector else sum(row.item.is_unfamiliar for row in rows)
         only_unlike = unlike and st.pills(
             "Unfamiliar",
             [True],
@@ -332,13 +366,20 @@ def _tile(model: Model, row: _Row) -> Tile:
         return Tile(row.upload.token, "", "Unreadable", item.path, item.error, tone="wrong")
     tone, icon = about.decision_look(item.decision)
     words = decision_in_words(item.decision) if item.decision else ""
-    unlike = about.UNFAMILIAR if item.is_unfamiliar else ""
+    title = f"{item.class_name} {text.confidence(item.confidence)}"
+    if model.is_detector:
+        said = "Unlike" if item.is_unfamiliar else item.class_name
+        title = f"{said} · {text.decimal(item.unfamiliar, 2)}"
+    elif item.is_unfamiliar:  # without the confidence, which is worth nothing then
+        title = f"Unfamiliar · {item.class_name}"
+    if item.is_unfamiliar and not item.decision:
+        tone, icon = "review", about.UNFAMILIAR_SHAPE
     return Tile(
         key=row.upload.token,
         url=url if is_there else "",
-        title=f"{item.class_name} {text.confidence(item.confidence)}",
-        detail=" · ".join(part for part in (unlike, words, item.path) if part),
-        hint=item.path,
+        title=title,
+        detail=" · ".join(part for part in (words, item.path) if part),
+        hint=f"{item.path}\n{about.unfamiliar_note(item, is_detector=model.is_detector)}".strip(),
         tone=tone,
-        icon=icon if item.decision else "",
+        icon=icon if item.decision or item.is_unfamiliar else "",
     )

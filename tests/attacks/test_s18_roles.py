@@ -91,7 +91,7 @@ def test_every_table_has_a_right_and_a_viewer_writes_to_none(plant):
         columns = {name: db[name].columns[0].name for name in tables}
     assert tables == write_guard.TABLES.keys()
     open_to_all = {name for name, right in write_guard.TABLES.items() if right is None}
-    assert open_to_all == {"record", "openings"}
+    assert open_to_all == {"record", "openings", "predicted_images"}
     statements = [("everywhere", "CREATE TABLE more (a)"), ("record", "DROP TABLE record")]
     for name in sorted(tables - open_to_all):
         statements += [
@@ -151,6 +151,9 @@ WRITES = {
     "report": ("first", "--out", "{images}/report.html"),
     "heatmap": ("first", "--grade"),
     "robustness": ("first",),
+    "models stage": ("first", "retired"),
+    "models notes": ("first", "text"),
+    "predictions": ("--forget",),
     "predict": ("first", "{images}", "--out", "{images}/table.csv"),
     "delete": ("first", "--yes"),
     "bin restore": ("gone",),
@@ -173,7 +176,8 @@ READS = {
     "evaluate",
     "compare",
     "plan",
-    "models",
+    "models list",
+    "watch",
     "bin list",
     "export-model",
     "serve",

@@ -50,7 +50,7 @@ def test_the_preview_follows_the_pattern_while_it_is_typed(
     page.keyboard.press("Enter")
     settled(page)
     _choose(page, "labels", "pattern in the path")
-    expect(page.get_by_text("only one class")).to_be_visible()
+    expect(page.get_by_text("All images have the class")).to_be_visible()
 
     field = page.locator(".st-key-pattern input")
     preview = page.locator(".st-key-rule_preview")

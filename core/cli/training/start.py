@@ -60,6 +60,8 @@ touchstone train Pills --recipe full --epochs 20 --flip-vertical
 
 touchstone train Pills --recipe full --augment-preset varying_light --blur 1
 
+touchstone train Pills --recipe good_only --unfamiliar-rate 0.01
+
 touchstone train Pills --config settings.toml --set class_weights=none
 
 touchstone train Pills --like "Pills EfficientNet-Lite0 quick" --set seed=7
@@ -244,7 +246,7 @@ def chosen_configs(
     which: AugmentPreset | None = None,
 ) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
     """What was chosen, else what the recipe and the dataset have."""
-    training = _train_config(workspace, chosen.train)
+    training = _train_config(workspace, dataset_id, chosen.train)
     pixels = runs.default_preprocess(workspace, dataset_id, training.network)
     usual = default_augment(workspace, dataset_id, which or AugmentPreset.STANDARD)
     return (
@@ -254,11 +256,14 @@ def chosen_configs(
     )
 
 
-def _train_config(workspace: Workspace, chosen: Values) -> TrainConfig:
+def _train_config(workspace: Workspace, dataset_id: str, chosen: Values) -> TrainConfig:
     """The recipe's settings with those that were chosen; an own model brings its network."""
     asked = with_settings(TrainConfig(network=DEFAULT_NETWORK), chosen)
     if asked.start_model and "network" not in chosen:
         model = models.find_model(workspace, asked.start_model)
         asked = replace(asked, network=model.network)
-    recipe: Recipe = asked.recipe if "recipe" in chosen else default_recipe()
+    recipe: Recipe = asked.recipe
+    if "recipe" not in chosen:
+        has_one = len(datasets.find_dataset(workspace, dataset_id).class_names) == 1
+        recipe = Recipe.GOOD_ONLY if has_one else default_recipe()
     return with_settings(recipe_defaults(recipe, asked.network), chosen)

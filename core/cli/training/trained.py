@@ -6,11 +6,11 @@ from core.cli.session import Session
 from core.domain.jobs import Job
 from core.domain.splits import Subset
 from core.errors import TrainingError
-from core.words import decimal, duration, percent
+from core.words import count, decimal, duration, percent, shortened_percent
 from core.workflows.results import evaluation
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
-from core.workflows.use import models
+from core.workflows.use import alike, models
 
 
 def answer_training(opened: Session, run_id: str, job: Job) -> None:
@@ -24,14 +24,17 @@ def answer_training(opened: Session, run_id: str, job: Job) -> None:
     result = trained_as_json(view, job, epochs=epochs, path=path, trials=trials, validation=report)
     model = models.find_model(opened.workspace, model_id)
     took = duration((job.finished_at or 0) - (job.started_at or 0))
-    opened.answer(
-        result,
-        lambda: say(
-            f"Model '{model.name}' ({model_id}): validation accuracy "
-            f"{percent(report.accuracy, of=report.n)}, macro F1 "
-            f"{decimal(report.macro_f1)}, {took}",
-        ),
+    limit = alike.unfamiliar_limit(opened.workspace, model) if model.is_detector else None
+    words = (
+        f"validation accuracy {percent(report.accuracy, of=report.n)}, macro F1 "
+        f"{decimal(report.macro_f1)}"
     )
+    if limit is not None:
+        words = (
+            f"at most {shortened_percent(limit.bound, at_most=True)} of good images are flagged "
+            f"(95% confidence, {count(limit.judged, 'image')})"
+        )
+    opened.answer(result, lambda: say(f"Model '{model.name}' ({model_id}): {words}, {took}"))
 
 
 def refuse_finish(opened: Session, view: RunView, finish: bool) -> None:

@@ -22,8 +22,9 @@ def export_model(
         ModelFormat,
         typer.Option(
             "--format",
-            help="bundle: one file for another Touchstone; openvino, onnx: network, description, "
-            "README and an example that runs without Touchstone.",
+            help="bundle: one file for another Touchstone; openvino, onnx, int8 (OpenVINO in 8 "
+            "bits: about twice as fast): network, description, README and an example that runs "
+            "without Touchstone.",
         ),
     ] = ModelFormat.BUNDLE,
     images: Annotated[
@@ -47,6 +48,8 @@ def export_model(
         opened.answer(result, lambda: say(f"{folder}: {exporting.check_in_words(check)}"))
         for path in check.changed[:20] if check else ():
             note(f"Changed: {path}")
+        for part in check.changed_parts[:20] if check else ():
+            note(f"Changed part: {part}")
 
 
 @app.command(name="add-model")

@@ -26,7 +26,8 @@ from core.files import CsvDelimiter
 from core.words import NOTHING, count
 from core.words import confidence as confidence_in_words
 from core.workflows import job_words
-from core.workflows.use import alike, models, parts, prediction
+from core.workflows.results.thresholds import saved_rule
+from core.workflows.use import alike, history, models, parts, prediction
 
 app = typer.Typer()
 
@@ -42,8 +43,8 @@ def predict(
     part_by: Annotated[
         str | None,
         typer.Option(
-            help="One decision per part, the strictest of its images: folder, regex:(?P<group>…), "
-            "or column:NAME of --part-table."
+            help="One decision per part, by the rule of the model: folder, regex:(?P<group>…), or "
+            "column:NAME of --part-table."
         ),
     ] = None,
     part_table: Annotated[
@@ -69,9 +70,11 @@ def predict(
         results = prediction.predict(opened.workspace, chosen, files, [str(path) for path in files])
         if source is not None:
             results = parts.with_parts(results, source, parts.names_below(files, paths))
-        decided = parts.decisions(results)
+        rule = saved_rule(opened.workspace, chosen.id)
+        history.remember(opened.workspace, chosen, results)
+        decided = parts.decisions(results, rule)
         if out is not None:
-            prediction.save_csv(results, chosen.class_names, out, delimiter=delimiter)
+            prediction.save_csv(results, chosen.class_names, out, rule=rule, delimiter=delimiter)
         opened.answer(
             _as_json(results, found.skipped, found.hidden, decided if part_by else None)
             | _limit_as_json(opened, chosen),
@@ -109,7 +112,8 @@ def _whole_folder(
     hidden = int(job.result["hidden"])
     if opened.as_json:
         results = list(prediction.batch_predictions(opened.workspace, job, model))
-        decided = parts.decisions(results) if part_by else None
+        rule = saved_rule(opened.workspace, model.id)
+        decided = parts.decisions(results, rule) if part_by else None
         answer = _as_json(results, skipped, hidden, decided) | _limit_as_json(opened, model)
         opened.answer(answer, lambda: None)
     else:

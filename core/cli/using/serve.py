@@ -4,7 +4,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,10 @@ from core.cli.output import note, say
 from core.cli.session import JsonOption, Session, WorkspaceOption, session
 from core.errors import ConfigError
 from core.workflows.keeping import people
-from core.workflows.use.serving import ModelToServe, model_to_serve
+from core.workflows.use.serving import ModelToServe, model_to_serve, released_names
+
+if TYPE_CHECKING:
+    from core.serving.engine import ServedModel
 
 app = typer.Typer()
 _NEEDED = ("fastapi", "uvicorn", "multipart", "prometheus_client")
@@ -22,9 +25,12 @@ _DISTRIBUTION = "touchstone-vision"
 @app.command()
 def serve(
     models: Annotated[
-        list[str],
-        typer.Argument(help="Names or ids of models, or model files; the first is the default."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Names or ids of models, or model files; the first is the default.",
+            show_default="the released ones",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0: a free one.")] = 8610,
     token_file: Annotated[
@@ -40,6 +46,16 @@ def serve(
     max_waiting: Annotated[
         int, typer.Option(min=1, help="Most images that wait; more are answered with 429.")
     ] = 128,
+    shadow: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that runs silently beside the default one; GET /v1/shadow lists where they "
+            "disagree."
+        ),
+    ] = None,
+    shadow_log: Annotated[
+        Path | None, typer.Option(help="CSV file that disagreements are added to.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,16 +76,24 @@ def serve(
         )
         if of_user is None:
             refuse_open_server(host, token)
-        chosen = [model_to_serve(opened.workspace, given) for given in dict.fromkeys(models)]
+        given = models or released_names(opened.workspace)
+        chosen = [model_to_serve(opened.workspace, name) for name in dict.fromkeys(given)]
         _refuse_twins(chosen)
+        silent = model_to_serve(opened.workspace, shadow) if shadow else None
+        if silent is None and shadow_log is not None:
+            raise ConfigError("--shadow-log needs --shadow.", "Name the model that runs silently.")
         limits = ServeLimits(int(max_mb * 1e6), max_images, max(max_images, max_waiting))
         from core.serving.run import load, serve_until_stopped
+        from core.serving.shadow import Shadow
 
-        served = [
-            load(m.id, m.name, m.sha256, m.bundle, m.rule, opened.workspace.runtimes)
-            for m in chosen
-        ]
+        def loaded(m: ModelToServe) -> "ServedModel":
+            return load(m.id, m.name, m.sha256, m.bundle, m.rule, opened.workspace.runtimes)
+
+        served = [loaded(m) for m in chosen]
+        beside = Shadow(loaded(silent), served[0], shadow_log) if silent else None
         for model in chosen:
+            if model.is_retired:
+                note(f"'{model.name}' is retired.")
             if model.rule is None:
                 note(f"'{model.name}' has no threshold: its images are classified, not decided.")
 
@@ -84,6 +108,7 @@ def serve(
             limits=limits,
             token=token,
             of_user=of_user,
+            shadow=beside,
             on_ready=ready,
         )
         if not is_done:

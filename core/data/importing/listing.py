@@ -16,8 +16,8 @@ from core.data.importing.plan import (
     Candidate,
     ImportPlan,
     refuse_empty_import,
+    refuse_lost_classes,
     refuse_open_questions,
-    refuse_single_class,
 )
 from core.data.importing.planner import plan_names
 from core.data.importing.rules import ImportRules
@@ -104,7 +104,7 @@ def plan_import(
     Args:
         source: a folder, or a `.zip` file.
         rules: where classes come from, and what is kept.
-        adding: the images are added to a dataset, so one class is enough; see `plan_names`.
+        adding: the images are added to a dataset; see `plan_names`.
         known_classes: of this dataset; see `plan_names`.
 
     Raises:
@@ -114,7 +114,7 @@ def plan_import(
     """
     names = list_names(source, zip_encoding=rules.zip_encoding or None)
     plan = plan_names(names, rules, adding=adding, known_classes=known_classes)
-    refuse_empty_import(source.name, plan, adding=adding)
+    refuse_empty_import(source.name, plan)
     refuse_open_questions(plan)
     return plan
 
@@ -137,7 +137,7 @@ def read_images(
         on_progress: called with the numbers done and in total; may raise to stop.
 
     Raises:
-        ImportSourceError: if fewer than two classes remain.
+        ImportSourceError: if no image can be read, or of several classes only one.
     """
     read: list[tuple[Candidate, str, Inspected]] = []
     skipped = list(plan.skipped)
@@ -155,7 +155,7 @@ def read_images(
             on_progress(position + 1, len(paths))
     labels = {candidate.label for candidate, _, _ in read}
     names = (*class_names, *sorted(labels - set(class_names)))
-    refuse_single_class(folder.name, names, skipped)
+    refuse_lost_classes(folder.name, len(plan.class_counts), names, skipped)
     index = {name: i for i, name in enumerate(names)}
     depth = depth_of_images([file.facts.deep for _, _, file in read if file.facts.deep])
     scale = depth.levels if levels_of is None else levels_of(depth)

@@ -35,6 +35,7 @@ class PlanChoiceKind(StrEnum):
     COMBINED_LABELS = "combined_labels"
     CLASS_SPELLINGS = "class_spellings"
     OK_CLASSES = "ok_classes"
+    ONE_CLASS = "one_class"
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ class ImportPlan:
         return {subset: counts[subset] for subset in Subset if counts[subset]}
 
 
-def refuse_empty_import(source_name: str, plan: ImportPlan, *, adding: bool = False) -> None:
+def refuse_empty_import(source_name: str, plan: ImportPlan) -> None:
     """Raise if a plan can neither become a dataset nor be added to one.
 
     Raises:
-        ImportSourceError: if there is no labelled image, or only one class.
+        ImportSourceError: if there is no labelled image, or nearly every one has its own class.
     """
     if not plan.candidates:
         has_table = any(item.kind is PlanChoiceKind.TABLE for item in plan.decisions)
@@ -112,10 +113,8 @@ def refuse_empty_import(source_name: str, plan: ImportPlan, *, adding: bool = Fa
             "or choose another folder."
             if has_table
             else f"Put {FORMAT_WORDS} files into one folder per class, or choose another label "
-            "source.",
+            "source. One folder of good images is enough to begin with.",
         )
-    if not adding:
-        refuse_single_class(source_name, tuple(plan.class_counts), plan.skipped)
     if plan.suggestion is not None:
         raise ImportSourceError(
             f"These rules make {count(len(plan.class_counts), 'class')} of "
@@ -140,23 +139,23 @@ def refuse_open_questions(plan: ImportPlan) -> None:
         )
 
 
-def refuse_single_class(
-    source_name: str, class_names: Sequence[str], skipped: Sequence[Skipped]
+def refuse_lost_classes(
+    source_name: str, planned: int, class_names: Sequence[str], skipped: Sequence[Skipped]
 ) -> None:
-    """Raise if there are fewer than two classes.
+    """Raise if nothing could be read, or of several classes only one.
 
     Raises:
         ImportSourceError: with an example of a skipped file.
     """
-    if len(class_names) >= 2:
+    if class_names and (planned == 1 or len(class_names) > 1):
         return
     have = (
-        f"{source_name} has only one class ('{class_names[0]}')"
+        f"Of {source_name}, only one class ('{class_names[0]}') can be read"
         if class_names
         else f"{source_name} has no readable image"
     )
     raise ImportSourceError(
-        f"{have}; a classifier needs at least two classes.{_example(skipped)}",
+        f"{have}.{_example(skipped)}",
         "Choose the folder above your class folders, or another label source.",
     )
 

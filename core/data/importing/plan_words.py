@@ -284,6 +284,14 @@ def ok_class(name: str) -> str:
     return f"The class '{name}' counts as OK because of its name; all others count as NOK."
 
 
+def one_class(name: str) -> str:
+    """What a dataset of one class is good for, and what it may be by mistake."""
+    return (
+        f"All images have the class '{name}', which counts as OK: they train a model that finds "
+        "images unlike them. For a classifier, choose the folder above the class folders."
+    )
+
+
 def _split_source(folders: Sequence[str] | None) -> str:
     if folders is None:
         return "The table states the subset of each image."

@@ -341,8 +341,12 @@ class _Planner:
                     f"The classes are: {', '.join(class_names[:20])}.",
                 )
             return tuple(name for name in names.values() if name is not None)
+        if len(class_names) == 1:
+            sentence = plan_words.one_class(class_names[0])
+            self._decide(PlanChoiceKind.ONE_CLASS, sentence, 1, "ok_classes")
+            return tuple(class_names)
         good = good_class(class_names)
-        if good is None or len(class_names) < 2:
+        if good is None:
             return ()
         self._decide(PlanChoiceKind.OK_CLASSES, plan_words.ok_class(good), 1, "ok_classes")
         return (good,)
@@ -362,8 +366,9 @@ def _lacks_of_split(candidates: Sequence[Candidate]) -> list[str]:
     untrained = classes[Subset.VALIDATION] + classes[Subset.TEST]
     if trained and (names := sorted(untrained.keys() - trained.keys())):
         said.append(plan_words.untrained_classes(names))
+    several = len({item.label for item in candidates}) > 1
     for subset in Subset:
-        if len(classes[subset]) == 1:
+        if several and len(classes[subset]) == 1:
             said.append(plan_words.single_class_subset(subset, next(iter(classes[subset]))))
     return said
 

@@ -49,9 +49,21 @@ def run_isolated(
     A TouchstoneError of one item takes the place of its result; any other error, a crash and a hang
     become one.
     """
+    with isolated(function, workers=workers, item_timeout_s=item_timeout_s) as run:
+        yield from run(items)
+
+
+@contextlib.contextmanager
+def isolated(
+    function: Callable[[Item], Result],
+    *,
+    workers: int | None = None,
+    item_timeout_s: float = ITEM_TIMEOUT_S,
+) -> Iterator[Callable[[Sequence[Item]], Iterator[PoolResult[Result]]]]:
+    """What `run_isolated` does, again and again by the same processes."""
     pool = _Pool(function, workers or worker_count(), item_timeout_s)
     with contextlib.closing(pool):
-        yield from pool.run(items)
+        yield pool.run
 
 
 def next_size(done: int, seconds: float) -> int:

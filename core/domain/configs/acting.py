@@ -12,6 +12,7 @@ from core.domain.training import TrainingRun
 
 _ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
 _SOLVED = {"penalty", "refit", "detail"}
+_OF_GOOD_ONLY = {"recipe", "network", "seed", "device", "start_model", "refit", "unfamiliar_rate"}
 # Of runs that trained the last layer in steps, before it was solved.
 _FORMER_STEPS = {
     "epochs",
@@ -63,6 +64,8 @@ def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[st
             return frozenset(_FINE_TUNING | _OF_STAGED | _PIXELS | _AUGMENTATION)
         case Recipe.FULL:
             return frozenset(_FINE_TUNING | _PIXELS | _AUGMENTATION)
+        case Recipe.GOOD_ONLY:
+            return frozenset(_OF_GOOD_ONLY | _PIXELS)
         case _:
             assert_never(recipe)
 
@@ -70,7 +73,7 @@ def recipe_settings(recipe: Recipe, *, has_epochs: bool = False) -> frozenset[st
 def recipe_is_trained(recipe: Recipe) -> bool:
     """Whether a recipe trains in epochs; else its last layer is solved."""
     match recipe:
-        case Recipe.QUICK:
+        case Recipe.QUICK | Recipe.GOOD_ONLY:
             return False
         case Recipe.STAGED | Recipe.FULL:
             return True

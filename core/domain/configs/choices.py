@@ -35,11 +35,12 @@ class Normalization(StrEnum):
 
 
 class Recipe(StrEnum):
-    """Which part of the network is trained."""
+    """Which part of the network is trained; good_only: none, good images are remembered."""
 
     QUICK = "quick"
     STAGED = "staged"
     FULL = "full"
+    GOOD_ONLY = "good_only"
 
 
 class OptimizerName(StrEnum):
@@ -116,13 +117,15 @@ class Detail(StrEnum):
 
     The last layer's means over the whole image; means and maxima of several stages of the network;
     the same, the mean of the image and its mirror image; the same as stages, the largest of the
-    whole image and of its four quarters at twice the resolution.
+    whole image and of its four quarters at twice the resolution; the middle stages place by place,
+    for models that only know good images.
     """
 
     WHOLE = "whole"
     STAGES = "stages"
     MIRRORED = "mirrored"
     TILES = "tiles"
+    PLACES = "places"
 
     @property
     def scale(self) -> int:
@@ -137,6 +140,7 @@ class Detail(StrEnum):
             Detail.STAGES: 1,
             Detail.MIRRORED: 2,
             Detail.TILES: 5,
+            Detail.PLACES: 1,
         }[self]
 
 

@@ -23,6 +23,8 @@ def preset(which: Preset, recipe: Recipe, network: str) -> TrainConfig:
     match recipe:
         case Recipe.QUICK:
             return replace(usual, detail=_DETAIL[which])
+        case Recipe.GOOD_ONLY:
+            return usual
         case Recipe.STAGED | Recipe.FULL:
             pass
         case _:

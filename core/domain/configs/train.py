@@ -26,8 +26,8 @@ class TrainConfig:
         Recipe.QUICK,
         "Recipe",
         "Quick trains the last layer: seconds to minutes. Staged trains the upper layers on stored "
-        "outputs of the lower ones. Full trains all layers: best on unusual images, slow without "
-        "a GPU.",
+        "outputs of the lower ones. Full trains all layers, slow without a GPU. Good_only learns "
+        "what good images look like, without defects.",
         group=SettingGroup.MODEL,
     )
     network: str = setting(
@@ -306,8 +306,8 @@ class TrainConfig:
     refit: bool = setting(
         True,
         "Refit with validation",
-        "For the quick recipe: after the penalty is chosen, fit the model on training and "
-        "validation images together. Validation results are then cross-validated.",
+        "For quick and good_only: fit the model on training and validation images together. "
+        "Validation results are then cross-validated.",
         group=SettingGroup.LAST_LAYER,
     )
     start_model: str = setting(
@@ -383,6 +383,8 @@ def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
             return _fine_tuning(usual, epochs=30)
         case Recipe.FULL:
             return _fine_tuning(usual, epochs=12)
+        case Recipe.GOOD_ONLY:
+            return usual
         case _:
             assert_never(recipe)
 

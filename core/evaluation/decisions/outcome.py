@@ -4,7 +4,8 @@ Every class has a verdict (OK, NOK, or none yet). An image's NOK probability is 
 NOK classes. **Escape**: a defective part is accepted, of all defective parts. **Overkill**: a good
 part is rejected, of all good parts. Parts in inspector review are neither. n counts parts; a part
 with several images is judged by its worst one: a defective part escapes if any of its defective
-images is accepted, a good part is a false reject if any of its good images is rejected.
+images is accepted, a good part is a false reject if any of its good images is rejected. Where a
+rule combines the images of a part (`OperatingPoint.parts`), all have the decision of the part.
 
 Images whose true class has no verdict count nowhere.
 """
@@ -12,13 +13,15 @@ Images whose true class has no verdict count nowhere.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
+from core.domain.parts import ANY_IMAGE, PartHow, PartRule
 from core.errors import ConfigError
+from core.evaluation.decisions.combining import kth_highest, means
 from core.evaluation.measures.auc import areas
 from core.evaluation.measures.intervals import (
     CONFIDENCE,
@@ -57,11 +60,13 @@ class OperatingPoint:
             review zone. With both None, the verdict of the predicted class decides.
         class_thresholds: confidence [C] that the predicted class needs at least, else the part
             goes to inspector review; empty for none.
+        parts: how several images of a part become one decision.
     """
 
     accept_below: float | None = None
     reject_from: float | None = None
     class_thresholds: tuple[float, ...] = ()
+    parts: PartRule = ANY_IMAGE
 
     def __post_init__(self) -> None:
         given = [v for v in (self.accept_below, self.reject_from) if v is not None]
@@ -143,18 +148,42 @@ def decide(
     probabilities: Probabilities,
     verdicts: Verdicts,
     predicted: NDArray[np.int64] | None = None,
+    *,
+    parts: Parts | None = None,
 ) -> Decisions:
-    """What happens to every image [N].
+    """What happens to every image [N]; to the part of each, where the rule combines images.
 
     Args:
         point: the rule.
         probabilities: [N, C], rows sum to 1.
         verdicts: [C]; a predicted class without a verdict goes to inspector review.
         predicted: [N], the most probable classes, where they are known already.
+        parts: [N] part numbers; None: every image is its own part.
 
     Raises:
         ConfigError: if no class is OK, or none NOK, or the rule is for other classes.
     """
+    if parts is None:
+        return _decided(point, probabilities, verdicts, predicted)
+    match point.parts.how:
+        case PartHow.ANY:
+            return _decided(point, probabilities, verdicts, predicted)
+        case PartHow.AT_LEAST:
+            each = _decided(point, probabilities, verdicts, predicted)
+            return kth_highest(each, parts, point.parts.k)
+        case PartHow.MEAN:
+            return _decided(point, means(probabilities, parts).astype(np.float32), verdicts, None)
+        case _:
+            assert_never(point.parts.how)
+
+
+def _decided(
+    point: OperatingPoint,
+    probabilities: Probabilities,
+    verdicts: Verdicts,
+    predicted: NDArray[np.int64] | None,
+) -> Decisions:
+    """What happens to every image by itself [N]."""
     if point.accept_below is None or point.reject_from is None:
         _check_verdicts(verdicts, probabilities)
         codes = {Verdict.OK: Decision.ACCEPT, Verdict.NOK: Decision.REJECT}
@@ -367,7 +396,7 @@ def ok_nok_report(
         ConfigError: if no class is OK, or none NOK.
     """
     truth, nok = truths(targets, verdicts), nok_probability(probabilities, verdicts)
-    decisions = decide(point or OperatingPoint(), probabilities, verdicts)
+    decisions = decide(point or OperatingPoint(), probabilities, verdicts, parts=parts)
     known = truth != UNKNOWN
     ranked = areas(nok[known], truth[known] == NOK, choose(parts, known), confidence)
     return OkNokReport(

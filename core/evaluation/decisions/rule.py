@@ -13,6 +13,7 @@ import numpy as np
 
 from core.domain.datasets import Verdict
 from core.domain.models import PartDecision, Prediction
+from core.domain.parts import ANY_IMAGE, part_rule
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
@@ -111,7 +112,7 @@ def point_in_words(point: OperatingPoint) -> str:
         )
     if point.class_thresholds:
         words += " A prediction below the threshold of its own class goes to inspector review."
-    return words
+    return f"{words} {point.parts.in_words}".rstrip()
 
 
 def _rejecting(reject_from: float) -> str:
@@ -143,6 +144,8 @@ def rule_to_json(rule: DecisionRule) -> str:
         "scenario": asdict(rule.scenario) if rule.scenario else None,
         "unit": rule.unit.value if rule.unit else None,
     }
+    if rule.point.parts != ANY_IMAGE:  # else as it was written before there was a choice
+        values["parts"] = rule.point.parts.text
     return json.dumps(values, sort_keys=True)
 
 
@@ -156,7 +159,10 @@ def rule_from_json(text: str) -> DecisionRule:
         values = json.loads(text)
         return DecisionRule(
             point=OperatingPoint(
-                values["accept_below"], values["reject_from"], tuple(values["class_thresholds"])
+                values["accept_below"],
+                values["reject_from"],
+                tuple(values["class_thresholds"]),
+                part_rule(str(values.get("parts", ANY_IMAGE.text))),
             ),
             class_names=tuple(values["class_names"]),
             verdicts=tuple(None if v is None else Verdict(v) for v in values["verdicts"]),

@@ -66,7 +66,8 @@ def headline(
     wrong = predicted != targets
     judged = None
     if has_both(verdicts):
-        decisions = decide(point or OperatingPoint(), probabilities, verdicts, predicted)
+        rule = point or OperatingPoint()
+        decisions = decide(rule, probabilities, verdicts, predicted, parts=parts)
         judged = outcome(decisions, truths(targets, verdicts), parts, confidence)
     return Headline(
         n=len(targets),

@@ -91,7 +91,7 @@ def results(
     values.update(_class_values(report))
     decided, result = None, None
     if has_both(verdicts):
-        decided = decide(point, test.probabilities, verdicts)
+        decided = decide(point, test.probabilities, verdicts, parts=test.parts)
         truth = truths(test.targets, verdicts)
         result = outcome(decided, truth, test.parts)
         values.update(_decision_values(result, report, point, scenario))

@@ -51,6 +51,7 @@ TABLES: dict[str, Right | None] = {
     "operating_points": Right.SIGN_OFF,
     "part_answers": Right.DATA,
     "penalty_path": Right.TRAIN,
+    "predicted_images": None,  # whoever has an image classified; to forget them is checked there
     "predictions": Right.TRAIN,
     "quality_checks": Right.DATA,
     "record": None,  # what was done or refused; triggers let nobody change it

@@ -180,6 +180,24 @@ def add_studies(db: Database) -> None:
     _run(db, statements.STUDIES)
 
 
+@migrations()
+def add_detectors(db: Database) -> None:
+    """Which models only know good images."""
+    _run(db, "ALTER TABLE models ADD COLUMN is_detector INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_registry(db: Database) -> None:
+    """The stage of each model, and what people wrote about it."""
+    _run(db, statements.REGISTRY)
+
+
+@migrations()
+def add_history(db: Database) -> None:
+    """What single images were predicted to be, and when."""
+    _run(db, statements.HISTORY)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

@@ -334,3 +334,16 @@ CREATE TABLE heats (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX heats_by_sample ON heats (sample_id)
 """
+
+REGISTRY = """
+ALTER TABLE models ADD COLUMN stage TEXT NOT NULL DEFAULT 'candidate';
+ALTER TABLE models ADD COLUMN note TEXT NOT NULL DEFAULT ''
+"""
+
+HISTORY = """
+CREATE TABLE predicted_images (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, model_id TEXT NOT NULL, model_name TEXT NOT NULL,
+    path TEXT NOT NULL, class_name TEXT, confidence REAL, decision TEXT, part TEXT, unfamiliar REAL,
+    error TEXT
+) STRICT
+"""

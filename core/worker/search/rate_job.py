@@ -91,8 +91,8 @@ def _task(session: JobSession, material: TrainingData, module: PixelFeatures) ->
             return upper_task(session, material, module)
         case Recipe.FULL:
             return whole_task(material, module)
-        case Recipe.QUICK:
-            raise ValueError("the quick recipe has no learning rate")
+        case Recipe.QUICK | Recipe.GOOD_ONLY:
+            raise ValueError("this recipe has no learning rate")
         case _:
             assert_never(material.run.train.recipe)
 

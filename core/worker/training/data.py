@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,15 @@ def load_training_data(session: JobSession) -> TrainingData:
 
 def _first_detail(train: TrainConfig) -> Detail:
     """The detail level whose pixels a run needs in any case."""
-    return train.detail.levels[0] if train.recipe is Recipe.QUICK else Detail.WHOLE
+    match train.recipe:
+        case Recipe.QUICK:
+            return train.detail.levels[0]
+        case Recipe.GOOD_ONLY:
+            return Detail.PLACES
+        case Recipe.STAGED | Recipe.FULL:
+            return Detail.WHOLE
+        case _:
+            assert_never(train.recipe)
 
 
 def _work(images: int, train: TrainConfig) -> Work:

@@ -7,6 +7,7 @@ from typing import assert_never
 from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
+from core.worker.training.good_only import good_only
 from core.worker.training.model import TrainedModel, store_model
 from core.worker.training.quick import quick
 
@@ -33,5 +34,7 @@ def trained(session: JobSession, material: TrainingData) -> TrainedModel:
             from core.worker.training.fine_tuning import full
 
             return full(session, material)
+        case Recipe.GOOD_ONLY:
+            return good_only(session, material)
         case _:
             assert_never(material.run.train.recipe)

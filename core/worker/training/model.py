@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from core.domain.jobs import JobStatus, Phase
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
+from core.inference.detector import Detector
 from core.inference.predictor import Predictor
 from core.inference.unfamiliar import Unfamiliar, content_digest, fit_unfamiliar
 from core.models.bundle import ModelCard, Tensors, write_bundle
@@ -34,6 +35,8 @@ class TrainedModel:
     `validation_cross_validated`: those of the validation images are not of this very model.
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
     `detail`: what its features are made from. `unfamiliar`: what tells unfamiliar images, or None.
+    `detector`: what a model knows that has only seen good images; `class_names` [C] and `targets`
+    [N] are then its own, else those of the dataset.
     """
 
     tensors: Tensors
@@ -43,6 +46,15 @@ class TrainedModel:
     stopped_at: int | None = None
     detail: Detail = Detail.WHOLE
     unfamiliar: Unfamiliar | None = None
+    detector: Detector | None = None
+    class_names: tuple[str, ...] = ()
+    targets: NDArray[np.int64] | None = None
+
+    @property
+    def beside(self) -> Tensors:
+        """What the model file holds besides the weights."""
+        parts = (part for part in (self.unfamiliar, self.detector) if part is not None)
+        return {name: values for part in parts for name, values in part.as_tensors().items()}
 
 
 def unfamiliar_by(
@@ -137,15 +149,13 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
     that rules, seals and reports of the first one still hold.
     """
     session.report(Phase.SAVING, 0, 0)
-    validation = trained.probabilities[Subset.VALIDATION]
-    targets = material.targets[material.subsets[Subset.VALIDATION]]
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
         epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
         name = models.free_model_name(db, f"{training.name}{epoch}")
         card = model_card(material, trained.head, name, trained.detail)
-        beside = trained.unfamiliar.as_tensors() if trained.unfamiliar else {}
-        content = write_bundle(card, trained.tensors | beside)
+        card = replace(card, class_names=trained.class_names or card.class_names)
+        content = write_bundle(card, trained.tensors | trained.beside)
         model = Model(
             id=new_id("model"),
             name=name,
@@ -153,18 +163,17 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
             dataset_id=dataset.id,
             dataset_name=dataset.name,
             split_id=training.split_id,
-            class_names=dataset.class_names,
+            class_names=card.class_names,
             network=material.network.name,
             preprocess=card.preprocess,
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=utc_now(),
-            val_macro_f1=macro_f1(validation.argmax(1), targets, material.class_count)
-            if len(validation)
-            else None,
+            val_macro_f1=_validation_f1(material, trained),
             version=training.version,
             fold=training.fold,
             validation_cross_validated=trained.validation_cross_validated,
+            is_detector=trained.detector is not None,
         )
         models.insert_model(db, model, content)
         for subset, matrix in trained.probabilities.items():
@@ -181,6 +190,17 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
         session.finish(db, JobStatus.COMPLETED, result=result)
     if trained.stopped_at is None:  # there is nothing to resume any more
         shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
+
+
+def _validation_f1(material: TrainingData, trained: TrainedModel) -> float | None:
+    """Macro F1 on validation; None without images, or without defects for a detector to find."""
+    rows = material.subsets[Subset.VALIDATION]
+    every = material.targets if trained.targets is None else trained.targets
+    targets = every[rows]
+    if not len(rows) or (trained.detector is not None and not targets.any()):
+        return None
+    count = len(trained.class_names) or material.class_count
+    return macro_f1(trained.probabilities[Subset.VALIDATION].argmax(1), targets, count)
 
 
 def _times(session: JobSession) -> dict[str, list[float]]:

@@ -286,7 +286,9 @@ def merge_classes(
             )
         if len(dataset.class_names) - len(merged) + 1 < 2:
             raise ConfigError(
-                "Only one class would be left.", "A classifier needs at least two classes."
+                "Only one class would be left.",
+                "A classifier needs at least two. To learn from good images alone, mark their "
+                "classes as OK and train with the recipe good_only.",
             )
         return merging(db, dataset, merged, clean)
 

@@ -29,6 +29,7 @@ from sqlite_utils import Database
 from core.domain.ids import utc_now
 from core.domain.keeping.people import name_for_record
 from core.domain.models import Model
+from core.domain.parts import ANY_IMAGE
 from core.domain.signoff import AccessKind, TestSetAccess
 from core.errors import ConfigError, SealedError, TouchstoneError
 from core.evaluation.decisions.outcome import OperatingPoint
@@ -112,7 +113,9 @@ def record_saved_rule(db: Database, model: Model, person: str) -> None:
 def rule_decision(point: OperatingPoint) -> tuple[str, tuple[object, ...]]:
     """What is recorded of a rule judged on the test images: words, and what it is known by."""
     words = f"Threshold judged on the test images: {point_in_words(point)}"
-    return words, ("threshold", point.accept_below, point.reject_from, point.class_thresholds)
+    limits = ("threshold", point.accept_below, point.reject_from, point.class_thresholds)
+    # Why only then: decisions of before this choice must be known again.
+    return words, limits if point.parts == ANY_IMAGE else (*limits, point.parts.text)
 
 
 def required_purpose(purpose: str) -> str:

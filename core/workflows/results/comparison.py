@@ -283,7 +283,8 @@ def _side(judged: JudgedSet, rule: DecisionRule | None, rows: NDArray[np.intp]) 
     decisions = None
     if has_both(judged.verdicts):
         point = rule.point if rule else PREDICTED_CLASS
-        decisions = decide(point, probabilities, judged.verdicts)
+        every = decide(point, judged.probabilities, judged.verdicts, parts=judged.parts)
+        decisions = every[rows]
     return ModelSide(
         judged, rule, probabilities.argmax(axis=1), probabilities.max(axis=1), decisions
     )

@@ -14,8 +14,15 @@ from core.domain.parts import Counting
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.errors import NotFoundError
-from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.outcome import (
+    NOK,
+    UNKNOWN,
+    OperatingPoint,
+    nok_probability,
+    truths,
+)
 from core.evaluation.decisions.views import Headline, headline
+from core.evaluation.measures.auc import areas
 from core.evaluation.measures.calibration import (
     Calibration,
     Reliability,
@@ -25,6 +32,8 @@ from core.evaluation.measures.calibration import (
 )
 from core.evaluation.measures.catalog import Measure, MeasuredValue, catalog_of, measured
 from core.evaluation.measures.classification import check_predictions
+from core.evaluation.measures.intervals import Estimate
+from core.evaluation.measures.parts import choose
 from core.evaluation.measures.slices import in_ranges, most_frequent
 from core.evaluation.report import EvaluationReport, evaluate
 from core.store import datasets, judgement, predictions
@@ -139,6 +148,14 @@ def report_of(
         catalog=catalog_of(len(judged.class_names), top_k),
         counts=judged.unit,
     )
+
+
+def area_of(judged: JudgedSet) -> Estimate:
+    """The area under the ROC curve of defective against good images; no value without both."""
+    truth = truths(judged.targets, judged.verdicts)
+    known = truth != UNKNOWN
+    nok = nok_probability(judged.probabilities, judged.verdicts)[known]
+    return areas(nok, truth[known] == NOK, choose(judged.parts, known)).roc
 
 
 @dataclass(frozen=True)
@@ -324,3 +341,9 @@ def _is_the_class(values: Sequence[str | None], targets: NDArray[np.int64]) -> b
     """Whether each value stands for one class and each class for one value."""
     pairs = set(zip(values, targets.tolist(), strict=True))
     return len(pairs) == len(set(values)) == len(np.unique(targets))
+
+
+def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
+    """The images of these ids, in their order."""
+    with connect(workspace) as db:
+        return datasets.samples_by_id(db, [int(i) for i in sample_ids])

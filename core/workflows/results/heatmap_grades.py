@@ -12,6 +12,7 @@ from core.domain.datasets import Sample
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model
 from core.domain.splits import Subset
+from core.errors import ConfigError
 from core.evaluation.measures.intervals import lower_bounds
 from core.inference.explaining.border import MEAN_CELLS, BorderTest
 from core.inference.explaining.grades import HeatmapGrades, MethodGrade, grades_from_json
@@ -112,7 +113,13 @@ def start_test(
     Raises:
         NotFoundError: if the model has no images here: it was uploaded, or its dataset deleted.
         ModelFileError: if the stored weights are damaged.
+        ConfigError: if the model only knows good images.
     """
+    if model.is_detector:
+        raise ConfigError(
+            f"The heatmaps of '{model.name}' cannot be tested: it only knows good images.",
+            "They show how far each place is from the good ones, which is what decides.",
+        )
     payload: dict[str, object] = {
         "model_id": model.id,
         "bundle": str(exported_bundle(workspace, model)),
@@ -134,7 +141,8 @@ def images_to_test_with(
     labels = dict(zip(judged.sample_ids.tolist(), judged.targets.tolist(), strict=True))
     with connect(workspace) as db:
         samples = datasets.samples_by_id(db, list(labels))
-        if len(samples) < few and model.split_id is not None and judged.version is None:
+        is_classifier = judged.version is None and not model.is_detector
+        if len(samples) < few and model.split_id is not None and is_classifier:
             more = splits.samples_in_subset(db, model.split_id, Subset.TRAIN)
             for sample in more:
                 if sample.label is not None and sample.label < len(model.class_names):

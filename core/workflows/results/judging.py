@@ -143,7 +143,7 @@ class JudgedSet:
     @property
     def renamed(self) -> tuple[tuple[str, str], ...]:
         """Classes that have another name in the dataset of today: (the model's, today's)."""
-        if self.version is not None:
+        if self.version is not None or self.model.is_detector:
             return ()
         pairs = zip(self.model.class_names, self.dataset.class_names, strict=False)
         return tuple((old, new) for old, new in pairs if old != new)
@@ -281,6 +281,8 @@ def _labeled(
 def _verdicts(
     db: Database, model: Model, dataset: Dataset, version: int | None
 ) -> tuple[Verdict | None, ...]:
+    if model.is_detector:
+        return Verdict.OK, Verdict.NOK
     if version is None:
         return dataset.verdicts[: len(model.class_names)]
     then = versions.find_version(db, dataset.id, version)

@@ -1,19 +1,20 @@
 """Choosing and keeping the decision rule of a model; on validation, with test for the verdict."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.datasets import Sample, Verdict
+from core.domain.datasets import Verdict
 from core.domain.ids import utc_now
 from core.domain.models import Model
-from core.domain.parts import Counting
+from core.domain.parts import ANY_IMAGE, Counting, PartRule
 from core.domain.splits import Subset
 from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
+from core.evaluation.decisions.combining import combined_scores
 from core.evaluation.decisions.costs import LeastCost, Scenario, least_cost
 from core.evaluation.decisions.feasible import refuse_impossible
 from core.evaluation.decisions.guarantee import Guarantee, guarantee
@@ -32,11 +33,7 @@ from core.evaluation.decisions.outcome import (
     part_scores,
     truths,
 )
-from core.evaluation.decisions.rule import (
-    DecisionRule,
-    rule_from_json,
-    rule_to_json,
-)
+from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
 from core.evaluation.decisions.thresholds import (
     automatic_errors,
     choose_point,
@@ -64,13 +61,23 @@ from core.workspace import Workspace
 class Basis:
     """What rules are tried on: the images of one subset with truth and NOK probability.
 
-    Shapes: `nok` [N] in [0, 1], `truth` [N] int8 (NOK 1, OK 0, unknown -1).
+    Shapes: `nok` [N] in [0, 1], `truth` [N] int8 (NOK 1, OK 0, unknown -1); both as combined.
     """
 
     judged: JudgedSet
     nok: NDArray[np.float64]
     truth: NDArray[np.int8]
     scores: PartScores
+    combine: PartRule = ANY_IMAGE
+
+    def combined_by(self, rule: PartRule) -> "Basis":
+        """The same images, combined in another way; all the same where each is its own part."""
+        if rule == self.combine or self.judged.parts is None:
+            return self
+        own, parts = self.judged, self.judged.parts
+        nok = combined_scores(nok_probability(own.probabilities, own.verdicts), parts, rule)
+        scores = part_scores(nok, self.truth, parts, own.unit)
+        return replace(self, nok=nok, scores=scores, combine=rule)
 
     @property
     def unit(self) -> Unit:
@@ -84,11 +91,13 @@ class Basis:
 
     def decisions(self, point: OperatingPoint) -> Decisions:
         """What the rule does with every image [N]."""
-        return decide(point, self.judged.probabilities, self.judged.verdicts)
+        probabilities, verdicts = self.judged.probabilities, self.judged.verdicts
+        return decide(point, probabilities, verdicts, parts=self.judged.parts)
 
     def outcome(self, point: OperatingPoint, confidence: float = CONFIDENCE) -> Outcome:
         """What the rule does with the parts; quick for rules that use the NOK probability only."""
-        if point.accept_below is not None and not point.class_thresholds:
+        is_plain = point.accept_below is not None and not point.class_thresholds
+        if is_plain and point.parts == self.combine:
             return self.scores.outcome(point, confidence)
         return outcome(self.decisions(point), self.truth, self.judged.parts, confidence)
 
@@ -211,6 +220,18 @@ def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
     Raises:
         ConfigError: if there is no goal, goals contradict each other, or parts are missing.
     """
+    choice = _chosen(basis, goal)
+    point = replace(choice.point, parts=basis.combine)
+    promise = choice.promise and replace(choice.promise, point=point)
+    return replace(
+        choice,
+        point=point,
+        promise=promise,
+        least=choice.least and replace(choice.least, point=point),
+    )
+
+
+def _chosen(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
     _refuse_contradiction(goal)
     if goal.scenario is not None:
         least = least_cost(basis.scores, goal.scenario, with_person=goal.with_person)
@@ -386,9 +407,3 @@ def verdict_on_test(
         words, subject = rule_decision(point)
         record_decision(workspace, model, words, *subject, person=person)
     return OnTest(basis)
-
-
-def samples_of(workspace: Workspace, sample_ids: Iterable[int]) -> list[Sample]:
-    """The images of these ids, in their order."""
-    with connect(workspace) as db:
-        return datasets.samples_by_id(db, [int(i) for i in sample_ids])

@@ -232,7 +232,9 @@ def _right_ones(
     probabilities, targets = judged.probabilities[rows], judged.targets[rows]
     right = probabilities.argmax(axis=1) == targets
     if has_both(judged.verdicts):
-        decisions = decide(rule.point if rule else PREDICTED_CLASS, probabilities, judged.verdicts)
+        point = rule.point if rule else PREDICTED_CLASS
+        every = decide(point, judged.probabilities, judged.verdicts, parts=judged.parts)
+        decisions = every[rows]
         for i, target in enumerate(targets):
             verdict = judged.verdicts[int(target)]
             if verdict is not None:

@@ -20,6 +20,7 @@ from core.domain.configs.stored import Config
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Dataset, DatasetVersion, EditAction, LabelSource, Verdict
 from core.domain.jobs import Job, JobKind
+from core.domain.parts import ANY_IMAGE
 from core.domain.settings import Value, settings_of
 from core.domain.splits import Split
 from core.domain.training import TrainingRun
@@ -352,6 +353,7 @@ def _rule(rule: DecisionRule | None, model: str) -> list[str]:
         "threshold",
         model,
         at=point.accept_below,
+        parts=None if point.parts == ANY_IMAGE else point.parts.text,
         **_line_options(rule.scenario),
         confidence=_unusual(rule.confidence, CONFIDENCE),
         save=True,

@@ -61,7 +61,7 @@ def part_decisions(material: ReportMaterial, judged: JudgedSet) -> Sequence[Part
     """What the rule does with every image [N]; None without verdicts."""
     if not has_both(judged.verdicts):
         return [None] * len(judged.targets)
-    decisions = decide(material.point, judged.probabilities, judged.verdicts)
+    decisions = decide(material.point, judged.probabilities, judged.verdicts, parts=judged.parts)
     return [part_decision(decision) for decision in decisions]
 
 

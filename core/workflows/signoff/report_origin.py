@@ -9,6 +9,7 @@ import numpy as np
 
 from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Detail, Recipe
+from core.domain.datasets import good_classes
 from core.domain.findings import FindingKind
 from core.domain.parts import PartAnswer
 from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
@@ -20,6 +21,7 @@ from core.domain.training import (
     chosen_detail,
     chosen_penalty,
 )
+from core.errors import TouchstoneError
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -35,10 +37,11 @@ from core.reporting.values import (
 )
 from core.store import jobs, look_alikes, quality, runs, splits, versions
 from core.store.database import connect
-from core.words import duration, exact, exact_percent, number
+from core.words import duration, exact, exact_percent, number, shortened_percent
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
+from core.workflows.use import alike
 from core.workspace import Workspace
 
 _SKIPPED_SHOWN = 50
@@ -76,10 +79,13 @@ def _class_counts(workspace: Workspace, material: ReportMaterial) -> tuple[Class
     with connect(workspace) as db:
         members = splits.split_members(db, material.sign_off.split.id, fold=model.fold)
         learned_from = versions.samples_at(db, judged.dataset.id, model.version)
+    good = good_classes(judged.dataset.verdicts) if model.is_detector else None
     for sample in learned_from:
-        subset = members.get(sample.id, Subset.TEST)
-        if subset is not Subset.TEST and sample.label is not None and sample.label < len(names):
-            counts[subset][sample.label] += 1
+        subset, label = members.get(sample.id, Subset.TEST), sample.label
+        if good is not None and label is not None:
+            label = 0 if label in good else 1
+        if subset is not Subset.TEST and label is not None and label < len(names):
+            counts[subset][label] += 1
     return tuple(
         ClassCounts(
             name,
@@ -254,6 +260,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
             Fact("Dataset version", f"{run.version}"),
+            *_unfamiliar(workspace, material),
         ),
         settings=tuple(
             Fact(setting.title, setting_in_words(value))
@@ -261,6 +268,23 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             if setting.name not in _TOLD
         ),
     )
+
+
+def _unfamiliar(workspace: Workspace, material: ReportMaterial) -> tuple[Fact, ...]:
+    """How often the model flags familiar images as unlike its training images, with the bound."""
+    try:
+        limit = alike.unfamiliar_limit(workspace, material.model)
+    except TouchstoneError:  # its file is damaged; the numbers of this report do not need it
+        return ()
+    if limit is None:
+        return ()
+    kind = "good" if material.model.is_detector else "familiar"
+    words = (
+        f"flagged beyond a distance that {exact_percent(limit.rate)} of {kind} images should "
+        f"exceed; at most {shortened_percent(limit.bound, at_most=True)} do, with 95% confidence, "
+        f"judged on {number(limit.judged)} images"
+    )
+    return (Fact("Unfamiliar images", words),)
 
 
 def _solved(
@@ -301,6 +325,8 @@ def _detail_in_words(detail: Detail) -> str:
             return "several stages of the network, mean of the image and its mirror image"
         case Detail.TILES:
             return "several stages of the network, of the image and its four quarters"
+        case Detail.PLACES:
+            return "two stages of the network, place by place"
         case _:
             assert_never(detail)
 
@@ -317,6 +343,8 @@ def _recipe_in_words(recipe: Recipe) -> str:
             return "the lower layers are kept, the upper ones are trained"
         case Recipe.FULL:
             return "all layers are trained"
+        case Recipe.GOOD_ONLY:
+            return "the pretrained network is kept; the model remembers places of good images"
         case _:
             assert_never(recipe)
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
 from core.domain.training import PenaltyPoint
+from core.evaluation.decisions.combining import combined_scores
 from core.evaluation.decisions.outcome import nok_probability, part_scores, truths
 from core.evaluation.decisions.rule import DecisionRule, point_in_words
 from core.evaluation.decisions.thresholds import trade_off
@@ -209,6 +210,7 @@ def _trade_off(material: ReportMaterial) -> TradeOffSeries | None:
         return None
     judged = material.judged
     nok = nok_probability(judged.probabilities, judged.verdicts)
+    nok = combined_scores(nok, judged.parts, material.point.parts)
     scores = part_scores(nok, truths(judged.targets, judged.verdicts), judged.parts)
     curve = trade_off(scores, max_points=_BAND_POINTS)
     return TradeOffSeries(

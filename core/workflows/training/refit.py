@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.data.split import groups_of_equal_files, split_digest
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.choices import DetailChoice, Recipe
 from core.domain.datasets import Dataset, Sample
 from core.domain.ids import new_id, utc_now
@@ -78,12 +79,12 @@ def run_of_model(workspace: Workspace, name_or_id: str) -> TrainingRun:
 
 
 def refuse_refitting(run: TrainingRun) -> None:
-    """Raise unless the last layer of a run is solved on a split without folds.
+    """Raise unless a run learns at once, not in epochs, and on a split without folds.
 
     Raises:
         TrainingError: in these cases.
     """
-    if run.train.recipe is not Recipe.QUICK:
+    if recipe_is_trained(run.train.recipe):
         raise TrainingError(
             f"The run '{run.name}' trained more than its last layer.",
             "Clone it with its model as the start: that goes on learning with the new images.",
@@ -125,7 +126,7 @@ def news_of_model(workspace: Workspace, model: Model) -> str:
 
 
 def refit(workspace: Workspace, run_id: str) -> RunView:
-    """Solve the last layer of a quick run again, on the images and classes of today.
+    """Solve the last layer of a quick run again, or remember good images, as they are today.
 
     The split is extended: images keep their subset, a sealed or provided test set stays as it is.
     Settings, detail level and penalty stay those of the run.
@@ -148,15 +149,15 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     split_id = run.split_id
     if news.images.added:
         split_id = extended_split(workspace, split_id).id
-    path, tried = runs.penalty_path(workspace, run.id), runs.detail_trials(workspace, run.id)
+    train = run.train
+    if train.recipe is Recipe.QUICK:
+        path, tried = runs.penalty_path(workspace, run.id), runs.detail_trials(workspace, run.id)
+        detail = DetailChoice(chosen_detail(train, tried).value)
+        train = replace(train, penalty=chosen_penalty(train, path), detail=detail)
     return runs.start_training(
         workspace,
         run.dataset_id,
-        replace(
-            run.train,
-            penalty=chosen_penalty(run.train, path),
-            detail=DetailChoice(chosen_detail(run.train, tried).value),
-        ),
+        train,
         split=split_id,
         preprocess=run.preprocess,
         augment=run.augment,

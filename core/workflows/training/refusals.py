@@ -1,10 +1,11 @@
 """What a split lacks to be trained on, said before anything is queued."""
 
 from core.data.small_classes import class_gaps
-from core.domain.datasets import Dataset
+from core.domain.configs.choices import FEWEST_FAMILIAR, Recipe
+from core.domain.datasets import Dataset, good_classes
 from core.domain.splits import Split, SplitSide, Subset
 from core.errors import SplitError
-from core.words import listed
+from core.words import count, listed
 from core.workflows.data.certificates import SideCounts, side_counts
 from core.workspace import Workspace
 
@@ -12,7 +13,12 @@ _NAMED = 8
 
 
 def refuse_untrainable(
-    workspace: Workspace, dataset: Dataset, split: Split, fold: int | None = None
+    workspace: Workspace,
+    dataset: Dataset,
+    split: Split,
+    fold: int | None = None,
+    *,
+    recipe: Recipe = Recipe.QUICK,
 ) -> None:
     """Raise where a split cannot train a model of the images and labels of today.
 
@@ -21,10 +27,12 @@ def refuse_untrainable(
         dataset: of the split, as it is today.
         split: to train on.
         fold: in [0, k), the fold that validates; None: all of them in turn, or there are none.
+        recipe: of the training; one that learns from good images alone needs no other class.
 
     Raises:
         SplitError: if training or validation has no images, fewer than two classes train, or a
-            class is validated or tested that has no training images.
+            class is validated or tested that has no training images; for a recipe of good images,
+            if too few of them train.
     """
     counts = _of_fold(side_counts(workspace, dataset, split), fold)
     totals = {
@@ -39,6 +47,9 @@ def refuse_untrainable(
             "thresholds.",
             _how_to_validate(dataset, split, has_test=bool(totals[Subset.TEST])),
         )
+    if recipe is Recipe.GOOD_ONLY:
+        _refuse_few_good(dataset, split, counts)
+        return
     _refuse_one_class(split, counts)
     _refuse_unlearnable(split, counts)
 
@@ -74,8 +85,27 @@ def _refuse_one_class(split: Split, counts: SideCounts) -> None:
     if len(trained) == 1:
         raise SplitError(
             f"All training images of the split '{split.name}' are of the class '{trained.pop()}'.",
-            "A classifier needs at least two classes: add images of another class, or make "
-            "another split.",
+            "A classifier needs at least two classes. If they show good parts, choose the recipe "
+            f"{Recipe.GOOD_ONLY.value}, which learns from them alone; else add images of another "
+            "class.",
+        )
+
+
+def _refuse_few_good(dataset: Dataset, split: Split, counts: SideCounts) -> None:
+    good = [dataset.class_names[i] for i in good_classes(dataset.verdicts)]
+    if not good:
+        raise SplitError(
+            f"No class of '{dataset.name}' is marked as good (OK).",
+            f'Mark the classes of good parts on Images, or: touchstone classes "{dataset.name}" '
+            "--ok NAME.",
+        )
+    training = (own for side, own in counts.items() if side.subset is not Subset.TEST)
+    images = sum(own.get(name, 0) for own in training for name in good)
+    if images < FEWEST_FAMILIAR:
+        raise SplitError(
+            f"Besides its test set, the split '{split.name}' has {count(images, 'good image')}; "
+            f"{FEWEST_FAMILIAR} are needed to learn what good images look like.",
+            "Add images of good parts, or make a split with a smaller test set.",
         )
 
 

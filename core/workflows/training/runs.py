@@ -202,7 +202,12 @@ def checked_run(
     chosen = find_split(workspace, dataset.id, split)
     if fold is not None:
         _check_fold(chosen, fold)
-    refuse_untrainable(workspace, dataset, chosen, fold)
+    refuse_untrainable(workspace, dataset, chosen, fold, recipe=train.recipe)
+    if train.recipe is Recipe.GOOD_ONLY and train.unfamiliar_rate == 0:
+        raise ConfigError(
+            "A detector needs the share of good images that it may call unlike the others.",
+            "Give one above 0, such as 0.01 (--unfamiliar-rate).",
+        )
     run = TrainingRun(
         id=new_id("run"),
         name=checked_name(name) if name else f"{dataset.name} {network.title} {train.recipe}",

@@ -9,6 +9,7 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.models import Model, UnfamiliarLimit
 from core.evaluation.measures.intervals import upper_bounds
 from core.inference import service
+from core.inference.detector import read_detector
 from core.inference.unfamiliar import read_unfamiliar
 from core.store import datasets, properties
 from core.store.database import connect
@@ -41,7 +42,8 @@ class AlikeImage:
 
 def unfamiliar_limit(workspace: Workspace, model: Model) -> UnfamiliarLimit | None:
     """What is known of the false alarms of a model; None if it cannot tell unfamiliar images."""
-    known = read_unfamiliar(exported_bundle(workspace, model))
+    bundle = exported_bundle(workspace, model)
+    known = read_detector(bundle) if model.is_detector else read_unfamiliar(bundle)
     if known is None:
         return None
     bound = float(upper_bounds(known.exceeded, known.judged))

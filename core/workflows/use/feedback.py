@@ -39,10 +39,13 @@ def add_to_dataset(workspace: Workspace, dataset: Dataset, images: Sequence[Conf
     and a refit places new images around it.
 
     Raises:
-        ConfigError: if there is no image, or a class is none of the dataset.
+        ConfigError: if there is no image, or a class is none of the dataset; one of good images
+            alone gets new classes.
         WorkspaceError: if there is no space for them.
     """
-    strangers = {image.class_name for image in images} - set(dataset.class_names)
+    # Why not of one class: its first defects need a name that it does not have yet.
+    known = set(dataset.class_names) if len(dataset.class_names) > 1 else None
+    strangers = set() if known is None else {image.class_name for image in images} - known
     if not images or strangers:
         named = ", ".join(sorted(strangers))
         raise ConfigError(

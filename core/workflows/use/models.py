@@ -173,6 +173,7 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=utc_now(),
+            is_detector=card.is_detector,
         )
         models.insert_model(db, model, content)
         if rule is not None:

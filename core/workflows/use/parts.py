@@ -7,6 +7,7 @@ from pathlib import Path
 from core.data.part_ids import PartSource, part_ids, part_source
 from core.domain.models import PartResult, Prediction
 from core.evaluation.decisions.part_decisions import part_results
+from core.evaluation.decisions.rule import DecisionRule
 
 
 def told_by(option: str, table: Path | None = None) -> PartSource:
@@ -42,6 +43,6 @@ def names_below(paths: Sequence[Path], given: Sequence[Path]) -> list[str]:
     return [path.absolute().as_posix() for path in paths]
 
 
-def decisions(items: Sequence[Prediction]) -> list[PartResult]:
-    """One decision per part, the strictest of its images; in the order of their first images."""
-    return part_results(items)
+def decisions(items: Sequence[Prediction], rule: DecisionRule | None) -> list[PartResult]:
+    """One decision per part by the rule of a model; in the order of their first images."""
+    return part_results(items, rule)

@@ -16,7 +16,7 @@ from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.models import ColourMap, HeatmapMethod, Model, PartDecision, Prediction
 from core.errors import ConfigError, ImportSourceError
 from core.evaluation.decisions.part_decisions import PartTally
-from core.evaluation.decisions.rule import rule_to_json
+from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.files import Cell, CsvDelimiter, atomic_write, csv_lines, read_csv, write_csv
 from core.inference import service
 from core.inference.explaining.changes import WhatIf
@@ -290,10 +290,11 @@ def as_csv(
     predictions: Sequence[Prediction],
     class_names: Sequence[str],
     *,
+    rule: DecisionRule | None = None,
     delimiter: CsvDelimiter = CsvDelimiter.COMMA,
 ) -> bytes:
-    """Predictions as a CSV file, one row per image."""
-    return b"".join(csv_lines(_rows(predictions, class_names), delimiter=delimiter))
+    """Predictions as a CSV file, one row per image; `rule` decides on parts."""
+    return b"".join(csv_lines(_rows(predictions, class_names, rule), delimiter=delimiter))
 
 
 def save_csv(
@@ -301,15 +302,18 @@ def save_csv(
     class_names: Sequence[str],
     target: Path,
     *,
+    rule: DecisionRule | None = None,
     delimiter: CsvDelimiter = CsvDelimiter.COMMA,
 ) -> None:
-    """Write predictions to a CSV file, one row per image; an older file is replaced.
+    """Write predictions to a CSV file, one row per image; `rule` decides on parts.
+
+    An older file is replaced.
 
     Raises:
         ConfigError: if the file cannot be written.
     """
     try:
-        write_csv(target, _rows(predictions, class_names), delimiter=delimiter)
+        write_csv(target, _rows(predictions, class_names, rule), delimiter=delimiter)
     except OSError as err:
         raise ConfigError(
             f"{target} cannot be written: {err.strerror or err}.", "Choose a folder that exists."
@@ -317,17 +321,16 @@ def save_csv(
 
 
 def _rows(
-    predictions: Sequence[Prediction], class_names: Sequence[str]
+    predictions: Sequence[Prediction], class_names: Sequence[str], rule: DecisionRule | None
 ) -> Iterator[Sequence[Cell]]:
-    with_decision = any(item.decision for item in predictions)
-    tally = PartTally(decides=with_decision)
+    tally = PartTally(rule)
     for item in predictions:
         tally.add(item)
     decision = tally.decision_of if any(item.part is not None for item in predictions) else None
     return prediction_rows(
         predictions,
         class_names,
-        with_decision=with_decision,
+        with_decision=any(item.decision for item in predictions),
         with_unfamiliar=any(item.unfamiliar is not None for item in predictions),
         part_decision=decision,
     )

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from core.domain.configs.choices import Preset
+from core.domain.configs.choices import Preset, Recipe
+from core.domain.datasets import Dataset
 from core.domain.splits import Split
 from core.models.devices import find_devices
 from core.workflows.use import models
@@ -12,11 +13,13 @@ from pages.training.recipe_words import PRESETS, RECIPES, presets_in_words
 from pages.training.setting_fields import Asked, Defaults
 
 
-def choose_recipe(wanted: Asked) -> None:
+def choose_recipe(wanted: Asked, dataset: Dataset) -> None:
+    """How a model is made; images of one class leave one way."""
     st.session_state.setdefault("recipe", wanted.recipe)
+    has_one = len(dataset.class_names) == 1
     st.segmented_control(
         "Recipe",
-        list(RECIPES),
+        [Recipe.GOOD_ONLY] if has_one else list(RECIPES),
         required=True,
         format_func=lambda r: RECIPES[r][0],
         key="recipe",
@@ -25,7 +28,9 @@ def choose_recipe(wanted: Asked) -> None:
 
 
 def choose_preset(wanted: Asked, defaults: Defaults) -> None:
-    """How much time for how good a model."""
+    """How much time for how good a model; a detector has one way only."""
+    if wanted.recipe is Recipe.GOOD_ONLY:
+        return
     st.session_state["preset"] = setting_fields.matching_preset(wanted, defaults)
     st.segmented_control(
         "Preset",

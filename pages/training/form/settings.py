@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.domain.configs.choices import Recipe
 from core.domain.settings import Setting, SettingGroup
 from core.domain.splits import Split
 from core.workspace import Workspace
@@ -18,7 +19,9 @@ FIRST = (
     "learning_rate",
     "class_weights",
 )
-_SOLVED = ("detail", "penalty", "refit")  # first where the last layer is all that is trained
+# First where nothing but the last layer is trained, or nothing at all.
+_SOLVED = ("detail", "penalty", "refit")
+_OF_DETECTORS = ("unfamiliar_rate",)
 _ICONS = {
     SettingGroup.MODEL: ":material/account_tree:",
     SettingGroup.LAST_LAYER: ":material/layers:",
@@ -38,7 +41,8 @@ def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Ask
     known = list(defaults.settings)
     if split.folds and "refit" in known:  # a fold must stay unseen
         known.remove("refit")
-    solved = () if "epochs" in known else _SOLVED
+    solved: tuple[str, ...] = () if "epochs" in known else _SOLVED
+    solved = _OF_DETECTORS + solved if wanted.recipe is Recipe.GOOD_ONLY else solved
     first = [name for name in (*FIRST, *solved) if name in known]
     setting_fields.draw(defaults, first)
     others = [defaults.settings[name] for name in known if name not in first]

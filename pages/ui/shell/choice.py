@@ -1,6 +1,6 @@
 """Which dataset, split and model are open, from a link and from what was used last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -61,11 +61,16 @@ class Choice:
 
     @property
     def models(self) -> list[Item]:
-        """The models to choose from: those of the dataset, then those without one."""
-        return [*self._of_dataset(Level.MODEL), *self.inventory.free_models]
+        """The models to choose from: those of the dataset, the released one first; then others."""
+        own = self._of_dataset(Level.MODEL)
+        return [*_released_first(own), *_released_first(self.inventory.free_models)]
 
     def _of_dataset(self, level: Level) -> list[Item]:
         return self.inventory.of_dataset(level, self.dataset.id) if self.dataset else []
+
+
+def _released_first(models: Iterable[Item]) -> list[Item]:
+    return sorted(models, key=lambda model: not model.is_released)
 
 
 Ids = Mapping[Level, str]
@@ -83,13 +88,14 @@ def resolve(
         inventory: of the workspace.
         asked: ids of the link.
         remembered: ids that were used last; what is gone of them is passed over.
-        free_model: whether a model without a dataset will do where the dataset has none.
+        free_model: whether the page uses models: one without a dataset will do where the dataset
+            has none, and a released one comes before newer ones.
     """
     found = {level: _found(inventory, level, asked[level]) for level in asked}
     leader = next((e for level in _SPECIAL_FIRST if (e := found.get(level)) and e.dataset_id), None)
     free = next((e for e in (found.get(Level.MODEL),) if e and not e.dataset_id), None)
     dataset = _dataset(inventory, leader, remembered)
-    split = _split(inventory, dataset, leader, remembered)
+    split = _split(inventory, dataset, leader, remembered, uses_models=free_model)
     model = free or _model(inventory, dataset, split, leader, remembered, free_model=free_model)
     problem = _problem(inventory, asked, found) or _contradiction(inventory, leader, found)
     return Choice(inventory, dataset, split, model, problem)
@@ -111,7 +117,12 @@ def _dataset(inventory: Inventory, leader: Item | None, remembered: Ids) -> Item
 
 
 def _split(
-    inventory: Inventory, dataset: Item | None, leader: Item | None, remembered: Ids
+    inventory: Inventory,
+    dataset: Item | None,
+    leader: Item | None,
+    remembered: Ids,
+    *,
+    uses_models: bool,
 ) -> Item | None:
     if dataset is None:
         return None
@@ -120,6 +131,7 @@ def _split(
     own = inventory.of_dataset(Level.SPLIT, dataset.id)
     last = next((split for split in own if split.id == remembered.get(Level.SPLIT)), None)
     models = inventory.of_dataset(Level.MODEL, dataset.id)
+    models = _released_first(models) if uses_models else models
     used = next((split for model in models for split in own if split.id == model.split_id), None)
     return last or used or next(iter(own), None)
 
@@ -143,6 +155,8 @@ def _model(
     if last and (last in fitting or last.dataset_id is None):
         return last
     free = inventory.free_models if free_model or dataset is None else []
+    if free_model:
+        fitting, free = _released_first(fitting), _released_first(free)
     return next(iter((*fitting, *free)), None)
 
 

@@ -31,7 +31,8 @@ from pages.ui.viewer.explaining import MethodView, methods_of
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind, Tone
 
-UNFAMILIAR, UNFAMILIAR_ICON = "Unlike the training images", ":material/help:"
+UNFAMILIAR, UNFAMILIAR_SHAPE = "Unlike the training images", "help"
+UNFAMILIAR_ICON = f":material/{UNFAMILIAR_SHAPE}:"
 GONE = "This image was uploaded in another session, or its place was needed. Drop it again."
 
 
@@ -172,13 +173,15 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
         icon=icon,
         full=full,
         size=size,
-        note=unfamiliar_note(item),
+        note=unfamiliar_note(item, is_detector=model.is_detector),
         result=_result(workspace, where, model, bars, size, ""),
     )
 
 
-def unfamiliar_note(item: Prediction) -> str:
-    """That an image is unfamiliar and what that means; empty for others."""
+def unfamiliar_note(item: Prediction, *, is_detector: bool = False) -> str:
+    """That an image is unfamiliar and what that means; empty for others, but for detectors."""
+    if item.unfamiliar is not None and is_detector:
+        return f"Score {text.decimal(item.unfamiliar, 2)}; above 1 it is unlike the good images."
     if item.unfamiliar is None or not item.is_unfamiliar:
         return ""
     return (
@@ -247,7 +250,8 @@ def _said(
         return None, str(err)
     if now.error is not None:
         return None, now.error
-    return _said_now(now, model.class_names, facts.class_name), unfamiliar_note(now)
+    note = unfamiliar_note(now, is_detector=model.is_detector)
+    return _said_now(now, model.class_names, facts.class_name), note
 
 
 def _withheld(shown: ResultsAccess) -> str:

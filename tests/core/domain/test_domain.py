@@ -162,7 +162,7 @@ def test_penalties_are_written_as_text_and_name_classes_of_the_dataset():
     assert "good" in refused.value.hint
 
 
-@pytest.mark.parametrize("recipe", Recipe)
+@pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.STAGED, Recipe.FULL])
 def test_a_thorough_preset_trains_longer_than_a_fast_one_and_balanced_is_the_default(recipe):
     fast, balanced, thorough = (preset(which, recipe, "resnet18") for which in Preset)
     assert balanced == recipe_defaults(recipe, "resnet18")

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,10 +16,12 @@ from core.domain.datasets import Verdict
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule
+from core.files import read_csv
 from core.serving.app import create_app
 from core.serving.engine import BusyError, Engine, SentImage
 from core.serving.limits import ServeLimits, is_loopback, read_token
 from core.serving.run import load
+from core.serving.shadow import Shadow
 from core.workflows.use import models
 
 TOKEN = "a-secret-of-some-length"
@@ -144,6 +148,31 @@ def test_what_waits_is_bounded_and_the_rest_is_told_when_to_come_again(served, t
     assert (len(refused), waiting) == (5, 0)
     assert all(answer.retry_after_s >= 1 for answer in refused)
     assert [answer[0].class_name for answer in answers[:3]] == ["stripes"] * 3
+
+
+def test_a_shadow_model_never_answers_and_its_disagreements_are_kept(served, trained, tmp_path):
+    stricter = replace(served.rule, point=OperatingPoint(0.0, 0.0))
+    log = tmp_path / "disagreements.csv"
+    shadow = Shadow(replace(served, name="shadow", rule=stricter), served, log)
+    app = create_app([served], version="1", shadow=shadow)
+    with TestClient(app, base_url="http://localhost") as client:
+        names = ("stripes/000.png", "blue disc/000.png")
+        answer = client.post(PREDICT, files=_files(trained, *names), data={"parts": "7"}).json()
+        decisions = [item["decision"] for item in answer["predictions"]]
+        assert (answer["model"]["name"], decisions) == (served.name, ["reject", "accept"])
+        deadline = time.monotonic() + 30
+        while sum(shadow.parts.values()) < 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        kept = client.get("/v1/shadow").json()
+        metrics = client.get("/metrics").text
+    assert kept["images"] == {"same": 1, "different": 1, "skipped": 0}
+    assert kept["parts"] == {"same": 1, "different": 0}  # rejected by both, for one image each
+    (one,) = kept["disagreements"]
+    assert (one["answered"]["path"], one["shadow"]["decision"]) == (names[1], "reject")
+    assert 'touchstone_shadow_images{result="different"} 1.0' in metrics
+    header, row = read_csv(log)
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["decision"], cells["shadow decision"], cells["part"]) == ("accept", "reject", "7")
 
 
 def test_a_server_without_a_token_answers_this_machine_only(tmp_path):

@@ -121,6 +121,11 @@ def test_an_exported_network_decides_in_a_process_of_its_own_as_here(decided, tr
     check = json.loads(answer.stdout)["check"]
     assert (check["images"], check["changed"]) == (3, [])
     assert check["largest_difference"] < 1e-3
+    in_8_bits = [*arguments[:2], str(tmp_path / "int8"), "--format", "int8", "--json"]
+    answer = CliRunner().invoke(app, [*in_8_bits, "--images", str(tmp_path / "few"), *place])
+    rough = json.loads(answer.stdout)["check"]
+    assert (rough["images"], rough["changed"], rough["unreadable"]) == (3, [], 1)
+    assert check["largest_difference"] < rough["largest_difference"] < 0.2
     again = CliRunner().invoke(app, [*arguments, *place])
     assert (again.exit_code, "exists already" in again.stdout) == (1, True)
 

@@ -1,0 +1,130 @@
+"""The registry of models: what each is for, what is written about it, and which one is released."""
+
+from sqlite_utils import Database
+
+from core.domain.keeping.people import Right
+from core.domain.models import Model, ModelStage, ModelStanding
+from core.domain.record import RecordedAction
+from core.errors import ConfigError
+from core.store import models
+from core.store.database import connect, transaction
+from core.store.keeping import record
+from core.store.people import guard
+from core.workspace import Workspace
+
+MAX_NOTE = 2000
+
+
+def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: str = "") -> Model:
+    """Release a model, retire it, or make it a candidate again; who did it and why is recorded.
+
+    A release retires the model of the same dataset that was released before.
+
+    Args:
+        workspace: where it lives.
+        name_or_id: of the model.
+        stage: what it is for from now on.
+        reason: why; needed to release a model that came from elsewhere.
+
+    Raises:
+        NotAllowedError: if whoever acts may not sign off.
+        NotFoundError: if there is no such model.
+        ConfigError: if it is released without a passed sealed test, or without a reason where it
+            cannot have one here.
+    """
+    with connect(workspace) as db, transaction(db):
+        guard.require(db, Right.SIGN_OFF, "model stage")
+        model = models.find_model(db, name_or_id)
+        if stage is ModelStage.RELEASED:
+            _refuse_unproven(model, models.belongings_of_all(db)[model.id].standing, reason)
+            for other in models.released_beside(db, model):
+                models.set_stage(db, other.id, ModelStage.RETIRED)
+                why = f"Replaced by {model.name}."
+                _record(db, other, ModelStage.RETIRED, why)
+        if stage is not model.stage:
+            models.set_stage(db, model.id, stage)
+            _record(db, model, stage, reason.strip())
+        return models.find_model(db, model.id)
+
+
+def refusal_to_release(model: Model, standing: ModelStanding) -> str:
+    """Why a model cannot be released without more; empty if it can."""
+    if model.dataset_id is None or standing is ModelStanding.PASSED:
+        return ""
+    if standing is ModelStanding.BLOCKED:
+        return "Its sealed test missed release criteria."
+    return "Its sealed test has not passed yet."
+
+
+def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None:
+    refusal = refusal_to_release(model, standing)
+    if refusal:
+        raise ConfigError(
+            f"The model '{model.name}' cannot be released. {refusal}",
+            f'Seal, open and read its test on Sign-off, or: touchstone seal "{model.name}".',
+        )
+    if model.dataset_id is None and not reason.strip():
+        raise ConfigError(
+            f"The model '{model.name}' was not signed off here.",
+            "Say where it was: that is recorded with its release (--reason).",
+        )
+
+
+def _record(db: Database, model: Model, stage: ModelStage, reason: str) -> None:
+    record.add(
+        db,
+        RecordedAction.MODEL_STAGED,
+        model.id,
+        model.name,
+        old=model.stage.value,
+        new=stage.value,
+        reason=reason,
+    )
+
+
+def set_note(workspace: Workspace, name_or_id: str, note: str) -> Model:
+    """Replace what is written about a model; the text before stays in the record.
+
+    Raises:
+        NotFoundError: if there is no such model.
+        ConfigError: if it is too long.
+    """
+    clean = note.strip()
+    if len(clean) > MAX_NOTE:
+        raise ConfigError(
+            f"The note has {len(clean):,} characters.", f"Write at most {MAX_NOTE:,}."
+        )
+    with connect(workspace) as db, transaction(db):
+        model = models.find_model(db, name_or_id)
+        if clean != model.note:
+            models.set_note(db, model.id, clean)
+            record.add(
+                db,
+                RecordedAction.MODEL_NOTED,
+                model.id,
+                model.name,
+                old=model.note or None,
+                new=clean,
+            )
+        return models.find_model(db, model.id)
+
+
+def version_numbers(listed: list[Model]) -> dict[str, int]:
+    """Model id -> its place among the models of its dataset by time, from 1.
+
+    Args:
+        listed: all models.
+    """
+    numbers: dict[str, int] = {}
+    counts: dict[str | None, int] = {}
+    for model in sorted(listed, key=lambda item: (item.created_at, item.id)):
+        if model.dataset_id is not None:
+            counts[model.dataset_id] = counts.get(model.dataset_id, 0) + 1
+            numbers[model.id] = counts[model.dataset_id]
+    return numbers
+
+
+def released(workspace: Workspace) -> list[Model]:
+    """The released models, newest first."""
+    with connect(workspace) as db:
+        return [m for m in models.list_models(db) if m.stage is ModelStage.RELEASED]

@@ -1,0 +1,73 @@
+"""Predict: a folder that is watched by a program of its own, and its newest answers."""
+
+import shlex
+from pathlib import Path
+
+import streamlit as st
+
+from core.domain.models import Model
+from core.errors import TouchstoneError
+from core.files import CsvDelimiter
+from core.workflows.use.watching import newest_rows
+from core.workspace import allowed_import_path
+from pages.ui import errors, text, widgets
+
+_SHOWN = 50
+_EVERY_S = 2.0
+
+
+def watched_folder(model: Model) -> None:
+    """The command that watches, ready to be copied, and what it has answered so far."""
+    with st.container(border=True):
+        left, right = st.columns(2)
+        folder = left.text_input(
+            "Folder that gets the images",
+            key="watch_folder",
+            placeholder="/data/camera",
+            help="For lines that can only write files. Each image is answered once it is complete.",
+        )
+        table = right.text_input(
+            "Table of the answers",
+            key="watch_table",
+            placeholder="/data/answers.csv",
+            help="Gets a row per image: class, confidence, decision, score of unfamiliar images.",
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            moves = st.toggle(
+                "Move answered images",
+                key="watch_moves",
+                help="To a folder called done beside the watched one.",
+            )
+            delimiter = widgets.csv_delimiter("watch_delimiter")
+        if not folder.strip() or not table.strip():
+            st.caption("The watch is a program of its own: it goes on when this page is closed.")
+            return
+        st.code(_command(model, folder.strip(), table.strip(), moves, delimiter), language="bash")
+        st.caption("Run it on the server, as a service for example. It survives restarts.")
+    _answers(Path(table.strip()), delimiter)
+
+
+def _command(model: Model, folder: str, table: str, moves: bool, delimiter: CsvDelimiter) -> str:
+    words = ["touchstone", "watch", model.name, folder, "--out", table]
+    if moves:
+        words += ["--move-to", str(Path(folder).parent / "done")]
+    if delimiter is not CsvDelimiter.COMMA:
+        words += ["--delimiter", delimiter.value]
+    return shlex.join(words)
+
+
+@st.fragment(run_every=_EVERY_S)
+@errors.shown()
+def _answers(table: Path, delimiter: CsvDelimiter) -> None:
+    try:
+        path = allowed_import_path(table)
+        if not path.is_file():
+            st.caption("No answers yet.")
+            return
+        rows = newest_rows(path, delimiter=delimiter, limit=_SHOWN)
+    except TouchstoneError as err:
+        errors.show(err)
+        return
+    found = len(rows["path"])
+    st.markdown(f"**Newest answers** ({text.count(found, 'image')})")
+    st.dataframe(rows, hide_index=True)
