@@ -41,21 +41,25 @@ def choose(models: list[Model]) -> ModelStage | None:
     )
 
 
-def actions(model: Model, own: Belongings) -> None:
-    """The buttons that change the stage, and the note."""
+def release_or_restore(model: Model, own: Belongings) -> None:
+    """The button that brings a model into use."""
     if model.stage is ModelStage.CANDIDATE and st.button(
         "Release", icon=STAGES[ModelStage.RELEASED][0], key=f"release_{model.id}"
     ):
         _release(model, own)
-    if model.stage is not ModelStage.RETIRED and st.button(
-        "Retire", icon=STAGES[ModelStage.RETIRED][0], key=f"retire_{model.id}"
-    ):
-        _retire(model)
     if model.stage is ModelStage.RETIRED and st.button(
         "Restore", icon=":material/undo:", key=f"restore_{model.id}", help="A candidate again."
     ):
         registry.set_stage(state.workspace(), model.id, ModelStage.CANDIDATE)
         st.rerun()
+
+
+def retire_or_note(model: Model) -> None:
+    """The buttons that are needed rarely."""
+    if model.stage is not ModelStage.RETIRED and st.button(
+        "Retire", icon=STAGES[ModelStage.RETIRED][0], key=f"retire_{model.id}"
+    ):
+        _retire(model)
     if st.button("Note", icon=":material/sticky_note_2:", key=f"note_{model.id}"):
         _note(model)
 

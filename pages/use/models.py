@@ -247,10 +247,12 @@ def _actions(model: Model, own: Belongings) -> None:
     ):
         st.session_state.pop("exported", None)
         export(model)
-    if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
-        rename(model)
-    model_stage.actions(model, own)
-    with st.popover("Details", type="tertiary", icon=":material/info:"):
+    model_stage.release_or_restore(model, own)
+    with st.popover("More", type="tertiary", icon=":material/more_horiz:"):
+        with st.container(horizontal=True):
+            if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
+                rename(model)
+            model_stage.retire_or_note(model)
         _details(model)
 
 
