@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from core.domain.jobs import Job
 from core.domain.models import ColourMap, Model
@@ -135,8 +136,8 @@ def _mean_heat(means: tuple[MeanHeat, ...]) -> None:
 
 def drawn(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Mean heat [28, 28] as colours [168, 168, 3] on gray."""
-    scale = _SIDE_PX // len(values)
-    heat = np.kron((255 * values + 0.5).astype(np.uint8), np.ones((scale, scale), np.uint8))
+    small = Image.fromarray((255 * values + 0.5).astype(np.uint8))
+    heat = np.asarray(small.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR))
     layer = colour_table(ColourMap.CIVIDIS)[heat].astype(np.float64)
     opacity = layer[:, :, 3:] / 255
     mixed: NDArray[np.uint8] = (

@@ -1,7 +1,10 @@
 """Heatmaps of many images by the real worker, and what is sorted by them."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
@@ -54,6 +57,21 @@ def test_the_worker_explains_images_and_an_unreadable_one_is_said_once(trained, 
     assert values[0] == -1
     assert ((values[1:] > 0) & (values[1:] < 1)).all()
     assert not len(focus.unexplained(found, values, every))
+    # The coarse heatmaps are kept too: to sort by the heat in a region, and to show at once.
+    whole = focus.region_shares(workspace, found, (0, 0, 1, 1))
+    left, right = (
+        focus.region_shares(workspace, found, box) for box in ((0, 0, 0.5, 1), (0.5, 0, 1, 1))
+    )
+    assert whole[0] == left[0] == -1  # unreadable, and not asked for again
+    assert whole[1:] == pytest.approx(1)
+    assert (left + right)[1:] == pytest.approx(1)
+    ordered = sorted_images(
+        every, Order.REGION, confidence=left, margin=left, loss=left, region=left
+    )
+    assert left[ordered].tolist() == sorted(left, reverse=True)
+    assert focus.heated_ids(workspace, trained.model) == set(found.sample_ids[1:].tolist())
+    shown = focus.heated_thumbnail(workspace, trained.model, int(found.sample_ids[1]))
+    assert Image.open(io.BytesIO(shown)).size == (192, 192)
 
 
 def test_only_the_most_confident_images_are_explained(trained, monkeypatch):
