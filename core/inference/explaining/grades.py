@@ -161,6 +161,18 @@ def graded(
     return HeatmapGrades(tuple(grades), classes, len(examined.images))
 
 
+class _Patience:
+    """Begins now, and counts what was computed: a busy machine gives no other grades."""
+
+    def __init__(self) -> None:
+        self._began = time.process_time()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a method has had its time."""
+        return time.process_time() - self._began > _PATIENCE_S
+
+
 def _grade(
     examined: Examined,
     explainer: Explainer,
@@ -175,17 +187,17 @@ def _grade(
     if warm is not None:
         explainer.heatmap(warm, examined.labels[0], method)  # loads what the first one needs
     near: list[float] = []
-    began, hits = time.perf_counter(), 0
+    began, patience, hits = time.perf_counter(), _Patience(), 0
     for item in planted:
-        if len(near) >= _FEWEST and time.perf_counter() - began > _PATIENCE_S:
+        if len(near) >= _FEWEST and patience.is_over:
             break
         heat = explainer.heatmap(item.pixels, item.target, method)
         near.append(float(item.near.mean()))
         hits += item.is_hit(heat)
     seconds = (time.perf_counter() - began) / max(len(near), 1)
-    began, own, likeness = time.perf_counter(), [], []
+    patience, own, likeness = _Patience(), [], []
     for position, index in enumerate(shown):
-        if position >= _FEWEST_CURVES and time.perf_counter() - began > _PATIENCE_S:
+        if position >= _FEWEST_CURVES and patience.is_over:
             break
         pixels, label = examined.images[index], examined.labels[index]
         heat = explainer.heatmap(pixels, label, method)

@@ -40,7 +40,7 @@ def run(session: JobSession) -> None:
             "None of the images could be used to test heatmaps.",
             "Check the files on the Images page; the model must classify some of them rightly.",
         )
-    # Why from the file: the same model gives the same grades.
+    # Why from the file: the same model is tested with the same pairs, orders and weights.
     seed = int.from_bytes(hashlib.sha256(bundle.name.encode()).digest()[:4], "little")
     grades = graded(
         examined,
