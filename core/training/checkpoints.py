@@ -32,8 +32,8 @@ class CheckpointFolder:
         Args:
             folder: of its checkpoints.
             every_s: seconds between two of them, unless one is urgent.
-            before_save: stores what a state takes for stored, such as its epochs: a run that goes on
-                from it does not make them again.
+            before_save: stores what a state takes for stored, such as its epochs: a run that goes
+                on from it does not make them again.
         """
         self._folder = folder
         self._every_s = every_s
