@@ -3,6 +3,7 @@
 import hashlib
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,24 @@ _SHA_BYTES = 32
 class CheckpointFolder:
     """Checkpoints of one run: `000012.ckpt`, each with its sha256 in front."""
 
-    def __init__(self, folder: Path, *, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every_s: float = EVERY_S,
+        before_save: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Open the folder of a run, and make it.
+
+        Args:
+            folder: of its checkpoints.
+            every_s: seconds between two of them, unless one is urgent.
+            before_save: stores what a state takes for stored, such as its epochs: a run that goes
+                on from it does not make them again.
+        """
         self._folder = folder
         self._every_s = every_s
+        self._before_save = before_save
         self._last_save = time.monotonic()
         self.damaged: list[Path] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,6 +52,7 @@ class CheckpointFolder:
         """
         if not urgent and time.monotonic() - self._last_save < self._every_s:
             return
+        self._before_save()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getbuffer()

@@ -124,7 +124,8 @@ class _Saved:
 
 
 def _saved_state(session: JobSession, material: TrainingData) -> _Saved:
-    folder = CheckpointFolder(session.workspace.checkpoints(material.run.id))
+    place = session.workspace.checkpoints(material.run.id)
+    folder = CheckpointFolder(place, before_save=session.flush_epochs)
     state = folder.load()
     if folder.damaged:
         session.warn(_damage_in_words(len(folder.damaged), has_older=state is not None))

@@ -13,7 +13,7 @@ def show(workspace: Workspace) -> None:
     account = people.here(workspace)
     if account is None:
         return
-    with st.sidebar, st.container(key="signed_in", gap=None):
+    with st.sidebar, st.container(key="signed_in", gap="xsmall"):
         st.text(account.name)  # Markdown would make a link of an address
         st.caption(f":material/person: {account.role.value.capitalize()}")
         # A proxy has a way out of its own.

@@ -75,10 +75,15 @@ def test_leftovers_of_a_killed_write_are_swept_and_never_loaded(folder):
 
 
 def test_states_are_saved_only_from_time_to_time_unless_urgent(folder):
-    patient = CheckpointFolder(folder, every_s=3600)
+    # Epochs were stored after the state that counts them: a kill in between lost them for good.
+    stored = []
+    patient = CheckpointFolder(
+        folder, every_s=3600, before_save=lambda: stored.append(len([*folder.glob("*.ckpt")]))
+    )
     patient.save(_state(1), urgent=False)
     assert patient.load() is None
     patient.save(_state(1), urgent=True)
+    assert stored == [0]
     CheckpointFolder(folder, every_s=0).save(_state(2), urgent=False)
     loaded = patient.load()
     assert loaded is not None
