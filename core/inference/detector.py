@@ -6,6 +6,11 @@ nearest of these; the score of an image is its largest distance, divided by a li
 image is unlike the good ones. The limit is the distance that a chosen share of good images exceeds,
 judged by cross-validation.
 
+Measured (`benchmarks/good_only.py`, area under the ROC curve with 95 % bounds): pills of the demo
+0.997 (0.935 to 1.000, 40 defects); magnetic tiles divided by tile 0.832 (0.76 to 0.89), where the
+distance to the mean of good images reaches 0.77 and the local outlier factor 0.77. Pixels twice as
+many per side, finer places and other stages bring at most 0.845 there.
+
 Source: Roth et al. 2022, "Towards Total Recall in Industrial Anomaly Detection" (PatchCore).
 """
 
