@@ -65,7 +65,7 @@ def _measure(options: argparse.Namespace, scratch: Path) -> None:
         return len(predictor.features(pixels))
 
     def single() -> int:
-        return sum(len(predictor.features(pixels[i : i + 1])) for i in range(len(pixels)))
+        return sum(len(predictor.alone(image)[None]) for image in pixels)
 
     def decoding() -> int:
         return sum(1 for _ in run_isolated(decoded, files))

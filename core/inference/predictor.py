@@ -197,6 +197,10 @@ class Predictor:
         """Begin an image, uint8 [S, S, 3]; the result are its features [D]. For any thread."""
         return self._runtime.begin(pixels)
 
+    def alone(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The features [D] of an image that comes alone, uint8 [S, S, 3]. For any thread."""
+        return self._runtime.alone(pixels)
+
     def _decoded(self, source: Path | IO[bytes]) -> NDArray[np.uint8] | TouchstoneError:
         try:
             return load_pixels(source, self.card.preprocess)

@@ -52,6 +52,13 @@ class FeatureRuntime(Protocol):
         """
         ...
 
+    def alone(self, pixels: Pixels) -> Features:
+        """Uint8 [S, S, 3] to float32 [D], on all cores at once: for an image that comes alone.
+
+        Its last digits may differ from those of `features`. May be called by any thread.
+        """
+        ...
+
     def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
         """Uint8 [S, S, 3], one at a time, to float32 [D] in their order.
 
@@ -154,6 +161,7 @@ class OpenVinoRuntime:
         self._path = path
         self._network = openvino_module().Core().read_model(path)
         self._starting = threading.Lock()
+        self._alone = threading.Lock()
         self._shape = tuple(int(side) for side in list(self._network.output(0).shape)[1:])
 
     @cached_property
@@ -192,6 +200,18 @@ class OpenVinoRuntime:
         with self._starting:
             self._queue.start_async({0: pixels[None]}, future)
         return future
+
+    def alone(self, pixels: Pixels) -> Features:
+        """Uint8 [S, S, 3] to float32 [D], on all cores at once. May be called by any thread."""
+        with self._alone:
+            return np.array(self._alone_request.infer({0: pixels[None]})[0][0])
+
+    @cached_property
+    def _alone_request(self) -> Any:
+        core = openvino_module().Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        compiled = core.compile_model(core.read_model(self._path), "CPU", settings)
+        return compiled.create_infer_request()
 
     def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
         """Uint8 [S, S, 3], one at a time, to float32 [D] in their order.
@@ -269,6 +289,12 @@ class TorchRuntime:
         with self._one_at_a_time:
             future.set_result(self.features(pixels[None])[0])
         return future
+
+    def alone(self, pixels: Pixels) -> Features:
+        """Uint8 [S, S, 3] to float32 [D]."""
+        with self._one_at_a_time:
+            (features,) = self.features(pixels[None])
+        return np.asarray(features, np.float32)
 
     def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
         """Uint8 [S, S, 3], one at a time, to float32 [D] in their order, batch by batch."""

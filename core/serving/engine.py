@@ -128,8 +128,11 @@ class Engine:
         if isinstance(pixels, TouchstoneError):
             return Prediction(image.name, error=pixels.message, part=image.part)
         loop = asyncio.get_running_loop()
-        begun = await loop.run_in_executor(self._starter, model.predictor.begin, pixels)
-        features = await asyncio.wrap_future(begun)
+        if self._waiting <= 1:
+            features = await loop.run_in_executor(None, model.predictor.alone, pixels)
+        else:
+            begun = await loop.run_in_executor(self._starter, model.predictor.begin, pixels)
+            features = await asyncio.wrap_future(begun)
         item = replace(model.predictor.judged(image.name, features), part=image.part)
         return model.rule.decided(item) if model.rule else item
 

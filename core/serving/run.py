@@ -58,7 +58,7 @@ def load(
     """
     predictor = Predictor.open(bundle, runtimes=runtimes)
     side = predictor.card.preprocess.image_size_px
-    predictor.features(np.zeros((1, side, side, 3), np.uint8))
+    predictor.alone(np.zeros((side, side, 3), np.uint8))
     return ServedModel(model_id, name, sha256, predictor, rule)
 
 

@@ -28,6 +28,7 @@ def test_fast_runtime_torch_and_heatmap_agree_on_what_the_model_saw(network, det
     slow = TorchRuntime(module, "cpu")
     features, expected = fast.features(pixels), slow.features(pixels)
     assert np.abs(features - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert fast.alone(pixels[0]) == pytest.approx(features[0], rel=1e-4, abs=1e-5)
     if detail is Detail.MIRRORED:
         mirrored = fast.features(np.ascontiguousarray(pixels[:, :, ::-1]))
         assert mirrored == pytest.approx(features, abs=1e-5)
