@@ -178,7 +178,10 @@ def with_rule(content: bytes, rule: str) -> bytes:
 
 def part_rule_of(rule: str) -> str:
     """How a decision rule, as text, combines the images of a part (`core/domain/parts.py`)."""
-    return str(json.loads(rule).get("parts", ANY_IMAGE.text)) if rule else ANY_IMAGE.text
+    try:
+        return str(json.loads(rule)["parts"])
+    except (ValueError, KeyError, TypeError):  # of an earlier version, or none at all
+        return ANY_IMAGE.text
 
 
 def _rule_fields(rule: str) -> dict[str, str]:

@@ -50,6 +50,7 @@ def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
 def test_predict_offers_the_command_of_a_watch_and_what_was_said_before(
     open_page: OpenPage, trained: Trained, own: Workspace, tmp_path
 ) -> None:
+    history.forget(own)
     app = open_page(Place.PREDICT, own)
     app.segmented_control(key="source").set_value("history").run()
     assert any("No image was classified here yet" in c.value for c in app.caption)

@@ -85,7 +85,7 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
         for view in (compared, mirrored, told)
     ]
     trials = runs.detail_trials(copy, compared.run.id)
-    assert [trial.detail for trial in trials] == list(DetailChoice.AUTO_TILES.levels)
+    assert [trial.detail for trial in trials] == list(DetailChoice.AUTO_MIRRORED_TILES.levels)
     assert sum(trial.is_chosen for trial in trials) == 1
     mirror = models.find_model(copy, str(ends[1].result["model_id"]))
     _assert_predicts_what_was_stored(copy, mirror)
