@@ -37,7 +37,7 @@ from core.inference.heatmaps import Explainer  # noqa: E402
 from core.inference.predictor import Predictor  # noqa: E402
 from core.models.backbone import CACHE_VARIABLE  # noqa: E402
 
-MOST_IMAGES = 400
+MOST_IMAGES = 1500
 
 
 def main() -> None:

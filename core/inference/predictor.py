@@ -164,6 +164,8 @@ class Predictor:
         Args:
             images: name, and uint8 pixels [S, S, 3] or the error.
         """
+        from threadpoolctl import threadpool_limits
+
         waiting: deque[tuple[str, TouchstoneError | None]] = deque()
 
         def readable() -> Iterator[NDArray[np.uint8]]:
@@ -174,10 +176,13 @@ class Predictor:
                     waiting.append((name, None))
                     yield pixels
 
-        for features in self._runtime.stream(readable()):
-            while (problem := waiting[0][1]) is not None:
-                yield Prediction(waiting.popleft()[0], error=problem.message)
-            yield self.judged(waiting.popleft()[0], features)
+        # Why one thread: the products of one image are small, and those of several threads wait for
+        # cores that the network holds. A folder took half as long again.
+        with threadpool_limits(1):
+            for features in self._runtime.stream(readable()):
+                while (problem := waiting[0][1]) is not None:
+                    yield Prediction(waiting.popleft()[0], error=problem.message)
+                yield self.judged(waiting.popleft()[0], features)
         for name, error in waiting:
             assert error is not None
             yield Prediction(name, error=error.message)

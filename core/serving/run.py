@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from core.evaluation.decisions.rule import DecisionRule
 from core.inference.predictor import Predictor
@@ -105,6 +106,7 @@ def serve_until_stopped(
         timeout_graceful_shutdown=_GRACE_S,
     )
     server = _Server(config, on_ready)
-    with contextlib.suppress(KeyboardInterrupt):  # it has ended in an orderly way by then
+    # Why one thread: as in `Predictor.judge`. Ctrl+C has ended it in an orderly way by then.
+    with contextlib.suppress(KeyboardInterrupt), threadpool_limits(1):
         server.run()
     return server.started
