@@ -46,8 +46,6 @@ _COLOURS = "".join(
 _CSS = (
     f"""<style>{_COLOURS}</style><style>"""
     + """
-[class*=st-key-verdict_] h2 { padding: 0; text-wrap: balance; }
-.st-key-basis { margin-top: -0.75rem; }
 [data-testid=stLayoutWrapper]:has(> .st-key-notes:empty) { display: none; }
 .ts-meters { display: grid; margin-top: 8px; gap: 10px 28px; font-size: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(210px, 100%), 1fr)); }

@@ -20,6 +20,7 @@ _HEAD_END = b"</head>"
 _ELEMENTS = (
     "BidiComponent",
     "ButtonGroup",
+    "Html",
     "NumberInput",
     "Selectbox",
     "StreamlitMarkdown",
