@@ -143,7 +143,8 @@ def _model(
         created_at=model.created_at,
         split_id=model.split_id,
         is_fold=model.is_fold,
-        classes_changed=model.classes != len(dataset.class_names),
+        # What knows good images alone has two classes, however many its dataset has.
+        classes_changed=not model.is_detector and model.classes != len(dataset.class_names),
         val_macro_f1=model.val_macro_f1,
         has_rule=rule is not None,
         is_viewed=model.is_viewed,

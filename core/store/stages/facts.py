@@ -115,6 +115,7 @@ class StoredModel:
     split_id: str
     created_at: float
     is_fold: bool
+    is_detector: bool
     classes: int
     val_macro_f1: float | None
     operating_point: str | None
@@ -126,7 +127,7 @@ def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
     """The models of datasets, newest first."""
     rows = db.query(
         "SELECT m.id, m.name, m.dataset_id, coalesce(m.split_id, '') AS split_id, m.created_at,"
-        " m.fold IS NOT NULL AS is_fold, json_array_length(m.class_names) AS classes,"
+        " m.fold IS NOT NULL AS is_fold, m.is_detector, json_array_length(m.class_names) AS classes,"
         " m.val_macro_f1, p.settings AS operating_point, e.model_id IS NOT NULL AS is_sealed,"
         " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
         " AS is_viewed FROM models m LEFT JOIN operating_points p ON p.model_id = m.id"
@@ -135,7 +136,7 @@ def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
         {"id": dataset_id},
     )
     return [
-        StoredModel(**{**row, **{k: bool(row[k]) for k in ("is_fold", "is_viewed", "is_sealed")}})
+        StoredModel(**{**row, **{name: bool(row[name]) for name in row if name.startswith("is_")}})
         for row in rows
     ]
 

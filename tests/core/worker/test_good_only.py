@@ -14,12 +14,13 @@ from core.domain.datasets import UNLIKE_GOOD, LabelSource, Verdict, names_of_det
 from core.domain.jobs import JobStatus
 from core.domain.models import HeatmapMethod, ModelFormat
 from core.domain.splits import Subset
+from core.domain.stages.states import Stage, StageReason
 from core.errors import SplitError
 from core.inference import service
 from core.inference.heatmaps import Explainer
 from core.inference.predictor import Predictor
 from core.models.catalog import DEFAULT_NETWORK
-from core.workflows import jobs
+from core.workflows import jobs, stages
 from core.workflows.data import datasets, splits
 from core.workflows.results import evaluation
 from core.workflows.training import refit, runs
@@ -67,6 +68,16 @@ def test_a_folder_of_one_class_is_imported_as_good_and_other_recipes_lead_to_thi
     with pytest.raises(SplitError) as error:
         runs.start_training(workspace, dataset.id, quick)
     assert "good_only" in error.value.hint
+
+
+def test_a_detector_is_no_model_of_other_classes(line):
+    # Home said that classes were added since, though nothing had changed, and to train again.
+    workspace, dataset, model, _ = line
+    (facts,) = stages.facts_of_all(workspace)
+    assert [item.id for item in facts.models] == [model.id]
+    assert not facts.models[0].classes_changed
+    state = stages.stages_of(workspace, dataset).states[Stage.TRAINED]
+    assert state.reason is not StageReason.MODEL_OF_OTHER_CLASSES
 
 
 def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path):
