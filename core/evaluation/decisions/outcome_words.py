@@ -15,7 +15,8 @@ def outcome_in_words(outcome: Outcome, unit: Unit) -> str:
     reviewed = outcome.n - outcome.automatic.k
     if reviewed:
         said.append(f"{reviewed:,} of {outcome.n:,} to inspector review")
-    return ", ".join(said) + "."
+    sentence = ", ".join(said) + "."
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _counted(rate: Rate, what: str, one: str, many: str) -> str:
