@@ -128,8 +128,8 @@ def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
     rows = db.query(
         "SELECT m.id, m.name, m.dataset_id, coalesce(m.split_id, '') AS split_id, m.created_at,"
         " m.fold IS NOT NULL AS is_fold, m.is_detector,"
-        " json_array_length(m.class_names) AS classes, m.val_macro_f1, p.settings AS operating_point,"
-        " e.model_id IS NOT NULL AS is_sealed,"
+        " json_array_length(m.class_names) AS classes, m.val_macro_f1,"
+        " p.settings AS operating_point, e.model_id IS NOT NULL AS is_sealed,"
         " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
         " AS is_viewed FROM models m LEFT JOIN operating_points p ON p.model_id = m.id"
         " LEFT JOIN seals e ON e.model_id = m.id WHERE m.dataset_id IS NOT NULL"
