@@ -20,10 +20,17 @@ _HEAD_END = b"</head>"
 _ELEMENTS = (
     "BidiComponent",
     "ButtonGroup",
+    "Checkbox",
+    "FileUploader",
     "Html",
     "NumberInput",
+    "Progress",
+    "Radio",
     "Selectbox",
+    "Slider",
     "StreamlitMarkdown",
+    "TextArea",
+    "TextInput",
     "Tooltip",
 )
 _IMPORT = re.compile(r"""(?:from|import)["']\./([\w.-]+\.js)["']""")

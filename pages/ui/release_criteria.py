@@ -114,7 +114,7 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
     """Makes the criteria to set, once the button was pressed; they may be refused."""
     with st.form("criteria_form", border=False):
         st.caption("An empty field requires nothing. Every change is recorded.")
-        cells = st.columns(5)
+        cells = st.columns(5, vertical_alignment="bottom")
         escape = _percent(
             cells[0],
             "Escape rate, proven, %",
@@ -143,7 +143,7 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
             "criteria_recall",
             "Smallest recall of every class in the test.",
         )
-        more = st.columns(4)
+        more = st.columns(4, vertical_alignment="bottom")
         automatic = _percent(
             more[0],
             "Automatic share, proven, %",
