@@ -66,12 +66,12 @@ def measure(images: int, side: int, rounds: int) -> dict[str, object]:
         for number in range(rounds):
             for name, own in times.items():
                 workspace = Workspace(root / f"{name} {number}").create()
+                with connect(workspace):  # the schema
+                    pass
                 if name == "no_record":
                     _without_record(workspace)
                 if name == "rights":
                     _with_rights(workspace)
-                with connect(workspace):  # the schema
-                    pass
                 with acting_as(_PERSON):
                     own.append(_seconds(lambda at=workspace: _store(at, found.samples)))  # type: ignore[misc]
         checked, plain = [], []

@@ -187,7 +187,13 @@ def main() -> None:
         finally:
             app.stop()
             end_workers(workspace.root)
-    print(json.dumps(found, indent=1))
+    for name, value in found.items():
+        if isinstance(value, dict) and all(isinstance(inner, dict) for inner in value.values()):
+            print(name)
+            for inner_name, inner in value.items():
+                print(f"  {inner_name:12} {json.dumps(inner)}")
+        else:
+            print(f"{name}: {json.dumps(value)}")
 
 
 if __name__ == "__main__":

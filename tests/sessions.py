@@ -61,19 +61,20 @@ class Session:
     boxes: dict[str, Element] = field(default_factory=dict)
     timers: dict[str, Timer] = field(default_factory=dict)
     socket: ClientConnection | None = None
+    opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def enter(self) -> None:
         """Open the app at its first page."""
         address = self.url.replace("http", "ws", 1) + "/_stcore/stream"
-        self.socket = connect(
-            address, origin=self.url, subprotocols=[Subprotocol("streamlit")], max_size=None
+        names = [Subprotocol("streamlit")]
+        self.socket = self.opened.enter_context(
+            connect(address, origin=self.url, subprotocols=names, max_size=None)
         )
         self._react("enter", ClientState())
 
     def leave(self) -> None:
         """Close the tab."""
-        if self.socket is not None:
-            self.socket.close()
+        self.opened.close()
 
     def visit(self, page: str, parameters: Parameters) -> None:
         """Follow a link to a page, or to another view of it."""
