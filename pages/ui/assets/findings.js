@@ -475,7 +475,7 @@ function create(root) {
       ? [['← →', 'finding'], ...(listed?.pairs.length > 1 ? [['↑ ↓', 'pair']] : []),
         ['Space', 'A / B'], ['F', 'flicker'], ['+ − 0', 'zoom'], ['Esc', 'close']]
       : [['← ↑ ↓ →', 'move'], ['Enter', 'compare']]
-    const entries = listed ? [...ways, ...keys, ['U', 'undo']] : []
+    const entries = listed ? [...ways, ...(data.refusal ? [] : [...keys, ['U', 'undo']])] : []
     const at = isLarge ? dialog.querySelector('.legend') : root.querySelector(':scope > .legend')
     at.replaceChildren(...entries.map(entry))
   }
