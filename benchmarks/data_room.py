@@ -1,8 +1,9 @@
 """How fast is the data room?
 
-    python benchmarks/data_room.py scale [--pictures 100000]
-    python benchmarks/data_room.py quality SOURCE [--pictures 10000]
-    python benchmarks/data_room.py import [--pictures 10000] [--side 300] [--rounds 3]
+    python benchmarks/data_room.py scale [--images 100000]
+    python benchmarks/data_room.py quality SOURCE [--images 10000]
+    python benchmarks/data_room.py import [--images 10000] [--side 300] [--rounds 3]
+    python benchmarks/data_room.py record [--images 10000] [--side 300] [--rounds 3]
 
 `scale`: a dataset of so many rows (few files) in a temporary workspace: filters, sorted pages,
 edits and reruns of the data pages, slowest of three, and the memory of the process that ran them.
@@ -11,6 +12,8 @@ edits and reruns of the data pages, slowest of three, and the memory of the proc
 turning, mirroring and shifting, in a worker of its own: seconds per phase, peak memory of the
 worker (Linux only), findings. On two cores 10,000 images of 128 px took 112 s: 34 s to find
 look-alikes, 66 s for pixels and features, 6 s for the map; 2.8 GB, mapped files included.
+
+`record`: what record, rights and checks of files cost an import (`record_cost.py`).
 
 `import`: made JPEG files are imported, against two processes that merely decode them; the share by
 the clock is true on a quiet machine only, the one by processor time also on a busy one.
@@ -29,7 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import import_rate
+from benchmarks import import_rate, record_cost
 from core.domain.datasets import Dataset, Sample, SampleFilter, SampleOrder, content_digest
 from core.domain.findings import FeatureInsight, Finding, FindingKind, QualityCheck, Severity
 from core.domain.jobs import Job
@@ -288,17 +291,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sections = parser.add_subparsers(dest="section", required=True)
     at_scale = sections.add_parser("scale", help="100,000 images as rows")
-    at_scale.add_argument("--pictures", type=int, default=100_000)
+    at_scale.add_argument("--images", "--pictures", type=int, default=100_000)
     check = sections.add_parser("quality", help="the quality check of 10,000 files")
     check.add_argument("source", type=Path)
-    check.add_argument("--pictures", type=int, default=10_000)
-    importing = sections.add_parser("import", help="against merely decoding")
-    importing.add_argument("--pictures", type=int, default=10_000)
-    importing.add_argument("--side", type=int, default=300)
-    importing.add_argument("--rounds", type=int, default=3)
+    check.add_argument("--images", "--pictures", type=int, default=10_000)
+    for section, words in (
+        ("import", "against merely decoding"),
+        ("record", "what record, rights and checks of files cost an import"),
+    ):
+        importing = sections.add_parser(section, help=words)
+        importing.add_argument("--images", "--pictures", type=int, default=10_000)
+        importing.add_argument("--side", type=int, default=300)
+        importing.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.section == "import":
         result = import_rate.measure(arguments.images, arguments.side, arguments.rounds)
+    elif arguments.section == "record":
+        result = record_cost.measure(arguments.images, arguments.side, arguments.rounds)
     elif arguments.section == "quality":
         result = quality_check(arguments.source, arguments.images)
     else:

@@ -1,6 +1,6 @@
 """How long does the Evaluate page take from click to answer, in a real browser, when it is full?
 
-    python benchmarks/evaluate_browser.py [--pictures 100000] [--classes 100] [--rounds 5]
+    python benchmarks/evaluate_browser.py [--images 100000] [--classes 100] [--rounds 5]
 
 Starts the app with made-up predictions and clicks as a person does, with a pause before each click.
 Every line is one interaction, the median and the slowest of the rounds: first until what was asked
@@ -165,7 +165,7 @@ def a_round(clicks: Clicks, images: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", "--pictures", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pause", type=float, default=4, help="seconds of looking before a click")

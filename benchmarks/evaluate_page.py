@@ -1,6 +1,6 @@
 """How long does the Evaluate page take to answer, with very many made-up predictions?
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluate_page.py [--pictures 100000] [--classes 100]
+    OMP_NUM_THREADS=1 python benchmarks/evaluate_page.py [--images 100000] [--classes 100]
 
 Every line is one run of the page's script, as after a click: what the server computes, without the
 browser; the second figure does not count what other programs took meanwhile. The first run of each
@@ -97,7 +97,7 @@ def timed(what: str, action: Callable[[], object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", "--pictures", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--rest", type=float, default=0, help="seconds of looking before a click")
     asked = parser.parse_args()

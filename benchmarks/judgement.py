@@ -1,6 +1,6 @@
 """How long do the numbers of a report take, and single interactions of the page?
 
-    OMP_NUM_THREADS=1 python benchmarks/judgement.py [--pictures 100000] [--classes 100]
+    OMP_NUM_THREADS=1 python benchmarks/judgement.py [--images 100000] [--classes 100]
 
 Predictions are made up: 85% right, confident, as a trained model gives them. Each line is CPU
 time, the best of three; the variable keeps it on one core.

@@ -66,17 +66,18 @@ def atomic_write(target: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, *, closed: bool = False) -> Iterator[Path]:
     """A new folder to fill, which becomes `target` when the block ends without an error.
 
     Where another process has made `target` in the meantime, that one stays. The folder is removed
-    if the block raises.
+    if the block raises. Where it is `closed`, other accounts of the machine never read it.
 
     Raises:
         OSError: if the folder cannot be written.
     """
     partial = _partial_beside(target)
-    partial.mkdir(parents=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(mode=0o700 if closed else 0o777)
     try:
         yield partial
         for path in partial.rglob("*"):

@@ -278,6 +278,7 @@ OPENS_OWN_FILES = {
     "core/worker/backup.py": "digests of what it has just copied",
     "core/workflows/keeping/backup.py": "writes what it restores",
     "core/workflows/data/exports.py": "writes the export",
+    "core/workflows/keeping/sign_in.py": "reads what its administrator wrote into the workspace",
     "core/workflows/results/focus.py": "thumbnails of ours",
     "core/workflows/signoff/report_mistakes.py": "thumbnails of ours",
     "core/workflows/use/exporting.py": "copies a model of ours, reads what it has just written",

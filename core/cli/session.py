@@ -147,7 +147,8 @@ def fail_unexpectedly(
 ) -> NoReturn:
     """Log an error of the program itself, say so in one line, and end with exit code 1."""
     incident = secrets.token_hex(4)
-    folder = workspace.logs if workspace else Path(tempfile.gettempdir())
+    # Why a new one: everybody may write to the folder of temporary files, and read there.
+    folder = workspace.logs if workspace else Path(tempfile.mkdtemp(prefix="touchstone-"))
     try:
         hint = f"The details are in {_logged(err, folder, incident)}."
     except OSError as at_log:  # a full disk, for example

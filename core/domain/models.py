@@ -60,8 +60,10 @@ class ModelStage(StrEnum):
 
 @dataclass(frozen=True)
 class Model:
-    """A trained classifier as the list shows it; its weights are chunks in the same database.
+    """A trained classifier as the list shows it; its weights lie in the same database.
 
+    What models have in common lies there once. `sha256` and `size_bytes` are of the whole file as
+    it is handed over, but without a decision rule: header and all arrays, however it is stored.
     Results on test images are not among it: every view of them is recorded, so no list has them.
     Where `validation_cross_validated`, the model was refitted on training and validation images:
     its stored validation confidences come from models that had not seen the image or its group.

@@ -104,6 +104,7 @@ class Fault(StrEnum):
     ANCHOR = "anchor not in the record"
     TRIGGER = "record switched off"
     IN_FORCE = "value that was never recorded"
+    SHARED_WEIGHTS = "missing or altered weights of several models"
     MODEL = "altered model"
     FILE = "changed or missing image file"
 

@@ -28,6 +28,8 @@ FORMAT = "touchstone-model-1"
 MAX_MODEL_BYTES = 2_000_000_000
 # Names of arrays that belong to the model and are no weights of its network begin with this.
 BESIDE = "touchstone."
+# Bytes of a range that models may share: at least, where so much lies together, and at most.
+_LEAST_RANGE, _MOST_RANGE = 1 << 18, 1 << 22
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -174,6 +176,39 @@ def with_rule(content: bytes, rule: str) -> bytes:
     kept = {key: value for key, value in fields.items() if key not in ("rule", "part_rule")}
     header["__metadata__"] = {**kept, **_rule_fields(rule)}
     return _header_bytes(header) + content[8 + size :]
+
+
+def shared_ranges(content: bytes) -> list[tuple[int, int]]:
+    """Where in a model file lies what other models may have too, byte for byte.
+
+    Arrays are taken together until they are worth a row of their own; a new range begins where a
+    network, its last layer or what is beside it ends. So the ranges of an unchanged network do not
+    depend on the classes or on anything else of a model.
+
+    Args:
+        content: of a model file.
+
+    Returns:
+        Start and end in bytes, in order; the header and the last layer are in none of them.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    head = f"{header.pop('__metadata__')['head']}."
+    arrays = sorted((*about["data_offsets"], name) for name, about in header.items())
+    ranges: list[tuple[int, int]] = []
+    before = None
+    for start, end, name in arrays:
+        kind = (name.startswith(head), name.startswith(BESIDE))
+        if kind == before and ranges and ranges[-1][1] - ranges[-1][0] < _LEAST_RANGE:
+            ranges[-1] = (ranges[-1][0], end)
+        elif not name.startswith(head):
+            ranges.append((start, end))
+        before = kind
+    return [
+        (8 + size + start, 8 + size + min(start + _MOST_RANGE, last))
+        for first, last in ranges
+        for start in range(first, last, _MOST_RANGE)
+    ]
 
 
 def part_rule_of(rule: str) -> str:

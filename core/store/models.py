@@ -1,8 +1,13 @@
-"""Rows of models; the weights are chunks beside their metadata, checked by sha256."""
+"""Rows of models; the weights are chunks beside their metadata, checked by sha256.
+
+A chunk is bytes of this model alone, and then a piece, which other models may have too. A piece is
+stored once under its digest, and stays while a model needs it, one in the bin included.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlite_utils import Database
@@ -17,8 +22,16 @@ from core.store.database import sqlite3
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
-def insert_model(db: Database, model: Model, content: bytes) -> None:
+def insert_model(
+    db: Database, model: Model, content: bytes, shared: Sequence[tuple[int, int]] = ()
+) -> None:
     """Store a model with its file; call inside a transaction.
+
+    Args:
+        db: the workspace's database.
+        model: to store.
+        content: of its file.
+        shared: start and end of what other models may have too, in order.
 
     Raises:
         NameTakenError: if another model has this name.
@@ -51,11 +64,70 @@ def insert_model(db: Database, model: Model, content: bytes) -> None:
         )
     except sqlite3.IntegrityError as err:
         raise _name_taken(model.name) from err
-    chunks = range(0, len(content), CHUNK_BYTES)
-    db.conn.executemany(
-        "INSERT INTO model_chunks (model_id, position, data) VALUES (?, ?, ?)",
-        ((model.id, i, content[start : start + CHUNK_BYTES]) for i, start in enumerate(chunks)),
+    for position, (own, piece) in enumerate(_divided(content, shared)):
+        digest = _keep_piece(db, piece) if piece else None
+        db.conn.execute(
+            "INSERT INTO model_chunks (model_id, position, data, piece) VALUES (?, ?, ?, ?)",
+            [model.id, position, own, digest],
+        )
+
+
+def _divided(content: bytes, shared: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, bytes]]:
+    """The own bytes and the piece of each chunk; one of both may be empty."""
+    at = 0
+    for start, end in (*shared, (len(content), len(content))):
+        while start - at > CHUNK_BYTES:
+            yield content[at : at + CHUNK_BYTES], b""
+            at += CHUNK_BYTES
+        if end > at:
+            yield content[at:start], content[start:end]
+        at = end
+
+
+def _keep_piece(db: Database, piece: bytes) -> str:
+    digest = hashlib.sha256(piece).hexdigest()
+    # Why compared: a model that is stored mends what was damaged for all others.
+    db.conn.execute(
+        "INSERT INTO model_pieces VALUES (?, ?) ON CONFLICT (digest) DO UPDATE"
+        " SET data = excluded.data WHERE data <> excluded.data",
+        [digest, piece],
     )
+    return digest
+
+
+def drop_pieces(db: Database, *, binned: AbstractSet[str]) -> None:
+    """Delete the pieces that no model needs any more; call inside a transaction.
+
+    Args:
+        db: the workspace's database.
+        binned: digests of those that models in the bin need.
+    """
+    idle = db.conn.execute(
+        "SELECT digest FROM model_pieces EXCEPT SELECT piece FROM model_chunks"
+    ).fetchall()
+    db.conn.executemany(
+        "DELETE FROM model_pieces WHERE digest = ?", [row for row in idle if row[0] not in binned]
+    )
+
+
+def damaged_pieces(db: Database) -> Iterator[tuple[str, list[str]]]:
+    """Digest of each piece that is missing or altered, and the names of the models with it."""
+    rows = db.conn.execute(
+        "SELECT c.piece, p.data FROM (SELECT DISTINCT piece FROM model_chunks) c"
+        " LEFT JOIN model_pieces p ON p.digest = c.piece WHERE c.piece IS NOT NULL"
+    )
+    damaged = [name for name, data in rows if not _is_sound(name, data)]
+    for digest in damaged:
+        names = db.conn.execute(
+            "SELECT DISTINCT m.name FROM model_chunks c JOIN models m ON m.id = c.model_id"
+            " WHERE c.piece = ? ORDER BY m.created_at",
+            [digest],
+        ).fetchall()
+        yield digest, [row[0] for row in names]
+
+
+def _is_sound(digest: str, data: bytes | None) -> bool:
+    return data is not None and hashlib.sha256(data).hexdigest() == digest
 
 
 def list_models(db: Database) -> list[Model]:
@@ -147,19 +219,44 @@ def model_chunks(db: Database, model: Model) -> Iterator[bytes]:
     """The model file, chunk by chunk.
 
     Raises:
-        ModelFileError: at the end, if the content has changed.
+        ModelFileError: if something that it shares with other models is missing or altered; at the
+            end, if the content has changed.
     """
     digest = hashlib.sha256()
-    for row in db.conn.execute(
-        "SELECT data FROM model_chunks WHERE model_id = ? ORDER BY position", [model.id]
+    for own, name, shared in db.conn.execute(
+        "SELECT c.data, c.piece, p.data FROM model_chunks c"
+        " LEFT JOIN model_pieces p ON p.digest = c.piece WHERE c.model_id = ? ORDER BY c.position",
+        [model.id],
     ):
-        digest.update(row[0])
-        yield row[0]
+        if name is not None and not _is_sound(name, shared):
+            raise _damaged_piece(model, name, is_missing=shared is None)
+        for part in (own, shared or b""):
+            digest.update(part)
+            yield part
     if digest.hexdigest() != model.sha256:
         raise ModelFileError(
             f"The stored weights of model '{model.name}' are damaged: the checksum differs.",
             "Restore the workspace from a backup, or train the model again.",
         )
+
+
+def is_whole(db: Database, model: Model) -> bool:
+    """Whether the stored file of a model is, byte for byte, the one that its hash is of."""
+    try:
+        for _ in model_chunks(db, model):
+            pass
+    except ModelFileError:
+        return False
+    return True
+
+
+def _damaged_piece(model: Model, digest: str, *, is_missing: bool) -> ModelFileError:
+    state = "missing" if is_missing else "damaged"
+    return ModelFileError(
+        f"Weights that model '{model.name}' shares with other models are {state}: {digest[:12]}.",
+        "Restore the workspace from a backup, or train its run again: that stores them anew for "
+        "all models. `touchstone verify` names those models.",
+    )
 
 
 def rename_model(db: Database, model_id: str, name: str) -> None:

@@ -123,7 +123,7 @@ def _made(workspace: Workspace, target: Path, name: str, now: float, on_file: On
     try:
         target.mkdir(parents=True, exist_ok=True)
         earlier = next(iter(list_backups(target)), None)
-        with atomic_folder(target / name) as partial:
+        with atomic_folder(target / name, closed=True) as partial:
             files = [*_copy_database(workspace, partial)]
             files += _copy_files(workspace, partial, earlier, on_file)
             _write_list(partial, now, files)

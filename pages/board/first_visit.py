@@ -4,8 +4,10 @@ import streamlit as st
 from PIL import Image
 
 from core.data.demo import render_pill
+from core.domain.keeping.people import Right
 from core.workflows.data import demo
 from pages.ui import state
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 # Why these: they show clear defects and the variety of the dataset at a glance.
@@ -38,8 +40,11 @@ def demo_button(label: str, *, is_main: bool = False) -> None:
         type="primary" if is_main else "tertiary",
         icon=":material/play_arrow:",
         key="demo",
-        help="Draws 300 images of good, contaminated and cracked pills and imports them. Nothing "
-        "is downloaded.",
+        **rights.only(
+            Right.DATA,
+            help="Draws 300 images of good, contaminated and cracked pills and imports them. "
+            "Nothing is downloaded.",
+        ),
     ):
         job = demo.start_demo(state.workspace())
         st.switch_page(Place.IMPORT, query_params={"import": job.subject_id})

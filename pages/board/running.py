@@ -8,6 +8,7 @@ from core.workflows import job_words, jobs, stages
 from core.workflows.stages import PendingImport
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.shell.running import page_of
 
@@ -50,10 +51,10 @@ def _job(workspace: Workspace, job: Job) -> None:
             "Stopping …" if job.stop_requested else "Stop",
             icon=":material/stop_circle:",
             key=f"home_stop_{job.id}",
-            disabled=job.stop_requested,
             on_click=_stop,
             args=(workspace, job.id),
             type="tertiary",
+            **rights.to_stop(job, disabled=job.stop_requested),
         )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import streamlit as st
 
 from core.domain.datasets import Dataset, DatasetVersion, Verdict
+from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.workflows.data import datasets, edits, versions
 from core.workspace import Workspace
 from pages.ui import errors, text
+from pages.ui.people import rights
 
 UNDECIDED = "–"
 
@@ -54,7 +56,12 @@ def verdicts(workspace: Workspace, dataset: Dataset) -> None:
         for name, verdict in zip(dataset.class_names, edited["verdict"], strict=True)
     }
     changed = tuple(wanted.values()) != dataset.verdicts
-    if st.button("Save verdicts", type="primary", key="save_verdicts", disabled=not changed):
+    if st.button(
+        "Save verdicts",
+        type="primary",
+        key="save_verdicts",
+        **rights.only(Right.DATA, disabled=not changed),
+    ):
         act(lambda: edits.set_verdicts(workspace, dataset.id, wanted))
 
 
@@ -63,7 +70,7 @@ def rename_class(workspace: Workspace, dataset: Dataset) -> None:
         st.markdown("**Rename a class**")
         old = st.selectbox("Class", dataset.class_names, key="rename_from")
         new = st.text_input("New name", key="rename_to", max_chars=200)
-        if st.form_submit_button("Rename", key="do_rename_class"):
+        if st.form_submit_button("Rename", key="do_rename_class", **rights.only(Right.DATA)):
             act(lambda: edits.rename_class(workspace, dataset.id, old, new))
 
 
@@ -82,7 +89,7 @@ def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
             max_chars=200,
             help="One of these names, or a new one.",
         )
-        if st.form_submit_button("Merge", key="do_merge_classes"):
+        if st.form_submit_button("Merge", key="do_merge_classes", **rights.only(Right.DATA)):
             act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
 
 
@@ -95,14 +102,17 @@ def add_class(workspace: Workspace, dataset: Dataset) -> None:
             max_chars=200,
             help="The class has no images until you relabel some.",
         )
-        if st.form_submit_button("Add", key="do_add_class"):
+        if st.form_submit_button("Add", key="do_add_class", **rights.only(Right.DATA)):
             act(lambda: edits.add_class(workspace, dataset.id, name))
 
 
 def undo_button(workspace: Workspace, dataset: Dataset) -> None:
     last = versions.next_undo(workspace, dataset.id)
     if last and st.button(
-        "Undo", icon=":material/undo:", key="undo", help=f"Undoes: {text.plain(last.summary)}"
+        "Undo",
+        icon=":material/undo:",
+        key="undo",
+        **rights.only(Right.DATA, help=f"Undoes: {text.plain(last.summary)}"),
     ):
         act(lambda: edits.undo(workspace, dataset.id))
 

@@ -9,6 +9,7 @@ import streamlit as st
 from core.domain.datasets import Dataset, Sample
 from core.domain.files import ChangedFiles, FileCheck
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.words import joined
 from core.workflows import files, jobs
@@ -16,6 +17,7 @@ from core.workflows.data import datasets, image_facts
 from core.workflows.data.datasets import DeletedWith
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 NAMED = 5
@@ -49,7 +51,9 @@ def settings(workspace: Workspace, dataset: Dataset) -> None:
         _rename(workspace, dataset)
         st.header("Delete")
         st.markdown(_taken_along(datasets.deleted_with(workspace, dataset.id)))
-        if st.button("Delete dataset …", icon=":material/delete:", key="delete"):
+        if st.button(
+            "Delete dataset …", icon=":material/delete:", key="delete", **rights.only(Right.DATA)
+        ):
             _confirm_delete(workspace, dataset)
 
 
@@ -58,7 +62,7 @@ def _rename(workspace: Workspace, dataset: Dataset) -> None:
         name = st.text_input(
             "Name", value=dataset.name, max_chars=100, key="dataset_name", width=360
         )
-        if st.form_submit_button("Rename", icon=":material/edit:"):
+        if st.form_submit_button("Rename", icon=":material/edit:", **rights.only(Right.DATA)):
             try:
                 datasets.rename_dataset(workspace, dataset.id, name)
             except TouchstoneError as err:
@@ -135,15 +139,23 @@ def _decide(workspace: Workspace, dataset: Dataset, check: FileCheck) -> None:
                 icon=":material/published_with_changes:",
                 type="primary",
                 key="files_new_version",
-                help="Makes a new version of the dataset with the changed images as they are now; "
-                "missing ones are left out. Older models keep their results for the old content.",
+                **rights.only(
+                    Right.DATA,
+                    help="Makes a new version of the dataset with the changed images as they are "
+                    "now; missing ones are left out. Older models keep their results for the old "
+                    "content.",
+                ),
             ):
                 _start(lambda: _answer(workspace, dataset, ChangedFiles.NEW_VERSION))
             if st.button(
                 "Leave these images out",
                 icon=":material/hide_image:",
                 key="files_leave_out",
-                help="Makes a new version of the dataset without these images. You can undo it.",
+                **rights.only(
+                    Right.DATA,
+                    help="Makes a new version of the dataset without these images. You can undo "
+                    "it.",
+                ),
             ):
                 _start(lambda: _answer(workspace, dataset, ChangedFiles.LEAVE_OUT))
         if check.missing:
@@ -172,7 +184,7 @@ def _start(start: Callable[[], Job]) -> None:
 def _draw(job: Job) -> None:
     widgets.job_progress(job)
     if job.status.is_active:
-        if st.button("Stop", icon=":material/stop:", key="stop_files"):
+        if st.button("Stop", icon=":material/stop:", key="stop_files", **rights.to_stop(job)):
             jobs.stop(state.workspace(), job.id)
     elif job.status is JobStatus.COMPLETED:
         st.success(_done(job), icon=":material/check_circle:")
@@ -203,8 +215,11 @@ def _check(workspace: Workspace, dataset: Dataset, check: FileCheck | None) -> N
             "Check the files",
             icon=":material/fact_check:",
             key="check_files",
-            help="Compares size and date of every file with the import, and the content where "
-            "those differ. The same happens before training, exports and reports.",
+            **rights.only(
+                Right.DATA,
+                help="Compares size and date of every file with the import, and the content where "
+                "those differ. The same happens before training, exports and reports.",
+            ),
         ):
             _start(lambda: files.start_check(workspace, dataset.id))
         st.caption(f"Last checked: {text.when(check.checked_at)}." if check else "Not checked yet.")
@@ -237,7 +252,9 @@ def _move(workspace: Workspace, dataset: Dataset) -> None:
             key="move_anyway",
             help="You are then asked what to do with these images.",
         )
-        if st.form_submit_button("Use this folder", icon=":material/drive_file_move:"):
+        if st.form_submit_button(
+            "Use this folder", icon=":material/drive_file_move:", **rights.only(Right.DATA)
+        ):
             if not folder.strip():
                 st.warning("Enter the folder.")
                 return

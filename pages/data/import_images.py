@@ -14,6 +14,7 @@ from core.data.importing.rules import ImportRules
 from core.data.importing.walk import SourceNames
 from core.domain.datasets import Dataset, LabelSource, Skipped
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.names import name_key
 from core.domain.splits import Subset
 from core.errors import ArchiveError, TouchstoneError
@@ -26,9 +27,11 @@ from pages.data.import_source import ImportSource
 from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 # Users try these rules out, so their result is shown next to them.
+_CHOOSE_FIRST = "Choose first what the names with several labels are."
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
 PLANS_KEPT = 6
 
@@ -161,8 +164,11 @@ def review(
             type="primary",
             icon=":material/download_done:",
             key="do_import",
-            disabled=bool(plan.combined),
-            help="Choose first what the names with several labels are." if plan.combined else None,
+            **rights.only(
+                Right.DATA,
+                help=_CHOOSE_FIRST if plan.combined else None,
+                disabled=bool(plan.combined),
+            ),
         ):
             start(workspace, source, rules, name, into)
 
@@ -285,7 +291,9 @@ def progress(workspace: Workspace, subject_id: str) -> None:
         else:
             st.subheader(f"Images added to {name}" if adding else f"Import of {name}")
         widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)
 
     with st.container(border=True):

@@ -8,6 +8,7 @@ import streamlit as st
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset
 from core.domain.depth import LEVEL_SETTINGS, GrayLevels
+from core.domain.keeping.people import Right
 from core.domain.settings import settings_of
 from core.errors import TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
@@ -16,6 +17,7 @@ from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.training import preview
 from pages.ui import context, errors, state, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 SHOWN = 4
@@ -135,12 +137,14 @@ def page(workspace: Workspace) -> None:
                 type="primary",
                 icon=":material/save:",
                 key="save",
-                disabled=saved is not None and config == start,
+                **rights.only(Right.DATA, disabled=saved is not None and config == start),
             ):
                 datasets.save_preprocess(workspace, dataset.id, config)
                 st.toast("Saved. The next run on this dataset uses these settings.")
                 st.rerun()
-            if saved and st.button("Use the network default", key="forget"):
+            if saved and st.button(
+                "Use the network default", key="forget", **rights.only(Right.DATA)
+            ):
                 datasets.save_preprocess(workspace, dataset.id, None)
                 for key in [k for k in st.session_state if str(k).startswith("pre_")]:
                     del st.session_state[key]

@@ -5,6 +5,7 @@ import streamlit as st
 from core.domain.datasets import Dataset
 from core.domain.findings import FindingKind, FindingStatus, QualityCheck
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.words import joined
 from core.workflows import jobs
 from core.workflows.data import datasets, quality, splits
@@ -13,6 +14,7 @@ from pages.data.findings import actions, cards, dialogs
 from pages.data.findings.actions import Do, Request
 from pages.data.findings.words import FINDING_WORDS, STATUS_WORDS
 from pages.ui import components, context, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 GRID = "findings"
@@ -28,7 +30,7 @@ def check_button(workspace: Workspace, dataset: Dataset, label: str, *, is_first
         type="primary" if is_first else "tertiary",
         icon=":material/troubleshoot:",
         key="do_check",
-        help="Checks all images again. Ignored findings stay ignored.",
+        **rights.only(Right.DATA, help="Checks all images again. Ignored findings stay ignored."),
     ):
         quality.start_check(workspace, dataset.id)
         st.rerun()
@@ -42,7 +44,9 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
             return
         st.header("Checking the images")
         widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)
 
     job = widgets.follow(workspace, quality.job_subject(dataset.id), draw, every_s=0.7)
@@ -241,6 +245,7 @@ def show(
             "sections": cards.sections(workspace, dataset, check, listed),
             "message": diary.message,
             "handled": diary.handled,
+            "refusal": rights.reason_against(Right.DATA),
         },
         GRID,
     )

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.data.split_request import SplitRequest
 from core.domain.datasets import Dataset
+from core.domain.keeping.people import Right
 from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.workflows.data import certificates, splits
@@ -12,6 +13,7 @@ from core.workspace import Workspace
 from pages.data import split_form, split_preview, split_saved
 from pages.data.split_form import View
 from pages.ui import context, errors, open_findings, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 VIEWS = {View.SAVED: "Saved splits", View.NEW: "New split"}
@@ -60,7 +62,13 @@ def _finish(
         help="Later splits of this version of the dataset keep this test set, so that no test "
         "image ever trains a model. This cannot be undone.",
     )
-    if request and st.button("Split", type="primary", icon=":material/call_split:", key="do_split"):
+    if request and st.button(
+        "Split",
+        type="primary",
+        icon=":material/call_split:",
+        key="do_split",
+        **rights.only(Right.DATA),
+    ):
         _make(workspace, dataset, request, name, seal=seal)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from core.api import splits as split_json
 from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, Sample
+from core.domain.keeping.people import Right
 from core.domain.splits import LeakCertificate, Split, SplitSide, Subset
 from core.workflows.data import certificates, datasets, quality, splits
 from core.workflows.data.certificates import SideCounts
@@ -22,6 +23,7 @@ from pages.data.split_preview import (
     what_look_alikes_are,
 )
 from pages.ui import components, errors, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 STRIP = 6
@@ -67,7 +69,9 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             _certificate_file(workspace, split)
     with st.expander("Delete this split", icon=":material/delete:"):
         st.markdown(_taken_along(workspace, split))
-        if st.button("Delete split …", icon=":material/delete:", key="do_delete"):
+        if st.button(
+            "Delete split …", icon=":material/delete:", key="do_delete", **rights.only(Right.DATA)
+        ):
             _confirm_delete(workspace, split)
 
 
@@ -173,7 +177,9 @@ def _actions(split: Split, dataset: Dataset) -> None:
         "Seal test set",
         icon=":material/lock:",
         key="do_seal",
-        help="Later splits of this version of the dataset will keep this test set.",
+        **rights.only(
+            Right.DATA, help="Later splits of this version of the dataset will keep this test set."
+        ),
     ):
         _confirm_seal(split)
 

@@ -5,12 +5,14 @@ from itertools import pairwise
 import streamlit as st
 
 from core.domain.datasets import Dataset, DatasetVersion, EditAction
+from core.domain.keeping.people import Right
 from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
 from pages.data.dataset_classes import act
 from pages.ui import components, context, errors, image_words, routes, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 PER_PAGE = 15
@@ -82,7 +84,9 @@ def event(
             st.badge("chosen", color="blue")
         if undoable is not None and number == undoable.number:
             label = f"Undo {text.plain(version.summary)}"
-            if st.button("Undo", icon=":material/undo:", key="undo", help=label):
+            if st.button(
+                "Undo", icon=":material/undo:", key="undo", **rights.only(Right.DATA, help=label)
+            ):
                 act(lambda: edits.undo(workspace, dataset.id))
         if before is not None:
             st.button(
@@ -99,7 +103,9 @@ def event(
             key=f"restore_{number}",
             type="tertiary",
             icon=":material/settings_backup_restore:",
-            help="Makes a new version that equals this one. You can undo it.",
+            **rights.only(
+                Right.DATA, help="Makes a new version that equals this one. You can undo it."
+            ),
         ):
             act(lambda: versions.go_back(workspace, dataset.id, number))
 

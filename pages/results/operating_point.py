@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.domain.datasets import Verdict
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import Decision, Outcome
@@ -40,6 +41,7 @@ from pages.ui import (
 )
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 ROWS = (Verdict.OK, Verdict.NOK)
@@ -178,6 +180,7 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
                 key="save_for_test",
                 on_click=_save,
                 args=(workspace, basis, confidence),
+                **rights.only(Right.SIGN_OFF),
             )
         case Hidden.MISSING | None:
             st.info(text.plain(on_test.reason))
@@ -315,10 +318,13 @@ def _keep(
             type="secondary" if is_saved else "primary",
             icon=":material/save:",
             key="save_rule",
-            disabled=is_saved,
             on_click=_save,
             args=(workspace, basis, confidence),
-            help="Saved with the model and applied by Evaluate, Predict and the report.",
+            **rights.only(
+                Right.SIGN_OFF,
+                help="Saved with the model and applied by Evaluate, Predict and the report.",
+                disabled=is_saved,
+            ),
         )
         if is_saved:
             _next(basis.judged.model)

@@ -4,6 +4,7 @@ from typing import assert_never
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import NotFoundError, TouchstoneError
 from core.evaluation.measures.parts import Unit
@@ -25,6 +26,7 @@ from pages.ui import (
     text,
     widgets,
 )
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 OPENING = (
@@ -108,9 +110,12 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
             icon=":material/lock:",
             key="seal",
             type="primary",
-            disabled=not standing.criteria,
-            help="Fixes criteria, thresholds and test images. The results stay hidden for every "
-            "model of this split until the test is opened for it.",
+            **rights.only(
+                Right.SIGN_OFF,
+                help="Fixes criteria, thresholds and test images. The results stay hidden for "
+                "every model of this split until the test is opened for it.",
+                disabled=not standing.criteria,
+            ),
         )
         st.caption("Then the results can prove something: nobody has seen them.", width="content")
     if pressed:
@@ -147,8 +152,11 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
             icon=":material/lock_open:",
             key="open_test",
             type="primary",
-            disabled=not standing.is_proof,
-            help="Asks for a purpose; recorded for good.",
+            **rights.only(
+                Right.SIGN_OFF,
+                help="Asks for a purpose; recorded for good.",
+                disabled=not standing.is_proof,
+            ),
         )
         st.caption("Sealed. The test results of this model have not been viewed.", width="content")
     if pressed:
@@ -158,7 +166,9 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         icon=":material/lock_reset:",
         key="seal",
         type="tertiary",
-        help="Replaces the seal, while nobody has viewed the results.",
+        **rights.only(
+            Right.SIGN_OFF, help="Replaces the seal, while nobody has viewed the results."
+        ),
     ):
         sealing.seal_test(workspace, standing.model.id)
         st.rerun()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.domain.signoff import KeptReport
 from core.workflows.results.access import open_results
@@ -12,6 +13,7 @@ from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import routes, test_access, text, widgets
+from pages.ui.people import rights
 
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
 
@@ -77,7 +79,7 @@ def _make(workspace: Workspace, standing: SignOff, form: Form, against: Model | 
             type="primary",
             on_click=_want,
             args=(form, against),
-            help="Recorded with the views of the test results.",
+            **rights.only(Right.SIGN_OFF, help="Recorded with the views of the test results."),
         )
 
 
@@ -109,7 +111,9 @@ def _intended_use(workspace: Workspace, model: Model) -> None:
             "parts; what it must not be used for.",
             help="Printed at the top of the report. Auditors read it first.",
         )
-        if st.button("Save", key="save_use", disabled=written.strip() == kept):
+        if st.button(
+            "Save", key="save_use", **rights.only(Right.SIGN_OFF, disabled=written.strip() == kept)
+        ):
             sealing.save_intended_use(workspace, model.id, written)
             st.toast("Saved.")
             st.rerun()

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.models.catalog import Availability, Network
 from core.workflows.training import networks, runs
 from core.workspace import Workspace
 from pages.training.setting_fields import Asked
 from pages.ui import errors, inference, text
+from pages.ui.people import rights
 
 
 def choose(workspace: Workspace, wanted: Asked) -> None:
@@ -127,7 +129,11 @@ def _add(workspace: Workspace) -> None:
     license = st.text_input(
         "License", key="network_license", placeholder="Apache-2.0", help="Shown beside the network."
     )
-    if not st.button("Check and add", type="primary", disabled=not (upload and name.strip())):
+    if not st.button(
+        "Check and add",
+        type="primary",
+        **rights.only(Right.TRAIN, disabled=not (upload and name.strip())),
+    ):
         return
     assert upload is not None
     with tempfile.TemporaryDirectory(dir=workspace.uploads) as folder:

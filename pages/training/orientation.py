@@ -7,9 +7,11 @@ import streamlit as st
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Orientation
+from core.domain.keeping.people import Right
 from core.workflows.data.datasets import orientation_of, save_orientation
 from core.workspace import Workspace
 from pages.training import preview, setting_fields
+from pages.ui.people import rights
 
 QUESTIONS = {
     "flip_horizontal": ("Left to right", "scaleX(-1)"),
@@ -68,4 +70,5 @@ def _ask(
         save_orientation(workspace, dataset.id, replace(answers, **{name: answer}))
         setting_fields.forget_field(name)
 
-    st.segmented_control(title, [_SAME, _OTHER], key=key, on_change=store)
+    options = [_SAME, _OTHER]
+    st.segmented_control(title, options, key=key, on_change=store, **rights.only(Right.DATA))

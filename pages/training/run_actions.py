@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.domain.jobs import Job, QueueMove
+from core.domain.keeping.people import Right
 from core.domain.training import RunState
 from core.errors import TrainingError
 from core.words import joined
@@ -12,6 +13,7 @@ from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.training import setting_fields
 from pages.ui import errors, text
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 _MOVES = {
@@ -61,7 +63,9 @@ def _more(workspace: Workspace, view: RunView) -> None:
         "weights.",
     ):
         clone(view, start_model=view.model_id)
-    if st.button("Delete the run", icon=":material/delete:", key="delete"):
+    if st.button(
+        "Delete the run", icon=":material/delete:", key="delete", **rights.only(Right.TRAIN)
+    ):
         confirm_delete(workspace, view)
 
 
@@ -80,7 +84,9 @@ def _resume(workspace: Workspace, view: RunView) -> None:
         type="secondary" if view.model_id else "primary",
         icon=":material/resume:",
         key="resume",
-        help="Continues exactly where the run ended, from its last saved state.",
+        **rights.only(
+            Right.TRAIN, help="Continues exactly where the run ended, from its last saved state."
+        ),
     ):
         runs.resume_training(workspace, view.run.id)
         st.rerun()
@@ -92,8 +98,11 @@ def _resume(workspace: Workspace, view: RunView) -> None:
             "Make a model",
             icon=":material/deployed_code:",
             key="finish",
-            help="Makes a model of the best epoch so far. The run stays stopped and can still be "
-            "resumed.",
+            **rights.only(
+                Right.TRAIN,
+                help="Makes a model of the best epoch so far. The run stays stopped and can "
+                "still be resumed.",
+            ),
         )
     ):
         runs.resume_training(workspace, view.run.id, finish=True)
@@ -110,7 +119,13 @@ def _continue(workspace: Workspace, view: RunView) -> None:
             key="further_epochs",
             help="A new run starts from the best epoch of this one; this run and its model stay.",
         )
-        if st.button("Train on", type="primary", icon=":material/play_arrow:", key="continue"):
+        if st.button(
+            "Train on",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="continue",
+            **rights.only(Right.TRAIN),
+        ):
             more = control.continue_training(workspace, view.run.id, epochs=epochs)
             open_run(more.run.id)
 
@@ -120,8 +135,11 @@ def _refit(workspace: Workspace, view: RunView) -> None:
         "Refit",
         icon=":material/autorenew:",
         key="refit",
-        help="Features are kept, so this takes seconds. No image changes its subset; settings and "
-        "penalty stay.",
+        **rights.only(
+            Right.TRAIN,
+            help="Features are kept, so this takes seconds. No image changes its subset; "
+            "settings and penalty stay.",
+        ),
     ):
         open_run(refit.refit(workspace, view.run.id).run.id)
 
@@ -149,8 +167,11 @@ def pause_and_stop(workspace: Workspace, job: Job) -> None:
             "Pausing …" if pauses else "Pause",
             icon=":material/pause:",
             key="pause",
-            disabled=job.stop_requested,
-            help="Frees the device. Resume goes on exactly where it was.",
+            **rights.to_stop(
+                job,
+                help="Frees the device. Resume goes on exactly where it was.",
+                disabled=job.stop_requested,
+            ),
         ):
             jobs.stop(workspace, job.id, pause=True)
             st.rerun(scope="fragment")
@@ -158,8 +179,12 @@ def pause_and_stop(workspace: Workspace, job: Job) -> None:
             "Stopping …" if job.stop_requested and not pauses else "Stop",
             icon=":material/stop:",
             key="stop",
-            disabled=job.stop_requested,
-            help="Ends training and makes a model of the best epoch. The run can still be resumed.",
+            **rights.to_stop(
+                job,
+                help="Ends training and makes a model of the best epoch. The run can still be "
+                "resumed.",
+                disabled=job.stop_requested,
+            ),
         ):
             jobs.stop(workspace, job.id)
             st.rerun(scope="fragment")
@@ -191,8 +216,9 @@ def _moves(workspace: Workspace, view: RunView, number: int, of: int) -> None:
             icon=icon,
             key=f"move_{to}_{view.run.id}",
             type="tertiary",
-            disabled=number == 1 if is_forward else number == of,
-            help=tip,
+            **rights.only(
+                Right.TRAIN, help=tip, disabled=number == 1 if is_forward else number == of
+            ),
         ):
             control.move_run(workspace, view.run.id, to)
             st.rerun()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
 from core.workflows.training import control, runs
 from core.workflows.training.runs import RunView
@@ -15,6 +16,7 @@ from pages.training import run_actions, run_live
 from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
+from pages.ui.people import rights
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
@@ -116,8 +118,11 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         "Compare tiles too",
         icon=":material/grid_view:",
         key="compare_tiles",
-        help="A new run with the same settings that also looks at each quarter of the image at "
-        "twice the resolution, for fine defects. It takes about 5 times as long.",
+        **rights.only(
+            Right.TRAIN,
+            help="A new run with the same settings that also looks at each quarter of the image at "
+            "twice the resolution, for fine defects. It takes about 5 times as long.",
+        ),
     ):
         run_actions.open_run(control.compare_tiles(workspace, view.run.id).run.id)
 

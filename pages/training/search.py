@@ -6,6 +6,7 @@ from core.domain.configs.choices import Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.search import Trial, range_of, searchable, usual_choice
 from core.domain.splits import Split
 from core.errors import TouchstoneError
@@ -18,6 +19,7 @@ from pages.training.recipe_words import RECIPES
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import search_charts
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 
@@ -67,7 +69,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             type="primary",
             icon=":material/manage_search:",
             key="start_search",
-            disabled=not over,
+            **rights.only(Right.TRAIN, disabled=not over),
         )
     if not pressed:
         return
@@ -117,8 +119,11 @@ def _pause(workspace: Workspace, job: Job) -> None:
         "Pausing …" if job.stop_requested else "Pause",
         icon=":material/pause:",
         key="pause_search",
-        disabled=job.stop_requested,
-        help="Frees the device. Resume goes on with the same trial.",
+        **rights.to_stop(
+            job,
+            help="Frees the device. Resume goes on with the same trial.",
+            disabled=job.stop_requested,
+        ),
     ):
         jobs.stop(workspace, job.id, pause=True)
         st.rerun(scope="fragment")
@@ -139,10 +144,13 @@ def _best(workspace: Workspace, view: SearchView) -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="train_best",
+            **rights.only(Right.TRAIN),
         ):
             run = searches.train_trial(workspace, view.search.id)
             st.switch_page(Place.RUNS, query_params={"run": run.run.id})
-        if view.can_resume and st.button("Resume", icon=":material/resume:", key="resume_search"):
+        if view.can_resume and st.button(
+            "Resume", icon=":material/resume:", key="resume_search", **rights.only(Right.TRAIN)
+        ):
             searches.resume_search(workspace, view.search.id)
             st.rerun()
         if not view.status.is_active and st.button(
@@ -150,7 +158,11 @@ def _best(workspace: Workspace, view: SearchView) -> None:
             type="tertiary",
             icon=":material/delete:",
             key="delete_search",
-            help="Deletes the search and its trials. Runs that were started from it stay.",
+            **rights.only(
+                Right.TRAIN,
+                help="With its trials, into the bin for 30 days (page Health). Runs that were "
+                "started from it stay.",
+            ),
         ):
             searches.delete_search(workspace, view.search.id)
             st.query_params.clear()

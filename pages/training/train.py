@@ -16,7 +16,6 @@ from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import network_title
 from core.workflows.data import certificates
 from core.workflows.job_words import about
-from core.workflows.keeping import people
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
@@ -36,6 +35,7 @@ from pages.training.form.settings import settings
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 RUNS_SHOWN = 6
@@ -83,14 +83,12 @@ def answer(
                 st.caption(words, width="content")
                 split_badges(split)
         fold = choose_fold(split) if split.folds else None
-        may_not = people.why_not(workspace, Right.TRAIN)
         if st.button(
             "Start training",
             type="primary",
             icon=":material/play_arrow:",
             key="start",
-            disabled=may_not is not None,
-            help=may_not,
+            **rights.only(Right.TRAIN),
         ):
             start(workspace, dataset, split, train, augment, pixels, fold)
 

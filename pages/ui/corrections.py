@@ -5,9 +5,11 @@ from collections.abc import Iterable
 import streamlit as st
 
 from core.domain.datasets import DatasetVersion
+from core.domain.keeping.people import Right
 from core.workflows.data import datasets, edits, versions
 from core.workspace import Workspace
 from pages.ui import text
+from pages.ui.people import rights
 
 
 def remember(dataset_id: str, numbers: Iterable[int]) -> None:
@@ -32,7 +34,7 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
             icon=":material/undo:",
             key="undo",
             shortcut="U",
-            help=f"Undoes: {text.plain(newest.summary)}",
+            **rights.only(Right.DATA, help=f"Undoes: {text.plain(newest.summary)}"),
         ):
             edits.undo(workspace, dataset_id)
             st.rerun()

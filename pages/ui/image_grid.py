@@ -20,9 +20,11 @@ from core.domain.datasets import (
     SampleOrder,
     SampleStatus,
 )
+from core.domain.keeping.people import Right
 from core.workflows.data import datasets, versions
 from core.workspace import Workspace
 from pages.ui import components, context, image_words, routes, text
+from pages.ui.people import rights
 from pages.ui.viewer.viewing import Viewing
 
 PAGE = 60
@@ -192,6 +194,7 @@ def _editing(
         "signature": zlib.crc32((shown + repr(dataset.class_names)).encode()),
         "classes": dataset.class_names,
         "dataset": dataset.id,
+        "refusal": rights.reason_against(Right.DATA),
         "header": routes.UPLOAD_HEADER,
         "ahead": pin.ahead,
         "page": pin.query.page,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.evaluation.measures.views import Order, sorted_images
@@ -18,6 +19,7 @@ from core.workflows.results.evaluation import JudgedSample
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, routes, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.viewer.marks import MARKS
 from pages.ui.viewer.viewing import of_samples
 
@@ -199,10 +201,17 @@ def _explained(
     if failed and job is not None:
         widgets.job_progress(job)
         if not st.button(
-            "Compute the missing heatmaps", icon=":material/refresh:", key=f"explain_{subject}"
+            "Compute the missing heatmaps",
+            icon=":material/refresh:",
+            key=f"explain_{subject}",
+            **rights.only(Right.SIGN_OFF),
         ):
             return values
-    if job is None or not job.status.is_active:
+    is_active = job is not None and job.status.is_active
+    if not is_active and (reason := rights.reason_against(Right.SIGN_OFF)):
+        st.caption(text.plain(reason))
+        return values
+    if not is_active:
         focus.start_explaining(workspace, judgement, missing)
     widgets.follow(workspace, subject, lambda job: _explaining(workspace, job))
     return values
@@ -212,7 +221,9 @@ def _explaining(workspace: Workspace, job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop_explain"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop_explain", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)
 
 

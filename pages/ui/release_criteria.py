@@ -6,6 +6,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.domain.keeping.people import Right
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria
@@ -20,6 +21,7 @@ from core.workflows.signoff import release
 from core.workflows.signoff.release import GateReport
 from core.workspace import Workspace
 from pages.ui import errors, text
+from pages.ui.people import rights
 
 
 def show(report: GateReport | None, name: str) -> None:
@@ -202,7 +204,11 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
         )
         kind: Literal["primary", "secondary"] = "primary" if is_main else "secondary"
         if not st.form_submit_button(
-            "Set criteria", icon=":material/gavel:", key="set_criteria", type=kind
+            "Set criteria",
+            icon=":material/gavel:",
+            key="set_criteria",
+            type=kind,
+            **rights.only(Right.SIGN_OFF),
         ):
             return None
 

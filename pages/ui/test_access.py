@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from core.domain.keeping.people import Standing, name_for_record, who
+from core.domain.keeping.people import Right, Standing, name_for_record, who
 from core.domain.models import Model
 from core.errors import ConfigError
 from core.words import joined
@@ -12,7 +12,7 @@ from core.workflows.results import access
 from core.workflows.results.access import MAX_PERSON
 from core.workspace import Workspace
 from pages.ui import errors, text
-from pages.ui.people import session
+from pages.ui.people import rights, session
 from pages.ui.places import Place
 
 PURPOSES = (
@@ -61,7 +61,13 @@ def purpose_form(label: str, done: Callable[[str, str], None], *, key: str, icon
                 help="Stands in the record. Filled in for you until you close this browser tab.",
             )
         st.form_submit_button(
-            label, icon=icon, key=key, type="primary", on_click=_submitted, args=(done, key)
+            label,
+            icon=icon,
+            key=key,
+            type="primary",
+            on_click=_submitted,
+            args=(done, key),
+            **rights.only(Right.SIGN_OFF),
         )
 
 

@@ -12,11 +12,12 @@ from core.domain.record import Alteration
 from core.errors import TouchstoneError
 from core.words import duration, listed, size, whole_percent
 from core.workflows.job_words import kind_in_words
-from core.workflows.keeping import health, health_words, people, record, schedule, space
+from core.workflows.keeping import health, health_words, record, schedule, space
 from core.workflows.keeping.health import Health, HealthFinding, Lane
 from core.workflows.keeping.space import CacheKind, Disk, SpaceKind
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.use import health_bin, health_people
 
@@ -86,7 +87,6 @@ def disk(workspace: Workspace, seen: Disk) -> None:
 
 def caches(workspace: Workspace, sizes: Mapping[str, int]) -> None:
     """Checkboxes of caches with their sizes, and one button."""
-    may_not = people.why_not(workspace, Right.ADMINISTER)
     with st.container(border=True, width=300, key="caches"):
         st.markdown("**Caches**", help="Made again when they are needed; nothing is lost.")
         chosen = [
@@ -103,10 +103,13 @@ def caches(workspace: Workspace, sizes: Mapping[str, int]) -> None:
             "Clear",
             icon=":material/mop:",
             key="clear_caches",
-            disabled=not chosen or may_not is not None,
-            help=may_not or "Refused while a job is at work or waits, since it may need them.",
             on_click=_clear,
             args=(workspace, chosen),
+            **rights.only(
+                Right.ADMINISTER,
+                help="Refused while a job is at work or waits, since it may need them.",
+                disabled=not chosen,
+            ),
         )
         if st.session_state.get("clear_error"):
             errors.show(st.session_state.pop("clear_error"))
@@ -127,15 +130,17 @@ def _clear(workspace: Workspace, chosen: Sequence[CacheKind]) -> None:
 def backups(workspace: Workspace, seen: Health) -> None:
     """When backups are made, and one now."""
     st.subheader("Backups", anchor=False)
-    may_not = people.why_not(workspace, Right.ADMINISTER)
     plan, made = schedule.plan_of(workspace), seen.backup.made
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Back up now",
             icon=":material/backup:",
             key="back_up",
-            disabled=not plan.folder or may_not is not None,
-            help=may_not or "Into the folder that is set for backups; the app and its jobs go on.",
+            **rights.only(
+                Right.ADMINISTER,
+                help="Into the folder that is set for backups; the app and its jobs go on.",
+                disabled=not plan.folder,
+            ),
         ):
             schedule.start_backup(workspace)
         if plan.folder:

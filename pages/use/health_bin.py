@@ -5,9 +5,9 @@ import streamlit as st
 from core.domain.ids import utc_now
 from core.domain.keeping.bin import KEPT_DAYS, Binned
 from core.workflows.keeping import bin as bins
-from core.workflows.keeping import people
 from core.workspace import Workspace
 from pages.ui import text
+from pages.ui.people import rights
 
 _SHOWN = 20
 
@@ -35,13 +35,11 @@ def _line(workspace: Workspace, item: Binned) -> None:
             + f"  \n:small[{text.count(bins.days_left(item, now=utc_now()), 'day')} left{by}]",
             width="stretch",
         )
-        may_not = people.why_not(workspace, bins.right_for(item.kind))
         if st.button(
             "Restore",
             icon=":material/restore_from_trash:",
             key=f"restore_{item.id}",
-            disabled=may_not is not None,
-            help=may_not,
+            **rights.only(bins.right_for(item.kind)),
         ):
             name = bins.restore(workspace, item.id)
             st.toast(f"{text.plain(name)} is back.", icon=":material/restore_from_trash:")

@@ -17,7 +17,7 @@ _ROLES = (
 def show(workspace: Workspace) -> None:
     """The list of people, and forms to let in, change or shut out; nothing for anybody else."""
     here = people.here(workspace)
-    if here is None or people.why_not(workspace, Right.ADMINISTER) is not None:
+    if here is None or people.refusal(here, Right.ADMINISTER) is not None:
         return
     st.subheader("People", anchor=False, help=_ROLES)
     known = people.list_users(workspace)

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.models import Belongings, Model, ModelStage
 from core.errors import TouchstoneError
 from core.workflows.use import registry
 from pages.ui import errors, state, text
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.text import BadgeColour
 
@@ -44,11 +46,17 @@ def choose(models: list[Model]) -> ModelStage | None:
 def release_or_restore(model: Model, own: Belongings) -> None:
     """The button that brings a model into use."""
     if model.stage is ModelStage.CANDIDATE and st.button(
-        "Release", icon=STAGES[ModelStage.RELEASED][0], key=f"release_{model.id}"
+        "Release",
+        icon=STAGES[ModelStage.RELEASED][0],
+        key=f"release_{model.id}",
+        **rights.only(Right.SIGN_OFF),
     ):
         _release(model, own)
     if model.stage is ModelStage.RETIRED and st.button(
-        "Restore", icon=":material/undo:", key=f"restore_{model.id}", help="A candidate again."
+        "Restore",
+        icon=":material/undo:",
+        key=f"restore_{model.id}",
+        **rights.only(Right.SIGN_OFF, help="A candidate again."),
     ):
         registry.set_stage(state.workspace(), model.id, ModelStage.CANDIDATE)
         st.rerun()
@@ -57,10 +65,15 @@ def release_or_restore(model: Model, own: Belongings) -> None:
 def retire_or_note(model: Model) -> None:
     """The buttons that are needed rarely."""
     if model.stage is not ModelStage.RETIRED and st.button(
-        "Retire", icon=STAGES[ModelStage.RETIRED][0], key=f"retire_{model.id}"
+        "Retire",
+        icon=STAGES[ModelStage.RETIRED][0],
+        key=f"retire_{model.id}",
+        **rights.only(Right.SIGN_OFF),
     ):
         _retire(model)
-    if st.button("Note", icon=":material/sticky_note_2:", key=f"note_{model.id}"):
+    if st.button(
+        "Note", icon=":material/sticky_note_2:", key=f"note_{model.id}", **rights.only(Right.TRAIN)
+    ):
         _note(model)
 
 

@@ -4,6 +4,7 @@ import math
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.models import Belongings, Model, ModelFormat, ModelStage, ModelStanding
 from core.errors import TouchstoneError
 from core.inference import service
@@ -15,6 +16,7 @@ from core.workflows.training import refit
 from core.workflows.use import exporting, models, registry
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.text import BadgeColour
 from pages.use import model_stage
@@ -157,7 +159,9 @@ def upload(workspace: Workspace) -> None:
             help="A file downloaded from a Models page. It contains weights, classes, network, "
             "preprocessing and threshold, but no code.",
         )
-        if file and st.button("Add to this workspace", type="primary", key="add"):
+        if file and st.button(
+            "Add to this workspace", type="primary", key="add", **rights.only(Right.TRAIN)
+        ):
             folder = uploads.new_upload_folder(workspace)
             try:
                 kept = uploads.store_upload(folder, file.name, file.getbuffer())
@@ -203,7 +207,7 @@ def card(model: Model, own: Belongings, number: int | None) -> None:
                 type="tertiary",
                 icon=":material/delete:",
                 key=f"delete_{model.id}",
-                help="Asks first, and says what goes with it.",
+                **rights.only(Right.TRAIN, help="Asks first, and says what goes with it."),
             ):
                 confirm_delete(model, own)
 
@@ -250,7 +254,12 @@ def _actions(model: Model, own: Belongings) -> None:
     model_stage.release_or_restore(model, own)
     with st.popover("More", type="tertiary", icon=":material/more_horiz:"):
         with st.container(horizontal=True):
-            if st.button("Rename", icon=":material/edit:", key=f"rename_{model.id}"):
+            if st.button(
+                "Rename",
+                icon=":material/edit:",
+                key=f"rename_{model.id}",
+                **rights.only(Right.TRAIN),
+            ):
                 rename(model)
             model_stage.retire_or_note(model)
         _details(model)
@@ -261,8 +270,11 @@ def _refit(model: Model, news: str) -> None:
         "Refit",
         icon=":material/autorenew:",
         key=f"refit_{model.id}",
-        help=f"Since this model: {text.plain(news)}. Features are kept, so this takes seconds; no "
-        "image changes its subset.",
+        **rights.only(
+            Right.TRAIN,
+            help=f"Since this model: {text.plain(news)}. Features are kept, so this takes "
+            "seconds; no image changes its subset.",
+        ),
     ):
         started = refit.refit(state.workspace(), str(model.run_id))
         st.switch_page(Place.RUNS, query_params={"run": started.run.id})

@@ -8,12 +8,14 @@ import streamlit as st
 
 from core.domain.datasets import Skipped
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import TouchstoneError
 from core.workflows import job_words, jobs
 from core.workflows.use import prediction
 from core.workspace import Workspace
 from pages.ui import context, errors, inference, state, text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.viewer import about
 from pages.use import predict_history, predict_parts, predict_watched
@@ -58,7 +60,7 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="start_batch",
-            disabled=not typed.strip(),
+            **rights.only(Right.PREDICT, disabled=not typed.strip()),
         ):
             try:
                 job = prediction.start_batch(
@@ -99,7 +101,9 @@ def _batch(workspace: Workspace, batch: str) -> None:
     def draw(job: Job) -> None:
         st.markdown(f"**{text.plain(str(job.payload['folder']))}**")
         widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)
 
     with st.container(border=True):
@@ -110,7 +114,13 @@ def _batch(workspace: Workspace, batch: str) -> None:
             _batch_result(workspace, job)
         elif not job.status.is_active:
             st.caption("What is classified is kept.")
-            if st.button("Resume", type="primary", icon=":material/play_arrow:", key="resume"):
+            if st.button(
+                "Resume",
+                type="primary",
+                icon=":material/play_arrow:",
+                key="resume",
+                **rights.only(Right.PREDICT),
+            ):
                 prediction.resume_batch(workspace, job)
                 st.rerun()
 

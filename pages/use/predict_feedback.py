@@ -7,11 +7,13 @@ import streamlit as st
 
 from core.domain.datasets import Dataset
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import Right
 from core.domain.models import Model, Prediction
 from core.workflows.data import datasets
 from core.workflows.use import feedback
 from core.workspace import Workspace
 from pages.ui import text, widgets
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind
@@ -118,7 +120,7 @@ def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> Non
         type="primary",
         icon=":material/library_add:",
         key="add_feedback",
-        disabled=not images,
+        **rights.only(Right.FEEDBACK, disabled=not images),
     ):
         job = feedback.add_to_dataset(workspace, dataset, images)
         st.session_state.feedback_job = job.subject_id

@@ -14,6 +14,7 @@ class BinKind(StrEnum):
     SPLIT = "split"
     RUN = "run"
     MODEL = "model"
+    SEARCH = "search"
 
 
 @dataclass(frozen=True)

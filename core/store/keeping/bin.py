@@ -30,14 +30,17 @@ CREATE TABLE bin_rows (
 CREATE INDEX bin_rows_by_bin ON bin_rows (bin_id, tbl)
 """
 # They stay where they are, or are no part of what is deleted.
-_LEFT = ("bin", "bin_rows", "record", "users")
+_LEFT = ("bin", "bin_rows", "model_pieces", "record", "users")
 _LINKS = "links"  # under this name, cut links are kept: table, key, column, what it named
 _KIND_TABLES = {
     BinKind.DATASET: "datasets",
     BinKind.SPLIT: "splits",
     BinKind.RUN: "runs",
     BinKind.MODEL: "models",
+    BinKind.SEARCH: "searches",
 }
+# Several may have one name.
+_NAMED_FREELY = (BinKind.RUN, BinKind.SEARCH)
 # Nothing names these rows by their number, which may be another one's by now.
 _NUMBERED_ANEW = {"findings": "id", "part_answers": "id"}
 
@@ -87,10 +90,15 @@ def put(
     finally:
         for trigger, _ in triggers:
             db.conn.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    counted = db.conn.execute(
-        "SELECT tbl, count(*) FROM bin_rows WHERE bin_id = ? GROUP BY tbl", [bin_id]
-    ).fetchall()
-    db.conn.execute("UPDATE bin SET counts = ? WHERE id = ?", [json.dumps(dict(counted)), bin_id])
+    counted = dict(
+        db.conn.execute(
+            "SELECT tbl, count(*) FROM bin_rows WHERE bin_id = ? GROUP BY tbl", [bin_id]
+        ).fetchall()
+    )
+    if "runs" in counted:  # those of trials are listed nowhere
+        at = columns["runs"].index("is_trial")
+        counted["runs"] = sum(not row[at] for row in _rows(db, bin_id, "runs"))
+    db.conn.execute("UPDATE bin SET counts = ? WHERE id = ?", [json.dumps(counted), bin_id])
     return find(db, bin_id)
 
 
@@ -220,7 +228,7 @@ def _insert_all(db: Database, item: Binned, columns: dict[str, list[str]]) -> se
 def _values(db: Database, item: Binned, table: str, names: list[str], row: list[Any]) -> list[Any]:
     if table in _NUMBERED_ANEW:
         row[names.index(_NUMBERED_ANEW[table])] = None
-    if table == _KIND_TABLES[item.kind] and item.kind is not BinKind.RUN:
+    if table == _KIND_TABLES[item.kind] and item.kind not in _NAMED_FREELY:
         at = names.index("name")
         within = row[names.index("dataset_id")] if item.kind is BinKind.SPLIT else None
         row[at] = _free_name(db, table, row[at], within)
@@ -282,6 +290,17 @@ def purge(db: Database, item: Binned) -> None:
     """Delete something for good, its content overwritten; call inside a transaction."""
     record.add(db, RecordedAction.DELETED_FOR_GOOD, item.subject_id, item.name, old=item.kind.value)
     remove(db, item.id)
+
+
+def model_pieces(db: Database) -> set[str]:
+    """Digests of the shared weights that models in the bin need."""
+    needed = set()
+    for bin_id, text in db.conn.execute("SELECT id, columns FROM bin").fetchall():
+        columns = json.loads(text).get("model_chunks", ())
+        if "piece" in columns:  # else of before, with all weights in its rows
+            at = columns.index("piece")
+            needed |= {row[at] for row in _rows(db, bin_id, "model_chunks")}
+    return needed
 
 
 def overwrite(db: Database) -> None:

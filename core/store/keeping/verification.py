@@ -1,6 +1,5 @@
 """Whether a database still holds what was recorded: the rows that were altered outside."""
 
-import hashlib
 from collections.abc import Iterator
 
 from sqlite_utils import Database
@@ -8,6 +7,7 @@ from sqlite_utils import Database
 from core.domain.record import GENESIS, Alteration, Anchor, Fault, RecordedAction, in_utc
 from core.store import models
 from core.store.keeping import record
+from core.words import joined
 
 
 def problems(db: Database, written_down: Anchor | None) -> Iterator[Alteration]:
@@ -22,6 +22,7 @@ def problems(db: Database, written_down: Anchor | None) -> Iterator[Alteration]:
     yield from _anchored(db, written_down)
     yield from _switched_off(db)
     yield from _in_force(db)
+    yield from _shared_weights(db)
     yield from _models(db)
 
 
@@ -83,18 +84,16 @@ def _in_force(db: Database) -> Iterator[Alteration]:
                 yield Alteration(Fault.IN_FORCE, f"{table} of {subject}")
 
 
+def _shared_weights(db: Database) -> Iterator[Alteration]:
+    for digest, names in models.damaged_pieces(db):
+        yield Alteration(Fault.SHARED_WEIGHTS, f"{digest[:12]}, of {joined(names)}")
+
+
 def _models(db: Database) -> Iterator[Alteration]:
     for model in models.list_models(db):
-        digest = hashlib.sha256()
-        chunks = db.conn.execute(
-            "SELECT data FROM model_chunks WHERE model_id = ? ORDER BY position", [model.id]
-        )
-        for (data,) in chunks:
-            digest.update(data)
         recorded = db.conn.execute(
             "SELECT new ->> 'sha256' FROM record WHERE action = ? AND subject = ?",
             [RecordedAction.MODEL_MADE.value, model.id],
         ).fetchone()
-        known = {model.sha256, *(recorded or ())}
-        if known != {digest.hexdigest()}:
+        if not models.is_whole(db, model) or recorded not in (None, (model.sha256,)):
             yield Alteration(Fault.MODEL, f"{model.name} ({model.id})")

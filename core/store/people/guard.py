@@ -46,6 +46,7 @@ TABLES: dict[str, Right | None] = {
     "jobs": Right.PREDICT,  # and that of its kind: `store/jobs.py`
     "marks": Right.FEEDBACK,
     "model_chunks": Right.TRAIN,
+    "model_pieces": Right.TRAIN,
     "models": Right.TRAIN,
     "openings": None,  # whoever sees results is recorded; to open them is checked where it is done
     "operating_points": Right.SIGN_OFF,

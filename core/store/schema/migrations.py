@@ -198,6 +198,12 @@ def add_history(db: Database) -> None:
     _run(db, statements.HISTORY)
 
 
+@migrations()
+def add_pieces(db: Database) -> None:
+    """Weights that several models share; models of before keep theirs for themselves."""
+    _run(db, statements.PIECES)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

@@ -340,6 +340,12 @@ ALTER TABLE models ADD COLUMN stage TEXT NOT NULL DEFAULT 'candidate';
 ALTER TABLE models ADD COLUMN note TEXT NOT NULL DEFAULT ''
 """
 
+PIECES = """
+CREATE TABLE model_pieces (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
+ALTER TABLE model_chunks ADD COLUMN piece TEXT REFERENCES model_pieces (digest);
+CREATE INDEX model_chunks_by_piece ON model_chunks (piece)
+"""
+
 HISTORY = """
 CREATE TABLE predicted_images (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, model_id TEXT NOT NULL, model_name TEXT NOT NULL,

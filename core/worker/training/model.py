@@ -18,7 +18,7 @@ from core.evaluation.measures.classification import macro_f1
 from core.inference.detector import Detector
 from core.inference.predictor import Predictor
 from core.inference.unfamiliar import Unfamiliar, content_digest, fit_unfamiliar
-from core.models.bundle import ModelCard, Tensors, write_bundle
+from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
 from core.store import models, predictions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
@@ -175,7 +175,7 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
             validation_cross_validated=trained.validation_cross_validated,
             is_detector=trained.detector is not None,
         )
-        models.insert_model(db, model, content)
+        models.insert_model(db, model, content, shared_ranges(content))
         for subset, matrix in trained.probabilities.items():
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)

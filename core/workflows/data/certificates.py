@@ -13,6 +13,7 @@ from core.data.quality.similarity import connected, links_of_equal
 from core.data.split import Division, count_across
 from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus
 from core.domain.findings import QualityCheck
+from core.domain.keeping.people import as_program
 from core.domain.splits import (
     CountedGroups,
     Grouping,
@@ -132,7 +133,8 @@ def certified(workspace: Workspace, split: Split) -> Split:
     A split that was made before any quality check, or that came with the images, is counted as
     soon as there is a check; every split, once somebody took look-alikes apart.
     """
-    with connect(workspace) as db:
+    # Why by the program: whoever looks at a page may not change data.
+    with as_program(), connect(workspace) as db:
         newest = quality.load_check(db, split.dataset_id)
         known = split.certificate
         answers = look_alikes.answers_digest(db, split.dataset_id)

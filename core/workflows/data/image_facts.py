@@ -14,6 +14,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, DatasetVersion, Sample
 from core.domain.depth import levels_from_key
 from core.domain.findings import FeatureInsight, Finding
+from core.domain.keeping.people import as_program
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
@@ -137,7 +138,7 @@ def measured(workspace: Workspace, dataset: Dataset) -> Dataset:
     """The dataset with its depth, which is measured now if it was imported before this was done."""
     if dataset.depth is not None:
         return dataset
-    with connect(workspace) as db:
+    with as_program(), connect(workspace) as db:  # whoever looks may not change data
         return measured_dataset(workspace, db, dataset.id)
 
 

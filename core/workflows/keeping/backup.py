@@ -61,7 +61,7 @@ def restore(source: Path, target: Path, *, on_file: OnFile = lambda done, total:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.rmdir()
-    with atomic_folder(target) as partial:
+    with atomic_folder(target, closed=True) as partial:
         for done, file in enumerate(files, start=1):
             _restore_file(source, partial, file)
             on_file(done, len(files))

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from core.domain.ids import new_id, utc_now
 from core.domain.keeping.bin import KEPT_DAYS, BinKind, Binned
 from core.domain.keeping.people import Right, as_program
+from core.store import models
 from core.store.database import connect, transaction
 from core.store.keeping import bin as rows
 from core.words import count, joined
@@ -26,6 +27,7 @@ _SHOWN = {
     "operating_points": "threshold",
     "seals": "seal",
     "marks": "mark",
+    "trials": "trial",
 }
 
 
@@ -79,12 +81,11 @@ def content(workspace: Workspace) -> list[Binned]:
 
 def takes_in_words(item: Binned) -> str:
     """What went along, such as `120 images and 2 runs`; empty: nothing worth a word."""
-    own = {BinKind.DATASET: "datasets", BinKind.RUN: "runs"}.get(item.kind, f"{item.kind}s")
     return joined(
         [
             count(item.counts[table], noun)
             for table, noun in _SHOWN.items()
-            if item.counts.get(table) and table != own
+            if item.counts.get(table) and table != f"{item.kind}s"
         ]
     )
 
@@ -143,6 +144,8 @@ def _purge(workspace: Workspace, items: Sequence[Binned]) -> None:
         for item in items:
             with transaction(db):
                 rows.purge(db, item)
+                if "model_chunks" in item.counts:
+                    models.drop_pieces(db, binned=rows.model_pieces(db))
     for item in items:
         shutil.rmtree(workspace.bin / item.id, ignore_errors=True)
 

@@ -21,7 +21,9 @@ from core.store.database import OLDEST_SAFE_SQLITE, connect, sqlite3
 from core.store.keeping import record
 from core.worker.launcher import lane_is_free
 from core.workflows import jobs
+from core.workflows.keeping import sign_in
 from core.workflows.keeping.schedule import last_moment, plan_of
+from core.workflows.keeping.sign_in import Lack
 from core.workflows.keeping.space import Disk
 from core.workspace import Workspace
 
@@ -61,6 +63,10 @@ class Trouble(StrEnum):
     DISK_FULL = "disk full"
     DISK_LOW = "disk nearly full"
     NO_WEIGHTS = "no weights"
+    NO_SIGN_IN_FILE = "no secrets for signing in"
+    SIGN_IN_FILE = "secrets for signing in unreadable"
+    SIGN_IN_VALUES = "secrets for signing in incomplete"
+    SIGN_IN_PACKAGE = "package for signing in missing"
     SILENT_WORKER = "silent worker"
     NO_WORKER = "no worker"
     BACKUP_FAILED = "backup failed"
@@ -80,6 +86,10 @@ class Trouble(StrEnum):
                 | Trouble.SQLITE
                 | Trouble.DISK_FULL
                 | Trouble.NO_WEIGHTS
+                | Trouble.NO_SIGN_IN_FILE
+                | Trouble.SIGN_IN_FILE
+                | Trouble.SIGN_IN_VALUES
+                | Trouble.SIGN_IN_PACKAGE
                 | Trouble.SILENT_WORKER
                 | Trouble.NO_WORKER
                 | Trouble.BACKUP_FAILED
@@ -232,6 +242,8 @@ def _findings(workspace: Workspace, known: Health, now: datetime) -> Iterator[He
         yield HealthFinding(kind, item.name, item.installed, item.lowest)
     for problem in known.settings:
         yield HealthFinding(Trouble.SETTING, problem.words)
+    for lacking in sign_in.lacks(workspace, administration(workspace.root).settings.auth):
+        yield HealthFinding(_SIGN_IN[lacking.lack], lacking.file.name, lacking.why)
     yield from _space(known)
     if not known.weights:
         yield HealthFinding(Trouble.NO_WEIGHTS)
@@ -244,6 +256,14 @@ def _findings(workspace: Workspace, known: Health, now: datetime) -> Iterator[He
     yield from _backups(workspace, known.backup, now)
     for altered in known.alterations or ():
         yield HealthFinding(Trouble.ALTERED, altered.where, altered.fault.value)
+
+
+_SIGN_IN = {
+    Lack.FILE: Trouble.NO_SIGN_IN_FILE,
+    Lack.CONTENT: Trouble.SIGN_IN_FILE,
+    Lack.VALUES: Trouble.SIGN_IN_VALUES,
+    Lack.PACKAGE: Trouble.SIGN_IN_PACKAGE,
+}
 
 
 def _space(known: Health) -> Iterator[HealthFinding]:

@@ -27,6 +27,14 @@ def what(finding: HealthFinding) -> str:
             return f"Only {size(finding.number)} are free on the disk."
         case Trouble.NO_WEIGHTS:
             return "No pretrained weights are on this machine."
+        case Trouble.NO_SIGN_IN_FILE:
+            return f"Nobody can sign in: {subject} is missing in the folder of the workspace."
+        case Trouble.SIGN_IN_FILE:
+            return f"Nobody can sign in: {subject} cannot be read ({now})."
+        case Trouble.SIGN_IN_VALUES:
+            return f"Nobody can sign in: {subject} lacks {now}."
+        case Trouble.SIGN_IN_PACKAGE:
+            return "Nobody can sign in: the packages for OpenID Connect are not installed."
         case Trouble.SILENT_WORKER:
             return f"The {subject} worker gave no sign of life for {duration(finding.number)}."
         case Trouble.NO_WORKER:
@@ -65,6 +73,13 @@ def advice(finding: HealthFinding) -> str:
                 "Install Touchstone again with its packages of weights, or add a network with "
                 "`touchstone networks --add`."
             )
+        case Trouble.NO_SIGN_IN_FILE | Trouble.SIGN_IN_FILE | Trouble.SIGN_IN_VALUES:
+            return (
+                "Write it as docs/people.md shows, readable for the account of the app; then "
+                "restart the app."
+            )
+        case Trouble.SIGN_IN_PACKAGE:
+            return 'Install the extra: pip install "touchstone-vision[auth]"; then restart the app.'
         case Trouble.SILENT_WORKER:
             return (
                 "It may wait for a drive that does not answer. After three minutes its job is "

@@ -198,12 +198,11 @@ def here(workspace: Workspace) -> Account | None:
         return accounts.find_account(db, actor.name)
 
 
-def why_not(workspace: Workspace, right: Right) -> str | None:
-    """Why whoever acts may not, for a button that is disabled; None: they may.
+def refusal(account: Account | None, right: Right) -> str | None:
+    """Why an account may not, for a button that is disabled; None: it may.
 
-    The check that counts is made again at each write.
+    So may everybody where nobody signs in. The check that counts is made again at each write.
     """
-    account = here(workspace)
     if account is None or right in MAY[account.role]:
         return None
     return guard.refusal(account, right).message

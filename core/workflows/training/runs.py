@@ -11,6 +11,7 @@ from core.domain.configs.written import class_factors
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
 from core.domain.keeping.bin import BinKind
+from core.domain.keeping.people import as_program
 from core.domain.models import Model
 from core.domain.splits import Split
 from core.domain.training import (
@@ -98,7 +99,7 @@ def default_preprocess(
 
     Gray levels that were not saved are those of the dataset.
     """
-    with connect(workspace) as db:
+    with as_program(), connect(workspace) as db:  # an older dataset is measured first
         saved = properties.saved_preprocess(db, dataset_id)
         dataset = measured_dataset(workspace, db, dataset_id)
     config = saved or PreprocessConfig(

@@ -7,7 +7,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.keeping.people import Right, as_program
+from core.domain.keeping.bin import BinKind
 from core.domain.search import Search, Trial, best_trial, range_of, searchable
 from core.domain.settings import with_settings
 from core.domain.splits import Subset
@@ -17,7 +17,7 @@ from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data.datasets import checked_name, find_dataset
 from core.workflows.data.splits import subset_counts
-from core.workflows.keeping import people
+from core.workflows.keeping import bin as bins
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
@@ -212,7 +212,7 @@ def train_trial(workspace: Workspace, search_id: str, number: int | None = None)
 
 
 def delete_search(workspace: Workspace, search_id: str) -> None:
-    """Remove a search with its trials; runs that were started from it stay.
+    """Put a search with its trials into the bin; runs that were started from it stay.
 
     Raises:
         TrainingError: if it is active.
@@ -220,10 +220,14 @@ def delete_search(workspace: Workspace, search_id: str) -> None:
     view = find_search(workspace, search_id)
     if view.status.is_active:
         raise TrainingError(f"The search '{view.search.name}' is active.", "Stop it first.")
-    people.require(workspace, Right.TRAIN, "search")
-    # Why by the program: the runs of its trials are nobody's, though they are rows of runs.
-    with as_program(), connect(workspace) as db, transaction(db):
-        searches.delete_search(db, view.search.id, [t.run_id for t in view.trials])
+    run_ids = [trial.run_id for trial in view.trials]
+    bins.put(
+        workspace,
+        BinKind.SEARCH,
+        view.search.id,
+        folders=[workspace.run_folder(run_id) for run_id in run_ids],
+        delete=lambda db: searches.delete_search(db, view.search.id, run_ids),
+    )
 
 
 def ranges_in_words(view: SearchView) -> list[tuple[str, str]]:

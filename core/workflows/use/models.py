@@ -1,6 +1,9 @@
 """Actions on models: list, rename, delete, download, upload."""
 
+import contextlib
 import hashlib
+import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +22,17 @@ from core.models.bundle import (
     ModelCard,
     read_card,
     read_tensors,
+    shared_ranges,
     with_rule,
 )
-from core.store import batches, judgement, models
+from core.store import batches, jobs, judgement, models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
 from core.workflows.keeping import bin as bins
 from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
+
+_FILES_AT_HAND, _IDLE_AFTER_S = 8, 3600.0
 
 
 def list_models(workspace: Workspace) -> list[Model]:
@@ -92,11 +98,36 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     """
     target = bundle_path(workspace, model)
     if target.exists():
+        with contextlib.suppress(OSError):
+            os.utime(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
         file.writelines(models.model_chunks(db, model))
+    _drop_idle_files(workspace, now=utc_now())
     return target
+
+
+def _drop_idle_files(workspace: Workspace, *, now: float) -> None:
+    """Keep the files of a few models at hand; each can be written again from the database."""
+    files = (workspace.cache / "models").glob("*.safetensors")
+    older = sorted(files, key=_last_use, reverse=True)[_FILES_AT_HAND:]
+    idle = [path for path in older if now - _last_use(path) > _IDLE_AFTER_S]
+    if not idle:
+        return
+    with connect(workspace) as db:
+        if jobs.active_jobs(db):  # one may be waiting with the path of such a file
+            return
+    for path in idle:
+        with contextlib.suppress(OSError):  # open in another program, on Windows
+            path.unlink()
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted meanwhile
+        return math.inf
 
 
 def model_file(workspace: Workspace, model: Model) -> Path:
@@ -175,7 +206,7 @@ def upload_model(workspace: Workspace, path: Path, *, check: Callable[[Path, Pat
             created_at=utc_now(),
             is_detector=card.is_detector,
         )
-        models.insert_model(db, model, content)
+        models.insert_model(db, model, content, shared_ranges(content))
         if rule is not None:
             judgement.save_operating_point(db, model.id, card.rule)
     return model

@@ -7,11 +7,13 @@ import streamlit as st
 
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import Certainty, Finding, FindingKind, Fix
+from core.domain.keeping.people import Right
 from core.workflows import files
 from core.workflows.data import datasets, fixes, quality
 from core.workspace import Workspace
 from pages.data.findings import actions
 from pages.ui import errors, image_words, text, widgets
+from pages.ui.people import rights
 
 RELABELED_AT_ONCE = 24
 _RELABEL_COLUMNS = 3
@@ -63,8 +65,11 @@ def review(workspace: Workspace, dataset: Dataset, findings: Sequence[Finding]) 
         type="primary",
         icon=":material/label:",
         key="relabel_ticked",
-        disabled=not ticked,
-        help="Gives the ticked images the proposed label, in one edit.",
+        **rights.only(
+            Right.DATA,
+            help="Gives the ticked images the proposed label, in one edit.",
+            disabled=not ticked,
+        ),
     ):
         relabel = partial(fixes.fix, workspace, dataset.id, ticked, Fix.RELABEL)
         actions.remember(actions.diary(dataset.id), relabel)

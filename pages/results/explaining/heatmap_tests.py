@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.domain.jobs import Job
+from core.domain.keeping.people import Right
 from core.domain.models import ColourMap, Model
 from core.errors import NotFoundError
 from core.inference.overlay import colour_table
@@ -15,6 +16,7 @@ from core.workflows.results import heatmap_grades, heatmap_words
 from core.workflows.results.heatmap_grades import GradedMethod, HeatmapTest, MeanHeat
 from core.workspace import Workspace
 from pages.ui import errors, text, widgets
+from pages.ui.people import rights
 
 _SIDE_PX = 168
 _BACKGROUND = 96
@@ -45,6 +47,7 @@ def tests(workspace: Workspace, model: Model) -> None:
         icon=":material/network_check:",
         type="secondary" if tested else "primary",
         key="test_heatmaps",
+        **rights.only(Right.SIGN_OFF),
     ):
         _start(workspace, model)
         st.rerun()
@@ -65,7 +68,9 @@ def _progress(workspace: Workspace, job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop_grading"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop_grading", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.domain.jobs import Job
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import NotFoundError
 from core.workflows import jobs
@@ -11,6 +12,7 @@ from core.workflows.results.robustness import Robustness
 from core.workspace import Workspace
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.figures import class_charts
+from pages.ui.people import rights
 
 _EVERY = "All classes"
 
@@ -36,6 +38,7 @@ def sweep(workspace: Workspace, model: Model) -> None:
         icon=":material/tune:",
         type="secondary" if shown else "primary",
         key="measure_robustness",
+        **rights.only(Right.SIGN_OFF),
     ):
         try:
             robustness.start_sweep(workspace, model)
@@ -90,5 +93,7 @@ def _progress(workspace: Workspace, job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             widgets.job_progress(job)
-        if job.status.is_active and st.button("Stop", icon=":material/stop:", key="stop_sweep"):
+        if job.status.is_active and st.button(
+            "Stop", icon=":material/stop:", key="stop_sweep", **rights.to_stop(job)
+        ):
             jobs.stop(workspace, job.id)

@@ -7,6 +7,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset
 from core.domain.jobs import Job
+from core.domain.keeping.people import Right
 from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.workflows import jobs
@@ -17,6 +18,7 @@ from pages.training.setting_fields import Asked, Defaults
 from pages.ui import errors, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import search_charts
+from pages.ui.people import rights
 
 _JOB = "rate_finder"
 
@@ -38,8 +40,11 @@ def offer(
         icon=":material/search_insights:",
         type="tertiary",
         key="find_rate",
-        help="Tries growing learning rates for 60 steps and suggests the one at which the loss "
-        "falls fastest. Needs about a minute.",
+        **rights.only(
+            Right.TRAIN,
+            help="Tries growing learning rates for 60 steps and suggests the one at which the loss "
+            "falls fastest. Needs about a minute.",
+        ),
     ):
         try:
             job = rates.start_finder(

@@ -46,12 +46,17 @@ function create(root) {
   const host = () => (dialog.open ? dialog : root)
 
   function ask(request) {
+    if (data.refusal && request.do !== 'show') return
     // What was asked about a finding is answered first: a second press would be about nothing.
     if (request.finding && waiting.some(one => one.finding === request.finding)) return
     waiting.push({ id: `${Date.now()}-${Math.random()}`, dataset: data.dataset, ...request })
     send('requests', [...waiting])
     markWaiting()
   }
+
+  // A button that asks for a change; who may not change data reads why.
+  const locked = (more = {}) => data.refusal ? { ...more, disabled: true, title: data.refusal } : more
+  const changing = (words, request, more) => button('', words, () => ask(request), locked(more))
 
   function markWaiting() {
     const keys = new Set(waiting.map(request => String(request.finding)))
@@ -73,13 +78,13 @@ function create(root) {
 
   function actions(item, all) {
     const made = item.actions.map(action =>
-      button('', action.words, () => ask(action.request), { title: action.help }))
+      changing(action.words, action.request, { title: action.help }))
     if (item.menu.length && !all) {
       made.push(button('dots', '⋯', event => menu(event.currentTarget, item.menu),
-        { ariaLabel: 'More fixes', ariaHasPopup: 'menu' }))
+        locked({ ariaLabel: 'More fixes', ariaHasPopup: 'menu' })))
     }
     if (all) made.push(...item.menu.slice(0, 3).map(action =>
-      button('', action.words, () => ask(action.request), { title: action.help })))
+      changing(action.words, action.request, { title: action.help })))
     return made
   }
 
@@ -121,7 +126,7 @@ function create(root) {
     head.append(title, why, element('span', 'space'))
     if (part.bulk.length) {
       head.append(button('quiet bulk', `For all ${part.count.toLocaleString('en')} …`,
-        event => menu(event.currentTarget, part.bulk), { ariaHasPopup: 'menu' }))
+        event => menu(event.currentTarget, part.bulk), locked({ ariaHasPopup: 'menu' })))
     }
     grid.classList.toggle('first', part.offer_all)
     if (part.count > FIRST_ROW && part.offer_all) {
@@ -278,8 +283,8 @@ function create(root) {
     for (const name of ['up', 'down', 'pair-place']) part(name).hidden = item.pairs.length < 2
     part('pair-place').textContent = `pair ${pair + 1} of ${item.pairs.length}`
     part('pair-acts').replaceChildren(...(item.pair_actions ? pairActions(item, ids) : []),
-      ...(own.length < 2 ? [] : own.map((id, side) => button('', `Exclude ${'AB'[side]}`,
-        () => ask({ do: 'exclude', finding: Number(item.key), images: [id] }),
+      ...(own.length < 2 ? [] : own.map((id, side) => changing(`Exclude ${'AB'[side]}`,
+        { do: 'exclude', finding: Number(item.key), images: [id] },
         { title: 'Leaves this image out in a new version. No file is deleted.' }))))
     paintView()
     legend()
@@ -288,10 +293,10 @@ function create(root) {
   }
 
   function pairActions(item, ids) {
-    const answer = (words, given) => button('', words,
-      () => ask({ do: 'pair', finding: Number(item.key), images: ids, answer: given }))
-    const apart = (side, id) => button('', `Only ${side} differs`,
-      () => ask({ do: 'apart', finding: Number(item.key), images: [id] }),
+    const answer = (words, given) => changing(words,
+      { do: 'pair', finding: Number(item.key), images: ids, answer: given })
+    const apart = (side, id) => changing(`Only ${side} differs`,
+      { do: 'apart', finding: Number(item.key), images: [id] },
       { title: `${side} shows another part than all the others of this finding.` })
     return [answer('Same', 'same-part'), answer('Different', 'different-parts'),
       apart('A', ids[0]), apart('B', ids[1])]
@@ -470,7 +475,7 @@ function create(root) {
       ? [['← →', 'finding'], ...(listed?.pairs.length > 1 ? [['↑ ↓', 'pair']] : []),
         ['Space', 'A / B'], ['F', 'flicker'], ['+ − 0', 'zoom'], ['Esc', 'close']]
       : [['← ↑ ↓ →', 'move'], ['Enter', 'compare']]
-    const entries = listed ? [...ways, ...keys, ['U', 'undo']] : []
+    const entries = listed ? [...ways, ...(data.refusal ? [] : [...keys, ['U', 'undo']])] : []
     const at = isLarge ? dialog.querySelector('.legend') : root.querySelector(':scope > .legend')
     at.replaceChildren(...entries.map(entry))
   }

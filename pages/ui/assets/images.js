@@ -180,6 +180,7 @@ function createEditor(root) {
   }
 
   function edit(action, more = {}) {
+    if (editing.refusal) return say(editing.refusal, true)
     const keys = action === 'undo' ? [] : chosenKeys()
     if (action !== 'undo' && !keys.length) return say('Select an image first.', true)
     queue.push({ action, ids: keys.map(Number), ...more })
@@ -247,7 +248,17 @@ function createEditor(root) {
   }
 
   function showUndo() {
-    root.querySelector('[data-action=undo]').disabled = !canUndo
+    root.querySelector('[data-action=undo]').disabled = !canUndo || Boolean(editing.refusal)
+  }
+
+  // Who may not edit reads why on each control that would; selecting changes nothing.
+  function lock() {
+    for (const control of part('tools').querySelectorAll('button, select, input')) {
+      if (['all', 'none'].includes(control.dataset.action)) continue
+      control.dataset.tip ??= control.title
+      control.disabled = Boolean(editing.refusal)
+      control.title = editing.refusal ?? control.dataset.tip
+    }
   }
 
   function toggle(key) {
@@ -414,6 +425,7 @@ function createEditor(root) {
     editing = data.editing
     viewing = data.viewing
     canUndo = editing.undoable || queue.length > 0
+    lock()
     showUndo()
     if (signature === editing.signature && page === editing.page) return
     if (isSending || queue.length) return  // the answer brings a newer state than this one

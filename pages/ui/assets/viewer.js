@@ -370,25 +370,32 @@ function createViewer(mounted) {
     part('grade').replaceChildren(link)
   }
 
+  // Who may not correct or mark reads why on the button.
+  function lock(control, refusal, tip) {
+    control.disabled = Boolean(refusal)
+    control.title = refusal ?? tip
+  }
+
   function drawCorrections() {
     const names = view.dataset ? view.classes : []
     part('lead').hidden = !names.length
     part('classes').replaceChildren(...names.slice(0, MOST_KEYED).map((name, index) => {
       const button = element('button')
       button.type = 'button'
-      button.title = 'The correct class is ' + name
+      lock(button, data.refusal, 'The correct class is ' + name)
       button.setAttribute('aria-pressed', name === view.label)
       button.append(element('kbd', '', String(index + 1)), element('span', 'who', name))
       button.onclick = () => relabel(index)
       return button
     }))
     part('other').hidden = names.length <= MOST_KEYED
+    lock(part('other'), data.refusal, '')
     part('other').replaceChildren(new Option('Another class …', ''),
       ...names.slice(MOST_KEYED).map((name, index) => new Option(name, index + MOST_KEYED)))
     part('marks').replaceChildren(...(view.dataset ? data.marks : []).map(mark => {
       const button = element('button')
       button.type = 'button'
-      button.title = mark.help
+      lock(button, mark.refusal, mark.help)
       button.setAttribute('aria-pressed', view.marks.includes(mark.kind))
       const icon = element('span', 'icon', mark.icon)
       icon.setAttribute('aria-hidden', 'true')
@@ -401,7 +408,9 @@ function createViewer(mounted) {
     icon.setAttribute('aria-hidden', 'true')
     exclude.replaceChildren(icon, view.excluded ? 'Include again' : 'Exclude', element('kbd', '', 'X'))
     exclude.hidden = root.querySelector('[data-do=undo]').hidden = !view.dataset
-    root.querySelector('[data-do=undo]').disabled = !undoable.length
+    lock(exclude, data.refusal, 'Leave out of the dataset; the file stays stored')
+    lock(root.querySelector('[data-do=undo]'), data.refusal, 'Undo the last correction made here')
+    if (!undoable.length) root.querySelector('[data-do=undo]').disabled = true
   }
 
   async function drawImage(mine, isOther) {
@@ -751,6 +760,7 @@ function createViewer(mounted) {
   }
 
   function correct(edit) {
+    if (data.refusal) return say(data.refusal, true)
     save(view.dataset, { ids: [Number(view.key)], ...edit }, view)
     if (at + 1 < viewing.keys.length) move(1)
   }
@@ -778,6 +788,7 @@ function createViewer(mounted) {
 
   function toggleMark(mark) {
     if (!isShown()) return
+    if (mark.refusal) return say(mark.refusal, true)
     const marked = view, on = !marked.marks.includes(mark.kind)
     marked.marks = on ? [...marked.marks, mark.kind] : marked.marks.filter(kind => kind !== mark.kind)
     drawCorrections()

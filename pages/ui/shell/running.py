@@ -9,6 +9,7 @@ from core.domain.jobs import Job, JobKind, JobStatus
 from core.workflows import job_words, jobs
 from core.workspace import Workspace
 from pages.ui import errors, text
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 _EVERY_S = 2
@@ -56,9 +57,9 @@ def _details(workspace: Workspace, job: Job) -> None:
             "Stopping …" if job.stop_requested else "Stop",
             key=f"stop_{job.id}",
             icon=":material/stop_circle:",
-            disabled=job.stop_requested,
             on_click=_stop,
             args=(workspace, job.id),
+            **rights.to_stop(job, disabled=job.stop_requested),
         )
 
 

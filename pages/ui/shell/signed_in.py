@@ -6,11 +6,13 @@ from core.administration import sign_in_of
 from core.domain.configs.administration import AuthMode
 from core.workflows.keeping import people
 from core.workspace import Workspace
+from pages.ui.people import rights
 
 
 def show(workspace: Workspace) -> None:
     """Name and role below the menu; nothing where nobody signs in."""
     account = people.here(workspace)
+    rights.remember(account)
     if account is None:
         return
     with st.sidebar, st.container(key="signed_in", gap="xsmall"):

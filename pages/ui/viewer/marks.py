@@ -1,7 +1,9 @@
 """How marks are shown: on tiles, in the image dialog, in lists."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
+from core.domain.keeping.people import Right
 from core.domain.signoff import MarkKind
 
 
@@ -14,6 +16,17 @@ class MarkStyle:
     shortcut: str
     sign: str
     help: str
+
+
+def right_to_set(kind: MarkKind) -> Right:
+    """What somebody needs to mark images so."""
+    match kind:
+        case MarkKind.GOLDEN:  # by them, releases are decided
+            return Right.SIGN_OFF
+        case MarkKind.WRONG_LABEL | MarkKind.LIMIT_SAMPLE:
+            return Right.FEEDBACK
+        case _:
+            assert_never(kind)
 
 
 MARKS = {

@@ -12,7 +12,14 @@ from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ModelFileError
 from core.models.build import build_network
-from core.models.bundle import ModelCard, read_card, read_tensors, with_rule, write_bundle
+from core.models.bundle import (
+    ModelCard,
+    read_card,
+    read_tensors,
+    shared_ranges,
+    with_rule,
+    write_bundle,
+)
 
 CARD = ModelCard(
     name="Pills <b>1</b>",
@@ -73,6 +80,26 @@ def test_a_rule_goes_in_and_out_of_a_model_file_and_an_unknown_one_is_refused(tm
     with pytest.raises(ModelFileError, match="images of a part") as caught:
         read_card(_file(tmp_path, newer))
     assert "newer version" in caught.value.hint
+
+
+def test_what_models_of_one_network_share_does_not_depend_on_their_classes(tmp_path):
+    stage = np.arange(100_000, dtype=np.float32)
+    network = {f"blocks.{n}.weight": stage + n for n in range(4)} | {"conv_head.weight": stage}
+    beside = {"touchstone.features": np.arange(3_000_000, dtype=np.float32)}
+    few = write_bundle(CARD, TENSORS | network | beside)
+    head = {"classifier.weight": np.ones((9, 4), np.float32), "classifier.bias": np.ones(9, "f4")}
+    names = tuple("abcdefghi")
+    many = write_bundle(replace(CARD, class_names=names), TENSORS | network | beside | head)
+    tuned = write_bundle(CARD, TENSORS | network | beside | {"blocks.3.weight": stage})
+    first, second, third = (
+        [content[start:end] for start, end in shared_ranges(content)]
+        for content in (few, many, tuned)
+    )
+    assert first == second
+    assert sum(map(len, first)) == 8 + 5 * stage.nbytes + 12_000_000
+    assert max(map(len, first)) <= 1 << 22
+    # What a fine-tuned network did not change is still the same.
+    assert len(set(first) - set(third)) == 1
 
 
 def test_arrays_that_lie_differently_in_memory_are_stored_by_value(tmp_path):

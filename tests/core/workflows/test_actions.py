@@ -210,7 +210,7 @@ def test_a_model_file_that_is_none_leaves_no_model(workspace, tmp_path):
 def test_damaged_weights_are_noticed_and_never_used(copy, trained):
     models.bundle_path(copy, trained.model).unlink(missing_ok=True)
     with connect(copy) as db:
-        db.execute("UPDATE model_chunks SET data = zeroblob(length(data)) WHERE position = 1")
+        db.execute("UPDATE model_chunks SET data = zeroblob(length(data)) WHERE position = 0")
     with pytest.raises(ModelFileError, match="damaged"):
         models.exported_bundle(copy, trained.model)
     assert not models.bundle_path(copy, trained.model).exists()

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -15,13 +16,14 @@ from core.domain.ids import utc_now
 from core.domain.jobs import JobKind
 from core.domain.keeping.bin import BinKind
 from core.domain.record import RecordedAction
+from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import MarkKind
 from core.domain.training import TrainingRun
 from core.errors import NotFoundError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
-from core.store import jobs, judgement, runs
+from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
 from core.store.keeping.bin import pack, unpack
 from core.workflows.data import datasets, edits, splits
@@ -30,6 +32,7 @@ from core.workflows.keeping import record
 from core.workflows.results import access, evaluation
 from core.workflows.signoff import release
 from core.workflows.training import runs as run_actions
+from core.workflows.training import search as search_actions
 from core.workflows.use import models
 from tests.made import add_model, make_dataset
 
@@ -49,6 +52,27 @@ def full(workspace):
         jobs.enqueue(db, JobKind.TRAIN, "run-1", {"a": "ü"}, now=1.0)
     with connect(workspace) as db:
         jobs.stop_queued(db, jobs.latest_job(db, "run-1").id, now=2.0)
+    trial = replace(run, id="trial-1")
+    search = Search(
+        id="search-1",
+        name="search",
+        dataset_id="ds-1",
+        split_id="split-1",
+        version=1,
+        preprocess=run.preprocess,
+        augment=run.augment,
+        train=run.train,
+        over=("learning_rate",),
+        minutes=1,
+        trials=1,
+        folds=0,
+        created_at=1.0,
+    )
+    with connect(workspace) as db, transaction(db):
+        runs.insert_run(db, trial, is_trial=True)
+        searches.insert_search(db, search)
+        tried = Trial(0, "trial-1", TrialState.COMPLETED, {}, 0.9, (), 1.0)
+        searches.save_trial(db, "search-1", tried)
     for name in ("a", "b"):
         model = add_model(made, name)
         access.open_results(workspace, [model], "audit")
@@ -81,6 +105,7 @@ PLAIN = {
     BinKind.DATASET: "DELETE FROM datasets WHERE id = 'ds-1'",
     BinKind.SPLIT: "DELETE FROM splits WHERE id = 'split-1'",
     BinKind.RUN: "DELETE FROM runs WHERE id = 'run-1'; DELETE FROM jobs",
+    BinKind.SEARCH: "DELETE FROM runs WHERE id = 'trial-1'; DELETE FROM searches",
     BinKind.MODEL: "DELETE FROM models WHERE id = 'model-a'",
 }
 DELETE = {
@@ -88,6 +113,7 @@ DELETE = {
     BinKind.SPLIT: lambda w: splits.delete_split(w, "split-1"),
     BinKind.RUN: lambda w: run_actions.delete_run(w, "run-1"),
     BinKind.MODEL: lambda w: models.delete_model(w, "a"),
+    BinKind.SEARCH: lambda w: search_actions.delete_search(w, "search-1"),
 }
 
 
@@ -117,6 +143,8 @@ def test_what_is_deleted_is_in_no_number_and_comes_back_as_it_was(full, kind):
     if kind is BinKind.DATASET:
         assert bins.takes_in_words(item).startswith("24 images, 1 split, 1 run")
         assert _files(full) == []
+    if kind is BinKind.SEARCH:
+        assert bins.takes_in_words(item) == "1 trial"
     rows = len(record.entries(full, limit=1000)[0])
     assert bins.restore(full, item.id) == item.name
     assert _content(full) == before

@@ -15,6 +15,7 @@ from core.cli.app import app
 from core.domain.configs.administration import BackupPlan
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.keeping.people import PROGRAM, acting_as
 from core.domain.record import Alteration, Fault, RecordedAction
 from core.errors import ConfigError, WorkspaceError
 from core.store import jobs as job_rows
@@ -33,7 +34,8 @@ DISK = Disk(500_000_000_000, 400_000_000_000, ())
 
 
 def _troubles(workspace: Workspace, disk: Disk = DISK) -> dict[Trouble, HealthFinding]:
-    return {item.trouble: item for item in health.examine(workspace, disk).findings}
+    with acting_as(PROGRAM):  # as the account that owns the files
+        return {item.trouble: item for item in health.examine(workspace, disk).findings}
 
 
 def _plan(workspace: Workspace, folder: Path) -> None:
@@ -78,6 +80,32 @@ def test_a_new_workspace_is_well_and_what_is_wrong_is_found(
     assert "could not be written" in health_words.what(failed)
     backup.back_up(workspace, tmp_path / "backups")
     assert Trouble.BACKUP_FAILED not in _troubles(workspace)
+
+
+def test_what_signing_in_needs_is_asked_for_without_a_secret_being_shown(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Only whoever wanted to sign in saw that the secrets were missing.
+    monkeypatch.setenv("HOME", str(tmp_path))  # Streamlit's own file of secrets lies there
+    assert not _troubles(workspace)
+    (workspace.root / FILE).write_text('[auth]\nmode = "oidc"\n')
+    missing = _troubles(workspace)[Trouble.NO_SIGN_IN_FILE]
+    assert "secrets.toml is missing" in health_words.what(missing)
+    workspace.sign_in_secrets.write_text("[auth]\nclient_secret = hush")
+    unreadable = health_words.what(_troubles(workspace)[Trouble.SIGN_IN_FILE])
+    assert "no valid TOML" in unreadable
+    assert "hush" not in unreadable
+    given = ["[auth]", 'redirect_uri = "https://t/oauth2callback"', 'cookie_secret = "hush"']
+    provider = ["[auth.default]", 'client_id = "t"', 'client_secret = "hush"']
+    workspace.sign_in_secrets.write_text("\n".join([*given, *provider]))
+    partly = health_words.what(_troubles(workspace)[Trouble.SIGN_IN_VALUES])
+    assert partly.endswith("secrets.toml lacks server_metadata_url.")
+    address = 'server_metadata_url = "https://p/.well-known/openid-configuration"'
+    workspace.sign_in_secrets.write_text("\n".join([*given, *provider, address]))
+    assert _troubles(workspace).keys() <= {Trouble.SIGN_IN_PACKAGE}
+    workspace.sign_in_secrets.unlink()
+    workspace.sign_in_secrets.mkdir()
+    assert Trouble.SIGN_IN_FILE in _troubles(workspace)
 
 
 def test_each_trouble_says_what_to_do() -> None:
