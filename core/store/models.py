@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
@@ -12,7 +13,9 @@ from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.models import Belongings, Model, ModelStage
 from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
-from core.store.database import sqlite3
+from core.files import atomic_write
+from core.store.database import connect, sqlite3
+from core.workspace import Workspace
 
 CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -160,6 +163,39 @@ def model_chunks(db: Database, model: Model) -> Iterator[bytes]:
             f"The stored weights of model '{model.name}' are damaged: the checksum differs.",
             "Restore the workspace from a backup, or train the model again.",
         )
+
+
+def bundle_path(workspace: Workspace, model: Model) -> Path:
+    """The path of the exported file of a model."""
+    return workspace.cache / "models" / f"{model.sha256}.safetensors"
+
+
+def exported_bundle(workspace: Workspace, model: Model) -> Path:
+    """The model as a file, written from the database on first use, with its checksum verified.
+
+    Raises:
+        ModelFileError: if the stored weights are damaged.
+    """
+    target = bundle_path(workspace, model)
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
+        file.writelines(model_chunks(db, model))
+    return target
+
+
+def judges_of(db: Database, dataset_id: str) -> list[Model]:
+    """Models that can say something of new images of a dataset: the released one, then the newest.
+
+    At most a few; none that is retired or of a fold.
+    """
+    rows = db.query(
+        "SELECT * FROM models WHERE dataset_id = ? AND stage <> ? AND fold IS NULL"
+        " ORDER BY stage = ? DESC, created_at DESC LIMIT 5",
+        [dataset_id, ModelStage.RETIRED.value, ModelStage.RELEASED.value],
+    )
+    return [_model(row) for row in rows]
 
 
 def rename_model(db: Database, model_id: str, name: str) -> None:

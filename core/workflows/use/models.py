@@ -75,13 +75,8 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
         batches.delete_images_by(db, model.id)
 
     bins.put(workspace, BinKind.MODEL, model.id, delete=delete)
-    for path in bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
+    for path in models.bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
         path.unlink(missing_ok=True)
-
-
-def bundle_path(workspace: Workspace, model: Model) -> Path:
-    """The path of the exported file of a model."""
-    return workspace.cache / "models" / f"{model.sha256}.safetensors"
 
 
 def exported_bundle(workspace: Workspace, model: Model) -> Path:
@@ -90,13 +85,7 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     Raises:
         ModelFileError: if the stored weights are damaged.
     """
-    target = bundle_path(workspace, model)
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
-        file.writelines(models.model_chunks(db, model))
-    return target
+    return models.exported_bundle(workspace, model)
 
 
 def model_file(workspace: Workspace, model: Model) -> Path:
