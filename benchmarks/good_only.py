@@ -30,7 +30,7 @@ from core.data.pixels.preprocess import load_pixels  # noqa: E402
 from core.domain.configs.choices import UNFAMILIAR_RATE, Detail  # noqa: E402
 from core.domain.configs.preprocess import PreprocessConfig  # noqa: E402
 from core.evaluation.measures.auc import areas  # noqa: E402
-from core.evaluation.measures.intervals import upper_bounds  # noqa: E402
+from core.evaluation.measures.intervals import rate_of, upper_bounds  # noqa: E402
 from core.inference.detector import fit_detector  # noqa: E402
 from core.models.backbone import load_backbone  # noqa: E402
 from core.models.catalog import find_network  # noqa: E402
@@ -85,17 +85,21 @@ def main() -> None:
         learned = good & np.isin(groups, every[: len(every) * 7 // 10])
         rest, is_defect = ~learned, ~good[~learned]
         with one_thread():
-            detector, _ = fit_detector(places[learned], groups[learned], UNFAMILIAR_RATE)
+            detector, _ = fit_detector(
+                places[learned], groups[learned], UNFAMILIAR_RATE, parts=groups[learned]
+            )
             scores = np.concatenate([detector.scores(row[None]) for row in places[rest]])
         area = areas(scores, is_defect, groups[rest]).roc
         mean, deviation = whole[learned].mean(0), whole[learned].std(0) + 1e-3
         by_mean = np.linalg.norm((whole[rest] - mean) / deviation, axis=1)
         factor = LocalOutlierFactor(novelty=True).fit(whole[learned])
-        bound = float(upper_bounds(detector.exceeded, detector.judged))
+        bound = float(upper_bounds(*detector.false_alarms))
+        alarms = rate_of(scores[~is_defect] > 1, groups[rest][~is_defect])
         print(
             f"{number}: {learned.sum()} learned",
             f"area {area.value:.3f} ({area.interval.low:.3f} to {area.interval.high:.3f})",
-            f"false alarms {(scores[~is_defect] > 1).mean():.1%}, bound {bound:.1%}",
+            f"false alarms {(scores[~is_defect] > 1).mean():.1%} of images, {alarms.value:.1%} of "
+            f"{alarms.n} parts, bound of parts {bound:.1%}",
             f"defects flagged {(scores[is_defect] > 1).mean():.0%}",
             f"by the mean {roc_auc_score(is_defect, by_mean):.3f}",
             f"by local outliers {roc_auc_score(is_defect, -factor.score_samples(whole[rest])):.3f}",

@@ -1,24 +1,34 @@
-"""Load on `touchstone serve`: connections that ask without a pause, and a burst beyond the limit.
+"""Load on `touchstone serve`: busy clients, killed and slow ones, a burst of ten times the rate.
 
     python -m benchmarks.serving MODEL IMAGE [IMAGE …] --workspace DIR [--seconds 60]
 
-Prints one JSON object: requests per second, latencies, errors, memory of the server before and
-after.
+Connections that ask without a pause for so many seconds; the same for a sixth of the time while
+other clients are killed in the middle of what they send, and while one sends a byte at a time; then
+ten times as many requests per second as were answered before, whatever becomes of them.
+Prints one JSON object: requests per second, latencies, statuses, memory of the server after each.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
+import multiprocessing
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+
+KILLED = 20
+BURST = 10  # times the rate
+_MOST_OPEN = 3000  # requests of the burst that wait for an answer
 
 
 def used(pid: int) -> tuple[float, float]:
@@ -37,34 +47,128 @@ def used(pid: int) -> tuple[float, float]:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, ticks / os.sysconf("SC_CLK_TCK")
 
 
+class Tally:
+    """How long answers took, and what they were."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.statuses: dict[str, int] = {}
+        self.told_when = 0  # answers 429 that say when to ask again
+
+    async def ask(self, client: httpx.AsyncClient, content: tuple[str, bytes]) -> None:
+        """One request; what fails is counted by its name."""
+        began = time.perf_counter()
+        try:
+            answer = await client.post("/v1/predict", files={"files": content})
+        except httpx.HTTPError as err:
+            status = type(err).__name__
+        else:
+            status = str(answer.status_code)
+            self.told_when += answer.status_code == 429 and "retry-after" in answer.headers
+            if answer.status_code == 200:
+                self.times.append(time.perf_counter() - began)
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def result(self, seconds: float) -> dict[str, Any]:
+        """Of the answers that are one: how many a second, and their latencies."""
+        cuts = statistics.quantiles(self.times, n=100)
+        return {
+            "answered": len(self.times),
+            "per_second": round(len(self.times) / seconds, 1),
+            "p50_ms": round(1000 * cuts[49], 1),
+            "p95_ms": round(1000 * cuts[94], 1),
+            "p99_ms": round(1000 * cuts[98], 1),
+            "statuses": self.statuses,
+        }
+
+
 async def load(url: str, images: list[Path], connections: int, seconds: float) -> dict[str, Any]:
     """Ask from many connections until the time is over."""
     contents = [(image.name, image.read_bytes()) for image in images]
-    ends = time.monotonic() + seconds
-    times: list[float] = []
-    statuses: dict[int, int] = {}
+    ends, tally = time.monotonic() + seconds, Tally()
 
     async def ask(client: httpx.AsyncClient, start: int) -> None:
         at = start
         while time.monotonic() < ends:
-            began = time.perf_counter()
-            answer = await client.post("/v1/predict", files={"files": contents[at % len(contents)]})
-            times.append(time.perf_counter() - began)
-            statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+            await tally.ask(client, contents[at % len(contents)])
             at += 1
 
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
         await asyncio.gather(*(ask(client, i) for i in range(connections)))
-    cuts = statistics.quantiles(times, n=100)
-    return {
-        "requests": len(times),
-        "per_second": round(len(times) / seconds, 1),
-        "p50_ms": round(1000 * cuts[49], 1),
-        "p95_ms": round(1000 * cuts[94], 1),
-        "p99_ms": round(1000 * cuts[98], 1),
-        "statuses": statuses,
-    }
+    return tally.result(seconds)
+
+
+async def burst(url: str, images: list[Path], per_second: float, seconds: float) -> dict[str, Any]:
+    """Ask so many times a second without waiting for answers."""
+    contents = [(image.name, image.read_bytes()) for image in images]
+    tally, waiting, asked = Tally(), set[asyncio.Task[None]](), 0
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
+        began = time.monotonic()
+        while (now := time.monotonic() - began) < seconds:
+            while asked < now * per_second and len(waiting) < _MOST_OPEN:
+                task = asyncio.create_task(tally.ask(client, contents[asked % len(contents)]))
+                waiting.add(task)
+                task.add_done_callback(waiting.discard)
+                asked += 1
+            await asyncio.sleep(0.005)
+        took = time.monotonic() - began
+        await asyncio.gather(*waiting)
+    told = {"asked_per_second": round(asked / took, 1), "told_when_to_ask_again": tally.told_when}
+    return {**told, **tally.result(took)}
+
+
+def request_of(image: Path) -> bytes:
+    """The bytes of a request for one image."""
+    request = httpx.Request("POST", "http://host/v1/predict", files={"files": image.open("rb")})
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /v1/predict HTTP/1.1", *lines, "", ""])
+    return head.encode() + request.read()
+
+
+def half_sent(url: str, content: bytes) -> None:
+    """Send half of a request, and wait to be killed."""
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        connection.sendall(content[: len(content) // 2])
+        time.sleep(60)
+
+
+async def killed(url: str, image: Path, seconds: float) -> dict[str, Any]:
+    """Kill clients one after another in the middle of what they send."""
+    content, fork = request_of(image), multiprocessing.get_context("fork")
+    for _ in range(KILLED):
+        client = fork.Process(target=half_sent, args=(url, content))
+        client.start()
+        await asyncio.sleep(seconds / KILLED)
+        client.kill()
+        client.join()
+    return {"clients": KILLED}
+
+
+async def slow(url: str, image: Path, seconds: float) -> dict[str, Any]:
+    """Send a request byte by byte; says what the server answered, if it did."""
+    place, content = urlsplit(url), request_of(image)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    ends, sent = time.monotonic() + seconds, 0
+    with contextlib.suppress(OSError):
+        while time.monotonic() < ends and not reader.at_eof():
+            writer.write(content[sent : sent + 1])
+            await writer.drain()
+            sent += 1
+            await asyncio.sleep(0.05)
+    answer = b""
+    with contextlib.suppress(OSError, TimeoutError):
+        answer = await asyncio.wait_for(reader.readline(), 1)
+    writer.close()
+    return {"bytes_sent": sent, "answer": answer.decode("latin-1").strip() or "none yet"}
+
+
+async def beside(work: Any, busy: Any) -> dict[str, Any]:
+    """Both at once: what the work told, and how the busy clients fared."""
+    told, others = await asyncio.gather(work, busy)
+    return {**told, "others": others}
 
 
 def main() -> None:
@@ -86,23 +190,24 @@ def main() -> None:
         before, spent = used(server.pid)
         steady = asyncio.run(load(url, given.images, given.connections, given.seconds))
         after, spent_after = used(server.pid)
-        steady["processor_ms"] = round(1000 * (spent_after - spent) / steady["requests"], 1)
-        burst = asyncio.run(load(url, given.images, 16 * given.connections, given.seconds / 4))
+        steady["processor_ms"] = round(1000 * (spent_after - spent) / steady["answered"], 1)
+        result: dict[str, Any] = {"steady": steady}
+        memory = {"before": round(before), "steady": round(after)}
+        short = given.seconds / 6
+        for name, others in (("killed", killed), ("slow", slow)):
+            busy = load(url, given.images, given.connections, short)
+            result[name] = asyncio.run(beside(others(url, given.images[0], short), busy))
+            memory[name] = round(used(server.pid)[0])
+        rate = BURST * steady["per_second"]
+        result["burst"] = asyncio.run(burst(url, given.images, rate, short))
+        memory["burst"] = round(used(server.pid)[0])
+        result["afterwards"] = asyncio.run(load(url, given.images, given.connections, short))
+        memory["afterwards"] = round(used(server.pid)[0])
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         code = server.wait(60)
-        print(
-            json.dumps(
-                {
-                    "steady": steady,
-                    "burst": burst,
-                    "memory_mb": [round(before), round(after)],
-                    "stop_s": round(time.monotonic() - began, 2),
-                    "exit_code": code,
-                },
-                indent=2,
-            )
-        )
+        stop = {"stop_s": round(time.monotonic() - began, 2), "exit_code": code}
+        print(json.dumps({**result, "memory_mb": memory, **stop}, indent=2))
     finally:
         server.kill()
 

@@ -50,8 +50,16 @@ def _unfamiliar_as_json(item: Prediction) -> JsonObject:
 
 
 def limit_as_json(limit: UnfamiliarLimit) -> JsonObject:
-    """How often familiar images are flagged: asked for, and at most with 95 % confidence."""
-    return {"rate": limit.rate, "false_alarm_bound": limit.bound, "judged_images": limit.judged}
+    """How often familiar images are flagged: asked for, and at most with 95 % confidence.
+
+    The bound counts parts where the model knows them, of which one flagged image flags the whole.
+    """
+    return {
+        "rate": limit.rate,
+        "false_alarm_bound": limit.bound,
+        "judged_images": limit.judged,
+        "judged_parts": limit.parts,
+    }
 
 
 def part_as_json(result: PartResult) -> JsonObject:

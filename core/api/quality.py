@@ -19,7 +19,8 @@ def quality_as_json(workspace: Workspace, check: QualityCheck) -> JsonObject:
         "subset_leaks": _messages(workspace, check, FindingKind.SUBSET_LEAK),
         "suspect_labels": _suspects(workspace, check),
         "labels_confirmed": quality.agreement_by_class(workspace, check.dataset_id),
-        "outliers": _outliers(workspace, check),
+        "outliers": _of_kind(workspace, check, FindingKind.OUTLIER),
+        "unfamiliar": _of_kind(workspace, check, FindingKind.UNFAMILIAR),
         "estimate": {"random": check.random_accuracy, "grouped": check.grouped_accuracy},
     }
 
@@ -65,8 +66,8 @@ def _suspects(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
     ]
 
 
-def _outliers(workspace: Workspace, check: QualityCheck) -> list[JsonObject]:
-    _, rows = quality.images_of_findings(workspace, check, FindingKind.OUTLIER)
+def _of_kind(workspace: Workspace, check: QualityCheck, kind: FindingKind) -> list[JsonObject]:
+    _, rows = quality.images_of_findings(workspace, check, kind)
     return [
         {"path": sample.path, "name": sample.name, "message": finding.message}
         for finding, sample in rows

@@ -10,6 +10,7 @@ from core.api.quality import quality_as_json
 from core.api.splits import split_as_json
 from core.cli.output import note, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
+from core.cli.using.new_images import told_of_new_images
 from core.domain.datasets import Dataset, LabelSource
 from core.domain.findings import QualityCheck
 from core.domain.jobs import Job
@@ -359,6 +360,8 @@ def _answer_import(opened: Session, job: Job) -> None:
     more["version"] = dataset.version
     if job.warnings:
         more["warnings"] = list(job.warnings)
+    if (unlike := told_of_new_images(opened, job)) is not None:
+        more["unfamiliar"] = unlike
     if split_id := job.result.get("split_id"):
         split = splits.find_split(opened.workspace, dataset.id, split_id)
         more["split"] = split_as_json(opened.workspace, dataset, split)

@@ -17,6 +17,7 @@ class FindingKind(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     UNREADABLE = "unreadable"
     OUTLIER = "outlier"
+    UNFAMILIAR = "unfamiliar"
     CLASS_TOO_SMALL = "class_too_small"
     CLASS_IMBALANCE = "class_imbalance"
 

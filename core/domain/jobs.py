@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     RATE = "rate"
     PREDICT = "predict"
     QUALITY = "quality"
+    NEW_IMAGES = "new_images"
     REPORT = "report"
     EXPLAIN = "explain"
     GRADE = "grade"
@@ -32,6 +33,7 @@ class JobKind(StrEnum):
             case (
                 JobKind.PREDICT
                 | JobKind.QUALITY
+                | JobKind.NEW_IMAGES
                 | JobKind.REPORT
                 | JobKind.EXPLAIN
                 | JobKind.GRADE
@@ -59,6 +61,7 @@ class JobKind(StrEnum):
                 return "Resume the search; finished trials are kept."
             case (
                 JobKind.REPORT
+                | JobKind.NEW_IMAGES
                 | JobKind.FILES
                 | JobKind.RATE
                 | JobKind.BACKUP

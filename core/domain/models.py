@@ -133,12 +133,20 @@ class UnfamiliarLimit:
     """How a model tells unfamiliar images, and how often it would flag familiar ones.
 
     `rate` is the share of familiar images that was asked for, `bound` what it is below with 95 %
-    confidence, by `judged` images from which the model had not learned or that were left out.
+    confidence, by `judged` images from which the model had not learned or that were left out. The
+    bound counts the `parts` that they show, of which one flagged image flags the whole; None: the
+    model does not say them, and it counts images.
     """
 
     rate: float
     bound: float
     judged: int
+    parts: int | None = None
+
+    @property
+    def counts_parts(self) -> bool:
+        """Whether some of the parts have several images, so that the bound is not of images."""
+        return self.parts is not None and self.parts < self.judged
 
 
 class PartDecision(StrEnum):

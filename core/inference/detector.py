@@ -25,7 +25,13 @@ from numpy.typing import NDArray
 
 from core.domain.configs.choices import FEWEST_FAMILIAR
 from core.errors import ModelFileError, TrainingError
-from core.inference.unfamiliar import limit_of
+from core.inference.unfamiliar import (
+    Parts,
+    flagged_parts,
+    limit_of,
+    parts_as_tensors,
+    parts_of_tensors,
+)
 from core.models.bundle import BESIDE, Tensors, read_beside
 
 MOST_PLACES = 2000  # that are kept
@@ -50,6 +56,8 @@ class Detector:
         rate: share of good images that was chosen to exceed it.
         exceeded: how many of the `judged` good images, by places of others, exceed it.
         judged: see there.
+        parts: how many of the parts that these images show have one that exceeds it, and how many
+            parts there are; None in files that do not say it.
     """
 
     places: NDArray[np.float16]
@@ -59,6 +67,12 @@ class Detector:
     rate: float
     exceeded: int
     judged: int
+    parts: tuple[int, int] | None = None
+
+    @property
+    def false_alarms(self) -> tuple[int, int]:
+        """How many parts were flagged of how many judged; images, where parts are not known."""
+        return self.parts or (self.exceeded, self.judged)
 
     @property
     def channels(self) -> int:
@@ -95,6 +109,7 @@ class Detector:
             f"{_PREFIX}deviation": self.deviation,
             f"{_PREFIX}limit": np.array([self.limit, self.rate]),
             f"{_PREFIX}judged": np.array([self.exceeded, self.judged], np.int64),
+            **parts_as_tensors(_PREFIX, self.parts),
         }
 
 
@@ -112,6 +127,7 @@ def read_detector(path: Path) -> Detector | None:
         places, mean, deviation = known["places"], known["mean"], known["deviation"]
         limit, rate = known["limit"].tolist()
         exceeded, judged = known["judged"].tolist()
+        parts = parts_of_tensors(known)
         is_whole = (
             places.ndim == 2
             and min(places.shape) > 0
@@ -135,6 +151,7 @@ def read_detector(path: Path) -> Detector | None:
         float(rate),
         int(exceeded),
         int(judged),
+        parts,
     )
 
 
@@ -143,6 +160,7 @@ def fit_detector(
     groups: NDArray[np.int64],
     rate: float,
     *,
+    parts: Parts | None = None,
     seed: int = 0,
     on_fold: Callable[[int, int], None] | None = None,
 ) -> tuple[Detector, Floats]:
@@ -152,6 +170,8 @@ def fit_detector(
         features: of good images, [N, P, C].
         groups: [N]; no image is judged by places of its group.
         rate: share of good images that may exceed the limit, above 0.
+        parts: [N], which images are known to show one part; false alarms are counted by it. None:
+            each image its own.
         seed: of the folds and of the choice of places.
         on_fold: called with the folds done and in total; may raise to stop.
 
@@ -176,11 +196,23 @@ def fit_detector(
     if on_fold is not None:
         on_fold(len(folds), len(folds))
     limit = limit_of(distances, rate)
-    exceeded = int((distances > limit).sum())
+    flagged = distances > limit
+    numbers = np.arange(len(features)) if parts is None else parts
     whole = replace(
-        _places(features, seed), limit=limit, rate=rate, exceeded=exceeded, judged=len(distances)
+        _places(features, seed),
+        limit=limit,
+        rate=rate,
+        exceeded=int(flagged.sum()),
+        judged=len(distances),
+        parts=flagged_parts(flagged, numbers),
     )
     return whole, distances / limit
+
+
+def mean_of_places(features: NDArray[np.floating]) -> Features:
+    """Features [..., P, C] of images to those [..., C] by which the nearest ones are found."""
+    means: Features = features.mean(-2, dtype=np.float32)
+    return means
 
 
 def _folds(groups: NDArray[np.int64], seed: int) -> list[NDArray[np.intp]]:

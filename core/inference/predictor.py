@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from core.models.build import PixelFeatures
 
 
+_BELOW_HALF, _ABOVE_HALF = (np.nextafter(np.float32(0.5), np.float32(end)) for end in (0, 1))
+
+
 class Predictor:
     """A model file, loaded and ready: the same numbers in training, evaluation and use."""
 
@@ -43,7 +46,8 @@ class Predictor:
             tensors: its weights.
             runtimes: folder of converted networks.
             device: where to compute.
-            unfamiliar: what tells images that are unlike the training images.
+            unfamiliar: what tells images that are unlike the training images; of detectors, what
+                finds the good images that are nearest to another one.
             detector: what a model knows that has only seen good images; it has no head.
 
         Raises:
@@ -56,7 +60,8 @@ class Predictor:
         if card.is_detector is (detector is None):
             raise _unfit(card)
         self._head = None if detector is not None else head_weights(card, tensors)
-        if unfamiliar is not None and unfamiliar.width != self.feature_count:
+        width = self.feature_count if detector is None else detector.channels
+        if unfamiliar is not None and unfamiliar.width != width:
             raise _unfit(card)
         size = card.preprocess.image_size_px
         key = backbone_digest(tensors, card.head, card.mean, card.std, size, card.detail)
@@ -221,8 +226,13 @@ def probabilities_by(
 
 
 def probabilities_of_scores(scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Scores [N] of a detector as probabilities [N, 2] of good and unlike it: half at its limit."""
-    unlike = scores / (1 + scores)
+    """Scores [N] of a detector as probabilities [N, 2] of good and unlike it: half at its limit.
+
+    Above 1 an image is unlike the good ones, and only there unlike has half or more: what is
+    predicted, and what a threshold of half rejects, are then the same.
+    """
+    unlike = (scores / (1 + scores)).astype(np.float32)
+    unlike = np.where(scores > 1, np.maximum(unlike, _ABOVE_HALF), np.minimum(unlike, _BELOW_HALF))
     return np.stack([1 - unlike, unlike], 1).astype(np.float32)
 
 

@@ -20,6 +20,7 @@ from core.domain.depth import GrayLevels
 from core.domain.models import ColourMap, HeatmapMethod, ModelFormat, Prediction
 from core.errors import ModelFileError
 from core.files import read_user_file
+from core.inference.detector import mean_of_places
 from core.inference.explaining import changes
 from core.inference.explaining.changes import WhatIf
 from core.inference.heatmaps import Explainer
@@ -160,6 +161,8 @@ def nearest(
         content = read_user_file(content, most_bytes=MAX_FILE_BYTES)
     own = content_digest(hashlib.sha256(content).hexdigest())
     (features,) = predictor.features(pixels[None])
+    if predictor.detector is not None:
+        features = mean_of_places(features)
     found = predictor.unfamiliar.nearest(features, count, besides=own)
     return [(f"{digest:016x}", score) for digest, score in found]
 

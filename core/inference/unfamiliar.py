@@ -31,7 +31,9 @@ from core.models.bundle import BESIDE, Tensors, read_beside
 MOST_REFERENCES, MOST_VALUES = 2000, 3_000_000  # two bytes each in the model file
 _PREFIX = f"{BESIDE}unfamiliar."
 _ROWS_AT_ONCE = 512
+_BEYOND = 1 + 1e-4  # as much farther than the farthest image
 Features = NDArray[np.float32]
+Parts = NDArray[np.int64]  # [N], equal for images of one part
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Unfamiliar:
         rate: share of familiar images that was chosen to exceed it.
         exceeded: how many of the `judged` images, which the reference had not seen, exceed it.
         judged: see there.
+        parts: how many of the parts that these images show have one that exceeds it, and how many
+            parts there are; None in files that do not say it.
     """
 
     references: NDArray[np.float16]
@@ -53,6 +57,12 @@ class Unfamiliar:
     rate: float
     exceeded: int
     judged: int
+    parts: tuple[int, int] | None = None
+
+    @property
+    def false_alarms(self) -> tuple[int, int]:
+        """How many parts were flagged of how many judged; images, where parts are not known."""
+        return self.parts or (self.exceeded, self.judged)
 
     @property
     def width(self) -> int:
@@ -91,6 +101,7 @@ class Unfamiliar:
             f"{_PREFIX}digests": self.digests,
             f"{_PREFIX}limit": np.array([self.limit, self.rate]),
             f"{_PREFIX}judged": np.array([self.exceeded, self.judged], np.int64),
+            **parts_as_tensors(_PREFIX, self.parts),
         }
 
 
@@ -108,6 +119,7 @@ def read_unfamiliar(path: Path) -> Unfamiliar | None:
         references, digests = known["references"], known["digests"]
         limit, rate = known["limit"].tolist()
         exceeded, judged = known["judged"].tolist()
+        parts = parts_of_tensors(known)
         is_whole = (
             references.ndim == 2
             and references.shape[1] > 0
@@ -130,7 +142,42 @@ def read_unfamiliar(path: Path) -> Unfamiliar | None:
         float(rate),
         int(exceeded),
         int(judged),
+        parts,
     )
+
+
+def parts_as_tensors(prefix: str, parts: tuple[int, int] | None) -> Tensors:
+    """Counted parts as they are written into a model file."""
+    return {} if parts is None else {f"{prefix}parts": np.array(parts, np.int64)}
+
+
+def parts_of_tensors(known: Tensors) -> tuple[int, int] | None:
+    """Counted parts of a model file; None where it does not say them.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    if "parts" not in known:
+        return None
+    exceeded, judged = known["parts"].tolist()
+    if not 0 <= exceeded <= judged:
+        raise ValueError("its parts do not fit together")
+    return int(exceeded), int(judged)
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """Images from which the network itself did not learn.
+
+    Attributes:
+        features: [M, D].
+        groups: [M], as those of the images that it learned from.
+        parts: [M], which of them show one part.
+    """
+
+    features: Features
+    groups: NDArray[np.int64]
+    parts: Parts
 
 
 def fit_unfamiliar(
@@ -140,21 +187,23 @@ def fit_unfamiliar(
     digests: NDArray[np.uint64],
     rate: float,
     *,
-    unseen: Features | None = None,
+    parts: Parts | None = None,
+    unseen: Unlearned | None = None,
     seed: int = 0,
 ) -> Unfamiliar | None:
     """The reference and its limit; None with fewer than `FEWEST_FAMILIAR` images.
 
     Args:
         features: of the images that the model was trained on, [N, D].
-        groups: [N]; no image is judged by others of its group.
+        groups: [N]; no image is judged by others of its group, which may show the same part.
         targets: [N], classes; where not all images become references, rare classes keep theirs.
         digests: [N], see `Unfamiliar`.
         rate: share of familiar images that may exceed the limit, above 0.
-        unseen: features [M, D] of images from which the network itself did not learn; a fine-tuned
-            network knows those of its training too well. None: the network was not trained, and
-            the images judge each other, each by those of other groups. So they do if these are
-            too few.
+        parts: [N], which images are known to show one part; false alarms are counted by it. None:
+            each image its own.
+        unseen: by these the limit is judged; a fine-tuned network knows those of its training too
+            well. None: the network was not trained, and the images judge each other. So they do if
+            these are too few.
         seed: of the choice of references.
     """
     if len(features) < FEWEST_FAMILIAR:
@@ -163,22 +212,48 @@ def fit_unfamiliar(
     chosen = _chosen(targets, most, seed)
     references = _points(features[chosen]).astype(np.float16)
     points = references.astype(np.float32)
-    judged = np.empty(0)
+    numbers = np.arange(len(features)) if parts is None else parts
+    judged, shown = np.empty(0), np.empty(0, np.int64)
     if unseen is not None:
-        rows = (row for _, row in _in_parts(unseen, points))
-        judged = np.concatenate([judged, *(row.min(1) for row in rows)])
-    if len(judged) < FEWEST_FAMILIAR:
-        rows = (
-            np.where(groups[part, None] == groups[chosen], np.inf, distances)
-            for part, distances in _in_parts(features, points)
-        )
-        judged = np.concatenate([judged, *(row.min(1) for row in rows)])
-        judged = judged[np.isfinite(judged)]
+        judged = _nearest_of_others(unseen.features, unseen.groups, points, groups[chosen])
+        shown = unseen.parts
+    if np.isfinite(judged).sum() < FEWEST_FAMILIAR:
+        own = _nearest_of_others(features, groups, points, groups[chosen])
+        judged, shown = np.concatenate([judged, own]), np.concatenate([shown, numbers])
+    is_judged = np.isfinite(judged)
+    judged, shown = judged[is_judged], shown[is_judged]
     if len(judged) < FEWEST_FAMILIAR:  # nearly all images are of one group
         return None
     limit = limit_of(judged, rate)
     exceeded = int((judged > limit).sum())
-    return Unfamiliar(references, digests[chosen], limit, rate, exceeded, len(judged))
+    return Unfamiliar(
+        references,
+        digests[chosen],
+        limit,
+        rate,
+        exceeded,
+        len(judged),
+        flagged_parts(judged > limit, shown),
+    )
+
+
+def _nearest_of_others(
+    features: Features,
+    groups: NDArray[np.int64],
+    points: Features,
+    groups_of_points: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The distance [N] of each image to the nearest point of another group; infinite without."""
+    rows = [
+        np.where(groups[part, None] == groups_of_points, np.inf, distances).min(1)
+        for part, distances in _in_parts(features, points)
+    ]
+    return np.concatenate([np.empty(0), *rows])
+
+
+def flagged_parts(flagged: NDArray[np.bool_], parts: Parts) -> tuple[int, int]:
+    """How many parts have a flagged image [N], and how many there are: as results count them."""
+    return len(np.unique(parts[flagged])), len(np.unique(parts))
 
 
 def content_digest(sha256: str) -> int:
@@ -201,20 +276,23 @@ def _chosen(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.intp
 def limit_of(distances: NDArray[np.float64], rate: float) -> float:
     """The distance that a share of familiar images exceeds.
 
-    With enough images it is one of their distances, so that a new one exceeds it with at most this
-    probability (Vovk et al. 2005, conformal prediction). With fewer it lies beyond all of them,
-    where the tail of a log-normal distribution has this share.
+    With enough images it lies just above one of their distances, so that a new one exceeds it with
+    at most this probability (Vovk et al. 2005, conformal prediction). With fewer it lies beyond all
+    of them, where the tail of a log-normal distribution has this share. It is none of the
+    distances: that image would flip with the last digit of the runtime.
     """
     allowed = math.floor((len(distances) + 1) * rate)
     if allowed >= 1:
-        return float(np.sort(distances)[-allowed])
+        order = np.sort(distances)
+        at = float(order[-allowed])
+        return at * _BEYOND if allowed == 1 else max(at, (at + float(order[1 - allowed])) / 2)
     logarithms = np.log(np.maximum(distances, 1e-6))
     middle = float(np.median(logarithms))
     # Why the upper half: images that are nearly equal to others lie far below.
     above = logarithms[logarithms >= middle] - middle
     deviation = math.sqrt(float(np.mean(above**2)))
     tail = math.exp(middle + NormalDist().inv_cdf(1 - rate) * deviation)
-    return max(tail, float(distances.max()))
+    return max(tail, float(distances.max()) * _BEYOND)
 
 
 def _points(features: Features) -> Features:

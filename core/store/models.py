@@ -4,10 +4,13 @@ A chunk is bytes of this model alone, and then a piece, which other models may h
 stored once under its digest, and stays while a model needs it, one in the bin included.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
@@ -17,7 +20,9 @@ from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.models import Belongings, Model, ModelStage
 from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
-from core.store.database import sqlite3
+from core.files import atomic_write
+from core.store.database import connect, sqlite3
+from core.workspace import Workspace
 
 CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -257,6 +262,41 @@ def _damaged_piece(model: Model, digest: str, *, is_missing: bool) -> ModelFileE
         "Restore the workspace from a backup, or train its run again: that stores them anew for "
         "all models. `touchstone verify` names those models.",
     )
+
+
+def bundle_path(workspace: Workspace, model: Model) -> Path:
+    """The path of the exported file of a model."""
+    return workspace.cache / "models" / f"{model.sha256}.safetensors"
+
+
+def exported_bundle(workspace: Workspace, model: Model) -> Path:
+    """The model as a file, written from the database on first use, with its checksum verified.
+
+    Raises:
+        ModelFileError: if the stored weights are damaged.
+    """
+    target = bundle_path(workspace, model)
+    if target.exists():
+        with contextlib.suppress(OSError):  # the files used longest ago are dropped
+            os.utime(target)
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
+        file.writelines(model_chunks(db, model))
+    return target
+
+
+def judges_of(db: Database, dataset_id: str) -> list[Model]:
+    """Models that can say something of new images of a dataset: the released one, then the newest.
+
+    At most a few; none that is retired or of a fold.
+    """
+    rows = db.query(
+        "SELECT * FROM models WHERE dataset_id = ? AND stage <> ? AND fold IS NULL"
+        " ORDER BY stage = ? DESC, created_at DESC LIMIT 5",
+        [dataset_id, ModelStage.RETIRED.value, ModelStage.RELEASED.value],
+    )
+    return [_model(row) for row in rows]
 
 
 def rename_model(db: Database, model_id: str, name: str) -> None:

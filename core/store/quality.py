@@ -23,7 +23,7 @@ from core.store import look_alikes
 
 def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -> None:
     """Replace the results of the last check; call inside a transaction."""
-    db.conn.execute("DELETE FROM findings WHERE dataset_id = ?", [check.dataset_id])
+    _delete_what_it_checked(db, check.dataset_id)
     db.conn.execute(
         "INSERT OR REPLACE INTO quality_checks (dataset_id, created_at, near_pairs, group_count,"
         " grouped_samples, random_accuracy, grouped_accuracy, version)"
@@ -42,6 +42,28 @@ def save_check(db: Database, check: QualityCheck, findings: Sequence[Finding]) -
     _insert_findings(db, check.dataset_id, findings)
     refresh_look_alikes(db, check.dataset_id)
     _delete_findings(db, no_longer_alike(db, check.dataset_id))
+
+
+def save_unfamiliar(db: Database, dataset_id: str, findings: Sequence[Finding]) -> None:
+    """Add what was found of new images, instead of what was found of them before.
+
+    It stays when the dataset is checked, which does not look for it. Call inside a transaction.
+    """
+    db.conn.executemany(
+        "DELETE FROM findings WHERE dataset_id = ? AND key = ?",
+        ((dataset_id, finding.key) for finding in findings),
+    )
+    _insert_findings(db, dataset_id, findings)
+
+
+def _delete_what_it_checked(db: Database, dataset_id: str) -> None:
+    """Delete all findings but those of new images that are still in use."""
+    db.conn.execute(
+        "DELETE FROM findings WHERE dataset_id = ? AND NOT (kind = ? AND EXISTS (SELECT 1 FROM"
+        " json_each(findings.sample_ids) e JOIN samples s ON s.id = e.value"
+        " WHERE s.status = 'used'))",
+        [dataset_id, FindingKind.UNFAMILIAR.value],
+    )
 
 
 def load_check(db: Database, dataset_id: str) -> QualityCheck | None:

@@ -29,6 +29,7 @@ from core.store.datasets import (
     every_sample,
     insert_samples,
     insert_version,
+    sample_from_row,
     verdicts_from_json,
 )
 
@@ -281,6 +282,17 @@ def changes_between(
         for sample_id, before in first.items()
         if before != last[sample_id]
     }
+
+
+def added_by(db: Database, dataset_id: str, number: int) -> list[Sample]:
+    """The samples that a version added and that are in use today, in import order."""
+    rows = db.query(
+        "SELECT s.* FROM sample_changes c JOIN samples s ON s.id = c.sample_id"
+        " WHERE c.dataset_id = ? AND c.version = ? AND c.status_before = ? AND s.status = ?"
+        " ORDER BY s.id",
+        [dataset_id, number, SampleStatus.ABSENT.value, SampleStatus.USED.value],
+    )
+    return [sample_from_row(row) for row in rows]
 
 
 def changes_of_sample(

@@ -142,6 +142,10 @@ def _work(session: JobSession) -> None:
             from core.worker import quality_job
 
             quality_job.run(session)
+        case JobKind.NEW_IMAGES:
+            from core.worker import new_images_job
+
+            new_images_job.run(session)
         case JobKind.REPORT:
             from core.worker import report_job
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,11 @@ from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.splits import Subset
 from core.files import require_space
-from core.store import datasets, jobs, properties, splits, versions
+from core.store import datasets, jobs, models, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
 from core.worker.depth import measured_dataset
+from core.worker.launcher import start_worker
 from core.worker.progress import Work
 from core.worker.session import JobSession
 from core.workspace import Workspace
@@ -197,10 +198,37 @@ def _store(
         with connect(session.workspace) as db, transaction(db):
             result = store(session, db, placed)
             session.finish(db, JobStatus.COMPLETED, result={**result, "decisions": decisions})
+            is_followed = _queue_comparison(session.job, db, result)
     except BaseException:
         if kept == _final_place(session):
             shutil.rmtree(kept, ignore_errors=True)
         raise
+    if is_followed:
+        start_worker(session.workspace, JobKind.NEW_IMAGES.lane)
+
+
+def _queue_comparison(job: Job, db: Database, result: Mapping[str, object]) -> bool:
+    """Queue the comparison of added images with what a model of the dataset knows, if it has one.
+
+    Why a job of its own: what a network says must neither delay an import nor make it fail.
+    """
+    into = job.payload.get("into")
+    judges = models.judges_of(db, into) if into and result["added"] else []
+    if not judges:
+        return False
+    payload = {
+        "dataset_id": result["dataset_id"],
+        "version": result["version"],
+        "model_ids": [model.id for model in judges],
+        "import": job.subject_id,
+    }
+    subject = comparison_subject(job.subject_id)
+    return jobs.enqueue(db, JobKind.NEW_IMAGES, subject, payload, now=utc_now()) is not None
+
+
+def comparison_subject(import_subject: str) -> str:
+    """What the comparison of the images of an import is filed under."""
+    return f"new-{import_subject}"
 
 
 def _create(session: JobSession, db: Database, images: ImportedImages) -> dict[str, object]:

@@ -101,6 +101,13 @@ def _weights(kind: JobKind, work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.MAP: (0.3, 0.3),
                 Phase.FINDINGS: (0.2, 0.3),
             }
+        case JobKind.NEW_IMAGES:
+            return {
+                Phase.STARTING: (0.5, 0),
+                Phase.LOADING_MODEL: (1.0, 0),
+                Phase.CLASSIFYING: (0.5, 6.0),
+                Phase.FINDINGS: (0.1, 0.1),
+            }
         case JobKind.REPORT:
             return {
                 Phase.STARTING: (0.5, 0),

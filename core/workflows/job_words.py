@@ -24,6 +24,8 @@ def kind_in_words(kind: JobKind) -> str:
             return "Prediction"
         case JobKind.QUALITY:
             return "Quality check"
+        case JobKind.NEW_IMAGES:
+            return "Comparison of new images"
         case JobKind.REPORT:
             return "Report"
         case JobKind.EXPLAIN:

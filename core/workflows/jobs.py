@@ -169,7 +169,7 @@ def subject_name(db: Database, job: Job) -> str:
                 return runs.find_run(db, job.subject_id).name
             case JobKind.SEARCH:
                 return searches.find_search(db, job.subject_id).name
-            case JobKind.QUALITY | JobKind.FILES | JobKind.RATE:
+            case JobKind.QUALITY | JobKind.FILES | JobKind.RATE | JobKind.NEW_IMAGES:
                 return datasets.find_dataset(db, str(job.payload["dataset_id"])).name
             case JobKind.PREDICT:
                 return Path(str(job.payload["folder"])).name

@@ -22,7 +22,7 @@ from core.workflows import jobs
 from core.workflows.data import datasets, image_facts, splits
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.data import import_rules, import_source, import_table
+from pages.data import import_rules, import_source, import_table, import_unfamiliar
 from pages.data.import_source import ImportSource
 from pages.ui import context, errors, inference, state, text, widgets
 from pages.ui.components import chart
@@ -333,6 +333,7 @@ def _done(workspace: Workspace, job: Job) -> None:
             icon=":material/check_circle:",
         )
         widgets.skipped_files(dataset.skipped, "skipped")
+    import_unfamiliar.show(workspace, job.subject_id, dataset.id)
     if scale := image_facts.scale_in_words(dataset):
         st.caption(scale)
     split_id = job.result.get("split_id")

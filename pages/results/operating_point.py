@@ -263,6 +263,14 @@ def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float)
             "the thresholds as lines.",
         )
         return
+    if not len(basis.scores.nok) or not len(basis.scores.ok):
+        missing = "good" if len(basis.scores.nok) else "defective"
+        st.info(
+            f"No trade-off: there are no {missing} validation images. “{SCORES}” shows those that "
+            "there are.",
+            icon=":material/show_chart:",
+        )
+        return
     curve = judged_images.curve(workspace, basis, confidence)
     chart(
         threshold_charts.trade_off(curve, here).update_layout(height=_CHART_PX),

@@ -43,13 +43,13 @@ def _detector(workspace: Workspace, view: RunView, job: Job) -> None:
     with st.container(border=True):
         bound = text.percent_bound(limit.bound, limit.bound, up=True)
         st.metric(
-            "Good images flagged, at most",
+            f"Good {'parts' if limit.counts_parts else 'images'} flagged, at most",
             bound,
-            help="With 95% confidence, by good images judged without their own places.",
+            help="With 95% confidence, by good images judged without places of their own part. A "
+            "part is flagged if one of its images is.",
         )
         st.caption(
-            f"{text.percent(limit.rate)} was asked for, judged on "
-            f"{text.count(limit.judged, 'good image')}."
+            f"{text.percent(limit.rate)} was asked for, judged on {alike.judged_in_words(limit)}."
         )
 
 

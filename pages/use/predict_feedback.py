@@ -19,7 +19,6 @@ from pages.ui.viewer.uploads import Upload
 from pages.ui.viewer.viewing import ImageKind
 
 PAGE = 12
-DEFECTIVE = "defective"
 Judged = tuple[Upload, Prediction]
 
 
@@ -36,7 +35,9 @@ def feedback_on(workspace: Workspace, model: Model, judged: Sequence[Judged]) ->
     ]
     if not known or not choices:
         return
-    with st.expander("Confirm or correct", icon=":material/rate_review:"):
+    answered = any(upload.answer is not None for upload, _ in known)
+    with st.expander("Confirm or correct", icon=":material/rate_review:", expanded=answered):
+        st.caption("In the large view, the keys 1 to 9 do the same and go on to the next image.")
         own = [at for at, dataset in enumerate(choices) if dataset.id == model.dataset_id]
         dataset = st.selectbox(
             "Dataset",
@@ -78,23 +79,21 @@ def _ask_one(model: Model, dataset: Dataset, upload: Upload, item: Prediction) -
             f"{text.plain(item.path)}  \n{text.plain(item.class_name or '')} {confidence}",
             width="stretch",
         )
-        names = _offered(dataset)
+        names, key = feedback.offered(dataset), _key(dataset, upload)
+        if upload.answered_aside or key not in st.session_state:
+            st.session_state[key] = upload.answer if upload.answer in names else None
+            upload.answered_aside = False
         chosen = st.selectbox(
             "True class",
             names,
-            index=names.index(upload.answer) if upload.answer in names else None,
-            key=_key(dataset, upload),
+            index=None,
+            key=key,
             placeholder="True class",
             label_visibility="collapsed",
             width=220,
             format_func=text.plain,
         )
         upload.answer = chosen
-
-
-def _offered(dataset: Dataset) -> list[str]:
-    """The classes of a dataset; one of good images alone may get its first defects."""
-    return [*dataset.class_names, *([DEFECTIVE] if len(dataset.class_names) == 1 else [])]
 
 
 def _key(dataset: Dataset, upload: Upload) -> str:
@@ -106,7 +105,7 @@ def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> Non
     images = [
         feedback.ConfirmedImage(item.path, upload.content or b"", upload.answer, item.part)
         for upload, item in known
-        if upload.answer is not None and upload.answer in _offered(dataset)
+        if upload.answer is not None and upload.answer in feedback.offered(dataset)
     ]
     wrong = sum(
         upload.answer is not None and upload.answer != item.class_name for upload, item in known

@@ -271,13 +271,8 @@ def _unfamiliar(workspace: Workspace, model: Model, judged: Sequence[Prediction]
         )
     if judged and (unlike or model.is_detector):
         limit = alike.unfamiliar_limit(workspace, model)
-        kind = "good" if model.is_detector else "familiar"
         if limit is not None:
-            bound = text.percent_bound(limit.bound, limit.bound, up=True)
-            st.caption(
-                f"Of {kind} images {text.percent(limit.rate)} should be flagged; at most {bound} "
-                f"are (95% confidence, from {text.count(limit.judged, 'image')})."
-            )
+            st.caption(alike.limit_in_words(limit, is_detector=model.is_detector))
     elif judged and judged[0].unfamiliar is None:
         st.caption(
             "This model does not tell unfamiliar images. Train again, on "

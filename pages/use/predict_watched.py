@@ -40,7 +40,9 @@ def watched_folder(model: Model) -> None:
             )
             delimiter = widgets.csv_delimiter("watch_delimiter")
         if not folder.strip() or not table.strip():
-            st.caption("Both make the command of a program of its own, which goes on without this page.")
+            st.caption(
+                "Both make the command of a program of its own, which goes on without this page."
+            )
             return
         st.code(_command(model, folder.strip(), table.strip(), moves, delimiter), language="bash")
         st.caption("Run it on the server, as a service for example. It survives restarts.")

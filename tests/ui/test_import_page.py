@@ -1,16 +1,22 @@
 """The import form, as a person meets it: what it decided is said where it can be changed."""
 
+import json
 import zipfile
 
 import numpy as np
+from typer.testing import CliRunner
 
+from core.cli.app import app as commands
 from core.data.importing.rules import CombinedLabels
 from core.domain.datasets import LabelSource
+from core.domain.findings import FindingKind, FindingStatus, Fix, QualityCheck
 from core.domain.jobs import JobKind
+from core.store import quality as quality_rows
+from core.store.database import connect, transaction
 from core.workflows import jobs
-from core.workflows.data import datasets
+from core.workflows.data import datasets, fixes, quality
 from core.workspace import Workspace
-from tests.conftest import Trained, copy_of, save_image, store_rows
+from tests.conftest import Trained, copy_of, marked_image, save_image, store_rows
 from tests.ui.conftest import OpenPage
 
 
@@ -49,6 +55,46 @@ def test_a_completed_import_opens_its_dataset_once(
     app.selectbox(key=f"context_dataset-{trained.dataset.id}").set_value("ds-other").run()
     assert app.selectbox(key="context_dataset-ds-other")
     assert not app.exception
+
+
+def test_new_images_unlike_those_of_the_model_are_told_where_they_were_added_and_in_quality(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    random = np.random.default_rng(3)
+    for name in ("stripes/noise.png", "other/noise.png"):
+        save_image(tmp_path / "more" / name, random.integers(0, 256, (96, 96, 3)))
+    for number in range(3):  # of the kind that the model knows
+        pixels, _ = marked_image("stripes", 900 + number)
+        save_image(tmp_path / "more" / "stripes" / f"{number}.png", pixels)
+    place = ["--workspace", str(workspace.root), "--json"]
+    run = CliRunner().invoke
+    answer = run(commands, ["import", str(tmp_path / "more"), "--into", "Marks", *place])
+    told = json.loads(answer.stdout)["unfamiliar"]
+    assert (told["compared"], told["unfamiliar"], told["of_new_classes"]) == (5, 2, 1)
+    assert [item["score"] > 1 for item in told["most"]] == [True, True]
+    assert told["limit"]["judged_parts"] == 32
+    assert "2 of 5 new images are unlike the training images" in answer.stderr
+
+    (job,) = (
+        j for j in jobs.latest_of_kind(workspace, JobKind.IMPORT).values() if j.payload["into"]
+    )
+    page = open_page("data/import_images.py", workspace, **{"import": job.subject_id})
+    assert any("2 of 5 new images are unlike" in item.value for item in page.warning)
+    assert page.button(key="unfamiliar_in_quality")
+    assert not page.exception
+
+    # A class that the model never learned is no finding; the other stays when the set is checked.
+    kind, dataset_id = FindingKind.UNFAMILIAR, trained.dataset.id
+    check = QualityCheck(dataset_id, 0.0, (), 0, 0, version=2)
+    (finding,) = quality.findings(workspace, dataset_id, kind)
+    with connect(workspace) as db, transaction(db):
+        quality_rows.save_check(db, check, [])
+    assert quality.finding_counts(workspace, dataset_id) == {kind: 1}
+    fixes.fix(workspace, dataset_id, [finding.id], Fix.EXCLUDE)
+    with connect(workspace) as db, transaction(db):
+        quality_rows.save_check(db, check, [])
+    assert not quality.finding_counts(workspace, dataset_id, FindingStatus.FIXED)
 
 
 def test_a_guessed_label_column_is_said_among_the_decisions(

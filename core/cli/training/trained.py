@@ -6,7 +6,7 @@ from core.cli.session import Session
 from core.domain.jobs import Job
 from core.domain.splits import Subset
 from core.errors import TrainingError
-from core.words import count, decimal, duration, percent, shortened_percent
+from core.words import decimal, duration, percent, shortened_percent
 from core.workflows.results import evaluation
 from core.workflows.training import runs
 from core.workflows.training.runs import RunView
@@ -31,8 +31,9 @@ def answer_training(opened: Session, run_id: str, job: Job) -> None:
     )
     if limit is not None:
         words = (
-            f"at most {shortened_percent(limit.bound, at_most=True)} of good images are flagged "
-            f"(95% confidence, {count(limit.judged, 'image')})"
+            f"at most {shortened_percent(limit.bound, at_most=True)} of good "
+            f"{'parts' if limit.counts_parts else 'images'} are flagged (95% confidence, "
+            f"{alike.judged_in_words(limit)})"
         )
     opened.answer(result, lambda: say(f"Model '{model.name}' ({model_id}): {words}, {took}"))
 

@@ -76,7 +76,7 @@ def roles_with(right: Right) -> list[Role]:
 def right_to_queue(kind: JobKind) -> Right:
     """What somebody needs to queue a job of a kind, and to stop or move one."""
     match kind:
-        case JobKind.IMPORT | JobKind.FILES | JobKind.QUALITY:
+        case JobKind.IMPORT | JobKind.FILES | JobKind.QUALITY | JobKind.NEW_IMAGES:
             return Right.DATA
         case JobKind.TRAIN | JobKind.SEARCH | JobKind.RATE:
             return Right.TRAIN

@@ -127,7 +127,7 @@ def graded(
     """
     explainer = Explainer(examined.predictor)
     try:
-        classes = tuple(_classes(examined, explainer, report))
+        classes = tuple(heat_of_classes(examined, explainer, report))
     except TouchstoneError:  # the network has no maps
         classes = ()
     planted = list(
@@ -220,7 +220,9 @@ def _grade(
     )
 
 
-def _classes(examined: Examined, explainer: Explainer, report: Report) -> Iterator[ClassHeat]:
+def heat_of_classes(
+    examined: Examined, explainer: Explainer, report: Report
+) -> Iterator[ClassHeat]:
     """The mean heat of each class and what its border does."""
     labels, done = np.asarray(examined.labels, np.int64), 0
     for label in np.unique(labels).tolist():

@@ -15,7 +15,7 @@ from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
-from core.domain.splits import GroupKind, Split, Subset
+from core.domain.splits import Split, Subset
 from core.domain.training import TrainingRun
 from core.errors import SplitError, TrainingError
 from core.models.brought import known_network
@@ -40,7 +40,8 @@ class TrainingData:
     Shapes: `sample_ids`, `targets`, `groups` [N]; `subsets` maps each subset to positions in them.
     Images that the run's version does not use are in no subset. Each subset is in the order of
     the contents, so that a model does not depend on the order in which images came. Images with
-    the same number in `groups` may show one part. `every` are the samples of all rows;
+    the same number in `groups` may show one part; those with the same in `parts` do, as people
+    declared or confirmed, which is what results count. `every` are the samples of all rows;
     `device_name` is as torch calls it.
     """
 
@@ -53,6 +54,7 @@ class TrainingData:
     sample_ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     groups: NDArray[np.int64]
+    parts: NDArray[np.int64]
     subsets: dict[Subset, NDArray[np.intp]]
 
     @property
@@ -88,7 +90,9 @@ def load_training_data(session: JobSession) -> TrainingData:
         every = datasets.every_sample(db, dataset.id)
         used = versions.samples_at(db, dataset.id, training.version)
         label_of = {s.id: s.label for s in used if s.label is not None}
-        groups = known_groups(db, dataset, every, splits.split_by_id(db, training.split_id))
+        split = splits.split_by_id(db, training.split_id)
+        groups = known_groups(db, dataset, every, split)
+        parts = declared_parts(db, dataset, every, split)
     wanted_samples = [s for s in every if s.id in label_of]
     train = training.train
     session.expect(_work(len(wanted_samples), train))
@@ -119,6 +123,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         np.array([s.id for s in every], np.int64),
         targets,
         groups,
+        parts,
         {
             subset: by_content[((in_subset == subset.value) & cache.ready)[by_content]]
             for subset in Subset
@@ -166,13 +171,30 @@ def known_groups(
 
     Proposed look-alikes count, too: keeping images together in cross-validation does no harm.
     """
+    links = _certain_links(db, dataset, every, split)
+    return connected(len(every), *links, _look_alikes(db, dataset, every))
+
+
+def declared_parts(
+    db: Database, dataset: Dataset, every: Sequence[Sample], split: Split
+) -> NDArray[np.int64]:
+    """Number [N] of the part in each image, as somebody declared or confirmed it.
+
+    Equal files are one image; every other image is a part of its own.
+    """
+    return connected(len(every), *_certain_links(db, dataset, every, split))
+
+
+def _certain_links(
+    db: Database, dataset: Dataset, every: Sequence[Sample], split: Split
+) -> list[Pairs]:
+    """What joins images for certain: their bytes, their stored part, the rule of the split."""
     links = [
         links_of_equal([s.sha256 for s in every]),
         links_of_equal([s.group or None for s in every]),
-        _look_alikes(db, dataset, every),
     ]
     grouping = split.strategy.grouping
-    if grouping is not None and grouping.kind is not GroupKind.LOOK_ALIKES:
+    if grouping is not None and grouping.kind.declares_parts:
         former = (v.class_names for v in versions.list_versions(db, dataset.id))
         try:
             names = group_names(every, grouping, set(chain(dataset.class_names, *former)))
@@ -180,7 +202,7 @@ def known_groups(
             names = []
         if names:
             links.append(links_of_equal(names))
-    return connected(len(every), *links)
+    return links
 
 
 def _look_alikes(db: Database, dataset: Dataset, every: Sequence[Sample]) -> Pairs:

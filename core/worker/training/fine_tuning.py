@@ -181,7 +181,7 @@ def _trained(
             material,
             material.subsets[Subset.TRAIN],
             features[Subset.TRAIN],
-            unseen=features[Subset.VALIDATION],
+            unseen=(material.subsets[Subset.VALIDATION], features[Subset.VALIDATION]),
         ),
     )
 

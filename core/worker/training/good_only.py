@@ -11,14 +11,15 @@ from core.domain.datasets import good_classes, names_of_detector
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.errors import TrainingError
-from core.inference.detector import Detector, fit_detector
+from core.inference.detector import Detector, fit_detector, mean_of_places
 from core.inference.predictor import probabilities_of_scores
+from core.inference.unfamiliar import Unfamiliar
 from core.training.linear_head import one_thread
 from core.worker.features import FeatureSource, pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import NO_LABEL, TrainingData
 from core.worker.training.levels import stop_check
-from core.worker.training.model import TrainedModel
+from core.worker.training.model import TrainedModel, unfamiliar_by
 from core.worker.training.record import begin_record, end_record
 from core.worker.training.start import start_backbone
 
@@ -43,7 +44,7 @@ def good_only(session: JobSession, material: TrainingData) -> TrainedModel:
     source = FeatureSource(backbone, preprocess, Detail.PLACES, material.device_name, runtimes)
     task = _Task(session, material, source)
     targets = good_or_not(material)
-    detector, scores = task.fitted(targets)
+    detector, scores, nearest = task.fitted(targets)
     tensors = backbone.without_head()
     end_record(session, material, tensors)
     good = good_classes(material.dataset.verdicts)
@@ -53,6 +54,7 @@ def good_only(session: JobSession, material: TrainingData) -> TrainedModel:
         {s: probabilities_of_scores(scores[at]) for s, at in material.subsets.items()},
         material.run.refits,
         detail=Detail.PLACES,
+        unfamiliar=nearest,
         detector=detector,
         class_names=names_of_detector(material.dataset.class_names, good),
         targets=targets,
@@ -73,18 +75,22 @@ class _Task:
         self._session, self._material, self._source = session, material, source
         self._check = stop_check(session)
 
-    def fitted(self, targets: NDArray[np.int64]) -> tuple[Detector, NDArray[np.float64]]:
-        """The detector, and the score [N] of each image, 0 for those that are in no subset.
+    def fitted(
+        self, targets: NDArray[np.int64]
+    ) -> tuple[Detector, NDArray[np.float64], Unfamiliar | None]:
+        """The detector, the score [N] of each image, and what finds the nearest good ones.
 
-        Images that it has learned from are judged by places of others.
+        Images that it has learned from are judged by places of others; those in no subset have 0.
         """
         config, data = self._material.run.train, self._material
         learned = self._learned(targets)
         with one_thread():
+            places = self._features(learned)
             detector, cross_validated = fit_detector(
-                self._features(learned),
+                places,
                 data.groups[learned],
                 config.unfamiliar_rate,
+                parts=data.parts[learned],
                 seed=config.seed,
                 on_fold=self._on_fold,
             )
@@ -96,7 +102,8 @@ class _Task:
                 scores[rows] = detector.scores(features)
                 done += len(rows)
                 self._session.report(Phase.EVALUATING, done, len(others))
-        return detector, scores
+            nearest = unfamiliar_by(data, learned, mean_of_places(places))
+        return detector, scores, nearest
 
     def _learned(self, targets: NDArray[np.int64]) -> NDArray[np.intp]:
         """Positions of the good images to learn from, at most as many as memory holds."""

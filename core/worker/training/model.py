@@ -17,7 +17,7 @@ from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
 from core.inference.detector import Detector
 from core.inference.predictor import Predictor
-from core.inference.unfamiliar import Unfamiliar, content_digest, fit_unfamiliar
+from core.inference.unfamiliar import Unfamiliar, Unlearned, content_digest, fit_unfamiliar
 from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
 from core.store import models, predictions
 from core.store.database import connect, transaction
@@ -62,7 +62,7 @@ def unfamiliar_by(
     learned: NDArray[np.intp],
     features: NDArray[np.float32],
     *,
-    unseen: NDArray[np.float32] | None = None,
+    unseen: tuple[NDArray[np.intp], NDArray[np.float32]] | None = None,
 ) -> Unfamiliar | None:
     """What tells images that are unlike those that a run learned from; None if not asked for.
 
@@ -70,11 +70,16 @@ def unfamiliar_by(
         material: of the run.
         learned: positions [N] of the images that the head was fitted on.
         features: their features [N, D].
-        unseen: features [M, D] of images from which the network did not learn, where it learned.
+        unseen: positions [M] and features [M, D] of images from which the network did not learn,
+            where it learned.
     """
     config = material.run.train
     if config.unfamiliar_rate == 0:
         return None
+    judges = None
+    if unseen is not None:
+        rows, unseen_features = unseen
+        judges = Unlearned(unseen_features, material.groups[rows], material.parts[rows])
     digests = np.array([content_digest(material.every[i].sha256) for i in learned], np.uint64)
     return fit_unfamiliar(
         features,
@@ -82,7 +87,8 @@ def unfamiliar_by(
         material.targets[learned],
         digests,
         config.unfamiliar_rate,
-        unseen=unseen,
+        parts=material.parts[learned],
+        unseen=judges,
         seed=config.seed,
     )
 

@@ -32,6 +32,7 @@ FIXES: Mapping[FindingKind, tuple[Fix, ...]] = {
     FindingKind.SUBSET_LEAK: _OF_LOOK_ALIKES,
     FindingKind.SUSPECT_LABEL: (Fix.RELABEL, Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.OUTLIER: (Fix.EXCLUDE, Fix.IGNORE),
+    FindingKind.UNFAMILIAR: (Fix.EXCLUDE, Fix.IGNORE),
     FindingKind.CLASS_TOO_SMALL: (Fix.IGNORE,),
     FindingKind.CLASS_IMBALANCE: (Fix.IGNORE,),
     FindingKind.UNREADABLE: (Fix.EXCLUDE, Fix.IGNORE),
@@ -382,11 +383,8 @@ def _moves(workspace: Workspace, dataset_id: str) -> dict[int, int]:
 
 def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
     """Whether a finding is resolved once its images are in these states."""
-    left = [
-        states[i]
-        for i in finding.sample_ids
-        if i in states and states[i].status is SampleStatus.USED
-    ]
+    known = (states[i] for i in finding.sample_ids if i in states)
+    left = [state for state in known if state.status is SampleStatus.USED]
     if len(left) < (2 if finding.kind in _OF_SEVERAL else 1):
         return True
     match finding.kind:
@@ -400,6 +398,7 @@ def _is_settled(finding: Finding, states: Mapping[int, SampleState]) -> bool:
             | FindingKind.SUBSET_LEAK
             | FindingKind.SUSPECT_LABEL
             | FindingKind.OUTLIER
+            | FindingKind.UNFAMILIAR
             | FindingKind.CLASS_TOO_SMALL
             | FindingKind.CLASS_IMBALANCE
             | FindingKind.UNREADABLE

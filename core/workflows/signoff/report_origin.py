@@ -281,8 +281,9 @@ def _unfamiliar(workspace: Workspace, material: ReportMaterial) -> tuple[Fact, .
     kind = "good" if material.model.is_detector else "familiar"
     words = (
         f"flagged beyond a distance that {exact_percent(limit.rate)} of {kind} images should "
-        f"exceed; at most {shortened_percent(limit.bound, at_most=True)} do, with 95% confidence, "
-        f"judged on {number(limit.judged)} images"
+        f"exceed; at most {shortened_percent(limit.bound, at_most=True)} "
+        f"{'of parts have one that does' if limit.counts_parts else 'do'}, with 95% confidence, "
+        f"judged on {alike.judged_in_words(limit)}"
     )
     return (Fact("Unfamiliar images", words),)
 

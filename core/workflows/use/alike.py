@@ -13,6 +13,7 @@ from core.inference.detector import read_detector
 from core.inference.unfamiliar import read_unfamiliar
 from core.store import datasets, properties
 from core.store.database import connect
+from core.words import count, percent, percent_bound
 from core.workflows.use.models import exported_bundle
 from core.workflows.use.prediction import call_directly
 from core.workspace import Workspace
@@ -46,8 +47,25 @@ def unfamiliar_limit(workspace: Workspace, model: Model) -> UnfamiliarLimit | No
     known = read_detector(bundle) if model.is_detector else read_unfamiliar(bundle)
     if known is None:
         return None
-    bound = float(upper_bounds(known.exceeded, known.judged))
-    return UnfamiliarLimit(known.rate, bound, known.judged)
+    bound = float(upper_bounds(*known.false_alarms))
+    return UnfamiliarLimit(known.rate, bound, known.judged, known.parts and known.parts[1])
+
+
+def judged_in_words(limit: UnfamiliarLimit) -> str:
+    """What the bound of false alarms rests on: `120 images`, or `120 images of 40 parts`."""
+    images = count(limit.judged, "image")
+    return f"{images} of {count(limit.parts or 0, 'part')}" if limit.counts_parts else images
+
+
+def limit_in_words(limit: UnfamiliarLimit, *, is_detector: bool) -> str:
+    """How often familiar images are flagged, in a sentence."""
+    kind = "good" if is_detector else "familiar"
+    asked, bound = percent(limit.rate), percent_bound(limit.bound, limit.bound, up=True)
+    told = f"{bound} of parts have one that is" if limit.counts_parts else f"{bound} are"
+    return (
+        f"Of {kind} images {asked} should be flagged; at most {told} (95% confidence, from "
+        f"{judged_in_words(limit)})."
+    )
 
 
 def nearest_images(
@@ -55,7 +73,7 @@ def nearest_images(
     model: Model,
     source: Path | bytes,
     *,
-    count: int = SHOWN,
+    most: int = SHOWN,
     call: Callable[..., Any] = call_directly,
 ) -> list[AlikeImage] | None:
     """The nearest training images, nearest first, besides the image itself.
@@ -67,7 +85,7 @@ def nearest_images(
     """
     bundle = exported_bundle(workspace, model)
     found: list[tuple[str, float]] | None = call(
-        service.nearest, bundle, workspace.runtimes, source, count
+        service.nearest, bundle, workspace.runtimes, source, most
     )
     if found is None:
         return None

@@ -16,10 +16,15 @@ from core.data.importing.rules import (
 from core.domain.datasets import Dataset, LabelSource
 from core.domain.jobs import Job
 from core.domain.keeping.people import Right, under
-from core.errors import ConfigError
+from core.domain.models import Model
+from core.errors import ConfigError, NotFoundError
+from core.store import datasets as rows
+from core.store.database import connect
 from core.workflows.data import datasets, uploads
 from core.workflows.use.models import remove_file
 from core.workspace import Workspace
+
+DEFECTIVE = "defective"
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,20 @@ class ConfirmedImage:
     content: bytes
     class_name: str
     part: str | None = None
+
+
+def offered(dataset: Dataset) -> tuple[str, ...]:
+    """The classes of a dataset; one of good images alone may get its first defects."""
+    return (*dataset.class_names, *((DEFECTIVE,) if len(dataset.class_names) == 1 else ()))
+
+
+def classes_to_answer(workspace: Workspace, model: Model) -> tuple[str, ...]:
+    """What a person may say that a new image shows: the classes of the dataset of a model."""
+    try:
+        with connect(workspace) as db:
+            return offered(rows.find_dataset(db, model.dataset_id or ""))
+    except NotFoundError:
+        return () if model.is_detector else model.class_names
 
 
 def add_to_dataset(workspace: Workspace, dataset: Dataset, images: Sequence[ConfirmedImage]) -> Job:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import math
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -81,13 +80,8 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
         batches.delete_images_by(db, model.id)
 
     bins.put(workspace, BinKind.MODEL, model.id, delete=delete)
-    for path in bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
+    for path in models.bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
         path.unlink(missing_ok=True)
-
-
-def bundle_path(workspace: Workspace, model: Model) -> Path:
-    """The path of the exported file of a model."""
-    return workspace.cache / "models" / f"{model.sha256}.safetensors"
 
 
 def exported_bundle(workspace: Workspace, model: Model) -> Path:
@@ -96,16 +90,11 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     Raises:
         ModelFileError: if the stored weights are damaged.
     """
-    target = bundle_path(workspace, model)
-    if target.exists():
-        with contextlib.suppress(OSError):
-            os.utime(target)
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
-        file.writelines(models.model_chunks(db, model))
-    _drop_idle_files(workspace, now=utc_now())
-    return target
+    is_new = not models.bundle_path(workspace, model).exists()
+    path = models.exported_bundle(workspace, model)
+    if is_new:
+        _drop_idle_files(workspace, now=utc_now())
+    return path
 
 
 def _drop_idle_files(workspace: Workspace, *, now: float) -> None:

@@ -25,7 +25,13 @@ CARDS = 6  # of each kind, while all kinds are shown: a row of the widest screen
 PAGE = 24  # of one kind
 _READ = 48  # images of a finding that are looked at to choose its pair
 _PAIRS = 160
-_OF_ONE = {FindingKind.SUSPECT_LABEL, FindingKind.OUTLIER, FindingKind.UNREADABLE}
+_OF_ONE = {
+    FindingKind.SUSPECT_LABEL,
+    FindingKind.OUTLIER,
+    FindingKind.UNFAMILIAR,
+    FindingKind.UNREADABLE,
+}
+_COMPARED_WITH_THEIR_CLASS = {FindingKind.OUTLIER, FindingKind.UNFAMILIAR}
 _BUTTONS = 2  # of a card; what else can be done is in its menu
 # Why apart: taking images out is the last thing to try, unless they are of no use at all.
 _LAST = {Fix.EXCLUDE}
@@ -129,7 +135,7 @@ def _compared(
     proposed = quality.proposed_labels(workspace, dataset.id, suspects) if suspects else {}
     wanted = [(f.sample_ids[0], names[proposed[f.id]]) for f in suspects if f.id in proposed]
     for finding in findings:
-        if finding.kind is FindingKind.OUTLIER:
+        if finding.kind in _COMPARED_WITH_THEIR_CLASS:
             sample = samples.get(finding.sample_ids[0])
             if sample is not None and sample.label is not None:
                 wanted.append((sample.id, sample.label))
@@ -249,6 +255,7 @@ def _differing(finding: Finding, images: Sequence[Sample], known: _Known) -> Map
             | FindingKind.NEAR_DUPLICATE
             | FindingKind.UNREADABLE
             | FindingKind.OUTLIER
+            | FindingKind.UNFAMILIAR
             | FindingKind.CLASS_TOO_SMALL
             | FindingKind.CLASS_IMBALANCE
         ):
@@ -297,6 +304,7 @@ def _title(
             FindingKind.FORMAT_LEAK
             | FindingKind.UNREADABLE
             | FindingKind.OUTLIER
+            | FindingKind.UNFAMILIAR
             | FindingKind.CLASS_TOO_SMALL
             | FindingKind.CLASS_IMBALANCE
         ):
@@ -318,7 +326,7 @@ def _actions(
             return [{"words": "Reopen", "key": "o", "help": help_text, "request": request}], []
         case FindingStatus.OPEN:
             options = choices_for(finding, dataset, images)
-            if finding.kind not in (FindingKind.OUTLIER, FindingKind.UNREADABLE):
+            if finding.kind not in (*_COMPARED_WITH_THEIR_CLASS, FindingKind.UNREADABLE):
                 options.sort(key=lambda option: option.how in _LAST)
             listed = list(_options_as_json(finding, options))
             shown = min(_BUTTONS, max(1, sum(option.how not in _LAST for option in options)))

@@ -88,6 +88,13 @@ FINDING_WORDS = {
         "Much darker, brighter, blurrier, larger, smaller or of another shape than the typical "
         "image beside it. Often a failed shot or a different object.",
     ),
+    FindingKind.UNFAMILIAR: FindingWords(
+        "Unlike what the model was trained on",
+        "Unfamiliar",
+        "unfamiliar image",
+        "Added since, and farther from all training images than familiar ones are. A new kind of "
+        "part or defect, another camera or light, or an image that does not belong here.",
+    ),
     FindingKind.CLASS_TOO_SMALL: FindingWords(
         "Classes with few images",
         "Small classes",

@@ -25,6 +25,13 @@ _BACKGROUND = 96
 @errors.shown()
 def tests(workspace: Workspace, model: Model) -> None:
     """The grades of all methods, classes that decide at the border, and mean heat per class."""
+    if model.is_detector:
+        st.info(
+            "Nothing to test here: this model knows no classes to plant evidence of. Its heatmap "
+            "shows how far each place is from the good ones, which is what decides.",
+            icon=":material/network_check:",
+        )
+        return
     subject = heatmap_grades.job_subject(model.id)
     tested = heatmap_grades.heatmap_test(workspace, model)
     job = jobs.latest(workspace, subject)

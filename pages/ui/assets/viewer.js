@@ -377,7 +377,7 @@ function createViewer(mounted) {
   }
 
   function drawCorrections() {
-    const names = view.dataset ? view.classes : []
+    const names = view.dataset || view.answer ? view.classes : []
     part('lead').hidden = !names.length
     part('classes').replaceChildren(...names.slice(0, MOST_KEYED).map((name, index) => {
       const button = element('button')
@@ -766,16 +766,35 @@ function createViewer(mounted) {
   }
 
   // Between two images the one before is still seen: a key must not correct either of them.
-  const isShown = () => view?.dataset && view.key === key()
+  const isShown = () => (view?.dataset || view?.answer) && view.key === key()
 
   function relabel(index) {
     const name = isShown() ? view.classes[index] : undefined
     if (name === undefined) return
+    if (view.answer) return answer(name)
     if (name === view.label) say(`The class is ${name} already.`)
     else correct({ action: 'relabel', class_name: name })
   }
 
-  const exclude = () => isShown() && correct({ action: view.excluded ? 'restore' : 'exclude' })
+  // What a person says that an upload shows; the page counts it once the dialog closes.
+  function answer(name) {
+    const asked = view, said = name === asked.label ? null : name
+    asked.label = said
+    drawCorrections()
+    saving = saving.then(async () => {
+      try {
+        const reply = await post(asked.answer, { class_name: said })
+        say(reply.error ?? (said ? `Noted: ${said}.` : 'Answer taken back.'), Boolean(reply.error))
+        edited ??= { dataset: '', versions: [] }
+        forget(asked.key)
+      } catch {
+        say('No connection: not saved.', true)
+      }
+    })
+    if (said && at + 1 < viewing.keys.length) move(1)
+  }
+
+  const exclude = () => view?.dataset && isShown() && correct({ action: view.excluded ? 'restore' : 'exclude' })
 
   function undo() {
     saving = saving.then(() => {

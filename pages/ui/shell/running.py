@@ -83,6 +83,8 @@ def page_of(job: Job) -> tuple[Place, dict[str, str]]:
             return Place.TRAIN, dataset
         case JobKind.QUALITY:
             return Place.QUALITY, dataset
+        case JobKind.NEW_IMAGES:
+            return Place.IMPORT, {**dataset, "import": str(job.payload["import"])}
         case JobKind.PREDICT:
             return Place.PREDICT, {**model, "batch": job.subject_id}
         case JobKind.EXPLAIN:

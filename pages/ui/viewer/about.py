@@ -23,7 +23,7 @@ from core.workflows.data.image_facts import ImageFacts
 from core.workflows.results import access, evaluation
 from core.workflows.results.access import ResultsAccess
 from core.workflows.results.evaluation import JudgedSample
-from core.workflows.use import prediction
+from core.workflows.use import feedback, prediction
 from core.workspace import Workspace
 from pages.ui import image_words, inference, judged, routes, text
 from pages.ui.places import Place
@@ -75,7 +75,7 @@ class ImageView:
 
     `note` may also say how far to trust a result.
     `tone` is a word for the style sheet, `icon` says the same by its shape. Without `dataset` the
-    image cannot be edited.
+    image cannot be edited; `answer` is where to say which of `classes` an upload shows.
     """
 
     key: str
@@ -89,6 +89,7 @@ class ImageView:
     note: str = ""
     result: ImageResult | None = None
     dataset: str | None = None
+    answer: str = ""
     classes: tuple[str, ...] = ()
     label: str | None = None
     excluded: bool = False
@@ -175,6 +176,9 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
         size=size,
         note=unfamiliar_note(item, is_detector=model.is_detector),
         result=_result(workspace, where, model, bars, size, ""),
+        answer=f"{where}/answer",
+        classes=feedback.classes_to_answer(workspace, model),
+        label=upload.answer,
     )
 
 

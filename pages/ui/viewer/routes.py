@@ -113,7 +113,8 @@ async def _what_if(request: Request) -> Response:
         said, seen = prediction.what_if(
             workspace, model, _source(request), asked, call=inference.call
         )
-        return explaining.what_if_view(model, said, seen, about.unfamiliar_note(said))
+        note = about.unfamiliar_note(said, is_detector=model.is_detector)
+        return explaining.what_if_view(model, said, seen, note)
 
     try:
         view = await in_time(PICTURES, PICTURE_S, answer)
@@ -192,6 +193,21 @@ async def _mark(request: Request) -> Response:
     return JSONResponse({"kind": kind.value, "on": on})
 
 
+async def _answer(request: Request) -> Response:
+    """Keep which class somebody says that an upload shows, or take it back."""
+    if not from_our_page(request):
+        return JSONResponse({"error": "This answer did not come from the app's page."}, 403)
+    try:
+        name = json.loads(await request.body())["class_name"]
+    except (ValueError, KeyError, TypeError):
+        return JSONResponse({"error": "This answer cannot be read."}, 400)
+    upload = uploads.find(request.path_params["token"])
+    if upload is None or not (name is None or isinstance(name, str)):
+        return JSONResponse({"error": about.GONE}, 404)
+    upload.answer, upload.answered_aside = name, True
+    return JSONResponse({"class_name": name})
+
+
 async def _png(make: Callable[[], bytes]) -> Response:
     try:
         content = await in_time(PICTURES, PICTURE_S, make)
@@ -252,6 +268,7 @@ ROUTES = [
     Route("/uploaded/{token}/heat", _heat),
     Route("/uploaded/{token}/alike", _alike),
     Route("/uploaded/{token}/whatif", _what_if),
+    Route("/uploaded/{token}/answer", _answer, methods=["POST"]),
     Route("/uploaded/{token}/full", _uploaded_image),
     Route("/uploaded/{token}/thumbnail", _uploaded_thumbnail),
 ]

@@ -15,7 +15,8 @@ class Upload:
     """An image that somebody dropped on the Predict page.
 
     `content` is None once newer uploads needed its place; `predictions` are by model id; `size` in
-    pixels once it is known; `answer` is the class that its owner gave it. The token is what its
+    pixels once it is known; `answer` is the class that its owner gave it, `answered_aside` that
+    this was in the image dialog, of which the page does not know yet. The token is what its
     addresses contain: nobody can guess it.
     """
 
@@ -25,6 +26,7 @@ class Upload:
     predictions: dict[str, Prediction] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     answer: str | None = None
+    answered_aside: bool = False
 
 
 # Why weak: the session holds the images, and they go with it.

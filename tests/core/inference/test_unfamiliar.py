@@ -10,7 +10,7 @@ from core.cli.app import app
 from core.errors import ModelFileError
 from core.evaluation.measures.intervals import upper_bounds
 from core.inference import unfamiliar
-from core.inference.unfamiliar import fit_unfamiliar, read_unfamiliar
+from core.inference.unfamiliar import Unlearned, fit_unfamiliar, read_unfamiliar
 from core.models.bundle import read_beside, read_card, read_tensors, write_bundle
 from core.workflows.use import models, prediction
 from tests.conftest import save_image
@@ -30,13 +30,9 @@ def _features(count, seed, shift=0.0):
 
 def _fitted(features, *, groups=None, unseen=None, rate=0.05):
     every = np.arange(len(features))
+    groups = every if groups is None else groups
     return fit_unfamiliar(
-        features,
-        every if groups is None else groups,
-        every % 2,
-        every.astype(np.uint64),
-        rate,
-        unseen=unseen,
+        features, groups, every % 2, every.astype(np.uint64), rate, parts=groups, unseen=unseen
     )
 
 
@@ -59,13 +55,36 @@ def test_images_of_one_group_do_not_vouch_for_each_other():
     parts = np.repeat(_features(60, 0), 3, axis=0)
     views = parts + np.random.default_rng(5).normal(0, 0.001, parts.shape).astype(np.float32)
     new = _features(500, 3)
-    kept_apart = _fitted(views, groups=np.repeat(np.arange(60), 3))
+    numbers = np.repeat(np.arange(60), 3)
+    kept_apart = _fitted(views, groups=numbers)
     assert (kept_apart.scores(new) > 1).mean() < 0.1
     assert (_fitted(views).scores(new) > 1).mean() > 0.5
+    # Nor do views of learned parts that judge: validation images of a split that ignores parts.
+    unseen = Unlearned(views[::3] + 1e-4, numbers[::3], numbers[::3])
+    assert (_fitted(views, groups=numbers, unseen=unseen).scores(new) > 1).mean() < 0.1
+
+
+def test_false_alarms_are_counted_by_part_so_that_the_bound_holds_for_new_parts():
+    # The bound was of images: that of 90 images was told where they show 30 parts.
+    kept, told = 0, []
+    for seed in range(20):
+        random = np.random.default_rng(100 + seed)
+        learned, new = (np.repeat(_features(count, seed + count), 3, axis=0) for count in (30, 300))
+        learned, new = (
+            v + random.normal(0, 0.05, v.shape).astype(np.float32) for v in (learned, new)
+        )
+        known = _fitted(learned, groups=np.repeat(np.arange(30), 3))
+        assert (known.judged, known.parts) == (90, known.false_alarms)
+        assert known.false_alarms[1] == 30
+        told.append(float(upper_bounds(*known.false_alarms)))
+        kept += (known.scores(new) > 1).reshape(300, 3).any(1).mean() <= told[-1]
+    assert kept >= 17  # 19 in the long run
+    assert np.mean(told) < 0.4
 
 
 def test_a_network_that_knows_its_images_by_heart_is_judged_by_others():
-    learned, unseen = _features(100, 0) * 0.01, _features(100, 1)
+    learned, numbers = _features(100, 0) * 0.01, np.arange(100, 200)
+    unseen = Unlearned(_features(100, 1), numbers, numbers)
     learned[:, :6] += np.where(np.arange(100) % 2, 3, -3)[:, None]  # a point for each class
     assert (_fitted(learned).scores(_features(400, 2)) > 1).mean() > 0.5
     assert (_fitted(learned, unseen=unseen).scores(_features(400, 2)) > 1).mean() < 0.12
@@ -96,7 +115,7 @@ def test_the_score_travels_with_the_model_and_older_models_have_none(trained, tm
     bundle = models.exported_bundle(trained.workspace, trained.model)
     known = read_unfamiliar(bundle)
     assert known.judged == len(known.references) == 32  # of training and validation
-    assert (known.rate, known.exceeded) == (0.01, 0)
+    assert (known.rate, known.exceeded, known.parts) == (0.01, 0, (0, 32))
     older = tmp_path / "older.safetensors"
     older.write_bytes(write_bundle(read_card(bundle), read_tensors(bundle)))
     assert read_unfamiliar(older) is None

@@ -95,7 +95,8 @@ def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path):
     assert dict(one.confidences)[UNLIKE_GOOD] == pytest.approx(
         one.unfamiliar / (1 + one.unfamiliar), abs=1e-5
     )
-    assert alike.unfamiliar_limit(workspace, model).judged == 40  # training and validation
+    limit = alike.unfamiliar_limit(workspace, model)
+    assert (limit.judged, limit.parts) == (40, 40)  # training and validation
     check = exporting.export_model(
         workspace, model, tmp_path / "out", ModelFormat.OPENVINO, [bad, fine]
     )
@@ -103,6 +104,9 @@ def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path):
     assert check.largest_difference < 1e-3
     file = models.exported_bundle(workspace, model)
     service.check_bundle(file, workspace.runtimes)
+    known = alike.nearest_images(workspace, model, bad)
+    assert len(known) == alike.SHOWN  # good images to compare a flagged one with
+    assert {item.class_name for item in known} == {"good"}
     explainer = Explainer(Predictor.open(file, runtimes=workspace.runtimes))
     pixels = np.full((SIDE, SIDE, 3), 128, np.uint8)
     pixels[8:24, 40:56] = (235, 215, 40)

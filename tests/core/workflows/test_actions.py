@@ -32,6 +32,7 @@ from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.inference import service
 from core.models.bundle import read_card, read_tensors, with_rule, write_bundle
 from core.store import batches, jobs, judgement
+from core.store import models as model_rows
 from core.store import runs as run_rows
 from core.store import splits as split_rows
 from core.store.batches import BatchImage
@@ -208,12 +209,12 @@ def test_a_model_file_that_is_none_leaves_no_model(workspace, tmp_path):
 
 
 def test_damaged_weights_are_noticed_and_never_used(copy, trained):
-    models.bundle_path(copy, trained.model).unlink(missing_ok=True)
+    model_rows.bundle_path(copy, trained.model).unlink(missing_ok=True)
     with connect(copy) as db:
         db.execute("UPDATE model_chunks SET data = zeroblob(length(data)) WHERE position = 0")
     with pytest.raises(ModelFileError, match="damaged"):
         models.exported_bundle(copy, trained.model)
-    assert not models.bundle_path(copy, trained.model).exists()
+    assert not model_rows.bundle_path(copy, trained.model).exists()
 
 
 def test_models_are_renamed_and_deleted(copy, trained):
@@ -230,7 +231,7 @@ def test_models_are_renamed_and_deleted(copy, trained):
     models.delete_model(copy, model.id)
     with connect(copy) as db:
         assert batches.states_of(db, "batch-1") == {}
-    assert not models.bundle_path(copy, model).exists()
+    assert not model_rows.bundle_path(copy, model).exists()
     with pytest.raises(NotFoundError):
         models.delete_model(copy, model.id)
     assert evaluation.evaluated_subsets(copy, model.id) == []
