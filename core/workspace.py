@@ -118,12 +118,16 @@ class Workspace:
         return self.cache / "views"
 
     def run_folder(self, run_id: str) -> Path:
-        """What one training run keeps on disk while it is not finished."""
+        """What one training run keeps on disk besides its model."""
         return self.runs / run_id
 
     def checkpoints(self, run_id: str) -> Path:
         """The states from which a run can be resumed."""
         return self.run_folder(run_id) / "checkpoints"
+
+    def kept_epochs(self, run_id: str) -> Path:
+        """Weights of single epochs, which stay after the run has ended."""
+        return self.run_folder(run_id) / "epochs"
 
     def batch_table(self, batch_id: str) -> Path:
         """The CSV file of a batch prediction."""

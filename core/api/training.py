@@ -71,6 +71,17 @@ def run_record_as_json(view: RunView, record: RunRecord) -> JsonObject:
             }
             for kept in record.models
         ],
+        "checkpoints": [
+            {
+                "checkpoint": kept.checkpoint.key,
+                "kind": kept.checkpoint.kind.value,
+                "epoch": kept.checkpoint.epoch + 1,
+                "val_macro_f1": kept.val_macro_f1,
+                "size_bytes": kept.checkpoint.size_bytes,
+                "saved_at": kept.checkpoint.saved_at,
+            }
+            for kept in record.checkpoints
+        ],
         "command": record.command,
     }
 

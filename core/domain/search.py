@@ -13,7 +13,12 @@ from core.domain.configs.train import TrainConfig
 from core.domain.settings import Setting, SettingGroup, Value, settings_of
 
 _POWERS_OF_TWO = (4, 8, 16, 32, 64, 128)
-_FIXED_GROUPS = (SettingGroup.LENGTH, SettingGroup.EVALUATION, SettingGroup.MACHINE)
+_FIXED_GROUPS = (
+    SettingGroup.LENGTH,
+    SettingGroup.EVALUATION,
+    SettingGroup.CHECKPOINTS,
+    SettingGroup.MACHINE,
+)
 # What a search cannot vary: it has its own budget, compares equal work, and is reproducible.
 _FIXED = frozenset(
     {"recipe", "network", "device", "seed", "epochs", "minutes", "start_model", "refit", "patience"}

@@ -32,6 +32,7 @@ class SettingGroup(StrEnum):
     LOSS = "Classes and loss"
     REGULARIZATION = "Regularization"
     EVALUATION = "Evaluation and best epoch"
+    CHECKPOINTS = "Checkpoints"
     MACHINE = "Machine and seed"
     AUGMENTATION = "Augmentation"
     PIXELS = "Pixels"

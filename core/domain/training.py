@@ -93,6 +93,29 @@ class EpochMetrics:
     seconds_waiting_for_data: float | None = None
 
 
+class CheckpointKind(StrEnum):
+    """Why the weights of an epoch are kept."""
+
+    BEST = "best"
+    LAST = "last"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Kept weights of an epoch, from 0, or -1 for the start; `key` names them within a run."""
+
+    kind: CheckpointKind
+    epoch: int
+    size_bytes: int
+    saved_at: float
+
+    @property
+    def key(self) -> str:
+        """For example `interval-000004`: the fourth epoch."""
+        return f"{self.kind.value}-{self.epoch + 1:06d}"
+
+
 @dataclass(frozen=True)
 class HardImage:
     """A validation image that an epoch found hard: classes as indices, confidence in `predicted`.

@@ -12,6 +12,8 @@ from core.domain.configs.augment import AugmentConfig
 from core.training.augmentation import kernels
 from core.training.augmentation.draws import Draws, draw
 
+_AT_ONCE = 4  # images
+
 
 def augment(
     images: Tensor, config: AugmentConfig, *, seed: int, epoch: int, samples: NDArray[np.intp]
@@ -19,16 +21,24 @@ def augment(
     """Augmented images; each one changes with the probability `config.probability`.
 
     Args:
-        images: float [B, 3, S, S], gray values 0 to 255.
+        images: float or uint8 [B, 3, S, S], gray values 0 to 255.
         config: which changes, and how strong they are.
         seed: of the run.
         epoch: of the run.
         samples: [B], a number for each image, the same in every epoch.
 
     Returns:
-        Float [B, 3, S, S], gray values 0 to 255.
+        Float [B, 3, S, S], gray values 0 to 255; channels last in memory.
     """
-    return apply(images, config, draw(config, seed=seed, epoch=epoch, samples=samples))
+    draws = draw(config, seed=seed, epoch=epoch, samples=samples)
+    if images.device.type != "cpu":
+        return apply(images.float(), config, draws)
+    changed = torch.empty(images.shape, memory_format=torch.channels_last)
+    # Why few at once: they stay in the cache of the processor from one change to the next.
+    for start in range(0, len(images), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        changed[part] = apply(images[part].float(), config, draws.of(part))
+    return changed
 
 
 def apply(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:

@@ -6,6 +6,7 @@ and a resumed run ends bit-exactly where an undisturbed one does.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,22 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.domain.configs.choices import Precision
 from core.domain.configs.train import TrainConfig
 from core.domain.training import EpochMetrics
 from core.errors import TrainingError
 from core.training.evaluation import EvaluatedEpoch, Measures, measures, memory_mb, selection_score
-from core.training.loop.losses import ImageLoss, draw_mix, image_loss, mixed
+from core.training.loop.gradients import StepGradients
+from core.training.loop.losses import ImageLoss, image_loss
 from core.training.loop.order import batch_count, epoch_batches, part_of_rank
 from core.training.loop.plan import Pace, expected_seconds, planned_steps
 from core.training.loop.ranks import ALONE, Ranks
+from core.training.loop.setup import Setup
 from core.training.loop.state import START, FitState, averaged, has_epochs_left
-from core.training.loop.steps import (
-    autocast_type,
-    learning_rate,
-    set_learning_rate,
-)
+from core.training.loop.steps import learning_rate, set_learning_rate
 
-_PROBES = 3  # steps that are timed before the start
 _CHECK_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
@@ -68,6 +67,9 @@ def fit(
     should_stop: Callable[[], bool],
     on_step: Callable[[int, int], None],
     on_plan: Callable[[int, float], None] = lambda _steps, _seconds: None,
+    on_setup: Callable[[Setup], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+    known_precision: Precision | None = None,
     factors: Sequence[float] = (),
     ranks: Ranks = ALONE,
 ) -> Iterator[EvaluatedEpoch]:
@@ -89,6 +91,9 @@ def fit(
         should_stop: asked after every step.
         on_step: called with (steps done, steps in all).
         on_plan: called once before the first step with (steps in all, seconds expected).
+        on_setup: called before the first step, also of a resumed run, with how steps are computed.
+        warn: told what was asked for and cannot be had.
+        known_precision: the faster one, where it was measured before on this machine.
         factors: [C], penalty of each class; empty: 1.
         ranks: the processes that train together; all call this with the same arguments, and only
             the first one saves.
@@ -104,6 +109,9 @@ def fit(
     if config.start_from_head and not state.is_started:
         yield loop.evaluated(START, float("nan"))
     state.is_started = True
+    if has_epochs_left(state, config):
+        loop.gradients.decide(known_precision, warn)
+        on_setup(state.setup)
     if has_epochs_left(state, config) and not state.total_steps:
         on_plan(*loop.plan(batches))
     while has_epochs_left(state, config):
@@ -136,11 +144,18 @@ def predict_logits(
     """Logits [N, C] of all examples or of these positions, not augmented, on the CPU."""
     model.eval()
     wanted = np.arange(len(examples.targets)) if positions is None else positions
-    rows = []
+    rows, start = [], 0
     with torch.inference_mode():
-        for start in range(0, len(wanted), batch_size):
-            inputs = examples.inputs(wanted[start : start + batch_size], epoch=None).to(device)
-            rows.append(model(inputs).float().cpu())
+        while start < len(wanted):
+            part = wanted[start : start + batch_size]
+            try:
+                rows.append(model(examples.inputs(part, epoch=None).to(device)).float().cpu())
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size //= 2
+                continue
+            start += len(part)
     return torch.cat(rows)
 
 
@@ -158,39 +173,22 @@ class _Loop:
     ranks: Ranks
 
     def __post_init__(self) -> None:
-        self._type = autocast_type(self.device, self.config.precision)
+        self.gradients = StepGradients(
+            self.state, self.train, self.config, self.loss, self.device, self.ranks
+        )
         self._is_random = _draws_at_random(self.state.model)
-        self._part = self.config.batch_size
         self._evaluation_s = 0.0
 
     def plan(self, batches: int) -> tuple[int, float]:
         """Steps in all and seconds they will take, by the time of a few steps without effect."""
         state, config = self.state, self.config
-        pace = Pace(self._probed(), self._evaluation_s)
+        pace = Pace(self.gradients.seconds(), self._evaluation_s)
         steps = planned_steps(
             config, batches, done=state.steps_done, elapsed_s=state.elapsed_s, pace=pace
         )
         state.total_steps = self.ranks.agreed(steps)
         left = state.total_steps - state.steps_done
         return state.total_steps, expected_seconds(config, batches, left, pace)
-
-    def _probed(self) -> float:
-        """Seconds of a step; weights and statistics are as before."""
-        model = self.state.model
-        before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        model.train()
-        times = []
-        for positions in epoch_batches(self.train.targets, self.config, 0)[:_PROBES]:
-            began = time.perf_counter()
-            self._gradients(positions, epoch=0)
-            _wait_for(self.device)
-            times.append(time.perf_counter() - began)
-        self.state.optimizer.zero_grad(set_to_none=True)
-        self.state.waiting_s = 0.0
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(before[name])
-        return min(times)
 
     def train_step(self, positions: NDArray[np.intp], batches: int) -> None:
         """One step of the optimizer on these images."""
@@ -203,7 +201,7 @@ class _Loop:
         set_learning_rate(
             state.optimizer, learning_rate(state.steps_done, batches, config, state.total_steps)
         )
-        loss = self._gradients(positions, epoch=state.epoch)
+        loss = self.gradients.of_step(positions, epoch=state.epoch)
         if config.gradient_clipping > 0:
             state.scaler.unscale_(state.optimizer)
             nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clipping)
@@ -220,49 +218,6 @@ class _Loop:
             self._refuse_diverged()
         spent = time.perf_counter() - began
         state.seconds, state.elapsed_s = state.seconds + spent, state.elapsed_s + spent
-
-    def _gradients(self, positions: NDArray[np.intp], *, epoch: int) -> Tensor:
-        """Gradients of the mean loss of a step, summed over its parts; gives that loss."""
-        whole = len(positions)
-        while True:
-            try:
-                return self._of_parts(positions, epoch)
-            except torch.cuda.OutOfMemoryError as err:
-                self.state.optimizer.zero_grad(set_to_none=True)
-                self._part = min(self._part, whole) // 2
-                if self._part < 2:
-                    raise TrainingError(
-                        "There was not enough GPU memory for two images.",
-                        "Use a smaller image size or network, or choose the CPU.",
-                    ) from err
-                torch.cuda.empty_cache()
-
-    def _of_parts(self, positions: NDArray[np.intp], epoch: int) -> Tensor:
-        state = self.state
-        classes = torch.from_numpy(self.train.targets[positions]).to(self.device)
-        total = self.loss.image_weights(self.loss.one_hot(classes)).sum()
-        own = part_of_rank(positions, self.ranks.rank, self.ranks.world)
-        mix = draw_mix(self.config, (self.config.seed, 1, state.steps_done))
-        sum_of_losses = torch.zeros((), device=self.device)
-        for part in np.array_split(own, max(1, -(-len(own) // self._part))):
-            if not len(part):
-                continue
-            asked_at = time.perf_counter()
-            inputs = self.train.inputs(part, epoch=epoch).to(self.device, non_blocking=True)
-            state.waiting_s += time.perf_counter() - asked_at
-            targets = torch.from_numpy(self.train.targets[part]).to(self.device)
-            wanted = self.loss.one_hot(targets)
-            if mix is not None:
-                inputs, wanted = mixed(inputs, wanted, mix, self.train.axes)
-            with torch.autocast(self.device.type, dtype=self._type, enabled=self._type is not None):
-                logits = state.model(inputs)
-            losses = self.loss.per_image(logits, wanted) * self.loss.image_weights(wanted)
-            loss = losses.sum() / total
-            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            sum_of_losses += loss.detach()
-        self.ranks.sum_gradients(state.model)
-        whole = self.ranks.sum_of(sum_of_losses)
-        return whole if self.device.type == "mps" else whole.double()
 
     def is_out_of_time(self) -> bool:
         """Whether the time limit has come; the plan then ends here."""
@@ -318,7 +273,7 @@ class _Loop:
         """Measure the weights of now, and keep them if they are the best so far."""
         began = time.perf_counter()
         state, config = self.state, self.config
-        with averaged(state):
+        with averaged(state), _as_written(compiled=bool(state.setup.is_compiled)):
             logits = self._logits(self.validation)
             measured = measures(logits, self.validation.targets, self.class_count)
             of_training = self._training_accuracy()
@@ -386,6 +341,11 @@ class _Loop:
         return float((predicted == self.train.targets[chosen]).mean())
 
 
+def _as_written(*, compiled: bool) -> AbstractContextManager[object]:
+    """Without the compiled network, which would be compiled again for each shape of a batch."""
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+
+
 def _draws_at_random(model: nn.Module) -> bool:
     """Whether a forward pass in training draws numbers: dropout, or dropped paths."""
     return any(
@@ -394,8 +354,3 @@ def _draws_at_random(model: nn.Module) -> bool:
         for name in ("p", "drop_prob", "drop_rate")
         if isinstance(getattr(module, name, 0.0), int | float)
     )
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -46,7 +46,7 @@ class PixelExamples:
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         if epoch is None:
             return pixels.to(self.device).float()
-        images = pixels.to(self.device).permute(0, 3, 1, 2).float()
+        images = pixels.to(self.device).permute(0, 3, 1, 2)
         changed = augment(images, self.augmentation, seed=self.seed, epoch=epoch, samples=chosen)
         return changed.permute(0, 2, 3, 1)
 

@@ -15,7 +15,7 @@ from core.workflows.training.folds import CrossValidation, FoldGroup
 from core.workflows.training.run_words import next_in_words, setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
-from pages.training import run_actions, run_compare, run_curves, run_states
+from pages.training import run_actions, run_checkpoints, run_compare, run_curves, run_states
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
@@ -176,6 +176,7 @@ def page(workspace: Workspace) -> None:
         live(workspace, view)
         run_actions.queue(workspace, view)
     settings(workspace, view)
+    run_checkpoints.section(workspace, view)
     for group in folds.group_runs(views):
         if view.run.id in {member.run.id for member in group.views}:
             together(workspace, view.run.id, group)

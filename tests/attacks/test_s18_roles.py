@@ -137,6 +137,7 @@ WRITES = {
     "runs resume": ("stopped",),
     "runs continue": ("stopped",),
     "runs clone": ("stopped",),
+    "runs model": ("stopped", "last"),
     "runs order": ("queued", "next"),
     "runs delete": ("stopped", "--yes"),
     "refit": ("first",),
@@ -190,7 +191,7 @@ READS = {
     "restore-backup",
 }
 # They find nothing to work on here before they would write; what they write is tried above.
-REFUSED_OTHERWISE = {"add-model", "open-test", "refit", "runs continue", "seal"}
+REFUSED_OTHERWISE = {"add-model", "open-test", "refit", "runs continue", "runs model", "seal"}
 
 
 def _commands():

@@ -3,12 +3,13 @@ each other."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from core.api.training import run_as_json
 from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import Preset, Recipe
-from core.domain.configs.train import recipe_defaults
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
@@ -16,6 +17,7 @@ from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.domain.training import EpochMetrics, RunState
+from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
@@ -187,7 +189,10 @@ def _attempt(
 def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
     open_page: OpenPage, trained: Trained, in_epochs: Workspace
 ) -> None:
-    app = open_page(Place.RUNS, in_epochs, run=trained.run.run.id)
+    run_id = trained.run.run.id
+    kept = KeptEpochs(in_epochs.kept_epochs(run_id), TrainConfig(checkpoint_interval=1))
+    kept.after_epoch(1, lambda: {"weight": np.zeros(3, np.float32)})
+    app = open_page(Place.RUNS, in_epochs, run=run_id)
     assert not app.exception
     metrics = {metric.label: metric.value for metric in app.metric}
     assert (metrics["Epoch"], metrics["Best macro F1"]) == ("3 / 100", "0.700 · epoch 2")
@@ -196,6 +201,9 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
     ]
     assert "epochs **100**" in settings
     assert "penalty" not in settings
+    assert any(e.label.startswith("Checkpoints · 1 file") for e in app.expander)
+    assert {"**Epoch 2** · interval", "macro F1 0.700"} <= {m.value for m in app.markdown}
+    assert not app.button(key="model_interval-000002").disabled
 
 
 @pytest.mark.parametrize(

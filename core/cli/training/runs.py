@@ -20,7 +20,8 @@ from core.cli.session import (
 from core.cli.training.trained import answer_training, refuse_finish
 from core.domain.jobs import QueueMove
 from core.words import count, decimal, joined, significant
-from core.workflows.training import control, record, refit, runs
+from core.workflows.training import checkpoints, control, record, refit, runs
+from core.workflows.training.record import checkpoints_in_words
 from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
 
@@ -91,6 +92,8 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
                         for e in kept.curve
                     ],
                 )
+            if kept.checkpoints:
+                table(["checkpoint", "epoch", "macro F1", "size"], checkpoints_in_words(kept))
             say(kept.command)
 
         opened.answer(result, tell)
@@ -130,6 +133,25 @@ def resume(
             answer_training(opened, view.run.id, follow(opened, job))
         else:
             _answer_queued(opened, runs.find_run(opened.workspace, view.run.id))
+
+
+@group.command(name="model")
+def model_of_checkpoint(
+    run: RunArgument,
+    checkpoint: Annotated[
+        str, typer.Argument(help="best, last, or the number of a kept epoch; `runs show` lists.")
+    ],
+    follow_it: FollowOption = True,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model of a kept epoch; the run and its other models stay as they are."""
+    with session(workspace, as_json) as opened:
+        job = checkpoints.make_model(opened.workspace, run, checkpoint)
+        if follow_it:
+            answer_training(opened, job.subject_id, follow(opened, job))
+        else:
+            _answer_queued(opened, runs.find_run(opened.workspace, job.subject_id))
 
 
 @group.command(name="continue")

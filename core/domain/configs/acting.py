@@ -102,6 +102,7 @@ def acting_settings(
     names -= set() if train.start_model else {"start_model"}
     if train.schedule is not ScheduleName.STEP:
         names -= _OF_STEPS
+    names -= set() if train.checkpoint_interval else {"checkpoint_limit"}
     if recipe_is_trained(train.recipe) and not train.start_from_head:
         names -= {"penalty"}
     return names if augment.probability > 0 else names - _CHANGES

@@ -9,18 +9,18 @@ from core.domain.configs.choices import (
     DetailChoice,
     KeptEpoch,
     OptimizerName,
-    Precision,
     Recipe,
     ScheduleName,
     SelectionMeasure,
 )
+from core.domain.configs.machine import MachineConfig
 from core.domain.configs.written import epochs_of_steps, penalties_by_class
 from core.domain.settings import SettingGroup, check_ranges, setting
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """What was asked of a training, except the pixels."""
+class LearningConfig:
+    """What a training learns and how, whatever the machine."""
 
     recipe: Recipe = setting(
         Recipe.QUICK,
@@ -334,35 +334,11 @@ class TrainConfig:
         high=0.2,
         group=SettingGroup.EVALUATION,
     )
-    seed: int = setting(
-        42,
-        "Seed",
-        "Fixes the random choices. The same run on the same CPU gives the same model; on a GPU, "
-        "repeated runs differ slightly.",
-        low=0,
-        high=2**31 - 1,
-        group=SettingGroup.MACHINE,
-    )
-    precision: Precision = setting(
-        Precision.AUTO,
-        "Precision",
-        "Auto trains in half precision on a GPU and in float32 elsewhere. Half precision is slower "
-        "on most CPUs.",
-        group=SettingGroup.MACHINE,
-    )
-    deterministic: bool = setting(
-        False,
-        "Deterministic GPU",
-        "Only operations that repeat exactly: the same seed gives the same weights on a GPU too, "
-        "more slowly. A CPU always repeats.",
-        group=SettingGroup.MACHINE,
-    )
-    device: str = setting(
-        "auto",
-        "Device",
-        "Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps.",
-        group=SettingGroup.MACHINE,
-    )
+
+
+@dataclass(frozen=True)
+class TrainConfig(MachineConfig, LearningConfig):
+    """What was asked of a training, except the pixels."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -403,4 +379,5 @@ def _fine_tuning(usual: TrainConfig, *, epochs: int) -> TrainConfig:
         warm_up=0.1,
         ema_decay=0.98,
         training_measure=True,
+        checkpoint_ends=True,
     )

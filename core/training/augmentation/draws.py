@@ -5,7 +5,7 @@ reshuffles the others nor depends on them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum, auto
 from typing import assert_never
 
@@ -86,6 +86,10 @@ class Draws:
     blur: Floats
     noise: Floats
     erased: Floats
+
+    def of(self, images: slice) -> "Draws":
+        """The changes of some of the images."""
+        return Draws(**{field.name: getattr(self, field.name)[images] for field in fields(self)})
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,20 @@ class Ranks:
         """Add the gradients of all processes, in one message."""
         if self.world == 1:
             return
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        self._together(gradients, 1.0)
+        learned = [p for p in model.parameters() if p.requires_grad]
+        for parameter in learned:  # a process without images in this step has none
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._together([p.grad for p in learned if p.grad is not None], 1.0)
 
     def mean_statistics(self, model: nn.Module) -> None:
         """Let all processes have the mean of their batch statistics."""
         if self.world == 1:
             return
-        self._together([b for b in model.buffers() if b.is_floating_point()], 1 / self.world)
+        # Why only these: what is frozen would drift by its rounding.
+        learning = (m for m in model.modules() if m.training and hasattr(m, "running_mean"))
+        buffers = [b for module in learning for b in module.buffers(recurse=False)]
+        self._together([b for b in buffers if b.is_floating_point()], 1 / self.world)
 
     def sum_of(self, value: Tensor) -> Tensor:
         """The sum over the processes."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from core.domain.configs.choices import KeptEpoch
 from core.domain.configs.train import TrainConfig
+from core.training.loop.setup import Setup
 from core.training.loop.steps import WeightAverage, autocast_type, optimizer_of
 
 START = -1  # the epoch of the state before the first step
@@ -20,7 +21,8 @@ class FitState:
     """The progress of a training; everything a checkpoint holds.
 
     `total_steps` is the plan, 0 before there is one; `elapsed_s` counts training and evaluating of
-    all attempts. `best_weights` and `last_weights` are those of evaluated epochs.
+    all attempts. `best_weights` are those of an evaluated epoch. `setup` says how steps are
+    computed.
     """
 
     model: nn.Module
@@ -41,6 +43,7 @@ class FitState:
     best_epoch: int = START
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     stopped: bool = False
+    setup: Setup = field(default_factory=Setup)
 
     def to_checkpoint(self) -> dict[str, Any]:
         """Tensors and numbers only, so that it loads without unpickling code."""
@@ -62,6 +65,7 @@ class FitState:
             "best_key": list(self.best_key),
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
+            "setup": self.setup.to_checkpoint(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -80,6 +84,7 @@ class FitState:
         self.is_started = state.get("is_started", True)
         self.best_key = (state["best_key"][0], state["best_key"][1])
         self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
+        self.setup = Setup.restored(state.get("setup"), is_new=not self.total_steps)
 
     def evaluated_weights(self) -> dict[str, Tensor]:
         """A copy on the CPU of the weights that are evaluated: the average where there is one."""

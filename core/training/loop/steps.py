@@ -140,16 +140,24 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._decay = decay
         self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self._of: nn.Module | None = None
+        self._averages: list[Tensor] = []
+        self._values: list[Tensor] = []
+        self._counts: list[tuple[Tensor, Tensor]] = []
 
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards the model after step number `step`, from 0."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
-        averages, values = [], []
-        for name, value in model.state_dict().items():
-            own = self.state[name]
-            if own.is_floating_point():
-                averages.append(own)
-                values.append(value.detach())
-            else:
-                own.copy_(value)
-        torch._foreach_lerp_(averages, values, share)
+        if self._of is not model:
+            self._follow(model)
+        for own, value in self._counts:
+            own.copy_(value)
+        torch._foreach_lerp_(self._averages, self._values, share)
+
+    def _follow(self, model: nn.Module) -> None:
+        """Remember the weights, which stay where they are; listing them takes longest."""
+        pairs = [(self.state[name], value.detach()) for name, value in model.state_dict().items()]
+        moving = [(own, value) for own, value in pairs if own.is_floating_point()]
+        self._averages, self._values = [own for own, _ in moving], [value for _, value in moving]
+        self._counts = [(own, value) for own, value in pairs if not own.is_floating_point()]
+        self._of = model

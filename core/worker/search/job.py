@@ -81,8 +81,13 @@ def _new_trial(
         split_id=search.split_id,
         preprocess=search.preprocess,
         augment=with_settings(search.augment, augment),
-        # Why without a refit: the validation images judge the trial.
-        train=replace(with_settings(search.train, train), refit=False),
+        # Why without a refit: the validation images judge the trial. No model is made of it.
+        train=replace(
+            with_settings(search.train, train),
+            refit=False,
+            checkpoint_ends=False,
+            checkpoint_interval=0,
+        ),
         created_at=utc_now(),
         version=search.version,
     )

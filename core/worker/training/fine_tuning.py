@@ -1,9 +1,8 @@
 """The recipes that train step by step: full with all weights, staged with the upper stages."""
 
 import gc
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,32 @@ import torch
 from numpy.typing import NDArray
 
 from core.domain.configs.written import class_factors
-from core.domain.jobs import Phase
+from core.domain.jobs import JobStatus, Phase
 from core.domain.splits import Subset
+from core.domain.training import CheckpointKind
 from core.errors import TrainingError
 from core.inference.predictor import Predictor
 from core.inference.runtime import chunks
-from core.models.build import PixelFeatures, head_name
+from core.models.build import PixelFeatures, build_network, head_name
+from core.models.bundle import Tensors
+from core.models.kept_epochs import KeptEpochs, read_checkpoint
 from core.store import runs
 from core.store.database import connect
 from core.training import recipes
 from core.training.checkpoints import CheckpointFolder
 from core.training.engine import Examples, fit
 from core.training.evaluation import epoch_details
+from core.training.loop.ranks import Ranks
+from core.training.loop.setup import Setup, repeat_exactly
 from core.training.loop.state import FitState, has_epochs_left, kept_weights, new_state
 from core.training.stages import stage_parameters, stages_to_store
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
+from core.worker.training.group import processes_of, together
 from core.worker.training.lower_stages import stored_maps
 from core.worker.training.model import TrainedModel, network_of, predictor_of, unfamiliar_by
-from core.worker.training.record import begin_record, end_record
+from core.worker.training.precision import keep_precision, measured_precision
+from core.worker.training.record import begin_record, end_record, note_setup
 from core.worker.training.solved_start import start_from_head
 
 
@@ -44,7 +50,7 @@ class Task:
 
 def full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
-    _repeat_exactly(material)
+    repeat_exactly(material.device, wanted=material.run.train.deterministic)
     saved = _saved_state(session, material)
     module = _started(session, material, saved)
     return _trained(session, material, whole_task(material, module), saved)
@@ -56,6 +62,7 @@ def staged(session: JobSession, material: TrainingData) -> TrainedModel:
     Raises:
         ConfigError: if the network cannot be divided there.
     """
+    repeat_exactly(material.device, wanted=material.run.train.deterministic)
     saved = _saved_state(session, material)
     module = _started(session, material, saved)
     return _trained(session, material, upper_task(session, material, module), saved)
@@ -101,18 +108,6 @@ def upper_task(session: JobSession, material: TrainingData, module: PixelFeature
         )
 
     return Task(module, model, examples)
-
-
-def _repeat_exactly(material: TrainingData) -> None:
-    """Only operations of a GPU that repeat exactly, where that was asked for; a CPU always does.
-
-    An operation that a GPU cannot repeat ends the run with its name.
-    """
-    wanted = material.run.train.deterministic and material.device.type == "cuda"
-    if wanted:  # read when the first matrix product is computed
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = not wanted
 
 
 @dataclass
@@ -163,13 +158,45 @@ def _trained(
     epoch, weights = (
         (state.best_epoch, state.best_weights) if finishes else kept_weights(state, config)
     )
-    task.model.load_state_dict(weights)
     stopped_at = epoch if has_epochs_left(state, config) else None
+    if stopped_at is None:
+        _keep_ends(session, material, task, state)
+    task.model.load_state_dict(weights)
     head = head_name(task.module.network)
     tensors = recipes.numpy_state(task.module.network)
     end_record(session, material, tensors, state)
     task.model, task.module, state = None, None, None  # type: ignore[assignment]
     gc.collect()
+    return _finished(session, material, tensors, head, stopped_at=stopped_at)
+
+
+def of_checkpoint(session: JobSession, material: TrainingData, key: str) -> TrainedModel:
+    """What becomes a model of a kept epoch; the run itself stays as it is.
+
+    Raises:
+        NotFoundError: if the run does not keep it.
+        TrainingError: if its file is damaged.
+    """
+    folder = session.workspace.kept_epochs(material.run.id)
+    checkpoint, tensors = read_checkpoint(folder, key)
+    session.report(Phase.LOADING_NETWORK, 0, 0)
+    head = head_name(build_network(material.network.name, material.class_count))
+    can_go_on = session.job.payload.get("run_was") != JobStatus.COMPLETED
+    made = _finished(
+        session, material, tensors, head, stopped_at=checkpoint.epoch if can_go_on else None
+    )
+    return replace(made, checkpoint=checkpoint.epoch)
+
+
+def _finished(
+    session: JobSession,
+    material: TrainingData,
+    tensors: Tensors,
+    head: str,
+    *,
+    stopped_at: int | None,
+) -> TrainedModel:
+    """A network whose training is over, with its confidences as they will be predicted."""
     predictor = predictor_of(session, material, tensors, head)
     features = _features(session, material, predictor)
     return TrainedModel(
@@ -184,6 +211,23 @@ def _trained(
             unseen=(material.subsets[Subset.VALIDATION], features[Subset.VALIDATION]),
         ),
     )
+
+
+def _keep_ends(session: JobSession, material: TrainingData, task: Task, state: FitState) -> None:
+    """Keep the best and the last epoch of a run that is over, where that was asked for."""
+    kept = _kept_epochs(session, material)
+    kept.at_the_end(CheckpointKind.BEST, state.best_epoch, _whole(task, state.best_weights))
+    kept.at_the_end(CheckpointKind.LAST, state.epoch - 1, _whole(task, state.evaluated_weights()))
+
+
+def _kept_epochs(session: JobSession, material: TrainingData) -> KeptEpochs:
+    return KeptEpochs(session.workspace.kept_epochs(material.run.id), material.run.train)
+
+
+def _whole(task: Task, weights: dict[str, torch.Tensor]) -> Tensors:
+    """All weights of the network [the model file's tensors], those that are trained as given."""
+    trained = {name.removeprefix("network."): value.numpy() for name, value in weights.items()}
+    return recipes.numpy_state(task.module.network) | trained
 
 
 def _features(
@@ -220,13 +264,42 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
         if not state.best_weights:
             raise TrainingError("No epoch was completed yet.", "Resume the run instead.")
         return state
-    begin_record(session, material, threads=torch.get_num_threads())
+    world = processes_of(
+        config,
+        material.device,
+        gpus=torch.cuda.device_count() if material.device.type == "cuda" else 0,
+        before=state.setup.processes,
+    )
+    begin_record(session, material, threads=torch.get_num_threads(), processes=world)
+    train, validation = task.examples(Subset.TRAIN), task.examples(Subset.VALIDATION)
+    with together(material, state, train, validation, world=world) as ranks:
+        _run_loop(session, material, task, state, saved, train, validation, ranks)
+    session.flush_epochs()
+    if state.stopped and not (state.best_weights and session.accept_stop()):
+        raise StopRequested
+    return state
+
+
+def _run_loop(
+    session: JobSession,
+    material: TrainingData,
+    task: Task,
+    state: FitState,
+    saved: _Saved,
+    train: Examples,
+    validation: Examples,
+    ranks: Ranks,
+) -> None:
+    """Train, and write curve and checkpoints as they come."""
+    config = material.run.train
     positions = material.subsets[Subset.VALIDATION]
     targets, sample_ids = material.targets[positions], material.sample_ids[positions]
+    kept = _kept_epochs(session, material)
+    kept.drop_from(state.epoch)
     for epoch in fit(
         state,
-        task.examples(Subset.TRAIN),
-        task.examples(Subset.VALIDATION),
+        train,
+        validation,
         config,
         class_count=material.class_count,
         device=material.device,
@@ -234,14 +307,21 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
         should_stop=session.should_stop,
         on_step=lambda done, total: session.progress(Phase.TRAINING, done, total),
         factors=class_factors(config.class_penalties, material.dataset.class_names),
+        on_setup=lambda setup: _note_setup(session, material, setup),
+        warn=session.warn,
+        known_precision=measured_precision(session, material),
+        ranks=ranks,
     ):
         session.epoch(
             epoch.metrics, epoch_details(epoch, targets, sample_ids, material.class_count)
         )
-    session.flush_epochs()
-    if state.stopped and not (state.best_weights and session.accept_stop()):
-        raise StopRequested
-    return state
+        kept.after_epoch(epoch.metrics.epoch, lambda: _whole(task, state.evaluated_weights()))
+
+
+def _note_setup(session: JobSession, material: TrainingData, setup: Setup) -> None:
+    config = material.run.train
+    note_setup(session, material, setup.described(config.precision, material.device))
+    keep_precision(session, material, setup.precision)
 
 
 def _damage_in_words(count: int, *, has_older: bool) -> str:

@@ -13,11 +13,16 @@ from core.worker.training.quick import quick
 
 
 def run(session: JobSession) -> None:
-    """Train what the job's run asks for, from its last checkpoint if there is one."""
+    """Train what the job's run asks for, from its last state; or make a model of a checkpoint."""
     # Why now: the solver needs it after the features, and its import takes over a second.
     threading.Thread(target=importlib.import_module, args=["sklearn.model_selection"]).start()
     material = load_training_data(session)
-    store_model(session, material, trained(session, material))
+    if key := session.job.payload.get("checkpoint"):
+        from core.worker.training.fine_tuning import of_checkpoint
+
+        store_model(session, material, of_checkpoint(session, material, str(key)))
+    else:
+        store_model(session, material, trained(session, material))
 
 
 def trained(session: JobSession, material: TrainingData) -> TrainedModel:

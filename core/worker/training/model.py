@@ -23,6 +23,7 @@ from core.store import models, predictions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from core.models.build import PixelFeatures
@@ -34,6 +35,7 @@ class TrainedModel:
 
     `validation_cross_validated`: those of the validation images are not of this very model.
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
+    `checkpoint`: the epoch, from 0, of which the model was made after the run had ended.
     `detail`: what its features are made from. `unfamiliar`: what tells unfamiliar images, or None.
     `detector`: what a model knows that has only seen good images; `class_names` [C] and `targets`
     [N] are then its own, else those of the dataset.
@@ -44,6 +46,7 @@ class TrainedModel:
     probabilities: dict[Subset, NDArray[np.float32]]
     validation_cross_validated: bool = False
     stopped_at: int | None = None
+    checkpoint: int | None = None
     detail: Detail = Detail.WHOLE
     unfamiliar: Unfamiliar | None = None
     detector: Detector | None = None
@@ -151,14 +154,13 @@ def model_card(
 def store_model(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
     """Model, probabilities and the end of the job: all in one transaction.
 
-    A run that was stopped keeps its checkpoints, to be resumed. It then makes a second model, so
-    that rules, seals and reports of the first one still hold.
+    A run that was stopped keeps its states, to be resumed. It then makes a second model, so that
+    rules, seals and reports of the first one still hold; so does a checkpoint.
     """
     session.report(Phase.SAVING, 0, 0)
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
-        epoch = "" if trained.stopped_at is None else f" epoch {trained.stopped_at + 1}"
-        name = models.free_model_name(db, f"{training.name}{epoch}")
+        name = models.free_model_name(db, f"{training.name}{_epoch_in_words(trained)}")
         card = model_card(material, trained.head, name, trained.detail)
         card = replace(card, class_names=trained.class_names or card.class_names)
         content = write_bundle(card, trained.tensors | trained.beside)
@@ -185,17 +187,33 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
         for subset, matrix in trained.probabilities.items():
             ids = material.sample_ids[material.subsets[subset]]
             predictions.insert_predictions(db, model.id, dataset.id, subset, ids, matrix)
-        used = sum(len(positions) for positions in material.subsets.values())
-        result: dict[str, object] = {
-            "model_id": model.id,
-            "images": used,
-            "times": _times(session),
-        }
+        result: dict[str, object] = {"model_id": model.id}
+        if trained.checkpoint is None:
+            used = sum(len(positions) for positions in material.subsets.values())
+            result |= {"images": used, "times": _times(session)}
         if trained.stopped_at is not None:
             result["stopped_at"] = trained.stopped_at
         session.finish(db, JobStatus.COMPLETED, result=result)
-    if trained.stopped_at is None:  # there is nothing to resume any more
-        shutil.rmtree(session.workspace.run_folder(training.id), ignore_errors=True)
+    if trained.stopped_at is None and trained.checkpoint is None:
+        _forget_states(session.workspace, training.id)
+
+
+def _epoch_in_words(trained: TrainedModel) -> str:
+    epoch = trained.checkpoint if trained.stopped_at is None else trained.stopped_at
+    return "" if epoch is None else f" epoch {epoch + 1}"
+
+
+def _forget_states(workspace: Workspace, run_id: str) -> None:
+    """There is nothing to resume any more; the kept epochs stay."""
+    folder, kept = workspace.run_folder(run_id), workspace.kept_epochs(run_id)
+    if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and path != kept:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _validation_f1(material: TrainingData, trained: TrainedModel) -> float | None:

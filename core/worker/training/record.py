@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ _PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")
 _VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
 
 
-def begin_record(session: JobSession, data: TrainingData, *, threads: int) -> None:
+def begin_record(
+    session: JobSession, data: TrainingData, *, threads: int, processes: int = 1
+) -> None:
     """Write what an attempt is computed on; warn where it differs from the attempt before."""
     now = {
         "versions": _versions(),
@@ -28,6 +31,8 @@ def begin_record(session: JobSession, data: TrainingData, *, threads: int) -> No
         "processor": platform.processor() or platform.machine(),
         "device": data.device_name.split(":")[0],
         "threads": threads,
+        "processes": processes,
+        "deterministic": data.run.train.deterministic or data.device_name == "cpu",
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "seed": data.run.train.seed,
         "dataset_digest": data.dataset.digest,
@@ -35,13 +40,20 @@ def begin_record(session: JobSession, data: TrainingData, *, threads: int) -> No
     with connect(session.workspace) as db:
         before = runs.record_of(db, data.run.id)
         runs.save_record(db, data.run.id, now, job_id=session.job.id, owner=session.owner)
-    told = ("versions", "device", "threads")
+    told = ("versions", "device", "threads", "processes")
     changed = [name for name in told if before.get(name, now[name]) != now[name]]
     if changed and session.job.attempt > 1:
         session.warn(
             f"The attempt before ran with other {' and '.join(changed)}; the weights may differ "
             "in their last digits from an undisturbed run."
         )
+
+
+def note_setup(session: JobSession, data: TrainingData, setup: Mapping[str, object]) -> None:
+    """Add how steps are computed, by its names in the record."""
+    with connect(session.workspace) as db:
+        record = {**runs.record_of(db, data.run.id), **setup}
+        runs.save_record(db, data.run.id, record, job_id=session.job.id, owner=session.owner)
 
 
 def end_record(

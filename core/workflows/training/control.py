@@ -1,19 +1,21 @@
 """What one does with runs beside starting them: the order of the queue, more epochs, repeating."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail
+from core.domain.configs.choices import Detail, Precision
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, QueueMove
 from core.domain.settings import Value, settings_of
 from core.domain.training import DetailTrial, TrainingRun
 from core.errors import TrainingError
 from core.store import datasets, splits
+from core.store import runs as run_rows
 from core.store.database import connect
 from core.workflows import jobs
 from core.workflows.training import runs
@@ -173,6 +175,7 @@ def command_of(workspace: Workspace, run: TrainingRun) -> str:
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, run.dataset_id)
         split = splits.split_by_id(db, run.split_id)
+        computed_on = run_rows.record_of(db, run.id)
     words = ["touchstone", "train", _named(dataset.name, dataset.id)]
     words += ["--recipe", run.train.recipe.value, "--network", run.train.network]
     words += ["--split", _named(split.name, split.id)]
@@ -181,7 +184,16 @@ def command_of(workspace: Workspace, run: TrainingRun) -> str:
     pixels = [(s.name, getattr(run.preprocess, s.name)) for s in settings_of(run.preprocess)]
     for name, value in (*changed_settings(run.train, run.augment), *pixels):
         words += ["--set", f"{name}={_plain(value)}"]
+    words += _measured_precision(run, computed_on)
     return shlex.join(words)
+
+
+def _measured_precision(run: TrainingRun, computed_on: Mapping[str, Any]) -> list[str]:
+    """The precision that the run found to be faster: elsewhere another one may be."""
+    chosen = computed_on.get("precision", Precision.FLOAT32)
+    if run.train.precision is not Precision.AUTO or chosen == Precision.FLOAT32:
+        return []
+    return ["--set", f"precision={chosen}"]
 
 
 def _plain(value: Value) -> str:

@@ -21,8 +21,9 @@ from core.models.digest import weights_digest
 from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
-from core.words import count, joined
-from core.workflows.training import control, runs
+from core.words import count, decimal, joined, size
+from core.workflows.training import checkpoints, control, runs
+from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.run_words import setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
@@ -56,6 +57,7 @@ class RunRecord:
     computed_on: Mapping[str, Any]
     models: tuple[KeptModel, ...]
     command: str
+    checkpoints: tuple[MeasuredCheckpoint, ...] = ()
 
 
 def run_record(workspace: Workspace, view: RunView) -> RunRecord:
@@ -79,6 +81,7 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
         computed_on,
         tuple(_kept(workspace, model_id) for model_id in view.models),
         control.command_of(workspace, run),
+        tuple(checkpoints.kept_epochs(workspace, run.id)),
     )
 
 
@@ -115,6 +118,34 @@ def _versions_in_words(computed_on: Mapping[str, Any]) -> Iterator[tuple[str, st
         versions = {"python": computed_on["python"], **computed_on["versions"]}
         yield "versions", ", ".join(f"{name} {number}" for name, number in versions.items())
         yield "system", f"{computed_on['system']}, {count(computed_on['threads'], 'thread')}"
+    if "precision" in computed_on:
+        yield "steps", _steps_in_words(computed_on)
+
+
+def _steps_in_words(computed_on: Mapping[str, Any]) -> str:
+    """How steps were computed: what may change the last digits."""
+    parts = [str(computed_on["precision"])]
+    if images := computed_on["images_at_once"]:
+        parts.append(f"{count(images, 'image')} at once")
+    if computed_on["compiled"]:
+        parts.append("compiled")
+    if (processes := computed_on["processes"]) > 1:
+        parts.append(f"{processes} processes")
+    repeats = "repeats exactly" if computed_on["deterministic"] else "may differ when repeated"
+    return ", ".join([*parts, repeats])
+
+
+def checkpoints_in_words(record: RunRecord) -> list[list[str]]:
+    """Name, epoch, macro F1 and size of each checkpoint."""
+    return [
+        [
+            kept.checkpoint.kind.value,
+            str(kept.checkpoint.epoch + 1),
+            decimal(kept.val_macro_f1),
+            size(kept.checkpoint.size_bytes),
+        ]
+        for kept in record.checkpoints
+    ]
 
 
 def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterator[tuple[str, str]]:

@@ -32,8 +32,10 @@ from core.errors import (
 from core.models.brought import check_size, known_network, known_networks
 from core.models.catalog import Availability, Network, availability
 from core.models.devices import find_devices
+from core.models.kept_epochs import kept_checkpoints
 from core.store import jobs, models, properties, runs
 from core.store.database import connect, transaction
+from core.words import count
 from core.worker.depth import measured_dataset, with_levels
 from core.workflows import jobs as job_actions
 from core.workflows.data.datasets import checked_name, orientation_of
@@ -43,6 +45,8 @@ from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
 from core.workflows.training.run_words import state_in_words
 from core.workspace import Workspace
+
+RUN_WAS = "run_was"  # the state of a run, in jobs that leave it as it is
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class RunView:
         """The state of its newest attempt; stopped, too, where that only made a model."""
         if self.job is None or self._made_of_stopped:
             return JobStatus.STOPPED
+        failed = not self.job.status.is_active and self.job.status is not JobStatus.COMPLETED
+        if failed and RUN_WAS in self.job.payload:  # no model came of a checkpoint
+            return JobStatus(self.job.payload[RUN_WAS])
         return self.job.status
 
     @property
@@ -262,7 +269,7 @@ def _queued(workspace: Workspace, run: TrainingRun) -> RunView:
     job_actions.refuse_full_queue(workspace)
     with connect(workspace) as db, transaction(db):
         runs.insert_run(db, run)
-    return RunView(run, _submit(workspace, run, {}))
+    return RunView(run, queue_attempt(workspace, run, {}))
 
 
 def list_runs(workspace: Workspace, dataset_id: str | None = None) -> list[RunView]:
@@ -348,11 +355,11 @@ def resume_training(workspace: Workspace, run_id: str, *, finish: bool = False) 
             f"The run '{view.run.name}' is {state_in_words(view.state)}.",
             "Only paused, stopped, failed and interrupted runs can be resumed.",
         )
-    return _submit(workspace, view.run, {"finish": finish})
+    return queue_attempt(workspace, view.run, {"finish": finish})
 
 
-def _submit(workspace: Workspace, run: TrainingRun, payload: dict[str, object]) -> Job:
-    """Queue a run behind the others of its device; runs of two devices do not wait."""
+def queue_attempt(workspace: Workspace, run: TrainingRun, payload: dict[str, object]) -> Job:
+    """Queue an attempt behind the others of its device; those of two devices do not wait."""
     best, asked = find_devices()[0].name, run.train.device
     asked = "cuda:0" if asked == "cuda" else asked
     lane = None if asked in ("auto", best) else device_lane(asked)
@@ -383,6 +390,8 @@ def taken_along(workspace: Workspace, run_id: str) -> list[str]:
     takes = ["its curve and settings"]
     if has_checkpoint(workspace, run_id):
         takes.append("its saved state, so that it cannot be resumed")
+    if kept := kept_checkpoints(workspace.kept_epochs(run_id)):
+        takes.append(f"its {count(len(kept), 'checkpoint')}")
     return takes
 
 

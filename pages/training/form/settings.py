@@ -30,6 +30,7 @@ _ICONS = {
     SettingGroup.LOSS: ":material/balance:",
     SettingGroup.REGULARIZATION: ":material/blur_on:",
     SettingGroup.EVALUATION: ":material/monitoring:",
+    SettingGroup.CHECKPOINTS: ":material/save:",
     SettingGroup.MACHINE: ":material/memory:",
     SettingGroup.AUGMENTATION: ":material/auto_fix_high:",
     SettingGroup.PIXELS: ":material/grid_4x4:",

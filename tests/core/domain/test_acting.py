@@ -40,6 +40,7 @@ def test_every_setting_acts_on_some_run():
         schedule=ScheduleName.STEP,
         start_from_head=True,
         start_model="parts",
+        checkpoint_interval=1,
     )
     acting = acting_settings(QUICK, AugmentConfig()) | acting_settings(staged, AugmentConfig())
     assert acting == EVERY

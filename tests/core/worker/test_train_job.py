@@ -13,7 +13,7 @@ from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import HeatmapMethod
 from core.domain.splits import Subset
-from core.domain.training import EpochMetrics, chosen_penalty
+from core.domain.training import EpochMetrics, RunState, chosen_penalty
 from core.errors import ConfigError
 from core.inference import service
 from core.inference.heatmaps import Explainer
@@ -28,7 +28,7 @@ from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.results import judging
-from core.workflows.training import runs
+from core.workflows.training import checkpoints, runs
 from core.workflows.use import models
 from tests.conftest import IMAGE_PX, QUICK, copy_of
 
@@ -154,6 +154,8 @@ def test_a_staged_run_starts_at_the_solved_head_and_keeps_what_it_was_made_with(
         stored_versions=2,
         device="cpu",
         class_penalties=f"{trained.dataset.class_names[0]}: 2",
+        checkpoint_interval=1,
+        checkpoint_limit=1,
     )
     small = replace(trained.run.run.preprocess, image_size_px=64)
     started = runs.start_training(copy, trained.dataset.id, config, preprocess=small)
@@ -175,6 +177,28 @@ def test_a_staged_run_starts_at_the_solved_head_and_keeps_what_it_was_made_with(
     assert sum(map(sum, details.latest.confusion)) == 8
     assert len(record["weights_sha256"]) == 64
     assert record["versions"]["torch"]
+    how = {name: record[name] for name in ("precision", "compiled", "processes", "deterministic")}
+    assert list(how.values()) == ["float32", False, 1, True]
+    _assert_a_kept_epoch_makes_a_model_of_its_own(copy, started.run.id, curve, model)
+
+
+def _assert_a_kept_epoch_makes_a_model_of_its_own(copy, run_id, curve, final):
+    kept = checkpoints.kept_epochs(copy, run_id)
+    keys = {item.checkpoint.kind: item.checkpoint.epoch for item in kept}
+    assert keys == {"best": max(curve, key=lambda e: e.is_best * (e.epoch + 2)).epoch} | {
+        "last": 1,
+        "interval": 1,
+    }
+    job = jobs.wait(copy, checkpoints.make_model(copy, run_id, "last").id, on_change=lambda _: None)
+    assert job.status is JobStatus.COMPLETED, job.error
+    view = runs.find_run(copy, run_id)
+    assert (view.state, view.models) == (RunState.COMPLETED, (final.id, job.result["model_id"]))
+    model = models.find_model(copy, view.models[1])
+    assert model.name == f"{view.run.name} epoch 2"
+    judged = judging.judged_set(copy, model.id, Subset.VALIDATION)
+    true = judged.probabilities[np.arange(8), judged.targets]
+    assert -np.log(true).mean() == pytest.approx(curve[-1].val_log_loss, abs=0.02)
+    assert len(runs.curve(copy, run_id)) == len(curve)
 
 
 def test_a_penalty_of_a_class_that_does_not_exist_is_refused_before_the_start(trained, copy):

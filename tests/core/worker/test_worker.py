@@ -182,7 +182,8 @@ def test_a_paused_stopped_and_killed_training_ends_as_an_undisturbed_one(
     two = _tensors(copy, jobs.latest(copy, straight.run.id).result["model_id"])
     assert one.keys() == two.keys()
     assert all(np.array_equal(one[name], two[name]) for name in one)
-    assert not (copy.runs / run_id).exists()  # a finished run needs no checkpoints
+    # A finished run needs no states; its best and last epoch stay.
+    assert [path.name for path in (copy.runs / run_id).iterdir()] == ["epochs"]
     _assert_predicts_what_was_stored(copy, models.find_model(copy, "straight"))
     pretrained = _tensors(copy, trained.model.id)
     assert not np.array_equal(pretrained["conv_stem.weight"], one["conv_stem.weight"])

@@ -13,8 +13,10 @@ from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, device_lane
+from core.domain.training import CheckpointKind, RunState
 from core.errors import ConfigError, TrainingError
 from core.models.bundle import read_tensors
+from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, runs
 from core.store.database import connect, transaction
 from core.worker.launcher import lane_lock
@@ -112,6 +114,28 @@ def test_the_command_of_a_run_names_every_setting_that_is_not_usual(trained):
     assert "penalty" not in given
     assert given["image_size_px"] == str(run.preprocess.image_size_px)
     assert words[words.index("--split") + 1] == trained.split.name
+
+
+def test_a_model_of_a_kept_epoch_is_queued_and_the_run_stays_what_it_was(waiting, trained):
+    run_id = trained.run.run.id
+    train = replace(trained.run.run.train, checkpoint_ends=True)
+    kept = KeptEpochs(waiting.kept_epochs(run_id), train)
+    kept.at_the_end(CheckpointKind.LAST, 2, {"weight": np.zeros(3, np.float32)})
+    code, shown = _touchstone(waiting, "runs", "show", run_id)
+    (listed,) = shown["checkpoints"]
+    assert (code, listed["checkpoint"], listed["epoch"]) == (0, "last-000003", 3)
+    code, answer = _touchstone(waiting, "runs", "model", run_id, "best", "--no-follow")
+    assert (code, answer["hint"]) == (1, "There are: last.")
+    for which in ("last", "3"):  # a kind, or the number of an epoch
+        code, answer = _touchstone(waiting, "runs", "model", run_id, which, "--no-follow")
+        assert (code, answer["state"]) == (0, "queued")
+        with connect(waiting) as db, transaction(db):
+            job = jobs.latest_job(db, run_id)
+            assert job.payload["checkpoint"] == "last-000003"
+            db.conn.execute("UPDATE jobs SET status = 'failed' WHERE id = ?", [job.id])
+        # It was "failed" then, and could be resumed without the states that are long gone.
+        assert run_actions.find_run(waiting, run_id).state is RunState.COMPLETED
+    assert run_actions.taken_along(waiting, run_id)[-1] == "its 1 checkpoint"
 
 
 def test_a_start_model_gives_its_network_and_the_classes_that_both_know(trained, tmp_path):
