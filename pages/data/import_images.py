@@ -31,7 +31,6 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 # Users try these rules out, so their result is shown next to them.
-_CHOOSE_FIRST = "Choose first what the names with several labels are."
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
 PLANS_KEPT = 6
 
@@ -166,7 +165,7 @@ def review(
             key="do_import",
             **rights.only(
                 Right.DATA,
-                help=_CHOOSE_FIRST if plan.combined else None,
+                help="Say first what names with several labels are." if plan.combined else None,
                 disabled=bool(plan.combined),
             ),
         ):
