@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.domain.jobs import Job, JobStatus
+from core.domain.keeping.people import right_to_queue
 from core.errors import NotFoundError
 from core.workflows.data import datasets
 from core.workflows.use import alike, models, new_images
@@ -10,6 +11,7 @@ from core.workflows.use.new_images import NewImages, UnlikeImage
 from core.workspace import Workspace
 from pages.ui import image_words, routes, text, widgets
 from pages.ui.components import Tile, gallery
+from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.viewer import about
 from pages.ui.viewer.viewing import of_samples
@@ -30,7 +32,12 @@ def show(workspace: Workspace, import_subject: str, dataset_id: str) -> None:
     if job is None or job.status.is_active:
         return
     if job.status is not JobStatus.COMPLETED:
-        if st.button("Compare again", icon=":material/refresh:", key="compare_again"):
+        if st.button(
+            "Compare again",
+            icon=":material/refresh:",
+            key="compare_again",
+            **rights.only(right_to_queue(job.kind)),
+        ):
             new_images.compare_again(workspace, job)
             st.rerun()
         return

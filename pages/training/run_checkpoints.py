@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.training import CheckpointKind
 from core.workflows.training import checkpoints
 from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 from pages.ui import text
+from pages.ui.people import rights
 
 _KINDS = {
     CheckpointKind.BEST: "best",
@@ -45,8 +47,11 @@ def _row(workspace: Workspace, view: RunView, item: MeasuredCheckpoint) -> None:
             icon=":material/deployed_code:",
             key=f"model_{checkpoint.key}",
             type="tertiary",
-            disabled=view.status.is_active,
-            help="Takes about a minute. The run and its other models stay as they are.",
+            **rights.only(
+                Right.TRAIN,
+                help="Takes about a minute. The run and its other models stay as they are.",
+                disabled=view.status.is_active,
+            ),
         ):
             checkpoints.make_model(workspace, view.run.id, checkpoint.key)
             st.rerun()

@@ -10,6 +10,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.record import Fault
 from core.errors import ModelFileError
 from core.models.bundle import ModelCard, write_bundle
+from core.store import models as model_rows
 from core.store.database import connect
 from core.workflows.keeping import backup, record
 from core.workflows.keeping import bin as bins
@@ -50,7 +51,7 @@ def _shared_bytes(workspace):
 def _taken_out(workspace, name):
     """The file that leaves the workspace, written anew from what is stored."""
     model = models.find_model(workspace, name)
-    models.bundle_path(workspace, model).unlink(missing_ok=True)
+    model_rows.bundle_path(workspace, model).unlink(missing_ok=True)
     return models.model_file(workspace, model).read_bytes()
 
 
@@ -122,7 +123,7 @@ def test_written_out_models_that_nobody_uses_do_not_pile_up(workspace, tmp_path,
         if name != "a":  # the oldest, but in use
             os.utime(file, (1.0, 1.0))
     at_hand = list((workspace.cache / "models").glob("*"))
-    assert {models.bundle_path(workspace, models.find_model(workspace, n)) for n in "ad"} == set(
-        at_hand
-    )
+    assert {
+        model_rows.bundle_path(workspace, models.find_model(workspace, n)) for n in "ad"
+    } == set(at_hand)
     assert _taken_out(workspace, "b") == _content("b")
