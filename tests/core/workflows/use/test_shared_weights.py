@@ -1,17 +1,21 @@
 """Models of one network store it once, and each is still the whole file that it was."""
 
+import hashlib
 import os
+import signal
 import sqlite3
 
 import numpy as np
 import pytest
 
 from core.domain.configs.preprocess import PreprocessConfig
+from core.domain.models import Model
 from core.domain.record import Fault
 from core.errors import ModelFileError
-from core.models.bundle import ModelCard, write_bundle
+from core.models.bundle import ModelCard, shared_ranges, write_bundle
 from core.store import models as model_rows
-from core.store.database import connect
+from core.store.database import connect, transaction
+from core.store.keeping import bin as bin_rows
 from core.workflows.keeping import backup, record
 from core.workflows.keeping import bin as bins
 from core.workflows.use import models
@@ -21,8 +25,8 @@ NETWORK = {f"blocks.{n}.weight": np.full(80_000, n, np.float32) for n in range(4
 ONE_NETWORK = 4 * 320_000
 
 
-def _content(name, classes=2):
-    card = ModelCard(
+def _card(name, classes=2):
+    return ModelCard(
         name=name,
         class_names=tuple(f"class {n}" for n in range(classes)),
         preprocess=PreprocessConfig(96),
@@ -32,8 +36,18 @@ def _content(name, classes=2):
         std=(0.5, 0.5, 0.5),
         origin={"dataset": "Pills"},
     )
+
+
+def _content(name, classes=2):
     head = {"classifier.weight": np.ones((classes, 4), np.float32)}
-    return write_bundle(card, NETWORK | head)
+    return write_bundle(_card(name, classes), NETWORK | head)
+
+
+def _model(name, content):
+    card = _card(name)
+    digest = hashlib.sha256(content).hexdigest()
+    of = (name, name, None, None, "", None, card.class_names, card.network, card.preprocess)
+    return Model(*of, len(content), digest, 1.0)
 
 
 def _take_in(workspace, folder, name, classes=2):
@@ -99,6 +113,39 @@ def test_harmed_shared_weights_are_named_and_mended_by_a_model_with_the_same(
     assert any(f.fault is Fault.SHARED_WEIGHTS and f.where.endswith("of a and b") for f in faults)
     _take_in(workspace, tmp_path, "c", classes=3)
     assert _taken_out(workspace, "a") == _content("a")
+    assert record.verify(workspace) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
+def test_a_kill_between_the_steps_of_a_purge_or_of_storing_leaves_all_or_nothing(
+    workspace, tmp_path
+):
+    for name in ("a", "b"):
+        _take_in(workspace, tmp_path, name)
+        models.delete_model(workspace, name)
+    items = bins.content(workspace)
+
+    def purge(db):
+        for item in items:
+            bin_rows.purge(db, item)
+        model_rows.drop_pieces(db, binned=bin_rows.model_pieces(db))
+
+    def store(db):
+        content = write_bundle(_card("z"), {"blocks.9.weight": np.ones(80_000, np.float32)})
+        model_rows.insert_model(db, _model("z", content), content, shared_ranges(content))
+
+    for change in (purge, store):
+        child = os.fork()
+        if not child:
+            with connect(workspace) as db, transaction(db):
+                change(db)
+                os.kill(os.getpid(), signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert _shared_bytes(workspace) == ONE_NETWORK
+    for item in items:
+        bins.restore(workspace, item.id)
+        assert _taken_out(workspace, item.name) == _content(item.name)
+    assert len(models.list_models(workspace)) == 2
     assert record.verify(workspace) == []
 
 
