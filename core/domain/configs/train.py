@@ -39,8 +39,8 @@ class LearningConfig:
     start_from_head: bool = setting(
         False,
         "Start from the solved head",
-        "First solve the last layer as the quick recipe does, then train on. The model is then "
-        "never worse on the validation images than at this start.",
+        "First make the model of the quick recipe, then train on. The model is then never worse on "
+        "the validation images than at this start.",
         group=SettingGroup.MODEL,
     )
     frozen_stages: int = setting(
@@ -369,6 +369,7 @@ def _fine_tuning(usual: TrainConfig, *, epochs: int) -> TrainConfig:
     """From the solved head on, gently: it is right already (Kumar et al. 2022, LP-FT)."""
     return replace(
         usual,
+        detail=DetailChoice.AUTO,
         start_from_head=True,
         frozen_norm=True,
         epochs=epochs,
