@@ -157,19 +157,30 @@ def pretrained_features(
     detail: Detail = Detail.WHOLE,
 ) -> PixelFeatures:
     """The pretrained network with a new head of zeros for `class_count` classes."""
-    model = build_network(network.name, class_count)
-    head = f"{head_name(model)}."
-    model.load_state_dict(
-        {k: v for k, v in state.items() if not k.startswith(head)}
-        | {k: torch.zeros_like(v) for k, v in model.state_dict().items() if k.startswith(head)}
-    )
     mean, std = normalization_constants(preprocess, network.mean, network.std)
-    features = features_module(model.eval(), mean, std, detail)
+    features = empty_features(network.name, class_count, mean, std, detail)
+    model = features.network
+    head = f"{head_name(model)}."
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(head)}
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith(head)} | own)
+    return features
+
+
+def empty_features(
+    name: str,
+    class_count: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    detail: Detail,
+) -> PixelFeatures:
+    """An untrained network with a head of zeros that takes the features of a detail level."""
+    network = build_network(name, class_count).eval()
+    features = features_module(network, mean, std, detail)
     if detail is not Detail.WHOLE:
-        wide = nn.Linear(feature_width(features), class_count)
-        nn.init.zeros_(wide.weight)
-        nn.init.zeros_(wide.bias)
-        model.set_submodule(head_name(model), wide)
+        head = nn.Linear(feature_width(features), class_count)
+        network.set_submodule(head_name(network), head)
+    for parameter in head_of(network).parameters():
+        nn.init.zeros_(parameter)
     return features
 
 
@@ -240,7 +251,7 @@ def _pool_of_upper(features: PixelFeatures, part: nn.Module, count: int) -> Pool
     """The same on stored maps; what the stages below them would give is 0."""
     if not isinstance(features, StageFeatures):
         return None
-    width = int(head_of(part).weight.shape[1])  # type: ignore[union-attr, arg-type, index]
+    width = int(head_of(part).weight.shape[1])  # type: ignore[index]
 
     def pool(maps: Tensor) -> Tensor:
         known = pooled_maps(_upper_maps(features, part, count, maps))

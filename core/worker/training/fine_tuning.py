@@ -263,7 +263,8 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
     )
     begin_record(session, material, threads=torch.get_num_threads(), processes=world)
     train, validation = task.examples(Subset.TRAIN), task.examples(Subset.VALIDATION)
-    with together(material, state, train, validation, world=world) as ranks:
+    detail = task.module.detail
+    with together(material, state, train, validation, detail=detail, world=world) as ranks:
         _run_loop(session, material, task, state, saved, train, validation, ranks)
     session.flush_epochs()
     if state.stopped and not (state.best_weights and session.accept_stop()):

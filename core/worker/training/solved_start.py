@@ -1,8 +1,10 @@
-"""The start of staged and full: the model that the quick recipe would make, as it is solved."""
+"""Staged and full start from what quick would make, and end with it unless training on paid."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.domain.configs.choices import Detail, Recipe
+from core.domain.configs.choices import Detail, KeptEpoch, Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.domain.training import chosen_detail
@@ -10,14 +12,19 @@ from core.models.build import PixelFeatures
 from core.store import runs
 from core.store.database import connect
 from core.training import recipes
-from core.training.linear_head import fit_head
+from core.training.linear_head import Floats, fit_head, image_weights
 from core.training.stages import stages_to_store
+from core.training.trials import gain_of
 from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
-from core.worker.training.levels import ChosenLevel, choose_level, head_task, stop_check
-from core.worker.training.model import network_of
+from core.worker.training.levels import ChosenLevel, choose_level, head_task, same_level, stop_check
+from core.worker.training.model import TrainedModel, network_of
+from core.worker.training.quick import solved_model
+from core.worker.training.record import note_setup
 from core.worker.training.start import start_detail
+
+_LEAST_CONFIDENCE = 1e-30
 
 
 def started(session: JobSession, data: TrainingData, *, goes_on: bool) -> PixelFeatures:
@@ -58,3 +65,53 @@ def _solve(
     head = fit_head(task, level.penalty, on_step=stop_check(session))
     missing = level.features.shape[1] - features.shape[1]
     recipes.set_head(module, np.pad(head.weight, ((0, 0), (0, missing))), head.bias)
+
+
+def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -> TrainedModel:
+    """A trained model, or the quick one it started from unless training it on paid.
+
+    Both are judged on the validation images, of which neither has learned: the trained one is kept
+    at odds of two to one for it. Why not by the better figure: the quick model learns from the
+    validation images as well once it is chosen, and few images tell little.
+
+    Raises:
+        StopRequested: if a stop was requested.
+    """
+    if made.stopped_at is not None or not _starts_from_quick(material.run.train):
+        return made
+    backbone = pretrained(session, material.network)
+    level = same_level(session, material, backbone)
+    if level is None:
+        return made
+    train, validation = (material.subsets[s] for s in (Subset.TRAIN, Subset.VALIDATION))
+    task = head_task(material, level.features)
+    head = fit_head(task.only(train), level.penalty, on_step=stop_check(session))
+    judged = task.only(validation)
+    before = _losses(head.probabilities(judged.features), judged.targets)
+    after = _losses(made.probabilities[Subset.VALIDATION], judged.targets)
+    weights = image_weights(judged)
+    if gain_of(before, after, judged.groups, weights).pays(slower=True):
+        return made
+    losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
+    note_setup(session, material, {"start_kept": True, **losses})
+    session.warn(
+        "Training on brought no proven gain on the validation images: their log loss is "
+        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. The "
+        "model is the one that the recipe quick makes."
+    )
+    refits = material.run.train.refit and material.run.fold is None
+    return solved_model(session, material, backbone, level, refits=refits)
+
+
+def _starts_from_quick(config: TrainConfig) -> bool:
+    is_best_kept = config.kept_epoch is KeptEpoch.BEST
+    return config.start_from_head and not config.start_model and is_best_kept
+
+
+def _losses(confidences: NDArray[np.float32], targets: NDArray[np.int64]) -> Floats:
+    of_target = confidences[np.arange(len(targets)), targets].astype(np.float64)
+    return -np.log(np.maximum(of_target, _LEAST_CONFIDENCE))
+
+
+def _mean(losses: Floats, weights: Floats) -> float:
+    return float((losses * weights).sum())
