@@ -10,7 +10,7 @@ RECIPES = {
     ),
     Recipe.FULL: (
         "Full",
-        "Goes on with all layers, for images unlike photographs; kept likewise. Slow without a GPU.",
+        "Goes on with all layers, for images unlike photographs; kept likewise. Slow on a CPU.",
     ),
     Recipe.GOOD_ONLY: (
         "Good only",
